@@ -1,0 +1,31 @@
+"""The LoRA project on disk: the contract between both halves; it imports nothing of ours."""
+
+from __future__ import annotations
+
+from .errors import ToolError
+from .journal import Journal, JournalEntry
+from .manifest import MANIFEST_NAME, Manifest, read_manifest
+from .progress import Progress, ProgressHandler, silent
+from .project import InitPlan, Project, apply_init, open_project, plan_init
+from .settings import Settings, read_settings, user_folder, write_setting
+
+__all__ = [
+    "MANIFEST_NAME",
+    "InitPlan",
+    "Journal",
+    "JournalEntry",
+    "Manifest",
+    "Progress",
+    "ProgressHandler",
+    "Project",
+    "Settings",
+    "ToolError",
+    "apply_init",
+    "open_project",
+    "plan_init",
+    "read_manifest",
+    "read_settings",
+    "silent",
+    "user_folder",
+    "write_setting",
+]

@@ -1,0 +1,125 @@
+"""Every error code with its title, usual cause and cure; docs/errors.md is made from this table.
+
+Blocks: LL1xx project and command line; LL2xx pictures, dataset, captions; LL3xx training;
+LL4xx WebUI and cells; LL5xx grids; LL6xx showcase and publishing; LL7xx doors into the hosts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the catalogue; whole sentences."""
+
+    title: str
+    cause: str
+    cure: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    # -- LL1xx: project, files, command line ------------------------------------------------
+    "LL101": Entry(
+        "No LoRA project in this folder",
+        "The folder has no lora-project.yaml.",
+        "Name the project's folder, or make one with `loraloom init`.",
+    ),
+    "LL102": Entry(
+        "The manifest is wrong",
+        "lora-project.yaml has an unknown key, a wrong type or a value out of range.",
+        "Correct the line that the message names.",
+    ),
+    "LL103": Entry(
+        "A folder is missing",
+        "The path does not exist or is no folder.",
+        "Check the spelling of the path.",
+    ),
+    "LL104": Entry(
+        "A folder or file cannot be read",
+        "The operating system refused access.",
+        "Check the permissions, and that no other program holds the file.",
+    ),
+    "LL105": Entry(
+        "The trigger word is unusable",
+        "It is empty, or has characters that a folder name or a prompt cannot hold.",
+        "Choose a word of letters, digits and blanks, for example Quillfox.",
+    ),
+    "LL106": Entry(
+        "There is a project already",
+        "`init` found a lora-project.yaml in that folder.",
+        "Choose another folder, or edit the manifest that is there.",
+    ),
+    "LL107": Entry(
+        "The manifest is of a newer loraloom",
+        "Its format number is higher than this version knows.",
+        "Update loraloom: pip install --upgrade loraloom.",
+    ),
+    "LL108": Entry(
+        "An unknown command",
+        "The word after `loraloom` is no command of it or of a plugin.",
+        "See `loraloom --help`.",
+    ),
+    "LL109": Entry(
+        "A plugin cannot be loaded",
+        "A package that adds a command to loraloom raised an error while it was imported.",
+        "Update or remove the package that the message names.",
+    ),
+    "LL110": Entry(
+        "The disk is full",
+        "Writing stopped for lack of space; the file that was there before is unharmed.",
+        "Free some space and run the same command again.",
+    ),
+    "LL111": Entry(
+        "A file cannot be written",
+        "The operating system refused it, for example because another program holds the file.",
+        "Close the other program, or check the permissions, and run the command again.",
+    ),
+    "LL112": Entry(
+        "A file is in the way",
+        "The target exists and loraloom does not overwrite files of yours.",
+        "Move the file away, or choose another name.",
+    ),
+    "LL113": Entry(
+        "A real person without a recorded consent",
+        "The manifest says that the subject is a person and records no consent.",
+        "Record it under subject.consent: who agreed, on which day, and to what.",
+    ),
+    "LL114": Entry(
+        "The settings file is damaged",
+        "settings.json in loraloom's user folder is no JSON object.",
+        "Correct it, or delete it and name the paths again.",
+    ),
+    "LL115": Entry(
+        "The journal is damaged",
+        "A line of journal.jsonl in the middle of the file is no JSON object.",
+        "Restore the file from a backup, or delete the line that the message names.",
+    ),
+    # -- LL13x: LoRA files --------------------------------------------------------------------
+    "LL130": Entry(
+        "No safetensors file",
+        "The file is empty, shorter than its header says, or its header is no valid JSON.",
+        "Copy or train the file again.",
+    ),
+    "LL131": Entry(
+        "A safetensors file is cut short",
+        "The header promises more bytes than the file holds, as after a full disk or a killed run.",
+        "Delete the file and use another epoch, or train again.",
+    ),
+    "LL132": Entry(
+        "A hostile or damaged safetensors header",
+        "Header too large, offsets overlap, leave holes or lie outside the file, or wrong types.",
+        "Do not use the file; get it again from where it came.",
+    ),
+    "LL133": Entry(
+        "No epoch files",
+        "The folder holds no LoRA file with training metadata.",
+        "Train first, or name the folder that holds the .safetensors files.",
+    ),
+    # -- LL2xx: pictures, dataset, captions, tagging -----------------------------------------
+    # -- LL3xx: training ----------------------------------------------------------------------
+    # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
+    # -- LL5xx: grids -------------------------------------------------------------------------
+    # -- LL6xx: showcase, selection, promotion, publishing ------------------------------------
+    # -- LL7xx: doors into the hosts ------------------------------------------------------------
+}

@@ -1,0 +1,174 @@
+"""Files that are either old or new, never half: atomic writes, links, hashes.
+
+A reader sees the previous content until `os.replace`; a full disk leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import ToolError
+
+_BLOCK_BYTES = 1 << 20
+_REPLACE_TRIES = 10
+_REPLACE_PAUSE_SECONDS = 0.05
+_RESERVED_ON_WINDOWS = re.compile(r"^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$", re.IGNORECASE)
+
+
+class Transfer(str, Enum):
+    """How a file reached its new place."""
+
+    HARDLINK = "hardlink"
+    COPY = "copy"
+
+
+def explain_os_error(error: OSError, path: Path) -> ToolError:
+    """Turn an operating system's refusal to write `path` into a sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or getattr(error, "winerror", None) == 112:
+        return ToolError(
+            "LL110",
+            f"The disk is full: {path} could not be written.",
+            "Free some space and run the same command again; nothing was lost.",
+        )
+    return ToolError(
+        "LL111",
+        f"{path} could not be written: {error.strerror or error}.",
+        "Check the permissions, and that no other program holds the file.",
+    )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` and move it there when the block ends well.
+
+    The bytes are flushed to the disk first. When the block raises, `path` stays as it was and
+    the file beside it is removed. Raises ToolError LL110 (disk full) or LL111.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with beside.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        _replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise explain_os_error(error, path) from error
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _replace(beside: Path, path: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Move `beside` onto `path`, waiting for a reader that holds it (Windows refuses then)."""
+    for attempt in range(_REPLACE_TRIES):
+        try:
+            beside.replace(path)
+        except PermissionError:
+            if os.name != "nt" or attempt == _REPLACE_TRIES - 1:
+                raise
+            sleep(_REPLACE_PAUSE_SECONDS)
+        else:
+            return
+
+
+def write_bytes_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, making its folder where needed."""
+    _make_folder(path.parent)
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 with the line ends as they are."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_json_atomic(path: Path, data: object, *, sort_keys: bool = False) -> None:
+    """Write `data` as indented UTF-8 JSON with a final newline."""
+    text = json.dumps(data, ensure_ascii=False, indent=2, sort_keys=sort_keys)
+    write_text_atomic(path, text + "\n")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+
+
+def link_or_copy(source: Path, target: Path) -> Transfer:
+    """Hardlink `source` as `target`, or copy it where the file system cannot link.
+
+    Never overwrites: raises ToolError LL112 when `target` exists.
+    """
+    _make_folder(target.parent)
+    if os.path.lexists(target):
+        raise ToolError(
+            "LL112", f"{target} exists already.", "Move it away, or choose another name."
+        )
+    try:
+        os.link(source, target)
+    except OSError:  # another drive, a file system without links, a network share
+        return _copy(source, target)
+    return Transfer.HARDLINK
+
+
+def _copy(source: Path, target: Path) -> Transfer:
+    with source.open("rb") as reader, replacing(target) as writer:
+        shutil.copyfileobj(reader, writer, _BLOCK_BYTES)
+    return Transfer.COPY
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of the whole file in lower-case hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free space in bytes on the disk that holds `path` or its nearest parent."""
+    folder = path.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def require_folder(path: Path) -> Path:
+    """Return `path` when it is a readable folder; raise ToolError LL103 or LL104 otherwise."""
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "does not exist"
+        raise ToolError("LL103", f"The folder {path} {what}.", "Check the spelling of the path.")
+    try:
+        next(os.scandir(path), None)
+    except OSError as error:
+        raise ToolError(
+            "LL104",
+            f"The folder {path} cannot be read: {error.strerror}.",
+            "Check its permissions.",
+        ) from error
+    return path
+
+
+def is_portable_name(name: str) -> bool:
+    """Tell whether `name` can be one file's or folder's name on Linux, macOS and Windows."""
+    if not name or name != name.strip() or name.endswith("."):
+        return False
+    if any(ord(letter) < 32 or letter in '<>:"/\\|?*' for letter in name):
+        return False
+    return not _RESERVED_ON_WINDOWS.match(name) and len(name.encode("utf-8")) <= 200

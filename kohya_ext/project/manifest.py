@@ -1,0 +1,411 @@
+"""The manifest `lora-project.yaml`: what the LoRA is of, and the numbers of every step.
+
+Read with line numbers, checked against manifest.schema.json, migrated in memory from older
+formats. Commands never rewrite it: decisions go to the journal and to reviews.db.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from .errors import ToolError
+
+if TYPE_CHECKING:
+    import yaml
+
+MANIFEST_NAME = "lora-project.yaml"
+FORMAT = 1
+"""The manifest format that this version writes and reads without migration."""
+
+
+class SubjectKind(str, Enum):
+    """What the LoRA is of."""
+
+    STYLE = "style"
+    OBJECT = "object"
+    CREATURE = "creature"
+    CHARACTER = "character"
+    PERSON = "person"
+
+
+class BaseModelFamily(str, Enum):
+    """The architecture that the LoRA is trained on."""
+
+    SD15 = "sd15"
+    SD2 = "sd2"
+    SDXL = "sdxl"
+    SD3 = "sd3"
+    FLUX = "flux"
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Who agreed, on which day (ISO date), to what, and where the proof lies."""
+
+    name: str
+    date: str
+    scope: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The subject; a person needs a `consent` before anything is staged."""
+
+    kind: SubjectKind = SubjectKind.CHARACTER
+    description: str = ""
+    consent: Consent | None = None
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The model to train on: its family and a file path or hub name."""
+
+    family: BaseModelFamily = BaseModelFamily.SD15
+    path: str = ""
+    vae: str = ""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How often a picture of each role is shown per epoch."""
+
+    primary: int = 5
+    supporting: int = 2
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """Staging: repeats per role."""
+
+    repeats: Repeats = field(default_factory=Repeats)
+
+
+@dataclass(frozen=True)
+class CaptionSettings:
+    """Tagging: thresholds from 0 to 1; `{trigger}` in the prefix stands for the trigger word."""
+
+    model: str = ""
+    prefix: str = "photo of {trigger},"
+    undesired_tags: tuple[str, ...] = ()
+    undesired_tags_file: str = ""
+    general_threshold: float = 0.35
+    character_threshold: float = 0.85
+    caption_extension: str = ".txt"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Training: a preset, the length, and any further field of the training config."""
+
+    preset: str = ""
+    output_name: str = ""
+    max_train_epochs: int = 10
+    save_every_n_epochs: int = 1
+    train_batch_size: int | None = None
+    resolution: str = ""
+    seed: int | None = None
+    kohya_version: str = "v26"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    free_webui: bool = False
+
+
+@dataclass(frozen=True)
+class HiresSettings:
+    """Hires fix of the showcase: 1.5 to 2.5 times with denoising 0.2 to 0.35 is usual."""
+
+    upscaler: str = "Latent"
+    scale: float = 2.0
+    denoising_strength: float = 0.35
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """How a WebUI draws a picture, in the WebUI's own words; sizes in pixels."""
+
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    sampler: str = "Euler a"
+    scheduler: str = "Automatic"
+    cfg_scale: float = 7.0
+    clip_skip: int = 1
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """The epoch grid; `{lora}` and `{trigger}` stand for the LoRA tag and the trigger word."""
+
+    prompt: str = "{lora} photo of {trigger}"
+    negative_prompt: str = ""
+    seeds: tuple[int, ...] = (-1, -1, -1, -1)
+    lora_weights: tuple[float, ...] = (1.0,)
+    checkpoint: str = ""
+    picture: PictureSettings = field(default_factory=PictureSettings)
+
+
+@dataclass(frozen=True)
+class ShowcaseSettings:
+    """Showcase batches: one template or style, several checkpoints, `count` pictures each."""
+
+    template: str = ""
+    negative_prompt: str = ""
+    style: str = ""
+    styles_file: str = ""
+    wildcards: str = ""
+    checkpoints: tuple[str, ...] = ()
+    count: int = 10
+    seed: int = 1
+    lora_weight: float = 1.0
+    hires_fix: HiresSettings | None = None
+    picture: PictureSettings = field(default_factory=PictureSettings)
+
+
+@dataclass(frozen=True)
+class PublishSettings:
+    """The publish pack."""
+
+    title: str = ""
+    description: str = ""
+    source_link: str = ""
+    base_model: str = ""
+    author: str = ""
+    license: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One LoRA project, as its maker wrote it down."""
+
+    trigger_word: str
+    class_word: str = ""
+    format: int = FORMAT
+    subject: Subject = field(default_factory=Subject)
+    base_model: BaseModel = field(default_factory=BaseModel)
+    dataset: DatasetSettings = field(default_factory=DatasetSettings)
+    captions: CaptionSettings = field(default_factory=CaptionSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    grid: GridSettings = field(default_factory=GridSettings)
+    showcase: ShowcaseSettings = field(default_factory=ShowcaseSettings)
+    publish: PublishSettings = field(default_factory=PublishSettings)
+
+    @property
+    def output_name(self) -> str:
+        """The LoRA's file name without number and suffix."""
+        return self.training.output_name or self.trigger_word.replace(" ", "_")
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From format N to N + 1, by N; a migration is never edited once it was released."""
+
+
+@lru_cache(maxsize=1)
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the manifest (draft 2020-12)."""
+    text = (resources.files(__package__) / "manifest.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises ToolError LL101 (missing), LL102 (wrong, with file:line and key), LL105 (trigger word)
+    or LL107 (newer format).
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ToolError(
+            "LL101",
+            f"{path.parent} has no {MANIFEST_NAME}.",
+            "Name the project's folder, or make one with `loraloom init`.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolError(
+            "LL104", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file."
+        ) from error
+    return parse_manifest(text, path)
+
+
+def parse_manifest(text: str, path: Path) -> Manifest:
+    """Make a manifest of yaml text; `path` is for the messages."""
+    data, lines = _load_yaml(text, path)
+    data = _migrate(data, path)
+    _validate(data, lines, path)
+    manifest: Manifest = _build(Manifest, data)
+    _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
+    return manifest
+
+
+def _check_trigger_word(word: str, where: str) -> None:
+    from .trigger_word import trigger_word_problem
+
+    problem = trigger_word_problem(word)
+    if problem:
+        raise ToolError("LL105", f"{where}: {problem}", "Choose another trigger word.")
+
+
+_Place = tuple[Any, ...]
+
+
+def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]]:
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ToolError(
+            "LL102", f"{path}:{line}: no valid YAML: {error.problem}.", "Correct that line."
+        ) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ToolError("LL102", f"{path}: no valid YAML: {error}.", "Correct the file.") from error
+    lines: dict[_Place, int] = {}
+    if node is not None:
+        _collect_lines(node, (), lines, path)
+    if not isinstance(data, dict):
+        raise ToolError(
+            "LL102",
+            f"{path}:1: a manifest is a list of `key: value` lines.",
+            "See docs/manifest.md for an example.",
+        )
+    return data, lines
+
+
+def _collect_lines(node: yaml.Node, place: _Place, lines: dict[_Place, int], path: Path) -> None:
+    lines.setdefault(place, node.start_mark.line + 1)
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise ToolError(
+                    "LL102",
+                    f'{path}:{line}: the key "{key.value}" stands here a second time.',
+                    "Keep one of the two.",
+                )
+            seen.add(key.value)
+            here = (*place, key.value)
+            lines[here] = line
+            _collect_lines(value, here, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect_lines(value, (*place, index), lines, path)
+
+
+def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    number = data.get("format", FORMAT)
+    if not isinstance(number, int) or isinstance(number, bool):
+        return data  # the schema says so better
+    if number > FORMAT:
+        raise ToolError(
+            "LL107",
+            f"{path} is of format {number}; this loraloom reads up to format {FORMAT}.",
+            "Update loraloom: pip install --upgrade loraloom.",
+        )
+    while number < FORMAT and number in MIGRATIONS:
+        data = MIGRATIONS[number](data)
+        number += 1
+        data["format"] = number
+    return data
+
+
+def _validate(data: dict[str, Any], lines: dict[_Place, int], path: Path) -> None:
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(
+        Draft202012Validator(manifest_schema()).iter_errors(data),
+        key=lambda error: (_line_of(tuple(error.absolute_path), lines), error.message),
+    )
+    if not errors:
+        return
+    error = errors[0]
+    place = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        allowed = sorted(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in error.schema["properties"])
+        line = _line_of((*place, str(unknown)), lines)
+        raise ToolError(
+            "LL102",
+            f'{path}:{line}: the key "{_dotted((*place, unknown))}" is not known.',
+            f"{_closest(str(unknown), allowed)}Known keys here: {', '.join(allowed)}.",
+        )
+    line = _line_of(place, lines)
+    raise ToolError(
+        "LL102",
+        f"{path}:{line}: {_dotted(place) or 'the manifest'}: {_plain(error)}.",
+        "Correct that line.",
+    )
+
+
+def _plain(error: Any) -> str:
+    names: dict[str, str] = {
+        "string": "a text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "array": "a list",
+        "object": "a group of keys",
+        "null": "nothing",
+    }
+    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
+    if error.validator == "type":
+        wanted = error.validator_value
+        kinds: list[str] = wanted if isinstance(wanted, list) else [wanted]
+        return f"{shown} is not {' or '.join(names.get(kind, kind) for kind in kinds)}"
+    if error.validator == "enum":
+        return f"{shown} is none of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f'the key "{missing}" is missing'
+    return f"{error.message}"
+
+
+def _line_of(place: _Place, lines: dict[_Place, int]) -> int:
+    while place and place not in lines:
+        place = place[:-1]
+    return lines.get(place, 1)
+
+
+def _dotted(place: _Place) -> str:
+    return ".".join(str(part) for part in place)
+
+
+def _closest(word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, n=1)
+    return f'Did you mean "{found[0]}"? ' if found else ""
+
+
+def _build(kind: Any, data: Mapping[str, Any]) -> Any:
+    """Make a dataclass of checked values: nested groups, enums and tuples by its annotations."""
+    hints = get_type_hints(kind)
+    values = {
+        one.name: _convert(hints[one.name], data[one.name])
+        for one in fields(kind)
+        if data.get(one.name) is not None
+    }
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    for kind in (hint, *getattr(hint, "__args__", ())):
+        if isinstance(value, dict) and is_dataclass(kind):
+            return _build(kind, value)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return kind(value)
+    return tuple(value) if isinstance(value, list) else value

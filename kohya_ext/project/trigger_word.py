@@ -1,0 +1,28 @@
+"""What a trigger word may look like: it names a folder, a file and stands in prompts."""
+
+from __future__ import annotations
+
+from .files import is_portable_name
+
+_FOREIGN = set("{}()[]<>|:,$#%\\/\"'`*?")
+
+
+def trigger_word_problem(word: str) -> str | None:
+    """Return one sentence that says why `word` cannot be a trigger word, or None when it can.
+
+    It becomes the folder `5_<word>`, a LoRA's file name, and text in prompts, where brackets,
+    commas and colons have a meaning of their own and `__` would start a wildcard.
+    """
+    if not word.strip():
+        return "The trigger word is empty."
+    if word != word.strip():
+        return f'The trigger word "{word}" begins or ends with a blank.'
+    strange = sorted({letter for letter in word if letter in _FOREIGN or ord(letter) < 32})
+    if strange:
+        shown = " ".join(strange)
+        return f'The trigger word "{word}" has characters with a meaning in prompts: {shown}'
+    if "__" in word:
+        return f'The trigger word "{word}" has "__", which starts a wildcard in prompts.'
+    if not is_portable_name(word):
+        return f'The trigger word "{word}" cannot be a folder\'s name on every system.'
+    return None
