@@ -193,7 +193,7 @@ grid:
 
 showcase:
   template: >-
-    ${{framing={{headshot|upper body|full body|close range}}}}{{lora}} photo of {{trigger}}, ${{framing}}
+    ${{framing={{headshot|upper body|full body}}}}{{lora}} photo of {{trigger}}, ${{framing}}
   checkpoints: []               # empty: the one that is loaded
   count: 10                     # pictures per checkpoint
   lora_weight: 1.0

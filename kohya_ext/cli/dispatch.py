@@ -1,0 +1,159 @@
+"""Find the sub-command, run it, and turn every ToolError into one sentence and exit code 1.
+
+The overview (`loraloom --help`) is printed from the table without importing click or any command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..project.errors import ToolError
+from .table import COMMANDS
+
+if TYPE_CHECKING:
+    import click
+
+GROUP = "loraloom.commands"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `loraloom ARGUMENTS`; return 0, 1 (an error with a code) or 2 (wrong usage)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _speak_utf8()
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(overview())
+        return 0
+    if words[0] == "--version":
+        print(_version())
+        return 0
+    try:
+        command = find_command(words[0])
+    except ToolError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if error.code == "LL108" else 1
+    return _run(command, words)
+
+
+def _run(command: click.Command, words: list[str]) -> int:
+    import click
+
+    try:
+        result = command.main(
+            args=words[1:], prog_name=f"loraloom {words[0]}", standalone_mode=False
+        )
+    except ToolError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        print("Stopped. Run the same command again to go on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `loraloom ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _speak_utf8() -> None:
+    """Keep a console of another encoding (Windows) from failing at a user's own names."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def overview() -> str:
+    """Return the text of `loraloom --help`."""
+    lines = [
+        "Usage: loraloom COMMAND [ARGUMENTS]",
+        "",
+        "One road for LoRA makers: from a folder of pictures to a trained, compared, shown and",
+        "published LoRA. See it walk by itself:  loraloom demo",
+    ]
+    width = max(len(row.name) for row in COMMANDS)
+    for section in dict.fromkeys(row.section for row in COMMANDS):
+        lines += ["", f"{section}:"]
+        lines += [
+            f"  {row.name:<{width}}  {row.help}" for row in COMMANDS if row.section == section
+        ]
+    plugins = sorted(set(_plugin_names()) - {row.name for row in COMMANDS})
+    if plugins:
+        lines += ["", "From plugins:", *(f"  {name}" for name in plugins)]
+    lines += ["", "`loraloom COMMAND --help` explains one command."]
+    return "\n".join(lines)
+
+
+def _plugin_names() -> Iterator[str]:
+    """Read the names in our entry-point group from the installed packages' own text files.
+
+    importlib.metadata would cost more than all the rest of `--help`.
+    """
+    header = f"[{GROUP}]"
+    for folder in sys.path:
+        for path in Path(folder or ".").glob("*-info/entry_points.txt"):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if header not in text:
+                continue
+            section = text.split(header, 1)[1].split("\n[", 1)[0]
+            for line in section.splitlines():
+                name, equals, _ = line.partition("=")
+                if equals:
+                    yield name.strip()
+
+
+def find_command(name: str) -> click.Command:
+    """Import the sub-command `name`, ours or a plugin's.
+
+    Raises ToolError LL108 (unknown) or LL109 (a plugin that cannot be loaded).
+    """
+    from importlib import import_module
+
+    for row in COMMANDS:
+        if row.name == name:
+            module, _, attribute = row.target.partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+    return _find_plugin(name)
+
+
+def _find_plugin(name: str) -> click.Command:
+    from difflib import get_close_matches
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            return _load_plugin(entry)
+    known = [row.name for row in COMMANDS]
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean `loraloom {close[0]}`?" if close else "See `loraloom --help`."
+    raise ToolError("LL108", f'There is no command "{name}".', hint)
+
+
+def _load_plugin(entry: object) -> click.Command:
+    try:
+        command: click.Command = entry.load()  # type: ignore[attr-defined]  # EntryPoint
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise ToolError(
+            "LL109",
+            f"The command {entry!r} cannot be loaded: {error}.",
+            "Update or remove the package that brings it.",
+        ) from error
+    return command
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"loraloom {version('loraloom')}"
+    except PackageNotFoundError:  # a clone that was never installed
+        return "loraloom (not installed)"

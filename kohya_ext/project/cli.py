@@ -1,0 +1,135 @@
+"""How the commands talk: data to stdout, talk to stderr, progress bars, the next step.
+
+Used by the `cli` modules of both halves; the only module of `project` that knows click and rich.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .progress import Progress, ProgressHandler
+from .project import Project, open_project
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _open(context: click.Context, parameter: click.Parameter, value: str) -> Project:
+    return open_project(Path(value))
+
+
+def project_argument(command: _Command) -> _Command:
+    """Add the argument PROJECT (a folder; default: the current one), opened as `project`."""
+    return click.argument("project", default=".", callback=_open)(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """Add `--json`, given as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print data as JSON.")(command)
+
+
+def dry_run_option(command: _Command) -> _Command:
+    """Add `--dry-run`, given as `dry_run`."""
+    text = "Print what would be done, and do nothing."
+    return click.option("--dry-run", is_flag=True, help=text)(command)
+
+
+def emit(text: str) -> None:
+    """Print data to stdout."""
+    click.echo(text)
+
+
+def emit_json(data: object) -> None:
+    """Print data to stdout as JSON; paths as text."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def say(text: str) -> None:
+    """Print talk to stderr."""
+    click.echo(text, err=True)
+
+
+def next_step(command: str) -> None:
+    """End a command with what comes next, in the user's own names."""
+    say(f"Next: {command}")
+
+
+def shell_path(path: Path) -> str:
+    """Return `path` as the user would type it: relative where that is shorter, quoted."""
+    text = str(path)
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # another drive on Windows
+        relative = text
+    shown = relative if len(relative) < len(text) else text
+    if os.name == "nt":
+        return f'"{shown}"' if " " in shown else shown
+    return shlex.quote(shown)
+
+
+@contextmanager
+def progress_bar() -> Iterator[ProgressHandler]:
+    """Show progress on stderr: a live bar on a terminal, one line per phase elsewhere."""
+    if sys.stderr.isatty():
+        with _live_bar() as handler:
+            yield handler
+    else:
+        yield _PlainLines()
+
+
+class _PlainLines:
+    """One line when a phase begins and one when it ends, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, bool] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        finished = progress.total is not None and progress.done >= progress.total
+        if self._seen.get(progress.phase) == finished and progress.phase in self._seen:
+            return
+        self._seen[progress.phase] = finished
+        amount = f"{progress.done}" + (f"/{progress.total}" if progress.total else "")
+        say(f"{progress.phase}: {amount} {progress.message}".rstrip())
+
+
+@contextmanager
+def _live_bar() -> Iterator[ProgressHandler]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[message]}"),
+    )
+    with RichProgress(*columns, console=Console(stderr=True)) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(progress: Progress) -> None:
+            if progress.phase not in tasks:
+                tasks[progress.phase] = bar.add_task(progress.phase, total=None, message="")
+            bar.update(
+                tasks[progress.phase],
+                completed=progress.done,
+                total=progress.total,
+                message=progress.message,
+            )
+
+        yield show
