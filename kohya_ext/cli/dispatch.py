@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..project.errors import ToolError
 from .table import COMMANDS
 
+TYPE_CHECKING = False  # importing `typing` would cost a fifth of what `--help` may
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import click
 
 GROUP = "loraloom.commands"
@@ -30,6 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(_version())
         return 0
+    return _dispatch(words)
+
+
+def _dispatch(words: list[str]) -> int:
+    from ..project.errors import ToolError
+
     try:
         command = find_command(words[0])
     except ToolError as error:
@@ -40,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: click.Command, words: list[str]) -> int:
     import click
+
+    from ..project.errors import ToolError
 
     try:
         result = command.main(
@@ -79,13 +86,11 @@ def overview() -> str:
         "One road for LoRA makers: from a folder of pictures to a trained, compared, shown and",
         "published LoRA. See it walk by itself:  loraloom demo",
     ]
-    width = max(len(row.name) for row in COMMANDS)
-    for section in dict.fromkeys(row.section for row in COMMANDS):
+    width = max(len(name) for _, name, _, _ in COMMANDS)
+    for section in dict.fromkeys(row[0] for row in COMMANDS):
         lines += ["", f"{section}:"]
-        lines += [
-            f"  {row.name:<{width}}  {row.help}" for row in COMMANDS if row.section == section
-        ]
-    plugins = sorted(set(_plugin_names()) - {row.name for row in COMMANDS})
+        lines += [f"  {name:<{width}}  {text}" for at, name, _, text in COMMANDS if at == section]
+    plugins = sorted(set(_plugin_names()) - {name for _, name, _, _ in COMMANDS})
     if plugins:
         lines += ["", "From plugins:", *(f"  {name}" for name in plugins)]
     lines += ["", "`loraloom COMMAND --help` explains one command."]
@@ -99,15 +104,26 @@ def _plugin_names() -> Iterator[str]:
     """
     header = f"[{GROUP}]"
     for folder in sys.path:
-        for path in Path(folder or ".").glob("*-info/entry_points.txt"):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            if header not in text:
-                continue
-            section = text.split(header, 1)[1].split("\n[", 1)[0]
+        for text in _entry_point_texts(folder or "."):
+            section = text.partition(header)[2].split("\n[", 1)[0]
             for line in section.splitlines():
                 name, equals, _ = line.partition("=")
                 if equals:
                     yield name.strip()
+
+
+def _entry_point_texts(folder: str) -> Iterator[str]:
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith("-info")]
+    except OSError:  # sys.path holds zip files and folders that do not exist
+        return
+    for name in names:
+        path = os.path.join(folder, name, "entry_points.txt")
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                yield stream.read()
+        except OSError:  # most packages have none
+            continue
 
 
 def find_command(name: str) -> click.Command:
@@ -117,9 +133,9 @@ def find_command(name: str) -> click.Command:
     """
     from importlib import import_module
 
-    for row in COMMANDS:
-        if row.name == name:
-            module, _, attribute = row.target.partition(":")
+    for _, known, target, _ in COMMANDS:
+        if known == name:
+            module, _, attribute = target.partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
     return _find_plugin(name)
@@ -129,16 +145,19 @@ def _find_plugin(name: str) -> click.Command:
     from difflib import get_close_matches
     from importlib.metadata import entry_points
 
+    from ..project.errors import ToolError
+
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             return _load_plugin(entry)
-    known = [row.name for row in COMMANDS]
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, [row[1] for row in COMMANDS], n=1)
     hint = f"Did you mean `loraloom {close[0]}`?" if close else "See `loraloom --help`."
     raise ToolError("LL108", f'There is no command "{name}".', hint)
 
 
 def _load_plugin(entry: object) -> click.Command:
+    from ..project.errors import ToolError
+
     try:
         command: click.Command = entry.load()  # type: ignore[attr-defined]  # EntryPoint
     except (ImportError, AttributeError, SyntaxError) as error:

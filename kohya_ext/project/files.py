@@ -155,7 +155,8 @@ def require_folder(path: Path) -> Path:
         what = "is a file, not a folder" if path.exists() else "does not exist"
         raise ToolError("LL103", f"The folder {path} {what}.", "Check the spelling of the path.")
     try:
-        next(os.scandir(path), None)
+        with os.scandir(path) as entries:
+            next(entries, None)
     except OSError as error:
         raise ToolError(
             "LL104",

@@ -150,11 +150,12 @@ def manifest_template(trigger_word: str, kind: SubjectKind, description: str = "
 
 
 _CONSENT = """\
-  consent:                      # staging waits for this
-    name: ""                    # who agreed
-    date: ""                    # on which day, as in "2026-01-31"
-    scope: ""                   # to what: training, pictures, publishing
-    evidence: ""                # where the proof lies
+  # A real person: staging waits until these lines are filled in and the "# " is gone.
+  # consent:
+  #   name: ""                    # who agreed
+  #   date: "2026-01-31"          # on which day
+  #   scope: ""                   # to what: training, pictures, publishing
+  #   evidence: ""                # where the proof lies
 """
 
 _TEMPLATE = """\

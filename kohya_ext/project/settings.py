@@ -45,6 +45,8 @@ def read_settings() -> Settings:
         return Settings()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise TypeError(f"it holds {type(data).__name__}")
         known = {one.name for one in fields(Settings)}
         values: dict[str, Any] = {name: data[name] for name in data if name in known}
     except (ValueError, TypeError) as error:

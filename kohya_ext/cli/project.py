@@ -1,0 +1,60 @@
+"""`loraloom init` and `loraloom show`: a project begins, and where it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..project import Project, apply_init, plan_init
+from ..project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    project_argument,
+    say,
+    shell_path,
+)
+from ..project.manifest import SubjectKind
+from ..project.standing import read_standing
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--trigger", "trigger_word", required=True, help="The trigger word.")
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in SubjectKind]),
+    default=SubjectKind.CHARACTER.value,
+    show_default=True,
+    help="What the LoRA is of.",
+)
+@click.option("--description", default="", help="One sentence about the subject.")
+@dry_run_option
+def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: bool) -> None:
+    """Make a new LoRA project in FOLDER."""
+    plan = plan_init(folder, trigger_word, SubjectKind(kind), description)
+    if dry_run:
+        emit(plan.manifest_text)
+        return
+    project = apply_init(plan)
+    emit(str(project.manifest_path))
+    if kind == SubjectKind.PERSON.value:
+        say(f"A real person: fill in subject.consent in {project.manifest_path} before staging.")
+    next_step(f"loraloom import {shell_path(project.root)} FOLDER-WITH-PICTURES")
+
+
+@click.command()
+@project_argument
+@json_option
+def show(project: Project, as_json: bool) -> None:
+    """Show where PROJECT stands: pictures, captions, epochs, grids, showcase."""
+    standing = read_standing(project)
+    if as_json:
+        emit_json(standing.as_dict())
+        return
+    for line in standing.lines():
+        emit(line)
+    next_step(standing.next_command(shell_path(project.root)))

@@ -1,0 +1,124 @@
+"""Where a project stands, read off its folders and its journal: the steps done and the next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .epochs import find_epoch_files
+from .project import Project
+
+
+@dataclass(frozen=True)
+class StagedFolder:
+    """One `N_Trigger` folder: its repeats are in its name."""
+
+    name: str
+    pictures: int
+    captions: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Counts of what exists; `promoted` is the chosen LoRA's name or empty."""
+
+    root: str
+    trigger_word: str
+    kind: str
+    imported: int
+    staged: tuple[StagedFolder, ...]
+    config: bool
+    epoch_files: int
+    grids: int
+    promoted: str
+    showcase_pictures: int
+    packs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return what `loraloom show` prints."""
+        rows = [
+            ("project", self.root),
+            ("trigger word", f"{self.trigger_word} ({self.kind})"),
+            ("imported", _count(self.imported, "picture")),
+            *((folder.name, _folder_line(folder)) for folder in self.staged),
+            ("config", "written" if self.config else "none yet"),
+            ("epoch files", str(self.epoch_files)),
+            ("grids", str(self.grids)),
+            ("promoted", self.promoted or "none yet"),
+            ("showcase", _count(self.showcase_pictures, "picture")),
+            ("publish packs", str(self.packs)),
+        ]
+        width = max(len(name) for name, _ in rows)
+        return [f"{name:<{width}}  {value}" for name, value in rows]
+
+    def next_command(self, shown: str) -> str:
+        """Return the next step of the road; `shown` is the project's path as typed."""
+        steps = (
+            (not self.imported, f"loraloom import {shown} FOLDER-WITH-PICTURES"),
+            (not self.staged, f"loraloom stage {shown}"),
+            (not any(one.captions for one in self.staged), f"loraloom caption {shown}"),
+            (not self.config, f"loraloom config {shown}"),
+            (not self.epoch_files, f"loraloom train {shown}"),
+            (not self.grids, f"loraloom grid {shown}"),
+            (not self.promoted, f"loraloom promote {shown} EPOCH NAME"),
+            (not self.showcase_pictures, f"loraloom showcase {shown}"),
+        )
+        return next((step for missing, step in steps if missing), f"loraloom publish {shown}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _folder_line(folder: StagedFolder) -> str:
+    return f"{_count(folder.pictures, 'picture')}, {_count(folder.captions, 'caption')}"
+
+
+def read_standing(project: Project) -> Standing:
+    """Look at what the project's folders hold."""
+    promoted = project.journal.last("promote")
+    return Standing(
+        root=str(project.root),
+        trigger_word=project.manifest.trigger_word,
+        kind=project.manifest.subject.kind.value,
+        imported=len(_pictures(project.source_dir)),
+        staged=_staged(project),
+        config=any(project.config_dir.glob("*.json")),
+        epoch_files=_epoch_files(project.model_dir),
+        grids=sum(1 for _ in project.grids_dir.glob("*/")),
+        promoted=str(promoted.facts.get("name", "")) if promoted else "",
+        showcase_pictures=len(_pictures(project.showcase_dir)),
+        packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
+    )
+
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+"""What sd-scripts takes as pictures, in lower case."""
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [one for one in folder.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES]
+
+
+def _staged(project: Project) -> tuple[StagedFolder, ...]:
+    suffix = project.manifest.captions.caption_extension
+    if not project.images_dir.is_dir():
+        return ()
+    return tuple(
+        StagedFolder(folder.name, len(_pictures(folder)), sum(1 for _ in folder.glob(f"*{suffix}")))
+        for folder in sorted(project.images_dir.iterdir())
+        if folder.is_dir()
+    )
+
+
+def _epoch_files(folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    return sum(len(run.files) for run in find_epoch_files(folder).runs)

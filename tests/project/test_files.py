@@ -1,0 +1,130 @@
+"""Files are old or new, never half."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.project import ToolError
+from kohya_ext.project import files as files_module
+from kohya_ext.project.files import (
+    Transfer,
+    free_bytes,
+    is_portable_name,
+    link_or_copy,
+    replacing,
+    require_folder,
+    sha256_of,
+    write_json_atomic,
+    write_text_atomic,
+)
+
+
+def test_a_text_is_written_with_its_folder(tmp_path: Path):
+    write_text_atomic(tmp_path / "a" / "b.txt", "Füchsin\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "Füchsin\n".encode()
+
+
+def test_json_keeps_other_scripts_readable(tmp_path: Path):
+    write_json_atomic(tmp_path / "x.json", {"b": "狐", "a": 1}, sort_keys=True)
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": 1,\n  "b": "狐"\n}\n'
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "x"
+    path.write_text("old", encoding="utf-8")
+
+    def fail_halfway() -> None:
+        with replacing(path) as stream:
+            stream.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_halfway()
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "LL110"), (errno.EACCES, "LL111")])
+def test_a_refused_write_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+):
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files_module.os, "fsync", refuse)
+    with pytest.raises(ToolError, match=code):
+        write_text_atomic(tmp_path / "x", "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_in_reality_loses_nothing():
+    """/dev/full refuses every byte, as a full disk does."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(OSError) as caught, Path("/dev/full").open("wb") as stream:
+        stream.write(b"x" * 100_000)
+    assert files_module.explain_os_error(caught.value, Path("x")).code == "LL110"
+
+
+def test_a_link_shares_its_content(tmp_path: Path):
+    source = tmp_path / "a"
+    source.write_bytes(b"1")
+    assert link_or_copy(source, tmp_path / "deep" / "b") is Transfer.HARDLINK
+    assert (tmp_path / "deep" / "b").samefile(source)
+
+
+def test_without_links_it_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "another drive")
+
+    monkeypatch.setattr(files_module.os, "link", refuse)
+    source = tmp_path / "a"
+    source.write_bytes(b"1")
+    assert link_or_copy(source, tmp_path / "b") is Transfer.COPY
+    assert sha256_of(tmp_path / "b") == sha256_of(source)
+
+
+def test_a_link_never_overwrites(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"2")
+    with pytest.raises(ToolError, match="LL112"):
+        link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"2"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path):
+    with pytest.raises(ToolError, match=r"nowhere does not exist.*LL103"):
+        require_folder(tmp_path / "nowhere")
+
+
+def test_a_file_is_no_folder(tmp_path: Path):
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(ToolError, match="is a file, not a folder"):
+        require_folder(tmp_path / "x")
+
+
+def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files_module.os, "scandir", refuse)
+    with pytest.raises(ToolError, match="LL104"):
+        require_folder(tmp_path)
+
+
+def test_free_space_of_a_path_to_be_made(tmp_path: Path):
+    assert free_bytes(tmp_path / "not" / "yet") > 0
+
+
+@pytest.mark.parametrize("name", ["Quillfox", "my fox", "狐", "a.b", "com10"])
+def test_portable_names(name: str):
+    assert is_portable_name(name)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a.", "con", "NUL.txt", "a/b", "a\\b", "a:b", "a\n"])
+def test_names_that_windows_refuses(name: str):
+    assert not is_portable_name(name)

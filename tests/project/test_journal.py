@@ -1,0 +1,69 @@
+"""The journal remembers, and survives a power cut."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.project import Journal, ToolError
+from kohya_ext.project import journal as journal_module
+
+
+def at_noon() -> datetime:
+    return datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.jsonl", clock=at_noon)
+
+
+def test_entries_come_back_in_order(journal: Journal):
+    journal.append("stage", pictures=3)
+    journal.append("train", name="狐")
+    journal.append("stage", pictures=4)
+    assert [entry.kind for entry in journal.entries()] == ["stage", "train", "stage"]
+    assert [entry.facts["pictures"] for entry in journal.entries("stage")] == [3, 4]
+    last = journal.last("train")
+    assert last is not None
+    assert (last.at, last.facts) == ("2026-01-31T12:00:00.000+00:00", {"name": "狐"})
+
+
+def test_an_empty_journal_has_no_last_entry(journal: Journal):
+    assert journal.entries() == []
+    assert journal.last("train") is None
+
+
+@pytest.mark.parametrize("torn", [b'{"at": "x", "ki', b"{", b"\x00\x00\x00"])
+def test_a_torn_last_line_does_not_count(journal: Journal, torn: bytes):
+    journal.append("stage")
+    with journal.path.open("ab") as stream:
+        stream.write(torn)
+    assert len(journal.entries()) == 1
+    journal.append("train")
+    assert [entry.kind for entry in journal.entries()] == ["stage", "train"]
+
+
+def test_a_whole_line_without_its_end_is_kept(journal: Journal):
+    journal.append("stage")
+    journal.path.write_bytes(journal.path.read_bytes().rstrip(b"\n"))
+    journal.append("train")
+    assert [entry.kind for entry in journal.entries()] == ["stage", "train"]
+
+
+def test_a_damaged_line_in_the_middle_is_named(journal: Journal):
+    journal.append("stage")
+    journal.path.write_bytes(b"nonsense\n" + journal.path.read_bytes())
+    with pytest.raises(ToolError, match=r"Line 1 of .*LL115"):
+        journal.entries()
+
+
+def test_a_full_disk_is_one_sentence(journal: Journal, monkeypatch: pytest.MonkeyPatch):
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal_module.os, "fsync", refuse)
+    with pytest.raises(ToolError, match="LL110"):
+        journal.append("stage")

@@ -1,0 +1,162 @@
+"""The manifest: what is read, and what every mistake says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.project import ToolError, apply_init, open_project, plan_init
+from kohya_ext.project import manifest as manifest_module
+from kohya_ext.project.manifest import (
+    BaseModelFamily,
+    Consent,
+    SubjectKind,
+    manifest_schema,
+    parse_manifest,
+)
+
+PATH = Path("lora-project.yaml")
+
+
+def refusal(text: str) -> ToolError:
+    with pytest.raises(ToolError) as caught:
+        parse_manifest(text, PATH)
+    return caught.value
+
+
+def test_one_line_makes_a_manifest():
+    manifest = parse_manifest("trigger_word: Quillfox", PATH)
+    assert manifest.trigger_word == "Quillfox"
+    assert manifest.dataset.repeats.primary == 5
+    assert manifest.grid.seeds == (-1, -1, -1, -1)
+    assert manifest.output_name == "Quillfox"
+
+
+def test_groups_become_typed_records():
+    manifest = parse_manifest(
+        "trigger_word: Quillfox\n"
+        "subject:\n  kind: person\n"
+        '  consent: {name: Ada, date: "2026-01-31", scope: training}\n'
+        "base_model:\n  family: sdxl\n"
+        "grid:\n  seeds: [1, 2]\n  picture:\n    width: 768\n",
+        PATH,
+    )
+    assert manifest.subject.kind is SubjectKind.PERSON
+    assert manifest.subject.consent == Consent("Ada", "2026-01-31", "training")
+    assert manifest.base_model.family is BaseModelFamily.SDXL
+    assert manifest.grid.seeds == (1, 2)
+    assert manifest.grid.picture.width == 768
+
+
+def test_an_empty_group_is_its_default():
+    assert parse_manifest("trigger_word: Q\ndataset:\n", PATH).dataset.repeats.supporting == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("trigger_word: Q\ntriger: 1", ['yaml:2: the key "triger" is not known', "trigger_word"]),
+        ("trigger_word: Q\ngrid:\n  seed: 1", [':3: the key "grid.seed"', 'mean "seeds"']),
+        ("trigger_word: Q\ndataset:\n  repeats:\n    primary: x", [":4: dataset.repeats", "whole"]),
+        ("trigger_word: Q\ndataset:\n  repeats:\n    primary: 0", [":4:", "minimum"]),
+        ("trigger_word: 5", [":1: trigger_word: 5 is not a text"]),
+        ("trigger_word: Q\nsubject: {kind: dog}", [":2: subject.kind", "none of style, object"]),
+        ("trigger_word: Q\ntrigger_word: R", [':2: the key "trigger_word" stands here a second']),
+        ("subject: {}", ['the key "trigger_word" is missing']),
+        ("- a\n- b", ["list of `key: value` lines"]),
+        ("", ["list of `key: value` lines"]),
+        ("a: [1,", ["no valid YAML"]),
+        ("a: \x00", ["no valid YAML"]),
+    ],
+)
+def test_a_mistake_names_file_line_and_key(text: str, words: list[str]):
+    error = refusal(text)
+    assert error.code == "LL102"
+    for word in words:
+        assert word in str(error)
+
+
+@pytest.mark.parametrize(
+    "word", ["''", "' Q'", "a{b", "a,b", "a:b", "my__fox", "'con'", "'a.'", "<lora>"]
+)
+def test_unusable_trigger_words_are_refused(word: str):
+    assert refusal(f"trigger_word: {word}").code == "LL105"
+
+
+def test_a_newer_format_asks_for_an_update():
+    error = refusal("trigger_word: Q\nformat: 99")
+    assert error.code == "LL107"
+    assert "format 99" in str(error)
+
+
+def test_older_formats_are_migrated(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(manifest_module, "FORMAT", 3)
+    renamed = {1: lambda data: {"trigger_word": data["word"], "format": 1}, 2: lambda data: data}
+    monkeypatch.setattr(manifest_module, "MIGRATIONS", renamed)
+    manifest = parse_manifest("format: 1\nword: Quillfox", PATH)
+    assert (manifest.trigger_word, manifest.format) == ("Quillfox", 3)
+
+
+def test_every_migration_up_to_now_exists():
+    assert sorted(manifest_module.MIGRATIONS) == list(range(1, manifest_module.FORMAT))
+
+
+def test_a_missing_manifest_is_no_project(tmp_path: Path):
+    with pytest.raises(ToolError, match="LL101"):
+        open_project(tmp_path)
+
+
+def test_a_manifest_in_another_encoding_is_named(tmp_path: Path):
+    (tmp_path / "lora-project.yaml").write_bytes("trigger_word: Füchsin".encode("latin-1"))
+    with pytest.raises(ToolError, match="LL104"):
+        open_project(tmp_path)
+
+
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_init_writes_a_manifest_that_reads(tmp_path: Path, kind: SubjectKind):
+    project = apply_init(plan_init(tmp_path / "x", "Mira Moss", kind, 'She said: "no"'))
+    assert project.manifest.subject.kind is kind
+    assert project.manifest.subject.description == 'She said: "no"'
+    assert project.manifest.output_name == "Mira_Moss"
+    assert [entry.kind for entry in project.journal.entries()] == ["init"]
+
+
+def test_a_person_is_asked_for_consent(tmp_path: Path):
+    text = plan_init(tmp_path, "Mira", SubjectKind.PERSON).manifest_text
+    assert "# consent:" in text
+    filled = text.replace("\n  # ", "\n  ").replace("  A real", "  # A real")
+    filled = filled.replace('name: ""', "name: Mira").replace('scope: ""', "scope: all")
+    assert parse_manifest(filled, PATH).subject.consent == Consent("Mira", "2026-01-31", "all")
+
+
+def test_init_never_overwrites(tmp_path: Path):
+    apply_init(plan_init(tmp_path, "Quillfox"))
+    with pytest.raises(ToolError, match="LL106"):
+        plan_init(tmp_path, "Quillfox")
+
+
+def test_init_refuses_an_empty_trigger_word(tmp_path: Path):
+    with pytest.raises(ToolError, match="LL105"):
+        plan_init(tmp_path, " ")
+
+
+def test_the_schema_is_a_valid_schema():
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(manifest_schema())
+
+
+def test_schema_and_records_have_the_same_keys():
+    import dataclasses
+    from typing import get_type_hints
+
+    def check(kind: type, schema: dict) -> None:
+        names = {field.name for field in dataclasses.fields(kind)}
+        assert names == set(schema["properties"]), kind
+        for name, hint in get_type_hints(kind).items():
+            for part in (hint, *getattr(hint, "__args__", ())):
+                if dataclasses.is_dataclass(part):
+                    check(part, schema["properties"][name])
+
+    check(manifest_module.Manifest, manifest_schema())
