@@ -1,0 +1,118 @@
+"""The one command: overview, sub-commands, plugins, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.cli import main
+from kohya_ext.project import Project
+
+PLUGIN = """
+import click
+
+@click.command()
+def hello():
+    "Say hello."
+    click.echo("hello from a plugin")
+"""
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on sys.path with an installed plugin and a broken one."""
+    folder = tmp_path / "site"
+    info = folder / "loom_plugin-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "loom_plugin.py").write_text(PLUGIN, encoding="utf-8")
+    (info / "METADATA").write_text("Name: loom-plugin\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[other]\nx = y:z\n\n[loraloom.commands]\n"
+        "hello = loom_plugin:hello\nbroken = loom_plugin_missing:x\n\n[more]\na = b:c\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+def test_no_words_give_the_overview(capsys: pytest.CaptureFixture[str]):
+    assert main([]) == 0
+    assert "Usage: loraloom COMMAND" in capsys.readouterr().out
+
+
+def test_an_unknown_command_suggests_a_known_one(capsys: pytest.CaptureFixture[str]):
+    assert main(["innit"]) == 2
+    assert "Did you mean `loraloom init`? [LL108]" in capsys.readouterr().err
+
+
+def test_a_plugin_joins(plugins: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert "From plugins:\n  broken\n  hello\n" in overview
+    assert main(["hello"]) == 0
+    assert capsys.readouterr().out == "hello from a plugin\n"
+
+
+def test_a_broken_plugin_is_named(plugins: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["broken"]) == 1
+    error = capsys.readouterr().err
+    assert "loom_plugin_missing" in error
+    assert "LL109" in error
+
+
+def test_an_error_is_one_sentence_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["show", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("Error: ")
+
+
+def test_wrong_usage_is_exit_2(capsys: pytest.CaptureFixture[str]):
+    assert main(["init"]) == 2
+    assert "Missing argument" in capsys.readouterr().err
+
+
+def test_help_of_one_command(capsys: pytest.CaptureFixture[str]):
+    assert main(["init", "--help"]) == 0
+    assert "--trigger" in capsys.readouterr().out
+
+
+def test_init_then_show_name_the_next_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "fox"
+    assert main(["init", str(folder), "--trigger", "Quillfox", "--kind", "creature"]) == 0
+    assert "Next: loraloom import" in capsys.readouterr().err
+    assert main(["show", str(folder)]) == 0
+    shown = capsys.readouterr()
+    assert "Quillfox (creature)" in shown.out
+    assert "Next: loraloom import" in shown.err
+
+
+def test_init_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["init", str(tmp_path / "x"), "--trigger", "Quillfox", "--dry-run"]) == 0
+    assert "trigger_word" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_show_speaks_json(project: Project, capsys: pytest.CaptureFixture[str]):
+    import json
+
+    assert main(["show", str(project.root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trigger_word"] == "Quillfox"
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("loraloom ")
+
+
+def test_a_clone_runs_as_a_module():
+    result = subprocess.run(
+        [sys.executable, "-m", "kohya_ext", "nonsense"],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "LL108" in result.stderr

@@ -1,0 +1,111 @@
+"""What holds for the repository as a whole."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.cli.dispatch import overview
+from kohya_ext.cli.table import COMMANDS
+from kohya_ext.project.catalogue import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
+CODE = re.compile(r"\bLL\d{3}\b")
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_code_raised_is_in_the_catalogue():
+    used = {
+        code
+        for path in sources(*PACKAGES)
+        if path.name != "catalogue.py"
+        for code in re.findall(r"\"(LL\d{3})\"", path.read_text(encoding="utf-8"))
+    }
+    assert used - set(CATALOGUE) == set()
+
+
+def test_every_code_of_the_catalogue_is_raised():
+    text = "".join(
+        path.read_text(encoding="utf-8")
+        for path in sources(*PACKAGES)
+        if path.name != "catalogue.py"
+    )
+    assert [code for code in CATALOGUE if f'"{code}"' not in text] == []
+
+
+def test_every_code_appears_in_a_test():
+    text = "".join(path.read_text(encoding="utf-8") for path in sources("tests"))
+    assert sorted(set(CATALOGUE) - set(CODE.findall(text))) == []
+
+
+def test_generated_pages_are_up_to_date():
+    result = run_python("scripts/make-docs", "--check")
+    assert (result.stdout, result.returncode) == ("", 0)
+
+
+def test_entry_points_and_fallback_table_agree():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.split('[project.entry-points."loraloom.commands"]', 1)[1].split("\n[", 1)[0]
+    listed = dict(re.findall(r'^([\w-]+) = "([^"]+)"$', section, flags=re.MULTILINE))
+    assert listed == {name: target for _, name, target, _ in COMMANDS}
+
+
+@pytest.mark.parametrize("name", [name for _, name, _, _ in COMMANDS])
+def test_every_command_explains_itself(name: str):
+    import click
+
+    from kohya_ext.cli.dispatch import find_command
+
+    command = find_command(name)
+    assert isinstance(command, click.Command)
+    assert command.help, f"{name} has no help text"
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys; before = set(sys.modules); from kohya_ext.cli import main; main(['--help']);"
+        "print(*sorted(set(sys.modules) - before), file=sys.stderr)"
+    )
+    result = run_python("-S", "-c", program)
+    assert result.stdout.strip() == overview()
+    roots = {name.partition(".")[0] for name in result.stderr.split()}
+    assert roots - {"kohya_ext"} <= set(sys.stdlib_module_names)
+    costly = {"typing", "pathlib", "re", "json", "argparse", "importlib.metadata", "logging"}
+    assert costly & roots == set()
+
+
+def test_scripts_holds_no_package():
+    """A scripts/__init__.py would break other extensions inside the WebUI."""
+    assert not (ROOT / "scripts" / "__init__.py").exists()
+
+
+def test_no_machine_path_and_no_index_host():
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if tracked.returncode:
+        pytest.skip("this copy of the project is no git checkout")
+    wrong = re.compile(r"(^|[\s\"'=(])/(home|root|work|Users)/[a-z]|index-url|find-links")
+    found = []
+    for name in tracked.stdout.split("\0"):
+        path = ROOT / name
+        if not name or name == "tests/repository/test_repository.py" or not path.is_file():
+            continue
+        if path.suffix in (".py", ".md", ".toml", ".json", ".yaml", ".yml", ".txt", ".js", ""):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found += [name for line in text.splitlines() if wrong.search(line)]
+    assert found == []
