@@ -1,0 +1,59 @@
+"""Where a project stands, and what comes next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.project import Project
+from kohya_ext.project.lora_file import write_lora
+from kohya_ext.project.standing import read_standing
+
+
+def touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+
+
+def next_word(project: Project) -> str:
+    return read_standing(project).next_command("fox").split()[1]
+
+
+def test_every_step_is_named_in_its_turn(project: Project):
+    steps = []
+    for act in (
+        lambda: touch(project.source_dir / "a.PNG"),
+        lambda: touch(project.images_dir / "5_Quillfox" / "a.png"),
+        lambda: touch(project.images_dir / "5_Quillfox" / "a.txt"),
+        lambda: touch(project.config_dir / "kohya.json"),
+        lambda: write_lora(project.model_dir / "Quillfox.safetensors", {}, {}),
+        lambda: touch(project.grids_dir / "1" / "index.html"),
+        lambda: project.journal.append("promote", name="Quillfox"),
+        lambda: touch(project.showcase_dir / "a.png"),
+    ):
+        steps.append(next_word(project))
+        act()
+    steps.append(next_word(project))
+    assert steps == [
+        "import", "stage", "caption", "config", "train", "grid", "promote", "showcase", "publish",
+    ]  # fmt: skip
+
+
+def test_lines_count_what_is_there(project: Project):
+    touch(project.source_dir / "a.png")
+    touch(project.images_dir / "5_Quillfox" / "a.png")
+    touch(project.images_dir / "not a picture.txt")
+    lines = "\n".join(read_standing(project).lines())
+    assert "imported       1 picture\n" in lines
+    assert "5_Quillfox     1 picture, 0 captions" in lines
+
+
+def test_a_damaged_epoch_file_does_not_count(project: Project):
+    touch(project.model_dir / "Quillfox.safetensors")
+    assert read_standing(project).epoch_files == 0
+
+
+@pytest.mark.parametrize("key", ["root", "imported", "staged", "promoted"])
+def test_the_json_has_its_keys(project: Project, key: str):
+    assert key in read_standing(project).as_dict()
