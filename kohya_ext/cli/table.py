@@ -16,6 +16,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (START, "demo", "kohya_ext.cli.demo:demo", "Walk the whole road on rehearsal hosts."),
     (START, "init", "kohya_ext.cli.project:init", "Make a new LoRA project."),
     (START, "show", "kohya_ext.cli.project:show", "Show where a project stands."),
+    (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
+    (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
 )
 """Rows of section, name, `module:attribute` of a click command, and one line of help.
 

@@ -117,6 +117,41 @@ CATALOGUE: dict[str, Entry] = {
         "Train first, or name the folder that holds the .safetensors files.",
     ),
     # -- LL2xx: pictures, dataset, captions, tagging -----------------------------------------
+    "LL201": Entry(
+        "No pictures",
+        "The folder, or the project's source/, holds no picture files.",
+        "Name the folder with your pictures; png, jpg, jpeg, webp, bmp, gif and tiff are taken.",
+    ),
+    "LL202": Entry(
+        "A broken picture",
+        "The file is empty, cut short, too large, or no picture at all.",
+        "Get it again, take it out of the folder, or import with --skip-broken.",
+    ),
+    "LL203": Entry(
+        "A stem that repeats",
+        "Two pictures differ only in suffix or folder, so they would share one caption file.",
+        "Rename one of the two, or import with --rename.",
+    ),
+    "LL204": Entry(
+        "Importing from inside the project",
+        "The folder to import lies in the project itself.",
+        "Import from the folder where you collect your pictures.",
+    ),
+    "LL205": Entry(
+        "A role for an unknown picture",
+        "The roles file names a picture that was not imported.",
+        "Correct the name, or import the picture first.",
+    ),
+    "LL206": Entry(
+        "A roles file that cannot be read",
+        "A line is not `picture,role`, or the file is no UTF-8 text.",
+        "Write lines such as: fox 01.png,primary",
+    ),
+    "LL207": Entry(
+        "A foreign picture in images/",
+        "A picture was put into images/ by hand; staging makes that folder anew.",
+        "Move it out and import it.",
+    ),
     # -- LL3xx: training ----------------------------------------------------------------------
     # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
     # -- LL5xx: grids -------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""`loraloom import`, `loraloom stage`: pictures come in and become the trainer's folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..dataset.advice import advise
+from ..dataset.intake import apply_import, plan_import
+from ..dataset.layout import LayoutPlan, apply_layout, plan_layout
+from ..dataset.roles import Role, read_roles_csv
+from ..project import Project
+from ..project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    progress_bar,
+    project_argument,
+    say,
+    shell_path,
+)
+
+_roles_option = click.option(
+    "--roles",
+    type=click.Path(path_type=Path),
+    help="A csv file with lines `picture,role`.",
+)
+
+
+@click.command("import")
+@project_argument
+@click.argument("folder", type=click.Path(path_type=Path))
+@_roles_option
+@click.option("--skip-broken", is_flag=True, help="Leave out pictures that do not decode.")
+@click.option("--rename", is_flag=True, help="Number pictures whose name exists already.")
+@dry_run_option
+@json_option
+def import_(
+    project: Project,
+    folder: Path,
+    roles: Path | None,
+    skip_broken: bool,
+    rename: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Take the pictures of FOLDER into PROJECT; those known already are passed over.
+
+    Subfolders called primary and supporting give the roles; so does a csv file.
+    """
+    with progress_bar() as progress:
+        plan = plan_import(
+            project,
+            folder,
+            roles=read_roles_csv(roles) if roles else None,
+            skip_broken=skip_broken,
+            rename=rename,
+            progress=progress,
+        )
+        if not dry_run:
+            apply_import(project, plan, progress=progress)
+    for path, why in plan.broken:
+        say(f"left out: {path} ({why})")
+    if as_json:
+        emit_json(
+            {
+                "new": [
+                    {"origin": str(one.origin), "target": str(one.target), "role": one.role.value}
+                    for one in plan.new
+                ],
+                "known": [str(path) for path in plan.known],
+                "broken": [str(path) for path, _ in plan.broken],
+            }
+        )
+    else:
+        verb = "would be taken in" if dry_run else "taken in"
+        primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
+        emit(f"{len(plan.new)} pictures {verb}: {primary} primary, {supporting} supporting")
+        if plan.known:
+            emit(f"{len(plan.known)} known already")
+    next_step(f"loraloom stage {shell_path(project.root)}")
+
+
+@click.command()
+@project_argument
+@_roles_option
+@dry_run_option
+@json_option
+def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Make the folders that the trainer reads: images/5_Trigger, images/2_Trigger."""
+    with progress_bar() as progress:
+        chosen = read_roles_csv(roles) if roles else None
+        plan = plan_layout(project, roles=chosen, progress=progress)
+        counts = {} if dry_run else apply_layout(project, plan, progress=progress)
+    if as_json:
+        emit_json(_as_dict(plan))
+    else:
+        for folder in plan.folders:
+            emit(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
+    for sentence in advise(plan):
+        say(f"advice: {sentence}")
+    if dry_run:
+        say("nothing was done (--dry-run)")
+    else:
+        say(", ".join(f"{number} {how}" for how, number in counts.items() if number))
+    next_step(f"loraloom caption {shell_path(project.root)}")
+
+
+def _as_dict(plan: LayoutPlan) -> dict[str, object]:
+    return {
+        "folders": [
+            {
+                "name": folder.name,
+                "repeats": folder.repeats,
+                "draws": folder.draws,
+                "pictures": [
+                    {
+                        "source": str(one.source),
+                        "target": str(one.target),
+                        "role": one.role.value,
+                        "change": one.change.value,
+                        "width": one.width,
+                        "height": one.height,
+                    }
+                    for one in folder.pictures
+                ],
+            }
+            for folder in plan.folders
+        ],
+        "dropped": [str(place) for place in plan.dropped],
+        "advice": list(advise(plan)),
+    }

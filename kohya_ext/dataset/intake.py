@@ -1,0 +1,197 @@
+"""Taking pictures in: new ones are known by content, copied into source/, never edited there.
+
+The folder that they come from is only read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project.files import free_bytes, replacing, sha256_of, write_json_atomic
+from ..project.pictures import find_pictures, read_picture
+from .roles import Role, role_of_path
+
+INDEX_NAME = ".index.json"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """One new picture: where it comes from and where it goes, relative to source/."""
+
+    origin: Path
+    target: PurePosixPath
+    sha256: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """What an import would do: pictures to take, those known already, and those passed over."""
+
+    folder: Path
+    new: tuple[Intake, ...]
+    known: tuple[Path, ...]
+    broken: tuple[tuple[Path, str], ...]
+
+    @property
+    def new_bytes(self) -> int:
+        """Size of the pictures to be copied."""
+        return sum(one.origin.stat().st_size for one in self.new)
+
+    def count(self, role: Role) -> int:
+        """Return how many new pictures have this role."""
+        return sum(1 for one in self.new if one.role is role)
+
+
+def plan_import(
+    project: Project,
+    folder: Path,
+    *,
+    roles: Mapping[str, Role] | None = None,
+    skip_broken: bool = False,
+    rename: bool = False,
+    progress: ProgressHandler = silent,
+) -> ImportPlan:
+    """Look at every picture in `folder` and plan what to take in.
+
+    Raises ToolError LL103 (no folder), LL201 (no pictures), LL202 (broken picture, unless
+    `skip_broken`), LL203 (a stem that repeats, unless `rename`), LL204 (inside the project).
+    """
+    if folder.resolve().is_relative_to(project.root.resolve()):
+        raise ToolError(
+            "LL204",
+            f"{folder} lies inside the project.",
+            "Import from the folder where you collect your pictures.",
+        )
+    found = list(find_pictures(folder))
+    if not found:
+        raise ToolError(
+            "LL201",
+            f"{folder} holds no pictures.",
+            "loraloom looks for png, jpg, jpeg, webp, bmp, gif and tiff files, also below it.",
+        )
+    index = read_index(project)
+    planner = _Planner({*index}, {_stem_key(PurePosixPath(path)) for path in index.values()})
+    for number, path in enumerate(found):
+        progress(Progress("Reading pictures", number, len(found), path.name))
+        planner.look_at(path, folder, roles or {}, skip_broken=skip_broken, rename=rename)
+    progress(Progress("Reading pictures", len(found), len(found)))
+    return ImportPlan(folder, tuple(planner.new), tuple(planner.known), tuple(planner.broken))
+
+
+class _Planner:
+    """Collects the plan picture by picture, keeping contents and stems unique."""
+
+    def __init__(self, hashes: set[str], stems: set[str]) -> None:
+        self._hashes, self._stems = hashes, stems
+        self.new: list[Intake] = []
+        self.known: list[Path] = []
+        self.broken: list[tuple[Path, str]] = []
+
+    def look_at(
+        self,
+        path: Path,
+        folder: Path,
+        roles: Mapping[str, Role],
+        *,
+        skip_broken: bool,
+        rename: bool,
+    ) -> None:
+        try:
+            read_picture(path)
+        except ToolError as error:
+            if not skip_broken:
+                raise
+            self.broken.append((path, error.problem))
+            return
+        sha256 = sha256_of(path)
+        if sha256 in self._hashes:
+            self.known.append(path)
+            return
+        relative = path.relative_to(folder)
+        role = roles.get(path.name) or roles.get(relative.as_posix()) or role_of_path(relative)
+        role = role or Role.SUPPORTING
+        target = self._free_name(path, role, rename=rename)
+        self._hashes.add(sha256)
+        self._stems.add(_stem_key(target))
+        self.new.append(Intake(path, target, sha256, role))
+
+    def _free_name(self, path: Path, role: Role, *, rename: bool) -> PurePosixPath:
+        target = PurePosixPath(role.value, path.name)
+        if _stem_key(target) not in self._stems:
+            return target
+        if not rename:
+            raise ToolError(
+                "LL203",
+                f'Another picture is called "{path.stem}" already, so {path} would share its '
+                "caption file.",
+                "Rename one of the two, or import with --rename.",
+            )
+        number = 2
+        while _stem_key(target) in self._stems:
+            target = PurePosixPath(role.value, f"{path.stem}-{number}{path.suffix}")
+            number += 1
+        return target
+
+
+def _stem_key(path: PurePosixPath) -> str:
+    """Stems are compared without case, since file systems differ."""
+    return path.stem.casefold()
+
+
+def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandler = silent) -> None:
+    """Copy the planned pictures into source/; can be stopped and run again at any picture.
+
+    Raises ToolError LL110 before anything is copied when the disk has no room for all.
+    """
+    if plan.new_bytes > free_bytes(project.root):
+        raise ToolError(
+            "LL110",
+            f"The disk is full: the new pictures need {plan.new_bytes:,} bytes, "
+            f"{free_bytes(project.root):,} are free.",
+            "Free some space and run the same command again.",
+        )
+    index = read_index(project)
+    for number, one in enumerate(plan.new):
+        progress(Progress("Copying pictures", number, len(plan.new), one.origin.name))
+        target = project.source_dir / one.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with one.origin.open("rb") as reader, replacing(target) as writer:
+            shutil.copyfileobj(reader, writer)
+        index[one.sha256] = one.target.as_posix()
+    if plan.new:
+        write_json_atomic(project.source_dir / INDEX_NAME, index, sort_keys=True)
+    progress(Progress("Copying pictures", len(plan.new), len(plan.new)))
+    project.journal.append("import", folder=str(plan.folder), pictures=len(plan.new))
+
+
+def read_index(project: Project) -> dict[str, str]:
+    """Return content hash to path (relative to source/) of every picture that is there.
+
+    The stored index is only a memory: files that are gone are left out, new ones are hashed.
+    """
+    remembered = _read_remembered(project.source_dir / INDEX_NAME)
+    by_path = {path: sha256 for sha256, path in remembered.items()}
+    index: dict[str, str] = {}
+    for path in source_pictures(project):
+        name = path.relative_to(project.source_dir).as_posix()
+        index[by_path.get(name) or sha256_of(path)] = name
+    return index
+
+
+def source_pictures(project: Project) -> Iterable[Path]:
+    """List the project's own pictures; none before the first import."""
+    return find_pictures(project.source_dir) if project.source_dir.is_dir() else ()
+
+
+def _read_remembered(path: Path) -> dict[str, str]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # it is only a memory, and is made anew
+        return {}
+    return data if isinstance(data, dict) else {}

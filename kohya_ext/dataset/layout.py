@@ -1,0 +1,288 @@
+"""Staging: from source/ to `images/5_Trigger`, `images/2_Trigger`, as sd-scripts reads them.
+
+Only files that were staged by us are ever moved or removed; captions travel with their picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project.files import Transfer, link_or_copy, replacing, write_json_atomic
+from ..project.manifest import SubjectKind
+from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
+from .intake import source_pictures
+from .roles import Role, role_of_path
+
+STAGED_NAME = ".staged.json"
+
+
+class Change(str, Enum):
+    """What must be done to a picture so that the trainer sees what the eye sees."""
+
+    NONE = "none"
+    UPRIGHT = "turned upright"
+    CONVERTED = "converted to PNG"
+
+
+@dataclass(frozen=True)
+class StagedPicture:
+    """One picture: its source and its place relative to images/."""
+
+    source: Path
+    target: PurePosixPath
+    role: Role
+    change: Change
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """One folder that sd-scripts reads: the repeats stand in its name."""
+
+    name: str
+    repeats: int
+    pictures: tuple[StagedPicture, ...]
+
+    @property
+    def draws(self) -> int:
+        """How many pictures this folder gives to one epoch."""
+        return self.repeats * len(self.pictures)
+
+
+@dataclass(frozen=True)
+class LayoutPlan:
+    """The folders to be there afterwards, and what is staged now but no longer wanted."""
+
+    images_dir: Path
+    caption_extension: str
+    folders: tuple[FolderPlan, ...]
+    dropped: tuple[PurePosixPath, ...]
+
+    @property
+    def pictures(self) -> tuple[StagedPicture, ...]:
+        return tuple(one for folder in self.folders for one in folder.pictures)
+
+
+def require_consent(project: Project) -> None:
+    """Raise ToolError LL113 when the subject is a person and no consent is recorded."""
+    subject = project.manifest.subject
+    if subject.kind is SubjectKind.PERSON and subject.consent is None:
+        raise ToolError(
+            "LL113",
+            f"{project.manifest_path} says that the subject is a real person, "
+            "but records no consent.",
+            "Write down under subject.consent who agreed, on which day, and to what.",
+        )
+
+
+def folder_name(repeats: int, trigger_word: str, class_word: str = "") -> str:
+    """Return the name that sd-scripts reads: `5_Trigger` or `5_Trigger class`."""
+    return f"{repeats}_{trigger_word} {class_word}".rstrip()
+
+
+def plan_layout(
+    project: Project,
+    *,
+    roles: Mapping[str, Role] | None = None,
+    progress: ProgressHandler = silent,
+) -> LayoutPlan:
+    """Plan `images/` from source/, roles and the manifest's repeats.
+
+    `roles` (by file name) wins over the subfolder that a picture lies in. Raises ToolError LL113
+    (no consent), LL201 (nothing imported), LL202 (broken picture), LL203 (a stem that repeats),
+    LL205 (a role for a picture that is not there), LL207 (foreign files in images/).
+    """
+    require_consent(project)
+    paths = list(source_pictures(project))
+    if not paths:
+        raise ToolError(
+            "LL201",
+            f"{project.source_dir} holds no pictures.",
+            f"Take some in first: loraloom import {project.root.name} FOLDER",
+        )
+    chosen = _choose_roles(project, paths, roles or {})
+    folders: dict[int, list[StagedPicture]] = {}
+    stems: dict[str, Path] = {}
+    for number, path in enumerate(paths):
+        progress(Progress("Reading pictures", number, len(paths), path.name))
+        _require_own_stem(path, stems)
+        one = _plan_picture(project, read_picture(path), chosen[path])
+        folders.setdefault(_repeats(project, one.role), []).append(one)
+    progress(Progress("Reading pictures", len(paths), len(paths)))
+    wanted = {one.target for pictures in folders.values() for one in pictures}
+    staged = read_staged(project.images_dir)
+    _require_no_foreign_files(project.images_dir, staged)
+    dropped = tuple(sorted(target for target in staged if target not in wanted))
+    extension = project.manifest.captions.caption_extension
+    plans = tuple(
+        FolderPlan(_folder(project, repeats), repeats, tuple(pictures))
+        for repeats, pictures in sorted(folders.items(), reverse=True)
+    )
+    return LayoutPlan(project.images_dir, extension, plans, dropped)
+
+
+def _repeats(project: Project, role: Role) -> int:
+    repeats = project.manifest.dataset.repeats
+    return repeats.primary if role is Role.PRIMARY else repeats.supporting
+
+
+def _folder(project: Project, repeats: int) -> str:
+    return folder_name(repeats, project.manifest.trigger_word, project.manifest.class_word)
+
+
+def _choose_roles(
+    project: Project, paths: list[Path], roles: Mapping[str, Role]
+) -> dict[Path, Role]:
+    names = {path.name for path in paths}
+    for name in roles:
+        if PurePosixPath(name).name not in names:
+            raise ToolError(
+                "LL205",
+                f'The roles file names "{name}", but no imported picture is called so.',
+                "Correct the name, or import the picture first.",
+            )
+    return {
+        path: roles.get(path.name)
+        or role_of_path(path.relative_to(project.source_dir))
+        or Role.SUPPORTING
+        for path in paths
+    }
+
+
+def _require_own_stem(path: Path, stems: dict[str, Path]) -> None:
+    other = stems.setdefault(path.stem.casefold(), path)
+    if other != path:
+        raise ToolError(
+            "LL203",
+            f"{other} and {path} share one stem, so they would share one caption file.",
+            "Rename one of the two.",
+        )
+
+
+def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPicture:
+    suffix = info.path.suffix.lower()  # sd-scripts skips mixed case such as .PnG
+    change = Change.NONE
+    if suffix not in TRAINER_SUFFIXES:
+        change, suffix = Change.CONVERTED, ".png"
+    elif not info.is_upright:
+        change = Change.UPRIGHT
+    sideways = info.orientation in (5, 6, 7, 8)
+    width, height = (info.height, info.width) if sideways else (info.width, info.height)
+    folder = _folder(project, _repeats(project, role))
+    target = PurePosixPath(folder, info.path.stem + suffix)
+    return StagedPicture(info.path, target, role, change, width, height)
+
+
+def read_staged(images_dir: Path) -> dict[PurePosixPath, str]:
+    """Return what we staged: place relative to images/, and the source's size and time."""
+    try:
+        data = json.loads((images_dir / STAGED_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {PurePosixPath(name): str(mark) for name, mark in data.items()}
+
+
+def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, str]) -> None:
+    if not images_dir.is_dir():
+        return
+    for path in sorted(images_dir.glob("*/*")):
+        place = PurePosixPath(path.parent.name, path.name)
+        if path.suffix.lower() in TRAINER_SUFFIXES and place not in staged:
+            raise ToolError(
+                "LL207",
+                f"{path} was not staged by loraloom and would be trained all the same.",
+                "Move it out of images/ and import it, so that it stays when staging is repeated.",
+            )
+
+
+def apply_layout(
+    project: Project, plan: LayoutPlan, *, progress: ProgressHandler = silent
+) -> dict[str, int]:
+    """Make images/ as planned; return how many pictures came by link, copy, change or stayed.
+
+    Stopped at any point, the next run completes it: what is about to appear is recorded first,
+    and as finished only at the end. Raises ToolError LL110 (disk full) or LL111.
+    """
+    old = read_staged(plan.images_dir)
+    by_stem = {place.stem: place for place in old}
+    marks = {one.target: _mark(one) for one in plan.pictures}
+    plan.images_dir.mkdir(parents=True, exist_ok=True)
+    _write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
+    counts = {"linked": 0, "copied": 0, "changed": 0, "kept": 0}
+    for number, one in enumerate(plan.pictures):
+        progress(Progress("Staging", number, len(plan.pictures), one.target.name))
+        counts[_stage_one(plan, one, old, by_stem.get(one.target.stem))] += 1
+    for place in plan.dropped:
+        _remove_staged(plan, place)
+    _write_staged(plan.images_dir, marks)
+    progress(Progress("Staging", len(plan.pictures), len(plan.pictures)))
+    project.journal.append(
+        "stage",
+        folders={folder.name: len(folder.pictures) for folder in plan.folders},
+        **counts,
+    )
+    return counts
+
+
+def _mark(one: StagedPicture) -> str:
+    status = one.source.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _write_staged(images_dir: Path, marks: Mapping[PurePosixPath, str]) -> None:
+    data = {place.as_posix(): mark for place, mark in marks.items()}
+    write_json_atomic(images_dir / STAGED_NAME, data, sort_keys=True)
+
+
+def _stage_one(
+    plan: LayoutPlan,
+    one: StagedPicture,
+    old: Mapping[PurePosixPath, str],
+    earlier: PurePosixPath | None,
+) -> str:
+    target = plan.images_dir / one.target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if earlier is not None and earlier != one.target:
+        _move_caption(plan, earlier, one.target)
+    if target.exists():
+        if old.get(one.target) == _mark(one):
+            return "kept"
+        target.unlink()
+    if one.change is not Change.NONE:
+        _write_upright(one.source, target)
+        return "changed"
+    return "linked" if link_or_copy(one.source, target) is Transfer.HARDLINK else "copied"
+
+
+def _move_caption(plan: LayoutPlan, earlier: PurePosixPath, target: PurePosixPath) -> None:
+    caption = plan.images_dir / earlier.with_suffix(plan.caption_extension)
+    if caption.exists():
+        caption.replace(plan.images_dir / target.with_suffix(plan.caption_extension))
+
+
+def _write_upright(source: Path, target: Path) -> None:
+    picture = open_upright(source)
+    with replacing(target) as stream:
+        if target.suffix in (".jpg", ".jpeg"):
+            picture.convert("RGB").save(stream, "JPEG", quality=95, subsampling=0)
+        elif target.suffix == ".webp":
+            picture.save(stream, "WEBP", lossless=True)
+        elif target.suffix == ".bmp":
+            picture.save(stream, "BMP")
+        else:
+            picture.save(stream, "PNG")
+
+
+def _remove_staged(plan: LayoutPlan, place: PurePosixPath) -> None:
+    """Remove one staged copy, with its caption unless that moved; its source stays."""
+    path = plan.images_dir / place
+    path.unlink(missing_ok=True)
+    path.with_suffix(plan.caption_extension).unlink(missing_ok=True)
+    if path.parent.is_dir() and not any(path.parent.iterdir()):
+        path.parent.rmdir()

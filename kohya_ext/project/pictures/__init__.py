@@ -1,0 +1,13 @@
+"""Pictures: what a file is, whether it decodes, and how it must be held upright."""
+
+from __future__ import annotations
+
+from .picture import (
+    TRAINER_SUFFIXES,
+    PictureInfo,
+    find_pictures,
+    open_upright,
+    read_picture,
+)
+
+__all__ = ["TRAINER_SUFFIXES", "PictureInfo", "find_pictures", "open_upright", "read_picture"]

@@ -1,0 +1,199 @@
+"""Staging makes the folders that sd-scripts reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kohya_ext.cli import main
+from kohya_ext.dataset.advice import advise
+from kohya_ext.dataset.layout import apply_layout, folder_name, plan_layout
+from kohya_ext.dataset.roles import Role
+from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project.manifest import Consent, Subject, SubjectKind
+
+
+def draw(path: Path, size: tuple[int, int] = (40, 30), **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (len(path.stem) * 20, 90, 90)).save(path, **options)
+    return path
+
+
+def with_repeats(project: Project, primary: int, supporting: int) -> Project:
+    text = project.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("primary: 5", f"primary: {primary}")
+    text = text.replace("supporting: 2", f"supporting: {supporting}")
+    project.manifest_path.write_text(text, encoding="utf-8")
+    return open_project(project.root)
+
+
+def staged(project: Project) -> list[str]:
+    root = project.images_dir
+    return sorted(
+        path.relative_to(root).as_posix() for path in root.rglob("*") if path.name[0] != "."
+    )
+
+
+@pytest.fixture
+def filled(project: Project) -> Project:
+    draw(project.source_dir / "primary" / "a.png")
+    draw(project.source_dir / "supporting" / "bb.jpg")
+    draw(project.source_dir / "supporting" / "ccc.png")
+    return project
+
+
+def test_folders_are_named_after_repeats(filled: Project):
+    apply_layout(filled, plan_layout(filled))
+    assert staged(filled) == [
+        "2_Quillfox",
+        "2_Quillfox/bb.jpg",
+        "2_Quillfox/ccc.png",
+        "5_Quillfox",
+        "5_Quillfox/a.png",
+    ]
+
+
+def test_the_class_word_follows_the_trigger():
+    assert folder_name(5, "Quillfox", "creature") == "5_Quillfox creature"
+
+
+def test_equal_repeats_share_one_folder(filled: Project):
+    project = with_repeats(filled, 3, 3)
+    plan = plan_layout(project)
+    assert [(one.name, one.draws) for one in plan.folders] == [("3_Quillfox", 9)]
+
+
+def test_staging_twice_changes_nothing(filled: Project):
+    apply_layout(filled, plan_layout(filled))
+    assert apply_layout(filled, plan_layout(filled)) == {
+        "linked": 0, "copied": 0, "changed": 0, "kept": 3,
+    }  # fmt: skip
+
+
+def test_captions_travel_with_their_picture(filled: Project):
+    apply_layout(filled, plan_layout(filled))
+    caption = filled.images_dir / "5_Quillfox" / "a.txt"
+    caption.write_text("by hand", encoding="utf-8")
+    project = with_repeats(filled, 4, 2)
+    apply_layout(project, plan_layout(project))
+    assert staged(project)[3:] == ["4_Quillfox", "4_Quillfox/a.png", "4_Quillfox/a.txt"]
+    moved = project.images_dir / "4_Quillfox" / "a.txt"
+    assert moved.read_text(encoding="utf-8") == "by hand"
+
+
+def test_a_picture_taken_out_leaves_the_stage(filled: Project):
+    apply_layout(filled, plan_layout(filled))
+    (filled.source_dir / "primary" / "a.png").unlink()
+    plan = plan_layout(filled)
+    assert [str(place) for place in plan.dropped] == ["5_Quillfox/a.png"]
+    apply_layout(filled, plan)
+    assert "5_Quillfox" not in staged(filled)
+
+
+def test_a_replaced_picture_is_staged_anew(filled: Project):
+    apply_layout(filled, plan_layout(filled))
+    source = filled.source_dir / "primary" / "a.png"
+    source.unlink()
+    draw(source, (80, 80))
+    apply_layout(filled, plan_layout(filled))
+    with Image.open(filled.images_dir / "5_Quillfox" / "a.png") as picture:
+        assert picture.size == (80, 80)
+
+
+def test_roles_move_pictures(filled: Project):
+    plan = plan_layout(filled, roles={"bb.jpg": Role.PRIMARY})
+    assert [one.target.name for one in plan.folders[0].pictures] == ["a.png", "bb.jpg"]
+
+
+def test_a_role_for_an_unknown_picture(filled: Project):
+    with pytest.raises(ToolError, match="LL205"):
+        plan_layout(filled, roles={"zebra.png": Role.PRIMARY})
+
+
+def test_sideways_pictures_are_turned_upright(filled: Project):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    draw(filled.source_dir / "primary" / "side.jpg", (60, 20), exif=exif)
+    plan = plan_layout(filled)
+    (one,) = [one for one in plan.pictures if one.target.stem == "side"]
+    assert (one.change.value, one.width, one.height) == ("turned upright", 20, 60)
+    apply_layout(filled, plan)
+    with Image.open(filled.images_dir / one.target) as picture:
+        assert (picture.size, picture.getexif().get(0x0112, 1)) == ((20, 60), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "staged_name"),
+    [("x.GiF", "x.png"), ("x.tiff", "x.png"), ("x.PnG", "x.png"), ("x.JPEG", "x.jpeg")],
+)
+def test_what_the_trainer_skips_is_made_readable(filled: Project, name: str, staged_name: str):
+    draw(filled.source_dir / "primary" / name)
+    plan = plan_layout(filled)
+    apply_layout(filled, plan)
+    path = filled.images_dir / "5_Quillfox" / staged_name
+    with Image.open(path) as picture:
+        assert picture.size == (40, 30)
+
+
+def test_nothing_imported_yet(project: Project):
+    with pytest.raises(ToolError, match="LL201"):
+        plan_layout(project)
+
+
+def test_a_broken_source_is_named(filled: Project):
+    (filled.source_dir / "primary" / "a.png").write_bytes(b"")
+    with pytest.raises(ToolError, match=r"the file is empty.*LL202"):
+        plan_layout(filled)
+
+
+def test_two_sources_with_one_stem(filled: Project):
+    draw(filled.source_dir / "supporting" / "A.webp")
+    with pytest.raises(ToolError, match="LL203"):
+        plan_layout(filled)
+
+
+def test_a_foreign_picture_is_not_trained_unseen(filled: Project):
+    apply_layout(filled, plan_layout(filled))
+    draw(filled.images_dir / "5_Quillfox" / "foreign.png")
+    with pytest.raises(ToolError, match=r"foreign\.png.*LL207"):
+        plan_layout(filled)
+
+
+def test_a_person_without_consent_is_not_staged(filled: Project):
+    person = Subject(SubjectKind.PERSON)
+    manifest = dataclasses.replace(filled.manifest, subject=person)
+    with pytest.raises(ToolError, match="LL113"):
+        plan_layout(dataclasses.replace(filled, manifest=manifest))
+
+
+def test_a_person_who_agreed_is_staged(filled: Project):
+    consent = Consent("Mira", "2026-01-31", "training")
+    manifest = dataclasses.replace(
+        filled.manifest, subject=Subject(SubjectKind.PERSON, "", consent)
+    )
+    assert plan_layout(dataclasses.replace(filled, manifest=manifest)).folders
+
+
+def test_advice_on_balance(filled: Project):
+    sentences = " ".join(advise(plan_layout(filled)))
+    assert "3 pictures are few" in sentences
+    project = with_repeats(filled, 1, 5)
+    assert "0.1 to 1 where about 2 to 1" in " ".join(advise(plan_layout(project)))
+
+
+def test_advice_without_primaries(filled: Project):
+    (filled.source_dir / "primary" / "a.png").unlink()
+    assert "No picture is primary" in " ".join(advise(plan_layout(filled)))
+
+
+def test_the_command_stages(filled: Project, capsys: pytest.CaptureFixture[str]):
+    assert main(["stage", str(filled.root), "--dry-run"]) == 0
+    assert "5_Quillfox: 1 pictures, 5 per epoch" in capsys.readouterr().out
+    assert not filled.images_dir.exists()
+    assert main(["stage", str(filled.root), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert '"name": "2_Quillfox"' in out
+    assert "Next: loraloom caption" in err
