@@ -18,6 +18,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (START, "show", "kohya_ext.cli.project:show", "Show where a project stands."),
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
     (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
+    (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
 )
 """Rows of section, name, `module:attribute` of a click command, and one line of help.
 

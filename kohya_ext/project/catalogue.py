@@ -152,6 +152,56 @@ CATALOGUE: dict[str, Entry] = {
         "A picture was put into images/ by hand; staging makes that folder anew.",
         "Move it out and import it.",
     ),
+    "LL250": Entry(
+        "No tagger in that folder",
+        "The folder has no model.onnx.",
+        "Download a WD14 tagger's model.onnx and selected_tags.csv into one folder.",
+    ),
+    "LL251": Entry(
+        "A tag list that cannot be used",
+        "selected_tags.csv is missing, or has no columns name and category.",
+        "Download the tagger's folder again.",
+    ),
+    "LL252": Entry(
+        "onnxruntime is not installed",
+        "Tagging runs the model through onnxruntime, an optional package.",
+        'Install it: python -m pip install "loraloom[tagger]"',
+    ),
+    "LL253": Entry(
+        "No WD14 tagger",
+        "The model's input or output has another shape, or it is no ONNX file.",
+        "Use a model with the WD14 interface and its own selected_tags.csv.",
+    ),
+    "LL254": Entry(
+        "A damaged caption edit",
+        "A file in captions/ is no JSON object.",
+        "Correct it, or delete it to go back to the rules.",
+    ),
+    "LL255": Entry(
+        "Undesired tags that cannot be read",
+        "The file named in captions.undesired_tags_file is missing or no UTF-8 text.",
+        "Correct the path in the manifest.",
+    ),
+    "LL256": Entry(
+        "Nothing is staged",
+        "images/ holds no pictures that were staged.",
+        "Run `loraloom stage` first.",
+    ),
+    "LL257": Entry(
+        "A picture without scores and no tagger",
+        "A picture is new, and no tagger was named to look at it.",
+        "Name one: --model FOLDER, or captions.model in the manifest.",
+    ),
+    "LL258": Entry(
+        "Forbidden content",
+        "A picture that looks like a minor has signs of something sexual.",
+        "Delete the picture. There is no switch for this rule.",
+    ),
+    "LL259": Entry(
+        "A caption that cannot be read",
+        "A caption file is no UTF-8 text.",
+        "Save it as UTF-8, or delete it.",
+    ),
     # -- LL3xx: training ----------------------------------------------------------------------
     # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
     # -- LL5xx: grids -------------------------------------------------------------------------

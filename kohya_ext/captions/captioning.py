@@ -1,0 +1,230 @@
+"""`caption`: scores for every staged picture, then one caption file beside each.
+
+What a person changed by hand is found, kept as an edit and applied again; nothing is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..dataset.layout import read_staged
+from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project.files import sha256_of, write_json_atomic, write_text_atomic
+from ..project.tagging import Scores, Tagger, read_scores, write_scores
+from .content import forbidden_content
+from .edits import CaptionEdit, apply_edit, find_edit, merge_edits, read_edit, write_edit
+from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
+
+WRITTEN_NAME = ".captions.json"
+
+
+@dataclass(frozen=True)
+class PlannedCaption:
+    """One caption file: its place relative to images/, its text, and a newly found edit."""
+
+    place: PurePosixPath
+    text: str
+    present: str | None
+    edit: CaptionEdit | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the file on disk must change."""
+        return self.present is None or self.present.strip() != self.text
+
+
+@dataclass(frozen=True)
+class CaptionPlan:
+    """All captions as they will be, with the counts a person wants to see."""
+
+    captions: tuple[PlannedCaption, ...]
+
+    @property
+    def changed(self) -> int:
+        return sum(1 for one in self.captions if one.is_new)
+
+    @property
+    def edits(self) -> int:
+        return sum(1 for one in self.captions if one.edit)
+
+    def tag_counts(self) -> dict[str, int]:
+        """Return how often each tag stands in the captions, the most frequent first."""
+        counts: dict[str, int] = {}
+        for one in self.captions:
+            for tag in parse_tags(one.text):
+                counts[tag] = counts.get(tag, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def read_rules(project: Project) -> CaptionRules:
+    """Return the manifest's caption rules with its undesired tags, from list and file.
+
+    Raises ToolError LL255 when the file of undesired tags cannot be read.
+    """
+    settings = project.manifest.captions
+    undesired = list(settings.undesired_tags)
+    if settings.undesired_tags_file:
+        path = project.root / settings.undesired_tags_file
+        try:
+            undesired += parse_tags(path.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ToolError(
+                "LL255",
+                f"The undesired tags {path} cannot be read: {error}.",
+                "Correct captions.undesired_tags_file in the manifest.",
+            ) from error
+    return CaptionRules(
+        prefix=settings.prefix.replace("{trigger}", project.manifest.trigger_word),
+        undesired=undesired_keys(undesired),
+        general_threshold=settings.general_threshold,
+        character_threshold=settings.character_threshold,
+    )
+
+
+def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
+    """Return the staged pictures, relative to images/. Raises ToolError LL256 when none are."""
+    places = tuple(
+        sorted(
+            place
+            for place in read_staged(project.images_dir)
+            if (project.images_dir / place).exists()
+        )
+    )
+    if not places:
+        raise ToolError(
+            "LL256",
+            f"{project.images_dir} holds no staged pictures.",
+            f"Stage them first: loraloom stage {project.root.name}",
+        )
+    return places
+
+
+def score_pictures(
+    project: Project, tagger: Tagger | None, *, progress: ProgressHandler = silent
+) -> dict[PurePosixPath, Scores]:
+    """Return the scores of every staged picture, asking the tagger only for what is not stored.
+
+    Each score is stored at once, so a stopped run goes on where it was. Raises ToolError LL257
+    when a picture has no scores and there is no tagger, LL258 for forbidden content.
+    """
+    places = staged_pictures(project)
+    found: dict[PurePosixPath, Scores] = {}
+    for number, place in enumerate(places):
+        progress(Progress("Tagging", number, len(places), place.name))
+        scores = _score_one(project, tagger, place)
+        _require_decent(project, place, scores)
+        found[place] = scores
+    progress(Progress("Tagging", len(places), len(places)))
+    return found
+
+
+def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) -> Scores:
+    path = project.images_dir / place
+    picture_sha256 = sha256_of(path)
+    stored = read_scores(project.scores_dir, picture_sha256)
+    if stored and (tagger is None or stored.model_sha256 == tagger.model_sha256):
+        return stored
+    if tagger is None:
+        raise ToolError(
+            "LL257",
+            f"{path} was not tagged yet, and no tagger is named.",
+            "Name the folder of a WD14 tagger: --model FOLDER, or captions.model in the manifest.",
+        )
+    scores = tagger.score(path, picture_sha256)
+    write_scores(project.scores_dir, scores)
+    return scores
+
+
+def _require_decent(project: Project, place: PurePosixPath, scores: Scores) -> None:
+    signs = forbidden_content(scores)
+    if signs:
+        raise ToolError(
+            "LL258",
+            f"{project.images_dir / place} looks like a minor ({signs[0]}) together with "
+            f"something sexual ({signs[1]}).",
+            "Such a picture is never trained on: delete it.",
+        )
+
+
+def plan_captions(
+    project: Project, scores: Mapping[PurePosixPath, Scores], rules: CaptionRules
+) -> CaptionPlan:
+    """Plan every caption: rules over scores, then the edits that a person made."""
+    written = _read_written(project)
+    extension = project.manifest.captions.caption_extension
+    return CaptionPlan(
+        tuple(
+            _plan_one(project, place.with_suffix(extension), one, rules, written)
+            for place, one in scores.items()
+        )
+    )
+
+
+def _plan_one(
+    project: Project,
+    place: PurePosixPath,
+    scores: Scores,
+    rules: CaptionRules,
+    written: Mapping[str, str],
+) -> PlannedCaption:
+    tags = caption_tags(scores, rules)
+    line = format_caption(rules.prefix, tags)
+    stored = read_edit(project.captions_dir, place.stem)
+    present = _read_caption(project.images_dir / place)
+    fresh = None
+    if present is not None:
+        ours = written.get(place.stem)
+        found = (
+            find_edit(ours, present, rules.prefix)
+            if ours is not None
+            else _foreign(present, line, rules)
+        )
+        fresh = merge_edits(stored, found) if found else None
+    edit = fresh or stored
+    return PlannedCaption(place, apply_edit(line, tags, rules.prefix, edit), present, fresh)
+
+
+def _foreign(present: str, line: str, rules: CaptionRules) -> CaptionEdit | None:
+    """A caption that we never wrote is a person's own, as a whole; an empty one is none."""
+    text = present.strip()
+    return CaptionEdit(text=text) if text and text != line else None
+
+
+def _read_caption(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolError(
+            "LL259",
+            f"The caption {path} cannot be read: {error}.",
+            "Save it as UTF-8 text, or delete it.",
+        ) from error
+
+
+def _read_written(project: Project) -> dict[str, str]:
+    try:
+        data = json.loads((project.images_dir / WRITTEN_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def apply_captions(project: Project, plan: CaptionPlan) -> None:
+    """Keep newly found edits, then write the caption files that differ."""
+    for one in plan.captions:
+        if one.edit:
+            write_edit(project.captions_dir, one.place.stem, one.edit)
+    written = _read_written(project)
+    for one in plan.captions:
+        if one.is_new:
+            write_text_atomic(project.images_dir / one.place, one.text + "\n")
+        written[one.place.stem] = one.text
+    write_json_atomic(project.images_dir / WRITTEN_NAME, written, sort_keys=True)
+    project.journal.append(
+        "caption", pictures=len(plan.captions), changed=plan.changed, edits=plan.edits
+    )

@@ -1,0 +1,64 @@
+"""`loraloom caption`: WD14 tags, undesired ones out, the prefix in front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
+from ..project import Project, read_settings
+from ..project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    progress_bar,
+    project_argument,
+    say,
+    shell_path,
+)
+from ..project.tagging import Tagger, open_tagger
+
+_SHOWN_TAGS = 12
+
+
+@click.command()
+@project_argument
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="Folder with model.onnx, selected_tags.csv."
+)
+@dry_run_option
+@json_option
+def caption(project: Project, model: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Tag the staged pictures and write a caption beside each.
+
+    Scores are kept, so thresholds and undesired tags can change without the model. What you
+    changed in a caption by hand is kept too, and applied again.
+    """
+    tagger = _tagger(project, model)
+    if tagger and tagger.is_rehearsal:
+        say("rehearsal tagger: its tags mean little")
+    with progress_bar() as progress:
+        scores = score_pictures(project, tagger, progress=progress)
+    plan = plan_captions(project, scores, read_rules(project))
+    if not dry_run:
+        apply_captions(project, plan)
+    if as_json:
+        emit_json({str(one.place): one.text for one in plan.captions})
+    else:
+        verb = "would change" if dry_run else "changed"
+        emit(f"{len(plan.captions)} captions, {plan.changed} {verb}, {plan.edits} edited by hand")
+        counts = list(plan.tag_counts().items())[:_SHOWN_TAGS]
+        emit("most frequent: " + ", ".join(f"{tag} ({number})" for tag, number in counts))
+    next_step(f"loraloom config {shell_path(project.root)}")
+
+
+def _tagger(project: Project, model: Path | None) -> Tagger | None:
+    named = project.manifest.captions.model
+    if model is None and named:
+        model = project.root / named
+    if model is None and read_settings().tagger_model:
+        model = Path(read_settings().tagger_model)
+    return open_tagger(model) if model else None

@@ -1,0 +1,55 @@
+"""What a tagger said of one picture, kept so that captions can be made again without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..files import write_json_atomic
+
+FLOOR = 0.02
+"""Probabilities below are not kept: no sensible threshold is lower."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Probabilities from 0 to 1 by tag, in the order of the model's outputs."""
+
+    picture_sha256: str
+    model_sha256: str
+    ratings: Mapping[str, float]
+    general: Mapping[str, float]
+    character: Mapping[str, float]
+
+
+def scores_path(folder: Path, picture_sha256: str) -> Path:
+    """Return where the scores of a picture are kept."""
+    return folder / f"{picture_sha256}.json"
+
+
+def read_scores(folder: Path, picture_sha256: str) -> Scores | None:
+    """Return the stored scores of a picture, or None; a damaged file counts as none."""
+    try:
+        data = json.loads(scores_path(folder, picture_sha256).read_text(encoding="utf-8"))
+        return Scores(
+            picture_sha256,
+            str(data["model"]),
+            dict(data["ratings"]),
+            dict(data["general"]),
+            dict(data["character"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # they can be made again
+        return None
+
+
+def write_scores(folder: Path, scores: Scores) -> None:
+    """Store the scores of one picture atomically."""
+    data = {
+        "model": scores.model_sha256,
+        "ratings": dict(scores.ratings),
+        "general": dict(scores.general),
+        "character": dict(scores.character),
+    }
+    write_json_atomic(scores_path(folder, scores.picture_sha256), data)

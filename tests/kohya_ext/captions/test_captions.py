@@ -1,0 +1,288 @@
+"""From scores to captions, with what a person changed by hand kept."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from kohya_ext.captions.captioning import (
+    apply_captions,
+    plan_captions,
+    read_rules,
+    score_pictures,
+)
+from kohya_ext.captions.content import forbidden_content
+from kohya_ext.captions.edits import CaptionEdit, find_edit, read_edit
+from kohya_ext.captions.rules import (
+    CaptionRules,
+    caption_tags,
+    format_caption,
+    parse_tags,
+    spelled,
+    undesired_keys,
+)
+from kohya_ext.cli import main
+from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project.tagging import Scores, open_tagger, read_vocabulary
+from kohya_ext.rehearsal.creature import recipes, write_pictures
+from kohya_ext.rehearsal.tagger_model import write_tagger_model
+
+SCORES = Scores(
+    "p",
+    "m",
+    {"general": 0.9, "explicit": 0.0},
+    {"solo": 0.9, "blue_eyes": 0.5, "^_^": 0.4, "sky": 0.3, "smile": 0.36},
+    {"quillfox_(x)": 0.9, "other": 0.5},
+)
+
+
+def scores(**general: float) -> Scores:
+    return Scores("p", "m", {"general": 0.9, "explicit": 0.01}, general, {})
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tagger_model(tmp_path_factory.mktemp("tagger"))
+
+
+@pytest.fixture
+def staged(project: Project) -> Project:
+    write_pictures(project.source_dir, recipes(3))
+    apply_layout(project, plan_layout(project))
+    return project
+
+
+def run(project: Project, model: Path | None = None) -> dict[str, str]:
+    """Caption once and return what stands in the files, by stem's first word and number."""
+    found = score_pictures(project, open_tagger(model) if model else None)
+    apply_captions(project, plan_captions(project, found, read_rules(project)))
+    return {
+        path.stem[9:11]: path.read_text(encoding="utf-8")
+        for path in project.images_dir.glob("*/*.txt")
+    }
+
+
+def caption_path(project: Project, number: str) -> Path:
+    return next(project.images_dir.glob(f"*/quillfox {number}*.txt"))
+
+
+def test_tags_follow_the_models_order():
+    assert caption_tags(SCORES, CaptionRules("", undesired_keys(["smile"]))) == (
+        "solo",
+        "blue eyes",
+        "^_^",
+        "quillfox (x)",
+    )
+
+
+@pytest.mark.parametrize("word", ["blue_eyes", "blue eyes", " Blue  Eyes "])
+def test_undesired_tags_in_any_spelling(word: str):
+    rules = CaptionRules("", undesired_keys([word]))
+    assert "blue eyes" not in caption_tags(SCORES, rules)
+
+
+def test_undesired_lists_with_and_without_blanks():
+    assert parse_tags("a,b, c d ,\n,e_f") == ("a", "b", "c d", "e_f")
+
+
+@pytest.mark.parametrize("prefix", ["photo of Q", "photo of Q,", "photo of Q, ", " photo of Q,,"])
+def test_the_prefix_stands_in_front_once(prefix: str):
+    assert format_caption(prefix, ["a", "photo of q", "b"]) == "photo of Q, a, b"
+
+
+def test_faces_keep_their_underscore():
+    assert (spelled("^_^"), spelled("long_hair")) == ("^_^", "long hair")
+
+
+def test_no_tag_still_gives_the_prefix():
+    assert format_caption("photo of Q,", []) == "photo of Q"
+    assert format_caption("", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("present", "edit"),
+    [
+        ("photo of Q, a, b", None),
+        ("photo of Q, a, b\n", None),
+        ("photo of Q, a", CaptionEdit(removed=("b",))),
+        ("photo of Q, a, b, freckles", CaptionEdit(added=("freckles",))),
+        ("photo of Q, b, a", CaptionEdit(text="photo of Q, b, a")),
+        ("a drawing", CaptionEdit(text="a drawing")),
+    ],
+)
+def test_edits_are_differences(present: str, edit: CaptionEdit | None):
+    assert find_edit("photo of Q, a, b", present, "photo of Q,") == edit
+
+
+def test_pictures_get_captions_from_their_colours(staged: Project, model: Path):
+    captions = run(staged, model)
+    assert captions["01"].startswith("photo of Quillfox, solo, no humans")
+    assert "grass" in captions["01"]
+    assert "grass" not in captions["03"]
+    assert captions["01"].endswith("quillfox (rehearsal)\n")
+
+
+def test_captions_are_made_again_without_the_model(staged: Project, model: Path):
+    before = run(staged, model)
+    assert run(staged) == before
+    text = staged.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("undesired_tags: []", "undesired_tags: [solo, No_Humans]")
+    staged.manifest_path.write_text(text, encoding="utf-8")
+    after = run(open_project(staged.root))
+    assert after["01"] == before["01"].replace("solo, no humans, ", "")
+
+
+def test_hand_edits_survive_new_rules(staged: Project, model: Path):
+    run(staged, model)
+    path = caption_path(staged, "01")
+    edited = path.read_text(encoding="utf-8").replace("solo, ", "").rstrip() + ", tiny bell"
+    path.write_text(edited, encoding="utf-8")
+    text = staged.manifest_path.read_text(encoding="utf-8").replace("0.35", "0.99")
+    staged.manifest_path.write_text(text, encoding="utf-8")
+    assert run(open_project(staged.root))["01"] == "photo of Quillfox, quillfox (rehearsal), tiny bell\n"
+    stored = read_edit(staged.captions_dir, path.stem)
+    assert stored == CaptionEdit(added=("tiny bell",), removed=("solo",))
+
+
+def test_a_second_edit_is_added_to_the_first(staged: Project, model: Path):
+    run(staged, model)
+    path = caption_path(staged, "01")
+    for change in (("solo, ", ""), ("no humans", "no humans, bell"), (", bell", "")):
+        path.write_text(path.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+        run(staged)
+    assert read_edit(staged.captions_dir, path.stem) == CaptionEdit(removed=("solo", "bell"))
+
+
+def test_captions_that_were_there_before_are_kept(staged: Project, model: Path):
+    picture = next(staged.images_dir.glob("*/quillfox 02*.png"))
+    picture.with_suffix(".txt").write_text("my own words", encoding="utf-8")
+    assert run(staged, model)["02"] == "my own words"
+
+
+def test_a_caption_of_another_encoding_is_named(staged: Project, model: Path):
+    run(staged, model)
+    caption_path(staged, "01").write_bytes(b"caf\xe9")
+    with pytest.raises(ToolError, match="LL259"):
+        run(staged)
+
+
+def test_a_damaged_edit_is_named(staged: Project, model: Path):
+    run(staged, model)
+    staged.captions_dir.mkdir()
+    stem = caption_path(staged, "01").stem
+    (staged.captions_dir / f"{stem}.json").write_text("[", encoding="utf-8")
+    with pytest.raises(ToolError, match="LL254"):
+        run(staged)
+
+
+def test_undesired_tags_from_a_file(staged: Project):
+    (staged.root / "undesired.txt").write_text("\ufeffsolo,blue_eyes", encoding="utf-8")
+    text = staged.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("undesired_tags: []", "undesired_tags_file: undesired.txt")
+    staged.manifest_path.write_text(text, encoding="utf-8")
+    project = open_project(staged.root)
+    assert read_rules(project).undesired == {"solo", "blue eyes"}
+    (staged.root / "undesired.txt").unlink()
+    with pytest.raises(ToolError, match="LL255"):
+        read_rules(project)
+
+
+def test_nothing_staged_yet(project: Project):
+    with pytest.raises(ToolError, match="LL256"):
+        score_pictures(project, None)
+
+
+def test_new_pictures_need_a_tagger(staged: Project):
+    with pytest.raises(ToolError, match="LL257"):
+        score_pictures(staged, None)
+
+
+@pytest.mark.parametrize(
+    ("general", "explicit", "forbidden"),
+    [
+        ({"child": 0.2, "nude": 0.2}, 0.0, True),
+        ({"Loli": 0.2}, 0.3, True),
+        ({"child": 0.9}, 0.0, False),
+        ({"nude": 0.9}, 0.9, False),
+        ({"child": 0.1, "nude": 0.9}, 0.9, False),
+    ],
+)
+def test_minors_never_with_anything_sexual(
+    general: dict[str, float], explicit: float, forbidden: bool
+):
+    one = Scores("p", "m", {"explicit": explicit}, general, {})
+    assert (forbidden_content(one) is not None) is forbidden
+
+
+def test_forbidden_content_stops_captioning(
+    staged: Project, model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bad = scores(child=0.9, nude=0.9)
+    tagger = open_tagger(model)
+    monkeypatch.setattr(type(tagger), "score", lambda self, path, sha256: bad)
+    with pytest.raises(ToolError, match="LL258"):
+        score_pictures(staged, tagger)
+
+
+def test_the_rehearsal_tagger_is_small_and_says_so(model: Path):
+    assert 60_000 < (model / "model.onnx").stat().st_size < 150_000
+    assert open_tagger(model).is_rehearsal
+
+
+def test_a_missing_tagger(tmp_path: Path):
+    with pytest.raises(ToolError, match="LL250"):
+        open_tagger(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n"])
+def test_a_wrong_tag_list(tmp_path: Path, text: str):
+    (tmp_path / "selected_tags.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ToolError, match="LL251"):
+        read_vocabulary(tmp_path / "selected_tags.csv")
+
+
+def test_a_file_that_is_no_model(model: Path, tmp_path: Path):
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    (tmp_path / "selected_tags.csv").write_bytes((model / "selected_tags.csv").read_bytes())
+    with pytest.raises(ToolError, match="LL253"):
+        open_tagger(tmp_path)
+
+
+def test_a_tag_list_of_another_model(model: Path, tmp_path: Path):
+    (tmp_path / "model.onnx").write_bytes((model / "model.onnx").read_bytes())
+    (tmp_path / "selected_tags.csv").write_text("name,category\na,0\n", encoding="utf-8")
+    with pytest.raises(ToolError, match=r"outputs.*LL253"):
+        open_tagger(tmp_path)
+
+
+def test_without_onnxruntime(model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(ToolError, match="LL252"):
+        open_tagger(model)
+
+
+def test_transparent_pictures_lie_on_white(model: Path, tmp_path: Path):
+    from PIL import Image
+
+    Image.new("RGBA", (50, 80), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    Image.new("RGB", (80, 50), "white").save(tmp_path / "b.png")
+    tagger = open_tagger(model)
+    first, second = (tagger.score(tmp_path / name, "x") for name in ("a.png", "b.png"))
+    assert first == second
+
+
+def test_the_command_captions(staged: Project, model: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["caption", str(staged.root), "--model", str(model), "--dry-run"]) == 0
+    assert "3 captions, 3 would change" in capsys.readouterr().out
+    assert not list(staged.images_dir.glob("*/*.txt"))
+    assert main(["caption", str(staged.root), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "photo of Quillfox, solo" in out
+    assert "Next: loraloom config" in err
+
+
+def test_places_are_relative(staged: Project, model: Path):
+    found = score_pictures(staged, open_tagger(model))
+    assert PurePosixPath("2_Quillfox/quillfox 01 full body meadow calm.png") in found
