@@ -19,6 +19,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
     (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
     (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
+    (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
+    (MORE, "gui", "kohya_ext.cli.gui:gui", "Open both halves in one page."),
 )
 """Rows of section, name, `module:attribute` of a click command, and one line of help.
 

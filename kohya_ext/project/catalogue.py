@@ -207,4 +207,34 @@ CATALOGUE: dict[str, Entry] = {
     # -- LL5xx: grids -------------------------------------------------------------------------
     # -- LL6xx: showcase, selection, promotion, publishing ------------------------------------
     # -- LL7xx: doors into the hosts ------------------------------------------------------------
+    "LL701": Entry(
+        "No Kohya GUI in that folder",
+        "The folder has no kohya_gui.py.",
+        "Name the folder that gui.sh or gui.bat is in: loraloom kohya --dir FOLDER",
+    ),
+    "LL702": Entry(
+        "The Kohya GUI's Python was not found",
+        "The GUI's folder has neither venv nor .venv, or --python names no file.",
+        "Run the GUI's own setup first, or name the Python that it uses: --python FILE",
+    ),
+    "LL703": Entry(
+        "The Kohya GUI's Python gives no answer",
+        "It does not start, or does not say where its packages are.",
+        "Check that this Python runs, or name another one: --python FILE",
+    ),
+    "LL704": Entry(
+        "The Kohya GUI's folder is unknown",
+        "`loraloom kohya` was called without --dir for the first time.",
+        "Name the folder once, it is remembered: loraloom kohya --dir FOLDER",
+    ),
+    "LL705": Entry(
+        "The Kohya GUI ended with an error",
+        "Its own program stopped; its messages stand above ours.",
+        "Start it by its own gui.sh or gui.bat to see whether it runs without the tab.",
+    ),
+    "LL706": Entry(
+        "gradio is not installed",
+        "`loraloom gui` shows its page with gradio 6, an optional package.",
+        'Install it: pip install "loraloom[gui]"',
+    ),
 }

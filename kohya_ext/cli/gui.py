@@ -1,0 +1,119 @@
+"""`loraloom kohya` and `loraloom gui`: a tab in the user's own Kohya GUI, and our own page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
+from ..gui.stay import apply_leave, apply_stay, plan_stay
+from ..project import ToolError, open_project, read_settings, write_setting
+from ..project.cli import dry_run_option, emit, next_step, say, shell_path
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--dir", "folder", type=_FOLDER, help="The Kohya GUI's folder (remembered).")
+@click.option("--python", type=_FOLDER, help="The Python that runs it, if not in venv or .venv.")
+@click.option("--project", "project", type=_FOLDER, help="A LoRA project to open in the tab.")
+@click.option("--stay", is_flag=True, help="Show the tab also when gui.sh or gui.bat starts it.")
+@click.option("--leave", is_flag=True, help="Undo --stay.")
+@dry_run_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kohya(
+    folder: Path | None,
+    python: Path | None,
+    project: Path | None,
+    stay: bool,
+    leave: bool,
+    dry_run: bool,
+    arguments: tuple[str, ...],
+) -> None:
+    """Start your Kohya GUI with a loraloom tab beside "LoRA"; none of its files is edited.
+
+    ARGUMENTS after -- go to kohya_gui.py, for example: -- --headless --server_port 7861
+    """
+    if stay and leave:
+        raise click.UsageError("--stay and --leave exclude each other.")
+    gui = find_kohya_gui(folder or _remembered(), python)
+    if folder and not dry_run:
+        write_setting("kohya_gui", str(gui.folder))
+    if stay:
+        _stay(gui, dry_run)
+    elif leave:
+        _leave(gui, dry_run)
+    else:
+        root = open_project(project).root if project else None
+        _start(gui, arguments, root, dry_run)
+
+
+def _remembered() -> Path:
+    known = read_settings().kohya_gui
+    if not known:
+        raise ToolError(
+            "LL704",
+            "Nobody has said yet where the Kohya GUI is.",
+            "Name its folder once, it is remembered: loraloom kohya --dir FOLDER",
+        )
+    return Path(known)
+
+
+def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_run: bool) -> None:
+    plan = plan_launch(gui, arguments, project)
+    if dry_run:
+        emit(" ".join(plan.command))
+        return
+    say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C ends it.")
+    code = run_host(plan)
+    if code not in (0, 130, -2):  # -2 and 130: Ctrl-C
+        raise ToolError(
+            "LL705",
+            f"The Kohya GUI ended with exit code {code}.",
+            "Its own messages above tell why. Without our tab it starts with: gui.sh or gui.bat",
+        )
+    next_step(f"loraloom kohya --dir {shell_path(gui.folder)}")
+
+
+def _stay(gui: KohyaGui, dry_run: bool) -> None:
+    plan = plan_stay(gui)
+    emit(str(plan.hook))
+    emit(str(plan.pth))
+    if dry_run:
+        return
+    apply_stay(plan)
+    say("From now on gui.sh and gui.bat show the tab, too. LORALOOM_DISABLE=1 skips it once.")
+    next_step(f"loraloom kohya --dir {shell_path(gui.folder)} --leave   (undoes it)")
+
+
+def _leave(gui: KohyaGui, dry_run: bool) -> None:
+    plan = plan_stay(gui)
+    if dry_run:
+        for path in (plan.pth, plan.hook):
+            emit(str(path))
+        return
+    gone = apply_leave(plan)
+    for path in gone:
+        emit(str(path))
+    say("Removed." if gone else "There was nothing to remove.")
+    next_step(f"loraloom kohya --dir {shell_path(gui.folder)}")
+
+
+@click.command()
+@click.argument("project", required=False, type=_FOLDER)
+@click.option("--port", type=int, default=7870, show_default=True, help="Where to listen.")
+@click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
+def gui(project: Path | None, port: int, browse: bool) -> None:
+    """Open both halves in one page of their own; PROJECT is opened first.
+
+    It needs gradio 6: pip install "loraloom[gui]". The page answers on this machine only.
+    """
+    from ..gui.standalone import serve
+
+    root = open_project(project).root if project else None
+    say(f"The page is at http://127.0.0.1:{port}/ ; Ctrl-C ends it.")
+    serve(root, port, browse)
+    next_step(
+        f"loraloom show {shell_path(root)}" if root else "loraloom init FOLDER --trigger WORD"
+    )

@@ -1,0 +1,112 @@
+"""The user's Kohya GUI on disk: its folder, its Python, and how it is started with our tab.
+
+Looking and planning only read; the plan's command is run in the foreground by `run_host`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..project import ToolError
+from .door import PROJECT
+
+DOOR = Path(__file__).with_name("door.py")
+_ENVIRONMENTS = ("venv", ".venv")
+"""gui.sh makes `venv`, gui-uv.sh makes `.venv`."""
+
+
+@dataclass(frozen=True)
+class KohyaGui:
+    """A checkout of the Kohya GUI and the Python that runs it."""
+
+    folder: Path
+    python: Path
+
+    @property
+    def script(self) -> Path:
+        return self.folder / "kohya_gui.py"
+
+    @property
+    def version(self) -> str:
+        """What its `.release` file says, empty without one."""
+        release = self.folder / ".release"
+        return release.read_text(encoding="utf-8").strip() if release.is_file() else ""
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """One start of the GUI: the command, its folder, and what is added to the environment."""
+
+    command: tuple[str, ...]
+    folder: Path
+    environment: tuple[tuple[str, str], ...]
+
+
+def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
+    """Find the GUI in `folder` and its Python (`python`, else its venv or .venv).
+
+    Raises ToolError LL701 (no GUI there) or LL702 (no Python).
+    """
+    root = folder.expanduser().absolute()
+    if not (root / "kohya_gui.py").is_file():
+        raise ToolError(
+            "LL701",
+            f"{root} holds no Kohya GUI: there is no kohya_gui.py in it.",
+            "Name the folder that gui.sh or gui.bat is in: loraloom kohya --dir FOLDER",
+        )
+    found = python.expanduser().absolute() if python else _own_python(root)
+    if found is None or not found.is_file():
+        raise ToolError(
+            "LL702",
+            f"No Python was found for the Kohya GUI in {root}"
+            + (f": {found} does not exist." if found else ": it has neither venv nor .venv."),
+            "Run its own setup first, or name the Python that it uses: --python FILE",
+        )
+    return KohyaGui(root, found)
+
+
+def _own_python(root: Path) -> Path | None:
+    inside = Path("Scripts/python.exe") if os.name == "nt" else Path("bin/python")
+    candidates = (root / name / inside for name in _ENVIRONMENTS)
+    return next((one for one in candidates if one.is_file()), None)
+
+
+def plan_launch(
+    gui: KohyaGui,
+    arguments: Sequence[str] = (),
+    project: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> LaunchPlan:
+    """Plan a start of the GUI through our door; `arguments` go to kohya_gui.py unchanged.
+
+    The folder of its Python leads PATH, because the GUI looks for `accelerate` there.
+    """
+    extra = tuple(arguments)
+    text = gui.script.read_text(encoding="utf-8", errors="replace")
+    if '"--noverify"' in text and "--noverify" not in extra:
+        extra = ("--noverify", *extra)  # else it may install packages before it starts (v25+)
+    bin_folder = str(gui.python.parent)
+    added = [("PATH", os.pathsep.join((bin_folder, environment.get("PATH", ""))))]
+    if project is not None:
+        added.append((PROJECT, str(project.absolute())))
+    return LaunchPlan(
+        (str(gui.python), str(DOOR), str(gui.folder), *extra), gui.folder, tuple(added)
+    )
+
+
+def run_host(plan: LaunchPlan) -> int:
+    """Run the planned command in the foreground and return its exit code.
+
+    Ctrl-C reaches the GUI directly, since it shares our terminal; we wait until it has ended.
+    """
+    environment = {**os.environ, **dict(plan.environment)}
+    with subprocess.Popen(plan.command, cwd=plan.folder, env=environment) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue

@@ -1,0 +1,48 @@
+"""The pages of the standalone GUI: ours, the other half's, and anyone's plugin.
+
+A page is a function `build_page(project_folder: str)`, called inside an open gradio Tab; it adds
+its components there and returns nothing. Packages name theirs in the entry-point group
+`loraloom.tabs`: the name is the tab's label. Run from a clone that was never installed, the table
+below stands in for the metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+GROUP = "loraloom.tabs"
+TABLE = (
+    ("Training", "kohya_ext.gui.tab:build_page"),
+    ("Pictures", "a1111_ext.screens.page:build_page"),
+)
+"""Label and `module:attribute` of the two halves, in the order of the road."""
+
+BuildPage = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A tab's label and where its builder is: `module:attribute`."""
+
+    label: str
+    target: str
+
+    def load(self) -> BuildPage:
+        """Import the builder; raises ImportError or AttributeError."""
+        module, _, attribute = self.target.partition(":")
+        build: BuildPage = getattr(import_module(module), attribute)
+        return build
+
+
+def find_pages(installed: Iterable[EntryPoint] | None = None) -> tuple[Page, ...]:
+    """Return our pages first, then those of plugins by name.
+
+    An installed entry point replaces the table's row of the same label.
+    """
+    found = entry_points(group=GROUP) if installed is None else installed
+    named = {entry.name: entry.value for entry in found}
+    ours = tuple(Page(label, named.pop(label, target)) for label, target in TABLE)
+    return ours + tuple(Page(label, named[label]) for label in sorted(named))

@@ -1,0 +1,60 @@
+"""`loraloom gui`: the pages of both halves, and of plugins, in one page of their own."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ..project import ToolError
+from .door import registered, take_back
+from .pages import Page, find_pages
+
+TITLE = "loraloom"
+
+
+def build_standalone(project: Path | None, pages: tuple[Page, ...] | None = None) -> Any:
+    """Build the Blocks; a page that cannot be built says so in its own tab.
+
+    Raises ToolError LL706 where gradio is missing.
+    """
+    gradio = require_gradio()
+    folder = str(project) if project else ""
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
+        for page in find_pages() if pages is None else pages:
+            with gradio.Tab(page.label):
+                _build_or_say(gradio, blocks, page, folder)
+    return blocks
+
+
+def _build_or_say(gradio: Any, blocks: Any, page: Page, folder: str) -> None:
+    before = registered(blocks)
+    try:
+        page.load()(folder)
+    except Exception as error:  # noqa: BLE001  # one broken page must not take the others along
+        sys.stderr.write(traceback.format_exc())
+        take_back(blocks, before)
+        gradio.Markdown(
+            f"The page **{page.label}** could not be built: {type(error).__name__}: {error}\n\n"
+            "The other tabs work. The console shows where it happened."
+        )
+
+
+def require_gradio() -> Any:
+    """Import gradio, or raise ToolError LL706."""
+    try:
+        import gradio
+    except ImportError as error:
+        raise ToolError(
+            "LL706",
+            f"The page needs gradio, which cannot be imported: {error}.",
+            'Install it: pip install "loraloom[gui]"',
+        ) from error
+    return gradio
+
+
+def serve(project: Path | None, port: int, browse: bool) -> None:
+    """Serve the page on this machine until Ctrl-C."""
+    blocks = build_standalone(project)
+    blocks.launch(server_name="127.0.0.1", server_port=port, inbrowser=browse, quiet=True)

@@ -1,0 +1,195 @@
+"""The user's Kohya GUI on disk: found, started, and given a tab that stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.cli import main
+from kohya_ext.gui.host import DOOR, KohyaGui, find_kohya_gui, plan_launch, run_host
+from kohya_ext.gui.pages import Page, find_pages
+from kohya_ext.gui.stay import PTH_NAME, apply_leave, apply_stay, plan_stay
+from kohya_ext.project import Project, ToolError, read_settings
+
+PROGRAM = """
+import sys
+print("started", *sys.argv[1:], file=sys.stderr)
+raise SystemExit(3 if "--fail" in sys.argv else 0)
+"""
+EVERY_OPTION = '# parser.add_argument("--noverify")\n'
+
+
+def make_venv(folder: Path) -> Path:
+    """Make a real virtual environment without pip and return its Python."""
+    words = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(words, check=True)
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@pytest.fixture(scope="module")
+def gui(tmp_path_factory: pytest.TempPathFactory) -> KohyaGui:
+    folder = tmp_path_factory.mktemp("kohya ss")
+    (folder / "kohya_gui.py").write_text(EVERY_OPTION + PROGRAM, encoding="utf-8")
+    (folder / ".release").write_text("v26.0.0\n", encoding="utf-8")
+    return KohyaGui(folder, make_venv(folder / "venv"))
+
+
+def test_gui_and_its_python_are_found(gui: KohyaGui):
+    found = find_kohya_gui(gui.folder)
+    assert found == gui
+    assert found.version == "v26.0.0"
+
+
+def test_folder_without_a_gui_is_refused(tmp_path: Path):
+    with pytest.raises(ToolError, match=r"there is no kohya_gui.py in it.*\[LL701\]"):
+        find_kohya_gui(tmp_path)
+
+
+def test_gui_without_a_python_is_refused(tmp_path: Path):
+    (tmp_path / "kohya_gui.py").write_text(PROGRAM, encoding="utf-8")
+    with pytest.raises(ToolError, match=r"neither venv nor .venv.*\[LL702\]"):
+        find_kohya_gui(tmp_path)
+    with pytest.raises(ToolError, match=r"nowhere does not exist.*\[LL702\]"):
+        find_kohya_gui(tmp_path, tmp_path / "nowhere")
+
+
+def test_launch_goes_through_the_door(gui: KohyaGui, project: Project):
+    plan = plan_launch(gui, ("--headless",), project.root, {"PATH": "usual"})
+    assert plan.command == (
+        *(str(gui.python), str(DOOR), str(gui.folder)),
+        *("--noverify", "--headless"),
+    )
+    assert dict(plan.environment) == {
+        "PATH": f"{gui.python.parent}{os.pathsep}usual",
+        "LORALOOM_PROJECT": str(project.root),
+    }
+
+
+def test_old_guis_get_no_unknown_option(tmp_path: Path):
+    (tmp_path / "kohya_gui.py").write_text(PROGRAM, encoding="utf-8")
+    plan = plan_launch(KohyaGui(tmp_path, Path(sys.executable)))
+    assert "--noverify" not in plan.command
+
+
+def test_exit_code_of_the_gui_comes_back(gui: KohyaGui):
+    assert run_host(plan_launch(gui, ("--fail",))) == 3
+
+
+def test_stay_and_leave_are_inverse(gui: KohyaGui):
+    plan = plan_stay(gui)
+    before = sorted(plan.pth.parent.iterdir())
+    apply_stay(plan)
+    assert plan.is_in_place
+    assert apply_leave(plan) == (plan.pth, plan.hook)
+    assert [one for one in sorted(plan.pth.parent.iterdir()) if one.name != "__pycache__"] == before
+    assert apply_leave(plan) == ()
+
+
+@pytest.fixture
+def staying(gui: KohyaGui):
+    """The GUI whose Python has our two files, removed afterwards."""
+    plan = plan_stay(gui)
+    apply_stay(plan)
+    yield gui
+    apply_leave(plan)
+
+
+def run_gui_python(gui: KohyaGui, *words: str) -> str:
+    """Run the GUI's Python and return which of our finders it has afterwards."""
+    program = "import sys; print([type(one).__name__ for one in sys.meta_path])"
+    script = gui.folder / "kohya_gui.py"
+    script.write_text(EVERY_OPTION + program, encoding="utf-8")
+    result = subprocess.run(
+        [str(gui.python), *(words or (str(script),))], capture_output=True, text=True, check=True
+    )
+    return result.stdout + result.stderr
+
+
+def test_stay_reaches_the_guis_own_start(staying: KohyaGui):
+    assert "OurPackages" in run_gui_python(staying)
+
+
+def test_stay_leaves_other_programs_alone(staying: KohyaGui):
+    program = "import sys; print([type(one).__name__ for one in sys.meta_path])"
+    assert "OurPackages" not in run_gui_python(staying, "-c", program)
+
+
+def test_switch_silences_what_stays(staying: KohyaGui, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LORALOOM_DISABLE", "1")
+    assert "OurPackages" not in run_gui_python(staying)
+
+
+def test_gui_starts_after_loraloom_is_gone(staying: KohyaGui):
+    hook = plan_stay(staying).hook
+    text = hook.read_text(encoding="utf-8")
+    hook.write_text(text.replace("door.py", "gone.py"), encoding="utf-8")
+    said = run_gui_python(staying)
+    assert "no longer at" in said
+    assert PTH_NAME.partition(".")[0] in said
+    assert "OurPackages" not in said
+
+
+def test_python_that_does_not_run_is_named(gui: KohyaGui, tmp_path: Path):
+    with pytest.raises(ToolError, match=r"could not say where its packages are.*\[LL703\]"):
+        plan_stay(KohyaGui(gui.folder, tmp_path / "no python"))
+
+
+def test_folder_of_the_gui_is_remembered(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
+    (gui.folder / "kohya_gui.py").write_text(EVERY_OPTION + PROGRAM, encoding="utf-8")
+    assert main(["kohya"]) == 1
+    assert "LL704" in capsys.readouterr().err
+    assert main(["kohya", "--dir", str(gui.folder), "--", "--headless"]) == 0
+    assert read_settings().kohya_gui == str(gui.folder)
+    assert main(["kohya", "--dry-run"]) == 0
+    assert str(DOOR) in capsys.readouterr().out
+
+
+def test_failing_gui_is_an_error(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
+    (gui.folder / "kohya_gui.py").write_text(EVERY_OPTION + PROGRAM, encoding="utf-8")
+    assert main(["kohya", "--dir", str(gui.folder), "--", "--fail"]) == 1
+    assert "ended with exit code 3" in capsys.readouterr().err  # LL705
+
+
+def test_stay_on_the_command_line(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
+    plan = plan_stay(gui)
+    assert main(["kohya", "--dir", str(gui.folder), "--stay", "--dry-run"]) == 0
+    assert not plan.is_in_place
+    assert main(["kohya", "--dir", str(gui.folder), "--stay"]) == 0
+    assert plan.is_in_place
+    assert "LORALOOM_DISABLE" in capsys.readouterr().err
+    assert main(["kohya", "--dir", str(gui.folder), "--leave"]) == 0
+    assert not plan.is_in_place
+    assert main(["kohya", "--stay", "--leave"]) == 2
+
+
+class Entry:
+    """An entry point as importlib.metadata gives it."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self.name = name
+        self.value = value
+
+
+def test_pages_follow_the_road_then_plugins():
+    installed = [Entry("Zoo", "zoo:page"), Entry("Pictures", "other:page"), Entry("Art", "a:b")]
+    assert [page.label for page in find_pages(installed)] == ["Training", "Pictures", "Art", "Zoo"]
+    assert find_pages(installed)[1] == Page("Pictures", "other:page")
+
+
+def test_page_table_serves_a_bare_clone():
+    assert [page.target for page in find_pages([])] == [
+        "kohya_ext.gui.tab:build_page",
+        "a1111_ext.screens.page:build_page",
+    ]
+
+
+def test_gui_without_gradio_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["gui", "--no-open"]) == 1
+    assert 'pip install "loraloom[gui]"' in capsys.readouterr().err  # LL706
