@@ -19,6 +19,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
     (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
     (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
+    (TRAINING, "presets", "kohya_ext.cli.config:presets", "List presets and their reasons."),
+    (TRAINING, "config", "kohya_ext.cli.config:config", "Write the Kohya json and the toml."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
     (MORE, "gui", "kohya_ext.cli.gui:gui", "Open both halves in one page."),
 )

@@ -95,6 +95,11 @@ CATALOGUE: dict[str, Entry] = {
         "A line of journal.jsonl in the middle of the file is no JSON object.",
         "Restore the file from a backup, or delete the line that the message names.",
     ),
+    "LL116": Entry(
+        "A program cannot be started",
+        "The file does not exist, is no program, or may not be run.",
+        "Check the path that the message names.",
+    ),
     # -- LL13x: LoRA files --------------------------------------------------------------------
     "LL130": Entry(
         "No safetensors file",
@@ -203,6 +208,52 @@ CATALOGUE: dict[str, Entry] = {
         "Save it as UTF-8, or delete it.",
     ),
     # -- LL3xx: training ----------------------------------------------------------------------
+    "LL301": Entry(
+        "No Kohya config",
+        "The file cannot be read, is no JSON, or holds no JSON object.",
+        "Name a config that the Kohya GUI saved.",
+    ),
+    "LL302": Entry(
+        "A value that the Kohya GUI cannot hold",
+        "A value has another type, is out of its field's range or none of its choices; the GUI "
+        "would load it and then fail at every click of that session.",
+        "Correct the value that the message names.",
+    ),
+    "LL303": Entry(
+        "Learning rates that train nothing",
+        "All learning rates are 0, or t5xxl_lr is set while text_encoder_lr is 0.",
+        "Set learning_rate, unet_lr or text_encoder_lr.",
+    ),
+    "LL304": Entry(
+        "A network or model family that is not driven",
+        "loraloom does not make the arguments of this LoRA type or family.",
+        "Train it from the Kohya GUI itself.",
+    ),
+    "LL305": Entry(
+        "An argument that sd-scripts would misread",
+        "Through a config file sd-scripts checks neither names nor types nor choices.",
+        "Correct the value that the message names.",
+    ),
+    "LL306": Entry(
+        "An unknown preset",
+        "training.preset names none, or one of another base model family.",
+        "See `loraloom presets`.",
+    ),
+    "LL307": Entry(
+        "No base model",
+        "The manifest names no checkpoint to train on.",
+        "Write its file under base_model.path.",
+    ),
+    "LL308": Entry(
+        "An unknown override",
+        "training.overrides has a key that is no field of the Kohya GUI.",
+        "Correct the name.",
+    ),
+    "LL309": Entry(
+        "Nothing is staged to train on",
+        "images/ holds no pictures that were staged.",
+        "Run `loraloom stage` first.",
+    ),
     # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
     # -- LL5xx: grids -------------------------------------------------------------------------
     # -- LL6xx: showcase, selection, promotion, publishing ------------------------------------

@@ -1,0 +1,1 @@
+"""Training: a config that the hosts keep, exact steps, preflight, and a run that is followed."""

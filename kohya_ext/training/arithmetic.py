@@ -1,0 +1,162 @@
+"""Exact steps: how many batches sd-scripts makes of staged pictures, with its own buckets.
+
+Buckets, not folders, are filled up to whole batches, so an estimate without them is too low.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One staged picture: its size in pixels and how often it is shown per epoch."""
+
+    width: int
+    height: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class BucketRules:
+    """How pictures are sorted into resolutions; sizes and steps in pixels."""
+
+    resolution: Size = (512, 512)
+    enabled: bool = True
+    no_upscale: bool = False
+    minimum: int = 256
+    maximum: int = 1024
+    step: int = 64
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What a run will be: `epoch_files` are (file name without suffix, epoch, step)."""
+
+    draws: int
+    batches_per_epoch: int
+    steps_per_epoch: int
+    epochs: int
+    buckets: tuple[tuple[Size, int], ...]
+    epoch_files: tuple[tuple[str, int, int], ...]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer updates of the whole run."""
+        return self.steps_per_epoch * self.epochs
+
+
+def bucket_sizes(rules: BucketRules) -> list[Size]:
+    """Return the predefined resolutions: widths in steps, heights that keep the area.
+
+    sd-scripts, library/model_util.py: make_bucket_resolutions.
+    """
+    width, height = rules.resolution
+    area = width * height
+    square = int(math.sqrt(area) // rules.step * rules.step)
+    sizes = {(square, square)}
+    side = rules.minimum
+    while side <= rules.maximum:
+        other = min(rules.maximum, int((area // side) // rules.step * rules.step))
+        if other >= rules.minimum:
+            sizes |= {(side, other), (other, side)}
+        side += rules.step
+    return sorted(sizes)
+
+
+def choose_bucket(size: Size, rules: BucketRules, sizes: list[Size]) -> Size:
+    """Return the resolution that sd-scripts trains a picture of `size` at."""
+    if not rules.enabled:
+        return rules.resolution
+    if rules.no_upscale:
+        return _without_upscale(size, rules)
+    if size in sizes:
+        return size
+    ratio = size[0] / size[1]
+    return min(sizes, key=lambda one: abs(one[0] / one[1] - ratio))
+
+
+def _without_upscale(size: Size, rules: BucketRules) -> Size:
+    """Shrink to the area where it is larger, then round down to whole steps."""
+    width, height = size
+    area = rules.resolution[0] * rules.resolution[1]
+    step = rules.step
+    if width * height <= area:
+        return width - width % step, height - height % step
+    ratio = width / height
+    exact_width = math.sqrt(area * ratio)
+    exact_height = area / exact_width
+    by_width = _rounded(exact_width, step)
+    by_height = _rounded(exact_height, step)
+    height_of = _rounded(by_width / ratio, step)
+    width_of = _rounded(by_height * ratio, step)
+    error_by_width = abs(by_width / height_of - ratio) if height_of else math.inf
+    error_by_height = abs(width_of / by_height - ratio) if by_height else math.inf
+    if error_by_width < error_by_height:
+        resized = (by_width, int(by_width / ratio + 0.5))
+    else:
+        resized = (int(by_height * ratio + 0.5), by_height)
+    return resized[0] - resized[0] % step, resized[1] - resized[1] % step
+
+
+def _rounded(value: float, step: int) -> int:
+    whole = int(value + 0.5)
+    return whole - whole % step
+
+
+def plan_steps(
+    pictures: Iterable[Shown],
+    rules: BucketRules,
+    *,
+    batch_size: int,
+    gradient_accumulation: int = 1,
+    processes: int = 1,
+    epochs: int,
+    save_every_n_epochs: int,
+    output_name: str,
+) -> StepPlan:
+    """Count batches, steps and epoch files as sd-scripts will; no regularisation pictures."""
+    sizes = bucket_sizes(rules)
+    counts: Counter[Size] = Counter()
+    for one in pictures:
+        counts[choose_bucket((one.width, one.height), rules, sizes)] += one.repeats
+    batches = sum(math.ceil(count / batch_size) for count in counts.values())
+    per_epoch = math.ceil(batches / processes / gradient_accumulation)
+    return StepPlan(
+        draws=sum(counts.values()),
+        batches_per_epoch=batches,
+        steps_per_epoch=per_epoch,
+        epochs=epochs,
+        buckets=tuple(sorted(counts.items())),
+        epoch_files=_epoch_files(output_name, epochs, save_every_n_epochs, per_epoch),
+    )
+
+
+def _epoch_files(
+    name: str, epochs: int, every: int, per_epoch: int
+) -> tuple[tuple[str, int, int], ...]:
+    numbered = [
+        (f"{name}-{epoch:06d}", epoch, epoch * per_epoch)
+        for epoch in range(1, epochs)
+        if every and epoch % every == 0
+    ]
+    return (*numbered, (name, epochs, epochs * per_epoch))
+
+
+def rules_of(toml: Mapping[str, Any]) -> BucketRules:
+    """Read the bucket rules out of what sd-scripts gets."""
+    width, _, height = str(toml.get("resolution", "512,512")).partition(",")
+    return BucketRules(
+        resolution=(int(width), int(height or width)),
+        enabled=bool(toml.get("enable_bucket")),
+        no_upscale=bool(toml.get("bucket_no_upscale")),
+        minimum=int(toml.get("min_bucket_reso", 256)),
+        maximum=int(toml.get("max_bucket_reso", 1024)),
+        step=int(toml.get("bucket_reso_steps", 64)),
+    )

@@ -1,0 +1,216 @@
+"""`config`: from the manifest and the staged pictures to the files that train a LoRA.
+
+Written are the Kohya GUI's json and sd-scripts' toml; both say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..dataset.layout import read_staged
+from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project.files import write_json_atomic, write_text_atomic
+from ..project.manifest import BaseModelFamily
+from ..project.pictures import TRAINER_SUFFIXES, read_picture
+from .arguments import Dataset, TrainerCall, format_toml, plan_call, require_valid_call
+from .arithmetic import Shown, StepPlan, plan_steps, rules_of
+from .kohya_json import GuiVersion, Values, complete, keys_of, require_valid
+from .presets import preset_values, require_preset
+
+FEWEST_STEPS = 1500
+"""The practice's rule of thumb for a whole run, with a grain of salt."""
+
+_FAMILY_FLAGS = {
+    BaseModelFamily.SD2: "v2",
+    BaseModelFamily.SDXL: "sdxl",
+    BaseModelFamily.SD3: "sd3_checkbox",
+    BaseModelFamily.FLUX: "flux1_checkbox",
+}
+
+
+@dataclass(frozen=True)
+class ConfigPlan:
+    """The config of one run: the GUI's values, the trainer's call, and its exact steps."""
+
+    folder: Path
+    name: str
+    version: GuiVersion
+    values: Values
+    call: TrainerCall
+    steps: StepPlan
+    advice: tuple[str, ...]
+
+    @property
+    def json_path(self) -> Path:
+        """The file that the Kohya GUI loads."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def toml_path(self) -> Path:
+        """The file that sd-scripts gets by --config_file."""
+        return self.folder / f"{self.name}.toml"
+
+    @property
+    def prompts_path(self) -> Path:
+        """Sample prompts, when there are any."""
+        return self.folder / f"{self.name}.prompts.txt"
+
+
+def plan_config(project: Project, *, progress: ProgressHandler = silent) -> ConfigPlan:
+    """Plan the config of a project.
+
+    Raises ToolError LL302 (a value that the GUI cannot hold), LL303 (learning rates), LL305 (a
+    value that sd-scripts would misread), LL306 (preset), LL307 (no base model), LL308 (unknown
+    override), LL309 (nothing staged).
+    """
+    version = GuiVersion(project.manifest.training.kohya_version)
+    values = complete(_values(project, version), version)
+    require_valid(values, version)
+    shown = read_shown(project.images_dir, progress=progress)
+    dataset = Dataset(draws=sum(one.repeats for one in shown))
+    call = plan_call(values, version, dataset)
+    call = _with_own_prompts(project, call)
+    require_valid_call(call)
+    steps = steps_of(shown, call.toml)
+    return ConfigPlan(
+        project.config_dir,
+        project.manifest.output_name,
+        version,
+        values,
+        call,
+        steps,
+        _advise(values, steps),
+    )
+
+
+def _values(project: Project, version: GuiVersion) -> Values:
+    manifest = project.manifest
+    training = manifest.training
+    if not manifest.base_model.path:
+        raise ToolError(
+            "LL307",
+            f"{project.manifest_path} names no base model.",
+            "Write the checkpoint file under base_model.path.",
+        )
+    preset = require_preset(training.preset, manifest.base_model.family)
+    values: Values = dict(preset_values(preset, manifest.subject.kind))
+    for family, flag in _FAMILY_FLAGS.items():
+        values[flag] = family is manifest.base_model.family
+    values |= {
+        "pretrained_model_name_or_path": manifest.base_model.path,
+        "vae": manifest.base_model.vae,
+        "train_data_dir": str(project.images_dir),
+        "output_dir": str(project.model_dir),
+        "output_name": manifest.output_name,
+        "caption_extension": manifest.captions.caption_extension,
+        "epoch": training.max_train_epochs,
+        "max_train_epochs": training.max_train_epochs,
+        "max_train_steps": 0,
+        "save_every_n_epochs": training.save_every_n_epochs,
+        "training_comment": f"trigger: {manifest.trigger_word}",
+        "metadata_title": manifest.publish.title or manifest.output_name,
+        "metadata_author": manifest.publish.author,
+    }
+    optional = {
+        "train_batch_size": training.train_batch_size,
+        "max_resolution": training.resolution or None,
+        "seed": training.seed,
+    }
+    values |= {key: value for key, value in optional.items() if value is not None}
+    values |= _overrides(training.overrides, version)
+    known = keys_of(version)
+    return {key: value for key, value in values.items() if key in known}
+
+
+def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
+    from difflib import get_close_matches
+
+    known = keys_of(version)
+    for key in overrides:
+        if key not in known:
+            close = get_close_matches(key, list(known), n=1)
+            raise ToolError(
+                "LL308",
+                f"training.overrides.{key} is no field of the Kohya GUI {version.value}.",
+                f'Did you mean "{close[0]}"?' if close else "Correct the name.",
+            )
+    return dict(overrides)
+
+
+def _with_own_prompts(project: Project, call: TrainerCall) -> TrainerCall:
+    from dataclasses import replace
+
+    toml = dict(call.toml)
+    toml.pop("sample_prompts", None)
+    toml.pop("sample_sampler", None)
+    if call.sample_prompts.strip():
+        path = project.config_dir / f"{project.manifest.output_name}.prompts.txt"
+        toml["sample_prompts"] = str(path)
+        toml["sample_sampler"] = call.toml.get("sample_sampler", "euler_a")
+    return replace(call, toml=toml)
+
+
+def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple[Shown, ...]:
+    """Return size and repeats of every staged picture. Raises ToolError LL309, LL202."""
+    places = [
+        place
+        for place in sorted(read_staged(images_dir))
+        if place.suffix in TRAINER_SUFFIXES and (images_dir / place).exists()
+    ]
+    if not places:
+        raise ToolError(
+            "LL309", f"{images_dir} holds no staged pictures.", "Run `loraloom stage` first."
+        )
+    shown = []
+    for number, place in enumerate(places):
+        progress(Progress("Measuring pictures", number, len(places), place.name))
+        info = read_picture(images_dir / place)
+        shown.append(Shown(info.width, info.height, int(place.parts[0].partition("_")[0])))
+    progress(Progress("Measuring pictures", len(places), len(places)))
+    return tuple(shown)
+
+
+def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
+    """Return the exact steps of what sd-scripts gets."""
+    return plan_steps(
+        shown,
+        rules_of(toml),
+        batch_size=int(toml["train_batch_size"]),
+        gradient_accumulation=int(toml.get("gradient_accumulation_steps", 1)),
+        epochs=int(toml["max_train_epochs"]),
+        save_every_n_epochs=int(toml.get("save_every_n_epochs", 0)),
+        output_name=str(toml["output_name"]),
+    )
+
+
+def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
+    found = []
+    if steps.steps < FEWEST_STEPS:
+        found.append(
+            f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
+            f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
+        )
+    if str(values["LoRA_type"]).endswith("LoCon") and values["network_dim"] <= 8:
+        found.append(
+            f"A LoCon of {values['network_dim']} dim was found too small: better than an "
+            "embedding, worse than a normal LoRA. 24 served well."
+        )
+    return tuple(found)
+
+
+def apply_config(project: Project, plan: ConfigPlan) -> None:
+    """Write the json, the toml and the sample prompts. Raises ToolError LL110 or LL111."""
+    write_json_atomic(plan.json_path, plan.values, sort_keys=True)
+    if plan.call.sample_prompts.strip():
+        write_text_atomic(plan.prompts_path, plan.call.sample_prompts.strip() + "\n")
+    write_text_atomic(plan.toml_path, format_toml(plan.call.toml))
+    project.journal.append(
+        "config",
+        name=plan.name,
+        script=plan.call.script_name,
+        steps=plan.steps.steps,
+        epochs=plan.steps.epochs,
+    )

@@ -1,0 +1,198 @@
+"""What sd-scripts gets: as the GUI sends it, and put right."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kohya_ext.project import ToolError
+from kohya_ext.training.arguments import (
+    Dataset,
+    TrainerCall,
+    call_as_gui,
+    format_toml,
+    plan_call,
+    require_valid_call,
+)
+from kohya_ext.training.kohya_json import GuiVersion, complete, read_kohya_json
+
+RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands"
+VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion.V24}
+DATASET = Dataset(draws=57)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read the flat toml of a recording; numbers compare as numbers (1 equals 1.0)."""
+    found: dict[str, Any] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        key, equals, value = line.partition(" = ")
+        if equals:
+            found[key] = as_number(yaml.safe_load(value.replace(",]", "]")))
+    return found
+
+
+def as_number(value: Any) -> Any:
+    if isinstance(value, list):
+        return [as_number(member) for member in value]
+    if isinstance(value, str):
+        try:
+            return float(value) if re.fullmatch(r"\d+e-\d+", value) else _plain(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"=(\d+)\.0$", r"=\1", text)
+
+
+def values(version: GuiVersion = GuiVersion.V26, **changes: Any) -> dict[str, Any]:
+    return complete({"output_dir": "out", "output_name": "Quillfox", **changes}, version)
+
+
+def call(**changes: Any) -> TrainerCall:
+    return call_as_gui(values(**changes), GuiVersion.V26, DATASET)
+
+
+@pytest.mark.parametrize("path", sorted(RECORDED.glob("*.toml")), ids=lambda path: path.stem)
+def test_as_gui_equals_what_the_gui_printed(path: Path):
+    number, _, host = path.stem.partition(".")
+    config = read_kohya_json(RECORDED / f"{number}.json", VERSIONS[host])
+    ours = call_as_gui(config.values, VERSIONS[host], DATASET)
+    assert {key: as_number(value) for key, value in ours.toml.items()} == read_toml(path)
+    command = (RECORDED / f"{number}.command").read_text(encoding="utf-8")
+    assert command.startswith(f"accelerate launch {' '.join(ours.launch)} ")
+    assert f"/{ours.script_name} --config_file" in command
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "part"),
+    [
+        ("Standard", "networks.lora", ""),
+        ("Kohya LoCon", "networks.lora", "conv_dim=1"),
+        ("LoRA-FA", "networks.lora_fa", ""),
+        ("Kohya DyLoRA", "networks.dylora", "unit=1"),
+        ("Kohya LoKr", "networks.lokr", "conv_dim=1"),
+        ("LyCORIS/LoHa", "lycoris.kohya", "algo=loha"),
+        ("LyCORIS/LoKr", "lycoris.kohya", "factor=-1"),
+        ("LyCORIS/Diag-OFT", "lycoris.kohya", "constraint=0"),
+        ("LyCORIS/DyLoRA", "lycoris.kohya", "block_size=1"),
+        ("LyCORIS/iA3", "lycoris.kohya", "train_on_input=True"),
+        ("Flux1", "networks.lora_flux", "train_double_block_indices=all"),
+        ("Flux1 OFT", "networks.oft_flux", ""),
+    ],
+)
+def test_every_lora_type_has_its_module(kind: str, module: str, part: str):
+    toml = call(LoRA_type=kind).toml
+    assert toml["network_module"] == module
+    assert part in " ".join(toml["network_args"])
+
+
+def test_families_choose_the_script():
+    assert call(sdxl=True).script_name == "sdxl_train_network.py"
+    assert call(flux1_checkbox=True).script_name == "flux_train_network.py"
+    sd3 = call(sd3_checkbox=True, sd3_clip_l="a.safetensors")
+    assert (sd3.script, sd3.toml["clip_l"]) == ("sd3_train_network", "a.safetensors")
+    assert sd3.toml["network_module"] == "networks.lora_sd3"
+    with pytest.raises(ToolError, match="LL304"):
+        call(anima_checkbox=True)
+    with pytest.raises(ToolError, match="LL304"):
+        call(LoRA_type="Anima")
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ({"unet_lr": 0.1, "text_encoder_lr": 0}, "network_train_unet_only"),
+        ({"unet_lr": 0, "text_encoder_lr": 0.1}, "network_train_text_encoder_only"),
+    ],
+)
+def test_a_rate_of_zero_trains_only_the_other(rates: dict[str, float], expected: str):
+    assert call(**rates).toml[expected] is True
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        {"learning_rate": 0, "unet_lr": 0, "text_encoder_lr": 0},
+        {"text_encoder_lr": 0, "t5xxl_lr": 0.1},
+    ],
+)
+def test_rates_that_train_nothing(rates: dict[str, float]):
+    with pytest.raises(ToolError, match="LL303"):
+        call(**rates)
+
+
+def test_secrets_are_never_sent_by_file():
+    ours = plan_call(values(wandb_api_key="geheim"), GuiVersion.V26, DATASET)
+    assert "wandb_api_key" not in ours.toml
+    assert any(one.key == "wandb_api_key" for one in ours.differences)
+
+
+def test_epochs_are_sent_as_epochs():
+    chosen = values(epoch=8, max_train_steps=0, train_batch_size=2)
+    gui = call_as_gui(chosen, GuiVersion.V26, DATASET)
+    ours = plan_call(chosen, GuiVersion.V26, DATASET)
+    assert gui.toml["max_train_steps"] == 228
+    assert ours.toml["max_train_epochs"] == 8
+    assert "max_train_steps" not in ours.toml
+    assert "would send 228" in " ".join(map(str, ours.differences))
+
+
+def test_a_zero_that_the_gui_drops_is_sent():
+    ours = plan_call(values(max_grad_norm=0, prior_loss_weight=0), GuiVersion.V26, DATASET)
+    assert (ours.toml["max_grad_norm"], ours.toml["prior_loss_weight"]) == (0, 0)
+
+
+def test_warmup_in_percent_becomes_a_share():
+    assert call(lr_warmup=5).toml["lr_warmup_steps"] == 0.05
+    assert call(lr_warmup=5, lr_warmup_steps=7).toml["lr_warmup_steps"] == 7
+    v24 = call_as_gui(
+        values(GuiVersion.V24, lr_warmup=5, max_train_steps=100), GuiVersion.V24, DATASET
+    )
+    assert v24.toml["lr_warmup_steps"] == 5
+
+
+def test_several_gpus_are_accelerates_business():
+    launch = " ".join(call(multi_gpu=True, num_processes=2, gpu_ids="0,1").launch)
+    assert "--gpu_ids 0,1" in launch
+    assert "--multi_gpu --num_processes 2" in launch
+
+
+def test_our_call_is_one_that_the_trainer_takes():
+    require_valid_call(plan_call(values(), GuiVersion.V26, DATASET))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_train_epochs", "2"),
+        ("learning_rate", "1e-4"),
+        ("resolution", 64),
+        ("save_model_as", "foo"),
+        ("cache_latents", 1),
+        ("network_dim", True),
+        ("colour", "red"),
+        ("network_args", [1]),
+    ],
+)
+def test_what_the_trainer_would_misread(key: str, value: object):
+    ours = plan_call(values(), GuiVersion.V26, DATASET)
+    ours.toml[key] = value
+    with pytest.raises(ToolError, match=rf"{key} = .*LL305"):
+        require_valid_call(ours)
+
+
+def test_the_toml_reads_back():
+    toml = {"a": 'x "y" \\ z\n狐', "b": 1, "c": 1e-05, "d": True, "e": ["k=v", 0.5], "f": []}
+    text = format_toml(toml)
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        assert tomllib.loads(text) == toml
+    assert text.startswith('a = "x \\"y\\" ')

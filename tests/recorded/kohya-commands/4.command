@@ -1,0 +1,1 @@
+accelerate launch --dynamo_backend no --dynamo_mode default --mixed_precision fp16 --num_processes 1 --num_machines 1 --num_cpu_threads_per_process 2 /kohya_ss/sd-scripts/sdxl_train_network.py --config_file /data/out/config_lora-20261122-142616.toml
