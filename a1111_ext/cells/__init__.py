@@ -1,0 +1,1 @@
+"""Cells: every picture asked for once, drawn in the cheapest order, verified, never lost."""

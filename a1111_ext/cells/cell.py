@@ -1,0 +1,167 @@
+"""A cell: one complete request for one picture, and the key that is the hash of it.
+
+Prompts are expanded, seeds fixed, checkpoint and LoRAs pinned. Where a cell stands on some grid
+is the grid's business and no part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from ..api.loras import lora_tags
+
+
+@dataclass(frozen=True)
+class LoraUse:
+    """One LoRA in the prompt: its name there, weight as written, and hash as the WebUI shows it.
+
+    `hash` is the first 12 hex digits of the tensors' SHA-256; empty when it is not known.
+    """
+
+    name: str
+    weight: str = "1"
+    hash: str = ""
+
+    @property
+    def token(self) -> str:
+        """The whole tag as it stands in the prompt."""
+        return f"<lora:{self.name}:{self.weight}>"
+
+
+@dataclass(frozen=True)
+class CheckpointPin:
+    """The checkpoint to draw with: its title as asked for, and its SHA-256 where known.
+
+    An empty title means the one that is loaded; a plan resolves it before it draws.
+    """
+
+    title: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class HiresFix:
+    """Hires. fix: upscale by `scale`, redraw with `denoising_strength` (0 to 1)."""
+
+    upscaler: str = "Latent"
+    scale: float = 2.0
+    denoising_strength: float = 0.35
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class SourcePicture:
+    """The picture that an img2img cell starts from, pinned by the hash of its file."""
+
+    path: str
+    sha256: str
+    denoising_strength: float = 0.35
+
+
+@dataclass(frozen=True)
+class ScriptUse:
+    """An always-on script with its arguments as the API takes them, as JSON text."""
+
+    name: str
+    args_json: str = "[]"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Drawn together in one request: `kind` is n_iter or batch_size, at `index` of `size`.
+
+    n_iter pictures equal single ones bit for bit, batch_size pictures do not, so this is part of
+    the key.
+    """
+
+    kind: str = "single"
+    size: int = 1
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One complete request; width and height in pixels of the first pass."""
+
+    prompt: str
+    seed: int
+    negative_prompt: str = ""
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    cfg_scale: float = 7.0
+    sampler: str = "Euler a"
+    scheduler: str = "Automatic"
+    clip_skip: int = 1
+    subseed: int = -1
+    subseed_strength: float = 0.0
+    checkpoint: CheckpointPin = field(default_factory=CheckpointPin)
+    vae: str = ""
+    loras: tuple[LoraUse, ...] = ()
+    hires_fix: HiresFix | None = None
+    source: SourcePicture | None = None
+    scripts: tuple[ScriptUse, ...] = ()
+    override_settings_json: str = "{}"
+    batch: Batch = field(default_factory=Batch)
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the request in canonical JSON, 64 hex digits: the same request, the same key."""
+        text = json.dumps(self.as_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @property
+    def final_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the picture that comes back."""
+        width, height = self.width - self.width % 8, self.height - self.height % 8
+        if self.hires_fix is None:
+            return width, height
+        scale = self.hires_fix.scale
+        return int(width * scale) // 8 * 8, int(height * scale) // 8 * 8
+
+    @property
+    def override_settings(self) -> dict[str, Any]:
+        """The override settings as a dictionary."""
+        settings: dict[str, Any] = json.loads(self.override_settings_json)
+        return settings
+
+
+def cell_from_dict(data: Mapping[str, Any]) -> Cell:
+    """Make a cell of what `as_dict` gave; ValueError for anything else."""
+    values = dict(data)
+    try:
+        values["checkpoint"] = CheckpointPin(**values["checkpoint"])
+        values["loras"] = tuple(LoraUse(**one) for one in values["loras"])
+        values["scripts"] = tuple(ScriptUse(**one) for one in values["scripts"])
+        values["batch"] = Batch(**values["batch"])
+        if values["hires_fix"] is not None:
+            values["hires_fix"] = HiresFix(**values["hires_fix"])
+        if values["source"] is not None:
+            values["source"] = SourcePicture(**values["source"])
+        return Cell(**values)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"this is no cell: {error}") from error
+
+
+def with_loras(cell: Cell, hashes: Mapping[str, str]) -> Cell:
+    """Return the cell with `loras` read off its prompt; `hashes` by LoRA name, where known."""
+    uses = tuple(
+        LoraUse(tag.name, tag.weight, hashes.get(tag.name, "")) for tag in lora_tags(cell.prompt)
+    )
+    return replace(cell, loras=uses)
+
+
+def without_loras(cell: Cell) -> Cell:
+    """Return the no-LoRA control of a cell: the same request with every LoRA tag taken out."""
+    prompt = re.sub(r"\s*<lora:[^>]*>\s*", " ", cell.prompt).strip()
+    return replace(cell, prompt=prompt, loras=())
