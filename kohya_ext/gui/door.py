@@ -13,6 +13,8 @@ import os
 import runpy
 import sys
 import traceback
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -86,15 +88,27 @@ def wrap_launch(blocks_class: Any, build: Build = build_tab) -> None:
     blocks_class.launch = launch_with_tab
 
 
-def wait_longer(networking: Any, attempts: int = 5) -> None:
-    """Let gradio ask `attempts` times whether its own page answers before it gives up.
+def wait_longer(networking: Any, seconds: float = 60.0) -> None:
+    """Let gradio wait `seconds` for the first answer of its own page, not 3.
 
-    It gives the first answer 3 seconds, and v26 needs longer on a busy machine; then the start
-    fails with "localhost is not accessible", with and without our tab.
+    v26 needs longer on a busy machine; then its start fails with "localhost is not accessible",
+    with and without our tab. Asking more often would only pile up the work.
     """
     once = getattr(networking, "url_ok", None)
     if once is not None:
-        networking.url_ok = lambda url: any(once(url) for _ in range(attempts))
+        networking.url_ok = lambda url: _answers(url, seconds) or once(url)
+
+
+def _answers(url: str, seconds: float) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        with direct.open(request, timeout=seconds):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code == 401  # the page asks for a password
+    except OSError:
+        return False
 
 
 def try_to_add(blocks: Any, build: Build) -> bool:

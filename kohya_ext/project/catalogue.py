@@ -255,6 +255,91 @@ CATALOGUE: dict[str, Entry] = {
         "Run `loraloom stage` first.",
     ),
     # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
+    "LL401": Entry(
+        "No WebUI answers",
+        "Nothing listens at that address, or the address is wrong.",
+        "Start the WebUI with --api, wait until its window says that it runs.",
+    ),
+    "LL402": Entry(
+        "The WebUI runs without its API",
+        "It answers, but the routes of the API are not there.",
+        "Start it with --api.",
+    ),
+    "LL403": Entry(
+        "Wrong credentials",
+        "The WebUI was started with --api-auth and refused user and password.",
+        "Give the same ones: --auth user:password.",
+    ),
+    "LL404": Entry(
+        "The WebUI does not answer in time",
+        "It is busy, hangs, or the network is slow.",
+        "See in its window whether it still works, then run the same command again.",
+    ),
+    "LL405": Entry(
+        "The WebUI refused a request",
+        "It answered with an error of its own; the message holds its words.",
+        "Its own window says more.",
+    ),
+    "LL406": Entry(
+        "That is no WebUI",
+        "Another program answers at that address.",
+        "Check address and port.",
+    ),
+    "LL407": Entry(
+        "The GPU is out of memory",
+        "The picture is too large for the memory that is free.",
+        "Use a smaller size or batch, or close other programs that use the GPU.",
+    ),
+    "LL408": Entry(
+        "An unknown checkpoint",
+        "The WebUI has no checkpoint of that name; case counts. It would silently use another.",
+        "Use a title of `loraloom webui`.",
+    ),
+    "LL409": Entry(
+        "An unknown LoRA",
+        "The WebUI has no LoRA file of that stem; case counts. It would silently draw without it.",
+        "Lend the file first: `loraloom lend`.",
+    ),
+    "LL410": Entry(
+        "An unknown sampler, scheduler or upscaler",
+        "The WebUI would silently use its default.",
+        "Use a name of `loraloom webui`.",
+    ),
+    "LL411": Entry(
+        "No way to the WebUI's LoRA folder",
+        "The WebUI runs on another machine, or its folder cannot be reached from here.",
+        "Share its LoRA folder and name it: --lora-folder PATH.",
+    ),
+    "LL412": Entry(
+        "The WebUI does not see a lent file",
+        "The file was put into a folder that this WebUI does not read.",
+        "Name the folder that it reads: --lora-folder PATH.",
+    ),
+    "LL413": Entry(
+        "No WebUI is named",
+        "The command needs to know where the WebUI is.",
+        "Name it: --webui http://127.0.0.1:7860; it is remembered.",
+    ),
+    "LL450": Entry(
+        "The ledger cannot be used",
+        "cells.db is damaged, or another program holds it.",
+        "Close the other program, or move the file away.",
+    ),
+    "LL451": Entry(
+        "An answer without a usable picture",
+        "The WebUI answered 200, but with no picture, or with too many.",
+        "An extension of the WebUI may be in the way.",
+    ),
+    "LL452": Entry(
+        "Pictures failed",
+        "An answer did not match its request, or none came; the message says which.",
+        "Mend the cause and run the same command again: finished pictures are kept.",
+    ),
+    "LL453": Entry(
+        "Stopped",
+        "You stopped the run.",
+        "Run the same command again to go on.",
+    ),
     # -- LL5xx: grids -------------------------------------------------------------------------
     # -- LL6xx: showcase, selection, promotion, publishing ------------------------------------
     # -- LL7xx: doors into the hosts ------------------------------------------------------------
@@ -287,5 +372,15 @@ CATALOGUE: dict[str, Entry] = {
         "gradio is not installed",
         "`loraloom gui` shows its page with gradio 6, an optional package.",
         'Install it: pip install "loraloom[gui]"',
+    ),
+    "LL707": Entry(
+        "A step of this project is still going on",
+        "The tab runs one step of a project at a time, from whichever browser window.",
+        "Wait until it has finished, or stop it.",
+    ),
+    "LL708": Entry(
+        "No folder is named",
+        "A box for a folder is empty.",
+        "Type the folder's path into it.",
     ),
 }

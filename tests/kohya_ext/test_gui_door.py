@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import types
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +131,40 @@ def test_broken_tab_leaves_the_gui_as_it_was(capsys: pytest.CaptureFixture[str])
     assert "the GUI starts without it: no such file: preset.json" in said
 
 
-def test_gradio_gets_more_time_for_its_own_page():
-    answers = iter([False, False, True])
-    networking = types.SimpleNamespace(url_ok=lambda url: next(answers))
-    door.wait_longer(networking)
-    assert networking.url_ok("http://127.0.0.1:7860/")
+class Page(BaseHTTPRequestHandler):
+    """A page that answers only what its path says."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def page_url():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, True), (401, True), (500, False)])
+def test_gradio_gets_more_time_for_its_own_page(page_url: str, status: int, expected: bool):
+    networking = types.SimpleNamespace(url_ok=lambda url: False)
+    door.wait_longer(networking, seconds=5)
+    assert networking.url_ok(f"{page_url}/{status}") is expected
+
+
+def test_gradio_has_the_last_word_on_its_page():
+    networking = types.SimpleNamespace(url_ok=lambda url: url.startswith("https"))
+    door.wait_longer(networking, seconds=5)
+    assert networking.url_ok("https://127.0.0.1:9/")
+    assert not networking.url_ok("http://127.0.0.1:9/")
 
 
 @pytest.mark.parametrize(

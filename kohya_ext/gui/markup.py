@@ -1,0 +1,163 @@
+"""HTML for what the tab shows: tables, thumbnails, a progress bar.
+
+Every text of a user or a file is escaped here. Pictures travel inside the page, so that no gradio
+version has to be allowed to read the project's folder.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from ..project import ToolError
+from .bridge import Difference
+from .jobs import JobView
+from .views import (
+    ConfigView,
+    FolderSteps,
+    Overview,
+    PicturesPage,
+    PictureView,
+    thumbnail,
+)
+
+_CELL = "padding:.2em 1em .2em 0;vertical-align:top"
+_CARD = "width:170px;margin:0 .6em .8em 0;font-size:.85em;line-height:1.3"
+_SHOWN_CAPTION = 160
+_SHOWN_LINES = 12
+
+
+def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+    """Return a plain table; the first column is the name."""
+    top = "".join(f'<th style="{_CELL};text-align:left">{escape(one)}</th>' for one in head)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>" if top else f"<table>{body}</table>"
+
+
+def _cell(value: object) -> str:
+    text = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    return f'<td style="{_CELL}">{escape(text)}</td>'
+
+
+def opened(root: Path, next_command: str, buttons: Sequence[str]) -> str:
+    """Say which project is open and what comes next: one of `buttons`, else a command."""
+    step = next_command.split()[1]
+    button = next((one for one in buttons if one.lower() == step), "")
+    advice = f"press <b>{button}</b>" if button else f"<code>{escape(next_command)}</code>"
+    return f"<p>{escape(str(root))} is open. Next: {advice}</p>"
+
+
+def overview(view: Overview) -> str:
+    """Show where a project stands."""
+    return table(view.rows)
+
+
+def pictures(page: PicturesPage) -> str:
+    """Show one page of pictures with role, repeats and caption."""
+    total = page.primary + page.supporting
+    if not total:
+        return "<p>No pictures yet. Import a folder of pictures first.</p>"
+    kind = "staged" if page.is_staged else "imported, not staged yet"
+    head = (
+        f"{total} {kind}: {page.primary} primary, {page.supporting} supporting. "
+        f"Page {page.number} of {page.pages}."
+    )
+    cards = "".join(map(_card, page.pictures))
+    return f'<p>{head}</p><div style="display:flex;flex-wrap:wrap">{cards}</div>'
+
+
+def _card(one: PictureView) -> str:
+    if one.caption is None:
+        caption = "<i>no caption yet</i>" if one.is_staged else ""
+    else:
+        caption = escape(_shortened(one.caption))
+    return (
+        f'<div style="{_CARD}">{_image(one)}<br><b>{escape(one.path.name)}</b><br>'
+        f"{one.role.value}, {one.repeats} times per epoch<br>{caption}</div>"
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CAPTION else text[:_SHOWN_CAPTION] + " …"
+
+
+def _image(one: PictureView) -> str:
+    try:
+        data = base64.b64encode(thumbnail(one.path)).decode("ascii")
+    except (ToolError, OSError) as error:
+        return f"<i>{escape(str(error))}</i>"
+    return f'<img alt="{escape(one.path.name)}" src="data:image/jpeg;base64,{data}">'
+
+
+def problem(sentence: str) -> str:
+    """Show an error as a sentence that cannot be overlooked."""
+    style = "border-left:4px solid #c33;padding:.4em .8em"
+    return f'<div role="alert" style="{style}">{escape(sentence)}</div>'
+
+
+def remark(sentence: str) -> str:
+    """Show a sentence that is no error."""
+    return f"<p>{escape(sentence)}</p>"
+
+
+def job(view: JobView | None) -> str:
+    """Show a step: how far it is, what it said last, how it ended."""
+    if view is None:
+        return ""
+    return "".join((_headline(view), _bar(view), _lines(view)))
+
+
+def _headline(view: JobView) -> str:
+    if view.error:
+        return problem(view.error)
+    return f"<p><b>{escape(view.name)}</b>: {'finished' if view.is_finished else 'running'}</p>"
+
+
+def _bar(view: JobView) -> str:
+    progress = view.progress
+    if progress is None or view.is_finished:
+        return ""
+    amount = f"{progress.done}/{progress.total}" if progress.total else f"{progress.done}"
+    text = escape(f"{progress.phase} {amount} {progress.message}".strip())
+    top = f' max="{progress.total}" value="{progress.done}"' if progress.total else ""
+    return f'<progress style="width:100%"{top}></progress><p>{text}</p>'
+
+
+def _lines(view: JobView) -> str:
+    text = escape("\n".join(view.lines[-_SHOWN_LINES:]))
+    return f'<pre style="white-space:pre-wrap">{text}</pre>' if text else ""
+
+
+def folders(rows: Sequence[FolderSteps]) -> str:
+    """Show what each folder gives to one epoch."""
+    if not rows:
+        return "<p>Nothing is staged yet.</p>"
+    head = ("Folder", "Pictures", "Repeats", "Per epoch")
+    body = [(one.name, one.pictures, one.repeats, one.draws) for one in rows]
+    total = ("together", sum(one.pictures for one in rows), "", sum(one.draws for one in rows))
+    return table([*body, total], head)
+
+
+def config(view: ConfigView | None) -> str:
+    """Show the written config with the reason of each value."""
+    if view is None:
+        return "<p>No config is written yet.</p>"
+    late = "The manifest was changed after the config was written: write it again."
+    warning = problem(late) if view.is_outdated else ""
+    head = (
+        f"<p><b>{escape(view.path.name)}</b> for {escape(view.script)}: "
+        f"{view.epochs} epochs, {view.steps} steps.</p>"
+    )
+    rows = [(one.key, one.value, one.reason) for one in view.rows]
+    return warning + head + table(rows, ("Kohya's field", "Value", "Why"))
+
+
+def sent(count: int, differences: Sequence[Difference]) -> str:
+    """Say whether Kohya's LoRA tab holds what was sent."""
+    if not differences:
+        return f"<p>All {count} values are in the LoRA tab; each was read back.</p>"
+    rows = [(one.key, one.sent, one.shown) for one in differences]
+    text = f"{len(differences)} of {count} values did not arrive. Reload this page and send again."
+    return problem(text) + table(rows, ("Kohya's field", "Sent", "Shown"))

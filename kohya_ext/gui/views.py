@@ -1,0 +1,232 @@
+"""What the tab shows of a project, as plain values: no gradio, no HTML.
+
+The same values serve the tab, `--json` and the tests.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from ..dataset.intake import source_pictures
+from ..dataset.layout import read_staged
+from ..dataset.roles import Role, role_of_path
+from ..project import Project
+from ..project.pictures import open_upright
+from ..project.standing import read_standing
+from ..training.config import plan_config
+from ..training.kohya_json import GuiVersion, keys_of, read_kohya_json
+from ..training.presets import preset_values, require_preset
+
+PAGE_SIZE = 24
+THUMBNAIL_PIXELS = 160
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Where the project stands: rows of name and value, and the next step's command."""
+
+    trigger_word: str
+    rows: tuple[tuple[str, str], ...]
+    next_command: str
+
+
+def view_overview(project: Project) -> Overview:
+    """Read where the project stands."""
+    standing = read_standing(project)
+    parts = (line.partition("  ") for line in standing.lines())
+    rows = tuple((name, value.strip()) for name, _, value in parts)
+    return Overview(standing.trigger_word, rows, standing.next_command(str(project.root)))
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """One picture: where it is, what it counts, what its caption says (None: no caption yet)."""
+
+    path: Path
+    role: Role
+    repeats: int
+    is_staged: bool
+    caption: str | None
+
+
+@dataclass(frozen=True)
+class PicturesPage:
+    """One page of the pictures; `number` counts from 1."""
+
+    pictures: tuple[PictureView, ...]
+    number: int
+    pages: int
+    primary: int
+    supporting: int
+    is_staged: bool
+
+
+def view_pictures(project: Project, number: int = 1) -> PicturesPage:
+    """Return one page of the staged pictures, or of the imported ones while none is staged."""
+    staged = _staged(project)
+    every = staged or _imported(project)
+    pages = max(1, -(-len(every) // PAGE_SIZE))
+    at = min(max(1, number), pages)
+    shown = every[(at - 1) * PAGE_SIZE : at * PAGE_SIZE]
+    primary = sum(1 for one in every if one.role is Role.PRIMARY)
+    return PicturesPage(shown, at, pages, primary, len(every) - primary, bool(staged))
+
+
+def _staged(project: Project) -> tuple[PictureView, ...]:
+    repeats = project.manifest.dataset.repeats
+    extension = project.manifest.captions.caption_extension
+    found = []
+    for place in sorted(read_staged(project.images_dir)):
+        path = project.images_dir / place
+        if not path.is_file():
+            continue
+        count = int(place.parts[0].partition("_")[0])
+        role = Role.PRIMARY if count == repeats.primary else Role.SUPPORTING
+        found.append(PictureView(path, role, count, True, _caption(path.with_suffix(extension))))
+    return tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
+
+
+def _imported(project: Project) -> tuple[PictureView, ...]:
+    repeats = project.manifest.dataset.repeats
+    found = []
+    for path in source_pictures(project):
+        role = role_of_path(path.relative_to(project.source_dir)) or Role.SUPPORTING
+        count = repeats.primary if role is Role.PRIMARY else repeats.supporting
+        found.append(PictureView(path, role, count, False, None))
+    return tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
+
+
+def _caption(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def thumbnail(path: Path) -> bytes:
+    """Return a small JPEG of a picture; raises ToolError LL202 for one that does not decode."""
+    status = path.stat()
+    return _thumbnail(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=512)
+def _thumbnail(path: Path, changed_ns: int, size_bytes: int) -> bytes:
+    picture = open_upright(path).convert("RGB")
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class ConfigRow:
+    """One value of the written config, under Kohya's own key, and why it is so."""
+
+    key: str
+    value: object
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConfigView:
+    """The config as written: steps and epochs are 0 while nobody has counted them."""
+
+    path: Path
+    rows: tuple[ConfigRow, ...]
+    script: str
+    epochs: int
+    steps: int
+    is_outdated: bool
+
+
+def view_config(project: Project) -> ConfigView | None:
+    """Read the Kohya json that `config` wrote; None before. Raises ToolError LL301, LL306."""
+    path = project.config_dir / f"{project.manifest.output_name}.json"
+    if not path.is_file():
+        return None
+    version = GuiVersion(project.manifest.training.kohya_version)
+    values = read_kohya_json(path, version).values
+    reasons = _reasons(project)
+    shown = dict.fromkeys((*_MAIN_KEYS, *reasons))
+    rows = (_row(key, values[key], reasons) for key in shown if key in values)
+    entry = project.journal.last("config")
+    facts = entry.facts if entry else {}
+    return ConfigView(
+        path,
+        tuple(rows),
+        str(facts.get("script", "")),
+        int(facts.get("epochs", 0)),
+        int(facts.get("steps", 0)),
+        path.stat().st_mtime_ns < project.manifest_path.stat().st_mtime_ns,
+    )
+
+
+_MAIN_KEYS = (
+    "pretrained_model_name_or_path",
+    "output_name",
+    "LoRA_type",
+    "network_dim",
+    "network_alpha",
+    "max_resolution",
+    "train_batch_size",
+    "max_train_epochs",
+    "save_every_n_epochs",
+)
+"""What everybody asks for first; the preset's other keys follow with their reasons."""
+
+
+def _reasons(project: Project) -> Mapping[str, tuple[object, str]]:
+    """Return the preset's value and reason of each of its keys."""
+    manifest = project.manifest
+    preset = require_preset(manifest.training.preset, manifest.base_model.family)
+    values = preset_values(preset, manifest.subject.kind)
+    return {one.key: (values.get(one.key), one.reason) for one in preset.values}
+
+
+def _row(key: str, value: object, reasons: Mapping[str, tuple[object, str]]) -> ConfigRow:
+    """The preset's reason only speaks for the preset's own value."""
+    usual, reason = reasons.get(key, (None, ""))
+    return ConfigRow(key, value, reason if value == usual else "from this project's manifest")
+
+
+@dataclass(frozen=True)
+class FolderSteps:
+    """One folder of images/: what it gives to one epoch."""
+
+    name: str
+    pictures: int
+    repeats: int
+
+    @property
+    def draws(self) -> int:
+        return self.pictures * self.repeats
+
+
+def view_folders(project: Project) -> tuple[FolderSteps, ...]:
+    """Return what each staged folder gives to one epoch."""
+    return tuple(
+        FolderSteps(one.name, one.pictures, int(one.name.partition("_")[0]))
+        for one in read_standing(project).staged
+        if one.name.partition("_")[0].isdigit()
+    )
+
+
+def lora_tab_values(project: Project, keys: Sequence[str]) -> Mapping[str, object]:
+    """Return what Kohya's own LoRA tab with these fields must hold to train the project.
+
+    Raises what `plan_config` raises.
+    """
+    version = version_of(keys)
+    training = replace(project.manifest.training, kohya_version=version.value)
+    manifest = replace(project.manifest, training=training)
+    return plan_config(replace(project, manifest=manifest)).values
+
+
+def version_of(keys: Sequence[str]) -> GuiVersion:
+    """Return the GUI version whose fields are most like `keys`."""
+    present = set(keys)
+    return min(GuiVersion, key=lambda one: len(present ^ set(keys_of(one))))
