@@ -1,1 +1,43 @@
 """Cells: every picture asked for once, drawn in the cheapest order, verified, never lost."""
+
+from __future__ import annotations
+
+from .cell import (
+    Cell,
+    CheckpointPin,
+    HiresFix,
+    LoraUse,
+    SourcePicture,
+    with_loras,
+    without_loras,
+)
+from .engine import CellEvent, Outcome, RunReport, run_cells
+from .ledger import Ledger, Record, State
+from .painters import Painter, WebuiPainter
+from .plan import CellPlan, pin_cell, plan_cells
+from .verify import Mismatch, Painted, verify_picture
+
+__all__ = [
+    "Cell",
+    "CellEvent",
+    "CellPlan",
+    "CheckpointPin",
+    "HiresFix",
+    "Ledger",
+    "LoraUse",
+    "Mismatch",
+    "Outcome",
+    "Painted",
+    "Painter",
+    "Record",
+    "RunReport",
+    "SourcePicture",
+    "State",
+    "WebuiPainter",
+    "pin_cell",
+    "plan_cells",
+    "run_cells",
+    "verify_picture",
+    "with_loras",
+    "without_loras",
+]

@@ -112,7 +112,7 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of the request in canonical JSON, 64 hex digits: the same request, the same key."""
+        """SHA-256 of the request in canonical JSON, 64 hex digits."""
         text = json.dumps(self.as_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 

@@ -21,6 +21,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
     (TRAINING, "presets", "kohya_ext.cli.config:presets", "List presets and their reasons."),
     (TRAINING, "config", "kohya_ext.cli.config:config", "Write the Kohya json and the toml."),
+    (PICTURES, "webui", "a1111_ext.cli.webui:webui", "Show what the WebUI is and has."),
+    (PICTURES, "lend", "a1111_ext.cli.webui:lend", "Put epoch files where the WebUI sees them."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
     (MORE, "gui", "kohya_ext.cli.gui:gui", "Open both halves in one page."),
 )

@@ -1,0 +1,168 @@
+"""What a WebUI is and has, asked once before the first picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from kohya_ext.project import ToolError
+
+from .client import ApiError, Client
+
+LOAD_SECONDS = 600.0
+"""How long loading a checkpoint may take."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as the WebUI lists it; `sha256` is empty until it was hashed."""
+
+    title: str
+    name: str
+    sha256: str
+    path: str
+
+    def answers_to(self, word: str) -> bool:
+        """Whether the WebUI knows this checkpoint by `word`; case counts."""
+        plain = self.title.partition(" [")[0]
+        short = {self.sha256[:10], self.sha256} if self.sha256 else set()
+        return word in {self.title, self.name, plain, *short}
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA as the WebUI lists it; `hash` is what it will write into infotexts."""
+
+    name: str
+    alias: str
+    hash: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """One WebUI: names are exact, the WebUI answers 200 to wrong ones and ignores them."""
+
+    url: str
+    checkpoints: tuple[Checkpoint, ...]
+    loaded: str
+    samplers: tuple[str, ...]
+    schedulers: tuple[str, ...]
+    upscalers: tuple[str, ...]
+    loras: tuple[Lora, ...]
+    scripts: tuple[str, ...]
+    lora_dir: str
+    is_rehearsal: bool
+    has_agent_scheduler: bool
+
+    @property
+    def dynamic_prompts_script(self) -> str | None:
+        """The name of the Dynamic Prompts script, which holds its version; None if absent."""
+        return next((name for name in self.scripts if name.startswith("dynamic prompts")), None)
+
+    def find_checkpoint(self, word: str) -> Checkpoint | None:
+        """Return the checkpoint that the WebUI would take for `word`; the loaded one for ""."""
+        wanted = word or self.loaded
+        return next((one for one in self.checkpoints if one.answers_to(wanted)), None)
+
+    def require_checkpoint(self, word: str) -> Checkpoint:
+        """Return a checkpoint; raises ToolError LL408 for an unknown name."""
+        found = self.find_checkpoint(word)
+        if found is None:
+            titles = [one.title for one in self.checkpoints]
+            raise _unknown("LL408", "checkpoint", word, self.url, titles)
+        return found
+
+    def require_lora(self, name: str) -> Lora:
+        """Return a LoRA by its file's stem; raises ToolError LL409 for an unknown name."""
+        found = next((one for one in self.loras if one.name == name), None)
+        if found is None:
+            raise _unknown("LL409", "LoRA", name, self.url, (one.name for one in self.loras))
+        return found
+
+    def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
+        """Raise ToolError LL410 for a sampler, scheduler or upscaler that is not there."""
+        for kind, word, names in (
+            ("sampling method", sampler, self.samplers),
+            ("schedule type", scheduler, self.schedulers),
+            ("upscaler", upscaler, self.upscalers),
+        ):
+            if word is not None and word not in names:
+                raise _unknown("LL410", kind, word, self.url, names)
+
+
+def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> ToolError:
+    known = list(names)
+    close = get_close_matches(word, known, n=3, cutoff=0.3)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
+    return ToolError(
+        code,
+        f'The WebUI at {url} has no {kind} "{word}"; it would silently use another.',
+        hint if known else f"It has no {kind} at all.",
+    )
+
+
+def fetch_capabilities(client: Client) -> Capabilities:
+    """Ask a WebUI what it has: eight short requests. Raises ApiError LL401 to LL406."""
+    options = client.get("/sdapi/v1/options")
+    flags = client.get("/sdapi/v1/cmd-flags")
+    scripts = client.get("/sdapi/v1/scripts")
+    upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
+    latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
+    return Capabilities(
+        url=client.url,
+        checkpoints=tuple(_checkpoint(one) for one in client.get("/sdapi/v1/sd-models")),
+        loaded=str(options.get("sd_model_checkpoint") or ""),
+        samplers=tuple(one["name"] for one in client.get("/sdapi/v1/samplers")),
+        schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
+        upscalers=(*latent, *upscalers),
+        loras=tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60)),
+        scripts=tuple(scripts.get("txt2img", ())),
+        lora_dir=str(flags.get("lora_dir") or ""),
+        is_rehearsal=bool(flags.get("rehearsal")),
+        has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
+    )
+
+
+def fetch_hashed(client: Client, capabilities: Capabilities, word: str) -> Capabilities:
+    """Return capabilities in which the checkpoint called `word` has its SHA-256.
+
+    A WebUI hashes a checkpoint when it first loads it, so an unhashed one is loaded now.
+    Raises ToolError LL408 for an unknown name.
+    """
+    checkpoint = capabilities.require_checkpoint(word)
+    if checkpoint.sha256:
+        return capabilities
+    client.post(
+        "/sdapi/v1/options", {"sd_model_checkpoint": checkpoint.title}, seconds=LOAD_SECONDS
+    )
+    rows = client.get("/sdapi/v1/sd-models")
+    return replace(capabilities, checkpoints=tuple(_checkpoint(row) for row in rows))
+
+
+def _get_or(client: Client, path: str, otherwise: Any) -> Any:
+    """Return a route's answer, or `otherwise` when this WebUI has no such route."""
+    try:
+        return client.get(path)
+    except ApiError as error:
+        if error.status in (404, 405, 501):
+            return otherwise
+        raise
+
+
+def _checkpoint(row: dict[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        row["title"], row["model_name"], row.get("sha256") or "", row.get("filename") or ""
+    )
+
+
+def _lora(row: dict[str, Any]) -> Lora:
+    metadata = row.get("metadata") or {}
+    return Lora(
+        row["name"],
+        row.get("alias") or row["name"],
+        str(metadata.get("sshs_model_hash") or "")[:12],
+        row.get("path") or "",
+    )

@@ -1,0 +1,144 @@
+"""Lending: epoch files put where the WebUI sees them, under names that are theirs alone.
+
+All epochs of a run share one `ss_output_name`, so only file names tell them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.epochs import EpochFile, Run
+from kohya_ext.project.files import Transfer, link_or_copy, sha256_of
+
+from .capabilities import Capabilities, fetch_capabilities
+from .client import Client
+
+FOLDER = "loraloom"
+"""The folder of ours inside the WebUI's LoRA folder."""
+
+
+@dataclass(frozen=True)
+class Loan:
+    """One file to be lent: from the project to the WebUI's folder, under `name`."""
+
+    epoch_file: EpochFile
+    target: Path
+
+    @property
+    def name(self) -> str:
+        """What stands in `<lora:NAME:1>`."""
+        return self.target.stem
+
+
+@dataclass(frozen=True)
+class LendPlan:
+    """What would be lent to which WebUI."""
+
+    url: str
+    loans: tuple[Loan, ...]
+
+    @property
+    def new(self) -> tuple[Loan, ...]:
+        """Loans whose file is not there yet."""
+        return tuple(one for one in self.loans if not one.target.exists())
+
+
+def lent_name(one: EpochFile) -> str:
+    """Return a name that is unique per project, run and epoch, and legal in any LoRA tag.
+
+    Publishing sites read letters, digits, `_`, `.` and `-`; `__` would start a wildcard.
+    """
+    plain = re.sub(r"[^A-Za-z0-9.-]+|_{2,}", "_", one.output_name).strip("_") or "lora"
+    session = re.sub(r"\W", "", one.session_id)[-6:] or "run"
+    number = one.epoch if one.epoch is not None else one.number
+    step = f"-step{one.step:08d}" if one.is_step_save and one.step is not None else ""
+    end = f"{number:06d}" if number is not None else "last"
+    return f"{plain}-{session}-{end}{step}"
+
+
+def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> Path:
+    """Return the WebUI's LoRA folder: the one that is named, or its own by the API.
+
+    Raises ToolError LL411 when it cannot be reached from this machine.
+    """
+    folder = named or (Path(capabilities.lora_dir) if capabilities.lora_dir else None)
+    if folder is None or not folder.is_dir():
+        where = f"its LoRA folder is {folder}" if folder else "it does not say where its LoRAs are"
+        raise ToolError(
+            "LL411",
+            f"The WebUI at {capabilities.url} cannot be lent files: {where}, "
+            "which is no folder on this machine.",
+            "If it runs on another machine, share that folder and name it here: "
+            "--lora-folder PATH.",
+        )
+    return folder
+
+
+def plan_lend(run: Run, capabilities: Capabilities, named: Path | None = None) -> LendPlan:
+    """Plan to lend every epoch file of a run. Raises ToolError LL411."""
+    folder = find_lora_folder(capabilities, named) / FOLDER
+    loans = tuple(Loan(one, folder / f"{lent_name(one)}{one.path.suffix}") for one in run.files)
+    return LendPlan(capabilities.url, loans)
+
+
+def apply_lend(project: Project, plan: LendPlan, client: Client) -> Capabilities:
+    """Lend the files, refresh the WebUI's list and make sure that it sees each of them.
+
+    Files that are there already and the same are kept. Raises ToolError LL112 (another file of
+    that name), LL412 (the WebUI does not see one).
+    """
+    counts = dict.fromkeys(Transfer, 0)
+    for loan in plan.loans:
+        if loan.target.exists():
+            _require_same(loan)
+            continue
+        project.journal.append("lend", url=plan.url, path=str(loan.target))
+        counts[link_or_copy(loan.epoch_file.path, loan.target)] += 1
+    client.post("/sdapi/v1/refresh-loras", seconds=120)
+    capabilities = fetch_capabilities(client)
+    seen = {one.name for one in capabilities.loras}
+    for loan in plan.loans:
+        if loan.name not in seen:
+            raise ToolError(
+                "LL412",
+                f"{loan.target} is there, but the WebUI at {plan.url} does not list it.",
+                "It reads another LoRA folder: name it with --lora-folder PATH.",
+            )
+    return capabilities
+
+
+def _require_same(loan: Loan) -> None:
+    source, target = loan.epoch_file.path, loan.target
+    if target.samefile(source) or sha256_of(target) == sha256_of(source):
+        return
+    raise ToolError(
+        "LL112",
+        f"{target} exists already, with other content.",
+        "Move it away and lend again.",
+    )
+
+
+def find_lent(project: Project) -> tuple[Path, ...]:
+    """Return the files that this project has lent and not taken back."""
+    lent: dict[Path, None] = {}
+    for entry in project.journal.entries():
+        if entry.kind == "lend":
+            lent[Path(entry.facts["path"])] = None
+        elif entry.kind == "take back":
+            lent.pop(Path(entry.facts["path"]), None)
+    return tuple(path for path in lent if path.exists())
+
+
+def take_back(project: Project, paths: Sequence[Path], client: Client | None) -> None:
+    """Remove lent files from the WebUI's folder; the project's own files stay."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        project.journal.append("take back", path=str(path))
+        if path.parent.name == FOLDER and path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    if client is not None and paths:
+        client.post("/sdapi/v1/refresh-loras", seconds=120)

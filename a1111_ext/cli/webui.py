@@ -1,0 +1,149 @@
+"""Options that name WebUIs, and `loraloom webui`, `loraloom lend`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kohya_ext.project import Project, ToolError, read_settings, write_setting
+from kohya_ext.project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    project_argument,
+    say,
+    shell_path,
+)
+from kohya_ext.project.epochs import require_run
+
+from ..api.capabilities import Capabilities, fetch_capabilities
+from ..api.client import Client, parse_credentials
+from ..api.lend import apply_lend, find_lent, plan_lend, take_back
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+AUTH_VARIABLE = "LORALOOM_WEBUI_AUTH"
+
+
+def webui_options(command: _Command) -> _Command:
+    """Add `--webui URL` (several times for several machines) and `--auth USER:PASSWORD`."""
+    auth = click.option(
+        "--auth",
+        default=lambda: os.environ.get(AUTH_VARIABLE, ""),
+        help=f"user:password of the WebUI's --api-auth; or in {AUTH_VARIABLE}.",
+    )
+    urls = click.option(
+        "--webui", "urls", multiple=True, help="Address of a WebUI; the last one is remembered."
+    )
+    return auth(urls(command))
+
+
+lora_folder_option = click.option(
+    "--lora-folder",
+    type=click.Path(path_type=Path),
+    help="The WebUI's LoRA folder, where it runs on another machine.",
+)
+
+
+def chosen_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses that were named, now or earlier. Raises ToolError LL413."""
+    if urls:
+        if urls != read_settings().webui_urls:
+            write_setting("webui_urls", urls)
+        return urls
+    remembered = read_settings().webui_urls
+    if not remembered:
+        raise ToolError(
+            "LL413",
+            "No WebUI is named.",
+            "Start one with --api and name it: --webui http://127.0.0.1:7860",
+        )
+    return remembered
+
+
+@contextmanager
+def open_webuis(
+    urls: tuple[str, ...], auth: str
+) -> Iterator[tuple[tuple[Client, Capabilities], ...]]:
+    """Connect to every WebUI and ask what it has."""
+    clients = [Client(url, parse_credentials(auth)) for url in chosen_urls(urls)]
+    try:
+        opened = tuple((client, fetch_capabilities(client)) for client in clients)
+        for _, capabilities in opened:
+            if capabilities.is_rehearsal:
+                say(f"{capabilities.url} is a rehearsal WebUI: its pictures are drawn cards")
+        yield opened
+    finally:
+        for client in clients:
+            client.close()
+
+
+@click.command()
+@webui_options
+@json_option
+def webui(urls: tuple[str, ...], auth: str, as_json: bool) -> None:
+    """Show what the WebUI is and has: the exact names that it knows."""
+    with open_webuis(urls, auth) as opened:
+        if as_json:
+            emit_json([dataclasses.asdict(capabilities) for _, capabilities in opened])
+        else:
+            for _, capabilities in opened:
+                _show(capabilities)
+    next_step("loraloom lend PROJECT")
+
+
+def _show(found: Capabilities) -> None:
+    emit(found.url)
+    emit("checkpoints: " + ", ".join(one.title for one in found.checkpoints))
+    emit(f"loaded: {found.loaded}")
+    emit("LoRAs: " + (", ".join(one.name for one in found.loras) or "none"))
+    emit(f"LoRA folder: {found.lora_dir or 'not told'}")
+    emit("sampling methods: " + ", ".join(found.samplers))
+    emit("schedule types: " + ", ".join(found.schedulers))
+    emit("upscalers: " + ", ".join(found.upscalers))
+    dynamic = found.dynamic_prompts_script
+    emit(f"Dynamic Prompts: {dynamic + ', which we switch off' if dynamic else 'not installed'}")
+
+
+@click.command()
+@project_argument
+@webui_options
+@lora_folder_option
+@click.option("--take-back", "back", is_flag=True, help="Remove what was lent.")
+@dry_run_option
+@json_option
+def lend(
+    project: Project,
+    urls: tuple[str, ...],
+    auth: str,
+    lora_folder: Path | None,
+    back: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Put the epoch files of PROJECT's newest run where the WebUI sees them."""
+    with open_webuis(urls, auth) as opened:
+        client, capabilities = opened[0]
+        if back:
+            lent = find_lent(project)
+            if not dry_run:
+                take_back(project, lent, client)
+            names = [path.stem for path in lent]
+        else:
+            plan = plan_lend(require_run(project.model_dir), capabilities, lora_folder)
+            if not dry_run:
+                apply_lend(project, plan, client)
+            names = [loan.name for loan in plan.loans]
+    if as_json:
+        emit_json(names)
+    else:
+        emit("\n".join(names) or "nothing is lent")
+    say("nothing was done (--dry-run)" if dry_run else f"{len(names)} files")
+    next_step(f"loraloom {'show' if back else 'grid'} {shell_path(project.root)}")

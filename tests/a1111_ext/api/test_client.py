@@ -1,0 +1,223 @@
+"""Talking to a WebUI: what goes wrong is one clear sentence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from loras import save_lora
+
+from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
+from a1111_ext.api.client import Client, OutOfMemory, parse_credentials
+from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
+from a1111_ext.api.lend import apply_lend, find_lent, lent_name, plan_lend, take_back
+from a1111_ext.api.loras import lora_tag, lora_tags, replace_lora
+from a1111_ext.rehearsal import RehearsalWebui, start_webui
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.epochs import require_run
+
+
+@contextmanager
+def server(status: int, body: bytes) -> Iterator[str]:
+    """Something that answers every request in the same way."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    running = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{running.server_address[1]}"
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def asked(url: str) -> ToolError:
+    with Client(url) as client, pytest.raises(ToolError) as caught:
+        client.get("/sdapi/v1/options", seconds=2)
+    return caught.value
+
+
+def test_nothing_listens():
+    with server(200, b"") as url:
+        pass
+    error = asked(url)
+    assert error.code == "LL401"
+    assert "--api" in error.cure
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "ftp://x"])
+def test_addresses_that_are_none(url: str):
+    assert asked(url).code == "LL401"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "words"),
+    [
+        (404, b'{"detail": "Not Found"}', "LL402", "Start it with --api"),
+        (401, b'{"detail": "Incorrect username or password"}', "LL403", "Incorrect username"),
+        (500, b'{"error": "KeyError", "errors": "colour"}', "LL405", "colour"),
+        (500, b"<html>", "LL405", "Internal Server Error"),
+        (200, b"<html>", "LL406", "that is no WebUI"),
+        (422, b'{"detail": [{"loc": ["body"], "msg": "x"}]}', "LL405", "loc"),
+        (500, b"[]", "LL405", "500"),
+    ],
+)
+def test_refusals_are_sentences(status: int, body: bytes, code: str, words: str):
+    with server(status, body) as url:
+        error = asked(url)
+    assert error.code == code
+    assert words in str(error)
+
+
+def test_out_of_memory_has_its_own_class():
+    with server(500, b'{"errors": "CUDA out of memory. Tried to allocate"}') as url:
+        error = asked(url)
+    assert isinstance(error, OutOfMemory)
+    assert error.code == "LL407"
+
+
+def test_a_slow_webui_times_out(monkeypatch: pytest.MonkeyPatch):
+    import requests
+
+    def too_slow(*arguments: object, **more: object) -> None:
+        raise requests.exceptions.ReadTimeout("slow")
+
+    monkeypatch.setattr(requests.Session, "request", too_slow)
+    assert asked("http://127.0.0.1:1").code == "LL404"
+
+
+def test_credentials_open_a_locked_webui(tmp_path: Path):
+    with start_webui(tmp_path, auth="mira:geheim") as webui:
+        assert asked(webui.url).code == "LL403"
+        with Client(webui.url, parse_credentials("mira:geheim")) as client:
+            assert fetch_capabilities(client).is_rehearsal
+
+
+@pytest.mark.parametrize("text", ["mira", ":x"])
+def test_credentials_need_a_colon(text: str):
+    with pytest.raises(ToolError, match="LL403"):
+        parse_credentials(text)
+
+
+def test_capabilities_are_read(client: Client):
+    found = fetch_capabilities(client)
+    assert [one.name for one in found.checkpoints] == ["rehearsal-a", "rehearsal-b"]
+    assert found.require_checkpoint("").name == "rehearsal-a"
+    assert found.require_checkpoint(found.checkpoints[1].sha256[:10]).name == "rehearsal-b"
+    assert "Latent" in found.upscalers
+    assert not found.has_agent_scheduler
+    assert fetch_hashed(client, found, "rehearsal-b") is found
+
+
+def test_routes_that_are_not_rehearsed_say_so(client: Client):
+    with pytest.raises(ToolError, match="not rehearsed"):
+        client.get("/sdapi/v1/memory")
+
+
+INFOTEXT = (
+    "a fox, <lora:x:1>\nsecond line\nNegative prompt: bad\nSteps: 20, Sampler: Euler a, "
+    'CFG scale: 7.0, Seed: 5, Size: 512x512, Model: a b, Lora hashes: "x: abc, y: def", '
+    "Version: v1.10.1"
+)
+
+
+def test_an_infotext_reads_and_writes_back():
+    found = parse_infotext(INFOTEXT)
+    assert found.prompt == "a fox, <lora:x:1>\nsecond line"
+    assert found.negative_prompt == "bad"
+    assert found.fields["Model"] == "a b"
+    assert found.lora_hashes() == {"x": "abc", "y": "def"}
+    assert format_infotext(found) == INFOTEXT
+
+
+def test_text_without_parameters_is_no_infotext():
+    with pytest.raises(ValueError, match="no line of parameters"):
+        parse_infotext("a fox")
+
+
+def test_a_picture_without_infotext(tmp_path: Path):
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert read_infotext((tmp_path / "a.png").read_bytes()) == ""
+
+
+def test_lora_tags_are_whole_tokens():
+    prompt = "<lora:fox-000001:1> and <lora:fox-0000010:0.5> <lora:x>"
+    assert [(tag.name, tag.weight) for tag in lora_tags(prompt)] == [
+        ("fox-000001", "1"), ("fox-0000010", "0.5"), ("x", "1"),
+    ]  # fmt: skip
+    assert replace_lora(prompt, "fox-000001", lora_tag("new", 0.8)) == (
+        "<lora:new:0.8> and <lora:fox-0000010:0.5> <lora:x>"
+    )
+
+
+@pytest.fixture
+def trained(project: Project) -> Project:
+    for epoch in (1, 2):
+        save_lora(
+            project.model_dir, f"Quill fox-{epoch:06d}", epoch=epoch, output_name="Quill__fox"
+        )
+    save_lora(project.model_dir, "Quill fox", epoch=3, output_name="Quill__fox")
+    return project
+
+
+def test_lent_files_have_names_of_their_own(trained: Project, client: Client):
+    run = require_run(trained.model_dir)
+    plan = plan_lend(run, fetch_capabilities(client))
+    names = [loan.name for loan in plan.loans]
+    assert names == [f"Quill_fox-123456-00000{epoch}" for epoch in (1, 2, 3)]
+    capabilities = apply_lend(trained, plan, client)
+    assert {one.name for one in capabilities.loras} == set(names)
+    assert plan_lend(run, capabilities).new == ()
+    assert lent_name(run.files[0]) == names[0]
+
+
+def test_lending_twice_is_harmless(trained: Project, client: Client):
+    plan = plan_lend(require_run(trained.model_dir), fetch_capabilities(client))
+    apply_lend(trained, plan, client)
+    apply_lend(trained, plan, client)
+    assert len(find_lent(trained)) == 3
+
+
+def test_a_foreign_file_is_not_overwritten(trained: Project, client: Client):
+    plan = plan_lend(require_run(trained.model_dir), fetch_capabilities(client))
+    plan.loans[0].target.parent.mkdir(parents=True)
+    plan.loans[0].target.write_bytes(b"another")
+    with pytest.raises(ToolError, match="LL112"):
+        apply_lend(trained, plan, client)
+
+
+def test_lent_files_are_taken_back(trained: Project, client: Client, webui: RehearsalWebui):
+    plan = plan_lend(require_run(trained.model_dir), fetch_capabilities(client))
+    apply_lend(trained, plan, client)
+    take_back(trained, find_lent(trained), client)
+    assert find_lent(trained) == ()
+    assert list(webui.host.lora_dir.iterdir()) == []
+    assert fetch_capabilities(client).loras == ()
+
+
+def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path: Path):
+    from dataclasses import replace
+
+    far = replace(fetch_capabilities(client), lora_dir=str(tmp_path / "nowhere"))
+    run = require_run(trained.model_dir)
+    with pytest.raises(ToolError, match=r"--lora-folder PATH.*LL411"):
+        plan_lend(run, far)
+    (tmp_path / "shared").mkdir()
+    plan = plan_lend(run, far, tmp_path / "shared")
+    with pytest.raises(ToolError, match="LL412"):
+        apply_lend(trained, plan, client)

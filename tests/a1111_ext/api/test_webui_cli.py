@@ -1,0 +1,40 @@
+"""`loraloom webui` and `loraloom lend`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from loras import save_lora
+
+from a1111_ext.rehearsal import RehearsalWebui
+from kohya_ext.cli import main
+from kohya_ext.project import Project, read_settings
+
+
+def test_webui_shows_exact_names(webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]):
+    assert main(["webui", "--webui", webui.url]) == 0
+    out, err = capsys.readouterr()
+    assert "rehearsal-b.safetensors [" in out
+    assert "is a rehearsal WebUI" in err
+    assert read_settings().webui_urls == (webui.url,)
+    assert main(["webui", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["is_rehearsal"] is True
+
+
+def test_no_webui_is_named(capsys: pytest.CaptureFixture[str]):
+    assert main(["webui"]) == 1
+    assert "LL413" in capsys.readouterr().err
+
+
+def test_lend_and_take_back(
+    project: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+):
+    save_lora(project.model_dir, "Quillfox")
+    assert main(["lend", str(project.root), "--webui", webui.url, "--dry-run"]) == 0
+    assert webui.host.loras() == []
+    assert main(["lend", str(project.root), "--json"]) == 0
+    assert [one["name"] for one in webui.host.loras()] == ["Quillfox-123456-000001"]
+    assert "Next: loraloom grid" in capsys.readouterr().err
+    assert main(["lend", str(project.root), "--take-back"]) == 0
+    assert webui.host.loras() == []

@@ -1,0 +1,316 @@
+"""Cells are drawn once, in the cheapest order, and every answer is verified."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loras import save_lora
+
+from a1111_ext.api.capabilities import fetch_capabilities
+from a1111_ext.api.client import Client, ConnectionLost, OutOfMemory
+from a1111_ext.cells import (
+    Cell,
+    CheckpointPin,
+    HiresFix,
+    Ledger,
+    Outcome,
+    Painted,
+    State,
+    WebuiPainter,
+    pin_cell,
+    plan_cells,
+    run_cells,
+    verify_picture,
+    with_loras,
+    without_loras,
+)
+from a1111_ext.cells.cell import cell_from_dict
+from a1111_ext.rehearsal import RehearsalWebui
+from kohya_ext.project import ToolError
+
+
+def cell(**changes: Any) -> Cell:
+    return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path):
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
+        yield opened
+
+
+@pytest.fixture
+def painter(webui: RehearsalWebui):
+    for epoch in (1, 2, 3):
+        save_lora(webui.host.lora_dir, f"fox-{epoch:06d}", epoch=epoch)
+    webui.host.refresh_loras()
+    opened = WebuiPainter(Client(webui.url))
+    yield opened
+    opened.close()
+
+
+def pinned(painter: WebuiPainter, *cells: Cell) -> list[Cell]:
+    return [pin_cell(with_loras(one, {}), painter.capabilities) for one in cells]
+
+
+def test_equal_requests_have_equal_keys():
+    assert cell().key == cell().key
+    assert cell().key != cell(seed=2).key
+    assert cell().key != cell(hires_fix=HiresFix()).key
+
+
+def test_a_cell_survives_json():
+    one = cell(hires_fix=HiresFix(), checkpoint=CheckpointPin("a", "b"))
+    one = with_loras(replace(one, prompt="<lora:x:0.8> y"), {"x": "abc"})
+    assert cell_from_dict(one.as_dict()) == one
+    with pytest.raises(ValueError, match="this is no cell"):
+        cell_from_dict({"prompt": "x"})
+
+
+def test_the_control_has_no_lora():
+    one = with_loras(cell(prompt="<lora:a:1> photo, <lora:b:0.5> fox"), {})
+    assert [use.token for use in one.loras] == ["<lora:a:1>", "<lora:b:0.5>"]
+    assert without_loras(one).prompt == "photo, fox"
+
+
+def test_everything_is_drawn_once(painter, ledger, webui):
+    cells = pinned(painter, *(cell(seed=seed) for seed in range(3)))
+    first = run_cells(plan_cells(cells), ledger, [painter])
+    assert (first.drawn, first.known, first.failed) == (3, 0, ())
+    events = []
+    second = run_cells(plan_cells(cells), ledger, [painter], on_event=events.append)
+    assert (second.drawn, second.known) == (0, 3)
+    assert [event.outcome for event in events] == [Outcome.KNOWN] * 3
+    assert webui.host.counters.pictures == 3
+
+
+def test_pictures_are_kept_byte_for_byte(painter, ledger):
+    (one,) = pinned(painter, cell())
+    run_cells(plan_cells([one]), ledger, [painter])
+    painted = painter.paint(one)
+    assert ledger.picture_path(one.key).read_bytes() == painted.png
+
+
+def test_loads_and_swaps_are_the_fewest(painter, ledger, webui):
+    cells = [
+        cell(seed=seed, prompt=f"<lora:fox-{epoch:06d}:1> fox", checkpoint=CheckpointPin(name))
+        for seed in (1, 2)
+        for epoch in (1, 2, 3)
+        for name in ("rehearsal-a", "rehearsal-b")
+    ]
+    plan = plan_cells(pinned(painter, *cells))
+    assert (plan.checkpoint_loads, plan.lora_swaps) == (2, 6)
+    run_cells(plan, ledger, [painter]).require_all()
+    assert webui.host.counters.checkpoint_loads == 1
+    assert webui.host.counters.lora_swaps == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"checkpoint": CheckpointPin("REHEARSAL-A")}, "LL408"),
+        ({"prompt": "<lora:fox-000009:1>"}, "LL409"),
+        ({"prompt": "<lora:Fox-000001:1>"}, "LL409"),
+        ({"sampler": "euler a"}, "LL410"),
+        ({"scheduler": "karras"}, "LL410"),
+        ({"hires_fix": HiresFix(upscaler="R-ESRGAN")}, "LL410"),
+    ],
+)
+def test_wrong_names_are_noticed_before(painter, changes: dict[str, Any], code: str):
+    with pytest.raises(ToolError, match=code):
+        pinned(painter, cell(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"checkpoint": CheckpointPin("nonsense")}, "checkpoint: asked for nonsense"),
+        ({"prompt": "<lora:nonsense:1> fox"}, "a picture without it"),
+        ({"sampler": "euler"}, "sampling method: asked for 'euler', got 'DPM"),
+        ({"scheduler": "nonsense"}, "schedule type"),
+        ({"width": 60}, ""),
+        ({"prompt": "a {red|blue} fox"}, "one that is expanded"),
+    ],
+)
+def test_silent_mistakes_are_noticed_after(painter, ledger, changes: dict[str, Any], words: str):
+    """The WebUI answers each of these with status 200."""
+    report = run_cells(plan_cells([with_loras(cell(**changes), {})]), ledger, [painter])
+    if not words:
+        assert report.drawn == 1
+        return
+    ((_, reason),) = report.failed
+    assert words in reason
+    with pytest.raises(ToolError, match="LL452"):
+        report.require_all()
+
+
+def test_a_lora_of_another_kind_changes_nothing(painter, ledger, webui):
+    save_lora(webui.host.lora_dir, "other", tensor="something_else")
+    webui.host.refresh_loras()
+    painter.capabilities = fetch_capabilities(painter.client)
+    (with_lora,) = pinned(painter, cell(prompt="<lora:other:1> a fox"))
+    control = without_loras(with_lora)
+    plan = plan_cells([with_lora, control], {with_lora.key: control.key})
+    report = run_cells(plan, ledger, [painter])
+    ((failed, reason),) = report.failed
+    assert failed == with_lora
+    assert "changed nothing" in reason
+
+
+def test_a_lora_that_works_differs_from_its_control(painter, ledger):
+    (with_lora,) = pinned(painter, cell(prompt="<lora:fox-000003:1> a fox"))
+    control = without_loras(with_lora)
+    plan = plan_cells([with_lora, control], {with_lora.key: control.key})
+    run_cells(plan, ledger, [painter]).require_all()
+
+
+def test_hires_pictures_have_their_final_size(painter, ledger):
+    (one,) = pinned(painter, cell(hires_fix=HiresFix(scale=1.5)))
+    run_cells(plan_cells([one]), ledger, [painter]).require_all()
+    assert one.final_size == (96, 96)
+
+
+def test_settings_are_put_back(painter, ledger, webui):
+    before = webui.host.options()
+    other = pinned(painter, cell(checkpoint=CheckpointPin("rehearsal-b"), clip_skip=2))
+    run_cells(plan_cells(other), ledger, [painter]).require_all()
+    painter.close()
+    assert webui.host.options() == before
+
+
+def test_dynamic_prompts_is_switched_off(webui, ledger):
+    webui.host.dynamic_prompts = True
+    painter = WebuiPainter(Client(webui.url))
+    sent: list[dict[str, Any]] = []
+    post = painter.client.post
+    painter.client.post = lambda path, body=None, **more: (
+        sent.append(body) or post(path, body, **more)
+    )
+    painter.paint(cell())
+    assert sent[0]["alwayson_scripts"] == {"dynamic prompts v2.17.1": {"args": [False]}}
+
+
+class FakePainter:
+    """Answers with what it is given, one after the other."""
+
+    name = "fake"
+
+    def __init__(self, *answers: Painted | Exception) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def paint(self, cell: Cell) -> Painted:
+        self.asked += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def lost() -> ConnectionLost:
+    return ConnectionLost("LL401", "No WebUI answers.", "")
+
+
+def test_out_of_memory_is_tried_once_more(painter, ledger):
+    (one,) = pinned(painter, cell())
+    good = painter.paint(one)
+    fake = FakePainter(OutOfMemory("LL407", "out of memory", ""), good)
+    assert run_cells(plan_cells([one]), ledger, [fake]).drawn == 1
+
+
+def test_a_second_server_draws_what_the_first_lost(painter, ledger):
+    cells = pinned(painter, cell(seed=1), cell(seed=2))
+    report = run_cells(plan_cells(cells), ledger, [FakePainter(lost(), lost()), painter])
+    assert report.drawn + len(report.failed) == 2
+    again = run_cells(plan_cells(cells), ledger, [painter])
+    assert again.drawn + again.known == 2
+
+
+def test_a_lost_server_fails_what_waits(painter, ledger):
+    cells = pinned(painter, cell(seed=1), cell(seed=2))
+    report = run_cells(plan_cells(cells), ledger, [FakePainter(lost())])
+    assert len(report.failed) == 2
+    record = ledger.record(cells[0].key)
+    assert record is not None
+    assert record.state is State.PLANNED
+
+
+def test_a_stop_leaves_the_rest(painter, ledger):
+    cells = pinned(painter, *(cell(seed=seed) for seed in range(5)))
+    stop = threading.Event()
+    report = run_cells(
+        plan_cells(cells), ledger, [painter], on_event=lambda event: stop.set(), stop=stop
+    )
+    assert (report.drawn, report.stopped) == (1, True)
+    with pytest.raises(ToolError, match="LL453"):
+        report.require_all()
+    assert run_cells(plan_cells(cells), ledger, [painter]).drawn == 4
+
+
+@pytest.mark.parametrize(
+    ("png", "what"), [(b"JFIF", "a PNG"), (b"\x89PNG\r\n\x1a\n1", "one that decodes")]
+)
+def test_damaged_pictures_are_refused(png: bytes, what: str):
+    found = verify_picture(cell(), Painted(png, "", "", 0.0))
+    assert what in str(found[0])
+    assert found[-1].what == "infotext"
+
+
+def test_an_all_black_picture_is_refused(painter):
+    import io
+
+    from PIL import Image
+
+    (one,) = pinned(painter, cell())
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(stream, "PNG")
+    good = painter.paint(one)
+    found = verify_picture(one, replace(good, png=stream.getvalue()))
+    assert [mismatch.asked for mismatch in found] == ["something to see"]
+
+
+def test_a_picture_that_is_gone_is_drawn_again(painter, ledger):
+    (one,) = pinned(painter, cell())
+    run_cells(plan_cells([one]), ledger, [painter])
+    ledger.picture_path(one.key).unlink()
+    assert run_cells(plan_cells([one]), ledger, [painter]).drawn == 1
+
+
+def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
+    first = Ledger(tmp_path / "a.db", tmp_path / "cells")
+    second = Ledger(tmp_path / "a.db", tmp_path / "cells")
+    first.add([cell()])
+    assert first.claim(cell().key)
+    assert not second.claim(cell().key)
+    first.release(cell().key)
+    assert second.claim(cell().key)
+    first.close()
+    second.close()
+
+
+def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path):
+    with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
+        ledger.add([cell()])
+        ledger._owner = "999999999-dead"
+        assert ledger.claim(cell().key)
+    with Ledger(tmp_path / "a.db", tmp_path / "cells") as other:
+        assert other.claim(cell().key)
+
+
+def test_a_damaged_ledger_is_named(tmp_path: Path):
+    (tmp_path / "a.db").write_bytes(b"no database at all, but long enough to be one" * 100)
+    with pytest.raises(ToolError, match="LL450"):
+        Ledger(tmp_path / "a.db", tmp_path / "cells")
+
+
+def test_an_answer_without_picture(painter, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(painter.client, "post", lambda *a, **k: {"images": [], "info": "{}"})
+    with pytest.raises(ToolError, match="LL451"):
+        painter.paint(cell())

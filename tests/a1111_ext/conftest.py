@@ -1,0 +1,24 @@
+"""What the tests of the picture half share: a stand-in WebUI and LoRA files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from a1111_ext.api.client import Client
+from a1111_ext.rehearsal import RehearsalWebui, start_webui
+
+
+@pytest.fixture
+def webui(tmp_path: Path) -> Iterator[RehearsalWebui]:
+    """A stand-in WebUI with two checkpoints and no LoRA."""
+    with start_webui(tmp_path / "webui") as running:
+        yield running
+
+
+@pytest.fixture
+def client(webui: RehearsalWebui) -> Iterator[Client]:
+    with Client(webui.url) as opened:
+        yield opened
