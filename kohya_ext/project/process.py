@@ -55,7 +55,7 @@ class Tree:
         for process in psutil.process_iter():
             if _is_marked(process, self.mark):
                 found[process.pid] = process
-        if self.is_running:
+        if self.pid and self.is_running:
             _add_family(psutil.Process(self.pid), found)
         found.pop(os.getpid(), None)
         return list(found.values())
@@ -151,6 +151,20 @@ class Child:
         return self._process.wait(timeout_seconds)
 
 
+def new_mark() -> str:
+    """Return a fresh name for a tree."""
+    return secrets.token_hex(8)
+
+
+def find_tree(mark: str) -> Tree | None:
+    """Return the tree that carries `mark`, by its oldest living process."""
+    found = Tree(0, 0.0, mark).members()
+    if not found:
+        return None
+    first = min(found, key=lambda process: (_created(process.pid), process.pid))
+    return Tree(first.pid, _created(first.pid), mark)
+
+
 def _created(pid: int) -> float:
     try:
         return float(psutil.Process(pid).create_time())
@@ -165,13 +179,15 @@ def start(
     environment: Mapping[str, str],
     stdout: Path,
     stderr: Path,
+    mark: str = "",
 ) -> Child:
     """Start `command` in `folder`, its streams appended to files, in a session of its own.
 
-    It lives on when this program, its terminal or its window ends. `environment` is complete.
+    It lives on when this program, its terminal or its window ends. `environment` is complete;
+    a `mark` written down beforehand finds the tree even if we die while starting it.
     Raises ToolError LL116 when the program cannot be started, LL111 for the stream files.
     """
-    mark = secrets.token_hex(8)
+    mark = mark or new_mark()
     try:
         with stdout.open("ab") as out, stderr.open("ab") as err:
             process = _spawn(command, folder, {**environment, MARK: mark}, out, err)

@@ -1,0 +1,9 @@
+"""A stand-in for sd-scripts' sdxl_train_network.py: the same rehearsal."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+if __name__ == "__main__":
+    runpy.run_path(str(Path(__file__).with_name("train_network.py")), run_name="__main__")

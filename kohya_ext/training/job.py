@@ -1,0 +1,104 @@
+"""A job: one training that a user asks for, from a project or from any Kohya json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..project import ProgressHandler, Project, silent
+from ..project.files import write_text_atomic
+from .arguments import Dataset, TrainerCall, plan_call
+from .config import apply_config, plan_config
+from .folders import read_folders
+from .kohya_json import GuiVersion, read_kohya_json
+
+_PATHS = (
+    "pretrained_model_name_or_path",
+    "vae",
+    "train_data_dir",
+    "reg_data_dir",
+    "output_dir",
+    "logging_dir",
+    "network_weights",
+    "resume",
+    "dataset_config",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, under the name that its files get; `origin` is the manifest or the json."""
+
+    name: str
+    call: TrainerCall
+    origin: Path
+    project: Project | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def output_dir(self) -> Path:
+        """Where epoch files and states go."""
+        return Path(str(self.call.toml.get("output_dir") or "."))
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where each run keeps what it was told and what it said."""
+        if self.project is not None:
+            return self.project.log_dir / "runs"
+        return self.output_dir / f"{self.name}-runs"
+
+
+def job_of_project(project: Project, *, progress: ProgressHandler = silent) -> Job:
+    """Plan the job of a project from its manifest and staged pictures; raises as plan_config."""
+    plan = plan_config(project, progress=progress)
+    notes = tuple(str(one) for one in plan.call.differences)
+    return Job(plan.name, plan.call, project.manifest_path, project, notes)
+
+
+def write_project_config(project: Project) -> None:
+    """Write the config that a run of the project uses, as `loraloom config` does."""
+    apply_config(project, plan_config(project))
+
+
+def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
+    """Plan the job of any Kohya json; relative paths in it count from the current folder.
+
+    Raises ToolError LL301 (no json), LL303 (learning rates).
+    """
+    config = read_kohya_json(path, version)
+    values = _absolute(config.values)
+    call = plan_call(values, version, Dataset(draws=_draws(values)))
+    notes = [str(one) for one in config.repairs] + [str(one) for one in call.differences]
+    name = str(values.get("output_name") or "last")
+    return Job(name, _with_prompts(call), path.absolute(), None, tuple(notes))
+
+
+def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(values)
+    for key in _PATHS:
+        text = str(found.get(key) or "")
+        if text and (key != "pretrained_model_name_or_path" or Path(text).exists()):
+            found[key] = str(Path(text).expanduser().absolute())
+    return found
+
+
+def _draws(values: Mapping[str, Any]) -> int:
+    root = Path(str(values.get("train_data_dir") or ""))
+    return read_folders(root).draws if root.name and root.is_dir() else 0
+
+
+def _with_prompts(call: TrainerCall) -> TrainerCall:
+    """Leave out the prompt file when there are no prompts: sd-scripts would look for it."""
+    if call.sample_prompts.strip():
+        return call
+    drop = ("sample_prompts", "sample_sampler", "sample_every_n_epochs", "sample_every_n_steps")
+    return replace(call, toml={key: value for key, value in call.toml.items() if key not in drop})
+
+
+def write_prompts(call: TrainerCall) -> None:
+    """Write the sample prompts where the call says that they are."""
+    path = call.toml.get("sample_prompts")
+    if path and call.sample_prompts.strip():
+        write_text_atomic(Path(str(path)), call.sample_prompts.strip() + "\n")

@@ -1,0 +1,95 @@
+"""Scalars of TensorBoard event files, read without TensorBoard.
+
+Format: records of length (8 bytes), its checksum (4), an Event message, its checksum (4); of the
+Event only step (field 2) and summary values with a simple_value (tag 1, number 2) are read.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def read_scalars(folder: Path, tag: str) -> tuple[tuple[int, float], ...]:
+    """Return (step, value) of one tag from all event files below `folder`, in step order.
+
+    A record that is being written, and anything after a damaged one, does not count.
+    """
+    found: list[tuple[int, float]] = []
+    for path in sorted(folder.rglob("events.out.tfevents.*")):
+        for record in _records(path.read_bytes()):
+            found += [(step, value) for step, name, value in _scalars(record) if name == tag]
+    return tuple(sorted(found))
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        begin, end = at + 12, at + 12 + length
+        if end + 4 > len(data):
+            return
+        yield data[begin:end]
+        at = end + 4
+
+
+def _scalars(event: bytes) -> Iterator[tuple[int, str, float]]:
+    step = 0
+    for field, value in _fields(event):
+        if field == 2 and isinstance(value, int):
+            step = value
+        elif field == 5 and isinstance(value, bytes):
+            for inner, entry in _fields(value):
+                if inner == 1 and isinstance(entry, bytes):
+                    yield from _value(step, entry)
+
+
+def _value(step: int, entry: bytes) -> Iterator[tuple[int, str, float]]:
+    tag, number = "", None
+    for field, value in _fields(entry):
+        if field == 1 and isinstance(value, bytes):
+            tag = value.decode("utf-8", "replace")
+        elif field == 2 and isinstance(value, float):
+            number = value
+    if number is not None:
+        yield step, tag, number
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """Walk a protobuf message: (field number, value); ends at the first malformed byte."""
+    at = 0
+    try:
+        while at < len(message):
+            key, at = _varint(message, at)
+            field, kind = key >> 3, key & 7
+            if kind == _VARINT:
+                value, at = _varint(message, at)
+                yield field, value
+            elif kind == _FIXED64:
+                yield field, struct.unpack_from("<d", message, at)[0]
+                at += 8
+            elif kind == _FIXED32:
+                yield field, struct.unpack_from("<f", message, at)[0]
+                at += 4
+            elif kind == _BYTES:
+                length, at = _varint(message, at)
+                yield field, message[at : at + length]
+                at += length
+            else:
+                return
+    except (IndexError, struct.error):
+        return
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            return value, at
+        shift += 7

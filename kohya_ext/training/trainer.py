@@ -1,0 +1,341 @@
+"""The trainer on this machine: a folder of sd-scripts and the Python that runs it.
+
+Found through a path, the settings, or a Kohya GUI (its sd-scripts folder); installed by us as a
+git checkout, since the pip package of sd-scripts has its library only and no training scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from ..project import Progress, ProgressHandler, ToolError, read_settings, silent, user_folder
+from ..project.files import write_text_atomic
+from ..project.settings import write_setting
+
+SCRIPT = "train_network.py"
+REPOSITORY = "https://github.com/kohya-ss/sd-scripts"
+PINNED_TAG = "v0.10.1"
+"""The newest released version of sd-scripts that loraloom's own runs were made with."""
+
+_INSTALLED_MARK = ".loraloom-installed"
+_ENVIRONMENTS = ("venv", ".venv")
+_PROBE_SECONDS = 60
+
+
+class Origin(str, Enum):
+    """How the trainer was found."""
+
+    PATH = "given by path"
+    SETTINGS = "remembered"
+    KOHYA_GUI = "inside the Kohya GUI"
+    INSTALLED = "installed by loraloom"
+    REHEARSAL = "rehearsal"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A folder with sd-scripts' training scripts and the Python that has its packages."""
+
+    folder: Path
+    python: Path
+    origin: Origin
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether it only stands in for sd-scripts."""
+        return (self.folder / "REHEARSAL.md").is_file()
+
+    def script(self, name: str) -> Path:
+        """Return a training script; raises ToolError LL351 when this sd-scripts has none such."""
+        path = self.folder / name
+        if not path.is_file():
+            raise ToolError(
+                "LL351",
+                f"{self.folder} has no {name}.",
+                "This base model needs a newer sd-scripts: `loraloom trainer install`.",
+            )
+        return path
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the trainer's Python has: versions by package, None where it is missing."""
+
+    python_version: str
+    packages: Mapping[str, str | None]
+    sd_scripts_version: str
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Return those of `names` that cannot be imported."""
+        return [name for name in names if self.packages.get(name) is None]
+
+
+def rehearsal_trainer() -> Trainer:
+    """Return the stand-in that comes with loraloom."""
+    folder = Path(str(resources.files("kohya_ext") / "rehearsal" / "sd_scripts"))
+    return Trainer(folder, Path(sys.executable), Origin.REHEARSAL)
+
+
+def find_trainer() -> Trainer | None:
+    """Return the trainer of this machine: remembered, of the Kohya GUI, or installed by us."""
+    settings = read_settings()
+    if settings.trainer:
+        python = Path(settings.trainer_python) if settings.trainer_python else None
+        return trainer_at(Path(settings.trainer), python, Origin.SETTINGS)
+    for root, origin in _candidates(settings.kohya_gui):
+        folder = _scripts_folder(root)
+        python = _own_python(root) or (_own_python(folder) if folder else None)
+        if folder and python:
+            return Trainer(folder, python, origin)
+    return None
+
+
+def require_trainer(given: Path | None = None, python: Path | None = None) -> Trainer:
+    """Return the trainer at `given`, or this machine's.
+
+    Raises ToolError LL350 (none found), LL351 (no sd-scripts there) or LL352 (no Python).
+    """
+    if given is not None:
+        return trainer_at(given, python, Origin.PATH)
+    found = find_trainer()
+    if found is None:
+        raise ToolError(
+            "LL350",
+            "No trainer is known on this machine.",
+            "Name your Kohya GUI or sd-scripts folder once: loraloom trainer use FOLDER; "
+            "or let loraloom install sd-scripts: loraloom trainer install",
+        )
+    return found
+
+
+def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.PATH) -> Trainer:
+    """Return the trainer in `path`: sd-scripts itself, or a Kohya GUI that holds it.
+
+    Raises ToolError LL351 (no sd-scripts there) or LL352 (no Python that goes with it).
+    """
+    root = path.expanduser().absolute()
+    folder = _scripts_folder(root)
+    if folder is None:
+        raise ToolError(
+            "LL351",
+            f"{root} holds no sd-scripts: there is no {SCRIPT} in it or in its sd-scripts folder.",
+            "Name the folder that holds train_network.py, or your Kohya GUI's folder.",
+        )
+    if (folder / "REHEARSAL.md").is_file():
+        return Trainer(folder, python or Path(sys.executable), Origin.REHEARSAL)
+    found = python.expanduser().absolute() if python else _nearest_python(root, folder)
+    if found is None or not found.is_file():
+        raise ToolError(
+            "LL352",
+            f"No Python was found for the trainer in {root}"
+            + (f": {found} does not exist." if found else ": it has neither venv nor .venv."),
+            "Run its own setup first, or name the Python with --python FILE.",
+        )
+    return Trainer(folder, found, origin)
+
+
+def use_trainer(path: Path, python: Path | None = None) -> Trainer:
+    """Remember the trainer in `path` for this machine; raises ToolError LL351 or LL352."""
+    found = trainer_at(path, python)
+    write_setting("trainer", str(found.folder))
+    write_setting("trainer_python", str(found.python))
+    return found
+
+
+def _scripts_folder(root: Path) -> Path | None:
+    for folder in (root, root / "sd-scripts"):
+        if (folder / SCRIPT).is_file():
+            return folder
+    return None
+
+
+def _candidates(kohya_gui: str) -> Iterator[tuple[Path, Origin]]:
+    usual = [Path.home() / name for name in ("kohya_ss", "Kohya_ss")]
+    for root in ([Path(kohya_gui)] if kohya_gui else []) + usual:
+        yield root, Origin.KOHYA_GUI
+    installed = install_folder()
+    if (installed / _INSTALLED_MARK).is_file():
+        yield installed, Origin.INSTALLED
+
+
+def _nearest_python(root: Path, folder: Path) -> Path | None:
+    return next(filter(None, map(_own_python, (root, folder, folder.parent))), None)
+
+
+def _own_python(root: Path) -> Path | None:
+    inside = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+    candidates = (root / name / inside for name in _ENVIRONMENTS)
+    return next((one for one in candidates if one.is_file()), None)
+
+
+_PROBE = """
+import importlib.util, json, sys
+from importlib import metadata
+found = {}
+for name in sys.argv[1:]:
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    version = None
+    if spec is not None:
+        try:
+            owners = metadata.packages_distributions().get(name, [name])
+            version = metadata.version(owners[0])
+        except (metadata.PackageNotFoundError, AttributeError):
+            version = "?"
+    found[name] = version
+print(json.dumps({"python": sys.version.split()[0], "packages": found}))
+"""
+
+
+def probe(trainer: Trainer, packages: Sequence[str]) -> Environment:
+    """Ask the trainer's Python which packages it has, importing none of them (about 0.3 s).
+
+    Raises ToolError LL352 when that Python gives no answer.
+    """
+    command = [str(trainer.python), "-c", _PROBE, *packages]
+    try:
+        answer = subprocess.run(
+            command,
+            cwd=trainer.folder,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+        data = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise ToolError(
+            "LL352",
+            f"{trainer.python} gives no answer: {error}.",
+            "Check that this Python runs, or name another with `loraloom trainer use`.",
+        ) from error
+    return Environment(data["python"], data["packages"], scripts_version(trainer.folder))
+
+
+@lru_cache(maxsize=8)
+def scripts_version(folder: Path) -> str:
+    """Return what git says of the checkout (`v0.10.1-5-g48d368fa`), or what its files say."""
+    if (folder / "REHEARSAL.md").is_file():
+        return "rehearsal"
+    mark = folder / _INSTALLED_MARK
+    if mark.is_file():
+        return mark.read_text(encoding="utf-8").strip()
+    git = ["git", "-C", str(folder), "describe", "--tags", "--always"]
+    try:
+        answer = subprocess.run(git, capture_output=True, timeout=20, check=True)
+        return answer.stdout.decode("utf-8", "replace").strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def argument_table(folder: Path) -> str:
+    """Return which recorded list of arguments fits this sd-scripts: `main` or `v0.9.1`.
+
+    v0.10 brought the other model families, so their scripts tell the two apart unrun.
+    """
+    return "main" if (folder / "flux_train_network.py").is_file() else "v0.9.1"
+
+
+def install_folder() -> Path:
+    """Return where `trainer install` puts sd-scripts."""
+    return user_folder() / "trainer" / "sd-scripts"
+
+
+@dataclass(frozen=True)
+class InstallStep:
+    """One command of an installation and the folder to run it in."""
+
+    title: str
+    command: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class InstallPlan:
+    """How sd-scripts gets onto this machine: a clone, its own environment, its packages."""
+
+    folder: Path
+    tag: str
+    python: Path
+    steps: tuple[InstallStep, ...]
+
+
+def plan_install(
+    *,
+    tag: str = PINNED_TAG,
+    repository: str = REPOSITORY,
+    python: Path | None = None,
+    torch_index: str = "",
+) -> InstallPlan:
+    """Plan a clone of sd-scripts at `tag` with its own environment; finished steps are left out.
+
+    `torch_index` is the package index for PyTorch builds of your graphics card.
+    """
+    folder = install_folder()
+    own = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    own_python = own / ("python.exe" if os.name == "nt" else "python")
+    base = python or Path(sys.executable)
+    steps: list[InstallStep] = []
+    if not (folder / SCRIPT).is_file():
+        clone = ("git", "clone", "--depth", "1", "--branch", tag, repository, str(folder))
+        steps.append(InstallStep(f"cloning sd-scripts {tag}", clone, folder.parent))
+    if not own_python.is_file():
+        make = (str(base), "-m", "venv", str(folder / "venv"))
+        steps.append(InstallStep("making its environment", make, folder.parent))
+    pip = (str(own_python), "-m", "pip", "install", "--disable-pip-version-check")
+    index = ("--index-url", torch_index) if torch_index else ()
+    steps.append(InstallStep("installing PyTorch", (*pip, "torch", "torchvision", *index), folder))
+    needs = (*pip, "-r", "requirements.txt")
+    steps.append(InstallStep("installing its packages", needs, folder))
+    return InstallPlan(folder, tag, own_python, tuple(steps))
+
+
+def run_step(step: InstallStep) -> int:
+    """Run one step in the foreground, its output on stderr; return the exit code."""
+    try:
+        return subprocess.run(
+            step.command, cwd=step.folder, stdout=sys.stderr, check=False
+        ).returncode
+    except OSError as error:
+        raise ToolError(
+            "LL354",
+            f"{step.command[0]} cannot be started: {error.strerror}.",
+            "Install git and Python, then run the same command again.",
+        ) from error
+
+
+def apply_install(
+    plan: InstallPlan,
+    *,
+    run: Callable[[InstallStep], int] = run_step,
+    progress: ProgressHandler = silent,
+) -> Trainer:
+    """Carry out an installation and remember the trainer; run again, it goes on where it ended.
+
+    Raises ToolError LL354 naming the step that failed.
+    """
+    plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    for number, step in enumerate(plan.steps):
+        progress(Progress("Installing", number, len(plan.steps), step.title))
+        code = run(step)
+        if code:
+            raise ToolError(
+                "LL354",
+                f"Installing sd-scripts failed while {step.title} (exit code {code}).",
+                "The messages above say why; run the same command again to go on from here.",
+            )
+    progress(Progress("Installing", len(plan.steps), len(plan.steps)))
+    write_text_atomic(plan.folder / _INSTALLED_MARK, plan.tag + "\n")
+    scripts_version.cache_clear()
+    return use_trainer(plan.folder)
