@@ -1,0 +1,113 @@
+"""The choice made on a grid's page: read, checked against the grid, written to the project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project.errors import ToolError
+from kohya_ext.project.project import Project
+
+KIND = "loraloom-grid-choice"
+_LARGEST_BYTES = 5_000_000
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What a blind vote said of one value; `wilson_lower` from 0 to 1."""
+
+    value: str
+    better: int
+    draw: int
+    worse: int
+    wilson_lower: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The epoch that was chosen, by its file's name, and the votes it rests on."""
+
+    grid_id: str
+    epoch: str
+    epoch_file: str
+    cell: str
+    values: Mapping[str, str]
+    votes: tuple[Vote, ...] = ()
+
+
+def read_choice(path: Path) -> Choice:
+    """Read a choice that a page saved. Raises ToolError LL510."""
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise ValueError("it is too large")
+        return parse_choice(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise ToolError(
+            "LL510",
+            f"{path} holds no choice of a grid page: {error}.",
+            "Open the grid's page, choose an epoch and save the choice again.",
+        ) from error
+
+
+def parse_choice(text: str) -> Choice:
+    """Read a choice from JSON; ValueError for anything else."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
+        raise ValueError(f'it is not of the kind "{KIND}"')
+    try:
+        return Choice(
+            grid_id=_text(data["grid"]),
+            epoch=_text(data["epoch"]),
+            epoch_file=_text(data["epoch_file"]),
+            cell=_text(data["cell"]),
+            values={_text(name): _text(label) for name, label in data["values"].items()},
+            votes=tuple(_vote(one) for one in data["votes"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it lacks {error}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _vote(data: Mapping[str, Any]) -> Vote:
+    counts = (data["better"], data["draw"], data["worse"])
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ValueError("a count of votes is no whole number")
+    return Vote(_text(data["value"]), *counts, float(data["wilson_lower"]))
+
+
+def write_choice(project: Project, choice: Choice) -> Path:
+    """Write a choice to the project's journal and return the epoch file that it names.
+
+    Raises ToolError LL510 when the grid or the epoch file is not this project's.
+    """
+    if not (project.grids_dir / choice.grid_id / "grid.json").is_file() or not choice.grid_id:
+        raise ToolError(
+            "LL510",
+            f'The choice is of the grid "{choice.grid_id}", which {project.root} does not have.',
+            "Name the project that the grid belongs to.",
+        )
+    path = project.model_dir / Path(choice.epoch_file).name
+    if Path(choice.epoch_file).name != choice.epoch_file or not path.is_file():
+        raise ToolError(
+            "LL510",
+            f"The chosen epoch file {choice.epoch_file} is not in {project.model_dir}.",
+            "Choose an epoch whose file is still there.",
+        )
+    project.journal.append(
+        "grid-choice",
+        grid=choice.grid_id,
+        epoch=choice.epoch,
+        epoch_file=choice.epoch_file,
+        cell=choice.cell,
+        values=dict(choice.values),
+        votes=[vars(one) for one in choice.votes],
+    )
+    return path

@@ -1,0 +1,126 @@
+"""A tiny server on the loopback address: shows one grid's folder and takes the choice back.
+
+Only this machine reaches it, only with the secret in the address, and it writes nothing but the
+choice that a page sends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from kohya_ext.project.errors import ToolError
+
+from .choice import Choice, parse_choice
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".json": "application/json",
+}
+_LARGEST_BYTES = 5_000_000
+
+
+class GridServer:
+    """Serve `folder` and hand each choice to `on_choice`; `url` opens the page `page_name`."""
+
+    def __init__(
+        self, folder: Path, page_name: str, on_choice: Callable[[Choice], None], *, port: int = 0
+    ) -> None:
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.folder = folder.resolve()
+        self._server.secret = secrets.token_urlsafe(16)
+        self._server.on_choice = on_choice
+        self._page_name = page_name
+
+    @property
+    def url(self) -> str:
+        """The page's address, with the secret."""
+        return f"{self._root}/{self._page_name}"
+
+    @property
+    def choice_path(self) -> str:
+        """Where the page sends the choice, relative to itself."""
+        return "choice"
+
+    @property
+    def _root(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{self._server.secret}"
+
+    def serve(self) -> None:
+        """Answer until `stop` or an interrupt."""
+        self._server.serve_forever(poll_interval=0.1)
+
+    def stop(self) -> None:
+        """End `serve`, called from another thread."""
+        self._server.shutdown()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    folder: Path
+    secret: str
+    on_choice: Callable[[Choice], None]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        path = self._path()
+        if path is None or not path.is_file() or path.suffix not in _TYPES:
+            self._answer(HTTPStatus.NOT_FOUND, b"not found")
+            return
+        self._answer(HTTPStatus.OK, path.read_bytes(), _TYPES[path.suffix])
+
+    def do_POST(self) -> None:
+        if self._name() != "choice":
+            self._answer(HTTPStatus.NOT_FOUND, b"not found")
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 < length <= _LARGEST_BYTES:
+            self._answer(HTTPStatus.BAD_REQUEST, b"no choice")
+            return
+        try:
+            self.server.on_choice(parse_choice(self.rfile.read(length).decode("utf-8")))
+        except (ValueError, ToolError) as error:
+            self._answer(HTTPStatus.BAD_REQUEST, str(error).encode("utf-8"))
+            return
+        self._answer(HTTPStatus.OK, b"written")
+
+    def _name(self) -> str | None:
+        """Return the part of the address after the secret; None for a stranger."""
+        host = (self.headers.get("Host") or "").rpartition(":")[0]
+        secret, _, name = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
+        known = secrets.compare_digest(secret.encode(), self.server.secret.encode())
+        return name if known and host in {"127.0.0.1", "localhost"} else None
+
+    def _path(self) -> Path | None:
+        name = self._name()
+        if not name:
+            return None
+        path = (self.server.folder / name).resolve()
+        return path if path.is_relative_to(self.server.folder) else None
+
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the command shows what matters."""
