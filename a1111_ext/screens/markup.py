@@ -1,0 +1,75 @@
+"""HTML of the page: a project's facts, and the frame that shows a grid's own page.
+
+Every text of a user or a file is escaped here.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from .projects import ProjectRow
+from .shelf import Choice
+
+_CELL = "padding:.2em 1.2em .2em 0;vertical-align:top"
+FRAME_PIXELS = 900
+
+
+def problem(sentence: str) -> str:
+    """Show an error as a sentence that cannot be overlooked."""
+    style = "border-left:4px solid #c33;padding:.4em .8em"
+    return f'<div role="alert" style="{style}">{escape(sentence)}</div>'
+
+
+def facts(choice: Choice, where: str) -> str:
+    """Show what is known of the chosen project; `where` says how projects get onto the list."""
+    if choice.entry is None:
+        return f"<p>There is no project here yet. {escape(where)}</p>"
+    row = choice.entry.project
+    if row is None:
+        return _own(choice)
+    if row.problem:
+        return problem(row.problem)
+    return _table(
+        ("Folder", str(row.root)),
+        ("Trigger word", row.trigger_word),
+        ("Epoch files", _epochs(row)),
+        ("Promoted", row.promoted or "none yet"),
+        ("Grids", str(len(row.grids)) if row.grids else "none yet"),
+    )
+
+
+def _own(choice: Choice) -> str:
+    assert choice.entry is not None
+    if choice.entry.grids:
+        return _table(("Folder", str(choice.entry.root)), ("Grids", str(len(choice.entry.grids))))
+    return (
+        "<p>No grid yet. In txt2img write a LoRA into the prompt, choose the script "
+        "<b>LoRA epoch grid</b> at the bottom of the page, and press Generate.</p>"
+    )
+
+
+def _epochs(row: ProjectRow) -> str:
+    return str(row.epoch_files) if row.epoch_files else "none yet: train first"
+
+
+def _table(*rows: tuple[str, str]) -> str:
+    body = "".join(
+        f'<tr><td style="{_CELL}"><b>{escape(name)}</b></td>'
+        f'<td style="{_CELL}">{escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    return f"<table>{body}</table>"
+
+
+def frame(choice: Choice, page: str, sheet: str) -> str:
+    """Show the chosen grid in a frame; `page` and `sheet` are addresses, "" for none."""
+    if choice.grid is None:
+        return ""
+    links = [f'<a href="{escape(page)}" target="_blank">Open it in a window of its own</a>']
+    if sheet:
+        links.append(f'<a href="{escape(sheet)}" target="_blank">Contact sheet as one picture</a>')
+    return (
+        f"<p>Drawn {escape(choice.grid.made_at)}. {' | '.join(links)}</p>"
+        f'<iframe src="{escape(page)}" title="{escape(choice.grid.name)}" '
+        f'style="width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"></iframe>'
+    )

@@ -1,0 +1,100 @@
+"""Serve the grids' own pages on this machine for the standalone GUI; gradio serves no HTML files.
+
+Standard library; files of allowed projects only, under an address that cannot be guessed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+SERVED = "grids"
+"""The folder of a project that its pages and their pictures are in."""
+
+
+class Shares:
+    """The projects whose pages may be looked at, each by a number in the address."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_urlsafe(16)
+        self._roots: list[Path] = []
+        self._lock = threading.Lock()
+
+    def allow(self, roots: Iterable[Path]) -> None:
+        """Let the pages and pictures of these projects be looked at."""
+        with self._lock:
+            for root in roots:
+                if root.resolve() not in self._roots:
+                    self._roots.append(root.resolve())
+
+    def path_of(self, file: Path) -> str:
+        """Return the path of an address for a file of an allowed project, without the first "/".
+
+        ValueError for a file of another folder.
+        """
+        true = file.resolve()
+        for number, root in enumerate(self._roots):
+            if true.is_relative_to(root):
+                return f"{self.token}/{number}/{quote(true.relative_to(root).as_posix())}"
+        raise ValueError(f"{file} is in no project that is shown")
+
+    def find(self, path: str) -> Path | None:
+        """Return the file of an address' path, or None for one that is not handed out."""
+        token, _, rest = path.partition("/")
+        number, _, inside = unquote(rest).partition("/")
+        if not secrets.compare_digest(token.encode(), self.token.encode()) or not number.isdigit():
+            return None
+        if int(number) >= len(self._roots):
+            return None
+        root = self._roots[int(number)]
+        true = (root / inside).resolve()
+        return true if true.is_relative_to(root / SERVED) and true.is_file() else None
+
+
+class PageServer:
+    """A small server on 127.0.0.1, started when the first page is shown."""
+
+    def __init__(self) -> None:
+        self._shares = Shares()
+        self._server: ThreadingHTTPServer | None = None
+
+    def allow(self, roots: Iterable[Path]) -> None:
+        """Let the pages and pictures of these projects be looked at."""
+        self._shares.allow(roots)
+
+    def address(self, file: Path) -> str:
+        """Return the address of a file of an allowed project."""
+        if self._server is None:
+            self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, self._shares))
+            threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}/{self._shares.path_of(file)}"
+
+    def close(self) -> None:
+        """End it."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """Answers GET and HEAD with a file that the shares hand out."""
+
+    def __init__(self, shares: Shares, *arguments: Any) -> None:
+        self._shares = shares
+        super().__init__(*arguments)
+
+    def translate_path(self, path: str) -> str:
+        found = self._shares.find(urlsplit(path).path.removeprefix("/"))
+        return str(found) if found else ""
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Stay silent: the console belongs to the GUI."""

@@ -1,0 +1,107 @@
+"""LoRA projects and their grids as plain values: what the tab, the routes and the tests show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
+from kohya_ext.project.epochs import find_epoch_files
+
+from ..grids.drawing import PAGE_NAME, SHEET_NAME
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One kept grid: its page, its contact sheet (None when it has none), and when it was made."""
+
+    name: str
+    page: Path
+    sheet: Path | None
+    made_at: str
+
+
+@dataclass(frozen=True)
+class ProjectRow:
+    """One project; `problem` says why it cannot be read, the rest is empty then."""
+
+    name: str
+    root: Path
+    trigger_word: str = ""
+    epoch_files: int = 0
+    promoted: str = ""
+    grids: tuple[GridRow, ...] = ()
+    problem: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; paths as text."""
+        values = asdict(self)
+        values["root"] = str(self.root)
+        values["grids"] = [
+            {**one, "page": str(one["page"]), "sheet": str(one["sheet"]) if one["sheet"] else None}
+            for one in values["grids"]
+        ]
+        return values
+
+
+def find_projects(folders: Iterable[Path]) -> tuple[ProjectRow, ...]:
+    """Return the projects that `folders` are or hold, by name; a damaged one is a row, too."""
+    roots = dict.fromkeys(root for folder in folders for root in _roots(folder))
+    return tuple(sorted((project_row(root) for root in roots), key=lambda one: one.name.lower()))
+
+
+def _roots(folder: Path) -> Iterator[Path]:
+    if (folder / MANIFEST_NAME).is_file():
+        yield folder.resolve()
+        return
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:  # a folder that is gone or closed holds no project
+        return
+    yield from (one.resolve() for one in inside if (one / MANIFEST_NAME).is_file())
+
+
+def project_row(root: Path) -> ProjectRow:
+    """Read one project; what is wrong with it stands in the row."""
+    try:
+        project = open_project(root)
+        return _row(project)
+    except ToolError as error:
+        return ProjectRow(root.name, root, problem=str(error))
+
+
+def _row(project: Project) -> ProjectRow:
+    promoted = project.journal.last("promote")
+    return ProjectRow(
+        name=project.root.name,
+        root=project.root,
+        trigger_word=project.manifest.trigger_word,
+        epoch_files=_count_epochs(project.model_dir),
+        promoted=str(promoted.facts.get("name", "")) if promoted else "",
+        grids=find_grids(project.root),
+    )
+
+
+def _count_epochs(folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    return sum(len(run.files) for run in find_epoch_files(folder).runs)
+
+
+def find_grids(root: Path) -> tuple[GridRow, ...]:
+    """Return the grids kept under `root`, the newest first."""
+    pages = sorted((root / "grids").glob(f"*/{PAGE_NAME}"), key=_changed, reverse=True)
+    return tuple(_grid_row(page) for page in pages)
+
+
+def _grid_row(page: Path) -> GridRow:
+    sheet = page.with_name(f"{SHEET_NAME}.png")
+    made = datetime.fromtimestamp(_changed(page)).strftime("%Y-%m-%d %H:%M")
+    return GridRow(page.parent.name, page, sheet if sheet.is_file() else None, made)
+
+
+def _changed(page: Path) -> float:
+    return page.stat().st_mtime

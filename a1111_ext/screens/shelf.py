@@ -1,0 +1,87 @@
+"""The shelf: every project and the WebUI's own grids, to choose from by label; plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .projects import GridRow, ProjectRow, find_grids, find_projects
+
+OWN_LABEL = "Grids of this WebUI"
+"""Grids that belong to no project."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the shelf; `project` is None for the WebUI's own grids."""
+
+    label: str
+    root: Path
+    grids: tuple[GridRow, ...]
+    project: ProjectRow | None = None
+
+    def find_grid(self, name: str) -> GridRow | None:
+        """Return the grid called `name`."""
+        return next((one for one in self.grids if one.name == name), None)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All entries in the order in which they are shown; labels are unique."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(one.label for one in self.entries)
+
+    def find(self, label: str | None) -> Entry | None:
+        """Return the entry called `label`; the first one when there is none of that name."""
+        named = (one for one in self.entries if one.label == label)
+        return next(named, self.entries[0] if self.entries else None)
+
+
+def read_shelf(folders: Iterable[Path], own: Path | None = None) -> Shelf:
+    """Read the projects in `folders`, and the grids of `own`, which is no project."""
+    projects = find_projects(folders)
+    names = [one.name for one in projects]
+    found = [Entry(_label(one, names), one.root, one.grids, one) for one in projects]
+    if own is not None:
+        found.append(Entry(OWN_LABEL, own, find_grids(own)))
+    return Shelf(tuple(found))
+
+
+def _label(row: ProjectRow, names: list[str]) -> str:
+    """Return a project's name, with its folder where another one has the same."""
+    return f"{row.name} ({row.root.parent})" if names.count(row.name) > 1 else row.name
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the two lists show, and what is chosen in them."""
+
+    entry: Entry | None
+    grid: GridRow | None
+    labels: tuple[str, ...]
+
+    @property
+    def label(self) -> str | None:
+        return self.entry.label if self.entry else None
+
+    @property
+    def grid_names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.entry.grids) if self.entry else ()
+
+    @property
+    def grid_name(self) -> str | None:
+        return self.grid.name if self.grid else None
+
+
+def choose(shelf: Shelf, label: str | None, grid: str | None) -> Choice:
+    """Return what is shown for the two chosen words; the newest grid when none is chosen."""
+    entry = shelf.find(label)
+    if entry is None:
+        return Choice(None, None, shelf.labels)
+    row = entry.find_grid(grid or "") or (entry.grids[0] if entry.grids else None)
+    return Choice(entry, row, shelf.labels)

@@ -1,0 +1,44 @@
+"""Who may call our routes, and which files they reach; no host modules.
+
+The host protects its own routes only (--api-auth); ours must ask for themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from hmac import compare_digest
+from pathlib import Path
+
+from kohya_ext.project import ToolError
+
+
+def is_allowed(authorization: str, credentials: Mapping[str, str]) -> bool:
+    """Tell whether an HTTP Basic header names one of `credentials`; anybody may without any."""
+    if not credentials:
+        return True
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        named = base64.b64decode(encoded, validate=True).decode("utf-8")
+    except ValueError:
+        return False
+    user, _, password = named.partition(":")
+    expected = credentials.get(user)
+    if scheme.lower() != "basic" or expected is None:
+        return False
+    return compare_digest(password.encode("utf-8"), expected.encode("utf-8"))
+
+
+def require_inside(path: Path, folders: Iterable[Path]) -> Path:
+    """Return the true path when it is in one of `folders`; raises ToolError LL755 otherwise.
+
+    Links and ".." are followed first.
+    """
+    true = path.resolve()
+    if any(true.is_relative_to(folder.resolve()) for folder in folders):
+        return true
+    raise ToolError(
+        "LL755",
+        f"{path} is in none of the folders that loraloom may enter here.",
+        "Add its folder in the host's Settings, section loraloom.",
+    )

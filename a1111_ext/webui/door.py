@@ -1,0 +1,95 @@
+"""How loraloom enters A1111 and Forge: a script, a tab, settings and routes, each on its own.
+
+Whatever breaks in one of them is said on the console and on the tab; the host starts all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+LABEL = "loraloom"
+
+_log = logging.getLogger(__name__)
+
+
+def open_door() -> tuple[type, ...]:
+    """Register the tab, the settings and the routes; return the script classes."""
+    from modules import script_callbacks
+
+    problems: list[str] = []
+    script_callbacks.on_ui_settings(_guarded("settings", add_settings, problems))
+    script_callbacks.on_app_started(_guarded("routes", add_routes, problems))
+    script_callbacks.on_ui_tabs(lambda: [(build_tab(problems), LABEL, "loraloom")])
+    made = _guarded("script", load_script, problems)()
+    return (made,) if made else ()
+
+
+def _guarded(part: str, work: Callable[..., Any], problems: list[str]) -> Callable[..., Any]:
+    """Make `work` a callback that never raises; what went wrong is kept for the tab."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return work(*arguments)
+        except Exception as error:  # noqa: BLE001  # a broken part must not break the host
+            problems.append(say_broken(part, error))
+            return None
+
+    return call
+
+
+def say_broken(part: str, error: Exception) -> str:
+    """Write where `part` broke to the console; return the sentence for the tab."""
+    sentence = f"The {part} of loraloom could not be built: {type(error).__name__}: {error}"
+    _log.error("loraloom: %s\n%s", sentence, traceback.format_exc())
+    return sentence
+
+
+def load_script() -> type:
+    """Return the class of the script "LoRA epoch grid"."""
+    from .script import EpochGridScript
+
+    made: type = EpochGridScript
+    return made
+
+
+def add_settings() -> None:
+    """Add the section "loraloom" to the host's settings."""
+    from .settings import add_settings as add
+
+    add()
+
+
+def add_routes(_: Any, app: Any) -> None:
+    """Add the routes under /loraloom/v1 when the host serves an API at all."""
+    from .routes import add_routes as add
+
+    add(app)
+
+
+def build_tab(problems: list[str]) -> Any:
+    """Build the tab; one that cannot be built says so in its place.
+
+    Routes are built after the tab, so the problems are read when the page is loaded.
+    """
+    import gradio
+
+    try:
+        with gradio.Blocks(analytics_enabled=False) as blocks:
+            gradio.HTML(lambda: "".join(f"<p><b>{escape(one)}</b></p>" for one in problems))
+            _fill_tab(blocks)
+        return blocks
+    except Exception as error:  # noqa: BLE001  # the host builds all tabs in one go
+        sentence = say_broken("tab", error)
+    with gradio.Blocks(analytics_enabled=False) as blocks:
+        gradio.HTML(f"<p><b>{escape(sentence)}</b></p><p>The console shows where.</p>")
+    return blocks
+
+
+def _fill_tab(blocks: Any) -> None:
+    from .tab import fill_tab
+
+    fill_tab(blocks)

@@ -1,0 +1,146 @@
+"""The txt2img page as the start of cells: what it says, and a copy of it for each picture."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kohya_ext.project import ToolError
+
+from ..cells.cell import Cell, CheckpointPin, HiresFix, ScriptUse
+from .painter import Begin
+
+DYNAMIC_PROMPTS = "dynamic prompts"
+"""How the title of that extension's script begins; its version follows."""
+
+_IN_THE_CELL = """
+    prompt negative_prompt styles seed subseed subseed_strength width height steps cfg_scale
+    sampler_name scheduler n_iter batch_size override_settings enable_hr hr_upscaler hr_scale
+    hr_second_pass_steps denoising_strength hr_resize_x hr_resize_y
+"""
+_NOT_IN_THE_PICTURE = """
+    sd_model outpath_samples outpath_grids do_not_save_samples do_not_save_grid script_args
+    prompt_for_display comments extra_generation_params override_settings_restore_afterwards
+"""
+_LEFT_OUT = frozenset((_IN_THE_CELL + _NOT_IN_THE_PICTURE).split())
+
+
+def read_page(p: Any) -> Cell:
+    """Return the page's request as a cell with styles applied and seed 0.
+
+    Raises ToolError LL760 for "Resize width/height to" of Hires. fix.
+    """
+    from modules import sd_samplers, shared
+
+    sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
+    styles = shared.prompt_styles
+    settings = dict(p.override_settings)
+    clip_skip = settings.pop("CLIP_stop_at_last_layers", shared.opts.CLIP_stop_at_last_layers)
+    checkpoint = settings.pop("sd_model_checkpoint", "")
+    vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
+    return Cell(
+        prompt=styles.apply_styles_to_prompt(p.prompt, p.styles),
+        negative_prompt=styles.apply_negative_styles_to_prompt(p.negative_prompt, p.styles),
+        seed=0,
+        width=int(p.width),
+        height=int(p.height),
+        steps=int(p.steps),
+        cfg_scale=float(p.cfg_scale),
+        sampler=p.sampler_name,
+        scheduler=p.scheduler,
+        clip_skip=int(clip_skip),
+        subseed=int(p.subseed),
+        subseed_strength=float(p.subseed_strength),
+        checkpoint=pin_checkpoint(checkpoint),
+        vae="" if vae == "Automatic" else str(vae),
+        hires_fix=_hires_fix(p),
+        scripts=tuple(_scripts_in_use(p)),
+        override_settings_json=json.dumps(settings, sort_keys=True),
+    )
+
+
+def pin_checkpoint(name: str) -> CheckpointPin:
+    """Return the checkpoint called `name`, or the loaded one for "".
+
+    Raises ToolError LL408 for a name that the host would silently ignore.
+    """
+    from modules import sd_models
+
+    info = sd_models.checkpoint_aliases.get(name) if name else sd_models.select_checkpoint()
+    if info is None:
+        raise ToolError(
+            "LL408",
+            f'This WebUI has no checkpoint "{name}"; it would silently use another.',
+            "Copy its name from the list of checkpoints; capitals count.",
+        )
+    return CheckpointPin(str(info.name), str(info.sha256 or ""))
+
+
+def _hires_fix(p: Any) -> HiresFix | None:
+    if not getattr(p, "enable_hr", False):
+        return None
+    if p.hr_resize_x or p.hr_resize_y:
+        raise ToolError(
+            "LL760",
+            'Hires. fix is set to "Resize width to" or "Resize height to".',
+            'Set both to 0 and use "Upscale by".',
+        )
+    steps = int(p.hr_second_pass_steps or 0)
+    return HiresFix(p.hr_upscaler, float(p.hr_scale), float(p.denoising_strength), steps)
+
+
+def _scripts_in_use(p: Any) -> Iterator[ScriptUse]:
+    """Yield what else shapes the picture, so that cells of another page are other cells."""
+    for script in p.scripts.alwayson_scripts:
+        if script.setup_for_ui_only:  # seed, sampler, refiner: they only fill in p's own fields
+            continue
+        usual = [getattr(one, "value", None) for one in script.controls or ()]
+        used = list(p.script_args[script.args_from : script.args_to])
+        if used != usual and not script.title().lower().startswith(DYNAMIC_PROMPTS):
+            yield ScriptUse(script.title(), json.dumps(used, default=_digest))
+    if others := _unusual_fields(p):
+        yield ScriptUse("processing", json.dumps(others, sort_keys=True, default=_digest))
+
+
+def _unusual_fields(p: Any) -> dict[str, object]:
+    return {
+        one.name: getattr(p, one.name)
+        for one in dataclasses.fields(p)
+        if one.init
+        and one.name not in _LEFT_OUT
+        and getattr(p, one.name) not in (one.default, None)
+    }
+
+
+def _digest(value: object) -> str:
+    """Name a value that JSON cannot hold, a picture for example, by its content."""
+    content = value.tobytes() if hasattr(value, "tobytes") else repr(value).encode("utf-8")
+    return f"{type(value).__name__} {hashlib.sha256(content).hexdigest()}"
+
+
+def copies_of(p: Any) -> Begin:
+    """Return what begins each picture with a copy of the page, as the host's own scripts do."""
+
+    @contextmanager
+    def begin() -> Iterator[Any]:
+        mine = copy.copy(p)
+        mine.extra_generation_params = dict(p.extra_generation_params)
+        mine.override_settings = dict(p.override_settings)
+        mine.script_args = _without_dynamic_prompts(p)
+        yield mine
+
+    return begin
+
+
+def _without_dynamic_prompts(p: Any) -> tuple[Any, ...]:
+    """Return the scripts' arguments with Dynamic Prompts switched off: prompts are drawn."""
+    arguments = list(p.script_args)
+    for script in p.scripts.alwayson_scripts:
+        if script.title().lower().startswith(DYNAMIC_PROMPTS) and script.args_to > script.args_from:
+            arguments[script.args_from] = False
+    return tuple(arguments)

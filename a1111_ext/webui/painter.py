@@ -1,0 +1,144 @@
+"""Draw cells with the WebUI that we live in: its own processing, progress bar and Interrupt.
+
+Which page settings a picture starts from is left to `page` and `jobs`.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from kohya_ext.project import ToolError
+
+from ..api.client import OutOfMemory
+from ..cells.cell import Cell
+from ..cells.verify import Painted
+
+NAME = "this WebUI"
+SAID_ALOUD: Mapping[str, object] = {
+    "lora_add_hashes_to_infotext": True,
+    "add_model_hash_to_info": True,
+    "add_model_name_to_info": True,
+}
+"""Options without which an infotext cannot be checked; put back after every picture."""
+
+Begin = Callable[[], AbstractContextManager[Any]]
+"""Gives a fresh processing object for one picture, and ends what belongs to it."""
+
+
+class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
+    """Raised out of a run, so that the unfinished picture is not kept."""
+
+
+class HostPainter:
+    """Draws in this process; whoever begins a picture also takes the host's queue lock."""
+
+    name = NAME
+
+    def __init__(self, begin: Begin, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._begin = begin
+        self._clock = clock
+
+    def paint(self, cell: Cell) -> Painted:
+        """Draw a cell.
+
+        Raises ToolError LL451 (no picture), LL756 (the host failed), LL757 (skipped), OutOfMemory,
+        or DrawingStopped after Interrupt.
+        """
+        with self._begin() as p:
+            _raise_if_stopped()
+            started = self._clock()
+            apply_cell(p, cell)
+            with kept_options({**SAID_ALOUD, **p.override_settings}):
+                processed = _process(p)
+            return _read(processed, self._clock() - started)
+
+    def close(self) -> None:
+        """Nothing to put back: every picture puts its own settings back."""
+
+
+def apply_cell(p: Any, cell: Cell) -> None:
+    """Write a cell's whole request into a processing object."""
+    p.prompt, p.negative_prompt, p.styles = cell.prompt, cell.negative_prompt, []
+    p.seed, p.subseed, p.subseed_strength = cell.seed, cell.subseed, cell.subseed_strength
+    p.width, p.height, p.steps, p.cfg_scale = cell.width, cell.height, cell.steps, cell.cfg_scale
+    p.sampler_name, p.scheduler = cell.sampler, cell.scheduler
+    p.n_iter = p.batch_size = 1
+    p.override_settings = {**cell.override_settings, "CLIP_stop_at_last_layers": cell.clip_skip}
+    if cell.checkpoint.title:
+        p.override_settings["sd_model_checkpoint"] = cell.checkpoint.title
+    if cell.vae:
+        p.override_settings["sd_vae"] = cell.vae
+    p.enable_hr = cell.hires_fix is not None
+    if cell.hires_fix is not None:
+        p.hr_upscaler, p.hr_scale = cell.hires_fix.upscaler, cell.hires_fix.scale
+        p.hr_second_pass_steps = cell.hires_fix.steps
+        p.denoising_strength = cell.hires_fix.denoising_strength
+
+
+@contextmanager
+def kept_options(values: Mapping[str, object]) -> Iterator[None]:
+    """Set SAID_ALOUD for one picture and put the options named in `values` back after it.
+
+    The host itself puts back only those that its config.json holds; others would stick.
+    """
+    from modules import shared
+
+    data = shared.opts.data
+    before = {name: data[name] for name in values if name in data}
+    data.update(SAID_ALOUD)
+    try:
+        yield
+    finally:
+        for name in values:
+            data.pop(name, None)
+        data.update(before)
+
+
+def _process(p: Any) -> Any:
+    from modules import processing
+
+    try:
+        return processing.process_images(p)
+    except Exception as error:  # whatever a host or its extensions raise for one picture
+        problem = f"The WebUI could not draw it: {type(error).__name__}: {error}"
+        if type(error).__name__ == "OutOfMemoryError":
+            cure = "Make the pictures smaller, or close other programs that use the GPU."
+            raise OutOfMemory("LL407", problem, cure) from error
+        raise ToolError("LL756", problem, "The WebUI's console shows where.") from error
+
+
+def _raise_if_stopped() -> None:
+    from modules import shared
+
+    if shared.state.interrupted or shared.state.stopping_generation:
+        raise DrawingStopped
+
+
+def _read(processed: Any, seconds: float) -> Painted:
+    from modules import shared
+
+    if shared.state.interrupted:
+        raise DrawingStopped
+    if shared.state.skipped:
+        raise ToolError("LL757", "It was skipped.", "Draw the grid again to have it.")
+    index = processed.index_of_first_image
+    if len(processed.images) <= index:
+        raise ToolError("LL451", "The WebUI gave no picture.", "Its console may say why.")
+    infotext = str(processed.infotexts[index])
+    png = png_bytes(processed.images[index], infotext)
+    return Painted(png, infotext, str(processed.sd_model_hash or ""), seconds)
+
+
+def png_bytes(picture: Any, infotext: str) -> bytes:
+    """Return a picture as PNG with its infotext where the host's "PNG Info" looks for it."""
+    from PIL.PngImagePlugin import PngInfo
+
+    text = PngInfo()
+    text.add_text("parameters", infotext)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", pnginfo=text)
+    return stream.getvalue()

@@ -1,0 +1,87 @@
+"""What a caller of our route asks for, checked field by field; no host modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from kohya_ext.project import ToolError
+
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "width": (64, 8192),
+    "height": (64, 8192),
+    "steps": (1, 1000),
+    "cfg_scale": (1, 30),
+    "clip_skip": (1, 12),
+}
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+PROJECT_FIELDS = ("prompt", "negative_prompt", "checkpoint", "seeds", "epochs", "control")
+"""What may be asked for otherwise than a project's manifest says."""
+
+
+@dataclass(frozen=True)
+class DrawRequest:
+    """An epoch grid to be drawn; `epochs` and `seeds` as in the script's boxes.
+
+    With a `project` its manifest says the rest, and `given` names what the caller wants otherwise.
+    """
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    lora: str = ""
+    epochs: str = "all"
+    seeds: str = "-1, -1, -1, -1"
+    control: bool = True
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    cfg_scale: float = 7.0
+    sampler: str = "Euler a"
+    scheduler: str = "Automatic"
+    clip_skip: int = 1
+    checkpoint: str = ""
+    project: str = ""
+    given: tuple[str, ...] = ()
+
+
+def parse_request(body: Mapping[str, Any]) -> DrawRequest:
+    """Read the JSON object of a request; lists of numbers are taken for seeds and epochs.
+
+    Raises ToolError LL761 for an unknown field, a wrong type, a number out of range, or a field
+    that a project's manifest decides.
+    """
+    known = {one.name: type(one.default) for one in fields(DrawRequest) if one.name != "given"}
+    for name in body:
+        if name not in known:
+            raise _wrong(f'"{name}" is no field of a grid', f"Fields: {', '.join(known)}.")
+    values = {name: _value(name, known[name], body[name]) for name in body}
+    if values.get("project"):
+        _require_project_fields(values)
+    return DrawRequest(**values, given=tuple(one for one in values if one != "project"))
+
+
+def _require_project_fields(values: Mapping[str, Any]) -> None:
+    for name in values:
+        if name not in ("project", *PROJECT_FIELDS):
+            raise _wrong(
+                f'"{name}" is decided by the manifest of the project',
+                f"Write it there, or leave it out. Allowed: {', '.join(PROJECT_FIELDS)}.",
+            )
+
+
+def _value(name: str, kind: type[Any], value: Any) -> Any:
+    if name in ("seeds", "epochs") and isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(str(one) for one in value)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise _wrong(f'"{name}" is {value!r}', f"It must be {_WORDS[kind]}.")
+    low, high = _LIMITS.get(name, (None, None))
+    if low is not None and high is not None and not low <= value <= high:
+        raise _wrong(f'"{name}" is {value}', f"It must be between {low:g} and {high:g}.")
+    return value
+
+
+def _wrong(what: str, cure: str) -> ToolError:
+    return ToolError("LL761", f"{what}.", cure)

@@ -1,0 +1,130 @@
+"""Our routes under /loraloom/v1, behind --api-auth where that is set; JSON in, JSON out.
+
+Plain Starlette routes: pydantic 1 and 2 disagree, and the hosts have one or the other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kohya_ext.project import ToolError
+
+from .access import is_allowed
+from .call import Call
+from .settings import credentials, serves_api
+
+PREFIX = "/loraloom/v1"
+MOST_BYTES = 1 << 20
+"""A request is a few hundred bytes."""
+
+_STATUS: Mapping[str, int] = {"LL755": 403, "LL762": 404, "LL763": 409, "LL764": 415}
+_log = logging.getLogger(__name__)
+
+
+Answer = Callable[[Call], Any]
+"""Returns plain values for JSON, or a response of its own."""
+
+
+def add_routes(app: Any) -> None:
+    """Add the tab's page; and the routes, when the user switched the host's API on."""
+    from .service import GridService
+
+    add_page_route(app)
+    if not serves_api():
+        return
+    service = GridService()
+    known = credentials()
+    for method, path, answer in (
+        ("GET", "/projects", service.list_projects),
+        ("GET", "/grids", service.list_grids),
+        ("POST", "/grids", service.start),
+        ("GET", "/grids/{number}", service.status),
+        ("POST", "/grids/{number}/stop", service.stop),
+        ("GET", "/grids/{number}/result", service.result),
+        ("GET", "/grids/{number}/files/{path:path}", service.send_file),
+    ):
+        app.add_route(PREFIX + path, endpoint(answer, known), methods=[method])
+
+
+def add_page_route(app: Any) -> None:
+    """Add what the tab's frame shows: files under an address that only the tab knows."""
+    from fastapi import Request
+    from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+    from .tab import PAGES, SHARES
+
+    def send(request: Request) -> Response:
+        found = SHARES.find(request.path_params["path"])
+        if found is None:
+            return PlainTextResponse("There is no such page. Refresh the tab.", status_code=404)
+        return FileResponse(found)
+
+    app.add_route(f"{PAGES}/{{path:path}}", send, methods=["GET"])
+
+
+def endpoint(answer: Answer, known: Mapping[str, str]) -> Callable[[Any], Any]:
+    """Make `answer` a route: credentials first, errors as the host's API words them."""
+    from fastapi import Request
+    from fastapi.concurrency import run_in_threadpool
+    from fastapi.responses import JSONResponse, Response
+
+    async def respond(request: Request) -> Response:
+        if not is_allowed(request.headers.get("authorization", ""), known):
+            return JSONResponse(
+                {"error": "HTTPException", "detail": "Incorrect username or password"},
+                status_code=401,
+                headers={"WWW-Authenticate": "Basic"},
+            )
+        try:
+            call = Call(dict(request.path_params), await _read_body(request))
+            found = await run_in_threadpool(answer, call)
+        except ToolError as error:
+            return JSONResponse(_words(error), status_code=_STATUS.get(error.code, 400))
+        except Exception as error:  # noqa: BLE001  # a broken route must not break the host
+            _log.error("loraloom: %s failed", request.url.path, exc_info=error)
+            words = {"error": type(error).__name__, "detail": "", "body": "", "errors": str(error)}
+            return JSONResponse(words, status_code=500)
+        return found if isinstance(found, Response) else JSONResponse(found)
+
+    return respond
+
+
+def _words(error: ToolError) -> dict[str, str]:
+    return {
+        "error": error.code,
+        "detail": error.problem,
+        "body": error.cure,
+        "errors": str(error),
+    }
+
+
+async def _read_body(request: Any) -> Mapping[str, Any]:
+    """Read the JSON object of a POST; raises ToolError LL764 for anything else.
+
+    Asking for the content type keeps pages of other sites from posting: a browser sends them
+    without asking only as text or as a form.
+    """
+    if request.method != "POST":
+        return {}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > MOST_BYTES:
+            raise _no_json("The request is longer than a megabyte.")
+    if kind != "application/json":
+        raise _no_json(f'The request is "{kind or "nothing"}", not application/json.')
+    try:
+        body = json.loads(content or b"{}")
+    except ValueError as error:
+        raise _no_json(f"The request is no JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise _no_json("The request is JSON, but no object.")
+    return body
+
+
+def _no_json(problem: str) -> ToolError:
+    return ToolError("LL764", problem, 'Send a JSON object, with "Content-Type: application/json".')

@@ -1,0 +1,85 @@
+"""The script "LoRA epoch grid" of txt2img: reads its boxes, draws, returns grid and cells."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from modules import scripts
+
+from .grid import Wish
+
+TITLE = "LoRA epoch grid"
+
+
+class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
+    """Selectable in txt2img; the LoRA to compare is the one in the prompt."""
+
+    def title(self) -> str:
+        """Return what stands in the host's list of scripts."""
+        return TITLE
+
+    def show(self, is_img2img: bool) -> bool:
+        """Offer it in txt2img only."""
+        return not is_img2img
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Build the boxes; their values come to `run` in this order."""
+        import gradio
+
+        gradio.HTML(
+            "<p>Compares the epochs of the LoRA in your prompt, for example "
+            "<code>&lt;lora:Mira-000004:1&gt;</code>. Its other epochs are found beside that file. "
+            "One row for each epoch, one column for each seed; the same seeds for all. "
+            "Batch count and batch size are not used.</p>"
+        )
+        seeds = gradio.Textbox(
+            label="Seeds of the grid",
+            value=Wish.seeds,
+            info="-1 is a random one, drawn once for all epochs. Also 5, 7 or 10-12.",
+            elem_id=self.elem_id("seeds"),
+        )
+        epochs = gradio.Textbox(
+            label="Epochs",
+            value=Wish.epochs,
+            info="all, or for example 2, 4, 8-20 (+4), last",
+            elem_id=self.elem_id("epochs"),
+        )
+        lora = gradio.Textbox(
+            label="LoRA",
+            value="",
+            placeholder="the one in the prompt",
+            info="Only needed when the prompt names more than one LoRA with epochs.",
+            elem_id=self.elem_id("lora"),
+        )
+        control = gradio.Checkbox(
+            label="First a row without the LoRA",
+            value=Wish.control,
+            elem_id=self.elem_id("control"),
+        )
+        with_cells = gradio.Checkbox(
+            label="Show the single pictures, too", value=True, elem_id=self.elem_id("with_cells")
+        )
+        self.infotext_fields = [
+            (seeds, "Grid seeds"),
+            (epochs, "Grid epochs"),
+            (control, "Grid without LoRA"),
+        ]
+        return [seeds, epochs, lora, control, with_cells]
+
+    def run(
+        self, p: Any, seeds: str, epochs: str, lora: str, control: bool, with_cells: bool
+    ) -> Any:
+        """Draw the grid; raises ToolError, which the host shows under the gallery."""
+        from .gallery import draw_for_gallery
+        from .grid import Shop, plan_page_grid
+        from .page import read_page
+        from .prompt_lora import find_epochs
+        from .settings import lora_folders, own_folder, wildcards
+
+        wish = Wish(epochs, seeds, control)
+        page = read_page(p)
+        found = find_epochs(page.prompt, lora_folders(), lora.strip())
+        shop = Shop(own_folder(), wildcards())
+        grid = plan_page_grid(page, found, wish, shop, random.Random())
+        return draw_for_gallery(p, grid, shop, wish, with_cells)

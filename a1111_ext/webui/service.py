@@ -1,0 +1,211 @@
+"""What our routes do: list projects, draw epoch grids in this process, hand out what was drawn."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project import ToolError, open_project
+
+from ..cells.cell import Cell
+from ..cells.engine import CellEvent
+from ..grids.drawing import Grid
+from ..screens.projects import find_projects
+from .access import require_inside
+from .call import Call
+from .capabilities import read_capabilities
+from .grid import DrawnGrid, Shop, Wish, draw_grid, label, plan_page_grid
+from .jobs import FINISHED, GridJobs, JobView
+from .page import pin_checkpoint
+from .painter import HostPainter
+from .project_grid import note_grid, prepare_project_grid
+from .prompt_lora import find_epochs
+from .request import DrawRequest, parse_request
+from .seeds import read_seeds
+from .settings import lora_folders, own_folder, project_folders, wildcards
+
+V1 = "/loraloom/v1"
+Tell = Callable[[CellEvent], None]
+
+
+class GridService:
+    """The grids of this WebUI, started and followed through our routes."""
+
+    def __init__(self) -> None:
+        self._jobs = GridJobs()
+
+    def list_projects(self, call: Call) -> Any:
+        """Return the LoRA projects in the configured folders with their grids."""
+        return {"projects": [one.as_dict() for one in find_projects(project_folders())]}
+
+    def list_grids(self, call: Call) -> Any:
+        """Return the grids that were started here since the WebUI was."""
+        return {"grids": [describe(one) for one in self._jobs.views()]}
+
+    def start(self, call: Call) -> Any:
+        """Plan the grid that the body asks for, and begin it; every error of the plan is raised."""
+        request = parse_request(call.body)
+        return describe(
+            self.start_project(request) if request.project else self.start_page(request)
+        )
+
+    def start_project(self, request: DrawRequest) -> JobView:
+        """Begin the grid of a project; raises ToolError LL101, LL755 or what its plan raises."""
+        folder = require_inside(Path(request.project).expanduser(), project_folders())
+        project = open_project(folder)
+        grid = prepare_project_grid(project, changes_of(request))
+        shop = Shop(project.root)
+
+        def work(tell: Tell, stop: threading.Event) -> DrawnGrid:
+            drawn = _draw(grid, shop, tell, stop)
+            note_grid(project, drawn)
+            return drawn
+
+        return self._jobs.start(work, len(grid.plan.cells))
+
+    def start_page(self, request: DrawRequest) -> JobView:
+        """Begin a grid of a LoRA that the WebUI has; raises ToolError as its plan does."""
+        shop = Shop(own_folder(), wildcards())
+        grid = plan_request(request, shop)
+        return self._jobs.start(
+            lambda tell, stop: _draw(grid, shop, tell, stop), len(grid.plan.cells)
+        )
+
+    def status(self, call: Call) -> Any:
+        """Return how a grid stands; raises ToolError LL762."""
+        return describe(self._jobs.view(call.names["number"]))
+
+    def stop(self, call: Call) -> Any:
+        """Stop a grid after the picture that is being drawn; raises ToolError LL762."""
+        return describe(self._jobs.stop(call.names["number"]))
+
+    def result(self, call: Call) -> Any:
+        """Return sheet, page and cells of a finished grid; raises ToolError LL762 or LL763."""
+        view = self._jobs.view(call.names["number"])
+        return {**describe(view), **describe_result(view.number, _require_result(view))}
+
+    def send_file(self, call: Call) -> Any:
+        """Send the sheet or a cell's picture of a grid; raises ToolError LL762, LL763 or LL765."""
+        from fastapi.responses import FileResponse
+
+        view = self._jobs.view(call.names["number"])
+        files = files_of(_require_result(view))
+        path = files.get(call.names["path"])
+        if path is None:
+            raise ToolError(
+                "LL765",
+                f'The grid {view.number} has no file "{call.names["path"]}".',
+                "Its result lists the files.",
+            )
+        return FileResponse(path)
+
+
+def _require_result(view: JobView) -> DrawnGrid:
+    if view.result is not None:
+        return view.result
+    raise ToolError(
+        "LL763",
+        f"The grid {view.number} is {view.state.value}, it has no result."
+        + (f" {view.message}" if view.message else ""),
+        "Start it again." if view.state in FINISHED else "Ask again when its state is done.",
+    )
+
+
+def describe(view: JobView) -> dict[str, Any]:
+    """Return how a grid stands as plain values."""
+    return {
+        "grid": view.number,
+        "state": view.state.value,
+        "done": view.done,
+        "total": view.total,
+        "message": view.message,
+        "status": f"{V1}/grids/{view.number}",
+        "result": f"{V1}/grids/{view.number}/result",
+    }
+
+
+def files_of(drawn: DrawnGrid) -> dict[str, Path]:
+    """Return the files that a caller may have, by the name in the address."""
+    pictures = {f"cells/{one.cell.key}.png": one.path for one in drawn.finished if one.path}
+    return {"sheet.png": drawn.files.sheets[0], **pictures}
+
+
+def describe_result(number: str, drawn: DrawnGrid) -> dict[str, Any]:
+    """Return the cells of a drawn grid as plain values, with the addresses of their pictures."""
+    files = f"{V1}/grids/{number}/files"
+    cells = [
+        {
+            "epoch": label(drawn.grid, one.place),
+            "seed": one.cell.seed,
+            "key": one.cell.key,
+            "picture": f"{files}/cells/{one.cell.key}.png" if one.path else None,
+            "infotext": one.infotext,
+            "problem": one.reason,
+        }
+        for one in drawn.cells
+    ]
+    return {"sheet": f"{files}/sheet.png", "folder": str(drawn.grid.folder), "cells": cells}
+
+
+def plan_request(request: DrawRequest, shop: Shop) -> Grid:
+    """Plan the grid of a request; raises ToolError LL408, LL410 or what `plan_page_grid` does."""
+    has = read_capabilities()
+    has.require_names(sampler=request.sampler, scheduler=request.scheduler, upscaler=None)
+    found = find_epochs(request.prompt, lora_folders(), request.lora)
+    page = Cell(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        seed=0,
+        width=request.width,
+        height=request.height,
+        steps=request.steps,
+        cfg_scale=request.cfg_scale,
+        sampler=request.sampler,
+        scheduler=request.scheduler,
+        clip_skip=request.clip_skip,
+        checkpoint=pin_checkpoint(request.checkpoint),
+    )
+    wish = Wish(request.epochs, request.seeds, request.control)
+    return plan_page_grid(page, found, wish, shop, random.Random())
+
+
+def changes_of(request: DrawRequest) -> dict[str, Any]:
+    """Return what the caller wants otherwise than the manifest says, for `request_from`."""
+    changes = {name: getattr(request, name) for name in request.given}
+    if "seeds" in changes:
+        changes["seeds"] = read_seeds(request.seeds, random.Random())
+    return changes
+
+
+def _draw(grid: Grid, shop: Shop, tell: Tell, stop: threading.Event) -> DrawnGrid:
+    with shop.open_ledger() as ledger:
+        return draw_grid(grid, ledger, HostPainter(begin_alone), tell, stop)
+
+
+@contextmanager
+def begin_alone() -> Iterator[Any]:
+    """Begin one picture outside of the page: queue lock, host's state, no other scripts.
+
+    The lock is taken for each picture, so that people at the page wait for one, not for all.
+    """
+    from modules import processing, scripts, shared
+    from modules.call_queue import queue_lock
+
+    with queue_lock:
+        shared.state.begin(job="loraloom")
+        try:
+            p = processing.StableDiffusionProcessingTxt2Img(
+                sd_model=shared.sd_model, do_not_save_samples=True, do_not_save_grid=True
+            )
+            with closing(p):
+                p.is_api = True
+                p.scripts = scripts.ScriptRunner()
+                p.script_args = ()
+                yield p
+        finally:
+            shared.state.end()
+            shared.total_tqdm.clear()

@@ -1,0 +1,79 @@
+"""Our section of the host's settings: the folders that the tab and the routes may enter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+FOLDERS = "loraloom_project_folders"
+SECTION = ("loraloom", "loraloom")
+
+
+def add_settings() -> None:
+    """Add the section to the host's settings page."""
+    import gradio
+    from modules import shared
+
+    option = shared.OptionInfo(
+        "",
+        "Folders with LoRA projects, one a line",
+        gradio.Textbox,
+        {"lines": 3, "max_lines": 12, "placeholder": "/home/me/loras", **shared.hide_dirs},
+        section=SECTION,
+        restrict_api=True,  # whoever may only call the API must not open further folders
+    )
+    option.info("the tab and the API of loraloom see these folders, what is in them, and no others")
+    shared.opts.add_option(FOLDERS, option)
+
+
+def own_folder() -> Path:
+    """Return where grids of no project are kept: `loraloom` in the host's data folder."""
+    from modules import paths_internal
+
+    return Path(paths_internal.data_path).absolute() / "loraloom"
+
+
+def project_folders() -> tuple[Path, ...]:
+    """Return the folders that the user named in the settings, and our own."""
+    from modules import shared
+
+    text = str(getattr(shared.opts, FOLDERS, "") or "")
+    named = (Path(line.strip()).expanduser() for line in text.splitlines() if line.strip())
+    return tuple(dict.fromkeys([*named, own_folder()]))
+
+
+def lora_folders() -> tuple[Path, ...]:
+    """Return the folders in which the host looks for LoRA files."""
+    from modules import shared
+
+    named = (getattr(shared.cmd_opts, name, None) for name in ("lora_dir", "lyco_dir_backcompat"))
+    folders = [Path(one).absolute() for one in named if one]
+    return tuple(dict.fromkeys(one for one in folders if one.is_dir()))
+
+
+def wildcards() -> Path | None:
+    """Return the wildcards of the Dynamic Prompts extension, where it is installed."""
+    from modules import paths_internal, shared
+
+    own = Path(paths_internal.extensions_dir) / "sd-dynamic-prompts" / "wildcards"
+    named = shared.opts.data.get("wildcard_dir")
+    folders = [Path(named), own] if named else [own]
+    return next((one for one in folders if one.is_dir()), None)
+
+
+def credentials() -> dict[str, str]:
+    """Return user and password of --api-auth; empty when it is not set."""
+    from modules import shared
+
+    pairs: Any = getattr(shared.cmd_opts, "api_auth", None) or ""
+    found = (pair.partition(":") for pair in pairs.split(",") if pair)
+    return {user: password for user, _, password in found}
+
+
+def serves_api() -> bool:
+    """Tell whether the user started the host with its API."""
+    from modules import shared
+
+    return bool(
+        getattr(shared.cmd_opts, "api", False) or getattr(shared.cmd_opts, "nowebui", False)
+    )

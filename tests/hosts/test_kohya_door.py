@@ -1,0 +1,450 @@
+"""Our tab in a real Kohya GUI, walked in Chromium.
+
+LORALOOM_KOHYA_GUI names its folder, LORALOOM_KOHYA_PYTHON its Python where that is not in venv or
+.venv, LORALOOM_CHROMIUM the browser, LORALOOM_SHOTS a folder for screenshots.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.dataset.intake import apply_import, plan_import
+from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.gui.host import DOOR, KohyaGui, LaunchPlan, find_kohya_gui, plan_launch
+from kohya_ext.gui.stay import apply_leave, apply_stay, plan_stay
+from kohya_ext.gui.views import lora_tab_values
+from kohya_ext.project import Project, apply_init, open_project, plan_init
+from kohya_ext.training.arguments import Dataset, call_as_gui
+from kohya_ext.training.kohya_json import GuiVersion, find_problems, keys_of
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+
+PATIENCE = 120
+CHROMIUM_WORDS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def kohya() -> KohyaGui:
+    folder = os.environ.get("LORALOOM_KOHYA_GUI")
+    if not folder:
+        pytest.skip("LORALOOM_KOHYA_GUI names no Kohya GUI's folder")
+    python = os.environ.get("LORALOOM_KOHYA_PYTHON")
+    return find_kohya_gui(Path(folder), Path(python) if python else None)
+
+
+@pytest.fixture(scope="session")
+def version(kohya: KohyaGui) -> GuiVersion:
+    return GuiVersion(kohya.version[:3])
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Host:
+    """A started GUI: its address, its process, and what it has said so far."""
+
+    def __init__(self, plan: LaunchPlan, port: int, **environment: str) -> None:
+        self.url = f"http://127.0.0.1:{port}/"
+        self.said: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self.process = subprocess.Popen(
+            plan.command,
+            cwd=plan.folder,
+            env={
+                **os.environ,
+                **dict(plan.environment),
+                "PYTHONUNBUFFERED": "1",
+                "GRADIO_ANALYTICS_ENABLED": "False",
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line.rstrip())
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def wait_for(self, text: str) -> None:
+        """Read on until a line holds `text`."""
+        while True:
+            line = self._lines.get(timeout=PATIENCE)
+            assert line is not None, "the GUI ended:\n" + "\n".join(self.said)
+            if text in line:
+                return
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self._reader.join(timeout=30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@contextmanager
+def running(plan: LaunchPlan, port: int, **environment: str) -> Iterator[Host]:
+    host = Host(plan, port, **environment)
+    try:
+        host.wait_for("Running on local URL")
+        yield host
+    finally:
+        host.end()
+
+
+def arguments(port: int) -> tuple[str, ...]:
+    return ("--headless", "--listen", "127.0.0.1", "--server_port", str(port))
+
+
+@pytest.fixture(scope="module")
+def host(kohya: KohyaGui) -> Iterator[Host]:
+    port = free_port()
+    with running(plan_launch(kohya, arguments(port)), port) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = os.environ.get("LORALOOM_CHROMIUM") or shutil.which("chromium")
+    if not path:
+        pytest.skip("no Chromium; LORALOOM_CHROMIUM names one")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_WORDS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(browser, host: Host):
+    """A fresh browser window on the GUI, which must show no error of a script."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(PATIENCE * 1000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(host.url)
+    page.get_by_role("tab", name="LoRA", exact=True).first.wait_for()
+    yield page
+    page.close()
+    assert problems == []
+
+
+@pytest.fixture
+def window(chromium, host: Host):
+    with visiting(chromium, host) as page:
+        yield page
+
+
+def top_tabs(page) -> list[str]:
+    every = page.get_by_role("tablist").first.get_by_role("tab").all_inner_texts()
+    return [name.strip() for name in every]
+
+
+def open_tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def shoot(page, version: GuiVersion, name: str) -> None:
+    folder = os.environ.get("LORALOOM_SHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"kohya-{version.value}-{name}.png", full_page=True)
+
+
+def make_project(root: Path, version: GuiVersion) -> Project:
+    """Make a project whose config differs from the GUI's defaults where it hurts.
+
+    Another LoRA_type and lr_scheduler than the defaults: their handlers overwrite network_dim,
+    conv_dim and lr_warmup in v26 as long as its "Parameters" was never opened.
+    """
+    from PIL import Image
+
+    project = apply_init(plan_init(root, "Quillfox"))
+    base = root / "base.safetensors"
+    base.write_bytes((2).to_bytes(8, "little") + b"{}")
+    text = project.manifest_path.read_text(encoding="utf-8")
+    settings = (
+        f"  kohya_version: {version.value}\n"
+        '  resolution: "128,128"\n'
+        "  overrides: {LoRA_type: LyCORIS/LoCon, network_dim: 24, network_alpha: 12, conv_dim: 16,"
+        " conv_alpha: 8, lr_scheduler: linear, lr_warmup: 7, min_bucket_reso: 64}\n"
+    )
+    text = text.replace('  path: ""', f"  path: {json.dumps(str(base))}")
+    text = text.replace("training:\n", "training:\n" + settings)
+    project.manifest_path.write_text(text, encoding="utf-8")
+    for role, count in (("primary", 3), ("supporting", 2)):
+        folder = root.parent / "collected" / role
+        folder.mkdir(parents=True)
+        for number in range(count):
+            colour = (number * 60, 90, 200 if role == "primary" else 20)
+            Image.new("RGB", (192, 128), colour).save(folder / f"{role} {number}.png")
+    return open_project(root)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, version: GuiVersion) -> Project:
+    return make_project(tmp_path / "my quillfox", version)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, version: GuiVersion) -> Project:
+    """The same, with its pictures staged."""
+    project = make_project(tmp_path_factory.mktemp("walk") / "my quillfox", version)
+    apply_import(project, plan_import(project, project.root.parent / "collected"))
+    apply_layout(project, plan_layout(project))
+    return project
+
+
+def open_project_in_tab(page, project: Project) -> None:
+    open_tab(page, "loraloom")
+    page.get_by_label("Project folder").fill(str(project.root))
+    page.get_by_role("button", name="Open project").click()
+    page.get_by_text("is open.").wait_for()
+
+
+def press(page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).first.click()
+
+
+def run_step(page, name: str) -> None:
+    press(page, name)
+    page.get_by_text(f"{name}: finished").wait_for()
+
+
+def test_tab_stands_beside_the_lora_tab(window, version: GuiVersion):
+    names = top_tabs(window)
+    assert names[names.index("LoRA") + 1] == "loraloom"
+    for name in names:
+        open_tab(window, name)
+        assert window.get_by_role("tab", name=name, exact=True).first.is_visible()
+    open_tab(window, "loraloom")
+    shoot(window, version, "empty")
+
+
+def test_wrong_folder_is_a_sentence(window, tmp_path: Path):
+    open_tab(window, "loraloom")
+    window.get_by_label("Project folder").fill(str(tmp_path))
+    window.get_by_role("button", name="Open project").click()
+    window.get_by_text("LL101").wait_for()
+
+
+def test_road_is_walked_to_the_config(window, fresh: Project, version: GuiVersion):
+    open_project_in_tab(window, fresh)
+    window.get_by_role("button", name="New project, or more pictures").click()
+    window.get_by_label("Folder with pictures").fill(str(fresh.root.parent / "collected"))
+    run_step(window, "Import")
+    run_step(window, "Stage")
+    window.get_by_role("cell", name="5_Quillfox").first.wait_for()
+    run_step(window, "Config")
+    window.get_by_role("cell", name="LyCORIS/LoCon").wait_for()
+    shoot(window, version, "config")
+    assert (fresh.config_dir / "Quillfox.json").is_file()
+
+
+def test_sent_values_arrive_with_parameters_closed(
+    window, prepared: Project, version: GuiVersion, tmp_path: Path
+):
+    open_project_in_tab(window, prepared)
+    press(window, "Send to LoRA tab")
+    window.get_by_text(re.compile(r"All \d+ values are in the LoRA tab")).wait_for()
+    shoot(window, version, "sent")
+    saved = save_from_lora_tab(window, tmp_path / "saved.json")
+    assert differences(saved, wanted(prepared, version)) == {}
+
+
+def wanted(project: Project, version: GuiVersion) -> dict[str, object]:
+    return dict(lora_tab_values(project, tuple(keys_of(version))))
+
+
+def differences(saved: dict, sent: dict) -> dict[str, tuple[object, object]]:
+    known = set(saved) & set(sent)
+    assert len(known) == len(sent), set(sent) - known
+    return {key: (sent[key], saved[key]) for key in known if sent[key] != saved[key]}
+
+
+def configuration(page, path: Path):
+    """Open Kohya's own Configuration part with `path` typed into its file box."""
+    open_tab(page, "LoRA")
+    box = page.get_by_label("Load/Save Config file").locator("visible=true").first
+    if not box.is_visible():
+        page.get_by_role("button", name=re.compile("^Configuration")).locator(
+            "visible=true"
+        ).first.click()
+    box.wait_for()
+    box.fill(str(path))
+    box.press("Enter")
+
+
+def save_from_lora_tab(page, path: Path) -> dict:
+    """Let Kohya itself save its LoRA tab, and read the file."""
+    configuration(page, path)
+    with page.expect_response(lambda one: "queue/data" in one.url):
+        page.get_by_role("button", name="💾").locator("visible=true").first.click()
+    page.wait_for_function("() => true")
+    wait_for_file(page, path)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(data, dict)
+    return data
+
+
+def wait_for_file(page, path: Path) -> None:
+    for _ in range(PATIENCE):
+        if path.is_file() and path.read_text(encoding="utf-8").endswith("}"):
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"the GUI did not write {path}")
+
+
+def test_emitted_json_loads_and_prints_what_we_run(
+    window, prepared: Project, version: GuiVersion, tmp_path: Path
+):
+    """Parameters stands open here, as Kohya's own Load needs it in v26."""
+    tomllib = pytest.importorskip("tomllib")
+    output = tmp_path / "model"
+    output.mkdir()
+    values = {**wanted(prepared, version), "output_dir": str(output)}
+    emitted = tmp_path / "emitted.json"
+    emitted.write_text(json.dumps(values), encoding="utf-8")
+    assert find_problems(values, version) == ()
+
+    configuration(window, emitted)
+    window.get_by_role("button", name=re.compile("^Parameters")).locator(
+        "visible=true"
+    ).first.click()
+    window.get_by_label("Network Rank (Dimension)").locator("visible=true").first.wait_for()
+    press_load(window)
+    shoot(window, version, "lora-tab")
+    saved = save_from_lora_tab(window, tmp_path / "back.json")
+    assert differences(saved, values) == {}
+
+    window.get_by_role("button", name="Print training command").locator("visible=true").click()
+    toml = wait_for_toml(window, output)
+    shown = prepared.images_dir.glob("*_*/*.png")
+    draws = sum(int(one.parent.name.partition("_")[0]) for one in shown)
+    call = call_as_gui(values, version, Dataset(draws=draws))
+    printed = tomllib.loads(toml.read_text(encoding="utf-8"))
+    assert unlike(printed, call.toml) == {}
+
+
+def press_load(page) -> None:
+    rank = page.get_by_label("Network Rank (Dimension)").locator("visible=true").first
+    page.get_by_role("button", name="↩️").locator("visible=true").first.click()
+    for _ in range(PATIENCE):
+        if rank.input_value() == "24":
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"Network Rank is {rank.input_value()}, not 24")
+
+
+def wait_for_toml(page, folder: Path) -> Path:
+    for _ in range(PATIENCE):
+        found = sorted(folder.glob("config_lora-*.toml"))
+        if found:
+            return found[-1]
+        page.wait_for_timeout(500)
+    raise AssertionError("the GUI printed no command")
+
+
+def unlike(printed: dict, ours: dict) -> dict[str, tuple[object, object]]:
+    return {
+        key: (ours.get(key), printed.get(key))
+        for key in set(printed) | set(ours)
+        if comparable(ours.get(key)) != comparable(printed.get(key))
+    }
+
+
+def comparable(value: object) -> object:
+    """A browser's json turns 0.0 into 0, so "rank_dropout=0" means what "rank_dropout=0.0" does."""
+    return [one.removesuffix(".0") for one in value] if isinstance(value, list) else value
+
+
+BREAKS = {
+    "import": "from .jobs import",
+    "layout": "    beginning = _lay_out_beginning",
+    "events": "    form.stop.click(",
+    "fields": "    lora_tab = find_lora_tab",
+}
+"""Before which words of tab.py something raises."""
+
+
+@pytest.mark.parametrize("place", list(BREAKS))
+def test_gui_starts_without_a_broken_tab(
+    kohya: KohyaGui, chromium, tmp_path: Path, place: str, version: GuiVersion
+):
+    copy = tmp_path / "broken"
+    for package in ("kohya_ext", "dynprompts", "a1111_ext"):
+        shutil.copytree(DOOR.parents[2] / package, copy / package)
+    tab = copy / "kohya_ext" / "gui" / "tab.py"
+    text = tab.read_text(encoding="utf-8")
+    before, found, after = text.partition(BREAKS[place])
+    assert found
+    indent = found[: len(found) - len(found.lstrip())]
+    broken = f"{before}{indent}raise RuntimeError('broken on purpose')\n{found}{after}"
+    tab.write_text(broken, encoding="utf-8")
+    port = free_port()
+    plan = plan_launch(kohya, arguments(port))
+    words = [word.replace(str(DOOR.parents[2]), str(copy)) for word in plan.command]
+    with running(replace(plan, command=tuple(words)), port) as host:
+        assert "the GUI starts without it: broken on purpose" in "\n".join(host.said)
+        with visiting(chromium, host) as page:
+            assert "loraloom" not in top_tabs(page)
+            open_tab(page, "LoRA")
+            page.get_by_role("button", name="Print training command").first.wait_for()
+
+
+def test_stay_survives_kohyas_own_start(kohya: KohyaGui, chromium):
+    port = free_port()
+    plan = plan_launch(kohya, arguments(port))
+    own = (str(kohya.python), "kohya_gui.py", *plan.command[3:])
+    stay = plan_stay(kohya)
+    apply_stay(stay)
+    try:
+        with running(replace(plan, command=own), port) as host, visiting(chromium, host) as page:
+            assert "loraloom" in top_tabs(page)
+        with running(replace(plan, command=own), port, LORALOOM_DISABLE="1") as host:
+            assert "loraloom" not in "\n".join(host.said)
+    finally:
+        assert apply_leave(stay) == (stay.pth, stay.hook)
+    without = Host(replace(plan, command=own), port)
+    without.wait_for("Running on local URL")
+    without.end()
+    assert "loraloom" not in "\n".join(without.said)
+
+
+def test_no_file_of_the_gui_changes(kohya: KohyaGui, host: Host):
+    """The GUI's own checkout is as its git says, but for what the GUI itself writes."""
+    assert host.process.poll() is None
+    words = ["git", "status", "--porcelain", "--untracked-files=no"]
+    answer = subprocess.run(words, cwd=kohya.folder, capture_output=True, text=True, check=False)
+    changed = [line for line in answer.stdout.splitlines() if not line.endswith("sd-scripts")]
+    assert changed == []
