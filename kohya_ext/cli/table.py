@@ -24,6 +24,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "webui", "a1111_ext.cli.webui:webui", "Show what the WebUI is and has."),
     (PICTURES, "lend", "a1111_ext.cli.webui:lend", "Put epoch files where the WebUI sees them."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
+    (MORE, "rehearse", "a1111_ext.cli.rehearse:rehearse", "Run the stand-in WebUI."),
     (MORE, "gui", "kohya_ext.cli.gui:gui", "Open both halves in one page."),
 )
 """Rows of section, name, `module:attribute` of a click command, and one line of help.

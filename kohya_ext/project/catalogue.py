@@ -100,6 +100,16 @@ CATALOGUE: dict[str, Entry] = {
         "The file does not exist, is no program, or may not be run.",
         "Check the path that the message names.",
     ),
+    "LL118": Entry(
+        "A step of the demo did not leave what it should",
+        "The demo looks at the result of every step, and one is not as it must be.",
+        "This is a fault of loraloom: report it with the demo's output.",
+    ),
+    "LL119": Entry(
+        "The rehearsal WebUI did not start",
+        "The stand-in WebUI ended or did not say its address in time.",
+        "See the file that the message names.",
+    ),
     # -- LL13x: LoRA files --------------------------------------------------------------------
     "LL130": Entry(
         "No safetensors file",

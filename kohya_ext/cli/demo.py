@@ -1,0 +1,133 @@
+"""`loraloom demo`: the whole road on the rehearsal hosts, every step's result verified."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ..project import ToolError, open_project
+from ..project.cli import emit, say, shell_path
+from ..rehearsal.walk import (
+    PICTURES,
+    TRIGGER_WORD,
+    DemoFolder,
+    Station,
+    fill_manifest,
+    free_folder,
+    newest_grid,
+    newest_pack,
+    prepare,
+    rehearsal_webui,
+    stations,
+)
+
+_ABOUT = "A quillfox: an invented creature, half fox, half porcupine."
+_REAL_HOSTS = """\
+The same with your own pictures and the real programs:
+  loraloom trainer install                       or: loraloom trainer use FOLDER
+  loraloom init my-lora --trigger WORD
+  loraloom import my-lora FOLDER-WITH-PICTURES   subfolders primary and supporting
+  loraloom stage my-lora
+  loraloom caption my-lora --model FOLDER-OF-A-WD14-TAGGER
+  loraloom config my-lora
+  loraloom train my-lora
+  loraloom grid my-lora --webui http://127.0.0.1:7860
+  loraloom promote my-lora EPOCH NAME
+  loraloom showcase my-lora
+  loraloom select my-lora
+  loraloom publish my-lora"""
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="loraloom-demo")
+def demo(folder: Path) -> None:
+    """Walk the whole road on rehearsal hosts, from pictures to a publish pack, in FOLDER.
+
+    Nothing but the two hosts is replaced: the trainer trains nothing, the WebUI draws cards.
+    """
+    started = time.monotonic()
+    place = DemoFolder(free_folder(folder).absolute())
+    place.root.mkdir(parents=True, exist_ok=True)
+    say(f"REHEARSAL in {shell_path(place.root)}: no graphics card, no model, no network.")
+    with _own_settings(place):
+        _walk(place)
+    project = open_project(place.project)
+    grid = newest_grid(project)
+    say("")
+    say(f"Every step was verified. The whole road took {time.monotonic() - started:.0f} s.")
+    emit(f"contact sheet page: {next(grid.glob('*.html'))}")
+    emit(f"publish pack: {newest_pack(project)}")
+    say("")
+    say(_REAL_HOSTS)
+
+
+def _walk(place: DemoFolder) -> None:
+    webui_command = (sys.executable, "-m", "kohya_ext")
+    with rehearsal_webui(webui_command, place, dict(os.environ)) as url:
+        walk = stations(place, url)
+        total = len(walk) + 2
+        _head(1, total, "draw pictures", f"{PICTURES} pictures of {_ABOUT[2:].rstrip('.')}.")
+        say(f"   {prepare(place)} pictures in {shell_path(place.pictures)}")
+        _head(2, total, "init", "A project begins: its manifest lora-project.yaml.")
+        init = ("init", str(place.project), "--trigger", TRIGGER_WORD, "--kind", "creature")
+        _run((*init, "--description", _ABOUT))
+        fill_manifest(place)
+        for number, station in enumerate(walk, start=3):
+            _stop_at(number, total, station, place)
+
+
+def _stop_at(number: int, total: int, station: Station, place: DemoFolder) -> None:
+    _head(number, total, station.command, station.about)
+    _run(station.words)
+    say(f"   verified: {station.proof(open_project(place.project))}")
+
+
+def _head(number: int, total: int, name: str, about: str) -> None:
+    say("")
+    say(click.style(f"[{number}/{total}] {name}", bold=True) + f": {about}")
+
+
+def _run(words: tuple[str, ...]) -> None:
+    """Run one command as the user would; a command that fails ends the demo."""
+    from .dispatch import find_command
+
+    say(click.style(f"$ loraloom {' '.join(map(_quoted, words))}", dim=True))
+    result = find_command(words[0]).main(
+        args=list(words[1:]), prog_name=f"loraloom {words[0]}", standalone_mode=False
+    )
+    if result not in (None, 0):
+        raise ToolError(
+            "LL118",
+            f"The demo's step did not leave what it should: {words[0]} ended with {result}.",
+            "This is a fault of loraloom; please report it with the output above.",
+        )
+
+
+def _quoted(word: str) -> str:
+    """Return a word as the user would type it; addresses and options stay as they are."""
+    is_plain = word.startswith("-") or "://" in word
+    return word if is_plain else shell_path(Path(word)) if os.sep in word else _in_quotes(word)
+
+
+def _in_quotes(word: str) -> str:
+    return f'"{word}"' if " " in word else word
+
+
+@contextmanager
+def _own_settings(place: DemoFolder) -> Iterator[None]:
+    """Keep the user's own settings as they are: the demo remembers its hosts elsewhere."""
+    before = os.environ.get("LORALOOM_HOME")
+    os.environ["LORALOOM_HOME"] = str(place.home)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LORALOOM_HOME"]
+        else:
+            os.environ["LORALOOM_HOME"] = before
