@@ -70,14 +70,13 @@ class Ledger:
         self._clock = clock
         self._owner = f"{os.getpid()}-{os.urandom(4).hex()}"
         db.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            self._db = sqlite3.connect(
-                db, timeout=30, isolation_level=None, check_same_thread=False
-            )
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute(_SCHEMA)
         except sqlite3.DatabaseError as error:
+            self._db.close()
             raise ToolError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",
