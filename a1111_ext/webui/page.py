@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,8 +45,10 @@ def read_page(p: Any) -> Cell:
     checkpoint = settings.pop("sd_model_checkpoint", "")
     vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
     return Cell(
-        prompt=styles.apply_styles_to_prompt(p.prompt, p.styles),
-        negative_prompt=styles.apply_negative_styles_to_prompt(p.negative_prompt, p.styles),
+        prompt=without_comments(styles.apply_styles_to_prompt(p.prompt, p.styles)),
+        negative_prompt=without_comments(
+            styles.apply_negative_styles_to_prompt(p.negative_prompt, p.styles)
+        ),
         seed=0,
         width=int(p.width),
         height=int(p.height),
@@ -62,6 +65,15 @@ def read_page(p: Any) -> Cell:
         scripts=tuple(_scripts_in_use(p)),
         override_settings_json=json.dumps(settings, sort_keys=True),
     )
+
+
+def without_comments(prompt: str) -> str:
+    """Take out "# ..." where the host does, so that the infotext says what was asked for."""
+    from modules import shared
+
+    if not getattr(shared.opts, "enable_prompt_comments", False):
+        return prompt
+    return re.sub(r"#[^\n]*", "", prompt)
 
 
 def pin_checkpoint(name: str) -> CheckpointPin:

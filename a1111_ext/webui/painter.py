@@ -85,7 +85,7 @@ def kept_options(values: Mapping[str, object]) -> Iterator[None]:
 
     The host itself puts back only those that its config.json holds; others would stick.
     """
-    from modules import shared
+    from modules import sd_vae, shared
 
     data = shared.opts.data
     before = {name: data[name] for name in values if name in data}
@@ -96,6 +96,8 @@ def kept_options(values: Mapping[str, object]) -> Iterator[None]:
         for name in values:
             data.pop(name, None)
         data.update(before)
+        if "sd_vae" in values and "sd_vae" not in before:
+            sd_vae.reload_vae_weights()  # the host did so only for a setting that it knew
 
 
 def _process(p: Any) -> Any:

@@ -20,7 +20,7 @@ from .call import Call
 from .capabilities import read_capabilities
 from .grid import DrawnGrid, Shop, Wish, draw_grid, label, plan_page_grid
 from .jobs import FINISHED, GridJobs, JobView
-from .page import pin_checkpoint
+from .page import pin_checkpoint, without_comments
 from .painter import HostPainter
 from .project_grid import note_grid, prepare_project_grid
 from .prompt_lora import find_epochs
@@ -155,10 +155,11 @@ def plan_request(request: DrawRequest, shop: Shop) -> Grid:
     """Plan the grid of a request; raises ToolError LL408, LL410 or what `plan_page_grid` does."""
     has = read_capabilities()
     has.require_names(sampler=request.sampler, scheduler=request.scheduler, upscaler=None)
-    found = find_epochs(request.prompt, lora_folders(), request.lora)
+    prompt = without_comments(request.prompt)
+    found = find_epochs(prompt, lora_folders(), request.lora)
     page = Cell(
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
+        prompt=prompt,
+        negative_prompt=without_comments(request.negative_prompt),
         seed=0,
         width=request.width,
         height=request.height,

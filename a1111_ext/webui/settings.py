@@ -18,7 +18,7 @@ def add_settings() -> None:
         "",
         "Folders with LoRA projects, one a line",
         gradio.Textbox,
-        {"lines": 3, "max_lines": 12, "placeholder": "/home/me/loras", **shared.hide_dirs},
+        {"lines": 3, "max_lines": 12, "placeholder": "~/loras", **shared.hide_dirs},
         section=SECTION,
         restrict_api=True,  # whoever may only call the API must not open further folders
     )

@@ -393,4 +393,75 @@ CATALOGUE: dict[str, Entry] = {
         "A box for a folder is empty.",
         "Type the folder's path into it.",
     ),
+    "LL751": Entry(
+        "The prompt names no LoRA",
+        "The script LoRA epoch grid compares the epochs of the LoRA in the prompt; there is none.",
+        "Write one of the epoch files into the prompt, for example <lora:Quillfox-000004:1>.",
+    ),
+    "LL752": Entry(
+        "The LoRA of the prompt has no file",
+        "No file in the WebUI's LoRA folders has that name; capitals count.",
+        "Correct the name in the prompt, or copy the epoch files into the LoRA folder.",
+    ),
+    "LL753": Entry(
+        "The LoRA of the prompt has one epoch only",
+        "No other file of the same training run is in the folder of that file.",
+        "Put the run's other epoch files beside it.",
+    ),
+    "LL754": Entry(
+        "More than one LoRA with epochs",
+        "The prompt names several LoRAs whose epochs could be compared.",
+        'Write the one to compare into the box "LoRA" of the script.',
+    ),
+    "LL755": Entry(
+        "A folder that loraloom may not enter",
+        "The path is in none of the folders that the WebUI's settings name.",
+        "Add its folder in the WebUI's Settings, section loraloom.",
+    ),
+    "LL756": Entry(
+        "The WebUI could not draw a picture",
+        "The WebUI or one of its extensions raised an error while it drew.",
+        "Read the WebUI's console; when the cause is mended, press Generate again.",
+    ),
+    "LL757": Entry(
+        "A picture was skipped",
+        "Skip was pressed while it was drawn, so it is not finished.",
+        "Press Generate again: only the missing pictures are drawn.",
+    ),
+    "LL759": Entry(
+        "Seeds that a grid cannot have",
+        "There is no seed, there are too many, or one is out of range.",
+        "Write whole numbers such as 5, 7, 10-12; -1 is a random one.",
+    ),
+    "LL760": Entry(
+        "Hires. fix with a fixed size",
+        '"Resize width to" or "Resize height to" is set; the grid knows "Upscale by" only.',
+        'Set both to 0 and use "Upscale by".',
+    ),
+    "LL761": Entry(
+        "A request that cannot be understood",
+        "The body of POST /loraloom/v1/grids has an unknown field, a wrong type or a number out "
+        "of range.",
+        "Correct the field that the message names.",
+    ),
+    "LL762": Entry(
+        "There is no such grid",
+        "The number is wrong, or the WebUI was restarted since.",
+        "See GET /loraloom/v1/grids, or start the grid again: finished pictures are kept.",
+    ),
+    "LL763": Entry(
+        "A grid without a result",
+        "It still waits or is being drawn, or it failed.",
+        "Ask again when its state is done; when it failed, mend the cause and start it again.",
+    ),
+    "LL764": Entry(
+        "A request that is no JSON object",
+        "The body is empty, too long, or something else than JSON.",
+        'Send a JSON object with the header "Content-Type: application/json".',
+    ),
+    "LL765": Entry(
+        "A grid without that file",
+        "The address names a file that is not part of the grid's result.",
+        "Use the addresses in the grid's result.",
+    ),
 }

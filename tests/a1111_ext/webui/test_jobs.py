@@ -1,0 +1,108 @@
+"""Grids that were started through a route are drawn one after the other."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from a1111_ext.webui.jobs import GridJobs, JobState
+from kohya_ext.project import ToolError
+
+
+def drawn(*, finished: int = 2, stopped: bool = False, failures: tuple[str, ...] = ()) -> Any:
+    return SimpleNamespace(finished=(None,) * finished, stopped=stopped, failures=failures)
+
+
+def wait_for(number: str) -> None:
+    """Wait until the thread of a grid has ended."""
+    for one in threading.enumerate():
+        if one.name == f"loraloom-{number}":
+            one.join(timeout=60)
+
+
+def run(work: Any) -> Any:
+    jobs = GridJobs()
+    number = jobs.start(work, 4).number
+    wait_for(number)
+    return jobs.view(number)
+
+
+def test_a_grid_comes_to_its_end():
+    def work(tell: Any, stop: threading.Event) -> Any:
+        tell(SimpleNamespace(done=1))
+        return drawn(finished=4)
+
+    view = run(work)
+    assert (view.state, view.done, view.total, view.message) == (JobState.DONE, 4, 4, "")
+
+
+def test_failed_pictures_are_told():
+    view = run(lambda tell, stop: drawn(failures=("Quillfox, seed 5: no picture.",)))
+    assert view.message == "1 pictures failed, the first: Quillfox, seed 5: no picture."
+
+
+def test_a_stopped_grid_says_so():
+    assert run(lambda tell, stop: drawn(stopped=True)).state is JobState.STOPPED
+
+
+def test_an_error_is_a_sentence_of_the_grid():
+    def work(tell: Any, stop: threading.Event) -> Any:
+        raise ToolError("LL110", "The disk is full.", "Free some space.")
+
+    view = run(work)
+    assert view.state is JobState.FAILED
+    assert view.message == "The disk is full. Free some space. [LL110]"
+
+
+def test_a_bug_is_told_too(caplog: pytest.LogCaptureFixture):
+    view = run(lambda tell, stop: 1 // 0)
+    assert view.state is JobState.FAILED
+    assert view.message.startswith("ZeroDivisionError: ")
+    assert "a grid failed" in caplog.text
+
+
+def test_the_second_grid_waits_for_the_first():
+    jobs = GridJobs()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first(tell: Any, stop: threading.Event) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return drawn()
+
+    one = jobs.start(first, 4).number
+    assert begun.wait(60)
+    two = jobs.start(lambda tell, stop: drawn(), 4).number
+    assert [view.state for view in jobs.views()] == [JobState.RUNNING, JobState.WAITING]
+    go_on.set()
+    wait_for(one)
+    wait_for(two)
+    assert jobs.view(two).state is JobState.DONE
+
+
+def test_stop_reaches_the_work():
+    jobs = GridJobs()
+
+    def work(tell: Any, stop: threading.Event) -> Any:
+        return drawn(stopped=stop.wait(60))
+
+    number = jobs.start(work, 4).number
+    jobs.stop(number)
+    wait_for(number)
+    assert jobs.view(number).state is JobState.STOPPED
+
+
+def test_an_unknown_number_is_refused():
+    with pytest.raises(ToolError, match='There is no grid "abc"') as caught:
+        GridJobs().view("abc")
+    assert caught.value.code == "LL762"
+
+
+def test_only_the_last_hundred_are_remembered():
+    jobs = GridJobs()
+    for _ in range(103):
+        wait_for(jobs.start(lambda tell, stop: drawn(), 1).number)
+    assert len(jobs.views()) == 100

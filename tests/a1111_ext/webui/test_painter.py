@@ -1,0 +1,118 @@
+"""Cells are drawn by the WebUI that we live in, and its settings are put back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from a1111_ext.api.client import OutOfMemory
+from a1111_ext.cells.cell import Cell, CheckpointPin, HiresFix
+from a1111_ext.cells.verify import verify_picture
+from a1111_ext.webui.painter import DrawingStopped, HostPainter
+from kohya_ext.project import ToolError
+
+CELL = Cell("a fox", 5, width=64, height=72, steps=2, checkpoint=CheckpointPin("tiny-a"))
+
+
+def painter(host: Any) -> HostPainter:
+    @contextmanager
+    def begin() -> Iterator[Any]:
+        yield host.page()
+
+    return HostPainter(begin)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        CELL,
+        replace(CELL, negative_prompt="a hat", clip_skip=2, scheduler="Karras"),
+        replace(CELL, checkpoint=CheckpointPin("tiny-b"), vae="other.pt"),
+        replace(CELL, hires_fix=HiresFix("Latent", 1.5, 0.4)),
+    ],
+    ids=["plain", "negative", "checkpoint", "hires"],
+)
+def test_what_was_asked_for_is_drawn(host: Any, cell: Cell):
+    assert verify_picture(cell, painter(host).paint(cell)) == ()
+
+
+def test_the_picture_carries_its_infotext(host: Any):
+    from PIL import Image
+
+    painted = painter(host).paint(CELL)
+    with Image.open(io.BytesIO(painted.png)) as picture:
+        assert picture.info["parameters"] == painted.infotext
+
+
+@pytest.mark.parametrize("saved", [{}, {"CLIP_stop_at_last_layers": 1}], ids=["few", "saved"])
+def test_no_setting_sticks(host: Any, saved: dict[str, Any]):
+    """The host puts back only settings that its config.json holds."""
+    host.shared.opts.data.update(saved)
+    cell = replace(CELL, clip_skip=2, vae="other.pt", checkpoint=CheckpointPin("tiny-b"))
+    painter(host).paint(cell)
+    assert host.shared.opts.data == saved
+    assert host.sd_vae._loaded[-1] == "Automatic"
+
+
+def test_hashes_are_said_although_the_user_hid_them(host: Any):
+    host.shared.opts.data["add_model_hash_to_info"] = False
+    painted = painter(host).paint(CELL)
+    assert "Model hash: " in painted.infotext
+    assert host.shared.opts.data == {"add_model_hash_to_info": False}
+
+
+def test_an_error_of_the_host_is_a_sentence(host: Any):
+    def fail(p: Any) -> None:
+        raise RuntimeError("tensors of two sizes")
+
+    host.before_drawing(fail)
+    with pytest.raises(ToolError, match="RuntimeError: tensors of two sizes") as caught:
+        painter(host).paint(CELL)
+    assert caught.value.code == "LL756"
+
+
+def test_too_little_memory_is_told_apart(host: Any):
+    class OutOfMemoryError(RuntimeError):
+        """What torch raises."""
+
+    def fail(p: Any) -> None:
+        raise OutOfMemoryError("CUDA out of memory")
+
+    host.before_drawing(fail)
+    with pytest.raises(OutOfMemory, match="LL407"):
+        painter(host).paint(CELL)
+
+
+def test_a_skipped_picture_is_not_kept(host: Any):
+    host.before_drawing(lambda p: host.shared.state.skip())
+    with pytest.raises(ToolError, match="It was skipped") as caught:
+        painter(host).paint(CELL)
+    assert caught.value.code == "LL757"
+
+
+def test_interrupt_ends_the_run(host: Any):
+    host.before_drawing(lambda p: host.shared.state.interrupt())
+    with pytest.raises(DrawingStopped):
+        painter(host).paint(CELL)
+
+
+def test_nothing_is_drawn_after_interrupt(host: Any):
+    host.shared.state.stop_generating()
+    with pytest.raises(DrawingStopped):
+        painter(host).paint(CELL)
+    assert host.drawn == []
+
+
+def test_a_host_without_a_picture_is_told(host: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        host.processing,
+        "process_images",
+        lambda p: host.processing.Processed(p, [], infotexts=[]),
+    )
+    with pytest.raises(ToolError, match="LL451"):
+        painter(host).paint(CELL)

@@ -1,0 +1,267 @@
+"""Our routes: start a grid, follow it, fetch what was drawn; and what they refuse."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgi import Answer, ask
+from loras import save_lora
+
+from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
+from kohya_ext.project import Project, ToolError, apply_init, plan_init
+
+V1 = "/loraloom/v1"
+SMALL = {"width": 64, "height": 64, "steps": 2, "seeds": [5, 7]}
+FOX = SMALL | {"prompt": "<lora:Quillfox:1> a fox", "epochs": "1, last"}
+
+
+@pytest.fixture
+def app(host: Any) -> Any:
+    """What the WebUI serves, with our routes."""
+    from fastapi import FastAPI
+
+    made = FastAPI()
+    add_routes(made)
+    return made
+
+
+def finish(app: Any, body: Any) -> dict[str, Any]:
+    """Start a grid and wait until it is at its end."""
+    started = ask(app, "POST", f"{V1}/grids", body)
+    assert started.status == 200, started.json
+    for one in threading.enumerate():
+        if one.name == f"loraloom-{started.json['grid']}":
+            one.join(timeout=100)
+    status: dict[str, Any] = ask(app, "GET", started.json["status"]).json
+    return status
+
+
+def test_a_grid_is_drawn_and_fetched(app: Any, host: Any):
+    from PIL import Image
+
+    status = finish(app, FOX)
+    assert (status["state"], status["done"], status["total"]) == ("done", 6, 6)
+    result = ask(app, "GET", status["result"]).json
+    assert [(one["epoch"], one["seed"]) for one in result["cells"]] == [
+        (epoch, seed) for epoch in ("no LoRA", "Quillfox-000001", "Quillfox") for seed in (5, 7)
+    ]
+    cell = result["cells"][2]
+    assert cell["infotext"].startswith("<lora:Quillfox-000001:1> a fox\nSteps: 2, ")
+    picture = ask(app, "GET", cell["picture"])
+    assert picture.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(picture.body)).info["parameters"] == cell["infotext"]
+    assert ask(app, "GET", result["sheet"]).body.startswith(b"\x89PNG")
+    assert Path(result["folder"]).parent == host.data / "loraloom" / "grids"
+    assert ask(app, "GET", f"{V1}/grids").json["grids"] == [status]
+
+
+def test_a_grid_leaves_the_host_idle(app: Any, host: Any):
+    finish(app, FOX)
+    assert host.shared.state.job == ""
+    assert not host.call_queue.queue_lock.locked()
+    assert all(p.do_not_save_samples and p.is_api for p in host.drawn)
+
+
+def test_finished_pictures_are_not_drawn_again(app: Any, host: Any):
+    finish(app, FOX)
+    count = len(host.drawn)
+    assert finish(app, FOX | {"seeds": [5, 7, 9]})["done"] == 9
+    assert len(host.drawn) == count + 3
+
+
+def test_interrupt_stops_a_grid_and_keeps_what_is_finished(app: Any, host: Any):
+    host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
+    status = finish(app, FOX)
+    assert (status["state"], status["done"]) == ("stopped", 2)
+    cells = ask(app, "GET", status["result"]).json["cells"]
+    assert [bool(one["picture"]) for one in cells] == [True, True, False, False, False, False]
+
+
+def test_stop_is_a_route_too(app: Any, host: Any):
+    """The first picture waits until the stop has arrived."""
+    arrived = threading.Event()
+    host.before_drawing(lambda p: arrived.wait(60))
+    started = ask(app, "POST", f"{V1}/grids", FOX).json
+    ask(app, "POST", f"{started['status']}/stop")
+    arrived.set()
+    for one in threading.enumerate():
+        if one.name == f"loraloom-{started['grid']}":
+            one.join(timeout=100)
+    assert ask(app, "GET", started["status"]).json["state"] == "stopped"
+
+
+def test_failed_pictures_have_their_reason(app: Any, host: Any):
+    def fail(p: Any) -> None:
+        if p.seed == 7:
+            raise RuntimeError("no such tensor")
+
+    host.before_drawing(fail)
+    status = finish(app, FOX)
+    assert (status["state"], status["done"]) == ("done", 3)
+    assert status["message"].startswith("3 pictures failed, the first: no LoRA, seed 7: ")
+    cell = ask(app, "GET", status["result"]).json["cells"][1]
+    assert (cell["picture"], "no such tensor" in cell["problem"]) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"prompt": "a fox"}, 400, "LL751"),
+        ({"prompt": "<lora:Heron:1>"}, 400, "LL752"),
+        ({"prompt": "<lora:Lantern:1>"}, 400, "LL753"),
+        ({"seeds": "-7"}, 400, "LL759"),
+        ({"wdith": 3}, 400, "LL761"),
+        ({"checkpoint": "tiny-x"}, 400, "LL408"),
+        ({"sampler": "euler a"}, 400, "LL410"),
+        ({"epochs": "9"}, 400, "LL509"),
+        ({"prompt": "<lora:Quillfox:1> {a|b"}, 400, "LL513"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_request_is_refused(app: Any, change: dict[str, Any], status: int, code: str):
+    answer = ask(app, "POST", f"{V1}/grids", FOX | change)
+    assert (answer.status, answer.json["error"]) == (status, code)
+    assert answer.json["errors"].endswith(f"[{code}]")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        (b"{", "application/json", "The request is no JSON: "),
+        (b"[1]", "application/json; charset=utf-8", "but no object"),
+        (b"{}", "text/plain", 'is "text/plain", not application/json'),
+        (b" " * (MOST_BYTES + 1), "application/json", "longer than a megabyte"),
+    ],
+    ids=["no-json", "no-object", "other-type", "too-long"],
+)
+def test_only_json_objects_are_read(app: Any, body: bytes, kind: str, says: str):
+    answer = ask(app, "POST", f"{V1}/grids", body, kind=kind)
+    assert (answer.status, answer.json["error"]) == (415, "LL764")
+    assert says in answer.json["detail"]
+
+
+def test_a_grid_that_is_not_there(app: Any):
+    answer = ask(app, "GET", f"{V1}/grids/abc")
+    assert (answer.status, answer.json["error"]) == (404, "LL762")
+
+
+def test_a_grid_that_failed_has_no_result(app: Any, host: Any):
+    (host.data / "loraloom").mkdir(parents=True)
+    (host.data / "loraloom" / "cells.db").write_text("this is no database" * 99, encoding="utf-8")
+    status = finish(app, FOX)
+    assert status["state"] == "failed"
+    assert "LL450" in status["message"]
+    answer = ask(app, "GET", status["result"])
+    assert (answer.status, answer.json["error"]) == (409, "LL763")
+
+
+@pytest.mark.parametrize("name", ["grid.json", "../../cells.db", "cells/abc.png"])
+def test_only_files_of_the_result_are_sent(app: Any, name: str):
+    status = finish(app, FOX)
+    answer = ask(app, "GET", f"{status['status']}/files/{name}")
+    assert (answer.status, answer.json["error"]) == (400, "LL765")
+
+
+# -- projects ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fox(host: Any, tmp_path: Path) -> Project:
+    """A trained project in a folder that the settings name."""
+    project = apply_init(plan_init(tmp_path / "my loras" / "fox", "Quillfox"))
+    for epoch, name in ((1, "Quillfox-000001"), (2, "Quillfox")):
+        save_lora(project.model_dir, name, epoch=epoch, epochs=2, session="987654")
+    settings = "  picture: {width: 64, height: 64, steps: 2}\n  seeds: [5, 7]\n"
+    text = f"format: 1\ntrigger_word: Quillfox\ngrid:\n{settings}"
+    project.manifest_path.write_text(text, encoding="utf-8")
+    host.shared.opts.data["loraloom_project_folders"] = f"\n{tmp_path / 'my loras'}\n"
+    return project
+
+
+def test_a_project_is_drawn_as_its_manifest_says(app: Any, host: Any, fox: Project):
+    status = finish(app, {"project": str(fox.root)})
+    assert (status["state"], status["done"]) == ("done", 6)
+    assert sorted(path.name for path in (host.loras / "loraloom").iterdir()) == [
+        "Quillfox-987654-000001.safetensors",
+        "Quillfox-987654-000002.safetensors",
+    ]
+    listed = ask(app, "GET", f"{V1}/projects").json["projects"]
+    assert [(one["name"], one["epoch_files"], len(one["grids"])) for one in listed] == [
+        ("fox", 2, 1)
+    ]
+    entry = fox.journal.last("grid")
+    assert entry is not None
+    assert (entry.facts["drawn"], entry.facts["failed"]) == (6, 0)
+
+
+def test_some_things_may_be_asked_for_otherwise(app: Any, fox: Project):
+    status = finish(app, {"project": str(fox.root), "seeds": [9], "control": False})
+    assert status["done"] == 2
+
+
+def test_a_project_elsewhere_is_refused(app: Any, tmp_path: Path):
+    secret = apply_init(plan_init(tmp_path / "secret", "Quillfox"))
+    answer = ask(app, "POST", f"{V1}/grids", {"project": str(secret.root)})
+    assert (answer.status, answer.json["error"]) == (403, "LL755")
+
+
+def test_a_folder_without_a_manifest_is_no_project(app: Any, fox: Project):
+    answer = ask(app, "POST", f"{V1}/grids", {"project": str(fox.root.parent)})
+    assert (answer.status, answer.json["error"]) == (400, "LL101")
+
+
+# -- who may call, and what breaks ------------------------------------------------------------
+
+
+def test_a_password_is_asked_for_where_the_host_has_one(host: Any):
+    from fastapi import FastAPI
+
+    host.shared.cmd_opts.api_auth = "mira:fox,otto:hen"
+    app = FastAPI()
+    add_routes(app)
+    assert ask(app, "GET", f"{V1}/grids").status == 401
+    assert ask(app, "POST", f"{V1}/grids", FOX).status == 401
+    word = base64.b64encode(b"otto:hen").decode()
+    assert ask(app, "GET", f"{V1}/grids", headers={"authorization": f"Basic {word}"}).status == 200
+
+
+def test_there_are_no_routes_without_the_hosts_api(host: Any):
+    from fastapi import FastAPI
+
+    host.shared.cmd_opts.api = False
+    app = FastAPI()
+    add_routes(app)
+    assert ask(app, "GET", f"{V1}/grids").status == 404
+    assert ask(app, "GET", "/loraloom/pages/x/0/grids/a/grid.html").status == 404
+
+
+def answer_of(work: Any) -> Answer:
+    from fastapi import FastAPI
+
+    app = FastAPI()
+    app.add_route("/x", endpoint(work, {}), methods=["GET"])
+    return ask(app, "GET", "/x")
+
+
+def test_a_broken_route_says_what_is_wrong(caplog: pytest.LogCaptureFixture):
+    answer = answer_of(lambda call: 1 // 0)
+    assert answer.status == 500
+    assert answer.json["error"] == "ZeroDivisionError"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_error_of_ours_is_worded_as_the_hosts():
+    def refuse(call: Any) -> Any:
+        raise ToolError("LL110", "The disk is full.", "Free some space.")
+
+    assert answer_of(refuse).json == {
+        "error": "LL110",
+        "detail": "The disk is full.",
+        "body": "Free some space.",
+        "errors": "The disk is full. Free some space. [LL110]",
+    }

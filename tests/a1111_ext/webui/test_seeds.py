@@ -1,0 +1,33 @@
+"""Seeds as they are typed into the script's box."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from a1111_ext.webui.seeds import LARGEST, MOST, read_seeds
+from kohya_ext.project import ToolError
+
+
+def test_seeds_and_ranges_are_read():
+    assert read_seeds("5, 7, 10-12", random.Random(1)) == (5, 7, 10, 11, 12)
+
+
+def test_minus_one_is_drawn_once():
+    first, kept, second = read_seeds("-1, 5, -1", random.Random(1))
+    assert kept == 5
+    assert first != second
+    assert min(first, second) >= 0
+
+
+@pytest.mark.parametrize("text", ["", " ", "-2", str(LARGEST + 1), f"1-{MOST + 1}"])
+def test_seeds_out_of_range_are_refused(text: str):
+    with pytest.raises(ToolError) as caught:
+        read_seeds(text, random.Random(1))
+    assert caught.value.code == "LL759"
+
+
+def test_a_word_is_no_seed():
+    with pytest.raises(ToolError, match="LL506"):
+        read_seeds("fox", random.Random(1))
