@@ -1,11 +1,13 @@
 """The epoch files of a training run, known by their headers, not by their names alone.
 
-sd-scripts gives all files of one run the same `ss_session_id` and writes the last epoch without
-a number. A resumed run has a new session id, restarts `ss_steps` and keeps `ss_epoch` absolute.
+sd-scripts gives all files of one session the same `ss_session_id` and writes the last epoch
+without a number. A resumed session has a new id, restarts `ss_steps` and keeps `ss_epoch`
+absolute; it belongs to the run that it goes on with.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +22,10 @@ _STEP_SAVE = re.compile(r"-step(\d{8,})$")
 
 @dataclass(frozen=True)
 class EpochFile:
-    """One saved LoRA of a run; `step` counts optimizer updates, as its header says.
+    """One saved LoRA of a run; `step` counts optimizer updates since the run began.
 
-    `epoch` is None when the header has no training metadata and the name no number.
+    In a resumed session the header counts from the resume; `is_resumed` tells, and `step` is
+    mended. `epoch` is None when the header has no training metadata and the name no number.
     """
 
     path: Path
@@ -32,6 +35,7 @@ class EpochFile:
     output_name: str
     is_final: bool
     finished_at: float
+    is_resumed: bool
     metadata: dict[str, str] = field(repr=False, compare=False, hash=False)
 
     @property
@@ -53,7 +57,10 @@ class EpochFile:
 
 @dataclass(frozen=True)
 class Run:
-    """The files of one training session, in the order in which they were trained."""
+    """The files of one training, its resumed sessions included, in the order of training.
+
+    `session_id` is that of the last session.
+    """
 
     session_id: str
     output_name: str
@@ -94,16 +101,31 @@ def read_epoch_file(path: Path) -> EpochFile:
     epoch = _whole(metadata.get("ss_epoch"))
     if step_save and epoch is not None:
         epoch += 1  # sd-scripts counts epochs from 0 in step saves, from 1 in epoch saves
+    said = _whole(metadata.get("ss_steps"))
+    total = None if step_save else _total_steps(metadata, epoch)
+    is_resumed = said is not None and total is not None and said < total
     return EpochFile(
         path=path,
         epoch=epoch if epoch is not None else (int(numbered.group(1)) if numbered else None),
-        step=_whole(metadata.get("ss_steps")),
+        step=total if is_resumed else said,
         session_id=metadata.get("ss_session_id", ""),
         output_name=metadata.get("ss_output_name", _without_number(path.stem)),
         is_final=not numbered and not step_save,
         finished_at=_real(metadata.get("ss_training_finished_at")),
+        is_resumed=is_resumed,
         metadata=metadata,
     )
+
+
+def _total_steps(metadata: dict[str, str], epoch: int | None) -> int | None:
+    """Count the steps from the first to the end of `epoch`; None when the header cannot tell."""
+    batches = _whole(metadata.get("ss_num_batches_per_epoch"))
+    if epoch is None or not batches:
+        return None
+    accumulation = _whole(metadata.get("ss_gradient_accumulation_steps")) or 1
+    steps = epoch * math.ceil(batches / accumulation)
+    last = _whole(metadata.get("ss_max_train_steps"))
+    return min(steps, last) if last else steps
 
 
 def _without_number(stem: str) -> str:
@@ -165,7 +187,35 @@ def _group(files: list[EpochFile]) -> tuple[Run, ...]:
         Run(session, output_name, tuple(sorted(members, key=_training_order)))
         for (session, output_name), members in sessions.items()
     ]
-    return tuple(sorted(runs, key=lambda run: max(one.finished_at for one in run.files)))
+    runs.sort(key=_finished_at)
+    return _joined(runs)
+
+
+def _finished_at(run: Run) -> float:
+    return max(one.finished_at for one in run.files)
+
+
+def _joined(runs: list[Run]) -> tuple[Run, ...]:
+    """Put a resumed session behind the files that it went on from; `runs` are oldest first."""
+    joined: list[Run] = []
+    for run in runs:
+        before = next((one for one in reversed(joined) if _goes_on(run, one)), None)
+        if before is not None:
+            joined.remove(before)
+            first = min(one.epoch for one in run.epochs if one.epoch is not None)
+            kept = tuple(one for one in before.files if (one.epoch or first) < first)
+            run = Run(run.session_id, run.output_name, kept + run.files)
+        joined.append(run)
+    return tuple(joined)
+
+
+def _goes_on(run: Run, before: Run) -> bool:
+    """Tell whether `run` is a resumed session whose earlier epochs lie in `before`."""
+    epochs = [one.epoch for one in run.epochs if one.epoch is not None]
+    if run.output_name != before.output_name or not epochs:
+        return False
+    resumed = any(one.is_resumed for one in run.epochs)
+    return resumed and any((one.epoch or 0) < min(epochs) for one in before.epochs if one.epoch)
 
 
 def _training_order(one: EpochFile) -> tuple[float, float, bool, str]:

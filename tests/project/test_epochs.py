@@ -98,3 +98,62 @@ def test_only_damaged_files_say_so(tmp_path: Path):
     (tmp_path / "fox.safetensors").write_bytes(b"half")
     with pytest.raises(ToolError, match=r"no safetensors file.*LL133"):
         require_run(tmp_path)
+
+
+def save_session(
+    folder: Path, epochs: tuple[int, ...], done: int, *, session: str, of: int = 6
+) -> None:
+    """Save epochs of 8 steps as a session that was resumed after `done` epochs."""
+    for epoch in epochs:
+        write_lora(
+            folder / ("fox.safetensors" if epoch == of else f"fox-{epoch:06d}.safetensors"),
+            {"a": Tensor("U8", (1,), b"1")},
+            {
+                "ss_session_id": session,
+                "ss_output_name": "fox",
+                "ss_epoch": str(epoch),
+                "ss_steps": str((epoch - done) * 8),
+                "ss_num_batches_per_epoch": "15",
+                "ss_gradient_accumulation_steps": "2",
+                "ss_max_train_steps": str(of * 8),
+                "ss_training_finished_at": str(float(epoch)),
+            },
+        )
+
+
+def test_a_resumed_session_belongs_to_its_run(tmp_path: Path):
+    save_session(tmp_path, (1, 2), 0, session="first")
+    save_session(tmp_path, (3, 4), 2, session="second")
+    save_session(tmp_path, (5, 6), 4, session="third")
+    (run,) = find_runs(tmp_path)
+    assert run.session_id == "third"
+    assert [one.epoch for one in run.epochs] == [1, 2, 3, 4, 5, 6]
+
+
+def test_steps_go_on_counting_over_a_resume(tmp_path: Path):
+    save_session(tmp_path, (1, 2), 0, session="first")
+    save_session(tmp_path, (3, 6), 2, session="second")
+    (run,) = find_runs(tmp_path)
+    assert [one.step for one in run.epochs] == [8, 16, 24, 48]
+    assert [one.is_resumed for one in run.epochs] == [False, False, True, True]
+
+
+def test_a_training_begun_anew_is_a_run_of_its_own(tmp_path: Path):
+    save_session(tmp_path, (1, 2), 0, session="first", of=2)
+    save_session(tmp_path, (3,), 0, session="another", of=9)
+    assert [len(run.files) for run in find_runs(tmp_path)] == [2, 1]
+
+
+def test_a_last_epoch_cut_by_max_train_steps_is_not_resumed(tmp_path: Path):
+    write_lora(
+        tmp_path / "fox.safetensors",
+        {"a": Tensor("U8", (1,), b"1")},
+        {
+            "ss_epoch": "3",
+            "ss_steps": "20",
+            "ss_num_batches_per_epoch": "8",
+            "ss_max_train_steps": "20",
+        },
+    )
+    one = read_epoch_file(tmp_path / "fox.safetensors")
+    assert (one.step, one.is_resumed) == (20, False)
