@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..dataset.layout import read_staged
+from ..dataset.layout import read_staged, require_consent
 from ..project import Progress, ProgressHandler, Project, ToolError, silent
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.tagging import Scores, Tagger, read_scores, write_scores
@@ -108,8 +108,10 @@ def score_pictures(
     """Return the scores of every staged picture, asking the tagger only for what is not stored.
 
     Each score is stored at once, so a stopped run goes on where it was. Raises ToolError LL257
-    when a picture has no scores and there is no tagger, LL258 for forbidden content.
+    when a picture has no scores and there is no tagger, LL258 for forbidden content, LL113 for a
+    person without consent.
     """
+    require_consent(project)
     places = staged_pictures(project)
     found: dict[PurePosixPath, Scores] = {}
     for number, place in enumerate(places):
@@ -168,7 +170,7 @@ def _plan_one(
     place: PurePosixPath,
     scores: Scores,
     rules: CaptionRules,
-    written: Mapping[str, str],
+    written: Mapping[str, tuple[str, ...]],
 ) -> PlannedCaption:
     tags = caption_tags(scores, rules)
     line = format_caption(rules.prefix, tags)
@@ -176,18 +178,21 @@ def _plan_one(
     present = _read_caption(project.images_dir / place)
     fresh = None
     if present is not None:
-        ours = written.get(place.stem)
-        found = (
-            find_edit(ours, present, rules.prefix)
-            if ours is not None
-            else _foreign(present, line, rules)
-        )
+        ours = written.get(place.stem, ())
+        found = _find_edit(ours, present, rules.prefix) if ours else _foreign(present, line)
         fresh = merge_edits(stored, found) if found else None
     edit = fresh or stored
     return PlannedCaption(place, apply_edit(line, tags, rules.prefix, edit), present, fresh)
 
 
-def _foreign(present: str, line: str, rules: CaptionRules) -> CaptionEdit | None:
+def _find_edit(ours: tuple[str, ...], present: str, prefix: str) -> CaptionEdit | None:
+    """Compare with the newest text of ours; an older one means that writing was cut off."""
+    if present.strip() in ours:
+        return None
+    return find_edit(ours[-1], present, prefix)
+
+
+def _foreign(present: str, line: str) -> CaptionEdit | None:
     """A caption that we never wrote is a person's own, as a whole; an empty one is none."""
     text = present.strip()
     return CaptionEdit(text=text) if text and text != line else None
@@ -206,25 +211,40 @@ def _read_caption(path: Path) -> str | None:
         ) from error
 
 
-def _read_written(project: Project) -> dict[str, str]:
+def _read_written(project: Project) -> dict[str, tuple[str, ...]]:
+    """Return what we wrote for each stem: one text, or several while writing was cut off."""
     try:
         data = json.loads((project.images_dir / WRITTEN_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return data if isinstance(data, dict) else {}
+    rows = data.items() if isinstance(data, dict) else ()
+    return {stem: (text,) if isinstance(text, str) else tuple(text) for stem, text in rows}
 
 
 def apply_captions(project: Project, plan: CaptionPlan) -> None:
-    """Keep newly found edits, then write the caption files that differ."""
+    """Keep newly found edits, then write the caption files that differ.
+
+    What is about to be written is recorded first, so that a run that was cut off does not take
+    our own captions for hand-made ones. Raises ToolError LL110 (disk full) or LL111.
+    """
     for one in plan.captions:
         if one.edit:
             write_edit(project.captions_dir, one.place.stem, one.edit)
     written = _read_written(project)
     for one in plan.captions:
+        accounted = (one.present.strip(),) if one.present else ()
+        written[one.place.stem] = tuple(dict.fromkeys((*accounted, one.text)))
+    _write_written(project, written)
+    for one in plan.captions:
         if one.is_new:
             write_text_atomic(project.images_dir / one.place, one.text + "\n")
-        written[one.place.stem] = one.text
-    write_json_atomic(project.images_dir / WRITTEN_NAME, written, sort_keys=True)
+        written[one.place.stem] = (one.text,)
+    _write_written(project, written)
     project.journal.append(
         "caption", pictures=len(plan.captions), changed=plan.changed, edits=plan.edits
     )
+
+
+def _write_written(project: Project, written: Mapping[str, tuple[str, ...]]) -> None:
+    data = {stem: texts[0] if len(texts) == 1 else list(texts) for stem, texts in written.items()}
+    write_json_atomic(project.images_dir / WRITTEN_NAME, data, sort_keys=True)

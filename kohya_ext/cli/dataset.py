@@ -25,14 +25,14 @@ from ..project.cli import (
 
 _roles_option = click.option(
     "--roles",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="A csv file with lines `picture,role`.",
 )
 
 
 @click.command("import")
 @project_argument
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path, readable=False))
 @_roles_option
 @click.option("--skip-broken", is_flag=True, help="Leave out pictures that do not decode.")
 @click.option("--rename", is_flag=True, help="Number pictures whose name exists already.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..project import Progress, ProgressHandler, Project, ToolError, silent
-from ..project.files import free_bytes, replacing, sha256_of, write_json_atomic
+from ..project.files import free_bytes, make_folder, replacing, sha256_of, write_json_atomic
 from ..project.pictures import find_pictures, read_picture
 from .roles import Role, role_of_path
 
@@ -57,7 +57,7 @@ def plan_import(
     rename: bool = False,
     progress: ProgressHandler = silent,
 ) -> ImportPlan:
-    """Look at every picture in `folder` and plan what to take in.
+    """Look at every picture in `folder` and plan what to take in; the project's own do not count.
 
     Raises ToolError LL103 (no folder), LL201 (no pictures), LL202 (broken picture, unless
     `skip_broken`), LL203 (a stem that repeats, unless `rename`), LL204 (inside the project).
@@ -68,7 +68,8 @@ def plan_import(
             f"{folder} lies inside the project.",
             "Import from the folder where you collect your pictures.",
         )
-    found = list(find_pictures(folder))
+    root = project.root.resolve()
+    found = [path for path in find_pictures(folder) if not path.resolve().is_relative_to(root)]
     if not found:
         raise ToolError(
             "LL201",
@@ -76,7 +77,9 @@ def plan_import(
             "loraloom looks for png, jpg, jpeg, webp, bmp, gif and tiff files, also below it.",
         )
     index = read_index(project)
-    planner = _Planner({*index}, {_stem_key(PurePosixPath(path)) for path in index.values()})
+    places = map(PurePosixPath, index.values())
+    stems = {_stem_key(place): project.source_dir / place for place in places}
+    planner = _Planner({*index}, stems)
     for number, path in enumerate(found):
         progress(Progress("Reading pictures", number, len(found), path.name))
         planner.look_at(path, folder, roles or {}, skip_broken=skip_broken, rename=rename)
@@ -87,7 +90,7 @@ def plan_import(
 class _Planner:
     """Collects the plan picture by picture, keeping contents and stems unique."""
 
-    def __init__(self, hashes: set[str], stems: set[str]) -> None:
+    def __init__(self, hashes: set[str], stems: dict[str, Path]) -> None:
         self._hashes, self._stems = hashes, stems
         self.new: list[Intake] = []
         self.known: list[Path] = []
@@ -106,7 +109,8 @@ class _Planner:
             read_picture(path)
         except ToolError as error:
             if not skip_broken:
-                raise
+                cure = f"{error.cure} --skip-broken imports the others."
+                raise ToolError(error.code, error.problem, cure) from error
             self.broken.append((path, error.problem))
             return
         sha256 = sha256_of(path)
@@ -118,19 +122,19 @@ class _Planner:
         role = role or Role.SUPPORTING
         target = self._free_name(path, role, rename=rename)
         self._hashes.add(sha256)
-        self._stems.add(_stem_key(target))
+        self._stems[_stem_key(target)] = path
         self.new.append(Intake(path, target, sha256, role))
 
     def _free_name(self, path: Path, role: Role, *, rename: bool) -> PurePosixPath:
         target = PurePosixPath(role.value, path.name)
-        if _stem_key(target) not in self._stems:
+        other = self._stems.get(_stem_key(target))
+        if other is None:
             return target
         if not rename:
             raise ToolError(
                 "LL203",
-                f'Another picture is called "{path.stem}" already, so {path} would share its '
-                "caption file.",
-                "Rename one of the two, or import with --rename.",
+                f"{path} and {other} share one stem, so they would share one caption file.",
+                "Rename one of the two; --rename gives the new one a number.",
             )
         number = 2
         while _stem_key(target) in self._stems:
@@ -160,7 +164,7 @@ def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandle
     for number, one in enumerate(plan.new):
         progress(Progress("Copying pictures", number, len(plan.new), one.origin.name))
         target = project.source_dir / one.target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with one.origin.open("rb") as reader, replacing(target) as writer:
             shutil.copyfileobj(reader, writer)
         index[one.sha256] = one.target.as_posix()

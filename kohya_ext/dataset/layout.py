@@ -12,7 +12,14 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from ..project import Progress, ProgressHandler, Project, ToolError, silent
-from ..project.files import Transfer, link_or_copy, replacing, write_json_atomic
+from ..project.files import (
+    Transfer,
+    explained,
+    link_or_copy,
+    make_folder,
+    replacing,
+    write_json_atomic,
+)
 from ..project.manifest import SubjectKind
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
 from .intake import source_pictures
@@ -212,7 +219,7 @@ def apply_layout(
     old = read_staged(plan.images_dir)
     by_stem = {place.stem: place for place in old}
     marks = {one.target: _mark(one) for one in plan.pictures}
-    plan.images_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(plan.images_dir)
     _write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
     counts = {"linked": 0, "copied": 0, "changed": 0, "kept": 0}
     for number, one in enumerate(plan.pictures):
@@ -247,13 +254,14 @@ def _stage_one(
     earlier: PurePosixPath | None,
 ) -> str:
     target = plan.images_dir / one.target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if earlier is not None and earlier != one.target:
         _move_caption(plan, earlier, one.target)
     if target.exists():
         if old.get(one.target) == _mark(one):
             return "kept"
-        target.unlink()
+        with explained(target):
+            target.unlink()
     if one.change is not Change.NONE:
         _write_upright(one.source, target)
         return "changed"
@@ -263,7 +271,8 @@ def _stage_one(
 def _move_caption(plan: LayoutPlan, earlier: PurePosixPath, target: PurePosixPath) -> None:
     caption = plan.images_dir / earlier.with_suffix(plan.caption_extension)
     if caption.exists():
-        caption.replace(plan.images_dir / target.with_suffix(plan.caption_extension))
+        with explained(caption):
+            caption.replace(plan.images_dir / target.with_suffix(plan.caption_extension))
 
 
 def _write_upright(source: Path, target: Path) -> None:
@@ -282,7 +291,8 @@ def _write_upright(source: Path, target: Path) -> None:
 def _remove_staged(plan: LayoutPlan, place: PurePosixPath) -> None:
     """Remove one staged copy, with its caption unless that moved; its source stays."""
     path = plan.images_dir / place
-    path.unlink(missing_ok=True)
-    path.with_suffix(plan.caption_extension).unlink(missing_ok=True)
-    if path.parent.is_dir() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
+    with explained(path):
+        path.unlink(missing_ok=True)
+        path.with_suffix(plan.caption_extension).unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()

@@ -50,6 +50,15 @@ def explain_os_error(error: OSError, path: Path) -> ToolError:
 
 
 @contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a refusal to change `path` inside the block into ToolError LL110 or LL111."""
+    try:
+        yield
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` and move it there when the block ends well.
 
@@ -86,7 +95,7 @@ def _replace(beside: Path, path: Path, *, sleep: Callable[[float], None] = time.
 
 def write_bytes_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path`, making its folder where needed."""
-    _make_folder(path.parent)
+    make_folder(path.parent)
     with replacing(path) as stream:
         stream.write(data)
 
@@ -102,11 +111,11 @@ def write_json_atomic(path: Path, data: object, *, sort_keys: bool = False) -> N
     write_text_atomic(path, text + "\n")
 
 
-def _make_folder(folder: Path) -> None:
-    try:
+def make_folder(folder: Path) -> Path:
+    """Make `folder` and its parents where needed. Raises ToolError LL110 or LL111."""
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain_os_error(error, folder) from error
+    return folder
 
 
 def link_or_copy(source: Path, target: Path) -> Transfer:
@@ -114,7 +123,7 @@ def link_or_copy(source: Path, target: Path) -> Transfer:
 
     Never overwrites: raises ToolError LL112 when `target` exists.
     """
-    _make_folder(target.parent)
+    make_folder(target.parent)
     if os.path.lexists(target):
         raise ToolError(
             "LL112", f"{target} exists already.", "Move it away, or choose another name."

@@ -385,7 +385,9 @@ def unlike(printed: dict, ours: dict) -> dict[str, tuple[object, object]]:
 
 def comparable(value: object) -> object:
     """A browser's json turns 0.0 into 0, so "rank_dropout=0" means what "rank_dropout=0.0" does."""
-    return [one.removesuffix(".0") for one in value] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return [one.removesuffix(".0") if isinstance(one, str) else one for one in value]
 
 
 BREAKS = {

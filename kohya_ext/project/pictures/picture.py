@@ -45,10 +45,10 @@ class PictureInfo:
 def find_pictures(folder: Path) -> Iterator[Path]:
     """List the pictures in `folder` and below, in a stable order; hidden files do not count.
 
-    Raises ToolError LL103 or LL104 for the folder.
+    Raises ToolError LL103 or LL104 for the folder, LL104 also for one below it.
     """
     require_folder(folder)
-    for here, folders, files in os.walk(folder):
+    for here, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.startswith("."):
@@ -57,10 +57,20 @@ def find_pictures(folder: Path) -> Iterator[Path]:
                 yield Path(here) / name
 
 
+def _refuse(error: OSError) -> None:
+    """Stop at a folder that cannot be listed: its pictures would be left out unseen."""
+    raise ToolError(
+        "LL104",
+        f"The folder {error.filename} cannot be read: {error.strerror}.",
+        "Check its permissions.",
+    ) from error
+
+
 def read_picture(path: Path) -> PictureInfo:
     """Decode a picture completely and return what it is.
 
-    Raises ToolError LL202 when it is empty, cut short, too large or no picture at all.
+    Raises ToolError LL202 when it is empty, cut short, too large or no picture at all, LL104 when
+    the file cannot be read.
     """
     with _opened(path) as picture:
         _decode(picture, path)
@@ -90,6 +100,8 @@ def _opened(path: Path) -> Image.Image:
         why = "the file is empty" if not path.stat().st_size else "it is no picture"
         raise _broken(path, why) from error
     except (OSError, ValueError, SyntaxError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
+            raise _unreadable(path, error) from error
         raise _broken(path, str(error)) from error
     if picture.width * picture.height > MAX_PIXELS:
         picture.close()
@@ -102,6 +114,14 @@ def _decode(picture: Image.Image, path: Path) -> None:
         picture.load()
     except (OSError, ValueError, SyntaxError, MemoryError) as error:
         raise _broken(path, str(error)) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ToolError:
+    return ToolError(
+        "LL104",
+        f"The picture {path} cannot be read: {error.strerror}.",
+        "Check its permissions, and that no other program holds it.",
+    )
 
 
 def _broken(path: Path, why: str) -> ToolError:

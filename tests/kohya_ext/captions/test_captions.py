@@ -141,9 +141,47 @@ def test_hand_edits_survive_new_rules(staged: Project, model: Path):
     path.write_text(edited, encoding="utf-8")
     text = staged.manifest_path.read_text(encoding="utf-8").replace("0.35", "0.99")
     staged.manifest_path.write_text(text, encoding="utf-8")
-    assert run(open_project(staged.root))["01"] == "photo of Quillfox, quillfox (rehearsal), tiny bell\n"
+    assert (
+        run(open_project(staged.root))["01"]
+        == "photo of Quillfox, quillfox (rehearsal), tiny bell\n"
+    )
     stored = read_edit(staged.captions_dir, path.stem)
     assert stored == CaptionEdit(added=("tiny bell",), removed=("solo",))
+
+
+def with_undesired(project: Project, old: str, new: str) -> Project:
+    text = project.manifest_path.read_text(encoding="utf-8")
+    text = text.replace(f"undesired_tags: {old}", f"undesired_tags: {new}")
+    project.manifest_path.write_text(text, encoding="utf-8")
+    return open_project(project.root)
+
+
+def test_a_cut_off_run_makes_no_hand_edits(staged: Project, model: Path):
+    """The disk was full after the first of three captions; then the rules were changed."""
+    run(staged, model)
+    manifest = staged.manifest_path
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace(
+            "undesired_tags: []", "undesired_tags: [solo]"
+        ),
+        encoding="utf-8",
+    )
+    changed = open_project(staged.root)
+    plan = plan_captions(changed, score_pictures(changed, None), read_rules(changed))
+    blocked = changed.images_dir / plan.captions[1].place
+    before = blocked.read_bytes()
+    blocked.unlink()
+    blocked.mkdir()
+    with pytest.raises(ToolError, match=r"LL11[01]"):
+        apply_captions(changed, plan)
+    blocked.rmdir()
+    blocked.write_bytes(before)
+    again = with_undesired(staged, "[solo]", "[no humans]")
+    plan = plan_captions(again, score_pictures(again, None), read_rules(again))
+    assert plan.edits == 0
+    apply_captions(again, plan)
+    texts = [one.text for one in plan.captions]
+    assert all("solo" in text and "no humans" not in text for text in texts)
 
 
 def test_a_second_edit_is_added_to_the_first(staged: Project, model: Path):

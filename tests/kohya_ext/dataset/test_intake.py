@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from PIL import Image
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
 from kohya_ext.dataset.roles import Role, read_roles_csv
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import Project, ToolError, apply_init, plan_init
 from kohya_ext.project import files as files_module
 
 
@@ -94,8 +97,10 @@ def test_a_cut_picture_is_found_by_decoding(project: Project, folder: Path):
 
 def test_a_repeated_stem_is_an_error(project: Project, folder: Path):
     draw(folder / "A.jpeg", "pink")
-    with pytest.raises(ToolError, match=r'"a" already.*LL203|"A" already.*LL203'):
+    with pytest.raises(ToolError, match=r"share one stem.*LL203") as caught:
         plan_import(project, folder)
+    assert str(folder / "A.jpeg") in str(caught.value)
+    assert str(folder / "primary" / "a.png") in str(caught.value)
 
 
 def test_a_repeated_stem_can_be_numbered(project: Project, folder: Path):
@@ -114,6 +119,55 @@ def test_a_folder_without_pictures(project: Project, tmp_path: Path):
 def test_a_missing_folder(project: Project, tmp_path: Path):
     with pytest.raises(ToolError, match="LL103"):
         plan_import(project, tmp_path / "nowhere")
+
+
+def no_entry(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the operating system refuse `path`, as it does to anyone but root."""
+    real_scandir, real_open = os.scandir, builtins.open
+
+    def scandir(folder="."):
+        if Path(folder) == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return real_scandir(folder)
+
+    def open_(file, *arguments, **options):
+        if not isinstance(file, int) and Path(file) == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return real_open(file, *arguments, **options)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(builtins, "open", open_)
+
+
+@pytest.mark.parametrize("place", ["", "primary"], ids=["the-folder", "a-folder-below"])
+def test_an_unreadable_folder(
+    project: Project, folder: Path, place: str, monkeypatch: pytest.MonkeyPatch
+):
+    no_entry(folder / place, monkeypatch)
+    with pytest.raises(ToolError, match=r"cannot be read: Permission denied.*LL104"):
+        plan_import(project, folder)
+
+
+def test_an_unreadable_picture(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    no_entry(folder / "primary" / "a.png", monkeypatch)
+    with pytest.raises(ToolError, match=r"a\.png cannot be read: Permission denied.*LL104"):
+        plan_import(project, folder)
+
+
+def test_a_project_inside_the_picture_folder(folder: Path):
+    project = apply_init(plan_init(folder / "my quillfox", "Quillfox"))
+    apply_import(project, plan_import(project, folder))
+    (project.root / "cells").mkdir()
+    draw(project.root / "cells" / "drawn.png", "pink")
+    plan = plan_import(project, folder)
+    assert (plan.new, len(plan.known)) == ((), 3)
+
+
+def test_a_project_that_cannot_be_written(project: Project, folder: Path):
+    plan = plan_import(project, folder)
+    project.source_dir.write_bytes(b"a file where a folder must be")
+    with pytest.raises(ToolError, match="LL111"):
+        apply_import(project, plan)
 
 
 def test_the_project_is_not_imported_into_itself(project: Project):

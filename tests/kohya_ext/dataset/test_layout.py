@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,33 @@ def test_a_foreign_picture_is_not_trained_unseen(filled: Project):
     draw(filled.images_dir / "5_Quillfox" / "foreign.png")
     with pytest.raises(ToolError, match=r"foreign\.png.*LL207"):
         plan_layout(filled)
+
+
+def test_a_full_disk_leaves_no_half_stage(filled: Project, monkeypatch: pytest.MonkeyPatch):
+    draw(filled.source_dir / "primary" / "converted.gif")
+    plan = plan_layout(filled)
+    flushed: list[int] = []
+
+    def full(descriptor: int) -> None:
+        """The list of what is about to come still fits, the first new picture does not."""
+        flushed.append(descriptor)
+        if len(flushed) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kohya_ext.project.files.os.fsync", full)
+        with pytest.raises(ToolError, match="LL110"):
+            apply_layout(filled, plan)
+    assert not [path for path in filled.root.rglob("*") if path.suffix == ".part"]
+    apply_layout(filled, plan_layout(filled))
+    assert len(staged(filled)) == 2 + 4
+
+
+def test_a_stage_that_cannot_be_made(filled: Project):
+    plan = plan_layout(filled)
+    filled.images_dir.write_bytes(b"a file where a folder must be")
+    with pytest.raises(ToolError, match="LL111"):
+        apply_layout(filled, plan)
 
 
 def test_a_person_without_consent_is_not_staged(filled: Project):
