@@ -43,6 +43,8 @@ class CellEvent:
 
 
 EventHandler = Callable[[CellEvent], None]
+_LOOK_SECONDS = 0.5
+"""How soon a waiting painter notices that the run was stopped."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,14 @@ class _Run:
     ) -> None:
         self._plan, self._ledger, self._on_event, self._stop = plan, ledger, on_event, stop
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: list[Cell] = []
+        self._in_flight = 0
         self._drawn = 0
         self._known = 0
         self._failed: dict[str, tuple[Cell, str]] = {}
         self._pins: dict[str, str] = {}
+        self._last_loss = "no WebUI was left to draw it"
 
     def settle_known(self) -> None:
         for cell in self._plan.cells:
@@ -135,16 +140,31 @@ class _Run:
             if cell is None:
                 return
             checkpoint = cell.checkpoint.title
-            if not self._draw(painter, cell):
-                return
+            try:
+                if not self._draw(painter, cell):
+                    return
+            finally:
+                self._landed()
 
     def _next(self, checkpoint: str) -> Cell | None:
-        with self._lock:
-            while self._waiting:
-                cell = self._waiting.pop(self._nearest(checkpoint))
-                if self._ledger.claim(cell.key):
-                    return cell
+        """Claim a cell; while others still draw, wait for one that they may give back."""
+        with self._changed:
+            while not self._stop.is_set():
+                while self._waiting:
+                    cell = self._waiting.pop(self._nearest(checkpoint))
+                    if self._ledger.claim(cell.key):
+                        self._in_flight += 1
+                        return cell
+                if not self._in_flight:
+                    return None
+                self._changed.wait(_LOOK_SECONDS)
             return None
+
+    def _landed(self) -> None:
+        """A claimed cell is settled or given back."""
+        with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
 
     def _nearest(self, checkpoint: str) -> int:
         titles = (one.checkpoint.title for one in self._waiting)
@@ -155,7 +175,7 @@ class _Run:
         try:
             painted = self._paint(painter, cell)
         except ConnectionLost as error:
-            self._lose(painter, cell, error)
+            self._give_back(cell, error.problem)
             return False
         except ToolError as error:
             self._fail(painter, cell, error.problem)
@@ -195,12 +215,12 @@ class _Run:
         except OutOfMemory:
             return painter.paint(cell)
 
-    def _lose(self, painter: Painter, cell: Cell, error: ToolError) -> None:
-        """A server is gone: its cell goes back for the others, or fails when none is left."""
+    def _give_back(self, cell: Cell, reason: str) -> None:
+        """A server is gone: its cell waits again, for whoever is left."""
         self._ledger.release(cell.key)
         with self._lock:
-            self._failed[cell.key] = (cell, f"{error.problem}")
-            self._tell(Outcome.FAILED, cell, painter.name, reason=error.problem)
+            self._waiting.insert(0, cell)
+            self._last_loss = reason
 
     def _fail(self, painter: Painter, cell: Cell, reason: str) -> None:
         self._ledger.fail(cell.key, reason)
@@ -222,11 +242,9 @@ class _Run:
 
     def report(self) -> RunReport:
         failed = tuple(self._failed.values())
-        lost = [cell for cell in self._waiting if cell.key not in self._failed]
         stopped = self._stop.is_set()
-        if lost and not stopped:
-            reason = failed[0][1] if failed else "no WebUI was left to draw it"
-            failed += tuple((cell, reason) for cell in lost)
+        if not stopped:
+            failed += tuple((cell, self._last_loss) for cell in self._waiting)
         return RunReport(self._drawn, self._known, failed, stopped)
 
     def _tell(

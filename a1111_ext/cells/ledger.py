@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -69,6 +70,7 @@ class Ledger:
         self._folder = folder
         self._clock = clock
         self._owner = f"{os.getpid()}-{os.urandom(4).hex()}"
+        self._lock = threading.RLock()  # one connection, used by every painter's thread
         db.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
         try:
@@ -85,7 +87,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -119,9 +122,7 @@ class Ledger:
 
     def _take_over(self, key: str, now: float) -> bool:
         """Take a claim whose process is gone from this machine."""
-        row = self._db.execute(
-            "SELECT owner FROM cells WHERE key = ? AND state = 'claimed'", (key,)
-        ).fetchone()
+        row = self._row("SELECT owner FROM cells WHERE key = ? AND state = 'claimed'", key)
         if row is None or _is_alive(str(row[0])):
             return False
         with self._transaction():
@@ -164,7 +165,7 @@ class Ledger:
 
     def is_done(self, key: str) -> bool:
         """Whether a cell is done and its picture is still there."""
-        row = self._db.execute("SELECT state FROM cells WHERE key = ?", (key,)).fetchone()
+        row = self._row("SELECT state FROM cells WHERE key = ?", key)
         if row is None or row[0] != State.DONE.value:
             return False
         if self.picture_path(key).exists():
@@ -175,34 +176,40 @@ class Ledger:
 
     def record(self, key: str) -> Record | None:
         """Return what is known of a cell."""
-        row = self._db.execute(
+        row = self._row(
             "SELECT request, state, infotext, pixels, server, seconds, reason FROM cells "
             "WHERE key = ?",
-            (key,),
-        ).fetchone()
+            key,
+        )
         return _record(row) if row else None
 
     def done_keys(self) -> set[str]:
         """Return the keys of all cells marked done."""
-        return {str(row[0]) for row in self._db.execute("SELECT key FROM cells WHERE state='done'")}
+        with self._lock:
+            rows = self._db.execute("SELECT key FROM cells WHERE state = 'done'").fetchall()
+        return {str(row[0]) for row in rows}
 
     def mean_seconds(self) -> float | None:
         """Return how long a picture took on average, or None before the first."""
-        row = self._db.execute(
-            "SELECT AVG(seconds) FROM cells WHERE state = 'done' AND seconds > 0"
-        ).fetchone()
-        return None if row[0] is None else float(row[0])
+        row = self._row("SELECT AVG(seconds) FROM cells WHERE state = 'done' AND seconds > 0")
+        return None if row is None or row[0] is None else float(row[0])
+
+    def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
+        with self._lock:
+            row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+        return row
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with self._lock:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise explain_os_error(OSError(28, "disk full"), self._folder) from error

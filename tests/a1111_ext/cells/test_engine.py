@@ -228,9 +228,42 @@ def test_out_of_memory_is_tried_once_more(painter, ledger):
 def test_a_second_server_draws_what_the_first_lost(painter, ledger):
     cells = pinned(painter, cell(seed=1), cell(seed=2))
     report = run_cells(plan_cells(cells), ledger, [FakePainter(lost(), lost()), painter])
-    assert report.drawn + len(report.failed) == 2
-    again = run_cells(plan_cells(cells), ledger, [painter])
-    assert again.drawn + again.known == 2
+    assert (report.drawn, report.failed) == (2, ())
+
+
+def test_a_cell_of_a_lost_server_waits_again(painter, ledger):
+    """The other server has nothing left to do when the first one is lost."""
+    first, second = pinned(painter, cell(seed=1), cell(seed=2))
+    second_is_drawn = threading.Event()
+    good = painter.paint(second)
+
+    class Waiting(FakePainter):
+        def paint(self, cell: Cell) -> Painted:
+            assert second_is_drawn.wait(60)
+            raise lost()
+
+    class Other(FakePainter):
+        def paint(self, cell: Cell) -> Painted:
+            if cell == second:
+                second_is_drawn.set()
+                return good
+            return painter.paint(cell)
+
+    report = run_cells(plan_cells([first, second]), ledger, [Waiting(), Other()])
+    assert (report.drawn, report.failed) == (2, ())
+
+
+def test_many_painters_share_one_ledger(painter, ledger):
+    cells = pinned(painter, *(cell(seed=seed) for seed in range(120)))
+    picture = painter.paint(cells[0])
+
+    class Quick(FakePainter):
+        def paint(self, one: Cell) -> Painted:
+            return replace(picture, infotext=picture.infotext.replace("Seed: 0", f"Seed: {one.seed}"))
+
+    report = run_cells(plan_cells(cells), ledger, [Quick() for _ in range(12)])
+    assert (report.drawn, report.failed) == (120, ())
+    assert ledger.done_keys() == {one.key for one in cells}
 
 
 def test_a_lost_server_fails_what_waits(painter, ledger):
