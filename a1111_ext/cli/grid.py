@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import threading
 import time
@@ -33,7 +32,6 @@ from kohya_ext.project.progress import Progress, ProgressHandler
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
 from ..api.lend import apply_lend, lent_name, plan_lend
-from ..cells.cell import Cell
 from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter, WebuiPainter
@@ -332,8 +330,9 @@ class _Session:
             time.sleep(self.follow.every)
 
     def _is_over(self, run: Run | None) -> bool:
-        reached = self.follow.until is not None and run is not None
-        if reached and any((one.epoch or 0) >= (self.follow.until or 0) for one in run.epochs):
+        until = self.follow.until
+        seen = [one.epoch or 0 for one in run.epochs] if run else []
+        if until is not None and any(epoch >= until for epoch in seen):
             return True
         return is_training_over(run, self.project.journal, since=self.started)
 

@@ -351,7 +351,107 @@ CATALOGUE: dict[str, Entry] = {
         "Run the same command again to go on.",
     ),
     # -- LL5xx: grids -------------------------------------------------------------------------
+    "LL501": Entry(
+        "A cell too large for the file format",
+        "JPEG ends at 65,535 pixels a side, WebP at 16,383, and one cell alone is larger.",
+        "Write the contact sheet as PNG, or with smaller cells: --cell-pixels 1024.",
+    ),
+    "LL502": Entry(
+        "A finished picture cannot be read",
+        "A file in cells/ was damaged or taken away after it was drawn.",
+        "Run the grid again; a cell whose picture is gone is drawn once more.",
+    ),
+    "LL503": Entry(
+        "Too much for a single file",
+        "The pictures are larger together than --single-file allows.",
+        "Allow more, draw fewer cells, or send the grid's folder as it is.",
+    ),
+    "LL504": Entry(
+        "A prompt without a place for the LoRA",
+        "The grid's prompt has neither {lora} nor the tag of one of the epochs.",
+        "Put {lora} where the tag belongs, for example: {lora} photo of {trigger}",
+    ),
+    "LL505": Entry(
+        "No such axis",
+        "The name before the = sign is no axis of the grid.",
+        "Use a name of the X/Y/Z plot, for example CFG Scale=5,7.",
+    ),
+    "LL506": Entry(
+        "An axis value that cannot be used",
+        "The value is no number, range or size, or it is out of range.",
+        "Write values as in the X/Y/Z plot: 1-10 (+3), 5,7, 512x768.",
+    ),
+    "LL507": Entry(
+        "Prompt S/R found nothing",
+        "The first value is not in the prompt or negative prompt, or only inside a longer name.",
+        "The first value is the text to search for; write it as it stands in the prompt.",
+    ),
+    "LL508": Entry(
+        "A skip rule that cannot be used",
+        "It names an axis or a value that the grid does not have.",
+        "Write it as NAME=VALUE & NAME=VALUE, with labels as the plan shows them.",
+    ),
+    "LL509": Entry(
+        "No such epoch",
+        "None of the epoch files answers to what --epochs says.",
+        "See what there is: loraloom epochs.",
+    ),
+    "LL510": Entry(
+        "No choice of this project",
+        "The file holds no choice of a grid page, or one of another project or a lost epoch.",
+        "Open the grid's page, choose an epoch and save the choice again.",
+    ),
+    "LL511": Entry(
+        "One GPU for two",
+        "`grid --follow` would draw on the GPU that trains.",
+        "Use --at-end, a WebUI on another machine, or --same-gpu if there is memory for both.",
+    ),
+    "LL512": Entry(
+        "A damaged grid.json",
+        "The file that keeps a grid's seeds is no JSON.",
+        "Delete it to draw new seeds; finished pictures stay in cells/.",
+    ),
+    "LL513": Entry(
+        "A template that cannot be expanded",
+        "It has a mistake, or names a wildcard that is not there.",
+        "The message shows the place; `loraloom prompt` checks templates.",
+    ),
+    "LL514": Entry(
+        "No grid to show",
+        "`grid --serve` found no grid in the project.",
+        "Draw one first: loraloom grid PROJECT",
+    ),
     # -- LL6xx: showcase, selection, promotion, publishing ------------------------------------
+    "LL601": Entry(
+        "No such epoch to promote",
+        "No epoch file answers to that number or name.",
+        "Use a number of `loraloom epochs`, `last`, or the file's name.",
+    ),
+    "LL602": Entry(
+        "A name that makes trouble in prompts",
+        "It has blanks or other characters, two underscores, or ends like an epoch's number.",
+        "Choose a simple one, for example Quillfox-v1.",
+    ),
+    "LL603": Entry(
+        "A promoted file that is not as it should be",
+        "What was read back differs from what was written; the file was removed again.",
+        "Check the disk, and that no other program works on that folder.",
+    ),
+    "LL604": Entry(
+        "Nothing is promoted yet",
+        "The step needs the chosen epoch under its final name.",
+        "Choose one in the grid, then: loraloom promote PROJECT EPOCH NAME",
+    ),
+    "LL605": Entry(
+        "Another LoRA answers to that name",
+        "The WebUI has a file or an alias of that name; it would use one of the two in silence.",
+        "Choose another name, or move the other file away.",
+    ),
+    "LL606": Entry(
+        "A LoRA without weights",
+        "The file has a header and no tensors.",
+        "Choose another epoch.",
+    ),
     # -- LL7xx: doors into the hosts ------------------------------------------------------------
     "LL701": Entry(
         "No Kohya GUI in that folder",

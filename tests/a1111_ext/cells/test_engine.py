@@ -259,7 +259,9 @@ def test_many_painters_share_one_ledger(painter, ledger):
 
     class Quick(FakePainter):
         def paint(self, one: Cell) -> Painted:
-            return replace(picture, infotext=picture.infotext.replace("Seed: 0", f"Seed: {one.seed}"))
+            return replace(
+                picture, infotext=picture.infotext.replace("Seed: 0", f"Seed: {one.seed}")
+            )
 
     report = run_cells(plan_cells(cells), ledger, [Quick() for _ in range(12)])
     assert (report.drawn, report.failed) == (120, ())

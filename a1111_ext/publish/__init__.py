@@ -1,0 +1,1 @@
+"""From the chosen epoch to what is published: promotion, card, pack."""

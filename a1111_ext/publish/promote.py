@@ -1,0 +1,282 @@
+"""Promotion: the chosen epoch gets a simple name, inside the file too, before prompts carry it.
+
+The header alone is rewritten; tensors are copied as bytes. An alias that still had the old name
+would answer to `<lora:OLD:1>` in the WebUI.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file
+from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
+from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
+from kohya_ext.project.manifest import BaseModelFamily, Manifest
+
+from ..api.capabilities import Capabilities, fetch_capabilities
+from ..api.client import Client
+from ..api.lend import find_lora_folder, lent_name
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+_ARCHITECTURES = {
+    "sd15": "stable-diffusion-v1/lora",
+    "sd2": "stable-diffusion-v2-768-v/lora",
+    "sdxl": "stable-diffusion-xl-v1-base/lora",
+    "flux": "flux-1-dev/lora",
+}
+"""The names that ModelSpec gives them, by the manifest's base model family."""
+_EPOCH_NUMBER = re.compile(r"-(\d{6,}|step\d{8,})$")
+
+
+@dataclass(frozen=True)
+class PromotePlan:
+    """One epoch file under its new name; `changes` are those of the header, None removes a key."""
+
+    source: EpochFile
+    name: str
+    target: Path
+    changes: Mapping[str, str | None]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the tensors; its first 12 digits are what the WebUI shows."""
+        return str(self.changes["sshs_model_hash"])
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A promoted file; steps and epochs are those of this file, not of the whole training."""
+
+    name: str
+    path: Path
+    epoch: int | None
+    steps: int | None
+    hash: str
+    source: str
+
+
+def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
+    """Return the epoch that `word` names: a file of any run, by stem or lent name, or of the
+    newest run by number or `last`.
+
+    Raises ToolError LL601.
+    """
+    wanted = word.strip().removesuffix(".safetensors")
+    for one in (one for run in reversed(runs) for one in run.files):
+        if wanted in {one.name, lent_name(one)}:
+            return one
+    run = runs[-1]
+    if wanted.casefold() == "last" and run.epochs:
+        return run.epochs[-1]
+    if wanted.isdigit():
+        for one in run.epochs:
+            if one.epoch == int(wanted):
+                return one
+    numbers = [str(one.epoch) for one in run.epochs if one.epoch is not None]
+    known = ", ".join([*numbers, "last"])
+    raise ToolError(
+        "LL601",
+        f'No epoch file of the newest training answers to "{word}".',
+        f"Name it by its number ({known}) or by its file, for example {run.files[-1].name}.",
+    )
+
+
+def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePlan:
+    """Plan to promote `source` as `name`.
+
+    Raises ToolError LL602 (unusable name), LL112 (a file is in the way), LL13x (damaged source).
+    """
+    plain = name.removesuffix(".safetensors")
+    _require_usable(plain)
+    target = project.publish_dir / f"{plain}.safetensors"
+    if target.exists():
+        raise ToolError(
+            "LL112",
+            f"{target} exists already.",
+            "Choose another name, or move it away if it was promoted by mistake.",
+        )
+    changes = header_changes(source.path, plain, project.manifest)
+    return PromotePlan(source, plain, target, changes)
+
+
+def _require_usable(name: str) -> None:
+    problem = ""
+    if not _NAME.fullmatch(name) or not is_portable_name(name):
+        problem = "it may hold only letters, digits, dot, hyphen and underscore"
+    elif "__" in name:
+        problem = "two underscores begin a wildcard in a template"
+    elif _EPOCH_NUMBER.search(name):
+        problem = "it ends like the number of an epoch"
+    if problem:
+        raise ToolError(
+            "LL602",
+            f'"{name}" is no name for a LoRA: {problem}.',
+            "Choose a simple one, for example Quillfox-v1: showcase prompts will carry it.",
+        )
+
+
+def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str | None]:
+    """Return what changes in the header: names, trigger phrase, and the hash as it really is.
+
+    Raises ToolError LL606 for a file without weights.
+    """
+    metadata = read_header(source).metadata
+    digest = tensor_sha256(source)
+    if digest == _HASH_OF_NOTHING:
+        raise ToolError(
+            "LL606",
+            f"{source} holds no weights at all.",
+            "Choose another epoch; publishing sites ignore a file like this.",
+        )
+    about = manifest.publish
+    said = {
+        "modelspec.description": about.description,
+        "modelspec.author": about.author,
+        "modelspec.license": about.license,
+        "modelspec.tags": ", ".join(about.tags),
+    }
+    return {
+        "ss_output_name": name,
+        "modelspec.sai_model_spec": metadata.get("modelspec.sai_model_spec", "1.0.1"),
+        **_implementation(metadata, manifest.base_model.family),
+        "modelspec.title": name,
+        "modelspec.trigger_phrase": manifest.trigger_word,
+        **{key: value for key, value in said.items() if value},
+        "modelspec.hash_sha256": f"0x{digest}",
+        "sshs_model_hash": digest,
+        # it covers the names that change here, and nothing reads it any more
+        "sshs_legacy_hash": None,
+    }
+
+
+def _implementation(metadata: Mapping[str, str], family: BaseModelFamily) -> dict[str, str]:
+    """Name the architecture where the trainer did not."""
+    found = {
+        "modelspec.architecture": _ARCHITECTURES.get(family.value, ""),
+        "modelspec.implementation": "https://github.com/kohya-ss/sd-scripts",
+    }
+    return {key: value for key, value in found.items() if value and key not in metadata}
+
+
+def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
+    """Write the promoted file, check it, and note it in the journal.
+
+    Raises ToolError LL112 (in the way), LL110 (disk full), LL603 (not what was written).
+    """
+    rewrite_metadata(plan.source.path, plan.target, plan.changes)
+    try:
+        _require_whole(plan)
+    except ToolError:
+        plan.target.unlink(missing_ok=True)
+        raise
+    promoted = read_epoch_file(plan.target)
+    project.journal.append(
+        "promote",
+        name=plan.name,
+        epoch=promoted.epoch,
+        steps=promoted.step,
+        file=plan.target.relative_to(project.root).as_posix(),
+        source=plan.source.path.name,
+        hash=plan.hash,
+    )
+    return Promotion(
+        plan.name,
+        plan.target,
+        promoted.epoch,
+        promoted.step,
+        plan.hash,
+        plan.source.path.name,
+    )
+
+
+def _require_whole(plan: PromotePlan) -> None:
+    written = read_header(plan.target)
+    wanted = {key: value for key, value in plan.changes.items() if value is not None}
+    same_header = all(written.metadata.get(key) == value for key, value in wanted.items())
+    if tensor_sha256(plan.target) != plan.hash or not same_header:
+        raise ToolError(
+            "LL603",
+            f"{plan.target} was not written as it should be; it was removed again.",
+            "Check the disk, and that no other program works on that folder.",
+        )
+
+
+def find_promotion(project: Project) -> Promotion | None:
+    """Return the newest promotion whose file is still there."""
+    for entry in reversed(project.journal.entries("promote")):
+        facts = entry.facts
+        path = project.root / str(facts.get("file", ""))
+        if facts.get("file") and path.is_file():
+            return Promotion(
+                str(facts["name"]),
+                path,
+                facts.get("epoch"),
+                facts.get("steps"),
+                str(facts.get("hash", "")),
+                str(facts.get("source", "")),
+            )
+    return None
+
+
+def require_promotion(project: Project) -> Promotion:
+    """Return the newest promotion; raises ToolError LL604 when there is none."""
+    found = find_promotion(project)
+    if found is None:
+        raise ToolError(
+            "LL604",
+            f"No epoch of {project.root} has been promoted yet.",
+            "Choose one in the grid, then: loraloom promote PROJECT EPOCH NAME",
+        )
+    return found
+
+
+# -- the WebUI ----------------------------------------------------------------------------------
+
+
+def require_free_name(capabilities: Capabilities, name: str, digest: str) -> None:
+    """Raise ToolError LL605 when another LoRA of the WebUI answers to `name`.
+
+    The WebUI keeps the last of two files with one stem, and an alias may hide a file.
+    """
+    for one in capabilities.loras:
+        same = bool(one.hash) and digest.startswith(one.hash)
+        if name.casefold() in {one.name.casefold(), one.alias.casefold()} and not same:
+            raise ToolError(
+                "LL605",
+                f'The WebUI at {capabilities.url} has another LoRA that answers to "{name}": '
+                f"{one.path or one.name}.",
+                "Choose another name, or move that file away.",
+            )
+
+
+def hand_over(
+    promotion: Promotion, client: Client, capabilities: Capabilities, folder: Path | None = None
+) -> Path:
+    """Put a promoted file into the WebUI's LoRA folder and make sure that it is seen.
+
+    Raises ToolError LL411 (no way to the folder), LL112 (another file there), LL412 (not seen).
+    """
+    target = find_lora_folder(capabilities, folder) / promotion.path.name
+    if target.exists():
+        if sha256_of(target) != sha256_of(promotion.path):
+            raise ToolError(
+                "LL112",
+                f"{target} exists already, with other content.",
+                "Move it away, or promote under another name.",
+            )
+    else:
+        link_or_copy(promotion.path, target)
+    client.post("/sdapi/v1/refresh-loras", seconds=120)
+    if not any(one.name == promotion.name for one in fetch_capabilities(client).loras):
+        raise ToolError(
+            "LL412",
+            f"{target} is there, but the WebUI at {capabilities.url} does not list it.",
+            "It reads another LoRA folder: name it with --lora-folder PATH.",
+        )
+    return target

@@ -1,0 +1,210 @@
+"""`loraloom promote`: the winner under a simple name, its header rewritten, its weights not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from loras import save_lora
+
+from a1111_ext.publish import promote as promoting
+from a1111_ext.publish.promote import (
+    apply_promotion,
+    find_epoch,
+    find_promotion,
+    plan_promotion,
+    require_promotion,
+)
+from a1111_ext.rehearsal import RehearsalWebui
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError, write_setting
+from kohya_ext.project.epochs import find_runs
+from kohya_ext.project.lora_file import read_header, tensor_sha256, write_lora
+from kohya_ext.project.standing import read_standing
+
+
+@pytest.fixture
+def trained(project: Project) -> Project:
+    """A project with three epoch files, the last one without a number."""
+    for epoch in (1, 2):
+        save_lora(project.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch, epochs=3)
+    save_lora(project.model_dir, "Quillfox", epoch=3, epochs=3)
+    return project
+
+
+def promote(project: Project, word: str = "2", name: str = "Quillfox-v1"):
+    return apply_promotion(
+        project, plan_promotion(project, find_epoch(find_runs(project.model_dir), word), name)
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "file"),
+    [
+        ("2", "Quillfox-000002"),
+        ("3", "Quillfox"),
+        ("last", "Quillfox"),
+        ("Quillfox-000001", "Quillfox-000001"),
+        ("Quillfox-000001.safetensors", "Quillfox-000001"),
+        ("Quillfox-123456-000002", "Quillfox-000002"),
+    ],
+)
+def test_an_epoch_has_several_names(trained: Project, word: str, file: str):
+    assert find_epoch(find_runs(trained.model_dir), word).name == file
+
+
+def test_an_unknown_epoch_is_named(trained: Project):
+    with pytest.raises(ToolError, match=r"by its number \(1, 2, 3, last\).*LL601"):
+        find_epoch(find_runs(trained.model_dir), "9")
+
+
+def test_only_the_header_changes(trained: Project):
+    source = trained.model_dir / "Quillfox-000002.safetensors"
+    before = source.read_bytes()
+    done = promote(trained)
+    header = read_header(done.path)
+    assert tensor_sha256(done.path) == tensor_sha256(source) == header.metadata["sshs_model_hash"]
+    assert done.path.read_bytes()[header.data_begin :] == before[read_header(source).data_begin :]
+    assert source.read_bytes() == before
+    assert header.metadata["ss_output_name"] == "Quillfox-v1"
+    assert header.metadata["modelspec.title"] == "Quillfox-v1"
+    assert header.metadata["modelspec.trigger_phrase"] == "Quillfox"
+    assert header.metadata["modelspec.hash_sha256"] == "0x" + done.hash
+    assert header.metadata["ss_epoch"] == "2"
+
+
+def test_a_wrong_hash_in_the_header_is_mended(project: Project):
+    path = save_lora(project.model_dir, "Quillfox-000001")
+    tensors = read_header(path)
+    assert "sshs_model_hash" not in tensors.metadata
+    from kohya_ext.project.lora_file import rewrite_metadata
+
+    wrong = project.model_dir / "Quillfox-000002.safetensors"
+    changes = {"ss_epoch": "2", "sshs_model_hash": "0" * 64, "sshs_legacy_hash": "e3b0c442"}
+    rewrite_metadata(path, wrong, changes)
+    done = promote(project, "2")
+    metadata = read_header(done.path).metadata
+    assert metadata["sshs_model_hash"] == tensor_sha256(path)
+    assert "sshs_legacy_hash" not in metadata
+
+
+def test_it_tells_epochs_and_steps_of_the_file(trained: Project):
+    done = promote(trained)
+    assert (done.epoch, done.steps) == (2, 20)
+    entry = trained.journal.last("promote")
+    assert entry is not None
+    assert entry.facts["file"] == "publish/Quillfox-v1.safetensors"
+    assert (entry.facts["name"], entry.facts["epoch"], entry.facts["steps"]) == (
+        "Quillfox-v1",
+        2,
+        20,
+    )
+    assert read_standing(trained).promoted == "Quillfox-v1"
+    assert find_promotion(trained) == done == require_promotion(trained)
+
+
+def test_a_lost_promotion_does_not_count(trained: Project):
+    assert find_promotion(trained) is None
+    promote(trained).path.unlink()
+    with pytest.raises(ToolError, match="LL604"):
+        require_promotion(trained)
+
+
+def test_nothing_is_overwritten(trained: Project):
+    done = promote(trained)
+    before = done.path.read_bytes()
+    with pytest.raises(ToolError, match="LL112"):
+        promote(trained, "1")
+    assert done.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Quill fox", "only letters"),
+        ("../Quillfox", "only letters"),
+        ("Quill__fox", "two underscores"),
+        ("Quillfox-000004", "number of an epoch"),
+        ("con", "only letters"),
+        ("", "only letters"),
+    ],
+)
+def test_names_that_make_trouble(trained: Project, name: str, why: str):
+    with pytest.raises(ToolError, match=rf"{why}.*LL602"):
+        promote(trained, "1", name)
+
+
+def test_a_lora_without_weights(project: Project):
+    write_lora(project.model_dir / "Quillfox.safetensors", {}, {"ss_epoch": "1"})
+    with pytest.raises(ToolError, match="LL606"):
+        promote(project, "1")
+
+
+def test_a_copy_that_went_wrong_is_removed(trained: Project, monkeypatch: pytest.MonkeyPatch):
+    """A bad disk: what is read back is not what was written."""
+    write = promoting.rewrite_metadata
+
+    def badly(source: Path, target: Path, changes: dict[str, str | None]) -> None:
+        write(source, target, changes)
+        data = bytearray(target.read_bytes())
+        data[-1] ^= 1
+        target.write_bytes(data)
+
+    monkeypatch.setattr(promoting, "rewrite_metadata", badly)
+    with pytest.raises(ToolError, match="LL603"):
+        promote(trained)
+    assert list(trained.publish_dir.iterdir()) == []
+    assert trained.journal.last("promote") is None
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def test_the_webui_sees_it(trained: Project, webui: RehearsalWebui, capsys):
+    assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 0
+    out, err = capsys.readouterr()
+    assert "epochs: 2, steps: 20" in out
+    assert "in prompts: <lora:Quillfox-v1:1>" in out
+    assert "Next: loraloom showcase" in err
+    (listed,) = webui.host.loras()
+    assert (listed["name"], listed["alias"]) == ("Quillfox-v1", "Quillfox-v1")
+
+
+def test_the_same_file_may_be_there_already(trained: Project, webui: RehearsalWebui):
+    done = promote(trained)
+    (webui.host.lora_dir / done.path.name).write_bytes(done.path.read_bytes())
+    webui.host.refresh_loras()
+    done.path.unlink()
+    assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 0
+
+
+def test_another_lora_of_that_name(trained: Project, webui: RehearsalWebui, capsys):
+    save_lora(webui.host.lora_dir / "old", "whatever", epoch=9, output_name="quillfox-V1")
+    webui.host.refresh_loras()
+    assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 1
+    assert "LL605" in capsys.readouterr().err
+    assert not trained.publish_dir.exists()
+
+
+def test_a_remembered_webui_may_be_off(trained: Project, capsys):
+    write_setting("webui_urls", ("http://127.0.0.1:9",))
+    assert main(["promote", str(trained.root), "last", "Quillfox-v1"]) == 0
+    assert "promoted all the same" in capsys.readouterr().err
+    assert main(["promote", str(trained.root), "1", "B", "--webui", "http://127.0.0.1:9"]) == 1
+    assert "LL401" in capsys.readouterr().err
+
+
+def test_without_any_webui(trained: Project, capsys):
+    assert main(["promote", str(trained.root), "1", "Quillfox-v1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["steps"] == 10
+    assert "no WebUI is named" in err
+
+
+def test_a_dry_run_writes_nothing(trained: Project, capsys):
+    assert main(["promote", str(trained.root), "1", "Quillfox-v1", "--dry-run"]) == 0
+    assert "ss_output_name: Quillfox-v1" in capsys.readouterr().out
+    assert main(["promote", str(trained.root), "1", "Quillfox-v1", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 10
+    assert not trained.publish_dir.exists()
