@@ -75,8 +75,18 @@ class Capabilities:
             raise _unknown("LL408", "checkpoint", word, self.url, titles)
         return found
 
-    def require_lora(self, name: str) -> Lora:
-        """Return a LoRA by its file's stem; raises ToolError LL409 for an unknown name."""
+    def require_lora(self, name: str, weight: str = "1") -> Lora:
+        """Return a LoRA by its file's stem; raises ToolError LL409 for an unknown name.
+
+        Raises LL414 for a weight that the WebUI does not read: it would draw without the LoRA.
+        """
+        if not _is_weight(weight):
+            raise ToolError(
+                "LL414",
+                f"The weight in <lora:{name}:{weight}> is no number; the WebUI at {self.url} would "
+                "silently draw without it.",
+                f"Write it as <lora:{name}:0.8>.",
+            )
         found = next((one for one in self.loras if one.name == name), None)
         if found is None:
             raise _unknown("LL409", "LoRA", name, self.url, (one.name for one in self.loras))
@@ -91,6 +101,14 @@ class Capabilities:
         ):
             if word is not None and word not in names:
                 raise _unknown("LL410", kind, word, self.url, names)
+
+
+def _is_weight(text: str) -> bool:
+    """Tell whether a weight is one that the WebUI reads: `0.8`, `0.8:0.6`, `te=0.8:unet=0.6`."""
+    try:
+        return all(float(part.rpartition("=")[2]) is not None for part in text.split(":"))
+    except ValueError:
+        return False
 
 
 def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> ToolError:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.files import Transfer, link_or_copy, sha256_of
+from kohya_ext.project.lora_file import tensor_sha256
 
-from .capabilities import Capabilities, fetch_capabilities
+from .capabilities import Capabilities, Lora, fetch_capabilities
 from .client import Client
 
 FOLDER = "loraloom"
@@ -58,6 +60,31 @@ def lent_name(one: EpochFile) -> str:
     step = f"-step{one.step:08d}" if one.is_step_save and one.step is not None else ""
     end = f"{number:06d}" if number is not None else "last"
     return f"{plain}-{session}-{end}{step}"
+
+
+def with_run(capabilities: Capabilities, run: Run) -> Capabilities:
+    """Return capabilities as they will be once the files of a run are lent."""
+    lent = tuple(
+        Lora(lent_name(one), one.output_name, tensor_hash(one), str(one.path)) for one in run.files
+    )
+    names = {one.name for one in lent}
+    others = (one for one in capabilities.loras if one.name not in names)
+    return replace(capabilities, loras=(*others, *lent))
+
+
+def tensor_hash(one: EpochFile) -> str:
+    """Return a file's hash as the WebUI shows it: 12 digits, the header's own where it has one."""
+    return (one.metadata.get("sshs_model_hash") or _tensor_sha256(one.path, _stamp(one.path)))[:12]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=1024)
+def _tensor_sha256(path: Path, stamp: tuple[int, int]) -> str:
+    return tensor_sha256(path)
 
 
 def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> Path:

@@ -72,10 +72,8 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         upscaler=cell.hires_fix.upscaler if cell.hires_fix else None,
     )
     loras = tuple(
-        LoraUse(use.name, use.weight, use.hash or capabilities.require_lora(use.name).hash)
+        LoraUse(use.name, use.weight, capabilities.require_lora(use.name, use.weight).hash)
         for use in cell.loras
     )
-    for use in loras:
-        capabilities.require_lora(use.name)
     pin = CheckpointPin(checkpoint.title.partition(" [")[0], checkpoint.sha256)
     return replace(cell, checkpoint=pin, loras=loras)

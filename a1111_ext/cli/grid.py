@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -31,7 +32,7 @@ from kohya_ext.project.progress import Progress, ProgressHandler
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
-from ..api.lend import apply_lend, lent_name, plan_lend
+from ..api.lend import apply_lend, lent_name, plan_lend, with_run
 from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter, WebuiPainter
@@ -57,12 +58,14 @@ from ..grids.live import (
     require_spare_gpu,
 )
 from ..grids.page import LiveState
+from ..grids.reach import reachable_loras
 from ..grids.serve import GridServer
 from ..grids.values import parse_real_numbers, parse_whole_numbers
 from ..grids.views import GridFacts
 from .webui import lora_folder_option, open_webuis, webui_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+TRYOUT = "tryout"
 _BYTES_PER_PIXEL = 1.6
 """A PNG of a photograph-like picture; for the plan's estimate of disk space."""
 
@@ -221,9 +224,9 @@ class _Session:
                 files, grid, report = self._follow(webuis)
             else:
                 run = require_run(self.project.model_dir)
-                grid = self._prepare(run)
+                grid = self._prepare(run, webuis)
                 if self.options["dry_run"]:
-                    self._show_plan(grid)
+                    self._show_plan(_pinned(grid, run, webuis[0][1]))
                     return
                 files, grid, report = self._draw(grid, run, webuis)
         self._tell(grid, files, report)
@@ -231,8 +234,9 @@ class _Session:
 
     # -- planning -------------------------------------------------------------------------
 
-    def _prepare(self, run: Run) -> Grid:
-        return prepare_grid(
+    def _prepare(self, run: Run, webuis: tuple[tuple[Client, Capabilities], ...]) -> Grid:
+        """Plan the grid, and check every name that it can reach against every WebUI."""
+        grid = prepare_grid(
             self.project,
             self.request,
             self._subject(run),
@@ -241,6 +245,19 @@ class _Session:
             new_seeds=self.options["new_seeds"],
             expand=self.expand,
         )
+        for _, capabilities in webuis:
+            self._require_reachable(run, capabilities)
+            _pinned(grid, run, capabilities)
+        return grid
+
+    def _require_reachable(self, run: Run, capabilities: Capabilities) -> None:
+        """Check the LoRAs of options that this grid happens not to draw, too."""
+        own = {name for one in run.files for name in (one.name, one.output_name)}
+        texts = [self.request.prompt, self.request.negative_prompt, *self.request.axes]
+        having = with_run(capabilities, run)
+        for one in reachable_loras(texts, self.options["wildcards"]):
+            if one.name not in own:
+                having.require_lora(one.name, one.weight)
 
     def _subject(self, run: Run) -> Subject:
         files = select_epochs(run, self.request.epochs)
@@ -264,7 +281,7 @@ class _Session:
         self, grid: Grid, run: Run, webuis: tuple[tuple[Client, Capabilities], ...]
     ) -> tuple[GridFiles, Grid, RunReport]:
         with _painters(self.project, run, webuis, self.options["lora_folder"], grid) as painters:
-            pinned = _pinned(grid, painters)
+            pinned = _pinned(grid, run, painters[0].capabilities)
             if not self.options["as_json"]:
                 self._announce(pinned)
             with _open_ledger(self.project) as ledger, self._events() as (on_event, on_progress):
@@ -339,12 +356,12 @@ class _Session:
     def _draw_growing(
         self, run: Run, webuis: tuple[tuple[Client, Capabilities], ...], over: bool
     ) -> tuple[GridFiles, Grid, RunReport]:
-        grid = self._prepare(run)
+        grid = self._prepare(run, webuis)
         count = len(grid.subject.files)
         say(f"epoch {grid.subject.files[-1].name} is complete: {count} so far")
         with _painters(self.project, run, webuis, self.options["lora_folder"], grid) as painters:
             pinned = with_epochs(grid, grid.subject.files, self.expand)
-            pinned = _pinned(pinned, painters)
+            pinned = _pinned(pinned, run, painters[0].capabilities)
             with _open_ledger(self.project) as ledger, self._events() as (on_event, on_progress):
                 live = None if over else LiveState(f"following the training: {count} epochs")
                 self._write(pinned, ledger, painters, on_progress, live or LiveState("drawing"))
@@ -356,7 +373,7 @@ class _Session:
 
     def _tell(self, grid: Grid, files: GridFiles, report: RunReport) -> None:
         if self.options["as_json"]:
-            emit_json(
+            emit_json_line(
                 {
                     "event": "grid",
                     "grid": grid.grid_id,
@@ -373,7 +390,9 @@ class _Session:
             emit(f"page: {shell_path(files.page)}")
         if not grid.plan.has_control:
             say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
-        next_step(f"loraloom promote {shell_path(self.project.root)} EPOCH NAME")
+        root = shell_path(self.project.root)
+        is_tryout = self.options["name"] == TRYOUT
+        next_step(f"loraloom grid {root}" if is_tryout else f"loraloom promote {root} EPOCH NAME")
 
 
 def _request(project: Project, options: dict[str, Any]) -> GridRequest:
@@ -426,10 +445,10 @@ def _painters(
         yield tuple(painters)
 
 
-def _pinned(grid: Grid, painters: tuple[WebuiPainter, ...]) -> Grid:
-    """Pin checkpoints and LoRAs to what the first WebUI has; the others are held against it."""
-    capabilities = painters[0].capabilities
-    return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, capabilities)))
+def _pinned(grid: Grid, run: Run, capabilities: Capabilities) -> Grid:
+    """Pin checkpoints and LoRAs to what this WebUI has, the epochs that will be lent included."""
+    having = with_run(capabilities, run)
+    return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, having)))
 
 
 def _is_rehearsal(painter: Painter) -> bool:
@@ -485,18 +504,22 @@ def _progress(event: CellEvent) -> Progress:
 
 
 def _json_event(event: CellEvent) -> None:
-    import json
+    emit_json_line(
+        {
+            "event": event.outcome.value,
+            "key": event.cell.key,
+            "done": event.done,
+            "total": event.total,
+            "server": event.server,
+            "seconds": round(event.seconds, 3),
+            "reason": event.reason,
+        }
+    )
 
-    data = {
-        "event": event.outcome.value,
-        "key": event.cell.key,
-        "done": event.done,
-        "total": event.total,
-        "server": event.server,
-        "seconds": round(event.seconds, 3),
-        "reason": event.reason,
-    }
-    emit(json.dumps(data, ensure_ascii=False))
+
+def emit_json_line(data: dict[str, Any]) -> None:
+    """Print one event as one line of JSON; paths as text."""
+    emit(json.dumps(data, ensure_ascii=False, default=str))
 
 
 # -- the choice ---------------------------------------------------------------------------------
@@ -580,7 +603,7 @@ def tryout(project: Project, **options: Any) -> None:
             "epochs": "last",
             "checkpoint": (*showcase.checkpoints, project.manifest.grid.checkpoint)[0],
             "wildcards": folder,
-            "name": "tryout",
+            "name": TRYOUT,
         },
     )
     session.request = replace(session.request, picture=showcase.picture)

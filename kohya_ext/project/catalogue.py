@@ -330,6 +330,11 @@ CATALOGUE: dict[str, Entry] = {
         "The command needs to know where the WebUI is.",
         "Name it: --webui http://127.0.0.1:7860; it is remembered.",
     ),
+    "LL414": Entry(
+        "A LoRA weight that is no number",
+        "The WebUI would silently draw without the LoRA.",
+        "Write the weight as a number: <lora:Quillfox:0.8>.",
+    ),
     "LL450": Entry(
         "The ledger cannot be used",
         "cells.db is damaged, or another program holds it.",

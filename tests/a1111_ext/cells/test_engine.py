@@ -115,6 +115,8 @@ def test_loads_and_swaps_are_the_fewest(painter, ledger, webui):
         ({"checkpoint": CheckpointPin("REHEARSAL-A")}, "LL408"),
         ({"prompt": "<lora:fox-000009:1>"}, "LL409"),
         ({"prompt": "<lora:Fox-000001:1>"}, "LL409"),
+        ({"prompt": "<lora:fox-000001:abc>"}, "LL414"),
+        ({"prompt": "<lora:fox-000001:0.5:x>"}, "LL414"),
         ({"sampler": "euler a"}, "LL410"),
         ({"scheduler": "karras"}, "LL410"),
         ({"hires_fix": HiresFix(upscaler="R-ESRGAN")}, "LL410"),

@@ -1,0 +1,213 @@
+"""`loraloom grid` and `tryout` against a stand-in WebUI, from plan to page."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from loras import save_lora
+
+from a1111_ext.cli import grid as grid_cli
+from a1111_ext.rehearsal import RehearsalWebui
+from kohya_ext.cli import main
+from kohya_ext.project import Project
+
+
+@pytest.fixture
+def trained(project: Project) -> Project:
+    """A project with two epochs, drawn small."""
+    for epoch in (1, 2):
+        save_lora(project.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch)
+    text = project.manifest_path.read_text(encoding="utf-8")
+    small = "  picture: {width: 64, height: 64, steps: 2}\n"
+    for section in ("grid:\n", "showcase:\n"):
+        text = text.replace(section, section + small)
+    project.manifest_path.write_text(text, encoding="utf-8")
+    return project
+
+
+def only_grid(project: Project) -> Path:
+    (folder,) = project.grids_dir.iterdir()
+    return folder
+
+
+def test_a_grid_from_plan_to_page(trained: Project, webui: RehearsalWebui, capsys):
+    assert main(["grid", str(trained.root), "--webui", webui.url]) == 0
+    out, err = capsys.readouterr()
+    assert "cells: 12, to draw: 12, checkpoint loads: 1, LoRA swaps: 3" in err
+    assert "Next: loraloom promote" in err
+    folder = only_grid(trained)
+    assert str(folder.name) in out
+    assert len(list((folder / "pictures").iterdir())) == 12
+    assert webui.host.counters.pictures == 12
+    assert webui.host.counters.lora_swaps in (2, 3)
+    page = (folder / "grid.html").read_text(encoding="utf-8")
+    assert "rehearsal" in page
+    assert "Quillfox-000002" in page
+    entry = trained.journal.last("grid")
+    assert entry is not None
+    assert entry.facts["drawn"] == 12
+
+
+def test_a_second_time_nothing_is_drawn(trained: Project, webui: RehearsalWebui, capsys):
+    main(["grid", str(trained.root), "--webui", webui.url])
+    capsys.readouterr()
+    assert main(["grid", str(trained.root), "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["event"] for one in events[:-1]} == {"known"}
+    assert (events[-1]["event"], events[-1]["known"]) == ("grid", 12)
+    assert webui.host.counters.pictures == 12
+
+
+def test_a_plan_knows_what_is_drawn(trained: Project, webui: RehearsalWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "1,2"]
+    main(arguments)
+    capsys.readouterr()
+    assert main([*arguments, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert (plan["cells"], plan["to draw"]) == (6, 0)
+    assert main([*arguments, "--seeds", "1,2,3", "--dry-run"]) == 0
+    assert "to draw: 3" in capsys.readouterr().out
+    assert webui.host.counters.pictures == 6
+
+
+def test_a_plan_draws_and_lends_nothing(trained: Project, webui: RehearsalWebui, capsys):
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--dry-run"]) == 0
+    assert "nothing was drawn" in capsys.readouterr().err
+    assert webui.host.counters.pictures == 0
+    assert webui.host.loras() == []
+    assert not trained.grids_dir.exists()
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_other_formats_and_a_single_file(trained: Project, webui, capsys, form: str):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--format", form]
+    assert main([*arguments, "--single-file", "50", "--cell-pixels", "64"]) == 0
+    folder = only_grid(trained)
+    assert (folder / f"sheet.{form.replace('jpeg', 'jpg')}").is_file()
+    assert 'id="full-0"' in (folder / "grid.html").read_text(encoding="utf-8")
+
+
+def test_too_much_for_a_single_file(trained: Project, webui, capsys, monkeypatch):
+    monkeypatch.setattr(grid_cli.SheetOptions, "single_file_bytes", 1000)
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--single-file", "1"]) == 1
+    assert "LL503" in capsys.readouterr().err
+    assert webui.host.counters.pictures == 12
+
+
+def test_wrong_names_are_noticed_before_drawing(trained: Project, webui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url]
+    for more, code in (
+        (["--checkpoint", "nonsense"], "LL408"),
+        (["--axis", "Sampler=euler a"], "LL410"),
+        (["--prompt", "{lora} <lora:helper:1>"], "LL409"),
+        (["--prompt", "{lora} {a|<lora:helper:1>}"], "LL409"),
+        (["--axis", "Colour=red"], "LL505"),
+        (["--prompt", "no place"], "LL504"),
+    ):
+        assert main([*arguments, *more]) == 1
+        assert code in capsys.readouterr().err
+    assert webui.host.counters.pictures == 0
+
+
+def test_without_a_control_it_is_said(trained: Project, webui, capsys):
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--no-control"]) == 0
+    assert "was not checked that the LoRA changes" in capsys.readouterr().err
+    assert "no control row" in (only_grid(trained) / "grid.html").read_text(encoding="utf-8")
+
+
+def test_a_failed_cell_is_shown_with_its_reason(trained: Project, webui, capsys):
+    save_lora(trained.model_dir, "Quillfox-000003", epoch=3, tensor="other_kind")
+    assert main(["grid", str(trained.root), "--webui", webui.url]) == 1
+    assert "the LoRA changed nothing" in capsys.readouterr().err
+    page = (only_grid(trained) / "grid.html").read_text(encoding="utf-8")
+    assert "the LoRA changed nothing" in page
+
+
+def test_a_template_file_and_more_axes(trained: Project, webui, tmp_path: Path, capsys):
+    (tmp_path / "t.txt").write_text("{lora} a {red|blue} {trigger}\n", encoding="utf-8")
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "1"]
+    more = ["--axis", "CFG Scale=5,7", "--weights", "0.5,1", "--epochs", "2"]
+    assert main([*arguments, *more, "--template", str(tmp_path / "t.txt"), "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1]["drawn"] == 6
+
+
+def test_tryout_looks_at_the_final_file(trained: Project, webui, capsys):
+    save_lora(trained.model_dir, "Quillfox", epoch=3)
+    assert main(["tryout", str(trained.root), "--webui", webui.url, "--count", "5"]) == 0
+    assert "Next: loraloom grid" in capsys.readouterr().err
+    names = {path.name for path in (only_grid(trained) / "pictures").iterdir()}
+    assert len(names) == 10  # with the no-LoRA control of each
+    assert webui.host.counters.pictures == 10
+
+
+def test_a_choice_is_written_to_the_project(trained: Project, webui, tmp_path: Path, capsys):
+    main(["grid", str(trained.root), "--webui", webui.url])
+    choice = {
+        "kind": "loraloom-grid-choice",
+        "format": 1,
+        "grid": only_grid(trained).name,
+        "epoch": "Quillfox-000001",
+        "epoch_file": "Quillfox-000001.safetensors",
+        "cell": "x",
+        "values": {},
+        "votes": [],
+    }
+    (tmp_path / "choice.json").write_text(json.dumps(choice), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["grid", str(trained.root), "--choice", str(tmp_path / "choice.json")]) == 0
+    err = capsys.readouterr().err
+    assert "chosen: Quillfox-000001" in err
+    assert "loraloom promote" in err
+    assert "Quillfox-000001 NAME" in err
+
+
+def test_there_is_no_grid_to_serve(trained: Project, capsys):
+    assert main(["grid", str(trained.root), "--serve"]) == 1
+    assert "LL514" in capsys.readouterr().err
+
+
+def test_one_gpu_is_not_shared(trained: Project, webui, capsys, monkeypatch):
+    monkeypatch.setattr(grid_cli, "count_gpus", lambda: 1)
+    flags = webui.host.cmd_flags()
+    monkeypatch.setattr(webui.host, "cmd_flags", lambda: {**flags, "rehearsal": False})
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--follow"]) == 1
+    assert "LL511" in capsys.readouterr().err
+
+
+def test_a_grid_grows_with_the_training(trained: Project, webui: RehearsalWebui, capsys):
+    """Each epoch is drawn when its file is complete; seeds and finished cells stay."""
+
+    def train() -> None:
+        while webui.host.counters.pictures < 12:
+            finished.wait(0.01)
+        save_lora(trained.model_dir, "Quillfox", epoch=3)
+
+    finished = threading.Event()
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--every", "0.05"]
+    assert main(arguments) == 0
+    trainer.join(60)
+    folder = only_grid(trained)
+    assert webui.host.counters.pictures == 16
+    page = (folder / "grid.html").read_text(encoding="utf-8")
+    assert '"live":null' in page
+    assert (folder / "sheet.png").is_file()
+    assert "epoch Quillfox is complete: 3 so far" in capsys.readouterr().err
+
+
+def test_following_ends_at_an_epoch(trained: Project, webui: RehearsalWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--every", "0.05"]
+    assert main([*arguments, "--until", "2"]) == 0
+    assert webui.host.counters.pictures == 12
+
+
+def test_drawing_at_the_end_only(trained: Project, webui: RehearsalWebui, capsys):
+    save_lora(trained.model_dir, "Quillfox", epoch=3)
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--at-end"]
+    assert main([*arguments, "--every", "0.05"]) == 0
+    assert capsys.readouterr().err.count("is complete") == 1
