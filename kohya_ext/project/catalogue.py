@@ -264,6 +264,238 @@ CATALOGUE: dict[str, Entry] = {
         "images/ holds no pictures that were staged.",
         "Run `loraloom stage` first.",
     ),
+    "LL310": Entry(
+        "A secret in the manifest",
+        "training.overrides holds a key for wandb or a model hub.",
+        "Take it out and set WANDB_API_KEY or HF_TOKEN in the environment.",
+    ),
+    "LL350": Entry(
+        "No trainer is known",
+        "loraloom does not know where sd-scripts is on this machine.",
+        "Name your Kohya GUI or sd-scripts folder: `loraloom trainer use FOLDER`; or `loraloom "
+        "trainer install`.",
+    ),
+    "LL351": Entry(
+        "No sd-scripts, or too old a one",
+        "The folder holds no train_network.py, or not the script that this base model needs.",
+        "Name the right folder, or install a newer sd-scripts: `loraloom trainer install`.",
+    ),
+    "LL352": Entry(
+        "No Python for the trainer",
+        "Its folder has neither venv nor .venv, or that Python gives no answer.",
+        "Run the trainer's own setup, or name the Python: `loraloom trainer use FOLDER "
+        "--python FILE`.",
+    ),
+    "LL353": Entry(
+        "A package is missing in the trainer's Python",
+        "This config makes sd-scripts import a package that is not installed there.",
+        "Install it with the command that the message gives.",
+    ),
+    "LL354": Entry(
+        "Installing sd-scripts failed",
+        "git or pip ended with an error; its own messages stand above.",
+        "Mend the cause and run the same command again: it goes on where it ended.",
+    ),
+    "LL356": Entry(
+        "A dataset config that cannot be used",
+        "The toml or json is missing or wrong, or names a folder that does not exist.",
+        "Correct the place that the message names.",
+    ),
+    "LL360": Entry(
+        "The picture folder does not exist",
+        "sd-scripts would report success and train nothing.",
+        "Correct train_data_dir.",
+    ),
+    "LL361": Entry(
+        "The picture folder is empty",
+        "sd-scripts would report success and train nothing.",
+        "Put folders such as 5_Trigger into it.",
+    ),
+    "LL362": Entry(
+        "Pictures lie beside the folders",
+        "sd-scripts reads numbered folders only, not the pictures beside them.",
+        "Move them into a folder such as 5_Trigger.",
+    ),
+    "LL363": Entry(
+        "A folder without a number",
+        "sd-scripts skips folders whose name does not begin with repeats.",
+        "Rename it, for example to 5_Trigger.",
+    ),
+    "LL364": Entry(
+        "A folder with 0 repeats",
+        "sd-scripts skips it.",
+        "Begin its name with a number of at least 1.",
+    ),
+    "LL365": Entry(
+        "A folder without an underscore",
+        "sd-scripts skips 5Trigger; it wants 5_Trigger.",
+        "Rename it.",
+    ),
+    "LL366": Entry(
+        "A numbered folder without pictures",
+        "It holds nothing that sd-scripts reads.",
+        "Put png, jpg, webp or bmp files in it, or remove it.",
+    ),
+    "LL367": Entry(
+        "Pictures one folder too deep",
+        "sd-scripts does not look into folders inside a numbered folder.",
+        "Move the pictures up.",
+    ),
+    "LL368": Entry(
+        "A picture that would be skipped",
+        "sd-scripts reads suffixes in all lower or all upper case, and not every format.",
+        "Rename the suffix, or convert the picture to PNG.",
+    ),
+    "LL369": Entry(
+        "A picture larger than the resolution, without buckets",
+        "sd-scripts stops at the first step.",
+        "Enable buckets.",
+    ),
+    "LL370": Entry(
+        "A picture smaller than a bucket step",
+        "With bucket_no_upscale sd-scripts divides by zero.",
+        "Take it out, or switch bucket_no_upscale off.",
+    ),
+    "LL371": Entry(
+        "A picture stored sideways",
+        "sd-scripts ignores the orientation mark.",
+        "Stage it with `loraloom stage`, which turns it.",
+    ),
+    "LL372": Entry(
+        "An empty caption",
+        "sd-scripts stops at a caption file of 0 bytes.",
+        "Write something in it, or delete it.",
+    ),
+    "LL373": Entry(
+        "Pictures without captions",
+        "The words of their folder are used instead.",
+        "Caption them with `loraloom caption`, or let it be.",
+    ),
+    "LL374": Entry(
+        "Captions with another extension",
+        "sd-scripts looks for one extension only, by default .caption.",
+        "Set caption_extension to the one that your files have.",
+    ),
+    "LL375": Entry(
+        "A caption with a byte order mark",
+        "The mark would become part of the first tag.",
+        "Save it as UTF-8 without one.",
+    ),
+    "LL376": Entry(
+        "Save or sample every 0 epochs",
+        "sd-scripts divides by it after the first epoch, and that epoch is lost.",
+        "Make it at least 1, or leave it out.",
+    ),
+    "LL377": Entry(
+        "A resolution or bucket size that cannot be used",
+        "The resolution is no text such as 512,512, or lies outside the bucket sizes.",
+        "Correct the value that the message names.",
+    ),
+    "LL378": Entry(
+        "No network module",
+        "The config names none, or one that this sd-scripts does not have.",
+        "For a plain LoRA: networks.lora",
+    ),
+    "LL379": Entry(
+        "Network weights of another rank",
+        "The file to go on from was trained with another network_dim.",
+        "Set network_dim to its rank, or dim_from_weights.",
+    ),
+    "LL380": Entry(
+        "The base model does not exist",
+        "pretrained_model_name_or_path names no file of this machine.",
+        "Correct the path.",
+    ),
+    "LL381": Entry(
+        "A file of the config does not exist",
+        "VAE, network weights or a text encoder is missing.",
+        "Correct the path.",
+    ),
+    "LL382": Entry(
+        "A state that cannot be resumed",
+        "The folder is missing, or a file in it is missing or cut short.",
+        "Name another state, or go on from an epoch file as network weights.",
+    ),
+    "LL383": Entry(
+        "Nothing is left to train",
+        "The state is at or behind the last epoch of this run.",
+        "Ask for more epochs: --epochs.",
+    ),
+    "LL384": Entry(
+        "A base model of another family",
+        "Its tensors belong to another family than the one that the script trains.",
+        "Choose its family in the config, or another base model.",
+    ),
+    "LL385": Entry(
+        "Epoch files would be overwritten",
+        "Files of that name exist; sd-scripts overwrites in silence.",
+        "Train under another output_name, or with --move-old.",
+    ),
+    "LL386": Entry(
+        "Too little space for the epoch files",
+        "All epoch files and states together need more than the disk has free.",
+        "Free some space, save less often, or keep fewer states.",
+    ),
+    "LL387": Entry(
+        "The graphics card is missing or in use",
+        "No NVIDIA card was found, or another program holds its memory.",
+        "Close the WebUI, or set training.free_webui in the manifest.",
+    ),
+    "LL388": Entry(
+        "Neither epochs nor steps",
+        "sd-scripts would train its own 1,600 steps.",
+        "Give max_train_epochs.",
+    ),
+    "LL389": Entry(
+        "A plugin cannot be loaded",
+        "A package that frees the graphics card before a training raised an error.",
+        "Update or remove it, or switch training.free_webui off.",
+    ),
+    "LL390": Entry(
+        "The trainer failed",
+        "sd-scripts ended with an error, or something ended it; the message holds its own words.",
+        "Mend the cause; whole epoch files and states stay.",
+    ),
+    "LL391": Entry(
+        "The loss became NaN",
+        "From that step on nothing more is learned; sd-scripts itself would go on to the end.",
+        "Lower the learning rate, use bf16, or for SDXL with fp16 no_half_vae.",
+    ),
+    "LL392": Entry(
+        "The trainer found no pictures",
+        "It ended with success all the same.",
+        "`loraloom check` names the folders that it skips.",
+    ),
+    "LL393": Entry(
+        "The trainer's success could not be verified",
+        "An epoch file is missing, cut short, or says other steps than expected.",
+        "Look at stdout.txt and stderr.txt in the run's folder.",
+    ),
+    "LL394": Entry(
+        "A training is under way",
+        "The same project is being trained, or its run is watched by another program.",
+        "Look on with `loraloom train --attach`, or stop it with --stop.",
+    ),
+    "LL395": Entry(
+        "No training is under way",
+        "There is nothing to look at, to pause or to stop.",
+        "Start one: `loraloom train`.",
+    ),
+    "LL396": Entry(
+        "No state to resume from",
+        "The folder holds no whole state of this LoRA.",
+        "Start with --save-states next time; go on from an epoch file as network weights.",
+    ),
+    "LL397": Entry(
+        "A run that cannot be paused",
+        "It saves no states, so it could not go on.",
+        "Stop it with --stop-after-epoch, and start it with --save-states next time.",
+    ),
+    "LL398": Entry(
+        "The watcher ended at once",
+        "The program that follows a detached training could not begin.",
+        "Read watcher.txt in the run's folder, or train without --detach.",
+    ),
     # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
     "LL401": Entry(
         "No WebUI answers",

@@ -150,6 +150,18 @@ class Child:
         """Wait for the exit code; raises subprocess.TimeoutExpired."""
         return self._process.wait(timeout_seconds)
 
+    def leave(self) -> None:
+        """Let it outlive us: nobody will ask for its exit code, the next `start` clears it away."""
+        _LEFT.append(self)
+
+
+_LEFT: list[Child] = []
+"""Children that may outlive us; an ended one stays a zombie until it was polled."""
+
+
+def _clear_left() -> None:
+    _LEFT[:] = [child for child in _LEFT if child.poll() is None]
+
 
 def new_mark() -> str:
     """Return a fresh name for a tree."""
@@ -188,6 +200,7 @@ def start(
     Raises ToolError LL116 when the program cannot be started, LL111 for the stream files.
     """
     mark = mark or new_mark()
+    _clear_left()
     try:
         with stdout.open("ab") as out, stderr.open("ab") as err:
             process = _spawn(command, folder, {**environment, MARK: mark}, out, err)

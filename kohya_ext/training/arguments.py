@@ -137,8 +137,8 @@ _AS_INT = [
     "seed",
 ]
 
-SECRETS = ("wandb_api_key", "huggingface_token")
-"""Keys that are never written to a file; sd-scripts reads both from the environment."""
+SECRETS: Mapping[str, str] = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
+"""Keys that are never written to a file, and the environment variable that does instead."""
 
 _FLUX = [
     "ae",
@@ -318,8 +318,10 @@ def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) 
     for key in ("prior_loss_weight", "max_grad_norm"):
         if key in values and values[key] == 0:
             change(key, values[key], "the GUI drops a 0, and the trainer would use its default")
-    for key in SECRETS:
-        change(key, None, "secrets come from the environment only")
+    for key, variable in SECRETS.items():
+        if toml.pop(key, None):
+            why = f"a secret comes from the environment only: set {variable}"
+            found.append(Difference(key, "(secret)", None, why))
     return TrainerCall(
         gui.script, dict(sorted(toml.items())), gui.launch, gui.additional, gui.sample_prompts,
         tuple(found),

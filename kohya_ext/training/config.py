@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..dataset.layout import read_staged
-from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project import ProgressHandler, Project, ToolError, silent
 from ..project.files import write_json_atomic, write_text_atomic
 from ..project.manifest import BaseModelFamily
-from ..project.pictures import TRAINER_SUFFIXES, read_picture
-from .arguments import Dataset, TrainerCall, format_toml, plan_call, require_valid_call
+from ..project.pictures import TRAINER_SUFFIXES
+from .arguments import SECRETS, Dataset, TrainerCall, format_toml, plan_call, require_valid_call
 from .arithmetic import Shown, StepPlan, plan_steps, rules_of
+from .folders import inspect_pictures
 from .kohya_json import GuiVersion, Values, complete, keys_of, require_valid
 from .presets import preset_values, require_preset
 
@@ -64,26 +65,40 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
 
     Raises ToolError LL302 (a value that the GUI cannot hold), LL303 (learning rates), LL305 (a
     value that sd-scripts would misread), LL306 (preset), LL307 (no base model), LL308 (unknown
-    override), LL309 (nothing staged).
+    override), LL309 (nothing staged), LL310 (a secret).
     """
-    version = GuiVersion(project.manifest.training.kohya_version)
-    values = complete(_values(project, version), version)
-    require_valid(values, version)
+    call = plan_project_call(project)
     shown = read_shown(project.images_dir, progress=progress)
-    dataset = Dataset(draws=sum(one.repeats for one in shown))
-    call = plan_call(values, version, dataset)
-    call = _with_own_prompts(project, call)
-    require_valid_call(call)
-    steps = steps_of(shown, call.toml)
+    steps = steps_of(shown, call.call.toml)
     return ConfigPlan(
         project.config_dir,
         project.manifest.output_name,
-        version,
-        values,
-        call,
+        call.version,
+        call.values,
+        call.call,
         steps,
-        _advise(values, steps),
+        _advise(call.values, steps),
     )
+
+
+@dataclass(frozen=True)
+class ProjectCall:
+    """What a project asks of the GUI and of the trainer, before any picture was looked at."""
+
+    version: GuiVersion
+    values: Values
+    call: TrainerCall
+
+
+def plan_project_call(project: Project) -> ProjectCall:
+    """Plan values and call of a project, reading no picture. Raises as `plan_config`."""
+    version = GuiVersion(project.manifest.training.kohya_version)
+    values = complete(_values(project, version), version)
+    require_valid(values, version)
+    draws = sum(_repeats(place) for place in _staged(project.images_dir))
+    call = _with_own_prompts(project, plan_call(values, version, Dataset(draws=draws)))
+    require_valid_call(call)
+    return ProjectCall(version, values, call)
 
 
 def _values(project: Project, version: GuiVersion) -> Values:
@@ -130,6 +145,12 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
 
     known = keys_of(version)
     for key in overrides:
+        if key in SECRETS and overrides[key]:
+            raise ToolError(
+                "LL310",
+                f"training.overrides.{key} would keep a secret in the manifest.",
+                f"Take it out, and set {SECRETS[key]} in the environment instead.",
+            )
         if key not in known:
             close = get_close_matches(key, list(known), n=1)
             raise ToolError(
@@ -153,8 +174,8 @@ def _with_own_prompts(project: Project, call: TrainerCall) -> TrainerCall:
     return replace(call, toml=toml)
 
 
-def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple[Shown, ...]:
-    """Return size and repeats of every staged picture. Raises ToolError LL309, LL202."""
+def _staged(images_dir: Path) -> list[PurePosixPath]:
+    """Return where staged pictures lie, below `images_dir`. Raises ToolError LL309."""
     places = [
         place
         for place in sorted(read_staged(images_dir))
@@ -164,13 +185,29 @@ def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple
         raise ToolError(
             "LL309", f"{images_dir} holds no staged pictures.", "Run `loraloom stage` first."
         )
-    shown = []
-    for number, place in enumerate(places):
-        progress(Progress("Measuring pictures", number, len(places), place.name))
-        info = read_picture(images_dir / place)
-        shown.append(Shown(info.width, info.height, int(place.parts[0].partition("_")[0])))
-    progress(Progress("Measuring pictures", len(places), len(places)))
-    return tuple(shown)
+    return places
+
+
+def _repeats(place: PurePosixPath) -> int:
+    return int(place.parts[0].partition("_")[0])
+
+
+def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple[Shown, ...]:
+    """Return size and repeats of every staged picture; unchanged ones are not decoded again.
+
+    Raises ToolError LL309, LL202.
+    """
+    places = _staged(images_dir)
+    facts = inspect_pictures((images_dir / place for place in places), progress=progress)
+    for one in facts:
+        if one.problem:
+            raise ToolError(
+                "LL202", one.problem, "Get the picture again, or take it out of the project."
+            )
+    return tuple(
+        Shown(one.width, one.height, _repeats(place))
+        for one, place in zip(facts, places, strict=True)
+    )
 
 
 def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..project import ProgressHandler, Project, silent
+from ..project import Project
 from ..project.files import write_text_atomic
 from .arguments import Dataset, TrainerCall, plan_call
-from .config import apply_config, plan_config
+from .config import apply_config, plan_config, plan_project_call
 from .folders import read_folders
 from .kohya_json import GuiVersion, read_kohya_json
 
@@ -50,11 +50,14 @@ class Job:
         return self.output_dir / f"{self.name}-runs"
 
 
-def job_of_project(project: Project, *, progress: ProgressHandler = silent) -> Job:
-    """Plan the job of a project from its manifest and staged pictures; raises as plan_config."""
-    plan = plan_config(project, progress=progress)
-    notes = tuple(str(one) for one in plan.call.differences)
-    return Job(plan.name, plan.call, project.manifest_path, project, notes)
+def job_of_project(project: Project) -> Job:
+    """Plan the job of a project; its pictures are the preflight's to read. Raises as plan_config.
+
+    Raises ToolError LL302, LL303, LL305 to LL310.
+    """
+    call = plan_project_call(project).call
+    notes = tuple(str(one) for one in call.differences)
+    return Job(project.manifest.output_name, call, project.manifest_path, project, notes)
 
 
 def write_project_config(project: Project) -> None:

@@ -41,7 +41,15 @@ def find_gpus() -> tuple[Gpu, ...]:
     return tuple(found)
 
 
-_ALWAYS = ("torch", "accelerate", "transformers", "diffusers", "safetensors", "toml", "voluptuous")
+ALWAYS_NEEDED = (
+    "torch",
+    "accelerate",
+    "transformers",
+    "diffusers",
+    "safetensors",
+    "toml",
+    "voluptuous",
+)
 _OPTIMIZERS = (
     (r"8bit|^paged", "bitsandbytes"),
     (r"^lion$", "lion_pytorch"),
@@ -55,7 +63,7 @@ _OPTIMIZERS = (
 
 def needed_packages(values: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the packages that this call makes the trainer import."""
-    found = list(_ALWAYS)
+    found = list(ALWAYS_NEEDED)
     optimizer = str(values.get("optimizer_type") or "")
     for pattern, package in _OPTIMIZERS:
         if re.search(pattern, optimizer.lower()):

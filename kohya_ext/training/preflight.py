@@ -26,6 +26,7 @@ from .inputs import (
     check_resume,
     estimated_file_bytes,
 )
+from .launch import processes_of
 from .machine import Gpu, check_environment, check_gpus, find_gpus
 from .material import check_captions, check_folders, check_pictures
 from .trainer import Trainer, argument_table
@@ -106,7 +107,8 @@ def run_preflight(
     if reading and rules:
         findings += check_pictures(pictures, reading, rules)
         findings += check_captions(reading, str(values.get("caption_extension", ".caption")))
-    steps = _plan(values, reading, pictures, rules) if rules else None
+    processes = processes_of(call.launch)
+    steps = _plan(values, reading, pictures, rules, processes) if rules else None
     findings += check_files(values, trainer)
     findings += check_resume(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
@@ -212,6 +214,7 @@ def _plan(
     reading: FolderReading | None,
     pictures: tuple[PictureFacts, ...],
     rules: BucketRules | None,
+    processes: int,
 ) -> StepPlan | None:
     """Count the steps; None when the data come from elsewhere or cannot be counted."""
     if reading is None or rules is None or not pictures or values.get("reg_data_dir"):
@@ -224,20 +227,21 @@ def _plan(
     ]
     epochs = whole(values.get("max_train_epochs"))
     if not epochs:
-        once = _count(shown, rules, values, 1)
+        once = _count(shown, rules, values, 1, processes)
         steps = whole(values.get("max_train_steps")) or DEFAULT_STEPS
         epochs = math.ceil(steps / once.steps_per_epoch) if once.steps_per_epoch else 0
-    return _count(shown, rules, values, epochs) if shown and epochs else None
+    return _count(shown, rules, values, epochs, processes) if shown and epochs else None
 
 
 def _count(
-    shown: list[Shown], rules: BucketRules, values: Mapping[str, Any], epochs: int
+    shown: list[Shown], rules: BucketRules, values: Mapping[str, Any], epochs: int, processes: int
 ) -> StepPlan:
     return plan_steps(
         shown,
         rules,
         batch_size=whole(values.get("train_batch_size")) or 1,
         gradient_accumulation=whole(values.get("gradient_accumulation_steps")) or 1,
+        processes=processes,
         epochs=epochs,
         save_every_n_epochs=whole(values.get("save_every_n_epochs")),
         output_name=str(values.get("output_name") or "last"),

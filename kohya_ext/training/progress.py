@@ -28,6 +28,11 @@ class Announced:
     steps: int
     gradient_accumulation: int = 1
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer updates in one epoch: batches, gathered by gradient accumulation."""
+        return math.ceil(self.batches_per_epoch / max(1, self.gradient_accumulation))
+
 
 @dataclass(frozen=True)
 class EpochBegan:

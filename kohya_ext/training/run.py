@@ -35,6 +35,7 @@ class Ask(str, Enum):
 
     NOW = "now"
     AFTER_EPOCH = "after-epoch"
+    PAUSE = "pause"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class RunPlan:
     epochs_done: int
     epochs: int
     steps_per_epoch: int
+    max_steps: int
     save_every: int
     keep_last: int
     saves_states: bool
@@ -79,12 +81,13 @@ class RunPlan:
     @property
     def steps(self) -> int:
         """Steps of the whole run as the trainer counts them, epochs before a resume included."""
-        return self.epochs * self.steps_per_epoch
+        whole = self.epochs * self.steps_per_epoch
+        return min(whole, self.max_steps) if self.max_steps else whole
 
     @property
     def expected(self) -> tuple[Expected, ...]:
         """The epoch files that a finished run leaves; empty when the epochs are not known."""
-        return expected_files(self, self.epochs, self.steps_per_epoch)
+        return expected_files(self, self.epochs, self.steps_per_epoch, self.steps)
 
     @property
     def stdout(self) -> Path:
@@ -104,8 +107,13 @@ class RunPlan:
         return self.folder / "config.toml"
 
 
-def expected_files(plan: RunPlan, epochs: int, steps_per_epoch: int) -> tuple[Expected, ...]:
-    """Return what sd-scripts leaves: numbered epochs, then the last one without a number."""
+def expected_files(
+    plan: RunPlan, epochs: int, steps_per_epoch: int, steps: int
+) -> tuple[Expected, ...]:
+    """Return what sd-scripts leaves: numbered epochs, then the last one without a number.
+
+    `steps` are those of the whole run; a run by steps may end inside its last epoch.
+    """
     if not epochs:
         return ()
     numbered = [
@@ -116,8 +124,9 @@ def expected_files(plan: RunPlan, epochs: int, steps_per_epoch: int) -> tuple[Ex
     if plan.keep_last:
         numbered = [one for one in numbered if not _is_removed(one, numbered, plan)]
     rows = [(f"{plan.name}-{epoch:06d}", epoch) for epoch in numbered]
+    before = plan.epochs_done * steps_per_epoch
     return tuple(
-        Expected(name, epoch, (epoch - plan.epochs_done) * steps_per_epoch)
+        Expected(name, epoch, min(epoch * steps_per_epoch, steps) - before)
         for name, epoch in (*rows, (plan.name, epochs))
     )
 

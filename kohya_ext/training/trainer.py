@@ -276,11 +276,11 @@ def plan_install(
     tag: str = PINNED_TAG,
     repository: str = REPOSITORY,
     python: Path | None = None,
-    torch_index: str = "",
+    torch_from: str = "",
 ) -> InstallPlan:
     """Plan a clone of sd-scripts at `tag` with its own environment; finished steps are left out.
 
-    `torch_index` is the package index for PyTorch builds of your graphics card.
+    `torch_from` is the address of the PyTorch builds for your graphics card.
     """
     folder = install_folder()
     own = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -294,8 +294,8 @@ def plan_install(
         make = (str(base), "-m", "venv", str(folder / "venv"))
         steps.append(InstallStep("making its environment", make, folder.parent))
     pip = (str(own_python), "-m", "pip", "install", "--disable-pip-version-check")
-    index = ("--index-url", torch_index) if torch_index else ()
-    steps.append(InstallStep("installing PyTorch", (*pip, "torch", "torchvision", *index), folder))
+    source = ("-i", torch_from) if torch_from else ()
+    steps.append(InstallStep("installing PyTorch", (*pip, "torch", "torchvision", *source), folder))
     needs = (*pip, "-r", "requirements.txt")
     steps.append(InstallStep("installing its packages", needs, folder))
     return InstallPlan(folder, tag, own_python, tuple(steps))

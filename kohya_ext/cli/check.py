@@ -1,0 +1,81 @@
+"""`loraloom check`: everything that would fail late, found before a model is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..project.cli import emit, emit_json, json_option, next_step, progress_bar, say
+from .jobs import job_options, job_words, named_trainer, read_job, trainer_option
+
+if TYPE_CHECKING:
+    from ..training.job import Job
+    from ..training.preflight import Preflight
+
+
+@click.command()
+@job_options
+@trainer_option
+@json_option
+def check(
+    project: str | None, config: Path | None, version: str, trainer: str | None, as_json: bool
+) -> int:
+    """Check PROJECT, or any Kohya json, without starting anything.
+
+    Pictures are decoded completely, captions and folders read as the trainer reads them, every
+    argument held against what the trainer on this machine takes. Exit code 1: it would fail.
+    """
+    from ..training.preflight import run_preflight
+    from ..training.trainer import find_trainer
+
+    job = read_job(project, config, version)
+    found = named_trainer(trainer) or find_trainer()
+    with progress_bar() as progress:
+        preflight = run_preflight(job.call, found, progress=progress)
+    if found is None:
+        say("No trainer is known on this machine, so its own packages were not checked.")
+    if as_json:
+        emit_json(_as_dict(job, preflight))
+    else:
+        _show(job, preflight)
+    if preflight.errors:
+        next_step(f"mend that, then: loraloom check {job_words(job, config)}")
+        return 1
+    next_step(f"loraloom train {job_words(job, config)}")
+    return 0
+
+
+def _show(job: Job, preflight: Preflight) -> None:
+    for note in job.notes:
+        say(f"note: {note}")
+    for one in preflight.findings:
+        emit(f"{one.level.value}: {one}")
+    steps = preflight.steps
+    if steps:
+        emit(
+            f"{len(preflight.pictures)} pictures, {steps.draws} draws: {steps.steps} steps in "
+            f"{steps.epochs} epochs of {steps.steps_per_epoch}"
+        )
+    if not preflight.findings:
+        emit("Nothing stands in the way.")
+
+
+def _as_dict(job: Job, preflight: Preflight) -> dict[str, Any]:
+    steps = preflight.steps
+    return {
+        "name": job.name,
+        "ok": not preflight.errors,
+        "findings": [
+            {"level": one.level.value, "code": one.code, "problem": one.problem, "cure": one.cure}
+            for one in preflight.findings
+        ],
+        "notes": list(job.notes),
+        "pictures": len(preflight.pictures),
+        "draws": steps.draws if steps else None,
+        "steps": steps.steps if steps else None,
+        "epochs": steps.epochs if steps else None,
+        "steps_per_epoch": steps.steps_per_epoch if steps else None,
+        "epoch_file_bytes": preflight.file_bytes,
+    }

@@ -1,0 +1,78 @@
+"""`loraloom epochs`: the epoch files of a run, told by their headers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..project import ToolError
+from ..project.cli import emit, emit_json, json_option, next_step, say, shell_path
+from ..project.epochs import EpochFile, Findings, Run, find_epoch_files, require_run
+from ..project.manifest import MANIFEST_NAME
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@json_option
+def epochs(folder: Path, as_json: bool) -> None:
+    """List the epoch files of a project, or of any FOLDER with LoRA files, newest run last.
+
+    Run, epoch and step are read from the files' headers: the last epoch has no number in its name.
+    """
+    is_project = (folder / MANIFEST_NAME).is_file()
+    place = folder / "model" if is_project else folder
+    if is_project and not place.is_dir():
+        raise ToolError(
+            "LL133",
+            f"{folder} has no epoch files yet.",
+            f"Train first: loraloom train {shell_path(folder)}",
+        )
+    found = find_epoch_files(place)
+    if as_json:
+        emit_json(_as_dict(found))
+    else:
+        for run in found.runs:
+            emit(f"{run.output_name} (session {run.session_id or 'unknown'})")
+            for one in run.files:
+                emit(f"  {_line(one)}")
+    for damaged in found.unreadable:
+        say(f"unreadable: {damaged.error}")
+    if not found.runs and not as_json:
+        require_run(place)
+    next_step(f"loraloom {'grid' if is_project else 'lend'} {shell_path(folder)}")
+
+
+def _line(one: EpochFile) -> str:
+    epoch = f"epoch {one.epoch}" if one.epoch is not None else "no epoch in its header"
+    step = f", step {one.step}" if one.step is not None else ""
+    kind = ", final" if one.is_final else ", step save" if one.is_step_save else ""
+    return f"{one.path.name}: {epoch}{step}{kind}"
+
+
+def _as_dict(found: Findings) -> dict[str, Any]:
+    return {
+        "runs": [_run(run) for run in found.runs],
+        "unreadable": [
+            {"path": str(one.path), "problem": str(one.error)} for one in found.unreadable
+        ],
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "session_id": run.session_id,
+        "output_name": run.output_name,
+        "files": [
+            {
+                "name": one.name,
+                "path": str(one.path),
+                "epoch": one.epoch,
+                "step": one.step,
+                "final": one.is_final,
+                "step_save": one.is_step_save,
+            }
+            for one in run.files
+        ],
+    }

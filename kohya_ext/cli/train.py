@@ -1,0 +1,204 @@
+"""`loraloom train`: start a training, watch it, stop it, go on with it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..project import ToolError
+from ..project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    progress_bar,
+    say,
+    shell_path,
+)
+from .jobs import (
+    duration,
+    job_options,
+    job_words,
+    named_trainer,
+    read_job,
+    trainer_option,
+    training_bar,
+)
+
+if TYPE_CHECKING:
+    from ..training.job import Job
+    from ..training.run import Result
+    from ..training.session import TrainingPlan
+
+_STOPPED = 130
+
+
+@click.command()
+@job_options
+@trainer_option
+@click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs in all.")
+@click.option("--save-states", is_flag=True, help="Save states, so that it can be resumed.")
+@click.option(
+    "--keep-states",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many of the newest states stay on the disk.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the newest whole state.")
+@click.option("--move-old", is_flag=True, help="Move epoch files of an earlier run aside first.")
+@click.option("--detach", is_flag=True, help="Train on when this terminal is closed.")
+@click.option("--attach", "act", flag_value="attach", help="Look on at the training under way.")
+@click.option("--stop", "act", flag_value="stop", help="Stop the training under way now.")
+@click.option(
+    "--stop-after-epoch",
+    "act",
+    flag_value="after-epoch",
+    help="Stop it after its next saved epoch.",
+)
+@click.option("--pause", "act", flag_value="pause", help="Stop it once a state is saved.")
+@dry_run_option
+@json_option
+def train(
+    project: str | None,
+    config: Path | None,
+    version: str,
+    trainer: str | None,
+    epochs: int | None,
+    save_states: bool,
+    keep_states: int,
+    resume: bool,
+    move_old: bool,
+    detach: bool,
+    act: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Train the LoRA of PROJECT, or of any Kohya json, and verify what came of it.
+
+    Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
+    files stay. Success means: every epoch file is there, opens, and has the expected steps.
+    """
+    from ..training.session import RunOptions, apply_training, plan_training, start_detached
+    from ..training.states import require_state
+    from ..training.trainer import require_trainer
+
+    job = read_job(project, config, version)
+    if act is not None:
+        return _act(act, job, config, as_json)
+    chosen = named_trainer(trainer) or require_trainer()
+    state = require_state(job.output_dir, job.name) if resume else None
+    options = RunOptions(state, epochs, save_states, keep_states, move_old)
+    with progress_bar() as progress:
+        plan = plan_training(job, chosen, options, progress=progress)
+    _tell(plan)
+    if dry_run:
+        _show(plan, as_json)
+        next_step(f"loraloom train {job_words(job, config)}")
+        return 0
+    if chosen.is_rehearsal:
+        say("rehearsal trainer: it trains nothing, its LoRA files are for practice only")
+    if detach:
+        run = start_detached(plan)
+        emit(str(run.folder))
+        next_step(f"loraloom train {job_words(job, config)} --attach")
+        return 0
+    with training_bar() as handler:
+        result = apply_training(plan, handler)
+    return _end(job, config, result, as_json)
+
+
+def _tell(plan: TrainingPlan) -> None:
+    for note in plan.job.notes:
+        say(f"note: {note}")
+    for one in plan.preflight.warnings:
+        say(f"warning: {one}")
+    run = plan.run
+    if run.epochs_done:
+        say(f"going on after epoch {run.epochs_done}, from {run.resumed_from}")
+    if run.epochs:
+        say(
+            f"{run.name}: {run.pictures} pictures, {run.draws} draws, {run.steps} steps in "
+            f"{run.epochs} epochs of {run.steps_per_epoch}"
+        )
+
+
+def _show(plan: TrainingPlan, as_json: bool) -> None:
+    run = plan.run
+    if as_json:
+        emit_json(
+            {
+                "command": list(run.command),
+                "environment": dict(run.environment),
+                "config": plan.job.call.toml,
+                "steps": run.steps,
+                "epochs": run.epochs,
+                "files": [vars(one) for one in run.expected],
+            }
+        )
+    else:
+        emit(shlex.join(run.command))
+        emit(run.config_text.rstrip())
+    say("nothing was done (--dry-run)")
+
+
+def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
+    from ..training.run import Ask
+    from ..training.session import attach, require_training, stop_training
+
+    run = require_training(job)
+    if act == "attach":
+        try:
+            with training_bar() as handler:
+                result = attach(run, handler)
+        except KeyboardInterrupt:
+            say(f"The training goes on. See it again: loraloom train {job_words(job, config)} "
+                "--attach")  # fmt: skip
+            return _STOPPED
+        return _end(job, config, result, as_json)
+    asked = {"stop": Ask.NOW, "after-epoch": Ask.AFTER_EPOCH, "pause": Ask.PAUSE}[act]
+    stop_training(run, asked)
+    when = "now" if asked is Ask.NOW else "when its next epoch is saved"
+    emit(f"{run.name} stops {when}.")
+    next_step(f"loraloom train {job_words(job, config)} --attach")
+    return 0
+
+
+def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
+    from ..training.run import Outcome
+
+    if as_json:
+        emit_json(_as_dict(result))
+    if result.outcome is Outcome.FINISHED:
+        if not as_json:
+            for one in result.files:
+                emit(f"{one.name}: epoch {one.epoch}, step {one.steps}")
+        say(f"trained and verified in {duration(result.seconds)}")
+        next_step(f"loraloom epochs {_place(job)}")
+        return 0
+    if result.outcome is Outcome.STOPPED:
+        say(f"Stopped at step {result.last_step}. {result.cure}")
+        return _STOPPED
+    raise ToolError(result.code, result.problem, result.cure)
+
+
+def _place(job: Job) -> str:
+    return shell_path(job.project.root if job.project else job.output_dir)
+
+
+def _as_dict(result: Result) -> dict[str, Any]:
+    return {
+        "outcome": result.outcome.value,
+        "code": result.code,
+        "problem": result.problem,
+        "cure": result.cure,
+        "exit_code": result.exit_code,
+        "files": [vars(one) for one in result.files],
+        "last_step": result.last_step,
+        "last_loss": result.last_loss,
+        "seconds": result.seconds,
+    }

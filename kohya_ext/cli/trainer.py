@@ -1,0 +1,107 @@
+"""`loraloom trainer`: which sd-scripts trains on this machine, and how it gets here."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    progress_bar,
+    say,
+)
+
+if TYPE_CHECKING:
+    from ..training.machine import Gpu
+    from ..training.trainer import Environment, Trainer
+
+
+@click.group()
+def trainer() -> None:
+    """Find, install or name the trainer (sd-scripts) of this machine."""
+
+
+@trainer.command()
+@json_option
+def show(as_json: bool) -> None:
+    """Show the trainer, the packages of its Python and the graphics cards."""
+    from ..training.machine import ALWAYS_NEEDED, find_gpus
+    from ..training.trainer import probe, require_trainer
+
+    found = require_trainer()
+    environment = probe(found, (*ALWAYS_NEEDED, "xformers", "bitsandbytes", "tensorboard"))
+    gpus = find_gpus()
+    if as_json:
+        emit_json(
+            {
+                "folder": found.folder,
+                "python": found.python,
+                "origin": found.origin.value,
+                "version": environment.sd_scripts_version,
+                "python_version": environment.python_version,
+                "packages": environment.packages,
+                "gpus": [vars(card) for card in gpus],
+            }
+        )
+    else:
+        _show(found, environment, gpus)
+    missing = [] if found.is_rehearsal else environment.missing(ALWAYS_NEEDED)
+    if missing:
+        next_step(f'"{found.python}" -m pip install {" ".join(missing)}')
+    else:
+        next_step("loraloom check PROJECT")
+
+
+def _show(found: Trainer, environment: Environment, gpus: tuple[Gpu, ...]) -> None:
+    emit(f"sd-scripts {environment.sd_scripts_version} in {found.folder} ({found.origin.value})")
+    emit(f"Python {environment.python_version}: {found.python}")
+    for name, version in environment.packages.items():
+        emit(f"  {name} {version or 'is not installed'}")
+    for card in gpus:
+        total = card.total_bytes / 2**30
+        emit(f"{card.name}: {card.used_bytes / 2**30:.1f} of {total:.1f} GiB in use")
+    if not gpus:
+        emit("no NVIDIA graphics card was found")
+
+
+@trainer.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--python", type=click.Path(path_type=Path), help="The Python that has its packages.")
+def use(folder: Path, python: Path | None) -> None:
+    """Remember the sd-scripts or Kohya GUI in FOLDER as this machine's trainer."""
+    from ..training.trainer import use_trainer
+
+    found = use_trainer(folder, python)
+    emit(f"{found.folder} with {found.python}")
+    next_step("loraloom trainer show")
+
+
+@trainer.command()
+@click.option("--tag", default="", help="The sd-scripts version to clone; default: a tried one.")
+@click.option("--python", type=click.Path(path_type=Path), help="The Python to make its venv with.")
+@click.option("--torch-from", default="", metavar="URL", help="Where pip gets PyTorch from.")
+@dry_run_option
+def install(tag: str, python: Path | None, torch_from: str, dry_run: bool) -> None:
+    """Install sd-scripts: a git clone at a tried version, with an environment of its own.
+
+    Run again after a failure, it goes on where it ended. PyTorch takes some gigabytes.
+    """
+    from ..training.trainer import PINNED_TAG, apply_install, plan_install
+
+    plan = plan_install(tag=tag or PINNED_TAG, python=python, torch_from=torch_from)
+    if dry_run:
+        for step in plan.steps:
+            emit(f"{shlex.join(step.command)}")
+        say("nothing was done (--dry-run)")
+        return
+    with progress_bar() as progress:
+        found = apply_install(plan, progress=progress)
+    emit(f"{found.folder} with {found.python}")
+    next_step("loraloom trainer show")

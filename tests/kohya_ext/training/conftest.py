@@ -1,0 +1,46 @@
+"""A staged project whose base model is there, to be trained by the rehearsal trainer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.project import Project, open_project
+from kohya_ext.project.lora_file import Tensor, write_lora
+from kohya_ext.rehearsal.creature import recipes, write_pictures
+
+Change = Callable[..., Project]
+
+
+def change_manifest(project: Project, *pairs: tuple[str, str]) -> Project:
+    text = project.manifest_path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new, 1)
+    project.manifest_path.write_text(text, encoding="utf-8")
+    return open_project(project.root)
+
+
+@pytest.fixture
+def change() -> Change:
+    """Change the manifest of a project: `change(project, (old, new))`."""
+    return change_manifest
+
+
+@pytest.fixture
+def trainable(project: Project) -> Project:
+    """Four pictures and three epochs: 14 draws in 7 or more batches each."""
+    write_pictures(project.source_dir, recipes(4))
+    apply_layout(project, plan_layout(project))
+    base = project.root / "base.safetensors"
+    write_lora(base, {"cond_stage_model.transformer.x": Tensor("F16", (1,), b"\0\0")}, {})
+    return change_manifest(
+        project, ('path: ""', f'path: "{base.as_posix()}"'), ("epochs: 10", "epochs: 3")
+    )
+
+
+def cli(*words: object) -> list[str]:
+    return [sys.executable, "-m", "kohya_ext", *map(str, words)]

@@ -1,0 +1,172 @@
+"""What a trainer says, read off recorded streams of real runs (sd-scripts 48d368fa, CPU)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.training.failures import find_error
+from kohya_ext.training.progress import (
+    Announced,
+    EpochBegan,
+    Erred,
+    Event,
+    LineSplitter,
+    PhaseBegan,
+    Removed,
+    Saving,
+    Stepped,
+    StreamReader,
+    Warned,
+    Worked,
+)
+
+RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "sd-scripts"
+
+
+def read(name: str, *, chunk: int = 1 << 20) -> list[Event]:
+    """Feed both streams of a recorded run, `chunk` bytes at a time."""
+    reader, events = StreamReader(), []
+    for stream, take in (("stdout", reader.read_stdout), ("stderr", reader.read_stderr)):
+        data = (RECORDED / f"{name}.{stream}.txt").read_bytes()
+        splitter = LineSplitter()
+        for at in range(0, len(data), chunk):
+            for piece in splitter.feed(data[at : at + chunk]):
+                events += take(piece)
+        for piece in splitter.flush():
+            events += take(piece)
+    return events
+
+
+def only(events: list[Event], kind: type) -> list[Event]:
+    return [one for one in events if isinstance(one, kind)]
+
+
+def error_of(name: str):
+    return find_error((RECORDED / f"{name}.stderr.txt").read_text(encoding="utf-8"))
+
+
+def test_a_run_announces_its_steps():
+    assert only(read("success"), Announced) == [Announced(19, 5, 2, 10, 1)]
+
+
+def test_epochs_and_files_come_in_order():
+    events = [one for one in read("success") if isinstance(one, (EpochBegan, Saving))]
+    assert events == [
+        EpochBegan(1, 2),
+        Saving("/data/model/Mira-000001.safetensors"),
+        EpochBegan(2, 2),
+        Saving("/data/model/Mira.safetensors"),
+    ]
+
+
+def test_every_step_has_its_loss():
+    steps = only(read("success"), Stepped)
+    last = steps[-1]
+    assert (last.step, last.total) == (10, 10)
+    assert last.loss is not None
+    assert {one.step for one in steps} == set(range(11))
+    assert all(one.seconds_per_step for one in steps if one.step > 1)
+
+
+@pytest.mark.parametrize("name", ["success", "nan", "resume", "launched"])
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_streams_may_be_cut_anywhere(name: str, chunk: int):
+    whole, cut = read(name), read(name, chunk=chunk)
+    assert {str(one) for one in whole} == {str(one) for one in cut}  # NaN equals nothing
+
+
+def test_phases_are_told_in_our_words():
+    phases = [one.phase for one in only(read("success"), PhaseBegan)]
+    assert "Reading pictures" in phases
+    assert "Loading the base model" in phases
+    assert phases.index("Making the LoRA") < phases.index("Training")
+
+
+def test_nan_is_seen_at_its_step():
+    steps = only(read("nan"), Stepped)
+    first = next(one for one in steps if one.is_nan)
+    assert first.step < 15
+    assert only(read("success"), Stepped)[-1].is_nan is False
+
+
+def test_no_data_is_an_error_though_it_exits_with_0():
+    (error,) = only(read("nodata"), Erred)
+    assert error.is_no_data
+    assert error_of("nodata") is None
+
+
+def test_a_resumed_run_begins_at_its_epoch():
+    events = read("resume")
+    assert only(events, EpochBegan) == [EpochBegan(2, 3), EpochBegan(3, 3)]
+    last = only(events, Stepped)[-1]
+    assert (last.step, last.total) == (10, 15)
+
+
+def test_other_bars_are_told_apart():
+    bars = only(read("success"), Worked)
+    assert ("read caption", 2, 2) in {(one.what, one.done, one.total) for one in bars}
+
+
+def test_warnings_come_in_the_trainers_words():
+    assert any("no regularization images" in one.text for one in only(read("success"), Warned))
+
+
+def test_removed_files_are_told():
+    path = "/data/model/Mira-000001.safetensors"
+    reader = StreamReader()
+    assert reader.read_stdout(f"removing old checkpoint: {path}") == [Removed(path)]
+
+
+def test_a_bar_is_given_out_before_the_next_one():
+    splitter = LineSplitter()
+    bar = b"\rsteps:  50%|##   | 1/2 [00:01<00:01,  1.00s/it, avr_loss=0.5]"
+    assert len(splitter.feed(bar)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "headline"),
+    [
+        ("launched", "ModuleNotFoundError: No module named 'networks.nothing'"),
+        ("truncated", "OSError: image file is truncated"),
+        ("usage", "unrecognized arguments: --no_such_flag"),
+    ],
+)
+def test_the_real_error_is_found(name: str, headline: str):
+    found = error_of(name)
+    assert found is not None
+    assert found.headline.startswith(headline)
+    assert "CalledProcessError" not in "\n".join(found.lines)
+
+
+def test_a_good_run_has_no_error():
+    assert error_of("success") is None
+    assert find_error("") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20 MiB", "smaller card"),
+        ("RuntimeError: No CUDA GPUs are available", "trainer show"),
+        ("OSError: [Errno 28] No space left on device", "Free some space"),
+        ("AssertionError: caption file is empty: /data/a.txt", "Fill the caption"),
+    ],
+)
+def test_known_errors_have_a_cure(line: str, words: str):
+    found = find_error(f"Traceback (most recent call last):\n  File x, line 1\n{line}\n")
+    assert found is not None
+    assert words in found.cure
+
+
+def test_several_lines_of_one_error_stay_together():
+    text = (
+        "Traceback (most recent call last):\n  File x\n"
+        "RuntimeError: Error(s) in loading state_dict for LoRANetwork:\n"
+        "\tsize mismatch for lora_te.lora_down.weight: copying a param\n"
+    )
+    found = find_error(text)
+    assert found is not None
+    assert "size mismatch for lora_te" in found.headline
+    assert "another rank" in found.cure

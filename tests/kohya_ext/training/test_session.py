@@ -1,0 +1,381 @@
+"""One training from start to end, by the rehearsal trainer: verified, stopped, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kohya_ext.project import Progress, Project, ToolError
+from kohya_ext.project.epochs import find_epoch_files
+from kohya_ext.training.config import plan_config
+from kohya_ext.training.follow import Follow, progress_of
+from kohya_ext.training.job import Job, job_of_json, job_of_project
+from kohya_ext.training.progress import EpochBegan, Event, Saving, Stepped
+from kohya_ext.training.run import (
+    Ask,
+    Outcome,
+    Result,
+    ask,
+    find_process,
+    find_runs_in,
+    read_plan,
+)
+from kohya_ext.training.runner import conduct, launch
+from kohya_ext.training.session import (
+    RunOptions,
+    apply_training,
+    attach,
+    find_training,
+    plan_training,
+    require_training,
+    start_detached,
+    stop_training,
+    write_inputs,
+)
+from kohya_ext.training.states import find_states, require_state
+from kohya_ext.training.trainer import rehearsal_trainer
+
+SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+
+
+def plan(project: Project, **options):
+    return plan_training(job_of_project(project), rehearsal_trainer(), RunOptions(**options))
+
+
+def epochs_of(project: Project) -> list[tuple[str, int | None, int | None]]:
+    runs = find_epoch_files(project.model_dir).runs
+    return [(one.name, one.epoch, one.step) for run in runs for one in run.files]
+
+
+def test_a_training_ends_verified(trainable: Project):
+    planned = plan(trainable)
+    events: list[Event] = []
+    result = apply_training(planned, lambda event, follow: events.append(event))
+    steps = planned.run.steps_per_epoch
+    assert result.outcome is Outcome.FINISHED
+    assert [(one.name, one.steps) for one in result.files] == [
+        ("Quillfox-000001", steps),
+        ("Quillfox-000002", 2 * steps),
+        ("Quillfox", 3 * steps),
+    ]
+    assert epochs_of(trainable) == [(one.name, one.epoch, one.steps) for one in result.files]
+    assert result.trainer_steps == planned.run.steps
+    assert [one for one in events if isinstance(one, EpochBegan)][-1] == EpochBegan(3, 3)
+    assert isinstance([one for one in events if isinstance(one, Stepped)][-1].loss, float)
+
+
+def test_planning_writes_nothing(trainable: Project):
+    before = sorted(trainable.root.rglob("*"))
+    plan(trainable)
+    assert sorted(trainable.root.rglob("*")) == before
+
+
+def test_the_journal_keeps_what_publishing_needs(trainable: Project):
+    planned = plan(trainable)
+    apply_training(planned)
+    start = trainable.journal.last("train-start")
+    end = trainable.journal.last("train-end")
+    assert start is not None
+    assert end is not None
+    assert start.facts["data"] == planned.run.data_hash
+    assert (start.facts["trainer"], start.facts["pictures"]) == ("rehearsal", 4)
+    assert end.facts["outcome"] == "finished"
+    assert end.facts["files"]["Quillfox"] == [3, planned.run.steps]
+
+
+def test_progress_is_told_in_plain_values(trainable: Project):
+    told: list[Progress] = []
+    planned = plan(trainable)
+    apply_training(planned, progress_of(told.append))
+    last = [one for one in told if one.phase == "Training"][-1]
+    assert (last.done, last.total) == (planned.run.steps, planned.run.steps)
+    assert last.message.startswith("epoch 3/3, loss 0.")
+
+
+def test_nan_ends_the_run_and_keeps_whole_files(trainable: Project, monkeypatch):
+    planned = plan(trainable)
+    first = planned.run.steps_per_epoch
+    monkeypatch.setenv(SWITCH, f"nan@{first + 2},hang@{first + 3}")
+    result = apply_training(planned)
+    assert (result.outcome, result.code) == (Outcome.NAN, "LL391")
+    assert [one.name for one in result.files] == ["Quillfox-000001"]
+    assert result.last_step == first + 2
+
+
+def test_no_data_is_no_success(trainable: Project, monkeypatch):
+    monkeypatch.setenv(SWITCH, "no-data")
+    result = apply_training(plan(trainable))
+    assert (result.outcome, result.code) == (Outcome.NO_DATA, "LL392")
+
+
+def test_a_crash_shows_the_trainers_own_error(trainable: Project, monkeypatch):
+    monkeypatch.setenv(SWITCH, "crash@3")
+    result = apply_training(plan(trainable))
+    assert (result.outcome, result.code, result.exit_code) == (Outcome.FAILED, "LL390", 1)
+    assert "RuntimeError: rehearsal: asked to fail at step 3" in result.problem
+
+
+def test_exit_code_0_with_a_cut_file_is_not_success(trainable: Project, monkeypatch):
+    monkeypatch.setenv(SWITCH, "short")
+    result = apply_training(plan(trainable))
+    assert (result.outcome, result.code) == (Outcome.UNVERIFIED, "LL393")
+    assert "Quillfox.safetensors" in result.problem
+    assert [one.name for one in result.files] == ["Quillfox-000001", "Quillfox-000002"]
+
+
+def test_stop_now_ends_it_within_the_epoch(trainable: Project, monkeypatch):
+    def handle(event: Event, follow: Follow) -> None:
+        if isinstance(event, Stepped) and event.step == 1:
+            stop_training(follow.plan, Ask.NOW)
+
+    monkeypatch.setenv(SWITCH, "hang@2")
+    result = apply_training(plan(trainable), handle)
+    assert (result.outcome, result.last_step) == (Outcome.STOPPED, 1)
+    assert "No state was saved" in result.cure
+
+
+def stopped_after_an_epoch(project: Project, monkeypatch, what: Ask, **options) -> Result:
+    """Ask before the start; the trainer would hang in its second epoch."""
+    planned = plan(project, **options)
+    monkeypatch.setenv(SWITCH, f"hang@{planned.run.steps_per_epoch + 2}")
+    write_inputs(planned)
+    ask(planned.run.folder, what)
+    result = conduct(planned.run)
+    monkeypatch.delenv(SWITCH)
+    return result
+
+
+def test_stop_after_the_epoch_keeps_its_file(trainable: Project, monkeypatch):
+    result = stopped_after_an_epoch(trainable, monkeypatch, Ask.AFTER_EPOCH)
+    assert result.outcome is Outcome.STOPPED
+    assert [one.name for one in result.files] == ["Quillfox-000001"]
+
+
+def pause(project: Project, monkeypatch, **options) -> Result:
+    return stopped_after_an_epoch(project, monkeypatch, Ask.PAUSE, save_states=True, **options)
+
+
+def test_resumed_twice_the_epochs_are_right(trainable: Project, monkeypatch, change):
+    """sd-scripts' own second resume starts too early and repeats epochs."""
+    project = change(trainable, ("epochs: 3", "epochs: 5"))
+    assert "--resume" in pause(project, monkeypatch).cure
+    first = require_state(project.model_dir, "Quillfox")
+    pause(project, monkeypatch, resume=first)
+    second = require_state(project.model_dir, "Quillfox")
+    assert (first.epoch, second.epoch) == (1, 2)
+    planned = plan(project, resume=second)
+    result = apply_training(planned)
+    steps = planned.run.steps_per_epoch
+    assert result.outcome is Outcome.FINISHED
+    assert [(one.name, one.epoch, one.steps) for one in result.files] == [
+        ("Quillfox-000003", 3, steps),
+        ("Quillfox-000004", 4, 2 * steps),
+        ("Quillfox", 5, 3 * steps),
+    ]
+    assert planned.run.steps == 5 * steps
+
+
+def test_progress_of_a_resumed_run_counts_what_was_done(trainable: Project, monkeypatch):
+    pause(trainable, monkeypatch)
+    state = require_state(trainable.model_dir, "Quillfox")
+    told: list[Progress] = []
+    planned = plan(trainable, resume=state)
+    apply_training(planned, progress_of(told.append))
+    done = [one.done for one in told if one.phase == "Training"]
+    assert (done[0], done[-1]) == (planned.run.steps_per_epoch, planned.run.steps)
+
+
+def test_a_state_named_by_the_config_counts_right(trainable: Project, monkeypatch, change):
+    pause(trainable, monkeypatch)
+    state = require_state(trainable.model_dir, "Quillfox")
+    project = change(
+        trainable,
+        ("save_every_n_epochs: 1", f'overrides: {{resume: "{state.path.as_posix()}"}}'),
+    )
+    assert plan(project).run.epochs_done == 1
+
+
+def test_only_the_newest_states_are_kept(trainable: Project):
+    apply_training(plan(trainable, save_states=True, keep_states=1))
+    assert [one.epoch for one in find_states(trainable.model_dir, "Quillfox")] == [2, 3]
+
+
+def test_no_state_to_resume(trainable: Project):
+    with pytest.raises(ToolError, match="LL396"):
+        require_state(trainable.model_dir, "Quillfox")
+
+
+def test_half_a_state_does_not_count(trainable: Project):
+    half = trainable.model_dir / "Quillfox-000001-state"
+    half.mkdir(parents=True)
+    with pytest.raises(ToolError, match=r"optimizer\.bin is missing"):
+        require_state(trainable.model_dir, "Quillfox")
+
+
+def test_a_run_without_states_cannot_be_paused(trainable: Project):
+    with pytest.raises(ToolError, match="LL397"):
+        stop_training(plan(trainable).run, Ask.PAUSE)
+
+
+def test_earlier_files_are_moved_aside_on_request(trainable: Project):
+    apply_training(plan(trainable))
+    with pytest.raises(ToolError, match="LL385"):
+        plan(trainable)
+    assert apply_training(plan(trainable, move_old=True)).outcome is Outcome.FINISHED
+    assert len(list((trainable.model_dir / "earlier-1").glob("*.safetensors"))) == 3
+
+
+def test_a_handler_that_unwinds_ends_the_trainer(trainable: Project, monkeypatch):
+    class Unwound(Exception):
+        pass
+
+    def handle(event: Event, follow: Follow) -> None:
+        if isinstance(event, Stepped) and event.step:
+            raise Unwound
+
+    monkeypatch.setenv(SWITCH, "hang@2")
+    planned = plan(trainable)
+    with pytest.raises(Unwound):
+        apply_training(planned, handle)
+    (standing,) = find_runs_in(planned.job.runs_dir)
+    assert standing.result is not None
+    assert standing.result.outcome is Outcome.STOPPED
+    assert not standing.is_running
+
+
+# Runs that nobody watches.
+
+
+def job_of(project: Project) -> Job:
+    return job_of_project(project)
+
+
+def test_a_detached_run_goes_on_and_is_found_again(trainable: Project):
+    run = start_detached(plan(trainable))
+    result = attach(run)
+    assert result.outcome is Outcome.FINISHED
+    assert find_training(job_of(trainable)) is None
+
+
+def test_two_trainings_of_one_project_are_refused(trainable: Project, monkeypatch):
+    monkeypatch.setenv(SWITCH, "hang@2")
+    run = start_detached(plan(trainable))
+    with pytest.raises(ToolError, match="LL394"):
+        plan(trainable)
+    stop_training(require_training(job_of(trainable)))
+    assert attach(run).outcome is Outcome.STOPPED
+
+
+def test_nothing_is_under_way(trainable: Project):
+    with pytest.raises(ToolError, match="LL395"):
+        require_training(job_of(trainable))
+
+
+def killed(trainable: Project, monkeypatch, *, whom: str) -> Result:
+    """Start a hanging detached run, kill one process of it, and say how it was settled."""
+    monkeypatch.setenv(SWITCH, "hang@2")
+    planned = plan(trainable, save_states=True)
+    run = start_detached(planned)
+    follow = Follow(run)
+    tree = None
+    while follow.step is None or follow.step.step < 1:
+        follow.poll()
+        tree = find_process(run.folder)
+    assert tree is not None
+    watcher = psutil.Process(tree.pid).parent()
+    assert watcher is not None
+    family = [one for one in tree.members() if one.pid != watcher.pid]
+    victim = watcher if whom == "watcher" else psutil.Process(tree.pid)
+    victim.kill()
+    victim.wait(30)
+    if whom == "watcher":
+        stop_training(run)
+    result = attach(run)
+    assert not [one for one in family if one.is_running() and one.status() != "zombie"]
+    return result
+
+
+def test_a_killed_trainer_is_reported(trainable: Project, monkeypatch):
+    result = killed(trainable, monkeypatch, whom="trainer")
+    assert (result.outcome, result.code) == (Outcome.FAILED, "LL390")
+    assert "signal 9" in result.problem or os.name == "nt"
+
+
+def test_a_killed_watcher_is_replaced(trainable: Project, monkeypatch):
+    assert killed(trainable, monkeypatch, whom="watcher").outcome is Outcome.STOPPED
+
+
+def test_a_run_that_ended_unseen_is_judged_by_its_files(trainable: Project):
+    planned = plan(trainable)
+    write_inputs(planned)
+    launch(planned.run).wait(60)
+    assert find_training(job_of(trainable)) is None
+    (standing,) = find_runs_in(planned.job.runs_dir)
+    assert standing.result is not None
+    assert standing.result.outcome is Outcome.FINISHED
+
+
+def test_a_watcher_that_cannot_begin_is_reported(trainable: Project, monkeypatch):
+    planned = plan(trainable)
+    monkeypatch.setattr("sys.executable", str(Path(os.sep, "bin", "false")))
+    if not Path("/bin/false").exists():
+        pytest.skip("needs a program that fails")
+    with pytest.raises(ToolError, match="LL398"):
+        start_detached(planned)
+
+
+def test_a_trainer_that_cannot_be_started_is_written_down(trainable: Project):
+    planned = plan(trainable)
+    broken = replace(planned.run, command=(str(trainable.root / "no-python"),))
+    with pytest.raises(ToolError, match="LL116"):
+        apply_training(replace(planned, run=broken))
+    (standing,) = find_runs_in(planned.job.runs_dir)
+    assert standing.result is not None
+    assert standing.result.code == "LL116"
+
+
+def test_a_plan_survives_the_disk(trainable: Project):
+    planned = plan(trainable)
+    write_inputs(planned)
+    assert read_plan(planned.run.folder) == planned.run
+
+
+def test_a_secret_does_not_belong_into_the_manifest(trainable: Project, change):
+    secret = ("save_every_n_epochs: 1", "overrides: {wandb_api_key: sekrit}")
+    with pytest.raises(ToolError, match=r"WANDB_API_KEY.*LL310"):
+        plan(change(trainable, secret))
+
+
+def test_no_secret_of_a_json_is_written_or_told(trainable: Project, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "sekrit-of-the-environment")
+    values = plan_config(trainable).values
+    config = tmp_path / "any.json"
+    config.write_text(json.dumps({**values, "wandb_api_key": "sekrit"}), encoding="utf-8")
+    job = job_of_json(config)
+    assert "sekrit" not in "".join(job.notes)
+    assert "WANDB_API_KEY" in "".join(job.notes)
+    planned = plan_training(job, rehearsal_trainer())
+    assert apply_training(planned).outcome is Outcome.FINISHED
+    written = [path for path in trainable.root.rglob("*") if path.is_file()]
+    assert [path for path in written if b"sekrit" in path.read_bytes()] == []
+
+
+def test_saving_is_told_before_the_next_epoch(trainable: Project):
+    events: list[Event] = []
+    apply_training(plan(trainable), lambda event, follow: events.append(event))
+    told = [type(one) for one in events if isinstance(one, (EpochBegan, Saving))]
+    assert told == [EpochBegan, Saving] * 3
+
+
+def test_the_run_folder_holds_all_that_was_said(trainable: Project):
+    planned = plan(trainable)
+    apply_training(planned)
+    names = {path.name for path in planned.run.folder.iterdir()}
+    assert {"plan.json", "config.toml", "stdout.txt", "stderr.txt", "result.json"} <= names
+    result = json.loads((planned.run.folder / "result.json").read_text(encoding="utf-8"))
+    assert result["outcome"] == "finished"

@@ -1,0 +1,159 @@
+"""The trainer of this machine: found, named, installed step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.cli import main
+from kohya_ext.project import ToolError, read_settings
+from kohya_ext.project.settings import write_setting
+from kohya_ext.training.trainer import (
+    InstallStep,
+    Origin,
+    apply_install,
+    find_trainer,
+    install_folder,
+    plan_install,
+    rehearsal_trainer,
+    require_trainer,
+    run_step,
+    trainer_at,
+    use_trainer,
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No Kohya GUI in the home folder of whoever runs the tests is found."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+
+
+def make_scripts(folder: Path, *, environment: str = "venv") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "train_network.py").write_text("", encoding="utf-8")
+    if environment:
+        inside = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+        python = folder / environment / inside
+        python.parent.mkdir(parents=True)
+        python.write_text("", encoding="utf-8")
+    return folder
+
+
+def test_no_trainer_is_known():
+    assert find_trainer() is None
+    with pytest.raises(ToolError, match="LL350"):
+        require_trainer()
+
+
+def test_a_folder_without_scripts(tmp_path: Path):
+    with pytest.raises(ToolError, match="LL351"):
+        trainer_at(tmp_path)
+
+
+def test_scripts_without_a_python(tmp_path: Path):
+    with pytest.raises(ToolError, match="LL352"):
+        trainer_at(make_scripts(tmp_path / "sd", environment=""))
+
+
+def test_a_used_trainer_is_remembered(tmp_path: Path):
+    use_trainer(make_scripts(tmp_path / "my sd"))
+    found = find_trainer()
+    assert found is not None
+    assert (found.folder, found.origin) == (tmp_path / "my sd", Origin.SETTINGS)
+    assert found.python.is_relative_to(tmp_path / "my sd" / "venv")
+
+
+def test_the_one_inside_a_kohya_gui_is_found(tmp_path: Path):
+    gui = tmp_path / "kohya_ss"
+    make_scripts(gui / "sd-scripts", environment="")
+    make_scripts(gui, environment=".venv")
+    (gui / "train_network.py").unlink()
+    write_setting("kohya_gui", str(gui))
+    found = require_trainer()
+    assert (found.folder, found.origin) == (gui / "sd-scripts", Origin.KOHYA_GUI)
+
+
+def test_the_rehearsal_needs_no_environment():
+    found = trainer_at(rehearsal_trainer().folder)
+    assert found.is_rehearsal
+    assert found.python == Path(sys.executable)
+
+
+# Installing.
+
+
+class Steps:
+    """Carry out nothing but what an installation leaves behind; fail where told."""
+
+    def __init__(self, fail: str = "") -> None:
+        self.done: list[str] = []
+        self._fail = fail
+
+    def __call__(self, step: InstallStep) -> int:
+        if self._fail and self._fail in step.title:
+            return 128
+        self.done.append(step.title)
+        if "cloning" in step.title:
+            make_scripts(install_folder())
+        return 0
+
+
+def test_an_installation_ends_with_a_known_trainer():
+    steps = Steps()
+    trainer = apply_install(plan_install(), run=steps)
+    assert len(steps.done) == 4
+    assert trainer.folder == install_folder()
+    assert read_settings().trainer == str(trainer.folder)
+
+
+def test_a_failed_installation_goes_on_where_it_ended():
+    with pytest.raises(ToolError, match=r"PyTorch.*128.*LL354"):
+        apply_install(plan_install(), run=Steps(fail="PyTorch"))
+    again = Steps()
+    apply_install(plan_install(), run=again)
+    assert again.done == ["installing PyTorch", "installing its packages"]
+
+
+def test_a_machine_without_git(tmp_path: Path):
+    step = InstallStep("cloning", (str(tmp_path / "no-git"), "clone"), tmp_path)
+    with pytest.raises(ToolError, match="LL354"):
+        run_step(step)
+
+
+def test_the_version_and_the_source_of_pytorch_can_be_named():
+    plan = plan_install(tag="v9.9.9", torch_from="https://example.org/cuda")
+    clone, _, torch, _ = plan.steps
+    assert "v9.9.9" in clone.command
+    assert torch.command[-2:] == ("-i", "https://example.org/cuda")
+
+
+# The commands.
+
+
+def test_the_commands_use_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = make_scripts(tmp_path / "sd", environment="")
+    assert main(["trainer", "use", str(folder), "--python", sys.executable]) == 0
+    assert main(["trainer", "show"]) == 0
+    out = capsys.readouterr().out
+    assert f"{folder} with {sys.executable}" in out
+    assert "  torch " in out
+    assert main(["trainer", "show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["folder"], shown["origin"]) == (str(folder), "remembered")
+
+
+def test_show_without_a_trainer_says_what_to_do(capsys: pytest.CaptureFixture[str]):
+    assert main(["trainer", "show"]) == 1
+    assert "loraloom trainer install" in capsys.readouterr().err
+
+
+def test_install_can_be_looked_at_first(capsys: pytest.CaptureFixture[str]):
+    assert main(["trainer", "install", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("git clone --depth 1 --branch v")
+    assert not install_folder().exists()
