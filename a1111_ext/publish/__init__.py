@@ -1,1 +1,1 @@
-"""From the chosen epoch to what is published: promotion, card, pack."""
+"""From the chosen epoch to what a post needs: promotion, card, pack, checks."""

@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from ..dataset.layout import read_staged, require_consent
 from ..project import Progress, ProgressHandler, Project, ToolError, silent
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
-from ..project.tagging import Scores, Tagger, read_scores, write_scores
-from .content import forbidden_content
+from ..project.tagging import Scores, Tagger, forbidden_content, read_scores, write_scores
 from .edits import CaptionEdit, apply_edit, find_edit, merge_edits, read_edit, write_edit
 from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
 

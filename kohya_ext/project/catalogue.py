@@ -689,6 +689,99 @@ CATALOGUE: dict[str, Entry] = {
         "The file has a header and no tensors.",
         "Choose another epoch.",
     ),
+    "LL611": Entry(
+        "A style that cannot be used",
+        "The styles file cannot be read, is of another form, or lacks the style.",
+        "Name the WebUI's styles.csv and a style that is in it.",
+    ),
+    "LL612": Entry(
+        "A template without the LoRA",
+        "There is no template, or it draws prompts in which the LoRA's tag is missing.",
+        "Put {lora} where the tag belongs; in wildcard files write ${lora}.",
+    ),
+    "LL613": Entry(
+        "A template that cannot be expanded",
+        "A bracket is not closed, a wildcard or variable is missing, or it refers to itself.",
+        "Correct the place that the message shows.",
+    ),
+    "LL614": Entry(
+        "A helper LoRA that is missing",
+        "An option of the template names a LoRA that the WebUI does not have; it would "
+        "silently draw without it.",
+        "Put the file into the WebUI's LoRA folder, or take the option out.",
+    ),
+    "LL615": Entry(
+        "A wildcard that is missing",
+        "The template, or a wildcard in it, names a wildcard without values.",
+        "Put the file into the wildcards folder, or correct the reference.",
+    ),
+    "LL616": Entry(
+        "Forbidden words in a prompt",
+        "A prompt names a minor together with something sexual.",
+        "Take one of them out of the template. There is no switch for this rule.",
+    ),
+    "LL617": Entry(
+        "No picture to choose from",
+        "The showcase has no picture that was drawn with the promoted file.",
+        "Draw some: `loraloom showcase`.",
+    ),
+    "LL618": Entry(
+        "Ratings that cannot be read",
+        "The file has no lines `picture,rating` and is no JSON object of them.",
+        "Write lines such as: picture.png,1",
+    ),
+    "LL619": Entry(
+        "An unknown picture",
+        "--keep, --drop or a rating names a picture that is not in the showcase.",
+        "Name files of the project's showcase folder.",
+    ),
+    "LL620": Entry(
+        "Too many pictures for a post",
+        "More than 20 pictures are kept, rated 1 or selected.",
+        "Rate some of them 2, for a follow-up post.",
+    ),
+    "LL621": Entry(
+        "Too many pictures of one framing",
+        "The kept pictures cannot be ordered so that no two of one framing stand side by side.",
+        "Keep fewer of that framing, or keep others too.",
+    ),
+    "LL622": Entry(
+        "Nothing is selected",
+        "showcase/selection.json is missing, empty or damaged.",
+        "Select pictures: `loraloom select`.",
+    ),
+    "LL623": Entry(
+        "A selected picture is gone or changed",
+        "Its file is missing, or no longer what it was when it was selected.",
+        "Put it back, or select again.",
+    ),
+    "LL624": Entry(
+        "A picture without generation data",
+        "Another program has saved it anew and lost what the WebUI wrote into it.",
+        "Select a picture as the WebUI made it.",
+    ),
+    "LL625": Entry(
+        "A wrong hash in the LoRA's header",
+        "The stored sshs_model_hash is not that of the tensors; the WebUI would write it "
+        "into every picture.",
+        "Promote the epoch again.",
+    ),
+    "LL626": Entry(
+        "A picture of another file",
+        "It was drawn with another LoRA file, or under another name, than the one that is "
+        "published.",
+        "Draw the showcase again with the promoted file.",
+    ),
+    "LL627": Entry(
+        "A base model that the site does not know",
+        "publish.base_model is spelled otherwise than in the site's list, or is of another family.",
+        "Write it as the message says.",
+    ),
+    "LL628": Entry(
+        "Forbidden content in a picture",
+        "The tagger sees someone who looks like a minor together with something sexual.",
+        "Drop the picture. There is no switch for this rule.",
+    ),
     # -- LL7xx: doors into the hosts ------------------------------------------------------------
     "LL701": Entry(
         "No Kohya GUI in that folder",

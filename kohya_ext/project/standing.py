@@ -33,6 +33,7 @@ class Standing:
     grids: int
     promoted: str
     showcase_pictures: int
+    selected: int
     packs: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,7 +51,7 @@ class Standing:
             ("epoch files", str(self.epoch_files)),
             ("grids", str(self.grids)),
             ("promoted", self.promoted or "none yet"),
-            ("showcase", _count(self.showcase_pictures, "picture")),
+            ("showcase", f"{_count(self.showcase_pictures, 'picture')}, {self.selected} selected"),
             ("publish packs", str(self.packs)),
         ]
         width = max(len(name) for name, _ in rows)
@@ -67,6 +68,7 @@ class Standing:
             (not self.grids, f"loraloom grid {shown}"),
             (not self.promoted, f"loraloom promote {shown} EPOCH NAME"),
             (not self.showcase_pictures, f"loraloom showcase {shown}"),
+            (not self.selected, f"loraloom select {shown}"),
         )
         return next((step for missing, step in steps if missing), f"loraloom publish {shown}")
 
@@ -81,7 +83,7 @@ def _folder_line(folder: StagedFolder) -> str:
 
 def read_standing(project: Project) -> Standing:
     """Look at what the project's folders hold."""
-    promoted = project.journal.last("promote")
+    promoted, selected = project.journal.last("promote"), project.journal.last("select")
     return Standing(
         root=str(project.root),
         trigger_word=project.manifest.trigger_word,
@@ -93,6 +95,7 @@ def read_standing(project: Project) -> Standing:
         grids=sum(1 for _ in project.grids_dir.glob("*/")),
         promoted=str(promoted.facts.get("name", "")) if promoted else "",
         showcase_pictures=len(_pictures(project.showcase_dir)),
+        selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
     )
 

@@ -31,12 +31,14 @@ def test_every_step_is_named_in_its_turn(project: Project):
         lambda: touch(project.grids_dir / "1" / "index.html"),
         lambda: project.journal.append("promote", name="Quillfox"),
         lambda: touch(project.showcase_dir / "a.png"),
+        lambda: project.journal.append("select", pictures=1),
     ):
         steps.append(next_word(project))
         act()
     steps.append(next_word(project))
     assert steps == [
-        "import", "stage", "caption", "config", "train", "grid", "promote", "showcase", "publish",
+        "import", "stage", "caption", "config", "train", "grid", "promote", "showcase", "select",
+        "publish",
     ]  # fmt: skip
 
 

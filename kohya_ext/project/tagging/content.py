@@ -1,13 +1,15 @@
 """The one content rule: a picture that looks like a minor never goes with anything sexual.
 
 Read off the tagger's scores, with thresholds far below those of captions: rather one alarm too
-many. It stops captioning, and with it training.
+many. It stops captioning, and with it training; it stops publishing too.
 """
 
 from __future__ import annotations
 
-from ..project.tagging import Scores
-from .rules import tag_key
+import re
+from collections.abc import Sequence
+
+from .scores import Scores
 
 _MINOR = frozenset(
     (
@@ -27,12 +29,19 @@ _SEXUAL_THRESHOLD = 0.15
 _RATING_THRESHOLD = 0.25
 
 
-def forbidden_content(scores: Scores) -> tuple[str, str] | None:
+TRAINING_RATINGS = ("questionable", "explicit")
+PUBLISHING_RATINGS = ("sensitive", "questionable", "explicit")
+"""What is shown to strangers is held to more than what is trained on."""
+
+
+def forbidden_content(
+    scores: Scores, ratings: Sequence[str] = TRAINING_RATINGS
+) -> tuple[str, str] | None:
     """Return the pair of signs that must not stand together, or None."""
     minor = _first_above(scores, _MINOR, _MINOR_THRESHOLD)
     if minor is None:
         return None
-    for rating in ("questionable", "explicit"):
+    for rating in ratings:
         if scores.ratings.get(rating, 0.0) >= _RATING_THRESHOLD:
             return minor, f"rating {rating}"
     sexual = _first_above(scores, _SEXUAL, _SEXUAL_THRESHOLD)
@@ -41,5 +50,9 @@ def forbidden_content(scores: Scores) -> tuple[str, str] | None:
 
 def _first_above(scores: Scores, tags: frozenset[str], threshold: float) -> str | None:
     return next(
-        (tag for tag, p in scores.general.items() if p >= threshold and tag_key(tag) in tags), None
+        (tag for tag, p in scores.general.items() if p >= threshold and _plain(tag) in tags), None
     )
+
+
+def _plain(tag: str) -> str:
+    return re.sub(r"[\s_]+", " ", tag).strip().casefold()

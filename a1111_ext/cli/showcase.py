@@ -1,0 +1,394 @@
+"""`loraloom showcase` and `loraloom select`: show the promoted LoRA, choose what is shown."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kohya_ext.project import Progress, Project, ToolError
+from kohya_ext.project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    progress_bar,
+    project_argument,
+    say,
+    shell_path,
+)
+
+from ..api.capabilities import Capabilities, fetch_hashed
+from ..api.client import Client
+from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport
+from ..cells.ledger import Ledger
+from ..cells.painters import WebuiPainter
+from ..cells.plan import plan_cells
+from ..publish.promoted import Promoted, lend_promoted, require_promoted
+from ..showcase.album import read_album
+from ..showcase.batches import (
+    BatchPlan,
+    BatchRequest,
+    Shot,
+    draw_batch,
+    pin_batch,
+    plan_batch,
+    require_reachable,
+)
+from ..showcase.ratings import read_ratings, require_known
+from ..showcase.selection import (
+    MOST_PICTURES,
+    Selection,
+    Wishes,
+    apply_selection,
+    plan_selection,
+)
+from ..showcase.styles import Style, require_style
+from ..showcase.templates import Subject, TemplateText, open_library
+from .webui import lora_folder_option, open_webuis, webui_options
+
+_OFFLINE = {"LL401", "LL404", "LL413"}
+"""What a dry run may do without: a WebUI that answers."""
+
+
+# -- showcase -----------------------------------------------------------------------------------
+
+
+@click.command()
+@project_argument
+@webui_options
+@lora_folder_option
+@click.option("--prompt", "prompts", multiple=True, help="A template, in place of the manifest's.")
+@click.option(
+    "--template",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A text file with a template; several are drawn one after the other.",
+)
+@click.option("--negative-prompt", help="In place of the manifest's.")
+@click.option("--style", help="A style of the styles file; its {prompt} takes the template.")
+@click.option(
+    "--styles-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A WebUI's styles.csv, in place of the manifest's.",
+)
+@click.option(
+    "--wildcards",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder with wildcards, in place of the manifest's.",
+)
+@click.option("--checkpoint", "checkpoints", multiple=True, help="As the WebUI shows it.")
+@click.option("--count", type=click.IntRange(1, 10000), help="Pictures per checkpoint.")
+@click.option("--seed", type=click.IntRange(0, 4294967295), help="The first seed; they count up.")
+@click.option("--lora-weight", type=click.FloatRange(-5, 5), help="In place of the manifest's.")
+@click.option(
+    "--unlink-seed/--link-seed",
+    "unlinked",
+    default=True,
+    show_default=True,
+    help="Unlink seed from prompt: another prompt for each checkpoint.",
+)
+@click.option("--no-hires-fix", is_flag=True, help="Small pictures first, to be upscaled later.")
+@dry_run_option
+@json_option
+def showcase(project: Project, **options: Any) -> None:
+    """Draw the promoted LoRA: a template over several checkpoints, into showcase/.
+
+    The same command goes on where it was stopped.
+    """
+    promoted = require_promoted(project)
+    subject = _subject(project, promoted, options)
+    plan = plan_batch(
+        _request(project, options), subject, open_library(_wildcards(project, options))
+    )
+    if options["dry_run"]:
+        _dry_run(project, promoted, plan, options)
+        return
+    report, plan = _draw(project, promoted, plan, options)
+    _tell_drawn(project, plan, report, options["as_json"])
+    report.require_all()
+
+
+def _subject(project: Project, promoted: Promoted, options: dict[str, Any]) -> Subject:
+    weight = options["lora_weight"]
+    return Subject(
+        promoted.name,
+        project.manifest.showcase.lora_weight if weight is None else weight,
+        project.manifest.trigger_word,
+    )
+
+
+def _request(project: Project, options: dict[str, Any]) -> BatchRequest:
+    wanted = project.manifest.showcase
+    style = _style(project, options)
+    negative = options["negative_prompt"]
+    negative = wanted.negative_prompt if negative is None else negative
+    texts = [(f"prompt {number}", text) for number, text in enumerate(options["prompts"], start=1)]
+    texts += [
+        (path.name, path.read_text(encoding="utf-8-sig").strip()) for path in options["files"]
+    ]
+    texts = texts or [("showcase.template", wanted.template)]
+    return BatchRequest(
+        templates=tuple(TemplateText(name, text, negative).styled(style) for name, text in texts),
+        checkpoints=options["checkpoints"] or wanted.checkpoints or ("",),
+        count=options["count"] or wanted.count,
+        seed=wanted.seed if options["seed"] is None else options["seed"],
+        unlinked=options["unlinked"],
+        hires_fix=None if options["no_hires_fix"] else wanted.hires_fix,
+        picture=wanted.picture,
+    )
+
+
+def _style(project: Project, options: dict[str, Any]) -> Style | None:
+    wanted = project.manifest.showcase
+    name = options["style"] or wanted.style
+    if not name:
+        return None
+    path: Path = options["styles_file"] or project.root / (wanted.styles_file or "styles.csv")
+    return require_style(path, name)
+
+
+def _wildcards(project: Project, options: dict[str, Any]) -> Path | None:
+    named = project.manifest.showcase.wildcards
+    folder: Path | None = options["wildcards"]
+    return folder or (project.root / named if named else None)
+
+
+# -- dry run ------------------------------------------------------------------------------------
+
+
+def _dry_run(
+    project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
+) -> None:
+    """Show prompts, cells, loads and time; names are checked where a WebUI answers."""
+    try:
+        with open_webuis(options["urls"], options["auth"]) as webuis:
+            found = webuis[0][1]
+            require_reachable(plan, found)
+            for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
+                found.require_checkpoint(title)
+            plan = _pinned_where_possible(plan, found, promoted)
+    except ToolError as error:
+        if error.code not in _OFFLINE:
+            raise
+        require_reachable(plan, None)
+        say(f"not checked against a WebUI: {error.problem}")
+    with Ledger(project.cells_db, project.cells_dir) as ledger:
+        about = describe_batch(plan, ledger)
+    if options["as_json"]:
+        emit_json({**about, "shots": [_shown(shot) for shot in plan.shots]})
+    else:
+        for shot in plan.shots:
+            emit(f"seed {shot.cell.seed}, {_checkpoint(shot)}: {shot.cell.prompt}")
+        for name, value in about.items():
+            emit(f"{name}: {value}")
+    say("nothing was drawn (--dry-run)")
+    next_step(f"loraloom showcase {shell_path(project.root)}")
+
+
+def _pinned_where_possible(
+    plan: BatchPlan, capabilities: Capabilities, promoted: Promoted
+) -> BatchPlan:
+    """Pin the plan, so that finished pictures are known; not before the LoRA was lent."""
+    if any(one.name == promoted.name for one in capabilities.loras):
+        return pin_batch(plan, capabilities, promoted.autov3)
+    say(f"{promoted.name} will be put into the WebUI's LoRA folder")
+    return plan
+
+
+def _shown(shot: Shot) -> dict[str, Any]:
+    return {
+        "seed": shot.cell.seed,
+        "text_seed": shot.text_seed,
+        "checkpoint": shot.cell.checkpoint.title,
+        "framing": shot.framing,
+        "prompt": shot.cell.prompt,
+        "negative_prompt": shot.cell.negative_prompt,
+        "template": shot.template,
+        "picks": [[pick.variant, pick.option, pick.where] for pick in shot.picks],
+    }
+
+
+def _checkpoint(shot: Shot) -> str:
+    return shot.cell.checkpoint.title or "the loaded checkpoint"
+
+
+def describe_batch(plan: BatchPlan, ledger: Ledger) -> dict[str, Any]:
+    """Return what drawing a batch means: cells, loads, swaps and time, for people."""
+    cells = plan.cells
+    missing = plan_cells(cell for cell in cells.cells if not ledger.is_done(cell.key))
+    mean = ledger.mean_seconds()
+    expected = "unknown before the first picture"
+    if mean is not None:
+        expected = f"{mean * len(missing.cells):.0f} s, by the pictures drawn so far"
+    helpers = {one.name for reach in plan.reaches for one in reach.loras} - {plan.subject.lora}
+    framings = Counter(shot.framing or "not told" for shot in plan.shots)
+    return {
+        "cells": len(cells.cells),
+        "to draw": len(missing.cells),
+        "checkpoint loads": missing.checkpoint_loads,
+        "LoRA swaps": missing.lora_swaps,
+        "expected time": expected,
+        "helper LoRAs": ", ".join(sorted(helpers)) or "none",
+        "framing": ", ".join(f"{name} ({count})" for name, count in framings.most_common()),
+    }
+
+
+# -- drawing ------------------------------------------------------------------------------------
+
+
+def _draw(
+    project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
+) -> tuple[RunReport, BatchPlan]:
+    as_json = options["as_json"]
+    with (
+        open_webuis(options["urls"], options["auth"]) as webuis,
+        _painters(project, promoted, plan, webuis, options["lora_folder"]) as painters,
+        Ledger(project.cells_db, project.cells_dir) as ledger,
+    ):
+        pinned = pin_batch(plan, painters[0].capabilities, promoted.autov3)
+        for other in painters[1:]:
+            pin_batch(plan, other.capabilities, promoted.autov3)
+        if not as_json:
+            about = describe_batch(pinned, ledger)
+            shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
+            say(", ".join(f"{name}: {about[name]}" for name in shown))
+        with _events(as_json) as on_event:
+            return draw_batch(project, pinned, ledger, painters, on_event=on_event), pinned
+
+
+@contextmanager
+def _painters(
+    project: Project,
+    promoted: Promoted,
+    plan: BatchPlan,
+    webuis: tuple[tuple[Client, Capabilities], ...],
+    lora_folder: Path | None,
+) -> Iterator[tuple[WebuiPainter, ...]]:
+    """Hand the LoRA over, let each WebUI hash the checkpoints, put its settings back after."""
+    with ExitStack() as stack:
+        painters = []
+        for client, capabilities in webuis:
+            require_reachable(plan, capabilities)
+            found = lend_promoted(promoted, client, capabilities, lora_folder)
+            for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
+                found = fetch_hashed(client, found, title)
+            painter = WebuiPainter(client, found)
+            stack.callback(painter.close)
+            painters.append(painter)
+        yield tuple(painters)
+
+
+@contextmanager
+def _events(as_json: bool) -> Iterator[EventHandler]:
+    if as_json:
+        yield _json_event
+        return
+    with progress_bar() as show:
+        yield lambda event: show(_progress(event))
+
+
+def _progress(event: CellEvent) -> Progress:
+    message = f"failed: {event.reason}" if event.outcome is Outcome.FAILED else ""
+    return Progress("Pictures", event.done, event.total, message)
+
+
+def _json_event(event: CellEvent) -> None:
+    data = {
+        "event": event.outcome.value,
+        "key": event.cell.key,
+        "done": event.done,
+        "total": event.total,
+        "server": event.server,
+        "seconds": round(event.seconds, 3),
+        "reason": event.reason,
+    }
+    emit(json.dumps(data, ensure_ascii=False))
+
+
+def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: bool) -> None:
+    if as_json:
+        done = {
+            "event": "showcase",
+            "folder": str(project.showcase_dir),
+            "drawn": report.drawn,
+            "known": report.known,
+            "failed": [[cell.key, reason] for cell, reason in report.failed],
+        }
+        emit(json.dumps(done, ensure_ascii=False))
+    else:
+        emit(str(project.showcase_dir))
+        say(f"{report.drawn} pictures drawn, {report.known} were there, of {len(plan.shots)}")
+    next_step(f"loraloom select {shell_path(project.root)}")
+
+
+# -- select -------------------------------------------------------------------------------------
+
+
+@click.command()
+@project_argument
+@click.option("--keep", "kept", multiple=True, metavar="FILE", help="This picture is in.")
+@click.option("--drop", "dropped", multiple=True, metavar="FILE", help="This picture is out.")
+@click.option(
+    "--ratings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="picture,rating lines or JSON: 1 showcase, 2 follow-up post, 5 placed already, drop.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1, MOST_PICTURES),
+    default=MOST_PICTURES,
+    show_default=True,
+    help="At most so many; a post takes no more than 20.",
+)
+@dry_run_option
+@json_option
+def select(project: Project, **options: Any) -> None:
+    """Choose the pictures of the post and their order, into showcase/selection.json.
+
+    Never two of the same framing side by side; the files that are not chosen stay.
+    """
+    promoted = require_promoted(project)
+    album = read_album(project)
+    names = [one.file for one in album]
+    ratings = read_ratings(options["ratings"]) if options["ratings"] else {}
+    wishes = Wishes(
+        options["most"],
+        require_known(options["kept"], names),
+        require_known(options["dropped"], names),
+        {require_known([name], names)[0]: rating for name, rating in ratings.items()},
+    )
+    selection = plan_selection(album, promoted.name, promoted.autov3, wishes)
+    if not options["dry_run"]:
+        apply_selection(project, selection)
+    _tell_selected(selection, options["as_json"])
+    if options["dry_run"]:
+        say("nothing was written (--dry-run)")
+    next_step(f"loraloom publish {shell_path(project.root)}")
+
+
+def _tell_selected(selection: Selection, as_json: bool) -> None:
+    if as_json:
+        emit_json(
+            {
+                "pictures": [
+                    {**replace(one.picture, picks=()).as_dict(), "reason": one.reason}
+                    for one in selection.chosen
+                ],
+                "left_out": dict(selection.left_out),
+            }
+        )
+        return
+    for number, one in enumerate(selection.chosen, start=1):
+        framing = one.picture.framing or "framing not told"
+        emit(f"{number:>2}  {one.picture.file}  {framing}, {one.reason}")
+    for reason, count in selection.left_out.items():
+        say(f"{count} left out: {reason}")

@@ -1,0 +1,172 @@
+"""The words of a pack: description, Hugging Face card, the WebUI's user metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kohya_ext.project.manifest import SubjectKind
+
+from .material import Material
+from .site import HUB_MODELS, WEBUI_VERSIONS
+
+_HUB_LICENSES = {
+    "apache-2.0", "mit", "openrail", "creativeml-openrail-m", "openrail++", "cc0-1.0", "cc-by-4.0",
+    "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "gpl-3.0",
+    "agpl-3.0", "unlicense", "wtfpl",
+}  # fmt: skip
+"""What the hub takes as a licence's identifier; anything else is "other" with its name."""
+
+REHEARSAL_NOTE = (
+    "**Rehearsal:** made by loraloom's stand-in hosts. The LoRA holds no training and the "
+    "pictures are drawn cards. Not for upload."
+)
+
+
+def facts(material: Material) -> list[tuple[str, str]]:
+    """Return what a reader wants to know first, as name and value."""
+    promoted, manifest = material.promoted, material.manifest
+    rows = [
+        ("Trigger word", manifest.trigger_word),
+        ("Recommended weight", weight_text(material)),
+        ("Base model", material.base_model),
+        ("Epochs", "" if promoted.epoch is None else str(promoted.epoch)),
+        ("Steps", "" if promoted.steps is None else str(promoted.steps)),
+        ("Network", promoted.network),
+        ("Source", manifest.publish.source_link),
+        ("Author", manifest.publish.author),
+        ("Licence", manifest.publish.license),
+        ("AutoV3", promoted.autov3),
+        ("SHA256", promoted.sha256),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def weight_text(material: Material) -> str:
+    """Return `0.8`, or `0.8 (the pictures: 0.6 to 1)` when they differ."""
+    weights = material.weights
+    if len(weights) == 1:
+        return f"{material.weight:g}"
+    return f"{material.weight:g} (the pictures: {weights[0]:g} to {weights[-1]:g})"
+
+
+def description(material: Material) -> str:
+    """Return description.md: what the site's description field takes."""
+    promoted, manifest = material.promoted, material.manifest
+    lines = [f"# {material.title}", ""]
+    if material.is_rehearsal:
+        lines += [REHEARSAL_NOTE, ""]
+    if material.description:
+        lines += [material.description, ""]
+    lines += [f"- **{name}:** {_code(name, value)}" for name, value in facts(material)]
+    lines += ["", "## How to use it", ""]
+    lines += [
+        f"Write `<lora:{promoted.name}:{material.weight:g}>` and `{manifest.trigger_word}` into "
+        "the prompt.",
+        "",
+        "## The pictures",
+        "",
+        f"{len(material.pictures)} pictures, drawn with this very file. Each holds its generation "
+        "data: prompt, seed, checkpoint and hashes.",
+    ]
+    if material.checkpoints:
+        lines += ["", "Checkpoints:", ""]
+        lines += [f"- {name} `{digest}`" for name, digest in material.checkpoints]
+    if material.helpers:
+        lines += ["", "Other LoRAs in some of the pictures:", ""]
+        lines += [f"- {name} `{digest}`" for name, digest in material.helpers]
+    return "\n".join(lines) + "\n"
+
+
+def _code(name: str, value: str) -> str:
+    is_code = name in {"Trigger word", "AutoV3", "SHA256"}
+    return f"`{value}`" if is_code else value
+
+
+def user_metadata(material: Material) -> str:
+    """Return NAME.json: what the WebUI shows and inserts when its card is clicked."""
+    promoted, manifest = material.promoted, material.manifest
+    notes = ", ".join(f"{name}: {value}" for name, value in facts(material) if name != "SHA256")
+    data = {
+        "description": material.description or material.title,
+        "sd version": WEBUI_VERSIONS.get(manifest.base_model.family, "Unknown"),
+        "activation text": manifest.trigger_word,
+        "preferred weight": material.weight,
+        "negative text": "",
+        "notes": notes + (" (rehearsal)" if material.is_rehearsal else ""),
+    }
+    assert promoted.name
+    return json.dumps(data, ensure_ascii=False, indent=4) + "\n"
+
+
+def short_description(material: Material) -> str:
+    """Return NAME.description.txt, which the WebUI shows on the card."""
+    manifest = material.manifest
+    parts = [
+        "Rehearsal: no training is in it." if material.is_rehearsal else "",
+        material.description,
+        f"Trigger word: {manifest.trigger_word}. Weight: {weight_text(material)}.",
+    ]
+    return "\n".join(filter(None, parts)) + "\n"
+
+
+def hub_card(material: Material, pictures: tuple[str, ...]) -> str:
+    """Return README.md as Hugging Face reads it; `pictures` as paths in the pack."""
+    import yaml
+
+    front = yaml.safe_dump(
+        _front_matter(material, pictures), allow_unicode=True, sort_keys=False, width=1000
+    )
+    manifest, promoted = material.manifest, material.promoted
+    lines = [f"---\n{front}---\n", f"# {material.title}\n"]
+    if material.is_rehearsal:
+        lines.append(f"{REHEARSAL_NOTE}\n")
+    if material.description:
+        lines.append(f"{material.description}\n")
+    lines.append("<Gallery />\n")
+    lines.append(
+        f"## Trigger words\n\nUse `{manifest.trigger_word}` to call the subject, at weight "
+        f"{material.weight:g}.\n"
+    )
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts(material))
+    lines.append(f"## Facts\n\n| | |\n|---|---|\n{rows}\n")
+    lines.append(
+        f"## Download model\n\nThe weights are in Safetensors format: `{promoted.path.name}`.\n"
+    )
+    if manifest.subject.kind is SubjectKind.PERSON and manifest.subject.consent:
+        consent = manifest.subject.consent
+        lines.append(f"## Consent\n\nThe person shown agreed on {consent.date}: {consent.scope}.\n")
+    return "\n".join(lines)
+
+
+def _front_matter(material: Material, pictures: tuple[str, ...]) -> dict[str, Any]:
+    manifest = material.manifest
+    family = manifest.base_model.family
+    kind = {"sd15": "stable-diffusion", "sd2": "stable-diffusion", "sdxl": "stable-diffusion-xl"}
+    tags = ["text-to-image", "lora", "diffusers", "template:sd-lora"]
+    tags += [kind.get(family.value, family.value), *manifest.publish.tags]
+    front: dict[str, Any] = {
+        "tags": list(dict.fromkeys(tags)),
+        "base_model": HUB_MODELS[family],
+        "instance_prompt": manifest.trigger_word,
+        **_license(manifest.publish.license),
+        "widget": [
+            {
+                "text": picture.prompt,
+                "output": {"url": place},
+                "parameters": {
+                    "negative_prompt": picture.infotext.negative_prompt if picture.infotext else ""
+                },
+            }
+            for picture, place in zip(material.pictures, pictures, strict=True)
+        ],
+    }
+    return front
+
+
+def _license(name: str) -> dict[str, str]:
+    if not name:
+        return {}
+    if name.casefold() in _HUB_LICENSES:
+        return {"license": name.casefold()}
+    return {"license": "other", "license_name": name}

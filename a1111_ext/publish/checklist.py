@@ -1,0 +1,116 @@
+"""The checklist: one page with every check, every field of the site's form, and its rules."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from importlib import resources
+from string import Template
+
+from kohya_ext.project.manifest import SubjectKind
+
+from .card import weight_text
+from .checks import Check, State
+from .material import Material
+from .site import AS_OF, MOST_PICTURES
+
+_MARKS = {
+    State.PASSED: "&#10003;",
+    State.TO_DO: "&#9744;",
+    State.NOT_CHECKED: "?",
+    State.REFUSED: "&#10007;",
+}
+
+
+def form_fields(material: Material) -> list[tuple[str, str]]:
+    """Return the fields of the site's form with what belongs into them."""
+    promoted, manifest, publish = material.promoted, material.manifest, material.publish
+    weights = material.weights
+    rows = [
+        ("Name", material.title),
+        ("Type", promoted.module),
+        ("Tags", ", ".join(publish.tags)),
+        ("Version name", promoted.name),
+        ("Base model", material.base_model),
+        ("Trained words", manifest.trigger_word),
+        ("Epochs", "" if promoted.epoch is None else str(promoted.epoch)),
+        ("Steps", "" if promoted.steps is None else str(promoted.steps)),
+        ("Clip skip", str(material.clip_skip)),
+        ("Strength", f"{material.weight:g}"),
+        ("Minimum strength", f"{weights[0]:g}" if len(weights) > 1 else ""),
+        ("Maximum strength", f"{weights[-1]:g}" if len(weights) > 1 else ""),
+        ("AutoV2", promoted.autov2),
+        ("AutoV3", promoted.autov3),
+        ("SHA256", promoted.sha256),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def site_rules(material: Material) -> list[str]:
+    """Return the site's rules that a person has to answer for, as sentences."""
+    if material.manifest.subject.kind is SubjectKind.PERSON:
+        return [
+            "Do not upload this LoRA to Civitai: since May 2025 it takes no likeness of any real "
+            "person, with consent or without.",
+            "Where you publish it, show the consent that is recorded, and keep its evidence.",
+        ]
+    return [
+        f"A post takes at most {MOST_PICTURES} pictures.",
+        "No real person: not in the training pictures, not in the showcase.",
+        "Nothing sexual that looks like a minor, in any style; no photo-like minors at all.",
+        "Pictures keep their generation data; upload them as they lie in images/.",
+        "After the upload, look whether the site found the LoRA in each picture: it compares the "
+        "AutoV3 hash. If it did not, the file on the site is another one.",
+        "Name the other LoRAs and checkpoints of the pictures, and link them.",
+    ]
+
+
+def to_do(checks: Sequence[Check]) -> list[Check]:
+    """Return what is left to a person."""
+    return [one for one in checks if one.state in (State.TO_DO, State.NOT_CHECKED)]
+
+
+def write_page(
+    material: Material, checks: Sequence[Check], pictures: Sequence[str], description: str
+) -> str:
+    """Return checklist.html; `pictures` as paths beside it."""
+    title = html.escape(material.title)
+    badge = '<p class="badge">rehearsal: not for upload</p>' if material.is_rehearsal else ""
+    fields = "".join(
+        f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(value)}</code></td>"
+        f'<td><button data-copy="{html.escape(value, quote=True)}">Copy</button></td></tr>'
+        for name, value in form_fields(material)
+    )
+    rows = "".join(
+        f'<tr class="{one.state.name.lower()}"><td>{_MARKS[one.state]}</td>'
+        f"<th>{html.escape(one.what)}</th><td>{html.escape(one.detail)}</td></tr>"
+        for one in checks
+    )
+    rules = "".join(
+        f'<li><label><input type="checkbox"> {html.escape(rule)}</label></li>'
+        for rule in site_rules(material)
+    )
+    shown = "".join(
+        f'<figure><a href="{html.escape(place, quote=True)}"><img loading="lazy" '
+        f'src="{html.escape(place, quote=True)}" alt="{html.escape(one.prompt[:160], quote=True)}">'
+        f"</a><figcaption>{number}. {html.escape(one.framing or 'framing not told')}"
+        "</figcaption></figure>"
+        for number, (one, place) in enumerate(
+            zip(material.pictures, pictures, strict=True), start=1
+        )
+    )
+    is_person = material.manifest.subject.kind is SubjectKind.PERSON
+    heading = "Not for Civitai" if is_person else f"Rules of the site, as of {AS_OF}"
+    page = resources.files(__package__) / "web" / "checklist.html"
+    return Template(page.read_text(encoding="utf-8")).substitute(
+        title=title,
+        badge=badge,
+        weight=html.escape(weight_text(material)),
+        checks=rows,
+        fields=fields,
+        heading=heading,
+        rules=rules,
+        description=html.escape(description),
+        count=len(material.pictures),
+        pictures=shown,
+    )

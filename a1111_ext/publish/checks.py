@@ -1,0 +1,296 @@
+"""Is everything of a pack true and allowed? Each check says what it found; refusals have a code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+
+from kohya_ext.project import ToolError
+from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.tagging import PUBLISHING_RATINGS, Scores, forbidden_content
+
+from ..showcase.content import forbidden_words
+from .material import Material, PackPicture
+from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed
+
+Seen = Mapping[str, Scores]
+"""What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""
+
+
+class State(str, Enum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    TO_DO = "to do"
+    NOT_CHECKED = "not checked"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: `detail` is a whole sentence; a refusal has a code and a cure."""
+
+    what: str
+    state: State
+    detail: str
+    code: str = ""
+    cure: str = ""
+
+    def require(self) -> None:
+        """Raise the refusal as ToolError."""
+        if self.state is State.REFUSED:
+            raise ToolError(self.code, self.detail, self.cure)
+
+
+def check_material(material: Material, seen: Seen, *, tagger_note: str = "") -> tuple[Check, ...]:
+    """Return every check in the order of a checklist; nothing is raised."""
+    return tuple(_checks(material, seen, tagger_note))
+
+
+def require_all(checks: Iterable[Check]) -> None:
+    """Raise the first refusal as ToolError."""
+    for one in checks:
+        one.require()
+
+
+def _checks(material: Material, seen: Seen, tagger_note: str) -> Iterator[Check]:
+    yield _check_consent(material)
+    yield _check_header(material)
+    yield _check_number(material)
+    yield _check_unchanged(material)
+    yield _check_infotexts(material)
+    yield _check_file(material)
+    yield _check_checkpoints(material)
+    yield _check_weights(material)
+    yield _check_base_model(material)
+    yield _check_words(material)
+    yield _check_sight(material, seen, tagger_note)
+    yield _check_neighbours(material)
+    yield from _to_do(material)
+
+
+def _passed(what: str, detail: str) -> Check:
+    return Check(what, State.PASSED, detail)
+
+
+def _refused(what: str, code: str, detail: str, cure: str) -> Check:
+    return Check(what, State.REFUSED, detail, code, cure)
+
+
+def _check_consent(material: Material) -> Check:
+    subject, what = material.manifest.subject, "Consent"
+    if subject.kind is not SubjectKind.PERSON:
+        return _passed(what, f"The subject is no real person ({subject.kind.value}).")
+    if subject.consent is None:
+        return _refused(
+            what,
+            "LL113",
+            "The subject is a real person, and no consent is recorded.",
+            "Record it under subject.consent in the manifest: who agreed, when, and to what.",
+        )
+    consent = subject.consent
+    return _passed(what, f"{consent.name} agreed on {consent.date}: {consent.scope}.")
+
+
+def _check_header(material: Material) -> Check:
+    what, promoted = "The file's own hash", material.promoted
+    stored = promoted.metadata.get("sshs_model_hash", "")
+    if stored and stored != promoted.tensors_sha256:
+        return _refused(
+            what,
+            "LL625",
+            f"The header of {promoted.path.name} says that its tensors have the hash "
+            f"{stored[:12]}, but they have {promoted.autov3}; every picture would carry the wrong "
+            "one.",
+            "Promote the epoch again.",
+        )
+    return _passed(what, f"AutoV3 {promoted.autov3} is the hash of its tensors.")
+
+
+def _check_number(material: Material) -> Check:
+    what, count = "Number of pictures", len(material.pictures)
+    if count > MOST_PICTURES:
+        return _refused(
+            what,
+            "LL620",
+            f"The selection has {count} pictures; a post takes at most {MOST_PICTURES}.",
+            "Take some out of showcase/selection.json, or select again.",
+        )
+    return _passed(what, f"{count} of at most {MOST_PICTURES}.")
+
+
+def _check_unchanged(material: Material) -> Check:
+    what = "Pictures as they were selected"
+    for one in material.pictures:
+        if one.selected_sha256 and one.selected_sha256 != one.sha256:
+            return _refused(
+                what,
+                "LL623",
+                f"{one.path.name} was changed after it was selected.",
+                "Look at it, and select again: loraloom select PROJECT",
+            )
+    return _passed(what, "Byte for byte.")
+
+
+def _check_infotexts(material: Material) -> Check:
+    what = "Generation data"
+    for one in material.pictures:
+        if one.infotext is None:
+            return _refused(
+                what,
+                "LL624",
+                f"{one.path.name} has no generation data: another program has saved it anew.",
+                "Select a picture as the WebUI made it.",
+            )
+    return _passed(what, "Every picture holds it, as the WebUI wrote it.")
+
+
+def _check_file(material: Material) -> Check:
+    what, promoted = "Drawn with the published file", material.promoted
+    for one in material.pictures:
+        got = one.lora_hashes.get(promoted.name)
+        if got is None:
+            return _other_file(what, one, promoted.name, promoted.autov3)
+        if got != promoted.autov3:
+            return _refused(
+                what,
+                "LL626",
+                f"{one.path.name} was drawn with another {promoted.name} ({got}) than the one "
+                f"that is published ({promoted.autov3}).",
+                "Draw the showcase again with the promoted file: loraloom showcase PROJECT",
+            )
+    return _passed(what, f"Every picture's Lora hashes say {promoted.name}: {promoted.autov3}.")
+
+
+def _other_file(what: str, one: PackPicture, name: str, autov3: str) -> Check:
+    alike = next((other for other, value in one.lora_hashes.items() if value == autov3), None)
+    if alike is not None:
+        why = f"under the name {alike}, which nobody else has"
+    else:
+        why = f"without {name}: it has {', '.join(one.lora_hashes) or 'no LoRA at all'}"
+    return _refused(
+        what,
+        "LL626",
+        f"{one.path.name} was drawn {why}.",
+        "Draw the showcase again with the promoted file: loraloom showcase PROJECT",
+    )
+
+
+def _check_checkpoints(material: Material) -> Check:
+    what = "Checkpoints"
+    names = [f"{name} [{digest}]" if digest else name for name, digest in material.checkpoints]
+    missing = [one.path.name for one in material.pictures if not one.fields.get("Model hash")]
+    if missing:
+        return Check(
+            what,
+            State.TO_DO,
+            f"{missing[0]} does not tell its checkpoint's hash; name the checkpoint by hand.",
+        )
+    return _passed(what, f"{', '.join(names)}.")
+
+
+def _check_weights(material: Material) -> Check:
+    what, weights = "Recommended weight", material.weights
+    if len(weights) == 1:
+        return _passed(what, f"{weights[0]:g}: every picture was made with it.")
+    shown = ", ".join(f"{one:g}" for one in weights)
+    return _passed(what, f"{material.weight:g}; the pictures were made with {shown}.")
+
+
+def _check_base_model(material: Material) -> Check:
+    what, name = "Base model", material.base_model
+    problem = base_model_problem(name, material.manifest.base_model.family)
+    if problem is not None:
+        sentence, cure = problem
+        return _refused(
+            what, "LL627", f"{sentence}.", f"{cure} Correct publish.base_model in the manifest."
+        )
+    if not is_listed(name):
+        return Check(
+            what,
+            State.TO_DO,
+            f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
+        )
+    return _passed(what, f"{name}, as the site's list spells it.")
+
+
+def _check_words(material: Material) -> Check:
+    what = "Content: words of the prompts"
+    for one in material.pictures:
+        pair = forbidden_words(one.prompt)
+        if pair is not None:
+            return _refused(
+                what,
+                "LL616",
+                f'The prompt of {one.path.name} has "{pair[0]}" and "{pair[1]}" together.',
+                "Such a picture is never published. There is no switch for this rule.",
+            )
+    return _passed(what, "No prompt names a minor together with anything sexual.")
+
+
+def _check_sight(material: Material, seen: Seen, tagger_note: str) -> Check:
+    """Hold what a tagger sees against the content rule; pictures that it never saw are told."""
+    what = "Content: the pictures themselves"
+    unseen = 0
+    for one in material.pictures:
+        scores = seen.get(one.sha256)
+        signs = forbidden_content(scores, PUBLISHING_RATINGS) if scores else None
+        unseen += scores is None
+        if signs is not None:
+            return _refused(
+                what,
+                "LL628",
+                f"{one.path.name} looks like a minor ({signs[0]}) together with something "
+                f"sexual ({signs[1]}).",
+                "Such a picture is never published: drop it with `loraloom select --drop`.",
+            )
+    if unseen:
+        count = f"{len(material.pictures) - unseen} of {len(material.pictures)} pictures"
+        why = tagger_note or "no tagger is known (captions.model in the manifest)."
+        return Check(
+            what,
+            State.NOT_CHECKED,
+            f"The tagger looked at {count}: {why} Look at each one yourself: nobody who looks "
+            "like a minor, least of all with anything sexual.",
+        )
+    note = f" {tagger_note}" if tagger_note else ""
+    return _passed(what, f"The tagger sees no minor together with anything sexual.{note}")
+
+
+def _check_neighbours(material: Material) -> Check:
+    """The selection keeps framings apart; an order by hand may not, and is the user's choice."""
+    what = "Order"
+    pairs = pairwise(material.pictures)
+    alike = [(a, b) for a, b in pairs if a.framing and a.framing == b.framing]
+    if alike:
+        one, other = alike[0]
+        return Check(
+            what,
+            State.TO_DO,
+            f"{one.path.name} and {other.path.name} stand side by side and are both "
+            f"{one.framing}: move one of them.",
+        )
+    framings = Counter(one.framing for one in material.pictures if one.framing)
+    told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
+    return _passed(what, f"No two of one framing side by side: {told or 'framing is not told'}.")
+
+
+def _to_do(material: Material) -> Iterator[Check]:
+    publish = material.publish
+    if not publish.source_link:
+        yield Check(
+            "Source",
+            State.TO_DO,
+            "The manifest has no publish.source_link: say where the training pictures are from.",
+        )
+    if not material.description:
+        yield Check("Description", State.TO_DO, "Write publish.description in the manifest.")
+    if not publish.license:
+        yield Check(
+            "Licence", State.TO_DO, "The manifest has no publish.license: say what others may do."
+        )
+    if material.promoted.steps is None:
+        yield Check("Steps", State.TO_DO, "The file does not tell its steps: fill them in by hand.")

@@ -1,0 +1,188 @@
+"""The publish pack: one folder with the LoRA, its sidecars, the pictures, the words, a checklist.
+
+Pictures and LoRA are copied byte for byte. A pack that its user has edited is never written over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kohya_ext.project import Progress, ProgressHandler, Project, silent
+from kohya_ext.project.files import (
+    explain_os_error,
+    sha256_of,
+    write_json_atomic,
+    write_text_atomic,
+)
+
+from .card import description, hub_card, short_description, user_metadata
+from .checklist import write_page
+from .checks import Check
+from .material import Material
+
+RECORD_NAME = "pack.json"
+CHECKLIST_NAME = "checklist.html"
+KIND = "loraloom-pack"
+_IMAGES = "images"
+
+
+@dataclass(frozen=True)
+class PackFile:
+    """One file of a pack: a copy of `source`, or `text`."""
+
+    place: PurePosixPath
+    source: Path | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class PackPlan:
+    """A pack to be written into `folder`, which may hold an older one of ours."""
+
+    folder: Path
+    files: tuple[PackFile, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def checklist(self) -> Path:
+        return self.folder / CHECKLIST_NAME
+
+
+def plan_pack(project: Project, material: Material, checks: Sequence[Check]) -> PackPlan:
+    """Plan every file of a pack; an edited pack of that name stays, the new one gets a number."""
+    name = material.promoted.name
+    places = _picture_places(material)
+    shown = tuple(map(str, places))
+    about = description(material)
+    first = material.pictures[0]
+    texts = {
+        f"{name}.json": user_metadata(material),
+        f"{name}.description.txt": short_description(material),
+        "description.md": about,
+        "README.md": hub_card(material, shown),
+        CHECKLIST_NAME: write_page(material, checks, shown, about),
+    }
+    files = [
+        PackFile(PurePosixPath(material.promoted.path.name), material.promoted.path),
+        PackFile(PurePosixPath(f"{name}{first.path.suffix}"), first.path),
+        *(PackFile(place, one.path) for place, one in zip(places, material.pictures, strict=True)),
+        *(PackFile(PurePosixPath(place), text=text) for place, text in texts.items()),
+    ]
+    return PackPlan(
+        _free_folder(project.publish_dir / name), tuple(files), _facts(material, checks)
+    )
+
+
+def _picture_places(material: Material) -> tuple[PurePosixPath, ...]:
+    """Return where the pictures go: numbered, so that every file dialog keeps their order."""
+    return tuple(
+        PurePosixPath(_IMAGES) / f"{number:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', one.path.name)}"
+        for number, one in enumerate(material.pictures, start=1)
+    )
+
+
+def _facts(material: Material, checks: Sequence[Check]) -> dict[str, Any]:
+    promoted, manifest = material.promoted, material.manifest
+    return {
+        "kind": KIND,
+        "format": 1,
+        "name": promoted.name,
+        "title": material.title,
+        "trigger_word": manifest.trigger_word,
+        "epochs": promoted.epoch,
+        "steps": promoted.steps,
+        "weight": material.weight,
+        "base_model": material.base_model,
+        "source_link": manifest.publish.source_link,
+        "autov2": promoted.autov2,
+        "autov3": promoted.autov3,
+        "sha256": promoted.sha256,
+        "rehearsal": material.is_rehearsal,
+        "checks": [
+            {"what": one.what, "state": one.state.value, "detail": one.detail} for one in checks
+        ],
+    }
+
+
+def _free_folder(wanted: Path) -> Path:
+    """Return `wanted`, or the first numbered one that holds nothing of the user's."""
+    number, folder = 1, wanted
+    while folder.exists() and not is_untouched(folder):
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
+
+
+def is_untouched(folder: Path) -> bool:
+    """Tell whether a folder is a pack of ours in which nothing was changed or added."""
+    try:
+        record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        written: dict[str, str] = dict(record["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if found != {*written, RECORD_NAME}:
+        return False
+    return all(sha256_of(folder / place) == digest for place, digest in written.items())
+
+
+def apply_pack(project: Project, plan: PackPlan, *, on_progress: ProgressHandler = silent) -> Path:
+    """Write a pack whole or not at all, and note it. Raises ToolError LL110 or LL111."""
+    beside = plan.folder.with_name(f".{plan.folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        beside.mkdir(parents=True)
+        written = _write_files(beside, plan.files, on_progress)
+        write_json_atomic(beside / RECORD_NAME, {**plan.facts, "files": written})
+        _put_in_place(beside, plan.folder)
+    except OSError as error:
+        raise explain_os_error(error, plan.folder) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    project.journal.append(
+        "publish",
+        name=plan.facts["name"],
+        folder=plan.folder.relative_to(project.root).as_posix(),
+        sha256=plan.facts["sha256"],
+        pictures=sum(1 for one in plan.files if one.place.parts[0] == _IMAGES),
+    )
+    return plan.folder
+
+
+def _write_files(
+    folder: Path, files: Iterable[PackFile], on_progress: ProgressHandler
+) -> dict[str, str]:
+    """Write the files and return the hash of each; a copy is compared with its source."""
+    wanted = tuple(files)
+    written: dict[str, str] = {}
+    for number, one in enumerate(wanted, start=1):
+        target = folder / one.place
+        if one.source is None:
+            write_text_atomic(target, one.text)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one.source, target)
+        written[str(one.place)] = sha256_of(target)
+        on_progress(Progress("Pack", number, len(wanted)))
+    return written
+
+
+def _put_in_place(beside: Path, folder: Path) -> None:
+    """Move the finished folder to its place; an older pack of ours goes only then."""
+    if not folder.exists():
+        beside.rename(folder)
+        return
+    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
+    folder.replace(old)
+    try:
+        beside.rename(folder)
+    except OSError:
+        old.replace(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

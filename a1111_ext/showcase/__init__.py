@@ -1,0 +1,1 @@
+"""The showcase: batches over checkpoints, which pictures are shown, and in which order."""

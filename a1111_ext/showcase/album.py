@@ -1,0 +1,147 @@
+"""The album: what lies in showcase/, and for each picture how it came about.
+
+`pictures.jsonl` gets one line when a picture lands. Pictures that the user put there himself
+count too, with what their infotext tells.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dynprompts import Pick
+from kohya_ext.project import Journal, Project
+from kohya_ext.project.files import link_or_copy
+
+from ..api.infotext import Infotext, parse_infotext
+from ..api.loras import lora_tags
+from ..cells.cell import Cell
+from .framing import framing_in
+from .templates import plain_checkpoint
+
+RECORDS_NAME = "pictures.jsonl"
+_PART_LENGTH = 48
+
+
+@dataclass(frozen=True)
+class ShowPicture:
+    """One picture of the album; `lora_hash` is the WebUI's for the promoted LoRA.
+
+    `checkpoint_sha256` may be its first digits only; `text_seed` is None when nobody noted it.
+    """
+
+    file: str
+    seed: int
+    checkpoint: str
+    prompt: str
+    negative_prompt: str = ""
+    framing: str = ""
+    lora: str = ""
+    lora_hash: str = ""
+    lora_weight: str = ""
+    checkpoint_sha256: str = ""
+    key: str = ""
+    text_seed: int | None = None
+    template: str = ""
+    picks: tuple[Pick, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; picks as [variant, option, where]."""
+        values: dict[str, Any] = {**vars(self)}
+        values["picks"] = [[pick.variant, pick.option, pick.where] for pick in self.picks]
+        return values
+
+
+def picture_name(lora: str, cell: Cell) -> str:
+    """Return a picture's file name: LoRA, checkpoint, seed, and the start of the cell's key."""
+    parts = (lora, plain_checkpoint(cell.checkpoint.title) or "checkpoint")
+    plain = [re.sub(r"[^\w.-]+", "_", part)[:_PART_LENGTH].strip("._-") for part in parts]
+    return "-".join([*plain, str(cell.seed), f"{cell.key[:8]}.png"])
+
+
+class Landing:
+    """Put finished pictures into showcase/, byte for byte, and note how each came about."""
+
+    def __init__(self, project: Project) -> None:
+        self._folder = project.showcase_dir
+        self._records = _records(project)
+        self._noted = {entry.facts.get("file") for entry in self._records.entries("picture")}
+
+    def land(self, picture: ShowPicture, source: Path) -> Path:
+        """Land one picture; one that is there already stays. Raises ToolError LL110, LL111."""
+        target = self._folder / picture.file
+        if not target.exists():
+            link_or_copy(source, target)
+        if picture.file not in self._noted:
+            self._records.append("picture", **picture.as_dict())
+            self._noted.add(picture.file)
+        return target
+
+
+def _records(project: Project) -> Journal:
+    return Journal(project.showcase_dir / RECORDS_NAME)
+
+
+def read_album(project: Project) -> tuple[ShowPicture, ...]:
+    """Return the pictures that are in showcase/, in the order in which they landed.
+
+    Raises ToolError LL115 for damaged records.
+    """
+    folder = project.showcase_dir
+    if not folder.is_dir():
+        return ()
+    noted: dict[str, ShowPicture] = {}
+    for entry in _records(project).entries("picture"):
+        picture = _from_facts(entry.facts)
+        noted[picture.file] = picture
+    present = {path.name: path for path in sorted(folder.glob("*.png"))}
+    known = [picture for name, picture in noted.items() if name in present]
+    own = (path for name, path in present.items() if name not in noted)
+    return (*known, *_own_pictures(own))
+
+
+def _from_facts(facts: Mapping[str, Any]) -> ShowPicture:
+    names = ShowPicture.__dataclass_fields__
+    values = {name: value for name, value in facts.items() if name in names}
+    values["picks"] = tuple(Pick(*one) for one in values.get("picks", ()))
+    return ShowPicture(**values)
+
+
+def _own_pictures(paths: Iterator[Path]) -> Iterator[ShowPicture]:
+    for path in paths:
+        infotext = read_parameters(path)
+        if infotext is not None:
+            yield _from_infotext(path.name, infotext)
+
+
+def read_parameters(path: Path) -> Infotext | None:
+    """Return a picture's generation parameters without decoding its pixels, or None."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return parse_infotext(str(picture.info.get("parameters", "")))
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def _from_infotext(name: str, infotext: Infotext) -> ShowPicture:
+    fields, hashes = infotext.fields, infotext.lora_hashes()
+    tags = [tag for tag in lora_tags(infotext.prompt) if tag.name in hashes]
+    first = tags[0] if tags else None
+    seed = fields.get("Seed", "")
+    return ShowPicture(
+        file=name,
+        seed=int(seed) if seed.isdigit() else -1,
+        checkpoint=fields.get("Model", ""),
+        checkpoint_sha256=fields.get("Model hash", ""),
+        prompt=infotext.prompt,
+        negative_prompt=infotext.negative_prompt,
+        framing=framing_in(infotext.prompt),
+        lora=first.name if first else "",
+        lora_hash=hashes[first.name] if first else "",
+        lora_weight=first.weight if first else "",
+    )

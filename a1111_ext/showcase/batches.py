@@ -1,0 +1,255 @@
+"""Showcase batches: templates x checkpoints x seeds as cells, planned whole before the first.
+
+Everything is drawn by the cell engine; finished pictures land in showcase/ as they come.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from dynprompts import Pick, WildcardLibrary
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.manifest import HiresSettings, PictureSettings
+
+from ..api.capabilities import Capabilities
+from ..cells.cell import Cell, CheckpointPin, HiresFix, with_loras
+from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport, run_cells
+from ..cells.ledger import Ledger
+from ..cells.painters import Painter
+from ..cells.plan import CellPlan, pin_cell, plan_cells
+from .album import Landing, ShowPicture, picture_name
+from .content import forbidden_words
+from .framing import framing_of
+from .reach import Reach, Reached
+from .templates import ShowcaseTemplate, Subject, TemplateText, text_seed
+
+_SHOWN_NAMES = 6
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What is asked for: `count` pictures per template and checkpoint, seeds counting up.
+
+    `unlinked` is the WebUI's "Unlink seed from prompt": another prompt for each checkpoint.
+    """
+
+    templates: tuple[TemplateText, ...]
+    checkpoints: tuple[str, ...] = ("",)
+    count: int = 10
+    seed: int = 1
+    unlinked: bool = True
+    hires_fix: HiresSettings | None = None
+    picture: PictureSettings = field(default_factory=PictureSettings)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture to come: its cell, and what was picked on the way to its prompt."""
+
+    cell: Cell
+    text_seed: int
+    template: str
+    picks: tuple[Pick, ...]
+    framing: str
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """A whole batch; `reaches` is what each template could bring."""
+
+    subject: Subject
+    shots: tuple[Shot, ...]
+    reaches: tuple[Reach, ...]
+
+    @property
+    def cells(self) -> CellPlan:
+        """The cells in drawing order."""
+        return plan_cells(shot.cell for shot in self.shots)
+
+
+def plan_batch(
+    request: BatchRequest, subject: Subject, library: WildcardLibrary | None = None
+) -> BatchPlan:
+    """Draw every prompt and make every cell; nothing is asked of a WebUI.
+
+    Raises ToolError LL612 (no template, or a prompt without the LoRA), LL613 (template) or
+    LL616 (content).
+    """
+    if not any(one.prompt.strip() for one in request.templates):
+        raise ToolError(
+            "LL612",
+            "There is no showcase template.",
+            "Write one under showcase.template in the manifest, for example: "
+            '"{lora} photo of {trigger}, {smiling|calm}".',
+        )
+    templates = [ShowcaseTemplate(one, subject, library) for one in request.templates]
+    shots = [
+        _shot(request, template, checkpoint, request.seed + number)
+        for template in templates
+        for checkpoint in request.checkpoints
+        for number in range(request.count)
+    ]
+    for shot in shots:
+        _require_lora(shot, subject)
+        require_decent(shot.cell.prompt, f"seed {shot.cell.seed} of {shot.template}")
+    return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates))
+
+
+def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, seed: int) -> Shot:
+    key = text_seed(seed, checkpoint, template.source, unlinked=request.unlinked)
+    sample, negative_prompt = template.draw(key)
+    picture, hires = request.picture, request.hires_fix
+    cell = Cell(
+        prompt=sample.text,
+        negative_prompt=negative_prompt,
+        seed=seed,
+        width=picture.width,
+        height=picture.height,
+        steps=picture.steps,
+        cfg_scale=picture.cfg_scale,
+        sampler=picture.sampler,
+        scheduler=picture.scheduler,
+        clip_skip=picture.clip_skip,
+        checkpoint=CheckpointPin(checkpoint),
+        hires_fix=HiresFix(hires.upscaler, hires.scale, hires.denoising_strength, hires.steps)
+        if hires
+        else None,
+    )
+    framing = framing_of(sample.picks, sample.text)
+    return Shot(with_loras(cell, {}), key, template.name, sample.picks, framing)
+
+
+def _require_lora(shot: Shot, subject: Subject) -> None:
+    if not any(use.name == subject.lora for use in shot.cell.loras):
+        raise ToolError(
+            "LL612",
+            f'The template ({shot.template}) draws a prompt without the LoRA "{subject.lora}": '
+            f"{shot.cell.prompt[:200]}",
+            "Put {lora} where its tag belongs; in wildcard files write ${lora}.",
+        )
+
+
+def require_decent(prompt: str, where: str) -> None:
+    """Raise ToolError LL616 for a prompt that names a minor together with something sexual."""
+    pair = forbidden_words(prompt)
+    if pair is not None:
+        raise ToolError(
+            "LL616",
+            f'The prompt of {where} has "{pair[0]}" and "{pair[1]}" together.',
+            "Take one of them out of the template. There is no switch for this rule.",
+        )
+
+
+def pin_batch(plan: BatchPlan, capabilities: Capabilities, lora_hash: str) -> BatchPlan:
+    """Hold the whole batch against a WebUI and pin it to what that has.
+
+    Raises ToolError LL614 (a reachable helper LoRA) or LL615 (a reachable wildcard) that is
+    missing, LL408 to LL410 for other names.
+    """
+    require_reachable(plan, capabilities)
+
+    def pin(shot: Shot) -> Shot:
+        cell = with_loras(shot.cell, {plan.subject.lora: lora_hash})
+        return replace(shot, cell=pin_cell(cell, capabilities))
+
+    return replace(plan, shots=_unique(map(pin, plan.shots)))
+
+
+def _unique(shots: Iterable[Shot]) -> tuple[Shot, ...]:
+    return tuple({shot.cell.key: shot for shot in shots}.values())
+
+
+def require_reachable(plan: BatchPlan, capabilities: Capabilities | None) -> None:
+    """Raise ToolError LL614 or LL615 for what a template can reach and is not there.
+
+    Without a WebUI only wildcards are checked.
+    """
+    _require_none_missing(
+        "LL615",
+        "wildcard",
+        [one for reach in plan.reaches for one in reach.missing],
+        "Put the file into the wildcards folder, or correct the reference.",
+    )
+    if capabilities is None:
+        return
+    there = {one.name for one in capabilities.loras} | {plan.subject.lora}
+    _require_none_missing(
+        "LL614",
+        "LoRA",
+        [one for reach in plan.reaches for one in reach.loras if one.name not in there],
+        f"Put the file into the LoRA folder of the WebUI at {capabilities.url}, or take the "
+        "option out; the WebUI would silently draw without it.",
+    )
+
+
+def _require_none_missing(code: str, kind: str, found: Sequence[Reached], cure: str) -> None:
+    names = list({one.name: f'"{one.name}" ({one.where})' for one in found}.values())
+    if not names:
+        return
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    many = "s" if len(names) > 1 else ""
+    raise ToolError(
+        code,
+        f"The template can reach {len(names)} {kind}{many} that {'are' if many else 'is'} not "
+        f"there: {', '.join(names[:_SHOWN_NAMES])}{more}.",
+        cure,
+    )
+
+
+def draw_batch(
+    project: Project,
+    plan: BatchPlan,
+    ledger: Ledger,
+    painters: Sequence[Painter],
+    *,
+    on_event: EventHandler = lambda event: None,
+    stop: threading.Event | None = None,
+) -> RunReport:
+    """Draw what is missing of a pinned batch; every finished picture lands in showcase/."""
+    project.journal.append(
+        "showcase",
+        lora=plan.subject.lora,
+        lora_weight=plan.subject.weight,
+        pictures=len(plan.shots),
+        checkpoints=sorted({shot.cell.checkpoint.title for shot in plan.shots}),
+    )
+    land = _land_each(project, plan, ledger, on_event)
+    return run_cells(plan.cells, ledger, painters, on_event=land, stop=stop)
+
+
+def _land_each(
+    project: Project, plan: BatchPlan, ledger: Ledger, on_event: EventHandler
+) -> Callable[[CellEvent], None]:
+    shots = {shot.cell.key: shot for shot in plan.shots}
+    landing = Landing(project)
+
+    def land(event: CellEvent) -> None:
+        if event.outcome is not Outcome.FAILED:
+            shot = shots[event.cell.key]
+            landing.land(shown_as(plan.subject, shot), ledger.picture_path(shot.cell.key))
+        on_event(event)
+
+    return land
+
+
+def shown_as(subject: Subject, shot: Shot) -> ShowPicture:
+    """Return how the album describes a picture."""
+    use = next(use for use in shot.cell.loras if use.name == subject.lora)
+    return ShowPicture(
+        file=picture_name(subject.lora, shot.cell),
+        seed=shot.cell.seed,
+        checkpoint=shot.cell.checkpoint.title,
+        checkpoint_sha256=shot.cell.checkpoint.sha256,
+        prompt=shot.cell.prompt,
+        negative_prompt=shot.cell.negative_prompt,
+        framing=shot.framing,
+        lora=subject.lora,
+        lora_hash=use.hash,
+        lora_weight=use.weight,
+        key=shot.cell.key,
+        text_seed=shot.text_seed,
+        template=shot.template,
+        picks=shot.picks,
+    )

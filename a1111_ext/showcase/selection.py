@@ -1,0 +1,272 @@
+"""Selection: which pictures of the album go into the post, and in which order.
+
+People win: what they kept is in, what they dropped is out; the rest is chosen so that all
+checkpoints and framings are there. Files that were not chosen stay where they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.files import sha256_of, write_json_atomic
+
+from .album import ShowPicture
+from .arrangement import Distance, arrange, can_be_arranged, no_distance
+from .ratings import Rating
+
+MOST_PICTURES = 20
+"""A post on the largest site takes no more."""
+
+FREE_PLACES = 2
+"""Left free where pictures are chosen for the user: a better one may come."""
+
+SELECTION_NAME = "selection.json"
+KIND = "loraloom-selection"
+_ALIKE = 0.1
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One picture of the selection, and why it is in."""
+
+    picture: ShowPicture
+    reason: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The pictures of a post in their order; `left_out` counts the others by reason."""
+
+    lora: str
+    lora_hash: str
+    chosen: tuple[Chosen, ...]
+    left_out: Mapping[str, int]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file names in their order."""
+        return tuple(one.picture.file for one in self.chosen)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked for: at most `most` pictures; `kept` are in whatever happens."""
+
+    most: int = MOST_PICTURES
+    kept: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    ratings: Mapping[str, Rating] | None = None
+
+    def rating_of(self, name: str) -> Rating | None:
+        """Return a person's word on a picture; the command line goes before files."""
+        if name in self.dropped:
+            return Rating.DROP
+        if name in self.kept:
+            return Rating.SHOWCASE
+        return (self.ratings or {}).get(name)
+
+
+_REASONS = {
+    Rating.DROP: "dropped",
+    Rating.FOLLOW_UP: "for a follow-up post",
+    Rating.PLACED: "placed already",
+}
+
+
+def plan_selection(
+    album: Sequence[ShowPicture],
+    lora: str,
+    lora_hash: str,
+    wishes: Wishes,
+    distance: Distance = no_distance,
+) -> Selection:
+    """Choose and arrange.
+
+    Raises ToolError LL617 (nothing to choose from), LL620 (more kept than fit) or LL621 (the
+    kept ones cannot be kept apart).
+    """
+    left_out: Counter[str] = Counter()
+    kept, free = list[ShowPicture](), list[ShowPicture]()
+    for picture in album:
+        rating = wishes.rating_of(picture.file)
+        if picture.lora != lora or picture.lora_hash != lora_hash:
+            left_out["drawn with another file"] += 1
+        elif rating in _REASONS:
+            left_out[_REASONS[rating]] += 1
+        elif rating is Rating.SHOWCASE:
+            kept.append(picture)
+        else:
+            free.append(picture)
+    _require_some(kept, free, lora, left_out)
+    _require_room(kept, wishes.most)
+    room = max(len(kept), wishes.most - FREE_PLACES if wishes.most > FREE_PLACES else wishes.most)
+    added = _choose(kept, free, room, distance)
+    left_out["not needed"] += len(free) - len(added)
+    chosen = _without_crowding(kept, added)
+    left_out["too much of one framing"] += len(kept) + len(added) - len(chosen)
+    reasons = {one.file: "kept" for one in kept}
+    ordered = arrange(chosen, distance)
+    return Selection(
+        lora,
+        lora_hash,
+        tuple(Chosen(one, reasons.get(one.file, "chosen")) for one in ordered),
+        {reason: count for reason, count in left_out.items() if count},
+    )
+
+
+def _require_some(
+    kept: Sequence[ShowPicture],
+    free: Sequence[ShowPicture],
+    lora: str,
+    left_out: Mapping[str, int],
+) -> None:
+    if kept or free:
+        return
+    others = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    raise ToolError(
+        "LL617",
+        f'The showcase has no picture of "{lora}" to choose{f" ({others})" if others else ""}.',
+        "Draw some: loraloom showcase PROJECT",
+    )
+
+
+def _require_room(kept: Sequence[ShowPicture], most: int) -> None:
+    if len(kept) > most:
+        raise ToolError(
+            "LL620",
+            f"{len(kept)} pictures are kept or rated 1, but a post takes at most {most}.",
+            "Rate some of them 2, for a follow-up post.",
+        )
+
+
+def _choose(
+    kept: Sequence[ShowPicture], free: Sequence[ShowPicture], room: int, distance: Distance
+) -> list[ShowPicture]:
+    """Fill up to `room`: always from the rarest checkpoint and framing, never a near copy."""
+    chosen, waiting = list(kept), list(free)
+    while waiting and len(chosen) < room:
+        checkpoints = Counter(one.checkpoint for one in chosen)
+        framings = Counter(one.framing for one in chosen)
+        best = min(
+            waiting,
+            key=lambda one: (
+                _is_near_copy(one, chosen, distance),
+                checkpoints[one.checkpoint] + framings[one.framing],
+                framings[one.framing],
+                waiting.index(one),
+            ),
+        )
+        if _is_near_copy(best, chosen, distance):
+            break
+        chosen.append(best)
+        waiting.remove(best)
+    return chosen[len(kept) :]
+
+
+def _is_near_copy(one: ShowPicture, chosen: Sequence[ShowPicture], distance: Distance) -> bool:
+    if distance is no_distance:
+        return False
+    return any(distance(one.file, other.file) < _ALIKE for other in chosen)
+
+
+def _without_crowding(
+    kept: Sequence[ShowPicture], added: Sequence[ShowPicture]
+) -> list[ShowPicture]:
+    """Take added pictures of a framing that is too frequent out again, the last ones first."""
+    chosen, spare = list(kept), list(added)
+    while not can_be_arranged([one.framing for one in chosen + spare]):
+        counts = Counter(one.framing for one in chosen + spare if one.framing)
+        crowded = counts.most_common(1)[0][0]
+        found = next((one for one in reversed(spare) if one.framing == crowded), None)
+        if found is None:
+            raise ToolError(
+                "LL621",
+                f"{counts[crowded]} of the kept pictures are of one framing ({crowded}), and "
+                f"there are only {len(chosen + spare) - counts[crowded]} others to put between.",
+                "Keep fewer of them, or keep others too.",
+            )
+        spare.remove(found)
+    return chosen + spare
+
+
+# -- the file -----------------------------------------------------------------------------------
+
+
+def apply_selection(project: Project, selection: Selection) -> Path:
+    """Write showcase/selection.json and note the order in the journal."""
+    path = project.showcase_dir / SELECTION_NAME
+    write_json_atomic(
+        path,
+        {
+            "kind": KIND,
+            "format": 1,
+            "lora": selection.lora,
+            "lora_hash": selection.lora_hash,
+            "pictures": [
+                {
+                    "file": one.picture.file,
+                    "sha256": sha256_of(project.showcase_dir / one.picture.file),
+                    "framing": one.picture.framing,
+                    "checkpoint": one.picture.checkpoint,
+                    "seed": one.picture.seed,
+                    "reason": one.reason,
+                }
+                for one in selection.chosen
+            ],
+            "left_out": dict(selection.left_out),
+        },
+    )
+    project.journal.append("select", pictures=len(selection.chosen), order=list(selection.files))
+    return path
+
+
+@dataclass(frozen=True)
+class SelectedFile:
+    """One picture as the selection file names it."""
+
+    file: str
+    sha256: str = ""
+
+
+def read_selection(project: Project) -> tuple[SelectedFile, ...]:
+    """Return the selected pictures in their order; the file may have been edited by hand.
+
+    Raises ToolError LL622 when there is none, or it cannot be used.
+    """
+    path = project.showcase_dir / SELECTION_NAME
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        if data.get("kind") != KIND:
+            raise ValueError(f'it is not of the kind "{KIND}"')
+        found = tuple(
+            SelectedFile(str(one["file"]), str(one.get("sha256", ""))) for one in data["pictures"]
+        )
+    except FileNotFoundError as error:
+        raise ToolError(
+            "LL622",
+            f"Nothing is selected: {path} is not there.",
+            "Select pictures: loraloom select PROJECT",
+        ) from error
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ToolError(
+            "LL622",
+            f"{path} is no selection: {error}.",
+            "Make it again: loraloom select PROJECT",
+        ) from error
+    return tuple(replace(one, file=_plain_name(one.file, path)) for one in found)
+
+
+def _plain_name(name: str, path: Path) -> str:
+    if Path(name).name != name or not name:
+        raise ToolError(
+            "LL622",
+            f'{path} names "{name}", which is no file of showcase/.',
+            "Name files by their plain names.",
+        )
+    return name

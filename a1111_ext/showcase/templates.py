@@ -1,0 +1,137 @@
+"""Showcase templates: style, LoRA tag and trigger word put in, prompts drawn by keyed seeds.
+
+A picture's prompt follows from its text seed alone; unlinked, that seed is another one for every
+checkpoint, so that each draws another prompt for the same picture seed, always the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dynprompts import PromptError, Sample, Template, WildcardLibrary, parse
+from kohya_ext.project import ToolError
+
+from ..api.loras import lora_tag
+from .reach import Reach, find_reach
+from .styles import Style
+
+ONLY_SUBJECT = "{lora} {trigger}"
+"""What a style is put round when no template is given."""
+
+_SEED_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the showcase shows: the LoRA as prompts name it, its weight, the trigger word."""
+
+    lora: str
+    weight: float
+    trigger_word: str
+
+    @property
+    def tag(self) -> str:
+        """The LoRA's tag."""
+        return lora_tag(self.lora, self.weight)
+
+    def fill(self, text: str) -> str:
+        """Put tag and trigger word in for `{lora}` and `{trigger}`."""
+        return text.replace("{lora}", self.tag).replace("{trigger}", self.trigger_word)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The same for wildcard files, which write `${lora}` and `${trigger}`."""
+        return {"lora": self.tag, "trigger": self.trigger_word}
+
+
+@dataclass(frozen=True)
+class TemplateText:
+    """A template as its user wrote it; `name` says where it came from."""
+
+    name: str
+    prompt: str
+    negative_prompt: str = ""
+
+    def styled(self, style: Style | None) -> TemplateText:
+        """Return the template with a style round it."""
+        if style is None:
+            return self
+        prompt, negative = style.apply(self.prompt or ONLY_SUBJECT, self.negative_prompt)
+        return TemplateText(f"{self.name} in style {style.name}", prompt, negative)
+
+
+class ShowcaseTemplate:
+    """A template ready to be drawn. Raises ToolError LL613 when it cannot be read."""
+
+    def __init__(
+        self, text: TemplateText, subject: Subject, library: WildcardLibrary | None = None
+    ) -> None:
+        self.name = text.name
+        self.source = subject.fill(text.prompt)
+        self.negative_source = subject.fill(text.negative_prompt)
+        self._library = library or WildcardLibrary()
+        self._variables = subject.variables
+        self._prompt = self._parse(self.source)
+        self._negative = self._parse(self.negative_source)
+
+    def _parse(self, text: str) -> Template:
+        try:
+            return parse(
+                text,
+                self._library,
+                variables=self._variables,
+                ignore_whitespace=True,
+                strict=True,
+            )
+        except PromptError as error:
+            raise self._unreadable(error) from error
+
+    def draw(self, text_seed: int) -> tuple[Sample, str]:
+        """Draw prompt and negative prompt. Raises ToolError LL613."""
+        try:
+            return self._prompt.random(text_seed), self._negative.random(text_seed).text
+        except PromptError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: PromptError) -> ToolError:
+        return ToolError(
+            "LL613",
+            f"The template ({self.name}) cannot be expanded: {error}",
+            "Correct it; docs/dynprompts.md explains the language.",
+        )
+
+    @cached_property
+    def reach(self) -> Reach:
+        """Every LoRA and wildcard that a draw could bring."""
+        return find_reach(f"{self.source}\n{self.negative_source}", self._library, self.name)
+
+
+def open_library(folder: Path | None) -> WildcardLibrary:
+    """Read the wildcards below a folder. Raises ToolError LL103 when it is not there."""
+    from kohya_ext.project.files import require_folder
+
+    return WildcardLibrary(require_folder(folder)) if folder is not None else WildcardLibrary()
+
+
+def text_seed(seed: int, checkpoint: str, template: str, *, unlinked: bool) -> int:
+    """Return the seed of the text for a picture's seed; `checkpoint` as it was asked for.
+
+    Unlinked, it follows from seed, checkpoint and template: adding a checkpoint leaves the
+    prompts of the others as they were.
+    """
+    if not unlinked:
+        return seed
+    key = json.dumps([seed, plain_checkpoint(checkpoint), template], ensure_ascii=False)
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:_SEED_BYTES], "big")
+
+
+def plain_checkpoint(word: str) -> str:
+    """Return a checkpoint's name without folder, suffix and hash."""
+    name = word.partition(" [")[0].replace("\\", "/").rpartition("/")[2]
+    for suffix in (".safetensors", ".ckpt"):
+        name = name.removesuffix(suffix)
+    return name

@@ -1,0 +1,498 @@
+"""The publish pack: true in every word, whole or not there, refused where it must be."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image, PngImagePlugin
+from promotions import promote_epoch, with_manifest
+
+from a1111_ext.publish.card import hub_card
+from a1111_ext.publish.checklist import form_fields, site_rules
+from a1111_ext.publish.checks import State, check_material
+from a1111_ext.publish.material import gather
+from a1111_ext.publish.pack import is_untouched
+from a1111_ext.publish.promoted import Promoted, require_promoted
+from a1111_ext.publish.site import base_model_problem
+from a1111_ext.rehearsal import RehearsalWebui
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project.files import sha256_of
+from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
+from kohya_ext.project.manifest import BaseModelFamily
+from kohya_ext.project.tagging import Scores, write_scores
+from kohya_ext.rehearsal.tagger_model import write_tagger_model
+
+PUBLISH = """
+publish:
+  title: "Quillfox"
+  description: "An invented creature, half fox, half porcupine."
+  source_link: "https://example.org/quillfox"
+  base_model: "SD 1.5"
+  author: "me"
+  license: "CC-BY-4.0"
+  tags: [creature, fantasy]
+"""
+WORDS = ("portrait", "full body", "from behind")
+
+
+def infotext(digest: str, words: str, *, name: str = "quillfox-v1", weight: str = "0.8") -> str:
+    return (
+        f"<lora:{name}:{weight}> {words} of Quillfox\nNegative prompt: blurry, child, nude\n"
+        "Steps: 4, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, Seed: 12, "
+        "Size: 64x64, Model hash: 6ee29fced1, Model: tinyA, "
+        f'Lora hashes: "{name}: {digest}, lantern: aaaabbbbcccc", Version: v1.10.1'
+    )
+
+
+def save_picture(path: Path, text: str, colour: str = "teal") -> None:
+    info = PngImagePlugin.PngInfo()
+    if text:
+        info.add_text("parameters", text)
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16), colour).save(stream, "PNG", pnginfo=info)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(stream.getvalue())
+
+
+@pytest.fixture
+def ready(project: Project) -> Project:
+    """A project with a promoted LoRA and three selected pictures."""
+    promote_epoch(project)
+    project = with_manifest(project, PUBLISH, section="publish")
+    digest = require_promoted(project).autov3
+    for number, words in enumerate(WORDS):
+        save_picture(project.showcase_dir / f"{number}.png", infotext(digest, words))
+    assert main(["select", str(project.root)]) == 0
+    return project
+
+
+def publish(project: Project, *words: object) -> int:
+    return main(["publish", str(project.root), *map(str, words)])
+
+
+def pack_of(project: Project) -> Path:
+    return project.publish_dir / "quillfox-v1"
+
+
+def refusal(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what publishing said when it refused, having written nothing."""
+    capsys.readouterr()
+    assert publish(project) == 1
+    assert not pack_of(project).exists()
+    return capsys.readouterr().err
+
+
+# -- what is in it ------------------------------------------------------------------------------
+
+
+def test_a_pack_has_everything(ready: Project, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    assert publish(ready) == 0
+    shown = capsys.readouterr()
+    pack = pack_of(ready)
+    found = sorted(one.relative_to(pack).as_posix() for one in pack.rglob("*") if one.is_file())
+    order = [one.path.name for one in gather(ready).pictures]
+    assert found == sorted(
+        [
+            "README.md",
+            "checklist.html",
+            "description.md",
+            *(f"images/{number:02d}-{name}" for number, name in enumerate(order, start=1)),
+            "pack.json",
+            "quillfox-v1.description.txt",
+            "quillfox-v1.json",
+            "quillfox-v1.png",
+            "quillfox-v1.safetensors",
+        ]
+    )
+    assert shown.err.rstrip().endswith("and go through it")
+
+
+def test_pictures_and_lora_are_byte_exact(ready: Project):
+    publish(ready)
+    pack = pack_of(ready)
+    for number, one in enumerate(gather(ready).pictures, start=1):
+        copy = pack / "images" / f"{number:02d}-{one.path.name}"
+        assert copy.read_bytes() == one.path.read_bytes()
+        assert not copy.samefile(one.path)
+    lora = pack / "quillfox-v1.safetensors"
+    assert sha256_of(lora) == require_promoted(ready).sha256
+
+
+def test_the_description_tells_the_chosen_file(ready: Project):
+    publish(ready)
+    text = (pack_of(ready) / "description.md").read_text(encoding="utf-8")
+    for words in (
+        "# Quillfox",
+        "half porcupine",
+        "**Trigger word:** `Quillfox`",
+        "**Epochs:** 3",
+        "**Steps:** 30",
+        "**Recommended weight:** 0.8",
+        "**Base model:** SD 1.5",
+        "https://example.org/quillfox",
+        "`<lora:quillfox-v1:0.8>`",
+        "tinyA `6ee29fced1`",
+        "lantern `aaaabbbbcccc`",
+    ):
+        assert words in text
+
+
+def test_the_webui_reads_the_sidecar(ready: Project):
+    publish(ready)
+    data = json.loads((pack_of(ready) / "quillfox-v1.json").read_text(encoding="utf-8"))
+    assert data["activation text"] == "Quillfox"
+    assert data["preferred weight"] == 0.8
+    assert data["sd version"] == "SD1"
+    assert set(data) == {
+        "description",
+        "sd version",
+        "activation text",
+        "preferred weight",
+        "negative text",
+        "notes",
+    }
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    assert text.startswith("---\n")
+    loaded: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return loaded
+
+
+def test_the_card_is_one_of_the_hub(ready: Project):
+    publish(ready)
+    pack = pack_of(ready)
+    text = (pack / "README.md").read_text(encoding="utf-8")
+    front = front_matter(text)
+    assert front["instance_prompt"] == "Quillfox"
+    assert front["license"] == "cc-by-4.0"
+    assert front["base_model"].count("/") == 1
+    assert {"text-to-image", "lora", "template:sd-lora", "fantasy"} <= set(front["tags"])
+    assert len(front["widget"]) == 3
+    for one in front["widget"]:
+        assert (pack / one["output"]["url"]).is_file()
+        assert one["parameters"]["negative_prompt"] == "blurry, child, nude"
+    assert "<Gallery />" in text
+
+
+def test_an_unusual_licence_is_named(ready: Project):
+    ready = with_manifest(ready, PUBLISH.replace("CC-BY-4.0", "ask me"), section="publish")
+    material = gather(ready)
+    front = front_matter(hub_card(material, ("a", "b", "c")))
+    assert (front["license"], front["license_name"]) == ("other", "ask me")
+
+
+def test_the_checklist_holds_the_form(ready: Project):
+    publish(ready)
+    page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
+    promoted = require_promoted(ready)
+    fields = dict(form_fields(gather(ready)))
+    assert fields["Trained words"] == "Quillfox"
+    assert fields["AutoV3"] == tensor_sha256(promoted.path)[:12]
+    assert fields["AutoV2"] == sha256_of(promoted.path)[:10]
+    assert fields["Type"] == "LORA"
+    for value in (*fields.values(), "at most 20", "No real person"):
+        assert value in page
+
+
+def test_the_pack_is_noted(ready: Project):
+    publish(ready)
+    entry = ready.journal.last("publish")
+    assert entry is not None
+    assert (entry.facts["folder"], entry.facts["pictures"]) == ("publish/quillfox-v1", 3)
+
+
+def test_a_dry_run_writes_nothing(ready: Project, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    assert publish(ready, "--dry-run", "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["epochs"], data["steps"], data["weight"]) == (3, 30, 0.8)
+    assert not pack_of(ready).exists()
+
+
+def test_rehearsals_are_marked_everywhere(project: Project, webui: RehearsalWebui):
+    promote_epoch(project)
+    text = (
+        "showcase:\n  template: '{lora} {trigger}'\n  count: 2\n  picture: {width: 64, height: 64}"
+    )
+    project = with_manifest(project, text)
+    assert main(["showcase", str(project.root), "--webui", webui.url]) == 0
+    assert main(["select", str(project.root)]) == 0
+    assert publish(project) == 0
+    for path in pack_of(project).glob("*.*"):
+        if path.suffix in (".md", ".html", ".json", ".txt"):
+            assert "rehearsal" in path.read_text(encoding="utf-8").casefold(), path.name
+
+
+# -- made again ---------------------------------------------------------------------------------
+
+
+def test_a_pack_is_made_again_in_place(ready: Project):
+    publish(ready)
+    publish(ready)
+    assert [one.name for one in ready.publish_dir.iterdir() if one.is_dir()] == ["quillfox-v1"]
+    assert is_untouched(pack_of(ready))
+
+
+def test_an_edited_pack_is_never_written_over(ready: Project):
+    publish(ready)
+    mine = pack_of(ready) / "description.md"
+    mine.write_text("my own words", encoding="utf-8")
+    publish(ready)
+    assert mine.read_text(encoding="utf-8") == "my own words"
+    assert is_untouched(ready.publish_dir / "quillfox-v1-2")
+
+
+def test_a_folder_of_the_users_is_left_alone(ready: Project):
+    pack_of(ready).mkdir()
+    (pack_of(ready) / "notes.txt").write_text("mine", encoding="utf-8")
+    publish(ready)
+    assert [one.name for one in pack_of(ready).iterdir()] == ["notes.txt"]
+
+
+def test_nothing_half_is_left(
+    ready: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert "LL110" in refusal(ready, capsys)
+    assert not [one for one in ready.publish_dir.iterdir() if one.is_dir()]
+
+
+# -- what is refused ----------------------------------------------------------------------------
+
+
+def replace_picture(project: Project, text: str) -> None:
+    """Put another picture in place of the first one and select anew, by hand."""
+    save_picture(project.showcase_dir / "0.png", text, "olive")
+    path = project.showcase_dir / "selection.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    for one in data["pictures"]:
+        one.pop("sha256")
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (infotext("000000000000", "portrait"), "LL626", "was drawn with another quillfox-v1"),
+        (infotext("SAME", "portrait", name="Quillfox-000003"), "LL626", "the name Quillfox-000003"),
+        (infotext("SAME", "portrait", name="other").replace("SAME", "1"), "LL626", "has other"),
+        ("", "LL624", "has no generation data"),
+        (infotext("SAME", "a naked child"), "LL616", '"child" and "naked"'),
+    ],
+)
+def test_pictures_that_are_refused(
+    ready: Project, capsys: pytest.CaptureFixture[str], text: str, code: str, words: str
+):
+    replace_picture(ready, text.replace("SAME", require_promoted(ready).autov3))
+    said = refusal(ready, capsys)
+    assert code in said
+    assert words in said
+
+
+def test_negative_prompts_may_name_what_is_unwanted(ready: Project):
+    """The showcase's own negative prompt says "child, nude" to keep both out."""
+    assert publish(ready) == 0
+
+
+def test_a_changed_picture_is_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
+    save_picture(ready.showcase_dir / "0.png", infotext("x", "y"), "olive")
+    assert "0.png was changed after it was selected" in refusal(ready, capsys)
+
+
+def test_a_picture_that_is_gone_is_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
+    (ready.showcase_dir / "0.png").unlink()
+    assert "LL623" in refusal(ready, capsys)
+
+
+def test_a_later_promotion_refuses_older_pictures(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    promote_epoch(ready, "quillfox-v2", epoch=2)
+    capsys.readouterr()
+    assert publish(ready) == 1
+    assert "LL626" in capsys.readouterr().err
+
+
+def test_a_wrong_stored_hash_is_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
+    path = require_promoted(ready).path
+    source = path.rename(path.with_name("source.bin"))
+    rewrite_metadata(source, path, {"sshs_model_hash": "0" * 64})
+    assert "LL625" in refusal(ready, capsys)
+
+
+def test_a_header_edited_after_the_showcase_still_fits(ready: Project):
+    """Only the tensors count for the pictures; the file's own hash is that of the new file."""
+    path = require_promoted(ready).path
+    source = path.rename(path.with_name("source.bin"))
+    rewrite_metadata(source, path, {"modelspec.author": "me"})
+    assert publish(ready) == 0
+    record = json.loads((pack_of(ready) / "pack.json").read_text(encoding="utf-8"))
+    assert record["sha256"] == sha256_of(path)
+
+
+@pytest.mark.parametrize("name", ["SD1.5", "sd 1.5", "SDXL 1.0"])
+def test_wrong_base_models_are_refused(
+    ready: Project, capsys: pytest.CaptureFixture[str], name: str
+):
+    ready = with_manifest(ready, PUBLISH.replace("SD 1.5", name), section="publish")
+    assert "LL627" in refusal(ready, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "fits"),
+    [
+        ("SD 1.5", BaseModelFamily.SD15, True),
+        ("SD 1.4", BaseModelFamily.SD15, True),
+        ("Pony V7", BaseModelFamily.SDXL, True),
+        ("SD 3.5 Large", BaseModelFamily.SD3, True),
+        ("Other", BaseModelFamily.FLUX, True),
+        ("Something Newer", BaseModelFamily.SD15, True),
+        ("Flux.1 D", BaseModelFamily.SDXL, False),
+        ("flux1d", BaseModelFamily.FLUX, False),
+    ],
+)
+def test_base_models_fit_their_family(name: str, family: BaseModelFamily, fits: bool):
+    assert (base_model_problem(name, family) is None) is fits
+
+
+def test_twenty_one_pictures_are_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
+    path = ready.showcase_dir / "selection.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["pictures"] *= 7
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert "LL620" in refusal(ready, capsys)
+
+
+def test_nothing_selected_is_refused(project: Project, capsys: pytest.CaptureFixture[str]):
+    promote_epoch(project)
+    assert "LL622" in refusal(project, capsys)
+
+
+# -- persons ------------------------------------------------------------------------------------
+
+CONSENT = """
+subject:
+  kind: person
+  description: "A friend."
+  consent: {name: "A. Friend", date: "2026-01-31", scope: "training, pictures, publishing"}
+"""
+
+
+def test_a_person_needs_a_consent(ready: Project, capsys: pytest.CaptureFixture[str]):
+    text = ready.manifest_path.read_text(encoding="utf-8").replace(
+        "kind: character", "kind: person"
+    )
+    ready.manifest_path.write_text(text, encoding="utf-8")
+    assert "LL113" in refusal(open_project(ready.root), capsys)
+
+
+def test_a_person_never_goes_to_civitai(ready: Project, capsys: pytest.CaptureFixture[str]):
+    ready = with_manifest(ready, CONSENT, section="subject")
+    capsys.readouterr()
+    assert publish(ready) == 0
+    assert "Civitai takes no such LoRA" in capsys.readouterr().err
+    page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
+    assert "Not for Civitai" in page
+    assert "Do not upload this LoRA to Civitai" in site_rules(gather(ready))[0]
+    assert "agreed on 2026-01-31" in page
+
+
+# -- what a tagger sees -------------------------------------------------------------------------
+
+
+def store_scores(project: Project, ratings: dict[str, float], tags: dict[str, float]) -> None:
+    for one in gather(project).pictures:
+        scores = Scores(one.sha256, "model", ratings, tags, {})
+        write_scores(project.scores_dir, scores)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "tags"),
+    [
+        ({"sensitive": 0.6}, {"child": 0.5}),
+        ({"explicit": 0.3}, {"aged_down": 0.2}),
+        ({"general": 0.9}, {"child": 0.5, "nude": 0.4}),
+    ],
+)
+def test_pictures_that_look_forbidden_are_refused(
+    ready: Project,
+    capsys: pytest.CaptureFixture[str],
+    ratings: dict[str, float],
+    tags: dict[str, float],
+):
+    store_scores(ready, ratings, tags)
+    assert "LL628" in refusal(ready, capsys)
+
+
+def test_stored_scores_are_enough(ready: Project):
+    store_scores(ready, {"general": 0.9}, {"animal": 0.9})
+    checks = check_material(
+        gather(ready), {one.sha256: read(ready, one.sha256) for one in gather(ready).pictures}
+    )
+    assert all(one.state is State.PASSED for one in checks if one.what.startswith("Content"))
+
+
+def read(project: Project, digest: str) -> Scores:
+    from kohya_ext.project.tagging import read_scores
+
+    scores = read_scores(project.scores_dir, digest)
+    assert scores is not None
+    return scores
+
+
+def test_without_a_tagger_the_page_says_so(ready: Project, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    publish(ready)
+    assert "not checked: Content" in capsys.readouterr().err
+    page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
+    assert "The tagger looked at 0 of 3 pictures" in page
+
+
+def test_a_tagger_looks_at_the_pictures(
+    ready: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    model = write_tagger_model(tmp_path / "tagger")
+    capsys.readouterr()
+    assert publish(ready, "--model", model) == 0
+    assert "not checked" not in capsys.readouterr().err
+    assert len(list(ready.scores_dir.glob("*.json"))) == 3
+    page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
+    assert "rehearsal tagger" in page
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kind"),
+    [
+        ({}, "LORA"),
+        ({"ss_network_args": '{"conv_dim": "8"}'}, "LoCon"),
+        ({"ss_network_module": "lycoris.kohya"}, "LoCon"),
+        ({"ss_network_args": '{"dora_wd": "True"}'}, "DoRA"),
+        ({"ss_network_args": "broken"}, "LORA"),
+    ],
+)
+def test_the_kind_of_network_is_told(metadata: dict[str, str], kind: str):
+    assert Promoted("x", Path("x"), None, None, metadata).module == kind
+
+
+def test_a_promotion_of_a_moved_project_is_found(ready: Project, tmp_path: Path):
+    target = tmp_path / "moved"
+    shutil.move(ready.root, target)
+    assert require_promoted(open_project(target)).path.is_relative_to(target)
+
+
+def test_bad_journals_are_no_traceback(project: Project):
+    project.journal.append("promote", name="x")
+    with pytest.raises(ToolError, match="LL604"):
+        require_promoted(project)

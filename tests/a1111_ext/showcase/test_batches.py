@@ -1,0 +1,272 @@
+"""Showcase batches: templates x checkpoints x seeds, checked whole, drawn once, landed at once."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loras import save_lora
+from promotions import promote_epoch, with_manifest
+
+from a1111_ext.api.capabilities import fetch_capabilities
+from a1111_ext.api.client import Client
+from a1111_ext.api.infotext import read_infotext
+from a1111_ext.cells import Ledger, WebuiPainter
+from a1111_ext.publish.promoted import lend_promoted, require_promoted
+from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.showcase.album import read_album
+from a1111_ext.showcase.batches import (
+    BatchPlan,
+    BatchRequest,
+    draw_batch,
+    pin_batch,
+    plan_batch,
+)
+from a1111_ext.showcase.templates import Subject, TemplateText
+from dynprompts import WildcardLibrary
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.manifest import HiresSettings, PictureSettings
+
+SUBJECT = Subject("quillfox-v1", 0.8, "Quillfox")
+TEMPLATE = "${framing={headshot|full body}}{lora} photo of {trigger}, ${framing}, {moss|snow|dusk}"
+SMALL = PictureSettings(width=64, height=64, steps=2)
+
+MANIFEST = f"""
+showcase:
+  template: "{TEMPLATE}"
+  negative_prompt: "blurry"
+  checkpoints: [rehearsal-a, rehearsal-b.safetensors]
+  count: 3
+  lora_weight: 0.8
+  hires_fix: {{upscaler: Latent, scale: 1.5, denoising_strength: 0.3}}
+  picture: {{width: 64, height: 64, steps: 2}}
+"""
+
+
+def request(**changes: Any) -> BatchRequest:
+    asked = BatchRequest((TemplateText("t", TEMPLATE, "blurry"),), ("a", "b"), 4, picture=SMALL)
+    return replace(asked, **changes)
+
+
+@pytest.fixture
+def ready(project: Project) -> Project:
+    promote_epoch(project)
+    return with_manifest(project, MANIFEST)
+
+
+def test_unlinked_seeds_give_each_checkpoint_its_prompts():
+    plan = plan_batch(request(count=12), SUBJECT)
+    first = [shot.cell.prompt for shot in plan.shots[:12]]
+    second = [shot.cell.prompt for shot in plan.shots[12:]]
+    assert [shot.cell.seed for shot in plan.shots] == [*range(1, 13), *range(1, 13)]
+    assert first != second
+    assert plan == plan_batch(request(count=12), SUBJECT)
+
+
+def test_linked_seeds_give_all_checkpoints_one_prompt():
+    plan = plan_batch(request(unlinked=False), SUBJECT)
+    prompts = [shot.cell.prompt for shot in plan.shots]
+    assert prompts[:4] == prompts[4:]
+
+
+def test_one_more_checkpoint_leaves_the_others_alone():
+    two = plan_batch(request(), SUBJECT).shots
+    three = plan_batch(request(checkpoints=("a", "c", "b")), SUBJECT).shots
+    assert {shot.cell.key for shot in two} < {shot.cell.key for shot in three}
+
+
+def test_a_shot_knows_its_framing_and_picks():
+    shot = plan_batch(request(), SUBJECT).shots[0]
+    assert shot.framing in {"headshot", "full body"}
+    assert shot.framing == next(p.option for p in shot.picks if p.variant == "framing")
+
+
+def test_hires_fix_comes_from_the_manifest():
+    hires = HiresSettings("Latent", 1.5, 0.25, 3)
+    cell = plan_batch(request(hires_fix=hires), SUBJECT).shots[0].cell
+    assert cell.hires_fix is not None
+    assert (cell.hires_fix.scale, cell.hires_fix.denoising_strength) == (1.5, 0.25)
+    assert cell.final_size == (96, 96)
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("", "LL612"),
+        ("a fox without it", "LL612"),
+        ("{{lora}|} fox", "LL612"),
+        ("{lora} a naked fox, {a child|a kid}", "LL616"),
+    ],
+)
+def test_templates_that_are_refused(template: str, code: str):
+    with pytest.raises(ToolError, match=code):
+        plan_batch(request(templates=(TemplateText("t", template),), count=20), SUBJECT)
+
+
+def pinned(webui: RehearsalWebui, template: str, library: WildcardLibrary | None) -> BatchPlan:
+    save_lora(webui.host.lora_dir, "quillfox-v1")
+    webui.host.refresh_loras()
+    with Client(webui.url) as client:
+        asked = request(templates=(TemplateText("t", template),), checkpoints=("",), count=1)
+        return pin_batch(plan_batch(asked, SUBJECT, library), fetch_capabilities(client), "")
+
+
+def test_every_reachable_lora_is_checked_before(webui: RehearsalWebui):
+    """The helper LoRA stands in an option that is practically never drawn."""
+    files = {"coats.txt": b"a coat\na <lora:rare_coat:1> coat\n"}
+    with pytest.raises(ToolError, match="LL614") as caught:
+        pinned(webui, "{lora} {9999::plain|__coats__}", WildcardLibrary(texts=files))
+    assert '"rare_coat" (coats.txt:2)' in str(caught.value)
+    assert webui.host.counters.pictures == 0
+
+
+def test_every_reachable_wildcard_is_checked_before(webui: RehearsalWebui):
+    with pytest.raises(ToolError, match="LL615") as caught:
+        pinned(webui, "{lora} {9999::plain|__coats/*__}", None)
+    assert "1 wildcard that is not there" in str(caught.value)
+
+
+def test_a_lora_of_that_name_must_be_the_promoted_one(ready: Project, webui: RehearsalWebui):
+    save_lora(webui.host.lora_dir, "quillfox-v1", epoch=1)
+    path = webui.host.lora_dir / "quillfox-v1.safetensors"
+    from kohya_ext.project.lora_file import rewrite_metadata
+
+    path.rename(path.with_name("other.safetensors"))
+    other = path.with_name("other.safetensors")
+    rewrite_metadata(other, path, {"sshs_model_hash": "0" * 64})
+    webui.host.refresh_loras()
+    with Client(webui.url) as client, pytest.raises(ToolError, match="LL605"):
+        lend_promoted(require_promoted(ready), client, fetch_capabilities(client))
+
+
+def test_a_webui_that_reads_elsewhere_is_noticed(
+    ready: Project, webui: RehearsalWebui, tmp_path: Path
+):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with Client(webui.url) as client, pytest.raises(ToolError, match="LL412"):
+        lend_promoted(require_promoted(ready), client, fetch_capabilities(client), elsewhere)
+
+
+def test_without_a_promoted_lora(project: Project):
+    with pytest.raises(ToolError, match="LL604"):
+        require_promoted(project)
+
+
+def test_a_promoted_file_that_is_gone(ready: Project):
+    require_promoted(ready).path.unlink()
+    with pytest.raises(ToolError, match="LL604"):
+        require_promoted(ready)
+
+
+def test_a_stopped_batch_goes_on(ready: Project, webui: RehearsalWebui):
+    """What was finished before the stop lies in showcase/ already, with its record."""
+    stop = threading.Event()
+    with Client(webui.url) as client:
+        promoted = require_promoted(ready)
+        found = lend_promoted(promoted, client, fetch_capabilities(client))
+        asked = request(checkpoints=("rehearsal-a", "rehearsal-b"))
+        plan = pin_batch(plan_batch(asked, SUBJECT), found, promoted.autov3)
+        painter = WebuiPainter(client, found)
+        with Ledger(ready.cells_db, ready.cells_dir) as ledger:
+            report = draw_batch(
+                ready, plan, ledger, [painter], on_event=lambda event: stop.set(), stop=stop
+            )
+            assert (report.stopped, len(read_album(ready))) == (True, 1)
+            again = draw_batch(ready, plan, ledger, [painter])
+        painter.close()
+    assert (again.drawn, again.known) == (7, 1)
+    assert webui.host.counters.pictures == 8
+    assert len(read_album(ready)) == 8
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+def test_pictures_land_with_infotext_and_record(ready: Project, webui: RehearsalWebui):
+    assert run("showcase", ready.root, "--webui", webui.url) == 0
+    album = read_album(ready)
+    assert len(album) == 6
+    promoted = require_promoted(ready)
+    for one in album:
+        content = (ready.showcase_dir / one.file).read_bytes()
+        kept = ready.cells_dir / one.key[:2] / f"{one.key}.png"
+        assert content == kept.read_bytes()
+        infotext = read_infotext(content)
+        assert infotext.startswith(one.prompt)
+        assert f"quillfox-v1: {promoted.autov3}" in infotext
+        assert (one.lora, one.lora_hash, one.lora_weight) == ("quillfox-v1", promoted.autov3, "0.8")
+        assert one.framing
+        assert [pick.variant for pick in one.picks if pick.variant == "framing"] == ["framing"]
+    assert {one.checkpoint for one in album} == {
+        "rehearsal-a.safetensors",
+        "rehearsal-b.safetensors",
+    }
+    assert webui.host.counters.checkpoint_loads <= 2
+
+
+def test_the_same_command_draws_nothing_twice(
+    ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+):
+    run("showcase", ready.root, "--webui", webui.url)
+    (ready.showcase_dir / read_album(ready)[0].file).unlink()
+    assert run("showcase", ready.root) == 0
+    assert webui.host.counters.pictures == 6
+    assert len(read_album(ready)) == 6
+    said = capsys.readouterr().err
+    assert "0 pictures drawn, 6 were there, of 6" in said
+    assert said.rstrip().endswith(f"select {said.rstrip().rpartition(' select ')[2]}")
+
+
+def test_a_dry_run_shows_prompts_and_draws_nothing(
+    ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+):
+    assert run("showcase", ready.root, "--webui", webui.url, "--dry-run") == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("<lora:quillfox-v1:0.8> photo of Quillfox") == 6
+    assert "cells: 6\nto draw: 6\ncheckpoint loads: 2" in shown.out
+    assert "nothing was drawn" in shown.err
+    assert webui.host.counters.pictures == 0
+    assert not ready.showcase_dir.exists()
+    assert not list(webui.host.lora_dir.iterdir())
+
+
+def test_a_dry_run_needs_no_webui(ready: Project, capsys: pytest.CaptureFixture[str]):
+    assert run("showcase", ready.root, "--dry-run", "--json") == 0
+    shown = capsys.readouterr()
+    assert '"cells": 6' in shown.out
+    assert "not checked against a WebUI: No WebUI is named." in shown.err
+
+
+def test_options_go_before_the_manifest(
+    ready: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "styles.csv").write_text("name,prompt\nold,old {prompt} film\n", encoding="utf-8")
+    template = tmp_path / "mine.txt"
+    template.write_text("{lora} {trigger} __hats__\n", encoding="utf-8")
+    hats = tmp_path / "wild"
+    hats.mkdir()
+    (hats / "hats.txt").write_text("in a red hat\n", encoding="utf-8")
+    words = ["--template", template, "--wildcards", hats, "--style", "old"]
+    words += ["--styles-file", tmp_path / "styles.csv", "--checkpoint", "rehearsal-b"]
+    words += ["--count", 1, "--seed", 9, "--lora-weight", 0.5, "--dry-run"]
+    assert run("showcase", ready.root, *words) == 0
+    line = "seed 9, rehearsal-b: old <lora:quillfox-v1:0.5> Quillfox in a red hat film"
+    assert line in capsys.readouterr().out
+
+
+def test_an_unknown_checkpoint_stops_before_the_first(
+    ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+):
+    words = ("--webui", webui.url, "--checkpoint", "Rehearsal-A")
+    assert run("showcase", ready.root, *words) == 1
+    assert "LL408" in capsys.readouterr().err
+    assert webui.host.counters.pictures == 0

@@ -1,0 +1,266 @@
+"""Selection and order: people win, framings never stand side by side, files stay."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+from promotions import promote_epoch
+
+from a1111_ext.publish.promoted import require_promoted
+from a1111_ext.showcase.album import Landing, ShowPicture, read_album
+from a1111_ext.showcase.arrangement import arrange, can_be_arranged
+from a1111_ext.showcase.ratings import Rating, read_ratings, require_known
+from a1111_ext.showcase.selection import Wishes, plan_selection, read_selection
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError
+
+
+def picture(number: int, framing: str = "", checkpoint: str = "a", lora: str = "q") -> ShowPicture:
+    return ShowPicture(f"{number}.png", number, checkpoint, "p", framing=framing, lora=lora)
+
+
+def album(*framings: str) -> list[ShowPicture]:
+    return [picture(number, framing) for number, framing in enumerate(framings)]
+
+
+def has_neighbours_alike(pictures: tuple[ShowPicture, ...]) -> bool:
+    return any(one.framing and one.framing == other.framing for one, other in pairwise(pictures))
+
+
+# -- order --------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(["", "head", "upper", "full", "behind"]), max_size=24))
+def test_equal_framings_never_touch(framings: list[str]):
+    pictures = album(*framings)
+    if not can_be_arranged(framings):
+        with pytest.raises(ValueError, match="one framing"):
+            arrange(pictures)
+        return
+    ordered = arrange(pictures)
+    assert sorted(ordered, key=lambda one: one.seed) == pictures
+    assert not has_neighbours_alike(ordered)
+
+
+@given(st.lists(st.sampled_from(["head", "full", ""]), min_size=1, max_size=7))
+def test_an_order_is_found_where_one_exists(framings: list[str]):
+    from itertools import permutations
+
+    exists = any(
+        all(not a or a != b for a, b in pairwise(order)) for order in permutations(framings)
+    )
+    assert can_be_arranged(framings) == exists
+
+
+def test_checkpoints_alternate_where_they_can():
+    pictures = [picture(n, "", "ab"[n // 3]) for n in range(6)]
+    assert "".join(one.checkpoint for one in arrange(pictures)) == "ababab"
+
+
+def test_likeness_breaks_ties():
+    distances = {("1.png", "0.png"): 0.1, ("2.png", "0.png"): 0.9}
+    ordered = arrange(album("", "", ""), lambda one, other: distances.get((one, other), 0.5))
+    assert [one.file for one in ordered] == ["0.png", "2.png", "1.png"]
+
+
+# -- choice -------------------------------------------------------------------------------------
+
+
+def choose(pictures: list[ShowPicture], **wishes: object):
+    return plan_selection(pictures, "q", "", Wishes(**wishes))  # type: ignore[arg-type]
+
+
+def test_a_post_has_at_most_twenty():
+    pictures = [picture(n, "hufb"[n % 4], "ab"[n % 2]) for n in range(60)]
+    selection = choose(pictures)
+    assert len(selection.chosen) == 18
+    assert not has_neighbours_alike(tuple(one.picture for one in selection.chosen))
+    assert selection.left_out == {"not needed": 42}
+
+
+def test_all_checkpoints_and_framings_are_shown():
+    pictures = [picture(n, "head", "a") for n in range(30)]
+    pictures += [picture(40, "full", "b"), picture(41, "upper", "c")]
+    chosen = choose(pictures).chosen
+    assert {one.picture.file for one in chosen} >= {"40.png", "41.png"}
+    assert len(chosen) == 5
+
+
+def test_kept_pictures_are_in_and_dropped_ones_out():
+    pictures = [picture(n, "hf"[n % 2]) for n in range(40)]
+    selection = choose(pictures, kept=("39.png",), dropped=("0.png", "1.png"))
+    assert "39.png" in selection.files
+    assert not {"0.png", "1.png"} & set(selection.files)
+    assert next(c.reason for c in selection.chosen if c.picture.file == "39.png") == "kept"
+    assert selection.left_out["dropped"] == 2
+
+
+def test_ratings_decide():
+    pictures = [picture(n, "hfu"[n % 3]) for n in range(10)]
+    ratings = {"0.png": Rating.FOLLOW_UP, "1.png": Rating.PLACED, "2.png": Rating.SHOWCASE}
+    selection = choose(pictures, ratings=ratings, most=3)
+    assert "2.png" in selection.files
+    assert not {"0.png", "1.png"} & set(selection.files)
+    assert selection.left_out["for a follow-up post"] == 1
+    assert selection.left_out["placed already"] == 1
+
+
+def test_the_command_line_goes_before_ratings():
+    ratings = {"0.png": Rating.SHOWCASE}
+    selection = choose(album("h", "f"), ratings=ratings, dropped=("0.png",))
+    assert selection.files == ("1.png",)
+
+
+def test_pictures_of_another_file_are_left_out():
+    pictures = [picture(0), picture(1, lora="older")]
+    assert choose(pictures).left_out == {"drawn with another file": 1}
+    with pytest.raises(ToolError, match="LL617"):
+        choose([picture(1, lora="older")])
+
+
+def test_too_many_kept_are_refused():
+    pictures = [picture(n, str(n)) for n in range(25)]
+    with pytest.raises(ToolError, match="LL620"):
+        choose(pictures, kept=tuple(one.file for one in pictures[:21]))
+
+
+def test_kept_pictures_of_one_framing_are_refused():
+    pictures = album("head", "head", "head", "full")
+    with pytest.raises(ToolError, match="LL621"):
+        choose(pictures, kept=("0.png", "1.png", "2.png"), dropped=("3.png",))
+
+
+def test_near_copies_are_chosen_once():
+    pictures = album("", "", "")
+    selection = plan_selection(
+        pictures, "q", "", Wishes(), lambda a, b: 0.01 if {a, b} == {"0.png", "1.png"} else 0.9
+    )
+    assert set(selection.files) == {"0.png", "2.png"}
+
+
+# -- ratings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "picture,rating\na.png,1\nfolder/b.png,drop\nc.png,\n",
+        "a.png,keep\nb.png,-1\n",
+        '{"a.png": 1, "b.png": "x"}',
+        '{"ratings": {"a.png": "1", "b.png": "reject"}, "other": 3}',
+    ],
+)
+def test_ratings_are_read(tmp_path: Path, text: str):
+    path = tmp_path / "ratings"
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_ratings(path) == {"a.png": Rating.SHOWCASE, "b.png": Rating.DROP}
+
+
+@pytest.mark.parametrize("text", ["a.png\n", "a.png,great\n", "{broken", '{"ratings": 3}'])
+def test_unreadable_ratings_are_named(tmp_path: Path, text: str):
+    path = tmp_path / "ratings"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ToolError, match="LL618"):
+        read_ratings(path)
+
+
+def test_pictures_are_found_by_path_or_stem():
+    assert require_known(["showcase/a.png", "b"], ["a.png", "b.png"]) == ("a.png", "b.png")
+    with pytest.raises(ToolError, match="LL619"):
+        require_known(["c"], ["a.png"])
+
+
+# -- the album and the command ------------------------------------------------------------------
+
+
+def save_picture(project: Project, name: str, hash_: str, words: str = "portrait") -> None:
+    stream = io.BytesIO()
+    info = PngImagePlugin.PngInfo()
+    info.add_text(
+        "parameters",
+        f"<lora:quillfox-v1:0.7> {words} of Quillfox\nNegative prompt: blurry\nSteps: 4, "
+        f"Sampler: Euler a, Seed: 12, Size: 64x64, Model hash: 6ee29fced1, Model: tinyA, "
+        f'Lora hashes: "quillfox-v1: {hash_}", Version: v1.10.1',
+    )
+    Image.new("RGB", (8, 8), "teal").save(stream, "PNG", pnginfo=info)
+    project.showcase_dir.mkdir(exist_ok=True)
+    (project.showcase_dir / name).write_bytes(stream.getvalue())
+
+
+def test_pictures_that_the_user_put_there_count(project: Project):
+    save_picture(project, "mine.png", "abc123abc123")
+    (project.showcase_dir / "bare.png").write_bytes(b"no picture")
+    (one,) = read_album(project)
+    assert (one.file, one.seed, one.checkpoint, one.framing) == (
+        "mine.png",
+        12,
+        "tinyA",
+        "headshot",
+    )
+    assert (one.lora, one.lora_hash, one.lora_weight) == ("quillfox-v1", "abc123abc123", "0.7")
+
+
+def test_a_landed_picture_is_noted_once(project: Project, tmp_path: Path):
+    source = tmp_path / "cell.png"
+    source.write_bytes(b"bytes")
+    for _ in range(2):
+        Landing(project).land(picture(1, "full"), source)
+    assert read_album(project) == (picture(1, "full"),)
+    assert len((project.showcase_dir / "pictures.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.fixture
+def shown(project: Project) -> Project:
+    promote_epoch(project)
+    digest = require_promoted(project).autov3
+    for number, words in enumerate(["portrait", "full body", "portrait", "from behind"]):
+        save_picture(project, f"{number}.png", digest, words)
+    return project
+
+
+def test_select_writes_the_order(shown: Project, capsys: pytest.CaptureFixture[str]):
+    assert main(["select", str(shown.root), "--keep", "3", "--drop", "2.png"]) == 0
+    data = json.loads((shown.showcase_dir / "selection.json").read_text(encoding="utf-8"))
+    assert [one["file"] for one in data["pictures"]] == [one.file for one in read_selection(shown)]
+    assert {one.file for one in read_selection(shown)} == {"0.png", "1.png", "3.png"}
+    assert (shown.showcase_dir / "2.png").exists()
+    entry = shown.journal.last("select")
+    assert entry is not None
+    assert entry.facts["pictures"] == 3
+    assert "Next: loraloom publish" in capsys.readouterr().err
+
+
+def test_a_dry_selection_writes_nothing(shown: Project, capsys: pytest.CaptureFixture[str]):
+    assert main(["select", str(shown.root), "--dry-run", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pictures"]) == 4
+    assert not (shown.showcase_dir / "selection.json").exists()
+
+
+def test_unknown_names_are_refused(shown: Project, capsys: pytest.CaptureFixture[str]):
+    assert main(["select", str(shown.root), "--keep", "nothing"]) == 1
+    assert "LL619" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{",
+        '{"kind": "other"}',
+        '{"kind": "loraloom-selection"}',
+        '{"kind": "loraloom-selection", "pictures": [{"file": "../x.png"}]}',
+    ],
+)
+def test_an_unusable_selection_is_named(project: Project, text: str | None):
+    if text is not None:
+        project.showcase_dir.mkdir()
+        (project.showcase_dir / "selection.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ToolError, match="LL622"):
+        read_selection(project)
