@@ -235,9 +235,9 @@ CATALOGUE: dict[str, Entry] = {
         "Set learning_rate, unet_lr or text_encoder_lr.",
     ),
     "LL304": Entry(
-        "A network or model family that is not driven",
-        "loraloom does not make the arguments of this LoRA type or family.",
-        "Train it from the Kohya GUI itself.",
+        "An unknown LoRA type",
+        "The Kohya GUI of the chosen version has no such LoRA type.",
+        "Choose one of those that the message lists.",
     ),
     "LL305": Entry(
         "An argument that sd-scripts would misread",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from kohya_ext.training.arguments import (
     Dataset,
     TrainerCall,
     call_as_gui,
+    format_gui_toml,
     format_toml,
     plan_call,
     require_valid_call,
@@ -70,6 +72,22 @@ def test_as_gui_equals_what_the_gui_printed(path: Path):
     assert f"/{ours.script_name} --config_file" in command
 
 
+def printed() -> list[Any]:
+    """Return one print of the real GUI for each LoRA type of each version."""
+    return [
+        pytest.param(GuiVersion(path.stem), row, id=f"{path.stem}-{row['values']['LoRA_type']}")
+        for path in sorted((RECORDED.parent / "kohya-prints").glob("*.json"))
+        for row in json.loads(path.read_text(encoding="utf-8"))["answers"]
+    ]
+
+
+@pytest.mark.parametrize(("version", "row"), printed())
+def test_every_type_prints_as_the_gui_does(version: GuiVersion, row: dict[str, Any]):
+    ours = call_as_gui(complete(row["values"], version), version, Dataset(row["draws"]))
+    assert [*ours.launch, ours.script, *ours.additional] == row["words"]
+    assert format_gui_toml(ours.toml).splitlines() == row["toml"]
+
+
 @pytest.mark.parametrize(
     ("kind", "module", "part"),
     [
@@ -99,10 +117,11 @@ def test_families_choose_the_script():
     sd3 = call(sd3_checkbox=True, sd3_clip_l="a.safetensors")
     assert (sd3.script, sd3.toml["clip_l"]) == ("sd3_train_network", "a.safetensors")
     assert sd3.toml["network_module"] == "networks.lora_sd3"
+    anima = call(anima_checkbox=True, LoRA_type="Anima", anima_qwen3="q.safetensors")
+    assert (anima.script, anima.toml["qwen3"]) == ("anima_train_network", "q.safetensors")
+    assert "clip_skip" not in anima.toml
     with pytest.raises(ToolError, match="LL304"):
-        call(anima_checkbox=True)
-    with pytest.raises(ToolError, match="LL304"):
-        call(LoRA_type="Anima")
+        call(LoRA_type="Lora")
 
 
 @pytest.mark.parametrize(
