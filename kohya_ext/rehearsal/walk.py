@@ -327,6 +327,7 @@ def rehearsal_webui(
     """
     folder.webui.mkdir(parents=True, exist_ok=True)
     stdout, stderr = folder.webui / "stdout.txt", folder.webui / "stderr.txt"
+    stdout.unlink(missing_ok=True)  # an earlier one said another address in it
     child = start(
         (*command, "rehearse", str(folder.webui)),
         folder=folder.root,
