@@ -9,5 +9,5 @@ for package in ("dynprompts", "kohya_ext", "a1111_ext"):
 
 from a1111_ext.webui.door import open_door  # noqa: E402  # the packages come first
 
-for script in open_door():  # the host looks for script classes among this file's names
-    globals()[script.__name__] = script
+# The host takes every script class among this file's names, once for each name: no loop variable.
+globals().update({made.__name__: made for made in open_door()})

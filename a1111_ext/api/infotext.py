@@ -64,11 +64,12 @@ def _unquoted(value: str) -> str:
 def format_infotext(infotext: Infotext) -> str:
     """Write an infotext as the WebUI does."""
     negative = f"\nNegative prompt: {infotext.negative_prompt}" if infotext.negative_prompt else ""
-    fields = ", ".join(f"{name}: {_quoted(value)}" for name, value in infotext.fields.items())
+    fields = ", ".join(f"{name}: {quoted(value)}" for name, value in infotext.fields.items())
     return f"{infotext.prompt}{negative}\n{fields}"
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return a value as the WebUI writes it: as JSON text where a comma would end it."""
     if "," in value or "\n" in value or ":" in value:
         return json.dumps(value, ensure_ascii=False)
     return value

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from ..api.infotext import Infotext, parse_infotext
 from .cell import Cell
 
+AUTOMATIC = "Automatic"
+"""The sampler's own schedule type: the infotext then says which one, DPM++ 2M's is Karras."""
+
 
 @dataclass(frozen=True)
 class Painted:
@@ -79,7 +82,7 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
         ("sampling method", cell.sampler, fields.get("Sampler", "")),
         ("clip skip", str(cell.clip_skip), fields.get("Clip skip", "1")),
     ]
-    if "Schedule type" in fields:  # WebUIs before 1.9 do not say
+    if "Schedule type" in fields and cell.scheduler != AUTOMATIC:  # WebUIs before 1.9 do not say
         expected.append(("schedule type", cell.scheduler, fields["Schedule type"]))
     if cell.hires_fix:
         expected += [

@@ -26,7 +26,8 @@ def facts(choice: Choice, where: str) -> str:
         return f"<p>There is no project here yet. {escape(where)}</p>"
     row = choice.entry.project
     if row is None:
-        return _own(choice)
+        alone = f"<p>There is no project here yet. {escape(where)}</p>"
+        return _own(choice) + (alone if len(choice.labels) == 1 else "")
     if row.problem:
         return problem(row.problem)
     return _table(

@@ -5,6 +5,7 @@ It runs in gradio 3.41 (A1111), 4 (Forge) and 6 (standalone), so it uses what al
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from typing import Any
 
 from . import markup
 from .shelf import Choice, Shelf, choose, read_shelf
+
+_log = logging.getLogger(__name__)
+
+ID = "loraloom"
+"""How the ids of the page's elements begin."""
 
 ReadShelf = Callable[[str], Shelf]
 """Reads the shelf for what stands in the box "Folder"; hosts that have no such box get ""."""
@@ -41,6 +47,10 @@ class Widgets:
     refresh: Any
 
     @property
+    def asked(self) -> list[Any]:
+        return [self.folder, self.project, self.grid]
+
+    @property
     def shown(self) -> list[Any]:
         return [self.project, self.grid, self.facts, self.frame]
 
@@ -61,46 +71,79 @@ def build_page(project_folder: str) -> None:
 
 
 def build(place: Place, folder: str = "", *, with_folder: bool = False) -> Callable[..., Any]:
-    """Build the components; return what fills them anew, for the host's load event."""
+    """Build the components; return what fills them, to be called with the Blocks around them.
+
+    Only a page with a box for its folder is filled here and now: inside the WebUI this is part of
+    the host's start, and what was found then would be old when somebody looks.
+    """
     import gradio
 
-    first = _values(place, choose(place.read(folder), None, None))
+    first = _look(place, folder, None, None) if with_folder else Shown()
     with gradio.Row():
         box = gradio.Textbox(label="Folder", value=folder, visible=with_folder, scale=3)
-        project = gradio.Dropdown(label="Project", choices=first[0][1], value=first[0][0], scale=2)
-        grid = gradio.Dropdown(label="Grid", choices=first[1][1], value=first[1][0], scale=2)
+        project = _dropdown(gradio, "Project", first.projects, first.project)
+        grid = _dropdown(gradio, "Grid", first.grids, first.grid)
         refresh = gradio.Button("Open" if with_folder else "Refresh", scale=1)
-    widgets = Widgets(box, project, grid, gradio.HTML(first[2]), gradio.HTML(first[3]), refresh)
+    facts = gradio.HTML(first.facts, elem_id=f"{ID}_facts")
+    frame = gradio.HTML(first.frame, elem_id=f"{ID}_frame")
+    widgets = Widgets(box, project, grid, facts, frame, refresh)
+    for one in (box, project, grid, refresh):
+        one.do_not_save_to_config = True  # A1111 would take what it saw first as default for ever
     return _connect(gradio, place, widgets)
+
+
+def _dropdown(gradio: Any, label: str, choices: tuple[str, ...], value: str | None) -> Any:
+    name = f"{ID}_{label.lower()}"
+    return gradio.Dropdown(list(choices), value=value, label=label, scale=2, elem_id=name)
 
 
 def _connect(gradio: Any, place: Place, widgets: Widgets) -> Callable[..., Any]:
     def show(folder: str, label: str | None, name: str | None) -> list[Any]:
-        chosen, names, facts, frame = _values(place, choose(place.read(folder), label, name))
+        shown = _look(place, folder, label, name)
         return [
-            gradio.update(choices=chosen[1], value=chosen[0]),
-            gradio.update(choices=names[1], value=names[0]),
-            facts,
-            frame,
+            gradio.update(choices=list(shown.projects), value=shown.project),
+            gradio.update(choices=list(shown.grids), value=shown.grid),
+            shown.facts,
+            shown.frame,
         ]
 
-    asked = [widgets.folder, widgets.project, widgets.grid]
-    widgets.refresh.click(show, asked, widgets.shown)
-    widgets.project.input(show, asked, widgets.shown)
-    widgets.grid.input(show, asked, widgets.shown)
-    return lambda blocks: blocks.load(show, asked, widgets.shown)
+    widgets.refresh.click(show, widgets.asked, widgets.shown)
+    widgets.project.input(show, widgets.asked, widgets.shown)
+    widgets.grid.input(show, widgets.asked, widgets.shown)
+    return lambda blocks: blocks.load(show, widgets.asked, widgets.shown)
 
 
-Listed = tuple[str | None, list[str]]
+@dataclass(frozen=True)
+class Shown:
+    """What the components show: the two lists with what is chosen in them, facts and frame."""
+
+    projects: tuple[str, ...] = ()
+    project: str | None = None
+    grids: tuple[str, ...] = ()
+    grid: str | None = None
+    facts: str = ""
+    frame: str = ""
 
 
-def _values(place: Place, choice: Choice) -> tuple[Listed, Listed, str, str]:
-    """Return what each component shows: the two lists with what is chosen, facts, frame."""
-    page = place.address(choice.grid.page) if choice.grid else ""
-    sheet = place.address(choice.grid.sheet) if choice.grid and choice.grid.sheet else ""
-    return (
-        (choice.label, list(choice.labels)),
-        (choice.grid_name, list(choice.grid_names)),
-        markup.facts(choice, place.where),
-        markup.frame(choice, page, sheet),
-    )
+def _look(place: Place, folder: str, label: str | None, name: str | None) -> Shown:
+    """Read the shelf and choose from it; what goes wrong is shown in place of the facts."""
+    try:
+        choice = choose(place.read(folder), label, name)
+        return Shown(
+            choice.labels,
+            choice.label,
+            choice.grid_labels,
+            choice.grid_label,
+            markup.facts(choice, place.where),
+            _frame(place, choice),
+        )
+    except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
+        _log.error("loraloom: the projects could not be shown", exc_info=error)
+        return Shown(facts=markup.problem(f"{type(error).__name__}: {error}"))
+
+
+def _frame(place: Place, choice: Choice) -> str:
+    if choice.grid is None:
+        return ""
+    sheet = place.address(choice.grid.sheet) if choice.grid.sheet else ""
+    return markup.frame(choice, place.address(choice.grid.page), sheet)

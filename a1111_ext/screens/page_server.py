@@ -23,15 +23,15 @@ class Shares:
 
     def __init__(self) -> None:
         self.token = secrets.token_urlsafe(16)
-        self._roots: list[Path] = []
+        self._roots: dict[str, Path] = {}
         self._lock = threading.Lock()
 
     def allow(self, roots: Iterable[Path]) -> None:
         """Let the pages and pictures of these projects be looked at."""
         with self._lock:
             for root in roots:
-                if root.resolve() not in self._roots:
-                    self._roots.append(root.resolve())
+                if root.resolve() not in self._roots.values():
+                    self._roots[str(len(self._roots))] = root.resolve()
 
     def path_of(self, file: Path) -> str:
         """Return the path of an address for a file of an allowed project, without the first "/".
@@ -39,7 +39,7 @@ class Shares:
         ValueError for a file of another folder.
         """
         true = file.resolve()
-        for number, root in enumerate(self._roots):
+        for number, root in self._roots.items():
             if true.is_relative_to(root):
                 return f"{self.token}/{number}/{quote(true.relative_to(root).as_posix())}"
         raise ValueError(f"{file} is in no project that is shown")
@@ -48,13 +48,14 @@ class Shares:
         """Return the file of an address' path, or None for one that is not handed out."""
         token, _, rest = path.partition("/")
         number, _, inside = unquote(rest).partition("/")
-        if not secrets.compare_digest(token.encode(), self.token.encode()) or not number.isdigit():
+        root = self._roots.get(number)
+        if root is None or not secrets.compare_digest(token.encode(), self.token.encode()):
             return None
-        if int(number) >= len(self._roots):
+        try:
+            true = (root / inside).resolve()
+            return true if true.is_relative_to(root / SERVED) and true.is_file() else None
+        except (OSError, ValueError):  # a name that no file can have
             return None
-        root = self._roots[int(number)]
-        true = (root / inside).resolve()
-        return true if true.is_relative_to(root / SERVED) and true.is_file() else None
 
 
 class PageServer:

@@ -11,8 +11,6 @@ from typing import Any
 from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import find_epoch_files
 
-from ..grids.drawing import PAGE_NAME, SHEET_NAME
-
 
 @dataclass(frozen=True)
 class GridRow:
@@ -22,6 +20,11 @@ class GridRow:
     page: Path
     sheet: Path | None
     made_at: str
+
+    @property
+    def label(self) -> str:
+        """The name with the time: names alone say little."""
+        return f"{self.name} ({self.made_at})"
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,15 @@ def _count_epochs(folder: Path) -> int:
 
 def find_grids(root: Path) -> tuple[GridRow, ...]:
     """Return the grids kept under `root`, the newest first."""
+    from ..grids.drawing import PAGE_NAME  # too much for a host's start
+
     pages = sorted((root / "grids").glob(f"*/{PAGE_NAME}"), key=_changed, reverse=True)
     return tuple(_grid_row(page) for page in pages)
 
 
 def _grid_row(page: Path) -> GridRow:
+    from ..grids.drawing import SHEET_NAME
+
     sheet = page.with_name(f"{SHEET_NAME}.png")
     made = datetime.fromtimestamp(_changed(page)).strftime("%Y-%m-%d %H:%M")
     return GridRow(page.parent.name, page, sheet if sheet.is_file() else None, made)

@@ -21,9 +21,10 @@ class Entry:
     grids: tuple[GridRow, ...]
     project: ProjectRow | None = None
 
-    def find_grid(self, name: str) -> GridRow | None:
-        """Return the grid called `name`."""
-        return next((one for one in self.grids if one.name == name), None)
+    def find_grid(self, label: str | None) -> GridRow | None:
+        """Return the grid called `label`; the newest one when there is none of that name."""
+        named = (one for one in self.grids if one.label == label)
+        return next(named, self.grids[0] if self.grids else None)
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,15 @@ class Choice:
         return self.entry.label if self.entry else None
 
     @property
-    def grid_names(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self.entry.grids) if self.entry else ()
+    def grid_labels(self) -> tuple[str, ...]:
+        return tuple(one.label for one in self.entry.grids) if self.entry else ()
 
     @property
-    def grid_name(self) -> str | None:
-        return self.grid.name if self.grid else None
+    def grid_label(self) -> str | None:
+        return self.grid.label if self.grid else None
 
 
 def choose(shelf: Shelf, label: str | None, grid: str | None) -> Choice:
     """Return what is shown for the two chosen words; the newest grid when none is chosen."""
     entry = shelf.find(label)
-    if entry is None:
-        return Choice(None, None, shelf.labels)
-    row = entry.find_grid(grid or "") or (entry.grids[0] if entry.grids else None)
-    return Choice(entry, row, shelf.labels)
+    return Choice(entry, entry.find_grid(grid) if entry else None, shelf.labels)

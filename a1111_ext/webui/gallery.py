@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..api.infotext import parse_infotext, quoted
 from ..cells.engine import CellEvent, Outcome
 from ..grids.drawing import Grid
-from .grid import DrawnGrid, Shop, Wish, count_missing, draw_grid
+from .grid import DrawnCell, DrawnGrid, Shop, count_missing, draw_grid, label
 from .page import copies_of
 from .painter import HostPainter
+from .wish import Wish
 
 SCRIPT = "LoRA epoch grid"
 
@@ -52,14 +54,31 @@ def draw_for_gallery(p: Any, grid: Grid, shop: Shop, wish: Wish, with_cells: boo
 
 def comments(drawn: DrawnGrid) -> tuple[str, ...]:
     """Return what the host shows under the gallery: failures, and where an interrupt fell."""
-    said = [f"Not drawn: {one}" for one in drawn.failures]
+    said = list(_failures(drawn))
     if drawn.stopped:
-        total = len(drawn.cells)
         said.append(
-            f"Interrupted after {len(drawn.finished)} of {total} pictures. They are kept: "
-            "send this grid's data to txt2img and press Generate to go on."
+            f"Interrupted after {len(drawn.finished)} of {len(drawn.cells)} pictures; they are "
+            f'kept. To go on, write {seeds_of(drawn.grid)} into "Seeds of the grid" and press '
+            "Generate."
         )
     return tuple(said)
+
+
+def _failures(drawn: DrawnGrid) -> Iterator[str]:
+    """Yield one sentence for each reason, not for each picture."""
+    by_reason: dict[str, list[DrawnCell]] = {}
+    for one in drawn.cells:
+        if one.reason:
+            by_reason.setdefault(one.reason, []).append(one)
+    for reason, cells in by_reason.items():
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        first = f"{label(drawn.grid, cells[0].place)}, seed {cells[0].cell.seed}"
+        yield f"Not drawn: {first}{more}: {reason.rstrip('.')}."
+
+
+def seeds_of(grid: Grid) -> str:
+    """Return the seeds of the columns, as they can be typed."""
+    return ", ".join(one.label for one in grid.plan.axes[grid.plan.columns].values)
 
 
 def _processed(p: Any, drawn: DrawnGrid, wish: Wish, with_cells: bool) -> Any:
@@ -67,15 +86,14 @@ def _processed(p: Any, drawn: DrawnGrid, wish: Wish, with_cells: bool) -> Any:
 
     first = drawn.cells[0].cell
     shown = drawn.finished if with_cells else ()
-    told = next((one.infotext for one in drawn.finished if one.cell.loras), first.prompt)
+    told = next((one.infotext for one in drawn.finished if one.cell.loras), "")
     about = grid_infotext(drawn.grid, wish, told)
-    cells = (first, *(one.cell for one in shown))
+    _tell_checkpoint(p, told)
+    sheets = [_open(path, "") for path in drawn.files.sheets]
+    cells = (*(first for _ in sheets), *(one.cell for one in shown))
     result = processing.Processed(
         p,
-        [
-            _open(drawn.files.sheets[0], ""),
-            *(_open(one.path, str(one.path)) for one in shown if one.path),
-        ],
+        [*sheets, *(_open(one.path, str(one.path)) for one in shown if one.path)],
         seed=first.seed,
         info=about,
         subseed=first.subseed,
@@ -83,43 +101,54 @@ def _processed(p: Any, drawn: DrawnGrid, wish: Wish, with_cells: bool) -> Any:
         all_negative_prompts=[one.negative_prompt for one in cells],
         all_seeds=[one.seed for one in cells],
         all_subseeds=[one.subseed for one in cells],
-        index_of_first_image=1,
-        infotexts=[about, *(one.infotext for one in shown)],
+        index_of_first_image=len(sheets),
+        infotexts=[*(about for _ in sheets), *(one.infotext for one in shown)],
     )
-    _save_grid(p, result)
+    _save_grid(p, result, len(sheets))
     return result
 
 
-def _save_grid(p: Any, result: Any) -> None:
-    """Save the sheet beside the host's own grids when its options say so."""
+def _tell_checkpoint(p: Any, infotext: str) -> None:
+    """Write into the page's object what drawing one of its copies found out."""
+    if infotext:
+        fields = parse_infotext(infotext).fields
+        p.sd_model_name, p.sd_model_hash = fields.get("Model"), fields.get("Model hash")
+
+
+def _save_grid(p: Any, result: Any, sheets: int) -> None:
+    """Save the sheets beside the host's own grids when its options say so."""
     from modules import images, shared
 
     if not shared.opts.grid_save or p.do_not_save_grid:
         return
-    images.save_image(
-        result.images[0],
-        p.outpath_grids,
-        "epoch_grid",
-        info=result.infotexts[0],
-        extension=shared.opts.grid_format,
-        prompt=result.all_prompts[0],
-        seed=result.all_seeds[0],
-        grid=True,
-        p=p,
-    )
+    for sheet in result.images[:sheets]:
+        images.save_image(
+            sheet,
+            p.outpath_grids,
+            "epoch_grid",
+            info=result.info,
+            extension=shared.opts.grid_format,
+            prompt=result.all_prompts[0],
+            seed=result.all_seeds[0],
+            grid=True,
+            p=p,
+        )
 
 
 def grid_infotext(grid: Grid, wish: Wish, infotext: str) -> str:
-    """Return a picture's infotext with what the script's boxes need to draw the grid again."""
-    seeds = grid.plan.axes[grid.plan.columns].values
+    """Return a picture's infotext with what the script's boxes need to draw the grid again.
+
+    Without any finished picture there is none.
+    """
+    if not infotext:
+        return ""
     fields = {
         "Script": SCRIPT,
-        "Grid seeds": ", ".join(one.label for one in seeds),
+        "Grid seeds": seeds_of(grid),
         "Grid epochs": wish.epochs or "all",
         "Grid without LoRA": str(wish.control),
     }
-    written = (f"{name}: {json.dumps(text, ensure_ascii=False)}" for name, text in fields.items())
-    return ", ".join([infotext, *written])
+    return ", ".join([infotext, *(f"{name}: {quoted(text)}" for name, text in fields.items())])
 
 
 def _open(path: Path, saved_as: str) -> Any:

@@ -24,15 +24,7 @@ from ..grids.views import GridFacts
 from .painter import DrawingStopped
 from .prompt_lora import EpochsOfPrompt
 from .seeds import read_seeds
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What to compare, as typed: epochs, seeds, and whether a row without the LoRA is wanted."""
-
-    epochs: str = "all"
-    seeds: str = "-1, -1, -1, -1"
-    control: bool = True
+from .wish import Wish
 
 
 @dataclass(frozen=True)

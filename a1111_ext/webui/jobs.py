@@ -121,6 +121,12 @@ class GridJobs:
     def _finish(self, number: str, drawn: DrawnGrid) -> None:
         state = JobState.STOPPED if drawn.stopped else JobState.DONE
         failures = drawn.failures
-        message = f"{len(failures)} pictures failed, the first: {failures[0]}" if failures else ""
+        message = _say_failures(failures)
         done = len(drawn.finished)
         self._change(number, state=state, done=done, message=message, result=drawn)
+
+
+def _say_failures(failures: tuple[str, ...]) -> str:
+    if len(failures) < 2:
+        return "".join(f"A picture failed: {one}" for one in failures)
+    return f"{len(failures)} pictures failed, the first: {failures[0]}"

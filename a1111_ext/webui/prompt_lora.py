@@ -13,13 +13,7 @@ from pathlib import Path
 from kohya_ext.project import ToolError
 from kohya_ext.project.epochs import EpochFile, Run, find_runs, read_epoch_file
 
-from ..api.loras import LoraTag, lora_tags, replace_lora
-
-
-def name_epoch(prompt: str, tag: LoraTag, name: str) -> str:
-    """Return the prompt with another file's name in the tag's place, weights as written."""
-    before = f"<lora:{tag.name}"
-    return replace_lora(prompt, tag.name, f"<lora:{name}{tag.text[len(before) :]}")
+from ..api.loras import LoraTag, lora_tags
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsO
         raise ToolError(
             "LL751",
             f'The prompt names no LoRA "{lora}".' if lora else "The prompt names no LoRA.",
-            "Write one of its epoch files into the prompt, for example <lora:Mira-000004:1>.",
+            "Write one of its epoch files into the prompt, for example <lora:Quillfox-000004:1>.",
         )
     found = [
         EpochsOfPrompt(tag, run)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project import ToolError
 
@@ -16,10 +17,19 @@ from .access import is_allowed
 from .call import Call
 from .settings import credentials, serves_api
 
+if TYPE_CHECKING:
+    from .service import GridService
+
 PREFIX = "/loraloom/v1"
 MOST_BYTES = 1 << 20
 """A request is a few hundred bytes."""
 
+PAGE_HEADERS: Mapping[str, str] = {
+    # A page from somebody else's project must not reach the WebUI around it: no common origin.
+    "Content-Security-Policy": "sandbox allow-scripts allow-downloads allow-popups allow-modals",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 _STATUS: Mapping[str, int] = {"LL755": 403, "LL762": 404, "LL763": 409, "LL764": 415}
 _log = logging.getLogger(__name__)
 
@@ -30,23 +40,37 @@ Answer = Callable[[Call], Any]
 
 def add_routes(app: Any) -> None:
     """Add the tab's page; and the routes, when the user switched the host's API on."""
-    from .service import GridService
-
     add_page_route(app)
     if not serves_api():
         return
-    service = GridService()
+    service = LateService()
     known = credentials()
     for method, path, answer in (
-        ("GET", "/projects", service.list_projects),
-        ("GET", "/grids", service.list_grids),
-        ("POST", "/grids", service.start),
-        ("GET", "/grids/{number}", service.status),
-        ("POST", "/grids/{number}/stop", service.stop),
-        ("GET", "/grids/{number}/result", service.result),
-        ("GET", "/grids/{number}/files/{path:path}", service.send_file),
+        ("GET", "/projects", lambda call: service().list_projects(call)),
+        ("GET", "/grids", lambda call: service().list_grids(call)),
+        ("POST", "/grids", lambda call: service().start(call)),
+        ("GET", "/grids/{number}", lambda call: service().status(call)),
+        ("POST", "/grids/{number}/stop", lambda call: service().stop(call)),
+        ("GET", "/grids/{number}/result", lambda call: service().result(call)),
+        ("GET", "/grids/{number}/files/{path:path}", lambda call: service().send_file(call)),
     ):
         app.add_route(PREFIX + path, endpoint(answer, known), methods=[method])
+
+
+class LateService:
+    """Gives the one service, imported at the first call: most starts of the host never need it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: GridService | None = None
+
+    def __call__(self) -> GridService:
+        from .service import GridService
+
+        with self._lock:
+            if self._made is None:
+                self._made = GridService()
+            return self._made
 
 
 def add_page_route(app: Any) -> None:
@@ -54,13 +78,13 @@ def add_page_route(app: Any) -> None:
     from fastapi import Request
     from fastapi.responses import FileResponse, PlainTextResponse, Response
 
-    from .tab import PAGES, SHARES
+    from .shares import PAGES, SHARES
 
     def send(request: Request) -> Response:
         found = SHARES.find(request.path_params["path"])
         if found is None:
             return PlainTextResponse("There is no such page. Refresh the tab.", status_code=404)
-        return FileResponse(found)
+        return FileResponse(found, headers=PAGE_HEADERS)
 
     app.add_route(f"{PAGES}/{{path:path}}", send, methods=["GET"])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from modules import scripts
 
-from .grid import Wish
+from .wish import Wish
 
 TITLE = "LoRA epoch grid"
 
@@ -29,9 +29,9 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
 
         gradio.HTML(
             "<p>Compares the epochs of the LoRA in your prompt, for example "
-            "<code>&lt;lora:Mira-000004:1&gt;</code>. Its other epochs are found beside that file. "
-            "One row for each epoch, one column for each seed; the same seeds for all. "
-            "Batch count and batch size are not used.</p>"
+            "<code>&lt;lora:Quillfox-000004:1&gt;</code>. Its other epochs are found beside that "
+            "file. One row for each epoch, one column for each seed; the same seeds for all. "
+            "The page's own Seed, Batch count and Batch size are not used.</p>"
         )
         seeds = gradio.Textbox(
             label="Seeds of the grid",

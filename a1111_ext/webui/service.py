@@ -18,7 +18,7 @@ from ..screens.projects import find_projects
 from .access import require_inside
 from .call import Call
 from .capabilities import read_capabilities
-from .grid import DrawnGrid, Shop, Wish, draw_grid, label, plan_page_grid
+from .grid import DrawnGrid, Shop, draw_grid, label, plan_page_grid
 from .jobs import FINISHED, GridJobs, JobView
 from .page import pin_checkpoint, without_comments
 from .painter import HostPainter
@@ -27,6 +27,7 @@ from .prompt_lora import find_epochs
 from .request import DrawRequest, parse_request
 from .seeds import read_seeds
 from .settings import lora_folders, own_folder, project_folders, wildcards
+from .wish import Wish
 
 V1 = "/loraloom/v1"
 Tell = Callable[[CellEvent], None]

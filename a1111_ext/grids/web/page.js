@@ -14,10 +14,10 @@ const view = {
 let votes = [], choice = null;
 
 function kept(store, key) {
-  try { return JSON.parse(store.getItem("loraloom:" + key + ":" + data.grid_id)); } catch { return null; }
+  try { return JSON.parse(window[store].getItem("loraloom:" + key + ":" + data.grid_id)); } catch { return null; }
 }
 function keep(store, key, value) {
-  try { store.setItem("loraloom:" + key + ":" + data.grid_id, JSON.stringify(value)); } catch { /* private window */ }
+  try { window[store].setItem("loraloom:" + key + ":" + data.grid_id, JSON.stringify(value)); } catch { /* private window */ }
 }
 
 // -- small things ----------------------------------------------------------------------------
@@ -535,7 +535,7 @@ function nextBallot() {
 function cast(answer) {
   if (!ballot.now) return;
   votes.push({ left: ballot.now[0], right: ballot.now[1], answer });
-  keep(localStorage, "votes", votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key })));
+  keep("localStorage", "votes", votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key })));
   nextBallot();
 }
 const voteDo = {
@@ -591,7 +591,7 @@ function showRanking() {
   sheet.append(make("p", { className: "soft", textContent: "“At least” is the lower end of the 95 % Wilson interval of being the better picture: few votes, low bound." }));
   const more = make("button", { textContent: "Go on voting" }), reset = make("button", { textContent: "Forget all votes" }), close = make("button", { textContent: "Close", className: "primary" });
   more.onclick = () => { byId("ranking").close(); openVote(); };
-  reset.onclick = () => { votes = []; keep(localStorage, "votes", []); byId("ranking").close(); };
+  reset.onclick = () => { votes = []; keep("localStorage", "votes", []); byId("ranking").close(); };
   close.onclick = () => byId("ranking").close();
   sheet.append(make("div", { className: "actions" }, more, reset, close));
   byId("ranking").showModal();
@@ -602,7 +602,7 @@ function choose(index) {
   const judged = index >= 0 && value(data.judged, cells[index].at[data.judged]);
   if (!judged || !judged.file) return toast("The control has no LoRA to choose");
   choice = { cell: index };
-  keep(localStorage, "choice", cells[index].key);
+  keep("localStorage", "choice", cells[index].key);
   showChoice();
   redecorate();
 }
@@ -642,7 +642,7 @@ async function saveChoice() {
 }
 byId("choice-save").onclick = saveChoice;
 byId("choice-copy").onclick = () => copy(data.choice_command, "Command");
-byId("choice-clear").onclick = () => { choice = null; keep(localStorage, "choice", null); showChoice(); redecorate(); };
+byId("choice-clear").onclick = () => { choice = null; keep("localStorage", "choice", null); showChoice(); redecorate(); };
 
 // -- filters ---------------------------------------------------------------------------------
 function buildFilters() {
@@ -780,7 +780,7 @@ function theme(name) {
 byId("theme-button").onclick = () => {
   const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
   theme(next);
-  keep(localStorage, "theme", next);
+  keep("localStorage", "theme", next);
 };
 
 // -- a grid that grows while the training saves ------------------------------------------------
@@ -793,7 +793,7 @@ function follow() {
     if (news.revision === data.revision || document.querySelector("dialog[open]")) return;
     view.top = scroller.scrollTop;
     view.left = scroller.scrollLeft;
-    keep(sessionStorage, "view", { ...view, hidden: view.hidden.map((one) => [...one]), keys: [view.selected, view.a, view.b].map((i) => cells[i]?.key) });
+    keep("sessionStorage", "view", { ...view, hidden: view.hidden.map((one) => [...one]), keys: [view.selected, view.a, view.b].map((i) => cells[i]?.key) });
     location.reload();
   };
   setInterval(() => {
@@ -804,16 +804,16 @@ function follow() {
   }, data.live.every);
 }
 function restore() {
-  const old = kept(sessionStorage, "view");
+  const old = kept("sessionStorage", "view");
   const find = (key) => key ? cells.findIndex((cell) => cell.key === key) : -1;
   if (old) {
     Object.assign(view, { columns: Math.min(old.columns, axes.length - 1), zoom: old.zoom, top: old.top, left: old.left });
     [view.selected, view.a, view.b] = old.keys.map(find);
     old.hidden.slice(0, axes.length).forEach((values, axis) => { view.hidden[axis] = new Set(values); });
-    keep(sessionStorage, "view", null);
+    keep("sessionStorage", "view", null);
   }
-  votes = (kept(localStorage, "votes") || []).map((one) => ({ ...one, left: find(one.left), right: find(one.right) })).filter((one) => one.left >= 0 && one.right >= 0);
-  const chosen = find(kept(localStorage, "choice"));
+  votes = (kept("localStorage", "votes") || []).map((one) => ({ ...one, left: find(one.left), right: find(one.right) })).filter((one) => one.left >= 0 && one.right >= 0);
+  const chosen = find(kept("localStorage", "choice"));
   if (chosen >= 0) choice = { cell: chosen };
 }
 
@@ -824,7 +824,7 @@ function start() {
   byId("badge").classList.toggle("hidden", !data.badge);
   byId("legend").classList.toggle("hidden", !data.legend.length);
   byId("legend").querySelector("dl").append(...data.legend.flatMap(([name, text]) => [make("dt", { textContent: name }), make("dd", { textContent: text })]));
-  theme(kept(localStorage, "theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  theme(kept("localStorage", "theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   restore();
   byId("columns").append(...shownAxes().map((axis) => make("option", { value: axis, textContent: axes[axis].name })));
   if (!shownAxes().length) byId("columns").closest("label").classList.add("hidden");

@@ -41,7 +41,7 @@ def test_a_grid_comes_to_its_end():
 
 def test_failed_pictures_are_told():
     view = run(lambda tell, stop: drawn(failures=("Quillfox, seed 5: no picture.",)))
-    assert view.message == "1 pictures failed, the first: Quillfox, seed 5: no picture."
+    assert view.message == "A picture failed: Quillfox, seed 5: no picture."
 
 
 def test_a_stopped_grid_says_so():

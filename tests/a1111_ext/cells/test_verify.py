@@ -1,0 +1,34 @@
+"""What counts as another picture than the one that was asked for."""
+
+from __future__ import annotations
+
+import io
+import random
+
+import pytest
+
+from a1111_ext.cells import Cell, Painted, verify_picture
+
+
+def painted(schedule: str) -> Painted:
+    """An answer as the real WebUI v1.10.1 writes it for DPM++ 2M."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    noise = random.Random(1).randbytes(64 * 64 * 3)
+    Image.frombytes("RGB", (64, 64), noise).save(stream, "PNG")
+    text = (
+        f"a fox\nSteps: 2, Sampler: DPM++ 2M, Schedule type: {schedule}, CFG scale: 7.0, Seed: 5, "
+        "Size: 64x64, Model hash: 3b3dc27587, Model: tiny-a, Version: v1.10.1"
+    )
+    return Painted(stream.getvalue(), text, "3b3dc27587", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "expected"),
+    [("Automatic", "Karras", 0), ("Karras", "Karras", 0), ("Exponential", "Automatic", 1)],
+    ids=["the-sampler-decides", "as-asked", "silently-another"],
+)
+def test_automatic_is_whatever_the_sampler_uses(asked: str, got: str, expected: int):
+    cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", scheduler=asked)
+    assert len(verify_picture(cell, painted(got))) == expected

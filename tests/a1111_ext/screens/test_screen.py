@@ -1,0 +1,112 @@
+"""The page of the A1111 half, with a gradio that takes only what 3.41, 4, 5 and 6 all know."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_gradio import Component, FakeGradio
+
+from a1111_ext.screens import page as screen
+from a1111_ext.screens.shelf import read_shelf
+from kohya_ext.project import apply_init, plan_init
+
+
+@pytest.fixture
+def gradio(monkeypatch: pytest.MonkeyPatch) -> FakeGradio:
+    made = FakeGradio()
+    monkeypatch.setitem(sys.modules, "gradio", made.module)
+    return made
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with two grids."""
+    made = apply_init(plan_init(tmp_path / "fox", "Quillfox")).root
+    for number, name in enumerate(("old", "new")):
+        page = made / "grids" / name / "grid.html"
+        page.parent.mkdir(parents=True)
+        page.write_text("", encoding="utf-8")
+        os.utime(page, (1_700_000_000 + number, 1_700_000_000 + number))
+    return made
+
+
+def by_label(gradio: FakeGradio, blocks: Component, label: str) -> Component:
+    (found,) = (one for one in gradio.every(blocks) if one.options.get("label") == label)
+    return found
+
+
+def test_the_standalone_page_opens_the_project(gradio: FakeGradio, root: Path):
+    with gradio.module.Blocks() as blocks:
+        screen.build_page(str(root))
+    assert by_label(gradio, blocks, "Folder").options["value"] == str(root)
+    assert by_label(gradio, blocks, "Project").options["value"] == "fox"
+    assert by_label(gradio, blocks, "Grid").options["value"].startswith("new (")
+    assert '<iframe src="http://127.0.0.1:' in gradio.text(blocks)
+
+
+def test_the_standalone_page_without_a_project_asks_for_one(gradio: FakeGradio):
+    with gradio.module.Blocks() as blocks:
+        screen.build_page("")
+    assert by_label(gradio, blocks, "Project").options["value"] is None
+    assert "Write the folder of a project" in gradio.text(blocks)
+
+
+def in_host(gradio: FakeGradio, read: Any) -> Component:
+    place = screen.Place(read, lambda file: f"/pages/{file.parent.name}/{file.name}", "Do this.")
+    with gradio.module.Blocks() as blocks:
+        screen.build(place)(blocks)
+    return blocks
+
+
+def test_inside_a_host_nothing_is_read_at_its_start(gradio: FakeGradio):
+    def read(folder: str) -> Any:
+        raise AssertionError("the disk was read")
+
+    blocks = in_host(gradio, read)
+    assert by_label(gradio, blocks, "Folder").options["visible"] is False
+    assert by_label(gradio, blocks, "Project").options["choices"] == []
+    assert gradio.text(blocks).strip() == ""
+
+
+def test_loading_the_hosts_page_fills_ours(gradio: FakeGradio, root: Path):
+    blocks = in_host(gradio, lambda folder: read_shelf([root]))
+    (load,) = blocks.handlers
+    project, grid, facts, frame = load.function("", None, None)
+    assert (project["value"], project["choices"]) == ("fox", ["fox"])
+    assert grid["value"].startswith("new (")
+    assert "Quillfox" in facts
+    assert '<iframe src="/pages/new/grid.html"' in frame
+
+
+def test_choosing_another_grid_shows_it(gradio: FakeGradio, root: Path):
+    blocks = in_host(gradio, lambda folder: read_shelf([root]))
+    (chosen,) = by_label(gradio, blocks, "Grid").handlers
+    old = chosen.function("", "fox", None)[1]["choices"][1]
+    assert '<iframe src="/pages/old/grid.html"' in chosen.function("", "fox", old)[3]
+
+
+def test_what_goes_wrong_is_shown_in_its_place(
+    gradio: FakeGradio, caplog: pytest.LogCaptureFixture
+):
+    def read(folder: str) -> Any:
+        raise PermissionError("the shelf is locked")
+
+    blocks = in_host(gradio, read)
+    (load,) = blocks.handlers
+    facts = load.function("", None, None)[2]
+    assert 'role="alert"' in facts
+    assert "PermissionError: the shelf is locked" in facts
+    assert "the projects could not be shown" in caplog.text
+
+
+def test_a1111_keeps_none_of_our_boxes_as_default(gradio: FakeGradio, root: Path):
+    """Its ui-config.json would show the first grid it ever saw, for ever."""
+    blocks = in_host(gradio, lambda folder: read_shelf([root]))
+    kinds = ("Textbox", "Dropdown", "Button")
+    boxes = [one for one in gradio.every(blocks) if one.kind in kinds]
+    assert len(boxes) == 4
+    assert all(one.do_not_save_to_config for one in boxes)

@@ -1,0 +1,168 @@
+"""The script "LoRA epoch grid" of txt2img, run as the host runs it."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from a1111_ext.api.infotext import parse_infotext
+from kohya_ext.project import ToolError
+
+BOXES = {"seeds": "5, 7", "epochs": "all", "lora": "", "control": True, "with_cells": True}
+
+
+def run(p: Any, **boxes: Any) -> Any:
+    script = importlib.import_module("a1111_ext.webui.script").EpochGridScript()
+    return script.run(p, *(BOXES | boxes).values())
+
+
+def test_sheet_comes_first_then_every_cell(host: Any):
+    from PIL import Image
+
+    result = run(host.page())
+    assert result.index_of_first_image == 1
+    assert [one.size for one in result.images[1:]] == [(64, 64)] * 8
+    assert result.all_seeds[1:] == [5, 7] * 4
+    assert len(result.images) == len(result.infotexts) == len(result.all_prompts) == 9
+    for one in result.images[1:]:
+        with Image.open(one.already_saved_as) as kept:
+            assert kept.info["parameters"] == result.infotexts[result.images.index(one)]
+
+
+def test_rows_are_the_control_and_every_epoch(host: Any):
+    prompts = run(host.page(prompt="a fox <lora:Quillfox-000002:0.8:0.6>, hat")).all_prompts[1::2]
+    assert prompts == [
+        "a fox , hat",
+        "a fox <lora:Quillfox-000001:0.8:0.6>, hat",
+        "a fox <lora:Quillfox-000002:0.8:0.6>, hat",
+        "a fox <lora:Quillfox:0.8:0.6>, hat",
+    ]
+
+
+def test_the_grids_infotext_fills_the_boxes_again(host: Any):
+    fields = parse_infotext(
+        run(host.page(), seeds="5, -1", epochs="1-2", control=False).info
+    ).fields
+    first, second = fields["Grid seeds"].split(", ")
+    assert (first, int(second) >= 0) == ("5", True)
+    assert (fields["Grid epochs"], fields["Grid without LoRA"]) == ("1-2", "False")
+    assert (fields["Script"], fields["Seed"]) == ("LoRA epoch grid", "5")
+
+
+def test_the_same_page_is_the_same_grid(host: Any):
+    run(host.page())
+    count = len(host.drawn)
+    run(host.page())
+    assert len(host.drawn) == count
+    (folder,) = (host.data / "loraloom" / "grids").iterdir()
+    assert (folder / "grid.html").is_file()
+
+
+def test_progress_is_the_hosts_own(host: Any):
+    said = []
+    host.before_drawing(
+        lambda p: said.append((host.shared.state.textinfo, host.shared.state.job_count))
+    )
+    run(host.page(), epochs="last", control=False)
+    assert said == [
+        ("LoRA epoch grid: picture 1 of 2", 2),
+        ("LoRA epoch grid: picture 2 of 2", 2),
+    ]
+    assert host.shared.state.job_no == 2
+
+
+def test_an_interrupted_grid_tells_how_to_go_on(host: Any):
+    host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
+    result = run(host.page())
+    assert len(result.images) == 3
+    assert result.comments == (
+        "Interrupted after 2 of 8 pictures; they are kept. To go on, write 5, 7 into "
+        '"Seeds of the grid" and press Generate.\n'
+    )
+
+
+def test_pictures_that_failed_are_told_once_for_each_reason(host: Any):
+    def fail(p: Any) -> None:
+        raise RuntimeError("no such tensor")
+
+    host.before_drawing(fail)
+    result = run(host.page())
+    assert result.comments == (
+        "Not drawn: no LoRA, seed 5 and 7 more: The WebUI could not draw it: RuntimeError: "
+        "no such tensor.\n"
+    )
+    assert len(result.images) == 1
+    assert result.info == ""
+
+
+def test_cells_may_be_left_out_of_the_gallery(host: Any):
+    assert len(run(host.page(), with_cells=False).images) == 1
+
+
+@pytest.mark.parametrize(("save", "leave", "expected"), [(True, False, 1), (False, False, 0)])
+def test_the_sheet_is_saved_where_the_host_saves_grids(
+    host: Any, save: bool, leave: bool, expected: int
+):
+    host.shared.opts.data["grid_save"] = save
+    result = run(host.page(do_not_save_grid=leave))
+    saved = host.images._saved
+    assert len(saved) == expected
+    assert all(one["info"] == result.info and one["grid"] for one in saved)
+
+
+def test_dynamic_prompts_are_drawn_once_for_each_seed(host: Any):
+    result = run(host.page(prompt="<lora:Quillfox:1> a {red|blue|green|grey} fox"))
+    texts = [parse_infotext(one).prompt.partition("a ")[2] for one in result.infotexts[1:]]
+    assert texts[0::2] == [texts[0]] * 4
+    assert texts[1::2] == [texts[1]] * 4
+    assert "{" not in "".join(texts)
+
+
+def test_wildcards_of_the_extension_are_used(host: Any):
+    folder = host.data / "extensions" / "sd-dynamic-prompts" / "wildcards"
+    folder.mkdir(parents=True)
+    (folder / "hat.txt").write_text("bowler\n", encoding="utf-8")
+    result = run(host.page(prompt="<lora:Quillfox:1> a fox, __hat__"), epochs="last")
+    assert result.all_prompts[-1] == "<lora:Quillfox:1> a fox, bowler"
+
+
+def test_a_template_that_cannot_be_read_is_said(host: Any):
+    with pytest.raises(ToolError, match="LL513"):
+        run(host.page(prompt="<lora:Quillfox:1> {red|blue fox"))
+    assert not host.drawn
+
+
+def test_a_lora_that_changes_nothing_is_told(
+    host: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Another architecture: the infotext names the LoRA, the picture is the control's."""
+    draw = host.processing._picture
+
+    def without_lora(p: Any) -> Any:
+        p = type("P", (), dict(vars(p)))
+        p.prompt = " ".join(p.prompt.replace("<lora:Quillfox:1>", " ").split())
+        return draw(p)
+
+    monkeypatch.setattr(host.processing, "_picture", without_lora)
+    result = run(host.page(prompt="<lora:Quillfox:1> a fox"), epochs="last")
+    assert "Not drawn: Quillfox, seed 5 and 1 more: the LoRA changed nothing" in result.comments
+
+
+def test_the_page_is_left_as_it_was(host: Any):
+    p = host.page(n_iter=3, batch_size=2)
+    before = dict(vars(p))
+    run(p)
+    changed = {name for name in before if vars(p)[name] != before[name]}
+    assert changed <= {"comments"}
+
+
+def test_it_is_offered_in_txt2img_only(host: Any):
+    script = importlib.import_module("a1111_ext.webui.script").EpochGridScript()
+    assert (script.title(), script.show(False), script.show(True)) == (
+        "LoRA epoch grid",
+        True,
+        False,
+    )
