@@ -10,11 +10,18 @@ import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _MODULE = "kohya_gui.lora_gui"
 _NOT_FIELDS = ("save_as_bool", "file_path")
 """The first two parameters of Kohya's `save_configuration`: how to save, and where."""
+
+
+def find_host_folder() -> Path | None:
+    """Return the folder of the Kohya GUI that we live in; None outside of one."""
+    module = sys.modules.get(_MODULE)
+    return Path(str(module.__file__)).parents[1] if module else None
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,15 @@ def find_differences(
         for key, value in pairs
         if key in sent and not _same(sent[key], value)
     )
+
+
+def missing_keys(
+    keys: Sequence[str], values: Mapping[str, object], shown: Sequence[object]
+) -> frozenset[str]:
+    """Return which values are still to be sent: all of them while nothing is known to be shown."""
+    if not shown:
+        return frozenset(key for key in keys if key in values)
+    return frozenset(one.key for one in find_differences(keys, values, shown))
 
 
 def _same(sent: object, shown: object) -> bool:

@@ -31,7 +31,7 @@ def sentence_of(error: Exception) -> str:
 
 
 class StepStopped(Exception):  # not an error: the user asked for it
-    """Raised inside a step to unwind it after `stop`; what it finished stays."""
+    """Raised inside a step to unwind it after `stop`; its text tells how to go on."""
 
 
 def stoppable(progress: ProgressHandler, stop: threading.Event) -> ProgressHandler:
@@ -39,7 +39,7 @@ def stoppable(progress: ProgressHandler, stop: threading.Event) -> ProgressHandl
 
     def handle(report: Progress) -> None:
         if stop.is_set():
-            raise StepStopped
+            raise StepStopped("Stopped. Run the step again to go on.")
         progress(report)
 
     return handle
@@ -54,6 +54,7 @@ class JobView:
     lines: tuple[str, ...]
     error: str
     is_finished: bool
+    is_stopped: bool
     version: int
 
 
@@ -69,6 +70,7 @@ class Job:
         self._progress: Progress | None = None
         self._error = ""
         self._is_finished = False
+        self._is_stopped = False
         self._version = 0
         self._thread = threading.Thread(target=self._run, name=f"loraloom-{name}", daemon=True)
 
@@ -110,6 +112,7 @@ class Job:
             tuple(self._lines),
             self._error,
             self._is_finished,
+            self._is_stopped,
             self._version,
         )
 
@@ -117,8 +120,9 @@ class Job:
         error = ""
         try:
             self._work(self._report, self._say, self._stop)
-        except StepStopped:
-            self._say("Stopped. Run the step again to go on.")
+        except StepStopped as end:
+            self._say(str(end))
+            self._is_stopped = True
         except Exception as problem:  # noqa: BLE001  # a host callback: the host must live on
             error = sentence_of(problem)
         with self._changed:

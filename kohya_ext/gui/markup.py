@@ -20,13 +20,14 @@ from .views import (
     Overview,
     PicturesPage,
     PictureView,
+    label_of,
     thumbnail,
 )
 
-_CELL = "padding:.2em 1em .2em 0;vertical-align:top"
+_CELL = "padding:.2em .8em;vertical-align:top"
 _CARD = "width:170px;margin:0 .6em .8em 0;font-size:.85em;line-height:1.3"
 _SHOWN_CAPTION = 160
-_SHOWN_LINES = 12
+_SHOWN_LINES = 100
 
 
 def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
@@ -39,6 +40,20 @@ def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
 def _cell(value: object) -> str:
     text = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
     return f'<td style="{_CELL}">{escape(text)}</td>'
+
+
+def greeting() -> str:
+    """Say what to do on a page that shows no project yet."""
+    return (
+        "<p>Write the folder of a LoRA project above and press <b>Open project</b>. "
+        "For a new one open <b>New project, or more pictures</b> below.</p>"
+    )
+
+
+def going_on(folder: str, name: str, *, is_stopping: bool) -> str:
+    """Say which project is open and which step is running."""
+    how = "stops as soon as it can" if is_stopping else "is running"
+    return f"<p>{escape(folder)} is open; <b>{escape(name)}</b> {how}.</p>"
 
 
 def opened(root: Path, next_command: str, buttons: Sequence[str]) -> str:
@@ -111,8 +126,9 @@ def job(view: JobView | None) -> str:
 
 def _headline(view: JobView) -> str:
     if view.error:
-        return problem(view.error)
-    return f"<p><b>{escape(view.name)}</b>: {'finished' if view.is_finished else 'running'}</p>"
+        return problem(f"{view.name}: {view.error}")
+    how = "running" if not view.is_finished else "stopped" if view.is_stopped else "finished"
+    return f"<p><b>{escape(view.name)}</b>: {how}</p>"
 
 
 def _bar(view: JobView) -> str:
@@ -127,7 +143,8 @@ def _bar(view: JobView) -> str:
 
 def _lines(view: JobView) -> str:
     text = escape("\n".join(view.lines[-_SHOWN_LINES:]))
-    return f'<pre style="white-space:pre-wrap">{text}</pre>' if text else ""
+    style = "white-space:pre-wrap;max-height:22em;overflow:auto"
+    return f'<pre style="{style}">{text}</pre>' if text else ""
 
 
 def folders(rows: Sequence[FolderSteps]) -> str:
@@ -150,14 +167,14 @@ def config(view: ConfigView | None) -> str:
         f"<p><b>{escape(view.path.name)}</b> for {escape(view.script)}: "
         f"{view.epochs} epochs, {view.steps} steps.</p>"
     )
-    rows = [(one.key, one.value, one.reason) for one in view.rows]
-    return warning + head + table(rows, ("Kohya's field", "Value", "Why"))
+    rows = [(one.label, one.key, one.value, one.reason) for one in view.rows]
+    return warning + head + table(rows, ("Kohya's field", "in its json", "Value", "Why"))
 
 
 def sent(count: int, differences: Sequence[Difference]) -> str:
     """Say whether Kohya's LoRA tab holds what was sent."""
     if not differences:
         return f"<p>All {count} values are in the LoRA tab; each was read back.</p>"
-    rows = [(one.key, one.sent, one.shown) for one in differences]
+    rows = [(label_of(one.key), one.sent, one.shown) for one in differences]
     text = f"{len(differences)} of {count} values did not arrive. Reload this page and send again."
     return problem(text) + table(rows, ("Kohya's field", "Sent", "Shown"))

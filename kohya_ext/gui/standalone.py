@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import traceback
 from pathlib import Path
@@ -12,6 +14,7 @@ from .door import registered, take_back
 from .pages import Page, find_pages
 
 TITLE = "loraloom"
+HOST = "127.0.0.1"
 
 
 def build_standalone(project: Path | None, pages: tuple[Page, ...] | None = None) -> Any:
@@ -54,7 +57,23 @@ def require_gradio() -> Any:
     return gradio
 
 
+def require_free(port: int) -> None:
+    """Raise ToolError LL709 when another program listens at `port` on this machine."""
+    with socket.socket() as one:
+        if os.name == "posix":  # as gradio asks: a port just left by a program is free
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((HOST, port))
+        except OSError as error:
+            raise ToolError(
+                "LL709",
+                f"Port {port} cannot be used: {error.strerror}.",
+                f"Close the program that has it, or name another one: --port {port + 1}",
+            ) from error
+
+
 def serve(project: Path | None, port: int, browse: bool) -> None:
-    """Serve the page on this machine until Ctrl-C."""
+    """Serve the page on this machine until Ctrl-C. Raises ToolError LL709 for a taken port."""
     blocks = build_standalone(project)
-    blocks.launch(server_name="127.0.0.1", server_port=port, inbrowser=browse, quiet=True)
+    require_free(port)
+    blocks.launch(server_name=HOST, server_port=port, inbrowser=browse, quiet=True)

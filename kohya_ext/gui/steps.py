@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +13,27 @@ from ..dataset.advice import advise
 from ..dataset.intake import apply_import, plan_import
 from ..dataset.layout import apply_layout, plan_layout
 from ..dataset.roles import Role
-from ..project import ProgressHandler, Project, read_settings
+from ..project import ProgressHandler, Project, ToolError, read_settings
 from ..project.tagging import Tagger, open_tagger
 from ..training.config import apply_config, plan_config
-from .jobs import Say, Work, stoppable
+from ..training.findings import Finding
+from ..training.follow import Follow, progress_of
+from ..training.job import job_of_project
+from ..training.preflight import Preflight, run_preflight
+from ..training.progress import Erred, Event, Saving, Warned
+from ..training.run import Ask, Outcome, Result, RunPlan
+from ..training.runner import find_current
+from ..training.session import (
+    RunOptions,
+    attach,
+    plan_training,
+    start_detached,
+    stop_training,
+)
+from ..training.states import require_state
+from ..training.trainer import Origin, Trainer, find_trainer, require_trainer, trainer_at
+from .bridge import find_host_folder
+from .jobs import Say, StepStopped, Work, stoppable
 
 Step = Callable[[Project, ProgressHandler, Say, threading.Event], None]
 
@@ -24,17 +43,21 @@ def work_of(step: Step, project: Project) -> Work:
     return lambda progress, say, stop: step(project, progress, say, stop)
 
 
-def importing(folder: Path) -> Step:
+def importing(folder: Path, *, skip_broken: bool = False, rename: bool = False) -> Step:
     """Return the step that takes in the pictures of `folder`."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         progress = stoppable(progress, stop)
-        plan = plan_import(project, folder, progress=progress)
+        plan = plan_import(
+            project, folder, skip_broken=skip_broken, rename=rename, progress=progress
+        )
         apply_import(project, plan, progress=progress)
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
         say(f"{len(plan.new)} pictures taken in: {primary} primary, {supporting} supporting.")
         if plan.known:
             say(f"{len(plan.known)} were known already.")
+        for path, why in plan.broken:
+            say(f"Left out: {path.name}. {why}")
 
     return run
 
@@ -79,3 +102,110 @@ def config(project: Project, progress: ProgressHandler, say: Say, stop: threadin
     )
     for sentence in plan.advice:
         say(f"Advice: {sentence}")
+
+
+def check(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+    """Find everything that would fail late, before a model is loaded."""
+    progress = stoppable(progress, stop)
+    job = job_of_project(project)
+    trainer = find_own_trainer()
+    if trainer is None:
+        say("No trainer is known on this machine, so its own packages were not checked.")
+    preflight = run_preflight(job.call, trainer, progress=progress)
+    _tell(preflight, say)
+    if preflight.errors:
+        first = preflight.errors[0]
+        raise ToolError(first.code, first.problem, first.cure)
+    say("Nothing stands in the way of training.")
+
+
+def _tell(preflight: Preflight, say: Say) -> None:
+    for one in (*preflight.errors[1:], *preflight.warnings):
+        say(_row(one))
+    steps = preflight.steps
+    if steps:
+        say(
+            f"{len(preflight.pictures)} pictures, {steps.draws} draws: {steps.steps} steps in "
+            f"{steps.epochs} epochs of {steps.steps_per_epoch}."
+        )
+
+
+def _row(one: Finding) -> str:
+    return f"{one.level.value.capitalize()}: {one}"
+
+
+def find_own_trainer() -> Trainer | None:
+    """Find the trainer: the one remembered, that of the GUI that we live in, or another."""
+    root = find_host_folder()
+    if root is None or read_settings().trainer:
+        return find_trainer()
+    try:
+        return trainer_at(root, Path(sys.executable), Origin.KOHYA_GUI)
+    except ToolError:  # its sd-scripts folder is empty, as in a clone without submodules
+        return find_trainer()
+
+
+def training(*, save_states: bool = False, resume: bool = False, move_old: bool = False) -> Step:
+    """Return the step that trains and looks on; the training outlives this program."""
+
+    def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        checking = stoppable(progress, stop)
+        job = job_of_project(project)
+        trainer = find_own_trainer() or require_trainer()
+        state = require_state(job.output_dir, job.name) if resume else None
+        options = RunOptions(state, save_states=save_states, move_old=move_old)
+        plan = plan_training(job, trainer, options, progress=checking)
+        if trainer.is_rehearsal:
+            say("REHEARSAL trainer: it trains nothing, its LoRA files are for practice only.")
+        _tell(plan.preflight, say)
+        _look_on(start_detached(plan), progress, say, stop)
+
+    return run
+
+
+def find_training_of(project: Project) -> RunPlan | None:
+    """Return the project's training that is under way, whoever started it."""
+    standing = find_current(project.log_dir / "runs")
+    return standing.plan if standing else None
+
+
+def looking_on(running: RunPlan) -> Step:
+    """Return the step that looks on at a training which somebody else started."""
+
+    def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        say(f"Run {running.run_id} was started elsewhere; this looks on.")
+        _look_on(running, progress, say, stop)
+
+    return run
+
+
+def _look_on(running: RunPlan, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+    """Follow a run to its end; `stop` ends the training itself, not only the looking on."""
+    report = progress_of(progress)
+    asked: list[Ask] = []
+
+    def handle(event: Event, follow: Follow) -> None:
+        report(event, follow)
+        if isinstance(event, Saving):
+            say(f"Saving {Path(event.path).name}")
+        elif isinstance(event, Warned | Erred):
+            say(f"The trainer says: {event.text}")
+
+    def pause(seconds: float) -> None:
+        if stop.is_set() and not asked:
+            asked.append(Ask.NOW)
+            stop_training(running)
+        time.sleep(seconds)
+
+    _tell_end(attach(running, handle, sleep=pause), say)
+
+
+def _tell_end(result: Result, say: Say) -> None:
+    for one in result.files:
+        say(f"{one.name}: epoch {one.epoch}, step {one.steps}")
+    if result.outcome is Outcome.FINISHED:
+        say("Trained, and every epoch file verified.")
+    elif result.outcome is Outcome.STOPPED:
+        raise StepStopped(f"Stopped at step {result.last_step}. {result.cure}")
+    else:
+        raise ToolError(result.code, result.problem, result.cure)

@@ -6,14 +6,15 @@ gradio 4, 5 and 6, so it uses nothing that one of them lacks.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..project import ToolError, apply_init, plan_init
+from ..project import Project, ToolError, apply_init, plan_init
 from ..project.manifest import SubjectKind
 from . import markup, steps
-from .bridge import LoraTab, find_differences, find_lora_tab
+from .bridge import LoraTab, find_differences, find_lora_tab, missing_keys
 from .jobs import Job, sentence_of
 from .panels import JOBS, Panels, read_panels, require_folder_text, require_project
 from .views import lora_tab_values
@@ -22,8 +23,13 @@ STEPS: tuple[tuple[str, steps.Step], ...] = (
     ("Stage", steps.stage),
     ("Caption", steps.caption),
     ("Config", steps.config),
+    ("Check", steps.check),
 )
-"""The steps of the road in their order; "Import" stands apart since it needs a folder."""
+"""The steps that need nothing but the project, in the order of the road."""
+
+LOOKS = 2
+PAUSE_SECONDS = 1.0
+"""How often, and after how long, sent values are looked at again before the last reading back."""
 
 Shown = dict[Any, str]
 
@@ -36,7 +42,19 @@ class Beginning:
     kind: Any
     make: Any
     source: Any
+    skip_broken: Any
+    rename: Any
     bring: Any
+
+
+@dataclass(frozen=True)
+class Training:
+    """The components of a training: its button, and what may be asked of it."""
+
+    train: Any
+    save_states: Any
+    resume: Any
+    move_old: Any
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,7 @@ class Form:
     page: Any
     boxes: dict[str, Any]
     buttons: tuple[tuple[Any, steps.Step], ...]
+    training: Training
     stop: Any
     send: Any
     sent: Any
@@ -82,12 +101,14 @@ def _lay_out(gradio: Any, folder: str, with_sending: bool) -> Form:
     with gradio.Row():
         path = gradio.Textbox(label="Project folder", value=folder, scale=5)
         opener = gradio.Button("Open project", variant="primary", scale=1)
-    boxes = {"message": gradio.HTML()}
+    boxes = {"message": gradio.HTML(markup.greeting())}
     beginning = _lay_out_beginning(gradio)
     with gradio.Row():
         buttons = tuple((gradio.Button(label), step) for label, step in STEPS)
+        train = gradio.Button("Train")
         stop = gradio.Button("Stop", variant="stop")
         send = gradio.Button("Send to LoRA tab", visible=with_sending)
+    training = _lay_out_training(gradio, train)
     boxes["job"] = gradio.HTML()
     sent = gradio.HTML(visible=with_sending)
     with gradio.Row():
@@ -103,7 +124,7 @@ def _lay_out(gradio: Any, folder: str, with_sending: bool) -> Form:
         page = gradio.Number(label="Page", value=1, precision=0, minimum=1, scale=0)
     gradio.Markdown("### Config")
     boxes["config"] = gradio.HTML()
-    return Form(path, opener, page, boxes, buttons, stop, send, sent, beginning)
+    return Form(path, opener, page, boxes, buttons, training, stop, send, sent, beginning)
 
 
 def _lay_out_beginning(gradio: Any) -> Beginning:
@@ -121,7 +142,18 @@ def _lay_out_beginning(gradio: Any) -> Beginning:
         with gradio.Row():
             source = gradio.Textbox(label="Folder with pictures", scale=4)
             importer = gradio.Button("Import", scale=1)
-    return Beginning(word, kind, maker, source, importer)
+        with gradio.Row():
+            skip = gradio.Checkbox(label="Leave out pictures that do not decode")
+            rename = gradio.Checkbox(label="Number pictures whose name exists already")
+    return Beginning(word, kind, maker, source, skip, rename, importer)
+
+
+def _lay_out_training(gradio: Any, train: Any) -> Training:
+    with gradio.Accordion("Training: states, going on, earlier files", open=False), gradio.Row():
+        save = gradio.Checkbox(label="Save states, so that it can go on after a stop")
+        resume = gradio.Checkbox(label="Go on from the newest state")
+        move = gradio.Checkbox(label="Move epoch files of an earlier training aside")
+    return Training(train, save, resume, move)
 
 
 def make_project(folder: str, trigger_word: str, kind: str) -> Panels:
@@ -137,24 +169,34 @@ def make_project(folder: str, trigger_word: str, kind: str) -> Panels:
 def _connect(form: Form) -> None:
     seen = [form.folder, form.page]
     _connect_beginning(form)
+    _connect_training(form)
     for event in (form.open.click, form.folder.submit):
-        event(_follower(form), seen, form.outputs, concurrency_limit=None)
+        event(_follower(form), seen, form.outputs, concurrency_limit=None, show_progress="hidden")
     form.page.change(
         lambda folder, page: form.show(read_panels(folder, int(page or 1))), seen, form.outputs
     )
     for button, step in form.buttons:
-        button.click(_runner(form, button.value, step), seen, form.outputs, concurrency_limit=None)
+        button.click(
+            _runner(form, button.value, step),
+            seen,
+            form.outputs,
+            concurrency_limit=None,
+            show_progress="hidden",
+        )
     form.stop.click(lambda folder: stop_job(folder), [form.folder], [form.boxes["message"]])
 
 
 def _connect_beginning(form: Form) -> None:
-    def importing(folder: str, page: float, pictures: str) -> Iterator[Shown]:
+    def importing(
+        folder: str, page: float, pictures: str, skip_broken: bool, rename: bool
+    ) -> Iterator[Shown]:
         try:
             source = require_folder_text(pictures, "folder with pictures")
         except ToolError as error:
             yield {form.boxes["message"]: markup.problem(str(error))}
             return
-        yield from _run(form, folder, page, "Import", steps.importing(source))
+        step = steps.importing(source, skip_broken=skip_broken, rename=rename)
+        yield from _run(form, folder, page, "Import", step)
 
     begin = form.beginning
     begin.make.click(
@@ -164,9 +206,27 @@ def _connect_beginning(form: Form) -> None:
     )
     begin.bring.click(
         importing,
-        [form.folder, form.page, begin.source],
+        [form.folder, form.page, begin.source, begin.skip_broken, begin.rename],
         form.outputs,
         concurrency_limit=None,
+        show_progress="hidden",
+    )
+
+
+def _connect_training(form: Form) -> None:
+    def train(
+        folder: str, page: float, save_states: bool, resume: bool, move_old: bool
+    ) -> Iterator[Shown]:
+        step = steps.training(save_states=save_states, resume=resume, move_old=move_old)
+        yield from _run(form, folder, page, "Train", step)
+
+    asked = form.training
+    asked.train.click(
+        train,
+        [form.folder, form.page, asked.save_states, asked.resume, asked.move_old],
+        form.outputs,
+        concurrency_limit=None,
+        show_progress="hidden",
     )
 
 
@@ -175,14 +235,28 @@ def _follower(form: Form) -> Callable[[str, float], Iterator[Shown]]:
         """Show the project, and the step that is going on in it, to its end."""
         panels = read_panels(folder, int(page or 1))
         yield form.show(panels)
-        try:
-            job = JOBS.find(require_project(folder).root)
-        except ToolError:
+        if not panels.overview:
             return
-        if job is not None and not job.view().is_finished:
+        try:
+            job = find_running(require_project(folder))
+        except Exception as error:  # noqa: BLE001  # a host callback: the page must stay usable
+            yield {form.boxes["message"]: markup.problem(sentence_of(error))}
+            return
+        if job is not None:
             yield from _watch(form, folder, page, job)
 
     return follow
+
+
+def find_running(project: Project) -> Job | None:
+    """Return the step that goes on in a project; a training started elsewhere becomes one."""
+    job = JOBS.find(project.root)
+    if job is not None and not job.view().is_finished:
+        return job
+    running = steps.find_training_of(project)
+    if running is None:
+        return None
+    return JOBS.start(project.root, "Train", steps.work_of(steps.looking_on(running), project))
 
 
 def _runner(form: Form, name: str, step: steps.Step) -> Callable[[str, float], Iterator[Shown]]:
@@ -205,7 +279,8 @@ def _run(form: Form, folder: str, page: float, name: str, step: steps.Step) -> I
 
 def _watch(form: Form, folder: str, page: float, job: Job) -> Iterator[Shown]:
     for view in job.follow():
-        yield {form.boxes["job"]: markup.job(view)}
+        message = markup.going_on(folder.strip(), job.name, is_stopping=job.is_stopping)
+        yield {form.boxes["message"]: message, form.boxes["job"]: markup.job(view)}
     yield form.show(read_panels(folder, int(page or 1)))
 
 
@@ -218,24 +293,27 @@ def stop_job(folder: str) -> str:
     if job is None or job.view().is_finished:
         return markup.remark("Nothing is running.")
     job.stop()
-    return markup.remark(f"{job.name} stops as soon as it can.")
+    return markup.going_on(folder.strip(), job.name, is_stopping=True)
 
 
 def _connect_sending(gradio: Any, form: Form, lora_tab: LoraTab) -> None:
-    """Send values twice and read them back.
+    """Send every value, then look again and again whether they stayed.
 
-    Kohya v26 lets the first sending's own change handlers overwrite a few fields with what stood
-    there before (seen: lr_warmup, conv_dim), as long as its "Parameters" was never opened.
+    Kohya v26 answers a sending with its own change handlers, which bring back what stood in a few
+    fields before (seen: lr_warmup, conv_dim), as long as its "Parameters" was never opened. They
+    come a moment later than the sending's end, so each look waits first and mends what it finds.
     """
     fields = list(lora_tab.components)
 
-    def send(folder: str) -> list[Any]:
+    def send(folder: str, *shown: Any) -> list[Any]:
+        """Send all values; given what is shown, only those that are not there."""
         try:
             values = lora_tab_values(require_project(folder), lora_tab.keys)
         except Exception as error:  # noqa: BLE001  # a host callback: the page must stay usable
             return [*(gradio.update() for _ in fields), markup.problem(sentence_of(error))]
+        missing = missing_keys(lora_tab.keys, values, shown)
         changes = [
-            gradio.update(value=values[key]) if key in values else gradio.update()
+            gradio.update(value=values[key]) if key in missing else gradio.update()
             for key in lora_tab.keys
         ]
         return [*changes, markup.remark("Sent; now each value is read back …")]
@@ -247,6 +325,14 @@ def _connect_sending(gradio: Any, form: Form, lora_tab: LoraTab) -> None:
             return markup.problem(sentence_of(error))
         return markup.sent(len(fields), find_differences(lora_tab.keys, values, shown))
 
-    sending = ([form.folder], [*fields, form.sent])
-    once = form.send.click(send, *sending)
-    once.then(send, *sending).then(read_back, [form.folder, *fields], [form.sent])
+    seen, outputs = [form.folder, *fields], [*fields, form.sent]
+    step = form.send.click(send, [form.folder], outputs, show_progress="hidden")
+    for _ in range(LOOKS):
+        step = step.then(_pause, None, None, show_progress="hidden")
+        step = step.then(send, seen, outputs, show_progress="hidden")
+    step = step.then(_pause, None, None, show_progress="hidden")
+    step.then(read_back, seen, [form.sent], show_progress="hidden")
+
+
+def _pause() -> None:
+    time.sleep(PAUSE_SECONDS)

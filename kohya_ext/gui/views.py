@@ -6,9 +6,13 @@ The same values serve the tab, `--json` and the tests.
 from __future__ import annotations
 
 import io
+import json
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 
 from ..dataset.intake import source_pictures
@@ -39,7 +43,12 @@ def view_overview(project: Project) -> Overview:
     standing = read_standing(project)
     parts = (line.partition("  ") for line in standing.lines())
     rows = tuple((name, value.strip()) for name, _, value in parts)
-    return Overview(standing.trigger_word, rows, standing.next_command(str(project.root)))
+    return Overview(standing.trigger_word, rows, standing.next_command(_quoted(project.root)))
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as it is typed into a shell."""
+    return f'"{path}"' if os.name == "nt" else shlex.quote(str(path))
 
 
 @dataclass(frozen=True)
@@ -124,8 +133,9 @@ def _thumbnail(path: Path, changed_ns: int, size_bytes: int) -> bytes:
 
 @dataclass(frozen=True)
 class ConfigRow:
-    """One value of the written config, under Kohya's own key, and why it is so."""
+    """One value of the written config, under Kohya's own label and key, and why it is so."""
 
+    label: str
     key: str
     value: object
     reason: str
@@ -190,7 +200,20 @@ def _reasons(project: Project) -> Mapping[str, tuple[object, str]]:
 def _row(key: str, value: object, reasons: Mapping[str, tuple[object, str]]) -> ConfigRow:
     """The preset's reason only speaks for the preset's own value."""
     usual, reason = reasons.get(key, (None, ""))
-    return ConfigRow(key, value, reason if value == usual else "from this project's manifest")
+    why = reason if value == usual else "from this project's manifest"
+    return ConfigRow(label_of(key), key, value, why)
+
+
+def label_of(key: str) -> str:
+    """Return what Kohya's LoRA tab calls a field, or the key itself when it has no label."""
+    return str(_labels().get(key, key))
+
+
+@lru_cache(maxsize=1)
+def _labels() -> Mapping[str, str]:
+    path = resources.files("kohya_ext.gui") / "data" / "labels.json"
+    labels: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))["labels"]
+    return labels
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL252": Entry(
         "onnxruntime is not installed",
         "Tagging runs the model through onnxruntime, an optional package.",
-        'Install it: python -m pip install "loraloom[tagger]"',
+        "Install it into the Python that the message names: -m pip install onnxruntime",
     ),
     "LL253": Entry(
         "No WD14 tagger",
@@ -822,6 +822,11 @@ CATALOGUE: dict[str, Entry] = {
         "No folder is named",
         "A box for a folder is empty.",
         "Type the folder's path into it.",
+    ),
+    "LL709": Entry(
+        "The port is taken",
+        "Another program listens where `loraloom gui` was to show its page.",
+        "Close that program, or name another port: --port NUMBER",
     ),
     "LL751": Entry(
         "The prompt names no LoRA",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kohya_ext.gui import door
-from kohya_ext.gui.bridge import LoraTab, find_differences, find_lora_tab
+from kohya_ext.gui.bridge import LoraTab, find_differences, find_lora_tab, missing_keys
 
 DOOR = Path(door.__file__)
 
@@ -278,6 +278,12 @@ def test_no_lora_tab_outside_of_kohya():
 )
 def test_page_is_compared_with_what_was_sent(sent: object, shown: object, same: bool):
     assert (find_differences(("conv_dim",), {"conv_dim": sent}, (shown,)) == ()) is same
+
+
+def test_only_what_is_not_there_is_sent_again():
+    keys, values = ("a", "b", "not ours"), {"a": 1, "b": "x"}
+    assert missing_keys(keys, values, ()) == {"a", "b"}
+    assert missing_keys(keys, values, (1.0, "y", None)) == {"b"}
 
 
 def test_unsent_fields_are_not_compared():

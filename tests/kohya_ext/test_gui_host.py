@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.gui.host import DOOR, KohyaGui, find_kohya_gui, plan_launch, run_host
 from kohya_ext.gui.pages import Page, find_pages
+from kohya_ext.gui.standalone import require_free
 from kohya_ext.gui.stay import PTH_NAME, apply_leave, apply_stay, plan_stay
 from kohya_ext.project import Project, ToolError, read_settings
 
@@ -185,6 +187,16 @@ def test_page_table_serves_a_bare_clone():
         "kohya_ext.gui.tab:build_page",
         "a1111_ext.screens.page:build_page",
     ]
+
+
+def test_taken_port_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ToolError, match=rf"Port {port} cannot be used.*LL709"):
+            require_free(port)
+    require_free(port)
 
 
 def test_gui_without_gradio_says_what_to_install(

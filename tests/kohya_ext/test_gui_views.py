@@ -15,6 +15,7 @@ from kohya_ext.gui.jobs import Job, Jobs, JobView, Say, stoppable
 from kohya_ext.gui.panels import read_panels, require_folder_text
 from kohya_ext.gui.views import (
     PAGE_SIZE,
+    label_of,
     lora_tab_values,
     thumbnail,
     version_of,
@@ -162,6 +163,18 @@ def test_lora_tab_gets_every_field_it_has(configured: Project, version: GuiVersi
     assert values["train_data_dir"] == str(configured.images_dir)
 
 
+def test_next_command_can_be_typed(configured: Project):
+    folder = str(configured.root)
+    assert " " in folder
+    command = view_overview(configured).next_command
+    assert command.endswith(f'"{folder}"' if os.name == "nt" else f"'{folder}'")
+
+
+def test_fields_are_called_as_kohya_calls_them():
+    assert label_of("network_dim") == "Network Rank (Dimension)"
+    assert label_of("a_new_field") == "a_new_field"
+
+
 def test_version_is_told_from_nearly_all_fields():
     keys = (*tuple(keys_of(GuiVersion.V25))[:-2], "a_new_field")
     assert version_of(keys) is GuiVersion.V25
@@ -172,7 +185,7 @@ def test_panels_show_an_open_project(configured: Project):
     assert "Next: press <b>Caption</b>" in panels.message
     assert "5_Quillfox" in panels.folders
     assert "data:image/jpeg;base64," in panels.pictures
-    assert "network_dim" in panels.config
+    assert "Network Rank (Dimension)" in panels.config
 
 
 def test_panels_escape_what_files_are_called(staged: Project):
@@ -216,7 +229,8 @@ def test_job_reports_and_ends():
 
 
 def test_running_job_shows_a_bar():
-    view = JobView("Train", Progress("Steps", 4, 18, "loss 0.12"), ("epoch 1/2",), "", False, 1)
+    progress = Progress("Steps", 4, 18, "loss 0.12")
+    view = JobView("Train", progress, ("epoch 1/2",), "", False, False, 1)
     text = markup.job(view)
     assert '<progress style="width:100%" max="18" value="4">' in text
     assert "Steps 4/18 loss 0.12" in text
@@ -263,6 +277,7 @@ def test_second_step_waits_for_the_first(tmp_path: Path):
         job.stop()
         view = list(job.follow(WAIT))[-1]
         assert view.lines[-1] == "Stopped. Run the step again to go on."
+        assert "stopped" in markup.job(view)
     jobs.start(tmp_path, "Stage", lambda progress, say, stop: None)
 
 
@@ -270,4 +285,4 @@ def test_values_read_back_are_counted():
     assert "All 287 values are in the LoRA tab" in markup.sent(287, ())
     text = markup.sent(287, (Difference("conv_dim", 16, 1),))
     assert "1 of 287 values did not arrive" in text
-    assert "conv_dim" in text
+    assert "Convolution Rank (Dimension)" in text

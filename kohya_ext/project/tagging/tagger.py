@@ -6,6 +6,7 @@ white, padded to a square with white, resized, BGR, float32 from 0 to 255, NHWC.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def _open_session(model: Path) -> Any:
         raise ToolError(
             "LL252",
             "Tagging needs the package onnxruntime, which is not installed.",
-            'Install it: python -m pip install "loraloom[tagger]"',
+            f'Install it: "{sys.executable}" -m pip install onnxruntime',
         ) from error
     try:
         return onnxruntime.InferenceSession(
