@@ -168,6 +168,12 @@ def find_runs(folder: Path) -> tuple[Run, ...]:
 
 def require_run(folder: Path) -> Run:
     """Return the newest run in `folder`; raises ToolError LL133 when there is none."""
+    if not folder.exists():
+        raise ToolError(
+            "LL133",
+            f"There are no epoch files yet: {folder} does not exist.",
+            "Train first: loraloom train",
+        )
     findings = find_epoch_files(folder)
     if findings.runs:
         return findings.runs[-1]

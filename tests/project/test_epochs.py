@@ -157,3 +157,8 @@ def test_a_last_epoch_cut_by_max_train_steps_is_not_resumed(tmp_path: Path):
     )
     one = read_epoch_file(tmp_path / "fox.safetensors")
     assert (one.step, one.is_resumed) == (20, False)
+
+
+def test_before_the_first_training_the_next_step_is_named(tmp_path: Path):
+    with pytest.raises(ToolError, match=r"no epoch files yet.*Train first"):
+        require_run(tmp_path / "model")
