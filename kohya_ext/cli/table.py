@@ -23,6 +23,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (TRAINING, "config", "kohya_ext.cli.config:config", "Write the Kohya json and the toml."),
     (TRAINING, "check", "kohya_ext.cli.check:check", "Find what would fail, before it starts."),
     (TRAINING, "train", "kohya_ext.cli.train:train", "Train, watch, stop, go on; verified."),
+    (TRAINING, "queue", "kohya_ext.cli.queue:queue", "Train several projects overnight."),
     (TRAINING, "epochs", "kohya_ext.cli.epochs:epochs", "List the epoch files of a run."),
     (TRAINING, "trainer", "kohya_ext.cli.trainer:trainer", "Find or install sd-scripts."),
     (PICTURES, "webui", "a1111_ext.cli.webui:webui", "Show what the WebUI is and has."),

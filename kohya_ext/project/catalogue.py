@@ -269,6 +269,26 @@ CATALOGUE: dict[str, Entry] = {
         "training.overrides holds a key for wandb or a model hub.",
         "Take it out and set WANDB_API_KEY or HF_TOKEN in the environment.",
     ),
+    "LL340": Entry(
+        "No such entry in the queue",
+        "The number is none of `loraloom queue list`.",
+        "See `loraloom queue list`.",
+    ),
+    "LL341": Entry(
+        "The queue cannot be used",
+        "queue.json in loraloom's user folder is damaged, or another program holds it.",
+        "Close the other program, or move the file away and add the trainings again.",
+    ),
+    "LL342": Entry(
+        "The entry does not wait",
+        "Only entries that wait can be moved; a running one cannot be removed.",
+        "Stop its training first, or add it again.",
+    ),
+    "LL343": Entry(
+        "The queue is being run already",
+        "One program runs the queue for a graphics card.",
+        "Add to the queue: the one that runs takes it up.",
+    ),
     "LL350": Entry(
         "No trainer is known",
         "loraloom does not know where sd-scripts is on this machine.",

@@ -89,6 +89,8 @@ def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) 
         change("max_train_steps", None, why)
     if toml.get("dynamo_backend") == "no":
         change("dynamo_backend", None, "that is accelerate's word; sd-scripts has none for off")
+    if toml.get("persistent_data_loader_workers") == 1:  # the GUI's way of saying true
+        toml["persistent_data_loader_workers"] = True
     if toml.get("max_token_length") == 75:
         change("max_token_length", None, "75 is sd-scripts' own way, and none of its choices")
     for key in ("prior_loss_weight", "max_grad_norm"):

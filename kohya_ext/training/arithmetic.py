@@ -105,6 +105,21 @@ def _without_upscale(size: Size, rules: BucketRules) -> Size:
     return resized[0] - resized[0] % step, resized[1] - resized[1] % step
 
 
+def is_trainable(size: Size, rules: BucketRules) -> bool:
+    """Tell whether sd-scripts finds a resolution for a picture, instead of dividing by zero."""
+    if not (rules.enabled and rules.no_upscale):
+        return True
+    width, height = size
+    area = rules.resolution[0] * rules.resolution[1]
+    if width * height <= area:
+        return min(width, height) >= rules.step
+    exact_width = math.sqrt(area * width / height)
+    by_width, by_height = (_rounded(one, rules.step) for one in (exact_width, area / exact_width))
+    return bool(by_height and _rounded(by_width / (width / height), rules.step)) and all(
+        _without_upscale(size, rules)
+    )
+
+
 def _rounded(value: float, step: int) -> int:
     whole = int(value + 0.5)
     return whole - whole % step

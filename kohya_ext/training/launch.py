@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from .job import Job
 from .trainer import Trainer
 
-_NEEDS_LAUNCHER = re.compile(r"^--(multi_gpu|num_machines|dynamo_\w+|main_process_port)$")
+_WITHOUT_LAUNCHER = {
+    "--dynamo_backend",
+    "--dynamo_mode",
+    "--dynamo_use_dynamic",
+    "--dynamo_use_fullgraph",
+    "--gpu_ids",
+    "--main_process_port",
+    "--mixed_precision",
+    "--num_cpu_threads_per_process",
+    "--num_machines",
+    "--num_processes",
+}
+"""Arguments of accelerate that change nothing, or that plain python gets otherwise."""
 
 
 def processes_of(launch: tuple[str, ...]) -> int:
@@ -38,11 +50,9 @@ def launcher_words(launch: tuple[str, ...]) -> tuple[str, ...]:
     pairs = dict(pairwise((*launch, "")))
     many = pairs.get("--num_processes", "1") not in ("", "0", "1")
     machines = pairs.get("--num_machines", "1") not in ("", "0", "1")
-    others = any(
-        _NEEDS_LAUNCHER.match(word) and word != "--num_machines" and pairs.get(word) != "no"
-        for word in launch
-    )
-    return launch if many or machines or others else ()
+    compiled = pairs.get("--dynamo_backend", "no") not in ("", "no")
+    others = any(word.startswith("--") and word not in _WITHOUT_LAUNCHER for word in launch)
+    return launch if many or machines or compiled or others else ()
 
 
 def environment_of(job: Job, trainer: Trainer) -> tuple[tuple[str, str], ...]:
@@ -57,6 +67,16 @@ def environment_of(job: Job, trainer: Trainer) -> tuple[tuple[str, str], ...]:
     }
     launch = job.call.launch
     pairs = dict(pairwise(launch))
-    if "--gpu_ids" in pairs and not launcher_words(launch):
-        added["CUDA_VISIBLE_DEVICES"] = pairs["--gpu_ids"]
+    if not launcher_words(launch):
+        added |= _instead_of_launcher(pairs)
     return tuple(sorted(added.items()))
+
+
+def _instead_of_launcher(pairs: Mapping[str, str]) -> dict[str, str]:
+    """Return what the launcher would have set for a single process."""
+    found = {}
+    if "--gpu_ids" in pairs:
+        found["CUDA_VISIBLE_DEVICES"] = pairs["--gpu_ids"]
+    if "--num_cpu_threads_per_process" in pairs and "OMP_NUM_THREADS" not in os.environ:
+        found["OMP_NUM_THREADS"] = pairs["--num_cpu_threads_per_process"]
+    return found

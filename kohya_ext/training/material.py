@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .arithmetic import BucketRules
+from .arithmetic import BucketRules, is_trainable
 from .findings import Finding, error, warning
 from .folders import (
     CaptionState,
@@ -158,12 +158,13 @@ def _check_size(one: PictureFacts, rules: BucketRules) -> Iterator[Finding]:
             f"{width} x {height}, and buckets are off.",
             "Enable buckets.",
         )
-    if rules.enabled and rules.no_upscale and min(one.width, one.height) < rules.step:
+    if not is_trainable((one.width, one.height), rules):
         yield error(
             "LL370",
-            f"{one.path} has {one.width} x {one.height} pixels, less than one bucket step "
-            f"({rules.step}), and may not be enlarged.",
-            "Take it out, or switch bucket_no_upscale off.",
+            f"{one.path} has {one.width} x {one.height} pixels; at the resolution {width} x "
+            f"{height} one side is less than a bucket step ({rules.step}), and it may not be "
+            "enlarged.",
+            "Take it out, switch bucket_no_upscale off, or use a higher resolution.",
         )
 
 

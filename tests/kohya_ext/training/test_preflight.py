@@ -14,6 +14,7 @@ from PIL import Image
 from kohya_ext.project.lora_file import Tensor, write_lora
 from kohya_ext.training.arguments import TrainerCall
 from kohya_ext.training.findings import Level
+from kohya_ext.training.launch import launcher_words
 from kohya_ext.training.machine import Gpu, find_gpus, needed_packages
 from kohya_ext.training.preflight import Preflight, run_preflight
 from kohya_ext.training.trainer import Origin, Trainer
@@ -202,6 +203,12 @@ def smaller_than_a_step(desk: Desk) -> None:
     desk.picture("5_fox/d.png", (40, 64))
 
 
+def too_flat_when_shrunk(desk: Desk) -> None:
+    """576 x 448 at 64 x 64: sd-scripts would divide by zero, as a real run did."""
+    desk.toml |= {"bucket_no_upscale": True}
+    desk.picture("5_fox/d.png", (576, 448))
+
+
 def empty_caption(desk: Desk) -> None:
     (desk.images / "5_fox" / "a.txt").write_bytes(b"")
 
@@ -221,6 +228,7 @@ def other_captions(desk: Desk) -> None:
         (text_called_png, "LL202"),
         (too_large_without_buckets, "LL369"),
         (smaller_than_a_step, "LL370"),
+        (too_flat_when_shrunk, "LL370"),
         (empty_caption, "LL372"),
         (latin_caption, "LL259"),
         (other_captions, "LL374"),
@@ -324,6 +332,24 @@ def test_additional_arguments_count_over_the_toml(desk: Desk):
     assert codes(preflight) == ["LL376"]
     assert preflight.steps is not None
     assert preflight.steps.epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("--dynamo_backend no --dynamo_mode default --mixed_precision fp16", False),
+        ("--num_processes 1 --num_machines 1 --num_cpu_threads_per_process 2", False),
+        ("--gpu_ids 1 --main_process_port 29500", False),
+        ("--num_processes 2", True),
+        ("--num_machines 2", True),
+        ("--multi_gpu", True),
+        ("--dynamo_backend inductor", True),
+        ("--use_deepspeed", True),
+    ],
+)
+def test_the_launcher_is_used_only_where_it_is_needed(words: str, needed: bool):
+    launch = tuple(words.split())
+    assert launcher_words(launch) == (launch if needed else ())
 
 
 def test_several_processes_share_the_batches(desk: Desk):

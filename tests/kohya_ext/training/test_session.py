@@ -88,6 +88,13 @@ def test_the_journal_keeps_what_publishing_needs(trainable: Project):
     assert end.facts["files"]["Quillfox"] == [3, planned.run.steps]
 
 
+def test_persistent_workers_are_no_mistake(trainable: Project, change):
+    """The GUI writes a 1 where sd-scripts has a switch."""
+    workers = "overrides: {persistent_data_loader_workers: true, max_data_loader_n_workers: 1}"
+    planned = plan(change(trainable, ("save_every_n_epochs: 1", workers)))
+    assert planned.job.call.toml["persistent_data_loader_workers"] is True
+
+
 def test_progress_is_told_in_plain_values(trainable: Project):
     told: list[Progress] = []
     planned = plan(trainable)

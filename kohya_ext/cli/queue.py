@@ -1,0 +1,157 @@
+"""`loraloom queue`: several trainings overnight, one after the other."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..project.cli import emit, emit_json, json_option, next_step, say
+from .jobs import duration, named_trainer, trainer_option, training_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..training.queue import Entry
+
+
+@click.group()
+def queue() -> None:
+    """Train several projects one after the other, with a summary in the morning.
+
+    The queue is kept on the disk: after a reboot `loraloom queue run` goes on with it.
+    """
+
+
+_number = click.argument("number", type=int)
+
+
+@queue.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Train so many epochs.")
+@click.option("--gpu", default="", metavar="N", help="The graphics card that it must have.")
+@click.option(
+    "--gui", "version", type=click.Choice(["v24", "v25", "v26"]), default="v26", show_default=True,
+    help="The Kohya GUI version that a json is of.",
+)  # fmt: skip
+def add(sources: tuple[Path, ...], epochs: int | None, gpu: str, version: str) -> None:
+    """Put projects, or Kohya jsons, at the end of the queue."""
+    from ..training.queue import add as add_one
+
+    for source in sources:
+        entry = add_one(source, version=version, epochs=epochs or 0, gpu=gpu)
+        emit(_line(entry))
+    next_step("loraloom queue run")
+
+
+@queue.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """Show the queue: what was trained and how it ended, what is running, what waits."""
+    from ..training.queue import read_queue
+
+    found = read_queue()
+    if as_json:
+        emit_json([asdict(one) for one in found.entries])
+        return
+    for one in found.entries:
+        emit(_line(one))
+    if not found.entries:
+        emit("The queue is empty.")
+    next_step("loraloom queue run" if found.next_for("") else "loraloom queue add PROJECT")
+
+
+@queue.command()
+@_number
+@click.argument("place", type=click.IntRange(min=1))
+def move(number: int, place: int) -> None:
+    """Move entry NUMBER to PLACE among those that wait; 1 is next."""
+    from ..training.queue import move as move_one
+
+    for one in move_one(number, place):
+        emit(_line(one))
+    next_step("loraloom queue list")
+
+
+@queue.command()
+@_number
+def remove(number: int) -> None:
+    """Take entry NUMBER out of the queue."""
+    from ..training.queue import remove as remove_one
+
+    emit(f"removed: {remove_one(number).name}")
+    next_step("loraloom queue list")
+
+
+@queue.command()
+def clear() -> None:
+    """Take out all entries that have ended."""
+    from ..training.queue import clear as clear_ended
+
+    emit(f"{clear_ended()} removed")
+    next_step("loraloom queue list")
+
+
+@queue.command()
+@trainer_option
+@click.option("--gpu", default="", metavar="N", help="Train on this card; one runner per card.")
+@json_option
+def run(trainer: str | None, gpu: str, as_json: bool) -> int:
+    """Train what waits, one after the other; what is added meanwhile, too.
+
+    A training that fails does not hold up the next. Exit code 1: at least one failed.
+    """
+    from ..training.queue import State, run_queue
+    from ..training.trainer import require_trainer
+
+    chosen = named_trainer(trainer) or require_trainer()
+    if gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    with training_bar() as handler:
+        ended = run_queue(chosen, gpu=gpu, tell=_tell, handler=handler)
+    if as_json:
+        emit_json([asdict(one) for one in ended])
+    else:
+        _summary(ended)
+    next_step("loraloom queue list")
+    return 0 if all(one.state is State.DONE for one in ended) else 1
+
+
+@queue.command()
+def stop() -> None:
+    """End the queue after the training that is running now."""
+    from ..training.queue import halt
+
+    halt()
+    emit("The queue ends after the present training.")
+    next_step("loraloom train PROJECT --stop, to stop that one too")
+
+
+def _tell(entry: Entry) -> None:
+    say(_line(entry))
+
+
+def _summary(ended: Sequence[Entry]) -> None:
+    from ..training.queue import State
+
+    for one in ended:
+        emit(_line(one))
+    done = sum(one.state is State.DONE for one in ended)
+    emit(f"{done} of {len(ended)} trained and verified")
+
+
+def _line(entry: Entry) -> str:
+    from datetime import datetime
+
+    words = [f"{entry.number}. {entry.name}: {entry.state.value}"]
+    if entry.files:
+        words.append(f"{entry.files} epoch files")
+    if entry.started and entry.ended:
+        began, end = (datetime.fromisoformat(one) for one in (entry.started, entry.ended))
+        words.append(f"in {duration((end - began).total_seconds())}")
+    if entry.problem:
+        words.append(entry.problem)
+    return ", ".join(words)

@@ -1,0 +1,378 @@
+"""The queue of trainings of this machine: kept in the user folder, so it survives a reboot.
+
+One runner per graphics card takes the next waiting entry when one ends or fails; a training that
+a reboot cut off is resumed from its newest state, or trained anew. Running them is `runner`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..project import Project, ToolError, open_project, user_folder
+from ..project.files import write_json_atomic
+from ..project.process import holding
+from .follow import EventHandler, unheard
+from .job import Job, job_of_json, job_of_project
+from .kohya_json import GuiVersion
+from .run import Outcome, Result, RunPlan, RunStanding, find_runs_in, standing_of
+from .runner import conduct, settle
+from .session import RunOptions, apply_training, plan_training
+from .states import find_states
+from .trainer import Trainer
+
+_FORMAT = 1
+_LOCK_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+
+
+class State(str, Enum):
+    """Where an entry stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One training in the queue; `source` is a project's folder or a Kohya json.
+
+    `gpu` is the card that it must have, empty for any; `problem` says why it failed.
+    """
+
+    number: int
+    source: str
+    version: str = "v26"
+    epochs: int = 0
+    gpu: str = ""
+    state: State = State.WAITING
+    run: str = ""
+    added: str = ""
+    started: str = ""
+    ended: str = ""
+    outcome: str = ""
+    problem: str = ""
+    files: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return Path(self.source).stem if self.source.endswith(".json") else Path(self.source).name
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (State.DONE, State.FAILED, State.STOPPED)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """All entries in the order in which they are trained; `halt` asks runners to end."""
+
+    entries: tuple[Entry, ...] = ()
+    last_number: int = 0
+    halt: bool = False
+
+    def find(self, number: int) -> Entry:
+        """Return an entry. Raises ToolError LL340."""
+        for one in self.entries:
+            if one.number == number:
+                return one
+        known = ", ".join(str(one.number) for one in self.entries) or "none"
+        raise ToolError(
+            "LL340",
+            f"The queue has no entry {number}; there are: {known}.",
+            "See `loraloom queue list`.",
+        )
+
+    def next_for(self, gpu: str) -> Entry | None:
+        """Return the first waiting entry that may run on `gpu`."""
+        waiting = (one for one in self.entries if one.state is State.WAITING)
+        return next((one for one in waiting if one.gpu in ("", gpu)), None)
+
+
+def queue_path() -> Path:
+    """Return where the queue is kept."""
+    return user_folder() / "queue.json"
+
+
+def read_queue() -> Queue:
+    """Read the queue; an empty one where there is none. Raises ToolError LL341."""
+    path = queue_path()
+    if not path.exists():
+        return Queue()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT:
+            raise ValueError(f"format {data['format']} is none that this loraloom knows")
+        entries = tuple(_entry(row) for row in data["entries"])
+        return Queue(entries, int(data["last_number"]), bool(data["halt"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(
+            "LL341",
+            f"{path} cannot be read: {error}.",
+            "Move it away and add the trainings again.",
+        ) from error
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    known = {one.name for one in fields(Entry)}
+    values = {name: value for name, value in row.items() if name in known}
+    return Entry(**{**values, "state": State(values["state"])})
+
+
+@contextmanager
+def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Queue]]:
+    """Change the queue: the list holds it, and what it holds afterwards is written.
+
+    One change at a time, also from other programs. Raises ToolError LL341.
+    """
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        with holding(queue_path().with_suffix(".lock")) as got:
+            if got:
+                box = [read_queue()]
+                yield box
+                _write(box[0])
+                return
+        if time.monotonic() > deadline:
+            raise ToolError(
+                "LL341",
+                f"{queue_path()} is being changed by another program all the time.",
+                "Close it and run the command again.",
+            )
+        sleep(_POLL_SECONDS)
+
+
+def _write(queue: Queue) -> None:
+    rows = [asdict(one) for one in queue.entries]
+    data = {"format": _FORMAT, "last_number": queue.last_number, "halt": queue.halt}
+    write_json_atomic(queue_path(), {**data, "entries": rows})
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+# What a user does with it.
+
+
+def add(source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "") -> Entry:
+    """Put a project's folder or a json at the end. Raises ToolError when it cannot be planned."""
+    path = source.expanduser().absolute()
+    _job(Entry(0, str(path), version))
+    with changing() as box:
+        queue = box[0]
+        number = queue.last_number + 1
+        entry = Entry(number, str(path), version, epochs, gpu, added=_now())
+        box[0] = replace(queue, entries=(*queue.entries, entry), last_number=number)
+    return entry
+
+
+def move(number: int, place: int) -> tuple[Entry, ...]:
+    """Move an entry to `place` among the waiting ones, 1 is next; return those in order.
+
+    Raises ToolError LL340 (no such entry), LL342 (it is not waiting).
+    """
+    with changing() as box:
+        queue = box[0]
+        entry = _require_waiting(queue, number)
+        others = [one for one in queue.entries if one.number != number]
+        waiting = [at for at, one in enumerate(others) if one.state is State.WAITING]
+        at = waiting[place - 1] if place - 1 < len(waiting) else len(others)
+        entries = (*others[:at], entry, *others[at:])
+        box[0] = replace(queue, entries=entries)
+    return tuple(one for one in entries if one.state is State.WAITING)
+
+
+def remove(number: int) -> Entry:
+    """Take out a waiting or finished entry. Raises ToolError LL340, LL342."""
+    with changing() as box:
+        queue = box[0]
+        entry = queue.find(number)
+        if not entry.is_over:
+            _require_waiting(queue, number)
+        rest = tuple(one for one in queue.entries if one.number != number)
+        box[0] = replace(queue, entries=rest)
+    return entry
+
+
+def clear() -> int:
+    """Take out all finished entries; return how many."""
+    with changing() as box:
+        queue = box[0]
+        rest = tuple(one for one in queue.entries if not one.is_over)
+        box[0] = replace(queue, entries=rest)
+    return len(queue.entries) - len(rest)
+
+
+def halt(*, asked: bool = True) -> None:
+    """Ask all runners to end after their present training, or take that back."""
+    with changing() as box:
+        box[0] = replace(box[0], halt=asked)
+
+
+def _require_waiting(queue: Queue, number: int) -> Entry:
+    entry = queue.find(number)
+    if entry.state is not State.WAITING:
+        raise ToolError(
+            "LL342",
+            f"Entry {number} ({entry.name}) is {entry.state.value}, not waiting.",
+            "Stop it first: loraloom train PROJECT --stop"
+            if entry.state is State.RUNNING
+            else "Add it again: loraloom queue add",
+        )
+    return entry
+
+
+def _update(entry: Entry) -> None:
+    with changing() as box:
+        queue = box[0]
+        entries = tuple(entry if one.number == entry.number else one for one in queue.entries)
+        box[0] = replace(queue, entries=entries)
+
+
+# Running it.
+
+EntryHandler = Callable[[Entry], None]
+
+
+@contextmanager
+def running_on(gpu: str) -> Iterator[None]:
+    """Be the one runner of a graphics card. Raises ToolError LL343 when there is one already."""
+    with holding(user_folder() / f"queue-gpu-{gpu or 'any'}.lock") as got:
+        if not got:
+            raise ToolError(
+                "LL343",
+                f"The queue is being run already{f' on card {gpu}' if gpu else ''}.",
+                "See `loraloom queue list`; it takes up what you add.",
+            )
+        yield
+
+
+def run_queue(
+    trainer: Trainer,
+    *,
+    gpu: str = "",
+    tell: EntryHandler = lambda entry: None,
+    handler: EventHandler = unheard,
+) -> tuple[Entry, ...]:
+    """Train waiting entries one after the other until none is left; return those that ended.
+
+    `tell` gets each entry when it begins and when it ends. A stopped training (Ctrl-C) ends the
+    queue. Raises ToolError LL343 when another program runs it for the same card.
+    """
+    ended: list[Entry] = []
+    with running_on(gpu):
+        halt(asked=False)
+        _take_up_interrupted(gpu)
+        while (entry := _begin_next(gpu)) is not None:
+            tell(entry)
+            try:
+                entry = _train(entry, trainer, handler)
+            except BaseException:  # e.g. Ctrl-C while it is checked: it waits for the next time
+                _update(replace(entry, state=State.WAITING, run=""))
+                raise
+            _update(entry)
+            tell(entry)
+            ended.append(entry)
+            if entry.state is State.STOPPED:
+                break
+    return tuple(ended)
+
+
+def _begin_next(gpu: str) -> Entry | None:
+    with changing() as box:
+        queue = box[0]
+        entry = None if queue.halt else queue.next_for(gpu)
+        if entry is None:
+            return None
+        begun = replace(entry, state=State.RUNNING, started=_now(), gpu=gpu or entry.gpu)
+        entries = tuple(begun if one.number == begun.number else one for one in queue.entries)
+        box[0] = replace(queue, entries=entries)
+    return begun
+
+
+def _take_up_interrupted(gpu: str) -> None:
+    """Put entries that a crash or reboot left running back in front of the waiting ones."""
+    with changing() as box:
+        queue = box[0]
+        mine = [one for one in queue.entries if one.state is State.RUNNING and one.gpu == gpu]
+        back = [replace(one, state=State.WAITING) for one in mine]
+        rest = [one for one in queue.entries if one not in mine]
+        first = next((i for i, one in enumerate(rest) if one.state is State.WAITING), len(rest))
+        box[0] = replace(queue, entries=(*rest[:first], *back, *rest[first:]))
+
+
+def _job(entry: Entry) -> Job:
+    path = Path(entry.source)
+    if path.suffix == ".json":
+        return job_of_json(path, GuiVersion(entry.version))
+    project: Project = open_project(path)
+    return job_of_project(project)
+
+
+def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
+    """Train one entry, or go on with what is left of it; errors end it, not the queue."""
+    try:
+        job = _job(entry)
+        left = _left_over(entry, job)
+        if left is not None and left.result and left.result.outcome is Outcome.FINISHED:
+            return _ended(entry, left.result)
+        if left is not None and left.is_running:
+            result = conduct(left.plan, handler)
+        else:
+            options = RunOptions(epochs=entry.epochs or None, save_states=True)
+            if left is not None:
+                options = _going_on(left.plan, options)
+            plan = plan_training(job, trainer, options)
+            _update(replace(entry, run=str(plan.run.folder)))
+            entry = replace(entry, run=str(plan.run.folder))
+            result = apply_training(plan, handler)
+    except ToolError as error:
+        failed = replace(entry, state=State.FAILED, outcome=Outcome.FAILED.value, ended=_now())
+        return replace(failed, problem=str(error))
+    return _ended(entry, result)
+
+
+def _left_over(entry: Entry, job: Job) -> RunStanding | None:
+    """Return this entry's own run that a reboot cut off, settled if it ended; None when new."""
+    if not entry.run:
+        return None
+    standing = standing_of(Path(entry.run)) if Path(entry.run, "plan.json").exists() else None
+    if standing is not None and standing.needs_settling:
+        settle(standing)
+        return standing_of(Path(entry.run))
+    return standing if standing in find_runs_in(job.runs_dir) else None
+
+
+def _going_on(run: RunPlan, options: RunOptions) -> RunOptions:
+    """Resume from the newest state that this run saved, else train anew beside its files."""
+    began = (run.folder / "plan.json").stat().st_mtime
+    states = [
+        one
+        for one in find_states(run.output_dir, run.name)
+        if one.path.stat().st_mtime >= began - 2 and one.epoch < run.epochs
+    ]
+    return replace(options, resume=states[-1]) if states else replace(options, move_old=True)
+
+
+def _ended(entry: Entry, result: Result) -> Entry:
+    states = {Outcome.FINISHED: State.DONE, Outcome.STOPPED: State.STOPPED}
+    return replace(
+        entry,
+        state=states.get(result.outcome, State.FAILED),
+        ended=_now(),
+        outcome=result.outcome.value,
+        problem=f"{result.problem} {result.cure}".strip(),
+        files=len(result.files),
+    )

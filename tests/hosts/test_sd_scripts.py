@@ -1,0 +1,299 @@
+"""Runs of a real sd-scripts, driven as users do.
+
+LORALOOM_SD_SCRIPTS names the checkout, LORALOOM_SD_PYTHON its Python (default: its own venv),
+LORALOOM_BASE_MODEL a shrunken SD 1.5 checkpoint of 64 channels, LORALOOM_SD_TOKENIZER a folder
+with CLIP's tokenizer. A run takes some ten seconds on a processor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from tiny_trainer import make_tiny_trainer, make_tokenizer_cache, python_of
+
+from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.project import Project, apply_init, open_project, plan_init
+from kohya_ext.project.epochs import find_epoch_files, read_epoch_file
+from kohya_ext.rehearsal.creature import recipes, write_pictures
+from kohya_ext.training.arguments import Dataset, format_toml, plan_call
+from kohya_ext.training.follow import EventHandler, Follow, unheard
+from kohya_ext.training.job import job_of_project
+from kohya_ext.training.kohya_json import GuiVersion, complete
+from kohya_ext.training.presets import preset_values, presets
+from kohya_ext.training.progress import Event, Stepped
+from kohya_ext.training.run import Ask, Outcome, Result, ask, find_process
+from kohya_ext.training.runner import conduct
+from kohya_ext.training.session import (
+    RunOptions,
+    TrainingPlan,
+    apply_training,
+    attach,
+    plan_training,
+    start_detached,
+    write_inputs,
+)
+from kohya_ext.training.states import require_state
+from kohya_ext.training.trainer import Trainer, trainer_at
+
+from .conftest import named
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+
+MANIFEST = """
+format: 1
+trigger_word: Quillfox
+base_model: {{family: sd15, path: "{base}"}}
+training:
+  preset: sd15-lora-32
+  max_train_epochs: {epochs}
+  save_every_n_epochs: 1
+  train_batch_size: 2
+  resolution: "128,128"
+  overrides:
+    additional_parameters: "--tokenizer_cache_dir={cache}"
+    mixed_precision: "no"
+    xformers: none
+    optimizer: AdamW
+    gradient_checkpointing: false
+    network_dim: 4
+    min_bucket_reso: 64
+    max_bucket_reso: 256
+    max_data_loader_n_workers: {workers}
+    persistent_data_loader_workers: {persistent}
+    extra_accelerate_launch_args: "{launch}"
+"""
+
+
+@dataclass
+class Desk:
+    """A small project that the real trainer takes a few seconds for."""
+
+    project: Project
+    trainer: Trainer
+    base: str
+    cache: Path
+
+    def write(self, *, epochs: int = 2, workers: int = 0, launch: str = "") -> None:
+        text = MANIFEST.format(
+            base=self.base,
+            cache=self.cache.as_posix(),
+            epochs=epochs,
+            workers=workers,
+            persistent=str(workers > 0).lower(),
+            launch=launch,
+        )
+        self.project.manifest_path.write_text(text, encoding="utf-8")
+        self.project = open_project(self.project.root)
+
+    def plan(self, **options) -> TrainingPlan:
+        return plan_training(job_of_project(self.project), self.trainer, RunOptions(**options))
+
+    def train(self, handler: EventHandler = unheard, **options) -> Result:
+        return apply_training(self.plan(**options), handler)
+
+    def pause(self, **options) -> Result:
+        """Train until the first epoch's state is saved and the next one begins."""
+        planned = self.plan(save_states=True, **options)
+        write_inputs(planned)
+        ask(planned.run.folder, Ask.PAUSE)
+        return conduct(planned.run)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Path]:
+    scripts = Path(named("LORALOOM_SD_SCRIPTS"))
+    folder = make_tiny_trainer(tmp_path_factory.mktemp("tiny trainer"), scripts)
+    cache = tmp_path_factory.mktemp("tokenizer")
+    make_tokenizer_cache(cache, Path(named("LORALOOM_SD_TOKENIZER")))
+    return trainer_at(folder, python_of(scripts)), cache
+
+
+@pytest.fixture
+def desk(tiny: tuple[Trainer, Path], tmp_path: Path, monkeypatch) -> Desk:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    project = apply_init(plan_init(tmp_path / "my fox", "Quillfox"))
+    write_pictures(project.source_dir, recipes(2))
+    apply_layout(project, plan_layout(project))
+    for picture in project.images_dir.rglob("*.png"):
+        picture.with_suffix(".txt").write_text("photo of Quillfox, solo", encoding="utf-8")
+    desk = Desk(project, tiny[0], named("LORALOOM_BASE_MODEL"), tiny[1])
+    desk.write()
+    return desk
+
+
+def files_of(desk: Desk) -> list[tuple[str, int | None]]:
+    runs = find_epoch_files(desk.project.model_dir).runs
+    return [(one.name, one.epoch) for run in runs for one in run.files]
+
+
+def test_a_training_ends_verified(desk: Desk):
+    planned = desk.plan()
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
+    assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
+
+
+def test_steps_are_the_trainers_own(desk: Desk):
+    """Several buckets, gradient accumulation: foretold and printed figures agree."""
+    write_pictures(desk.project.source_dir, recipes(5))
+    apply_layout(desk.project, plan_layout(desk.project))
+    text = desk.project.manifest_path.read_text(encoding="utf-8")
+    more = "gradient_accumulation_steps: 2\n    network_dim: 4"
+    desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
+    desk.project = open_project(desk.project.root)
+    planned = desk.plan()
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.trainer_steps == planned.run.steps
+
+
+def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
+    monkeypatch.setenv("TINY_TRAINER_SLOW", "0.7")
+    desk.write(epochs=4)
+    assert desk.pause().outcome is Outcome.STOPPED
+    first = require_state(desk.project.model_dir, "Quillfox")
+    assert desk.pause(resume=first).outcome is Outcome.STOPPED
+    second = require_state(desk.project.model_dir, "Quillfox")
+    assert (first.epoch, second.epoch) == (1, 2)
+    result = desk.train(resume=second)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert [one.name for one in result.files] == ["Quillfox-000003", "Quillfox"]
+    found = {read_epoch_file(path).epoch for path in desk.project.model_dir.glob("*.safetensors")}
+    assert found == {1, 2, 3, 4}
+
+
+def test_nan_ends_it(desk: Desk, monkeypatch):
+    per_epoch = desk.plan().run.steps_per_epoch
+    monkeypatch.setenv("TINY_TRAINER_NAN", str(per_epoch + 1))
+    desk.write(epochs=5)
+    result = desk.train()
+    assert (result.outcome, result.code) == (Outcome.NAN, "LL391")
+    assert [one.name for one in result.files] == ["Quillfox-000001"]
+
+
+def test_a_picture_that_breaks_meanwhile_is_named(desk: Desk):
+    planned = desk.plan()
+    write_inputs(planned)
+    victim = next(desk.project.images_dir.rglob("*.png"))
+    data = victim.read_bytes()
+    victim.unlink()
+    victim.write_bytes(data[: len(data) // 2])
+    result = conduct(planned.run)
+    assert (result.outcome, result.code) == (Outcome.FAILED, "LL390")
+    assert "loraloom check" in result.cure
+
+
+def test_no_data_is_an_error(desk: Desk):
+    planned = desk.plan()
+    write_inputs(planned)
+    for folder in tuple(desk.project.images_dir.iterdir()):
+        folder.rename(folder.with_name(f"fox {folder.name[0]}"))
+    result = conduct(planned.run)
+    assert (result.outcome, result.code) == (Outcome.NO_DATA, "LL392")
+
+
+def test_the_launcher_trains_as_well(desk: Desk):
+    desk.write(launch="--cpu --num_processes 1 --num_machines 1")
+    planned = desk.plan()
+    assert "accelerate.commands.launch" in planned.run.command
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+
+
+def test_the_launchers_failure_is_the_trainers(desk: Desk):
+    desk.write(launch="--cpu")
+    planned = desk.plan()
+    write_inputs(planned)
+    planned.run.config_path.write_text("max_train_epochs = 1", encoding="utf-8")
+    result = conduct(planned.run)
+    assert (result.code, result.exit_code) == ("LL390", 1)
+    assert "CalledProcessError" not in result.problem
+
+
+def until_training(run) -> None:
+    follow = Follow(run)
+    while follow.step is None or follow.step.step < 1:
+        follow.poll()
+
+
+@pytest.mark.parametrize("whom", ["trainer", "loader worker", "watcher", "launcher"])
+def test_a_killed_process_leaves_nothing_running(desk: Desk, whom: str):
+    desk.write(epochs=500, workers=1, launch="--cpu" if whom == "launcher" else "")
+    run = start_detached(desk.plan(save_states=True))
+    until_training(run)
+    tree = find_process(run.folder)
+    assert tree is not None
+    first = psutil.Process(tree.pid)
+    watcher = first.parent()
+    assert watcher is not None
+    family = [first, *first.children(recursive=True)]
+    victims = {"trainer": first, "launcher": first, "watcher": watcher, "loader worker": family[-1]}
+    victims[whom].kill()
+    if whom == "watcher":
+        ask(run.folder, Ask.NOW)
+    result = attach(run)
+    wanted = Outcome.STOPPED if whom == "watcher" else Outcome.FAILED
+    assert (result.outcome, bool(result.problem)) == (wanted, whom != "watcher")
+    assert not [one for one in family if one.is_running() and one.status() != "zombie"]
+
+
+def test_loss_comes_with_the_steps(desk: Desk):
+    losses: list[float] = []
+
+    def handle(event: Event, follow: Follow) -> None:
+        if isinstance(event, Stepped) and event.loss is not None:
+            losses.append(event.loss)
+
+    assert desk.train(handle).outcome is Outcome.FINISHED
+    assert losses
+    assert all(0 < loss < 100 for loss in losses)
+
+
+_PARSE = """
+import importlib, json, sys
+script, path = sys.argv[1:]
+sys.argv = [script, "--config_file", path]
+module = importlib.import_module(script)
+parser = module.setup_parser()
+from library import train_util
+args = train_util.read_config_from_file(parser.parse_args(), parser)
+known = {action.dest for action in parser._actions}
+print("ARGS " + json.dumps([sorted(known), vars(args)], default=str))
+"""
+
+
+@pytest.mark.parametrize("preset", presets(), ids=lambda preset: preset.name)
+def test_the_parser_takes_every_preset(preset, tmp_path: Path):
+    from kohya_ext.project.manifest import BaseModelFamily, SubjectKind
+    from kohya_ext.training.config import _FAMILY_FLAGS
+
+    scripts = Path(named("LORALOOM_SD_SCRIPTS"))
+    values = dict(preset_values(preset, SubjectKind.CHARACTER))
+    for family, flag in _FAMILY_FLAGS.items():
+        values[flag] = family is preset.family
+    assert preset.family in BaseModelFamily
+    values |= {"output_name": "x", "output_dir": str(tmp_path), "max_train_epochs": 3}
+    call = plan_call(complete(values, GuiVersion.V26), GuiVersion.V26, Dataset(draws=10))
+    config = tmp_path / "config.toml"
+    config.write_text(format_toml(call.toml), encoding="utf-8")
+    answer = subprocess.run(
+        [str(python_of(scripts)), "-c", _PARSE, call.script, str(config)],
+        cwd=scripts,
+        env={**os.environ, "PYTHONPATH": str(scripts), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    line = next(one for one in answer.stdout.splitlines() if one.startswith("ARGS "))
+    known, taken = json.loads(line[5:])
+    assert set(call.toml) - set(known) == set()
+    assert {key: taken[key] for key in call.toml} == call.toml
