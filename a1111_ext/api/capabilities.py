@@ -144,18 +144,18 @@ def fetch_capabilities(client: Client) -> Capabilities:
     )
 
 
-def fetch_hashed(client: Client, capabilities: Capabilities, word: str) -> Capabilities:
-    """Return capabilities in which the checkpoint called `word` has its SHA-256.
+def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Capabilities:
+    """Return capabilities in which the checkpoints called `words` have their SHA-256.
 
-    A WebUI hashes a checkpoint when it first loads it, so an unhashed one is loaded now.
-    Raises ToolError LL408 for an unknown name.
+    A WebUI hashes a checkpoint when it first loads it, so unhashed ones are loaded now, and then
+    the one that was loaded before. Raises ToolError LL408 for an unknown name.
     """
-    checkpoint = capabilities.require_checkpoint(word)
-    if checkpoint.sha256:
+    named = (capabilities.require_checkpoint(word) for word in words)
+    unhashed = tuple(dict.fromkeys(one.title for one in named if not one.sha256))
+    if not unhashed:
         return capabilities
-    client.post(
-        "/sdapi/v1/options", {"sd_model_checkpoint": checkpoint.title}, seconds=LOAD_SECONDS
-    )
+    for title in filter(None, (*unhashed, capabilities.loaded)):
+        client.post("/sdapi/v1/options", {"sd_model_checkpoint": title}, seconds=LOAD_SECONDS)
     rows = client.get("/sdapi/v1/sd-models")
     return replace(capabilities, checkpoints=tuple(_checkpoint(row) for row in rows))
 

@@ -437,8 +437,8 @@ def _painters(
         painters = []
         for client, capabilities in webuis:
             found = apply_lend(project, plan_lend(run, capabilities, lora_folder), client)
-            for title in dict.fromkeys(cell.checkpoint.title for cell in grid.plan.cells):
-                found = fetch_hashed(client, found, title)
+            titles = (cell.checkpoint.title for cell in grid.plan.cells)
+            found = fetch_hashed(client, found, *titles)
             painter = WebuiPainter(client, found)
             stack.callback(painter.close)
             painters.append(painter)

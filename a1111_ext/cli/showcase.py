@@ -279,8 +279,8 @@ def _painters(
         for client, capabilities in webuis:
             require_reachable(plan, capabilities)
             found = lend_promoted(promoted, client, capabilities, lora_folder)
-            for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
-                found = fetch_hashed(client, found, title)
+            titles = (shot.cell.checkpoint.title for shot in plan.shots)
+            found = fetch_hashed(client, found, *titles)
             painter = WebuiPainter(client, found)
             stack.callback(painter.close)
             painters.append(painter)

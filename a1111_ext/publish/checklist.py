@@ -91,7 +91,7 @@ def write_page(
         for rule in site_rules(material)
     )
     shown = "".join(
-        f'<figure><a href="{html.escape(place, quote=True)}"><img loading="lazy" '
+        f'<figure><a href="{html.escape(place, quote=True)}"><img '
         f'src="{html.escape(place, quote=True)}" alt="{html.escape(one.prompt[:160], quote=True)}">'
         f"</a><figcaption>{number}. {html.escape(one.framing or 'framing not told')}"
         "</figcaption></figure>"
@@ -100,7 +100,7 @@ def write_page(
         )
     )
     is_person = material.manifest.subject.kind is SubjectKind.PERSON
-    heading = "Not for Civitai" if is_person else f"Rules of the site, as of {AS_OF}"
+    heading = "Not for Civitai" if is_person else f"Rules of Civitai, as of {AS_OF}"
     page = resources.files(__package__) / "web" / "checklist.html"
     return Template(page.read_text(encoding="utf-8")).substitute(
         title=title,

@@ -214,7 +214,7 @@ def _check_base_model(material: Material) -> Check:
             State.TO_DO,
             f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
         )
-    return _passed(what, f"{name}, as the site's list spells it.")
+    return _passed(what, f"{name}, as Civitai's list spells it.")
 
 
 def _check_words(material: Material) -> Check:
@@ -248,13 +248,13 @@ def _check_sight(material: Material, seen: Seen, tagger_note: str) -> Check:
                 "Such a picture is never published: drop it with `loraloom select --drop`.",
             )
     if unseen:
-        count = f"{len(material.pictures) - unseen} of {len(material.pictures)} pictures"
-        why = tagger_note or "no tagger is known (captions.model in the manifest)."
+        why = tagger_note or "No tagger is named under captions.model in the manifest."
         return Check(
             what,
             State.NOT_CHECKED,
-            f"The tagger looked at {count}: {why} Look at each one yourself: nobody who looks "
-            "like a minor, least of all with anything sexual.",
+            f"{unseen} of {len(material.pictures)} pictures were not looked at by a tagger. {why} "
+            "Look at each one yourself: nobody who looks like a minor, least of all with anything "
+            "sexual.",
         )
     note = f" {tagger_note}" if tagger_note else ""
     return _passed(what, f"The tagger sees no minor together with anything sexual.{note}")

@@ -98,7 +98,7 @@ def plan_batch(
 
 
 def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, seed: int) -> Shot:
-    key = text_seed(seed, checkpoint, template.source, unlinked=request.unlinked)
+    key = text_seed(seed, checkpoint, unlinked=request.unlinked)
     sample, negative_prompt = template.draw(key)
     picture, hires = request.picture, request.hires_fix
     cell = Cell(

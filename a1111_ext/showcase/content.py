@@ -19,6 +19,7 @@ _SEXUAL = re.compile(
     r"\b(?:nsfw|nudes?|nudity|naked|topless|bottomless|sex|sexual|sexy|erotic\w*|porn\w*|hentai"
     r"|lewd|explicit|nipples?|areolae?|pussy|vagina|penis|genitals?|cum|cameltoe|cleavage"
     r"|lingerie|underwear|panties|bikini|see-through|seductive|spread legs|groin|masturbat\w*"
+    r"|(?:wearing|wears) nothing|no clothes|unclothed|without clothes"
     r"|orgasm\w*|fetish\w*|bdsm|undress\w*)\b",
     re.IGNORECASE,
 )

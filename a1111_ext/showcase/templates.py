@@ -117,15 +117,15 @@ def open_library(folder: Path | None) -> WildcardLibrary:
     return WildcardLibrary(require_folder(folder)) if folder is not None else WildcardLibrary()
 
 
-def text_seed(seed: int, checkpoint: str, template: str, *, unlinked: bool) -> int:
+def text_seed(seed: int, checkpoint: str, *, unlinked: bool) -> int:
     """Return the seed of the text for a picture's seed; `checkpoint` as it was asked for.
 
-    Unlinked, it follows from seed, checkpoint and template: adding a checkpoint leaves the
-    prompts of the others as they were.
+    Unlinked, it follows from picture seed and checkpoint alone: one more checkpoint, another
+    weight, or a changed option leaves the other draws as they were.
     """
     if not unlinked:
         return seed
-    key = json.dumps([seed, plain_checkpoint(checkpoint), template], ensure_ascii=False)
+    key = json.dumps([seed, plain_checkpoint(checkpoint)], ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:_SEED_BYTES], "big")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -120,6 +121,14 @@ def test_capabilities_are_read(client: Client):
     assert "Latent" in found.upscalers
     assert not found.has_agent_scheduler
     assert fetch_hashed(client, found, "rehearsal-b") is found
+
+
+def test_hashing_a_checkpoint_leaves_the_loaded_one(client: Client):
+    found = fetch_capabilities(client)
+    fresh = replace(found, checkpoints=tuple(replace(c, sha256="") for c in found.checkpoints))
+    hashed = fetch_hashed(client, fresh, "rehearsal-b", "", "rehearsal-b.safetensors")
+    assert hashed.checkpoints == found.checkpoints
+    assert fetch_capabilities(client).loaded == found.loaded
 
 
 def test_routes_that_are_not_rehearsed_say_so(client: Client):

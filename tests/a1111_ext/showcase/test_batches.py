@@ -79,6 +79,13 @@ def test_one_more_checkpoint_leaves_the_others_alone():
     assert {shot.cell.key for shot in two} < {shot.cell.key for shot in three}
 
 
+def test_another_weight_keeps_the_prompts():
+    """Apples with apples: only the LoRA's tag differs."""
+    full = plan_batch(request(), replace(SUBJECT, lora="quillfox-v2", weight=1.0)).shots
+    for shot, other in zip(plan_batch(request(), SUBJECT).shots, full, strict=True):
+        assert shot.cell.prompt.replace("v1:0.8", "v2:1") == other.cell.prompt
+
+
 def test_a_shot_knows_its_framing_and_picks():
     shot = plan_batch(request(), SUBJECT).shots[0]
     assert shot.framing in {"headshot", "full body"}

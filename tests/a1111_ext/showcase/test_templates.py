@@ -129,11 +129,11 @@ def test_the_same_seed_draws_the_same_prompt():
 
 
 def test_unlinked_seeds_differ_by_checkpoint():
-    linked = [text_seed(5, name, "t", unlinked=False) for name in ("a", "b")]
-    unlinked = [text_seed(5, name, "t", unlinked=True) for name in ("a", "b")]
+    linked = [text_seed(5, name, unlinked=False) for name in ("a", "b")]
+    unlinked = [text_seed(5, name, unlinked=True) for name in ("a", "b")]
     assert linked == [5, 5]
     assert len({*unlinked, 5}) == 3
-    assert unlinked[0] == text_seed(5, "a.safetensors [6ee29fced1]", "t", unlinked=True)
+    assert unlinked[0] == text_seed(5, "a.safetensors [6ee29fced1]", unlinked=True)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,7 @@ def test_framing_has_one_word_for_its_spellings():
         ("baby blue dress, bikini", None),
         ("a child with a kite", None),
         ("childlike wonder, sexy", None),
+        ("a child wearing nothing", ("child", "wearing nothing")),
         ("a teenager in underwear", ("teenager", "underwear")),
     ],
 )

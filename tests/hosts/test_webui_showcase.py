@@ -1,0 +1,164 @@
+"""Promote, showcase, select, publish against a real WebUI, with whatever models it has.
+
+It needs a WebUI on this machine with at least two epoch files of one training in its LoRA folder.
+Small pictures of two steps; what is put into the LoRA folder is taken out again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from promotions import with_manifest
+
+from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
+from a1111_ext.api.client import Client
+from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.cells import Ledger, WebuiPainter
+from a1111_ext.cells.verify import pixels_digest
+from a1111_ext.publish.promoted import require_promoted
+from a1111_ext.showcase.album import read_album
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.epochs import EpochFile, read_epoch_file
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
+
+TEMPLATE = (
+    "${framing={headshot|upper body|full body|close range}}{2::painted,|} {lora} photo of "
+    "{trigger}, ${framing}, wearing {a {__coats/*__} coat|a hat <lora:HELPER:0.6>|3::moss}"
+)
+
+
+def epoch_files(capabilities: Capabilities) -> list[EpochFile]:
+    """Return the files of one training that this WebUI has, or skip the check."""
+    runs: dict[tuple[str, str], list[EpochFile]] = {}
+    for one in capabilities.loras:
+        path = Path(one.path)
+        if not path.is_file() or path.suffix != ".safetensors":
+            continue
+        try:
+            found = read_epoch_file(path)
+        except ToolError:
+            continue
+        if found.epoch is not None:
+            runs.setdefault((found.session_id, found.output_name), []).append(found)
+    best = max(runs.values(), key=len, default=[])
+    if len(best) < 2:
+        pytest.skip("the WebUI has no two epoch files of one training in a folder of this machine")
+    return sorted(best, key=lambda one: one.epoch or 0)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A project on a live WebUI, with epoch files and a showcase template."""
+
+    project: Project
+    client: Client
+    capabilities: Capabilities
+    lora: str
+    checkpoints: tuple[str, ...]
+
+    def run(self, command: str, *words: str) -> None:
+        assert main([command, str(self.project.root), *words]) == 0
+
+    @property
+    def webui(self) -> tuple[str, str]:
+        return "--webui", self.client.url
+
+
+@pytest.fixture
+def stage(project: Project, live_webui: Client) -> Iterator[Stage]:
+    capabilities = fetch_capabilities(live_webui)
+    files = epoch_files(capabilities)
+    project.model_dir.mkdir()
+    for one in files:
+        shutil.copyfile(one.path, project.model_dir / one.path.name)
+    (project.root / "wildcards" / "coats").mkdir(parents=True)
+    (project.root / "wildcards" / "coats" / "a.txt").write_text("woollen\nred\n", encoding="utf-8")
+    checkpoints = tuple(one.title for one in capabilities.checkpoints[:2])
+    text = {
+        "template": TEMPLATE.replace("HELPER", files[0].name),
+        "negative_prompt": "blurry, nude, child",
+        "wildcards": "wildcards",
+        "checkpoints": list(checkpoints),
+        "count": 4,
+        "lora_weight": 0.8,
+        "hires_fix": {"upscaler": "Latent", "scale": 1.5, "denoising_strength": 0.6, "steps": 1},
+        "picture": {"width": 128, "height": 128, "steps": 2},
+    }
+    project = with_manifest(project, f"showcase: {json.dumps(text)}")
+    lora = f"loraloom-check-{secrets.token_hex(3)}"
+    try:
+        yield Stage(project, live_webui, capabilities, lora, checkpoints)
+    finally:
+        for path in Path(capabilities.lora_dir).rglob(f"{lora}.safetensors"):
+            path.unlink()
+        live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
+
+
+def test_the_second_half_of_the_road(stage: Stage):
+    settings = stage.client.get("/sdapi/v1/options")
+    stage.run("promote", "2", stage.lora, *stage.webui)
+    stage.run("showcase", "--dry-run")
+    stage.run("showcase")
+    project, promoted = stage.project, require_promoted(stage.project)
+    album = read_album(project)
+    assert len(album) == 4 * len(stage.checkpoints)
+    for one in album:
+        infotext = parse_infotext(read_infotext((project.showcase_dir / one.file).read_bytes()))
+        assert infotext.lora_hashes()[stage.lora] == promoted.autov3
+        assert infotext.fields["Model hash"] == one.checkpoint_sha256[:10]
+        assert infotext.fields["Seed"] == str(one.seed)
+        assert one.framing
+    by_seed = {one.seed: [two for two in album if two.seed == one.seed] for one in album}
+    assert any(len({one.prompt for one in same}) > 1 for same in by_seed.values())
+    now = stage.client.get("/sdapi/v1/options")
+    assert {key: now[key] for key in ("sd_model_checkpoint", "CLIP_stop_at_last_layers")} == {
+        key: settings[key] for key in ("sd_model_checkpoint", "CLIP_stop_at_last_layers")
+    }
+
+    stage.run("select")
+    stage.run("publish")
+    pack = project.publish_dir / stage.lora
+    record = json.loads((pack / "pack.json").read_text(encoding="utf-8"))
+    assert (record["epochs"], record["autov3"]) == (2, promoted.autov3)
+    for picture in (pack / "images").iterdir():
+        assert promoted.autov3 in read_infotext(picture.read_bytes())
+
+
+def test_a_picture_is_drawn_again_from_its_record(stage: Stage):
+    """The cell of a landed picture, sent once more, gives the same pixels."""
+    stage.run("promote", "1", stage.lora, *stage.webui)
+    stage.run("showcase", "--count", "1", "--checkpoint", stage.checkpoints[-1])
+    (one,) = read_album(stage.project)
+    painter = WebuiPainter(stage.client)
+    with Ledger(stage.project.cells_db, stage.project.cells_dir) as ledger:
+        record = ledger.record(one.key)
+        assert record is not None
+        painted = painter.paint(record.cell)
+    painter.close()
+    first = (stage.project.showcase_dir / one.file).read_bytes()
+    assert pixels_digest(painted.png) == pixels_digest(first)
+    assert painted.infotext == read_infotext(first)
+
+
+def test_mistakes_are_noticed_before_the_first_picture(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+):
+    stage.run("promote", "1", stage.lora, *stage.webui)
+    root = str(stage.project.root)
+    capsys.readouterr()
+    for words, code in (
+        (("--checkpoint", stage.checkpoints[0].upper()), "LL408"),
+        (("--prompt", "{lora} {99999::a|<lora:nobody-has-this:1>}"), "LL614"),
+        (("--prompt", "{lora} {99999::a|__nobody/has_this__}"), "LL615"),
+    ):
+        assert main(["showcase", root, *words]) == 1
+        assert code in capsys.readouterr().err
+    assert read_album(stage.project) == ()
