@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from .errors import (
     LimitExceeded,
+    NothingToDraw,
     PromptError,
     PromptSyntaxError,
     UndefinedVariable,
     WildcardNotFound,
 )
 from .lexer import ParserConfig
+from .limits import Limits
 from .sample import Pick, Sample
 from .template import Template, parse
+from .unparse import unparse
 from .wildcards import WildcardLibrary
 
 __all__ = [
     "LimitExceeded",
+    "Limits",
+    "NothingToDraw",
     "ParserConfig",
     "Pick",
     "PromptError",
@@ -26,4 +31,5 @@ __all__ = [
     "WildcardLibrary",
     "WildcardNotFound",
     "parse",
+    "unparse",
 ]

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A piece of source text: offsets in characters, the end excluded."""
 
     start: int
     end: int
+
+
+class Origin(NamedTuple):
+    """Where a text stands: its file (or "template"), and the place of its first character.
+
+    `indent` is what a yaml block takes from the start of each of its lines.
+    """
+
+    name: str = "template"
+    line: int = 1
+    column: int = 1
+    indent: int = 0
+
+    def at(self, text: str, offset: int) -> tuple[int, int]:
+        """Return line and column, both from 1, of an offset into the text that stands here."""
+        line, column = line_and_column(text, offset)
+        if line == 1:
+            return self.line, self.column + column - 1
+        return self.line + line - 1, self.indent + column
+
+    def place(self, text: str, offset: int) -> str:
+        """Return file:line:column of an offset into the text that stands here."""
+        line, column = self.at(text, offset)
+        return f"{self.name}:{line}:{column}"
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
@@ -28,51 +51,76 @@ class PromptError(Exception):
         self.message = message
         self.where = where
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.code, self.message, self.where)
+
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         return f"{place}{self.message} [{self.code}]"
+
+
+def _rebuild(kind: type[PromptError], code: str, message: str, where: str) -> PromptError:
+    return kind(code, message, where=where)
 
 
 class PromptSyntaxError(PromptError):
     """A template that cannot be read; the span is the cause, not where reading stopped."""
 
     def __init__(
-        self, code: str, message: str, *, source: str, span: Span, hint: str = "", name: str = ""
+        self,
+        code: str,
+        message: str,
+        *,
+        source: str,
+        span: Span,
+        hint: str = "",
+        origin: Origin = Origin(),  # noqa: B008  # a constant
     ) -> None:
-        super().__init__(code, message)
-        self.args = (code, message, source, span, hint, name)
+        super().__init__(code, message, where=origin.place(source, span.start))
         self.source = source
         self.span = span
         self.hint = hint
-        self.name = name
+        self.origin = origin
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, self.args
+        return _rebuild_syntax, (
+            self.code,
+            self.message,
+            self.source,
+            self.span,
+            self.hint,
+            self.origin,
+        )
+
+    @property
+    def name(self) -> str:
+        """The file of the text, or "template"."""
+        return self.origin.name
 
     @property
     def line(self) -> int:
         """The line of the cause, from 1."""
-        return line_and_column(self.source, self.span.start)[0]
+        return self.origin.at(self.source, self.span.start)[0]
 
     @property
     def column(self) -> int:
         """The column of the cause, from 1."""
-        return line_and_column(self.source, self.span.start)[1]
+        return self.origin.at(self.source, self.span.start)[1]
 
     def __str__(self) -> str:
-        place = f"{self.name or 'template'}:{self.line}:{self.column}"
-        lines = self.source.split("\n")
-        shown, column = _window(lines[self.line - 1], self.column - 1)
+        row, column = line_and_column(self.source, self.span.start)
+        shown, column = _window(self.source.split("\n")[row - 1], column - 1)
         width = max(1, min(self.span.end - self.span.start, len(shown) - column))
         marker = " " * column + "^" * width
         hint = f" {self.hint}" if self.hint else ""
-        return f"{place}: {self.message} [{self.code}]\n  {shown}\n  {marker} {self.message}.{hint}"
+        head = f"{self.where}: {self.message} [{self.code}]"
+        return f"{head}\n  {shown}\n  {marker} {self.message}.{hint}"
 
 
-def _rebuild(
-    code: str, message: str, source: str, span: Span, hint: str, name: str
+def _rebuild_syntax(
+    code: str, message: str, source: str, span: Span, hint: str, origin: Origin
 ) -> PromptSyntaxError:
-    return PromptSyntaxError(code, message, source=source, span=span, hint=hint, name=name)
+    return PromptSyntaxError(code, message, source=source, span=span, hint=hint, origin=origin)
 
 
 _SHOWN = 90
@@ -91,6 +139,10 @@ class WildcardNotFound(PromptError):
 
 class UndefinedVariable(PromptError):
     """A variable that was never set and has no default."""
+
+
+class NothingToDraw(PromptError):
+    """A variant or wildcard whose weights are all 0."""
 
 
 class LimitExceeded(PromptError):

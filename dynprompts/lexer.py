@@ -1,21 +1,19 @@
-"""Where the marks of the language are: one regular expression per bracket configuration.
+"""Where the marks of the language are: regular expressions per bracket configuration.
 
     mark = variant_start | variant_end | "|" | variable_start | wrap_start | wildcard_wrap | "$$"
          | "#" comment | "\\" mark
-Everything between marks is text; a mark in the wrong place is text, too.
+Everything between marks is text; a mark in the wrong place is text, too. No expression here
+takes more than linear time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class ParserConfig:
+class ParserConfig(NamedTuple):
     """The brackets of the language; each may have several characters."""
 
     variant_start: str = "{"
@@ -27,64 +25,63 @@ class ParserConfig:
     wrap_end: str = "}"
 
 
-class Kind(str, Enum):
-    """What a token is."""
-
-    TEXT = "text"
-    VARIANT_START = "variant start"
-    END = "closing bracket"
-    PIPE = "|"
-    VARIABLE_START = "variable start"
-    WRAP_START = "wrap start"
-    WILDCARD = "wildcard wrap"
-    DOLLARS = "$$"
-    COMMENT = "comment"
-    ESCAPE = "escape"
-    TAG = "tag"
+# what a match of Patterns.top, .option, ... is: the number of its group
+ESCAPE, TAG, VARIABLE, WRAP, VARIANT, STOP, WILDCARD, COMMENT = range(1, 9)
 
 
-@dataclass(frozen=True)
-class Token:
-    """One piece of the source; `text` is the piece itself."""
+class Patterns(NamedTuple):
+    """The compiled expressions of one bracket configuration."""
 
-    kind: Kind
-    text: str
-    start: int
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.text)
+    top: re.Pattern[str]
+    """The next mark where nothing has to be closed."""
+    option: re.Pattern[str]
+    """The next mark in an option: "|" and variant_end stop it."""
+    value: re.Pattern[str]
+    """The next mark in a variable's value: "|" and variable_end stop it."""
+    wrapper: re.Pattern[str]
+    """The next mark in a wrapper: "$$" and wrap_end stop it."""
+    wrapped: re.Pattern[str]
+    """The next mark in a wrapped text: wrap_end stops it."""
+    path: re.Pattern[str]
+    """What ends or interrupts a wildcard's path."""
+    head: re.Pattern[str]
+    """Method, range and separator of a variant."""
+    lively: re.Pattern[str]
+    """Whatever makes a text more than text."""
+    brackets: re.Pattern[str]
+    """All brackets that can stand in a wildcard's path or arguments."""
 
 
 @lru_cache(maxsize=32)
-def _pattern(config: ParserConfig) -> re.Pattern[str]:
+def patterns(config: ParserConfig) -> Patterns:
+    """Compile the expressions of a configuration."""
     wild = re.escape(config.wildcard_wrap)
-    ends = {config.variant_end, config.variable_end, config.wrap_end}
-    # an extra-network tag whose name holds the wildcard mark is one piece of text, unless the
-    # marks enclose the whole name: <lora:my__lora:1> but not <lora:__mine__:1>
-    tag = rf"<\w+:(?!{wild}[^<>]*{wild}[:>])[^<>{{}}$|]*{wild}[^<>{{}}$|]*>"
-    marks = [
-        ("ESCAPE", r"\\(?:[$%]\{|[{}|$%#]|" + wild + ")"),
-        ("TAG", tag),
-        ("VARIABLE_START", re.escape(config.variable_start)),
-        ("WRAP_START", re.escape(config.wrap_start)),
-        ("VARIANT_START", re.escape(config.variant_start)),
-        ("END", "|".join(re.escape(end) for end in sorted(ends, key=len, reverse=True))),
-        ("WILDCARD", wild),
-        ("DOLLARS", r"\$\$"),
-        ("PIPE", r"\|"),
-        ("COMMENT", r"#[^\n]*"),
-    ]
-    return re.compile("|".join(f"(?P<{name}>{mark})" for name, mark in marks))
+    variable, wrap = re.escape(config.variable_start), re.escape(config.wrap_start)
+    start, end = re.escape(config.variant_start), re.escape(config.variant_end)
+    variable_end, wrap_end = re.escape(config.variable_end), re.escape(config.wrap_end)
+    ends = sorted({end, variable_end, wrap_end}, key=len, reverse=True)
+    every = [variable, wrap, start, *ends, r"\|", wild, r"\$", "%", "#", "//", r"/\*"]
+    escape = rf"\\+(?:{'|'.join(every)})?"
 
+    def marks(stop: str) -> re.Pattern[str]:
+        groups = (
+            escape, r"<\w+:[^<>{}$|#\\\n]*>", variable, wrap, start, stop, wild, r"#[^\n]*",
+        )  # fmt: skip
+        return re.compile("|".join(f"({one})" for one in groups))
 
-def tokenize(text: str, config: ParserConfig) -> Iterator[Token]:
-    """Cut a template into tokens; together they are the whole text."""
-    position = 0
-    for found in _pattern(config).finditer(text):
-        if found.start() > position:
-            yield Token(Kind.TEXT, text[position : found.start()], position)
-        yield Token(Kind[str(found.lastgroup)], found.group(), found.start())
-        position = found.end()
-    if position < len(text):
-        yield Token(Kind.TEXT, text[position:], position)
+    never = "(?!)"
+    separator = r"[^${}]+" if config == ParserConfig() else rf"(?:(?!{start}|{end}|\$)[\s\S])+"
+    return Patterns(
+        marks(never),
+        marks(rf"{end}|\|"),
+        marks(rf"{variable_end}|\|"),
+        marks(rf"\$\$|{wrap_end}"),
+        marks(wrap_end),
+        re.compile(rf"{wild}|{variable}|{start}|[\n|<>()#]|{'|'.join(ends)}"),
+        re.compile(
+            r"\s*([!@~])?\s*(?:(?:([0-9]{1,20})(?:(-)([0-9]{0,20}))?|(-)([0-9]{1,20}))\$\$"
+            rf"(?:({separator})\$\$)?)?"
+        ),
+        re.compile(rf"{variable}|{wrap}|{start}|{wild}|#|\\(?:{'|'.join(every)})|^\s*/[/*]"),
+        re.compile(rf"\\.|#[^\n]*|{variable}|{wrap}|{start}|[()]|{'|'.join(ends)}", re.DOTALL),
+    )

@@ -1,14 +1,15 @@
-"""The tree of a template: frozen, hashable, each node with the span of its source."""
+"""The tree of a template: hashable, compared without its places; each node knows its source.
+
+Nodes are never changed after the parser built them. They are no frozen dataclasses, because
+building those takes several times as long, and a template is read for every prompt.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+from typing import ClassVar
 
 from .errors import Span
-from .sample import Pick
-
-NOWHERE = Span(0, 0)
 
 
 class Method(str, Enum):
@@ -19,106 +20,245 @@ class Method(str, Enum):
     RANDOM = "~"
 
 
-@dataclass(frozen=True)
-class Text:
-    """Text that stays as it is."""
+class Record:
+    """Compares, hashes and shows its fields; `start` and `end` are left out."""
 
-    text: str
-    span: Span = field(default=NOWHERE, compare=False)
+    __slots__ = ()
+    _fields: ClassVar[tuple[str, ...]] = ()
 
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self._fields)
 
-@dataclass(frozen=True)
-class Option:
-    """One alternative of a variant; `weight` is relative."""
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values() == other._values()
 
-    body: Sequence
-    weight: float = 1.0
-    span: Span = field(default=NOWHERE, compare=False)
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._values()))
 
-
-@dataclass(frozen=True)
-class Variant:
-    """`{2-3$$ and $$a|2::b|c}`: between `low` and `high` options, joined by `separator`."""
-
-    options: tuple[Option, ...]
-    low: int = 1
-    high: int = 1
-    separator: str = ","
-    method: Method | None = None
-    source: str = field(default="", compare=False)
-    span: Span = field(default=NOWHERE, compare=False)
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
+        return f"{type(self).__name__}({shown})"
 
 
-@dataclass(frozen=True)
-class Argument:
-    """One `name=value` of a wildcard reference."""
+class Node(Record):
+    """A part of a sequence, with the place of its source."""
 
-    name: str
-    value: Sequence
+    __slots__ = ("end", "start")
 
+    start: int
+    end: int
 
-@dataclass(frozen=True)
-class Wildcard:
-    """`__path(name=value)__`; the path may hold variables, variants and globs."""
-
-    path: Sequence
-    arguments: tuple[Argument, ...] = ()
-    method: Method | None = None
-    source: str = field(default="", compare=False)
-    span: Span = field(default=NOWHERE, compare=False)
+    @property
+    def span(self) -> Span:
+        """Where the node stands in its text."""
+        return Span(self.start, self.end)
 
 
-@dataclass(frozen=True)
-class Assign:
-    """`${name=value}`; `!` draws it at once, `?` only when the name is not set yet."""
-
-    name: str
-    value: Sequence
-    immediate: bool = False
-    if_unset: bool = False
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True)
-class Get:
-    """`${name}` or `${name:default}`."""
-
-    name: str
-    default: Sequence | None = None
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True)
-class Wrap:
-    """`%{before ... after$$inner}`: the inner text takes the place of the dots."""
-
-    wrapper: Sequence
-    inner: Sequence
-    span: Span = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What an immediate variable holds while a prompt is drawn; never made by the parser."""
-
-    text: str
-    picks: tuple[Pick, ...] = ()
-
-
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(Record):
     """Parts one after the other."""
 
-    parts: tuple[Node, ...] = ()
+    __slots__ = ("parts",)
+    _fields = ("parts",)
+
+    def __init__(self, parts: tuple[Node, ...] = ()) -> None:
+        self.parts = parts
 
     @property
     def plain(self) -> str | None:
         """The text, when there is nothing but text; None otherwise."""
         if not self.parts:
             return ""
-        if len(self.parts) == 1 and isinstance(self.parts[0], Text):
-            return self.parts[0].text
-        return None
+        only = self.parts[0]
+        return only.text if len(self.parts) == 1 and type(only) is Text else None
 
 
-Node = Text | Variant | Wildcard | Assign | Get | Wrap | Drawn
+class Text(Node):
+    """Text that stays as it is."""
+
+    __slots__ = ("text",)
+    _fields = ("text",)
+
+    def __init__(self, text: str, start: int = 0, end: int = 0) -> None:
+        self.text = text
+        self.start = start
+        self.end = end
+
+
+class Option(Node):
+    """One alternative of a variant; `weight` is relative."""
+
+    __slots__ = ("body", "weight")
+    _fields = ("body", "weight")
+
+    def __init__(self, body: Sequence, weight: float = 1.0, start: int = 0, end: int = 0) -> None:
+        self.body = body
+        self.weight = weight
+        self.start = start
+        self.end = end
+
+
+class Slotted(Node):
+    """A node at which something is drawn; `slot` names it within its text, whatever surrounds it.
+
+    The parser leaves `slot` empty; `number_slots` fills it in.
+    """
+
+    __slots__ = ("slot",)
+
+    slot: str
+
+
+class Variant(Slotted):
+    """`{2-3$$ and $$a|2::b|c}`: between `low` and `high` options, joined by `separator`."""
+
+    __slots__ = ("high", "low", "method", "options", "separator")
+    _fields = ("options", "low", "high", "separator", "method")
+
+    def __init__(
+        self,
+        options: tuple[Option, ...],
+        low: int = 1,
+        high: int = 1,
+        separator: str = ",",
+        method: Method | None = None,
+        start: int = 0,
+        end: int = 0,
+    ) -> None:
+        self.options = options
+        self.low = low
+        self.high = high
+        self.separator = separator
+        self.method = method
+        self.start = start
+        self.end = end
+        self.slot = ""
+
+
+class Argument(Record):
+    """One `name=value` of a wildcard reference."""
+
+    __slots__ = ("name", "value")
+    _fields = ("name", "value")
+
+    def __init__(self, name: str, value: Sequence) -> None:
+        self.name = name
+        self.value = value
+
+
+class Wildcard(Slotted):
+    """`__path(name=value)__`; the path may hold variables, variants and globs."""
+
+    __slots__ = ("arguments", "method", "path")
+    _fields = ("path", "arguments", "method")
+
+    def __init__(
+        self,
+        path: Sequence,
+        arguments: tuple[Argument, ...] = (),
+        method: Method | None = None,
+        start: int = 0,
+        end: int = 0,
+    ) -> None:
+        self.path = path
+        self.arguments = arguments
+        self.method = method
+        self.start = start
+        self.end = end
+        self.slot = ""
+
+
+class Assign(Slotted):
+    """`${name=value}`; `!` draws it at once, `?` only when the name is not set yet."""
+
+    __slots__ = ("if_unset", "immediate", "name", "value")
+    _fields = ("name", "value", "immediate", "if_unset")
+
+    def __init__(
+        self,
+        name: str,
+        value: Sequence,
+        immediate: bool = False,
+        if_unset: bool = False,
+        start: int = 0,
+        end: int = 0,
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.immediate = immediate
+        self.if_unset = if_unset
+        self.start = start
+        self.end = end
+        self.slot = ""
+
+
+class Get(Slotted):
+    """`${name}` or `${name:default}`."""
+
+    __slots__ = ("default", "name")
+    _fields = ("name", "default")
+
+    def __init__(
+        self, name: str, default: Sequence | None = None, start: int = 0, end: int = 0
+    ) -> None:
+        self.name = name
+        self.default = default
+        self.start = start
+        self.end = end
+        self.slot = ""
+
+
+class Wrap(Node):
+    """`%{before ... after$$inner}`: the inner text takes the place of the dots."""
+
+    __slots__ = ("inner", "wrapper")
+    _fields = ("wrapper", "inner")
+
+    def __init__(self, wrapper: Sequence, inner: Sequence, start: int = 0, end: int = 0) -> None:
+        self.wrapper = wrapper
+        self.inner = inner
+        self.start = start
+        self.end = end
+
+
+EMPTY = Sequence()
+
+
+def number_slots(root: Sequence) -> None:
+    """Give each place of a text where something is drawn a name that outlives changes elsewhere.
+
+    slot = what stands there itself (nested constructs left out), and how many like it come before
+    """
+    counts: dict[str, int] = {}
+
+    def visit(sequence: Sequence) -> str:
+        shape = ""
+        for part in sequence.parts:
+            kind = type(part)
+            if kind is Text:
+                shape += part.text  # type: ignore[attr-defined]  # a Text
+                continue
+            shape += "\1"
+            if isinstance(part, Variant):
+                part.slot = take("{" + "|".join([visit(one.body) for one in part.options]))
+            elif isinstance(part, Wildcard):
+                part.slot = take("__" + visit(part.path))
+                for argument in part.arguments:
+                    visit(argument.value)
+            elif isinstance(part, Get):
+                part.slot = take("$" + part.name)
+                if part.default is not None:
+                    visit(part.default)
+            elif isinstance(part, Assign):
+                part.slot = take("=" + part.name)
+                visit(part.value)
+            elif isinstance(part, Wrap):
+                visit(part.wrapper)
+                visit(part.inner)
+        return shape
+
+    def take(shape: str) -> str:
+        number = counts.get(shape, 0)
+        counts[shape] = number + 1
+        return f"{shape}\0{number}"
+
+    visit(root)

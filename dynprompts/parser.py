@@ -1,4 +1,4 @@
-"""From text to tree: recursive descent over tokens; errors point at the cause.
+"""From text to tree: recursive descent, linear in the text; errors point at the cause.
 
 Foreign text survives: a mark that begins nothing is text. Nesting is limited, not recursed away.
 """
@@ -6,12 +6,23 @@ Foreign text survives: a mark that begins nothing is text. Nesting is limited, n
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from functools import lru_cache
 
-from .errors import LimitExceeded, PromptSyntaxError, Span
-from .lexer import Kind, ParserConfig, Token, tokenize
+from .errors import LimitExceeded, Origin, PromptSyntaxError, Span
+from .lexer import (
+    COMMENT,
+    STOP,
+    TAG,
+    VARIABLE,
+    VARIANT,
+    WILDCARD,
+    WRAP,
+    ParserConfig,
+    Patterns,
+    patterns,
+)
+from .limits import LIMITS
 from .nodes import (
+    EMPTY,
     Argument,
     Assign,
     Get,
@@ -25,346 +36,484 @@ from .nodes import (
     Wrap,
 )
 
-MAX_DEPTH = 100
-"""Brackets within brackets; more is refused (DP130)."""
+UNBOUNDED = 1 << 30
+"""The upper bound of `{2-$$...}`, and of a number with more than nine digits."""
 
 _METHODS = {method.value: method for method in Method}
-_RANGE = re.compile(r"(?:(\d+)(-)?(\d+)?|(-)(\d+))\$\$(?:([^${}]+)\$\$)?")
-_WEIGHT = re.compile(r"([+-]?\d+\.\d*|[+-]?\.\d+|\d+)::")
+_WEIGHT = re.compile(r"([+-]?[0-9]+\.[0-9]*|[+-]?\.[0-9]+|[0-9]+)::")
 _NAME = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*")
 _ASSIGN = re.compile(r"(\??)=\s*(!?)\s*")
 _BLANKS = re.compile(r"\s*")
 _BLANKS_AND_COMMENTS = re.compile(r"(?:\s*#[^\n]*(?=\n))*\s*")
-_BLOCK_COMMENT = re.compile(r"\s*(?://[^\n]*|/\*.*?\*/)", re.DOTALL)
+_ARGUMENT = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*=\s*")
+_ARGUMENT_MARKS = re.compile(r"\\.|#[^\n]*|[,()\[\]{}]", re.DOTALL)
+_BAD_RANGE = re.compile(r"\s{0,9}(?:[0-9]{1,20}\s{0,9})?(?:-\s{0,9})?(?:[0-9]{1,20}\s{0,9})?\$\$")
+_HEAD_STARTS = frozenset("!@~$-0123456789 \t\n\r\f\v#")
+_WEIGHT_STARTS = frozenset("+-.0123456789")
+_MOST_WEIGHT = 1e15
 
 
-@lru_cache(maxsize=4096)
-def parse_sequence(text: str, config: ParserConfig = ParserConfig(), name: str = "") -> Sequence:  # noqa: B008  # frozen
+def parse_sequence(
+    text: str,
+    config: ParserConfig = ParserConfig(),  # noqa: B008  # a constant
+    origin: Origin = Origin(),  # noqa: B008  # a constant
+    nesting: int = LIMITS.nesting,
+) -> Sequence:
     """Parse a whole template. Raises PromptSyntaxError, or LimitExceeded for deep nesting."""
-    return _Parser(text, config, name).parse()
+    return _Parser(text, config, origin, nesting).parse()
 
 
 class _Parser:
-    """One pass over the tokens of one text."""
+    """One pass over one text; each method takes and returns positions in it."""
 
-    def __init__(self, text: str, config: ParserConfig, name: str) -> None:
-        self._text, self._config, self._name = text, config, name
-        self._tokens = list(tokenize(text, config))
-        self._index = 0
-        self._depth = 0
+    __slots__ = (
+        "_comments", "_config", "_end", "_last_close", "_nesting", "_origin", "_pairs",
+        "_patterns", "_text",
+    )  # fmt: skip
+
+    def __init__(self, text: str, config: ParserConfig, origin: Origin, nesting: int) -> None:
+        self._text, self._config, self._origin, self._nesting = text, config, origin, nesting
+        self._end = len(text)
+        self._patterns: Patterns = patterns(config)
+        self._comments = "//" in text or "/*" in text
+        self._last_close = text.rfind("*/") if self._comments else 0
+        self._pairs: dict[int, int] | None = None
 
     def parse(self) -> Sequence:
         """template = sequence"""
-        return self._sequence(frozenset(), top=True)
-
-    # Tokens
-
-    def _peek(self) -> Token | None:
-        return self._tokens[self._index] if self._index < len(self._tokens) else None
-
-    def _position(self) -> int:
-        token = self._peek()
-        return token.start if token else len(self._text)
-
-    def _after_blanks(self, *, comments: bool = False) -> int:
-        found = (_BLANKS_AND_COMMENTS if comments else _BLANKS).match(self._text, self._position())
-        return found.end() if found else self._position()
-
-    def _jump(self, position: int) -> None:
-        """Go on at `position`, which may lie inside a text token: cut it there."""
-        while (token := self._peek()) is not None and token.end <= position:
-            self._index += 1
-        token = self._peek()
-        if token is not None and token.start < position:
-            rest = Token(token.kind, token.text[position - token.start :], position)
-            if token.kind is not Kind.TEXT:
-                rest = replace(rest, kind=Kind.TEXT)
-            self._tokens[self._index] = rest
+        return self._sequence(0, self._end, self._patterns.top, 0)[0]
 
     def _fail(
         self, code: str, message: str, start: int, end: int, hint: str = ""
     ) -> PromptSyntaxError:
         span = Span(start, max(end, start + 1))
         return PromptSyntaxError(
-            code, message, source=self._text, span=span, hint=hint, name=self._name
+            code, message, source=self._text, span=span, hint=hint, origin=self._origin
         )
+
+    def _unclosed(self, start: int, opening: str, close: str) -> PromptSyntaxError:
+        return self._fail(
+            "DP101", f'this "{opening}" is never closed', start, start + len(opening),
+            f'A "{close}" is expected.',
+        )  # fmt: skip
 
     # Grammar
 
-    def _sequence(self, stops: frozenset[str], *, top: bool = False) -> Sequence:
-        """sequence = (text | variant | wildcard | assign | get | wrap | comment)*"""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
+    def _sequence(
+        self, position: int, end: int, pattern: re.Pattern[str], depth: int, value: bool = False
+    ) -> tuple[Sequence, int]:
+        """sequence = (text | variant | wildcard | assign | get | wrap | comment)*
+
+        Returns the sequence and where it stops: at a stop mark of `pattern`, or at `end`.
+        """
+        if depth > self._nesting:
             raise LimitExceeded(
-                "DP130", f"brackets are nested more than {MAX_DEPTH} deep", where=self._name
+                "DP130",
+                f"brackets are nested more than {self._nesting} deep",
+                where=self._origin.place(self._text, position),
             )
+        text, search = self._text, pattern.search
         parts: list[Node] = []
-        fresh = True
-        while (token := self._peek()) is not None and not self._is_stop(token, stops):
-            if fresh and self._skip_block_comment(token):
+        words, words_start = "", position
+        fresh, begin, brackets = True, position, None
+        while True:
+            if fresh and self._comments:
+                after = self._comment_end(position, end)
+                if after is not None:
+                    position = after
+                    continue
+            found = search(text, position, end)
+            if found is None:
+                words += text[position:end]
+                position = end
+                break
+            start, after = found.span()
+            if start > position:
+                if not words:
+                    words_start = position
+                words += text[position:start]
+            kind = found.lastindex
+            node: Node | str
+            if kind == STOP:
+                position = start
+                if not value or text[start] != "|":
+                    break
+                brackets = brackets or _OpenBrackets(text, begin)
+                if not brackets.open_at(start):
+                    raise self._fail(
+                        "DP111", 'this "|" stands outside of a variant', start, after,
+                        "Write ${name={a|b}}.",
+                    )  # fmt: skip
+                node, position = "|", after
+            elif kind == VARIANT:
+                node, position = self._variant(start, after, depth)
+                if pattern is not self._patterns.wrapper and text.startswith("$$", position):
+                    raise self._fail(
+                        "DP106", 'this "$$" stands after a closed variant', position, position + 2,
+                        "Write the number first, inside the brackets: {2$$a|b}.",
+                    )  # fmt: skip
+            elif kind == WILDCARD:
+                node, position = self._wildcard(start, after, end, depth)
+            elif kind == VARIABLE:
+                node, position = self._variable(start, after, depth)
+            elif kind == WRAP:
+                node, position = self._wrap(start, after, depth)
+            elif kind == COMMENT:
+                position, fresh = after, True
                 continue
-            node = self._part(token, top=top, after=parts[-1] if parts else None)
-            fresh = node is None or not isinstance(node, Text)
-            if node is not None:
-                _append(parts, node)
-        self._depth -= 1
-        return Sequence(tuple(parts))
+            elif kind == TAG:
+                node, position = self._tag(found.group(), start, after)
+            else:
+                node, position = _escape(found.group(), start, after)
+            if type(node) is str:
+                if not words:
+                    words_start = start
+                words += node
+                fresh = False
+                continue
+            if words:
+                parts.append(Text(words, words_start, start))
+                words = ""
+            parts.append(node)  # type: ignore[arg-type]  # no str here
+            fresh = True
+        if words:
+            parts.append(Text(words, words_start, position))
+        return (Sequence(tuple(parts)) if parts else EMPTY), position
 
-    def _is_stop(self, token: Token, stops: frozenset[str]) -> bool:
-        return token.kind in (Kind.END, Kind.PIPE, Kind.DOLLARS) and token.text in stops
-
-    def _skip_block_comment(self, token: Token) -> bool:
+    def _comment_end(self, position: int, end: int) -> int | None:
         """comment = "//" to the end of the line | "/*" ... "*/", where an element starts"""
-        if token.kind is not Kind.TEXT:
-            return False
-        found = _BLOCK_COMMENT.match(self._text, token.start)
-        if found is None:
-            return False
-        self._jump(found.end())
-        return True
+        text = self._text
+        found = _BLANKS.match(text, position, end)
+        start = found.end() if found else position
+        if text.startswith("//", start, end):
+            close = text.find("\n", start, end)
+            return end if close < 0 else close
+        if text.startswith("/*", start, end) and start < self._last_close:
+            close = text.find("*/", start + 2, end)
+            return None if close < 0 else close + 2
+        return None
 
-    def _part(self, token: Token, *, top: bool, after: Node | None) -> Node | None:
-        self._index += 1
-        if token.kind is Kind.VARIANT_START:
-            return self._variant(token)
-        if token.kind is Kind.VARIABLE_START:
-            return self._variable(token)
-        if token.kind is Kind.WRAP_START:
-            return self._wrap(token)
-        if token.kind is Kind.WILDCARD:
-            return self._wildcard(token)
-        if token.kind is Kind.COMMENT:
-            return None
-        if token.kind is Kind.DOLLARS and isinstance(after, Variant):
-            raise self._fail(
-                "DP106", 'this "$$" stands after a closed variant', token.start, token.end,
-                'Write the number first, inside the brackets: {2$$a|b}.',
-            )  # fmt: skip
-        text = token.text[1:] if token.kind is Kind.ESCAPE else token.text
-        return Text(text, Span(token.start, token.end))
+    def _tag(self, tag: str, start: int, end: int) -> tuple[str, int]:
+        """An extra-network tag is text whatever its name holds, unless the name is a wildcard:
+        <lora:my__lora:1> but not <lora:__mine__:1>"""
+        mark = self._config.wildcard_wrap
+        name_start = tag.index(":") + 1
+        if tag.startswith(mark, name_start):
+            close = tag.find(mark, name_start + len(mark))
+            if close > name_start + len(mark) and tag[close + len(mark)] in ":>(":
+                return tag[:name_start], start + name_start
+            if "(" in tag:
+                return tag[:name_start], start + name_start
+        return tag, end
 
-    def _variant(self, opening: Token) -> Node:
-        """variant = "{" [method] [range "$$" [separator "$$"]] option ("|" option)* "}" """
-        method = self._method()
-        low, high, separator = self._range()
-        close = self._config.variant_end
-        options = [self._option(close)]
-        while (token := self._peek()) is not None and token.kind is Kind.PIPE:
-            self._index += 1
-            options.append(self._option(close))
-        end = self._close(opening, close)
-        source = self._text[opening.start : end]
-        span = Span(opening.start, end)
-        return Variant(tuple(options), low, high, separator, method, source, span)
+    def _variant(self, start: int, position: int, depth: int) -> tuple[Variant, int]:
+        """variant = variant_start [method] [range "$$" [separator "$$"]] option ("|" option)*
+        variant_end"""
+        text, end, config = self._text, self._end, self._config
+        low, high, separator, method = 1, 1, ",", None
+        if text[position : position + 1] in _HEAD_STARTS:
+            method, low, high, separator, position = self._head(position)
+        options: list[Option] = []
+        search, close = self._patterns.option.search, config.variant_end
+        while True:
+            option_start, weight, letter = position, 1.0, text[position : position + 1]
+            if letter.isspace() or letter == "#":
+                found = _BLANKS_AND_COMMENTS.match(text, position)
+                position = found.end() if found else position
+                letter = text[position : position + 1]
+            if letter in _WEIGHT_STARTS:
+                weight, position = self._weight(position)
+            mark = search(text, position, end)
+            if mark is not None and mark.lastindex == STOP and not self._comments:
+                stop = mark.start()
+                body = EMPTY
+                if stop > position:
+                    body = Sequence((Text(text[position:stop], position, stop),))
+            else:
+                body, stop = self._sequence(position, end, self._patterns.option, depth + 1)
+            options.append(Option(body, weight, option_start, stop))
+            if stop == end:
+                raise self._unclosed(start, config.variant_start, close)
+            if text[stop] == "|" and not text.startswith(close, stop):
+                position = stop + 1
+                continue
+            position = stop + len(close)
+            return Variant(tuple(options), low, high, separator, method, start, position), position
 
-    def _method(self) -> Method | None:
-        position = self._after_blanks()
-        method = _METHODS.get(self._text[position : position + 1])
-        if method is not None:
-            self._jump(position + 1)
-        return method
-
-    def _range(self) -> tuple[int, int, str]:
-        position = self._after_blanks()
-        found = _RANGE.match(self._text, position)
-        if found is None:
-            return 1, 1, ","
-        first, dash, last, only_dash, upto, separator = found.groups()
+    def _head(self, position: int) -> tuple[Method | None, int, int, str, int]:
+        """method = "!" | "@" | "~"; range = n | n "-" m | n "-" | "-" m"""
+        found = self._patterns.head.match(self._text, position)
+        if found is None:  # pragma: no cover  # every part of the expression may be absent
+            return None, 1, 1, ",", position
+        sign, first, dash, last, only_dash, upto, separator = found.groups()
+        method = _METHODS[sign] if sign else None
+        if first is None and upto is None:
+            after = found.end(1) if sign else position
+            self._refuse_bad_range(after)
+            return method, 1, 1, ",", after
         if only_dash:
-            low, high = 1, int(upto)
+            low, high = 1, _number(upto)
         elif dash:
-            low, high = int(first), int(last) if last else _UNBOUNDED
-        elif last:
-            return 1, 1, ","
+            low, high = _number(first), _number(last) if last else UNBOUNDED
         else:
-            low = high = int(first)
-        self._jump(found.end())
-        return min(low, high), max(low, high), "," if separator is None else separator
-
-    def _option(self, close: str) -> Option:
-        """option = blanks [weight "::"] sequence"""
-        start = self._position()
-        position = self._after_blanks(comments=True)
-        weight = 1.0
-        found = _WEIGHT.match(self._text, position)
-        if found is not None:
-            weight = float(found.group(1))
-            if weight < 0:
-                raise self._fail("DP107", "a weight cannot be negative", found.start(), found.end())
-            position = found.end()
-        self._jump(position)
-        body = self._sequence(frozenset({"|", close}))
-        return Option(body, weight, Span(start, self._position()))
-
-    def _close(self, opening: Token, close: str) -> int:
-        token = self._peek()
-        if token is None or token.text != close:
+            low = high = _number(first)
+        after = found.end()
+        if separator is None and self._text.startswith("$$", after):
             raise self._fail(
-                "DP101", f'this "{opening.text}" is never closed', opening.start, opening.end,
-                f'A "{close}" is expected.',
+                "DP109", "the separator is empty", after - 2, after + 2,
+                "Leave it out, or write at least a blank: {2$$ $$a|b}.",
             )  # fmt: skip
-        self._index += 1
-        return token.end
+        return method, min(low, high), max(low, high), separator or ",", after
 
-    def _variable(self, opening: Token) -> Node:
+    def _refuse_bad_range(self, position: int) -> None:
+        bad = _BAD_RANGE.match(self._text, position)
+        if bad is not None:
+            raise self._fail(
+                "DP108", "this is no number of options", position, bad.end(),
+                "Write {2$$a|b}, {1-2$$a|b}, {2-$$a|b} or {-2$$a|b}, without blanks.",
+            )  # fmt: skip
+
+    def _weight(self, position: int) -> tuple[float, int]:
+        """weight = number "::" """
+        found = _WEIGHT.match(self._text, position)
+        if found is None:
+            return 1.0, position
+        weight = float(found.group(1))
+        if weight < 0:
+            raise self._fail("DP107", "a weight cannot be negative", found.start(), found.end())
+        if weight > _MOST_WEIGHT:
+            raise self._fail("DP107", "this weight is too large", found.start(), found.end())
+        return weight, found.end()
+
+    def _variable(self, start: int, position: int, depth: int) -> tuple[Node, int]:
         """variable = "${" name ["?"] "=" ["!"] sequence "}" | "${" name [":" sequence] "}" """
-        found = _NAME.match(self._text, opening.end)
+        text, close = self._text, self._config.variable_end
+        found = _NAME.match(text, position)
         if found is None:
             raise self._fail(
-                "DP102", "a variable's name is expected", opening.end, opening.end,
+                "DP102", "a variable's name is expected", position, position,
                 "It begins with a letter: ${name}.",
             )  # fmt: skip
         name, position = found.group(1), found.end()
-        close = self._config.variable_end
-        assign = _ASSIGN.match(self._text, position)
+        assign = _ASSIGN.match(text, position)
         if assign is not None:
-            self._jump(assign.end())
-            value = self._sequence(frozenset({close}))
-            end = self._close(opening, close)
-            span = Span(opening.start, end)
-            return Assign(name, value, bool(assign.group(2)), bool(assign.group(1)), span)
-        self._jump(position)
+            if depth:
+                raise self._fail(
+                    "DP110", "a variable is set outside of all brackets", start, position,
+                    "Move the assignment to the start of the template.",
+                )  # fmt: skip
+            value, stop = self._value(assign.end(), depth)
+            position = self._closed(start, stop)
+            flags = bool(assign.group(2)), bool(assign.group(1))
+            return Assign(name, value, flags[0], flags[1], start, position), position
         default = None
-        if self._text.startswith(":", position):
-            self._jump(position + 1)
-            self._jump(self._after_blanks())
-            default = self._sequence(frozenset({close}))
-        end = self._close(opening, close)
-        return Get(name, default, Span(opening.start, end))
+        if text.startswith(":", position):
+            default, position = self._value(position + 1, depth)
+        elif position < self._end and not text.startswith(close, position):
+            raise self._fail(
+                "DP112", f'"=", ":" or "{close}" is expected after a variable\'s name',
+                position, position, "Names hold letters, digits, _ and -.",
+            )  # fmt: skip
+        position = self._closed(start, position)
+        return Get(name, default, start, position), position
 
-    def _wrap(self, opening: Token) -> Node:
+    def _value(self, position: int, depth: int) -> tuple[Sequence, int]:
+        found = _BLANKS_AND_COMMENTS.match(self._text, position)
+        position = found.end() if found else position
+        return self._sequence(position, self._end, self._patterns.value, depth + 1, value=True)
+
+    def _closed(self, start: int, stop: int) -> int:
+        close = self._config.variable_end
+        if not self._text.startswith(close, stop):
+            raise self._unclosed(start, self._config.variable_start, close)
+        return stop + len(close)
+
+    def _wrap(self, start: int, position: int, depth: int) -> tuple[Wrap, int]:
         """wrap = "%{" sequence "$$" sequence "}" """
-        self._jump(self._after_blanks())
-        wrapper = self._sequence(frozenset({"$$", self._config.wrap_end}))
-        token = self._peek()
-        if token is None:
-            self._close(opening, self._config.wrap_end)
-        elif token.kind is not Kind.DOLLARS:
+        text, config = self._text, self._config
+        position = self._after_blanks(position)
+        wrapper, stop = self._sequence(position, self._end, self._patterns.wrapper, depth + 1)
+        if stop == self._end:
+            raise self._unclosed(start, config.wrap_start, config.wrap_end)
+        if not text.startswith("$$", stop):
             raise self._fail(
                 "DP103", 'a wrap needs "$$" between wrapper and inner text',
-                opening.start, token.end, "Write %{before ... after$$inner}.",
+                start, stop + len(config.wrap_end), "Write %{before ... after$$inner}.",
             )  # fmt: skip
-        self._index += 1
-        self._jump(self._after_blanks())
-        inner = self._sequence(frozenset({self._config.wrap_end}))
-        end = self._close(opening, self._config.wrap_end)
-        return Wrap(wrapper, inner, Span(opening.start, end))
+        position = self._after_blanks(stop + 2)
+        inner, stop = self._sequence(position, self._end, self._patterns.wrapped, depth + 1)
+        if stop == self._end:
+            raise self._unclosed(start, config.wrap_start, config.wrap_end)
+        position = stop + len(config.wrap_end)
+        return Wrap(wrapper, inner, start, position), position
 
-    def _wildcard(self, opening: Token) -> Node:
+    def _after_blanks(self, position: int) -> int:
+        found = _BLANKS.match(self._text, position)
+        return found.end() if found else position
+
+    # Wildcards
+
+    def _wildcard(self, start: int, position: int, end: int, depth: int) -> tuple[Node | str, int]:
         """wildcard = "__" [method] path ["(" arguments ")"] "__" ; anything else is text"""
-        mark = self._config.wildcard_wrap
-        as_text = Text(opening.text, Span(opening.start, opening.end))
-        found = self._wildcard_end(opening.end)
-        if found is None:
-            return as_text
-        inside = self._text[opening.end : found]
-        method = _METHODS.get(inside[:1])
-        head = inside[1:] if method else inside
-        path, bracket, tail = _split_arguments(head)
-        if bracket and tail is None:
-            return as_text
-        if not path.strip():
+        text, mark = self._text, self._config.wildcard_wrap
+        as_text = mark, position
+        method = _METHODS.get(text[position : position + 1])
+        path_start = position + 1 if method else position
+        stop = self._path_end(path_start, end)
+        if stop is None:
             return as_text
         arguments: tuple[Argument, ...] = ()
-        offset = opening.end + (1 if method else 0) + len(path) + 1
-        if tail is not None:
-            arguments = self._arguments(tail, offset)
-        end = found + len(mark)
-        self._jump(end)
-        nested = parse_sequence(path, self._config, self._name)
-        source = self._text[opening.start : end]
-        return Wildcard(nested, arguments, method, source, Span(opening.start, end))
+        path_stop = stop
+        if text[stop] == "(" and not text.startswith(mark, stop):
+            close = self._arguments_end(stop, end)
+            if close is None:
+                return as_text
+            while path_stop > path_start and text[path_stop - 1].isspace():
+                path_stop -= 1
+            if path_stop > path_start:
+                arguments = self._arguments(stop + 1, close, depth)
+            stop = close + 1
+        if not text[path_start:path_stop].strip():
+            return as_text
+        if self._patterns.lively.search(text, path_start, path_stop):
+            path, _ = self._sequence(path_start, path_stop, self._patterns.top, depth + 1)
+        else:
+            path = Sequence((Text(text[path_start:path_stop], path_start, path_stop),))
+        after = stop + len(mark)
+        return Wildcard(path, arguments, method, start, after), after
 
-    def _wildcard_end(self, start: int) -> int | None:
-        """Return where the closing mark stands: on this line, outside brackets."""
-        mark = self._config.wildcard_wrap
-        stack: list[str] = []
-        position = start
-        while position < len(self._text):
-            letter = self._text[position]
-            if not stack and self._text.startswith(mark, position):
-                return position if position > start else None
-            if letter == "\n" and not stack:
+    def _path_end(self, position: int, end: int) -> int | None:
+        """Return where the path ends: at the closing mark or "(", on this line."""
+        text, config = self._text, self._config
+        opening = (config.variable_start, config.variant_start)
+        while True:
+            found = self._patterns.path.search(text, position, end)
+            if found is None:
                 return None
-            if letter in "({":
-                stack.append(letter)
-            elif letter in ")}":
-                wanted = "(" if letter == ")" else "{"
-                if stack and stack[-1] == wanted:
-                    stack.pop()
-                elif letter == "}" or not stack:
-                    return None
-            elif letter in "|<>" and not stack:
+            group = found.group()
+            if group == config.wildcard_wrap or group == "(":
+                return found.start()
+            if group not in opening:
                 return None
-            position += 1
+            close = self._pair(found.start())
+            if close is None or close > end or "\n" in text[position:close]:
+                return None
+            position = close
+
+    def _arguments_end(self, opening: int, end: int) -> int | None:
+        """Return where the ")" before the closing mark stands; smileys have brackets, too."""
+        text, mark = self._text, self._config.wildcard_wrap
+        close = self._pair(opening)
+        if close is not None and text.startswith(mark, close, end):
+            return close - 1
+        next_mark = text.find(mark, opening, end)
+        if next_mark > 0 and text[next_mark - 1] == ")":
+            return next_mark - 1
+        line_end = text.find("\n", opening, end)
+        on_this_line = next_mark >= 0 and (line_end < 0 or next_mark < line_end)
+        if close is None and on_this_line and _ARGUMENT.match(text, opening + 1):
+            raise self._fail(
+                "DP105", 'this "(" is never closed', opening, opening + 1,
+                'A ")" is expected before the closing mark: __outfit(colour=red)__.',
+            )  # fmt: skip
         return None
 
-    def _arguments(self, text: str, offset: int) -> tuple[Argument, ...]:
+    def _pair(self, opening: int) -> int | None:
+        """Return the position after the bracket that closes the one at `opening`."""
+        if self._pairs is None:
+            self._pairs = self._match_brackets()
+        return self._pairs.get(opening)
+
+    def _match_brackets(self) -> dict[int, int]:
+        pairs: dict[int, int] = {}
+        stack: list[tuple[int, bool]] = []
+        braces = 0
+        config = self._config
+        opening = (config.variable_start, config.wrap_start, config.variant_start)
+        for found in self._patterns.brackets.finditer(self._text):
+            group = found.group()
+            if group == "(":
+                stack.append((found.start(), True))
+            elif group == ")":
+                if stack and stack[-1][1]:
+                    pairs[stack.pop()[0]] = found.end()
+            elif group in opening:
+                stack.append((found.start(), False))
+                braces += 1
+            elif braces and group[0] not in "\\#":
+                while stack[-1][1]:
+                    stack.pop()
+                pairs[stack.pop()[0]] = found.end()
+                braces -= 1
+        return pairs
+
+    def _arguments(self, position: int, end: int, depth: int) -> tuple[Argument, ...]:
         """arguments = name "=" value ("," name "=" value)* ; a piece without "=" goes on"""
-        pieces = _merge_pieces(_split_outside(text, ","))
-        found = []
-        for piece in pieces:
-            name, equals, value = piece.partition("=")
-            if not equals or not _NAME.fullmatch(name):
+        text = self._text
+        if not text[position:end].strip():
+            return ()
+        starts = [position]
+        level = 0
+        for found in _ARGUMENT_MARKS.finditer(text, position, end):
+            letter = found.group()
+            if letter in "([{":
+                level += 1
+            elif letter in ")]}":
+                level = max(0, level - 1)
+            elif level == 0 and _ARGUMENT.match(text, found.end(), end):
+                starts.append(found.end())
+        arguments = []
+        for start, stop in zip(starts, [*(one - 1 for one in starts[1:]), end], strict=True):
+            named = _ARGUMENT.match(text, start, stop)
+            if named is None:
                 raise self._fail(
-                    "DP104", "a wildcard's argument is name=value", offset, offset + len(text),
+                    "DP104", "a wildcard's argument is name=value", start, stop,
                     "For example: __outfit(colour=red)__.",
                 )  # fmt: skip
-            value = value.strip()
-            found.append(Argument(name.strip(), parse_sequence(value, self._config, self._name)))
-        return tuple(found)
+            begin = named.end()
+            stop = begin + len(text[begin:stop].rstrip())
+            value, _ = self._sequence(begin, stop, self._patterns.top, depth + 1)
+            arguments.append(Argument(named.group(1), _without_tail(value)))
+        return tuple(arguments)
 
 
-_UNBOUNDED = 1 << 30
+class _OpenBrackets:
+    """Whether a "[" stands open: inside it, a "|" is A1111's alternation and stays text."""
+
+    __slots__ = ("_level", "_seen", "_text")
+
+    def __init__(self, text: str, start: int) -> None:
+        self._text, self._seen, self._level = text, start, 0
+
+    def open_at(self, position: int) -> bool:
+        """Count on to `position`."""
+        opened = self._text.count("[", self._seen, position)
+        closed = self._text.count("]", self._seen, position)
+        self._level = max(0, self._level + opened - closed)
+        self._seen = position
+        return self._level > 0
 
 
-def _append(parts: list[Node], node: Node) -> None:
-    """Add a node; text joins the text before it."""
-    if isinstance(node, Text) and parts and isinstance(parts[-1], Text):
-        last = parts[-1]
-        parts[-1] = Text(last.text + node.text, Span(last.span.start, node.span.end))
-    else:
-        parts.append(node)
+def _escape(group: str, start: int, after: int) -> tuple[str, int]:
+    """An odd run of backslashes takes the mark after it out of the language; an even one is
+    half as many backslashes, and the mark counts."""
+    run = len(group) - len(group.lstrip("\\"))
+    if run == len(group):
+        return group, after
+    if run % 2:
+        return "\\" * (run // 2) + group[run:], after
+    return "\\" * (run // 2), start + run
 
 
-def _split_arguments(text: str) -> tuple[str, bool, str | None]:
-    """Cut `path(arguments)` outside of braces; arguments are None without a closing bracket."""
-    depth = 0
-    for index, letter in enumerate(text):
-        if letter == "{":
-            depth += 1
-        elif letter == "}":
-            depth -= 1
-        elif letter == "(" and depth == 0:
-            if not text.endswith(")"):
-                return text, True, None
-            return text[:index], True, text[index + 1 : -1]
-    return text, False, None
+def _without_tail(value: Sequence) -> Sequence:
+    """Drop the blanks before a comment that ended an argument."""
+    last = value.parts[-1] if value.parts else None
+    if not isinstance(last, Text) or not last.text[-1].isspace():
+        return value
+    text = last.text.rstrip()
+    rest = (Text(text, last.start, last.end),) if text else ()
+    return Sequence(value.parts[:-1] + rest)
 
 
-def _split_outside(text: str, mark: str) -> list[str]:
-    """Split at `mark` outside of any brackets."""
-    pieces, depth, start = [], 0, 0
-    for index, letter in enumerate(text):
-        if letter in "({[":
-            depth += 1
-        elif letter in ")}]":
-            depth = max(0, depth - 1)
-        elif letter == mark and depth == 0:
-            pieces.append(text[start:index])
-            start = index + 1
-    return [*pieces, text[start:]]
-
-
-_STARTS_ARGUMENT = re.compile(r"\s*[A-Za-z_-][A-Za-z0-9_-]*\s*=")
-
-
-def _merge_pieces(pieces: list[str]) -> list[str]:
-    """Join a piece without `name=` to the one before it: real prompts hold commas."""
-    merged: list[str] = []
-    for piece in pieces:
-        if merged and not _STARTS_ARGUMENT.match(piece):
-            merged[-1] += "," + piece
-        else:
-            merged.append(piece)
-    return merged
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) < 10 else UNBOUNDED

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Pick:
+class Pick(NamedTuple):
     """What one variant or wildcard took.
 
     `variant` is its name (of the variable that holds it, or of the wildcard) or its source text;
-    `option` the text that was drawn; `where` the file:line of a wildcard's value.
+    `option` the text that was drawn; `where` the file:line of a wildcard's value; `number` which
+    option or value that is, from 0.
     """
 
     variant: str
     option: str
     where: str = ""
+    number: int = 0
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One prompt: its text, the seed it depends on (None when enumerated), and its picks."""
+class Sample(NamedTuple):
+    """One prompt: its text, the seed it was drawn with or its number among all combinations."""
 
     text: str
     seed: int | None = None
     picks: tuple[Pick, ...] = ()
+    number: int | None = None
 
     def pick(self, variant: str) -> str | None:
         """Return what the variant called `variant` took first, or None."""

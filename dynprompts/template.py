@@ -2,53 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import count, islice
+from typing import Any, TypeVar
 
+from .errors import LimitExceeded
 from .lexer import ParserConfig
+from .limits import LIMITS, Limits
 from .nodes import Sequence
-from .parser import parse_sequence
+from .randomness import below, mix, slot_keys
+from .resolver import Resolver, numbered, read_document
 from .sample import Sample
-from .sampling import Dice, Drawer, Result, Rules, Scope
-from .wildcards import WildcardLibrary
+from .scope import START, Binding, Rules, Scope
+from .spaces import Picks, Space, Texts, joined, unknown
+from .unparse import unparse
+from .wildcards import Document, WildcardLibrary
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
 class Template:
     """A template with everything that its prompts depend on; made by `parse`."""
 
-    source: str
-    root: Sequence
-    rules: Rules
-    variables: Mapping[str, Sequence] = field(default_factory=dict)
-    ignore_whitespace: bool = False
+    def __init__(
+        self,
+        document: Document,
+        rules: Rules,
+        variables: Mapping[str, Document],
+        ignore_whitespace: bool,
+    ) -> None:
+        self._document, self.rules = document, rules
+        self.variables = variables
+        self.ignore_whitespace = ignore_whitespace
+        self._space: Space | None = None
+        self._version = -1
+
+    @property
+    def source(self) -> str:
+        """The template's text."""
+        return self._document.text
+
+    @property
+    def root(self) -> Sequence:
+        """The template's tree."""
+        return self._document.root
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def _compared(self) -> tuple[object, ...]:
+        variables = {name: one.root for name, one in self.variables.items()}
+        return self.root, self.rules, variables, self.ignore_whitespace
+
+    def __str__(self) -> str:
+        return unparse(self.root, self.rules.config)
+
+    # One prompt per seed
 
     def random(self, seed: int) -> Sample:
         """Draw one prompt; the same seed always gives the same prompt."""
-        result = Drawer(self.rules).random(self.root, self._scope(), Dice(seed))
-        return self._sample(result, seed)
+        return next(self.randoms((seed,)))
 
     def randoms(self, seeds: Iterable[int]) -> Iterator[Sample]:
         """Draw one prompt per seed; each as it would be alone."""
-        return (self.random(seed) for seed in seeds)
+        return self._draws(self.space, seeds)
 
-    def combinations(self, most: int | None = None) -> Iterator[Sample]:
-        """Enumerate all prompts, or the first `most`; the last part changes fastest."""
-        results = Drawer(self.rules).combinations(self.root, self._scope())
-        return (self._sample(result, None) for result in islice(results, most))
+    def _draws(self, space: Space, seeds: Iterable[int]) -> Iterator[Sample]:
+        squeezed, limits = self.ignore_whitespace, self.rules.limits
+        for seed in seeds:
+            texts: Texts = []
+            picks: Picks = []
+            try:
+                space.draw(mix(seed), {"seed": seed, "spent": [0]}, texts, picks)
+                text = joined(texts, limits)
+            except RecursionError:
+                raise _too_deep() from None
+            yield Sample(" ".join(text.split()) if squeezed else text, seed, tuple(picks))
+
+    # All combinations
+
+    def count(self) -> int:
+        """Count all combinations, without going through them. LimitExceeded DP131, DP133."""
+        return _guarded(lambda: self.space.size)
+
+    def combination(self, number: int) -> Sample:
+        """Return combination `number`, from 0. Raises IndexError when there is none."""
+        if not 0 <= number < self.count():
+            raise IndexError(f"there are {self.count()} combinations, but number {number} is asked")
+        return _guarded(lambda: self._unranked(number))
+
+    def combinations(self, most: int | None = None, start: int = 0) -> Iterator[Sample]:
+        """Go through all prompts, or `most` of them; the last part changes fastest."""
+        if start:
+            end = self.count() if most is None else min(self.count(), start + most)
+            return (self._unranked(number) for number in _counting(start, end))
+        return islice(self._combinations(), most)
+
+    def _combinations(self) -> Iterator[Sample]:
+        known = unknown()
+        results = self.space.iterate(known)
+        for number in count():
+            known["spent"][0] = 0
+            result = _guarded(lambda: next(results, None))
+            if result is None:
+                return
+            yield Sample(self._squeezed(result[0]), None, result[1], number)
+
+    def sample(self, amount: int, seed: int = 0) -> list[Sample]:
+        """Draw `amount` different prompts, each combination equally likely, without going
+        through them; fewer where there are fewer."""
+        total = self.count()
+        found: dict[str, Sample] = {}
+        for number in _different(total, seed):
+            if len(found) >= amount:
+                break
+            one = _guarded(lambda number=number: self._unranked(number))  # type: ignore[misc]  # bound now
+            found.setdefault(one.text, one)
+        return list(found.values())
 
     def cyclical(self) -> Iterator[Sample]:
         """Draw for ever, every variant going round on its own."""
-        results = Drawer(self.rules).cycles(self.root, self._scope())
-        return (self._sample(result, None) for result in results)
+        for number in count():
+            texts: Texts = []
+            picks: Picks = []
+            _guarded(lambda: self.space.turn(number, unknown(number), texts, picks))  # noqa: B023  # called at once
+            text = self._squeezed(joined(texts, self.rules.limits))
+            yield Sample(text, None, tuple(picks), number)
 
-    def _scope(self) -> Scope:
-        return Scope({name: (value, None) for name, value in self.variables.items()})
+    def _unranked(self, number: int) -> Sample:
+        texts: Texts = []
+        picks: Picks = []
+        self.space.unrank(number, unknown(number), texts, picks)
+        text = self._squeezed(joined(texts, self.rules.limits))
+        return Sample(text, None, tuple(picks), number)
 
-    def _sample(self, result: Result, seed: int | None) -> Sample:
-        text, picks = result
-        return Sample(" ".join(text.split()) if self.ignore_whitespace else text, seed, picks)
+    def _squeezed(self, text: str) -> str:
+        return " ".join(text.split()) if self.ignore_whitespace else text
+
+    # What it stands on
+
+    @property
+    def space(self) -> Space:
+        """What the template can become, resolved anew when the library changed."""
+        version = self.rules.library.version
+        if self._space is None or self._version != version:
+            self._space = self.resolved(Resolver(self.rules))
+            self._version = version
+        return self._space
+
+    def resolved(self, resolver: Resolver) -> Space:
+        """Resolve the template."""
+        return _guarded(lambda: resolver.document(self._numbered, self.scope))
+
+    @cached_property
+    def _numbered(self) -> Document:
+        return numbered(self._document)
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The scope that the template stands in: the variables given with it."""
+        bindings = {
+            name: Binding(numbered(document).root, document)
+            for name, document in self.variables.items()
+        }
+        return Scope(bindings, START)
+
+
+def _guarded(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> LimitExceeded:
+    return LimitExceeded("DP131", "wildcards, variables and brackets nest too deeply together")
+
+
+def _counting(start: int, end: int) -> Iterator[int]:
+    while start < end:
+        yield start
+        start += 1
+
+
+def _different(total: int, seed: int) -> Iterator[int]:
+    """Yield different numbers below `total`, all equally likely; each one comes in the end."""
+    state = mix(seed)
+    moved: dict[int, int] = {}
+    for place in _counting(0, total):
+        other = place + below(total - place, state, slot_keys(f"sample\0{place}"))
+        yield moved.get(other, other)
+        moved[other] = moved.pop(place, place)
 
 
 def parse(
@@ -60,17 +208,20 @@ def parse(
     ignore_whitespace: bool = False,
     strict: bool = False,
     unknown_variable: str | None = None,
+    limits: Limits = LIMITS,
 ) -> Template:
     """Parse a template. Raises PromptSyntaxError (DP1xx) or LimitExceeded (DP130).
 
     `variables` are templates by name, as if set before the template. `strict` makes a missing
     wildcard an error (DP120) instead of leaving its reference in the text.
     """
-    brackets = config or ParserConfig()
-    rules = Rules(library or WildcardLibrary(), brackets, strict, unknown_variable)
-    values = {
-        name: parse_sequence(value, brackets, f"variable {name}")
-        for name, value in (variables or {}).items()
-    }
-    root = parse_sequence(text, brackets, "")
-    return Template(text, root, rules, values, ignore_whitespace)
+    brackets = config or _DEFAULT
+    rules = Rules(library or _NO_WILDCARDS, brackets, strict, unknown_variable, limits)
+    values: dict[str, Any] = {}
+    for name, value in (variables or {}).items():
+        values[name] = read_document(value, rules, f"variable {name}")
+    return Template(read_document(text, rules), rules, values, ignore_whitespace)
+
+
+_DEFAULT = ParserConfig()
+_NO_WILDCARDS = WildcardLibrary()

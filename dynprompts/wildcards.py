@@ -1,29 +1,39 @@
-"""Wildcard files: found below their roots, read once, matched by name or glob.
+"""Wildcard files: found below their roots, read when first needed, matched by name or glob.
 
-    name.txt           one value a line
-    d/f.yaml, d/f.json keys below d/, values as lists: text, "3::text", {text, weight}
-Nothing outside the roots is ever read.
+Nothing outside the roots is ever read: neither ".." nor a link leads out of them.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
 
-_LOG = logging.getLogger(__name__)
-_SUFFIXES = (".txt", ".yaml", ".yml", ".json")
-_WEIGHTED = re.compile(r"(\d+(?:\.\d*)?|\.\d+)::(.*)", re.DOTALL)
+from .errors import Origin
+from .files import (
+    Entry,
+    FileValues,
+    Problem,
+    decode,
+    read_tree,
+    split_weight,
+    tree_values,
+)
+from .lexer import ParserConfig, patterns
+from .nodes import Sequence, number_slots
+from .parser import parse_sequence
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TREES = (".yaml", ".yml", ".json")
+_SUFFIXES = (".txt", *_TREES)
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One value of a wildcard, a template itself; `where` is file:line."""
 
     text: str
@@ -31,160 +41,458 @@ class Value:
     where: str = ""
 
 
+class Document(NamedTuple):
+    """A text that was parsed, and where it stands."""
+
+    root: Sequence
+    text: str
+    origin: Origin
+
+
+class Collection:
+    """The values of one wildcard name or glob, in the order in which they are counted."""
+
+    __slots__ = ("_documents", "_origin", "_plain", "_totals", "texts", "weights")
+
+    def __init__(
+        self, texts: list[str], weights: list[float] | None, origin: Callable[[int], Origin]
+    ) -> None:
+        self.texts = texts
+        self.weights = weights
+        self._origin = origin
+        self._documents: dict[tuple[int, ParserConfig, int], Document | None] = {}
+        self._plain: dict[ParserConfig, bool] = {}
+        self._totals: list[float] | None = None
+
+    def origin(self, index: int) -> Origin:
+        """Return where a value stands."""
+        return self._origin(index)
+
+    def where(self, index: int) -> str:
+        """Return file:line of a value."""
+        origin = self._origin(index)
+        return f"{origin.name}:{origin.line}"
+
+    @property
+    def totals(self) -> list[float] | None:
+        """Running sums of the weights; None when all weigh the same."""
+        if self.weights is not None and self._totals is None:
+            self._totals = list(accumulate(self.weights))
+        return self._totals
+
+    def document(self, index: int, config: ParserConfig, nesting: int) -> Document | None:
+        """Return a value parsed, None for plain text. Raises PromptSyntaxError."""
+        key = index, config, nesting
+        if key not in self._documents:
+            text = self.texts[index]
+            found = None
+            if patterns(config).lively.search(text):
+                origin = self.origin(index)
+                root = parse_sequence(text, config, origin, nesting)
+                number_slots(root)
+                found = Document(root, text, origin)
+            self._documents[key] = found
+        return self._documents[key]
+
+    def all_plain(self, config: ParserConfig) -> bool:
+        """Whether no value is more than text."""
+        if config not in self._plain:
+            search = patterns(config).lively.search
+            self._plain[config] = not any(map(search, self.texts))
+        return self._plain[config]
+
+
+class _File:
+    """One file of the library; `order` decides between files that give the same name."""
+
+    __slots__ = ("_content", "_values", "name", "order", "path", "seen", "suffix")
+
+    def __init__(self, name: str, order: int, path: str | None, content: bytes | None) -> None:
+        self.name, self.suffix = os.path.splitext(name)  # noqa: PTH122  # no pathlib at import
+        self.suffix = self.suffix.lower()
+        self.order, self.path, self._content = order, path, content
+        self.seen: tuple[int, int] | None = None
+        self._values: FileValues | None = None
+
+    @property
+    def where(self) -> str:
+        return self.name + self.suffix
+
+    @property
+    def folder(self) -> str:
+        head, slash, _ = self.name.rpartition("/")
+        return head + slash
+
+    def content(self, problems: list[Problem]) -> bytes:
+        if self.path is None:
+            return self._content or b""
+        try:
+            with open(self.path, "rb") as file:  # noqa: PTH123  # no pathlib at import
+                self.seen = _stamp(os.fstat(file.fileno()))
+                return file.read()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            problems.append(Problem("DP204", f"the file cannot be read: {reason}", self.where))
+            return b""
+
+    def tree(self) -> FileValues:
+        """Return what a yaml or json file gives, read once."""
+        if self._values is None:
+            self._values = self._read_tree()
+            _log(self._values.problems)
+        return self._values
+
+    def _read_tree(self) -> FileValues:
+        import yaml
+
+        problems: list[Problem] = []
+        text = decode(self.content(problems), self.where, problems)
+        try:
+            tree = read_tree(self.suffix)(text, self.where)
+            found = tree_values(tree, self.folder, self.name, self.where)
+        except (ValueError, yaml.YAMLError, RecursionError) as error:
+            found = FileValues({}, [_broken(self.where, error)])
+        return FileValues(found.names, problems + found.problems)
+
+
+def _broken(where: str, error: Exception) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
+    if mark is not None:
+        line, column = mark.line + 1, mark.column + 1
+    place = f"{where}:{line}:{column}" if line else where
+    said = getattr(error, "problem", None) or " ".join(str(error).split())
+    if isinstance(error, RecursionError):
+        said = "it is nested too deeply"
+    return Problem("DP204", f"the file cannot be read and is left out: {said}", place)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    return status.st_mtime_ns, status.st_size
+
+
+def _log(problems: Iterable[Problem]) -> None:
+    problems = list(problems)
+    if problems:
+        import logging
+
+        for problem in problems:
+            logging.getLogger(__name__).warning("%s: %s", problem.where, problem.message)
+
+
 class WildcardLibrary:
     """All wildcards below some folders, or given as texts by relative path.
 
-    `sort` orders values by code point, `dedup` keeps the first of equal ones.
+    `sort` orders values by code point, `dedup` keeps the first of equal ones. `weights_in_txt`
+    reads "3::red" in text files as red with weight 3. A later root counts before an earlier one.
     """
 
     def __init__(
         self,
-        *roots: Path,
-        texts: Mapping[str, bytes] | None = None,
+        *roots: Path | str,
+        texts: Mapping[str, bytes | str] | None = None,
         sort: bool = True,
         dedup: bool = True,
+        weights_in_txt: bool = False,
     ) -> None:
-        self._sort, self._dedup = sort, dedup
-        self._collections: dict[str, tuple[Value, ...]] = {}
-        self._matches: dict[str, tuple[Value, ...]] = {}
-        for root in roots:
-            for path, content in _read_root(Path(root)):
-                self._add(path, content)
-        for name, content in (texts or {}).items():
-            if not any(part.startswith(".") for part in PurePosixPath(name).parts):
-                self._add(PurePosixPath(name), content)
+        self._roots = tuple(os.fspath(root) for root in roots)
+        self._given = dict(texts or {})
+        self._sort, self._dedup, self._weights_in_txt = sort, dedup, weights_in_txt
+        self.version = 0
+        self._scan()
+
+    # Finding
+
+    def _scan(self) -> None:
+        self._files: list[_File] = []
+        self._folders: dict[str, int] = {}
+        self._cycles: list[Problem] = []
+        for root in self._roots:
+            base = os.path.realpath(root)
+            self._walk(root, "", base, (base,))
+        for name, content in self._given.items():
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # no pathlib at import
+            hidden = any(part.startswith(".") for part in name.split("/"))
+            if suffix in _SUFFIXES and not hidden:
+                data = content.encode("utf-8") if isinstance(content, str) else content
+                self._files.append(_File(name, len(self._files), None, data))
+        self._forget()
+
+    def _walk(self, folder: str, prefix: str, base: str, above: tuple[str, ...]) -> None:
+        """Collect the files of one folder, then of those in it; links stay inside the root."""
+        try:
+            self._folders[folder] = os.stat(folder).st_mtime_ns  # noqa: PTH116  # no pathlib
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError:
+            self._folders[folder] = -1
+            return
+        inside = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                inside.append(entry)
+            elif _is_ours(entry, base):
+                file = _File(prefix + entry.name, len(self._files), entry.path, None)
+                self._files.append(file)
+        for entry in inside:
+            real = os.path.realpath(entry.path)
+            if _is_inside(real, base) and real not in above:
+                self._walk(entry.path, f"{prefix}{entry.name}/", base, (*above, real))
+
+    def _forget(self) -> None:
+        self.version += 1
+        self._found: dict[str, Collection | None] = {}
+        self._texts: dict[str, tuple[int, Collection]] = {}
+        self._names: dict[str, list[_File]] = {}
+        self._waiting = [file for file in self._files if file.suffix in _TREES]
+        self._sorted: list[str] | None = None
+        for file in self._files:
+            if file.suffix == ".txt":
+                self._names.setdefault(file.name, []).append(file)
+
+    def refresh(self) -> bool:
+        """Look for changes on disk; True when there were any. Unchanged folders are not read."""
+        if any(_folder_time(folder) != time for folder, time in self._folders.items()):
+            self._scan()
+            return True
+        changed = [file for file in self._files if file.path and _has_changed(file)]
+        if changed:
+            kept = self._files
+            self._files = [
+                _File(file.where, file.order, file.path, None) if file in changed else file
+                for file in kept
+            ]
+            self._forget()
+        return bool(changed)
+
+    def _load_trees(self, name: str | None = None) -> None:
+        """Read the yaml and json files that can give `name`, or all of them."""
+        if not self._waiting:
+            return
+        waiting = []
+        for file in self._waiting:
+            if name is None or name.startswith(file.folder):
+                for key in file.tree().names:
+                    self._names.setdefault(key, []).append(file)
+                self._sorted = None
+            else:
+                waiting.append(file)
+        self._waiting = waiting
+
+    # Asking
 
     @property
     def names(self) -> tuple[str, ...]:
         """All wildcard names, sorted."""
-        return tuple(sorted(self._collections))
+        self._load_trees()
+        if self._sorted is None:
+            self._sorted = sorted(self._names)
+        return tuple(self._sorted)
 
     def values(self, pattern: str) -> tuple[Value, ...]:
         """Return the values of a name or glob; empty when nothing is found.
 
         `*` crosses `/`; a name that is not found is looked for below any folder.
         """
-        if pattern not in self._matches:
-            self._matches[pattern] = self._find(pattern)
-        return self._matches[pattern]
-
-    def _find(self, pattern: str) -> tuple[Value, ...]:
-        wanted = _normalized(pattern)
-        if wanted is None:
+        found = self.collection(pattern)
+        if found is None:
             return ()
-        names = self._matching(wanted) or self._matching(f"*/{wanted}")
-        found = [value for name in names for value in self._collections[name]]
-        return tuple(self._arranged(found))
-
-    def _matching(self, pattern: str) -> list[str]:
-        if pattern in self._collections:
-            return [pattern]
-        return [name for name in sorted(self._collections) if fnmatchcase(name, pattern)]
-
-    def _arranged(self, values: Iterable[Value]) -> list[Value]:
-        found = list(values)
-        if self._dedup:
-            unique: dict[str, Value] = {}
-            for value in found:
-                unique.setdefault(value.text, value)
-            found = list(unique.values())
-        return sorted(found, key=lambda value: value.text) if self._sort else found
-
-    def _add(self, path: PurePosixPath, content: bytes) -> None:
-        text = _decode(content, str(path))
-        if path.suffix == ".txt":
-            name = str(path.with_suffix(""))
-            self._collections[name] = tuple(_txt_values(text, str(path)))
-            return
-        data = _load(path, text)
-        if isinstance(data, list):
-            self._collections[str(path.with_suffix(""))] = tuple(
-                Value(item, 1.0, str(path)) for item in data if isinstance(item, str) and item
-            )
-        elif isinstance(data, dict):
-            folder = str(path.parent)
-            self._add_tree(data, "" if folder == "." else f"{folder}/", str(path))
-
-    def _add_tree(self, tree: Mapping[Any, Any], prefix: str, where: str) -> None:
-        for key, node in tree.items():
-            if not isinstance(key, str):
-                _LOG.warning("%s: the key %r is no text and is left out", where, key)
-                continue
-            name = f"{prefix}{key}"
-            if isinstance(node, dict):
-                self._add_tree(node, f"{name}/", where)
-            elif isinstance(node, str):
-                self._collections[name] = (Value(node, 1.0, where),) if node else ()
-            elif isinstance(node, list):
-                values = (_tree_value(item, where) for item in node)
-                self._collections[name] = tuple(value for value in values if value and value.text)
-            else:
-                _LOG.warning("%s: %s has no values and is left out", where, name)
-
-
-def _read_root(root: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Walk one root; links that lead out of it are not followed."""
-    base = root.resolve()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        inside = [one for one in sorted(folders) if not one.startswith(".")]
-        folders[:] = [one for one in inside if _is_inside(Path(folder, one), base)]
-        for name in sorted(files):
-            path = Path(folder, name)
-            if path.suffix in _SUFFIXES and _is_inside(path, base):
-                yield PurePosixPath(path.relative_to(root).as_posix()), path.read_bytes()
-
-
-def _is_inside(path: Path, base: Path) -> bool:
-    return path.resolve().is_relative_to(base)
-
-
-def _normalized(pattern: str) -> str | None:
-    """Return the name that a reference means; None for one that would leave the roots."""
-    parts = [part for part in pattern.replace("\\", "/").split("/") if part]
-    return None if ".." in parts else "/".join(parts)
-
-
-def _decode(content: bytes, where: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return content.decode("utf-16", errors="replace")
-        _LOG.warning("%s is no UTF-8 and is read as windows-1252", where)
-        return content.decode("cp1252", errors="replace")
-
-
-def _txt_values(text: str, where: str) -> Iterator[Value]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        value = line.strip()
-        if value and not value.startswith("#"):
-            yield Value(value, 1.0, f"{where}:{number}")
-
-
-def _load(path: PurePosixPath, text: str) -> Any:
-    import yaml
-
-    try:
-        if path.suffix == ".json":
-            return json.loads(text)
-        return yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        _LOG.warning("%s cannot be read and is left out: %s", path, error)
-        return None
-
-
-def _tree_value(item: Any, where: str) -> Value | None:
-    if isinstance(item, str):
-        found = _WEIGHTED.fullmatch(item)
-        return (
-            Value(found.group(2), float(found.group(1)), where)
-            if found
-            else Value(item, 1.0, where)
+        weights = found.weights or [1.0] * len(found.texts)
+        return tuple(
+            Value(text, weight, found.where(index))
+            for index, (text, weight) in enumerate(zip(found.texts, weights, strict=True))
         )
-    if isinstance(item, dict):
-        text = item.get("text", item.get("content"))
-        weight = item.get("weight", 1.0)
-        if isinstance(text, str) and isinstance(weight, (int, float)):
-            return Value(text, float(weight), where)
-    _LOG.warning("%s: the value %r is no text and is left out", where, item)
-    return None
+
+    def collection(self, pattern: str) -> Collection | None:
+        """Return the values of a name or glob, None when there are none."""
+        if pattern not in self._found:
+            names = self.matching(pattern)
+            self._found[pattern] = self._gather(names) if names else None
+        return self._found[pattern]
+
+    def matching(self, pattern: str) -> tuple[str, ...]:
+        """Return the names that a reference means; none for one that would leave the roots."""
+        parts = [part for part in pattern.replace("\\", "/").split("/") if part]
+        if not parts or ".." in parts:
+            return ()
+        wanted = "/".join(parts)
+        self._load_trees(wanted)
+        if wanted in self._names:
+            return (wanted,)
+        return self._globbed(wanted) or self._globbed(f"*/{wanted}")
+
+    def _globbed(self, pattern: str) -> tuple[str, ...]:
+        from fnmatch import translate
+
+        names = self.names
+        if not any(letter in pattern for letter in "*?["):
+            return (pattern,) if pattern in self._names else ()
+        try:
+            matches = re.compile(translate(pattern)).match
+        except re.error:
+            return ()
+        return tuple(name for name in names if matches(name))
+
+    def givers(self, name: str) -> tuple[str, ...]:
+        """Return the files that give a name; the last one counts."""
+        self._load_trees(name)
+        files = sorted(self._names.get(name, ()), key=lambda file: file.order)
+        return tuple(file.where for file in files)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Read every file and return what is wrong with any."""
+        found: list[Problem] = []
+        for file in self._files:
+            if file.suffix == ".txt":
+                decode(file.content(found), file.where, found)
+            else:
+                found.extend(file.tree().problems)
+        return tuple(found)
+
+    def raw_texts(self) -> Iterator[tuple[str, str]]:
+        """Yield every file's name and decoded text."""
+        for file in self._files:
+            ignored: list[Problem] = []
+            yield file.where, decode(file.content(ignored), file.where, ignored)
+
+    # Reading
+
+    def _gather(self, names: tuple[str, ...]) -> Collection | None:
+        parts = [part for part in map(self._own, names) if part.texts]
+        if len(parts) < 2:
+            return parts[0] if parts else None
+        entries = [
+            (text, one.weights[index] if one.weights else 1.0, one, index)
+            for one in parts
+            for index, text in enumerate(one.texts)
+        ]
+        if self._dedup:
+            unique: dict[str, tuple[str, float, Collection, int]] = {}
+            for entry in entries:
+                unique.setdefault(entry[0], entry)
+            entries = list(unique.values())
+        if self._sort:
+            entries.sort(key=lambda entry: entry[0])
+
+        def origin(index: int) -> Origin:
+            _, _, part, number = entries[index]
+            return part.origin(number)
+
+        weights = [entry[1] for entry in entries]
+        return Collection([entry[0] for entry in entries], _uneven(weights), origin)
+
+    def _own(self, name: str) -> Collection:
+        file = max(self._names[name], key=lambda one: one.order)
+        known = self._texts.get(name)
+        if known is not None and known[0] == file.order:
+            return known[1]
+        if file.suffix == ".txt":
+            found = self._txt(file)
+        else:
+            found = self._listed(file.tree().names[name])
+        self._texts[name] = file.order, found
+        return found
+
+    def _listed(self, entries: list[Entry]) -> Collection:
+        if self._dedup:
+            unique: dict[str, Entry] = {}
+            for entry in entries:
+                unique.setdefault(entry.text, entry)
+            entries = list(unique.values())
+        if self._sort:
+            entries = sorted(entries, key=lambda entry: entry.text)
+        weights = _uneven([entry.weight for entry in entries])
+        texts = [entry.text for entry in entries]
+        return Collection(texts, weights, lambda index: entries[index].origin)
+
+    def _txt(self, file: _File) -> Collection:
+        """values = lines, stripped; empty ones and those that start with "#" are left out"""
+        key = None
+        if file.path is not None:
+            status = os.stat(file.path) if os.path.exists(file.path) else None  # noqa: PTH110, PTH116
+            if status is not None:
+                key = (file.path, *_stamp(status), self._sort, self._dedup, self._weights_in_txt)
+        if key is not None and key in _READ:
+            file.seen = key[1], key[2]
+            return _READ[key]
+        problems: list[Problem] = []
+        text = decode(file.content(problems), file.where, problems)
+        _log(problems)
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        found = self._lines(lines, file.where)
+        if key is not None and len(text) >= _WORTH_KEEPING:
+            while len(_READ) >= _MOST_KEPT:
+                del _READ[next(iter(_READ))]
+            _READ[key] = found
+        return found
+
+    def _lines(self, lines: list[str], where: str) -> Collection:
+        stripped = list(map(str.strip, lines))
+        if self._weights_in_txt:
+            entries = []
+            for number, value in enumerate(stripped):
+                if value and not value.startswith("#"):
+                    weight, text = split_weight(value)
+                    column = lines[number].index(value) + 1 + len(value) - len(text)
+                    entries.append(Entry(text, weight, Origin(where, number + 1, column)))
+            return self._listed([entry for entry in entries if entry.text])
+        if not self._dedup:
+            numbers = [n for n, one in enumerate(stripped) if one and not one.startswith("#")]
+            if self._sort:
+                numbers.sort(key=stripped.__getitem__)
+            texts = [stripped[number] for number in numbers]
+            return Collection(texts, None, lambda index: _place(lines, numbers[index], where))
+        # the first of equal values is written last, so it is the one that stays
+        first = dict(zip(reversed(stripped), range(len(lines) - 1, -1, -1), strict=True))
+        first.pop("", None)
+        if self._sort:
+            texts = sorted(first)
+            start = bisect_left(texts, "#")
+            del texts[start : bisect_left(texts, "$", start)]
+        else:
+            texts = sorted((t for t in first if t[0] != "#"), key=first.__getitem__)
+        return Collection(texts, None, lambda index: _place(lines, first[texts[index]], where))
+
+
+_READ: dict[tuple[object, ...], Collection] = {}
+_WORTH_KEEPING = 1 << 20
+_MOST_KEPT = 4
+
+
+def _place(lines: list[str], number: int, where: str) -> Origin:
+    line = lines[number]
+    return Origin(where, number + 1, len(line) - len(line.lstrip()) + 1)
+
+
+def _uneven(weights: list[float]) -> list[float] | None:
+    return None if len(set(weights)) <= 1 and (not weights or weights[0] > 0) else weights
+
+
+def _is_ours(entry: os.DirEntry[str], base: str) -> bool:
+    """Whether a file is one of wildcards, and no link that leads out of the root."""
+    suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122  # no pathlib at import
+    if suffix.lower() not in _SUFFIXES:
+        return False
+    return not entry.is_symlink() or _is_inside(os.path.realpath(entry.path), base)
+
+
+def _is_inside(path: str, base: str) -> bool:
+    return path == base or path.startswith(base.rstrip(os.sep) + os.sep)
+
+
+def _folder_time(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns  # noqa: PTH116  # no pathlib at import
+    except OSError:
+        return -1
+
+
+def _has_changed(file: _File) -> bool:
+    if file.seen is None or file.path is None:
+        return False
+    try:
+        return _stamp(os.stat(file.path)) != file.seen  # noqa: PTH116  # no pathlib at import
+    except OSError:
+        return True
