@@ -6,9 +6,11 @@ Only requests that change nothing are tried again.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kohya_ext.project import ToolError
 
@@ -88,6 +90,27 @@ class Client:
     ) -> Any:
         """Send JSON to a route and return its JSON; never tried again. Raises ApiError."""
         return self._send("POST", path, dict(body or {}), seconds)
+
+    def another(self) -> Client:
+        """Return a client of its own for another thread."""
+        return Client(self.url, self._credentials)
+
+    def is_listening(self) -> bool:
+        """Tell whether something listens at the port, without a request.
+
+        A request in the instant between port and API makes a WebUI start without API for good.
+        """
+        parts = urlsplit(self.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            with socket.create_connection((parts.hostname or "", port), ANSWER_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open connection behind when sent to another process."""
+        return {**self.__dict__, "_session": None}
 
     def close(self) -> None:
         """Close the connection."""

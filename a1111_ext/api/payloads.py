@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kohya_ext.project import ToolError
+
 if TYPE_CHECKING:
-    from ..cells.cell import Cell
+    from ..cells.cell import Cell, SourcePicture
     from .capabilities import Capabilities
 
 
-def picture_request(cell: Cell, capabilities: Capabilities) -> tuple[str, dict[str, Any]]:
-    """Return the route and body for a cell; files that it starts from are read here."""
+def task_id(cell: Cell) -> str:
+    """Return the name of our task at the WebUI, by which we can ask for it and nobody else."""
+    return f"loraloom-{cell.key[:32]}"
+
+
+def picture_request(
+    cell: Cell, capabilities: Capabilities, *, count: int = 1
+) -> tuple[str, dict[str, Any]]:
+    """Return the route and body for a cell, or for `count` of its row that begin with it.
+
+    Files that it starts from are read here. Raises ToolError LL455 for one that has changed.
+    """
+    is_batch = cell.batch.kind != "single"
     body: dict[str, Any] = {
+        "force_task_id": task_id(cell),
         "prompt": cell.prompt,
         "negative_prompt": cell.negative_prompt,
         "styles": [],
-        "seed": cell.seed,
+        "seed": cell.seed - cell.batch.index,
         "subseed": cell.subseed,
         "subseed_strength": cell.subseed_strength,
         "sampler_name": cell.sampler,
         "scheduler": cell.scheduler,
-        "batch_size": 1,
-        "n_iter": 1,
+        "batch_size": count if is_batch else 1,
+        "n_iter": 1 if is_batch else count,
         "steps": cell.steps,
         "cfg_scale": cell.cfg_scale,
         "width": cell.width,
@@ -32,8 +48,9 @@ def picture_request(cell: Cell, capabilities: Capabilities) -> tuple[str, dict[s
         "send_images": True,
         "save_images": False,
         "override_settings": _override_settings(cell),
-        # restoring would load the other checkpoint again after every single picture
-        "override_settings_restore_afterwards": False,
+        # the other checkpoint is not loaded by this, only by the next request that wants it;
+        # a VAE would be, so that one is put back when all is drawn
+        "override_settings_restore_afterwards": not cell.vae,
         "alwayson_scripts": _alwayson_scripts(cell, capabilities),
     }
     if cell.hires_fix:
@@ -44,23 +61,42 @@ def picture_request(cell: Cell, capabilities: Capabilities) -> tuple[str, dict[s
             "hr_second_pass_steps": cell.hires_fix.steps,
             "denoising_strength": cell.hires_fix.denoising_strength,
         }
+        if cell.hires_fix.sampler:
+            body["hr_sampler_name"] = cell.hires_fix.sampler
+        if cell.hires_fix.scheduler:
+            body["hr_scheduler"] = cell.hires_fix.scheduler
     if cell.source is None:
         return "/sdapi/v1/txt2img", body
-    picture = base64.b64encode(Path(cell.source.path).read_bytes()).decode("ascii")
     body |= {
-        "init_images": [picture],
+        "init_images": [base64.b64encode(_read_source(cell.source)).decode("ascii")],
         "denoising_strength": cell.source.denoising_strength,
         "include_init_images": False,
     }
     return "/sdapi/v1/img2img", body
 
 
+def _read_source(source: SourcePicture) -> bytes:
+    """Read the picture that an img2img cell starts from, if it is still the one."""
+    path = Path(source.path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ToolError(
+            "LL455",
+            f"The picture {path} to start from cannot be read: {error.strerror}.",
+            "Put it back, or choose another one.",
+        ) from error
+    if source.sha256 and hashlib.sha256(content).hexdigest() != source.sha256:
+        raise ToolError(
+            "LL455",
+            f"The picture {path} to start from has changed since it was chosen.",
+            "Choose it again.",
+        )
+    return content
+
+
 def _override_settings(cell: Cell) -> dict[str, Any]:
-    settings = {
-        "CLIP_stop_at_last_layers": cell.clip_skip,
-        "samples_format": "png",
-        **cell.override_settings,
-    }
+    settings = {**SAID_ALOUD, "CLIP_stop_at_last_layers": cell.clip_skip, **cell.override_settings}
     if cell.checkpoint.title:
         settings["sd_model_checkpoint"] = cell.checkpoint.title
     if cell.vae:
@@ -77,5 +113,15 @@ def _alwayson_scripts(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
     return scripts
 
 
-OVERRIDDEN = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "samples_format", "sd_vae")
+SAID_ALOUD: Mapping[str, Any] = {
+    "samples_format": "png",
+    "enable_pnginfo": True,
+    "lora_add_hashes_to_infotext": True,
+    "add_model_hash_to_info": True,
+    "add_model_name_to_info": True,
+    "return_grid": False,
+}
+"""Options without which an answer cannot be checked or would hold more than its pictures."""
+
+OVERRIDDEN = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_vae", *SAID_ALOUD)
 """Options that our requests override; remembered before a run and put back after it."""

@@ -11,7 +11,7 @@ from .cell import (
     with_loras,
     without_loras,
 )
-from .engine import CellEvent, Outcome, RunReport, run_cells
+from .engine import CellEvent, Outcome, Patience, RunReport, run_cells
 from .ledger import Ledger, Record, State
 from .painters import Painter, WebuiPainter
 from .plan import CellPlan, pin_cell, plan_cells
@@ -29,6 +29,7 @@ __all__ = [
     "Outcome",
     "Painted",
     "Painter",
+    "Patience",
     "Record",
     "RunReport",
     "SourcePicture",

@@ -1,18 +1,19 @@
 """The ledger: which cells are done, in SQLite with write-ahead log, and their pictures as files.
 
-A picture is written and flushed before its row says done, so a kill at any instant loses at most
-the one in flight. Pictures are kept byte for byte as the WebUI sent them.
+A picture is on the disk, whole, before any row speaks of it, byte for byte as the WebUI sent it.
+A picture without its row, as after a kill or a power cut, is taken up again, not drawn again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -35,10 +36,19 @@ CREATE TABLE IF NOT EXISTS cells (
     server TEXT NOT NULL DEFAULT '',
     seconds REAL NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT ''
-)
+);
+CREATE TABLE IF NOT EXISTS pins (
+    title TEXT PRIMARY KEY,
+    hash TEXT NOT NULL
+);
 """
 CLAIM_SECONDS = 3600.0
-"""A claim of a process that died without a word is void after this time."""
+"""A claim of a process on another machine that died without a word is void after this time."""
+
+REJECTED = "rejected"
+"""The folder beside the pictures for those that failed a check."""
+
+_MANY = 500
 
 
 class State(str, Enum):
@@ -54,7 +64,7 @@ class State(str, Enum):
 class Record:
     """What the ledger knows of one cell; `pixels` is the hash of the picture's pixels."""
 
-    cell: Cell
+    request: str
     state: State
     infotext: str
     pixels: str
@@ -62,32 +72,54 @@ class Record:
     seconds: float
     reason: str
 
+    @property
+    def cell(self) -> Cell:
+        """The cell as it was written down."""
+        return cell_from_dict(json.loads(self.request))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A cell taken for this process; `left_at` is the WebUI that an earlier one asked for it."""
+
+    left_at: str = ""
+
 
 class Ledger:
-    """Open the ledger `db` with its pictures in `folder`; made when it is not there."""
+    """Open the ledger `db` with its pictures in `folder`; made when it is not there.
+
+    Any number of threads and processes of this machine may use it at the same time.
+    """
 
     def __init__(self, db: Path, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
         self._clock = clock
-        self._owner = f"{os.getpid()}-{os.urandom(4).hex()}"
+        self._owner = _this_owner()
         self._lock = threading.RLock()  # one connection, used by every painter's thread
         db.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute(_SCHEMA)
+            # a row lost in a power cut is found again by its picture, so it need not be flushed
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise ToolError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",
-                "Move it away; the pictures in cells/ stay, and what is missing is drawn again.",
+                "Move it away; the pictures in cells/ stay and are taken up again.",
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Give claimed cells back and close the file."""
         with self._lock:
+            with suppress(sqlite3.Error):  # a full disk: the claim ends with this process
+                self._db.execute(
+                    "UPDATE cells SET state = 'planned', owner = '' "
+                    "WHERE owner = ? AND state = 'claimed'",
+                    (self._owner,),
+                )
             self._db.close()
 
     def __enter__(self) -> Ledger:
@@ -96,41 +128,87 @@ class Ledger:
     def __exit__(self, *details: object) -> None:
         self.close()
 
+    # -- pictures -------------------------------------------------------------------------
+
     def picture_path(self, key: str) -> Path:
         """Return where the picture of a cell is kept."""
         return self._folder / key[:2] / f"{key}.png"
 
-    def add(self, cells: Iterable[Cell]) -> None:
-        """Write down cells to be drawn; those known already stay as they are."""
-        rows = [(cell.key, json.dumps(cell.as_dict(), ensure_ascii=False)) for cell in cells]
-        with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO cells (key, request) VALUES (?, ?)", rows)
+    def rejected_path(self, key: str) -> Path:
+        """Return where a picture goes that failed a check."""
+        return self._folder / REJECTED / f"{key}.png"
 
-    def claim(self, key: str) -> bool:
-        """Take a cell for this process; False when it is done or another process draws it."""
+    def keep(self, key: str, png: bytes) -> Path:
+        """Write a picture that came back, whole or not at all. Raises ToolError LL110 or LL111."""
+        path = self.picture_path(key)
+        write_bytes_atomic(path, png)
+        _flush_folder(path.parent)
+        return path
+
+    def kept(self, key: str) -> bytes | None:
+        """Return a picture that an earlier run kept, whether it was checked or not."""
+        try:
+            return self.picture_path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise explain_os_error(error, self.picture_path(key)) from error
+
+    def _reject(self, key: str) -> None:
+        """Move a picture aside, where nobody takes it for a good one."""
+        path, aside = self.picture_path(key), self.rejected_path(key)
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+        except FileNotFoundError:
+            return  # it failed before there was a picture
+        except OSError as error:
+            raise explain_os_error(error, aside) from error
+
+    def _existing(self) -> set[str]:
+        """Return the keys of all pictures on the disk, in one walk."""
+        found: set[str] = set()
+        try:
+            folders = [one.path for one in os.scandir(self._folder) if len(one.name) == 2]
+        except FileNotFoundError:
+            return found
+        for folder in folders:
+            found.update(one.name[:-4] for one in os.scandir(folder) if one.name[-4:] == ".png")
+        return found
+
+    # -- cells ----------------------------------------------------------------------------
+
+    def add(self, cells: Collection[Cell]) -> None:
+        """Write down cells to be drawn; those known already stay as they are."""
+        known = self._known_keys()
+        rows = [(cell.key, cell.as_json()) for cell in cells if cell.key not in known]
+        if rows:
+            with self._transaction():
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO cells (key, request) VALUES (?, ?)", rows
+                )
+
+    def claim(self, key: str, server: str = "") -> Claim | None:
+        """Take a cell for this process; None when it is done or another process draws it."""
         now = self._clock()
         with self._transaction():
-            taken = self._db.execute(
-                "UPDATE cells SET state = 'claimed', owner = ?, claimed_at = ? WHERE key = ? AND "
-                "(state IN ('planned', 'failed') OR (state = 'claimed' AND "
-                "(owner = ? OR claimed_at < ? OR claimed_at > ?)))",
-                (self._owner, now, key, self._owner, now - CLAIM_SECONDS, now + CLAIM_SECONDS),
+            row = self._row("SELECT state, owner, claimed_at, server FROM cells WHERE key = ?", key)
+            if row is None or not self._may_take(str(row[0]), str(row[1]), float(row[2]), now):
+                return None
+            self._db.execute(
+                "UPDATE cells SET state = 'claimed', owner = ?, claimed_at = ?, server = ? "
+                "WHERE key = ?",
+                (self._owner, now, server, key),
             )
-        if taken.rowcount == 1:
-            return True
-        return self._take_over(key, now)
+        was_claimed = row[0] == State.CLAIMED.value and row[1] != self._owner
+        return Claim(str(row[3]) if was_claimed else "")
 
-    def _take_over(self, key: str, now: float) -> bool:
-        """Take a claim whose process is gone from this machine."""
-        row = self._row("SELECT owner FROM cells WHERE key = ? AND state = 'claimed'", key)
-        if row is None or _is_alive(str(row[0])):
+    def _may_take(self, state: str, owner: str, claimed_at: float, now: float) -> bool:
+        if state in (State.PLANNED.value, State.FAILED.value):
+            return True
+        if state != State.CLAIMED.value:
             return False
-        with self._transaction():
-            taken = self._db.execute(
-                "UPDATE cells SET owner = ?, claimed_at = ? WHERE key = ? AND owner = ?",
-                (self._owner, now, key, row[0]),
-            )
-        return taken.rowcount == 1
+        return owner == self._owner or not _holds(owner, abs(now - claimed_at))
 
     def release(self, key: str) -> None:
         """Give a claimed cell back, undrawn."""
@@ -141,63 +219,98 @@ class Ledger:
                 (key, self._owner),
             )
 
-    def finish(
-        self, key: str, png: bytes, *, infotext: str, pixels: str, server: str, seconds: float
-    ) -> Path:
-        """Keep a verified picture and mark its cell done. Raises ToolError LL110 or LL111."""
-        path = self.picture_path(key)
-        write_bytes_atomic(path, png)
+    def finish(self, key: str, *, infotext: str, pixels: str, server: str, seconds: float) -> None:
+        """Mark a cell done whose picture was kept and verified."""
         with self._transaction():
             self._db.execute(
                 "UPDATE cells SET state = 'done', owner = '', infotext = ?, pixels = ?, "
                 "server = ?, seconds = ?, reason = '' WHERE key = ?",
                 (infotext, pixels, server, seconds, key),
             )
-        return path
 
     def fail(self, key: str, reason: str) -> None:
-        """Mark a cell failed, with its reason; the next run tries it again."""
+        """Mark a cell failed, with its reason, and its picture rejected; the next run tries it."""
         with self._transaction():
             self._db.execute(
                 "UPDATE cells SET state = 'failed', owner = '', reason = ? WHERE key = ?",
                 (reason, key),
             )
+        self._reject(key)
 
     def is_done(self, key: str) -> bool:
         """Whether a cell is done and its picture is still there."""
-        row = self._row("SELECT state FROM cells WHERE key = ?", key)
-        if row is None or row[0] != State.DONE.value:
-            return False
-        if self.picture_path(key).exists():
-            return True
-        with self._transaction():
-            self._db.execute("UPDATE cells SET state = 'planned' WHERE key = ?", (key,))
-        return False
+        return bool(self.done_among([key]))
+
+    def done_among(self, keys: Collection[str]) -> set[str]:
+        """Return which of these cells are done; one whose picture is gone is planned again."""
+        done = self.done_keys() if len(keys) > _MANY else self._done_of(keys)
+        marked = done.intersection(keys)
+        if len(keys) > _MANY:
+            there = self._existing()
+        else:
+            there = {key for key in marked if self.picture_path(key).exists()}
+        lost = marked - there
+        if lost:
+            with self._transaction():
+                self._db.executemany(
+                    "UPDATE cells SET state = 'planned' WHERE key = ?", [(key,) for key in lost]
+                )
+        return marked - lost
+
+    def _done_of(self, keys: Iterable[str]) -> set[str]:
+        query = "SELECT 1 FROM cells WHERE key = ? AND state = 'done'"
+        return {key for key in keys if self._row(query, key)}
 
     def record(self, key: str) -> Record | None:
         """Return what is known of a cell."""
-        row = self._row(
-            "SELECT request, state, infotext, pixels, server, seconds, reason FROM cells "
-            "WHERE key = ?",
-            key,
-        )
+        row = self._row(f"SELECT {_RECORD} FROM cells WHERE key = ?", key)
         return _record(row) if row else None
+
+    def records(self, keys: Collection[str]) -> dict[str, Record]:
+        """Return what is known of many cells, by key."""
+        wanted = set(keys)
+        if len(wanted) <= _MANY:
+            found = {key: self.record(key) for key in wanted}
+            return {key: record for key, record in found.items() if record is not None}
+        rows = self._rows(f"SELECT key, {_RECORD} FROM cells")
+        return {str(row[0]): _record(row[1:]) for row in rows if row[0] in wanted}
+
+    def pixels(self) -> Mapping[str, str]:
+        """Return the hash of the pixels of every finished cell, by key."""
+        rows = self._rows("SELECT key, pixels FROM cells WHERE state = 'done'")
+        return {str(key): str(pixels) for key, pixels in rows}
 
     def done_keys(self) -> set[str]:
         """Return the keys of all cells marked done."""
-        with self._lock:
-            rows = self._db.execute("SELECT key FROM cells WHERE state = 'done'").fetchall()
-        return {str(row[0]) for row in rows}
+        return {str(row[0]) for row in self._rows("SELECT key FROM cells WHERE state = 'done'")}
 
     def mean_seconds(self) -> float | None:
         """Return how long a picture took on average, or None before the first."""
         row = self._row("SELECT AVG(seconds) FROM cells WHERE state = 'done' AND seconds > 0")
         return None if row is None or row[0] is None else float(row[0])
 
+    def pin(self, title: str, checkpoint_hash: str) -> str:
+        """Return the hash that `title` was pinned to; the first one that is given pins it."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO pins (title, hash) VALUES (?, ?)", (title, checkpoint_hash)
+            )
+            row = self._row("SELECT hash FROM pins WHERE title = ?", title)
+        return str(row[0]) if row else checkpoint_hash
+
+    # -- the file -------------------------------------------------------------------------
+
+    def _known_keys(self) -> set[str]:
+        return {str(row[0]) for row in self._rows("SELECT key FROM cells")}
+
     def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
         with self._lock:
             row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
         return row
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -206,10 +319,11 @@ class Ledger:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield
+                    self._db.execute("COMMIT")
                 except BaseException:
-                    self._db.execute("ROLLBACK")
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
                     raise
-                self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise explain_os_error(OSError(28, "disk full"), self._folder) from error
@@ -220,16 +334,59 @@ class Ledger:
             ) from error
 
 
+_RECORD = "request, state, infotext, pixels, server, seconds, reason"
+
+
 def _record(row: tuple[Any, ...]) -> Record:
     request, state, infotext, pixels, server, seconds, reason = row
-    return Record(
-        cell_from_dict(json.loads(request)), State(state), infotext, pixels, server, seconds, reason
-    )
+    return Record(request, State(state), infotext, pixels, server, seconds, reason)
 
 
-def _is_alive(owner: str) -> bool:
-    """Whether the process of a claim still runs on this machine."""
+def _flush_folder(folder: Path) -> None:
+    """Let a new name in a folder survive a power cut; Windows does so by itself."""
+    if os.name == "nt":
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+
+
+# -- owners of claims ---------------------------------------------------------------------------
+
+
+def _this_owner() -> str:
+    """Name this ledger's owner: machine, process, the process' birth, and a number of its own."""
+    pid = os.getpid()
+    return f"{platform.node()}|{pid}|{_birth(pid)}|{os.urandom(4).hex()}"
+
+
+def _birth(pid: int) -> str:
+    """Return what tells a process from a later one of the same number; "" when it is gone.
+
+    On Linux in ticks since the start of the machine: setting the clock does not change it.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
     import psutil
 
-    pid = owner.partition("-")[0]
-    return pid.isdigit() and psutil.pid_exists(int(pid))
+    try:
+        return f"{psutil.Process(pid).create_time():.0f}"
+    except psutil.Error:
+        return ""
+
+
+def _holds(owner: str, age_seconds: float) -> bool:
+    """Whether a claim still holds: its process lives, or it is another machine's and not old."""
+    machine, _, rest = owner.partition("|")
+    if machine != platform.node():
+        return age_seconds < CLAIM_SECONDS
+    pid, _, rest = rest.partition("|")
+    return pid.isdigit() and _birth(int(pid)) == rest.partition("|")[0] != ""

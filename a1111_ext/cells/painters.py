@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from kohya_ext.project import ToolError
 
 from ..api.capabilities import Capabilities, fetch_capabilities
-from ..api.client import PICTURE_SECONDS, Client
-from ..api.payloads import OVERRIDDEN, picture_request
-from .cell import Cell
+from ..api.client import PICTURE_SECONDS, ApiError, Client
+from ..api.payloads import OVERRIDDEN, picture_request, task_id
+from .cell import BATCH_SIZE, Cell
 from .verify import Painted
+
+STARTUP_SECONDS = 15.0
+"""How long a WebUI that has just opened its port is left alone: a request in the second between
+port and API makes it start without API for good."""
+
+_POLL_SECONDS = 0.5
+_UNLOAD_SECONDS = 120.0
+_EARLIER_SECONDS = 1800.0
 
 
 class Painter(Protocol):
@@ -33,7 +41,10 @@ class Painter(Protocol):
 
 
 class WebuiPainter:
-    """The WebUI at the other end of a client; its settings are put back by `close`."""
+    """The WebUI at the other end of a client; its settings are put back by `close`.
+
+    It can be pickled, for an executor whose workers are other processes.
+    """
 
     def __init__(
         self,
@@ -41,23 +52,75 @@ class WebuiPainter:
         capabilities: Capabilities | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        startup_seconds: float = STARTUP_SECONDS,
     ) -> None:
         self.client = client
         self.name = client.url
         self.capabilities = capabilities or fetch_capabilities(client)
-        self._clock = clock
+        self._clock, self._sleep, self._startup_seconds = clock, sleep, startup_seconds
         self._before: dict[str, Any] | None = None
+        self._was_down = False
+        self._lacks: dict[object, str] = {}
+        self._lacks_of: Capabilities | None = None
+
+    # -- drawing --------------------------------------------------------------------------
 
     def paint(self, cell: Cell) -> Painted:
         """Draw a cell over the API.
 
         Raises ApiError LL401 to LL407, or ToolError LL451 for an answer without a picture.
         """
+        return self.paint_row([cell])[0]
+
+    def paint_row(self, cells: Sequence[Cell]) -> Sequence[Painted]:
+        """Draw cells that differ in seed only, in one request.
+
+        Cells of a batch come out of the whole batch, whichever of them are asked for.
+        """
         self._remember_settings()
-        route, body = picture_request(cell, self.capabilities)
+        first = cells[0]
+        is_batch = first.batch.kind == BATCH_SIZE
+        base = first.seed - first.batch.index
+        count = first.batch.size if is_batch else len(cells)
+        route, body = picture_request(first, self.capabilities, count=count)
         started = self._clock()
         answer = self.client.post(route, body, seconds=PICTURE_SECONDS)
-        return _read_answer(answer, self._clock() - started, self.name)
+        seconds = (self._clock() - started) / count
+        painted = _read_answer(answer, count, seconds, self.name)
+        return [
+            painted[cell.seed - base if is_batch else index] for index, cell in enumerate(cells)
+        ]
+
+    def lacks(self, cell: Cell) -> str:
+        """Say what this WebUI lacks for a cell; "" when it has everything."""
+        upscaler = cell.hires_fix.upscaler if cell.hires_fix else ""
+        wanted = cell.checkpoint, cell.loras, cell.sampler, cell.scheduler, upscaler
+        if self._lacks_of is not self.capabilities:
+            self._lacks_of, self._lacks = self.capabilities, {}
+        if wanted not in self._lacks:
+            self._lacks[wanted] = self._find_lack(cell)
+        return self._lacks[wanted]
+
+    def _find_lack(self, cell: Cell) -> str:
+        has = self.capabilities
+        try:
+            found = has.require_checkpoint(cell.checkpoint.title)
+            has.require_names(
+                sampler=cell.sampler,
+                scheduler=cell.scheduler,
+                upscaler=cell.hires_fix.upscaler if cell.hires_fix else None,
+            )
+            loras = [(use, has.require_lora(use.name, use.weight)) for use in cell.loras]
+        except ToolError as error:
+            return error.problem
+        pinned = cell.checkpoint.sha256
+        if pinned and found.sha256 and pinned != found.sha256:
+            return f"The checkpoint {found.title} of {self.name} is another file."
+        other = [use.name for use, one in loras if use.hash and one.hash and use.hash != one.hash]
+        return f"The LoRA {other[0]} of {self.name} is another file." if other else ""
+
+    # -- its settings ---------------------------------------------------------------------
 
     def _remember_settings(self) -> None:
         """Write our options' present values into the WebUI's own config.
@@ -67,33 +130,97 @@ class WebuiPainter:
         if self._before is not None:
             return
         options = self.client.get("/sdapi/v1/options")
-        self._before = {name: options[name] for name in OVERRIDDEN if name in options}
+        self._before = {name: options[name] for name in OVERRIDDEN if options.get(name) is not None}
+        held = {key: value for key, value in self._before.items() if key != "sd_model_checkpoint"}
+        if held:
+            self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
 
     def close(self) -> None:
-        """Put the WebUI's settings back and close the connection."""
-        if self._before is not None:
-            before = {key: value for key, value in self._before.items() if value is not None}
-            self._before = None
-            self.client.post("/sdapi/v1/options", before, seconds=120)
-        self.client.close()
+        """Put the WebUI's settings back and close the connection; a lost WebUI is left alone."""
+        before, self._before = self._before, None
+        try:
+            if before is not None:
+                self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
+        except ApiError as error:
+            if error.status:
+                raise
+        finally:
+            self.client.close()
+
+    # -- our own task ---------------------------------------------------------------------
+
+    def await_earlier(self, cell: Cell, stop: threading.Event) -> None:
+        """Wait until an earlier request for this cell is no longer queued or drawn there."""
+        until = self._clock() + _EARLIER_SECONDS
+        while not stop.is_set() and self._clock() < until:
+            state = self._ask_progress(self.client, cell)
+            if not (state.get("active") or state.get("queued")):
+                return
+            stop.wait(_POLL_SECONDS)
+
+    def interrupt(self, cells: Sequence[Cell]) -> None:
+        """End the job of these cells, if it is running and nobody else's could be hit instead."""
+        with self.client.another() as client:
+            try:
+                if not self._ask_progress(client, cells[0]).get("active"):
+                    return
+                if client.get("/internal/pending-tasks").get("size"):
+                    return  # somebody's job may begin before the interrupt arrives
+                client.post("/sdapi/v1/interrupt")
+            except ApiError:
+                return  # it is stopping anyway
+
+    def _ask_progress(self, client: Client, cell: Cell) -> dict[str, Any]:
+        """Ask how our task stands; {} where the WebUI does not tell, as under --nowebui."""
+        try:
+            state = client.post(
+                "/internal/progress", {"id_task": task_id(cell), "live_preview": False}
+            )
+        except ApiError:
+            return {}
+        return state if isinstance(state, dict) else {}
+
+    def free_memory(self) -> None:
+        """Unload the checkpoint; the next picture loads it again."""
+        self.client.post("/sdapi/v1/unload-checkpoint", seconds=_UNLOAD_SECONDS)
+
+    # -- going and coming back ------------------------------------------------------------
+
+    def is_back(self) -> bool:
+        """Tell whether the WebUI answers again; one that has just started is left in peace."""
+        if not self.client.is_listening():
+            self._was_down = True
+            return False
+        if self._was_down:
+            self._sleep(self._startup_seconds)
+            self._was_down = False
+        try:
+            self.capabilities = fetch_capabilities(self.client)
+        except ApiError:
+            return False
+        self._before = None  # a WebUI that was started again has its own settings
+        return True
 
 
-def _read_answer(answer: Any, seconds: float, where: str) -> Painted:
+def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Painted]:
     try:
         info = json.loads(answer["info"])
-        (picture, *others) = answer["images"]
-        png = base64.b64decode(picture.rpartition(",")[2], validate=True)
-        infotext = str(info["infotexts"][0])
-    except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
+        pictures = [
+            binascii.a2b_base64(one.rpartition(",")[2] if one[:5] == "data:" else one)
+            for one in answer["images"]
+        ]
+        infotexts = [str(text) for text in info["infotexts"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ToolError(
             "LL451",
             f"The WebUI at {where} answered without a usable picture.",
             "See its own window; an extension may be in the way.",
         ) from error
-    if others:
+    if len(pictures) != count or len(infotexts) < count:
         raise ToolError(
             "LL451",
-            f"The WebUI at {where} sent {len(others) + 1} pictures for one.",
-            "Switch off the extension that adds pictures.",
+            f"The WebUI at {where} sent {len(pictures)} pictures, {count} were asked for.",
+            "Switch off the extension that adds pictures or takes some away.",
         )
-    return Painted(png, infotext, str(info.get("sd_model_hash") or ""), seconds)
+    checkpoint = str(info.get("sd_model_hash") or "")
+    return [Painted(png, text, checkpoint, seconds) for png, text in zip(pictures, infotexts)]  # noqa: B905 - a grid of the batch may follow

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..api.infotext import Infotext, parse_infotext
 from .cell import Cell
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 AUTOMATIC = "Automatic"
 """The sampler's own schedule type: the infotext then says which one, DPM++ 2M's is Karras."""
+
+_BLACK = 3
+"""A picture without a brighter value than this, of 255, is black."""
+
+_NOISE = 1.5
+"""Neighbours in white noise differ by 2 times the variance; in any picture by far less."""
+
+_LOOK_PIXELS = 512
 
 
 @dataclass(frozen=True)
@@ -35,33 +48,97 @@ class Mismatch:
         return f"{self.what}: asked for {self.asked}, got {self.got}"
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a check found: mismatches, and the hash of the pixels ("" when there are none)."""
+
+    mismatches: tuple[Mismatch, ...]
+    pixels: str
+
+
 def verify_picture(cell: Cell, painted: Painted) -> tuple[Mismatch, ...]:
     """Return everything in which an answer differs from its cell; nothing when all is right."""
-    found = list(_verify_pixels(cell, painted.png))
+    return check_picture(cell, painted).mismatches
+
+
+def check_picture(cell: Cell, painted: Painted) -> Checked:
+    """Decode an answer once: hold it against its cell, and hash its pixels."""
+    found, pixels = _check_pixels(cell, painted.png)
     try:
         infotext = parse_infotext(painted.infotext)
     except ValueError:
-        return (*found, Mismatch("infotext", "generation parameters", "none"))
-    return (*found, *_verify_fields(cell, infotext), *_verify_loras(cell, infotext))
+        return Checked((*found, Mismatch("infotext", "generation parameters", "none")), pixels)
+    return Checked(
+        (*found, *_verify_fields(cell, infotext), *_verify_loras(cell, infotext)), pixels
+    )
 
 
-def _verify_pixels(cell: Cell, png: bytes) -> list[Mismatch]:
+def painted_from_png(png: bytes) -> Painted | None:
+    """Return a kept picture as the answer that it was; None when it does not tell about itself."""
+    from ..api.infotext import read_infotext
+
+    try:
+        text = read_infotext(png)
+        fields = parse_infotext(text).fields
+    except (OSError, ValueError, SyntaxError):
+        return None
+    return Painted(png, text, fields.get("Model hash", ""), 0.0)
+
+
+def _check_pixels(cell: Cell, png: bytes) -> tuple[list[Mismatch], str]:
     from PIL import Image
 
     if not png.startswith(b"\x89PNG"):
-        return [Mismatch("picture", "a PNG", f"{len(png)} bytes of something else")]
+        return [Mismatch("picture", "a PNG", f"{len(png)} bytes of something else")], ""
     try:
         with Image.open(io.BytesIO(png)) as picture:
             picture.load()
-            size, extrema = picture.size, picture.convert("RGB").getextrema()
-    except (OSError, ValueError, SyntaxError) as error:
-        return [Mismatch("picture", "one that decodes", str(error))]
+            image = picture.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return [Mismatch("picture", "one that decodes", str(error))], ""
     found = []
-    if cell.source is None and size != cell.final_size:
-        found.append(Mismatch("size", _size(cell.final_size), _size(size)))
-    if all(low == high for low, high in extrema):
-        found.append(Mismatch("picture", "something to see", f"one plain colour {extrema}"))
-    return found
+    if cell.source is None and image.size != cell.final_size:
+        found.append(Mismatch("size", _size(cell.final_size), _size(image.size)))
+    nothing = _nothing_to_see(image)
+    if nothing:
+        found.append(Mismatch("picture", "something to see", nothing))
+    return found, hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _nothing_to_see(image: Image.Image) -> str:
+    """Say what is wrong with a picture that shows nothing; "" for any other."""
+    extrema = image.getextrema()
+    if all(high <= _BLACK for _, high in extrema):  # type: ignore[misc]  # RGB has pairs
+        return "a black picture"
+    if all(low == high for low, high in extrema):  # type: ignore[misc]  # RGB has pairs
+        return f"one plain colour {extrema}"
+    return "nothing but noise" if is_noise(image) else ""
+
+
+def is_noise(image: Image.Image) -> bool:
+    """Tell whether neighbouring pixels have nothing to do with each other.
+
+    Looks at the middle, in grey: a picture has neighbours that are alike, white noise has none.
+    """
+    from PIL import ImageChops, ImageStat
+
+    width, height = image.size
+    if min(width, height) < 16:
+        return False
+    left, top = max(0, (width - _LOOK_PIXELS) // 2), max(0, (height - _LOOK_PIXELS) // 2)
+    box = (left, top, min(width, left + _LOOK_PIXELS), min(height, top + _LOOK_PIXELS))
+    grey = image.crop(box).convert("L")
+    variance = ImageStat.Stat(grey).var[0]
+    if variance < 1:
+        return False
+    wide, high = grey.size
+    for right, down in ((1, 0), (0, 1)):
+        one = grey.crop((0, 0, wide - right, high - down))
+        other = grey.crop((right, down, wide, high))
+        difference: Image.Image = ImageChops.difference(one, other)
+        if ImageStat.Stat(difference).sum2[0] / (one.width * one.height) < _NOISE * variance:
+            return False
+    return True
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -81,20 +158,52 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
         ("steps", str(cell.steps), fields.get("Steps", "")),
         ("sampling method", cell.sampler, fields.get("Sampler", "")),
         ("clip skip", str(cell.clip_skip), fields.get("Clip skip", "1")),
+        ("CFG scale", f"{cell.cfg_scale:g}", _number(fields.get("CFG scale"))),
     ]
-    if "Schedule type" in fields and cell.scheduler != AUTOMATIC:  # WebUIs before 1.9 do not say
+    if cell.source is None:
+        expected.append(("size", f"{cell.width}x{cell.height}", fields.get("Size", "none")))
+    if "Schedule type" in fields and cell.scheduler != AUTOMATIC:  # before 1.9 it does not say
         expected.append(("schedule type", cell.scheduler, fields["Schedule type"]))
-    if cell.hires_fix:
-        expected += [
-            ("hires upscaler", cell.hires_fix.upscaler, fields.get("Hires upscaler", "Latent")),
-            ("hires upscale", f"{cell.hires_fix.scale:g}", _number(fields.get("Hires upscale"))),
-        ]
+    if cell.subseed_strength:
+        strength = fields.get("Variation seed strength")
+        expected.append(("variation strength", f"{cell.subseed_strength:g}", _number(strength)))
+        if cell.subseed != -1:
+            seed = fields.get("Variation seed", "none")
+            expected.append(("variation seed", str(cell.subseed), seed))
+    if cell.vae not in ("", "Automatic", "None") and "VAE" in fields:
+        expected.append(("VAE", _stem(cell.vae), _stem(fields["VAE"])))
+    if cell.source is not None:
+        strength = fields.get("Denoising strength")
+        asked = f"{cell.source.denoising_strength:g}"
+        expected.append(("denoising strength", asked, _number(strength)))
     found = [
-        Mismatch(what, repr(asked), repr(got)) for what, asked, got in expected if asked != got
+        Mismatch(what, repr(asked), repr(got))
+        for what, asked, got in (*expected, *_expected_hires(cell, infotext))
+        if asked != got
     ]
-    if _number(fields.get("CFG scale")) != f"{cell.cfg_scale:g}":
-        found.append(Mismatch("CFG scale", f"{cell.cfg_scale:g}", fields.get("CFG scale", "none")))
+    if "{" in infotext.prompt:
+        found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
     return found + _verify_checkpoint(cell, fields.get("Model hash", ""), fields.get("Model", ""))
+
+
+def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str]]:
+    hires, fields = cell.hires_fix, infotext.fields
+    if hires is None:
+        return [("hires fix", "none", "none" if "Hires upscale" not in fields else "one")]
+    expected = [
+        ("hires upscaler", hires.upscaler, fields.get("Hires upscaler", "Latent")),
+        ("hires upscale", f"{hires.scale:g}", _number(fields.get("Hires upscale"))),
+        (
+            "denoising strength",
+            f"{hires.denoising_strength:g}",
+            _number(fields.get("Denoising strength")),
+        ),
+    ]
+    if hires.steps:
+        expected.append(("hires steps", str(hires.steps), fields.get("Hires steps", "none")))
+    if hires.sampler and hires.sampler != cell.sampler:
+        expected.append(("hires sampler", hires.sampler, fields.get("Hires sampler", "none")))
+    return expected
 
 
 def _one_line(text: str) -> str:
@@ -113,14 +222,20 @@ def _verify_checkpoint(cell: Cell, got_hash: str, got_name: str) -> list[Mismatc
     if pin.sha256:
         if pin.sha256.startswith(got_hash) and got_hash:
             return []
-        return [
-            Mismatch("checkpoint", f"{pin.title} ({pin.sha256[:10]})", f"{got_name} ({got_hash})")
-        ]
-    stem = pin.title.partition(" [")[0].rpartition("/")[2].rpartition("\\")[2]
-    stem = stem.rsplit(".", 1)[0] if stem.endswith((".safetensors", ".ckpt")) else stem
-    if pin.title and got_name and stem != got_name:
-        return [Mismatch("checkpoint", pin.title, f"{got_name} ({got_hash})")]
+        return [_unknown_checkpoint(f"{pin.title} ({pin.sha256[:10]})", got_name, got_hash)]
+    if pin.title and got_name and _stem(pin.title.partition(" [")[0]) != got_name:
+        return [_unknown_checkpoint(pin.title, got_name, got_hash)]
     return []
+
+
+def _unknown_checkpoint(asked: str, got_name: str, got_hash: str) -> Mismatch:
+    return Mismatch("checkpoint", asked, f"{got_name} ({got_hash}), which the WebUI used instead")
+
+
+def _stem(path: str) -> str:
+    """Return a model's name as infotexts have it: no folders, no suffix."""
+    name = path.rpartition("/")[2].rpartition("\\")[2]
+    return name.rsplit(".", 1)[0] if name.endswith((".safetensors", ".ckpt", ".pt")) else name
 
 
 def _verify_loras(cell: Cell, infotext: Infotext) -> list[Mismatch]:
@@ -131,15 +246,11 @@ def _verify_loras(cell: Cell, infotext: Infotext) -> list[Mismatch]:
             found.append(Mismatch("LoRA", use.token, "a picture without it"))
         elif use.hash and not got[use.name].startswith(use.hash[:10]):
             found.append(Mismatch("LoRA hash", f"{use.name} {use.hash}", got[use.name]))
-    if "{" in cell.prompt and "|" in cell.prompt:
-        found.append(Mismatch("prompt", "one that is expanded", json.dumps(cell.prompt)))
     return found
 
 
 def pixels_digest(png: bytes) -> str:
     """Return a hash of a picture's pixels alone, whatever its text chunks say."""
-    import hashlib
-
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:

@@ -33,12 +33,7 @@ class GridFacts:
 
 def read_records(plan: GridPlan, ledger: Ledger) -> dict[str, Record]:
     """Return what the ledger knows of the plan's cells, by key."""
-    found = {}
-    for cell in plan.cells:
-        record = ledger.record(cell.key)
-        if record is not None:
-            found[cell.key] = record
-    return found
+    return ledger.records({cell.key for cell in plan.cells})
 
 
 # -- what all pictures have in common ----------------------------------------------------------

@@ -10,7 +10,9 @@ import base64
 import hashlib
 import json
 import random
+import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from kohya_ext.project.lora_file import read_header, tensor_sha256
 
 from ..api.infotext import Infotext, format_infotext
 from ..api.loras import lora_tags
-from .cards import Card, draw_card, encode_png
+from .cards import Card, draw_card, encode_png, half_drawn
 
 SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun", "DDIM", "UniPC")
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
@@ -28,6 +30,11 @@ UPSCALERS = ("None", "Lanczos", "Nearest")
 LATENT = ("Latent", "Latent (nearest)", "Latent (bicubic)")
 DEFAULT_CHECKPOINTS = ("rehearsal-a", "rehearsal-b")
 VERSION = "v1.10.1"
+DYNAMIC_PROMPTS = "dynamic prompts v2.17.1"
+
+
+class Dropped(Exception):
+    """The connection ends without an answer, as when a WebUI dies; raised by a fault."""
 
 
 class Refusal(Exception):
@@ -47,6 +54,9 @@ class Counters:
     checkpoint_loads: int = 0
     lora_swaps: int = 0
     refreshes: int = 0
+    interrupts: int = 0
+    unloads: int = 0
+    lora_listings: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,25 +71,70 @@ class _LoraFile:
 
 
 @dataclass
+class Faults:
+    """What goes wrong, for tests: `before` a request is drawn, and what becomes of a picture."""
+
+    before: Callable[[dict[str, Any]], None] = lambda body: None
+    picture: Callable[[bytes], bytes] = lambda png: png
+    answer: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
+
+
+_DEFAULTS: dict[str, Any] = {
+    "samples_format": "png",
+    "CLIP_stop_at_last_layers": 1,
+    "sd_vae": "Automatic",
+    "enable_pnginfo": True,
+    "lora_add_hashes_to_infotext": True,
+    "add_model_hash_to_info": True,
+    "add_model_name_to_info": True,
+    "return_grid": True,
+}
+"""Options that GET /options shows even where config.json does not hold them."""
+
+_NOT_DRAWN = {
+    "prompt",
+    "override_settings",
+    "override_settings_restore_afterwards",
+    "alwayson_scripts",
+    "seed",
+    "n_iter",
+    "force_task_id",
+    "save_images",
+    "send_images",
+    "styles",
+    "script_name",
+    "script_args",
+}
+"""Fields of a request that change no pixel by themselves."""
+
+
+@dataclass
 class RehearsalHost:
-    """One stand-in: its models lie in `folder`, its LoRAs in `folder/models/Lora`."""
+    """One stand-in: its models lie in `folder`, its LoRAs in `folder/models/Lora`.
+
+    `held` are the options that its config.json holds: only those are put back after an override.
+    """
 
     folder: Path
     checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
     dynamic_prompts: bool = False
+    seconds_per_picture: float = 0.0
+    held: tuple[str, ...] = ("samples_format", "sd_model_checkpoint")
     counters: Counters = field(default_factory=Counters)
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self._tasks = threading.Lock()
+        self._current = ""
+        self._pending: list[str] = []
+        self._finished: list[str] = []
+        self._interrupted = threading.Event()
         self.lora_dir.mkdir(parents=True, exist_ok=True)
         self._loaded = self.checkpoints[0]
         self._used_loras: tuple[str, ...] = ()
         self._listed: dict[str, _LoraFile] = {}
-        self._options: dict[str, Any] = {
-            "samples_format": "png",
-            "CLIP_stop_at_last_layers": 1,
-            "sd_vae": "Automatic",
-        }
+        self._data: dict[str, Any] = {name: _DEFAULTS.get(name, self._loaded) for name in self.held}
         self.refresh_loras()
         self.counters.refreshes = 0
 
@@ -91,15 +146,17 @@ class RehearsalHost:
     # What it is and has
 
     def options(self) -> dict[str, Any]:
-        digest = _checkpoint_sha256(self._loaded)
-        title = f"{self._loaded}.safetensors [{digest[:10]}]"
-        return {**self._options, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
+        name = self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))) or self._loaded
+        digest = _checkpoint_sha256(name)
+        title = f"{name}.safetensors [{digest[:10]}]"
+        shown = {**_DEFAULTS, **self._data}
+        return {**shown, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
 
     def cmd_flags(self) -> dict[str, Any]:
         return {"lora_dir": str(self.lora_dir), "data_dir": str(self.folder), "rehearsal": True}
 
     def scripts(self) -> dict[str, Any]:
-        extra = ["dynamic prompts v2.17.1"] if self.dynamic_prompts else []
+        extra = [DYNAMIC_PROMPTS] if self.dynamic_prompts else []
         names = ["prompt matrix", "x/y/z plot", *extra, "refiner", "sampler", "seed"]
         return {"txt2img": names, "img2img": names}
 
@@ -133,6 +190,7 @@ class RehearsalHost:
         return [{"name": name.lower(), "label": name} for name in SCHEDULERS]
 
     def loras(self) -> list[dict[str, Any]]:
+        self.counters.lora_listings += 1
         return [
             {
                 "name": name,
@@ -147,19 +205,40 @@ class RehearsalHost:
         busy = self._lock.locked()
         return {"progress": 0.5 if busy else 0.0, "state": {"job": "rehearsal" if busy else ""}}
 
+    def task_progress(self, task: str) -> dict[str, Any]:
+        """Answer /internal/progress: how one task stands."""
+        with self._tasks:
+            return {
+                "active": bool(task) and task == self._current,
+                "queued": task in self._pending,
+                "completed": task in self._finished,
+                "textinfo": "rehearsal",
+            }
+
+    def pending_tasks(self) -> dict[str, Any]:
+        """Answer /internal/pending-tasks."""
+        with self._tasks:
+            return {"size": len(self._pending), "tasks": list(self._pending)}
+
+    def interrupt(self) -> dict[str, Any]:
+        """End whatever is drawn now, whoever asked for it; without effect when nothing is."""
+        self.counters.interrupts += 1
+        if self._lock.locked():
+            self._interrupted.set()
+        return {}
+
     # What can be changed
 
     def set_options(self, changes: dict[str, Any]) -> None:
-        with self._lock:
-            word = changes.get("sd_model_checkpoint")
-            if word is not None:
-                name = self._checkpoint(str(word))
-                if name is None:
-                    raise Refusal(500, "RuntimeError", f"Unknown model: {word}")
+        """Change settings at once, under a running job too, as the real one does."""
+        word = changes.get("sd_model_checkpoint")
+        if word is not None:
+            name = self._checkpoint(str(word))
+            if name is None:
+                raise Refusal(500, "RuntimeError", f"model {word!r} not found")
+            if name != self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))):
                 self._load(name)
-            for key, value in changes.items():
-                if key != "sd_model_checkpoint":
-                    self._options[key] = value
+        self._data.update(changes)
 
     def refresh_loras(self) -> None:
         self.counters.refreshes += 1
@@ -167,11 +246,11 @@ class RehearsalHost:
         self._listed = {name: one for name, path in found.items() if (one := _lora_file(path))}
 
     def unload_checkpoint(self) -> dict[str, Any]:
-        self._loaded_in_memory = False
+        self.counters.unloads += 1
         return {}
 
     def reload_checkpoint(self) -> None:
-        self._loaded_in_memory = True
+        """Load it again; a picture would do so by itself."""
 
     def _checkpoint(self, word: str) -> str | None:
         for name in self.checkpoints:
@@ -190,31 +269,86 @@ class RehearsalHost:
     # Drawing
 
     def draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
-        """Answer txt2img or img2img as the real one does."""
+        """Answer txt2img or img2img as the real one does, one request after the other."""
+        task = str(body.get("force_task_id") or f"task({random.randrange(1 << 32)})")
+        with self._tasks:
+            self._pending.append(task)
         with self._lock:
+            self._begin(task)
+            try:
+                self.faults.before(body)
+                return self.faults.answer(self._overridden(body, sources))
+            finally:
+                self._end(task)
+
+    def _begin(self, task: str) -> None:
+        with self._tasks:
+            self._pending.remove(task)
+            self._current = task
+        self._interrupted.clear()
+
+    def _end(self, task: str) -> None:
+        with self._tasks:
+            self._current = ""
+            self._finished = [*self._finished[-15:], task]
+
+    def _overridden(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
+        """Draw under the request's own settings; only options that config.json holds go back."""
+        settings = dict(body.get("override_settings") or {})
+        if self._checkpoint(str(settings.get("sd_model_checkpoint", ""))) is None:
+            settings.pop("sd_model_checkpoint", None)  # ignored, with status 200
+        before = {name: self._data[name] for name in settings if name in self._data}
+        self._data.update(settings)
+        try:
+            wanted = str(self._data.get("sd_model_checkpoint") or self._loaded)
+            self._load(self._checkpoint(wanted) or self._loaded)
+            if str(body.get("script_name") or "").lower() == "x/y/z plot":
+                from .xyz import draw_plot
+
+                return draw_plot(self, body)
             return self._draw(body, sources)
+        finally:
+            if body.get("override_settings_restore_afterwards", True):
+                self._data.update(before)
+
+    def draw_inside(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Draw one cell of a plot, inside the plot's own request."""
+        return self._overridden(body, None)
 
     def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         self._refuse_nonsense(body, sources)
-        settings = {**self._options, **(body.get("override_settings") or {})}
-        name = self._checkpoint(str(settings.get("sd_model_checkpoint") or self._loaded))
-        self._load(name or self._loaded)  # an unknown name is ignored, with status 200
+        body = self._expanded(body)
         seed = int(body.get("seed", -1))
         seed = random.randrange(1 << 32) if seed == -1 else seed
         count = int(body.get("n_iter", 1)) * int(body.get("batch_size", 1))
         uses = self._use_loras(str(body.get("prompt", "")))
         images, infotexts = [], []
         for number in range(count):
-            text = format_infotext(self._infotext(body, settings, seed + number, uses))
+            text = format_infotext(self._infotext(body, seed + number, uses))
             card = self._card(body, seed + number, uses, sources)
-            images.append(base64.b64encode(encode_png(draw_card(card), text)).decode("ascii"))
+            self._interrupted.wait(self.seconds_per_picture)
+            png = encode_png(draw_card(card), text)
+            if self._interrupted.is_set():
+                png = half_drawn(png, text)
+            images.append(base64.b64encode(self.faults.picture(png)).decode("ascii"))
             infotexts.append(text)
             self.counters.pictures += 1
+            if self._interrupted.is_set():
+                break
         return {
             "images": images,
             "parameters": body,
             "info": json.dumps(self._info(body, seed, count, infotexts)),
         }
+
+    def _expanded(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Draw from `{a|b}` as the Dynamic Prompts extension does for every request by default."""
+        scripts = body.get("alwayson_scripts") or {}
+        told = scripts.get(DYNAMIC_PROMPTS, {}).get("args", [True])
+        if not self.dynamic_prompts or not told[0]:
+            return body
+        prompt = re.sub(r"\{([^{}|]*)[^{}]*\}", r"\1", str(body.get("prompt", "")))
+        return {**body, "prompt": prompt}
 
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
         if int(body.get("steps", 50)) < 1 or int(body.get("width", 512)) < 8:
@@ -257,11 +391,8 @@ class RehearsalHost:
         for tag in lora_tags(prompt):
             plain = plain.replace(tag.text, "")
         effect = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
-        request = {
-            key: value
-            for key, value in body.items()
-            if key not in ("prompt", "override_settings", "alwayson_scripts", "seed", "n_iter")
-        }
+        request = {key: value for key, value in body.items() if key not in _NOT_DRAWN}
+        request["clip skip"] = self._data.get("CLIP_stop_at_last_layers", 1)
         digest = json.dumps([request, plain.split(), seed, self._loaded, effect], sort_keys=True)
         scale = float(body.get("hr_scale", 2.0)) if body.get("enable_hr") else 1.0
         return Card(
@@ -279,7 +410,6 @@ class RehearsalHost:
     def _infotext(
         self,
         body: dict[str, Any],
-        settings: dict[str, Any],
         seed: int,
         uses: list[tuple[str, float, _LoraFile]],
     ) -> Infotext:
@@ -299,7 +429,7 @@ class RehearsalHost:
         }
         if body.get("enable_hr") or body.get("init_images"):
             fields["Denoising strength"] = f"{float(body['denoising_strength']):g}"
-        skip = int(settings.get("CLIP_stop_at_last_layers") or 1)
+        skip = int(self._data.get("CLIP_stop_at_last_layers") or 1)
         if skip > 1:
             fields["Clip skip"] = str(skip)
         if body.get("enable_hr"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .host import Refusal, RehearsalHost
+from .host import Dropped, Refusal, RehearsalHost
+from .xyz import script_info
 
 Route = Callable[[RehearsalHost, dict[str, Any]], Any]
 
@@ -30,13 +32,16 @@ _GET: dict[str, Route] = {
     "/sdapi/v1/schedulers": lambda host, body: host.schedulers(),
     "/sdapi/v1/loras": lambda host, body: host.loras(),
     "/sdapi/v1/progress": lambda host, body: host.progress(),
+    "/sdapi/v1/script-info": lambda host, body: script_info(host),
+    "/internal/pending-tasks": lambda host, body: host.pending_tasks(),
 }
 _POST: dict[str, Route] = {
     "/sdapi/v1/options": lambda host, body: host.set_options(body),
     "/sdapi/v1/refresh-loras": lambda host, body: host.refresh_loras(),
     "/sdapi/v1/unload-checkpoint": lambda host, body: host.unload_checkpoint(),
     "/sdapi/v1/reload-checkpoint": lambda host, body: host.reload_checkpoint(),
-    "/sdapi/v1/interrupt": lambda host, body: {},
+    "/sdapi/v1/interrupt": lambda host, body: host.interrupt(),
+    "/internal/progress": lambda host, body: host.task_progress(str(body.get("id_task") or "")),
     "/sdapi/v1/txt2img": lambda host, body: host.draw(body, None),
     "/sdapi/v1/img2img": lambda host, body: host.draw(body, body.get("init_images")),
 }
@@ -122,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, route(self.server.host, body))
         except Refusal as refusal:
             self._send(refusal.status, refusal.body)
+        except Dropped:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
         except (BrokenPipeError, ConnectionResetError):  # the client went away
             self.close_connection = True
 

@@ -607,6 +607,16 @@ CATALOGUE: dict[str, Entry] = {
         "You stopped the run.",
         "Run the same command again to go on.",
     ),
+    "LL454": Entry(
+        "No batches here",
+        "The cells want to be drawn together, and this painter draws single pictures only.",
+        "Draw without batches.",
+    ),
+    "LL455": Entry(
+        "The picture to start from is gone or changed",
+        "An img2img cell is pinned to the picture's content, and the file has another one.",
+        "Put the picture back, or choose it again.",
+    ),
     # -- LL5xx: grids -------------------------------------------------------------------------
     "LL501": Entry(
         "A cell too large for the file format",
