@@ -78,7 +78,7 @@ class WebuiPainter:
 
         Cells of a batch come out of the whole batch, whichever of them are asked for.
         """
-        self._remember_settings()
+        self.hold_settings()
         first = cells[0]
         is_batch = first.batch.kind == BATCH_SIZE
         base = first.seed - first.batch.index
@@ -122,8 +122,8 @@ class WebuiPainter:
 
     # -- its settings ---------------------------------------------------------------------
 
-    def _remember_settings(self) -> None:
-        """Write our options' present values into the WebUI's own config.
+    def hold_settings(self) -> None:
+        """Write our options' present values into the WebUI's own config, once.
 
         Only options that its config.json holds are put back by the WebUI; others stick.
         """

@@ -60,8 +60,10 @@ from ..grids.live import (
 from ..grids.page import LiveState
 from ..grids.reach import reachable_loras
 from ..grids.serve import GridServer
+from ..grids.server_side import UNCHECKED, PlotPainter
 from ..grids.values import parse_real_numbers, parse_whole_numbers
 from ..grids.views import GridFacts
+from .cluster import open_executor
 from .webui import lora_folder_option, open_webuis, webui_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -152,6 +154,18 @@ _REQUEST_OPTIONS = (
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="The folder with wildcards for a template.",
     ),
+    click.option(
+        "--batch-count",
+        type=click.IntRange(1, 100),
+        default=1,
+        help="So many seeds of a row in one request, the same pictures bit for bit.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 64),
+        default=1,
+        help="So many seeds drawn together: a third faster, the pictures differ a little.",
+    ),
     click.option("--name", default="epochs", help="The first part of the grid folder's name."),
     click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 anew."),
 )
@@ -187,6 +201,12 @@ def _add_all(options: tuple[Callable[[Any], Any], ...]) -> Callable[[_Command], 
     "--choice",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Write a choice that a grid's page saved into the project.",
+)
+@click.option(
+    "--server-side", is_flag=True, help="Let the WebUI's own X/Y/Z plot draw it, in one request."
+)
+@click.option(
+    "--cluster", metavar="ADDRESS", help="Dask's scheduler, whose workers ask the WebUIs."
 )
 @click.option("--serve", is_flag=True, help="Show the newest grid; its choice is written here.")
 @dry_run_option
@@ -285,9 +305,25 @@ class _Session:
             if not self.options["as_json"]:
                 self._announce(pinned)
             with _open_ledger(self.project) as ledger, self._events() as (on_event, on_progress):
-                report = draw_grid(self.project, pinned, ledger, list(painters), on_event=on_event)
+                report = self._paint(pinned, ledger, painters, on_event)
                 files = self._write(pinned, ledger, painters, on_progress)
         return files, pinned, report
+
+    def _paint(
+        self,
+        grid: Grid,
+        ledger: Ledger,
+        webuis: tuple[WebuiPainter, ...],
+        on_event: EventHandler,
+    ) -> RunReport:
+        """Draw by our own requests, by the WebUI's own plot, or by a cluster's workers."""
+        painters: list[Painter] = list(webuis)
+        if self.options["server_side"]:
+            painters = [PlotPainter(webuis[0], grid.plan.cells)]
+        with open_executor(self.options["cluster"]) as executor:
+            return draw_grid(
+                self.project, grid, ledger, painters, on_event=on_event, executor=executor
+            )
 
     def _announce(self, grid: Grid) -> None:
         with _open_ledger(self.project) as ledger:
@@ -306,7 +342,7 @@ class _Session:
         return write_views(
             grid,
             ledger,
-            grid_facts(self.project, grid, any(_is_rehearsal(one) for one in painters)),
+            self._facts(grid, painters),
             form=self.sheet.form,
             cell_pixels=self.sheet.cell_pixels,
             single_file_bytes=self.sheet.single_file_bytes,
@@ -314,6 +350,12 @@ class _Session:
             with_sheet=live is None,
             on_progress=on_progress,
         )
+
+    def _facts(self, grid: Grid, painters: tuple[WebuiPainter, ...]) -> GridFacts:
+        facts = grid_facts(self.project, grid, any(_is_rehearsal(one) for one in painters))
+        if not self.options["server_side"]:
+            return facts
+        return replace(facts, warnings=(*facts.warnings, UNCHECKED))
 
     @contextmanager
     def _events(self) -> Iterator[tuple[EventHandler, ProgressHandler]]:
@@ -365,7 +407,7 @@ class _Session:
             with _open_ledger(self.project) as ledger, self._events() as (on_event, on_progress):
                 live = None if over else LiveState(f"following the training: {count} epochs")
                 self._write(pinned, ledger, painters, on_progress, live or LiveState("drawing"))
-                report = draw_grid(self.project, pinned, ledger, list(painters), on_event=on_event)
+                report = self._paint(pinned, ledger, painters, on_event)
                 files = self._write(pinned, ledger, painters, on_progress, live)
         return files, pinned, report
 
@@ -388,6 +430,11 @@ class _Session:
             for sheet in files.sheets:
                 emit(f"contact sheet: {shell_path(sheet)}")
             emit(f"page: {shell_path(files.page)}")
+        if self.options["server_side"]:
+            say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
+        if report.unchecked:
+            say(f"{report.unchecked} pictures have no control: it was not checked that their LoRA")
+            say("changes them")
         if not grid.plan.has_control:
             say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
         root = shell_path(self.project.root)
@@ -403,6 +450,8 @@ def _request(project: Project, options: dict[str, Any]) -> GridRequest:
         "columns": options["columns"],
         "control": not options["no_control"],
         "unlink_seed": options["unlink_seed"],
+        "batch_count": options["batch_count"],
+        "batch_size": options["batch_size"],
     }
     for name in ("prompt", "negative_prompt", "checkpoint"):
         if options[name] is not None:
@@ -493,14 +542,30 @@ def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:
         "LoRA swaps": rest.lora_swaps,
         "expected time": "unknown before the first picture"
         if mean is None
-        else f"{mean * len(missing):.0f} s",
+        else format_seconds(mean * len(missing)),
         "disk": f"about {pixels * _BYTES_PER_PIXEL / 1e6:.0f} MB",
     }
 
 
 def _progress(event: CellEvent) -> Progress:
-    message = f"failed: {event.reason}" if event.outcome is Outcome.FAILED else ""
-    return Progress("Pictures", event.done, event.total, message)
+    return Progress("Pictures", event.done, event.total, _message(event))
+
+
+def _message(event: CellEvent) -> str:
+    """Say beside the bar what just happened, or how far the run is."""
+    if event.outcome in (Outcome.FAILED, Outcome.WAITING):
+        return f"{event.outcome.value}: {event.reason}"
+    loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"
+    left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"
+    return f"{loads}{left}" if event.loads else ""
+
+
+def format_seconds(seconds: float) -> str:
+    """Return `45 s`, `12 min` or `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _json_event(event: CellEvent) -> None:
@@ -513,6 +578,8 @@ def _json_event(event: CellEvent) -> None:
             "server": event.server,
             "seconds": round(event.seconds, 3),
             "reason": event.reason,
+            "loads": event.loads,
+            "left_seconds": None if event.left_seconds is None else round(event.left_seconds, 1),
         }
     )
 
@@ -617,6 +684,10 @@ _NO_REQUEST: dict[str, Any] = {
     "columns": "Seed",
     "no_control": False,
     "unlink_seed": False,
+    "batch_count": 1,
+    "batch_size": 1,
+    "server_side": False,
+    "cluster": None,
     "new_seeds": False,
     "follow": False,
     "at_end": False,

@@ -25,6 +25,7 @@ _TOKEN = re.compile(r"<lora:[^>]*>")
 _SUBJECT_TOKEN = re.compile(rf"<lora:{SUBJECT}:([^>]*)>")
 LARGEST_SEED = 4_294_967_293
 """The WebUI draws its own random seeds from 0 to this number."""
+_MOST_IN_A_ROW = 10_000
 
 
 @dataclass(frozen=True)
@@ -183,9 +184,22 @@ def _one_word(left: str, right: str) -> bool:
 # -- reading axes -----------------------------------------------------------------------------
 
 
-def resolve_seeds(seeds: Sequence[int], rng: random.Random) -> tuple[int, ...]:
-    """Draw each -1 once, so that every row has the same seeds."""
-    return tuple(rng.randint(0, LARGEST_SEED) if seed == -1 else seed for seed in seeds)
+def resolve_seeds(
+    seeds: Sequence[int], rng: random.Random, *, in_a_row: bool = False
+) -> tuple[int, ...]:
+    """Draw each -1 once, so that every row has the same seeds.
+
+    `in_a_row` lets a -1 follow the seed before it, for drawing several in one request.
+    """
+    found: list[int] = []
+    for seed in seeds:
+        if seed != -1:
+            found.append(seed)
+        elif in_a_row and found:
+            found.append(found[-1] + 1)
+        else:
+            found.append(rng.randint(0, LARGEST_SEED - _MOST_IN_A_ROW))
+    return tuple(found)
 
 
 def parse_axis(text: str, rng: random.Random) -> Axis:

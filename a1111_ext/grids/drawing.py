@@ -11,6 +11,7 @@ import random
 import secrets
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,11 +130,19 @@ def draw_grid(
     *,
     on_event: EventHandler,
     stop: threading.Event | None = None,
+    executor: Executor | None = None,
 ) -> RunReport:
     """Draw what is missing of a pinned grid; finished cells are kept whatever happens."""
     write_about(grid)
-    cells = plan_cells(grid.plan.cells, grid.plan.controls)
-    report = run_cells(cells, ledger, painters, on_event=on_event, stop=stop)
+    report = run_cells(
+        plan_cells(grid.plan.cells, grid.plan.controls),
+        ledger,
+        painters,
+        on_event=on_event,
+        stop=stop,
+        executor=executor,
+        n_iter=grid.request.batch_count,
+    )
     project.journal.append(
         "grid",
         grid=grid.grid_id,

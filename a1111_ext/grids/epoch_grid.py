@@ -20,7 +20,7 @@ from kohya_ext.project.errors import ToolError
 from kohya_ext.project.manifest import Manifest, PictureSettings
 
 from ..api.loras import lora_tags
-from ..cells.cell import Cell, CheckpointPin, with_loras
+from ..cells.cell import BATCH_SIZE, Batch, Cell, CheckpointPin, with_loras
 from .axes import (
     SUBJECT,
     Axis,
@@ -60,6 +60,13 @@ class GridRequest:
     columns: str = "Seed"
     control: bool = True
     unlink_seed: bool = False
+    batch_count: int = 1
+    batch_size: int = 1
+
+    @property
+    def in_a_row(self) -> bool:
+        """Whether seeds must count up, because several are drawn in one request."""
+        return self.batch_count > 1 or self.batch_size > 1
 
     @property
     def digest(self) -> str:
@@ -240,7 +247,7 @@ def plan_grid(
             control = _cell_at(base, axes, _control_of(axes, at), request, expand)
             if control.key != cell.key and _weight_counts(cell):
                 controls[cell.key] = control.key
-    return GridPlan(
+    plan = GridPlan(
         axes=axes,
         places=tuple(places),
         controls=controls,
@@ -249,6 +256,32 @@ def plan_grid(
         judged=0,
         has_control=request.control,
     )
+    return in_batches(plan, request.batch_size) if request.batch_size > 1 else plan
+
+
+def in_batches(plan: GridPlan, size: int) -> GridPlan:
+    """Let `size` seeds of a row that count up be drawn together; a grid never mixes two ways.
+
+    Raises ToolError LL518 when a row's seeds do not fill whole batches.
+    """
+    rows: dict[str, dict[int, Cell]] = {}
+    for cell in plan.cells:
+        rows.setdefault(cell.row, {})[cell.seed] = cell
+    batches: dict[str, Batch] = {}
+    for row in rows.values():
+        seeds = sorted(row)
+        for start in range(0, len(seeds), size):
+            part = seeds[start : start + size]
+            if part != list(range(part[0], part[0] + size)):
+                raise ToolError(
+                    "LL518",
+                    f"{size} pictures in one batch need seeds that count up, and "
+                    f"{', '.join(map(str, part))} do not.",
+                    "Give as many -1 as a multiple of the batch size, or seeds such as 1-8.",
+                )
+            for index, seed in enumerate(part):
+                batches[row[seed].key] = Batch(BATCH_SIZE, size, index)
+    return plan.with_cells(lambda cell: replace(cell, batch=batches[cell.key]))
 
 
 def _axes(request: GridRequest, subject: Subject, rng: random.Random) -> tuple[Axis, ...]:
@@ -259,7 +292,7 @@ def _axes(request: GridRequest, subject: Subject, rng: random.Random) -> tuple[A
         axes.append(weight_axis(request.lora_weights))
     axes += [_filled(one, subject) for one in others]
     if "Seed" not in named:
-        axes.append(seed_axis(resolve_seeds(request.seeds, rng)))
+        axes.append(seed_axis(resolve_seeds(request.seeds, rng, in_a_row=request.in_a_row)))
     return tuple(axes)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     host: RehearsalHost
     authorization: str
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing when a client was killed; show anything else."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

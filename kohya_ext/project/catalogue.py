@@ -617,6 +617,16 @@ CATALOGUE: dict[str, Entry] = {
         "An img2img cell is pinned to the picture's content, and the file has another one.",
         "Put the picture back, or choose it again.",
     ),
+    "LL456": Entry(
+        "Dask is not installed",
+        "--cluster hands pictures to a Dask cluster, an optional package.",
+        'Install it on every machine: pip install "loraloom[cluster]"',
+    ),
+    "LL457": Entry(
+        "No Dask scheduler answers",
+        "Nothing listens at the address after --cluster.",
+        "Start one with `dask scheduler` and workers with `dask worker ADDRESS`.",
+    ),
     # -- LL5xx: grids -------------------------------------------------------------------------
     "LL501": Entry(
         "A cell too large for the file format",
@@ -687,6 +697,27 @@ CATALOGUE: dict[str, Entry] = {
         "No grid to show",
         "`grid --serve` found no grid in the project.",
         "Draw one first: loraloom grid PROJECT",
+    ),
+    "LL515": Entry(
+        "More than an X/Y/Z plot can draw",
+        "The WebUI's own plot has three axes and no skip rules, and draws a template anew for "
+        "every cell.",
+        "Leave out --server-side; the pictures are the same bit for bit.",
+    ),
+    "LL516": Entry(
+        "No X/Y/Z plot, or not that axis",
+        "The WebUI does not have the script, or its script lacks an axis of the grid.",
+        "Leave out --server-side.",
+    ),
+    "LL517": Entry(
+        "A blank cell in the X/Y/Z plot",
+        "The WebUI's script answers a cell that failed with a blank picture and status 200.",
+        "See the WebUI's own window, or draw without --server-side.",
+    ),
+    "LL518": Entry(
+        "Seeds that do not fill a batch",
+        "Pictures drawn together have seeds that count up, as many as the batch is large.",
+        "Give as many -1 as a multiple of the batch size, or seeds such as 1-8.",
     ),
     # -- LL6xx: showcase, selection, promotion, publishing ------------------------------------
     "LL601": Entry(

@@ -16,7 +16,7 @@ def test_two_hundred_kills(tmp_path: Path):
     kills = again = 0
     for number in range(1000):
         folder = tmp_path / f"run-{number}"
-        with start_webui(folder / "webui", seconds_per_picture=0.005) as webui:
+        with start_webui(folder / "webui", seconds_per_picture=0.01) as webui:
             damage = kill_often(webui, folder, cells=40, kills=200 - kills, seed=number)
         assert (damage.lost, damage.wrong) == (0, 0)
         assert damage.again <= damage.kills

@@ -1,0 +1,38 @@
+"""`--cluster ADDRESS`: hand the work to the workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+from kohya_ext.project import ToolError
+
+
+@contextmanager
+def open_executor(address: str | None) -> Iterator[Executor | None]:
+    """Connect to a Dask scheduler and give its executor; None without an address.
+
+    Raises ToolError LL456 (Dask is not installed) or LL457 (no scheduler answers).
+    """
+    if not address:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ToolError(
+            "LL456",
+            "--cluster needs Dask, which is not installed.",
+            'Install it here and on every machine of the cluster: pip install "loraloom[cluster]"',
+        ) from error
+    try:
+        client = Client(address, timeout=20)
+    except (OSError, ValueError) as error:
+        raise ToolError(
+            "LL457",
+            f"No Dask scheduler answers at {address}: {error}.",
+            "Start one with `dask scheduler` and workers with `dask worker ADDRESS`.",
+        ) from error
+    with client:
+        yield client.get_executor(pure=False)

@@ -1,0 +1,245 @@
+"""A grid drawn by the WebUI's own X/Y/Z plot: one request, whose answer becomes our cells.
+
+Axis indices are looked up in /script-info at run time, values go into the slot that the axis
+reads; the script answers status 200 and blank pictures to much that is wrong.
+"""
+
+from __future__ import annotations
+
+import binascii
+import csv
+import io
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kohya_ext.project.errors import ToolError
+
+from ..api.client import PICTURE_SECONDS
+from ..api.payloads import picture_request
+from ..cells.cell import Cell
+from ..cells.painters import WebuiPainter
+from ..cells.verify import Painted
+
+SCRIPT = "x/y/z plot"
+UNCHECKED = (
+    "the plot was one request: the WebUI's progress and memory were its own affair, and a cell "
+    "that it left blank has no reason of its own"
+)
+_SLOTS = ("x", "y", "z")
+_OTHERS: tuple[tuple[str, str, Callable[[Cell], Any]], ...] = (
+    ("Checkpoint name", "checkpoint", lambda cell: cell.checkpoint.title),
+    ("VAE", "vae", lambda cell: cell.vae),
+    ("Sampler", "sampler", lambda cell: cell.sampler),
+    ("Schedule type", "scheduler", lambda cell: cell.scheduler),
+    ("Steps", "steps", lambda cell: cell.steps),
+    ("CFG Scale", "cfg_scale", lambda cell: cell.cfg_scale),
+    ("Clip skip", "clip_skip", lambda cell: cell.clip_skip),
+    ("Size", "width and height", lambda cell: f"{cell.width}x{cell.height}"),
+    ("Var. seed", "subseed", lambda cell: cell.subseed),
+    ("Var. strength", "subseed_strength", lambda cell: cell.subseed_strength),
+)
+"""Axes of the plot besides seed and prompt: label, field, and a cell's value."""
+
+
+@dataclass(frozen=True)
+class PlotAxis:
+    """One axis of the plot: its label there, and its values as text."""
+
+    label: str
+    values: tuple[str, ...]
+    read: Callable[[Cell], str]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A grid as an X/Y/Z plot: x runs fastest; `cells` in the order of the answer."""
+
+    axes: tuple[PlotAxis, PlotAxis, PlotAxis]
+    base: Cell
+    cells: tuple[Cell, ...]
+
+
+_NOTHING = PlotAxis("Nothing", ("",), lambda cell: "")
+
+
+def plan_plot(cells: Sequence[Cell]) -> Plot:
+    """Turn cells into one plot: seeds on X, prompts on Y as Prompt S/R, one more thing on Z.
+
+    Raises ToolError LL515 when the plot's three axes cannot express the cells.
+    """
+    unique = list({cell.key: cell for cell in cells}.values())
+    base = unique[0]
+    varying = [
+        PlotAxis(label, values, lambda cell, read=read: str(read(cell)))  # type: ignore[misc]
+        for label, _, read in _OTHERS
+        if len(values := _distinct(unique, read)) > 1
+    ]
+    seeds = PlotAxis("Seed", _distinct(unique, lambda cell: cell.seed), lambda c: str(c.seed))
+    prompts = _distinct(unique, lambda cell: cell.prompt)
+    search = PlotAxis("Prompt S/R", prompts, lambda cell: cell.prompt)
+    if len(varying) > 1:
+        raise _impossible(f"besides seeds and prompts, {len(varying)} more things vary")
+    axes = (
+        seeds if len(seeds.values) > 1 else _NOTHING,
+        search if len(prompts) > 1 else _NOTHING,
+        varying[0] if varying else _NOTHING,
+    )
+    places = {tuple(axis.read(cell) for axis in axes): cell for cell in unique}
+    order = [
+        places.get((x, y, z))
+        for z, y, x in itertools.product(axes[2].values, axes[1].values, axes[0].values)
+    ]
+    found = tuple(cell for cell in order if cell is not None)
+    if len(found) != len(order) or len(found) != len(unique):
+        raise _impossible(
+            "the cells are no full table (a template draws another text for each seed, a skip "
+            "rule leaves some out, or more than three things vary)"
+        )
+    return Plot(axes, base, found)
+
+
+def _distinct(cells: Sequence[Cell], read: Callable[[Cell], Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(read(cell)) for cell in cells))
+
+
+def _impossible(why: str) -> ToolError:
+    return ToolError(
+        "LL515",
+        f"The WebUI's X/Y/Z plot cannot draw this grid: {why}.",
+        "Leave out --server-side; the pictures are the same bit for bit.",
+    )
+
+
+def script_arguments(plot: Plot, script_info: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the script's positional arguments as this WebUI wants them.
+
+    Raises ToolError LL516 when it has no such script or axis.
+    """
+    is_img2img = plot.base.source is not None
+    about = next(
+        (
+            one
+            for one in script_info
+            if one["name"].lower() == SCRIPT and one["is_img2img"] is is_img2img
+        ),
+        None,
+    )
+    if about is None:
+        raise ToolError("LL516", "The WebUI has no X/Y/Z plot.", "Leave out --server-side.")
+    arguments = [one.get("value") for one in about["args"]]
+    choices = list(about["args"][0].get("choices") or ())
+    for number, axis in enumerate(plot.axes):
+        start = 3 * number
+        if axis.label not in choices:
+            raise ToolError(
+                "LL516",
+                f"The X/Y/Z plot of this WebUI has no axis {axis.label}.",
+                "Leave out --server-side.",
+            )
+        with_choices = axis.label in _FROM_CHOICES
+        arguments[start] = choices.index(axis.label)
+        arguments[start + 1] = "" if with_choices else _csv(axis.values)
+        arguments[start + 2] = list(axis.values) if with_choices else []
+    labels = [str(one.get("label")) for one in about["args"]]
+    for label, value in _SWITCHES.items():
+        if label in labels:
+            arguments[labels.index(label)] = value
+    return arguments
+
+
+_FROM_CHOICES = {"Checkpoint name", "VAE", "Sampler", "Schedule type"}
+_SWITCHES: dict[str, Any] = {
+    "Draw legend": False,
+    "Include Sub Images": True,
+    "Include Sub Grids": False,
+    "Keep -1 for seeds": False,
+    "Vary seeds for X": False,
+    "Vary seeds for Y": False,
+    "Vary seeds for Z": False,
+    "Use text inputs instead of dropdowns": False,
+}
+
+
+def _csv(values: Sequence[str]) -> str:
+    if values == ("",):
+        return ""
+    stream = io.StringIO()
+    csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="").writerow(values)
+    return stream.getvalue()
+
+
+class PlotPainter:
+    """Hands out the pictures of one plot, cell by cell, to the engine that checks them."""
+
+    def __init__(self, webui: WebuiPainter, cells: Sequence[Cell]) -> None:
+        self.name = webui.name
+        self._webui = webui
+        self._plot = plan_plot(cells)
+        self._painted: dict[str, Painted | None] | None = None
+
+    def paint(self, cell: Cell) -> Painted:
+        """Return a cell's picture; the first call asks for the whole plot.
+
+        Raises ToolError LL517 for a cell that the plot left blank, LL451 for a wrong answer.
+        """
+        if self._painted is None:
+            self._painted = self._ask()
+        painted = self._painted.get(cell.key)
+        if painted is None:
+            raise ToolError(
+                "LL517",
+                "The WebUI's X/Y/Z plot left this cell blank, with status 200.",
+                "Its own window may say why.",
+            )
+        return painted
+
+    def _ask(self) -> dict[str, Painted | None]:
+        plot = self._plot
+        client = self._webui.client
+        arguments = script_arguments(plot, client.get("/sdapi/v1/script-info"))
+        self._webui.hold_settings()
+        route, body = picture_request(plot.base, self._webui.capabilities)
+        body |= {"script_name": SCRIPT, "script_args": arguments}
+        body["override_settings"] = {
+            key: value
+            for key, value in body["override_settings"].items()
+            if key not in _overridden_by(plot)
+        }
+        body["override_settings"]["grid_save"] = False
+        answer = client.post(route, body, seconds=PICTURE_SECONDS * len(plot.cells))
+        return self._read(answer)
+
+    def _read(self, answer: Any) -> dict[str, Painted | None]:
+        """Skip the main grid; what follows is aligned with the infotexts."""
+        cells = self._plot.cells
+        try:
+            info = json.loads(answer["info"])
+            images, texts = answer["images"][1:], info["infotexts"][1:]
+            if len(images) != len(cells):
+                raise ValueError(f"{len(images)} pictures for {len(cells)} cells")
+            return {
+                cell.key: Painted(binascii.a2b_base64(image), str(text), "", 0.0) if text else None
+                for cell, image, text in zip(cells, images, texts, strict=True)
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise ToolError(
+                "LL451",
+                f"The X/Y/Z plot of the WebUI at {self.name} gave no usable answer: {error}.",
+                "See its own window.",
+            ) from error
+
+    def close(self) -> None:
+        """Put the WebUI's settings back."""
+        self._webui.close()
+
+
+def _overridden_by(plot: Plot) -> set[str]:
+    """Return options that an axis of the plot sets itself."""
+    labels = {axis.label for axis in plot.axes}
+    names = {"Checkpoint name": "sd_model_checkpoint", "VAE": "sd_vae"}
+    return {names[label] for label in labels & set(names)} | (
+        {"CLIP_stop_at_last_layers"} if "Clip skip" in labels else set()
+    )

@@ -1,0 +1,190 @@
+"""A grid drawn by the WebUI's own X/Y/Z plot, and grids drawn in batches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loras import save_lora
+
+from a1111_ext.api.client import Client
+from a1111_ext.cells import (
+    Cell,
+    CheckpointPin,
+    Ledger,
+    WebuiPainter,
+    pin_cell,
+    plan_cells,
+    run_cells,
+    with_loras,
+)
+from a1111_ext.grids.server_side import PlotPainter, plan_plot, script_arguments
+from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.rehearsal.host import Refusal
+from a1111_ext.rehearsal.xyz import script_info
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError
+
+BASE = Cell(prompt="a fox", seed=1, width=64, height=64, steps=2)
+
+
+def table() -> list[Cell]:
+    """Epochs (and the control) x seeds x CFG."""
+    prompts = ["a fox", '<lora:fox-000001:1> a fox, "red"', "<lora:fox-000002:1> a fox"]
+    return [
+        with_loras(replace(BASE, prompt=prompt, seed=seed, cfg_scale=cfg), {})
+        for cfg in (5.0, 7.0)
+        for prompt in prompts
+        for seed in (3, 9)
+    ]
+
+
+@pytest.fixture
+def painter(webui: RehearsalWebui):
+    for epoch in (1, 2):
+        save_lora(webui.host.lora_dir, f"fox-{epoch:06d}", epoch=epoch)
+    webui.host.refresh_loras()
+    opened = WebuiPainter(Client(webui.url))
+    yield opened
+    opened.close()
+
+
+def test_a_table_becomes_three_axes():
+    plot = plan_plot(table())
+    assert [(axis.label, len(axis.values)) for axis in plot.axes] == [
+        ("Seed", 2),
+        ("Prompt S/R", 3),
+        ("CFG Scale", 2),
+    ]
+    assert [cell.seed for cell in plot.cells[:4]] == [3, 9, 3, 9]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        table()[1:],
+        [replace(BASE, prompt="a", seed=1), replace(BASE, prompt="b", seed=2)],
+        [replace(BASE, steps=s, cfg_scale=c) for s in (1, 2) for c in (5.0, 7.0)],
+    ],
+    ids=["a cell is left out", "another text for each seed", "four things vary"],
+)
+def test_what_a_plot_cannot_draw(cells: list[Cell]):
+    with pytest.raises(ToolError, match="LL515"):
+        plan_plot(cells)
+
+
+def test_axes_are_looked_up(webui: RehearsalWebui):
+    info = script_info(webui.host)
+    arguments = script_arguments(plan_plot(table()), info)
+    choices = info[0]["args"][0]["choices"]
+    assert [choices[arguments[start]] for start in (0, 3, 6)] == [
+        "Seed",
+        "Prompt S/R",
+        "CFG Scale",
+    ]
+    assert len(arguments) == 18
+    assert '<lora:fox-000001:1> a fox, ""red""' in arguments[4]
+    sampler = [replace(BASE, sampler=name) for name in ("Euler", "DDIM")]
+    arguments = script_arguments(plan_plot(sampler), info)
+    assert (arguments[7], arguments[8]) == ("", ["Euler", "DDIM"])
+
+
+def test_a_webui_without_the_script_or_axis(webui: RehearsalWebui):
+    with pytest.raises(ToolError, match="LL516"):
+        script_arguments(plan_plot(table()), [])
+    vae = [replace(BASE, vae=name) for name in ("a", "b")]
+    with pytest.raises(ToolError, match=r"no axis VAE.*LL516"):
+        script_arguments(plan_plot(vae), script_info(webui.host))
+
+
+def test_the_plot_s_pictures_are_ours(painter, webui, tmp_path: Path):
+    cells = [pin_cell(one, painter.capabilities) for one in table()]
+    with Ledger(tmp_path / "a.db", tmp_path / "a") as ledger:
+        report = run_cells(plan_cells(cells), ledger, [PlotPainter(painter, cells)])
+        assert (report.drawn, report.failed) == (12, ())
+        theirs = ledger.pixels()
+    with Ledger(tmp_path / "b.db", tmp_path / "b") as ledger:
+        assert run_cells(plan_cells(cells), ledger, [painter]).drawn == 12
+        assert ledger.pixels() == theirs
+
+
+def test_checkpoints_on_an_axis(painter, webui, tmp_path: Path):
+    cells = [
+        pin_cell(replace(BASE, checkpoint=CheckpointPin(name), seed=seed), painter.capabilities)
+        for name in ("rehearsal-a", "rehearsal-b")
+        for seed in (1, 2)
+    ]
+    with Ledger(tmp_path / "a.db", tmp_path / "a") as ledger:
+        report = run_cells(plan_cells(cells), ledger, [PlotPainter(painter, cells)])
+        assert (report.drawn, report.failed) == (4, ())
+
+
+def test_a_blank_cell_is_a_failed_one(painter, webui, tmp_path: Path):
+    """The real script swallows a cell's error and answers 200 with a black picture."""
+
+    def refuse(body: dict, sources: object) -> None:
+        if body.get("seed") == 9:
+            raise Refusal(500, "RuntimeError", "no")
+
+    webui.host._refuse_nonsense = refuse  # type: ignore[method-assign]
+    cells = [pin_cell(one, painter.capabilities) for one in table()]
+    with Ledger(tmp_path / "a.db", tmp_path / "a") as ledger:
+        report = run_cells(plan_cells(cells), ledger, [PlotPainter(painter, cells)])
+    assert (report.drawn, len(report.failed)) == (6, 6)
+    assert "left this cell blank" in report.failed[0][1]
+    with pytest.raises(ToolError, match="LL517"):
+        PlotPainter(painter, cells).paint(cells[1])
+
+
+def test_an_answer_without_cells(painter, webui, tmp_path: Path):
+    webui.host.faults.answer = lambda data: {**data, "images": data["images"][:1]}
+    with pytest.raises(ToolError, match=r"0 pictures for 12 cells.*LL451"):
+        PlotPainter(painter, table()).paint(table()[0])
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(project: Project) -> Project:
+    for epoch in (1, 2):
+        save_lora(project.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch)
+    text = project.manifest_path.read_text(encoding="utf-8")
+    small = "grid:\n  picture: {width: 64, height: 64, steps: 2}\n"
+    project.manifest_path.write_text(text.replace("grid:\n", small), encoding="utf-8")
+    return project
+
+
+def test_the_command_draws_server_side(trained: Project, webui: RehearsalWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--server-side"]
+    assert main([*arguments, "--seeds", "1,2"]) == 0
+    assert "X/Y/Z plot: the plot was one request" in capsys.readouterr().err
+    (folder,) = trained.grids_dir.iterdir()
+    assert "left blank has no reason" in (folder / "grid.html").read_text(encoding="utf-8")
+    assert main([*arguments, "--prompt", "{lora} {a|b|c}", "--seeds", "1-9"]) == 1
+    assert "LL515" in capsys.readouterr().err
+
+
+def test_batches_are_their_own_cells(trained: Project, webui: RehearsalWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "-1,-1,-1,-1"]
+    asked: list[tuple[int, int]] = []
+    webui.host.faults.before = lambda body: asked.append((body["n_iter"], body["batch_size"]))
+    assert main([*arguments, "--batch-size", "2", "--json"]) == 0
+    assert asked == [(1, 2)] * 6
+    asked.clear()
+    assert main([*arguments, "--batch-count", "4", "--json"]) == 0
+    assert asked == [(4, 1)] * 3
+    lines = capsys.readouterr().out.splitlines()
+    ends = [one for one in map(json.loads, lines) if one["event"] == "grid"]
+    assert [one["drawn"] for one in ends] == [12, 12]
+    assert len(list(trained.grids_dir.iterdir())) == 2
+
+
+def test_seeds_that_fill_no_batch(trained: Project, webui: RehearsalWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--batch-size", "2"]
+    assert main([*arguments, "--seeds", "1,2,3"]) == 1
+    assert "LL518" in capsys.readouterr().err
+    assert main([*arguments, "--seeds", "1,5"]) == 1
+    assert "LL518" in capsys.readouterr().err
