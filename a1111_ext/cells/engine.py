@@ -197,6 +197,13 @@ class Rememberer(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """A painter that draws elsewhere, so that its last picture is checked beside the next."""
+
+    is_remote: bool
+
+
+@runtime_checkable
 class Unloading(Protocol):
     """A painter that can free GPU memory."""
 
@@ -503,6 +510,8 @@ class _Worker:
             if checking is not None:
                 checking.result()
             checking = checker.submit(self._settle, answers)
+            if not isinstance(self._painter, Remote):
+                checking.result()  # a host's own thread and progress bar go step by step
         if checking is not None:
             checking.result()
 

@@ -46,6 +46,8 @@ class WebuiPainter:
     It can be pickled, for an executor whose workers are other processes.
     """
 
+    is_remote = True
+
     def __init__(
         self,
         client: Client,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from kohya_ext.project import ToolError
 
@@ -19,7 +21,7 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
         yield None
         return
     try:
-        from distributed import Client
+        distributed: Any = import_module("distributed")  # an extra that has no types
     except ImportError as error:
         raise ToolError(
             "LL456",
@@ -27,7 +29,7 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
             'Install it here and on every machine of the cluster: pip install "loraloom[cluster]"',
         ) from error
     try:
-        client = Client(address, timeout=20)
+        client = distributed.Client(address, timeout=20)
     except (OSError, ValueError) as error:
         raise ToolError(
             "LL457",
@@ -35,4 +37,5 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
             "Start one with `dask scheduler` and workers with `dask worker ADDRESS`.",
         ) from error
     with client:
-        yield client.get_executor(pure=False)
+        executor: Executor = client.get_executor(pure=False)
+        yield executor

@@ -148,6 +148,7 @@ def infotext(change: Callable[[str], str]) -> Callable[[dict[str, Any]], dict[st
 FULL = {
     "prompt": "<lora:fox-000001:0.8> a fox",
     "clip_skip": 2,
+    "scheduler": "Exponential",
     "hires_fix": HiresFix(scale=1.5, steps=3),
     "subseed": 7,
     "subseed_strength": 0.0,
@@ -161,7 +162,7 @@ FULL = {
         ("Seed: 1,", "Seed: 2,", "seed"),
         ("Steps: 2", "Steps: 3", "steps"),
         ("Sampler: Euler a", "Sampler: DPM++ 2M", "sampling method"),
-        ("Schedule type: Automatic", "Schedule type: Karras", "schedule type"),
+        ("Schedule type: Exponential", "Schedule type: Karras", "schedule type"),
         ("CFG scale: 7.0", "CFG scale: 7.5", "CFG scale"),
         ("Size: 64x64", "Size: 72x64", "size"),
         ("Model hash: ", "Model hash: f", "checkpoint"),
@@ -587,6 +588,22 @@ def test_seeds_of_a_row_in_one_request(painter, ledger, webui):
     single = painter.paint(pinned(painter, cell(seed=6))[0])
     kept = ledger.picture_path(pinned(painter, cell(seed=6))[0].key).read_bytes()
     assert kept == single.png
+
+
+def test_a_painter_of_single_pictures_draws_no_batch(ledger):
+    class Single:
+        name = "single"
+
+        def paint(self, one: Cell) -> Any:
+            raise AssertionError("not asked for")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    batch = [cell(seed=i, batch=Batch("batch_size", 2, i)) for i in range(2)]
+    report = run_cells(plan_cells(batch), ledger, [Single()])
+    assert len(report.failed) == 2
+    assert "draws single pictures only" in report.failed[0][1]  # LL454
 
 
 def test_a_batch_is_another_cell(painter, ledger, webui):

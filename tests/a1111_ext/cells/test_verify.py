@@ -15,8 +15,8 @@ def painted(schedule: str) -> Painted:
     from PIL import Image
 
     stream = io.BytesIO()
-    noise = random.Random(1).randbytes(64 * 64 * 3)
-    Image.frombytes("RGB", (64, 64), noise).save(stream, "PNG")
+    small = Image.frombytes("RGB", (8, 8), random.Random(1).randbytes(8 * 8 * 3))
+    small.resize((64, 64), Image.Resampling.BILINEAR).save(stream, "PNG")
     text = (
         f"a fox\nSteps: 2, Sampler: DPM++ 2M, Schedule type: {schedule}, CFG scale: 7.0, Seed: 5, "
         "Size: 64x64, Model hash: 3b3dc27587, Model: tiny-a, Version: v1.10.1"

@@ -183,11 +183,13 @@ def test_a_stopped_batch_goes_on(ready: Project, webui: RehearsalWebui):
             report = draw_batch(
                 ready, plan, ledger, [painter], on_event=lambda event: stop.set(), stop=stop
             )
-            assert (report.stopped, len(read_album(ready))) == (True, 1)
+            first = report.drawn  # the next one may have been under way
+            assert (report.stopped, len(read_album(ready))) == (True, first)
+            assert 1 <= first <= 2
             again = draw_batch(ready, plan, ledger, [painter])
         painter.close()
-    assert (again.drawn, again.known) == (7, 1)
-    assert webui.host.counters.pictures == 8
+    assert (again.drawn, again.known) == (8 - first, first)
+    assert webui.host.counters.pictures <= 9
     assert len(read_album(ready)) == 8
 
 
