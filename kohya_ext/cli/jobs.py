@@ -65,6 +65,20 @@ def read_job(project: str | None, config: Path | None, version: str) -> Job:
     return job_of_project(open_project(Path(project or ".")))
 
 
+def read_runs(project: str | None, config: Path | None, version: str) -> tuple[Path, str]:
+    """Return where the runs of a json or a project are kept, and how to name it to `epochs`.
+
+    A project's config need not be valid any more for that.
+    """
+    from ..training.job import runs_dir_of
+
+    if config is not None:
+        job = read_job(project, config, version)
+        return job.runs_dir, shell_path(job.output_dir)
+    opened = open_project(Path(project or "."))
+    return runs_dir_of(opened), shell_path(opened.root)
+
+
 def named_trainer(name: str | None) -> Trainer | None:
     """Return the trainer that `--trainer` names, or None for this machine's own."""
     from ..training.trainer import rehearsal_trainer, trainer_at

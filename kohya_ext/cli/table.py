@@ -25,6 +25,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (TRAINING, "train", "kohya_ext.cli.train:train", "Train, watch, stop, go on; verified."),
     (TRAINING, "queue", "kohya_ext.cli.queue:queue", "Train several projects overnight."),
     (TRAINING, "epochs", "kohya_ext.cli.epochs:epochs", "List the epoch files of a run."),
+    (TRAINING, "report", "kohya_ext.cli.report:report", "Tell what was trained, and the loss."),
     (TRAINING, "trainer", "kohya_ext.cli.trainer:trainer", "Find or install sd-scripts."),
     (PICTURES, "webui", "a1111_ext.cli.webui:webui", "Show what the WebUI is and has."),
     (PICTURES, "lend", "a1111_ext.cli.webui:lend", "Put epoch files where the WebUI sees them."),

@@ -289,6 +289,11 @@ CATALOGUE: dict[str, Entry] = {
         "One program runs the queue for a graphics card.",
         "Add to the queue: the one that runs takes it up.",
     ),
+    "LL344": Entry(
+        "The record of a run is damaged",
+        "A file in log/runs/ was changed by hand, or belongs to another loraloom.",
+        "Move that run's folder away; its epoch files are elsewhere and stay.",
+    ),
     "LL350": Entry(
         "No trainer is known",
         "loraloom does not know where sd-scripts is on this machine.",
@@ -515,6 +520,11 @@ CATALOGUE: dict[str, Entry] = {
         "The watcher ended at once",
         "The program that follows a detached training could not begin.",
         "Read watcher.txt in the run's folder, or train without --detach.",
+    ),
+    "LL399": Entry(
+        "No run to report on",
+        "The project was not trained by loraloom yet, or has no run of that number.",
+        "Train first, or name another run.",
     ),
     # -- LL4xx: WebUI, lending, cells ---------------------------------------------------------
     "LL401": Entry(

@@ -262,3 +262,21 @@ def dataset_hash(facts: Iterable[PictureFacts], extension: str) -> str:
         digest.update(f"{one.path.parent.name}/{one.path.name}\0{one.sha256}\0".encode())
         digest.update(hashlib.sha256(text).digest())
     return digest.hexdigest()
+
+
+def dataset_rows(facts: Iterable[PictureFacts], extension: str) -> list[dict[str, Any]]:
+    """Return name, size and hashes of every picture with its caption, for a run's record."""
+    rows = []
+    for one in facts:
+        caption = caption_of(one.path, extension)
+        text = caption.read_bytes() if caption else None
+        rows.append(
+            {
+                "name": f"{one.path.parent.name}/{one.path.name}",
+                "width": one.width,
+                "height": one.height,
+                "sha256": one.sha256,
+                "caption_sha256": hashlib.sha256(text).hexdigest() if text is not None else None,
+            }
+        )
+    return rows

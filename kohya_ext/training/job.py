@@ -46,8 +46,13 @@ class Job:
     def runs_dir(self) -> Path:
         """Where each run keeps what it was told and what it said."""
         if self.project is not None:
-            return self.project.log_dir / "runs"
+            return runs_dir_of(self.project)
         return self.output_dir / f"{self.name}-runs"
+
+
+def runs_dir_of(project: Project) -> Path:
+    """Return where a project keeps its runs."""
+    return project.log_dir / "runs"
 
 
 def job_of_project(project: Project) -> Job:

@@ -105,12 +105,12 @@ class Erred:
 Event = PhaseBegan | Announced | EpochBegan | Stepped | Worked | Saving | Removed | Warned | Erred
 
 _BAR = re.compile(
-    r"(?P<what>[^\r\n|:]*?):?\s*\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+) "
+    r"\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+) "
     r"\[[\d:]+<[\d:?]+,\s*(?P<rate>[\d.?]+)(?P<unit>s/it|it/s)(?P<rest>[^\]]*)\]"
 )
 _LOSS = re.compile(r"avr_loss=([^,\]\s]+)")
-_LOG = re.compile(r"(?:^|\s)(INFO|WARNING|ERROR|CRITICAL)\s+(.*)$")
-_PLACE = re.compile(r"\s+[\w.]+\.py:\d+\s*$")
+_LOG = re.compile(r"(?:^|\s)(INFO|WARNING|ERROR|CRITICAL)\s+(\S.*)$")
+_PLACE = re.compile(r"[\w.]+\.py:\d+")
 _EPOCH = re.compile(r"^\s*epoch (\d+)/(\d+)\s*$")
 _FIGURES = {
     "num train images * repeats": "draws",
@@ -183,7 +183,7 @@ class StreamReader:
             events += self._read_bar(bar)
             piece = piece[bar.end() :]
         if log := _LOG.search(piece):
-            events += self._read_log(log[1], _PLACE.sub("", log[2]).strip())
+            events += self._read_log(log[1], _without_place(log[2]))
         return events
 
     def _read_figure(self, line: str) -> list[Event]:
@@ -208,7 +208,8 @@ class StreamReader:
         return []
 
     def _read_bar(self, bar: re.Match[str]) -> list[Event]:
-        what, done, total = bar["what"].strip(), int(bar["done"]), int(bar["total"])
+        what = re.split(r"[|:\]]", bar.string[: bar.start()].rstrip(": "))[-1].strip()
+        done, total = int(bar["done"]), int(bar["total"])
         if what != "steps":
             return [*self._read_phase(what), Worked(what, done, total)]
         loss = _LOSS.search(bar["rest"])
@@ -223,6 +224,12 @@ class StreamReader:
         if level in ("ERROR", "CRITICAL"):
             return [Erred(text)]
         return self._read_phase(text)
+
+
+def _without_place(text: str) -> str:
+    """Drop the file and line at the right end of a log line, padded with hundreds of blanks."""
+    head, _, last = text.rstrip().rpartition(" ")
+    return head.rstrip() if _PLACE.fullmatch(last) else text.rstrip()
 
 
 def _number(text: str) -> float | None:

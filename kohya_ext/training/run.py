@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..project import ToolError
 from ..project.files import write_json_atomic, write_text_atomic
 from ..project.process import Tree, find_tree, is_held
 
@@ -68,7 +69,6 @@ class RunPlan:
     epochs_done: int
     epochs: int
     steps_per_epoch: int
-    max_steps: int
     save_every: int
     keep_last: int
     saves_states: bool
@@ -77,6 +77,8 @@ class RunPlan:
     data_hash: str
     pictures: int
     draws: int
+    max_steps: int = 0
+    logging_dir: str = ""
 
     @property
     def steps(self) -> int:
@@ -176,12 +178,20 @@ def _rows(record: Any) -> list[tuple[str, Any]]:
 
 
 def read_plan(folder: Path) -> RunPlan:
-    """Read a run's plan; the folder may have moved since."""
+    """Read a run's plan, also one of another loraloom; the folder may have moved since.
+
+    Raises ToolError LL344 when it cannot be used.
+    """
     data = _read_json(folder / "plan.json") or {}
-    data |= {key: Path(data[key]) for key in ("work_folder", "output_dir")}
-    data["command"] = tuple(data["command"])
-    data["environment"] = tuple((name, value) for name, value in data["environment"])
-    return RunPlan(**{**data, "folder": folder})
+    known = {one.name for one in fields(RunPlan)}
+    try:
+        values = {key: value for key, value in data.items() if key in known}
+        values |= {key: Path(data[key]) for key in ("work_folder", "output_dir")}
+        values["command"] = tuple(data["command"])
+        values["environment"] = tuple((name, value) for name, value in data["environment"])
+        return RunPlan(**{**values, "folder": folder})
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder / "plan.json", error) from error
 
 
 def write_process(plan: RunPlan, tree: Tree) -> None:
@@ -231,6 +241,16 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return dict(data)
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ToolError:
+    return ToolError(
+        "LL344",
+        f"{path} cannot be used: {error}.",
+        f"Move the folder {path.parent} away; the epoch files are elsewhere and stay.",
+    )
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,20 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..project import ProgressHandler, ToolError, silent
+from ..project.files import write_json_atomic
 from ..project.process import Child, start
 from .arguments import format_toml
-from .folders import dataset_hash
+from .folders import dataset_hash, dataset_rows
 from .follow import EventHandler, Follow, unheard
 from .job import Job, write_project_config, write_prompts
 from .launch import command_of, environment_of
+from .machine import ALWAYS_NEEDED, find_gpus
 from .preflight import DEFAULT_STEPS, Preflight, effective, run_preflight
 from .run import (
     Ask,
@@ -35,7 +37,7 @@ from .run import (
 )
 from .runner import POLL_SECONDS, conduct, find_current, settle
 from .states import State, state_at
-from .trainer import Trainer, scripts_version
+from .trainer import Trainer, probe, scripts_version
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class TrainingPlan:
     """A training that passed its preflight: what it would do, and the run that would do it."""
 
     job: Job
+    trainer: Trainer
     options: RunOptions
     preflight: Preflight
     run: RunPlan
@@ -91,7 +94,7 @@ def plan_training(
     preflight = run_preflight(adjusted.call, trainer, resuming=allowed, progress=progress)
     preflight.require_ok()
     return TrainingPlan(
-        adjusted, options, preflight, plan_run(adjusted, trainer, preflight, options)
+        adjusted, trainer, options, preflight, plan_run(adjusted, trainer, preflight, options)
     )
 
 
@@ -246,6 +249,7 @@ def plan_run(
         keep_last=int(values.get("save_last_n_epochs") or 0),
         saves_states=bool(values.get("save_state")),
         resumed_from=str(options.resume.path) if options.resume else "",
+        logging_dir=str(values.get("logging_dir") or ""),
         base_model=str(values.get("pretrained_model_name_or_path") or ""),
         data_hash=dataset_hash(preflight.pictures, extension),
         pictures=len(preflight.pictures),
@@ -280,6 +284,23 @@ def write_inputs(plan: TrainingPlan) -> None:
         move_old_files(run)
     write_prompts(job.call)
     write_plan(run)
+    extension = str(effective(job.call).get("caption_extension", ".caption"))
+    rows = dataset_rows(plan.preflight.pictures, extension)
+    write_json_atomic(run.folder / "data.json", {"pictures": rows})
+    write_json_atomic(run.folder / "environment.json", _surroundings(plan.trainer))
+
+
+def _surroundings(trainer: Trainer) -> dict[str, Any]:
+    """Return which versions a run is made with; a rehearsal has none that matter."""
+    if trainer.is_rehearsal:
+        return {"sd_scripts": scripts_version(trainer.folder)}
+    found = probe(trainer, ALWAYS_NEEDED)
+    return {
+        "sd_scripts": found.sd_scripts_version,
+        "python": found.python_version,
+        "packages": dict(found.packages),
+        "gpus": [asdict(card) for card in find_gpus()],
+    }
 
 
 def move_old_files(plan: RunPlan) -> tuple[Path, ...]:

@@ -13,13 +13,19 @@ from pathlib import Path
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def read_scalars(folder: Path, tag: str) -> tuple[tuple[int, float], ...]:
+def read_scalars(
+    folder: Path, tag: str, *, since: float = 0.0, until: float | None = None
+) -> tuple[tuple[int, float], ...]:
     """Return (step, value) of one tag from all event files below `folder`, in step order.
 
-    A record that is being written, and anything after a damaged one, does not count.
+    `since` and `until` leave out files last written outside that time. A record that is being
+    written, and anything after a damaged one, does not count.
     """
     found: list[tuple[int, float]] = []
     for path in sorted(folder.rglob("events.out.tfevents.*")):
+        written = path.stat().st_mtime
+        if written < since or (until is not None and written > until):
+            continue
         for record in _records(path.read_bytes()):
             found += [(step, value) for step, name, value in _scalars(record) if name == tag]
     return tuple(sorted(found))

@@ -155,7 +155,7 @@ def test_steps_are_the_trainers_own(desk: Desk):
 
 
 def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
-    monkeypatch.setenv("TINY_TRAINER_SLOW", "0.7")
+    monkeypatch.setenv("TINY_TRAINER_SLOW", "1")
     desk.write(epochs=4)
     assert desk.pause().outcome is Outcome.STOPPED
     first = require_state(desk.project.model_dir, "Quillfox")

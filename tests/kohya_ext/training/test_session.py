@@ -352,6 +352,25 @@ def test_a_plan_survives_the_disk(trainable: Project):
     assert read_plan(planned.run.folder) == planned.run
 
 
+def test_a_run_of_another_loraloom_is_still_read(trainable: Project):
+    planned = plan(trainable)
+    write_inputs(planned)
+    path = planned.run.folder / "plan.json"
+    data = json.loads(path.read_text(encoding="utf-8"))
+    del data["logging_dir"]
+    path.write_text(json.dumps({**data, "of_the_future": 1}), encoding="utf-8")
+    assert read_plan(planned.run.folder) == planned.run
+
+
+@pytest.mark.parametrize("text", ["{", "{}"], ids=["no json", "nothing in it"])
+def test_a_damaged_record_is_named(trainable: Project, text: str):
+    planned = plan(trainable)
+    write_inputs(planned)
+    (planned.run.folder / "plan.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ToolError, match=r"LL344"):
+        plan(trainable)
+
+
 def test_a_secret_does_not_belong_into_the_manifest(trainable: Project, change):
     secret = ("save_every_n_epochs: 1", "overrides: {wandb_api_key: sekrit}")
     with pytest.raises(ToolError, match=r"WANDB_API_KEY.*LL310"):

@@ -1,0 +1,140 @@
+"""The report on a training: data, config, versions, losses, files; across resumed sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError
+from kohya_ext.training.job import job_of_project, runs_dir_of
+from kohya_ext.training.report import as_dict, draw_losses, format_report, read_report
+from kohya_ext.training.run import Ask, ask
+from kohya_ext.training.runner import conduct
+from kohya_ext.training.session import RunOptions, apply_training, plan_training, write_inputs
+from kohya_ext.training.states import require_state
+from kohya_ext.training.tensorboard import read_scalars
+from kohya_ext.training.trainer import rehearsal_trainer
+
+
+def train(project: Project, **options):
+    plan = plan_training(job_of_project(project), rehearsal_trainer(), RunOptions(**options))
+    return plan, apply_training(plan)
+
+
+def test_it_says_what_publishing_needs(trainable: Project):
+    plan, _ = train(trainable)
+    facts = as_dict(read_report(runs_dir_of(trainable)))
+    assert (facts["outcome"], facts["verified"]) == ("finished", True)
+    assert (facts["steps"], facts["steps_by_the_trainer"], facts["epochs"]) == (18, 18, 3)
+    assert facts["data_hash"] == plan.run.data_hash
+    assert facts["trainer_version"] == "rehearsal"
+    assert "network_module" in facts["config"]
+    assert [(one["name"], one["epoch"], one["step"]) for one in facts["files"]] == [
+        ("Quillfox-000001", 1, 6), ("Quillfox-000002", 2, 12), ("Quillfox", 3, 18),
+    ]  # fmt: skip
+    assert all(0 < one["loss"] < 1 for one in facts["files"])
+
+
+def test_every_picture_has_its_hash(trainable: Project):
+    train(trainable)
+    rows = as_dict(read_report(runs_dir_of(trainable)))["data"]
+    picture = trainable.images_dir / rows[0]["name"]
+    assert len(rows) == 4
+    assert rows[0]["sha256"] == hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert rows[0]["caption_sha256"] is None
+
+
+def test_resumed_sessions_make_one_curve(trainable: Project, monkeypatch):
+    plan = plan_training(
+        job_of_project(trainable), rehearsal_trainer(), RunOptions(save_states=True)
+    )
+    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "hang@8")
+    write_inputs(plan)
+    ask(plan.run.folder, Ask.PAUSE)
+    conduct(plan.run)
+    monkeypatch.delenv("LORALOOM_REHEARSAL_TRAINER")
+    train(trainable, resume=require_state(trainable.model_dir, "Quillfox"))
+    report = read_report(runs_dir_of(trainable))
+    facts = as_dict(report)
+    assert [one["outcome"] for one in facts["sessions"]] == ["stopped", "finished"]
+    assert sorted(report.losses) == list(range(1, 19))
+    assert [one["step"] for one in facts["files"]] == [6, 12, 18]
+
+
+def test_a_failed_run_is_reported_too(trainable: Project, monkeypatch):
+    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "crash@3")
+    train(trainable)
+    report = read_report(runs_dir_of(trainable))
+    assert "asked to fail at step 3" in format_report(report)
+    assert as_dict(report)["files"] == []
+
+
+def test_nothing_to_report(trainable: Project):
+    with pytest.raises(ToolError, match="LL399"):
+        read_report(runs_dir_of(trainable))
+
+
+def event(step: int, tag: str, value: float) -> bytes:
+    """One record of a TensorBoard file; its checksums are not looked at."""
+    entry = b"\x0a" + bytes([len(tag)]) + tag.encode() + b"\x15" + struct.pack("<f", value)
+    summary = b"\x0a" + bytes([len(entry)]) + entry
+    message = b"\x10" + bytes([step]) + b"\x2a" + bytes([len(summary)]) + summary
+    return struct.pack("<Q", len(message)) + b"\0\0\0\0" + message + b"\0\0\0\0"
+
+
+def write_events(folder: Path, *records: bytes) -> Path:
+    folder.mkdir(parents=True)
+    path = folder / "events.out.tfevents.1.host"
+    path.write_bytes(b"".join(records))
+    return path
+
+
+def test_scalars_of_tensorboard_are_read(tmp_path: Path):
+    records = [event(2, "loss/current", 0.5), event(1, "loss/current", 0.25), event(1, "lr", 1.0)]
+    write_events(tmp_path / "run" / "network_train", *records, event(3, "loss/current", 1.0)[:-6])
+    assert read_scalars(tmp_path, "loss/current") == ((1, 0.25), (2, 0.5))
+
+
+def test_files_of_another_time_do_not_count(tmp_path: Path):
+    path = write_events(tmp_path / "run", event(1, "loss/current", 0.5))
+    os.utime(path, (1000, 1000))
+    assert read_scalars(tmp_path, "loss/current", since=2000) == ()
+    assert read_scalars(tmp_path, "loss/current", until=500) == ()
+    assert len(read_scalars(tmp_path, "loss/current", since=500, until=2000)) == 1
+
+
+def test_each_steps_own_loss_comes_from_tensorboard(trainable: Project, change):
+    log = (trainable.root / "tb").as_posix()
+    project = change(trainable, ("save_every_n_epochs: 1", f'overrides: {{logging_dir: "{log}"}}'))
+    plan, _ = train(project)
+    path = write_events(Path(log) / "x", event(4, "loss/current", 0.5))
+    began = (plan.run.folder / "plan.json").stat().st_mtime
+    os.utime(path, (began, began))
+    assert read_report(runs_dir_of(project)).step_losses == {4: 0.5}
+
+
+def test_the_curve_is_drawn(trainable: Project):
+    train(trainable)
+    picture = draw_losses(read_report(runs_dir_of(trainable)))
+    blue = {colour: count for count, colour in picture.getcolors(1 << 20)}[(31, 95, 191)]
+    assert blue > 500
+
+
+def test_the_command_writes_three_files(trainable: Project, capsys: pytest.CaptureFixture[str]):
+    plan, _ = train(trainable)
+    assert main(["report", str(trainable.root)]) == 0
+    out = capsys.readouterr().out
+    assert "| Quillfox | 3 | 18 |" in out
+    assert "18 steps in 3 epochs" in out
+    written = json.loads((plan.run.folder / "report.json").read_text(encoding="utf-8"))
+    assert written["run"] == plan.run.run_id
+    with Image.open(plan.run.folder / "loss.png") as picture:
+        assert picture.size == (1000, 460)
+    assert "loss.png" in (plan.run.folder / "report.md").read_text(encoding="utf-8")
