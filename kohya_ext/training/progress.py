@@ -127,12 +127,15 @@ _PHASES = (
     ("load StableDiffusion checkpoint", "Loading the base model"),
     ("caching latents", "Caching latents"),
     ("create LoRA network", "Making the LoRA"),
-    ("import network module", "Making the LoRA"),
     ("prepare optimizer", "Preparing the optimizer"),
     ("running training", "Training"),
     ("generating sample images", "Drawing samples"),
     ("saving state", "Saving the state"),
 )
+
+
+_ORDER = tuple(dict.fromkeys(phase for _, phase in _PHASES))
+_ANY_TIME = ("Drawing samples", "Saving the state")
 
 
 class LineSplitter:
@@ -199,13 +202,15 @@ class StreamReader:
         return [] if missing else [Announced(**figures)]
 
     def _read_phase(self, text: str) -> list[Event]:
-        for words, phase in _PHASES:
-            if words in text:
-                if phase == self._phase:
-                    return []
-                self._phase = phase
-                return [PhaseBegan(phase)]
-        return []
+        """Tell a phase that begins; two streams read one after the other do not lead back."""
+        phase = next((phase for words, phase in _PHASES if words in text), None)
+        if phase is None or phase == self._phase:
+            return []
+        if phase not in _ANY_TIME:
+            if self._phase and _ORDER.index(phase) < _ORDER.index(self._phase):
+                return []
+            self._phase = phase
+        return [PhaseBegan(phase)]
 
     def _read_bar(self, bar: re.Match[str]) -> list[Event]:
         what = re.split(r"[|:\]]", bar.string[: bar.start()].rstrip(": "))[-1].strip()
@@ -220,10 +225,16 @@ class StreamReader:
 
     def _read_log(self, level: str, text: str) -> list[Event]:
         if level == "WARNING":
-            return [Warned(text)]
+            return [Warned(_in_english(text))]
         if level in ("ERROR", "CRITICAL"):
-            return [Erred(text)]
+            return [Erred(_in_english(text))]
         return self._read_phase(text)
+
+
+def _in_english(text: str) -> str:
+    """Drop the second half of a sentence that is said again in Japanese."""
+    head, _, rest = text.partition(" / ")
+    return head.strip() if any("\u3040" <= letter <= "\u9fff" for letter in rest) else text
 
 
 def _without_place(text: str) -> str:

@@ -7,6 +7,7 @@ and anyone may go on watching from the first line.
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from .verdict import judge
 
 POLL_SECONDS = 0.25
 """How often the streams are read: an error is on screen within a second, at next to no cost."""
+
+_EXIT_SECONDS = 10.0
 
 
 def launch(plan: RunPlan, environment: Mapping[str, str] = os.environ) -> Child:
@@ -141,10 +144,18 @@ def _see_through(
         tree.end()
         interruption = stop
     follow.poll()
-    result = judge(follow, why, child.poll() if child else None)
+    result = judge(follow, why, _exit_code(child) if child else None)
     seconds = round(time.time() - began, 1)
     project = open_project(Path(plan.project)) if plan.project else None
     return _write_down(plan, project, replace(result, seconds=seconds)), interruption
+
+
+def _exit_code(child: Child) -> int | None:
+    """Return the exit code of an ended child; its last threads may take a moment to go."""
+    try:
+        return child.wait(_EXIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _unknown() -> int | None:

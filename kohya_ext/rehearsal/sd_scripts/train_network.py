@@ -329,7 +329,8 @@ class Rehearsal:
             raise RuntimeError(f"rehearsal: asked to fail at step {step}")
         if step >= self.mistakes.at("hang"):
             child = [sys.executable, "-c", "import time; time.sleep(3600)"]
-            subprocess.run(child, check=False)
+            while True:  # also when only the child is ended
+                subprocess.run(child, check=False)
         if "slow" in self.mistakes:
             time.sleep(self.mistakes.at("slow"))
         loss = 0.08 + 0.07 * math.exp(-absolute / 150)

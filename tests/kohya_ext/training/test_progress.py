@@ -78,10 +78,15 @@ def test_streams_may_be_cut_anywhere(name: str, chunk: int):
 
 
 def test_phases_are_told_in_our_words():
-    phases = [one.phase for one in only(read("success"), PhaseBegan)]
-    assert "Reading pictures" in phases
-    assert "Loading the base model" in phases
-    assert phases.index("Making the LoRA") < phases.index("Training")
+    reader = StreamReader()
+    data = (RECORDED / "success.stderr.txt").read_bytes()
+    events = [one for piece in LineSplitter().feed(data) for one in reader.read_stderr(piece)]
+    assert [one.phase for one in only(events, PhaseBegan)][:4] == [
+        "Reading pictures",
+        "Preparing",
+        "Loading the base model",
+        "Making the LoRA",
+    ]
 
 
 def test_nan_is_seen_at_its_step():
@@ -111,6 +116,20 @@ def test_other_bars_are_told_apart():
 
 def test_warnings_come_in_the_trainers_words():
     assert any("no regularization images" in one.text for one in only(read("success"), Warned))
+
+
+def test_sentences_are_not_said_twice():
+    (error,) = only(read("nodata"), Erred)
+    assert error.text.endswith("parent of folders with images)")
+
+
+def test_phases_do_not_lead_back():
+    reader = StreamReader()
+    assert reader.read_stdout("running training / x") == [PhaseBegan("Training")]
+    assert reader.read_stderr(" INFO     prepare images.    train_util.py:2112") == []
+    assert reader.read_stderr(" INFO     saving state at epoch 1    train_util.py:1") == [
+        PhaseBegan("Saving the state")
+    ]
 
 
 def test_removed_files_are_told():
