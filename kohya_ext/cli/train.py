@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +36,7 @@ from .jobs import (
 
 if TYPE_CHECKING:
     from ..training.job import Job
-    from ..training.run import Result
+    from ..training.run import Result, RunPlan
     from ..training.session import TrainingPlan
 
 _STOPPED = 130
@@ -50,6 +55,11 @@ _STOPPED = 130
     help="How many of the newest states stay on the disk.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest whole state.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Go on from this LoRA file, without a state: an undercooked one gets more epochs.",
+)
 @click.option("--move-old", is_flag=True, help="Move epoch files of an earlier run aside first.")
 @click.option("--detach", is_flag=True, help="Train on when this terminal is closed.")
 @click.option("--attach", "act", flag_value="attach", help="Look on at the training under way.")
@@ -72,6 +82,7 @@ def train(
     save_states: bool,
     keep_states: int,
     resume: bool,
+    weights: Path | None,
     move_old: bool,
     detach: bool,
     act: str | None,
@@ -92,7 +103,7 @@ def train(
         return _act(act, job, config, as_json)
     chosen = named_trainer(trainer) or require_trainer()
     state = require_state(job.output_dir, job.name) if resume else None
-    options = RunOptions(state, epochs, save_states, keep_states, move_old)
+    options = RunOptions(state, epochs, save_states, keep_states, move_old, weights)
     with progress_bar() as progress:
         plan = plan_training(job, chosen, options, progress=progress)
     _tell(plan)
@@ -107,9 +118,31 @@ def train(
         emit(str(run.folder))
         next_step(f"loraloom train {job_words(job, config)} --attach")
         return 0
-    with training_bar() as handler:
+    with _handing_over(plan.run), training_bar() as handler:
         result = apply_training(plan, handler)
     return _end(job, config, result, as_json)
+
+
+@contextmanager
+def _handing_over(run: RunPlan) -> Iterator[None]:
+    """When the terminal closes, leave the training to a watcher without one.
+
+    Windows tells us nothing; there the training goes on all the same, and --attach takes it over.
+    """
+    from ..training.session import start_watcher
+
+    def hand_over(number: int, frame: object) -> None:
+        start_watcher(run)
+        os._exit(128 + number)  # the lock goes with us, so that the watcher gets it
+
+    if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, hand_over)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _tell(plan: TrainingPlan) -> None:

@@ -43,6 +43,11 @@ class Job:
         return Path(str(self.call.toml.get("output_dir") or "."))
 
     @property
+    def frees_card(self) -> bool:
+        """Whether plugins may free the graphics card before it starts."""
+        return self.project is not None and self.project.manifest.training.free_webui
+
+    @property
     def runs_dir(self) -> Path:
         """Where each run keeps what it was told and what it said."""
         if self.project is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..project import ToolError
@@ -100,7 +102,15 @@ _FEWEST_FREE_BYTES = 3 << 30
 """Our choice: less than 3 GiB free holds no SD 1.5 training at 512 pixels."""
 
 
-def check_gpus(values: Mapping[str, Any], gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
+def chosen_gpu(launch: tuple[str, ...], environment: Mapping[str, str] = os.environ) -> int:
+    """Return the number of the first card that the trainer will use."""
+    said = dict(pairwise((*launch, ""))).get("--gpu_ids") or environment.get("CUDA_VISIBLE_DEVICES")
+    first = str(said or "0").partition(",")[0].strip()
+    return int(first) if first.isdigit() else 0
+
+
+def check_gpus(gpus: tuple[Gpu, ...], number: int, *, may_be_freed: bool) -> Iterator[Finding]:
+    """Look at card `number`; one that plugins may free before the start is no error."""
     if not gpus:
         yield warning(
             "LL387",
@@ -108,9 +118,16 @@ def check_gpus(values: Mapping[str, Any], gpus: tuple[Gpu, ...]) -> Iterator[Fin
             "Check the driver with nvidia-smi, or go on if that is meant.",
         )
         return
-    card = gpus[0]
+    if number >= len(gpus):
+        yield error(
+            "LL387",
+            f"There is no graphics card {number}; this machine has {len(gpus)}.",
+            "Correct gpu_ids, --gpu or CUDA_VISIBLE_DEVICES; the first card is 0.",
+        )
+        return
+    card = gpus[number]
     free = card.total_bytes - card.used_bytes
-    if free < _FEWEST_FREE_BYTES:
+    if free < _FEWEST_FREE_BYTES and not may_be_freed:
         yield error(
             "LL387",
             f"{card.name} has {free / 2**30:.1f} of {card.total_bytes / 2**30:.1f} GiB free; "

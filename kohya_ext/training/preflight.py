@@ -27,7 +27,7 @@ from .inputs import (
     estimated_file_bytes,
 )
 from .launch import processes_of
-from .machine import Gpu, check_environment, check_gpus, find_gpus
+from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
 from .material import check_captions, check_folders, check_pictures
 from .trainer import Trainer, argument_table
 
@@ -89,14 +89,15 @@ def run_preflight(
     trainer: Trainer | None = None,
     *,
     resuming: bool = False,
+    may_be_freed: bool = False,
     gpus: Callable[[], tuple[Gpu, ...]] = find_gpus,
     free: Callable[[Path], int] = free_bytes,
     progress: ProgressHandler = silent,
 ) -> Preflight:
     """Check one call of the trainer; without a `trainer` its own environment is left out.
 
-    `resuming` allows output files of earlier epochs. Takes up to 10 s for 1,000 new pictures,
-    under 1 s for unchanged ones.
+    `resuming` allows output files of earlier epochs, `may_be_freed` a full graphics card. Takes
+    up to 10 s for 1,000 new pictures, under 1 s for unchanged ones.
     """
     values = effective(call)
     findings: list[Finding] = [*_check_call(call, trainer), *_check_settings(values)]
@@ -118,7 +119,7 @@ def run_preflight(
     findings += check_family(call, values)
     if trainer is not None and not trainer.is_rehearsal:
         findings += check_environment(values, trainer)
-        findings += check_gpus(values, gpus())
+        findings += check_gpus(gpus(), chosen_gpu(call.launch), may_be_freed=may_be_freed)
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import ProgressHandler, ToolError, silent
-from ..project.files import write_json_atomic
+from ..project.files import link_or_copy, write_json_atomic
 from ..project.process import Child, start
 from .arguments import format_toml
 from .folders import dataset_hash, dataset_rows
@@ -42,13 +42,17 @@ from .trainer import Trainer, probe, scripts_version
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What may be asked beside the config."""
+    """What may be asked beside the config.
+
+    `weights` is a LoRA file to go on from without a state: an undercooked one gets more epochs.
+    """
 
     resume: State | None = None
     epochs: int | None = None
     save_states: bool = False
     keep_states: int = 1
     move_old: bool = False
+    weights: Path | None = None
 
 
 def adjust(job: Job, options: RunOptions) -> Job:
@@ -62,6 +66,8 @@ def adjust(job: Job, options: RunOptions) -> Job:
         toml["save_last_n_epochs_state"] = options.keep_states
     if options.resume is not None:
         toml |= options.resume.arguments
+    if options.weights is not None:
+        toml |= {"network_weights": str(options.weights.absolute()), "dim_from_weights": True}
     return replace(job, call=replace(job.call, toml=toml))
 
 
@@ -91,7 +97,13 @@ def plan_training(
     adjusted = adjust(job, options)
     require_idle(job)
     allowed = options.resume is not None or options.move_old
-    preflight = run_preflight(adjusted.call, trainer, resuming=allowed, progress=progress)
+    preflight = run_preflight(
+        adjusted.call,
+        trainer,
+        resuming=allowed,
+        may_be_freed=job.frees_card,
+        progress=progress,
+    )
     preflight.require_ok()
     return TrainingPlan(
         adjusted, trainer, options, preflight, plan_run(adjusted, trainer, preflight, options)
@@ -237,7 +249,7 @@ def plan_run(
         command=command_of(job, trainer, folder / "config.toml"),
         work_folder=trainer.folder,
         environment=environment_of(job, trainer),
-        config_text=format_toml(job.call.toml),
+        config_text=format_toml(_with_own_weights(job, options, folder)),
         output_dir=job.output_dir,
         suffix=f".{values.get('save_model_as') or 'safetensors'}",
         has_metadata=not values.get("no_metadata"),
@@ -255,6 +267,17 @@ def plan_run(
         pictures=len(preflight.pictures),
         draws=steps.draws if steps else 0,
     )
+
+
+def _own_weights(weights: Path, folder: Path) -> Path:
+    """Return where a run keeps the weights it goes on from; they may be moved aside meanwhile."""
+    return folder / f"weights{weights.suffix}"
+
+
+def _with_own_weights(job: Job, options: RunOptions, folder: Path) -> Mapping[str, Any]:
+    if options.weights is None:
+        return job.call.toml
+    return {**job.call.toml, "network_weights": str(_own_weights(options.weights, folder))}
 
 
 def _max_steps(values: Mapping[str, Any]) -> int:
@@ -280,6 +303,9 @@ def write_inputs(plan: TrainingPlan) -> None:
     if job.project is not None:
         write_project_config(job.project)
     run.output_dir.mkdir(parents=True, exist_ok=True)
+    weights = plan.options.weights
+    if weights is not None:
+        link_or_copy(weights, _own_weights(weights, run.folder))
     if plan.options.move_old:
         move_old_files(run)
     write_prompts(job.call)

@@ -33,6 +33,7 @@ class Desk:
     script: str = "train_network"
     trainer: Trainer | None = None
     resuming: bool = False
+    may_be_freed: bool = False
     gpus: tuple[Gpu, ...] = ()
     free: int = 1 << 40
 
@@ -65,6 +66,7 @@ class Desk:
             call,
             self.trainer,
             resuming=self.resuming,
+            may_be_freed=self.may_be_freed,
             gpus=lambda: self.gpus,
             free=lambda folder: self.free,
         )
@@ -514,6 +516,23 @@ def test_an_older_trainer_lacks_the_network(desk: Desk):
 def test_the_graphics_card_is_looked_at(desk: Desk, gpus: tuple[Gpu, ...], level: Level):
     desk.trainer, desk.gpus = fake_scripts(desk.root), gpus
     assert "LL387" in codes(desk.check(), level)
+
+
+def test_a_full_card_that_will_be_freed_is_no_error(desk: Desk):
+    desk.trainer, desk.gpus = fake_scripts(desk.root), (replace(CARD, used_bytes=7 << 30),)
+    desk.may_be_freed = True
+    assert "LL387" not in codes(desk.check())
+    assert "LL387" in codes(desk.check(), Level.WARNING)
+
+
+def test_the_card_that_is_meant_is_looked_at(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    desk.trainer, desk.gpus = fake_scripts(desk.root), (replace(CARD, used_bytes=7 << 30), CARD)
+    desk.launch = ("--gpu_ids", "1")
+    assert "LL387" not in codes(desk.check())
+    desk.launch = ("--gpu_ids", "2")
+    (error,) = (one for one in desk.check().errors if one.code == "LL387")
+    assert "no graphics card 2" in error.problem
 
 
 def test_a_machine_without_the_drivers_tool_has_no_card(monkeypatch: pytest.MonkeyPatch):

@@ -237,6 +237,23 @@ def test_earlier_files_are_moved_aside_on_request(trainable: Project):
     assert len(list((trainable.model_dir / "earlier-1").glob("*.safetensors"))) == 3
 
 
+def test_an_undercooked_lora_gets_more_epochs(trainable: Project):
+    apply_training(plan(trainable))
+    weights = trainable.model_dir / "Quillfox.safetensors"
+    before = weights.read_bytes()
+    planned = plan(trainable, weights=weights, move_old=True)
+    assert apply_training(planned).outcome is Outcome.FINISHED
+    kept = planned.run.folder / "weights.safetensors"
+    assert kept.read_bytes() == before
+    assert f'network_weights = "{kept}"' in planned.run.config_text or os.name == "nt"
+    assert "dim_from_weights = true" in planned.run.config_text
+
+
+def test_weights_that_do_not_exist(trainable: Project):
+    with pytest.raises(ToolError, match="LL381"):
+        plan(trainable, weights=Path("no.safetensors"))
+
+
 def test_a_handler_that_unwinds_ends_the_trainer(trainable: Project, monkeypatch):
     class Unwound(Exception):
         pass

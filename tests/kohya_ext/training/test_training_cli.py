@@ -14,6 +14,9 @@ from kohya_ext.cli import main
 from kohya_ext.cli.jobs import duration
 from kohya_ext.project import Project
 from kohya_ext.training.config import apply_config, plan_config
+from kohya_ext.training.job import runs_dir_of
+from kohya_ext.training.run import Outcome, find_runs_in
+from kohya_ext.training.session import attach, stop_training
 
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"
 Capture = pytest.CaptureFixture[str]
@@ -161,6 +164,24 @@ def test_ctrl_c_stops_the_trainer_and_says_what_is_left(trainable: Project, monk
     assert process.returncode == 130
     assert "Stopped at step 1." in rest
     assert "No state was saved" in rest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_a_closed_terminal_leaves_the_training_to_a_watcher(trainable: Project, monkeypatch):
+    monkeypatch.setenv(SWITCH, "hang@2")
+    command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
+    with subprocess.Popen(
+        [*command, "--trainer", "rehearsal"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        assert process.stderr is not None
+        while "step 1 of 18" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 128 + signal.SIGHUP
+    run = find_runs_in(runs_dir_of(trainable))[0].plan
+    assert find_runs_in(runs_dir_of(trainable))[0].is_running
+    stop_training(run)
+    assert attach(run).outcome is Outcome.STOPPED
 
 
 @pytest.mark.parametrize(
