@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..project import open_project
-from ..project.cli import progress_bar, say, shell_path
+from ..project.cli import say, shell_path
 
 if TYPE_CHECKING:
     from ..training.follow import EventHandler, Follow
@@ -98,25 +98,60 @@ def job_words(job: Job, config: Path | None) -> str:
 @contextmanager
 def training_bar() -> Iterator[EventHandler]:
     """Show a training on stderr: a live bar on a terminal, else a line per phase and epoch."""
-    from ..training.follow import progress_of
-
-    with progress_bar() as show:
-        if sys.stderr.isatty():
-            report = progress_of(show)
-            yield lambda event, follow: _tell(event, follow, report)
-        else:
-            lines = _EpochLines()
-            yield lambda event, follow: _tell(event, follow, lines)
+    if not sys.stderr.isatty():
+        lines = _EpochLines()
+        yield lambda event, follow: _tell(event, follow, lines, say)
+        return
+    with _live_bar() as (show, write):
+        yield lambda event, follow: _tell(event, follow, show, write)
 
 
-def _tell(event: Event, follow: Follow, report: EventHandler) -> None:
+def _tell(event: Event, follow: Follow, report: EventHandler, write: Callable[[str], None]) -> None:
     from ..training.progress import Erred, Saving, Warned
 
     report(event, follow)
     if isinstance(event, Saving):
-        say(f"saving {Path(event.path).name}")
+        write(f"saving {Path(event.path).name}")
     elif isinstance(event, (Warned, Erred)):
-        say(f"trainer: {event.text}")
+        write(f"trainer: {event.text}")
+
+
+@contextmanager
+def _live_bar() -> Iterator[tuple[EventHandler, Callable[[str], None]]]:
+    """One bar: what is being done, how much of it, epoch, loss, what is left; lines go above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    from ..training.progress import EpochBegan, PhaseBegan, Stepped, Worked
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TextColumn("{task.fields[line]}"),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
+        task = bar.add_task("Starting", total=None, amount="", line="")
+
+        def show(event: Event, follow: Follow) -> None:
+            if isinstance(event, (EpochBegan, Stepped)):
+                done, total = follow.done_steps, follow.total_steps or None
+                name, line = "Training", _rest_of_line(follow)
+            elif isinstance(event, Worked):
+                done, total, name, line = event.done, event.total, follow.phase, event.what
+            elif isinstance(event, PhaseBegan):
+                begun = follow.step is not None  # e.g. the state is saved between two epochs
+                done, total = (follow.done_steps, follow.total_steps) if begun else (0, None)
+                name, line = event.phase, follow.line
+            else:
+                return
+            amount = f"{done}/{total}" if total else ""
+            bar.update(
+                task, description=name, completed=done, total=total, amount=amount, line=line
+            )
+
+        yield show, lambda text: bar.console.print(text, markup=False, highlight=False)
 
 
 class _EpochLines:
@@ -139,11 +174,17 @@ class _EpochLines:
 
 def standing_line(follow: Follow) -> str:
     """Say how far a run is: `epoch 3/10, loss 0.08, step 30 of 150, 4 minutes left`."""
-    words = [word for word in (follow.line,) if word]
-    if follow.total_steps:
-        words.append(f"step {follow.done_steps} of {follow.total_steps}")
+    steps = f"step {follow.done_steps} of {follow.total_steps}" if follow.total_steps else ""
+    return ", ".join(filter(None, (follow.line, steps, _left(follow))))
+
+
+def _rest_of_line(follow: Follow) -> str:
+    return ", ".join(filter(None, (follow.line, _left(follow))))
+
+
+def _left(follow: Follow) -> str:
     rest = follow.eta_seconds
-    return ", ".join([*words, *([f"{duration(rest)} left"] if rest is not None else [])])
+    return f"{duration(rest)} left" if rest is not None else ""
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +84,18 @@ def test_train_shows_and_names_the_next_step(trainable: Project, capsys: Capture
     assert "saving Quillfox-000001.safetensors" in err
     assert "trained and verified" in err
     assert "Next: loraloom epochs" in err
+
+
+def test_a_terminal_sees_one_bar(trainable: Project, capsys: Capture, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
+    assert train(trainable) == 0
+    err = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "saving Quillfox-000001.safetensors" in err
+    bars = [line for line in re.split(r"[\r\n]+", err) if line.startswith("Training ")]
+    bar = bars[-1]
+    assert "18/18" in bar
+    assert "epoch 3/3, loss 0." in bar
 
 
 def test_a_dry_run_prints_the_command(trainable: Project, capsys: Capture):
