@@ -23,8 +23,9 @@ from ..training.config import ConfigPlan, apply_config, plan_config
 @click.command()
 @project_argument
 @dry_run_option
+@click.option("-v", "--verbose", is_flag=True, help="Tell also what changes nothing.")
 @json_option
-def config(project: Project, dry_run: bool, as_json: bool) -> None:
+def config(project: Project, dry_run: bool, verbose: bool, as_json: bool) -> None:
     """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/."""
     with progress_bar() as progress:
         plan = plan_config(project, progress=progress)
@@ -36,18 +37,18 @@ def config(project: Project, dry_run: bool, as_json: bool) -> None:
         emit(format_toml(plan.call.toml).rstrip())
     else:
         emit(f"{plan.json_path}\n{plan.toml_path}")
-    _tell(plan)
+    _tell(plan, verbose)
     next_step(f"loraloom check {shell_path(project.root)}")
 
 
-def _tell(plan: ConfigPlan) -> None:
+def _tell(plan: ConfigPlan, verbose: bool) -> None:
     steps = plan.steps
     say(
         f"{steps.steps} steps: {steps.epochs} epochs of {steps.steps_per_epoch} "
         f"({steps.draws} draws in {len(steps.buckets)} buckets); "
         f"{len(steps.epoch_files)} epoch files"
     )
-    for difference in plan.call.differences:
+    for difference in plan.call.differences if verbose else plan.call.notable:
         say(f"unlike the GUI: {difference}")
     for sentence in plan.advice:
         say(f"advice: {sentence}")

@@ -8,14 +8,15 @@ sd-scripts checks none and ignores unknown keys.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 from ..project import ToolError
-from .kohya_call import SECRETS, gui_call, script_of
+from .kohya_call import LORAPLUS, NETWORK_TEXTS, SECRETS, gui_call, quoted, script_of
 from .kohya_json import GuiVersion, Values
 
 Toml = dict[str, Any]
@@ -23,15 +24,28 @@ Toml = dict[str, Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """Where we do not do what the GUI would, and why."""
+    """Where we do not do what the GUI would, and why; `matters` when the training changes by it."""
 
     key: str
     gui: object
     ours: object
     why: str
+    matters: bool = True
 
     def __str__(self) -> str:
-        return f"{self.key}: the GUI would send {self.gui!r}, we send {self.ours!r}: {self.why}"
+        if self.ours is None:
+            gui = "" if self.gui == _SECRET else f" (the GUI would send {_shown(self.gui)})"
+            return f"{self.key} is left out{gui}: {self.why}"
+        if self.gui is None:
+            return f"{self.key} = {_shown(self.ours)} is sent (the GUI leaves it out): {self.why}"
+        return f"{self.key} is {_shown(self.ours)} instead of {_shown(self.gui)}: {self.why}"
+
+
+_SECRET = "(secret)"
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,24 @@ class TrainerCall:
         """The file in sd-scripts' root."""
         return f"{self.script}.py"
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The same as `toml`, as command line words; switches that are off are not there."""
+        return tuple(word for key, value in self.toml.items() for word in _as_words(key, value))
+
+    @property
+    def notable(self) -> tuple[Difference, ...]:
+        """The differences that change what is trained."""
+        return tuple(one for one in self.differences if one.matters)
+
+
+def _as_words(key: str, value: object) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{key}"] if value else []
+    if isinstance(value, (list, tuple)):
+        return [f"--{key}", *map(str, value)] if value else []
+    return [f"--{key}={value}"]
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -67,48 +99,122 @@ def call_as_gui(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset
 def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) -> TrainerCall:
     """Return what we run: the GUI's call, put right where it is wrong, with each difference."""
     gui = call_as_gui(values, version, dataset)
-    toml = dict(gui.toml)
-    found: list[Difference] = []
-
-    def change(key: str, value: object, why: str) -> None:
-        if toml.get(key) == value:
-            return
-        found.append(Difference(key, toml.get(key), value, why))
-        if value is None:
-            toml.pop(key, None)
-        else:
-            toml[key] = value
-
-    for key in ("epoch", "noise_offset_type", *_not_arguments(gui.script, toml)):
-        if key in toml:
-            change(key, None, "it is no argument of sd-scripts, which would ignore it")
-    epochs = int(values.get("max_train_epochs") or 0) or int(values.get("epoch") or 0)
-    if epochs and not int(values.get("max_train_steps") or 0):
-        why = "the GUI's estimate of steps ignores buckets, so the last epoch would be cut"
-        change("max_train_epochs", epochs, why)
-        change("max_train_steps", None, why)
-    if toml.get("dynamo_backend") == "no":
-        change("dynamo_backend", None, "that is accelerate's word; sd-scripts has none for off")
-    if toml.get("persistent_data_loader_workers") == 1:  # the GUI's way of saying true
-        toml["persistent_data_loader_workers"] = True
-    if toml.get("max_token_length") == 75:
-        change("max_token_length", None, "75 is sd-scripts' own way, and none of its choices")
-    for key in ("prior_loss_weight", "max_grad_norm"):
-        if key in values and values[key] == 0:
-            change(key, values[key], "the GUI drops a 0, and the trainer would use its default")
-    for key, variable in SECRETS.items():
-        if toml.pop(key, None):
-            why = f"a secret comes from the environment only: set {variable}"
-            found.append(Difference(key, "(secret)", None, why))
+    mended = _Mended(gui.script, dict(gui.toml))
+    mended.keep_secrets()
+    mended.mend_network(values, version)
+    mended.count_by_epochs(values)
+    mended.send_zeros(values)
+    mended.drop_what_is_ignored()
+    mended.fit_types()
+    launch = _split(values.get("extra_accelerate_launch_args"), gui.launch)
+    additional = _split(values.get("additional_parameters"), gui.additional)
+    for key, theirs, ours in (
+        ("extra_accelerate_launch_args", gui.launch, launch),
+        ("additional_parameters", gui.additional, additional),
+    ):
+        if theirs != ours:
+            why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
+            mended.found.append(Difference(key, " ".join(theirs), " ".join(ours), why))
     return TrainerCall(
-        gui.script, dict(sorted(toml.items())), gui.launch, gui.additional, gui.sample_prompts,
-        tuple(found),
+        gui.script, dict(sorted(mended.toml.items())), launch, additional, gui.sample_prompts,
+        tuple(mended.found),
     )  # fmt: skip
 
 
-def _not_arguments(script: str, toml: Mapping[str, Any]) -> list[str]:
-    known = arguments_of(script)
-    return [key for key in toml if key not in known]
+def _split(text: object, gui: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace the GUI's pieces of `text` in its words by what a shell would make of the text."""
+    theirs = quoted(text)
+    if not theirs:
+        return gui
+    lexer = shlex.shlex(str(text), posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    lexer.escape = ""  # Windows paths hold backslashes
+    try:
+        ours = tuple(lexer)
+    except ValueError:  # a quote that is never closed
+        ours = tuple(str(text).split())
+    at = next(i for i in range(len(gui)) if gui[i : i + len(theirs)] == theirs)
+    return (*gui[:at], *ours, *gui[at + len(theirs) :])
+
+
+_ZEROS = {
+    "": ("prior_loss_weight", "max_grad_norm", "network_alpha"),
+    "flux_train_network": ("guidance_scale", "discrete_flow_shift"),
+    "sd3_train_network": ("mode_scale", "logit_std"),
+}
+"""Arguments whose 0 means something else than the trainer's own default."""
+
+
+@dataclass
+class _Mended:
+    """The GUI's toml while it is put right, and what was changed in it."""
+
+    script: str
+    toml: Toml
+    found: list[Difference] = field(default_factory=list)
+
+    def change(self, key: str, value: object, why: str, *, matters: bool = True) -> None:
+        if self.toml.get(key) == value and type(self.toml.get(key)) is type(value):
+            return
+        self.found.append(Difference(key, self.toml.get(key), value, why, matters))
+        if value is None:
+            self.toml.pop(key, None)
+        else:
+            self.toml[key] = value
+
+    def keep_secrets(self) -> None:
+        for key, variable in SECRETS.items():
+            if self.toml.pop(key, None):
+                why = f"a secret comes from the environment only: set {variable}"
+                self.found.append(Difference(key, _SECRET, None, why))
+
+    def mend_network(self, values: Mapping[str, Any], version: GuiVersion) -> None:
+        """Keep values with blanks whole, and send v25's LoRA+ where the trainer reads it."""
+        tight = {key: "".join(str(values[key]).split()) for key in NETWORK_TEXTS if key in values}
+        arguments = list(gui_call({**values, **tight}, version, 0).toml["network_args"])
+        why = "the GUI takes a list with blanks to pieces, and sd-scripts would stop at them"
+        self.change("network_args", arguments, why)
+        ratios = [f"{key}={self.toml[key]}" for key in LORAPLUS if key in self.toml]
+        if ratios:
+            why = "sd-scripts reads LoRA+ as a network argument only, and ignores the GUI's key"
+            self.change("network_args", [*arguments, *ratios], why)
+
+    def count_by_epochs(self, values: Mapping[str, Any]) -> None:
+        epochs = int(values.get("max_train_epochs") or 0) or int(values.get("epoch") or 0)
+        if not epochs or int(values.get("max_train_steps") or 0):
+            return
+        why = "the GUI's estimate of steps ignores buckets, so the last epoch would be cut"
+        if "max_train_epochs" in self.toml:
+            why = "sd-scripts counts by the epochs anyhow"
+        self.change("max_train_steps", None, why, matters="max_train_epochs" not in self.toml)
+        self.change("max_train_epochs", epochs, "so many epochs are asked for")
+
+    def send_zeros(self, values: Mapping[str, Any]) -> None:
+        for key in (*_ZEROS[""], *_ZEROS.get(self.script, ())):
+            if key in values and values[key] == 0 and key not in self.toml:
+                why = "the GUI drops a 0, and the trainer would take its own default"
+                self.change(key, values[key], why)
+
+    def drop_what_is_ignored(self) -> None:
+        known = arguments_of(self.script)
+        for key in [key for key in self.toml if key not in known]:
+            why = "it is no argument of sd-scripts, which would ignore it"
+            self.change(key, None, why, matters=False)
+        if self.toml.get("dynamo_backend") == "no":
+            why = "that is accelerate's word; sd-scripts has none for off"
+            self.change("dynamo_backend", None, why, matters=False)
+        if self.toml.get("max_token_length") == 75:
+            why = "75 is sd-scripts' own way, and none of its choices"
+            self.change("max_token_length", None, why, matters=False)
+
+    def fit_types(self) -> None:
+        """Send 64 for 64.0 and true for 1 where the trainer's argument is of that type."""
+        for key, (kind, *_) in arguments_of(self.script).items():
+            value = self.toml.get(key)
+            if kind == "int" and isinstance(value, float) and value == int(value):
+                self.change(key, int(value), "sd-scripts wants a whole number", matters=False)
+            elif kind == "bool" and not isinstance(value, bool) and value == 1:
+                self.change(key, True, "sd-scripts has a switch here", matters=False)
 
 
 # What the trainer's own parsers take.

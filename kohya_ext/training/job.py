@@ -83,7 +83,7 @@ def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
     config = read_kohya_json(path, version)
     values = _absolute(config.values)
     call = plan_call(values, version, Dataset(draws=_draws(values)))
-    notes = [str(one) for one in config.repairs] + [str(one) for one in call.differences]
+    notes = [str(one) for one in (*config.repairs, *call.notable)]
     name = str(values.get("output_name") or "last")
     return Job(name, _with_prompts(call), path.absolute(), None, tuple(notes))
 

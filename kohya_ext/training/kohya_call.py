@@ -75,7 +75,7 @@ def gui_call(values: Values, version: GuiVersion, draws: int) -> GuiCall:
         script,
         dict(sorted(toml.items())),
         _launch(own),
-        _quoted(own.get("additional_parameters")),
+        quoted(own.get("additional_parameters")),
         str(own.get("sample_prompts") or ""),
     )
 
@@ -192,7 +192,7 @@ def _toml(values: Values, version: GuiVersion, draws: int, script: str) -> Toml:
     name = None if v24 else values.get("output_name")
     toml["wandb_run_name"] = values.get("wandb_run_name") or name
     if version is GuiVersion.V25:
-        toml |= {key: values.get(key) for key in ("lowvram", *_LORAPLUS)}
+        toml |= {key: values.get(key) for key in ("lowvram", *LORAPLUS)}
     toml |= _learning_rates(values, v24)
     toml |= _noise(values, v24)
     toml["max_train_steps"] = _steps(values, draws)
@@ -222,7 +222,7 @@ def _words(text: object) -> list[str]:
     return str(text or "").replace('"', "").split()
 
 
-def _quoted(text: object) -> tuple[str, ...]:
+def quoted(text: object) -> tuple[str, ...]:
     """Split as the GUI does: without its quotes at blanks, each word quoted for a shell."""
     return tuple(shlex.quote(word) for word in _words(text))
 
@@ -421,7 +421,7 @@ def _family(values: Values, script: str) -> Toml:
 
 # The network. A word of the LyCORIS rows is `argument`, `argument:json key` or `argument=constant`.
 
-_LORAPLUS = ("loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio")
+LORAPLUS = ("loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio")
 
 _LYCORIS: Mapping[str, str] = {
     "LyCORIS/BOFT": "conv_dim conv_alpha module_dropout use_tucker rank_dropout "
@@ -474,6 +474,9 @@ _FLUX_NETWORK = _names("""
     single_mod_dim in_dims train_double_block_indices train_single_block_indices
 """)
 
+NETWORK_TEXTS = (*_BLOCKS[:-2], *_FLUX_NETWORK)
+"""Texts that go into the network's arguments; a list in them must hold no blanks."""
+
 _MODULES = {
     "Anima": "networks.lora_anima",
     "Lumina": "networks.lora_lumina",
@@ -486,7 +489,7 @@ _DROPOUTS = ("rank_dropout", "module_dropout")
 def _network(values: Values, version: GuiVersion) -> tuple[str, list[str]]:
     module, arguments = _network_of(str(values.get("LoRA_type") or "Standard"), values, version)
     if version is GuiVersion.V26:
-        arguments += _truthy(values, _LORAPLUS)
+        arguments += _truthy(values, LORAPLUS)
     # The GUI joins the pairs and splits them at blanks, so a value with a blank falls apart.
     return module, _words(" ".join(arguments))
 
@@ -572,7 +575,7 @@ def _launch(values: Values) -> tuple[str, ...]:
             found += [f"--{key}", str(values[key])]
     switches = ("dynamo_use_fullgraph", "dynamo_use_dynamic")
     found += [f"--{key}" for key in switches if values.get(key)]
-    found += _quoted(values.get("extra_accelerate_launch_args"))
+    found += quoted(values.get("extra_accelerate_launch_args"))
     if values.get("gpu_ids"):
         found += ["--gpu_ids", shlex.quote(str(values["gpu_ids"]))]
     if _int(values.get("main_process_port")) > 0:

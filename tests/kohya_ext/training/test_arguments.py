@@ -168,6 +168,84 @@ def test_a_zero_that_the_gui_drops_is_sent():
     assert (ours.toml["max_grad_norm"], ours.toml["prior_loss_weight"]) == (0, 0)
 
 
+def test_differences_are_told_in_plain_words():
+    ours = plan_call(values(epoch=8, max_train_steps=0), GuiVersion.V26, DATASET)
+    told = {one.key: str(one) for one in ours.differences}
+    assert told["max_train_steps"].startswith(
+        "max_train_steps is left out (the GUI would send 456): the GUI's estimate"
+    )
+    assert told["max_train_epochs"].startswith(
+        "max_train_epochs = 8 is sent (the GUI leaves it out)"
+    )
+    assert "None" not in " ".join(told.values())
+
+
+def test_only_what_changes_the_training_is_notable():
+    ours = plan_call(
+        values(max_train_epochs=8, epoch=8, max_train_steps=0), GuiVersion.V26, DATASET
+    )
+    assert {one.key for one in ours.differences} >= {"epoch", "dynamo_backend", "max_train_steps"}
+    assert ours.notable == ()
+
+
+def test_a_zero_of_flux_is_sent_to_flux_only():
+    zero = {"guidance_scale": 0, "LoRA_type": "Flux1"}
+    flux = plan_call(values(flux1_checkbox=True, **zero), GuiVersion.V26, DATASET)
+    assert flux.toml["guidance_scale"] == 0
+    assert "guidance_scale" not in plan_call(values(**zero), GuiVersion.V26, DATASET).toml
+
+
+def test_a_list_with_blanks_stays_whole():
+    config = values(LoRA_type="Standard", block_dims="4, 8")
+    assert "8" in call_as_gui(config, GuiVersion.V26, DATASET).toml["network_args"]
+    ours = plan_call(config, GuiVersion.V26, DATASET)
+    assert ours.toml["network_args"] == ["block_dims=4,8"]
+    assert "takes a list with blanks to pieces" in str(ours.notable)
+
+
+def test_lora_plus_of_v25_reaches_the_network():
+    config = values(GuiVersion.V25, loraplus_lr_ratio=4)
+    ours = plan_call(config, GuiVersion.V25, DATASET)
+    assert ours.toml["network_args"] == ["loraplus_lr_ratio=4"]
+    assert "loraplus_lr_ratio" not in ours.toml
+
+
+@pytest.mark.parametrize(
+    ("text", "gui", "ours"),
+    [
+        ("--a=1 --b", ("--a=1", "--b"), ("--a=1", "--b")),
+        ("--t=(x)", ("'--t=(x)'",), ("--t=(x)",)),
+        ('--t="my fox"', ("--t=my", "fox"), ("--t=my fox",)),
+        ("--p=C:\\fox", ("'--p=C:\\fox'",), ("--p=C:\\fox",)),
+        ("it's", ("'it'\"'\"'s'",), ("it's",)),
+    ],
+)
+def test_additional_parameters_are_split_as_a_shell_would(text: str, gui: Any, ours: Any):
+    config = values(additional_parameters=text, extra_accelerate_launch_args=text)
+    assert call_as_gui(config, GuiVersion.V26, DATASET).additional == gui
+    call = plan_call(config, GuiVersion.V26, DATASET)
+    assert call.additional == ours
+    assert set(ours) <= set(call.launch)
+    assert call.launch[-2:] == ("--num_cpu_threads_per_process", "2")
+
+
+def test_a_switch_is_sent_as_a_switch():
+    ours = plan_call(
+        values(persistent_data_loader_workers=True, bucket_reso_steps=64.0), GuiVersion.V26, DATASET
+    )
+    assert ours.toml["persistent_data_loader_workers"] is True
+    assert isinstance(ours.toml["bucket_reso_steps"], int)
+    require_valid_call(ours)
+
+
+def test_the_toml_as_command_line_words():
+    ours = plan_call(values(LoRA_type="Kohya LoCon", cache_latents=True), GuiVersion.V26, DATASET)
+    words = ours.arguments
+    assert "--cache_latents" in words
+    assert words[words.index("--network_args") + 1] == "conv_dim=1"
+    assert "--output_name=Quillfox" in words
+
+
 def test_warmup_in_percent_becomes_a_share():
     assert call(lr_warmup=5).toml["lr_warmup_steps"] == 0.05
     assert call(lr_warmup=5, lr_warmup_steps=7).toml["lr_warmup_steps"] == 7

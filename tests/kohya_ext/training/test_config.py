@@ -148,7 +148,9 @@ def test_the_command_writes_and_shows(staged: Project, capsys: pytest.CaptureFix
     assert main(["config", str(staged.root), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["script"] == "train_network.py"
-    assert "unlike the GUI: max_train_steps" in err
+    assert "unlike the GUI" not in err
+    assert main(["config", str(staged.root), "-v"]) == 0
+    assert "unlike the GUI: max_train_steps is left out" in capsys.readouterr().err
     assert "Next: loraloom check" in err
 
 
