@@ -16,8 +16,8 @@ from importlib import resources
 from typing import Any
 
 from ..project import ToolError
-from .kohya_call import LORAPLUS, NETWORK_TEXTS, SECRETS, gui_call, quoted, script_of
-from .kohya_json import GuiVersion, Values
+from .kohya_call import LORAPLUS, NETWORK_TEXTS, gui_call, quoted, script_of
+from .kohya_json import SECRETS, GuiVersion, Values, without_secrets
 
 Toml = dict[str, Any]
 
@@ -98,9 +98,12 @@ def call_as_gui(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset
 
 def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) -> TrainerCall:
     """Return what we run: the GUI's call, put right where it is wrong, with each difference."""
+    values, secrets = without_secrets(values)
     gui = call_as_gui(values, version, dataset)
     mended = _Mended(gui.script, dict(gui.toml))
-    mended.keep_secrets()
+    for key in secrets:
+        why = f"a secret comes from the environment only: set {SECRETS[key]}"
+        mended.found.append(Difference(key, _SECRET, None, why))
     mended.mend_network(values, version)
     mended.count_by_epochs(values)
     mended.send_zeros(values)
@@ -161,12 +164,6 @@ class _Mended:
             self.toml.pop(key, None)
         else:
             self.toml[key] = value
-
-    def keep_secrets(self) -> None:
-        for key, variable in SECRETS.items():
-            if self.toml.pop(key, None):
-                why = f"a secret comes from the environment only: set {variable}"
-                self.found.append(Difference(key, _SECRET, None, why))
 
     def mend_network(self, values: Mapping[str, Any], version: GuiVersion) -> None:
         """Keep values with blanks whole, and send v25's LoRA+ where the trainer reads it."""

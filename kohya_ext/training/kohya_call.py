@@ -21,9 +21,6 @@ from .kohya_json import GuiVersion, keys_of
 Toml = dict[str, Any]
 Values = Mapping[str, Any]
 
-SECRETS: Mapping[str, str] = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
-"""Keys that are never written to a file, and the environment variable that does instead."""
-
 LYCORIS_PRESETS = (
     "attn-mlp", "attn-only", "full", "full-lin", "unet-transformer-only", "unet-convblock-only",
 )  # fmt: skip

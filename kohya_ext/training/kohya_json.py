@@ -7,6 +7,9 @@ what others wrote is read with every repair named.
 from __future__ import annotations
 
 import json
+import math
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -31,7 +34,10 @@ class GuiVersion(str, Enum):
 
 @dataclass(frozen=True)
 class Key:
-    """One field of the LoRA tab; `kind` is str, number or bool, as the json holds it."""
+    """One field of the LoRA tab; `kind` is str, number or bool, as the json holds it.
+
+    `of_machine` when its maximum is that of this machine.
+    """
 
     name: str
     kind: str
@@ -42,6 +48,9 @@ class Key:
     minimum: float | None
     maximum: float | None
     coerced: str
+    precision: int | None = None
+    label: str = ""
+    of_machine: bool = False
 
     def problem(self, value: object) -> str | None:
         """Say why the GUI could not hold `value`, or return None."""
@@ -52,16 +61,31 @@ class Key:
                 return "it must be a text"
         elif not isinstance(value, (int, float)) or isinstance(value, bool):
             return "it must be a number"
-        if self.choices and not self.custom and value not in self.choices:
-            return f"it must be one of {', '.join(map(str, self.choices))}"
-        return self._range_problem(value) if isinstance(value, (int, float)) else None
+        if (why := self.choice_problem(value)) is not None:
+            return why
+        return self.range_problem(value) if isinstance(value, (int, float)) else None
 
-    def _range_problem(self, value: float) -> str | None:
+    def choice_problem(self, value: object) -> str | None:
+        """Say which choices there are, when `value` is none of them."""
+        if self.choices and not self.custom and value not in self.choices:
+            return f"it must be one of {', '.join(str(one) or 'nothing' for one in self.choices)}"
+        return None
+
+    def range_problem(self, value: float) -> str | None:
+        """Say which bound `value` oversteps."""
         if self.minimum is not None and value < self.minimum:
             return f"it must be at least {self.minimum:g}"
         if self.maximum is not None and value > self.maximum:
             return f"it must be at most {self.maximum:g}"
         return None
+
+
+_THREADS = "num_cpu_threads_per_process"
+"""The one slider that ends at the number of cores of the machine that the GUI runs on."""
+
+
+def _cores() -> int:
+    return max(2, os.cpu_count() or 2)
 
 
 _EMPTY: Mapping[str, Value] = {"str": "", "number": 0, "bool": False}
@@ -94,8 +118,11 @@ def keys_of(version: GuiVersion) -> Mapping[str, Key]:
             tuple(facts.get("choices") or ()),
             bool(facts.get("allow_custom_value")),
             facts.get("minimum"),
-            facts.get("maximum"),
+            _cores() if name == _THREADS else facts.get("maximum"),
             facts.get("coerced", ""),
+            facts.get("precision"),
+            facts.get("label", ""),
+            name == _THREADS,
         )
     return found
 
@@ -148,49 +175,38 @@ def require_valid(values: Mapping[str, Any], version: GuiVersion) -> None:
         )
 
 
-def json_schema(version: GuiVersion) -> dict[str, Any]:
-    """Return the JSON Schema of the LoRA json of one GUI version; unknown keys are allowed."""
-    properties: dict[str, Any] = {}
-    for name, key in keys_of(version).items():
-        rule: dict[str, Any] = {
-            "type": {"str": "string", "bool": "boolean"}.get(key.kind, "number")
-        }
-        if key.choices and not key.custom:
-            rule["enum"] = list(key.choices)
-        for word, bound in (("minimum", key.minimum), ("maximum", key.maximum)):
-            if bound is not None:
-                rule[word] = bound
-        properties[name] = {**rule, "default": key.default}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"Kohya GUI {version.value} LoRA config",
-        "type": "object",
-        "properties": properties,
-        "required": sorted(properties),
-    }
-
-
 @dataclass(frozen=True)
 class Repair:
-    """One value that was changed while reading, and why."""
+    """One value that was changed while reading, and why.
+
+    `only_gui` when the trainer would take the old value: just the GUI's widget cannot hold it.
+    """
 
     key: str
     before: object
     after: object
     why: str
+    only_gui: bool = False
 
     def __str__(self) -> str:
-        return f"{self.key}: {json.dumps(self.before)} -> {json.dumps(self.after)} ({self.why})"
+        before, after = (json.dumps(one, ensure_ascii=False) for one in (self.before, self.after))
+        return f"{self.key}: {before} -> {after} ({self.why})"
 
 
 @dataclass(frozen=True)
 class KohyaConfig:
-    """A complete json as read: values of known keys, keys of others' kept, repairs made."""
+    """A complete json as read: values that the GUI holds, keys of others kept, repairs made.
+
+    `meant` are the values without the bounds of the GUI's widgets, as the trainer takes them;
+    `missing` are the keys that the json left out and that got the GUI's defaults.
+    """
 
     version: GuiVersion
     values: Mapping[str, Any]
     unknown: Mapping[str, Any]
     repairs: tuple[Repair, ...]
+    meant: Mapping[str, Any]
+    missing: tuple[str, ...]
 
     def as_json(self) -> Values:
         """Return what is written: all known keys and the unknown ones, sorted."""
@@ -199,13 +215,18 @@ class KohyaConfig:
 
 def read_kohya_json(path: Path, version: GuiVersion) -> KohyaConfig:
     """Read any Kohya LoRA json. Raises ToolError LL301 when it is no JSON object."""
+    return repair(load_json(path), version)
+
+
+def load_json(path: Path) -> Values:
+    """Return the object in a json file. Raises ToolError LL301 when there is none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ToolError(
             "LL301", f"{path} cannot be read: {error.strerror}.", "Check the path."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ToolError(
             "LL301", f"{path} is no JSON: {error}.", "Save it again from the Kohya GUI."
         ) from error
@@ -215,7 +236,28 @@ def read_kohya_json(path: Path, version: GuiVersion) -> KohyaConfig:
             f"{path} holds a {type(data).__name__}, not a JSON object.",
             "Name a config that the Kohya GUI saved.",
         )
-    return repair(data, version)
+    return data
+
+
+SECRETS: Mapping[str, str] = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
+"""Keys that are never written to a file, and the environment variable that does instead."""
+
+_SECRET_WORD = re.compile(
+    r"--(wandb_api_key|huggingface_token)(?:=|\s+)(\"[^\"]*\"|'[^']*'|\S+)\s?"
+)
+_FREE_WORDS = ("additional_parameters", "extra_accelerate_launch_args")
+
+
+def without_secrets(data: Mapping[str, Any]) -> tuple[Values, tuple[str, ...]]:
+    """Return a copy with its secrets blanked, also those in free parameters, and their names."""
+    kept, found = dict(data), [key for key in SECRETS if data.get(key)]
+    kept |= dict.fromkeys(found, "")
+    for key in _FREE_WORDS:
+        text = kept.get(key)
+        if isinstance(text, str) and _SECRET_WORD.search(text):
+            found += [match[1] for match in _SECRET_WORD.finditer(text)]
+            kept[key] = _SECRET_WORD.sub("", text).strip()
+    return kept, tuple(dict.fromkeys(found))
 
 
 _RENAMED = {"lora_network_weights": "network_weights"}
@@ -223,22 +265,36 @@ _LORA_TYPES = {"LoCon": "LyCORIS/LoCon"}
 
 
 def repair(data: Mapping[str, Any], version: GuiVersion) -> KohyaConfig:
-    """Make a complete config of any json, as the GUI means it, naming each repair."""
-    repairs: list[Repair] = []
-    given = _follow_renames(dict(data), repairs)
+    """Make a complete config of any json, as its author meant it, naming each repair."""
+    kept, secrets = without_secrets(data)
+    repairs = [_secret_repair(key) for key in secrets]
+    given = _follow_renames(kept, repairs)
     keys = keys_of(version)
     values: Values = {}
+    meant: Values = {}
     for name, key in keys.items():
         if given.get(name) is None:
             if name in given:
                 repairs.append(Repair(name, None, key.default, "null keeps the browser's value"))
-            values[name] = key.default
+            values[name] = meant[name] = key.default
             continue
-        values[name] = _repaired(key, given[name], repairs)
+        meant[name], why = _coerced(key, given[name])
+        values[name], bound = meant[name], ""
+        if key.problem(meant[name]):
+            values[name], bound = _brought_in_range(key, meant[name])
+        if why or bound:
+            both = "; ".join(filter(None, (why, bound)))
+            repairs.append(Repair(name, given[name], values[name], both, not why))
+    values["model_list"] = meant["model_list"] = meant["model_list"] or "custom"
     unknown = {name: value for name, value in given.items() if name not in keys}
     unknown.setdefault(SAVE_AS_BOOL, False)
-    values["model_list"] = "custom"
-    return KohyaConfig(version, values, unknown, tuple(repairs))
+    missing = tuple(name for name in keys if name not in given)
+    return KohyaConfig(version, values, unknown, tuple(repairs), meant, missing)
+
+
+def _secret_repair(key: str) -> Repair:
+    why = f"a secret is never written to a file: set {SECRETS[key]} in the environment instead"
+    return Repair(key, "(secret)", "", why)
 
 
 def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
@@ -249,17 +305,11 @@ def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
     if given.get("use_wandb") in (True, "True") and not given.get("log_with"):
         given["log_with"] = "wandb"
         repairs.append(Repair("log_with", "", "wandb", "use_wandb of an older GUI"))
+    if given.get("optimizer") is None:
+        given["optimizer"] = "AdamW8bit" if given.get("use_8bit_adam") else "AdamW"
+        why = "of a GUI that had no choice of optimizers yet"
+        repairs.append(Repair("optimizer", None, given["optimizer"], why))
     return given
-
-
-def _repaired(key: Key, value: object, repairs: list[Repair]) -> Value:
-    after: Value
-    after, why = _coerced(key, value)
-    if key.problem(after):
-        after, why = _brought_in_range(key, after)
-    if why:
-        repairs.append(Repair(key.name, value, after, why))
-    return after
 
 
 def _coerced(key: Key, value: object) -> tuple[Any, str]:
@@ -269,16 +319,29 @@ def _coerced(key: Key, value: object) -> tuple[Any, str]:
     if key.name == "xformers" and isinstance(value, bool):
         return ("xformers" if value else "none"), "a checkbox in older GUIs"
     if key.kind == "bool" and not isinstance(value, bool):
-        return str(value).strip().lower() in ("true", "1", "yes"), "it must be true or false"
+        truth = str(value).strip().lower() in ("true", "1", "1.0", "yes", "on")
+        return truth, "it must be true or false; the GUI takes any text for true"
     if key.kind == "str" and not isinstance(value, str):
-        if isinstance(value, list):
-            return ",".join(map(str, value)), "a text, not a list"
-        return ("" if isinstance(value, bool) else str(value)), "it must be a text"
-    if key.kind == "number" and not isinstance(value, (int, float)):
-        return _number(key, value)
+        return _text(value), "it must be a text"
     if key.kind == "number" and isinstance(value, bool):
         return int(value), "it must be a number"
+    if key.kind == "number" and not isinstance(value, (int, float)):
+        return _number(key, value)
+    if key.kind == "number" and isinstance(value, float) and not math.isfinite(value):
+        return key.default, "no number"
+    if key.coerced == "int" and isinstance(value, float) and value != int(value):
+        return int(value), "the GUI takes whole numbers only"
     return value, ""
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ",".join(_text(one) for one in value)
+    if isinstance(value, bool) or value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else str(value)
 
 
 def _number(key: Key, value: object) -> tuple[Value, str]:
@@ -289,6 +352,10 @@ def _number(key: Key, value: object) -> tuple[Value, str]:
         number = float(text)
     except ValueError:
         return key.default, "no number"
+    if not math.isfinite(number):
+        return key.default, "no number"
+    if key.coerced == "int" or key.precision == 0:
+        return int(number), "a whole number, not a text"
     whole = number == int(number) and "e" not in text.lower() and "." not in text
     return (int(number) if whole else number), "a number, not a text"
 
@@ -299,12 +366,20 @@ def _number_of_blank(key: Key) -> Value:
     return special.get(key.name, 0)
 
 
+_OTHER_CAPTIONS = (
+    "the GUI's list ends at .txt, .caption and .cap: rename the caption files, or there would be "
+    "other captions than before"
+)
+
+
 def _brought_in_range(key: Key, value: Any) -> tuple[Value, str]:
     if isinstance(value, (int, float)) and not key.choices:
         if key.minimum is not None and value < key.minimum:
             return _like(value, key.minimum), f"the GUI's minimum is {key.minimum:g}"
         if key.maximum is not None and value > key.maximum:
             return _like(value, key.maximum), f"the GUI's maximum is {key.maximum:g}"
+    if key.name == "caption_extension":
+        return key.default, _OTHER_CAPTIONS
     return key.default, f"{key.problem(value)}"
 
 

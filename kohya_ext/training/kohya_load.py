@@ -1,0 +1,102 @@
+"""What the Kohya GUI itself makes of a json that is opened in a fresh page.
+
+Its loader changes values in silence, and its widgets of each gradio version keep, change or choke
+on what it hands them. For `--as-gui` only; our own reading is `kohya_json.repair`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .kohya_json import GuiVersion, Key, Values, keys_of, without_secrets
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The values that the GUI would go on with, and why it could not, if it could not."""
+
+    values: Values
+    problems: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+def take_as_gui(data: Mapping[str, Any], version: GuiVersion) -> Taken:
+    """Load any json as the GUI of `version` would; secrets are taken out and named."""
+    given, secrets = without_secrets(data)
+    given = _loaded(given, version)
+    values: Values = {}
+    problems: list[str] = []
+    for name, key in keys_of(version).items():
+        value = given.get(name)
+        value = key.default if value is None else _shown(key, value)
+        values[name] = int(value) if _is_whole(value) and version is GuiVersion.V26 else value
+        problem = _problem(key, values[name], version)
+        if problem:
+            problems.append(f"{name} is {values[name]!r}, but {problem}")
+    return Taken(values, tuple(problems), secrets)
+
+
+def _is_whole(value: object) -> bool:
+    """Whether the browser would send a 1 for this 1.0."""
+    return isinstance(value, float) and value.is_integer()
+
+
+def _loaded(given: Values, version: GuiVersion) -> Values:
+    """Follow the GUI's own repairs while it opens a file."""
+    given.setdefault("optimizer", "AdamW8bit" if given.get("use_8bit_adam") else "AdamW")
+    for name, key in keys_of(version).items():
+        # v24 makes a whole number of this one, which loses it
+        kind = (
+            "int" if name == "adaptive_noise_scale" and version is GuiVersion.V24 else key.coerced
+        )
+        if kind and given.get(name) is not None:
+            given[name] = _coerced(given[name], kind, _FALLBACKS.get(name, 0))
+    if given.get("LoRA_type") == "LoCon":
+        given["LoRA_type"] = "LyCORIS/LoCon"
+    saves = given.get("save_model_as", "safetensors")
+    if given.get("LoRA_type") and saves not in ("safetensors", "ckpt"):
+        given["save_model_as"] = "safetensors"
+    if isinstance(given.get("xformers"), bool):
+        given["xformers"] = "xformers" if given["xformers"] else "none"
+    if given.get("use_wandb") == "True":
+        given["log_with"] = "wandb"
+    if given.get("lora_network_weights") is not None:
+        given["network_weights"] = given["lora_network_weights"]
+    return given
+
+
+_FALLBACKS = {"lr_scheduler_num_cycles": 1, "lr_scheduler_power": 1, "max_token_length": 75}
+
+
+def _coerced(value: Any, kind: str, fallback: int) -> int | float:
+    try:
+        return int(value) if kind == "int" else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return int(fallback) if kind == "int" else float(fallback)
+
+
+def _shown(key: Key, value: Any) -> Any:
+    """Return what the widget hands back for a value of another type."""
+    if key.widget == "Checkbox":
+        return bool(value)
+    if key.widget == "Textbox":
+        return str(value)
+    if key.precision == 0 and isinstance(value, float):
+        return round(value)
+    return value
+
+
+def _problem(key: Key, value: object, version: GuiVersion) -> str | None:
+    """Say why the GUI could do nothing more after loading this value."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if key.widget == "Number":
+        if not is_number and (key.precision == 0 or key.minimum is not None):
+            return "the GUI fails to load a text into this number"
+        return key.range_problem(value) if isinstance(value, (int, float)) else None
+    if key.widget == "Slider" and version is GuiVersion.V26:
+        return key.problem(value)
+    if key.widget in ("Dropdown", "Radio") and version is not GuiVersion.V24:
+        return key.choice_problem(value)
+    return None
