@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from ..project import Project
+from ..project import Project, open_project
 from ..project.cli import (
     dry_run_option,
     emit,
@@ -12,33 +16,125 @@ from ..project.cli import (
     json_option,
     next_step,
     progress_bar,
-    project_argument,
     say,
     shell_path,
 )
-from ..training.arguments import format_toml
-from ..training.config import ConfigPlan, apply_config, plan_config
+
+if TYPE_CHECKING:
+    from ..training.config import ConfigPlan
+    from ..training.conversion import Conversion, GuiPrint
+
+_VERSIONS = ("v24", "v25", "v26")
+_FORMS = ("json", "toml", "dataset", "arguments", "schema")
 
 
 @click.command()
-@project_argument
+@click.argument("project", required=False)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Any Kohya GUI LoRA json, read, repaired and explained; no project is needed.",
+)
+@click.option(
+    "--gui", "version", type=click.Choice(_VERSIONS), help="The Kohya GUI version to write for."
+)
+@click.option(
+    "--as-gui", is_flag=True, help="Print what that GUI itself would run, flaws included."
+)
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), help="With --from: write the files there."
+)
+@click.option(
+    "--show", type=click.Choice(_FORMS), help="Print this form instead: toml is also what the "
+    "Kohya GUI's coming version loads, arguments are command line words.",
+)  # fmt: skip
+@click.option(
+    "--draws", type=click.IntRange(min=0), metavar="N",
+    help="With --from: pictures times repeats, where the pictures lie on another machine.",
+)  # fmt: skip
 @dry_run_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell also what changes nothing.")
 @json_option
-def config(project: Project, dry_run: bool, verbose: bool, as_json: bool) -> None:
-    """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/."""
+def config(
+    project: str | None,
+    source: Path | None,
+    version: str | None,
+    as_gui: bool,
+    folder: Path | None,
+    show: str | None,
+    draws: int | None,
+    dry_run: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/.
+
+    With --from, do the same for any Kohya json: print it repaired, or write it with --to.
+    """
+    if source is not None and project is not None:
+        raise click.UsageError("Give a project or --from, not both.")
+    if show == "schema":
+        _show_schema(version or "v26")
+    elif source is not None:
+        _of_json(source, version or "v26", as_gui, folder, show, draws, dry_run, verbose, as_json)
+    else:
+        opened = _opened(project, version)
+        if as_gui:
+            _of_project_as_gui(opened, as_json)
+        else:
+            _of_project(opened, show, dry_run, verbose, as_json)
+
+
+def _opened(project: str | None, version: str | None) -> Project:
+    found = open_project(Path(project or "."))
+    if version is None:
+        return found
+    training = replace(found.manifest.training, kohya_version=version)
+    return replace(found, manifest=replace(found.manifest, training=training))
+
+
+def _show_schema(version: str) -> None:
+    from ..training.kohya_json import GuiVersion
+    from ..training.kohya_schema import json_schema, schema_path
+
+    emit_json(json_schema(GuiVersion(version)))
+    say(f"The same as a file, for your editor's settings: {schema_path(GuiVersion(version))}")
+
+
+# Of a project.
+
+
+def _of_project(
+    project: Project, show: str | None, dry_run: bool, verbose: bool, as_json: bool
+) -> None:
+    from ..training.config import apply_config, plan_config
+
     with progress_bar() as progress:
         plan = plan_config(project, progress=progress)
     if not dry_run:
         apply_config(project, plan)
     if as_json:
         emit_json(_as_dict(plan))
-    elif dry_run:
-        emit(format_toml(plan.call.toml).rstrip())
+    elif show or dry_run:
+        emit(_form(show or "toml", plan.values, plan.call.arguments, plan.toml, plan.dataset_toml))
     else:
-        emit(f"{plan.json_path}\n{plan.toml_path}")
+        emit("\n".join(map(str, plan.paths)))
     _tell(plan, verbose)
     next_step(f"loraloom check {shell_path(project.root)}")
+
+
+def _form(
+    show: str, values: dict[str, Any], arguments: tuple[str, ...], toml: str, dataset: str
+) -> str:
+    import json
+    import shlex
+
+    if show == "json":
+        return json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True)
+    if show == "arguments":
+        return shlex.join(arguments)
+    return (toml if show == "toml" else dataset).rstrip()
 
 
 def _tell(plan: ConfigPlan, verbose: bool) -> None:
@@ -73,12 +169,136 @@ def _as_dict(plan: ConfigPlan) -> dict[str, object]:
     }
 
 
+def _of_project_as_gui(project: Project, as_json: bool) -> None:
+    from ..training.config import plan_project_call
+    from ..training.conversion import print_as_gui
+
+    planned = plan_project_call(project)
+    where = str(project.manifest_path)
+    _print(print_as_gui(planned.values, planned.version, where=where), as_json)
+    next_step(f"loraloom config {shell_path(project.root)}")
+
+
+# Of any json.
+
+
+def _of_json(
+    source: Path,
+    version: str,
+    as_gui: bool,
+    folder: Path | None,
+    show: str | None,
+    draws: int | None,
+    dry_run: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    from ..training.conversion import apply_conversion, convert, print_as_gui
+    from ..training.kohya_json import GuiVersion, load_json
+
+    gui = GuiVersion(version)
+    if as_gui:
+        data = load_json(source)
+        _print(print_as_gui(data, gui, where=str(source), draws=draws), as_json)
+        return
+    converted = convert(source, gui, draws)
+    values = converted.config.as_json()
+    call = converted.call
+    written = apply_conversion(converted, folder) if folder and not dry_run else ()
+    if as_json:
+        emit_json(_conversion_as_dict(converted, written))
+    elif written:
+        emit("\n".join(map(str, written)))
+    else:
+        emit(_form(show or "json", values, call.arguments, converted.toml, converted.dataset_toml))
+    _explain(converted, verbose)
+    next_step(f"loraloom check --config {shell_path(written[0] if written else source)}")
+
+
+def _explain(converted: Conversion, verbose: bool) -> None:
+    config = converted.config
+    for one in config.repairs:
+        note = ", for the GUI only: the trainer takes the old value" if one.only_gui else ""
+        say(f"repaired: {one}{note}")
+    if config.missing:
+        shown = ", ".join(config.missing) if verbose else f"{len(config.missing)} keys"
+        say(f"filled in with the defaults of the GUI {config.version.value}: {shown}")
+    kept = sorted(set(config.unknown) - {"save_as_bool"})
+    if kept:
+        say(f"kept, though the GUI {config.version.value} ignores them: {', '.join(kept)}")
+    for difference in converted.call.differences if verbose else converted.call.notable:
+        say(f"unlike the GUI: {difference}")
+
+
+def _conversion_as_dict(converted: Conversion, written: tuple[Path, ...]) -> dict[str, object]:
+    config, call = converted.config, converted.call
+    return {
+        "name": converted.name,
+        "gui": config.version.value,
+        "written": [str(path) for path in written],
+        "values": config.as_json(),
+        "repairs": [
+            {
+                "key": one.key,
+                "before": one.before,
+                "after": one.after,
+                "why": one.why,
+                "only_gui": one.only_gui,
+            }
+            for one in config.repairs
+        ],
+        "missing": list(config.missing),
+        "unknown": sorted(config.unknown),
+        "script": call.script_name,
+        "toml": call.toml,
+        "arguments": list(call.arguments),
+        "launch": list(call.launch),
+        "additional": list(call.additional),
+        "dataset_toml": converted.dataset_toml,
+        "differences": [
+            {"key": one.key, "text": str(one), "matters": one.matters} for one in call.differences
+        ],
+    }
+
+
+def _print(printed: GuiPrint, as_json: bool) -> None:
+    """Show what the GUI would run: the toml on stdout, the command beside it."""
+    import shlex
+
+    from ..training.kohya_json import SECRETS
+
+    if as_json:
+        emit_json(
+            {
+                "command": list(printed.command),
+                "script": printed.call.script_name,
+                "launch": list(printed.call.launch),
+                "additional": list(printed.call.additional),
+                "toml": printed.call.toml,
+                "toml_text": printed.toml,
+                "sample_prompts": printed.call.sample_prompts,
+            }
+        )
+    else:
+        emit(printed.toml.rstrip())
+        say(f"command: {shlex.join(printed.command)}")
+    for key in printed.secrets:
+        say(f"left out: {key}, a secret; set {SECRETS[key]} in the environment instead")
+
+
 @click.command()
 @click.argument("name", default="")
+@click.option(
+    "--for", "kind", default="character", show_default=True,
+    type=click.Choice(["character", "creature", "person", "object", "style"]),
+    help="The kind of subject.",
+)  # fmt: skip
 @json_option
-def presets(name: str, as_json: bool) -> None:
+def presets(name: str, kind: str, as_json: bool) -> None:
     """List the presets, or explain every value of the one called NAME."""
+    from ..project.manifest import SubjectKind
     from ..training.presets import presets as all_presets
+    from ..training.presets import values_for
 
     chosen = [one for one in all_presets() if name in ("", one.name)]
     if not chosen:
@@ -90,15 +310,24 @@ def presets(name: str, as_json: bool) -> None:
                     "title": one.title,
                     "family": one.family.value,
                     "values": {
-                        row.key: {"value": row.value, "reason": row.reason} for row in one.values
+                        row.key: {"value": row.value, "reason": row.reason}
+                        for row in values_for(one, SubjectKind(kind))
                     },
+                    "memory": [
+                        {"card_gb": row.card_gb, "settings": row.settings, "source": row.source}
+                        for row in one.memory
+                    ],
                 }
                 for one in chosen
             }
         )
     elif name:
-        for row in chosen[0].values:
+        for row in values_for(chosen[0], SubjectKind(kind)):
             emit(f"{row.key} = {row.value}: {row.reason}")
+        for need in chosen[0].memory:
+            emit(f"memory, {need}")
+        if not chosen[0].memory:
+            emit("memory: no measurement is known to us")
     else:
         for one in chosen:
             emit(f"{one.name}: {one.title}")

@@ -251,8 +251,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL307": Entry(
         "No base model",
-        "The manifest names no checkpoint to train on.",
-        "Write its file under base_model.path.",
+        "The manifest names no checkpoint to train on, or a Flux without its other three files.",
+        "Write the file under the key that the message names.",
     ),
     "LL308": Entry(
         "An unknown override",
@@ -268,6 +268,18 @@ CATALOGUE: dict[str, Entry] = {
         "A secret in the manifest",
         "training.overrides holds a key for wandb or a model hub.",
         "Take it out and set WANDB_API_KEY or HF_TOKEN in the environment.",
+    ),
+    "LL311": Entry(
+        "The Kohya GUI would run nothing",
+        "With --as-gui: the GUI of the chosen version would refuse this json, or its page would "
+        "be stuck after loading it.",
+        "Correct the values that the message names, or leave out --as-gui to have them repaired.",
+    ),
+    "LL312": Entry(
+        "A sample prompt that cannot be used",
+        "A line of the sample prompts holds a setting that sd-scripts would ignore, or its "
+        "template cannot be drawn.",
+        "Correct the line that the message names.",
     ),
     "LL340": Entry(
         "No such entry in the queue",

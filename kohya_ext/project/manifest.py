@@ -112,6 +112,11 @@ class TrainingSettings:
     train_batch_size: int | None = None
     resolution: str = ""
     seed: int | None = None
+    sample_prompts: tuple[str, ...] = ()
+    sample_every_n_epochs: int = 1
+    log_with: str = ""
+    network_weights: str = ""
+    resume: str = ""
     kohya_version: str = "v26"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     free_webui: bool = False

@@ -5,31 +5,35 @@ Written are the Kohya GUI's json and sd-scripts' toml; both say the same.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..dataset.layout import read_staged
 from ..project import ProgressHandler, Project, ToolError, silent
 from ..project.files import write_json_atomic, write_text_atomic
-from ..project.manifest import BaseModelFamily
 from ..project.pictures import TRAINER_SUFFIXES
 from .arguments import SECRETS, Dataset, TrainerCall, format_toml, plan_call, require_valid_call
 from .arithmetic import Shown, StepPlan, plan_steps, rules_of
-from .folders import inspect_pictures
-from .kohya_json import GuiVersion, Values, complete, keys_of, require_valid
+from .conversion import format_dataset_toml
+from .folders import inspect_pictures, read_folders
+from .kohya_json import GuiVersion, Values, default_values, keys_of, require_valid
 from .presets import preset_values, require_preset
+from .samples import draw_samples
+from .training_config import Family, TrainingConfig
 
 FEWEST_STEPS = 1500
 """The practice's rule of thumb for a whole run, with a grain of salt."""
 
-_FAMILY_FLAGS = {
-    BaseModelFamily.SD2: "v2",
-    BaseModelFamily.SDXL: "sdxl",
-    BaseModelFamily.SD3: "sd3_checkbox",
-    BaseModelFamily.FLUX: "flux1_checkbox",
-}
+_PATHS = """
+    pretrained_model_name_or_path vae train_data_dir reg_data_dir output_dir logging_dir resume
+    network_weights dataset_config log_tracker_config ae clip_l t5xxl clip_g sd3_clip_l sd3_t5xxl
+"""
+_HUB_NAME = re.compile(r"^\w[\w.-]*/[\w.-]+$")
+_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,22 @@ class ConfigPlan:
     call: TrainerCall
     steps: StepPlan
     advice: tuple[str, ...]
+    dataset_toml: str
+
+    @property
+    def toml(self) -> str:
+        """The config toml; also what the Kohya GUI's coming version saves and loads."""
+        return format_toml(self.call.toml)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What gets written, in the order of use."""
+        return (self.json_path, self.toml_path, self.dataset_path)
+
+    @property
+    def dataset_path(self) -> Path:
+        """The same pictures as a dataset toml, for whoever starts sd-scripts with one."""
+        return self.folder / f"{self.name}.dataset.toml"
 
     @property
     def json_path(self) -> Path:
@@ -78,6 +98,7 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
         call.call,
         steps,
         _advise(call.values, steps),
+        format_dataset_toml(call.call.toml, read_folders(project.images_dir)),
     )
 
 
@@ -93,7 +114,7 @@ class ProjectCall:
 def plan_project_call(project: Project) -> ProjectCall:
     """Plan values and call of a project, reading no picture. Raises as `plan_config`."""
     version = GuiVersion(project.manifest.training.kohya_version)
-    values = complete(_values(project, version), version)
+    values = training_of(project).as_kohya(version)
     require_valid(values, version)
     draws = sum(_repeats(place) for place in _staged(project.images_dir))
     call = _with_own_prompts(project, plan_call(values, version, Dataset(draws=draws)))
@@ -101,9 +122,15 @@ def plan_project_call(project: Project) -> ProjectCall:
     return ProjectCall(version, values, call)
 
 
-def _values(project: Project, version: GuiVersion) -> Values:
+def training_of(project: Project) -> TrainingConfig:
+    """Return what a project trains: its preset, over it the manifest, over it the overrides.
+
+    Relative paths in the manifest count from its folder. Raises ToolError LL302 (a GUI that does
+    not train this family), LL306, LL307, LL308, LL310, LL312 (sample prompts).
+    """
     manifest = project.manifest
     training = manifest.training
+    version = GuiVersion(training.kohya_version)
     if not manifest.base_model.path:
         raise ToolError(
             "LL307",
@@ -111,20 +138,44 @@ def _values(project: Project, version: GuiVersion) -> Values:
             "Write the checkpoint file under base_model.path.",
         )
     preset = require_preset(training.preset, manifest.base_model.family)
-    values: Values = dict(preset_values(preset, manifest.subject.kind))
-    for family, flag in _FAMILY_FLAGS.items():
-        values[flag] = family is manifest.base_model.family
-    values |= {
+    overrides = _overrides(training.overrides, version)
+    stock = TrainingConfig.of_kohya(default_values(GuiVersion.V26))
+    config = replace(stock, family=Family(manifest.base_model.family.value))
+    if not config.fits(version):
+        raise ToolError(
+            "LL302",
+            f"The Kohya GUI {version.value} does not train {config.family.value}.",
+            "Write a newer one under training.kohya_version.",
+        )
+    config = config.with_values(preset_values(preset, manifest.subject.kind))
+    config = config.with_values(_of_manifest(project)).with_values(overrides)
+    paths = {key: value for key, value in config.as_kohya(GuiVersion.V26).items() if value}
+    config = config.with_values(
+        {key: str(_path_of(project, str(paths[key]))) for key in _PATHS.split() if key in paths}
+    )
+    config = _with_samples(project, config)
+    _require_files(config)
+    return config
+
+
+def _of_manifest(project: Project) -> Values:
+    manifest = project.manifest
+    training = manifest.training
+    values: Values = {
         "pretrained_model_name_or_path": manifest.base_model.path,
         "vae": manifest.base_model.vae,
         "train_data_dir": str(project.images_dir),
         "output_dir": str(project.model_dir),
         "output_name": manifest.output_name,
+        "logging_dir": str(project.log_dir) if training.log_with else "",
+        "log_with": training.log_with,
         "caption_extension": manifest.captions.caption_extension,
         "epoch": training.max_train_epochs,
         "max_train_epochs": training.max_train_epochs,
         "max_train_steps": 0,
         "save_every_n_epochs": training.save_every_n_epochs,
+        "network_weights": training.network_weights,
+        "resume": training.resume,
         "training_comment": f"trigger: {manifest.trigger_word}",
         "metadata_title": manifest.publish.title or manifest.output_name,
         "metadata_author": manifest.publish.author,
@@ -134,10 +185,50 @@ def _values(project: Project, version: GuiVersion) -> Values:
         "max_resolution": training.resolution or None,
         "seed": training.seed,
     }
-    values |= {key: value for key, value in optional.items() if value is not None}
-    values |= _overrides(training.overrides, version)
-    known = keys_of(version)
-    return {key: value for key, value in values.items() if key in known}
+    return values | {key: value for key, value in optional.items() if value is not None}
+
+
+def _path_of(project: Project, text: str) -> Path | str:
+    """Return a manifest's path made absolute, or a name on the model hub as it is."""
+    path = Path(text).expanduser()
+    found = path if path.is_absolute() else project.root / path
+    is_hub_name = _HUB_NAME.match(text) and path.suffix.lower() not in _WEIGHTS
+    if is_hub_name and not found.exists() and not (project.root / path.parts[0]).exists():
+        return text
+    return Path(os.path.abspath(found))  # noqa: PTH100  # resolve() would follow links away
+
+
+def _with_samples(project: Project, config: TrainingConfig) -> TrainingConfig:
+    """Draw the sample prompts of the manifest, and those under training.overrides."""
+    manifest = project.manifest
+    lines = (*manifest.training.sample_prompts, *config.sample_prompts.splitlines())
+    folder = manifest.showcase.wildcards
+    prompts = draw_samples(
+        lines,
+        trigger_word=manifest.trigger_word,
+        seed=int(config.seed),
+        wildcards=project.root / folder if folder else None,
+    )
+    if not prompts:
+        return config
+    given = "sample_every_n_epochs" in manifest.training.overrides
+    every = config.sample_every_n_epochs if given else manifest.training.sample_every_n_epochs
+    return replace(config, sample_prompts="\n".join(prompts), sample_every_n_epochs=every)
+
+
+def _require_files(config: TrainingConfig) -> None:
+    """Refuse a Flux without its other three files, which the trainer would miss late."""
+    values = dict(config.more)
+    names = ["ae", "clip_l", "t5xxl"] if config.family is Family.FLUX else []
+    if str(values.get("model_type")).lower() == "chroma":
+        names.remove("clip_l")
+    missing = [name for name in names if not values.get(name)]
+    if missing:
+        raise ToolError(
+            "LL307",
+            f"Flux comes in several files, and {', '.join(missing)} is named nowhere.",
+            f"Write the file under training.overrides.{missing[0]}.",
+        )
 
 
 def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
@@ -162,15 +253,16 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
 
 
 def _with_own_prompts(project: Project, call: TrainerCall) -> TrainerCall:
-    from dataclasses import replace
-
     toml = dict(call.toml)
-    toml.pop("sample_prompts", None)
-    toml.pop("sample_sampler", None)
+    for key in ("sample_prompts", "sample_sampler"):
+        toml.pop(key, None)
     if call.sample_prompts.strip():
         path = project.config_dir / f"{project.manifest.output_name}.prompts.txt"
         toml["sample_prompts"] = str(path)
         toml["sample_sampler"] = call.toml.get("sample_sampler", "euler_a")
+    else:
+        toml.pop("sample_every_n_epochs", None)
+        toml.pop("sample_every_n_steps", None)
     return replace(call, toml=toml)
 
 
@@ -225,6 +317,11 @@ def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
 
 def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
     found = []
+    if values.get("log_with") in ("wandb", "all") and not os.environ.get("WANDB_API_KEY"):
+        found.append(
+            "The loss goes to wandb, but WANDB_API_KEY is not set here: set it, or log in with "
+            "`wandb login` in the trainer's environment."
+        )
     if steps.steps < FEWEST_STEPS:
         found.append(
             f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
@@ -232,8 +329,8 @@ def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
         )
     if str(values["LoRA_type"]).endswith("LoCon") and values["network_dim"] <= 8:
         found.append(
-            f"A LoCon of {values['network_dim']} dim was found too small: better than an "
-            "embedding, worse than a normal LoRA. 24 served well."
+            f"LoCon {values['network_dim']}: too small. A LoCon of 8 dim was found better than an "
+            "embedding and worse than a normal LoRA; 24 served well."
         )
     return tuple(found)
 
@@ -243,7 +340,8 @@ def apply_config(project: Project, plan: ConfigPlan) -> None:
     write_json_atomic(plan.json_path, plan.values, sort_keys=True)
     if plan.call.sample_prompts.strip():
         write_text_atomic(plan.prompts_path, plan.call.sample_prompts.strip() + "\n")
-    write_text_atomic(plan.toml_path, format_toml(plan.call.toml))
+    write_text_atomic(plan.toml_path, plan.toml)
+    write_text_atomic(plan.dataset_path, plan.dataset_toml)
     project.journal.append(
         "config",
         name=plan.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..project import Project
 from ..project.files import write_text_atomic
 from .arguments import Dataset, TrainerCall, plan_call
 from .config import apply_config, plan_config, plan_project_call
+from .conversion import without_prompts
 from .folders import read_folders
 from .kohya_json import GuiVersion, read_kohya_json
 
@@ -81,11 +82,12 @@ def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
     Raises ToolError LL301 (no json), LL303 (learning rates).
     """
     config = read_kohya_json(path, version)
-    values = _absolute(config.values)
+    values = _absolute(config.meant)
     call = plan_call(values, version, Dataset(draws=_draws(values)))
-    notes = [str(one) for one in (*config.repairs, *call.notable)]
+    repairs = [one for one in config.repairs if not one.only_gui]
+    notes = [str(one) for one in (*repairs, *call.notable)]
     name = str(values.get("output_name") or "last")
-    return Job(name, _with_prompts(call), path.absolute(), None, tuple(notes))
+    return Job(name, without_prompts(call), path.absolute(), None, tuple(notes))
 
 
 def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,14 +102,6 @@ def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
 def _draws(values: Mapping[str, Any]) -> int:
     root = Path(str(values.get("train_data_dir") or ""))
     return read_folders(root).draws if root.name and root.is_dir() else 0
-
-
-def _with_prompts(call: TrainerCall) -> TrainerCall:
-    """Leave out the prompt file when there are no prompts: sd-scripts would look for it."""
-    if call.sample_prompts.strip():
-        return call
-    drop = ("sample_prompts", "sample_sampler", "sample_every_n_epochs", "sample_every_n_steps")
-    return replace(call, toml={key: value for key, value in call.toml.items() if key not in drop})
 
 
 def write_prompts(call: TrainerCall) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -22,16 +22,38 @@ class PresetValue:
 
 
 @dataclass(frozen=True)
+class MemoryRow:
+    """What is known of the graphics memory, in GB, that these settings need, and from where."""
+
+    card_gb: int
+    settings: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.card_gb} GB: {self.settings} ({self.source})"
+
+
+@dataclass(frozen=True)
 class Preset:
-    """A named set of values for one base model family."""
+    """A named set of values for one base model family; `memory` is empty where none was measured.
+
+    The values are those for a character; `preset_values` has those of other subjects.
+    """
 
     name: str
     title: str
     family: BaseModelFamily
     values: tuple[PresetValue, ...]
+    memory: tuple[MemoryRow, ...]
 
 
-_DEFAULTS = {BaseModelFamily.SD15: "sd15-locon-24", BaseModelFamily.SDXL: "sdxl-lora-12gb"}
+_DEFAULTS = {
+    BaseModelFamily.SD15: "sd15-locon-24",
+    BaseModelFamily.SD2: "sd2-lora-32",
+    BaseModelFamily.SDXL: "sdxl-lora-12gb",
+    BaseModelFamily.SD3: "sd35-lora-16",
+    BaseModelFamily.FLUX: "flux-lora-12gb",
+}
 
 
 @lru_cache(maxsize=1)
@@ -43,6 +65,7 @@ def _table() -> dict[str, Any]:
     return table
 
 
+@lru_cache(maxsize=1)
 def presets() -> tuple[Preset, ...]:
     """Return all presets in the order of their file."""
     return tuple(
@@ -50,13 +73,20 @@ def presets() -> tuple[Preset, ...]:
             name,
             row["title"],
             BaseModelFamily(row["family"]),
-            tuple(
-                PresetValue(key, value, reason)
-                for key, (value, reason) in {**_table()["common"], **row["values"]}.items()
-            ),
+            tuple(PresetValue(key, *pair) for key, pair in _pairs(row).items()),
+            tuple(MemoryRow(*one) for one in row.get("memory", ())),
         )
         for name, row in _table()["presets"].items()
     )
+
+
+def _pairs(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a preset's own values over those of its bases, and these over the common ones."""
+    table = _table()
+    found: dict[str, Any] = dict(table["common"])
+    for base in row["bases"]:
+        found |= table["bases"][base]
+    return {**found, **row["values"]}
 
 
 def require_preset(name: str, family: BaseModelFamily) -> Preset:
@@ -64,15 +94,11 @@ def require_preset(name: str, family: BaseModelFamily) -> Preset:
 
     Raises ToolError LL306 for an unknown name, or one of another family.
     """
-    wanted = name or _DEFAULTS.get(family, "")
+    wanted = name or _DEFAULTS[family]
     found = next((one for one in presets() if one.name == wanted), None)
     if found is None or found.family is not family:
-        fitting = ", ".join(one.name for one in presets() if one.family is family) or "none yet"
-        what = (
-            f'"{wanted}" is no preset'
-            if found is None
-            else f'"{wanted}" is for {found.family.value}'
-        )
+        fitting = ", ".join(one.name for one in presets() if one.family is family)
+        what = "is no preset" if found is None else f"is for {found.family.value}"
         raise ToolError(
             "LL306",
             f'"{wanted}" {what}; the base model family is {family.value}.',
@@ -87,9 +113,19 @@ def subject_factor(kind: SubjectKind) -> tuple[float, str]:
     return float(value), str(reason)
 
 
+def values_for(preset: Preset, kind: SubjectKind) -> Iterator[PresetValue]:
+    """Yield a preset's values for one kind of subject, each with its reason."""
+    values = {one.key: one for one in preset.values}
+    yield from values.values()
+    if "text_encoder_lr" not in values:
+        factor, reason = subject_factor(kind)
+        rate = round(float(values["unet_lr"].value) * factor, 10)
+        yield PresetValue("text_encoder_lr", rate, f"{factor:g} of the U-Net's: {reason}")
+    for key, (value, reason) in _table()["subjects"][kind.value].items():
+        if key != "text_encoder_factor":
+            yield PresetValue(key, value, str(reason))
+
+
 def preset_values(preset: Preset, kind: SubjectKind) -> Mapping[str, Any]:
-    """Return a preset's values for one kind of subject."""
-    values = {one.key: one.value for one in preset.values}
-    factor, _ = subject_factor(kind)
-    values["text_encoder_lr"] = round(float(values["unet_lr"]) * factor, 10)
-    return values
+    """Return a preset's values for one kind of subject, by key."""
+    return {one.key: one.value for one in values_for(preset, kind)}

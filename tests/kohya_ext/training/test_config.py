@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, open_project
-from kohya_ext.project.manifest import BaseModelFamily, SubjectKind
 from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.training.arithmetic import (
     BucketRules,
@@ -20,7 +20,6 @@ from kohya_ext.training.arithmetic import (
     plan_steps,
 )
 from kohya_ext.training.config import apply_config, plan_config
-from kohya_ext.training.presets import preset_values, presets, require_preset
 
 
 def change(project: Project, *pairs: tuple[str, str]) -> Project:
@@ -65,7 +64,7 @@ def test_overrides_reach_both_files(staged: Project):
     project = change(staged, ("save_every_n_epochs: 1", "overrides: {network_dim: 8, seed: 7}"))
     plan = plan_config(project)
     assert (plan.values["network_dim"], plan.call.toml["seed"]) == (8, 7)
-    assert "was found too small" in plan.advice[1]
+    assert plan.advice[1].startswith("LoCon 8: too small")
 
 
 def test_sample_prompts_become_a_file(staged: Project):
@@ -94,17 +93,6 @@ def test_mistakes_are_named(staged: Project, old: str, new: str, code: str):
 def test_nothing_staged(project: Project):
     with pytest.raises(ToolError, match="LL309"):
         plan_config(change(project, ('path: ""', "path: base.safetensors")))
-
-
-@pytest.mark.parametrize("preset", presets(), ids=lambda preset: preset.name)
-def test_every_preset_value_has_a_reason(preset):
-    assert all(row.reason for row in preset.values)
-    for kind in SubjectKind:
-        assert preset_values(preset, kind)["text_encoder_lr"] > 0
-
-
-def test_a_family_has_its_usual_preset():
-    assert require_preset("", BaseModelFamily.SD15).name == "sd15-locon-24"
 
 
 def test_buckets_keep_the_area():
@@ -154,6 +142,116 @@ def test_the_command_writes_and_shows(staged: Project, capsys: pytest.CaptureFix
     assert "Next: loraloom check" in err
 
 
+def test_paths_in_the_manifest_count_from_its_folder(staged: Project, tmp_path: Path):
+    vae = tmp_path / "a vae.safetensors"
+    project = change(
+        staged,
+        ("family: sd15", f"vae: {json.dumps(str(vae))}\n  family: sd15"),
+        ("save_every_n_epochs: 1", "network_weights: ../old.safetensors"),
+    )
+    toml = plan_config(project).call.toml
+    assert toml["pretrained_model_name_or_path"] == str(staged.root / "base.safetensors")
+    assert toml["vae"] == str(vae)
+    assert toml["network_weights"] == str(staged.root.parent / "old.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("given", "is_name"),
+    [("some-org/model-1.0", True), ("models/base.safetensors", False), ("./base", False)],
+)
+def test_a_name_on_the_hub_stays_one(staged: Project, given: str, is_name: bool):
+    toml = plan_config(change(staged, ("base.safetensors", given))).call.toml
+    expected = given if is_name else str(staged.root / given)
+    assert toml["pretrained_model_name_or_path"] == expected
+
+
+def test_samples_are_drawn_for_the_trainer(staged: Project):
+    lines = '["photo of {trigger}, {red|blue} sky --w 512 --h 768 --d 1", "# later", "a fox"]'
+    project = change(
+        staged, ("save_every_n_epochs: 1", f"sample_prompts: {lines}\n  sample_every_n_epochs: 2")
+    )
+    plan = plan_config(project)
+    first, second = plan.call.sample_prompts.splitlines()
+    assert first in {
+        f"photo of Quillfox, {colour} sky --w 512 --h 768 --d 1" for colour in ("red", "blue")
+    }
+    assert second == "a fox"
+    assert plan.call.toml["sample_every_n_epochs"] == 2
+    assert plan.values["sample_prompts"] == plan.call.sample_prompts
+    assert plan_config(project).call.sample_prompts == plan.call.sample_prompts
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a {red|blue", "never closed"),
+        ("a __nothing__ fox", "nothing"),
+        ("a fox --d -1", "--d must be a seed of 0 or more"),
+        ("a fox --w big", "--w must be a width"),
+        ("a fox --q 3", "--q is no setting of sd-scripts"),
+        ("--w 512", "no prompt in front"),
+    ],
+)
+def test_a_sample_that_the_trainer_would_misread(staged: Project, line: str, words: str):
+    project = change(staged, ("save_every_n_epochs: 1", f"sample_prompts: ['{line}']"))
+    with pytest.raises(ToolError, match=rf"(?s)Sample prompt 1.*{words}.*LL312"):
+        plan_config(project)
+
+
+def test_the_loss_goes_to_wandb(staged: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    project = change(staged, ("save_every_n_epochs: 1", "log_with: wandb"))
+    plan = plan_config(project)
+    assert plan.call.toml["log_with"] == "wandb"
+    assert plan.call.toml["logging_dir"] == str(staged.log_dir)
+    assert "WANDB_API_KEY is not set" in plan.advice[0]
+    monkeypatch.setenv("WANDB_API_KEY", "hush")
+    again = plan_config(project)
+    assert "wandb" not in again.advice[0]
+    assert "hush" not in json.dumps(again.values) + again.toml + str(again.call)
+
+
+def test_flux_names_its_four_files(staged: Project):
+    project = change(staged, ("family: sd15", "family: flux"))
+    with pytest.raises(ToolError, match=r"clip_l, t5xxl is named nowhere.*LL307"):
+        plan_config(project)
+    files = "{ae: ae.sft, clip_l: c.sft, t5xxl: t.sft}"
+    whole = change(project, ("save_every_n_epochs: 1", f"overrides: {files}"))
+    plan = plan_config(whole)
+    assert plan.call.script == "flux_train_network"
+    assert plan.call.toml["ae"] == str(staged.root / "ae.sft")
+    old = change(whole, ("overrides:", "kohya_version: v24\n  overrides:"))
+    with pytest.raises(ToolError, match=r"ae is no field of the Kohya GUI v24.*LL308"):
+        plan_config(old)
+
+
+def test_a_gui_that_does_not_train_the_family(staged: Project):
+    project = change(
+        staged,
+        ("family: sd15", "family: sd3"),
+        ("save_every_n_epochs: 1", "kohya_version: v24"),
+    )
+    with pytest.raises(ToolError, match=r"v24 does not train sd3.*LL302"):
+        plan_config(project)
+
+
+def test_the_dataset_toml_says_the_same(staged: Project):
+    plan = plan_config(staged)
+    apply_config(staged, plan)
+    text = plan.dataset_path.read_text(encoding="utf-8")
+    assert text.count("[[datasets.subsets]]") == 2
+    assert "resolution = [512, 512]" in text
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        data = tomllib.loads(text)
+        subsets = data["datasets"][0]["subsets"]
+        assert {one["num_repeats"] for one in subsets} == {2, 5}
+        assert {one["class_tokens"] for one in subsets} == {"Quillfox"}
+        assert data["general"]["keep_tokens"] == 1
+        assert data["datasets"][0]["batch_size"] == 2
+
+
 def test_presets_are_explained(capsys: pytest.CaptureFixture[str]):
     assert main(["presets"]) == 0
     assert "sd15-locon-24: SD 1.5 LoCon, 24 dim" in capsys.readouterr().out
@@ -162,6 +260,11 @@ def test_presets_are_explained(capsys: pytest.CaptureFixture[str]):
     assert main(["presets", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sdxl-lora-12gb"]["family"] == "sdxl"
     assert main(["presets", "nonsense"]) == 2
+    capsys.readouterr()
+    assert main(["presets", "flux-lora-12gb", "--for", "style"]) == 0
+    out = capsys.readouterr().out
+    assert "flip_aug = True: a style has no left and right" in out
+    assert "memory, 12 GB: with 16 blocks swapped" in out
 
 
 def test_paths_survive_blanks_and_other_scripts(staged: Project, tmp_path: Path):
