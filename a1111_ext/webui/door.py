@@ -77,15 +77,21 @@ def build_tab(problems: list[str]) -> Any:
     """
     import gradio
 
+    def said() -> str:
+        if not problems:
+            return ""
+        lines = "".join(f"<p><b>{escape(one)}</b></p>" for one in problems)
+        return f"{lines}<p>The console shows where. Everything else works.</p>"
+
     try:
         with gradio.Blocks(analytics_enabled=False) as blocks:
-            gradio.HTML(lambda: "".join(f"<p><b>{escape(one)}</b></p>" for one in problems))
+            gradio.HTML(said)
             _fill_tab(blocks)
         return blocks
     except Exception as error:  # noqa: BLE001  # the host builds all tabs in one go
-        sentence = say_broken("tab", error)
+        problems.append(say_broken("tab", error))
     with gradio.Blocks(analytics_enabled=False) as blocks:
-        gradio.HTML(f"<p><b>{escape(sentence)}</b></p><p>The console shows where.</p>")
+        gradio.HTML(said)
     return blocks
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..api.infotext import parse_infotext, quoted
+from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.engine import CellEvent, Outcome
 from ..grids.drawing import Grid
 from .grid import DrawnCell, DrawnGrid, Shop, count_missing, draw_grid, label
@@ -27,7 +28,8 @@ class HostProgress:
         self._missing = missing
         self._drawn = 0
         self._state.job_count = max(1, missing)
-        shared.total_tqdm.updateTotal(missing * grid.plan.cells[0].steps)
+        if missing:
+            shared.total_tqdm.updateTotal(missing * grid.plan.cells[0].steps)
         self._say()
 
     def __call__(self, event: CellEvent) -> None:
@@ -47,19 +49,20 @@ def draw_for_gallery(p: Any, grid: Grid, shop: Shop, wish: Wish, with_cells: boo
     with shop.open_ledger() as ledger:
         progress = HostProgress(grid, count_missing(grid, ledger))
         drawn = draw_grid(grid, ledger, HostPainter(copies_of(p)), progress)
-    for sentence in comments(drawn):
+    for sentence in comments(drawn, wish):
         p.comment(sentence)
     return _processed(p, drawn, wish, with_cells)
 
 
-def comments(drawn: DrawnGrid) -> tuple[str, ...]:
+def comments(drawn: DrawnGrid, wish: Wish) -> tuple[str, ...]:
     """Return what the host shows under the gallery: failures, and where an interrupt fell."""
     said = list(_failures(drawn))
     if drawn.stopped:
+        were_drawn = "-1" in [one.strip() for one in wish.seeds.split(",")]
+        seeds = f'write {seeds_of(drawn.grid)} into "Seeds of the grid" and '
         said.append(
             f"Interrupted after {len(drawn.finished)} of {len(drawn.cells)} pictures; they are "
-            f'kept. To go on, write {seeds_of(drawn.grid)} into "Seeds of the grid" and press '
-            "Generate."
+            f"kept. To go on, {seeds if were_drawn else ''}press Generate."
         )
     return tuple(said)
 
@@ -86,7 +89,7 @@ def _processed(p: Any, drawn: DrawnGrid, wish: Wish, with_cells: bool) -> Any:
 
     first = drawn.cells[0].cell
     shown = drawn.finished if with_cells else ()
-    told = next((one.infotext for one in drawn.finished if one.cell.loras), "")
+    told = _infotext_with_lora(drawn)
     about = grid_infotext(drawn.grid, wish, told)
     _tell_checkpoint(p, told)
     sheets = [_open(path, "") for path in drawn.files.sheets]
@@ -106,6 +109,17 @@ def _processed(p: Any, drawn: DrawnGrid, wish: Wish, with_cells: bool) -> Any:
     )
     _save_grid(p, result, len(sheets))
     return result
+
+
+def _infotext_with_lora(drawn: DrawnGrid) -> str:
+    """Return a finished picture's infotext whose prompt names the LoRA; "" without a picture."""
+    for one in drawn.finished:
+        if one.cell.loras:
+            return one.infotext
+    if not drawn.finished:
+        return ""
+    prompt = next(one.cell.prompt for one in drawn.cells if one.cell.loras)
+    return format_infotext(replace(parse_infotext(drawn.finished[0].infotext), prompt=prompt))
 
 
 def _tell_checkpoint(p: Any, infotext: str) -> None:

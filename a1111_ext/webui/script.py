@@ -7,9 +7,18 @@ from typing import Any
 
 from modules import scripts
 
+from kohya_ext.project import ToolError
+
 from .wish import Wish
 
 TITLE = "LoRA epoch grid"
+
+
+class Refusal(ToolError):
+    """An error of ours; the host shows its class's name and its sentence."""
+
+
+Refusal.__name__ = TITLE
 
 
 class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
@@ -71,13 +80,18 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         self, p: Any, seeds: str, epochs: str, lora: str, control: bool, with_cells: bool
     ) -> Any:
         """Draw the grid; raises ToolError, which the host shows under the gallery."""
+        try:
+            return self._draw(p, Wish(epochs, seeds, control), lora, with_cells)
+        except ToolError as error:
+            raise Refusal(error.code, error.problem, error.cure) from error
+
+    def _draw(self, p: Any, wish: Wish, lora: str, with_cells: bool) -> Any:
         from .gallery import draw_for_gallery
         from .grid import Shop, plan_page_grid
         from .page import read_page
         from .prompt_lora import find_epochs
         from .settings import lora_folders, own_folder, wildcards
 
-        wish = Wish(epochs, seeds, control)
         page = read_page(p)
         found = find_epochs(page.prompt, lora_folders(), lora.strip())
         shop = Shop(own_folder(), wildcards())

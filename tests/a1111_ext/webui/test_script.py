@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,28 @@ def test_progress_is_the_hosts_own(host: Any):
     assert host.shared.state.job_no == 2
 
 
-def test_an_interrupted_grid_tells_how_to_go_on(host: Any):
+@pytest.mark.parametrize(
+    ("seeds", "how"),
+    [
+        ("10-11", r"press Generate\."),
+        ("5, -1", r'write 5, \d+ into "Seeds of the grid" and press Generate\.'),
+    ],
+    ids=["typed", "drawn"],
+)
+def test_an_interrupted_grid_tells_how_to_go_on(host: Any, seeds: str, how: str):
     host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
-    result = run(host.page())
+    result = run(host.page(), seeds=seeds)
     assert len(result.images) == 3
-    assert result.comments == (
-        "Interrupted after 2 of 8 pictures; they are kept. To go on, write 5, 7 into "
-        '"Seeds of the grid" and press Generate.\n'
-    )
+    told = "Interrupted after 2 of 8 pictures; they are kept. To go on, "
+    assert re.fullmatch(re.escape(told) + how + "\n", result.comments)
+    assert parse_infotext(result.info).prompt == "<lora:Quillfox-000001:1> a fox"
+
+
+def test_the_host_shows_our_name_before_an_error(host: Any):
+    with pytest.raises(ToolError) as caught:
+        run(host.page(prompt="a fox"))
+    shown = f"{type(caught.value).__name__}: {caught.value}"
+    assert shown.startswith("LoRA epoch grid: The prompt names no LoRA. ")
 
 
 def test_pictures_that_failed_are_told_once_for_each_reason(host: Any):
