@@ -27,7 +27,7 @@ STEPS: tuple[tuple[str, steps.Step], ...] = (
 )
 """The steps that need nothing but the project, in the order of the road."""
 
-LOOKS = 2
+LOOKS = 3
 PAUSE_SECONDS = 1.0
 """How often, and after how long, sent values are looked at again before the last reading back."""
 

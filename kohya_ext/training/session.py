@@ -145,17 +145,38 @@ def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.
 def start_watcher(run: RunPlan) -> Child:
     """Start a watcher that nobody needs to look at; it waits a moment for another one's end."""
     log = run.folder / "watcher.txt"
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH", "")])]
     watcher = start(
-        (sys.executable, "-m", "kohya_ext.training.watcher", str(run.folder)),
+        watcher_command(Path(__file__).resolve().parents[2], run.folder),
         folder=run.folder,
-        environment={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"},
+        environment={**os.environ, "PYTHONUTF8": "1"},
         stdout=log,
         stderr=log,
     )
     watcher.leave()
     return watcher
+
+
+_WATCH = """
+import importlib.machinery, sys
+root = sys.argv.pop(1)
+class OurPackages:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        ours = name in ("kohya_ext", "dynprompts", "a1111_ext")
+        return importlib.machinery.PathFinder.find_spec(name, [root]) if ours else None
+sys.meta_path.insert(0, OurPackages)
+from kohya_ext.training.watcher import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def watcher_command(root: Path, folder: Path) -> tuple[str, ...]:
+    """Return the words that start a watcher of the run in `folder`, with our packages in `root`.
+
+    Nothing else is taken from `root`: inside the Kohya GUI it may be the site-packages of another
+    Python, whose compiled packages would break ours and the trainer's.
+    """
+    return (sys.executable, "-c", _WATCH, str(root), str(folder))
 
 
 def attach(

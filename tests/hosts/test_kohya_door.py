@@ -494,13 +494,12 @@ def test_reading_back_sees_what_kohya_overwrites(
         pytest.skip("only v26 overwrites fields that were never shown")
     port = free_port()
     plan = plan_launch(kohya, arguments(port))
-    once = changed_copy(plan, tmp_path / "copy", "LOOKS = 2", "LOOKS = 0")
-    with running(once, port, **slowly(home)) as host, visiting(chromium, host) as page:
+    looks, once = "LOOKS = 3\nPAUSE_SECONDS = 1.0", "LOOKS = 0\nPAUSE_SECONDS = 8.0"
+    plan = changed_copy(plan, tmp_path / "copy", looks, once)
+    with running(plan, port, **slowly(home)) as host, visiting(chromium, host) as page:
         open_project_in_tab(page, prepared)
         press(page, "Send to LoRA tab")
-        page.get_by_text("values did not arrive").wait_for()
-        for label in ("LR warmup (% of total steps)", "Convolution Rank (Dimension)"):
-            assert page.get_by_role("cell", name=label).count() == 1
+        page.get_by_text(re.compile(r"^[1-9] of \d+ values did not arrive")).wait_for()
 
 
 BREAKS = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from kohya_ext.training.run import (
     find_process,
     find_runs_in,
     read_plan,
+    read_result,
 )
 from kohya_ext.training.runner import conduct, launch
 from kohya_ext.training.session import (
@@ -35,12 +38,14 @@ from kohya_ext.training.session import (
     require_training,
     start_detached,
     stop_training,
+    watcher_command,
     write_inputs,
 )
 from kohya_ext.training.states import find_states, require_state
 from kohya_ext.training.trainer import rehearsal_trainer
 
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def plan(project: Project, **options):
@@ -284,6 +289,23 @@ def test_a_detached_run_goes_on_and_is_found_again(trainable: Project):
     result = attach(run)
     assert result.outcome is Outcome.FINISHED
     assert find_training(job_of(trainable)) is None
+
+
+def test_a_watcher_takes_only_our_packages(trainable: Project, tmp_path: Path):
+    """As in the Kohya GUI: ours lie in another Python's folder, beside what would not load."""
+    for package in ("kohya_ext", "dynprompts", "a1111_ext"):
+        shutil.copytree(ROOT / package, tmp_path / "other" / package)
+    for foreign in ("yaml", "jsonschema", "psutil", "struct"):
+        text = "raise ImportError('compiled for another Python')"
+        (tmp_path / "other" / f"{foreign}.py").write_text(text, encoding="utf-8")
+    planned = plan(trainable)
+    write_inputs(planned)
+    words = watcher_command(tmp_path / "other", planned.run.folder)
+    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.stderr == ""
+    result = read_result(planned.run.folder)
+    assert result is not None
+    assert result.outcome is Outcome.FINISHED
 
 
 def test_two_trainings_of_one_project_are_refused(trainable: Project, monkeypatch):
