@@ -104,10 +104,11 @@ def _lay_out(gradio: Any, folder: str, with_sending: bool) -> Form:
     boxes = {"message": gradio.HTML(markup.greeting())}
     beginning = _lay_out_beginning(gradio)
     with gradio.Row():
-        buttons = tuple((gradio.Button(label), step) for label, step in STEPS)
-        train = gradio.Button("Train")
-        stop = gradio.Button("Stop", variant="stop")
-        send = gradio.Button("Send to LoRA tab", visible=with_sending)
+        narrow = {"min_width": 90}  # else the row breaks in gradio 5
+        buttons = tuple((gradio.Button(label, **narrow), step) for label, step in STEPS)
+        train = gradio.Button("Train", **narrow)
+        stop = gradio.Button("Stop", variant="stop", **narrow)
+        send = gradio.Button("Send to LoRA tab", visible=with_sending, **narrow)
     training = _lay_out_training(gradio, train)
     boxes["job"] = gradio.HTML()
     sent = gradio.HTML(visible=with_sending)

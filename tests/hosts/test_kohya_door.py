@@ -11,6 +11,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -20,7 +21,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
+from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.gui.host import DOOR, KohyaGui, LaunchPlan, find_kohya_gui, plan_launch
@@ -91,6 +94,7 @@ class Host:
             text=True,
             encoding="utf-8",
             errors="replace",
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -111,7 +115,10 @@ class Host:
                 return
 
     def end(self) -> None:
-        self.process.terminate()
+        if os.name == "posix":
+            os.killpg(self.process.pid, signal.SIGTERM)  # gui.sh is the parent of the GUI itself
+        else:
+            self.process.terminate()
         self.process.wait(timeout=30)
         self._reader.join(timeout=30)
         if self.process.stdout is not None:
@@ -347,17 +354,15 @@ def test_training_outlives_the_gui(
 
 
 def test_sent_values_arrive_with_parameters_closed(
-    window, prepared: Project, version: GuiVersion, tmp_path: Path
+    window, kohya: KohyaGui, prepared: Project, version: GuiVersion, tmp_path: Path
 ):
     open_project_in_tab(window, prepared)
     press(window, "Send to LoRA tab")
     window.get_by_text(re.compile(r"All \d+ values are in the LoRA tab")).wait_for()
     shoot(window, version, "sent")
     saved = save_from_lora_tab(window, tmp_path / "saved.json")
-    values = wanted(prepared, version)
-    assert differences(saved, values) == {}
-    toml = print_command(window, prepared.model_dir)
-    assert unlike(toml, call_as_gui(values, version, dataset_of(prepared)).toml) == {}
+    assert differences(saved, wanted(prepared, version)) == {}
+    assert_prints_what_we_run(window, kohya, prepared, version)
 
 
 def wanted(project: Project, version: GuiVersion) -> dict[str, object]:
@@ -404,14 +409,12 @@ def wait_for_file(page, path: Path) -> None:
 
 
 def test_emitted_json_loads_and_prints_what_we_run(
-    window, prepared: Project, version: GuiVersion, tmp_path: Path
+    window, kohya: KohyaGui, prepared: Project, version: GuiVersion, tmp_path: Path
 ):
     """Parameters stands open here, as Kohya's own Load needs it in v26."""
-    output = tmp_path / "model"
-    output.mkdir()
-    values = {**wanted(prepared, version), "output_dir": str(output)}
-    emitted = tmp_path / "emitted.json"
-    emitted.write_text(json.dumps(values), encoding="utf-8")
+    assert main(["config", str(prepared.root)]) == 0
+    emitted = prepared.config_dir / "Quillfox.json"
+    values = json.loads(emitted.read_text(encoding="utf-8"))
     assert find_problems(values, version) == ()
 
     configuration(window, emitted)
@@ -423,21 +426,35 @@ def test_emitted_json_loads_and_prints_what_we_run(
     shoot(window, version, "lora-tab")
     saved = save_from_lora_tab(window, tmp_path / "back.json")
     assert differences(saved, values) == {}
-
-    toml = print_command(window, output)
-    assert unlike(toml, call_as_gui(values, version, dataset_of(prepared)).toml) == {}
+    assert_prints_what_we_run(window, kohya, prepared, version)
 
 
-def dataset_of(project: Project) -> Dataset:
+def assert_prints_what_we_run(page, kohya: KohyaGui, project: Project, version: GuiVersion) -> None:
+    """Press Kohya's own "Print training command"; hold its toml and command against ours."""
     shown = project.images_dir.glob("*_*/*.png")
-    return Dataset(draws=sum(int(one.parent.name.partition("_")[0]) for one in shown))
-
-
-def print_command(page, output: Path) -> dict:
-    """Press Kohya's own "Print training command", and read the toml that it writes."""
+    draws = sum(int(one.parent.name.partition("_")[0]) for one in shown)
+    ours = call_as_gui(wanted(project, version), version, Dataset(draws=draws))
+    path = print_command(page, project.model_dir)
     tomllib = pytest.importorskip("tomllib")
+    assert unlike(tomllib.loads(path.read_text(encoding="utf-8")), ours.toml) == {}
+    printed = (kohya.folder / "logs" / "print_command.txt").read_text(encoding="utf-8")
+    (line,) = [line for line in printed.splitlines() if line.endswith(str(path))]
+    program, _, words = line.partition(" ")
+    script = kohya.folder / "sd-scripts" / ours.script_name
+    assert Path(program).stem == "accelerate"
+    assert words == " ".join(("launch", *ours.launch, str(script), "--config_file", str(path)))
+
+
+def print_command(page, folder: Path) -> Path:
+    """Press "Print training command", and wait for the toml that it writes into `folder`."""
+    before = set(folder.glob("config_lora-*.toml"))
     page.get_by_role("button", name="Print training command").locator("visible=true").click()
-    return tomllib.loads(wait_for_toml(page, output).read_text(encoding="utf-8"))
+    for _ in range(PATIENCE * 2):
+        for path in set(folder.glob("config_lora-*.toml")) - before:
+            if path.stat().st_size:
+                return path
+        page.wait_for_timeout(500)
+    raise AssertionError("the GUI printed no command")
 
 
 def press_load(page) -> None:
@@ -448,15 +465,6 @@ def press_load(page) -> None:
             return
         page.wait_for_timeout(500)
     raise AssertionError(f"Network Rank is {rank.input_value()}, not 24")
-
-
-def wait_for_toml(page, folder: Path) -> Path:
-    for _ in range(PATIENCE):
-        found = sorted(folder.glob("config_lora-*.toml"))
-        if found:
-            return found[-1]
-        page.wait_for_timeout(500)
-    raise AssertionError("the GUI printed no command")
 
 
 def unlike(printed: dict, ours: dict) -> dict[str, tuple[object, object]]:
@@ -528,17 +536,35 @@ def test_gui_starts_without_a_broken_tab(
             page.get_by_role("button", name="Print training command").first.wait_for()
 
 
+def api_names(host: Host) -> list[object]:
+    """Return what the GUI calls its handlers, in their order: other programs call them by it."""
+    config = requests.get(host.url + "config", timeout=PATIENCE).json()
+    return [one["api_name"] for one in config["dependencies"]]
+
+
+def own_start(kohya: KohyaGui, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how the GUI is started without us: by its own gui.sh, which knows only `venv`."""
+    has_own_venv = kohya.python.is_relative_to(kohya.folder / "venv")
+    if os.name == "posix" and has_own_venv:
+        return ("bash", str(kohya.folder / "gui.sh"), *words)
+    return (str(kohya.python), "kohya_gui.py", *words)
+
+
 def test_stay_survives_kohyas_own_start(kohya: KohyaGui, chromium):
     port = free_port()
     plan = plan_launch(kohya, arguments(port))
-    own = (str(kohya.python), "kohya_gui.py", *plan.command[3:])
+    own = own_start(kohya, plan.command[3:])
     stay = plan_stay(kohya)
     apply_stay(stay)
     try:
         with running(replace(plan, command=own), port) as host, visiting(chromium, host) as page:
             assert "loraloom" in top_tabs(page)
+            with_tab = api_names(host)
         with running(replace(plan, command=own), port, LORALOOM_DISABLE="1") as host:
             assert "loraloom" not in "\n".join(host.said)
+            without_tab = api_names(host)
+        assert len(without_tab) > 100
+        assert with_tab[: len(without_tab)] == without_tab
     finally:
         assert apply_leave(stay) == (stay.pth, stay.hook)
     without = Host(replace(plan, command=own), port)

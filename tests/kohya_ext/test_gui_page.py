@@ -1,0 +1,124 @@
+"""`loraloom gui` in a browser: both halves in one page, also when one cannot be built."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kohya_ext.project import Project
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("kohya_ext", "dynprompts", "a1111_ext")
+PATIENCE = 120
+CHROMIUM_WORDS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    if importlib.util.find_spec("gradio") is None:
+        pytest.skip('gradio is not installed; pip install "loraloom[gui]"')
+    path = os.environ.get("LORALOOM_CHROMIUM") or shutil.which("chromium")
+    if not path:
+        pytest.skip("no Chromium was found; LORALOOM_CHROMIUM names one")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_WORDS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def page_of(chromium, root: Path, *words: str) -> Iterator[tuple[object, list[str]]]:
+    """Serve the packages in `root`, open the page, and yield it with what the server said."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    server = subprocess.Popen(
+        (sys.executable, "-m", "kohya_ext", "gui", *words, "--no-open", "--port", str(port)),
+        cwd=root,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.extend(server.stderr), daemon=True)
+    reader.start()
+    try:
+        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE * 1000)
+        wait_until_up(page, server, port, said)
+        page.goto(f"http://127.0.0.1:{port}/")
+        yield page, said
+        page.close()
+    finally:
+        server.terminate()
+        server.wait(timeout=PATIENCE)
+        reader.join(timeout=PATIENCE)
+        server.stderr.close()
+
+
+def wait_until_up(page, server: subprocess.Popen, port: int, said: list[str]) -> None:
+    """Ask the port, not the page: the page may be slow, and asking it would make it slower."""
+    for _ in range(PATIENCE * 2):
+        assert server.poll() is None, "".join(said)
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        page.wait_for_timeout(500)
+    raise AssertionError("the page did not come up: " + "".join(said))
+
+
+def open_tab(page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def test_both_halves_stand_in_one_page(chromium, project: Project):
+    with page_of(chromium, ROOT, str(project.root)) as (page, _):
+        page.get_by_text("is open. Next: press Import").wait_for()
+        assert page.get_by_role("button", name="Train", exact=True).is_visible()
+        assert page.get_by_role("button", name="Send to LoRA tab").count() == 0
+        open_tab(page, "Pictures")
+        page.get_by_text("Quillfox").locator("visible=true").first.wait_for()
+        page.get_by_role("button", name="Open", exact=True).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("broken", "label", "other"),
+    [
+        ("kohya_ext/gui/tab.py", "Training", "Pictures"),
+        ("a1111_ext/screens/page.py", "Pictures", "Training"),
+    ],
+    ids=["ours", "the-other-half"],
+)
+def test_a_broken_page_leaves_the_other(
+    chromium, tmp_path: Path, broken: str, label: str, other: str
+):
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package)
+    path = tmp_path / broken
+    text = path.read_text(encoding="utf-8")
+    begin = re.search(r"^def build_page\(.*\n", text, re.MULTILINE)
+    assert begin
+    broken_text = f"{text[: begin.end()]}    raise RuntimeError('broken on purpose')\n"
+    path.write_text(broken_text + text[begin.end() :], encoding="utf-8")
+    with page_of(chromium, tmp_path) as (page, said):
+        open_tab(page, label)
+        page.get_by_text("could not be built: RuntimeError: broken on purpose").wait_for()
+        open_tab(page, other)
+        page.get_by_role("button", name="Open").locator("visible=true").first.wait_for()
+        assert "broken on purpose" in "".join(said)
