@@ -1,6 +1,6 @@
 """The stub of the WebUI's modules promises only what a real checkout has.
 
-LORALOOM_WEBUI_DIR names the WebUI's folder.
+LORALOOM_WEBUI_DIR names the folder of A1111 or of Forge; both keep all promises.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ pytestmark = pytest.mark.host
 
 STUB = Path(__file__).resolve().parents[1] / "fixtures" / "stub_webui"
 FILES = sorted(one.relative_to(STUB).as_posix() for one in STUB.rglob("*.py"))
-ELSEWHERE = {"networks.py": "extensions-builtin/Lora/networks.py"}
+LORA = ("extensions-builtin/Lora", "extensions-builtin/sd_forge_lora")
+"""Where A1111 and Forge keep the built-in extension that `networks` belongs to."""
+
 SETTINGS = "modules/shared_options.py modules/processing_scripts/comments.py"
 
 
 @pytest.fixture(scope="module")
 def webui_dir() -> Path:
     return named("LORALOOM_WEBUI_DIR")
+
+
+@pytest.fixture(scope="module")
+def lora_dir(webui_dir: Path) -> Path:
+    return next(webui_dir / one for one in LORA if (webui_dir / one).is_dir())
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,9 @@ def unkept(stub: Names, real: Names, where: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_name_and_parameter_is_the_hosts(webui_dir: Path, name: str):
-    stub, real = read(STUB / name), read(webui_dir / ELSEWHERE.get(name, name))
+def test_every_name_and_parameter_is_the_hosts(webui_dir: Path, lora_dir: Path, name: str):
+    folder = lora_dir if name == "networks.py" else webui_dir
+    stub, real = read(STUB / name), read(folder / name)
     own = [one for one in stub.body if not isinstance(one, (ast.Import, ast.ImportFrom))]
     broken = unkept(names_of(own), names_of(real.body), name)
     mine, theirs = classes_of(stub), classes_of(real)
@@ -134,7 +142,7 @@ def test_every_name_and_parameter_is_the_hosts(webui_dir: Path, name: str):
     assert broken == []
 
 
-def test_flags_and_settings_are_the_hosts(webui_dir: Path):
+def test_flags_and_settings_are_the_hosts(webui_dir: Path, lora_dir: Path):
     stub = read(STUB / "modules" / "shared.py")
     flags = [
         keyword.arg
@@ -151,13 +159,13 @@ def test_flags_and_settings_are_the_hosts(webui_dir: Path):
     assert isinstance(settings, ast.Dict)
     keys = [ast.literal_eval(one) for one in settings.keys if one is not None]
     named_flags = (webui_dir / "modules" / "cmd_args.py").read_text(encoding="utf-8") + (
-        webui_dir / "extensions-builtin" / "Lora" / "preload.py"
+        lora_dir / "preload.py"
     ).read_text(encoding="utf-8")
     texts = "".join(
         path.read_text(encoding="utf-8")
         for path in (
             *(webui_dir / one for one in SETTINGS.split()),
-            webui_dir / "extensions-builtin" / "Lora" / "scripts" / "lora_script.py",
+            lora_dir / "scripts" / "lora_script.py",
         )
     )
     assert flags
