@@ -107,11 +107,13 @@ def training_bar() -> Iterator[EventHandler]:
 
 
 def _tell(event: Event, follow: Follow, report: EventHandler, write: Callable[[str], None]) -> None:
-    from ..training.progress import Erred, Saving, Warned
+    from ..training.progress import Erred, Sampled, Saving, Warned
 
     report(event, follow)
     if isinstance(event, Saving):
         write(f"saving {Path(event.path).name}")
+    elif isinstance(event, Sampled):
+        write(f"sample {event.path}")
     elif isinstance(event, (Warned, Erred)):
         write(f"trainer: {event.text}")
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ..project import Progress, ProgressHandler
 from .progress import (
+    DRAWING,
     Announced,
     EpochBegan,
     Erred,
     Event,
     LineSplitter,
     PhaseBegan,
+    Sampled,
     Saving,
     Stepped,
     StreamReader,
@@ -71,6 +73,8 @@ class Follow:
         self._tails = (Tail(self.plan.stdout), Tail(self.plan.stderr))
         self._splitters = (LineSplitter(), LineSplitter())
         self._reader = StreamReader()
+        self._samples: set[Path] = set()
+        self._is_sampling = False
 
     def events(self) -> Iterator[Event]:
         """Yield what is new, stdout's first; at each event this value stands where it belongs."""
@@ -83,6 +87,18 @@ class Follow:
                     yield event
                     if isinstance(event, Announced) and (differs := differing_steps(self)):
                         yield differs
+        yield from self._find_samples()
+
+    def _find_samples(self) -> Iterator[Event]:
+        """Yield new sample pictures; looked for only since the trainer said that it draws some."""
+        folder = self.plan.output_dir / "sample"
+        if not self._is_sampling or not folder.is_dir():
+            return
+        began = (self.plan.folder / "plan.json").stat().st_mtime
+        for path in sorted(folder.glob(f"{self.plan.name}_*.png")):
+            if path not in self._samples and path.stat().st_mtime >= began:
+                self._samples.add(path)
+                yield Sampled(str(path))
 
     def poll(self) -> list[Event]:
         """Take in all that is new and return it."""
@@ -91,6 +107,7 @@ class Follow:
     def _take(self, event: Event) -> None:
         if isinstance(event, PhaseBegan):
             self.phase = event.phase
+            self._is_sampling = self._is_sampling or event.phase == DRAWING
         elif isinstance(event, Announced):
             self.announced = event
         elif isinstance(event, EpochBegan):

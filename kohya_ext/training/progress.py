@@ -77,6 +77,13 @@ class Saving:
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """A sample picture was drawn in the middle of the training."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Removed:
     """The trainer deleted an older epoch file, as save_last_n_epochs asks."""
 
@@ -102,7 +109,18 @@ class Erred:
         return "No data found" in self.text
 
 
-Event = PhaseBegan | Announced | EpochBegan | Stepped | Worked | Saving | Removed | Warned | Erred
+Event = (
+    PhaseBegan
+    | Announced
+    | EpochBegan
+    | Stepped
+    | Worked
+    | Saving
+    | Sampled
+    | Removed
+    | Warned
+    | Erred
+)
 
 _BAR = re.compile(
     r"\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+) "
@@ -135,7 +153,8 @@ _PHASES = (
 
 
 _ORDER = tuple(dict.fromkeys(phase for _, phase in _PHASES))
-_ANY_TIME = ("Drawing samples", "Saving the state")
+DRAWING = "Drawing samples"
+_ANY_TIME = (DRAWING, "Saving the state")
 
 
 class LineSplitter:

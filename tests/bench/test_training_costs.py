@@ -5,17 +5,28 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
+from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.project import Project, open_project
 from kohya_ext.project.lora_file import Tensor, write_lora
+from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.training.arguments import TrainerCall
+from kohya_ext.training.follow import Follow
+from kohya_ext.training.job import job_of_project, runs_dir_of
 from kohya_ext.training.preflight import run_preflight
-from kohya_ext.training.progress import LineSplitter, StreamReader
+from kohya_ext.training.progress import Event, LineSplitter, Stepped, StreamReader
+from kohya_ext.training.run import find_process, find_runs_in
+from kohya_ext.training.session import apply_training, plan_training
+from kohya_ext.training.trainer import rehearsal_trainer
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
@@ -87,3 +98,52 @@ def test_preflight_of_a_thousand_pictures(tmp_path: Path):
     again = seconds_of(lambda: run_preflight(call).require_ok())
     print(f"\n{PICTURES} pictures of 1.5 MP: first {first:.2f} s, unchanged {again:.2f} s")
     assert again < first / 5
+
+
+@pytest.fixture
+def trainable(project: Project) -> Project:
+    write_pictures(project.source_dir, recipes(6))
+    apply_layout(project, plan_layout(project))
+    base = project.root / "base.ckpt"
+    base.write_bytes(b"rehearsal")
+    text = project.manifest_path.read_text(encoding="utf-8")
+    text = text.replace('path: ""', f'path: "{base.as_posix()}"', 1)
+    project.manifest_path.write_text(text.replace("epochs: 10", "epochs: 20", 1), encoding="utf-8")
+    return open_project(project.root)
+
+
+def test_driving_a_trainer_takes_a_hundredth_of_a_core(trainable: Project, monkeypatch):
+    """Twenty steps a second, with a bar for each: more than any card shows."""
+    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "slow@0.05")
+    plan = plan_training(job_of_project(trainable), rehearsal_trainer())
+    marks: list[tuple[float, float]] = []
+
+    def handle(event: Event, follow: Follow) -> None:
+        if isinstance(event, Stepped):
+            marks.append((time.perf_counter(), time.process_time()))
+
+    apply_training(plan, handle)
+    (began, cpu_began), (ended, cpu_ended) = marks[0], marks[-1]
+    share = (cpu_ended - cpu_began) / (ended - began)
+    print(f"\n{plan.run.steps} steps in {ended - began:.1f} s: {share:.2%} of a core")
+    assert share < 0.03
+
+
+def test_a_killed_trainer_is_an_error_on_screen_at_once(trainable: Project, monkeypatch):
+    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "hang@2")
+    command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
+    with subprocess.Popen(
+        [*command, "--trainer", "rehearsal"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        assert process.stderr is not None
+        while ", step 1 of" not in process.stderr.readline():
+            assert process.poll() is None
+        tree = find_process(find_runs_in(runs_dir_of(trainable))[0].folder)
+        assert tree is not None
+        began = time.perf_counter()
+        psutil.Process(tree.pid).kill()
+        while "Error:" not in (line := process.stderr.readline()):
+            assert line
+        seconds = time.perf_counter() - began
+    print(f"\nfrom the kill to the error on screen: {seconds:.2f} s")
+    assert seconds < 20

@@ -26,7 +26,7 @@ from kohya_ext.training.follow import EventHandler, Follow, unheard
 from kohya_ext.training.job import job_of_project
 from kohya_ext.training.kohya_json import GuiVersion, complete
 from kohya_ext.training.presets import preset_values, presets
-from kohya_ext.training.progress import Event, Stepped
+from kohya_ext.training.progress import Event, Sampled, Stepped
 from kohya_ext.training.run import Ask, Outcome, Result, ask, find_process
 from kohya_ext.training.runner import conduct
 from kohya_ext.training.session import (
@@ -254,6 +254,24 @@ def test_loss_comes_with_the_steps(desk: Desk):
     assert desk.train(handle).outcome is Outcome.FINISHED
     assert losses
     assert all(0 < loss < 100 for loss in losses)
+
+
+def test_samples_are_drawn_and_told(desk: Desk):
+    text = desk.project.manifest_path.read_text(encoding="utf-8")
+    prompt = "photo of Quillfox --w 64 --h 64 --s 2 --d 1"
+    more = f'sample_prompts: "{prompt}"\n    sample_every_n_epochs: 1\n    network_dim: 4'
+    desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
+    desk.project = open_project(desk.project.root)
+    told: list[Path] = []
+
+    def handle(event: Event, follow: Follow) -> None:
+        if isinstance(event, Sampled):
+            told.append(Path(event.path))
+
+    result = desk.train(handle)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert len(told) == 2
+    assert all(path.is_file() for path in told)
 
 
 _PARSE = """

@@ -17,7 +17,7 @@ from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.training.config import plan_config
 from kohya_ext.training.follow import Follow, progress_of
 from kohya_ext.training.job import Job, job_of_json, job_of_project
-from kohya_ext.training.progress import EpochBegan, Event, Saving, Stepped
+from kohya_ext.training.progress import EpochBegan, Event, Sampled, Saving, Stepped
 from kohya_ext.training.run import (
     Ask,
     Outcome,
@@ -435,6 +435,23 @@ def test_saving_is_told_before_the_next_epoch(trainable: Project):
     apply_training(plan(trainable), lambda event, follow: events.append(event))
     told = [type(one) for one in events if isinstance(one, (EpochBegan, Saving))]
     assert told == [EpochBegan, Saving] * 3
+
+
+def test_sample_pictures_are_told_once(trainable: Project):
+    planned = plan(trainable)
+    write_inputs(planned)
+    folder = planned.run.output_dir / "sample"
+    folder.mkdir()
+    old = folder / "Quillfox_e000001_00_20200101.png"
+    new = folder / "Quillfox_e000002_00_20260101.png"
+    for path in (old, new, folder / "Other_e000001.png"):
+        path.write_bytes(b"")
+    os.utime(old, (1000, 1000))
+    line = "2026-11-23 09:14:37 INFO     generating sample images at step: 2    train_util.py:1\n"
+    planned.run.stderr.write_text(line, encoding="utf-8")
+    follow = Follow(planned.run)
+    assert [one for one in follow.poll() if isinstance(one, Sampled)] == [Sampled(str(new))]
+    assert follow.poll() == []
 
 
 def test_the_run_folder_holds_all_that_was_said(trainable: Project):
