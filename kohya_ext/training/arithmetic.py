@@ -125,6 +125,27 @@ def _rounded(value: float, step: int) -> int:
     return whole - whole % step
 
 
+def with_regularisation(shown: Iterable[Shown], regular: Iterable[Shown]) -> list[Shown]:
+    """Return everything shown per epoch: regularisation pictures get as many draws as the others.
+
+    sd-scripts, library/train_util.py: each once with its own repeats until there are enough, then
+    one more for each in turn; those left over are not used.
+    """
+    found = list(shown)
+    wanted, draws = sum(one.repeats for one in found), 0
+    used: list[Shown] = []
+    for one in regular:
+        if draws >= wanted:
+            break
+        used.append(one)
+        draws += one.repeats
+    missing = max(0, wanted - draws)
+    for at, one in enumerate(used):
+        more = missing // len(used) + (at < missing % len(used))
+        found.append(Shown(one.width, one.height, one.repeats + more))
+    return found
+
+
 def plan_steps(
     pictures: Iterable[Shown],
     rules: BucketRules,

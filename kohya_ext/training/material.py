@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,24 @@ def check_folders(values: Mapping[str, Any]) -> tuple[FolderReading | None, list
         return None, [error("LL360", problem, "Correct train_data_dir.")]
     reading = read_folders(root)
     return reading, list(_name_folders(reading))
+
+
+def read_regular(values: Mapping[str, Any]) -> tuple[FolderReading | None, list[Finding]]:
+    """Read the folder of regularisation pictures, its sub-folders in the trainer's own order."""
+    text = str(values.get("reg_data_dir") or "")
+    if not text or values.get("dataset_config"):
+        return None, []
+    root = Path(text)
+    if not root.is_dir():
+        problem = f"The folder of regularisation pictures {text!r} does not exist."
+        return None, [error("LL360", problem, "Correct reg_data_dir, or leave it empty.")]
+    reading = read_folders(root)
+    order = [entry.name for entry in root.iterdir()]
+    folders = sorted(reading.folders, key=lambda folder: order.index(folder.path.name))
+    if not folders:
+        problem = f"The folder of regularisation pictures {root} holds none that sd-scripts reads."
+        return None, [error("LL361", problem, "Put folders like 1_woman with pictures into it.")]
+    return replace(reading, folders=tuple(folders)), []
 
 
 def _name_folders(reading: FolderReading) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from typing import Any
 from ..project import ProgressHandler, ToolError, silent
 from ..project.files import free_bytes
 from .arguments import TrainerCall, arguments_of, require_valid_call
-from .arithmetic import BucketRules, Shown, StepPlan, plan_steps, rules_of
+from .arithmetic import BucketRules, Shown, StepPlan, plan_steps, rules_of, with_regularisation
 from .findings import Finding, Level, error, warning, whole
 from .folders import FolderReading, PictureFacts, inspect_pictures
 from .inputs import (
@@ -28,7 +28,7 @@ from .inputs import (
 )
 from .launch import processes_of
 from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
-from .material import check_captions, check_folders, check_pictures
+from .material import check_captions, check_folders, check_pictures, read_regular
 from .trainer import Trainer, argument_table
 
 DEFAULT_STEPS = 1600
@@ -108,8 +108,16 @@ def run_preflight(
     if reading and rules:
         findings += check_pictures(pictures, reading, rules)
         findings += check_captions(reading, str(values.get("caption_extension", ".caption")))
-    processes = processes_of(call.launch)
-    steps = _plan(values, reading, pictures, rules, processes) if rules else None
+    regular, found = read_regular(values)
+    findings += found
+    regular_pictures = inspect_pictures(regular.pictures, progress=progress) if regular else ()
+    if regular and rules:
+        findings += check_pictures(regular_pictures, regular, rules)
+    steps = None
+    if reading and rules and not found:
+        shown = with_regularisation(_shown(reading, pictures), _shown(regular, regular_pictures))
+        draws = sum(one.repeats for one in _shown(reading, pictures))
+        steps = _plan(values, shown, rules, processes_of(call.launch), draws)
     findings += check_files(values, trainer)
     findings += check_resume(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
@@ -210,28 +218,29 @@ def _rules(values: Mapping[str, Any]) -> BucketRules | None:
         return None
 
 
-def _plan(
-    values: Mapping[str, Any],
-    reading: FolderReading | None,
-    pictures: tuple[PictureFacts, ...],
-    rules: BucketRules | None,
-    processes: int,
-) -> StepPlan | None:
-    """Count the steps; None when the data come from elsewhere or cannot be counted."""
-    if reading is None or rules is None or not pictures or values.get("reg_data_dir"):
-        return None
+def _shown(reading: FolderReading | None, pictures: tuple[PictureFacts, ...]) -> list[Shown]:
+    if reading is None:
+        return []
     repeats = {folder.path: folder.repeats for folder in reading.folders}
-    shown = [
+    return [
         Shown(one.width, one.height, repeats[one.path.parent])
         for one in pictures
         if not one.problem
     ]
+
+
+def _plan(
+    values: Mapping[str, Any], shown: list[Shown], rules: BucketRules, processes: int, draws: int
+) -> StepPlan | None:
+    """Count the steps; None when there is nothing to count. `draws` leaves out regularisation."""
+    if not shown:
+        return None
     epochs = whole(values.get("max_train_epochs"))
     if not epochs:
         once = _count(shown, rules, values, 1, processes)
         steps = whole(values.get("max_train_steps")) or DEFAULT_STEPS
         epochs = math.ceil(steps / once.steps_per_epoch) if once.steps_per_epoch else 0
-    return _count(shown, rules, values, epochs, processes) if shown and epochs else None
+    return replace(_count(shown, rules, values, epochs, processes), draws=draws) if epochs else None
 
 
 def _count(

@@ -154,6 +154,22 @@ def test_steps_are_the_trainers_own(desk: Desk):
     assert result.trainer_steps == planned.run.steps
 
 
+def test_steps_with_regularisation_are_the_trainers_own(desk: Desk):
+    folder = desk.project.root / "reg"
+    write_pictures(desk.project.root / "more", recipes(3))
+    (folder / "1_fox").mkdir(parents=True)
+    for path in tuple((desk.project.root / "more").rglob("*.png")):
+        path.rename(folder / "1_fox" / path.name)
+    text = desk.project.manifest_path.read_text(encoding="utf-8")
+    more = f'reg_data_dir: "{folder.as_posix()}"\n    network_dim: 4'
+    desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
+    desk.project = open_project(desk.project.root)
+    planned = desk.plan()
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.trainer_steps == planned.run.steps > 4
+
+
 def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
     monkeypatch.setenv("TINY_TRAINER_SLOW", "1")
     desk.write(epochs=4)

@@ -18,6 +18,7 @@ from kohya_ext.training.arithmetic import (
     bucket_sizes,
     choose_bucket,
     plan_steps,
+    with_regularisation,
 )
 from kohya_ext.training.config import apply_config, plan_config
 
@@ -274,3 +275,17 @@ def test_paths_survive_blanks_and_other_scripts(staged: Project, tmp_path: Path)
     plan = plan_config(project)
     apply_config(project, plan)
     assert "狐 und Fuchs" in plan.toml_path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("regular", "shown"),
+    [
+        ([(1, 1), (1, 1)], [4, 3]),  # 7 draws wanted: each once, then one more in turn
+        ([(1, 5), (1, 5), (1, 5)], [5, 5]),  # the third is not used
+        ([], []),
+    ],
+)
+def test_regularisation_draws_match_the_others(regular, shown):
+    pictures = [Shown(64, 64, 7)]
+    given = [Shown(64, 64, repeats) for _, repeats in regular]
+    assert [one.repeats for one in with_regularisation(pictures, given)[1:]] == shown

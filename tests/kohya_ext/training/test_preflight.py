@@ -183,6 +183,33 @@ def test_a_skipped_folder_beside_good_ones_is_a_warning(desk: Desk):
     assert codes(preflight, Level.WARNING) == ["LL363"]
 
 
+# Regularisation pictures.
+
+
+def test_regularisation_pictures_double_the_draws(desk: Desk):
+    desk.toml["reg_data_dir"] = str(desk.root / "reg")
+    for name in ("a", "b", "c"):
+        desk.picture(f"../reg/1_fox/{name}.png")
+    preflight = desk.check()
+    assert codes(preflight) == []
+    assert preflight.steps is not None
+    assert (preflight.steps.draws, preflight.steps.steps_per_epoch) == (12, 12)
+
+
+def test_broken_regularisation_pictures_are_found(desk: Desk):
+    desk.toml["reg_data_dir"] = str(desk.root / "reg")
+    desk.picture("../reg/1_fox/a.png").write_bytes(b"no picture")
+    assert codes(desk.check()) == ["LL202"]
+
+
+@pytest.mark.parametrize(("make", "code"), [(False, "LL360"), (True, "LL361")])
+def test_a_regularisation_folder_without_pictures(desk: Desk, make: bool, code: str):
+    desk.toml["reg_data_dir"] = str(desk.root / "reg")
+    if make:
+        (desk.root / "reg").mkdir()
+    assert codes(desk.check()) == [code]
+
+
 # Pictures and captions.
 
 
@@ -434,12 +461,19 @@ def test_a_full_disk_is_foreseen(desk: Desk):
 
 
 def test_states_need_room_too(desk: Desk):
-    desk.toml |= {"save_state": True, "network_dim": 32}
-    desk.free = 1 << 30
+    desk.toml |= {"save_state": True, "network_dim": 32, "max_train_epochs": 9}
+    desk.free = 2 << 30
     assert codes(desk.check()) == ["LL386"]
     desk.toml["save_last_n_epochs_state"] = 1
-    desk.free = 2 << 30
     assert codes(desk.check()) == []
+
+
+def test_the_size_of_an_epoch_file_is_foretold(desk: Desk):
+    """A real rank 4 of SD 1.5 has 4,832,272 bytes in fp16."""
+    desk.toml["save_precision"] = "fp16"
+    assert abs(desk.check().file_bytes / 4_832_272 - 1) < 0.01
+    del desk.toml["save_precision"]
+    assert abs(desk.check().file_bytes / 9_550_000 - 1) < 0.02
 
 
 def test_a_dataset_config_with_a_missing_folder(desk: Desk):
