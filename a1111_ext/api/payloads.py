@@ -123,5 +123,14 @@ SAID_ALOUD: Mapping[str, Any] = {
 }
 """Options without which an answer cannot be checked or would hold more than its pictures."""
 
-OVERRIDDEN = ("sd_model_checkpoint", "CLIP_stop_at_last_layers", "sd_vae", *SAID_ALOUD)
+NULLABLE = ("upscaler_for_img2img",)
+"""Options that may be null, and be put back as null."""
+
+OVERRIDDEN = (
+    "sd_model_checkpoint",
+    "CLIP_stop_at_last_layers",
+    "sd_vae",
+    *NULLABLE,
+    *SAID_ALOUD,
+)
 """Options that our requests override; remembered before a run and put back after it."""

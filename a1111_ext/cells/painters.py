@@ -13,7 +13,7 @@ from kohya_ext.project import ToolError
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
-from ..api.payloads import OVERRIDDEN, picture_request, task_id
+from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
 from .verify import Painted
 
@@ -132,7 +132,11 @@ class WebuiPainter:
         if self._before is not None:
             return
         options = self.client.get("/sdapi/v1/options")
-        self._before = {name: options[name] for name in OVERRIDDEN if options.get(name) is not None}
+        self._before = {
+            name: options[name]
+            for name in OVERRIDDEN
+            if options.get(name) is not None or (name in NULLABLE and name in options)
+        }
         held = {key: value for key, value in self._before.items() if key != "sd_model_checkpoint"}
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kohya_ext.project import Progress, Project, ToolError
+from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
@@ -25,14 +22,13 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 
-from ..api.capabilities import Capabilities, fetch_hashed
-from ..api.client import Client
-from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport
+from ..api.capabilities import Capabilities
+from ..cells.engine import RunReport
 from ..cells.ledger import Ledger
-from ..cells.painters import WebuiPainter
 from ..cells.plan import plan_cells
-from ..publish.promoted import Promoted, lend_promoted, require_promoted
+from ..publish.promoted import Promoted, require_promoted
 from ..showcase.album import read_album
+from ..showcase.arrangement import neighbours_alike
 from ..showcase.batches import (
     BatchPlan,
     BatchRequest,
@@ -42,7 +38,16 @@ from ..showcase.batches import (
     plan_batch,
     require_reachable,
 )
+from ..showcase.likeness import make_distance
 from ..showcase.ratings import read_ratings, require_known
+from ..showcase.review import (
+    Review,
+    is_review_file,
+    merged,
+    read_review,
+    read_review_file,
+    write_review,
+)
 from ..showcase.selection import (
     MOST_PICTURES,
     Selection,
@@ -52,6 +57,8 @@ from ..showcase.selection import (
 )
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import Subject, TemplateText, open_library
+from .board import BoardNews
+from .drawing import emit_line, open_painters, picture_events
 from .webui import lora_folder_option, open_webuis, webui_options
 
 _OFFLINE = {"LL401", "LL404", "LL413"}
@@ -249,69 +256,29 @@ def _draw(
     project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
 ) -> tuple[RunReport, BatchPlan]:
     as_json = options["as_json"]
-    with (
-        open_webuis(options["urls"], options["auth"]) as webuis,
-        _painters(project, promoted, plan, webuis, options["lora_folder"]) as painters,
-        Ledger(project.cells_db, project.cells_dir) as ledger,
-    ):
-        pinned = pin_batch(plan, painters[0].capabilities, promoted.autov3)
-        for other in painters[1:]:
-            pin_batch(plan, other.capabilities, promoted.autov3)
-        if not as_json:
-            about = describe_batch(pinned, ledger)
-            shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
-            say(", ".join(f"{name}: {about[name]}" for name in shown))
-        with _events(as_json) as on_event:
-            return draw_batch(project, pinned, ledger, painters, on_event=on_event), pinned
-
-
-@contextmanager
-def _painters(
-    project: Project,
-    promoted: Promoted,
-    plan: BatchPlan,
-    webuis: tuple[tuple[Client, Capabilities], ...],
-    lora_folder: Path | None,
-) -> Iterator[tuple[WebuiPainter, ...]]:
-    """Hand the LoRA over, let each WebUI hash the checkpoints, put its settings back after."""
-    with ExitStack() as stack:
-        painters = []
-        for client, capabilities in webuis:
+    titles = [shot.cell.checkpoint.title for shot in plan.shots]
+    with open_webuis(options["urls"], options["auth"]) as webuis:
+        for _, capabilities in webuis:
             require_reachable(plan, capabilities)
-            found = lend_promoted(promoted, client, capabilities, lora_folder)
-            titles = (shot.cell.checkpoint.title for shot in plan.shots)
-            found = fetch_hashed(client, found, *titles)
-            painter = WebuiPainter(client, found)
-            stack.callback(painter.close)
-            painters.append(painter)
-        yield tuple(painters)
-
-
-@contextmanager
-def _events(as_json: bool) -> Iterator[EventHandler]:
-    if as_json:
-        yield _json_event
-        return
-    with progress_bar() as show:
-        yield lambda event: show(_progress(event))
-
-
-def _progress(event: CellEvent) -> Progress:
-    message = f"failed: {event.reason}" if event.outcome is Outcome.FAILED else ""
-    return Progress("Pictures", event.done, event.total, message)
-
-
-def _json_event(event: CellEvent) -> None:
-    data = {
-        "event": event.outcome.value,
-        "key": event.cell.key,
-        "done": event.done,
-        "total": event.total,
-        "server": event.server,
-        "seconds": round(event.seconds, 3),
-        "reason": event.reason,
-    }
-    emit(json.dumps(data, ensure_ascii=False))
+        with (
+            open_painters(promoted, webuis, titles, options["lora_folder"]) as painters,
+            Ledger(project.cells_db, project.cells_dir) as ledger,
+        ):
+            first, *others = (one.capabilities for one in painters)
+            pinned = pin_batch(plan, first, promoted.autov3)
+            for other in others:
+                pin_batch(plan, other, promoted.autov3)
+            news = BoardNews(project, is_rehearsal=first.is_rehearsal)
+            if not as_json:
+                about = describe_batch(pinned, ledger)
+                shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
+                say(", ".join(f"{name}: {about[name]}" for name in shown))
+                say(f"look at them while they come: {shell_path(news.page)}")
+            with picture_events(as_json) as show:
+                on_event = news.following(show)
+                report = draw_batch(project, pinned, ledger, painters, on_event=on_event)
+            news.end(f"{len(read_album(project))} pictures")
+            return report, pinned
 
 
 def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: bool) -> None:
@@ -323,7 +290,7 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
             "known": report.known,
             "failed": [[cell.key, reason] for cell, reason in report.failed],
         }
-        emit(json.dumps(done, ensure_ascii=False))
+        emit_line(done)
     else:
         emit(str(project.showcase_dir))
         say(f"{report.drawn} pictures drawn, {report.known} were there, of {len(plan.shots)}")
@@ -340,7 +307,8 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 @click.option(
     "--ratings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="picture,rating lines or JSON: 1 showcase, 2 follow-up post, 5 placed already, drop.",
+    help="The review page's file, or picture,rating lines: 1 showcase, 2 follow-up post, "
+    "5 placed already, drop. It is kept in the project.",
 )
 @click.option(
     "--most",
@@ -348,6 +316,11 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
     default=MOST_PICTURES,
     show_default=True,
     help="At most so many; a post takes no more than 20.",
+)
+@click.option(
+    "--fill/--no-fill",
+    default=None,
+    help="Choose among unrated pictures too; by default only while none is rated 1.",
 )
 @dry_run_option
 @json_option
@@ -359,20 +332,39 @@ def select(project: Project, **options: Any) -> None:
     promoted = require_promoted(project)
     album = read_album(project)
     names = [one.file for one in album]
-    ratings = read_ratings(options["ratings"]) if options["ratings"] else {}
+    review = _review(project, options["ratings"], names)
     wishes = Wishes(
-        options["most"],
-        require_known(options["kept"], names),
-        require_known(options["dropped"], names),
-        {require_known([name], names)[0]: rating for name, rating in ratings.items()},
+        most=options["most"],
+        kept=require_known(options["kept"], names),
+        dropped=require_known(options["dropped"], names),
+        ratings=review.ratings,
+        order=review.order,
+        fill=options["fill"],
     )
-    selection = plan_selection(album, promoted.name, promoted.autov3, wishes)
+    with progress_bar() as progress:
+        distance = make_distance(project.showcase_dir, len(names), on_progress=progress)
+        selection = plan_selection(album, promoted.name, promoted.autov3, wishes, distance)
     if not options["dry_run"]:
+        if options["ratings"]:
+            write_review(project, review)
         apply_selection(project, selection)
     _tell_selected(selection, options["as_json"])
     if options["dry_run"]:
         say("nothing was written (--dry-run)")
     next_step(f"loraloom publish {shell_path(project.root)}")
+
+
+def _review(project: Project, path: Path | None, names: list[str]) -> Review:
+    """Return what people said so far, with a file of ratings on top."""
+    kept = read_review(project)
+    if path is None:
+        return kept
+    if is_review_file(path):
+        new = read_review_file(path)
+    else:
+        new = Review(read_ratings(path))
+    known = {require_known([name], names)[0]: rating for name, rating in new.ratings.items()}
+    return merged(kept, replace(new, ratings=known))
 
 
 def _tell_selected(selection: Selection, as_json: bool) -> None:
@@ -392,3 +384,7 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
         emit(f"{number:>2}  {one.picture.file}  {framing}, {one.reason}")
     for reason, count in selection.left_out.items():
         say(f"{count} left out: {reason}")
+    if "not rated 1" in selection.left_out:
+        say("--fill would choose among those too")
+    for pair in neighbours_alike([chosen.picture for chosen in selection.chosen]):
+        say(f"side by side in your order, and of one framing: {' and '.join(pair)}")

@@ -1,13 +1,12 @@
-"""A tiny server on the loopback address: shows one grid's folder and takes the choice back.
+"""A tiny server on the loopback address: shows one folder and takes back what its page sends.
 
-Only this machine reaches it, only with the secret in the address, and it writes nothing but the
-choice that a page sends.
+Only this machine reaches it, only with the secret in the address, and it writes nothing itself.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from .choice import Choice, parse_choice
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -28,27 +28,26 @@ _TYPES = {
 _LARGEST_BYTES = 5_000_000
 
 
-class GridServer:
-    """Serve `folder` and hand each choice to `on_choice`; `url` opens the page `page_name`."""
+Taker = Callable[[str], None]
+"""Takes what a page sends; ValueError or ToolError refuse it."""
+
+
+class PageServer:
+    """Serve `folder`; `takers` take what is sent to their names; `url` opens `page_name`."""
 
     def __init__(
-        self, folder: Path, page_name: str, on_choice: Callable[[Choice], None], *, port: int = 0
+        self, folder: Path, page_name: str, takers: Mapping[str, Taker], *, port: int = 0
     ) -> None:
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.folder = folder.resolve()
         self._server.secret = secrets.token_urlsafe(16)
-        self._server.on_choice = on_choice
+        self._server.takers = dict(takers)
         self._page_name = page_name
 
     @property
     def url(self) -> str:
         """The page's address, with the secret."""
         return f"{self._root}/{self._page_name}"
-
-    @property
-    def choice_path(self) -> str:
-        """Where the page sends the choice, relative to itself."""
-        return "choice"
 
     @property
     def _root(self) -> str:
@@ -67,11 +66,26 @@ class GridServer:
         self._server.server_close()
 
 
+class GridServer(PageServer):
+    """Serve a grid's folder and hand each choice to `on_choice`."""
+
+    def __init__(
+        self, folder: Path, page_name: str, on_choice: Callable[[Choice], None], *, port: int = 0
+    ) -> None:
+        takers = {"choice": lambda text: on_choice(parse_choice(text))}
+        super().__init__(folder, page_name, takers, port=port)
+
+    @property
+    def choice_path(self) -> str:
+        """Where the page sends the choice, relative to itself."""
+        return "choice"
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     folder: Path
     secret: str
-    on_choice: Callable[[Choice], None]
+    takers: dict[str, Taker]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -85,15 +99,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, path.read_bytes(), _TYPES[path.suffix])
 
     def do_POST(self) -> None:
-        if self._name() != "choice":
+        taker = self.server.takers.get(self._name() or "")
+        if taker is None:
             self._answer(HTTPStatus.NOT_FOUND, b"not found")
             return
         length = int(self.headers.get("Content-Length") or 0)
         if not 0 < length <= _LARGEST_BYTES:
-            self._answer(HTTPStatus.BAD_REQUEST, b"no choice")
+            self._answer(HTTPStatus.BAD_REQUEST, b"nothing, or too much")
             return
         try:
-            self.server.on_choice(parse_choice(self.rfile.read(length).decode("utf-8")))
+            taker(self.rfile.read(length).decode("utf-8"))
         except (ValueError, ToolError) as error:
             self._answer(HTTPStatus.BAD_REQUEST, str(error).encode("utf-8"))
             return

@@ -46,6 +46,7 @@ class ShowPicture:
     key: str = ""
     text_seed: int | None = None
     template: str = ""
+    upscaled_from: str = ""
     picks: tuple[Pick, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ FREE_PLACES = 2
 
 SELECTION_NAME = "selection.json"
 KIND = "loraloom-selection"
-_ALIKE = 0.1
+_NEAR_COPY = 0.05
+"""Below this distance two pictures look the same at a glance: an upscaled one, one more try."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,26 @@ class Selection:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked for: at most `most` pictures; `kept` are in whatever happens."""
+    """What is asked for: at most `most` pictures; `kept` are in whatever happens.
+
+    `order` is a person's own: those pictures as they are, and no others. `fill` takes unrated
+    ones too; None: unless some are rated 1.
+    """
 
     most: int = MOST_PICTURES
     kept: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    ratings: Mapping[str, Rating] | None = None
+    ratings: Mapping[str, Rating] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    fill: bool | None = None
+
+    @property
+    def fills(self) -> bool:
+        """Whether unrated pictures may be chosen."""
+        if self.fill is not None:
+            return self.fill
+        rated = (name for name, rating in self.ratings.items() if rating is Rating.SHOWCASE)
+        return all(name in self.dropped for name in rated)
 
     def rating_of(self, name: str) -> Rating | None:
         """Return a person's word on a picture; the command line goes before files."""
@@ -69,7 +84,7 @@ class Wishes:
             return Rating.DROP
         if name in self.kept:
             return Rating.SHOWCASE
-        return (self.ratings or {}).get(name)
+        return self.ratings.get(name)
 
 
 _REASONS = {
@@ -93,31 +108,57 @@ def plan_selection(
     """
     left_out: Counter[str] = Counter()
     kept, free = list[ShowPicture](), list[ShowPicture]()
-    for picture in album:
-        rating = wishes.rating_of(picture.file)
+    for picture, rating in _rated(album, wishes):
         if picture.lora != lora or picture.lora_hash != lora_hash:
             left_out["drawn with another file"] += 1
         elif rating in _REASONS:
             left_out[_REASONS[rating]] += 1
         elif rating is Rating.SHOWCASE:
             kept.append(picture)
+        elif rating is not None or not wishes.fills:
+            left_out["not rated 1"] += 1
         else:
             free.append(picture)
+    left_out["there is an upscaled one"] = len(album) - sum(left_out.values()) - len(kept + free)
     _require_some(kept, free, lora, left_out)
     _require_room(kept, wishes.most)
-    room = max(len(kept), wishes.most - FREE_PLACES if wishes.most > FREE_PLACES else wishes.most)
-    added = _choose(kept, free, room, distance)
-    left_out["not needed"] += len(free) - len(added)
-    chosen = _without_crowding(kept, added)
-    left_out["too much of one framing"] += len(kept) + len(added) - len(chosen)
-    reasons = {one.file: "kept" for one in kept}
-    ordered = arrange(chosen, distance)
+    ordered = _by_hand(kept, wishes.order)
+    if not ordered:
+        room = wishes.most - FREE_PLACES if wishes.most > FREE_PLACES else wishes.most
+        added = _choose(kept, free, max(len(kept), room), distance)
+        spare = [one for one in free if one not in added]
+        copies = sum(_is_near_copy(one, kept + added, distance) for one in spare)
+        left_out["looks like another"] += copies
+        left_out["not needed"] += len(spare) - copies
+        chosen = _without_crowding(kept, added)
+        left_out["too much of one framing"] += len(kept) + len(added) - len(chosen)
+        ordered = arrange(chosen, distance)
     return Selection(
         lora,
         lora_hash,
-        tuple(Chosen(one, reasons.get(one.file, "chosen")) for one in ordered),
+        tuple(Chosen(one, "kept" if one in kept else "chosen") for one in ordered),
         {reason: count for reason, count in left_out.items() if count},
     )
+
+
+def _rated(
+    album: Sequence[ShowPicture], wishes: Wishes
+) -> Iterator[tuple[ShowPicture, Rating | None]]:
+    """Yield pictures with a person's word on each; an upscaled one stands for its small one."""
+    upscaled = {one.upscaled_from for one in album if one.upscaled_from}
+    for one in album:
+        if one.file not in upscaled or one.file in wishes.kept:
+            own = wishes.rating_of(one.file)
+            yield one, own if own or not one.upscaled_from else wishes.rating_of(one.upscaled_from)
+
+
+def _by_hand(kept: Sequence[ShowPicture], order: Sequence[str]) -> tuple[ShowPicture, ...]:
+    """Return the kept pictures in a person's order; nothing when that does not cover them."""
+    places = {name: number for number, name in enumerate(order)}
+    numbered = [(places.get(one.file, places.get(one.upscaled_from)), one) for one in kept]
+    if not order or any(place is None for place, _ in numbered):
+        return ()
+    return tuple(one for _, one in sorted(numbered, key=lambda pair: (pair[0] or 0, pair[1].file)))
 
 
 def _require_some(
@@ -128,7 +169,7 @@ def _require_some(
 ) -> None:
     if kept or free:
         return
-    others = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    others = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
     raise ToolError(
         "LL617",
         f'The showcase has no picture of "{lora}" to choose{f" ({others})" if others else ""}.',
@@ -172,7 +213,7 @@ def _choose(
 def _is_near_copy(one: ShowPicture, chosen: Sequence[ShowPicture], distance: Distance) -> bool:
     if distance is no_distance:
         return False
-    return any(distance(one.file, other.file) < _ALIKE for other in chosen)
+    return any(distance(one.file, other.file) < _NEAR_COPY for other in chosen)
 
 
 def _without_crowding(

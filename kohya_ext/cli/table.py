@@ -33,6 +33,8 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "grid", "a1111_ext.cli.grid:grid", "Compare epochs, seeds and anything else."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),
     (PICTURES, "showcase", "a1111_ext.cli.showcase:showcase", "Draw it over checkpoints."),
+    (PICTURES, "review", "a1111_ext.cli.review:review", "Rate and arrange on a page."),
+    (PICTURES, "upscale", "a1111_ext.cli.review:upscale", "Draw chosen pictures larger."),
     (PICTURES, "select", "a1111_ext.cli.showcase:select", "Choose and arrange the pictures."),
     (PICTURES, "publish", "a1111_ext.cli.publish:publish", "Make the publish pack."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),

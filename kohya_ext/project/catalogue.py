@@ -865,6 +865,16 @@ CATALOGUE: dict[str, Entry] = {
         "The tagger sees someone who looks like a minor together with something sexual.",
         "Drop the picture. There is no switch for this rule.",
     ),
+    "LL629": Entry(
+        "Nothing to upscale",
+        "No picture is marked on the review page, and no file was named.",
+        "Mark some with u on the review page, or name their files.",
+    ),
+    "LL630": Entry(
+        "Another checkpoint of that name",
+        "The WebUI's checkpoint has the name of the one that drew the picture, but another hash.",
+        "Put the checkpoint back that the picture was drawn with.",
+    ),
     # -- LL7xx: doors into the hosts ------------------------------------------------------------
     "LL701": Entry(
         "No Kohya GUI in that folder",

@@ -6,6 +6,7 @@ Small pictures of two steps; what is put into the LoRA folder is taken out again
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from promotions import with_manifest
 
 from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
@@ -93,7 +95,7 @@ def stage(project: Project, live_webui: Client) -> Iterator[Stage]:
         "picture": {"width": 128, "height": 128, "steps": 2},
     }
     project = with_manifest(project, f"showcase: {json.dumps(text)}")
-    lora = f"loraloom-check-{secrets.token_hex(3)}"
+    lora = f"loraloom-check-{secrets.token_hex(3)}-x"
     try:
         yield Stage(project, live_webui, capabilities, lora, checkpoints)
     finally:
@@ -146,6 +148,31 @@ def test_a_picture_is_drawn_again_from_its_record(stage: Stage):
     first = (stage.project.showcase_dir / one.file).read_bytes()
     assert pixels_digest(painted.png) == pixels_digest(first)
     assert painted.infotext == read_infotext(first)
+
+
+def test_chosen_pictures_are_drawn_larger(stage: Stage):
+    """With the upscaler of our choice, each from its own checkpoint; settings are put back."""
+    names = ("sd_model_checkpoint", "upscaler_for_img2img", "CLIP_stop_at_last_layers")
+    settings = {name: stage.client.get("/sdapi/v1/options").get(name) for name in names}
+    stage.run("promote", "1", stage.lora, *stage.webui)
+    stage.run("showcase", "--count", "1", "--no-hires-fix")
+    small = read_album(stage.project)
+    words = ("--scale", "1.5", "--upscaler", "Nearest", "--denoising-strength", "0.6")
+    stage.run("upscale", *(one.file for one in small), *words)
+    larger = [one for one in read_album(stage.project) if one.upscaled_from]
+    assert {one.upscaled_from for one in larger} == {one.file for one in small}
+    by_file = {one.file: one for one in small}
+    for one in larger:
+        content = (stage.project.showcase_dir / one.file).read_bytes()
+        fields = parse_infotext(read_infotext(content)).fields
+        with Image.open(io.BytesIO(content)) as picture:
+            assert picture.size == (192, 192)
+        assert fields["Model hash"] == by_file[one.upscaled_from].checkpoint_sha256[:10]
+        assert fields["Denoising strength"] == "0.6"
+    now = {name: stage.client.get("/sdapi/v1/options").get(name) for name in names}
+    assert now == settings
+    stage.run("select")
+    stage.run("publish")
 
 
 def test_mistakes_are_noticed_before_the_first_picture(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,13 @@ def infotext(digest: str, words: str, *, name: str = "quillfox-v1", weight: str 
     )
 
 
-def save_picture(path: Path, text: str, colour: str = "teal") -> None:
+def save_picture(path: Path, text: str, looks: str = "") -> None:
     info = PngImagePlugin.PngInfo()
     if text:
         info.add_text("parameters", text)
     stream = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(stream, "PNG", pnginfo=info)
+    noise = random.Random(path.name + looks).randbytes(16 * 16 * 3)
+    Image.frombytes("RGB", (16, 16), noise).save(stream, "PNG", pnginfo=info)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(stream.getvalue())
 
@@ -274,7 +276,7 @@ def test_nothing_half_is_left(
 
 def replace_picture(project: Project, text: str) -> None:
     """Put another picture in place of the first one and select anew, by hand."""
-    save_picture(project.showcase_dir / "0.png", text, "olive")
+    save_picture(project.showcase_dir / "0.png", text, "other")
     path = project.showcase_dir / "selection.json"
     data = json.loads(path.read_text(encoding="utf-8"))
     for one in data["pictures"]:
@@ -307,7 +309,7 @@ def test_negative_prompts_may_name_what_is_unwanted(ready: Project):
 
 
 def test_a_changed_picture_is_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
-    save_picture(ready.showcase_dir / "0.png", infotext("x", "y"), "olive")
+    save_picture(ready.showcase_dir / "0.png", infotext("x", "y"), "other")
     assert "0.png was changed after it was selected" in refusal(ready, capsys)
 
 

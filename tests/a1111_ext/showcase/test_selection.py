@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -143,6 +144,7 @@ def test_near_copies_are_chosen_once():
         pictures, "q", "", Wishes(), lambda a, b: 0.01 if {a, b} == {"0.png", "1.png"} else 0.9
     )
     assert set(selection.files) == {"0.png", "2.png"}
+    assert selection.left_out == {"looks like another": 1}
 
 
 # -- ratings ------------------------------------------------------------------------------------
@@ -189,7 +191,8 @@ def save_picture(project: Project, name: str, hash_: str, words: str = "portrait
         f"Sampler: Euler a, Seed: 12, Size: 64x64, Model hash: 6ee29fced1, Model: tinyA, "
         f'Lora hashes: "quillfox-v1: {hash_}", Version: v1.10.1',
     )
-    Image.new("RGB", (8, 8), "teal").save(stream, "PNG", pnginfo=info)
+    noise = random.Random(name).randbytes(16 * 16 * 3)
+    Image.frombytes("RGB", (16, 16), noise).save(stream, "PNG", pnginfo=info)
     project.showcase_dir.mkdir(exist_ok=True)
     (project.showcase_dir / name).write_bytes(stream.getvalue())
 

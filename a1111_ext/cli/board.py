@@ -1,0 +1,61 @@
+"""The review board's words and its news while a batch is drawn; shared by the commands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kohya_ext.project import Project
+from kohya_ext.project.cli import shell_path
+
+from ..cells.engine import CellEvent, EventHandler
+from ..showcase.review import BoardWords, write_board, write_live
+
+_NEWS_SECONDS = 1.0
+"""How often the page's data is written at most."""
+
+
+def board_words(project: Project, status: str, *, is_rehearsal: bool = False) -> BoardWords:
+    """Return what the board says, with the commands as they are typed here."""
+    shown = shell_path(project.root)
+    return BoardWords(
+        status=status,
+        badge="rehearsal" if is_rehearsal else "",
+        take=f"loraloom select {shown} --ratings review.json",
+        next=f"loraloom upscale {shown}    (those that are marked)\nloraloom select {shown}",
+    )
+
+
+class BoardNews:
+    """Keeps the board of a running batch up to date; `page` is there from the first picture on."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        is_rehearsal: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._project, self._is_rehearsal, self._clock = project, is_rehearsal, clock
+        self._last = clock()
+        self.page: Path = write_board(project, self._words("a batch begins"))
+
+    def _words(self, status: str) -> BoardWords:
+        return board_words(self._project, status, is_rehearsal=self._is_rehearsal)
+
+    def following(self, show: EventHandler) -> EventHandler:
+        """Return a handler that shows an event and tells the board now and then."""
+
+        def handle(event: CellEvent) -> None:
+            show(event)
+            if self._clock() - self._last >= _NEWS_SECONDS:
+                self._last = self._clock()
+                status = f"drawing: {event.done} of {event.total} pictures"
+                write_live(self._project, self._words(status))
+
+        return handle
+
+    def end(self, status: str) -> None:
+        """Write the last news."""
+        write_live(self._project, self._words(status))

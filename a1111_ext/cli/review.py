@@ -1,0 +1,178 @@
+"""`loraloom review` and `loraloom upscale`: the hands-on way through a showcase."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import click
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.cli import (
+    dry_run_option,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    project_argument,
+    say,
+    shell_path,
+)
+
+from ..cells.engine import RunReport
+from ..cells.ledger import Ledger
+from ..grids.serve import PageServer
+from ..publish.promoted import require_promoted
+from ..showcase.album import ShowPicture, read_album
+from ..showcase.ratings import require_known
+from ..showcase.review import PAGE_NAME, parse_review, read_review, write_board, write_review
+from ..showcase.upscaling import (
+    Upscale,
+    UpscaleRequest,
+    cells_of,
+    draw_upscales,
+    pin_upscales,
+    plan_upscales,
+)
+from .board import BoardNews, board_words
+from .drawing import emit_line, open_painters, picture_events
+from .webui import lora_folder_option, open_webuis, webui_options
+
+# -- review -------------------------------------------------------------------------------------
+
+
+@click.command()
+@project_argument
+@click.option("--serve", is_flag=True, help="Show the page; what is saved goes to the project.")
+@json_option
+def review(project: Project, serve: bool, as_json: bool) -> None:
+    """Make the review page: rate, mark for upscaling, arrange; also while a batch is drawn."""
+    album = read_album(project)
+    if not album:
+        raise ToolError(
+            "LL617",
+            f"{project.showcase_dir} has no pictures yet.",
+            f"Draw some: loraloom showcase {shell_path(project.root)}",
+        )
+    count = f"{len(album)} pictures"
+    page = write_board(project, board_words(project, count, is_rehearsal=_is_rehearsal(album)))
+    if as_json:
+        emit_json({"page": page, "pictures": len(album), "review": read_review(project).as_dict()})
+    else:
+        emit(str(page))
+    if serve:
+        _serve(project)
+    next_step(f"loraloom select {shell_path(project.root)}")
+
+
+def _is_rehearsal(album: tuple[ShowPicture, ...]) -> bool:
+    return any(one.checkpoint.startswith("rehearsal") for one in album)
+
+
+def _serve(project: Project) -> None:
+    """Show the board on the loopback address until Ctrl-C."""
+
+    def take(text: str) -> None:
+        found = parse_review(text)
+        write_review(project, found)
+        say(f"saved: {len(found.ratings)} ratings, {len(found.upscale)} to upscale")
+
+    server = PageServer(project.showcase_dir, PAGE_NAME, {"review": take})
+    emit(server.url)
+    say("open this address on this machine; Ctrl-C ends it")
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.5)
+    except KeyboardInterrupt:
+        server.stop()
+    finally:
+        server.close()
+
+
+# -- upscale ------------------------------------------------------------------------------------
+
+
+@click.command()
+@project_argument
+@click.argument("files", nargs=-1)
+@webui_options
+@lora_folder_option
+@click.option("--scale", type=click.FloatRange(1, 4), default=2.0, show_default=True)
+@click.option(
+    "--denoising-strength",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="0.2 to 0.35 is usual.",
+)
+@click.option("--upscaler", default="", help="As the WebUI shows it; else its own setting.")
+@dry_run_option
+@json_option
+def upscale(project: Project, files: tuple[str, ...], **options: Any) -> None:
+    """Draw FILES of the showcase larger by img2img, each with its own checkpoint.
+
+    Without FILES: those that are marked on the review page.
+    """
+    promoted = require_promoted(project)
+    request = UpscaleRequest(options["scale"], options["denoising_strength"], options["upscaler"])
+    chosen = _chosen(project, files)
+    as_json = options["as_json"]
+    with Ledger(project.cells_db, project.cells_dir) as ledger:
+        planned = plan_upscales(project, chosen, ledger, request)
+        if options["dry_run"]:
+            _show_plan(project, planned, as_json)
+            return
+        titles = [one.cell.checkpoint.title for one in planned]
+        with (
+            open_webuis(options["urls"], options["auth"]) as webuis,
+            open_painters(promoted, webuis, titles, options["lora_folder"]) as painters,
+        ):
+            first = painters[0].capabilities
+            pinned = pin_upscales(planned, first, upscaler=request.upscaler)
+            news = BoardNews(project, is_rehearsal=first.is_rehearsal)
+            with picture_events(as_json) as show:
+                report = draw_upscales(
+                    project, pinned, ledger, painters, on_event=news.following(show)
+                )
+            news.end(f"{len(read_album(project))} pictures")
+    _tell(project, report, as_json)
+    report.require_all()
+
+
+def _chosen(project: Project, files: tuple[str, ...]) -> list[ShowPicture]:
+    album = {one.file: one for one in read_album(project)}
+    names = require_known(files, album) if files else read_review(project).upscale
+    return [album[name] for name in names if name in album]
+
+
+def _show_plan(project: Project, planned: tuple[Upscale, ...], as_json: bool) -> None:
+    loads = cells_of(planned).checkpoint_loads
+    if as_json:
+        emit_json(
+            [
+                {
+                    "file": one.picture.file,
+                    "checkpoint": one.cell.checkpoint.title,
+                    "width": one.cell.width,
+                    "height": one.cell.height,
+                }
+                for one in planned
+            ]
+        )
+    else:
+        for one in planned:
+            size = f"{one.cell.width}x{one.cell.height}"
+            emit(f"{one.picture.file}: to {size} with {one.picture.checkpoint}")
+    say(f"{len(planned)} pictures, {loads} checkpoint loads; nothing was drawn (--dry-run)")
+    next_step(f"loraloom upscale {shell_path(project.root)}")
+
+
+def _tell(project: Project, report: RunReport, as_json: bool) -> None:
+    if as_json:
+        emit_line({"event": "upscale", "drawn": report.drawn, "known": report.known})
+    else:
+        emit(str(project.showcase_dir))
+        say(f"{report.drawn} pictures drawn larger, {report.known} were there")
+    next_step(f"loraloom select {shell_path(project.root)}")

@@ -1,0 +1,189 @@
+"""Hands-on: chosen pictures drawn larger from themselves, each with its own checkpoint.
+
+An upscale is an img2img cell; prompt, seed, sampler and checkpoint are those of the small
+picture. Forgetting the checkpoint makes pictures that nobody can draw again, so it is pinned.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.files import sha256_of
+
+from ..api.capabilities import Capabilities
+from ..api.infotext import Infotext
+from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
+from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport, run_cells
+from ..cells.ledger import Ledger
+from ..cells.painters import Painter
+from ..cells.plan import CellPlan, pin_cell, plan_cells
+from .album import Landing, ShowPicture, picture_name, read_parameters
+
+UPSCALER_OPTION = "upscaler_for_img2img"
+"""The WebUI's own setting for how a picture is enlarged before it is redrawn."""
+
+
+@dataclass(frozen=True)
+class UpscaleRequest:
+    """How: `scale` times as wide, redrawn with `denoising_strength` (0.2 to 0.35 is usual)."""
+
+    scale: float = 2.0
+    denoising_strength: float = 0.3
+    upscaler: str = ""
+
+
+@dataclass(frozen=True)
+class Upscale:
+    """One picture to be drawn larger."""
+
+    picture: ShowPicture
+    cell: Cell
+
+
+def plan_upscales(
+    project: Project, pictures: Sequence[ShowPicture], ledger: Ledger, request: UpscaleRequest
+) -> tuple[Upscale, ...]:
+    """Make an img2img cell of each picture.
+
+    Raises ToolError LL629 (nothing to upscale) or LL624 (a picture has lost its generation data).
+    """
+    if not pictures:
+        raise ToolError(
+            "LL629",
+            "No picture is marked to be upscaled.",
+            "Mark some with u on the review page, or name their files: "
+            "loraloom upscale PROJECT FILE",
+        )
+    return tuple(_upscale(project, one, ledger, request) for one in pictures)
+
+
+def _upscale(
+    project: Project, picture: ShowPicture, ledger: Ledger, request: UpscaleRequest
+) -> Upscale:
+    from PIL import Image
+
+    path = project.showcase_dir / picture.file
+    with Image.open(path) as opened:
+        width, height = opened.size
+    record = ledger.record(picture.key) if picture.key else None
+    cell = record.cell if record else _cell_of(path, picture)
+    settings = {UPSCALER_OPTION: request.upscaler} if request.upscaler else {}
+    return Upscale(
+        picture,
+        replace(
+            cell,
+            width=_multiple_of_8(width * request.scale),
+            height=_multiple_of_8(height * request.scale),
+            hires_fix=None,
+            source=SourcePicture(str(path), sha256_of(path), request.denoising_strength),
+            override_settings_json=json.dumps({**cell.override_settings, **settings}),
+        ),
+    )
+
+
+def _multiple_of_8(pixels: float) -> int:
+    return max(64, round(pixels / 8) * 8)
+
+
+def _cell_of(path: Path, picture: ShowPicture) -> Cell:
+    """Read a cell off a picture that the ledger does not know."""
+    infotext = read_parameters(path)
+    if infotext is None:
+        raise ToolError(
+            "LL624",
+            f"{picture.file} has no generation data: another program has saved it anew.",
+            "Upscale a picture as the WebUI made it.",
+        )
+    fields = infotext.fields
+    cell = Cell(
+        prompt=infotext.prompt,
+        negative_prompt=infotext.negative_prompt,
+        seed=picture.seed,
+        steps=int(_number(infotext, "Steps", 20)),
+        cfg_scale=_number(infotext, "CFG scale", 7.0),
+        sampler=fields.get("Sampler", "Euler a"),
+        scheduler=fields.get("Schedule type", "Automatic"),
+        clip_skip=int(_number(infotext, "Clip skip", 1)),
+        checkpoint=CheckpointPin(fields.get("Model hash") or fields.get("Model", "")),
+    )
+    return with_loras(cell, infotext.lora_hashes())
+
+
+def _number(infotext: Infotext, name: str, otherwise: float) -> float:
+    try:
+        return float(infotext.fields.get(name, otherwise))
+    except ValueError:
+        return otherwise
+
+
+def pin_upscales(
+    upscales: Sequence[Upscale], capabilities: Capabilities, *, upscaler: str = ""
+) -> tuple[Upscale, ...]:
+    """Pin each to its own checkpoint on this WebUI.
+
+    Raises ToolError LL408 to LL410 (names), LL630 (another checkpoint has that name there).
+    """
+    return tuple(replace(one, cell=_pinned(one, capabilities, upscaler)) for one in upscales)
+
+
+def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
+    if upscaler:
+        capabilities.require_names(
+            sampler=one.cell.sampler, scheduler=one.cell.scheduler, upscaler=upscaler
+        )
+    pinned = pin_cell(one.cell, capabilities)
+    own = one.picture.checkpoint_sha256
+    if own and pinned.checkpoint.sha256 and not pinned.checkpoint.sha256.startswith(own):
+        raise ToolError(
+            "LL630",
+            f"{one.picture.file} was drawn with the checkpoint {one.picture.checkpoint} "
+            f"({own[:10]}), but the WebUI at {capabilities.url} has another one of that name "
+            f"({pinned.checkpoint.sha256[:10]}).",
+            "Put the checkpoint back that it was drawn with.",
+        )
+    return pinned
+
+
+def cells_of(upscales: Sequence[Upscale]) -> CellPlan:
+    """Return the cells in drawing order: one load per checkpoint."""
+    return plan_cells(one.cell for one in upscales)
+
+
+def draw_upscales(
+    project: Project,
+    upscales: Sequence[Upscale],
+    ledger: Ledger,
+    painters: Sequence[Painter],
+    *,
+    on_event: EventHandler = lambda event: None,
+    stop: threading.Event | None = None,
+) -> RunReport:
+    """Draw what is missing; each larger picture lands in showcase/ beside its small one."""
+    project.journal.append("upscale", files=[one.picture.file for one in upscales])
+    by_key = {one.cell.key: one for one in upscales}
+    landing = Landing(project)
+
+    def land(event: CellEvent) -> None:
+        if event.outcome is not Outcome.FAILED:
+            one = by_key[event.cell.key]
+            landing.land(shown_as(one), ledger.picture_path(one.cell.key))
+        on_event(event)
+
+    return run_cells(cells_of(upscales), ledger, painters, on_event=land, stop=stop)
+
+
+def shown_as(one: Upscale) -> ShowPicture:
+    """Return how the album describes the larger picture."""
+    return replace(
+        one.picture,
+        file=picture_name(one.picture.lora or "upscaled", one.cell),
+        key=one.cell.key,
+        checkpoint=one.cell.checkpoint.title,
+        checkpoint_sha256=one.cell.checkpoint.sha256 or one.picture.checkpoint_sha256,
+        upscaled_from=one.picture.file,
+    )

@@ -1,0 +1,380 @@
+"""The hands-on way: a page to rate and arrange, larger pictures with their own checkpoint."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chromium import open_page
+from PIL import Image, ImageFilter
+from promotions import promote_epoch, with_manifest
+
+from a1111_ext.api.infotext import read_infotext
+from a1111_ext.cells import Ledger
+from a1111_ext.grids.serve import PageServer
+from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.showcase.album import ShowPicture, read_album
+from a1111_ext.showcase.likeness import look_of, make_distance, unlikeness
+from a1111_ext.showcase.ratings import Rating
+from a1111_ext.showcase.review import (
+    BoardWords,
+    Review,
+    parse_review,
+    read_review,
+    write_board,
+    write_live,
+    write_review,
+)
+from a1111_ext.showcase.selection import Wishes, plan_selection, read_selection
+from a1111_ext.showcase.upscaling import UpscaleRequest, plan_upscales
+from kohya_ext.cli import main
+from kohya_ext.project import Project, ToolError
+
+MANIFEST = """
+showcase:
+  template: "${framing={headshot|full body|close range}}{lora} photo of {trigger}, ${framing}"
+  checkpoints: [rehearsal-a, rehearsal-b]
+  count: 3
+  picture: {width: 64, height: 72, steps: 2}
+"""
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.fixture
+def shown(project: Project, webui: RehearsalWebui) -> Project:
+    """A project whose showcase has six small pictures of two checkpoints."""
+    promote_epoch(project)
+    project = with_manifest(project, MANIFEST)
+    assert run("showcase", project.root, "--webui", webui.url) == 0
+    return project
+
+
+def live_data(project: Project) -> dict[str, object]:
+    text = (project.showcase_dir / "review.live.js").read_text(encoding="utf-8")
+    data: dict[str, object] = json.loads(text[text.index("(") + 1 : text.rindex(")")])
+    return data
+
+
+# -- what is kept -------------------------------------------------------------------------------
+
+REVIEW = Review({"a.png": Rating.SHOWCASE, "b.png": Rating.DROP}, ("a.png",), ("a.png",))
+
+
+def test_a_review_survives_its_file(project: Project):
+    assert read_review(project) == Review()
+    write_review(project, REVIEW)
+    assert read_review(project) == REVIEW
+    entry = project.journal.last("review")
+    assert entry is not None
+    assert entry.facts["order"] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"kind": "other", "format": 1}',
+        '{"kind": "loraloom-review", "format": 1, "ratings": {"../a": "1"}}',
+        '{"kind": "loraloom-review", "format": 1, "ratings": {"a.png": "good"}}',
+        '{"kind": "loraloom-review", "format": 1, "order": "a.png"}',
+        '{"kind": "loraloom-review", "format": 1, "upscale": [3]}',
+    ],
+)
+def test_reviews_that_are_refused(project: Project, text: str):
+    with pytest.raises(ValueError, match=r"."):
+        parse_review(text)
+    project.showcase_dir.mkdir()
+    (project.showcase_dir / "review.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ToolError, match="LL618"):
+        read_review(project)
+
+
+def pictures(*names: str, **changes: str) -> list[ShowPicture]:
+    return [ShowPicture(f"{name}.png", 1, "a", "p", **changes) for name in names]
+
+
+def test_a_persons_order_is_kept():
+    """Even with two of one framing side by side: people win."""
+    ratings = dict.fromkeys(("c.png", "a.png", "b.png"), Rating.SHOWCASE)
+    wishes = Wishes(ratings=ratings, order=("c.png", "a.png", "b.png"))
+    selection = plan_selection(pictures("a", "b", "c", framing="head"), "", "", wishes)
+    assert selection.files == ("c.png", "a.png", "b.png")
+
+
+def test_an_order_without_all_kept_ones_is_made_anew():
+    album = [replace(one, framing=str(n)) for n, one in enumerate(pictures("a", "b", "c"))]
+    wishes = Wishes(ratings={"a.png": Rating.SHOWCASE}, order=("a.png",), kept=("c.png",))
+    assert set(plan_selection(album, "", "", wishes).files) == {"a.png", "c.png"}
+
+
+def test_rated_ones_are_enough_unless_filled():
+    ratings = {"a.png": Rating.SHOWCASE}
+    album = [replace(one, framing=str(n)) for n, one in enumerate(pictures("a", "b", "c"))]
+    rated = plan_selection(album, "", "", Wishes(ratings=ratings))
+    assert (rated.files, rated.left_out) == (("a.png",), {"not rated 1": 2})
+    filled = plan_selection(album, "", "", Wishes(ratings=ratings, fill=True))
+    assert len(filled.files) == 3
+
+
+def test_an_upscaled_picture_stands_for_its_small_one():
+    album = pictures("small", "other", framing="x")
+    album += [replace(album[0], file="large.png", upscaled_from="small.png", framing="y")]
+    ratings = {"small.png": Rating.SHOWCASE}
+    wishes = Wishes(ratings=ratings, order=("small.png",))
+    selection = plan_selection(album, "", "", wishes)
+    assert selection.files == ("large.png",)
+    assert selection.left_out == {"not rated 1": 1, "there is an upscaled one": 1}
+
+
+# -- the board ----------------------------------------------------------------------------------
+
+
+def test_a_batch_writes_its_board(shown: Project):
+    data = live_data(shown)
+    assert len(data["pictures"]) == 6  # type: ignore[arg-type]
+    assert (data["badge"], data["status"]) == ("rehearsal", "6 pictures")
+    assert (shown.showcase_dir / "review.html").is_file()
+
+
+def test_the_board_keeps_its_words(project: Project):
+    project.showcase_dir.mkdir()
+    write_board(project, BoardWords("drawing", "rehearsal", "take", "next"))
+    write_review(project, REVIEW)
+    assert live_data(project)["take"] == "take"
+    assert live_data(project)["review"] == REVIEW.as_dict()
+
+
+def test_data_cannot_leave_its_script(project: Project):
+    project.showcase_dir.mkdir()
+    album = [ShowPicture("a.png", 1, "</script>", "<b>")]
+    write_live(project, BoardWords(), album)
+    assert "<" not in (project.showcase_dir / "review.live.js").read_text(encoding="utf-8")
+
+
+def test_the_command_names_the_page(shown: Project, capsys: pytest.CaptureFixture[str]):
+    capsys.readouterr()
+    assert run("review", shown.root, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["pictures"], Path(data["page"]).name) == (6, "review.html")
+
+
+def test_without_pictures_there_is_no_board(project: Project, capsys: pytest.CaptureFixture[str]):
+    assert run("review", project.root) == 1
+    assert "LL617" in capsys.readouterr().err
+
+
+def test_a_saved_review_is_taken(shown: Project, tmp_path: Path):
+    names = [one.file for one in read_album(shown)][:2]
+    review = Review(dict.fromkeys(names, Rating.SHOWCASE), (), (names[1], names[0]))
+    path = tmp_path / "review (1).json"
+    data = {"kind": "loraloom-review", "format": 1, **review.as_dict()}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert run("select", shown.root, "--ratings", path) == 0
+    assert read_review(shown) == review
+    assert [one.file for one in read_selection(shown)] == [names[1], names[0]]
+    assert run("select", shown.root) == 0  # the project has kept it
+    assert [one.file for one in read_selection(shown)] == [names[1], names[0]]
+
+
+@pytest.fixture
+def served(shown: Project) -> Iterator[str]:
+    takers = {"review": lambda text: write_review(shown, parse_review(text)) and None}
+    server = PageServer(shown.showcase_dir, "review.html", takers)
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    yield server.url
+    server.stop()
+    server.close()
+
+
+@pytest.mark.browser
+def test_pictures_are_rated_and_ordered_by_key(shown: Project, served: str):
+    names = [one.file for one in read_album(shown)]
+    with open_page(served) as page:
+        page.wait_for_selector(".tile")
+        for key in ("1", "u", "ArrowRight", "x", "ArrowRight", "1", "ArrowRight", "2", "0"):
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        page.keyboard.press("ArrowRight")
+        page.click("#large-rates button:has-text('1 showcase')")
+        page.click("#large-close")
+        page.click("#tab-order")
+        page.click("#strip li:nth-child(2) button[aria-label='Move left']")
+        page.click("#save")
+        page.wait_for_selector("#saved[open]")
+        assert "loraloom select" in page.inner_text("#saved-command")
+    review = read_review(shown)
+    assert review.ratings == {
+        names[0]: Rating.SHOWCASE,
+        names[1]: Rating.DROP,
+        names[2]: Rating.SHOWCASE,
+        names[4]: Rating.SHOWCASE,
+    }
+    assert review.upscale == (names[0],)
+    assert review.order == (names[2], names[0], names[4])
+
+
+@pytest.mark.browser
+def test_the_open_page_follows_a_batch(shown: Project):
+    """Without a server: the page is opened as a file, and pictures come in."""
+    page_file = shown.showcase_dir / "review.html"
+    whole = read_album(shown)
+    write_live(shown, BoardWords("drawing: 2 of 6 pictures"), whole[:2])
+    with open_page(page_file.as_uri()) as page:
+        page.wait_for_selector(".tile")
+        assert page.locator(".tile").count() == 2
+        page.keyboard.press("1")
+        write_live(shown, BoardWords("6 pictures"), whole)
+        page.wait_for_function("document.querySelectorAll('.tile').length === 6")
+        assert page.locator(".tile[data-rating='1']").count() == 1
+        with page.expect_download() as download:
+            page.click("#save")
+        saved = download.value.path().read_text(encoding="utf-8")
+    assert parse_review(saved).ratings == {whole[0].file: Rating.SHOWCASE}
+
+
+@pytest.mark.browser
+def test_equal_framings_are_marked_and_parted(shown: Project, served: str):
+    album = [
+        replace(one, framing="head" if number < 2 else str(number))
+        for number, one in enumerate(read_album(shown))
+    ]
+    write_live(shown, BoardWords("x"), album)
+    with open_page(served) as page:
+        page.wait_for_selector(".tile")
+        for _ in range(3):
+            page.keyboard.press("1")
+            page.keyboard.press("ArrowRight")
+        page.click("#tab-order")
+        assert page.locator("#strip li.alike").count() == 1
+        assert "1 picture has the framing of the one before" in page.inner_text("#order-note")
+        page.click("#arrange")
+        assert page.locator("#strip li.alike").count() == 0
+
+
+# -- larger pictures ----------------------------------------------------------------------------
+
+
+def test_marked_pictures_are_drawn_larger(shown: Project, webui: RehearsalWebui):
+    small = next(one for one in read_album(shown) if "rehearsal-b" in one.checkpoint)
+    write_review(shown, Review({small.file: Rating.SHOWCASE}, (small.file,)))
+    assert run("upscale", shown.root, "--scale", 1.5) == 0
+    large = next(one for one in read_album(shown) if one.upscaled_from)
+    assert large.upscaled_from == small.file
+    assert (large.prompt, large.seed, large.framing) == (small.prompt, small.seed, small.framing)
+    content = (shown.showcase_dir / large.file).read_bytes()
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.size == (96, 112)
+    infotext = read_infotext(content)
+    assert f"Model hash: {small.checkpoint_sha256[:10]}" in infotext
+    assert "Denoising strength: 0.3" in infotext
+    drawn = webui.host.counters.pictures
+    assert run("upscale", shown.root, "--scale", 1.5) == 0
+    assert webui.host.counters.pictures == drawn
+    assert run("select", shown.root) == 0
+    assert [one.file for one in read_selection(shown)] == [large.file]
+
+
+def test_upscales_load_each_checkpoint_once(shown: Project, webui: RehearsalWebui):
+    files = [one.file for one in read_album(shown)]
+    before = webui.host.counters.checkpoint_loads
+    mixed = [files[n] for n in (0, 3, 1, 4, 2, 5)]
+    assert run("upscale", shown.root, *mixed) == 0
+    assert webui.host.counters.checkpoint_loads - before <= 2
+    assert sum(bool(one.upscaled_from) for one in read_album(shown)) == 6
+
+
+def test_a_dry_run_shows_each_checkpoint(shown: Project, capsys: pytest.CaptureFixture[str]):
+    file = read_album(shown)[0].file
+    capsys.readouterr()
+    assert run("upscale", shown.root, file, "--dry-run") == 0
+    assert f"{file}: to 128x144 with rehearsal-a" in capsys.readouterr().out
+
+
+def test_nothing_marked_is_said(shown: Project, capsys: pytest.CaptureFixture[str]):
+    assert run("upscale", shown.root) == 1
+    assert "LL629" in capsys.readouterr().err
+
+
+def test_a_pictures_own_checkpoint_is_held_to(shown: Project, capsys: pytest.CaptureFixture[str]):
+    """The WebUI has a file of the same name, but with another content."""
+    one = read_album(shown)[0]
+    records = shown.showcase_dir / "pictures.jsonl"
+    text = records.read_text(encoding="utf-8").replace(one.checkpoint_sha256, "0" * 64)
+    records.write_text(text, encoding="utf-8")
+    assert run("upscale", shown.root, one.file) == 1
+    assert "LL630" in capsys.readouterr().err
+
+
+def test_an_unknown_upscaler_is_noticed(shown: Project, capsys: pytest.CaptureFixture[str]):
+    file = read_album(shown)[0].file
+    assert run("upscale", shown.root, file, "--upscaler", "Magic") == 1
+    assert "LL410" in capsys.readouterr().err
+
+
+def test_a_picture_of_the_users_is_read_off_its_infotext(shown: Project):
+    """One that was drawn in the WebUI itself and put into showcase/ by hand."""
+    known = read_album(shown)[0]
+    (shown.showcase_dir / known.file).rename(shown.showcase_dir / "mine.png")
+    mine = next(one for one in read_album(shown) if one.file == "mine.png")
+    with Ledger(shown.cells_db, shown.cells_dir) as ledger:
+        (by_hand,) = plan_upscales(shown, [mine], ledger, UpscaleRequest())
+        record = ledger.record(known.key)
+    assert record is not None
+    for name in ("prompt", "negative_prompt", "seed", "steps", "cfg_scale", "sampler"):
+        assert getattr(by_hand.cell, name) == getattr(record.cell, name)
+    assert known.checkpoint_sha256.startswith(by_hand.cell.checkpoint.title)
+
+
+def test_a_picture_without_infotext_is_not_upscaled(shown: Project):
+    bare = ShowPicture("bare.png", 1, "", "")
+    Image.new("RGB", (8, 8)).save(shown.showcase_dir / "bare.png")
+    with (
+        Ledger(shown.cells_db, shown.cells_dir) as ledger,
+        pytest.raises(ToolError, match="LL624"),
+    ):
+        plan_upscales(shown, [bare], ledger, UpscaleRequest())
+
+
+# -- likeness -----------------------------------------------------------------------------------
+
+
+def scene(path: Path, seed: int) -> Image.Image:
+    patches = random.Random(seed).randbytes(6 * 6 * 3)
+    picture = Image.frombytes("RGB", (6, 6), patches).resize((96, 96), Image.Resampling.BICUBIC)
+    picture.save(path)
+    return picture
+
+
+def test_copies_are_alike_and_others_are_not(tmp_path: Path):
+    picture = scene(tmp_path / "a.png", 1)
+    picture.resize((192, 192)).save(tmp_path / "large.png")
+    picture.filter(ImageFilter.GaussianBlur(2)).save(tmp_path / "soft.png")
+    scene(tmp_path / "other.png", 2)
+    look = look_of(tmp_path / "a.png")
+    assert unlikeness(look, look_of(tmp_path / "large.png")) < 0.05
+    assert unlikeness(look, look_of(tmp_path / "soft.png")) < 0.05
+    assert unlikeness(look, look_of(tmp_path / "other.png")) > 0.15
+
+
+def test_each_picture_is_looked_at_once(tmp_path: Path):
+    for number in range(3):
+        scene(tmp_path / f"{number}.png", number)
+    (tmp_path / "broken.png").write_bytes(b"")
+    seen: list[int] = []
+    distance = make_distance(tmp_path, 4, on_progress=lambda progress: seen.append(progress.done))
+    for one in ("0.png", "1.png", "2.png", "broken.png"):
+        for other in ("0.png", "1.png", "2.png"):
+            distance(one, other)
+    assert len(seen) == 4
+    assert distance("broken.png", "0.png") == 1.0
