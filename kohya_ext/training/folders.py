@@ -82,7 +82,7 @@ def read_folders(root: Path) -> FolderReading:
         if not path.is_dir():
             loose += [path] if is_taken(path) else []
             continue
-        pictures, others = _pictures_in(path)
+        pictures, others = pictures_in(path)
         unread += others
         if skip := _why_skipped(path, pictures):
             skipped.append((path, skip))
@@ -92,7 +92,8 @@ def read_folders(root: Path) -> FolderReading:
     return FolderReading(root, tuple(folders), tuple(skipped), tuple(loose), tuple(unread))
 
 
-def _pictures_in(folder: Path) -> tuple[tuple[Path, ...], list[Path]]:
+def pictures_in(folder: Path) -> tuple[tuple[Path, ...], list[Path]]:
+    """Return the pictures of one folder that sd-scripts takes, and those that it passes over."""
     taken: list[Path] = []
     others: list[Path] = []
     known = TRAINER_SUFFIXES + CONVERTED_SUFFIXES

@@ -82,14 +82,25 @@ def needed_packages(values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def check_environment(values: Mapping[str, Any], trainer: Trainer) -> Iterator[Finding]:
+def check_environment(
+    values: Mapping[str, Any], trainer: Trainer, gpus: tuple[Gpu, ...]
+) -> Iterator[Finding]:
     needed = needed_packages(values)
     try:
-        missing = probe(trainer, needed).missing(needed)
+        environment = probe(trainer, needed)
     except ToolError as refused:
         yield error(refused.code, refused.problem, refused.cure)
         return
-    for name in missing:
+    torch = environment.packages.get("torch") or ""
+    if gpus and torch.endswith("+cpu"):  # what pip installs on Windows, unless told otherwise
+        yield warning(
+            "LL387",
+            f"The trainer's PyTorch {torch} is a build for the processor; it cannot use "
+            f"{gpus[0].name}.",
+            "Install a build for the card, from the address that PyTorch's own page gives: "
+            "loraloom trainer install --torch-from URL",
+        )
+    for name in environment.missing(needed):
         yield error(
             "LL353",
             f"The trainer's Python {trainer.python} has no package {name}, which this config "

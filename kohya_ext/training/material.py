@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .arithmetic import BucketRules, is_trainable
+from .arithmetic import BucketRules, is_trainable, rules_of
 from .findings import Finding, error, warning
 from .folders import (
     CaptionState,
     FolderReading,
     PictureFacts,
     Skip,
+    TrainingFolder,
     inspect_caption,
     other_extension,
+    pictures_in,
     read_folders,
 )
 
@@ -51,7 +53,7 @@ _SKIPPED = {
 
 def check_folders(values: Mapping[str, Any]) -> tuple[FolderReading | None, list[Finding]]:
     if values.get("dataset_config"):
-        return None, list(_check_dataset_config(Path(str(values["dataset_config"]))))
+        return None, []
     text = str(values.get("train_data_dir") or "")
     root = Path(text)
     if not text or not root.is_dir():
@@ -100,39 +102,76 @@ def _name_folders(reading: FolderReading) -> Iterator[Finding]:
         )
 
 
-def _check_dataset_config(path: Path) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Subset:
+    """One folder of a dataset config, with the rules that count for it."""
+
+    reading: FolderReading
+    caption_extension: str
+    rules: BucketRules
+
+
+def read_dataset_config(values: Mapping[str, Any]) -> tuple[tuple[Subset, ...], list[Finding]]:
+    """Read the folders that a dataset config names; subset beats dataset beats general."""
+    if not values.get("dataset_config"):
+        return (), []
+    path = Path(str(values["dataset_config"]))
     if not path.is_file():
-        yield error("LL356", f"The dataset config {path} does not exist.", "Correct the path.")
-        return
+        problem = f"The dataset config {path} does not exist."
+        return (), [error("LL356", problem, "Correct the path.")]
     try:
         data = _read_toml(path)
     except ValueError as wrong:
-        yield error("LL356", f"{path} is no valid toml: {wrong}.", "Correct that line.")
-        return
+        problem = f"{path} cannot be read: {wrong}."
+        return (), [error("LL356", problem, "Correct that line.")]
+    found: list[Subset] = []
+    findings: list[Finding] = []
     for number, dataset in enumerate(data.get("datasets") or []):
         for subset in dataset.get("subsets") or []:
-            folder = subset.get("image_dir")
-            if folder is not None and not Path(str(folder)).is_dir():
-                yield error(
-                    "LL356",
-                    f"{path}: datasets[{number}] names the folder {folder}, which does not exist; "
-                    "sd-scripts would train on the rest.",
-                    "Correct image_dir.",
+            settings = {**values, **(data.get("general") or {}), **dataset, **subset}
+            folder = settings.get("image_dir")
+            if folder is None:
+                continue  # a metadata file lists the pictures
+            if not Path(str(folder)).is_dir():
+                findings.append(
+                    error(
+                        "LL356",
+                        f"{path}: datasets[{number}] names the folder {folder}, which does not "
+                        "exist; sd-scripts would train on the rest.",
+                        "Correct image_dir.",
+                    )
                 )
+                continue
+            found.append(_subset(Path(str(folder)), settings))
+    return tuple(found), findings
+
+
+def _subset(folder: Path, settings: Mapping[str, Any]) -> Subset:
+    pictures, unread = pictures_in(folder)
+    repeats = settings.get("num_repeats", 1)
+    trained = TrainingFolder(folder, repeats, str(settings.get("class_tokens", "")), pictures)
+    resolution = settings.get("resolution")
+    if isinstance(resolution, list):  # a dataset config has numbers where the trainer has a text
+        resolution = ",".join(map(str, resolution))
+    rules = rules_of({**settings, "resolution": str(resolution or "512")})
+    extension = str(settings.get("caption_extension", ".caption"))
+    return Subset(FolderReading(folder, (trained,), (), (), tuple(unread)), extension, rules)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     import json
 
     text = path.read_text(encoding="utf-8-sig")
+    found: dict[str, Any]
     if path.suffix == ".json":
-        found: dict[str, Any] = json.loads(text)
+        found = json.loads(text)
         return found
     if sys.version_info >= (3, 11):
         import tomllib
-
-        return tomllib.loads(text)
-    return {}  # Python 3.10 has no toml reader; sd-scripts itself checks the file
+    else:
+        import tomli as tomllib
+    found = tomllib.loads(text)
+    return found
 
 
 def check_pictures(

@@ -28,7 +28,13 @@ from .inputs import (
 )
 from .launch import processes_of
 from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
-from .material import check_captions, check_folders, check_pictures, read_regular
+from .material import (
+    check_captions,
+    check_folders,
+    check_pictures,
+    read_dataset_config,
+    read_regular,
+)
 from .trainer import Trainer, argument_table
 
 DEFAULT_STEPS = 1600
@@ -108,6 +114,13 @@ def run_preflight(
     if reading and rules:
         findings += check_pictures(pictures, reading, rules)
         findings += check_captions(reading, str(values.get("caption_extension", ".caption")))
+    subsets, found = read_dataset_config(values)
+    findings += found
+    for subset in subsets:
+        facts = inspect_pictures(subset.reading.pictures, progress=progress)
+        findings += check_pictures(facts, subset.reading, subset.rules)
+        findings += check_captions(subset.reading, subset.caption_extension)
+        pictures += facts
     regular, found = read_regular(values)
     findings += found
     regular_pictures = inspect_pictures(regular.pictures, progress=progress) if regular else ()
@@ -126,8 +139,9 @@ def run_preflight(
         findings += check_disk(values, steps, file_bytes, free)
     findings += check_family(call, values)
     if trainer is not None and not trainer.is_rehearsal:
-        findings += check_environment(values, trainer)
-        findings += check_gpus(gpus(), chosen_gpu(call.launch), may_be_freed=may_be_freed)
+        cards = gpus()
+        findings += check_environment(values, trainer, cards)
+        findings += check_gpus(cards, chosen_gpu(call.launch), may_be_freed=may_be_freed)
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
 
 

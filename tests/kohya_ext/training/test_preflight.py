@@ -17,7 +17,7 @@ from kohya_ext.training.findings import Level
 from kohya_ext.training.launch import launcher_words
 from kohya_ext.training.machine import Gpu, find_gpus, needed_packages
 from kohya_ext.training.preflight import Preflight, run_preflight
-from kohya_ext.training.trainer import Origin, Trainer
+from kohya_ext.training.trainer import Environment, Origin, Trainer
 
 HALF = Tensor("F16", (1,), b"\0\0")
 
@@ -491,6 +491,31 @@ def test_a_dataset_config_that_is_no_toml(desk: Desk):
     assert codes(desk.check()) == ["LL356"]
 
 
+DATASET = """
+[general]
+caption_extension = ".txt"
+[[datasets]]
+resolution = [64, 64]
+enable_bucket = true
+  [[datasets.subsets]]
+  image_dir = "{folder}"
+  num_repeats = 2
+"""
+
+
+def test_pictures_of_a_dataset_config_are_looked_at(desk: Desk):
+    config = desk.root / "data.toml"
+    folder = desk.images / "5_fox"
+    config.write_text(DATASET.format(folder=folder.as_posix()), encoding="utf-8")
+    desk.toml["dataset_config"] = str(config)
+    del desk.toml["train_data_dir"]
+    assert codes(desk.check()) == []
+    assert len(desk.check().pictures) == 2
+    desk.picture("5_fox/d.png").write_bytes(b"no picture")
+    (folder / "a.txt").write_bytes(b"")
+    assert sorted(codes(desk.check())) == ["LL202", "LL372"]
+
+
 # The machine.
 
 CARD = Gpu("Card", 8 << 30, 0)
@@ -523,6 +548,17 @@ def test_a_missing_package_is_named_with_its_cure(desk: Desk):
 def test_only_what_is_chosen_is_needed(values: dict[str, Any], package: str):
     assert package in needed_packages(values)
     assert package not in needed_packages({"optimizer_type": "AdamW"})
+
+
+def test_a_pytorch_for_the_processor_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    def probe(trainer: Trainer, packages: tuple[str, ...]) -> Environment:
+        found = {**dict.fromkeys(packages, "1.0"), "torch": "2.13.0+cpu"}
+        return Environment("3.11.7", found, "v0.10.1")
+
+    monkeypatch.setattr("kohya_ext.training.machine.probe", probe)
+    desk.trainer, desk.gpus = fake_scripts(desk.root), (CARD,)
+    (finding,) = desk.check().findings
+    assert (finding.code, "+cpu" in finding.problem) == ("LL387", True)
 
 
 def test_an_older_trainer_lacks_the_script(desk: Desk):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -117,6 +119,20 @@ def test_a_failed_installation_goes_on_where_it_ended():
     again = Steps()
     apply_install(plan_install(), run=again)
     assert again.done == ["installing PyTorch", "installing its packages"]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git on this machine")
+def test_sd_scripts_are_really_cloned_at_the_version(tmp_path: Path):
+    origin = make_scripts(tmp_path / "origin", environment="")
+    commit = "-c user.name=a -c user.email=a@b commit -q -m one"
+    for words in ("init -q -b main", "add .", commit, "tag v1.2.3"):
+        subprocess.run(["git", *words.split()], cwd=origin, check=True)
+    (origin / "train_network.py").unlink()
+    plan = plan_install(tag="v1.2.3", repository=str(origin))
+    plan.folder.parent.mkdir(parents=True)
+    assert run_step(plan.steps[0]) == 0
+    assert (install_folder() / "train_network.py").is_file()
+    assert "cloning" not in plan_install().steps[0].title
 
 
 def test_a_machine_without_git(tmp_path: Path):
