@@ -19,6 +19,9 @@ _log = logging.getLogger(__name__)
 ID = "loraloom"
 """How the ids of the page's elements begin."""
 
+NOTHING = "none yet"
+"""What an empty list shows."""
+
 ReadShelf = Callable[[str], Shelf]
 """Reads the shelf for what stands in the box "Folder"; hosts that have no such box get ""."""
 
@@ -93,16 +96,27 @@ def build(place: Place, folder: str = "", *, with_folder: bool = False) -> Calla
 
 
 def _dropdown(gradio: Any, label: str, choices: tuple[str, ...], value: str | None) -> Any:
-    name = f"{ID}_{label.lower()}"
-    return gradio.Dropdown(list(choices), value=value, label=label, scale=2, elem_id=name)
+    return gradio.Dropdown(
+        list(choices),
+        value=value,
+        label=label,
+        scale=2,
+        elem_id=f"{ID}_{label.lower()}",
+        allow_custom_value=True,  # gradio 4 to 6 refuse a value of before the server's restart
+    )
+
+
+def _choice(gradio: Any, choices: tuple[str, ...], value: str | None) -> Any:
+    """Fill a list; an empty one says so, since gradio 6 would go on showing what was chosen."""
+    return gradio.update(choices=list(choices or (NOTHING,)), value=value or NOTHING)
 
 
 def _connect(gradio: Any, place: Place, widgets: Widgets) -> Callable[..., Any]:
     def show(folder: str, label: str | None, name: str | None) -> list[Any]:
         shown = _look(place, folder, label, name)
         return [
-            gradio.update(choices=list(shown.projects), value=shown.project),
-            gradio.update(choices=list(shown.grids), value=shown.grid),
+            _choice(gradio, shown.projects, shown.project),
+            _choice(gradio, shown.grids, shown.grid),
             shown.facts,
             shown.frame,
         ]

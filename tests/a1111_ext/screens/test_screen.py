@@ -89,6 +89,14 @@ def test_choosing_another_grid_shows_it(gradio: FakeGradio, root: Path):
     assert '<iframe src="/pages/old/grid.html"' in chosen.function("", "fox", old)[3]
 
 
+def test_an_empty_list_says_so(gradio: FakeGradio, tmp_path: Path):
+    """gradio 6 goes on showing the old choice when a list becomes empty."""
+    blocks = in_host(gradio, lambda folder: read_shelf([], tmp_path))
+    (load,) = blocks.handlers
+    _, grid, _, frame = load.function("", "gone", "gone")
+    assert (grid["choices"], grid["value"], frame) == (["none yet"], "none yet", "")
+
+
 def test_what_goes_wrong_is_shown_in_its_place(
     gradio: FakeGradio, caplog: pytest.LogCaptureFixture
 ):
