@@ -5,24 +5,32 @@ again afterwards. A WebUI that is not running holds no memory, so nothing is ask
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kohya_ext.project import ToolError, read_settings
 
-from .client import Client, ConnectionLost
+from .client import Client, ConnectionLost, parse_credentials
 
 UNLOAD_SECONDS = 120.0
 """A checkpoint moves out of the card in seconds; a WebUI that draws answers when it is done."""
 
 RELOAD_SECONDS = 600.0
 
+AUTH_VARIABLE = "LORALOOM_WEBUI_AUTH"
+"""Where user:password of a WebUI's --api-auth come from; they are kept in no file."""
+
 _log = logging.getLogger(__name__)
 Connect = Callable[[str], Client]
 
 
+def _connect(url: str) -> Client:
+    return Client(url, parse_credentials(os.environ.get(AUTH_VARIABLE, "")))
+
+
 def before_training(
-    project: Path, *, urls: Sequence[str] | None = None, connect: Connect = Client
+    project: Path, *, urls: Sequence[str] | None = None, connect: Connect = _connect
 ) -> Callable[[], None]:
     """Ask every remembered WebUI to unload its checkpoint; return what loads them again.
 

@@ -51,7 +51,7 @@ def add(sources: tuple[Path, ...], epochs: int | None, gpu: str, version: str) -
 @json_option
 def list_(as_json: bool) -> None:
     """Show the queue: what was trained and how it ended, what is running, what waits."""
-    from ..training.queue import read_queue
+    from ..training.queue import State, read_queue
 
     found = read_queue()
     if as_json:
@@ -61,7 +61,8 @@ def list_(as_json: bool) -> None:
         emit(_line(one))
     if not found.entries:
         emit("The queue is empty.")
-    next_step("loraloom queue run" if found.next_for("") else "loraloom queue add PROJECT")
+    waits = any(one.state is State.WAITING for one in found.entries)
+    next_step("loraloom queue run" if waits else "loraloom queue add PROJECT")
 
 
 @queue.command()
@@ -104,14 +105,14 @@ def run(trainer: str | None, gpu: str, as_json: bool) -> int:
 
     A training that fails does not hold up the next. Exit code 1: at least one failed.
     """
-    from ..training.queue import State, run_queue
+    from ..training.queue import FIRST_CARD, State, run_queue
     from ..training.trainer import require_trainer
 
     chosen = named_trainer(trainer) or require_trainer()
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     with training_bar() as handler:
-        ended = run_queue(chosen, gpu=gpu, tell=_tell, handler=handler)
+        ended = run_queue(chosen, gpu=gpu or FIRST_CARD, tell=_tell, handler=handler)
     if as_json:
         emit_json([asdict(one) for one in ended])
     else:

@@ -94,7 +94,13 @@ def train(
     Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
     files stay. Success means: every epoch file is there, opens, and has the expected steps.
     """
-    from ..training.session import RunOptions, apply_training, plan_training, start_detached
+    from ..training.session import (
+        RunOptions,
+        apply_training,
+        plan_training,
+        settle_unseen,
+        start_detached,
+    )
     from ..training.states import require_state
     from ..training.trainer import require_trainer
 
@@ -102,6 +108,8 @@ def train(
     if act is not None:
         return _act(act, job, config, as_json)
     chosen = named_trainer(trainer) or require_trainer()
+    for ended in settle_unseen(job):
+        say(f"the last run ended unseen: {ended.problem or ended.outcome.value} {ended.cure}")
     state = require_state(job.output_dir, job.name) if resume else None
     options = RunOptions(state, epochs, save_states, keep_states, move_old, weights)
     with progress_bar() as progress:

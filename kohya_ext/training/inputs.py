@@ -12,7 +12,7 @@ from ..project.lora_file import LoraHeader, read_header
 from .arguments import TrainerCall
 from .arithmetic import StepPlan
 from .findings import Finding, error, warning, whole
-from .states import state_at, state_problem
+from .states import find_states, state_at, state_problem
 from .trainer import Trainer
 
 _FILES = ("vae", "network_weights", "clip_l", "clip_g", "t5xxl", "ae")
@@ -118,10 +118,12 @@ def check_output(
     if not there or resuming:
         return
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+    states = find_states(folder, str(values.get("output_name") or "last"))
+    resume = f"Go on after epoch {states[-1].epoch} with --resume, or train" if states else "Train"
     yield error(
         "LL385",
         f"{folder / there[0]}{more} would be overwritten in silence.",
-        "Train under another output_name, move the files away, or train with --move-old.",
+        f"{resume} under another output_name, move the files away, or train with --move-old.",
     )
 
 

@@ -28,6 +28,9 @@ from .session import RunOptions, apply_training, plan_training
 from .states import find_states
 from .trainer import Trainer
 
+FIRST_CARD = "0"
+"""The card of a runner that names none; a machine without one has a single place all the same."""
+
 _FORMAT = 1
 _LOCK_SECONDS = 20.0
 _POLL_SECONDS = 0.1
@@ -47,7 +50,7 @@ class State(str, Enum):
 class Entry:
     """One training in the queue; `source` is a project's folder or a Kohya json.
 
-    `gpu` is the card that it must have, empty for any; `problem` says why it failed.
+    `gpu` is the card that it must have, empty for any; `card` the one that it got.
     """
 
     number: int
@@ -55,6 +58,7 @@ class Entry:
     version: str = "v26"
     epochs: int = 0
     gpu: str = ""
+    card: str = ""
     state: State = State.WAITING
     run: str = ""
     added: str = ""
@@ -249,11 +253,11 @@ EntryHandler = Callable[[Entry], None]
 @contextmanager
 def running_on(gpu: str) -> Iterator[None]:
     """Be the one runner of a graphics card. Raises ToolError LL343 when there is one already."""
-    with holding(user_folder() / f"queue-gpu-{gpu or 'any'}.lock") as got:
+    with holding(user_folder() / f"queue-gpu-{gpu}.lock") as got:
         if not got:
             raise ToolError(
                 "LL343",
-                f"The queue is being run already{f' on card {gpu}' if gpu else ''}.",
+                f"The queue is being run already, on card {gpu}.",
                 "See `loraloom queue list`; it takes up what you add.",
             )
         yield
@@ -262,7 +266,7 @@ def running_on(gpu: str) -> Iterator[None]:
 def run_queue(
     trainer: Trainer,
     *,
-    gpu: str = "",
+    gpu: str = FIRST_CARD,
     tell: EntryHandler = lambda entry: None,
     handler: EventHandler = unheard,
 ) -> tuple[Entry, ...]:
@@ -296,7 +300,7 @@ def _begin_next(gpu: str) -> Entry | None:
         entry = None if queue.halt else queue.next_for(gpu)
         if entry is None:
             return None
-        begun = replace(entry, state=State.RUNNING, started=_now(), gpu=gpu or entry.gpu)
+        begun = replace(entry, state=State.RUNNING, started=_now(), card=gpu)
         entries = tuple(begun if one.number == begun.number else one for one in queue.entries)
         box[0] = replace(queue, entries=entries)
     return begun
@@ -306,7 +310,7 @@ def _take_up_interrupted(gpu: str) -> None:
     """Put entries that a crash or reboot left running back in front of the waiting ones."""
     with changing() as box:
         queue = box[0]
-        mine = [one for one in queue.entries if one.state is State.RUNNING and one.gpu == gpu]
+        mine = [one for one in queue.entries if one.state is State.RUNNING and one.card == gpu]
         back = [replace(one, state=State.WAITING) for one in mine]
         rest = [one for one in queue.entries if one not in mine]
         first = next((i for i, one in enumerate(rest) if one.state is State.WAITING), len(rest))

@@ -305,6 +305,12 @@ def _max_steps(values: Mapping[str, Any]) -> int:
     return int(values.get("max_train_steps") or DEFAULT_STEPS)
 
 
+def settle_unseen(job: Job) -> tuple[Result, ...]:
+    """Judge runs of this job that ended while nobody watched; return how they ended."""
+    unseen = [one for one in find_runs_in(job.runs_dir) if one.needs_settling]
+    return tuple(settle(one) for one in unseen)
+
+
 def require_idle(job: Job) -> None:
     """Raise ToolError LL394 while a run of this job is under way; settle those that ended."""
     for standing in find_runs_in(job.runs_dir):
@@ -314,8 +320,7 @@ def require_idle(job: Job) -> None:
                 f"{job.name} is being trained already (run {standing.plan.run_id}).",
                 "Watch it with `loraloom train --attach`, or stop it with `loraloom train --stop`.",
             )
-        if standing.needs_settling:
-            settle(standing)
+    settle_unseen(job)
 
 
 def write_inputs(plan: TrainingPlan) -> None:

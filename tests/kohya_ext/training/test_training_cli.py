@@ -15,9 +15,18 @@ from kohya_ext.cli import main
 from kohya_ext.cli.jobs import duration
 from kohya_ext.project import Project
 from kohya_ext.training.config import apply_config, plan_config
-from kohya_ext.training.job import runs_dir_of
+from kohya_ext.training.follow import Follow
+from kohya_ext.training.job import job_of_project, runs_dir_of
 from kohya_ext.training.run import Outcome, find_runs_in
-from kohya_ext.training.session import attach, stop_training
+from kohya_ext.training.runner import launch
+from kohya_ext.training.session import (
+    RunOptions,
+    attach,
+    plan_training,
+    stop_training,
+    write_inputs,
+)
+from kohya_ext.training.trainer import rehearsal_trainer
 
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"
 Capture = pytest.CaptureFixture[str]
@@ -195,6 +204,31 @@ def test_a_closed_terminal_leaves_the_training_to_a_watcher(trainable: Project, 
     assert find_runs_in(runs_dir_of(trainable))[0].is_running
     stop_training(run)
     assert attach(run).outcome is Outcome.STOPPED
+
+
+def test_after_a_power_cut_it_says_what_can_be_resumed(
+    trainable: Project, capsys: Capture, monkeypatch
+):
+    """Both the trainer and its watcher are gone; the first epoch and its state are whole."""
+    monkeypatch.setenv(SWITCH, "hang@8")
+    plan = plan_training(
+        job_of_project(trainable), rehearsal_trainer(), RunOptions(save_states=True)
+    )
+    write_inputs(plan)
+    child = launch(plan.run)
+    follow = Follow(plan.run)
+    while follow.epoch < 2:
+        follow.poll()
+        assert child.poll() is None
+    child.tree.end(grace_seconds=0)
+    child.wait(30)
+    monkeypatch.delenv(SWITCH)
+    assert train(trainable) == 1
+    err = capsys.readouterr().err
+    assert "the last run ended unseen: The trainer was ended while nobody watched" in err
+    assert "Whole epoch files: Quillfox-000001. Go on from epoch 1 with --resume." in err
+    assert "Go on after epoch 1 with --resume, or train under another output_name" in err
+    assert train(trainable, "--resume") == 0
 
 
 @pytest.mark.parametrize(
