@@ -151,9 +151,11 @@ def _lay_out_beginning(gradio: Any) -> Beginning:
 
 def _lay_out_training(gradio: Any, train: Any) -> Training:
     with gradio.Accordion("Training: states, going on, earlier files", open=False), gradio.Row():
-        save = gradio.Checkbox(label="Save states, so that it can go on after a stop")
-        resume = gradio.Checkbox(label="Go on from the newest state")
-        move = gradio.Checkbox(label="Move epoch files of an earlier training aside")
+        save = gradio.Checkbox(
+            label="Save states, so that it can go on after a stop (--save-states)"
+        )
+        resume = gradio.Checkbox(label="Go on from the newest state (--resume)")
+        move = gradio.Checkbox(label="Move epoch files of an earlier training aside (--move-old)")
     return Training(train, save, resume, move)
 
 
