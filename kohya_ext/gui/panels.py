@@ -32,11 +32,15 @@ class Panels:
     job: str = ""
 
 
-def require_folder_text(text: str, what: str) -> Path:
-    """Return the folder that the user typed; raises ToolError LL708 for an empty box."""
-    if not text.strip():
+def require_folder_text(text: str | None, what: str) -> Path:
+    """Return the folder that the user typed; raises ToolError LL708 for an empty box.
+
+    gradio 6 sends None, not "", for a box that nobody touched and that has no value of its own.
+    """
+    typed = (text or "").strip()
+    if not typed:
         raise ToolError("LL708", f"No {what} is named.", "Type its path into the box.")
-    return Path(text.strip()).expanduser()
+    return Path(typed).expanduser()
 
 
 def require_project(folder: str) -> Project:

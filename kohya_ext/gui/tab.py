@@ -132,7 +132,7 @@ def _lay_out_beginning(gradio: Any) -> Beginning:
     """New project and import: the two steps that need something typed."""
     with gradio.Accordion("New project, or more pictures", open=False):
         with gradio.Row():
-            word = gradio.Textbox(label="Trigger word", scale=2)
+            word = gradio.Textbox(label="Trigger word", value="", scale=2)
             kind = gradio.Dropdown(
                 [one.value for one in SubjectKind],
                 value=SubjectKind.CHARACTER.value,
@@ -141,7 +141,7 @@ def _lay_out_beginning(gradio: Any) -> Beginning:
             )
             maker = gradio.Button("Make a project in the folder above", scale=1)
         with gradio.Row():
-            source = gradio.Textbox(label="Folder with pictures", scale=4)
+            source = gradio.Textbox(label="Folder with pictures", value="", scale=4)
             importer = gradio.Button("Import", scale=1)
         with gradio.Row():
             skip = gradio.Checkbox(label="Leave out pictures that do not decode")
@@ -159,11 +159,11 @@ def _lay_out_training(gradio: Any, train: Any) -> Training:
     return Training(train, save, resume, move)
 
 
-def make_project(folder: str, trigger_word: str, kind: str) -> Panels:
+def make_project(folder: str, trigger_word: str | None, kind: str) -> Panels:
     """Make a project in `folder` and show it; an error becomes the message."""
     try:
         root = require_folder_text(folder, "project folder")
-        apply_init(plan_init(root, trigger_word.strip(), SubjectKind(kind)))
+        apply_init(plan_init(root, (trigger_word or "").strip(), SubjectKind(kind)))
     except ToolError as error:
         return Panels(message=markup.problem(str(error)))
     return read_panels(folder)

@@ -281,6 +281,20 @@ def test_wrong_folder_is_a_sentence(window, tmp_path: Path):
     window.get_by_text("LL101").wait_for()
 
 
+def test_project_is_made_from_nothing(window, tmp_path: Path):
+    open_tab(window, "loraloom")
+    window.get_by_label("Project folder").fill(str(tmp_path / "new fox"))
+    window.get_by_role("button", name="New project, or more pictures").click()
+    press(window, "Make a project in the folder above")
+    window.get_by_text("LL105").wait_for()
+    press(window, "Import")
+    window.get_by_text("LL708").wait_for()
+    window.get_by_label("Trigger word").locator("visible=true").fill("Newfox")
+    press(window, "Make a project in the folder above")
+    window.get_by_text("is open. Next: press Import").wait_for()
+    assert open_project(tmp_path / "new fox").manifest.trigger_word == "Newfox"
+
+
 def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiVersion):
     open_project_in_tab(window, fresh)
     window.get_by_role("button", name="New project, or more pictures").click()
