@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ipaddress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kohya_ext.project import ToolError
 
 from .client import ApiError, Client
+from .lora_list import list_lora_files, read_metadata
 
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
@@ -87,10 +92,14 @@ class Capabilities:
                 "silently draw without it.",
                 f"Write it as <lora:{name}:0.8>.",
             )
-        found = next((one for one in self.loras if one.name == name), None)
+        found = self._loras_by_name.get(name)
         if found is None:
             raise _unknown("LL409", "LoRA", name, self.url, (one.name for one in self.loras))
         return found
+
+    @cached_property
+    def _loras_by_name(self) -> Mapping[str, Lora]:
+        return {one.name: one for one in self.loras}
 
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
         """Raise ToolError LL410 for a sampler, scheduler or upscaler that is not there."""
@@ -136,11 +145,41 @@ def fetch_capabilities(client: Client) -> Capabilities:
         samplers=tuple(one["name"] for one in client.get("/sdapi/v1/samplers")),
         schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
         upscalers=(*latent, *upscalers),
-        loras=tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60)),
+        loras=_fetch_loras(client, flags),
         scripts=tuple(scripts.get("txt2img", ())),
         lora_dir=str(flags.get("lora_dir") or ""),
         is_rehearsal=bool(flags.get("rehearsal")),
         has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
+    )
+
+
+def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:
+    """List the LoRAs: from the WebUI's folders on this machine, by its API from any other."""
+    named = (flags.get(name) for name in ("lora_dir", "lyco_dir_backcompat"))
+    folders = [Path(str(one)) for one in named if one]
+    if is_this_machine(client.url) and folders and folders[0].is_dir():
+        return tuple(_lora_of(path) for path in list_lora_files(folders))
+    return tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60))
+
+
+def is_this_machine(url: str) -> bool:
+    """Tell whether an address is a loopback one."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _lora_of(path: Path) -> Lora:
+    metadata = read_metadata(path)
+    return Lora(
+        path.stem,
+        str(metadata.get("ss_output_name") or path.stem),
+        str(metadata.get("sshs_model_hash") or "")[:12],
+        str(path),
     )
 
 

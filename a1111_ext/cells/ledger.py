@@ -49,6 +49,8 @@ REJECTED = "rejected"
 """The folder beside the pictures for those that failed a check."""
 
 _MANY = 500
+_OPEN_TRIES = 100
+_OPEN_PAUSE_SECONDS = 0.05
 
 
 class State(str, Enum):
@@ -96,13 +98,9 @@ class Ledger:
         self._clock = clock
         self._owner = _this_owner()
         self._lock = threading.RLock()  # one connection, used by every painter's thread
-        db.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
+        self._db = _connect(db)
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # a row lost in a power cut is found again by its picture, so it need not be flushed
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            _prepare(self._db)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise ToolError(
@@ -332,6 +330,42 @@ class Ledger:
                 f"The ledger cannot be written: {error}.",
                 "Check that no other program holds it, and run the same command again.",
             ) from error
+
+
+def _connect(db: Path) -> sqlite3.Connection:
+    """Open or make the file. Raises ToolError LL110 or LL111 for the folder, LL450 for the file."""
+    try:
+        db.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, db.parent) from error
+    try:
+        return sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise ToolError(
+            "LL450",
+            f"The ledger {db} cannot be opened: {error}.",
+            "Check that its folder may be written to, and that nothing else has that name.",
+        ) from error
+
+
+def _prepare(db: sqlite3.Connection, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Set the file up; two processes that begin at once may find it locked for an instant.
+
+    SQLite does not wait by itself while another connection changes the journal's mode.
+    """
+    for attempt in range(_OPEN_TRIES):
+        try:
+            if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                db.execute("PRAGMA journal_mode=WAL")
+            # a row lost in a power cut is found again by its picture, so it need not be flushed
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or attempt == _OPEN_TRIES - 1:
+                raise
+            sleep(_OPEN_PAUSE_SECONDS)
+        else:
+            return
 
 
 _RECORD = "request, state, infotext, pixels, server, seconds, reason"

@@ -37,6 +37,7 @@ from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter, WebuiPainter
 from ..cells.plan import pin_cell, plan_cells
+from ..grids.axes import Axis
 from ..grids.choice import Choice, read_choice, write_choice
 from ..grids.contact_sheet import SheetFormat
 from ..grids.drawing import (
@@ -48,7 +49,15 @@ from ..grids.drawing import (
     with_epochs,
     write_views,
 )
-from ..grids.epoch_grid import Expand, GridRequest, Subject, request_from, select_epochs
+from ..grids.epoch_grid import (
+    EPOCH_AXIS,
+    Expand,
+    GridPlan,
+    GridRequest,
+    Subject,
+    request_from,
+    select_epochs,
+)
 from ..grids.expansion import make_expand
 from ..grids.live import (
     POLL_SECONDS,
@@ -508,18 +517,32 @@ def grid_facts(project: Project, grid: Grid, is_rehearsal: bool) -> GridFacts:
     """Say what a grid shows and which checks were not made."""
     plan = grid.plan
     shown = [one for one in plan.axes if len(one.values) > 1]
-    counts = [f"{len(one.values)} {one.name}" for one in shown]
     warnings = [] if plan.has_control else ["whether the LoRA changes the picture (no control row)"]
     names = " × ".join(one.name for one in shown) or "one picture"
     command = f"loraloom grid {shell_path(project.root)} --choice {grid.grid_id}-choice.json"
     return GridFacts(
         grid_id=grid.grid_id,
         title=f"{project.manifest.trigger_word}: {names}",
-        subtitle=", ".join([*counts, f"{len(plan.places)} pictures"]),
+        subtitle=f"{' × '.join(map(count_values, shown)) or 'one cell'}: {_pictures(plan)}",
         badge="rehearsal" if is_rehearsal else "",
         warnings=tuple(warnings),
         choice_command=command,
     )
+
+
+def count_values(axis: Axis) -> str:
+    """Return `6 epochs and no LoRA`, `4 seeds` or `2 values of Sampler`; a control is no epoch."""
+    controls = sum(one.is_control for one in axis.values)
+    number = len(axis.values) - controls
+    noun = {EPOCH_AXIS: "epoch", "Seed": "seed", "LoRA weight": "weight"}.get(axis.name)
+    plural = "" if number == 1 else "s"
+    counted = f"{number} {noun}{plural}" if noun else f"{number} value{plural} of {axis.name}"
+    return f"({counted} and no LoRA)" if controls else counted
+
+
+def _pictures(plan: GridPlan) -> str:
+    skipped = f", {plan.skipped} left out" if plan.skipped else ""
+    return f"{len(plan.places)} pictures{skipped}"
 
 
 def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:

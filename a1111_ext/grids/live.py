@@ -5,15 +5,15 @@ A file is complete when header and size agree and nothing changed since the last
 
 from __future__ import annotations
 
-import ipaddress
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from kohya_ext.project.epochs import EpochFile, Run, find_runs
 from kohya_ext.project.errors import ToolError
 from kohya_ext.project.journal import Journal
+
+from ..api.capabilities import is_this_machine
 
 POLL_SECONDS = 5.0
 _ASK_SECONDS = 20
@@ -82,17 +82,6 @@ def require_spare_gpu(urls: Sequence[str], *, count: Callable[[], int | None]) -
             "Draw when the training has ended with --at-end, name a WebUI on another machine, or "
             "say --same-gpu if there is memory for both.",
         )
-
-
-def is_this_machine(url: str) -> bool:
-    """Tell whether an address is a loopback one."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def count_gpus() -> int | None:

@@ -371,6 +371,36 @@ def test_a_damaged_ledger_is_named(tmp_path: Path):
         Ledger(tmp_path / "a.db", tmp_path / "cells")
 
 
+def test_many_open_a_new_ledger_at_once(tmp_path: Path):
+    """SQLite says "locked" while another one switches to the write-ahead log."""
+    errors: list[BaseException] = []
+    gate = threading.Barrier(8)
+
+    def open_one(number: int) -> None:
+        try:
+            gate.wait(30)
+            with Ledger(tmp_path / "a.db", tmp_path / "cells") as opened:
+                opened.add([cell(seed=number)])
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=open_one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+
+
+def test_a_folder_where_no_ledger_can_be(tmp_path: Path):
+    (tmp_path / "a.db").mkdir()
+    with pytest.raises(ToolError, match="LL450"):
+        Ledger(tmp_path / "a.db", tmp_path / "cells")
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(ToolError, match="LL111"):
+        Ledger(tmp_path / "file" / "a.db", tmp_path / "cells")
+
+
 def test_an_answer_without_picture(painter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(painter.client, "post", lambda *a, **k: {"images": [], "info": "{}"})
     with pytest.raises(ToolError, match="LL451"):

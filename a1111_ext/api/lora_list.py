@@ -1,0 +1,72 @@
+"""The LoRAs of a WebUI on this machine, read from its folders: its own list takes seconds.
+
+`GET /sdapi/v1/loras` sends every header of every file; here one small read a file is enough.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project.lora_file import MAX_HEADER_BYTES
+
+SUFFIXES = (".safetensors", ".pt", ".ckpt")
+"""What the WebUI takes as LoRA files."""
+
+_START = b'{"__metadata__":'
+
+
+def list_lora_files(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the LoRA files below some folders; of two with one stem the WebUI keeps the last."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for root, folders_inside, names in os.walk(folder, followlinks=True):
+            folders_inside[:] = sorted(one for one in folders_inside if not one.startswith("."))
+            for name in sorted(names):
+                stem, dot, end = name.rpartition(".")
+                if dot + end.lower() in SUFFIXES and stem and not name.startswith("."):
+                    found[stem] = Path(root, name)
+    return tuple(found.values())
+
+
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """Return the metadata of a safetensors file; {} for one that has none or is damaged."""
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    try:
+        status = path.stat()
+        return _read(path, status.st_size, status.st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=20_000)
+def _read(path: Path, size: int, changed: int) -> Mapping[str, Any]:
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        if len(start) < 8:
+            return {}
+        (length,) = struct.unpack("<Q", start)
+        if length > min(size, MAX_HEADER_BYTES):
+            return {}
+        raw = stream.read(length)
+    try:
+        return _metadata(raw)
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _metadata(raw: bytes) -> Mapping[str, Any]:
+    """Parse the metadata alone where it comes first, as in files of sd-scripts."""
+    text = raw.decode("utf-8")
+    if raw.startswith(_START):
+        found, _ = json.JSONDecoder().raw_decode(text, len(_START))
+    else:
+        header = json.loads(text)
+        found = header.get("__metadata__") if isinstance(header, dict) else None
+    return found if isinstance(found, dict) else {}
