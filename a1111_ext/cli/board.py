@@ -10,6 +10,7 @@ from kohya_ext.project import Project
 from kohya_ext.project.cli import shell_path
 
 from ..cells.engine import CellEvent, EventHandler
+from ..showcase.album import read_album
 from ..showcase.review import BoardWords, write_board, write_live
 
 _NEWS_SECONDS = 1.0
@@ -56,6 +57,10 @@ class BoardNews:
 
         return handle
 
-    def end(self, status: str) -> None:
-        """Write the last news."""
-        write_live(self._project, self._words(status))
+    def __enter__(self) -> BoardNews:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Write the last news, after a stop too."""
+        count = len(read_album(self._project))
+        write_live(self._project, self._words(f"{count} pictures"))

@@ -132,11 +132,10 @@ def upscale(project: Project, files: tuple[str, ...], **options: Any) -> None:
             first = painters[0].capabilities
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)
             news = BoardNews(project, is_rehearsal=first.is_rehearsal)
-            with picture_events(as_json) as show:
+            with news, picture_events(as_json) as show:
                 report = draw_upscales(
                     project, pinned, ledger, painters, on_event=news.following(show)
                 )
-            news.end(f"{len(read_album(project))} pictures")
     _tell(project, report, as_json)
     report.require_all()
 

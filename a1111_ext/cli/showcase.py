@@ -274,11 +274,9 @@ def _draw(
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
                 say(", ".join(f"{name}: {about[name]}" for name in shown))
                 say(f"look at them while they come: {shell_path(news.page)}")
-            with picture_events(as_json) as show:
+            with news, picture_events(as_json) as show:
                 on_event = news.following(show)
-                report = draw_batch(project, pinned, ledger, painters, on_event=on_event)
-            news.end(f"{len(read_album(project))} pictures")
-            return report, pinned
+                return draw_batch(project, pinned, ledger, painters, on_event=on_event), pinned
 
 
 def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: bool) -> None:

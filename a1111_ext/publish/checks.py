@@ -92,6 +92,13 @@ def _check_consent(material: Material) -> Check:
             "Record it under subject.consent in the manifest: who agreed, when, and to what.",
         )
     consent = subject.consent
+    if "publi" not in consent.scope.casefold():
+        return Check(
+            what,
+            State.TO_DO,
+            f'{consent.name} agreed on {consent.date} to "{consent.scope}", which does not name '
+            "publishing: ask before you publish.",
+        )
     return _passed(what, f"{consent.name} agreed on {consent.date}: {consent.scope}.")
 
 

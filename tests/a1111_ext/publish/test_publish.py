@@ -411,6 +411,14 @@ def test_a_person_never_goes_to_civitai(ready: Project, capsys: pytest.CaptureFi
     assert "agreed on 2026-01-31" in page
 
 
+def test_a_consent_to_less_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+    narrow = CONSENT.replace("training, pictures, publishing", "training only")
+    ready = with_manifest(ready, narrow, section="subject")
+    capsys.readouterr()
+    assert publish(ready) == 0
+    assert 'to "training only", which does not name publishing' in capsys.readouterr().err
+
+
 # -- what a tagger sees -------------------------------------------------------------------------
 
 
