@@ -97,7 +97,7 @@ def _check_pixels(cell: Cell, png: bytes) -> tuple[list[Mismatch], str]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return [Mismatch("picture", "one that decodes", str(error))], ""
     found = []
-    if cell.source is None and image.size != cell.final_size:
+    if image.size != cell.final_size:
         found.append(Mismatch("size", _size(cell.final_size), _size(image.size)))
     nothing = _nothing_to_see(image)
     if nothing:

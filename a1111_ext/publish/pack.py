@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kohya_ext.project import Progress, ProgressHandler, Project, silent
+from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, silent
 from kohya_ext.project.files import (
     explain_os_error,
     sha256_of,
@@ -169,6 +169,12 @@ def _write_files(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(one.source, target)
         written[str(one.place)] = sha256_of(target)
+        if one.source is not None and written[str(one.place)] != sha256_of(one.source):
+            raise ToolError(
+                "LL111",
+                f"{one.source} could not be copied whole.",
+                "Check the disk, and that no other program changes the file; then publish again.",
+            )
         on_progress(Progress("Pack", number, len(wanted)))
     return written
 

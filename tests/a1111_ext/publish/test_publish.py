@@ -271,6 +271,16 @@ def test_nothing_half_is_left(
     assert not [one for one in ready.publish_dir.iterdir() if one.is_dir()]
 
 
+def test_a_copy_that_is_not_whole_is_noticed(
+    ready: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def cut(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:-1])
+
+    monkeypatch.setattr(shutil, "copyfile", cut)
+    assert "could not be copied whole" in refusal(ready, capsys)
+
+
 # -- what is refused ----------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from promotions import promote_epoch, with_manifest
 
 from a1111_ext.api.infotext import read_infotext
-from a1111_ext.cells import Ledger
+from a1111_ext.cells import Ledger, Painted, verify_picture
 from a1111_ext.grids.serve import PageServer
 from a1111_ext.rehearsal import RehearsalWebui
 from a1111_ext.showcase.album import ShowPicture, read_album
@@ -278,6 +278,11 @@ def test_marked_pictures_are_drawn_larger(shown: Project, webui: RehearsalWebui)
     infotext = read_infotext(content)
     assert f"Model hash: {small.checkpoint_sha256[:10]}" in infotext
     assert "Denoising strength: 0.3" in infotext
+    with Ledger(shown.cells_db, shown.cells_dir) as ledger:
+        record = ledger.record(large.key)
+    assert record is not None
+    asked = replace(record.cell, width=128)
+    assert "size" in {one.what for one in verify_picture(asked, Painted(content, infotext, "", 0))}
     drawn = webui.host.counters.pictures
     assert run("upscale", shown.root, "--scale", 1.5) == 0
     assert webui.host.counters.pictures == drawn
