@@ -267,6 +267,17 @@ def _count(
         gradient_accumulation=whole(values.get("gradient_accumulation_steps")) or 1,
         processes=processes,
         epochs=epochs,
-        save_every_n_epochs=whole(values.get("save_every_n_epochs")),
+        save_every_n_epochs=save_every(values, epochs),
         output_name=str(values.get("output_name") or "last"),
     )
+
+
+def save_every(values: Mapping[str, Any], epochs: int) -> int:
+    """Return after how many epochs a file is saved; 0: only the last one.
+
+    sd-scripts lets save_n_epoch_ratio, the number of files, count over save_every_n_epochs.
+    """
+    ratio = whole(values.get("save_n_epoch_ratio"))
+    if ratio > 0:
+        return epochs // ratio or 1
+    return whole(values.get("save_every_n_epochs"))

@@ -23,7 +23,7 @@ from .follow import EventHandler, Follow, unheard
 from .job import Job, write_project_config, write_prompts
 from .launch import command_of, environment_of
 from .machine import ALWAYS_NEEDED, find_gpus
-from .preflight import DEFAULT_STEPS, Preflight, effective, run_preflight
+from .preflight import DEFAULT_STEPS, Preflight, effective, run_preflight, save_every
 from .run import (
     Ask,
     Result,
@@ -278,7 +278,7 @@ def plan_run(
         epochs=steps.epochs if steps else 0,
         steps_per_epoch=steps.steps_per_epoch if steps else 0,
         max_steps=0 if values.get("max_train_epochs") else _max_steps(values),
-        save_every=int(values.get("save_every_n_epochs") or 0),
+        save_every=save_every(values, steps.epochs if steps else 0),
         keep_last=int(values.get("save_last_n_epochs") or 0),
         saves_states=bool(values.get("save_state")),
         resumed_from=str(options.resume.path) if options.resume else "",

@@ -80,6 +80,17 @@ def test_a_reused_pid_is_not_the_tree():
     assert not Tree(own.pid, own.create_time() - 60, "x").is_running
 
 
+def test_a_clock_that_was_set_does_not_lose_it(tmp_path):
+    """A start time counts from the boot, which moves with the clock: seen on resumed machines."""
+    child = _start(tmp_path, "import time; print('ready', flush=True); time.sleep(600)")
+    _wait_until_ready(tmp_path)
+    tree = child.tree
+    assert Tree(tree.pid, tree.created - 3600, tree.mark).is_running
+    assert not Tree(tree.pid, tree.created - 3600, "another").is_running
+    tree.end(grace_seconds=0)
+    child.wait(10)
+
+
 def test_a_missing_program_is_a_sentence(tmp_path):
     with pytest.raises(ToolError, match="cannot be started") as caught:
         start(

@@ -347,6 +347,21 @@ def test_a_hub_name_is_only_a_warning(desk: Desk):
     assert codes(desk.check(), Level.WARNING) == ["LL380"]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "epochs", "names"),
+    [
+        (2, 4, ["fox-000002", "fox"]),
+        (9, 3, ["fox-000001", "fox-000002", "fox"]),
+        (0, 3, ["fox-000001", "fox-000002", "fox"]),
+    ],
+)
+def test_a_number_of_files_decides_which_are_saved(desk: Desk, ratio, epochs, names):
+    desk.toml |= {"save_n_epoch_ratio": ratio, "max_train_epochs": epochs}
+    steps = desk.check().steps
+    assert steps is not None
+    assert [name for name, _, _ in steps.epoch_files] == names
+
+
 def test_neither_epochs_nor_steps_means_1600(desk: Desk):
     del desk.toml["max_train_epochs"]
     preflight = desk.check()
