@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from ..project import ToolError
 from .kohya_call import LORAPLUS, NETWORK_TEXTS, gui_call, quoted, script_of
 from .kohya_json import SECRETS, GuiVersion, Values, without_secrets
+from .parsers import read_arguments
+from .trainer import argument_table
 
 Toml = dict[str, Any]
 
@@ -224,8 +227,16 @@ def _argument_tables() -> dict[str, Any]:
     return tables
 
 
-def arguments_of(script: str, version: str = "main") -> Mapping[str, list[Any]]:
-    """Return a trainer's arguments: dest to [type, nargs] or [type, nargs, choices]."""
+def arguments_of(script: str, version: str | Path = "main") -> Mapping[str, list[Any]]:
+    """Return a trainer's arguments: dest to [type, nargs] or [type, nargs, choices].
+
+    `version` is a folder of sd-scripts, whose own source is read, or a recorded version.
+    """
+    if isinstance(version, Path):
+        read = read_arguments(version, script)
+        if read is not None:
+            return read
+        version = argument_table(version)
     table = _argument_tables()[version]
     extra = table["extra"].get(script, {})
     found: dict[str, list[Any]] = {**table["train_network"], **extra}
@@ -238,33 +249,45 @@ _FITS: Mapping[str, tuple[type, ...]] = {
     "int_or_float": (int, float),
     "bool": (bool,),
 }
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "int_or_float": "a number",
+    "bool": "true or false",
+}
 
 
-def require_valid_call(call: TrainerCall, version: str = "main") -> None:
-    """Raise ToolError LL305 when sd-scripts would misread or ignore a value."""
+def require_valid_call(call: TrainerCall, version: str | Path = "main") -> None:
+    """Raise ToolError LL305 when the sd-scripts at `version` would misread or ignore a value.
+
+    What an older version lacks may stand when it is the newer one's default: nothing is lost.
+    """
     known = arguments_of(call.script, version)
+    defaults = _argument_tables()["main"]["defaults"]
     for key, value in call.toml.items():
+        if key not in known and value == defaults.get(key):
+            continue
         why = _argument_problem(known.get(key), value)
         if why:
             raise ToolError(
                 "LL305",
-                f"sd-scripts' {call.script_name} cannot take {key} = {value!r}: {why}.",
+                f"sd-scripts' {call.script_name} cannot take {key} = {_shown(value)}: {why}.",
                 "Correct the value; through a config file sd-scripts would not notice.",
             )
 
 
 def _argument_problem(row: list[Any] | None, value: object) -> str | None:
     if row is None:
-        return "it has no such argument"
+        return "this version has no such argument, and would ignore it"
     kind, nargs, *choices = row
-    members = value if nargs == "*" and isinstance(value, list) else [value]
+    members = value if nargs in ("*", "+") and isinstance(value, list) else [value]
     for member in members:
         wanted = _FITS.get(kind, (str,))
         is_bool = isinstance(member, bool)
         if not isinstance(member, wanted) or (is_bool and kind != "bool"):
-            return f"{member!r} is no {kind}"
+            return f"it must be {_WORDS.get(kind, 'a text')}"
         if choices and member not in choices[0]:
-            return f"{member!r} is none of {', '.join(map(str, choices[0]))}"
+            return f"it must be one of {', '.join(str(one) for one in choices[0] if one)}"
     return None
 
 

@@ -35,7 +35,7 @@ from .material import (
     read_dataset_config,
     read_regular,
 )
-from .trainer import Trainer, argument_table
+from .trainer import Trainer
 
 DEFAULT_STEPS = 1600
 """What sd-scripts trains when it is told neither steps nor epochs."""
@@ -153,7 +153,7 @@ def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _check_call(call: TrainerCall, trainer: Trainer | None) -> Iterator[Finding]:
-    version = argument_table(trainer.folder) if trainer else "main"
+    version = trainer.folder if trainer else "main"
     if trainer is not None:
         try:
             trainer.script(call.script_name)
