@@ -22,7 +22,7 @@ from kohya_ext.project.cli import (
 from kohya_ext.project.manifest import SubjectKind
 
 from ..publish.checklist import to_do
-from ..publish.checks import Check, check_material, require_all
+from ..publish.checks import Check, State, check_material, require_all
 from ..publish.material import Material, gather
 from ..publish.pack import PackPlan, apply_pack, plan_pack
 from ..publish.sight import find_tagger, look_at
@@ -44,6 +44,7 @@ def publish(project: Project, model: Path | None, dry_run: bool, as_json: bool) 
     """
     material = gather(project)
     checks = _check(project, material, model)
+    _tell_refusals(checks)
     require_all(checks)
     plan = plan_pack(project, material, checks)
     if not dry_run:
@@ -64,6 +65,12 @@ def _check(project: Project, material: Material, model: Path | None) -> tuple[Ch
     with progress_bar() as progress:
         seen = look_at(project, material.pictures, tagger, on_progress=progress)
     return check_material(material, seen, tagger_note=note)
+
+
+def _tell_refusals(checks: tuple[Check, ...]) -> None:
+    """Name every refusal but the first, which ends the command as its error."""
+    for one in [one for one in checks if one.state is State.REFUSED][1:]:
+        say(f"also refused: {one.detail} {one.cure} [{one.code}]")
 
 
 def _tell(plan: PackPlan, checks: tuple[Check, ...], as_json: bool) -> None:

@@ -139,9 +139,7 @@ def _request(project: Project, options: dict[str, Any]) -> BatchRequest:
     negative = options["negative_prompt"]
     negative = wanted.negative_prompt if negative is None else negative
     texts = [(f"prompt {number}", text) for number, text in enumerate(options["prompts"], start=1)]
-    texts += [
-        (path.name, path.read_text(encoding="utf-8-sig").strip()) for path in options["files"]
-    ]
+    texts += [(path.name, _read_template(path)) for path in options["files"]]
     texts = texts or [("showcase.template", wanted.template)]
     return BatchRequest(
         templates=tuple(TemplateText(name, text, negative).styled(style) for name, text in texts),
@@ -152,6 +150,17 @@ def _request(project: Project, options: dict[str, Any]) -> BatchRequest:
         hires_fix=None if options["no_hires_fix"] else wanted.hires_fix,
         picture=wanted.picture,
     )
+
+
+def _read_template(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ToolError(
+            "LL613",
+            f"The template {path} cannot be read: {error}.",
+            "Save it as UTF-8 text.",
+        ) from error
 
 
 def _style(project: Project, options: dict[str, Any]) -> Style | None:
@@ -292,7 +301,8 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
     else:
         emit(str(project.showcase_dir))
         say(f"{report.drawn} pictures drawn, {report.known} were there, of {len(plan.shots)}")
-    next_step(f"loraloom select {shell_path(project.root)}")
+    if report.drawn + report.known == len(plan.shots):
+        next_step(f"loraloom select {shell_path(project.root)}")
 
 
 # -- select -------------------------------------------------------------------------------------

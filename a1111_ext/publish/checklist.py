@@ -108,6 +108,7 @@ def write_page(
         weight=html.escape(weight_text(material)),
         checks=rows,
         fields=fields,
+        fields_heading="Facts to copy" if is_person else "Fields of Civitai's upload form",
         heading=heading,
         rules=rules,
         description=html.escape(description),

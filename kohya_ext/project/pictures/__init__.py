@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .likeness import Look, look_of, unlikeness
 from .picture import (
     TRAINER_SUFFIXES,
     PictureInfo,
@@ -10,4 +11,13 @@ from .picture import (
     read_picture,
 )
 
-__all__ = ["TRAINER_SUFFIXES", "PictureInfo", "find_pictures", "open_upright", "read_picture"]
+__all__ = [
+    "TRAINER_SUFFIXES",
+    "Look",
+    "PictureInfo",
+    "find_pictures",
+    "look_of",
+    "open_upright",
+    "read_picture",
+    "unlikeness",
+]

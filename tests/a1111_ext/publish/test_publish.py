@@ -313,6 +313,13 @@ def test_pictures_that_are_refused(
     assert words in said
 
 
+def test_every_refusal_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+    replace_picture(ready, infotext("000000000000", "a naked child"))
+    said = refusal(ready, capsys)
+    assert said.rstrip().endswith("[LL626]")
+    assert "also refused: The prompt of 0.png" in said
+
+
 def test_negative_prompts_may_name_what_is_unwanted(ready: Project):
     """The showcase's own negative prompt says "child, nude" to keep both out."""
     assert publish(ready) == 0
@@ -417,6 +424,7 @@ def test_a_person_never_goes_to_civitai(ready: Project, capsys: pytest.CaptureFi
     assert "Civitai takes no such LoRA" in capsys.readouterr().err
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
     assert "Not for Civitai" in page
+    assert "Civitai's upload form" not in page
     assert "Do not upload this LoRA to Civitai" in site_rules(gather(ready))[0]
     assert "agreed on 2026-01-31" in page
 

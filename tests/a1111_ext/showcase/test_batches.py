@@ -272,6 +272,15 @@ def test_options_go_before_the_manifest(
     assert line in capsys.readouterr().out
 
 
+def test_a_template_file_must_be_text(
+    ready: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"\xff\xfe{lora}")
+    assert run("showcase", ready.root, "--template", path, "--dry-run") == 1
+    assert "LL613" in capsys.readouterr().err
+
+
 def test_an_unknown_checkpoint_stops_before_the_first(
     ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
 ):
