@@ -10,7 +10,7 @@ from html import escape
 from .projects import ProjectRow
 from .shelf import Choice
 
-_CELL = "padding:.2em 1.2em .2em 0;vertical-align:top"
+_CELL = "padding:.2em .8em;vertical-align:top"
 FRAME_PIXELS = 900
 
 

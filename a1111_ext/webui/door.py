@@ -18,14 +18,26 @@ _log = logging.getLogger(__name__)
 
 def open_door() -> tuple[type, ...]:
     """Register the tab, the settings and the routes; return the script classes."""
-    from modules import script_callbacks
-
     problems: list[str] = []
-    script_callbacks.on_ui_settings(_guarded("settings", add_settings, problems))
-    script_callbacks.on_app_started(_guarded("routes", add_routes, problems))
-    script_callbacks.on_ui_tabs(lambda: [(build_tab(problems), LABEL, "loraloom")])
+    _register("ui_settings", _guarded("settings", add_settings, problems))
+    _register("app_started", _guarded("routes", add_routes, problems))
+    _register("ui_tabs", lambda: [(build_tab(problems), LABEL, "loraloom")])
     made = _guarded("script", load_script, problems)()
     return (made,) if made else ()
+
+
+def _register(category: str, callback: Callable[..., Any]) -> None:
+    """Register a callback as the host's `on_...` does.
+
+    It would look through the whole stack for our file's name, which costs 20 ms each time.
+    """
+    from modules import script_callbacks
+
+    try:
+        callbacks = script_callbacks.callback_map[f"callbacks_{category}"]
+        script_callbacks.add_callback(callbacks, callback, category=category, filename=__file__)
+    except (AttributeError, KeyError, TypeError):  # a host before v1.9
+        getattr(script_callbacks, f"on_{category}")(callback)
 
 
 def _guarded(part: str, work: Callable[..., Any], problems: list[str]) -> Callable[..., Any]:

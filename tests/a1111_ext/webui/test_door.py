@@ -57,6 +57,16 @@ def test_everything_is_there_once(host: Any, gradio: FakeGradio):
     assert gradio.labels(blocks) == ["Folder", "Project", "Grid"]
 
 
+def test_an_older_host_is_entered_by_its_own_functions(
+    host: Any, gradio: FakeGradio, monkeypatch: pytest.MonkeyPatch
+):
+    """Before v1.9 add_callback took two arguments."""
+    callbacks = host.script_callbacks
+    monkeypatch.setattr(callbacks, "add_callback", lambda callbacks, fun: callbacks.append(fun))
+    start(host)
+    assert [len(one) for one in callbacks.callback_map.values()] == [1, 1, 1]
+
+
 def test_the_boxes_of_the_script_come_in_the_order_of_its_run(host: Any, gradio: FakeGradio):
     (made,), _, _ = start(host)
     with gradio.module.Blocks():
