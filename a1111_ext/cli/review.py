@@ -23,7 +23,7 @@ from ..cells.engine import RunReport
 from ..cells.ledger import Ledger
 from ..grids.serve import PageServer
 from ..publish.promoted import require_promoted
-from ..showcase.album import ShowPicture, read_album
+from ..showcase.album import ShowPicture, read_album, read_parameters
 from ..showcase.ratings import require_known
 from ..showcase.review import PAGE_NAME, parse_review, read_review, write_board, write_review
 from ..showcase.upscaling import (
@@ -55,7 +55,9 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
             f"Draw some: loraloom showcase {shell_path(project.root)}",
         )
     count = f"{len(album)} pictures"
-    page = write_board(project, board_words(project, count, is_rehearsal=_is_rehearsal(album)))
+    page = write_board(
+        project, board_words(project, count, is_rehearsal=_is_rehearsal(project, album))
+    )
     if as_json:
         emit_json({"page": page, "pictures": len(album), "review": read_review(project).as_dict()})
     else:
@@ -65,8 +67,9 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
     next_step(f"loraloom select {shell_path(project.root)}")
 
 
-def _is_rehearsal(album: tuple[ShowPicture, ...]) -> bool:
-    return any(one.checkpoint.startswith("rehearsal") for one in album)
+def _is_rehearsal(project: Project, album: tuple[ShowPicture, ...]) -> bool:
+    infotexts = (read_parameters(project.showcase_dir / one.file) for one in album)
+    return any("Rehearsal" in infotext.fields for infotext in infotexts if infotext)
 
 
 def _serve(project: Project) -> None:

@@ -21,6 +21,9 @@ from ..showcase.selection import read_selection
 from .promoted import Promoted, require_promoted
 from .site import default_base_model
 
+_REHEARSED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
+"""Where the stand-in trainer says that it trained nothing."""
+
 
 @dataclass(frozen=True)
 class PackPicture:
@@ -122,12 +125,8 @@ class Material:
     @property
     def is_rehearsal(self) -> bool:
         """Whether anything in it comes from the rehearsal hosts."""
-        drawn = any(one.is_rehearsal for one in self.pictures)
-        return drawn or any(
-            "rehearsal" in value.casefold()
-            for key, value in self.promoted.metadata.items()
-            if key.startswith(("ss_", "loraloom"))
-        )
+        said = {self.promoted.metadata.get(key) for key in _REHEARSED_KEYS}
+        return "rehearsal" in said or any(one.is_rehearsal for one in self.pictures)
 
 
 def gather(project: Project) -> Material:

@@ -234,6 +234,19 @@ def test_rehearsals_are_marked_everywhere(project: Project, webui: RehearsalWebu
             assert "rehearsal" in path.read_text(encoding="utf-8").casefold(), path.name
 
 
+def test_a_rehearsed_training_is_marked(ready: Project):
+    path = require_promoted(ready).path
+    source = path.rename(path.with_name("source.bin"))
+    assert not gather_again(source, path, {"ss_dataset_dirs": '{"5_rehearsal": {}}'}, ready)
+    assert gather_again(source, path, {"ss_base_model_version": "rehearsal"}, ready)
+
+
+def gather_again(source: Path, path: Path, changes: dict[str, str], project: Project) -> bool:
+    path.unlink(missing_ok=True)
+    rewrite_metadata(source, path, changes)
+    return gather(project).is_rehearsal
+
+
 # -- made again ---------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Ledger, WebuiPainter
 from a1111_ext.publish.promoted import lend_promoted, require_promoted
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.rehearsal import RehearsalWebui, start_webui
 from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.batches import (
     BatchPlan,
@@ -270,6 +270,24 @@ def test_options_go_before_the_manifest(
     assert run("showcase", ready.root, *words) == 0
     line = "seed 9, rehearsal-b: old <lora:quillfox-v1:0.5> Quillfox in a red hat film"
     assert line in capsys.readouterr().out
+
+
+def test_several_templates_are_drawn(ready: Project, capsys: pytest.CaptureFixture[str]):
+    words = ("--prompt", "{lora} one", "--prompt", "{lora} two", "--count", 1, "--dry-run")
+    assert run("showcase", ready.root, *words) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("0.8> one\n") == shown.count("0.8> two\n") == 2
+
+
+def test_several_webuis_share_a_batch(ready: Project, webui: RehearsalWebui, tmp_path: Path):
+    with start_webui(tmp_path / "second") as second:
+        words = ("--webui", webui.url, "--webui", second.url, "--count", 8)
+        assert run("showcase", ready.root, *words) == 0
+        drawn = [one.host.counters.pictures for one in (webui, second)]
+        assert sum(drawn) == len(read_album(ready)) == 16
+        assert all(
+            (one.host.lora_dir / "quillfox-v1.safetensors").is_file() for one in (webui, second)
+        )
 
 
 def test_a_template_file_must_be_text(

@@ -167,6 +167,7 @@ def test_the_command_names_the_page(shown: Project, capsys: pytest.CaptureFixtur
     assert run("review", shown.root, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["pictures"], Path(data["page"]).name) == (6, "review.html")
+    assert live_data(shown)["badge"] == "rehearsal"
 
 
 def test_without_pictures_there_is_no_board(project: Project, capsys: pytest.CaptureFixture[str]):
