@@ -118,7 +118,8 @@ def check_output(
     if not there or resuming:
         return
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-    states = find_states(folder, str(values.get("output_name") or "last"))
+    saved = find_states(folder, str(values.get("output_name") or "last"))
+    states = [one for one in saved if one.epoch < steps.epochs]
     resume = f"Go on after epoch {states[-1].epoch} with --resume, or train" if states else "Train"
     yield error(
         "LL385",

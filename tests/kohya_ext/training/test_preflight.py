@@ -468,6 +468,14 @@ def test_earlier_files_are_not_overwritten(desk: Desk):
     assert codes(desk.check()) == []
 
 
+@pytest.mark.parametrize(("epoch", "offered"), [(2, True), (3, False)])
+def test_resuming_is_offered_where_epochs_are_left(desk: Desk, epoch: int, offered: bool):
+    (desk.model / "fox-000002.safetensors").write_bytes(b"precious")
+    make_state(desk.model / f"fox-00000{epoch}-state", epoch)
+    (error,) = desk.check().errors
+    assert ("--resume" in error.cure) is offered
+
+
 def test_a_full_disk_is_foreseen(desk: Desk):
     desk.free = 1 << 20
     (error,) = desk.check().errors
