@@ -20,6 +20,7 @@ from tiny_trainer import make_tiny_trainer, make_tokenizer_cache, python_of
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.project.epochs import find_epoch_files, read_epoch_file
+from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.training.arguments import Dataset, format_toml, plan_call
 from kohya_ext.training.follow import EventHandler, Follow, unheard
@@ -290,6 +291,8 @@ def test_samples_are_drawn_and_told(desk: Desk):
     assert all(path.is_file() for path in told)
 
 
+FLAGS = {"sd2": "v2", "sdxl": "sdxl", "sd3": "sd3_checkbox", "flux": "flux1_checkbox"}
+
 _PARSE = """
 import importlib, json, sys
 script, path = sys.argv[1:]
@@ -305,14 +308,10 @@ print("ARGS " + json.dumps([sorted(known), vars(args)], default=str))
 
 @pytest.mark.parametrize("preset", presets(), ids=lambda preset: preset.name)
 def test_the_parser_takes_every_preset(preset, tmp_path: Path):
-    from kohya_ext.project.manifest import BaseModelFamily, SubjectKind
-    from kohya_ext.training.config import _FAMILY_FLAGS
-
     scripts = Path(named("LORALOOM_SD_SCRIPTS"))
     values = dict(preset_values(preset, SubjectKind.CHARACTER))
-    for family, flag in _FAMILY_FLAGS.items():
-        values[flag] = family is preset.family
-    assert preset.family in BaseModelFamily
+    for family, flag in FLAGS.items():
+        values[flag] = preset.family.value == family
     values |= {"output_name": "x", "output_dir": str(tmp_path), "max_train_epochs": 3}
     call = plan_call(complete(values, GuiVersion.V26), GuiVersion.V26, Dataset(draws=10))
     config = tmp_path / "config.toml"
