@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from kohya_ext.project import Project
-from kohya_ext.project.cli import shell_path
 
 from ..cells.engine import CellEvent, EventHandler
 from ..showcase.album import read_album
@@ -18,14 +19,22 @@ _NEWS_SECONDS = 1.0
 
 
 def board_words(project: Project, status: str, *, is_rehearsal: bool = False) -> BoardWords:
-    """Return what the board says, with the commands as they are typed here."""
-    shown = shell_path(project.root)
+    """Return what the board says; its commands work from any folder, as a page is in none."""
+    shown = _absolute(project.root)
+    upscale = f"loraloom upscale {shown}    (those that are marked)"
     return BoardWords(
         status=status,
         badge="rehearsal" if is_rehearsal else "",
-        take=f"loraloom select {shown} --ratings review.json",
-        next=f"loraloom upscale {shown}    (those that are marked)\nloraloom select {shown}",
+        take=f"loraloom select {shown} --ratings review.json\n{upscale}",
+        next=f"{upscale}\nloraloom select {shown}",
     )
+
+
+def _absolute(path: Path) -> str:
+    text = str(path.absolute())
+    if os.name == "nt":
+        return f'"{text}"' if " " in text else text
+    return shlex.quote(text)
 
 
 class BoardNews:

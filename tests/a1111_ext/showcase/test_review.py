@@ -144,6 +144,7 @@ def test_a_batch_writes_its_board(shown: Project):
     data = live_data(shown)
     assert len(data["pictures"]) == 6  # type: ignore[arg-type]
     assert (data["badge"], data["status"]) == ("rehearsal", "6 pictures")
+    assert str(shown.root) in str(data["take"])
     assert (shown.showcase_dir / "review.html").is_file()
 
 
