@@ -33,16 +33,19 @@ _number = click.argument("number", type=int)
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Train so many epochs.")
 @click.option("--gpu", default="", metavar="N", help="The graphics card that it must have.")
+@click.option("--resume", is_flag=True, help="Go on from the newest state, as train --resume.")
 @click.option(
     "--gui", "version", type=click.Choice(["v24", "v25", "v26"]), default="v26", show_default=True,
     help="The Kohya GUI version that a json is of.",
 )  # fmt: skip
-def add(sources: tuple[Path, ...], epochs: int | None, gpu: str, version: str) -> None:
+def add(
+    sources: tuple[Path, ...], epochs: int | None, gpu: str, resume: bool, version: str
+) -> None:
     """Put projects, or Kohya jsons, at the end of the queue."""
     from ..training.queue import add as add_one
 
     for source in sources:
-        entry = add_one(source, version=version, epochs=epochs or 0, gpu=gpu)
+        entry = add_one(source, version=version, epochs=epochs or 0, gpu=gpu, resume=resume)
         emit(_line(entry))
     next_step("loraloom queue run")
 

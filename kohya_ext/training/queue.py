@@ -25,7 +25,7 @@ from .kohya_json import GuiVersion
 from .run import Outcome, Result, RunPlan, RunStanding, find_runs_in, standing_of
 from .runner import conduct, settle
 from .session import RunOptions, apply_training, plan_training
-from .states import find_states
+from .states import find_states, require_state
 from .trainer import Trainer
 
 FIRST_CARD = "0"
@@ -50,7 +50,8 @@ class State(str, Enum):
 class Entry:
     """One training in the queue; `source` is a project's folder or a Kohya json.
 
-    `gpu` is the card that it must have, empty for any; `card` the one that it got.
+    `gpu` is the card that it must have, empty for any; `card` the one that it got. With `resume`
+    it goes on from the newest state that is there when its turn comes.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Entry:
     version: str = "v26"
     epochs: int = 0
     gpu: str = ""
+    resume: bool = False
     card: str = ""
     state: State = State.WAITING
     run: str = ""
@@ -170,14 +172,16 @@ def _now() -> str:
 # What a user does with it.
 
 
-def add(source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "") -> Entry:
+def add(
+    source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "", resume: bool = False
+) -> Entry:
     """Put a project's folder or a json at the end. Raises ToolError when it cannot be planned."""
     path = source.expanduser().absolute()
     _job(Entry(0, str(path), version))
     with changing() as box:
         queue = box[0]
         number = queue.last_number + 1
-        entry = Entry(number, str(path), version, epochs, gpu, added=_now())
+        entry = Entry(number, str(path), version, epochs, gpu, resume, added=_now())
         box[0] = replace(queue, entries=(*queue.entries, entry), last_number=number)
     return entry
 
@@ -338,6 +342,8 @@ def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
             options = RunOptions(epochs=entry.epochs or None, save_states=True)
             if left is not None:
                 options = _going_on(left.plan, options)
+            elif entry.resume:
+                options = replace(options, resume=require_state(job.output_dir, job.name))
             plan = plan_training(job, trainer, options)
             _update(replace(entry, run=str(plan.run.folder)))
             entry = replace(entry, run=str(plan.run.folder))

@@ -21,7 +21,7 @@ from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.training import queue as queues
 from kohya_ext.training.config import plan_config
 from kohya_ext.training.follow import Follow
-from kohya_ext.training.progress import Event, Stepped
+from kohya_ext.training.progress import EpochBegan, Event, Stepped
 from kohya_ext.training.queue import (
     State,
     add,
@@ -130,6 +130,26 @@ def test_a_stopped_training_ends_the_queue(projects: list[Project], monkeypatch)
 
     (ended,) = run_queue(rehearsal_trainer(), handler=handle)
     assert (ended.state, states()[1]) == (State.STOPPED, State.WAITING)
+
+
+def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeypatch):
+    """Stopped after its first epoch, it waits for its second."""
+    project = projects[0]
+    add(project.root)
+    monkeypatch.setenv(SWITCH, f"hang@{plan_config(project).steps.steps_per_epoch + 2}")
+
+    def handle(event: Event, follow: Follow) -> None:
+        if isinstance(event, EpochBegan) and event.epoch == 2:
+            stop_training(follow.plan, Ask.NOW)
+
+    (stopped,) = run_queue(rehearsal_trainer(), handler=handle)
+    assert "Go on from epoch 1 with --resume" in stopped.problem
+    monkeypatch.delenv(SWITCH)
+    add(project.root, resume=True)
+    (ended,) = run_queue(rehearsal_trainer())
+    assert (ended.state, ended.problem) == (State.DONE, "")
+    (run,) = find_epoch_files(project.model_dir).runs
+    assert [one.epoch for one in run.files] == [1, 2]
 
 
 def killed_runner(project: Project, monkeypatch, mistake: str, *, trainer_too: bool) -> Follow:
