@@ -127,8 +127,14 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of the request in canonical JSON, 64 hex digits."""
-        return hashlib.sha256(self.as_json().encode("utf-8")).hexdigest()
+        """SHA-256 of the request in canonical JSON, 64 hex digits.
+
+        A source picture counts by its content: the project may be moved.
+        """
+        request = self
+        if self.source is not None:
+            request = replace(self, source=replace(self.source, path=""))
+        return hashlib.sha256(request.as_json().encode("utf-8")).hexdigest()
 
     @cached_property
     def row(self) -> str:

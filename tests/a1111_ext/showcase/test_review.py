@@ -293,6 +293,17 @@ def test_marked_pictures_are_drawn_larger(shown: Project, webui: RehearsalWebui)
     assert [one.file for one in read_selection(shown)] == [large.file]
 
 
+def test_a_moved_project_upscales_nothing_twice(
+    shown: Project, webui: RehearsalWebui, tmp_path: Path
+):
+    file = read_album(shown)[0].file
+    assert run("upscale", shown.root, file) == 0
+    moved = shown.root.rename(tmp_path / "moved")
+    drawn = webui.host.counters.pictures
+    assert run("upscale", moved, file) == 0
+    assert webui.host.counters.pictures == drawn
+
+
 def test_upscales_load_each_checkpoint_once(shown: Project, webui: RehearsalWebui):
     files = [one.file for one in read_album(shown)]
     before = webui.host.counters.checkpoint_loads
