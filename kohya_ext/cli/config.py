@@ -228,6 +228,8 @@ def _explain(converted: Conversion, verbose: bool) -> None:
         say(f"kept, though the GUI {config.version.value} ignores them: {', '.join(kept)}")
     for difference in converted.call.differences if verbose else converted.call.notable:
         say(f"unlike the GUI: {difference}")
+    for sentence in converted.advice:
+        say(f"advice: {sentence}")
 
 
 def _conversion_as_dict(converted: Conversion, written: tuple[Path, ...]) -> dict[str, object]:
@@ -258,6 +260,7 @@ def _conversion_as_dict(converted: Conversion, written: tuple[Path, ...]) -> dic
         "differences": [
             {"key": one.key, "text": str(one), "matters": one.matters} for one in call.differences
         ],
+        "advice": list(converted.advice),
     }
 
 
@@ -296,6 +299,8 @@ def _print(printed: GuiPrint, as_json: bool) -> None:
 @json_option
 def presets(name: str, kind: str, as_json: bool) -> None:
     """List the presets, or explain every value of the one called NAME."""
+    import json
+
     from ..project.manifest import SubjectKind
     from ..training.presets import presets as all_presets
     from ..training.presets import values_for
@@ -323,7 +328,7 @@ def presets(name: str, kind: str, as_json: bool) -> None:
         )
     elif name:
         for row in values_for(chosen[0], SubjectKind(kind)):
-            emit(f"{row.key} = {row.value}: {row.reason}")
+            emit(f"{row.key} = {json.dumps(row.value)}: {row.reason}")
         for need in chosen[0].memory:
             emit(f"memory, {need}")
         if not chosen[0].memory:

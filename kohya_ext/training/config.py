@@ -16,6 +16,7 @@ from ..dataset.layout import read_staged
 from ..project import ProgressHandler, Project, ToolError, silent
 from ..project.files import write_json_atomic, write_text_atomic
 from ..project.pictures import TRAINER_SUFFIXES
+from .advice import advise_on
 from .arguments import SECRETS, Dataset, TrainerCall, format_toml, plan_call, require_valid_call
 from .arithmetic import Shown, StepPlan, plan_steps, rules_of
 from .conversion import format_dataset_toml
@@ -316,23 +317,13 @@ def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
 
 
 def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
-    found = []
-    if values.get("log_with") in ("wandb", "all") and not os.environ.get("WANDB_API_KEY"):
-        found.append(
-            "The loss goes to wandb, but WANDB_API_KEY is not set here: set it, or log in with "
-            "`wandb login` in the trainer's environment."
-        )
-    if steps.steps < FEWEST_STEPS:
-        found.append(
-            f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
-            f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
-        )
-    if str(values["LoRA_type"]).endswith("LoCon") and values["network_dim"] <= 8:
-        found.append(
-            f"LoCon {values['network_dim']}: too small. A LoCon of 8 dim was found better than an "
-            "embedding and worse than a normal LoRA; 24 served well."
-        )
-    return tuple(found)
+    if steps.steps >= FEWEST_STEPS:
+        return advise_on(values)
+    few = (
+        f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
+        f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
+    )
+    return (few, *advise_on(values))
 
 
 def apply_config(project: Project, plan: ConfigPlan) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..project import ToolError
 from ..project.files import write_json_atomic, write_text_atomic
+from .advice import advise_on
 from .arguments import Dataset, TrainerCall, call_as_gui, format_gui_toml, format_toml, plan_call
 from .folders import FolderReading, read_folders
 from .kohya_call import gui_draws, gui_refusals
@@ -31,6 +32,7 @@ class Conversion:
     config: KohyaConfig
     call: TrainerCall
     dataset_toml: str
+    advice: tuple[str, ...]
 
     @property
     def toml(self) -> str:
@@ -50,7 +52,8 @@ def convert(path: Path, version: GuiVersion, draws: int | None = None) -> Conver
         draws = reading.draws if reading else 0
     call = without_prompts(plan_call(values, version, Dataset(draws)))
     data = format_dataset_toml(call.toml, reading) if reading else ""
-    return Conversion(str(values.get("output_name") or path.stem), config, call, data)
+    name = str(values.get("output_name") or path.stem)
+    return Conversion(name, config, call, data, advise_on(values))
 
 
 def _reading(values: Mapping[str, Any]) -> FolderReading | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..project import Project
 from ..project.files import write_text_atomic
+from .advice import advise_on
 from .arguments import Dataset, TrainerCall, plan_call
 from .config import apply_config, plan_config, plan_project_call
 from .conversion import without_prompts
@@ -85,7 +86,7 @@ def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
     values = _absolute(config.meant)
     call = plan_call(values, version, Dataset(draws=_draws(values)))
     repairs = [one for one in config.repairs if not one.only_gui]
-    notes = [str(one) for one in (*repairs, *call.notable)]
+    notes = [str(one) for one in (*repairs, *call.notable, *advise_on(values))]
     name = str(values.get("output_name") or "last")
     return Job(name, without_prompts(call), path.absolute(), None, tuple(notes))
 

@@ -68,7 +68,7 @@ class Key:
     def choice_problem(self, value: object) -> str | None:
         """Say which choices there are, when `value` is none of them."""
         if self.choices and not self.custom and value not in self.choices:
-            return f"it must be one of {', '.join(str(one) or 'nothing' for one in self.choices)}"
+            return f"it must be one of {', '.join(str(one) or '(empty)' for one in self.choices)}"
         return None
 
     def range_problem(self, value: float) -> str | None:
@@ -309,6 +309,10 @@ def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
         given["optimizer"] = "AdamW8bit" if given.get("use_8bit_adam") else "AdamW"
         why = "of a GUI that had no choice of optimizers yet"
         repairs.append(Repair("optimizer", None, given["optimizer"], why))
+    if given.get("max_train_steps") is None and given.get("epoch"):
+        given["max_train_steps"] = 0
+        why = "it counts by epochs; the 1600 steps that the GUI's page starts with would win"
+        repairs.append(Repair("max_train_steps", None, 0, why))
     return given
 
 

@@ -21,7 +21,8 @@ from kohya_ext.training.arguments import (
     plan_call,
     require_valid_call,
 )
-from kohya_ext.training.kohya_json import GuiVersion, complete, read_kohya_json
+from kohya_ext.training.kohya_json import GuiVersion, complete, load_json
+from kohya_ext.training.kohya_load import take_as_gui
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands"
 VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion.V24}
@@ -64,8 +65,9 @@ def call(**changes: Any) -> TrainerCall:
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.toml")), ids=lambda path: path.stem)
 def test_as_gui_equals_what_the_gui_printed(path: Path):
     number, _, host = path.stem.partition(".")
-    config = read_kohya_json(RECORDED / f"{number}.json", VERSIONS[host])
-    ours = call_as_gui(config.values, VERSIONS[host], DATASET)
+    taken = take_as_gui(load_json(RECORDED / f"{number}.json"), VERSIONS[host])
+    assert taken.problems == ()
+    ours = call_as_gui(taken.values, VERSIONS[host], DATASET)
     assert {key: as_number(value) for key, value in ours.toml.items()} == read_toml(path)
     command = (RECORDED / f"{number}.command").read_text(encoding="utf-8")
     assert command.startswith(f"accelerate launch {' '.join(ours.launch)} ")

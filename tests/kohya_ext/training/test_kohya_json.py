@@ -100,7 +100,8 @@ def test_a_missing_key_is_a_problem():
 def test_old_values_are_repaired(key: str, value: object, after: object):
     config = repair({key: value}, V26)
     assert config.values[key] == after
-    assert [one.key for one in config.repairs if one.key != "optimizer"] == [key]
+    others = ("optimizer", "max_train_steps")
+    assert [one.key for one in config.repairs if one.key not in others] == [key]
     assert find_problems(config.values, V26) == ()
 
 
@@ -166,12 +167,22 @@ def test_the_gui_ends_threads_at_the_cores_of_its_machine(monkeypatch: pytest.Mo
 
 
 def test_what_only_the_gui_cannot_hold_stays_for_the_trainer():
-    config = repair({"optimizer": "AdamW", "network_dim": 100000, "epoch": "4"}, V26)
+    given = {"optimizer": "AdamW", "max_train_steps": 0, "network_dim": 100000, "epoch": "4"}
+    config = repair(given, V26)
     assert (config.values["network_dim"], config.meant["network_dim"]) == (512, 100000)
     assert {one.key: one.only_gui for one in config.repairs} == {
         "network_dim": True,
         "epoch": False,
     }
+
+
+def test_an_old_json_counts_by_epochs():
+    """The page's own 1600 steps would win over them."""
+    config = repair({"epoch": 8}, V26)
+    assert config.meant["max_train_steps"] == 0
+    assert "counts by epochs" in str(config.repairs[-1])
+    assert repair({"epoch": 8, "max_train_steps": 1600}, V26).meant["max_train_steps"] == 1600
+    assert take_as_gui({"epoch": 8}, V26).values["max_train_steps"] == 1600
 
 
 def test_an_old_json_had_no_choice_of_optimizers():
