@@ -14,6 +14,7 @@ from .progress import (
     Erred,
     Event,
     LineSplitter,
+    Measured,
     PhaseBegan,
     Sampled,
     Saving,
@@ -23,6 +24,7 @@ from .progress import (
     Worked,
 )
 from .run import RunPlan
+from .tensorboard import ScalarTail
 
 EventHandler = Callable[[Event, "Follow"], None]
 
@@ -68,6 +70,7 @@ class Follow:
     no_data: bool = False
     errors: list[str] = field(default_factory=list)
     losses: dict[int, float] = field(default_factory=dict)
+    step_losses: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._tails = (Tail(self.plan.stdout), Tail(self.plan.stderr))
@@ -75,6 +78,7 @@ class Follow:
         self._reader = StreamReader()
         self._samples: set[Path] = set()
         self._is_sampling = False
+        self._scalars: ScalarTail | None = None
 
     def events(self) -> Iterator[Event]:
         """Yield what is new, stdout's first; at each event this value stands where it belongs."""
@@ -88,6 +92,7 @@ class Follow:
                     if isinstance(event, Announced) and (differs := differing_steps(self)):
                         yield differs
         yield from self._find_samples()
+        yield from self._read_scalars()
 
     def _find_samples(self) -> Iterator[Event]:
         """Yield new sample pictures; looked for only since the trainer said that it draws some."""
@@ -99,6 +104,17 @@ class Follow:
             if path not in self._samples and path.stat().st_mtime >= began:
                 self._samples.add(path)
                 yield Sampled(str(path))
+
+    def _read_scalars(self) -> Iterator[Event]:
+        """Yield each step's own loss, where the config has a logging_dir."""
+        if self.announced is None or not self.plan.logging_dir:
+            return
+        if self._scalars is None:
+            began = (self.plan.folder / "plan.json").stat().st_mtime
+            self._scalars = ScalarTail(Path(self.plan.logging_dir), "loss/current", began)
+        for step, loss in self._scalars.read():
+            self.step_losses[step] = loss
+            yield Measured(step, loss)
 
     def poll(self) -> list[Event]:
         """Take in all that is new and return it."""

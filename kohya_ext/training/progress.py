@@ -61,6 +61,14 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A step's own loss, from TensorBoard's file; `Stepped` has the moving average only."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
 class Worked:
     """Another bar moved: caching latents, reading captions, validation, sampling."""
 
@@ -114,6 +122,7 @@ Event = (
     | Announced
     | EpochBegan
     | Stepped
+    | Measured
     | Worked
     | Saving
     | Sampled

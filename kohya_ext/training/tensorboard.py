@@ -10,6 +10,11 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+_FRAME_BYTES = 16
+"""Length, its checksum and the checksum of what is between."""
+
+_SEARCH_EVERY = 20
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -29,6 +34,45 @@ def read_scalars(
         for record in _records(path.read_bytes()):
             found += [(step, value) for step, name, value in _scalars(record) if name == tag]
     return tuple(sorted(found))
+
+
+class ScalarTail:
+    """Follow one tag in the event file of a run, reading only what was added since."""
+
+    def __init__(self, folder: Path, tag: str, since: float) -> None:
+        self._folder, self._tag, self._since = folder, tag, since
+        self._path: Path | None = None
+        self._at = 0
+        self._searches = 0
+
+    def read(self) -> list[tuple[int, float]]:
+        """Return the new (step, value) pairs; none while the file does not exist."""
+        if self._path is None and not self._search():
+            return []
+        assert self._path is not None
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._at)
+                data = stream.read()
+        except OSError:  # someone tidied up, or holds it for a moment: the streams say enough
+            return []
+        records = list(_records(data))
+        self._at += sum(len(record) + _FRAME_BYTES for record in records)
+        rows = (row for record in records for row in _scalars(record))
+        return [(step, value) for step, name, value in rows if name == self._tag]
+
+    def _search(self) -> bool:
+        """Look for the file now and then: a log folder may hold those of many runs."""
+        self._searches += 1
+        if self._searches % _SEARCH_EVERY != 1 or not self._folder.is_dir():
+            return False
+        found = [
+            path
+            for path in self._folder.rglob("events.out.tfevents.*")
+            if path.stat().st_mtime >= self._since
+        ]
+        self._path = max(found, key=lambda path: path.stat().st_mtime, default=None)
+        return self._path is not None
 
 
 def _records(data: bytes) -> Iterator[bytes]:

@@ -24,10 +24,11 @@ from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.training.arguments import Dataset, format_toml, plan_call
 from kohya_ext.training.follow import EventHandler, Follow, unheard
-from kohya_ext.training.job import job_of_project
+from kohya_ext.training.job import job_of_project, runs_dir_of
 from kohya_ext.training.kohya_json import GuiVersion, complete
 from kohya_ext.training.presets import preset_values, presets
 from kohya_ext.training.progress import Event, Sampled, Stepped
+from kohya_ext.training.report import read_report
 from kohya_ext.training.run import Ask, Outcome, Result, ask, find_process
 from kohya_ext.training.runner import conduct
 from kohya_ext.training.session import (
@@ -271,6 +272,22 @@ def test_loss_comes_with_the_steps(desk: Desk):
     assert desk.train(handle).outcome is Outcome.FINISHED
     assert losses
     assert all(0 < loss < 100 for loss in losses)
+
+
+def test_each_steps_own_loss_comes_from_tensorboard(desk: Desk):
+    text = desk.project.manifest_path.read_text(encoding="utf-8")
+    log = (desk.project.root / "tensorboard").as_posix()
+    more = f'logging_dir: "{log}"\n    log_with: tensorboard\n    network_dim: 4'
+    desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
+    desk.project = open_project(desk.project.root)
+    planned = desk.plan()
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    report = read_report(runs_dir_of(desk.project))
+    assert sorted(report.step_losses) == list(range(1, planned.run.steps + 1))
+    follow = Follow(planned.run)
+    follow.poll()
+    assert dict(report.step_losses) == follow.step_losses
 
 
 def test_samples_are_drawn_and_told(desk: Desk):

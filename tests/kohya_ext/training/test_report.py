@@ -19,7 +19,7 @@ from kohya_ext.training.run import Ask, ask
 from kohya_ext.training.runner import conduct
 from kohya_ext.training.session import RunOptions, apply_training, plan_training, write_inputs
 from kohya_ext.training.states import require_state
-from kohya_ext.training.tensorboard import read_scalars
+from kohya_ext.training.tensorboard import ScalarTail, read_scalars
 from kohya_ext.training.trainer import rehearsal_trainer
 
 
@@ -100,6 +100,18 @@ def test_scalars_of_tensorboard_are_read(tmp_path: Path):
     records = [event(2, "loss/current", 0.5), event(1, "loss/current", 0.25), event(1, "lr", 1.0)]
     write_events(tmp_path / "run" / "network_train", *records, event(3, "loss/current", 1.0)[:-6])
     assert read_scalars(tmp_path, "loss/current") == ((1, 0.25), (2, 0.5))
+
+
+def test_a_growing_file_is_read_on(tmp_path: Path):
+    tail = ScalarTail(tmp_path, "loss/current", since=0.0)
+    assert tail.read() == []
+    second = event(2, "loss/current", 0.25)
+    path = write_events(tmp_path / "run", event(1, "loss/current", 0.5), second[:-6])
+    told = [tail.read() for _ in range(20)]
+    assert [one for one in told if one] == [[(1, 0.5)]]
+    with path.open("ab") as stream:
+        stream.write(second[-6:])
+    assert tail.read() == [(2, 0.25)]
 
 
 def test_files_of_another_time_do_not_count(tmp_path: Path):
