@@ -28,6 +28,7 @@ from kohya_ext.training.arithmetic import Shown, StepPlan, plan_steps, rules_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+HANG_SECONDS = 600
 _MODULES = (
     "lora_te_text_model_encoder_layers_0_mlp_fc1",
     "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q",
@@ -328,14 +329,19 @@ class Rehearsal:
         if step >= self.mistakes.at("crash"):
             raise RuntimeError(f"rehearsal: asked to fail at step {step}")
         if step >= self.mistakes.at("hang"):
-            child = [sys.executable, "-c", "import time; time.sleep(3600)"]
-            while True:  # also when only the child is ended
-                subprocess.run(child, check=False)
+            self._hang()
         if "slow" in self.mistakes:
             time.sleep(self.mistakes.at("slow"))
         loss = 0.08 + 0.07 * math.exp(-absolute / 150)
         text = "nan" if step >= self.mistakes.at("nan") else f"{loss:.3g}"
         show_bar("steps", step, self.max_steps, began, f", avr_loss={text}")
+
+    def _hang(self) -> None:
+        """Wait with a child, also when only the child is ended; not for ever, if forgotten."""
+        child = [sys.executable, "-c", f"import time; time.sleep({HANG_SECONDS})"]
+        until = time.monotonic() + HANG_SECONDS
+        while time.monotonic() < until:
+            subprocess.run(child, check=False)
 
     def _end_epoch(self, folders: list[Folder], plan: StepPlan, epoch: int, step: int) -> None:
         every = int(self.values.get("save_every_n_epochs") or 0)
