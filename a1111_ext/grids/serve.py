@@ -26,6 +26,8 @@ _TYPES = {
     ".json": "application/json",
 }
 _LARGEST_BYTES = 5_000_000
+_NOT_SERVED, _SERVED = b'"served":""', b'"served":"choice"'
+"""How a page learns that it is served, and where its choice goes."""
 
 
 Taker = Callable[[str], None]
@@ -75,11 +77,6 @@ class GridServer(PageServer):
         takers = {"choice": lambda text: on_choice(parse_choice(text))}
         super().__init__(folder, page_name, takers, port=port)
 
-    @property
-    def choice_path(self) -> str:
-        """Where the page sends the choice, relative to itself."""
-        return "choice"
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -96,7 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path is None or not path.is_file() or path.suffix not in _TYPES:
             self._answer(HTTPStatus.NOT_FOUND, b"not found")
             return
-        self._answer(HTTPStatus.OK, path.read_bytes(), _TYPES[path.suffix])
+        body = path.read_bytes()
+        if path.suffix == ".html":
+            body = body.replace(_NOT_SERVED, _SERVED, 1)
+        self._answer(HTTPStatus.OK, body, _TYPES[path.suffix])
 
     def do_POST(self) -> None:
         taker = self.server.takers.get(self._name() or "")

@@ -1,0 +1,256 @@
+"""The grid's page in a real browser: keys, zoom, comparing, filters, blind vote, the choice."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import open_chromium
+from loras import save_lora
+
+from a1111_ext.grids.choice import Choice, read_choice, write_choice
+from a1111_ext.grids.serve import GridServer
+from a1111_ext.rehearsal import start_webui
+from kohya_ext.cli import main
+from kohya_ext.project import Project, apply_init, plan_init
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a drawn grid: three epochs and the control x four seeds x two CFG scales."""
+    folder = tmp_path_factory.mktemp("grid page")
+    made = apply_init(plan_init(folder / "my quillfox", "Quillfox"))
+    for epoch in (1, 2, 3):
+        save_lora(made.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch)
+    text = made.manifest_path.read_text(encoding="utf-8")
+    small = "grid:\n  picture: {width: 128, height: 128, steps: 2}\n"
+    made.manifest_path.write_text(text.replace("grid:\n", small), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch, start_webui(folder / "webui") as webui:
+        patch.setenv("LORALOOM_HOME", str(folder / "home"))
+        arguments = ["grid", str(made.root), "--webui", webui.url, "--seeds", "1-4"]
+        assert main([*arguments, "--axis", "CFG Scale=5,7"]) == 0
+    return made
+
+
+def folder_of(project: Project) -> Path:
+    (folder,) = project.grids_dir.iterdir()
+    return folder
+
+
+@pytest.fixture
+def page(browser: Any, project: Project) -> Iterator[Any]:
+    """The page, opened as a file; every error that it makes fails the test."""
+    context = browser.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
+    opened.goto((folder_of(project) / "grid.html").as_uri())
+    opened.locator(".cell img").first.wait_for()
+    yield opened
+    context.close()
+    assert errors == []
+
+
+def test_every_picture_has_its_place(page: Any):
+    assert page.locator("#subtitle").inner_text() == (
+        "(3 epochs and no LoRA) × 2 values of CFG Scale × 4 seeds: 32 pictures"
+    )
+    assert "rehearsal" in page.locator("#badge").inner_text()
+    assert page.locator(".cell").count() >= 16
+    assert page.evaluate("document.querySelectorAll('.cell img').length > 0")
+
+
+def test_the_heads_stay_when_it_is_scrolled(page: Any):
+    for _ in range(6):
+        page.keyboard.press("+")
+    page.locator("#scroller").evaluate("one => one.scrollTo(300, 400)")
+    page.wait_for_timeout(200)
+    box = page.locator("#scroller").bounding_box()
+    heads = page.locator(".head, .column-head, [role=columnheader]")
+    tops = [one["y"] for one in (heads.nth(i).bounding_box() for i in range(heads.count())) if one]
+    assert tops
+    assert min(tops) >= box["y"] - 2
+    assert min(tops) <= box["y"] + 60
+
+
+def select_first(page: Any) -> None:
+    page.locator(".cell").first.click()
+    page.locator("#details").wait_for(state="visible")
+
+
+def test_a_picture_tells_about_itself(page: Any):
+    select_first(page)
+    text = page.locator("#details").inner_text()
+    assert "Seed: 1" in text
+    assert "Sampler: " in text
+
+
+def test_keys_move_enlarge_and_zoom(page: Any):
+    select_first(page)
+    before = page.locator("#details").inner_text()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(100)
+    assert page.locator("#details").inner_text() != before
+    page.keyboard.press("Enter")
+    viewer = page.locator("#viewer")
+    viewer.wait_for(state="visible")
+    page.wait_for_timeout(300)
+    assert page.locator("#viewer img").evaluate("one => one.naturalWidth") == 128
+    fitted = page.locator("#viewer .scale").inner_text()
+    page.keyboard.press("+")
+    assert page.locator("#viewer .scale").inner_text() != fitted
+    page.keyboard.press("Escape")
+    viewer.wait_for(state="hidden")
+
+
+def test_two_pictures_are_compared(page: Any):
+    cells = page.locator(".cell")
+    cells.nth(0).click()
+    page.keyboard.press("c")
+    cells.nth(5).click()
+    page.keyboard.press("c")
+    page.locator("#compare-button").click()
+    compare = page.locator("#compare")
+    compare.wait_for(state="visible")
+    for mode in ("flicker", "difference", "both", "slider"):
+        compare.locator(f"[data-mode={mode}]").click()
+        page.wait_for_timeout(100)
+    page.keyboard.press(" ")
+    page.keyboard.press("Escape")
+    compare.wait_for(state="hidden")
+
+
+def test_values_can_be_filtered(page: Any):
+    before = page.locator("#count").inner_text()
+    page.locator("#filter-button").click()
+    boxes = page.locator("#filters input[type=checkbox]")
+    assert boxes.count() >= 10
+    boxes.nth(1).uncheck()
+    page.wait_for_timeout(100)
+    assert page.locator("#count").inner_text() != before
+
+
+def test_the_columns_can_be_another_axis(page: Any):
+    page.locator("#columns").select_option(label="LoRA epoch")
+    page.wait_for_timeout(200)
+    heads = page.locator("#canvas").inner_text()
+    assert "Quillfox-000003" in heads
+
+
+def vote(page: Any, count: int) -> None:
+    page.locator("#vote-button").click()
+    page.locator("#vote").wait_for(state="visible")
+    for number in range(count):
+        page.keyboard.press("ArrowLeft" if number % 3 else "ArrowRight")
+        page.wait_for_timeout(30)
+
+
+def test_a_blind_vote_hides_labels_and_ranks(page: Any):
+    page.locator("#vote-button").click()
+    dialog = page.locator("#vote")
+    dialog.wait_for(state="visible")
+    assert "Quillfox-00000" not in dialog.inner_text()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(30)
+    dialog.locator("[data-do=undo]").click()
+    dialog.locator("[data-do=ranking]").click()
+    ranking = page.locator("#ranking")
+    ranking.wait_for(state="visible")
+    text = ranking.inner_text()
+    assert "Quillfox-00000" in text
+    assert "no LoRA" not in text
+
+
+def wilson(wins: float, count: int) -> float:
+    """The lower end of the Wilson interval at 95 %, by its closed formula."""
+    z, share = 1.959964, wins / count
+    middle = share + z * z / (2 * count)
+    spread = z * ((share * (1 - share) + z * z / (4 * count)) / count) ** 0.5
+    return (middle - spread) / (1 + z * z / count)
+
+
+def test_the_choice_is_saved_and_read_back(page: Any, project: Project, tmp_path: Path):
+    vote(page, 4)
+    page.keyboard.press("Escape")
+    page.locator(".cell").nth(9).click()
+    page.keyboard.press("p")
+    page.locator("#choice").wait_for(state="visible")
+    with page.expect_download() as waiting:
+        page.locator("#choice-save").click()
+    waiting.value.save_as(tmp_path / "choice.json")
+    choice = read_choice(tmp_path / "choice.json")
+    assert choice.epoch.startswith("Quillfox-00000")
+    counted = [one for one in choice.votes if one.better + one.draw + one.worse]
+    assert counted
+    for one in counted:
+        count = one.better + one.draw + one.worse
+        expected = wilson(one.better + one.draw / 2, count)
+        assert one.wilson_lower == pytest.approx(expected, abs=0.005)
+    assert write_choice(project, choice).is_file()
+    assert json.loads((tmp_path / "choice.json").read_text(encoding="utf-8"))["format"] == 1
+
+
+def test_a_served_page_sends_the_choice(browser: Any, project: Project):
+    taken: list[Choice] = []
+    server = GridServer(folder_of(project), "grid.html", taken.append)
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    try:
+        page = context.new_page()
+        page.goto(server.url)
+        page.locator(".cell img").first.wait_for()
+        page.locator(".cell").nth(9).click()
+        page.keyboard.press("p")
+        page.locator("#choice-save").click()
+        page.locator("#toast").filter(has_text="project").wait_for()
+        assert [one.epoch.startswith("Quillfox") for one in taken] == [True]
+    finally:
+        context.close()
+        server.stop()
+        thread.join(20)
+        server.close()
+
+
+def test_a_growing_page_shows_news_by_itself(browser: Any, project: Project, tmp_path: Path):
+    """The page of a grid that grows looks at a small file beside it, also without a server."""
+    from a1111_ext.grids.page import CellState, GridPage, LiveState, PageAxis, PageCell, PageValue
+    from a1111_ext.grids.page import write_page as write
+
+    picture = next((folder_of(project) / "pictures").iterdir())
+
+    def grid(count: int, live: LiveState | None) -> GridPage:
+        values = tuple(PageValue(f"epoch {number}") for number in range(count))
+        cells = tuple(
+            PageCell((number, 0), f"{number:064x}", CellState.DONE, picture, (128, 128), "Steps: 1")
+            for number in range(count)
+        )
+        axes = (PageAxis("LoRA epoch", values), PageAxis("Seed", (PageValue("1"),)))
+        return GridPage("g", "growing", axes, cells, columns=1, live=live)
+
+    def show(count: int, live: LiveState | None) -> None:
+        write(grid(count, live), tmp_path / "grid.html", href=lambda cell: picture.as_uri())
+
+    show(1, LiveState("following", seconds=0.2))
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((tmp_path / "grid.html").as_uri())
+    page.locator(".cell").first.wait_for()
+    assert page.locator(".cell").count() == 1
+    show(3, None)
+    page.locator(".cell").nth(2).wait_for(timeout=30_000)
+    context.close()
