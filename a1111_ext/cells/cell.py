@@ -142,6 +142,25 @@ class Cell:
         batch = f"{self.batch.kind}/{self.batch.size}"
         return self._json({"seed", "batch"}) + batch
 
+    def with_seed(self, seed: int) -> Cell:
+        """Return the cell with another seed; many times quicker than `replace` for many seeds."""
+        (head, tail), (before, after) = self._around_seed
+        make: Any = Cell
+        cell: Cell = make(*head, seed, *tail)
+        text = f"{before}{seed}{after}"
+        # what cached_property would keep there
+        cell.__dict__["key"] = hashlib.sha256(text.encode("utf-8")).hexdigest()
+        return cell
+
+    @cached_property
+    def _around_seed(self) -> tuple[tuple[tuple[Any, ...], tuple[Any, ...]], tuple[str, str]]:
+        names = [one.name for one in fields(self)]
+        place = names.index("seed")
+        values = tuple(self.__dict__[name] for name in names)
+        before, mark, after = self.as_json().rpartition(f'"seed":{self.seed},')
+        label = mark.partition(":")[0] + ":"
+        return (values[:place], values[place + 1 :]), (before + label, "," + after)
+
     def as_json(self) -> str:
         """Return the request as canonical JSON: sorted keys, no blanks."""
         return self._json(frozenset())

@@ -8,11 +8,13 @@ canvas in memory and end at 65,535 and 16,383 pixels a side: a larger sheet beco
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _BAND_BYTES = 3 << 20
-_ROW_IN_MEMORY_BYTES = 36 << 20
+_ROW_IN_MEMORY_BYTES = 12 << 20
 _CANVAS_PIXELS = 120_000_000
 _THREADS = max(1, min(4, os.cpu_count() or 1))
 
@@ -161,6 +163,7 @@ class _Composer:
         if end <= top:
             if index in self._open:
                 self._open.pop(index).close()
+                give_memory_back()
             return
         if start >= bottom:
             return
@@ -192,6 +195,7 @@ class _Row:
         for start in range(0, len(pictures), _THREADS):
             for image in pool.map(_decode, pictures[start : start + _THREADS]):
                 self._file.write(image.tobytes())
+            give_memory_back()
 
     def close(self) -> None:
         self._images = []
@@ -218,6 +222,29 @@ class _Row:
         self._file.seek(offset + first * stride)
         data = self._file.read((last - first) * stride)
         return Image.frombytes("RGB", (one.width, last - first), data)
+
+
+def give_memory_back() -> None:
+    """Let the C library return freed pages: glibc keeps those of every decoding thread for long.
+
+    Elsewhere there is nothing to do.
+    """
+    trim = _trimmer()
+    if trim is not None:
+        trim(0)
+
+
+@lru_cache(maxsize=1)
+def _trimmer() -> Callable[[int], int] | None:
+    import ctypes
+
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library, such as musl
+        return None
+    return trim
 
 
 def _decode(picture: PlacedPicture) -> Image.Image:

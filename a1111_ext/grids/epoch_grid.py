@@ -13,7 +13,8 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeGuard
 
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import ToolError
@@ -26,6 +27,7 @@ from .axes import (
     Axis,
     AxisValue,
     Edit,
+    SetField,
     SetLoraWeight,
     SetPrompt,
     UseLora,
@@ -237,16 +239,20 @@ def plan_grid(
     places: list[Place] = []
     controls: dict[str, str] = {}
     skipped = 0
+    cell_at = _cells(base, axes, request, expand)
+    control_keys: dict[tuple[int, ...], str] = {}
     for at in _positions(axes):
         if any(rule.skips(at) for rule in rules):
             skipped += 1
             continue
-        cell = _cell_at(base, axes, at, request, expand)
+        cell = cell_at(at)
         places.append(Place(at, cell))
         if request.control:
-            control = _cell_at(base, axes, _control_of(axes, at), request, expand)
-            if control.key != cell.key and _weight_counts(cell):
-                controls[cell.key] = control.key
+            control = _control_of(axes, at)
+            if control not in control_keys:
+                control_keys[control] = cell_at(control).key
+            if control_keys[control] != cell.key and _weight_counts(cell):
+                controls[cell.key] = control_keys[control]
     plan = GridPlan(
         axes=axes,
         places=tuple(places),
@@ -341,6 +347,44 @@ def _control_of(axes: Sequence[Axis], at: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
+def _cells(
+    base: Cell, axes: Sequence[Axis], request: GridRequest, expand: Expand | None
+) -> Callable[[tuple[int, ...]], Cell]:
+    """Return a function that makes the cell of a place.
+
+    Where nothing but the last axis' seed differs from the cell before, only that is changed.
+    """
+    last = axes[-1].values
+    seeds = [one.edits[0].value for one in last if _is_seed(one.edits)]
+    remembered: dict[tuple[int, ...], Cell] = {}
+
+    def cell_at(at: tuple[int, ...]) -> Cell:
+        if len(seeds) < len(last):
+            return _cell_at(base, axes, at, request, expand)
+        found = remembered.get(at[:-1])
+        if found is None:
+            found = _cell_at(base, axes, at, request, expand)
+            remembered.clear()  # places come in the order of the axes
+            remembered[at[:-1]] = found
+            return found
+        return found.with_seed(seeds[at[-1]])
+
+    is_plain = expand is None or not _any_template(base, axes)
+    return cell_at if is_plain else lambda at: _cell_at(base, axes, at, request, expand)
+
+
+def _is_seed(edits: Sequence[Edit]) -> TypeGuard[Sequence[SetField]]:
+    return len(edits) == 1 and isinstance(edits[0], SetField) and edits[0].field == "seed"
+
+
+def _any_template(base: Cell, axes: Sequence[Axis]) -> bool:
+    """Tell whether some cell may have a text to expand, which depends on its seed."""
+    texts = [base.prompt, base.negative_prompt]
+    for edit in (edit for axis in axes for one in axis.values for edit in one.edits):
+        texts += [str(value) for value in vars(edit).values() if isinstance(value, str)]
+    return any(map(is_template, texts))
+
+
 def _cell_at(
     base: Cell,
     axes: Sequence[Axis],
@@ -392,7 +436,12 @@ def _text_seed(seed: int, axes: Sequence[Axis], at: tuple[int, ...]) -> int:
 
 def _weight_counts(cell: Cell) -> bool:
     """Tell whether some LoRA of the cell has a weight other than 0."""
-    return any(_is_not_zero(part) for use in cell.loras for part in use.weight.split(":"))
+    return any(_counts(use.weight) for use in cell.loras)
+
+
+@lru_cache(maxsize=1024)
+def _counts(weight: str) -> bool:
+    return any(map(_is_not_zero, weight.split(":")))
 
 
 def _is_not_zero(text: str) -> bool:

@@ -63,6 +63,13 @@ def test_equal_requests_have_equal_keys():
     assert cell().key != cell(hires_fix=HiresFix()).key
 
 
+def test_another_seed_is_another_cell():
+    one = cell(prompt='a "seed":1, fox', hires_fix=HiresFix())
+    other = one.with_seed(987)
+    assert other == replace(one, seed=987)
+    assert other.key == replace(one, seed=987).key == cell_from_dict(other.as_dict()).key
+
+
 def test_a_cell_survives_json():
     one = cell(hires_fix=HiresFix(), checkpoint=CheckpointPin("a", "b"))
     one = with_loras(replace(one, prompt="<lora:x:0.8> y"), {"x": "abc"})
