@@ -78,13 +78,15 @@ class PngStream:
 
     def _filtered(self, band: Image.Image) -> bytes:
         """Return the band's lines as differences, to the left or upwards: whichever is smaller."""
-        left, up = self._left_of(band), self._above(band)
-        sample = (0, 0, band.width, min(_SAMPLE_LINES, band.height))
         middle = band.height // 2
-        sample = (0, middle, band.width, min(band.height, middle + _SAMPLE_LINES))
-        first = _cost(_difference(band.crop(sample), left.crop(sample)))
-        second = _cost(_difference(band.crop(sample), up.crop(sample)))
-        mark, other = (_FILTER_SUB, left) if first < second else (_FILTER_UP, up)
+        end = min(band.height, middle + _SAMPLE_LINES)
+        sample = band.crop((0, middle, band.width, end))
+        higher = band.crop((0, max(0, middle - 1), band.width, max(1, end - 1)))
+        is_sub = _cost(_difference(sample, self._left_of(sample))) < _cost(
+            _difference(sample, higher.resize(sample.size))
+        )
+        mark = _FILTER_SUB if is_sub else _FILTER_UP
+        other = self._left_of(band) if is_sub else self._above(band)
         raw = memoryview(_difference(band, other).tobytes())
         stride = 3 * self.width
         lines: list[bytes | memoryview] = []
