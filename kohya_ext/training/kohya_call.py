@@ -21,6 +21,9 @@ from .kohya_json import GuiVersion, keys_of
 Toml = dict[str, Any]
 Values = Mapping[str, Any]
 
+SEPARATOR = os.sep
+"""What the GUI puts between folder and file: that of the machine it runs on."""
+
 LYCORIS_PRESETS = (
     "attn-mlp", "attn-only", "full", "full-lin", "unet-transformer-only", "unet-convblock-only",
 )  # fmt: skip
@@ -226,7 +229,7 @@ def quoted(text: object) -> tuple[str, ...]:
 
 def _prompt_file(values: Values, v24: bool) -> str:
     folder = str(values.get("output_dir") or "")
-    between = "" if not folder or folder.endswith(("/", os.sep)) else os.sep
+    between = "" if not folder or folder.endswith(("/", SEPARATOR)) else SEPARATOR
     return folder + between + ("prompt.txt" if v24 else "sample/prompt.txt")
 
 

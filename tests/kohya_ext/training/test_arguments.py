@@ -29,6 +29,12 @@ VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion
 DATASET = Dataset(draws=57)
 
 
+@pytest.fixture(autouse=True)
+def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings were made where folders are parted by slashes."""
+    monkeypatch.setattr("kohya_ext.training.kohya_call.SEPARATOR", "/")
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read the flat toml of a recording; numbers compare as numbers (1 equals 1.0)."""
     found: dict[str, Any] = {}

@@ -17,6 +17,12 @@ RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands"
 V24, V25, V26 = GuiVersion
 
 
+@pytest.fixture(autouse=True)
+def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings were made where folders are parted by slashes."""
+    monkeypatch.setattr("kohya_ext.training.kohya_call.SEPARATOR", "/")
+
+
 @pytest.fixture
 def train(tmp_path: Path) -> Path:
     """The folders of the recordings: 5 x 7 and 2 x 11 pictures."""
