@@ -112,35 +112,22 @@ def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) 
     mended.send_zeros(values)
     mended.drop_what_is_ignored()
     mended.fit_types()
-    launch = _split(values.get("extra_accelerate_launch_args"), gui.launch)
-    additional = _split(values.get("additional_parameters"), gui.additional)
-    for key, theirs, ours in (
-        ("extra_accelerate_launch_args", gui.launch, launch),
-        ("additional_parameters", gui.additional, additional),
-    ):
-        if theirs != ours:
-            why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
-            mended.found.append(Difference(key, " ".join(theirs), " ".join(ours), why))
+    launch = mended.split_words(values, "extra_accelerate_launch_args", gui.launch)
+    additional = mended.split_words(values, "additional_parameters", gui.additional)
     return TrainerCall(
         gui.script, dict(sorted(mended.toml.items())), launch, additional, gui.sample_prompts,
         tuple(mended.found),
     )  # fmt: skip
 
 
-def _split(text: object, gui: tuple[str, ...]) -> tuple[str, ...]:
-    """Replace the GUI's pieces of `text` in its words by what a shell would make of the text."""
-    theirs = quoted(text)
-    if not theirs:
-        return gui
-    lexer = shlex.shlex(str(text), posix=True)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    lexer.escape = ""  # Windows paths hold backslashes
+def _shell_words(text: str) -> tuple[str, ...]:
+    """Split as a shell would, but leave backslashes alone: Windows paths hold them."""
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:
-        ours = tuple(lexer)
+        return tuple(lexer)
     except ValueError:  # a quote that is never closed
-        ours = tuple(str(text).split())
-    at = next(i for i in range(len(gui)) if gui[i : i + len(theirs)] == theirs)
-    return (*gui[:at], *ours, *gui[at + len(theirs) :])
+        return tuple(text.split())
 
 
 _ZEROS = {
@@ -167,6 +154,19 @@ class _Mended:
             self.toml.pop(key, None)
         else:
             self.toml[key] = value
+
+    def split_words(
+        self, values: Mapping[str, Any], key: str, gui: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Replace the GUI's pieces of a free text in its words by what was meant."""
+        text = str(values.get(key) or "")
+        theirs, ours = quoted(text), _shell_words(text)
+        if theirs == ours or not theirs:
+            return gui
+        why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
+        self.found.append(Difference(key, list(theirs), list(ours), why))
+        at = next(i for i in range(len(gui)) if gui[i : i + len(theirs)] == theirs)
+        return (*gui[:at], *ours, *gui[at + len(theirs) :])
 
     def mend_network(self, values: Mapping[str, Any], version: GuiVersion) -> None:
         """Keep values with blanks whole, and send v25's LoRA+ where the trainer reads it."""
