@@ -107,7 +107,8 @@ def conduct(plan: RunPlan, handler: EventHandler = unheard) -> Result:
                 f"Run {plan.run_id} of {plan.name} is watched by another program.",
                 "Look on with `loraloom train --attach`.",
             )
-        return _conduct(plan, handler)
+        ended = read_result(plan.folder)  # another watcher was quicker: how it ended stands
+        return ended or _conduct(plan, handler)
 
 
 def _conduct(plan: RunPlan, handler: EventHandler) -> Result:

@@ -16,7 +16,7 @@ from kohya_ext.project import Progress, Project, ToolError
 from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.training.config import plan_config
 from kohya_ext.training.follow import Follow, progress_of
-from kohya_ext.training.job import Job, job_of_json, job_of_project
+from kohya_ext.training.job import Job, job_of_json, job_of_project, runs_dir_of
 from kohya_ext.training.progress import EpochBegan, Event, Sampled, Saving, Stepped
 from kohya_ext.training.run import (
     Ask,
@@ -354,6 +354,15 @@ def test_a_killed_trainer_is_reported(trainable: Project, monkeypatch):
 
 def test_a_killed_watcher_is_replaced(trainable: Project, monkeypatch):
     assert killed(trainable, monkeypatch, whom="watcher").outcome is Outcome.STOPPED
+
+
+def test_a_late_watcher_lets_the_verdict_stand(trainable: Project, monkeypatch):
+    """Two watchers are started for an unwatched run; the second comes when all is over."""
+    stopped = stopped_after_an_epoch(trainable, monkeypatch, Ask.AFTER_EPOCH)
+    (standing,) = find_runs_in(runs_dir_of(trainable))
+    assert conduct(standing.plan) == stopped
+    (standing,) = find_runs_in(runs_dir_of(trainable))
+    assert standing.result == stopped
 
 
 def test_a_run_that_ended_unseen_is_judged_by_its_files(trainable: Project):
