@@ -138,6 +138,14 @@ _ZEROS = {
 """Arguments whose 0 means something else than the trainer's own default."""
 
 
+_NO_LONGER_READ = ("mem_eff_save", "single_blocks_to_swap", "double_blocks_to_swap")
+_NEVER_READ = (
+    "epoch", "noise_offset_type", "lowvram", "stop_text_encoder_training", *LORAPLUS,
+    *_NO_LONGER_READ,
+)  # fmt: skip
+"""Keys of the GUI's toml that sd-scripts ignores; the last three were arguments once."""
+
+
 @dataclass
 class _Mended:
     """The GUI's toml while it is put right, and what was changed in it."""
@@ -196,10 +204,10 @@ class _Mended:
                 self.change(key, values[key], why)
 
     def drop_what_is_ignored(self) -> None:
-        known = arguments_of(self.script)
-        for key in [key for key in self.toml if key not in known]:
+        """Drop what no sd-scripts reads; what only newer ones know stays for the check on disk."""
+        for key in [key for key in self.toml if key in _NEVER_READ]:
             why = "it is no argument of sd-scripts, which would ignore it"
-            self.change(key, None, why, matters=False)
+            self.change(key, None, why, matters=key in _NO_LONGER_READ)
         if self.toml.get("dynamo_backend") == "no":
             why = "that is accelerate's word; sd-scripts has none for off"
             self.change("dynamo_backend", None, why, matters=False)

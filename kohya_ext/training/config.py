@@ -17,11 +17,26 @@ from ..project import ProgressHandler, Project, ToolError, silent
 from ..project.files import write_json_atomic, write_text_atomic
 from ..project.pictures import TRAINER_SUFFIXES
 from .advice import advise_on
-from .arguments import SECRETS, Dataset, TrainerCall, format_toml, plan_call, require_valid_call
+from .arguments import (
+    SECRETS,
+    Dataset,
+    TrainerCall,
+    arguments_of,
+    format_toml,
+    plan_call,
+    require_valid_call,
+)
 from .arithmetic import Shown, StepPlan, plan_steps, rules_of
 from .conversion import format_dataset_toml
 from .folders import inspect_pictures, read_folders
-from .kohya_json import GuiVersion, Values, default_values, keys_of, require_valid
+from .kohya_json import (
+    GuiVersion,
+    Values,
+    default_values,
+    keys_of,
+    require_valid,
+    without_secrets,
+)
 from .presets import preset_values, require_preset
 from .samples import draw_samples
 from .training_config import Family, TrainingConfig
@@ -119,7 +134,9 @@ def plan_project_call(project: Project) -> ProjectCall:
     require_valid(values, version)
     draws = sum(_repeats(place) for place in _staged(project.images_dir))
     call = _with_own_prompts(project, plan_call(values, version, Dataset(draws=draws)))
-    require_valid_call(call)
+    known = arguments_of(call.script)
+    recorded = {key: value for key, value in call.toml.items() if key in known}
+    require_valid_call(replace(call, toml=recorded))  # the trainer on disk is held to by `check`
     return ProjectCall(version, values, call)
 
 
@@ -236,13 +253,14 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
     from difflib import get_close_matches
 
     known = keys_of(version)
+    _, secrets = without_secrets(overrides)
+    if secrets:
+        raise ToolError(
+            "LL310",
+            f"training.overrides would keep a secret, {secrets[0]}, in the manifest.",
+            f"Take it out, and set {SECRETS[secrets[0]]} in the environment instead.",
+        )
     for key in overrides:
-        if key in SECRETS and overrides[key]:
-            raise ToolError(
-                "LL310",
-                f"training.overrides.{key} would keep a secret in the manifest.",
-                f"Take it out, and set {SECRETS[key]} in the environment instead.",
-            )
         if key not in known:
             close = get_close_matches(key, list(known), n=1)
             raise ToolError(

@@ -196,6 +196,21 @@ def test_only_what_changes_the_training_is_notable():
     assert ours.notable == ()
 
 
+def test_what_only_a_newer_trainer_knows_stays_in():
+    """The check on disk decides about it; to drop it would be to train something else."""
+    ours = plan_call(values(train_inpainting=True), GuiVersion.V26, DATASET)
+    assert ours.toml["train_inpainting"] is True
+    with pytest.raises(ToolError, match=r"train_inpainting = true: this version has no .*LL305"):
+        require_valid_call(ours)
+
+
+def test_what_the_trainer_reads_no_longer_is_told():
+    flux = {"flux1_checkbox": True, "LoRA_type": "Flux1", "single_blocks_to_swap": 3}
+    ours = plan_call(values(**flux), GuiVersion.V26, DATASET)
+    assert "single_blocks_to_swap" not in ours.toml
+    assert "single_blocks_to_swap is left out" in " ".join(map(str, ours.notable))
+
+
 def test_a_zero_of_flux_is_sent_to_flux_only():
     zero = {"guidance_scale": 0, "LoRA_type": "Flux1"}
     flux = plan_call(values(flux1_checkbox=True, **zero), GuiVersion.V26, DATASET)

@@ -212,6 +212,16 @@ def test_the_loss_goes_to_wandb(staged: Project, monkeypatch: pytest.MonkeyPatch
     assert "hush" not in json.dumps(again.values) + again.toml + str(again.call)
 
 
+@pytest.mark.parametrize(
+    "override", ["wandb_api_key: hush", 'additional_parameters: "--huggingface_token=hush"']
+)
+def test_a_secret_in_the_manifest_is_refused(staged: Project, override: str):
+    project = change(staged, ("save_every_n_epochs: 1", f"overrides: {{{override}}}"))
+    with pytest.raises(ToolError, match=r"would keep a secret.*LL310") as refused:
+        plan_config(project)
+    assert "hush" not in str(refused.value)
+
+
 def test_flux_names_its_four_files(staged: Project):
     project = change(staged, ("family: sd15", "family: flux"))
     with pytest.raises(ToolError, match=r"clip_l, t5xxl is named nowhere.*LL307"):
