@@ -111,7 +111,7 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
         yield f'"{kind}" is no LoRA type of this version'
     yield from _family_refusals(values, kind)
     preset = str(values.get("LyCORIS_preset") or "")
-    if preset not in LYCORIS_PRESETS and not Path(preset).is_file():
+    if preset not in LYCORIS_PRESETS and not preset.endswith(".toml"):
         yield f'LyCORIS_preset "{preset}" is neither one of its presets nor a toml file'
     if _int(values.get("bucket_reso_steps")) < 1:
         yield "bucket_reso_steps must be at least 1"

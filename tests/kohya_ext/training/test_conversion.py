@@ -141,7 +141,7 @@ def test_as_gui_letter_by_letter(
         ({"network_dim": 4096}, "network_dim is 4096, but it must be at most 512"),
         ({"lr_scheduler": "foo"}, "lr_scheduler is 'foo', but"),
         ({"optimizer_args": "a = b"}, "optimizer_args must be pairs"),
-        ({"LyCORIS_preset": "nothing.toml"}, "neither one of its presets nor a toml file"),
+        ({"LyCORIS_preset": "nothing"}, "neither one of its presets nor a toml file"),
         ({"flux1_checkbox": True}, "Flux trains the LoRA types"),
         ({"LoRA_type": "Lumina"}, "go together only"),
         ({"LoRA_type": "Kohya LoHa"}, "for SDXL and Anima only"),
