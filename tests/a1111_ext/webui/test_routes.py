@@ -167,6 +167,27 @@ def test_only_files_of_the_result_are_sent(app: Any, name: str):
     assert (answer.status, answer.json["error"]) == (400, "LL765")
 
 
+def test_pages_of_the_tab_are_served_in_a_sandbox(app: Any, host: Any):
+    """A page may come from somebody else's project: it must not reach the WebUI around it."""
+    from a1111_ext.webui.shares import address
+    from a1111_ext.webui.tab import read_host_shelf
+
+    finish(app, FOX)
+    host.shared.cmd_opts.subpath = "/sd/"
+    (entry,) = read_host_shelf().entries
+    (grid,) = entry.grids
+    path = address(grid.page)
+    assert path.startswith("/sd/loraloom/pages/")
+    page = ask(app, "GET", path.removeprefix("/sd"))
+    assert page.status == 200
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("sandbox ")
+    assert "allow-same-origin" not in policy
+    stranger = path.removeprefix("/sd").replace(path.split("/")[4], "x" * 22)
+    assert ask(app, "GET", stranger).status == 404
+    assert ask(app, "GET", path.removeprefix("/sd").replace("/grids/", "/cells/")).status == 404
+
+
 # -- projects ---------------------------------------------------------------------------------
 
 
