@@ -68,7 +68,7 @@ def job_of_project(project: Project) -> Job:
     Raises ToolError LL302, LL303, LL305 to LL310.
     """
     call = plan_project_call(project).call
-    notes = tuple(str(one) for one in call.differences)
+    notes = tuple(str(one) for one in call.notable)
     return Job(project.manifest.output_name, call, project.manifest_path, project, notes)
 
 
