@@ -533,8 +533,9 @@ class _Worker:
                 self._run.ledger.keep(cell.key, painted.png)
         except (_Lost, _Useless):
             raise
-        except BaseException:
-            self.interrupt()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._end_job([cell for cell, _ in taken])
             for cell, _ in taken:
                 self._run.ledger.release(cell.key)
             raise
@@ -609,8 +610,12 @@ class _Worker:
     def interrupt(self) -> None:
         """End what this painter is drawing for us."""
         cells = self._asking
-        if cells and isinstance(self._painter, Interruptible):
+        if cells:
             self._interrupted = True
+            self._end_job(cells)
+
+    def _end_job(self, cells: Sequence[Cell]) -> None:
+        if isinstance(self._painter, Interruptible):
             self._painter.interrupt(cells)
 
 

@@ -29,7 +29,8 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not URL, reason="LORALOOM_WEBUI_URL names no WebUI"),
 ]
-EPOCHS, SEEDS, ROUNDS = 6, 8, 3
+EPOCHS, SEEDS = 6, 8
+ROUNDS = int(os.environ.get("LORALOOM_BENCH_ROUNDS", "3"))
 
 
 @pytest.fixture
