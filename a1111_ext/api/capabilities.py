@@ -61,6 +61,13 @@ class Capabilities:
     lora_dir: str
     is_rehearsal: bool
     has_agent_scheduler: bool
+    is_forge: bool = False
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Which program it is, for people."""
+        return "rehearsal" if self.is_rehearsal else "Forge" if self.is_forge else "A1111"
 
     @property
     def dynamic_prompts_script(self) -> str | None:
@@ -132,7 +139,7 @@ def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) ->
 
 
 def fetch_capabilities(client: Client) -> Capabilities:
-    """Ask a WebUI what it has: eight short requests. Raises ApiError LL401 to LL406."""
+    """Ask a WebUI what it has: ten short requests. Raises ApiError LL401 to LL406."""
     options = client.get("/sdapi/v1/options")
     flags = client.get("/sdapi/v1/cmd-flags")
     scripts = client.get("/sdapi/v1/scripts")
@@ -150,6 +157,13 @@ def fetch_capabilities(client: Client) -> Capabilities:
         lora_dir=str(flags.get("lora_dir") or ""),
         is_rehearsal=bool(flags.get("rehearsal")),
         has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
+        # Forge has this route in place of A1111's /sd-vae
+        is_forge=_get_or(client, "/sdapi/v1/sd-modules", None) is not None,
+        extensions=tuple(
+            str(one.get("name"))
+            for one in _get_or(client, "/sdapi/v1/extensions", [])
+            if one.get("enabled", True)
+        ),
     )
 
 

@@ -100,7 +100,8 @@ def webui(urls: tuple[str, ...], auth: str, as_json: bool) -> None:
 
 
 def _show(found: Capabilities) -> None:
-    emit(found.url)
+    emit(f"{found.url} ({found.kind})")
+    emit("extensions: " + (", ".join(found.extensions) or "none"))
     emit("checkpoints: " + ", ".join(one.title for one in found.checkpoints))
     emit(f"loaded: {found.loaded}")
     emit("LoRAs: " + (", ".join(one.name for one in found.loras) or "none"))

@@ -160,6 +160,10 @@ class RehearsalHost:
         names = ["prompt matrix", "x/y/z plot", *extra, "refiner", "sampler", "seed"]
         return {"txt2img": names, "img2img": names}
 
+    def extensions(self) -> list[dict[str, Any]]:
+        names = ["Lora", *(["sd-dynamic-prompts"] if self.dynamic_prompts else [])]
+        return [{"name": name, "enabled": True} for name in names]
+
     def upscalers(self) -> list[dict[str, Any]]:
         return [{"name": name, "scale": 4.0} for name in UPSCALERS]
 

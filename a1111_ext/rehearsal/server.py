@@ -34,6 +34,7 @@ _GET: dict[str, Route] = {
     "/sdapi/v1/loras": lambda host, body: host.loras(),
     "/sdapi/v1/progress": lambda host, body: host.progress(),
     "/sdapi/v1/script-info": lambda host, body: script_info(host),
+    "/sdapi/v1/extensions": lambda host, body: host.extensions(),
     "/internal/pending-tasks": lambda host, body: host.pending_tasks(),
 }
 _POST: dict[str, Route] = {

@@ -120,6 +120,7 @@ def test_capabilities_are_read(client: Client):
     assert found.require_checkpoint(found.checkpoints[1].sha256[:10]).name == "rehearsal-b"
     assert "Latent" in found.upscalers
     assert not found.has_agent_scheduler
+    assert (found.kind, found.extensions) == ("rehearsal", ("Lora",))
     assert fetch_hashed(client, found, "rehearsal-b") is found
 
 
@@ -230,3 +231,14 @@ def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path:
     plan = plan_lend(run, far, tmp_path / "shared")
     with pytest.raises(ToolError, match="LL412"):
         apply_lend(trained, plan, client)
+
+
+def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatch):
+    from dataclasses import replace
+
+    from a1111_ext.rehearsal import server
+
+    monkeypatch.setitem(server._GET, "/sdapi/v1/sd-modules", lambda host, body: [])
+    found = replace(fetch_capabilities(client), is_rehearsal=False)
+    assert found.kind == "Forge"
+    assert replace(found, is_forge=False).kind == "A1111"
