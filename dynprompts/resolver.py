@@ -247,12 +247,7 @@ class Resolver:
     def _looked_up(self, get: Get, scope: Scope, binding: Binding | None) -> Space:
         if binding is not None and (binding.value.parts or get.default is None):
             most = self.rules.limits.recursion
-            own = binding.scope
-            if own is not None:
-                # an argument's value sees what its reference saw, not what it is passed into
-                return self.sequence(binding.value, _deeper(own, scope, get, most), get.name)
-            inner = scope.using(get.name, binding.document, get, most)
-            return self.sequence(binding.value, inner, get.name)
+            return self.sequence(binding.value, value_scope(binding, get, scope, most), get.name)
         if get.default is not None and (get.default.parts or binding is None):
             return self.sequence(get.default, scope, get.name)
         if self.rules.unknown_variable is not None:
@@ -262,11 +257,12 @@ class Resolver:
         )
 
 
-def _deeper(own: Scope, scope: Scope, get: Get, most: int) -> Scope:
-    depth = max(own.depth, scope.depth)
-    return Scope(own.variables, own.document, depth, own.drawing).using(
-        f"\0{get.name}", own.document, get, most
-    )
+def value_scope(binding: Binding, get: Get, scope: Scope, most: int) -> Scope:
+    """Return the scope of a variable's value at one of its uses. Raises LimitExceeded DP131."""
+    if binding.scope is not None:
+        depth = max(binding.scope.depth, scope.depth)
+        return binding.scope.argument(get.name, depth, get, most)
+    return scope.using(get.name, binding.document, get, most)
 
 
 def _streamed(space: Space, method: Method | None) -> Space:

@@ -89,6 +89,17 @@ class Scope:
             self._using[name] = Scope(self.variables, document, self.depth + 1, drawing)
         return self._using[name]
 
+    def argument(self, name: str, depth: int, node: Node, most: int) -> Scope:
+        """Return the scope in which an argument's value is drawn: what its reference saw."""
+        if depth >= most:
+            raise LimitExceeded(
+                "DP131", f'the argument "{name}" refers to itself', where=self.place(node)
+            )
+        key = f"{depth} {name}"
+        if key not in self._using:
+            self._using[key] = Scope(self.variables, self.document, depth + 1, self.drawing)
+        return self._using[key]
+
     def entering(self, document: Document) -> Scope:
         """Return this scope for another text; the same one for the same text."""
         key = id(document)

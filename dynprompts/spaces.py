@@ -568,6 +568,14 @@ class Choosing(Space):
         else:
             self._open(cell[2].draw, state, index, known, texts, picks)
 
+    def _put(self, index: int, state: int, known: Known, texts: Texts, picks: Picks) -> None:
+        text, pick, space = self._cells.get(index) or self._cell(index)
+        if space is None:
+            texts.append(text)
+            picks.append(pick)
+        else:
+            self._open(space.draw, state, index, known, texts, picks)
+
     def _weigh(self, state: int) -> int:
         """Return the option on which a 64-bit draw falls, by the running sums of the weights."""
         totals = self.options.totals()

@@ -7,7 +7,9 @@ from functools import cached_property
 from itertools import count, islice
 from typing import Any, TypeVar
 
-from .errors import LimitExceeded
+from .balance import BalancingResolver
+from .coverage import Coverage, count_coverage
+from .errors import LimitExceeded, PromptError
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
 from .nodes import Sequence
@@ -16,6 +18,7 @@ from .resolver import Resolver, numbered, read_document
 from .sample import Sample
 from .scope import START, Binding, Rules, Scope
 from .spaces import Picks, Space, Texts, joined, unknown
+from .survey import Choice, Reach, Survey
 from .unparse import unparse
 from .wildcards import Document, WildcardLibrary
 
@@ -37,6 +40,11 @@ class Template:
         self.ignore_whitespace = ignore_whitespace
         self._space: Space | None = None
         self._version = -1
+
+    @property
+    def document(self) -> Document:
+        """The template's text and tree."""
+        return self._document
 
     @property
     def source(self) -> str:
@@ -142,6 +150,45 @@ class Template:
 
     def _squeezed(self, text: str) -> str:
         return " ".join(text.split()) if self.ignore_whitespace else text
+
+    # Batches
+
+    def balanced(self, amount: int, *names: str, seed: int = 0) -> list[Sample]:
+        """Draw prompts for the seeds from `seed` on, with every option of the variants called
+        `names` as often as any other; without names, of all variants held in variables.
+
+        Raises PromptError DP123 for a name that no variant has.
+        """
+        choices = self.choices
+        for name in names:
+            if name not in choices:
+                known = ", ".join(sorted(choices)) or "none"
+                raise PromptError(
+                    "DP123", f'no variant or wildcard is called "{name}"; there are: {known}'
+                )
+        chosen = names or tuple(label for label, one in choices.items() if one.named)
+        space = self.resolved(BalancingResolver(self.rules, chosen, seed))
+        return list(self._draws(space, range(seed, seed + amount)))
+
+    def coverage(self, samples: Iterable[Sample]) -> Coverage:
+        """Report what a batch drew of each variant and wildcard."""
+        return count_coverage(samples, self.choices.values())
+
+    # Without drawing
+
+    def reach(self) -> Reach:
+        """List everything that a prompt can ever contain: tags, wildcards, variables."""
+        return self._survey().reach
+
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """All variants and wildcards, by the names that their picks have."""
+        return self._survey().choices
+
+    def _survey(self) -> Survey:
+        survey = Survey(self.rules)
+        _guarded(lambda: survey.walk(self._document, self.scope))
+        return survey
 
     # What it stands on
 

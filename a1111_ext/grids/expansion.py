@@ -35,7 +35,7 @@ def make_expand(wildcards: Path | None = None) -> Expand:
             raise ToolError(
                 "LL513",
                 f"The template cannot be expanded: {error}",
-                "See `loraloom prompt --help` for ways to check a template.",
+                "Check it with `loraloom prompts TEMPLATE --lint`.",
             ) from error
 
     return expand

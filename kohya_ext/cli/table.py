@@ -31,6 +31,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "lend", "a1111_ext.cli.webui:lend", "Put epoch files where the WebUI sees them."),
     (PICTURES, "tryout", "a1111_ext.cli.grid:tryout", "Look at the final file: some 20 pictures."),
     (PICTURES, "grid", "a1111_ext.cli.grid:grid", "Compare epochs, seeds and anything else."),
+    (PICTURES, "prompts", "a1111_ext.cli.prompts:prompts", "Draw, count and check templates."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),
     (PICTURES, "showcase", "a1111_ext.cli.showcase:showcase", "Draw it over checkpoints."),
     (PICTURES, "review", "a1111_ext.cli.review:review", "Rate and arrange on a page."),

@@ -1,0 +1,247 @@
+"""`python -m dynprompts TEMPLATE`: draw, count, list, report, check; plain text or --json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .errors import PromptError
+from .lint import ERROR, Finding, lint_library, lint_template
+from .sample import Sample
+from .scope import Rules
+from .template import Template, parse
+from .wildcards import WildcardLibrary
+
+_MOST_DRAWN = 1_000_000
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "python -m dynprompts") -> int:
+    """Run the command; return 0, 1 (an error or a finding) or 2 (wrong usage)."""
+    parser = _parser(program)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    try:
+        return _run(parser, options)
+    except (PromptError, OSError, UnicodeError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # pragma: no cover  # `... | head`; an OSError, kept for clarity
+        return 0
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Draw prompts from a template, count or check what it can become.",
+        epilog="The language is described in docs/dynprompts.md.",
+    )
+    parser.add_argument(
+        "template", nargs="?", help='the template; "-" reads it from stdin, "@FILE" from a file'
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first prompt (0)")
+    parser.add_argument("--number", type=_amount, default=1, help="how many prompts (1)")
+    parser.add_argument(
+        "-w", "--wildcards", action="append", default=[], metavar="FOLDER",
+        help="folder with wildcard files; several times for several",
+    )  # fmt: skip
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="set a variable"
+    )
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--combinations", nargs="?", type=_amount, const=_MOST_DRAWN, metavar="MOST",
+        help="list all combinations, or the first MOST",
+    )  # fmt: skip
+    ways.add_argument("--sample", type=_amount, metavar="N", help="N different ones out of all")
+    ways.add_argument("--cyclical", action="store_true", help="every variant goes round on its own")
+    ways.add_argument("--count", action="store_true", help="count all combinations")
+    ways.add_argument("--reach", action="store_true", help="list tags, wildcards and variables")
+    ways.add_argument(
+        "--lint", action="store_true", help="check the template, or without one all wildcards"
+    )
+    parser.add_argument("--start", type=int, default=0, help="with --combinations: first number")
+    parser.add_argument(
+        "--balance", action="append", metavar="NAME", help="draw a variant's options evenly"
+    )
+    parser.add_argument("--picks", action="store_true", help="show what was picked")
+    parser.add_argument("--coverage", action="store_true", help="report what the batch drew")
+    parser.add_argument(
+        "--strict", action="store_true",
+        help="a missing wildcard is an error; with --lint warnings count, too",
+    )  # fmt: skip
+    parser.add_argument("--squeeze", action="store_true", help="join all white space to blanks")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _amount(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= _MOST_DRAWN:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {_MOST_DRAWN}")
+    return number
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    for folder in options.wildcards:
+        if not os.path.isdir(folder):  # noqa: PTH112  # no pathlib at import
+            parser.print_usage(sys.stderr)
+            print(f'Error: the wildcard folder "{folder}" is not there', file=sys.stderr)
+            return 2
+    library = WildcardLibrary(*options.wildcards)
+    variables = dict(_assignments(options.set))
+    if options.template is None:
+        if options.lint and options.wildcards:
+            return _print_findings(lint_library(Rules(library), variables), options)
+        parser.print_usage(sys.stderr)
+        print("Error: a template is expected (or --lint with --wildcards)", file=sys.stderr)
+        return 2
+    text = _read(options.template)
+    strict = options.strict and not options.lint
+    try:
+        template = parse(
+            text, library, variables=variables, ignore_whitespace=options.squeeze, strict=strict
+        )
+    except PromptError as error:
+        if not options.lint:
+            raise
+        return _print_findings([Finding(error.code, ERROR, error.message, error.where)], options)
+    if options.lint:
+        findings = lint_template(template.document, template.rules, variables)
+        return _print_findings(findings, options)
+    if options.count:
+        return _print_count(template, options)
+    if options.reach:
+        return _print_reach(template, options)
+    return _print_samples(template, options)
+
+
+def _assignments(words: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for word in words:
+        name, _, value = word.partition("=")
+        yield name.strip(), value
+
+
+def _read(word: str) -> str:
+    if word == "-":
+        return sys.stdin.read()
+    if word.startswith("@") and len(word) > 1:
+        with open(word[1:], encoding="utf-8-sig") as file:  # noqa: PTH123  # no pathlib at import
+            return file.read()
+    return word
+
+
+def _samples(template: Template, options: argparse.Namespace) -> Iterable[Sample]:
+    if options.combinations is not None:
+        return template.combinations(options.combinations, options.start)
+    if options.sample is not None:
+        return template.sample(options.sample, options.seed)
+    if options.cyclical:
+        turns = template.cyclical()
+        return (next(turns) for _ in range(options.number))
+    if options.balance:
+        return template.balanced(options.number, *options.balance, seed=options.seed)
+    return template.randoms(range(options.seed, options.seed + options.number))
+
+
+def _print_samples(template: Template, options: argparse.Namespace) -> int:
+    kept: list[Sample] = []
+    for sample in _samples(template, options):
+        if options.coverage:
+            kept.append(sample)
+        if options.json:
+            print(json.dumps(_sample_values(sample, options.picks), ensure_ascii=False))
+            continue
+        print(sample.text)
+        if options.picks:
+            for pick in sample.picks:
+                where = f"  ({pick.where})" if pick.where else ""
+                print(f"    {pick.variant} = {pick.option}{where}")
+    if options.coverage:
+        coverage = template.coverage(kept)
+        if options.json:
+            print(json.dumps(_coverage_values(coverage), ensure_ascii=False))
+        else:
+            print(coverage)
+    return 0
+
+
+def _sample_values(sample: Sample, with_picks: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {"prompt": sample.text}
+    if sample.seed is not None:
+        values["seed"] = sample.seed
+    if sample.number is not None:
+        values["number"] = sample.number
+    if with_picks:
+        values["picks"] = [pick._asdict() for pick in sample.picks]
+    return values
+
+
+def _coverage_values(coverage: Any) -> dict[str, Any]:
+    return {
+        "samples": coverage.samples,
+        "choices": [
+            {
+                "variant": one.label,
+                "times": one.times,
+                "options": [
+                    {**option._asdict(), "never": option.never, "far": option.far(one.times)}
+                    for option in one.options
+                ],
+            }
+            for one in coverage.choices
+        ],
+    }
+
+
+def _print_count(template: Template, options: argparse.Namespace) -> int:
+    count = template.count()
+    shown = _digits(count)
+    print(json.dumps({"count": shown}) if options.json else shown)
+    return 0
+
+
+def _digits(count: int) -> str:
+    """Write a number of any length; Python refuses more than 4,300 digits by itself."""
+    if count < 10**4000:
+        return str(count)
+    digits = []
+    while count:
+        count, part = divmod(count, 10**4000)
+        digits.append(str(part).zfill(4000))
+    return "".join(reversed(digits)).lstrip("0")
+
+
+def _print_reach(template: Template, options: argparse.Namespace) -> int:
+    reach = template.reach()
+    if options.json:
+        values: dict[str, Any] = {"loras": reach.loras, "complete": reach.complete}
+        values["tags"] = [tag._asdict() for tag in reach.tags]
+        values["names"] = reach.names
+        for key in ("wildcards", "missing", "variables", "undefined"):
+            values[key] = [one._asdict() for one in getattr(reach, key)]
+        print(json.dumps(values, ensure_ascii=False, indent=2))
+        return 0
+    for tag in reach.tags:
+        print(f"tag        {tag.text}  ({tag.where})")
+    for key in ("wildcards", "missing", "variables", "undefined"):
+        for one in getattr(reach, key):
+            print(f"{key.removesuffix('s'):<10} {one.name}  ({one.where})")
+    return 0
+
+
+def _print_findings(findings: list[Finding], options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps([one._asdict() for one in findings], ensure_ascii=False, indent=2))
+    else:
+        for one in findings:
+            print(one)
+        errors = sum(one.severity == ERROR for one in findings)
+        print(f"{errors} errors, {len(findings) - errors} warnings", file=sys.stderr)
+    counted = [one for one in findings if one.severity == ERROR or options.strict]
+    return 1 if counted else 0

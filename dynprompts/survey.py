@@ -1,0 +1,359 @@
+"""Everything that a template can lead to, found without drawing: tags, wildcards, variables.
+
+The tree is walked once with all its wildcards; a tag that is put together from several parts is
+followed from its "<" through every option to its ">".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice, product
+from typing import NamedTuple
+
+from .errors import LimitExceeded
+from .nodes import Assign, Get, Sequence, Text, Variant, Wildcard, Wrap
+from .resolver import value_scope
+from .scope import Binding, Rules, Scope
+from .wildcards import Document
+
+_TAG = re.compile(r"<(\w+):([^<>]*)>")
+_OPEN = re.compile(r"<\w*(?::[^<>]*)?")
+_LONGEST_TAG = 300
+_MOST_TAGS = 5_000
+_MOST_PATHS = 1_000
+
+
+class Tag(NamedTuple):
+    """An extra-network tag: `<lora:name:0.8>` has kind lora, name and weight "0.8"."""
+
+    kind: str
+    name: str
+    weight: str
+    text: str
+    where: str
+
+
+class Reached(NamedTuple):
+    """A name in a template or in its wildcards, and the first place where it stands."""
+
+    name: str
+    where: str
+
+
+class Reach(NamedTuple):
+    """What a template can ever contain, and what it cannot find.
+
+    `wildcards` are references as they are written; `names` the collections behind them.
+    `complete` is False when there are too many different tags to list.
+    """
+
+    tags: tuple[Tag, ...]
+    wildcards: tuple[Reached, ...]
+    missing: tuple[Reached, ...]
+    names: tuple[str, ...]
+    variables: tuple[Reached, ...]
+    undefined: tuple[Reached, ...]
+    complete: bool
+
+    @property
+    def loras(self) -> tuple[str, ...]:
+        """The names of all LoRAs, each once."""
+        return tuple(dict.fromkeys(tag.name for tag in self.tags if tag.kind == "lora"))
+
+
+class Choice(NamedTuple):
+    """A variant or wildcard by the name that its picks have.
+
+    `single` is False when several options are drawn at once; `weights` is None when all are equal.
+    """
+
+    label: str
+    total: int
+    weights: tuple[float, ...] | None
+    single: bool
+    named: bool
+    is_wildcard: bool
+    option: Callable[[int], str]
+
+    def share(self, number: int) -> float:
+        """Return how likely an option is, where a single one is drawn."""
+        if self.weights is None:
+            return 1 / self.total
+        total = sum(self.weights)
+        return self.weights[number] / total if total else 0.0
+
+
+Fragment = tuple[str, str]
+"""An opened tag as far as it was read, and where it began."""
+
+States = frozenset[Fragment | None]
+_OUTSIDE: States = frozenset((None,))
+
+
+class Survey:
+    """One walk through a template; the results are its attributes."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._tags: dict[str, Tag] = {}
+        self._wildcards: dict[str, str] = {}
+        self._missing: dict[str, str] = {}
+        self._names: dict[str, None] = {}
+        self._variables: dict[str, str] = {}
+        self._undefined: dict[str, str] = {}
+        self._complete = True
+        self._done: dict[tuple[int, int, States, str], tuple[Sequence, Scope, States]] = {}
+        self._active: set[tuple[str, Scope]] = set()
+        self.choices: dict[str, Choice] = {}
+
+    def walk(self, document: Document, scope: Scope) -> None:
+        """Walk a whole text."""
+        self._sequence(document.root, scope.entering(document), _OUTSIDE)
+
+    @property
+    def reach(self) -> Reach:
+        """What was found."""
+        return Reach(
+            tuple(self._tags.values()),
+            _reached(self._wildcards),
+            _reached(self._missing),
+            tuple(sorted(self._names)),
+            _reached(self._variables),
+            _reached(self._undefined),
+            self._complete,
+        )
+
+    def _sequence(self, sequence: Sequence, scope: Scope, states: States, name: str = "") -> States:
+        key = id(sequence), id(scope), states, name
+        if key not in self._done:
+            self._done[key] = sequence, scope, states
+            self._done[key] = sequence, scope, self._walked(sequence, scope, states, name)
+        return self._done[key][2]
+
+    def _walked(self, sequence: Sequence, scope: Scope, states: States, name: str) -> States:
+        for part in sequence.parts:
+            if isinstance(part, Assign):
+                self._variables.setdefault(part.name, scope.place(part))
+                if not part.if_unset or part.name not in scope.variables:
+                    if part.immediate:
+                        self._sequence(part.value, scope, _OUTSIDE, part.name)
+                    scope = scope.having(part.name, Binding(part.value, scope.document))
+        lone = name if len(sequence.parts) == 1 else ""
+        for part in sequence.parts:
+            if isinstance(part, Text):
+                states = self._text(part.text, scope.place(part), states)
+            elif isinstance(part, Variant):
+                states = self._variant(part, scope, states, lone)
+            elif isinstance(part, Wildcard):
+                states = self._wildcard(part, scope, states, lone)
+            elif isinstance(part, Get):
+                states = self._get(part, scope, states)
+            elif isinstance(part, Wrap):
+                states = self._sequence(part.wrapper, scope, states)
+                states = self._sequence(part.inner, scope, states)
+        return states
+
+    # Tags
+
+    def _text(self, text: str, place: str, states: States) -> States:
+        """Carry opened tags through a text: each is closed, goes on or breaks off."""
+        if states == _OUTSIDE and "<" not in text:
+            return states
+        after: set[Fragment | None] = set()
+        for state in sorted(states, key=lambda state: state or ("", "")):
+            if state is None:
+                after.add(self._outside(text, place))
+                continue
+            found = re.search("[<>]", text)
+            if found is None:
+                longer = state[0] + text
+                after.add((longer, state[1]) if len(longer) <= _LONGEST_TAG else None)
+                continue
+            if found.group() == ">":
+                self._tag(state[0] + text[: found.end()], state[1])
+            rest = text[found.end() if found.group() == ">" else found.start() :]
+            after.add(self._outside(rest, place))
+        if len(after) > _MOST_TAGS:
+            self._complete = False
+            after = {None}
+        return frozenset(after)
+
+    def _outside(self, text: str, place: str) -> Fragment | None:
+        for found in _TAG.finditer(text):
+            self._tag(found.group(), place)
+        start = text.rfind("<")
+        if start > text.rfind(">") and _OPEN.fullmatch(text, start):
+            return text[start:], place
+        return None
+
+    def _tag(self, text: str, where: str) -> None:
+        found = _TAG.fullmatch(text)
+        if found is not None and text not in self._tags:
+            if len(self._tags) >= _MOST_TAGS:
+                self._complete = False
+                return
+            name, _, weight = found.group(2).partition(":")
+            self._tags[text] = Tag(found.group(1), name, weight, text, where)
+
+    # Parts
+
+    def _variant(self, variant: Variant, scope: Scope, states: States, name: str) -> States:
+        single = variant.low == variant.high == 1
+        only = variant.options[0].body.parts if len(variant.options) == 1 else ()
+        if not single and len(only) == 1 and isinstance(only[0], Wildcard):
+            step = self._stepper(only[0], scope, name, single=False)
+        else:
+            self._note_variant(variant, scope, name, single)
+
+            def step(states: States) -> States:
+                after = [self._sequence(one.body, scope, states) for one in variant.options]
+                return frozenset().union(*after)
+
+        if single:
+            return step(states)
+        return self._several(variant, scope, states, step)
+
+    def _several(
+        self, variant: Variant, scope: Scope, states: States, step: Callable[[States], States]
+    ) -> States:
+        reached = states if variant.low == 0 else frozenset[Fragment | None]()
+        current = states
+        for amount in range(1, variant.high + 1):
+            before = current
+            if amount > 1:
+                current = self._text(variant.separator, scope.place(variant), current)
+            current = step(current) | (before if amount > 1 else frozenset())
+            reached |= current
+            if current == before:
+                break
+        return reached
+
+    def _note_variant(self, variant: Variant, scope: Scope, name: str, single: bool) -> None:
+        label = name or scope.source(variant)
+        weights = tuple(option.weight for option in variant.options)
+        text = scope.document.text
+        sources = [
+            text[one.body.parts[0].start : one.end].strip() if one.body.parts else ""
+            for one in variant.options
+        ]
+        uneven = weights if len(set(weights)) > 1 or not weights[0] else None
+        self.choices.setdefault(
+            label,
+            Choice(label, len(weights), uneven, single, bool(name), False, sources.__getitem__),
+        )
+
+    def _wildcard(self, wildcard: Wildcard, scope: Scope, states: States, name: str) -> States:
+        return self._stepper(wildcard, scope, name, single=True)(states)
+
+    def _stepper(
+        self, wildcard: Wildcard, scope: Scope, name: str, *, single: bool
+    ) -> Callable[[States], States]:
+        """Return what carries states through all values of a wildcard."""
+        paths = self._paths(wildcard.path, scope)
+        for one in wildcard.arguments:
+            self._variables.setdefault(one.name, scope.place(wildcard))
+            self._sequence(one.value, scope, _OUTSIDE, one.name)
+
+        def step(states: States) -> States:
+            after = [self._values(wildcard, scope, path, states, name, single) for path in paths]
+            return frozenset().union(*after)
+
+        return step
+
+    def _values(
+        self, node: Wildcard, scope: Scope, path: str, states: States, name: str, single: bool
+    ) -> States:
+        place = scope.place(node)
+        rules = self._rules
+        found = rules.library.collection(path)
+        if found is None:
+            self._missing.setdefault(path, place)
+            mark = rules.config.wildcard_wrap
+            return self._text(f"{mark}{path}{mark}", place, states)
+        self._wildcards.setdefault(path, place)
+        self._names.update(dict.fromkeys(rules.library.matching(path)))
+        label = name or path
+        weights = tuple(found.weights) if found.weights is not None else None
+        self.choices.setdefault(
+            label,
+            Choice(
+                label, len(found.texts), weights, single, bool(name), True, found.texts.__getitem__
+            ),
+        )
+        if (path, scope) in self._active:
+            return states
+        arguments = {
+            one.name: Binding(one.value, scope.document, scope)
+            for one in node.arguments
+            if one.value.parts
+        }
+        self._active.add((path, scope))
+        try:
+            inner = scope.below(arguments, node, path, rules.limits.recursion)
+        except LimitExceeded:
+            self._active.discard((path, scope))
+            return states
+        after: set[Fragment | None] = set()
+        quiet = states == _OUTSIDE
+        for number, text in enumerate(found.texts):
+            document = found.document(number, rules.config, rules.limits.nesting)
+            if document is not None:
+                after |= self._sequence(document.root, inner.entering(document), states)
+            elif quiet and "<" not in text:
+                after.add(None)
+            else:
+                after |= self._text(text, found.where(number), states)
+        self._active.discard((path, scope))
+        return frozenset(after)
+
+    def _get(self, get: Get, scope: Scope, states: States) -> States:
+        place = scope.place(get)
+        self._variables.setdefault(get.name, place)
+        found = self._value_of(get, scope)
+        if found is not None:
+            return self._sequence(found[0], found[1], states, get.name)
+        self._undefined.setdefault(get.name, place)
+        return states
+
+    def _value_of(self, get: Get, scope: Scope) -> tuple[Sequence, Scope] | None:
+        binding = scope.variables.get(get.name)
+        if binding is not None and (binding.value.parts or get.default is None):
+            try:
+                inner = value_scope(binding, get, scope, self._rules.limits.recursion)
+            except LimitExceeded:
+                return Sequence(), scope
+            return binding.value, inner
+        if get.default is not None:
+            return get.default, scope
+        return None
+
+    def _paths(self, path: Sequence, scope: Scope) -> list[str]:
+        """Return the names that a path can become; "*" stands for what cannot be listed."""
+        if path.plain is not None:
+            return [path.plain]
+        pieces = [list(self._path_texts(Sequence((part,)), scope)) for part in path.parts]
+        paths = {"".join(texts): None for texts in islice(product(*pieces), _MOST_PATHS)}
+        return list(paths)
+
+    def _path_texts(self, sequence: Sequence, scope: Scope) -> Iterator[str]:
+        pieces: list[list[str]] = []
+        for part in sequence.parts:
+            if isinstance(part, Text):
+                pieces.append([part.text])
+            elif isinstance(part, Variant) and part.low == part.high == 1:
+                every = [self._path_texts(option.body, scope) for option in part.options]
+                pieces.append(list(islice((t for texts in every for t in texts), _MOST_PATHS)))
+            elif isinstance(part, Get):
+                self._variables.setdefault(part.name, scope.place(part))
+                found = self._value_of(part, scope)
+                reached = self._path_texts(*found) if found is not None else iter([part.name])
+                pieces.append([text.strip() for text in islice(reached, _MOST_PATHS)])
+            elif not isinstance(part, Assign):
+                pieces.append(["*"])
+        for texts in product(*pieces):
+            yield "".join(texts)
+
+
+def _reached(found: dict[str, str]) -> tuple[Reached, ...]:
+    return tuple(Reached(name, where) for name, where in found.items())
