@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     LimitExceeded,
     NothingToDraw,
@@ -14,8 +16,10 @@ from .lexer import ParserConfig
 from .limits import Limits
 from .sample import Pick, Sample
 from .template import Template, parse
-from .unparse import unparse
 from .wildcards import WildcardLibrary
+
+if TYPE_CHECKING:
+    from .unparser import unparse
 
 __all__ = [
     "LimitExceeded",
@@ -33,3 +37,12 @@ __all__ = [
     "parse",
     "unparse",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what only some need when it is asked for."""
+    if name == "unparse":
+        from .unparser import unparse
+
+        return unparse
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,27 +29,29 @@ class ParserConfig(NamedTuple):
 ESCAPE, TAG, VARIABLE, WRAP, VARIANT, STOP, WILDCARD, COMMENT = range(1, 9)
 
 
-class Patterns(NamedTuple):
-    """The compiled expressions of one bracket configuration."""
+class Patterns:
+    """The compiled expressions of one bracket configuration.
 
-    top: re.Pattern[str]
-    """The next mark where nothing has to be closed."""
-    option: re.Pattern[str]
-    """The next mark in an option: "|" and variant_end stop it."""
-    value: re.Pattern[str]
-    """The next mark in a variable's value: "|" and variable_end stop it."""
-    wrapper: re.Pattern[str]
-    """The next mark in a wrapper: "$$" and wrap_end stop it."""
-    wrapped: re.Pattern[str]
-    """The next mark in a wrapped text: wrap_end stops it."""
-    path: re.Pattern[str]
-    """What ends or interrupts a wildcard's path."""
-    head: re.Pattern[str]
-    """Method, range and separator of a variant."""
-    lively: re.Pattern[str]
-    """Whatever makes a text more than text."""
-    brackets: re.Pattern[str]
-    """All brackets that can stand in a wildcard's path or arguments."""
+    top       the next mark where nothing has to be closed
+    option    the next mark in an option: "|" and variant_end stop it
+    value     the next mark in a variable's value: "|" and variable_end stop it
+    wrapper   the next mark in a wrapper: "$$" and wrap_end stop it
+    wrapped   the next mark in a wrapped text: wrap_end stops it
+    path      what ends or interrupts a wildcard's path
+    head      method, range and separator of a variant
+    lively    whatever makes a text more than text
+    brackets  all brackets that can stand in a wildcard's path or arguments
+    """
+
+    __slots__ = (
+        "brackets", "head", "lively", "option", "path", "top", "value", "wrapped", "wrapper",
+    )  # fmt: skip
+
+    def __init__(self, *compiled: re.Pattern[str]) -> None:
+        (
+            self.top, self.option, self.value, self.wrapper, self.wrapped,
+            self.path, self.head, self.lively, self.brackets,
+        ) = compiled  # fmt: skip
 
 
 @lru_cache(maxsize=32)
@@ -80,7 +82,7 @@ def patterns(config: ParserConfig) -> Patterns:
         re.compile(rf"{wild}|{variable}|{start}|[\n|<>()#]|{'|'.join(ends)}"),
         re.compile(
             r"\s*([!@~])?\s*(?:(?:([0-9]{1,20})(?:(-)([0-9]{0,20}))?|(-)([0-9]{1,20}))\$\$"
-            rf"(?:({separator})\$\$)?)?"
+            rf"(?:({separator})(?<!\\)\$\$)?)?"
         ),
         re.compile(rf"{variable}|{wrap}|{start}|{wild}|#|\\(?:{'|'.join(every)})|^\s*/[/*]"),
         re.compile(rf"\\.|#[^\n]*|{variable}|{wrap}|{start}|[()]|{'|'.join(ends)}", re.DOTALL),

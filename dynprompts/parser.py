@@ -218,7 +218,7 @@ class _Parser:
         while True:
             option_start, weight, letter = position, 1.0, text[position : position + 1]
             if letter.isspace() or letter == "#":
-                found = _BLANKS_AND_COMMENTS.match(text, position)
+                found = _BLANKS_AND_COMMENTS.match(text, position, end)
                 position = found.end() if found else position
                 letter = text[position : position + 1]
             if letter in _WEIGHT_STARTS:
@@ -242,7 +242,7 @@ class _Parser:
 
     def _head(self, position: int) -> tuple[Method | None, int, int, str, int]:
         """method = "!" | "@" | "~"; range = n | n "-" m | n "-" | "-" m"""
-        found = self._patterns.head.match(self._text, position)
+        found = self._patterns.head.match(self._text, position, self._end)
         if found is None:  # pragma: no cover  # every part of the expression may be absent
             return None, 1, 1, ",", position
         sign, first, dash, last, only_dash, upto, separator = found.groups()
@@ -266,7 +266,7 @@ class _Parser:
         return method, min(low, high), max(low, high), separator or ",", after
 
     def _refuse_bad_range(self, position: int) -> None:
-        bad = _BAD_RANGE.match(self._text, position)
+        bad = _BAD_RANGE.match(self._text, position, self._end)
         if bad is not None:
             raise self._fail(
                 "DP108", "this is no number of options", position, bad.end(),
@@ -275,7 +275,7 @@ class _Parser:
 
     def _weight(self, position: int) -> tuple[float, int]:
         """weight = number "::" """
-        found = _WEIGHT.match(self._text, position)
+        found = _WEIGHT.match(self._text, position, self._end)
         if found is None:
             return 1.0, position
         weight = float(found.group(1))
@@ -288,14 +288,14 @@ class _Parser:
     def _variable(self, start: int, position: int, depth: int) -> tuple[Node, int]:
         """variable = "${" name ["?"] "=" ["!"] sequence "}" | "${" name [":" sequence] "}" """
         text, close = self._text, self._config.variable_end
-        found = _NAME.match(text, position)
+        found = _NAME.match(text, position, self._end)
         if found is None:
             raise self._fail(
                 "DP102", "a variable's name is expected", position, position,
                 "It begins with a letter: ${name}.",
             )  # fmt: skip
         name, position = found.group(1), found.end()
-        assign = _ASSIGN.match(text, position)
+        assign = _ASSIGN.match(text, position, self._end)
         if assign is not None:
             if depth:
                 raise self._fail(
@@ -307,9 +307,9 @@ class _Parser:
             flags = bool(assign.group(2)), bool(assign.group(1))
             return Assign(name, value, flags[0], flags[1], start, position), position
         default = None
-        if text.startswith(":", position):
+        if text.startswith(":", position, self._end):
             default, position = self._value(position + 1, depth)
-        elif position < self._end and not text.startswith(close, position):
+        elif position < self._end and not text.startswith(close, position, self._end):
             raise self._fail(
                 "DP112", f'"=", ":" or "{close}" is expected after a variable\'s name',
                 position, position, "Names hold letters, digits, _ and -.",
@@ -318,13 +318,13 @@ class _Parser:
         return Get(name, default, start, position), position
 
     def _value(self, position: int, depth: int) -> tuple[Sequence, int]:
-        found = _BLANKS_AND_COMMENTS.match(self._text, position)
+        found = _BLANKS_AND_COMMENTS.match(self._text, position, self._end)
         position = found.end() if found else position
         return self._sequence(position, self._end, self._patterns.value, depth + 1, value=True)
 
     def _closed(self, start: int, stop: int) -> int:
         close = self._config.variable_end
-        if not self._text.startswith(close, stop):
+        if not self._text.startswith(close, stop, self._end):
             raise self._unclosed(start, self._config.variable_start, close)
         return stop + len(close)
 
@@ -335,7 +335,7 @@ class _Parser:
         wrapper, stop = self._sequence(position, self._end, self._patterns.wrapper, depth + 1)
         if stop == self._end:
             raise self._unclosed(start, config.wrap_start, config.wrap_end)
-        if not text.startswith("$$", stop):
+        if not text.startswith("$$", stop, self._end):
             raise self._fail(
                 "DP103", 'a wrap needs "$$" between wrapper and inner text',
                 start, stop + len(config.wrap_end), "Write %{before ... after$$inner}.",
@@ -348,7 +348,7 @@ class _Parser:
         return Wrap(wrapper, inner, start, position), position
 
     def _after_blanks(self, position: int) -> int:
-        found = _BLANKS.match(self._text, position)
+        found = _BLANKS.match(self._text, position, self._end)
         return found.end() if found else position
 
     # Wildcards
@@ -376,11 +376,20 @@ class _Parser:
         if not text[path_start:path_stop].strip():
             return as_text
         if self._patterns.lively.search(text, path_start, path_stop):
-            path, _ = self._sequence(path_start, path_stop, self._patterns.top, depth + 1)
+            comments, self._comments = self._comments, False  # "//" is a slash in a path
+            path = self._region(path_start, path_stop, depth)
+            self._comments = comments
         else:
             path = Sequence((Text(text[path_start:path_stop], path_start, path_stop),))
         after = stop + len(mark)
         return Wildcard(path, arguments, method, start, after), after
+
+    def _region(self, position: int, end: int, depth: int) -> Sequence:
+        """Parse a part of the text that nothing in it can leave."""
+        whole, self._end = self._end, end
+        sequence, _ = self._sequence(position, end, self._patterns.top, depth + 1)
+        self._end = whole
+        return sequence
 
     def _path_end(self, position: int, end: int) -> int | None:
         """Return where the path ends: at the closing mark or "(", on this line."""
@@ -460,7 +469,7 @@ class _Parser:
                 level += 1
             elif letter in ")]}":
                 level = max(0, level - 1)
-            elif level == 0 and _ARGUMENT.match(text, found.end(), end):
+            elif letter == "," and level == 0 and _ARGUMENT.match(text, found.end(), end):
                 starts.append(found.end())
         arguments = []
         for start, stop in zip(starts, [*(one - 1 for one in starts[1:]), end], strict=True):
@@ -472,7 +481,7 @@ class _Parser:
                 )  # fmt: skip
             begin = named.end()
             stop = begin + len(text[begin:stop].rstrip())
-            value, _ = self._sequence(begin, stop, self._patterns.top, depth + 1)
+            value = self._region(begin, stop, depth)
             arguments.append(Argument(named.group(1), _without_tail(value)))
         return tuple(arguments)
 

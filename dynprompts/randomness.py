@@ -8,7 +8,6 @@ nested slot depends on its whole way down, and on nothing beside it.
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import blake2b
 
 MASK = (1 << 64) - 1
 
@@ -16,12 +15,17 @@ MASK = (1 << 64) - 1
 def mix(seed: int) -> int:
     """Return 64 well-mixed bits of a seed (the splitmix64 step); any integer will do."""
     if not 0 <= seed <= MASK:
-        digest = blake2b(str(seed).encode("ascii") if abs(seed) < 1 << 4096 else _bytes(seed))
-        seed = int.from_bytes(digest.digest()[:8], "big")
+        seed = int.from_bytes(_digest(_bytes(seed), 8), "big")
     state = (seed + 0x9E3779B97F4A7C15) & MASK
     state = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & MASK
     state = ((state ^ state >> 27) * 0x94D049BB133111EB) & MASK
     return state ^ state >> 31
+
+
+def _digest(content: bytes, size: int) -> bytes:
+    from hashlib import blake2b  # a tenth of what importing the package takes
+
+    return blake2b(content, digest_size=size).digest()
 
 
 def _bytes(seed: int) -> bytes:
@@ -31,7 +35,7 @@ def _bytes(seed: int) -> bytes:
 @lru_cache(maxsize=1 << 14)
 def slot_keys(slot: str) -> tuple[int, int]:
     """Return the two keys of a slot."""
-    digest = blake2b(slot.encode("utf-8", errors="surrogatepass"), digest_size=16).digest()
+    digest = _digest(slot.encode("utf-8", errors="surrogatepass"), 16)
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
 
 

@@ -95,12 +95,12 @@ class Resolver:
                 continue
             binding = Binding(part.value, scope.document)
             if part.immediate and number < len(fixed):
-                binding = binding._replace(fixed=fixed[number])
+                binding.fixed = fixed[number]
                 number += 1
             elif part.immediate:
                 space = self.sequence(part.value, scope, part.name)
-                immediates.append(Immediate(Bound(), space, slot_keys(part.slot)))
-                binding = binding._replace(bound=immediates[-1].bound)
+                binding.bound = Bound()
+                immediates.append((binding.bound, space, slot_keys(part.slot)))
             scope = scope.having(part.name, binding)
         return scope, immediates
 
@@ -112,7 +112,7 @@ class Resolver:
         if not immediates:
             yield (), self.sequence(sequence, scope, name, (*fixed, ""))
             return
-        for text, picks in immediates[0].space.iterate(unknown()):
+        for text, picks in immediates[0][1].iterate(unknown()):
             for more, space in self._branches(sequence, scope, name, (*fixed, text)):
                 yield picks + more, space
 

@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .errors import LimitExceeded, Origin
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
-from .nodes import Node, Sequence
+from .nodes import Node, Record, Sequence
 from .wildcards import Document, WildcardLibrary
 
 if TYPE_CHECKING:
     from .spaces import Bound, Space
 
 
-class Rules(NamedTuple):
+class Rules(Record):
     """How a template is drawn: its library, brackets, and what happens with what is missing.
 
     `strict` makes a missing wildcard an error; otherwise its reference stays in the text.
     `unknown_variable` is the text of an undefined variable; None makes it an error.
     """
 
-    library: WildcardLibrary
-    config: ParserConfig = ParserConfig()
-    strict: bool = False
-    unknown_variable: str | None = None
-    limits: Limits = LIMITS
+    __slots__ = ("config", "library", "limits", "strict", "unknown_variable")
+    _fields = ("library", "config", "strict", "unknown_variable", "limits")
+
+    def __init__(
+        self,
+        library: WildcardLibrary,
+        config: ParserConfig = ParserConfig(),  # noqa: B008  # a constant
+        strict: bool = False,
+        unknown_variable: str | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.library = library
+        self.config = config
+        self.strict = strict
+        self.unknown_variable = unknown_variable
+        self.limits = limits
 
 
-class Binding(NamedTuple):
+class Binding:
     """A variable: its value, the text that it stands in, and the scope that it is drawn in.
 
     Without a scope of its own a value is drawn in the scope of each use. `bound` is an immediate
     variable, whose text is known once per prompt; `fixed` is a text that is known already.
     """
 
-    value: Sequence
-    document: Document
-    scope: Scope | None = None
-    bound: Bound | None = None
-    fixed: str | None = None
+    __slots__ = ("bound", "document", "fixed", "scope", "value")
+
+    def __init__(
+        self,
+        value: Sequence,
+        document: Document,
+        scope: Scope | None = None,
+        bound: Bound | None = None,
+        fixed: str | None = None,
+    ) -> None:
+        self.value = value
+        self.document = document
+        self.scope = scope
+        self.bound = bound
+        self.fixed = fixed
 
 
 class Scope:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate, islice, permutations
 from math import perm
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .errors import LimitExceeded, NothingToDraw
 from .limits import Limits
@@ -183,12 +183,8 @@ class Stream(Space):
         yield "".join(texts), tuple(picks)
 
 
-class Immediate(NamedTuple):
-    """An immediate assignment: what is bound, where its value comes from, and its slot."""
-
-    bound: Bound
-    space: Space
-    keys: tuple[int, int]
+Immediate = tuple[Bound, Space, tuple[int, int]]
+"""An immediate assignment: what is bound, where its value comes from, and its slot's keys."""
 
 
 class Sequenced(Space):

@@ -238,10 +238,15 @@ class Survey:
             for one in variant.options
         ]
         uneven = weights if len(set(weights)) > 1 or not weights[0] else None
-        self.choices.setdefault(
-            label,
-            Choice(label, len(weights), uneven, single, bool(name), False, sources.__getitem__),
+        self._note(
+            Choice(label, len(weights), uneven, single, bool(name), False, sources.__getitem__)
         )
+
+    def _note(self, choice: Choice) -> None:
+        """Keep a choice; of several with one name the largest, whatever sets the name again."""
+        known = self.choices.get(choice.label)
+        if known is None or known.total < choice.total:
+            self.choices[choice.label] = choice
 
     def _wildcard(self, wildcard: Wildcard, scope: Scope, states: States, name: str) -> States:
         return self._stepper(wildcard, scope, name, single=True)(states)
@@ -275,12 +280,9 @@ class Survey:
         self._names.update(dict.fromkeys(rules.library.matching(path)))
         label = name or path
         weights = tuple(found.weights) if found.weights is not None else None
-        self.choices.setdefault(
-            label,
-            Choice(
-                label, len(found.texts), weights, single, bool(name), True, found.texts.__getitem__
-            ),
-        )
+        option = found.texts.__getitem__
+        total = len(found.texts)
+        self._note(Choice(label, total, weights, single, bool(name), True, option))
         if (path, scope) in self._active:
             return states
         arguments = {

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import count, islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .balance import BalancingResolver
-from .coverage import Coverage, count_coverage
 from .errors import LimitExceeded, PromptError
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
@@ -18,9 +16,11 @@ from .resolver import Resolver, numbered, read_document
 from .sample import Sample
 from .scope import START, Binding, Rules, Scope
 from .spaces import Picks, Space, Texts, joined, unknown
-from .survey import Choice, Reach, Survey
-from .unparse import unparse
 from .wildcards import Document, WildcardLibrary
+
+if TYPE_CHECKING:
+    from .coverage import Coverage
+    from .survey import Choice, Reach, Survey
 
 T = TypeVar("T")
 
@@ -67,6 +67,8 @@ class Template:
         return self.root, self.rules, variables, self.ignore_whitespace
 
     def __str__(self) -> str:
+        from .unparser import unparse
+
         return unparse(self.root, self.rules.config)
 
     # One prompt per seed
@@ -159,6 +161,8 @@ class Template:
 
         Raises PromptError DP123 for a name that no variant has.
         """
+        from .balance import BalancingResolver
+
         choices = self.choices
         for name in names:
             if name not in choices:
@@ -172,6 +176,8 @@ class Template:
 
     def coverage(self, samples: Iterable[Sample]) -> Coverage:
         """Report what a batch drew of each variant and wildcard."""
+        from .coverage import count_coverage
+
         return count_coverage(samples, self.choices.values())
 
     # Without drawing
@@ -186,6 +192,8 @@ class Template:
         return self._survey().choices
 
     def _survey(self) -> Survey:
+        from .survey import Survey
+
         survey = Survey(self.rules)
         _guarded(lambda: survey.walk(self._document, self.scope))
         return survey

@@ -13,21 +13,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import Origin
-from .files import (
-    Entry,
-    FileValues,
-    Problem,
-    decode,
-    read_tree,
-    split_weight,
-    tree_values,
-)
 from .lexer import ParserConfig, patterns
 from .nodes import Sequence, number_slots
 from .parser import parse_sequence
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .files import Entry, FileValues, Problem
 
 _TREES = (".yaml", ".yml", ".json")
 _SUFFIXES = (".txt", *_TREES)
@@ -41,12 +34,15 @@ class Value(NamedTuple):
     where: str = ""
 
 
-class Document(NamedTuple):
+class Document:
     """A text that was parsed, and where it stands."""
 
-    root: Sequence
-    text: str
-    origin: Origin
+    __slots__ = ("origin", "root", "text")
+
+    def __init__(self, root: Sequence, text: str, origin: Origin) -> None:
+        self.root = root
+        self.text = text
+        self.origin = origin
 
 
 class Collection:
@@ -124,6 +120,8 @@ class _File:
         return head + slash
 
     def content(self, problems: list[Problem]) -> bytes:
+        from .files import Problem
+
         if self.path is None:
             return self._content or b""
         try:
@@ -145,6 +143,8 @@ class _File:
     def _read_tree(self) -> FileValues:
         import yaml
 
+        from .files import FileValues, decode, read_tree, tree_values
+
         problems: list[Problem] = []
         text = decode(self.content(problems), self.where, problems)
         try:
@@ -156,6 +156,8 @@ class _File:
 
 
 def _broken(where: str, error: Exception) -> Problem:
+    from .files import Problem
+
     mark = getattr(error, "problem_mark", None)
     line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
     if mark is not None:
@@ -343,6 +345,8 @@ class WildcardLibrary:
 
     def problems(self) -> tuple[Problem, ...]:
         """Read every file and return what is wrong with any."""
+        from .files import decode
+
         found: list[Problem] = []
         for file in self._files:
             if file.suffix == ".txt":
@@ -353,6 +357,8 @@ class WildcardLibrary:
 
     def raw_texts(self) -> Iterator[tuple[str, str]]:
         """Yield every file's name and decoded text."""
+        from .files import decode
+
         for file in self._files:
             ignored: list[Problem] = []
             yield file.where, decode(file.content(ignored), file.where, ignored)
@@ -409,6 +415,8 @@ class WildcardLibrary:
 
     def _txt(self, file: _File) -> Collection:
         """values = lines, stripped; empty ones and those that start with "#" are left out"""
+        from .files import decode
+
         key = None
         if file.path is not None:
             status = os.stat(file.path) if os.path.exists(file.path) else None  # noqa: PTH110, PTH116
@@ -431,6 +439,8 @@ class WildcardLibrary:
     def _lines(self, lines: list[str], where: str) -> Collection:
         stripped = list(map(str.strip, lines))
         if self._weights_in_txt:
+            from .files import Entry, split_weight
+
             entries = []
             for number, value in enumerate(stripped):
                 if value and not value.startswith("#"):

@@ -94,14 +94,23 @@ class _Writer:
 
     def _wildcard(self, wildcard: Wildcard) -> str:
         method = wildcard.method.value if wildcard.method else ""
-        path = "".join(
-            part.text if isinstance(part, Text) else self._node(part)
-            for part in wildcard.path.parts
-        )
+        path = self._path(wildcard.path)
         pairs = [f"{one.name}={self._argument(one.value)}" for one in wildcard.arguments]
         arguments = f"({', '.join(pairs)})" if pairs else ""
         mark = self._config.wildcard_wrap
         return f"{mark}{method}{path}{arguments}{mark}"
+
+    def _path(self, path: Sequence) -> str:
+        texts = []
+        for index, part in enumerate(path.parts):
+            if isinstance(part, Text):
+                text = self._open.sub(_escaped, part.text)
+                if index < len(path.parts) - 1:
+                    text += "\\" * (len(part.text) - len(part.text.rstrip("\\")))
+                texts.append(text)
+            else:
+                texts.append(self._node(part))
+        return "".join(texts)
 
     def _argument(self, value: Sequence) -> str:
         text = self.sequence(value, closed=False)
