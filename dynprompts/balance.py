@@ -58,7 +58,7 @@ class BalancedChoosing(Choosing):
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
         chosen = self.rounds.take(1)
         if not chosen:
-            raise NothingToDraw("DP122", "all weights are 0", where=self._place())
+            raise NothingToDraw("DP122", "all weights are 0", where=self.place())
         state = draw(state, (self._k1, self._k2))
         self._put(chosen[0], state, known, texts, picks)
 
@@ -69,7 +69,7 @@ class BalancedRanging(Ranging):
     __slots__ = ("rounds",)
     rounds: Rounds
 
-    def _choose(self, amount: int, state: int, keys: tuple[int, int]) -> list[int]:
+    def _choose(self, amount: int, state: int) -> list[int]:
         return self.rounds.take(amount)
 
 

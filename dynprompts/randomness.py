@@ -7,7 +7,9 @@ nested slot depends on its whole way down, and on nothing beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import accumulate
 
 MASK = (1 << 64) - 1
 
@@ -45,9 +47,17 @@ def draw(state: int, keys: tuple[int, int]) -> int:
     return (product ^ product >> 64) & MASK
 
 
+def thresholds(weights: Iterable[float]) -> list[int]:
+    """Return up to which 64-bit draw each option is taken; empty when all weights are 0."""
+    totals = list(accumulate(weights))
+    if not totals or totals[-1] <= 0:
+        return []
+    return [int(total / totals[-1] * 2.0**64) for total in totals]
+
+
 def below(bound: int, state: int, keys: tuple[int, int]) -> int:
     """Return a number from 0 to `bound` - 1, however large the bound."""
-    words = (bound.bit_length() + 63) // 64 + 1
+    words = (bound.bit_length() + 32) // 64 + 1
     number = 0
     for _ in range(words):
         state = draw(state, keys)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import accumulate
 
 from .errors import LimitExceeded, UndefinedVariable, WildcardNotFound
 from .nodes import (
@@ -21,7 +20,7 @@ from .nodes import (
     number_slots,
 )
 from .parser import parse_sequence
-from .randomness import slot_keys
+from .randomness import slot_keys, thresholds
 from .sample import Pick
 from .scope import Binding, Rules, Scope
 from .spaces import (
@@ -166,13 +165,22 @@ class Resolver:
         options: Options = NodeOptions(self, variant, scope, name or scope.source(variant))
         only = variant.options[0].body.parts if len(variant.options) == 1 else ()
         if not single and len(only) == 1 and isinstance(only[0], Wildcard):
-            opened = self._all_values(only[0], scope, name)
-            if opened is None:
-                return self._wildcard(only[0], scope, name)
-            options = opened
+            opener = partial(self._ranged, variant, only[0], scope, name)
+            return self._at_path(only[0], scope, opener)
         if single:
             return self.choosing(slot, options, place, distinct=True)
         bounds = variant.low, variant.high
+        return self.ranging(slot, options, place, bounds, variant.separator)
+
+    def _ranged(
+        self, variant: Variant, wildcard: Wildcard, scope: Scope, name: str, path: str
+    ) -> Space:
+        """Return the space of `{2$$__name__}`: several values of one wildcard."""
+        options = self._values(wildcard, scope, name, path)
+        if options is None:
+            return self._missing(path)
+        slot = f"={name}" if name else variant.slot
+        bounds, place = (variant.low, variant.high), partial(scope.place, variant)
         return self.ranging(slot, options, place, bounds, variant.separator)
 
     def choosing(self, slot: str, options: Options, place: partial[str], distinct: bool) -> Space:
@@ -186,11 +194,13 @@ class Resolver:
         return Ranging(slot, options, self.rules.limits, place, bounds, mark)
 
     def _wildcard(self, wildcard: Wildcard, scope: Scope, name: str) -> Space:
+        return self._at_path(wildcard, scope, partial(self._opened, wildcard, scope, name))
+
+    def _at_path(self, wildcard: Wildcard, scope: Scope, opener: Callable[[str], Space]) -> Space:
         path = wildcard.path.plain
         if path is not None:
-            return self._opened(wildcard, scope, name, path)
+            return opener(path)
         parts = [self._path_part(part, scope) for part in wildcard.path.parts]
-        opener = partial(self._opened, wildcard, scope, name)
         return Routed(wildcard.slot, parts, opener, self.rules.limits)
 
     def _path_part(self, node: Node, scope: Scope) -> str | Space:
@@ -202,21 +212,13 @@ class Resolver:
     def _opened(self, wildcard: Wildcard, scope: Scope, name: str, path: str) -> Space:
         options = self._values(wildcard, scope, name, path)
         if options is None:
-            mark = self.rules.config.wildcard_wrap
-            return Missing(f"{mark}{path}{mark}")
+            return self._missing(path)
         slot = f"={name}" if name else wildcard.slot
         return self.choosing(slot, options, partial(scope.place, wildcard), distinct=False)
 
-    def _all_values(self, wildcard: Wildcard, scope: Scope, name: str) -> Options | None:
-        """Return the values of the wildcard in `{2$$__name__}`."""
-        path = wildcard.path.plain
-        if path is None:
-            parts = [self._path_part(part, scope) for part in wildcard.path.parts]
-            path = "".join(
-                part if isinstance(part, str) else next(part.iterate(unknown()))[0].strip()
-                for part in parts
-            )
-        return self._values(wildcard, scope, name, path)
+    def _missing(self, path: str) -> Space:
+        mark = self.rules.config.wildcard_wrap
+        return Missing(f"{mark}{path}{mark}")
 
     def _values(
         self, wildcard: Wildcard, scope: Scope, name: str, path: str
@@ -294,10 +296,14 @@ def insides(node: Node) -> tuple[Sequence, ...]:
     return ()
 
 
+_new = tuple.__new__
+"""Makes a Pick in half the time: a draw makes one for every option that is more than text."""
+
+
 class NodeOptions(Options):
     """The options of a variant of the template itself."""
 
-    __slots__ = ("_nodes", "_resolver", "_scope", "_totals")
+    __slots__ = ("_nodes", "_resolver", "_scope")
 
     def __init__(self, resolver: Resolver, variant: Variant, scope: Scope, label: str) -> None:
         self.label = label
@@ -308,12 +314,9 @@ class NodeOptions(Options):
         first = weights[0]
         uneven = not first or any(weight != first for weight in weights)
         self.weights = weights if uneven else None
-        self._totals: list[float] | None = None
 
-    def totals(self) -> list[float]:
-        if self._totals is None:
-            self._totals = list(accumulate(self.weights or ()))
-        return self._totals
+    def thresholds(self) -> list[int]:
+        return thresholds(self.weights or ())
 
     def plain(self, index: int) -> str | None:
         return self._nodes[index].body.plain
@@ -323,6 +326,9 @@ class NodeOptions(Options):
 
     def where(self, index: int) -> str:
         return ""
+
+    def pick(self, index: int, text: str) -> Pick:
+        return _new(Pick, (self.label, text.strip(), "", index))
 
     def all_plain(self) -> bool:
         return all(option.body.plain is not None for option in self._nodes)
@@ -356,8 +362,8 @@ class ValueOptions(Options):
         self._inner: Scope | None = None
         self._turns: list[int] | None = None
 
-    def totals(self) -> list[float]:
-        return self._found.totals or []
+    def thresholds(self) -> list[int]:
+        return self._found.thresholds
 
     def _document(self, index: int) -> Document | None:
         rules = self._resolver.rules

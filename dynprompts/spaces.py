@@ -15,7 +15,7 @@ from itertools import accumulate, islice, permutations
 from math import perm
 from typing import TYPE_CHECKING, Any
 
-from .errors import LimitExceeded, NothingToDraw
+from .errors import LimitExceeded, NothingToDraw, PromptError
 from .limits import Limits
 from .nodes import Method
 from .permutations import Choices, check_bits
@@ -183,6 +183,13 @@ class Stream(Space):
         yield "".join(texts), tuple(picks)
 
 
+Table = tuple[int, int, int, "list[int] | None", "list[str | None]", list[Any], "Choosing"]
+"""A variant of few options: its keys, their number, thresholds, texts with picks, or spaces."""
+
+_WORTH_A_TABLE = 256
+_WORTH_TABLES = 8
+_FEW = 256
+
 Immediate = tuple[Bound, Space, tuple[int, int]]
 """An immediate assignment: what is bound, where its value comes from, and its slot's keys."""
 
@@ -190,7 +197,7 @@ Immediate = tuple[Bound, Space, tuple[int, int]]
 class Sequenced(Space):
     """Parts one after the other, behind the immediate variables that are drawn first."""
 
-    __slots__ = ("_free", "_immediates", "_limits", "_parts")
+    __slots__ = ("_drawn", "_free", "_immediates", "_limits", "_parts", "_steps")
 
     def __init__(
         self, parts: list[str | Space], immediates: list[Immediate], limits: Limits
@@ -200,6 +207,8 @@ class Sequenced(Space):
         self._immediates = immediates
         self._limits = limits
         self._free = [part for part in parts if not isinstance(part, (str, Stream))]
+        self._drawn = 0
+        self._steps: list[str | Space | Table] | None = None
 
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
         if self._immediates:
@@ -207,11 +216,44 @@ class Sequenced(Space):
                 values: Texts = []
                 space.draw(draw(state, keys), known, values, picks)
                 known[bound] = "".join(values)
+        if self._steps is None:
+            self._draw_parts(state, known, texts, picks)
+            return
+        for part in self._steps:
+            if part.__class__ is tuple:
+                k1, k2, total, places, words, options, choosing = part
+                product = (state ^ k1) * (state ^ k2)
+                number = (product ^ product >> 64) & MASK
+                index = number * total >> 64 if places is None else bisect_right(places, number)
+                text = words[index]
+                if text is not None:
+                    texts.append(text)
+                    picks.append(options[index])
+                    continue
+                at = len(picks)
+                start = len(texts)
+                if at > choosing.most or start > choosing.most:
+                    raise too_long(self._limits, choosing.place())
+                picks.append(None)
+                options[index].draw(number, known, texts, picks)
+                picks[at] = choosing.pick(index, joined(texts[start:], self._limits))
+            elif part.__class__ is str:
+                texts.append(part)
+            else:
+                part.draw(state, known, texts, picks)  # type: ignore[union-attr]  # a Space
+
+    def _draw_parts(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
+        """Draw for the first few times; who goes on is given tables."""
         for part in self._parts:
             if part.__class__ is str:
                 texts.append(part)
             else:
                 part.draw(state, known, texts, picks)  # type: ignore[union-attr]  # no str
+        self._drawn += 1
+        if self._drawn == _WORTH_TABLES:
+            self._steps = [
+                (part.table() or part) if type(part) is Choosing else part for part in self._parts
+            ]
 
     def count(self) -> int:
         size = 1
@@ -456,7 +498,7 @@ class Routed(Space):
         return self._at(pieces)
 
     def count(self) -> int:
-        return self._first(unknown()).size
+        return self._first(Symbols(unknown())).size
 
     def unrank(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
         self._first(known).unrank(rank, known, texts, picks)
@@ -498,8 +540,8 @@ class Options:
     total: int
     weights: list[float] | None
 
-    def totals(self) -> list[float]:
-        """Return the running sums of the weights, where they differ."""
+    def thresholds(self) -> list[int]:
+        """Return up to which 64-bit draw each option is taken, where weights differ."""
         raise NotImplementedError
 
     def plain(self, index: int) -> str | None:
@@ -531,8 +573,8 @@ class Choosing(Space):
     """One option out of several: `{a|b}`, `__name__`."""
 
     __slots__ = (
-        "_cells", "_distinct", "_k1", "_k2", "_kept", "_limits", "_place", "_sizes", "_sums",
-        "_total", "_weighted", "options",
+        "_cells", "_distinct", "_flat", "_k1", "_k2", "_kept", "_limits",
+        "_sizes", "_sums", "_thresholds", "_total", "_weighted", "most", "options", "pick", "place",
     )  # fmt: skip
 
     def __init__(
@@ -542,9 +584,13 @@ class Choosing(Space):
         self._k1, self._k2 = slot_keys(slot)
         self.options = options
         self._limits = limits
-        self._place = place
+        self.most = limits.parts
+        self.place = place
+        self.pick = options.pick
         self._total = options.total
         self._weighted = options.weights is not None
+        self._thresholds: list[int] | None = None
+        self._flat: bool | None = None
         self._cells: dict[int, tuple[str, Pick | None, Space | None]] = {}
         self._distinct = distinct
         self._kept: list[int] | None = None
@@ -557,12 +603,18 @@ class Choosing(Space):
         product = (state ^ self._k1) * (state ^ self._k2)
         state = (product ^ product >> 64) & MASK
         index = self._weigh(state) if self._weighted else state * self._total >> 64
-        cell = self._cells.get(index) or self._cell(index)
-        if cell[2] is None:
-            texts.append(cell[0])
-            picks.append(cell[1])
-        else:
-            self._open(cell[2].draw, state, index, known, texts, picks)
+        text, pick, space = self._cells.get(index) or self._cell(index)
+        if space is None:
+            texts.append(text)
+            picks.append(pick)
+            return
+        # as _open does it, without the call: this is where a prompt's time goes
+        at, start = len(picks), len(texts)
+        if at > self.most or start > self.most:
+            raise too_long(self._limits, self.place())
+        picks.append(None)
+        space.draw(state, known, texts, picks)
+        picks[at] = self.pick(index, joined(texts[start:], self._limits))
 
     def _put(self, index: int, state: int, known: Known, texts: Texts, picks: Picks) -> None:
         text, pick, space = self._cells.get(index) or self._cell(index)
@@ -573,16 +625,29 @@ class Choosing(Space):
             self._open(space.draw, state, index, known, texts, picks)
 
     def _weigh(self, state: int) -> int:
-        """Return the option on which a 64-bit draw falls, by the running sums of the weights."""
-        totals = self.options.totals()
-        total = totals[-1]
-        if total <= 0:
-            raise NothingToDraw("DP122", "all weights are 0", where=self._place())
-        index = bisect_right(totals, state * total / 18446744073709551616.0)
-        weights = self.options.weights or ()
-        while index == len(totals) or not weights[index]:
-            index -= 1  # rounding led past the last option that weighs something
-        return index
+        """Return the option on which a 64-bit draw falls, by the weights."""
+        if self._thresholds is None:
+            self._thresholds = self.options.thresholds()
+        if not self._thresholds:
+            raise NothingToDraw("DP122", "all weights are 0", where=self.place())
+        return bisect_right(self._thresholds, state)
+
+    def table(self) -> Table | None:
+        """Return all that a draw needs, where the options are few."""
+        if self._total > _WORTH_A_TABLE:
+            return None
+        places = None
+        if self._weighted:
+            places = self.options.thresholds()
+            if not places:
+                return None
+        try:
+            cells = [self._cells.get(index) or self._cell(index) for index in range(self._total)]
+        except PromptError:
+            return None  # an option that cannot be resolved, and may never be drawn
+        texts = [cell[0] if cell[2] is None else None for cell in cells]
+        found = [cell[1] if cell[2] is None else cell[2] for cell in cells]
+        return self._k1, self._k2, self._total, places, texts, found, self
 
     def _cell(self, index: int) -> tuple[str, Pick | None, Space | None]:
         text = self.options.plain(index)
@@ -604,18 +669,20 @@ class Choosing(Space):
         picks: Picks,
     ) -> None:
         """Append what is inside an option, and before its picks the option's own."""
-        if len(picks) > self._limits.parts or len(texts) > self._limits.parts:
-            raise too_long(self._limits, self._place())
         at, start = len(picks), len(texts)
+        if at > self.most or start > self.most:
+            raise too_long(self._limits, self.place())
         picks.append(None)
         fill(number, known, texts, picks)
-        picks[at] = self.options.pick(index, joined(texts[start:], self._limits))
+        picks[at] = self.pick(index, joined(texts[start:], self._limits))
 
     # Counted and in order
 
     def _sizes_of_all(self) -> list[int] | None:
         """Return each option's size; None when all are plain."""
-        if self._sizes is None and not self.options.all_plain():
+        if self._flat is None:
+            self._flat = self.options.all_plain()
+        if self._sizes is None and not self._flat:
             self._sizes = [self._size_of(index) for index in range(self._total)]
             self._sums = list(accumulate(self._sizes))
         return self._sizes
@@ -685,7 +752,7 @@ class Choosing(Space):
         if space is None:
             yield text, (pick,)  # type: ignore[misc]  # a plain option has its pick
             return
-        spend(known, self._limits, self._place)
+        spend(known, self._limits, self.place)
         for inside, more in space.iterate(known):
             yield inside, (self.options.pick(index, inside), *more)
 
@@ -731,32 +798,47 @@ class Ranging(Choosing):
             self._positive = sum(weight > 0 for weight in options.weights)
 
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
-        keys = self._k1, self._k2
-        state = draw(state, keys)
+        k1, k2 = self._k1, self._k2
+        product = (state ^ k1) * (state ^ k2)
+        state = (product ^ product >> 64) & MASK
         amount = self._low + (state * (self._high - self._low + 1) >> 64)
         if amount and not self._positive:
-            raise NothingToDraw("DP122", "all weights are 0", where=self._place())
-        chosen = self._choose(min(amount, self._positive), state, keys)
-        numbers = [draw(state, (self._k1 ^ index + 1, self._k2)) for index in chosen]
-        self._append(chosen, numbers, "draw", known, texts, picks)
+            raise NothingToDraw("DP122", "all weights are 0", where=self.place())
+        chosen = self._choose(min(amount, self._positive), state)
+        if not self._append_plain(chosen, texts, picks):
+            numbers = [draw(state, (k1 ^ index + 1, k2)) for index in chosen]
+            self._append(chosen, numbers, "draw", known, texts, picks)
 
-    def _choose(self, amount: int, state: int, keys: tuple[int, int]) -> list[int]:
+    def _choose(self, amount: int, state: int) -> list[int]:
         """Draw one option after the other among those that are left, each by its weight."""
-        if len(self._cells) + amount > self._limits.parts + self._total:
-            raise too_long(self._limits, self._place())
+        if amount > self._limits.parts:
+            raise too_long(self._limits, self.place())
+        if self._weighted:
+            return self._choose_weighted(amount, state)
+        k1, k2, total = self._k1, self._k2, self._total
         chosen: list[int] = []
-        if not self._weighted:
-            moved: dict[int, int] = {}
-            for position in range(amount):
-                state = draw(state, keys)
-                place = position + (state * (self._total - position) >> 64)
-                chosen.append(moved.get(place, place))
-                moved[place] = moved.get(position, position)
-            return chosen
+        if amount == 2:  # the loop below, written out for the most frequent case
+            product = (state ^ k1) * (state ^ k2)
+            state = (product ^ product >> 64) & MASK
+            first = state * total >> 64
+            product = (state ^ k1) * (state ^ k2)
+            second = 1 + (((product ^ product >> 64) & MASK) * (total - 1) >> 64)
+            return [first, 0 if second == first else second]
+        moved: dict[int, int] = {}
+        for position in range(amount):
+            product = (state ^ k1) * (state ^ k2)
+            state = (product ^ product >> 64) & MASK
+            place = position + (state * (total - position) >> 64)
+            chosen.append(moved.get(place, place))
+            moved[place] = moved.get(position, position)
+        return chosen
+
+    def _choose_weighted(self, amount: int, state: int) -> list[int]:
+        chosen: list[int] = []
         taken: set[int] = set()
         for _ in range(amount):
             for _ in range(_PATIENCE):
-                state = draw(state, keys)
+                state = draw(state, (self._k1, self._k2))
                 index = self._weigh(state)
                 if index not in taken:
                     break
@@ -773,6 +855,20 @@ class Ranging(Choosing):
         place = bisect_right(totals, draw(state, (self._k2, self._k1)) * totals[-1] / 2.0**64)
         return left[min(place, len(left) - 1)]
 
+    def _append_plain(self, chosen: Sequence[int], texts: Texts, picks: Picks) -> bool:
+        """Append the chosen options, if all are plain."""
+        words, found, cells = [], [], self._cells
+        for index in chosen:
+            text, pick, space = cells.get(index) or self._cell(index)
+            if space is not None:
+                return False
+            if text:
+                words.append(text)
+            found.append(pick)
+        texts.append(self._separator.join(words))
+        picks += found
+        return True
+
     def _append(
         self,
         chosen: Sequence[int],
@@ -784,7 +880,9 @@ class Ranging(Choosing):
     ) -> None:
         """Append the chosen options; an empty one leaves no separator behind."""
         if len(texts) + len(chosen) > self._limits.parts:
-            raise too_long(self._limits, self._place())
+            raise too_long(self._limits, self.place())
+        if self._append_plain(chosen, texts, picks):
+            return
         something = False
         for index, number in zip(chosen, numbers, strict=True):
             text, pick, space = self._cells.get(index) or self._cell(index)
@@ -818,7 +916,7 @@ class Ranging(Choosing):
     def _raw(self, known: Known) -> Iterator[tuple[tuple[str, ...], str, tuple[Pick, ...]]]:
         for amount in range(self._low, self._high + 1):
             if amount > self._limits.parts:
-                raise too_long(self._limits, self._place())
+                raise too_long(self._limits, self.place())
             for chosen in permutations(range(self._total), amount):
                 for results in self._products(chosen, known):
                     key = tuple(text for text, _ in results)
@@ -867,9 +965,12 @@ def spend(known: Known, limits: Limits, where: Callable[[], str]) -> None:
 
 def joined(texts: Texts, limits: Limits) -> str:
     """Join the pieces of a prompt. Raises LimitExceeded DP132."""
-    if sum(map(len, texts)) > limits.characters:
+    if len(texts) > _FEW and sum(map(len, texts)) > limits.characters:
         raise too_long(limits)
-    return "".join(texts)
+    text = "".join(texts)
+    if len(text) > limits.characters:
+        raise too_long(limits)
+    return text
 
 
 def too_long(limits: Limits, where: str = "") -> LimitExceeded:

@@ -11,7 +11,7 @@ from .errors import LimitExceeded, PromptError
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
 from .nodes import Sequence
-from .randomness import below, mix, slot_keys
+from .randomness import below, draw, mix, slot_keys
 from .resolver import Resolver, numbered, read_document
 from .sample import Sample
 from .scope import START, Binding, Rules, Scope
@@ -246,10 +246,11 @@ def _counting(start: int, end: int) -> Iterator[int]:
 
 def _different(total: int, seed: int) -> Iterator[int]:
     """Yield different numbers below `total`, all equally likely; each one comes in the end."""
-    state = mix(seed)
+    state, keys = mix(seed), slot_keys("sample")
     moved: dict[int, int] = {}
     for place in _counting(0, total):
-        other = place + below(total - place, state, slot_keys(f"sample\0{place}"))
+        state = draw(state, keys)
+        other = place + below(total - place, state, keys)
         yield moved.get(other, other)
         moved[other] = moved.pop(place, place)
 

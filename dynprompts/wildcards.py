@@ -9,13 +9,13 @@ import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import Origin
 from .lexer import ParserConfig, patterns
 from .nodes import Sequence, number_slots
 from .parser import parse_sequence
+from .randomness import thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class Document:
 class Collection:
     """The values of one wildcard name or glob, in the order in which they are counted."""
 
-    __slots__ = ("_documents", "_origin", "_plain", "_totals", "texts", "weights")
+    __slots__ = ("_documents", "_origin", "_plain", "_thresholds", "texts", "weights")
 
     def __init__(
         self, texts: list[str], weights: list[float] | None, origin: Callable[[int], Origin]
@@ -58,7 +58,7 @@ class Collection:
         self._origin = origin
         self._documents: dict[tuple[int, ParserConfig, int], Document | None] = {}
         self._plain: dict[ParserConfig, bool] = {}
-        self._totals: list[float] | None = None
+        self._thresholds: list[int] | None = None
 
     def origin(self, index: int) -> Origin:
         """Return where a value stands."""
@@ -70,11 +70,11 @@ class Collection:
         return f"{origin.name}:{origin.line}"
 
     @property
-    def totals(self) -> list[float] | None:
-        """Running sums of the weights; None when all weigh the same."""
-        if self.weights is not None and self._totals is None:
-            self._totals = list(accumulate(self.weights))
-        return self._totals
+    def thresholds(self) -> list[int]:
+        """The values as parts of all 64-bit draws, by their weights."""
+        if self._thresholds is None:
+            self._thresholds = thresholds(self.weights or ())
+        return self._thresholds
 
     def document(self, index: int, config: ParserConfig, nesting: int) -> Document | None:
         """Return a value parsed, None for plain text. Raises PromptSyntaxError."""

@@ -1,6 +1,7 @@
 """A million mutated templates: no error but ours, none slower than a second.
 
-    python -m pytest tests/bench/test_dynprompts_fuzz.py -m bench -o addopts="--import-mode=importlib"
+    python -m pytest tests/bench/test_dynprompts_fuzz.py \\
+        -m bench -o addopts=--import-mode=importlib
 LORALOOM_FUZZ sets the number of templates, LORALOOM_FUZZ_START the first of their seeds.
 """
 
@@ -42,8 +43,7 @@ def tried(text: str, number: int, library: object) -> str:
         template.sample(2, number)
         template.reach()
     except PromptError as error:
-        assert str(error)
-        return error.code
+        return error.code if str(error) else "silent"
     return "drawn"
 
 
