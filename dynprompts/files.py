@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .errors import Origin
 
-MOST_VALUES = 2_000_000
+MOST_VALUES = 300_000
 """Values and keys of one yaml or json file; one that says more, by its aliases, is refused."""
 
 MOST_LEVELS = 100

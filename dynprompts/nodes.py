@@ -251,9 +251,9 @@ def number_slots(root: Sequence) -> None:
             elif isinstance(part, Assign):
                 part.slot = take("=" + part.name)
                 visit(part.value)
-            elif isinstance(part, Wrap):
-                visit(part.wrapper)
-                visit(part.inner)
+            else:
+                visit(part.wrapper)  # type: ignore[attr-defined]  # a Wrap
+                visit(part.inner)  # type: ignore[attr-defined]  # a Wrap
         return shape
 
     def take(shape: str) -> str:

@@ -106,12 +106,7 @@ class _Parser:
 
         Returns the sequence and where it stops: at a stop mark of `pattern`, or at `end`.
         """
-        if depth > self._nesting:
-            raise LimitExceeded(
-                "DP130",
-                f"brackets are nested more than {self._nesting} deep",
-                where=self._origin.place(self._text, position),
-            )
+        self._check_depth(position, depth)
         text, search = self._text, pattern.search
         parts: list[Node] = []
         words, words_start = "", position
@@ -193,6 +188,14 @@ class _Parser:
             return None if close < 0 else close + 2
         return None
 
+    def _check_depth(self, position: int, depth: int) -> None:
+        if depth > self._nesting:
+            raise LimitExceeded(
+                "DP130",
+                f"brackets are nested more than {self._nesting} deep",
+                where=self._origin.place(self._text, position),
+            )
+
     def _tag(self, tag: str, start: int, end: int) -> tuple[str, int]:
         """An extra-network tag is text whatever its name holds, unless the name is a wildcard:
         <lora:my__lora:1> but not <lora:__mine__:1>"""
@@ -209,6 +212,7 @@ class _Parser:
     def _variant(self, start: int, position: int, depth: int) -> tuple[Variant, int]:
         """variant = variant_start [method] [range "$$" [separator "$$"]] option ("|" option)*
         variant_end"""
+        self._check_depth(start, depth + 1)
         text, end, config = self._text, self._end, self._config
         low, high, separator, method = 1, 1, ",", None
         if text[position : position + 1] in _HEAD_STARTS:

@@ -6,8 +6,10 @@ of the picked options, the last one fastest.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from math import factorial, perm
 
 from .errors import LimitExceeded
@@ -28,13 +30,19 @@ class Choices:
     def counts(self) -> list[int]:
         """Return how many choices there are per amount. Raises LimitExceeded DP133."""
         if self._counts is None:
-            counts, together = [], 0
+            counts: list[int] = []
+            together = 0
             for amount in self._amounts:
-                counts.append(self._count(self._sizes_counted, amount))
+                counts.append(self._next(counts, amount))
                 together += counts[-1]
                 check_bits(together, self._bits)
             self._counts = counts
         return self._counts
+
+    def _next(self, counts: list[int], amount: int) -> int:
+        if counts and len(self._sizes_counted) == 1:
+            return counts[-1] * (self._total - amount + 1) * self._size(0)
+        return self._count(self._sizes_counted, amount)
 
     def _count(self, sizes: dict[int, int], amount: int) -> int:
         """Ordered choices of exactly `amount`: amount! times the elementary symmetric sum."""
@@ -57,12 +65,10 @@ class Choices:
 
     def locate(self, rank: int) -> tuple[list[int], list[int]]:
         """Return the options of choice number `rank`, and which result of each."""
-        amount = self._amounts.start
-        for count in self.counts():
-            if rank < count:
-                break
-            rank -= count
-            amount += 1
+        sums = list(accumulate(self.counts()))
+        place = bisect_right(sums, rank)
+        amount = self._amounts.start + place
+        rank -= sums[place - 1] if place else 0
         chosen = self._uniform(rank, amount) if len(self._sizes_counted) == 1 else None
         if chosen is None:
             chosen, rank = self._mixed(rank, amount)
@@ -101,13 +107,11 @@ class Choices:
                 rest = {one: many - (one == size) for one, many in left.items()}
                 rest = {one: many for one, many in rest.items() if many}
                 blocks[size] = self._count(rest or {1: 0}, amount - position - 1) * size * results
-            for index in range(self._total):
-                if index in taken:
-                    continue
-                size = self._size(index)
-                if rank < blocks[size]:
-                    break
-                rank -= blocks[size]
+            index = 0
+            while index in taken or rank >= blocks[self._size(index)]:
+                rank -= 0 if index in taken else blocks[self._size(index)]
+                index += 1
+            size = self._size(index)
             chosen.append(index)
             taken.add(index)
             results *= size

@@ -153,10 +153,9 @@ class Resolver:
             return _streamed(self._wildcard(node, scope, name), node.method)
         if isinstance(node, Get):
             return self._get(node, scope)
-        if isinstance(node, Wrap):
-            wrapper = self.sequence(node.wrapper, scope)
-            return Wrapped(wrapper, self.sequence(node.inner, scope), self.rules.limits)
-        raise TypeError(f"{node!r} is no part of a template")
+        assert isinstance(node, Wrap)
+        wrapper = self.sequence(node.wrapper, scope)
+        return Wrapped(wrapper, self.sequence(node.inner, scope), self.rules.limits)
 
     def _variant(self, variant: Variant, scope: Scope, name: str) -> Space:
         place = partial(scope.place, variant)
@@ -324,9 +323,6 @@ class NodeOptions(Options):
     def space(self, index: int) -> Space:
         return self._resolver.sequence(self._nodes[index].body, self._scope)
 
-    def where(self, index: int) -> str:
-        return ""
-
     def pick(self, index: int, text: str) -> Pick:
         return _new(Pick, (self.label, text.strip(), "", index))
 
@@ -374,15 +370,14 @@ class ValueOptions(Options):
 
     def space(self, index: int) -> Space:
         document = self._document(index)
-        if document is None:
-            return Missing(self._found.texts[index])
+        assert document is not None
         if self._inner is None:
             most = self._resolver.rules.limits.recursion
             self._inner = self._scope.below(self._arguments, self._node, self._path, most)
         return self._resolver.document(document, self._inner)
 
-    def where(self, index: int) -> str:
-        return self._found.where(index)
+    def pick(self, index: int, text: str) -> Pick:
+        return Pick(self.label, text.strip(), self._found.where(index), index)
 
     def all_plain(self) -> bool:
         return self._found.all_plain(self._resolver.rules.config)

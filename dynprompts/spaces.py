@@ -173,9 +173,6 @@ class Stream(Space):
         else:
             self.inner.draw(mix(number), known, texts, picks)
 
-    def unrank(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
-        self.turn(rank, known, texts, picks)
-
     def iterate(self, known: Known) -> Iterator[Result]:
         texts: Texts = []
         picks: Picks = []
@@ -552,10 +549,6 @@ class Options:
         """Return the space of an option that is more than text."""
         raise NotImplementedError
 
-    def where(self, index: int) -> str:
-        """Return file:line of a wildcard's value; empty for a template's own option."""
-        raise NotImplementedError
-
     def all_plain(self) -> bool:
         """Whether all options are text only."""
         raise NotImplementedError
@@ -566,7 +559,7 @@ class Options:
 
     def pick(self, index: int, text: str) -> Pick:
         """Return the pick of an option that was drawn as `text`."""
-        return Pick(self.label, text.strip(), self.where(index), index)
+        raise NotImplementedError
 
 
 class Choosing(Space):
@@ -636,11 +629,7 @@ class Choosing(Space):
         """Return all that a draw needs, where the options are few."""
         if self._total > _WORTH_A_TABLE:
             return None
-        places = None
-        if self._weighted:
-            places = self.options.thresholds()
-            if not places:
-                return None
+        places = self.options.thresholds() if self._weighted else None
         try:
             cells = [self._cells.get(index) or self._cell(index) for index in range(self._total)]
         except PromptError:
@@ -717,9 +706,9 @@ class Choosing(Space):
         return len({self.options.plain(index) for index in range(self._total)}) == self._total
 
     def unrank(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
-        if self._size is None:
-            self._size = self.count()
-        self._unrank_raw(rank if self._kept is None else self._kept[rank], known, texts, picks)
+        if self.size and self._kept is not None:  # which of them are kept is known with the size
+            rank = self._kept[rank]
+        self._unrank_raw(rank, known, texts, picks)
 
     def _unrank_raw(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
         index = rank
@@ -926,9 +915,6 @@ class Ranging(Choosing):
     def _products(self, chosen: tuple[int, ...], known: Known) -> Iterator[tuple[Result, ...]]:
         if all((self._cells.get(index) or self._cell(index))[2] is None for index in chosen):
             yield tuple(next(self._results_of(index, known)) for index in chosen)
-            return
-        if not chosen:
-            yield ()
             return
         for first in self._results_of(chosen[0], known):
             for rest in self._products(chosen[1:], known):

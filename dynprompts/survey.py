@@ -104,7 +104,6 @@ class Survey:
         self._undefined: dict[str, str] = {}
         self._complete = True
         self._done: dict[tuple[int, int, States, str], tuple[Sequence, Scope, States]] = {}
-        self._active: set[tuple[str, Scope]] = set()
         self.choices: dict[str, Choice] = {}
 
     def walk(self, document: Document, scope: Scope) -> None:
@@ -283,19 +282,15 @@ class Survey:
         option = found.texts.__getitem__
         total = len(found.texts)
         self._note(Choice(label, total, weights, single, bool(name), True, option))
-        if (path, scope) in self._active:
-            return states
         arguments = {
             one.name: Binding(one.value, scope.document, scope)
             for one in node.arguments
             if one.value.parts
         }
-        self._active.add((path, scope))
         try:
             inner = scope.below(arguments, node, path, rules.limits.recursion)
         except LimitExceeded:
-            self._active.discard((path, scope))
-            return states
+            return states  # a cycle: everything in it was seen above
         after: set[Fragment | None] = set()
         quiet = states == _OUTSIDE
         for number, text in enumerate(found.texts):
@@ -306,7 +301,6 @@ class Survey:
                 after.add(None)
             else:
                 after |= self._text(text, found.where(number), states)
-        self._active.discard((path, scope))
         return frozenset(after)
 
     def _get(self, get: Get, scope: Scope, states: States) -> States:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import count, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import LimitExceeded, PromptError
@@ -115,7 +115,9 @@ class Template:
     def _combinations(self) -> Iterator[Sample]:
         known = unknown()
         results = self.space.iterate(known)
-        for number in count():
+        number = -1
+        while True:
+            number += 1
             known["spent"][0] = 0
             result = _guarded(lambda: next(results, None))
             if result is None:
@@ -124,10 +126,11 @@ class Template:
 
     def sample(self, amount: int, seed: int = 0) -> list[Sample]:
         """Draw `amount` different prompts, each combination equally likely, without going
-        through them; fewer where there are fewer."""
+        through them; fewer where there are fewer, or where most combinations read the same."""
         total = self.count()
         found: dict[str, Sample] = {}
-        for number in _different(total, seed):
+        tries = _PATIENCE * amount + 1_000
+        for number in islice(_different(total, seed), tries):
             if len(found) >= amount:
                 break
             one = _guarded(lambda number=number: self._unranked(number))  # type: ignore[misc]  # bound now
@@ -136,7 +139,9 @@ class Template:
 
     def cyclical(self) -> Iterator[Sample]:
         """Draw for ever, every variant going round on its own."""
-        for number in count():
+        number = -1
+        while True:
+            number += 1
             texts: Texts = []
             picks: Picks = []
             _guarded(lambda: self.space.turn(number, unknown(number), texts, picks))  # noqa: B023  # called at once
@@ -217,9 +222,12 @@ class Template:
     def _numbered(self) -> Document:
         return numbered(self._document)
 
-    @cached_property
+    @property
     def scope(self) -> Scope:
-        """The scope that the template stands in: the variables given with it."""
+        """A new scope for the template to stand in: the variables given with it.
+
+        Spaces are kept with their scope, so each resolver needs one of its own.
+        """
         bindings = {
             name: Binding(numbered(document).root, document)
             for name, document in self.variables.items()
@@ -279,5 +287,6 @@ def parse(
     return Template(read_document(text, rules), rules, values, ignore_whitespace)
 
 
+_PATIENCE = 20
 _DEFAULT = ParserConfig()
 _NO_WILDCARDS = WildcardLibrary()

@@ -83,11 +83,10 @@ class _Writer:
         method = variant.method.value if variant.method else ""
         options = []
         for index, option in enumerate(variant.options):
-            body = self._guarded(option.body, "" if index or method else "!@~")
-            if option.weight != 1.0:
-                body = f"{format_weight(option.weight)}::{self.sequence(option.body, closed=True)}"
-            elif _WEIGHT_LIKE.match(body):
-                body = _GUARD + body
+            body = self.sequence(option.body, closed=True)
+            read = body[:1].isspace() or (not index and body[:1] in ("!", "@", "~"))
+            if option.weight != 1.0 or read or _WEIGHT_LIKE.match(body):
+                body = f"{format_weight(option.weight)}::{body}"
             options.append(body)
         inside = f"{method}{_range(variant)}{'|'.join(options)}"
         return f"{self._config.variant_start}{inside}{self._config.variant_end}"

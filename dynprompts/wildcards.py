@@ -333,7 +333,7 @@ class WildcardLibrary:
             return (pattern,) if pattern in self._names else ()
         try:
             matches = re.compile(translate(pattern)).match
-        except re.error:
+        except re.error:  # pragma: no cover  # Python 3.10 at a range like [z-a]
             return ()
         return tuple(name for name in names if matches(name))
 

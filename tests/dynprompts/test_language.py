@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import dynprompts
 from dynprompts import (
     LimitExceeded,
     PromptSyntaxError,
@@ -14,7 +15,9 @@ from dynprompts import (
     WildcardLibrary,
     WildcardNotFound,
     parse,
+    unparse,
 )
+from dynprompts.nodes import Option, Sequence
 
 
 def library(**texts: str) -> WildcardLibrary:
@@ -202,3 +205,32 @@ def test_a_broken_file_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixt
     (tmp_path / "b.yaml").write_text("b: [1, x]\n3: y\nc: 5\n", encoding="utf-8")
     assert WildcardLibrary(tmp_path).names == ("b",)
     assert "a.yaml:2:1: the file cannot be read" in caplog.text
+
+
+def test_templates_are_values():
+    one, two = parse("{a|b} ${x}", variables={"x": "1"}), parse("{a|b} ${x}", variables={"x": "1"})
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one != parse("{a|b} ${x}", variables={"x": "2"})
+    assert one != "a"
+    assert one.source == "{a|b} ${x}"
+    variant = one.root.parts[0]
+    assert (variant.span.start, variant.span.end) == (0, 5)
+    assert repr(variant).startswith("Variant(options=(Option(body=Sequence(")
+
+
+@pytest.mark.parametrize("text", ["{1::2::a|b}", "{0.0000001::a|b}", "{1.50::a|b}", "{!/**/!a|b}"])
+def test_weights_are_read_back(text: str):
+    template = parse(text)
+    assert parse(unparse(template.root)).root == template.root
+
+
+def test_only_templates_are_written():
+    with pytest.raises(TypeError, match="no part of a template"):
+        unparse(Sequence((Option(Sequence()),)))
+
+
+def test_the_package_has_no_other_names():
+    assert dynprompts.unparse is unparse
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = dynprompts.nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ else:
 
 MOST = 400
 calm = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -117,25 +118,22 @@ def test_turns_survey_and_report_work(text: str):
     assert str(template.coverage(batch)).startswith("3 prompts")
 
 
-@pytest.mark.parametrize("start", range(0, 4000, 1000))
+@pytest.mark.parametrize("start", range(0, 2000, 500))
 def test_mutated_templates_raise_only_ours(start: int):
     """A short version of the fuzz run in tests/bench."""
-    for number in range(start, start + 1000):
+    for number in range(start, start + 500):
         text = mutated(random.Random(number))
         try:
             template = parse(text, LIBRARY)
-        except PromptError as error:
-            assert str(error)
+        except PromptError:
             continue
         assert parse(unparse(template.root)).root == template.root, text
-        try:
+        with suppress(PromptError):
             template.random(number)
             next(template.combinations(1))
             next(template.cyclical())
             template.count()
             template.reach()
-        except PromptError as error:
-            assert str(error)
 
 
 def test_a_cycle_is_gone_through_as_far_as_it_goes():
@@ -144,5 +142,5 @@ def test_a_cycle_is_gone_through_as_far_as_it_goes():
     assert [one.text for one in template.combinations(3)] == ["a", "b a", "b b a"]
     with pytest.raises(LimitExceeded, match="DP131"):
         list(template.combinations())
-    with pytest.raises(LimitExceeded, match="w.txt:2:3.*DP131"):
+    with pytest.raises(LimitExceeded, match=r"w\.txt:2:3.*DP131"):
         template.count()
