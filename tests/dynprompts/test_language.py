@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,14 @@ def test_the_package_has_no_other_names():
     assert dynprompts.unparse is unparse
     with pytest.raises(AttributeError, match="nothing"):
         _ = dynprompts.nothing
+
+
+def test_every_code_is_explained():
+    root = Path(dynprompts.__file__).parent
+    raised = {
+        code
+        for path in root.glob("*.py")
+        for code in re.findall(r'"(DP[0-9]{3})"', path.read_text(encoding="utf-8"))
+    }
+    page = (root.parent / "docs" / "dynprompts.md").read_text(encoding="utf-8")
+    assert {code for code in raised if code not in page} - {"DP131", "DP132", "DP133"} == set()
