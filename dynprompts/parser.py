@@ -380,19 +380,21 @@ class _Parser:
         if not text[path_start:path_stop].strip():
             return as_text
         if self._patterns.lively.search(text, path_start, path_stop):
-            comments, self._comments = self._comments, False  # "//" is a slash in a path
             path = self._region(path_start, path_stop, depth)
-            self._comments = comments
         else:
             path = Sequence((Text(text[path_start:path_stop], path_start, path_stop),))
         after = stop + len(mark)
         return Wildcard(path, arguments, method, start, after), after
 
     def _region(self, position: int, end: int, depth: int) -> Sequence:
-        """Parse a part of the text that nothing in it can leave."""
-        whole, self._end = self._end, end
+        """Parse a part of the text that nothing in it can leave.
+
+        "//" is a slash in a path; "/*" is text in an argument, whose brackets were counted.
+        """
+        kept = self._end, self._comments
+        self._end, self._comments = end, False
         sequence, _ = self._sequence(position, end, self._patterns.top, depth + 1)
-        self._end = whole
+        self._end, self._comments = kept
         return sequence
 
     def _path_end(self, position: int, end: int) -> int | None:

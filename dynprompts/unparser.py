@@ -70,9 +70,14 @@ class _Writer:
             value = self._guarded(node.value, "" if node.immediate else "!")
             return f"{config.variable_start}{node.name}{sign}{value}{config.variable_end}"
         if isinstance(node, Wrap):
-            wrapper, inner = self._guarded(node.wrapper), self._guarded(node.inner)
+            wrapper, inner = self._after_blanks(node.wrapper), self._after_blanks(node.inner)
             return f"{config.wrap_start}{wrapper}$${inner}{config.wrap_end}"
         raise TypeError(f"{node!r} is no part of a template")
+
+    def _after_blanks(self, sequence: Sequence) -> str:
+        """In a wrap a comment guards the line break that follows it, also inside an argument."""
+        text = self._guarded(sequence)
+        return text.replace(_GUARD, "#", 1) if text.startswith(f"{_GUARD}\n") else text
 
     def _guarded(self, sequence: Sequence, signs: str = "") -> str:
         """Blanks at the start would be trimmed, and a sign would be read: guard them."""

@@ -157,10 +157,12 @@ def test_it_runs_under_loraloom(capsys: pytest.CaptureFixture[str]):
 
 def test_importing_costs_little():
     """No module that a light import would not need; the time itself is for tests/bench."""
-    program = "import sys; import dynprompts; print(*sorted(sys.modules))"
+    root = str(Path(__file__).parents[2])
+    program = (
+        f"import sys; sys.path.insert(0, {root!r}); import dynprompts; print(*sorted(sys.modules))"
+    )
     result = subprocess.run(
         [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True,
-        cwd=Path(__file__).parents[2],
     )  # fmt: skip
     loaded = set(result.stdout.split())
     heavy = {"yaml", "json", "dataclasses", "inspect", "logging", "pathlib", "argparse", "hashlib"}
