@@ -1,11 +1,10 @@
-"""Everything that a template can reach: LoRA tags inside options and wildcards included.
+"""Every LoRA that a grid's texts can reach: tags inside options and wildcards included.
 
-Read off the texts, not drawn, so that a helper LoRA of the rarest option is checked too.
+Found without drawing, so that a helper LoRA of the rarest option is checked too.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,7 @@ from typing import TYPE_CHECKING
 from ..api.loras import lora_tags
 
 if TYPE_CHECKING:
-    from dynprompts.wildcards import WildcardLibrary
-
-_REFERENCE = re.compile(r"__([^_\s](?:(?!__).)*?)(?:\((?:(?!__).)*\))?__", re.DOTALL)
-_DRAWN = re.compile(r"\$?\{[^{}]*\}")
-_MOST_NAMES = 500
+    from dynprompts import WildcardLibrary
 
 
 @dataclass(frozen=True)
@@ -32,40 +27,25 @@ class Reached:
 
 def reachable_loras(texts: Iterable[str], wildcards: Path | None = None) -> tuple[Reached, ...]:
     """Return the LoRAs that templates can name, each name and weight once."""
-    from dynprompts.wildcards import WildcardLibrary
+    from dynprompts import WildcardLibrary
 
     library = WildcardLibrary(wildcards) if wildcards is not None else WildcardLibrary()
     found: dict[tuple[str, str], Reached] = {}
-    for text, where in _texts(texts, library):
-        for tag in lora_tags(text):
-            for name in _names(tag.name):
-                found.setdefault((name, tag.weight), Reached(name, tag.weight, where))
+    for text in texts:
+        for one in _loras_of(text, library):
+            found.setdefault((one.name, one.weight), one)
     return tuple(found.values())
 
 
-def _texts(texts: Iterable[str], library: WildcardLibrary) -> Iterator[tuple[str, str]]:
-    """Give the templates and every value of every wildcard that they lead to."""
-    waiting = [(text, "the prompt") for text in texts]
-    seen: set[str] = set()
-    while waiting:
-        text, where = waiting.pop(0)
-        yield text, where
-        for reference in _REFERENCE.findall(text):
-            pattern = _DRAWN.sub("*", reference.lstrip("!~@"))
-            if pattern not in seen:
-                seen.add(pattern)
-                waiting += [(one.text, one.where or pattern) for one in library.values(pattern)]
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Return what a name with variants can become; a name with variables is left to the run."""
-    if "{" not in text:
-        return (text,)
-    from dynprompts.errors import PromptError
-    from dynprompts.template import parse
+def _loras_of(text: str, library: WildcardLibrary) -> Iterator[Reached]:
+    from dynprompts import PromptError, parse
 
     try:
-        drawn = tuple(one.text for one in parse(text).combinations(_MOST_NAMES))
-    except PromptError:
-        return ()
-    return () if "$" in text else drawn
+        tags = parse(text, library).reach().tags
+    except PromptError:  # no template, such as a prompt with a brace of its own
+        yield from (Reached(tag.name, tag.weight, "the prompt") for tag in lora_tags(text))
+        return
+    for tag in tags:
+        if tag.kind == "lora":
+            where = "the prompt" if tag.where.startswith("template:") else tag.where
+            yield Reached(tag.name, tag.weight, where)

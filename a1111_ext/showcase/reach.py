@@ -1,20 +1,16 @@
-"""What a template can reach: every LoRA tag and wildcard in it and in the wildcards it names.
+"""What showcase templates can reach: every LoRA tag and wildcard, found without drawing.
 
-Read off the texts, not off draws, so that a helper LoRA in a rare option counts as well.
+dynprompts does the finding; here prompt and negative prompt become one answer.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dynprompts import WildcardLibrary
+from dynprompts import Template
 
-from ..api.loras import lora_tags
-
-_DYNAMIC = re.compile(r"[{}$|]|__")
-_VARIABLE_OR_VARIANT = re.compile(r"\$\{[^{}]*\}|\{[^{}]*\}")
+_TEMPLATE = "template:"
 
 
 @dataclass(frozen=True)
@@ -34,68 +30,23 @@ class Reach:
     missing: tuple[Reached, ...]
 
 
-def find_reach(template: str, library: WildcardLibrary, where: str = "the template") -> Reach:
-    """Follow a template through all its wildcards; each is read once, cycles are harmless.
-
-    A reference whose name is put together when it is drawn counts as a glob.
-    """
+def find_reach(templates: Sequence[Template], name: str = "the template") -> Reach:
+    """Join what templates can reach, each name once; `name` says where they came from."""
     loras: dict[str, Reached] = {}
     wildcards: dict[str, Reached] = {}
     missing: dict[str, Reached] = {}
-    waiting = [(template, where)]
-    while waiting:
-        text, place = waiting.pop()
-        for tag in lora_tags(text):
-            if not _DYNAMIC.search(tag.name.replace("__", "")):
-                loras.setdefault(tag.name, Reached(tag.name, place))
-        for name in _references(re.sub(r"<lora:[^>]*>", "", text)):
-            if name in wildcards or name in missing:
-                continue
-            values = library.values(name)
-            (wildcards if values else missing)[name] = Reached(name, place)
-            waiting += [(value.text, value.where or place) for value in values]
-    return Reach(*(tuple(found.values()) for found in (loras, wildcards, missing)))
+    for found in (template.reach() for template in templates):
+        tags = (tag for tag in found.tags if tag.kind == "lora")
+        for names, rows in (
+            (loras, tags),
+            (wildcards, found.wildcards),
+            (missing, found.missing),
+        ):
+            for row in rows:
+                names.setdefault(row.name, Reached(row.name, _place(row.where, name)))
+    return Reach(*(tuple(names.values()) for names in (loras, wildcards, missing)))
 
 
-def _references(text: str) -> Iterator[str]:
-    """Yield the wildcards that a text names.
-
-    reference = "__" [sampler] name [ "(" arguments ")" ] "__"
-    """
-    at = text.find("__")
-    while at >= 0:
-        end, name, arguments = _reference_at(text, at + 2)
-        if name is not None:
-            yield name
-            yield from _references(arguments)
-        at = text.find("__", end)
-
-
-def _reference_at(text: str, start: int) -> tuple[int, str | None, str]:
-    """Read one reference that begins at `start`; return its end, name and arguments."""
-    end = text.find("__", start)
-    bracket = text.find("(", start)
-    if 0 <= bracket < (end if end >= 0 else len(text)):
-        close = _closing(text, bracket)
-        if text.startswith("__", close + 1):
-            return close + 3, _plain(text[start:bracket]), text[bracket + 1 : close]
-    if end < 0:
-        return len(text), None, ""
-    return end + 2, _plain(text[start:end]), ""
-
-
-def _closing(text: str, bracket: int) -> int:
-    depth = 0
-    for index in range(bracket, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[index], 0)
-        if depth == 0:
-            return index
-    return len(text)
-
-
-def _plain(name: str) -> str | None:
-    """Return the name or glob that a reference means; None for text that is none."""
-    glob = name.strip().lstrip("~@!").strip()
-    while (simpler := _VARIABLE_OR_VARIANT.sub("*", glob)) != glob:
-        glob = simpler
-    return glob if glob and not re.search(r"[\n,<>]", glob) else None
+def _place(where: str, name: str) -> str:
+    """Call the template by the name that its user knows."""
+    return f"{name}, {where.removeprefix(_TEMPLATE)}" if where.startswith(_TEMPLATE) else where

@@ -106,8 +106,11 @@ class ShowcaseTemplate:
 
     @cached_property
     def reach(self) -> Reach:
-        """Every LoRA and wildcard that a draw could bring."""
-        return find_reach(f"{self.source}\n{self.negative_source}", self._library, self.name)
+        """Every LoRA and wildcard that a draw could bring. Raises ToolError LL613."""
+        try:
+            return find_reach((self._prompt, self._negative), self.name)
+        except PromptError as error:
+            raise self._unreadable(error) from error
 
 
 def open_library(folder: Path | None) -> WildcardLibrary:

@@ -18,7 +18,7 @@ from a1111_ext.showcase.templates import (
     plain_checkpoint,
     text_seed,
 )
-from dynprompts import Pick, WildcardLibrary
+from dynprompts import Pick, WildcardLibrary, parse
 from kohya_ext.project import ToolError
 
 SUBJECT = Subject("quillfox-v1", 0.8, "Quillfox")
@@ -96,24 +96,29 @@ def test_everything_that_can_be_reached_is_found():
         ("a __nowhere/x__ fox", ["nowhere/x"]),
         ("__sets(subject=__gone__)__", ["gone"]),
         ("__~patterns/*__ __@absent__", ["absent"]),
-        ("__${where:places}/nothing_here__", ["*/nothing_here"]),
+        ("__${where:places}/nothing_here__", ["places/nothing_here"]),
         ("{a|__deep__}", ["deep"]),
         ("<lora:a__b:1> and ____", []),
         ("two __ marks", []),
     ],
 )
 def test_missing_wildcards_are_found(text: str, missing: list[str]):
-    assert [one.name for one in find_reach(text, library()).missing] == missing
+    assert [one.name for one in find_reach([parse(text, library())]).missing] == missing
 
 
 def test_reach_says_where_a_lora_stands():
     files = {"coats.txt": b"none\na <lora:coat:1> coat\n", "loop.txt": b"__loop__\n"}
-    reach = find_reach("__coats__ __loop__", WildcardLibrary(texts=files), "the manifest")
-    assert [(one.name, one.where) for one in reach.loras] == [("coat", "coats.txt:2")]
+    text = "<lora:hat:1> __coats__ __loop__"
+    reach = find_reach([parse(text, WildcardLibrary(texts=files))], "the manifest")
+    assert [(one.name, one.where) for one in reach.loras] == [
+        ("hat", "the manifest, 1:1"),
+        ("coat", "coats.txt:2"),
+    ]
 
 
-def test_loras_that_are_put_together_are_left_to_the_draw():
-    assert find_reach("<lora:{a|b}:1> <lora:c:{0.5|1}>", library()).loras[0].name == "c"
+def test_loras_that_are_put_together_are_found():
+    reach = find_reach([parse("<lora:{a|b}:1> <lora:c:{0.5|1}>", library())])
+    assert [one.name for one in reach.loras] == ["a", "b", "c"]
 
 
 def test_wildcard_files_know_the_subject():
