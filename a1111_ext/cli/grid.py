@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -73,6 +72,7 @@ from ..grids.server_side import UNCHECKED, PlotPainter
 from ..grids.values import parse_real_numbers, parse_whole_numbers
 from ..grids.views import GridFacts
 from .cluster import open_executor
+from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -642,17 +642,7 @@ def _serve(project: Project) -> None:
         say(f"chosen: {choice.epoch}")
 
     server = GridServer(pages[-1].parent, PAGE_NAME, take)
-    emit(server.url)
-    say("open this address on this machine; Ctrl-C ends it")
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.5)
-    except KeyboardInterrupt:
-        server.stop()
-    finally:
-        server.close()
+    serve_until_interrupted(server)
     if chosen:
         _next_promote(project, chosen[-1])
     else:

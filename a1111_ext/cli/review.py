@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import click
@@ -36,6 +35,7 @@ from ..showcase.upscaling import (
 )
 from .board import BoardNews, board_words
 from .drawing import emit_line, open_painters, picture_events
+from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
 
 # -- review -------------------------------------------------------------------------------------
@@ -81,17 +81,7 @@ def _serve(project: Project) -> None:
         say(f"saved: {len(found.ratings)} ratings, {len(found.upscale)} to upscale")
 
     server = PageServer(project.showcase_dir, PAGE_NAME, {"review": take})
-    emit(server.url)
-    say("open this address on this machine; Ctrl-C ends it")
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.5)
-    except KeyboardInterrupt:
-        server.stop()
-    finally:
-        server.close()
+    serve_until_interrupted(server)
 
 
 # -- upscale ------------------------------------------------------------------------------------
