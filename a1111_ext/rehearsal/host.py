@@ -23,6 +23,8 @@ from kohya_ext.project.lora_file import read_header, tensor_sha256
 from ..api.infotext import Infotext, format_infotext
 from ..api.loras import lora_tags
 from .cards import Card, draw_card, encode_png, half_drawn
+from .refusal import Refusal
+from .xyz import draw_plot
 
 SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun", "DDIM", "UniPC")
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
@@ -31,19 +33,6 @@ LATENT = ("Latent", "Latent (nearest)", "Latent (bicubic)")
 DEFAULT_CHECKPOINTS = ("rehearsal-a", "rehearsal-b")
 VERSION = "v1.10.1"
 DYNAMIC_PROMPTS = "dynamic prompts v2.17.1"
-
-
-class Dropped(Exception):
-    """The connection ends without an answer, as when a WebUI dies; raised by a fault."""
-
-
-class Refusal(Exception):
-    """An HTTP error with the body that the real WebUI sends."""
-
-    def __init__(self, status: int, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": kind, "detail": "", "body": "", "errors": f"rehearsal: {message}"}
 
 
 @dataclass
@@ -307,17 +296,11 @@ class RehearsalHost:
             wanted = str(self._data.get("sd_model_checkpoint") or self._loaded)
             self._load(self._checkpoint(wanted) or self._loaded)
             if str(body.get("script_name") or "").lower() == "x/y/z plot":
-                from .xyz import draw_plot
-
-                return draw_plot(self, body)
+                return draw_plot(body, lambda cell: self._overridden(cell, None))
             return self._draw(body, sources)
         finally:
             if body.get("override_settings_restore_afterwards", True):
                 self._data.update(before)
-
-    def draw_inside(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Draw one cell of a plot, inside the plot's own request."""
-        return self._overridden(body, None)
 
     def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         self._refuse_nonsense(body, sources)

@@ -13,13 +13,15 @@ import itertools
 import json
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .host import RehearsalHost
+from .cards import encode_png
+from .refusal import Refusal
 
 ARGUMENTS = 18
 _Change = Callable[[dict[str, Any], str, str], None]
+_Draw = Callable[[dict[str, Any]], dict[str, Any]]
+"""Draws one cell of the plot, inside the plot's own request."""
 
 
 def _set(field: str, kind: Callable[[str], Any]) -> _Change:
@@ -39,8 +41,6 @@ def _override(name: str, kind: Callable[[str], Any]) -> _Change:
 def _replace(body: dict[str, Any], value: str, first: str) -> None:
     prompt, negative = str(body.get("prompt", "")), str(body.get("negative_prompt", ""))
     if first not in prompt and first not in negative:
-        from .host import Refusal
-
         raise Refusal(
             500, "RuntimeError", f"Prompt S/R did not find {first} in prompt or negative prompt."
         )
@@ -62,7 +62,7 @@ AXES: tuple[tuple[str, bool, _Change], ...] = (
 """Label, whether it has choices, and what a value changes."""
 
 
-def script_info(host: RehearsalHost) -> list[dict[str, Any]]:
+def script_info() -> list[dict[str, Any]]:
     """Return what /script-info tells of the X/Y/Z plot."""
     choices = [label for label, _, _ in AXES]
     rows: list[dict[str, Any]] = [
@@ -83,11 +83,8 @@ def script_info(host: RehearsalHost) -> list[dict[str, Any]]:
     ]
 
 
-def draw_plot(host: RehearsalHost, body: dict[str, Any]) -> dict[str, Any]:
+def draw_plot(body: dict[str, Any], draw: _Draw) -> dict[str, Any]:
     """Draw all cells, x fastest; a cell that fails is blank, with status 200."""
-    from .cards import encode_png
-    from .host import Refusal
-
     args = list(body.get("script_args") or [])
     if len(args) < ARGUMENTS:
         raise Refusal(500, "TypeError", "run() missing required positional arguments")
@@ -98,7 +95,7 @@ def draw_plot(host: RehearsalHost, body: dict[str, Any]) -> dict[str, Any]:
     infotexts: list[str] = []
     seeds: list[int | None] = []
     for z, y, x in itertools.product(*(values for _, values in reversed(axes))):
-        picture, text, seed = _cell(host, body, axes, (x, y, z))
+        picture, text, seed = _cell(body, axes, (x, y, z), draw)
         images.append(picture)
         infotexts.append(text)
         seeds.append(seed)
@@ -110,8 +107,6 @@ def draw_plot(host: RehearsalHost, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _axis(args: list[Any], *, csv_mode: bool) -> tuple[int, list[str]]:
-    from .host import Refusal
-
     index, text, chosen = args
     if not isinstance(index, int):
         raise Refusal(500, "TypeError", "list indices must be integers or slices, not str")
@@ -129,13 +124,11 @@ def _axis(args: list[Any], *, csv_mode: bool) -> tuple[int, list[str]]:
 
 
 def _cell(
-    host: RehearsalHost,
     body: dict[str, Any],
     axes: list[tuple[int, list[str]]],
     at: tuple[str, str, str],
+    draw: _Draw,
 ) -> tuple[str, str, int | None]:
-    from .host import Refusal
-
     one = {
         key: value
         for key, value in body.items()
@@ -144,7 +137,7 @@ def _cell(
     for (index, values), value in zip(axes, at, strict=True):
         AXES[index][2](one, value, values[0])
     try:
-        answer = host.draw_inside(one)
+        answer = draw(one)
     except Refusal as refusal:
         if refusal.status == 500:
             blank = base64.b64encode(_blank(one)).decode("ascii")
@@ -156,8 +149,6 @@ def _cell(
 
 def _blank(body: dict[str, Any]) -> bytes:
     from PIL import Image
-
-    from .cards import encode_png
 
     size = int(body.get("width", 512)), int(body.get("height", 512))
     return encode_png(Image.new("RGB", size), "")

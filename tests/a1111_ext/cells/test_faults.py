@@ -39,7 +39,7 @@ from a1111_ext.cells.cell import Batch
 from a1111_ext.cells.verify import is_noise, painted_from_png
 from a1111_ext.rehearsal import RehearsalWebui, start_webui
 from a1111_ext.rehearsal.cards import encode_png
-from a1111_ext.rehearsal.host import Dropped, Refusal
+from a1111_ext.rehearsal.refusal import Dropped, Refusal
 from kohya_ext.project import ToolError
 
 AT_ONCE = Patience(tries=3, pause_seconds=0.0, return_seconds=30.0)

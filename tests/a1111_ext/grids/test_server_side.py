@@ -22,7 +22,7 @@ from a1111_ext.cells import (
 )
 from a1111_ext.grids.server_side import PlotPainter, plan_plot, script_arguments
 from a1111_ext.rehearsal import RehearsalWebui
-from a1111_ext.rehearsal.host import Refusal
+from a1111_ext.rehearsal.refusal import Refusal
 from a1111_ext.rehearsal.xyz import script_info
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
@@ -76,7 +76,7 @@ def test_what_a_plot_cannot_draw(cells: list[Cell]):
 
 
 def test_axes_are_looked_up(webui: RehearsalWebui):
-    info = script_info(webui.host)
+    info = script_info()
     arguments = script_arguments(plan_plot(table()), info)
     choices = info[0]["args"][0]["choices"]
     assert [choices[arguments[start]] for start in (0, 3, 6)] == [
@@ -96,7 +96,7 @@ def test_a_webui_without_the_script_or_axis(webui: RehearsalWebui):
         script_arguments(plan_plot(table()), [])
     vae = [replace(BASE, vae=name) for name in ("a", "b")]
     with pytest.raises(ToolError, match=r"no axis VAE.*LL516"):
-        script_arguments(plan_plot(vae), script_info(webui.host))
+        script_arguments(plan_plot(vae), script_info())
 
 
 def test_the_plot_s_pictures_are_ours(painter, webui, tmp_path: Path):

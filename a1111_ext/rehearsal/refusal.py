@@ -1,0 +1,16 @@
+"""How the stand-in WebUI answers without a picture."""
+
+from __future__ import annotations
+
+
+class Dropped(Exception):
+    """The connection ends without an answer, as when a WebUI dies; raised by a fault."""
+
+
+class Refusal(Exception):
+    """An HTTP error with the body that the real WebUI sends."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": kind, "detail": "", "body": "", "errors": f"rehearsal: {message}"}
