@@ -11,10 +11,12 @@ from .cell import (
     with_loras,
     without_loras,
 )
-from .engine import CellEvent, Outcome, Patience, RunReport, run_cells
+from .engine import run_cells
+from .events import CellEvent, Outcome
 from .ledger import Ledger, Record, State
 from .painters import Painter, WebuiPainter
 from .plan import CellPlan, pin_cell, plan_cells
+from .run import Patience, RunReport
 from .verify import Mismatch, Painted, verify_picture
 
 __all__ = [

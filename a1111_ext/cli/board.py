@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kohya_ext.project import Project
 
-from ..cells.engine import CellEvent, EventHandler
+from ..cells.events import CellEvent, EventHandler
 from ..showcase.album import read_album
 from ..showcase.review import BoardWords, write_board, write_live
 

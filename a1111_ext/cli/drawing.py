@@ -12,7 +12,7 @@ from kohya_ext.project.cli import emit, progress_bar
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
-from ..cells.engine import CellEvent, EventHandler, Outcome
+from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.painters import WebuiPainter
 from ..publish.promoted import Promoted, lend_promoted
 

@@ -32,10 +32,11 @@ from kohya_ext.project.progress import Progress, ProgressHandler
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
 from ..api.lend import apply_lend, lent_name, plan_lend, with_run
-from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport
+from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter, WebuiPainter
 from ..cells.plan import pin_cell, plan_cells
+from ..cells.run import RunReport
 from ..grids.axes import Axis
 from ..grids.choice import Choice, read_choice, write_choice
 from ..grids.contact_sheet import SheetFormat

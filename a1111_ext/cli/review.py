@@ -18,8 +18,8 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 
-from ..cells.engine import RunReport
 from ..cells.ledger import Ledger
+from ..cells.run import RunReport
 from ..grids.serve import PageServer
 from ..publish.promoted import require_promoted
 from ..showcase.album import ShowPicture, read_album, read_parameters

@@ -23,9 +23,9 @@ from kohya_ext.project.cli import (
 )
 
 from ..api.capabilities import Capabilities
-from ..cells.engine import RunReport
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
+from ..cells.run import RunReport
 from ..publish.promoted import Promoted, require_promoted
 from ..showcase.album import read_album
 from ..showcase.arrangement import neighbours_alike

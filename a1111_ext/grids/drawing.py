@@ -22,10 +22,12 @@ from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.project import Project
 
-from ..cells.engine import EventHandler, RunReport, run_cells
+from ..cells.engine import run_cells
+from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter
 from ..cells.plan import plan_cells
+from ..cells.run import RunReport
 from .contact_sheet import SheetFormat, write_sheet
 from .epoch_grid import Expand, GridPlan, GridRequest, Subject, plan_grid
 from .page import LiveState, write_page

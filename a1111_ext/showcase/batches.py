@@ -15,10 +15,12 @@ from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
 from ..api.capabilities import Capabilities
 from ..cells.cell import Cell, CheckpointPin, HiresFix, with_loras
-from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport, run_cells
+from ..cells.engine import run_cells
+from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter
 from ..cells.plan import CellPlan, pin_cell, plan_cells
+from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name
 from .content import forbidden_words
 from .framing import framing_of

@@ -18,10 +18,12 @@ from kohya_ext.project.files import sha256_of
 from ..api.capabilities import Capabilities
 from ..api.infotext import Infotext
 from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
-from ..cells.engine import CellEvent, EventHandler, Outcome, RunReport, run_cells
+from ..cells.engine import run_cells
+from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter
 from ..cells.plan import CellPlan, pin_cell, plan_cells
+from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name, read_parameters
 
 UPSCALER_OPTION = "upscaler_for_img2img"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
-from ..cells.engine import CellEvent, Outcome
+from ..cells.events import CellEvent, Outcome
 from ..grids.drawing import Grid
 from .grid import DrawnCell, DrawnGrid, Shop, count_missing, draw_grid, label
 from .page import copies_of

@@ -13,7 +13,8 @@ from kohya_ext.project.manifest import PictureSettings
 
 from ..api.loras import LoraTag, lora_tags, replace_lora
 from ..cells.cell import Cell, with_loras
-from ..cells.engine import CellEvent, run_cells
+from ..cells.engine import run_cells
+from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter
 from ..cells.plan import plan_cells

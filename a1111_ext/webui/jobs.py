@@ -11,7 +11,7 @@ from enum import Enum
 
 from kohya_ext.project import ToolError
 
-from ..cells.engine import CellEvent
+from ..cells.events import CellEvent
 from .grid import DrawnGrid
 
 _log = logging.getLogger(__name__)

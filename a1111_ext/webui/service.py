@@ -12,7 +12,7 @@ from typing import Any
 from kohya_ext.project import ToolError, open_project
 
 from ..cells.cell import Cell
-from ..cells.engine import CellEvent
+from ..cells.events import CellEvent
 from ..grids.drawing import Grid
 from ..screens.projects import find_projects
 from .access import require_inside

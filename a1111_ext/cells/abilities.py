@@ -1,0 +1,71 @@
+"""What a painter may be able to do beyond painting one cell; the engine asks each for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from .cell import Cell
+from .verify import Painted
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A painter whose running job can be ended, if it is ours."""
+
+    def interrupt(self, cells: Sequence[Cell]) -> None:
+        """End the job of these cells; never that of somebody else."""
+        ...
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """A painter that may come back after it was lost."""
+
+    def is_back(self) -> bool:
+        """Tell whether it answers again."""
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A painter that cannot draw everything."""
+
+    def lacks(self, cell: Cell) -> str:
+        """Say what it lacks for a cell; "" when it has everything."""
+        ...
+
+
+@runtime_checkable
+class RowPainter(Protocol):
+    """A painter that draws several seeds of one row in one request."""
+
+    def paint_row(self, cells: Sequence[Cell]) -> Sequence[Painted]:
+        """Draw cells that differ in seed only."""
+        ...
+
+
+@runtime_checkable
+class Rememberer(Protocol):
+    """A painter that can wait for what was asked of it before."""
+
+    def await_earlier(self, cell: Cell, stop: threading.Event) -> None:
+        """Wait until an earlier request for this cell is no longer worked on."""
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A painter that draws elsewhere, so that its last picture is checked beside the next."""
+
+    is_remote: bool
+
+
+@runtime_checkable
+class Unloading(Protocol):
+    """A painter that can free GPU memory."""
+
+    def free_memory(self) -> None:
+        """Unload what is loaded; the next picture loads it again."""
+        ...

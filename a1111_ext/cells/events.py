@@ -1,0 +1,39 @@
+"""What a run tells of each cell: events for bars, screens and `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from .cell import Cell
+
+
+class Outcome(str, Enum):
+    """What became of a cell; WAITING means that it will be asked for once more."""
+
+    DRAWN = "drawn"
+    KNOWN = "known"
+    FAILED = "failed"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class CellEvent:
+    """One cell is settled: `done` of `total` so far, at `server`, after `seconds`.
+
+    `loads` counts checkpoint loads so far; `left_seconds` is None before the first picture.
+    """
+
+    outcome: Outcome
+    cell: Cell
+    done: int
+    total: int
+    server: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+    loads: int = 0
+    left_seconds: float | None = None
+
+
+EventHandler = Callable[[CellEvent], None]

@@ -1,0 +1,334 @@
+"""The state of one run: what waits, who draws what, what became of each cell, how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from kohya_ext.project import ToolError
+
+from .abilities import RowPainter, Selective
+from .cell import BATCH_SIZE, Cell
+from .events import CellEvent, EventHandler, Outcome
+from .ledger import Claim, Ledger
+from .painters import Painter
+from .plan import CellPlan
+from .verify import Checked, Painted
+from .waiting import Group, Waiting, group_of
+
+LOOK_SECONDS = 0.2
+"""How soon a waiting thread notices that the run was stopped, or another process is done."""
+
+_RECENT = 50
+CHANGED_NOTHING = "the LoRA changed nothing: it may be of another architecture"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a picture is asked for, how long between, how long a lost WebUI is waited for."""
+
+    tries: int = 3
+    pause_seconds: float = 2.0
+    return_seconds: float = 180.0
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run ended; failed cells with their reasons."""
+
+    drawn: int
+    known: int
+    failed: tuple[tuple[Cell, str], ...]
+    stopped: bool
+    unchecked: int = 0
+    """Cells whose no-LoRA control has no picture, so that nothing says that the LoRA worked."""
+
+    def require_all(self) -> None:
+        """Raise ToolError LL452 when a cell failed, LL453 when the run was stopped."""
+        if self.failed:
+            cell, reason = self.failed[0]
+            more = f" {len(self.failed) - 1} more failed." if len(self.failed) > 1 else ""
+            raise ToolError(
+                "LL452",
+                f"{len(self.failed)} of {self.total} pictures failed; seed {cell.seed}: "
+                f"{reason.rstrip('.')}.{more}",
+                "Mend the cause and run the same command again: finished pictures are kept.",
+            )
+        if self.stopped:
+            raise ToolError(
+                "LL453",
+                f"Stopped after {self.drawn + self.known} pictures.",
+                "Run the same command again to go on.",
+            )
+
+    @property
+    def total(self) -> int:
+        """All cells that were settled."""
+        return self.drawn + self.known + len(self.failed)
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What the caller may do while a run goes on, and how many seeds go into one request."""
+
+    stop: threading.Event
+    pause: threading.Event
+    n_iter: int
+
+
+class Run:
+    """The state of one run, shared by its painters' threads under one lock."""
+
+    def __init__(
+        self,
+        plan: CellPlan,
+        ledger: Ledger,
+        painters: Sequence[Painter],
+        on_event: EventHandler,
+        switches: Switches,
+        patience: Patience,
+        executor: Executor | None,
+    ) -> None:
+        self.ledger, self.switches, self.patience = ledger, switches, patience
+        self.stop, self.executor = switches.stop, executor
+        self._plan, self._painters, self._on_event = plan, painters, on_event
+        self._changed = threading.Condition()
+        self._waiting = Waiting(())
+        self._elsewhere: list[Cell] = []
+        self._at: dict[int, Group] = {}
+        self._in_flight = 0
+        self._loads = 0
+        self._drawn: set[str] = set()
+        self._known: set[str] = set()
+        self._failed: dict[str, tuple[Cell, str]] = {}
+        self._losses: dict[str, int] = {}
+        self._asked: dict[str, str] = {}
+        self._last_loss = "no WebUI was left to draw it"
+        self._pixels: dict[str, str] = {}
+        self._seconds: list[float] = []
+
+    def settle_known(self) -> None:
+        """Count what is done already; everything else waits."""
+        self.ledger.add(self._plan.cells)
+        done = self.ledger.done_among([cell.key for cell in self._plan.cells])
+        waiting = []
+        for cell in self._plan.cells:
+            if cell.key in done:
+                self._known.add(cell.key)
+                self._tell(Outcome.KNOWN, cell)
+            else:
+                waiting.append(cell)
+        self._waiting = Waiting(waiting)
+        if done and self._plan.controls:
+            self._pixels = dict(self.ledger.pixels())
+
+    # -- taking cells ---------------------------------------------------------------------
+
+    def take(self, painter: Painter, near: Group | None) -> list[tuple[Cell, str]]:
+        """Claim cells for one request, each with where it was asked for before; [] at the end.
+
+        While others still draw, wait for what they may give back.
+        """
+        with self._changed:
+            while not self.stop.is_set():
+                if self.switches.pause.is_set():
+                    self._changed.wait(LOOK_SECONDS)
+                    continue
+                taken = self._claim_next(painter, near)
+                if taken:
+                    self._in_flight += 1
+                    return taken
+                if not self._in_flight and not self._elsewhere:
+                    return []
+                self._changed.wait(LOOK_SECONDS)
+                self._look_elsewhere()
+        return []
+
+    def _claim_next(self, painter: Painter, near: Group | None) -> list[tuple[Cell, str]]:
+        may = _may(painter)
+        others = [group for who, group in self._at.items() if who != id(painter)]
+        while True:
+            first = self._waiting.take(near, others, may)
+            if first is None:
+                return []
+            taken = [
+                (cell, claim.left_at or self._asked.get(cell.key, ""))
+                for cell in [first, *self._row_of(first, painter)]
+                if (claim := self._claim(cell, painter)) is not None
+            ]
+            if taken:
+                self._note_load(painter, group_of(first))
+                return taken
+
+    def _row_of(self, first: Cell, painter: Painter) -> list[Cell]:
+        if first.batch.kind == BATCH_SIZE:
+            return self._waiting.take_batch(first)
+        if self.switches.n_iter > 1 and isinstance(painter, RowPainter):
+            return self._waiting.take_row(first, self.switches.n_iter - 1)
+        return []
+
+    def _claim(self, cell: Cell, painter: Painter) -> Claim | None:
+        claim = self.ledger.claim(cell.key, painter.name)
+        if claim is None:
+            self._elsewhere.append(cell)  # another process draws it; it may give up
+        return claim
+
+    def _note_load(self, painter: Painter, group: Group) -> None:
+        before = self._at.get(id(painter))
+        if before is None or before[0] != group[0]:
+            self._loads += 1
+        self._at[id(painter)] = group
+
+    def _look_elsewhere(self) -> None:
+        """See what another process has finished, and take over what it left."""
+        cells, self._elsewhere = self._elsewhere, []
+        done = self.ledger.done_among([cell.key for cell in cells])
+        for cell in cells:
+            if cell.key in done:
+                self._known.add(cell.key)
+                self._tell(Outcome.KNOWN, cell)
+            else:
+                self._waiting.put_back([cell])
+
+    def landed(self) -> None:
+        """A request's cells are settled or given back."""
+        with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
+
+    def leave(self, painter: Painter) -> None:
+        """A painter has gone; others may take what it had loaded."""
+        with self._changed:
+            self._at.pop(id(painter), None)
+            self._changed.notify_all()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a painter that comes back would have something to do."""
+        with self._changed:
+            return bool(len(self._waiting) or self._in_flight or self._elsewhere)
+
+    # -- what became of them --------------------------------------------------------------
+
+    def asked(self, cells: Iterable[Cell], painter: Painter) -> None:
+        """Remember where cells were asked for, in case that the answer is lost."""
+        with self._changed:
+            for cell in cells:
+                self._asked[cell.key] = painter.name
+
+    def give_back(self, cells: Sequence[Cell], reason: str, *, is_loss: bool = True) -> None:
+        """Let cells wait again; one that was lost too often fails."""
+        waiting = []
+        for cell in cells:
+            losses = self._losses.get(cell.key, 0) + is_loss
+            self._losses[cell.key] = losses
+            if losses >= self.patience.tries:
+                self.fail(cell, reason)
+            else:
+                self.ledger.release(cell.key)
+                waiting.append(cell)
+        with self._changed:
+            self._waiting.put_back(waiting)
+            self._last_loss = reason
+
+    def fail(self, cell: Cell, reason: str, server: str = "") -> None:
+        """Mark a cell failed, with its reason."""
+        self.ledger.fail(cell.key, reason)
+        with self._changed:
+            self._failed[cell.key] = (cell, reason)
+            self._tell(Outcome.FAILED, cell, server, reason=reason)
+
+    def tell_waiting(self, cell: Cell, painter: Painter, reason: str) -> None:
+        """Tell that a cell will be asked for once more."""
+        with self._changed:
+            self._tell(Outcome.WAITING, cell, painter.name, reason=reason)
+
+    def settle(self, cell: Cell, painted: Painted, checked: Checked, server: str) -> None:
+        """Finish or fail a cell whose picture was kept and checked."""
+        reason = (
+            "; ".join(map(str, checked.mismatches))
+            or self._other_checkpoint(cell, painted)
+            or self._unchanged(cell.key, checked.pixels)
+        )
+        if reason:
+            self.fail(cell, reason, server)
+            return
+        self.ledger.finish(
+            cell.key,
+            infotext=painted.infotext,
+            pixels=checked.pixels,
+            server=server,
+            seconds=painted.seconds,
+        )
+        with self._changed:
+            self._drawn.add(cell.key)
+            self._pixels[cell.key] = checked.pixels
+            if painted.seconds:
+                self._seconds.append(painted.seconds)
+            self._tell(Outcome.DRAWN, cell, server, painted.seconds)
+
+    def _unchanged(self, key: str, pixels: str) -> str:
+        control = self._pixels.get(self._plan.controls.get(key, ""), "")
+        return CHANGED_NOTHING if control and control == pixels else ""
+
+    def _other_checkpoint(self, cell: Cell, painted: Painted) -> str:
+        """The first answer pins a checkpoint's hash; later answers must agree."""
+        title = cell.checkpoint.title
+        if not painted.checkpoint_hash or not title:
+            return ""
+        pinned = self.ledger.pin(title, painted.checkpoint_hash)
+        if pinned == painted.checkpoint_hash:
+            return ""
+        return (
+            f"checkpoint hash: {title} was {pinned} before, the WebUI now answers with "
+            f"{painted.checkpoint_hash}"
+        )
+
+    def settle_controls(self) -> None:
+        """Fail cells whose picture is that of a control that was drawn after them."""
+        if not self._plan.controls:
+            return
+        self._pixels = dict(self.ledger.pixels())
+        for cell in self._plan.cells:
+            if self._unchanged(cell.key, self._pixels.get(cell.key, "")):
+                self._drawn.discard(cell.key)
+                self._known.discard(cell.key)
+                self.fail(cell, CHANGED_NOTHING)
+
+    def report(self) -> RunReport:
+        """Say how the run ended."""
+        failed = tuple(self._failed.values())
+        stopped = self.stop.is_set()
+        if not stopped:
+            failed += tuple((cell, self._why_not(cell)) for cell in self._waiting.cells())
+        unchecked = [
+            key
+            for key, control in self._plan.controls.items()
+            if key in self._pixels and control not in self._pixels
+        ]
+        return RunReport(len(self._drawn), len(self._known), failed, stopped, len(unchecked))
+
+    def _why_not(self, cell: Cell) -> str:
+        """Say why nobody draws a cell: what the WebUIs lack, or how the last one was lost."""
+        lacks = [one.lacks(cell) for one in self._painters if isinstance(one, Selective)]
+        return next(filter(None, lacks), self._last_loss)
+
+    def _tell(
+        self, outcome: Outcome, cell: Cell, server: str = "", seconds: float = 0.0, reason: str = ""
+    ) -> None:
+        done = len(self._drawn) + len(self._known) + len(self._failed)
+        total = len(self._plan.cells)
+        left = None
+        if self._seconds and outcome is not Outcome.KNOWN:
+            recent = self._seconds[-_RECENT:]
+            left = sum(recent) / len(recent) * (total - done) / max(1, len(self._at))
+        event = CellEvent(outcome, cell, done, total, server, seconds, reason, self._loads, left)
+        self._on_event(event)
+
+
+def _may(painter: Painter) -> Callable[[Cell], bool]:
+    if isinstance(painter, Selective):
+        return lambda cell: not painter.lacks(cell)
+    return lambda cell: True
