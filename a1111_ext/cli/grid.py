@@ -41,7 +41,6 @@ from ..grids.axes import Axis
 from ..grids.choice import Choice, read_choice, write_choice
 from ..grids.contact_sheet import SheetFormat
 from ..grids.drawing import (
-    PAGE_NAME,
     Grid,
     GridFiles,
     draw_grid,
@@ -72,6 +71,7 @@ from ..grids.serve import GridServer
 from ..grids.server_side import UNCHECKED, PlotPainter
 from ..grids.values import parse_real_numbers, parse_whole_numbers
 from ..grids.views import GridFacts
+from ..grids.votes import PAGE_NAME
 from .cluster import open_executor
 from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options

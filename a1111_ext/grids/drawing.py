@@ -32,8 +32,8 @@ from .contact_sheet import SheetFormat, write_sheet
 from .epoch_grid import Expand, GridPlan, GridRequest, Subject, plan_grid
 from .page import LiveState, write_page
 from .views import GridFacts, link_pictures, make_page, make_sheet, read_records
+from .votes import PAGE_NAME
 
-PAGE_NAME = "grid.html"
 SHEET_NAME = "sheet"
 _ABOUT_NAME = "grid.json"
 

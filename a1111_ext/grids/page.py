@@ -240,6 +240,7 @@ def _data(
         "choice_file": page.choice_file,
         "choice_command": page.choice_command,
         "served": served_at,
+        "kept": None,  # filled in by the server that shows the page
         "live": None,
     }
     if page.live is not None:

@@ -1,6 +1,6 @@
 """A tiny server on the loopback address: shows one folder and takes back what its page sends.
 
-Only this machine reaches it, only with the secret in the address, and it writes nothing itself.
+Only this machine reaches it, and only with the secret in the address.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from kohya_ext.project.errors import ToolError
 
 from .choice import Choice, parse_choice
+from .votes import keep_votes, with_votes
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -69,12 +70,16 @@ class PageServer:
 
 
 class GridServer(PageServer):
-    """Serve a grid's folder and hand each choice to `on_choice`."""
+    """Serve a grid's folder, keep the votes there, and hand each choice to `on_choice`."""
 
     def __init__(
         self, folder: Path, page_name: str, on_choice: Callable[[Choice], None], *, port: int = 0
     ) -> None:
-        takers = {"choice": lambda text: on_choice(parse_choice(text))}
+        page = folder / page_name
+        takers: dict[str, Taker] = {
+            "choice": lambda text: on_choice(parse_choice(text)),
+            page_name: lambda text: keep_votes(page, text),
+        }
         super().__init__(folder, page_name, takers, port=port)
 
 
@@ -93,9 +98,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path is None or not path.is_file() or path.suffix not in _TYPES:
             self._answer(HTTPStatus.NOT_FOUND, b"not found")
             return
-        body = path.read_bytes()
         if path.suffix == ".html":
-            body = body.replace(_NOT_SERVED, _SERVED, 1)
+            body = with_votes(path).replace(_NOT_SERVED, _SERVED, 1)
+        else:
+            body = path.read_bytes()
         self._answer(HTTPStatus.OK, body, _TYPES[path.suffix])
 
     def do_POST(self) -> None:

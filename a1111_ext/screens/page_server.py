@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from kohya_ext.project import ToolError
+
+from ..grids.votes import LARGEST_BYTES, PAGE_NAME, keep_votes, with_votes
+
+HEADERS: Mapping[str, str] = {
+    # A page from somebody else's project must not reach what is around it: no common origin.
+    "Content-Security-Policy": "sandbox allow-scripts allow-downloads allow-popups allow-modals",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 SERVED = "grids"
 """The folder of a project that its pages and their pictures are in."""
 
@@ -57,6 +67,17 @@ class Shares:
         except (OSError, ValueError):  # a name that no file can have
             return None
 
+    def keep(self, path: str, text: str) -> bool:
+        """Keep the votes that the page at an address sent; False when there is no such page.
+
+        ValueError for anything but votes; ToolError LL110 or LL111 of the disk.
+        """
+        page = self.find(path)
+        if page is None or page.name != PAGE_NAME:
+            return False
+        keep_votes(page, text)
+        return True
+
 
 class PageServer:
     """A small server on 127.0.0.1, started when the first page is shown."""
@@ -84,14 +105,47 @@ class PageServer:
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """Answers GET and HEAD with a file that the shares hand out."""
+    """Answers GET and HEAD with a file that the shares hand out; a page's POST with its votes."""
 
     def __init__(self, shares: Shares, *arguments: Any) -> None:
         self._shares = shares
         super().__init__(*arguments)
 
+    def do_GET(self) -> None:
+        found = self._shares.find(self._inside(self.path))
+        if found is None or found.name != PAGE_NAME:
+            super().do_GET()
+            return
+        content = with_votes(found)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 < length <= LARGEST_BYTES:
+            self.send_error(413)
+            return
+        try:
+            text = self.rfile.read(length).decode("utf-8")
+            self.send_response(204 if self._shares.keep(self._inside(self.path), text) else 404)
+        except (ValueError, ToolError):
+            self.send_response(400)
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    @staticmethod
+    def _inside(path: str) -> str:
+        return urlsplit(path).path.removeprefix("/")
+
     def translate_path(self, path: str) -> str:
-        found = self._shares.find(urlsplit(path).path.removeprefix("/"))
+        found = self._shares.find(self._inside(path))
         return str(found) if found else ""
 
     def list_directory(self, path: Any) -> None:

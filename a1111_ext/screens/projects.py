@@ -11,6 +11,8 @@ from typing import Any
 from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import find_epoch_files
 
+from ..grids.votes import PAGE_NAME
+
 
 @dataclass(frozen=True)
 class GridRow:
@@ -96,14 +98,12 @@ def _count_epochs(folder: Path) -> int:
 
 def find_grids(root: Path) -> tuple[GridRow, ...]:
     """Return the grids kept under `root`, the newest first."""
-    from ..grids.drawing import PAGE_NAME  # too much for a host's start
-
     pages = sorted((root / "grids").glob(f"*/{PAGE_NAME}"), key=_changed, reverse=True)
     return tuple(_grid_row(page) for page in pages)
 
 
 def _grid_row(page: Path) -> GridRow:
-    from ..grids.drawing import SHEET_NAME
+    from ..grids.drawing import SHEET_NAME  # too much for a host's start
 
     sheet = page.with_name(f"{SHEET_NAME}.png")
     made = datetime.fromtimestamp(_changed(page)).strftime("%Y-%m-%d %H:%M")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project import ToolError
 
+from ..grids.votes import LARGEST_BYTES, PAGE_NAME, with_votes
+from ..screens.page_server import HEADERS
 from .access import is_allowed
 from .call import Call
 from .settings import credentials, serves_api
@@ -24,12 +26,6 @@ PREFIX = "/loraloom/v1"
 MOST_BYTES = 1 << 20
 """A request is a few hundred bytes."""
 
-PAGE_HEADERS: Mapping[str, str] = {
-    # A page from somebody else's project must not reach the WebUI around it: no common origin.
-    "Content-Security-Policy": "sandbox allow-scripts allow-downloads allow-popups allow-modals",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
 _STATUS: Mapping[str, int] = {"LL755": 403, "LL762": 404, "LL763": 409, "LL764": 415}
 _log = logging.getLogger(__name__)
 
@@ -74,19 +70,50 @@ class LateService:
 
 
 def add_page_route(app: Any) -> None:
-    """Add what the tab's frame shows: files under an address that only the tab knows."""
+    """Add what the tab's frame shows: files under an address that only the tab knows.
+
+    The address is the credential: the frame's page is another origin, a browser sends no password.
+    """
     from fastapi import Request
-    from fastapi.responses import FileResponse, PlainTextResponse, Response
+    from fastapi.concurrency import run_in_threadpool
+    from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
     from .shares import PAGES, SHARES
 
-    def send(request: Request) -> Response:
-        found = SHARES.find(request.path_params["path"])
+    def send(path: str) -> Response:
+        found = SHARES.find(path)
         if found is None:
             return PlainTextResponse("There is no such page. Refresh the tab.", status_code=404)
-        return FileResponse(found, headers=PAGE_HEADERS)
+        if found.name == PAGE_NAME:
+            return HTMLResponse(with_votes(found), headers=HEADERS)
+        return FileResponse(found, headers=HEADERS)
 
-    app.add_route(f"{PAGES}/{{path:path}}", send, methods=["GET"])
+    def keep(path: str, content: bytes) -> Response:
+        try:
+            return Response(status_code=204 if SHARES.keep(path, content.decode("utf-8")) else 404)
+        except (ValueError, ToolError) as error:
+            return PlainTextResponse(str(error), status_code=400)
+
+    async def respond(request: Request) -> Response:
+        path = request.path_params["path"]
+        if request.method != "POST":
+            return await run_in_threadpool(send, path)
+        content = await _read_content(request, LARGEST_BYTES)
+        if content is None:
+            return PlainTextResponse("More than a page can hold.", status_code=413)
+        return await run_in_threadpool(keep, path, content)
+
+    app.add_route(f"{PAGES}/{{path:path}}", respond, methods=["GET", "POST"])
+
+
+async def _read_content(request: Any, limit: int) -> bytes | None:
+    """Read a request to its end, or return None as soon as it is longer than `limit` bytes."""
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > limit:
+            return None
+    return content
 
 
 def endpoint(answer: Answer, known: Mapping[str, str]) -> Callable[[Any], Any]:
@@ -134,11 +161,9 @@ async def _read_body(request: Any) -> Mapping[str, Any]:
     if request.method != "POST":
         return {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > MOST_BYTES:
-            raise _no_json("The request is longer than a megabyte.")
+    content = await _read_content(request, MOST_BYTES)
+    if content is None:
+        raise _no_json("The request is longer than a megabyte.")
     if kind != "application/json":
         raise _no_json(f'The request is "{kind or "nothing"}", not application/json.')
     try:

@@ -13,10 +13,20 @@ const view = {
 };
 let votes = [], choice = null;
 
+// Where a server shows the page, it keeps votes and choice; a sandbox has no storage of its own.
+const byServer = data.kept;
+let sending = Promise.resolve();
+function send() {
+  const body = JSON.stringify(byServer);
+  sending = sending.then(() => fetch(location.href, { method: "POST", mode: "no-cors", body }))
+    .catch(() => toast("Not kept: the program that showed this page has ended"));
+}
 function kept(store, key) {
+  if (byServer && key in byServer) return byServer[key];
   try { return JSON.parse(window[store].getItem("loraloom:" + key + ":" + data.grid_id)); } catch { return null; }
 }
 function keep(store, key, value) {
+  if (byServer && key in byServer) { byServer[key] = value; return send(); }
   try { window[store].setItem("loraloom:" + key + ":" + data.grid_id, JSON.stringify(value)); } catch { /* private window */ }
 }
 
@@ -535,11 +545,14 @@ function nextBallot() {
 function cast(answer) {
   if (!ballot.now) return;
   votes.push({ left: ballot.now[0], right: ballot.now[1], answer });
-  keep("localStorage", "votes", votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key })));
+  keepVotes();
   nextBallot();
 }
+function keepVotes() {
+  keep("localStorage", "votes", votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key })));
+}
 const voteDo = {
-  undo: () => { votes.pop(); nextBallot(); },
+  undo: () => { votes.pop(); keepVotes(); nextBallot(); },
   ranking: () => { vote.close(); showRanking(); },
   close: () => vote.close(),
 };
@@ -591,7 +604,7 @@ function showRanking() {
   sheet.append(make("p", { className: "soft", textContent: "“At least” is the lower end of the 95 % Wilson interval of being the better picture: few votes, low bound." }));
   const more = make("button", { textContent: "Go on voting" }), reset = make("button", { textContent: "Forget all votes" }), close = make("button", { textContent: "Close", className: "primary" });
   more.onclick = () => { byId("ranking").close(); openVote(); };
-  reset.onclick = () => { votes = []; keep("localStorage", "votes", []); byId("ranking").close(); };
+  reset.onclick = () => { votes = []; keepVotes(); byId("ranking").close(); };
   close.onclick = () => byId("ranking").close();
   sheet.append(make("div", { className: "actions" }, more, reset, close));
   byId("ranking").showModal();

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from loras import save_lora
 
 from a1111_ext.grids.choice import Choice, read_choice, write_choice
 from a1111_ext.grids.serve import GridServer
+from a1111_ext.grids.votes import FILE_NAME
 from a1111_ext.rehearsal import start_webui
+from a1111_ext.screens.page_server import PageServer as TabServer
 from kohya_ext.cli import main
 from kohya_ext.project import Project, apply_init, plan_init
 
@@ -224,6 +228,63 @@ def test_a_served_page_sends_the_choice(browser: Any, project: Project):
         server.stop()
         thread.join(20)
         server.close()
+
+
+FRAME = '<iframe style="width:1200px;height:800px" src="{}"></iframe>'
+
+
+def test_votes_in_a_tab_are_there_the_next_day(browser: Any, project: Project):
+    """The tab's frame is a sandbox without storage: the server keeps votes and choice."""
+    page_path = folder_of(project) / "grid.html"
+
+    def open_tab(server: TabServer) -> tuple[Any, Any]:
+        server.allow([project.root])
+        context = browser.new_context(viewport={"width": 1300, "height": 900})
+        page = context.new_page()
+        page.set_content(FRAME.format(server.address(page_path)))
+        frame = page.frame_locator("iframe")
+        frame.locator(".cell img").first.wait_for()
+        return context, frame
+
+    try:
+        today = TabServer()
+        context, frame = open_tab(today)
+        frame.locator("#vote-button").click()
+        for number in range(3):
+            frame.locator("#vote .progress", has_text=re.compile(f"^{number} of")).wait_for()
+            frame.locator('.answers [data-vote="left"]').click()
+        frame.locator('#vote [data-do="undo"]').click()
+        frame.locator('#vote [data-do="close"]').click()
+        frame.locator(".cell").nth(9).click()
+        frame.locator("body").press("p")
+        frame.locator("#choice-text", has_text="Chosen: Quillfox").wait_for()
+        frame.locator("#vote-button").click()  # whatever was sent before has arrived by then
+        frame.locator("#vote .progress", has_text=re.compile("^2 of")).wait_for()
+        wait_until(lambda: '"choice": "' in votes_of(page_path))
+        context.close()
+        today.close()
+
+        tomorrow = TabServer()
+        context, frame = open_tab(tomorrow)
+        frame.locator("#choice-text", has_text="Chosen: Quillfox").wait_for()
+        frame.locator("#vote-button").click()
+        frame.locator("#vote .progress", has_text=re.compile("^2 of")).wait_for()
+        context.close()
+        tomorrow.close()
+    finally:
+        page_path.with_name(FILE_NAME).unlink(missing_ok=True)
+
+
+def votes_of(page: Path) -> str:
+    path = page.with_name(FILE_NAME)
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    pause, until = threading.Event(), time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        pause.wait(0.05)
 
 
 def test_a_growing_page_shows_news_by_itself(browser: Any, project: Project, tmp_path: Path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from a1111_ext.grids.votes import LARGEST_BYTES
 from a1111_ext.screens.page_server import PageServer, Shares
 
 
@@ -35,6 +37,47 @@ def test_a_page_is_served(server: PageServer, root: Path):
     answer = requests.get(address, timeout=30)
     assert (answer.status_code, answer.text) == (200, "<p>a page</p>")
     assert urlsplit(address).hostname == "127.0.0.1"
+
+
+VOTES = '{"votes":[],"choice":"' + "a" * 64 + '"}'
+
+
+def test_a_page_keeps_its_votes_and_nothing_else(server: PageServer, root: Path):
+    page = root / "grids" / "a b" / "grid.html"
+    page.write_text('"kept":null', encoding="utf-8")
+    address = server.address(page)
+    assert requests.post(address, VOTES, timeout=30).status_code == 204
+    assert requests.get(address, timeout=30).text == f'"kept":{VOTES}'
+    assert requests.post(address, "{}", timeout=30).status_code == 400
+    assert requests.post(address, b"\xff", timeout=30).status_code == 400
+    assert requests.post(address, "", timeout=30).status_code == 413
+    where = urlsplit(address)
+    connection = HTTPConnection(where.netloc, timeout=30)
+    connection.putrequest("POST", where.path)
+    connection.putheader("Content-Length", str(LARGEST_BYTES + 1))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+    beside = address.replace("grid.html", "other.html")
+    (root / "grids" / "a b" / "other.html").write_text("", encoding="utf-8")
+    stranger = address.replace(urlsplit(address).path.split("/")[1], "x" * 22)
+    for wrong in (beside, stranger):
+        assert requests.post(wrong, VOTES, timeout=30).status_code == 404
+    assert sorted(one.name for one in page.parent.iterdir()) == [
+        "grid.html",
+        "other.html",
+        "votes.json",
+    ]
+
+
+def test_a_page_is_shown_in_a_sandbox(server: PageServer, root: Path):
+    """It may come from somebody else's project: it must not read another project's pages."""
+    address = server.address(root / "grids" / "a b" / "grid.html")
+    for url in (address, address.replace("grid.html", "picture.png")):
+        (root / "grids" / "a b" / "picture.png").write_bytes(b"x")
+        policy = requests.get(url, timeout=30).headers["content-security-policy"]
+        assert policy.startswith("sandbox ")
+        assert "allow-same-origin" not in policy
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from asgi import Answer, ask
 from loras import save_lora
 
+from a1111_ext.grids.votes import LARGEST_BYTES
 from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
 
@@ -185,7 +187,27 @@ def test_pages_of_the_tab_are_served_in_a_sandbox(app: Any, host: Any):
     assert "allow-same-origin" not in policy
     stranger = path.removeprefix("/sd").replace(path.split("/")[4], "x" * 22)
     assert ask(app, "GET", stranger).status == 404
+    assert ask(app, "POST", stranger, VOTES).status == 404
     assert ask(app, "GET", path.removeprefix("/sd").replace("/grids/", "/cells/")).status == 404
+
+
+VOTES = {"votes": [], "choice": "a" * 64}
+
+
+def test_votes_in_the_tab_are_kept(app: Any, host: Any):
+    """The page sends them as plain text: a sandbox must not ask before it sends."""
+    from a1111_ext.webui.shares import address
+    from a1111_ext.webui.tab import read_host_shelf
+
+    finish(app, FOX)
+    (grid,) = read_host_shelf().entries[0].grids
+    path = address(grid.page)
+    content = json.dumps(VOTES, separators=(",", ":")).encode()
+    assert ask(app, "POST", path, content, kind="text/plain;charset=UTF-8").status == 204
+    assert b'"kept":' + content in ask(app, "GET", path).body
+    assert ask(app, "POST", path, b"{}").status == 400
+    assert ask(app, "POST", path, b" " * (LARGEST_BYTES + 1)).status == 413
+    assert ask(app, "POST", path.replace("grid.html", "sheet.png"), content).status == 404
 
 
 # -- projects ---------------------------------------------------------------------------------
