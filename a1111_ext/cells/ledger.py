@@ -6,6 +6,7 @@ A picture without its row, as after a kill or a power cut, is taken up again, no
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -103,6 +104,8 @@ class Ledger:
             _prepare(self._db)
         except sqlite3.DatabaseError as error:
             self._db.close()
+            if "full" in str(error):
+                raise explain_os_error(OSError(errno.ENOSPC, "disk full"), db) from error
             raise ToolError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",
@@ -324,7 +327,7 @@ class Ledger:
                     raise
         except sqlite3.OperationalError as error:
             if "full" in str(error):
-                raise explain_os_error(OSError(28, "disk full"), self._folder) from error
+                raise explain_os_error(OSError(errno.ENOSPC, "disk full"), self._folder) from error
             raise ToolError(
                 "LL450",
                 f"The ledger cannot be written: {error}.",

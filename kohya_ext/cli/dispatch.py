@@ -33,41 +33,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from ..project.errors import ToolError
-
     try:
-        command = find_command(words[0])
-    except ToolError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2 if error.code == "LL108" else 1
-    return _run(command, words)
-
-
-def _run(command: click.Command, words: list[str]) -> int:
-    import click
-
-    from ..project.errors import ToolError
-
-    try:
-        result = command.main(
-            args=words[1:], prog_name=f"loraloom {words[0]}", standalone_mode=False
-        )
-    except ToolError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except click.UsageError as error:
-        error.show()
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return 1
-    except (click.Abort, KeyboardInterrupt):
+        return _run(words)
+    except KeyboardInterrupt:  # also while a command's own modules are still being imported
         print("Stopped. Run the same command again to go on.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `loraloom ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(words: list[str]) -> int:
+    from ..project.errors import ToolError
+
+    try:
+        result = _main(find_command(words[0]), words)
+    except ToolError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2 if error.code == "LL108" else 1
     return result if isinstance(result, int) else 0
+
+
+def _main(command: click.Command, words: list[str]) -> object:
+    """Run a command; an operating system's refusal that no step explained gets its sentence."""
+    import click
+
+    try:
+        return command.main(args=words[1:], prog_name=f"loraloom {words[0]}", standalone_mode=False)
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno is None:  # a library's own error, and so a fault of ours
+            raise
+        from ..project.files import explain_refusal
+
+        raise explain_refusal(error) from error
 
 
 def _speak_utf8() -> None:

@@ -110,6 +110,11 @@ CATALOGUE: dict[str, Entry] = {
         "The stand-in WebUI ended or did not say its address in time.",
         "See the file that the message names.",
     ),
+    "LL120": Entry(
+        "The operating system refused something",
+        "A file, folder or port that a command needs cannot be used.",
+        "Check what the message names: the path, its permissions, other programs.",
+    ),
     # -- LL13x: LoRA files --------------------------------------------------------------------
     "LL130": Entry(
         "No safetensors file",

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,10 @@ from .errors import ToolError
 _BLOCK_BYTES = 1 << 20
 _REPLACE_TRIES = 10
 _REPLACE_PAUSE_SECONDS = 0.05
+_LONGEST_ON_WINDOWS = 240
+"""Letters of a path: Windows takes 259 by default, and our file beside needs some more."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _RESERVED_ON_WINDOWS = re.compile(r"^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$", re.IGNORECASE)
 
 
@@ -36,16 +40,34 @@ class Transfer(str, Enum):
 
 def explain_os_error(error: OSError, path: Path) -> ToolError:
     """Turn an operating system's refusal to write `path` into a sentence."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or getattr(error, "winerror", None) == 112:
+    if error.errno in _FULL or getattr(error, "winerror", None) == 112:
         return ToolError(
             "LL110",
             f"The disk is full: {path} could not be written.",
             "Free some space and run the same command again; nothing was lost.",
         )
+    if os.name == "nt" and len(str(path)) >= _LONGEST_ON_WINDOWS:
+        return ToolError(
+            "LL111",
+            f"{path} could not be written: its path is too long for Windows.",
+            "Move the project nearer to the drive's root, or switch long paths on in Windows.",
+        )
     return ToolError(
         "LL111",
         f"{path} could not be written: {error.strerror or error}.",
         "Check the permissions, and that no other program holds the file.",
+    )
+
+
+def explain_refusal(error: OSError) -> ToolError:
+    """Turn a refusal that no step explained into a sentence: LL110, or LL120 with its path."""
+    if error.errno in _FULL or getattr(error, "winerror", None) == 112:
+        return explain_os_error(error, Path(error.filename or "a file"))
+    what = f"{error.filename} cannot be used" if error.filename else "The system refused"
+    return ToolError(
+        "LL120",
+        f"{what}: {error.strerror or error}.",
+        "Check the path, its permissions, and that no other program holds it.",
     )
 
 
@@ -72,11 +94,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         _replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise explain_os_error(error, path) from error
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # a read-only disk refuses this, too
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise explain_os_error(error, path) from error
         raise
 
 

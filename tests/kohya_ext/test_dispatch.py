@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,11 @@ from kohya_ext.project import Project
 
 PLUGIN = """
 import click
+
+@click.command()
+@click.argument("errno", type=int)
+def refused(errno):
+    raise OSError(errno, "no way", "some file")
 
 @click.command()
 def hello():
@@ -31,7 +37,8 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (info / "METADATA").write_text("Name: loom-plugin\nVersion: 1.0\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(
         "[other]\nx = y:z\n\n[loraloom.commands]\n"
-        "hello = loom_plugin:hello\nbroken = loom_plugin_missing:x\n\n[more]\na = b:c\n",
+        "hello = loom_plugin:hello\nrefused = loom_plugin:refused\n"
+        "broken = loom_plugin_missing:x\n\n[more]\na = b:c\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(folder)
@@ -51,7 +58,7 @@ def test_an_unknown_command_suggests_a_known_one(capsys: pytest.CaptureFixture[s
 def test_a_plugin_joins(plugins: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--help"]) == 0
     overview = capsys.readouterr().out
-    assert "From plugins:\n  broken\n  hello\n" in overview
+    assert "From plugins:\n  broken\n  hello\n  refused\n" in overview
     assert main(["hello"]) == 0
     assert capsys.readouterr().out == "hello from a plugin\n"
 
@@ -61,6 +68,28 @@ def test_a_broken_plugin_is_named(plugins: Path, capsys: pytest.CaptureFixture[s
     error = capsys.readouterr().err
     assert "loom_plugin_missing" in error
     assert "LL109" in error
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EACCES, "LL120"), (errno.ENOSPC, "LL110")])
+def test_a_refusal_nobody_explained_is_a_sentence(
+    plugins: Path, capsys: pytest.CaptureFixture[str], number: int, code: str
+):
+    assert main(["refused", str(number)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ")
+    assert "some file" in error
+    assert code in error
+
+
+def test_ctrl_c_while_a_command_loads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kohya_ext.cli.dispatch.find_command", interrupted)
+    assert main(["publish"]) == 130
+    assert "Run the same command again to go on" in capsys.readouterr().err
 
 
 def test_an_error_is_one_sentence_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

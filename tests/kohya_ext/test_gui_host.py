@@ -128,7 +128,7 @@ def test_switch_silences_what_stays(staying: KohyaGui, monkeypatch: pytest.Monke
 def test_gui_starts_after_loraloom_is_gone(staying: KohyaGui):
     hook = plan_stay(staying).hook
     text = hook.read_text(encoding="utf-8")
-    hook.write_text(text.replace("door.py", "gone.py"), encoding="utf-8")
+    hook.write_text(text.replace("door.py", "gone away.py"), encoding="utf-8")
     said = run_gui_python(staying)
     assert "no longer at" in said
     assert PTH_NAME.partition(".")[0] in said

@@ -61,6 +61,25 @@ def test_a_refused_write_is_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_read_only_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It refuses the file, and then the removal of what is not there."""
+
+    def refuse(self: Path, *arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ToolError, match=r"Read-only file system.*LL111"):
+        write_text_atomic(tmp_path / "x", "text")
+
+
+def test_a_path_too_long_for_windows_says_so(monkeypatch: pytest.MonkeyPatch):
+    path = Path("project", "long " * 50)
+    monkeypatch.setattr(files_module.os, "name", "nt")
+    error = files_module.explain_os_error(FileNotFoundError(errno.ENOENT, "No such file"), path)
+    assert "its path is too long for Windows" in str(error)
+
+
 def test_a_full_disk_in_reality_loses_nothing():
     """/dev/full refuses every byte, as a full disk does."""
     if not Path("/dev/full").exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -375,6 +376,15 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path):
 def test_a_damaged_ledger_is_named(tmp_path: Path):
     (tmp_path / "a.db").write_bytes(b"no database at all, but long enough to be one" * 100)
     with pytest.raises(ToolError, match="LL450"):
+        Ledger(tmp_path / "a.db", tmp_path / "cells")
+
+
+def test_a_full_disk_is_no_damaged_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(db: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("a1111_ext.cells.ledger._prepare", refuse)
+    with pytest.raises(ToolError, match="LL110"):
         Ledger(tmp_path / "a.db", tmp_path / "cells")
 
 
