@@ -53,7 +53,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL107": Entry(
         "The manifest is of a newer loraloom",
         "Its format number is higher than this version knows.",
-        "Update loraloom: pip install --upgrade loraloom.",
+        "Fetch the newest loraloom and install it again.",
     ),
     "LL108": Entry(
         "An unknown command",

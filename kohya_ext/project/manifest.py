@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from .errors import ToolError
+from .files import is_portable_name, require_folder
 
 if TYPE_CHECKING:
     import yaml
@@ -213,6 +214,26 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From format N to N + 1, by N; a migration is never edited once it was released."""
 
 
+_Place = tuple[Any, ...]
+_PATHS: tuple[_Place, ...] = (
+    ("base_model", "path"),
+    ("base_model", "vae"),
+    ("captions", "model"),
+    ("captions", "undesired_tags_file"),
+    ("training", "network_weights"),
+    ("training", "resume"),
+    ("showcase", "styles_file"),
+    ("showcase", "wildcards"),
+)
+_SINGLE_QUOTES = 'In double quotes a "\\" begins an escape: put the path in single quotes.'
+_YAML_CURES = {
+    "found unknown escape character": _SINGLE_QUOTES,
+    "found character '\\t'": "YAML is indented with blanks: replace the tab.",
+}
+_MOST_PLACES = 100_000
+"""So many values no manifest has; aliases of aliases would make millions."""
+
+
 @lru_cache(maxsize=1)
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema of the manifest (draft 2020-12)."""
@@ -231,15 +252,26 @@ def read_manifest(path: Path) -> Manifest:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise ToolError(
-            "LL101",
-            f"{path.parent} has no {MANIFEST_NAME}.",
-            "Name the project's folder, or make one with `loraloom init`.",
+            "LL101", f"{path.parent} has no {MANIFEST_NAME}.", _nearest_project(path.parent)
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ToolError(
             "LL104", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file."
         ) from error
+    except OSError as error:
+        require_folder(path.parent)
+        raise ToolError(
+            "LL104", f"{path} cannot be read: {error.strerror}.", "Check the path and permissions."
+        ) from error
     return parse_manifest(text, path)
+
+
+def _nearest_project(folder: Path) -> str:
+    """Say where a project is when `folder` lies inside one, as a shell's current folder may."""
+    for parent in folder.absolute().parents:
+        if (parent / MANIFEST_NAME).is_file():
+            return f"It lies inside the project {parent}: name that one."
+    return "Name the project's folder, or make one with `loraloom init`."
 
 
 def parse_manifest(text: str, path: Path) -> Manifest:
@@ -247,9 +279,40 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     data, lines = _load_yaml(text, path)
     data = _migrate(data, path)
     _validate(data, lines, path)
+    _check_paths(data, lines, path)
     manifest: Manifest = _build(Manifest, data)
     _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
+    _check_names(manifest, lines, path)
     return manifest
+
+
+def _check_paths(data: Mapping[str, Any], lines: dict[_Place, int], path: Path) -> None:
+    r"""Refuse `"D:\new\train"`, which YAML reads as a line break and a tab."""
+    for place in _PATHS:
+        value = (data.get(place[0]) or {}).get(place[1]) or ""
+        if any(ord(letter) < 32 for letter in value):
+            raise ToolError(
+                "LL102",
+                f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {json.dumps(value)} holds a "
+                "line break or tab.",
+                _SINGLE_QUOTES,
+            )
+
+
+def _check_names(manifest: Manifest, lines: dict[_Place, int], path: Path) -> None:
+    """Refuse names of folders and files that some system cannot have."""
+    names = {
+        ("class_word",): manifest.class_word,
+        ("training", "output_name"): manifest.training.output_name,
+    }
+    for place, name in names.items():
+        if name and not is_portable_name(name):
+            raise ToolError(
+                "LL102",
+                f'{path}:{_line_of(place, lines)}: {_dotted(place)}: "{name}" cannot be the name '
+                "of a file or folder on every system.",
+                "Use letters, digits, blanks, hyphens and underscores.",
+            )
 
 
 def _check_trigger_word(word: str, where: str) -> None:
@@ -260,25 +323,26 @@ def _check_trigger_word(word: str, where: str) -> None:
         raise ToolError("LL105", f"{where}: {problem}", "Choose another trigger word.")
 
 
-_Place = tuple[Any, ...]
-
-
 def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]]:
     import yaml
 
+    lines: dict[_Place, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _collect_lines(node, (), lines, path)
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = error.problem or ""
+        cures = (cure for start, cure in _YAML_CURES.items() if problem.startswith(start))
         raise ToolError(
-            "LL102", f"{path}:{line}: no valid YAML: {error.problem}.", "Correct that line."
+            "LL102",
+            f"{path}:{line}: no valid YAML: {problem}.",
+            next(cures, "Correct that line."),
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ToolError("LL102", f"{path}: no valid YAML: {error}.", "Correct the file.") from error
-    lines: dict[_Place, int] = {}
-    if node is not None:
-        _collect_lines(node, (), lines, path)
     if not isinstance(data, dict):
         raise ToolError(
             "LL102",
@@ -289,8 +353,11 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]
 
 
 def _collect_lines(node: yaml.Node, place: _Place, lines: dict[_Place, int], path: Path) -> None:
-    lines.setdefault(place, node.start_mark.line + 1)
     import yaml
+
+    lines.setdefault(place, node.start_mark.line + 1)
+    if len(lines) > _MOST_PLACES:
+        raise ValueError("too many values, or aliases that hold one another")
 
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
@@ -319,7 +386,7 @@ def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
         raise ToolError(
             "LL107",
             f"{path} is of format {number}; this loraloom reads up to format {FORMAT}.",
-            "Update loraloom: pip install --upgrade loraloom.",
+            "Fetch the newest loraloom and install it again.",
         )
     while number < FORMAT and number in MIGRATIONS:
         data = MIGRATIONS[number](data)
@@ -376,6 +443,10 @@ def _plain(error: Any) -> str:
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f'the key "{missing}" is missing'
+    if error.validator == "minLength":
+        return "it is empty"
+    if error.validator == "pattern":
+        return f"{shown} is not of the form wanted here ({error.schema['description'].rstrip('.')})"
     return f"{error.message}"
 
 

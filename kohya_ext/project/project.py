@@ -168,7 +168,7 @@ subject:
 {consent}
 base_model:
   family: sd15                  # sd15, sd2, sdxl, sd3 or flux
-  path: ""                      # the checkpoint file to train on
+  path: ''                      # the checkpoint file to train on
 
 dataset:
   repeats:                      # how often a picture is shown per epoch
@@ -176,7 +176,7 @@ dataset:
     supporting: 2
 
 captions:
-  model: ""                     # folder with model.onnx and selected_tags.csv
+  model: ''                     # folder with model.onnx and selected_tags.csv
   prefix: "photo of {{trigger}},"
   undesired_tags: []            # these sink into the trigger word
   general_threshold: 0.35

@@ -109,8 +109,8 @@ def fill_manifest(folder: DemoFolder) -> None:
 
 def _manifest_changes(folder: DemoFolder) -> tuple[tuple[str, str], ...]:
     return (
-        ('  path: ""', f"  path: {json.dumps(str(folder.base_model))}"),
-        ('  model: ""', '  model: "../rehearsal tagger"'),
+        ("  path: ''", f"  path: {json.dumps(str(folder.base_model))}"),
+        ("  model: ''", "  model: '../rehearsal tagger'"),
         ("undesired_tags: [] ", "undesired_tags: [orange_fur, fox_ears, solo]"),
         ('preset: "" ', "preset: sd15-locon-24"),
         ("max_train_epochs: 10", f"max_train_epochs: {EPOCHS}"),

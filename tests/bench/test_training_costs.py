@@ -112,7 +112,7 @@ def trainable(project: Project) -> Project:
     base = project.root / "base.ckpt"
     base.write_bytes(b"rehearsal")
     text = project.manifest_path.read_text(encoding="utf-8")
-    text = text.replace('path: ""', f'path: "{base.as_posix()}"', 1)
+    text = text.replace("path: ''", f'path: "{base.as_posix()}"', 1)
     project.manifest_path.write_text(text.replace("epochs: 10", "epochs: 20", 1), encoding="utf-8")
     return open_project(project.root)
 

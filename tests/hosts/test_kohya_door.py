@@ -226,7 +226,7 @@ def make_project(root: Path, version: GuiVersion) -> Project:
         " conv_alpha: 8, lr_scheduler: linear, lr_warmup: 7, min_bucket_reso: 64}\n"
         '  resolution: "128,128"\n'
     )
-    text = text.replace('  path: ""', f"  path: {json.dumps(str(base))}")
+    text = text.replace("  path: ''", f"  path: {json.dumps(str(base))}")
     text = text.replace("training:\n", "training:\n" + settings)
     text = text.replace("max_train_epochs: 10", "max_train_epochs: 2")
     project.manifest_path.write_text(text, encoding="utf-8")

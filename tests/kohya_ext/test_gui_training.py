@@ -33,7 +33,7 @@ def trainable(project: Project) -> Project:
     apply_layout(project, plan_layout(project))
     base = write_base_model(project.root / "base.safetensors")
     text = project.manifest_path.read_text(encoding="utf-8")
-    text = text.replace('path: ""', f'path: "{base.as_posix()}"')
+    text = text.replace("path: ''", f'path: "{base.as_posix()}"')
     text = text.replace("max_train_epochs: 10", "max_train_epochs: 3")
     project.manifest_path.write_text(text, encoding="utf-8")
     use_trainer(rehearsal_trainer().folder)

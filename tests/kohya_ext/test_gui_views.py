@@ -70,7 +70,7 @@ def write_manifest(project: Project, old: str, new: str) -> Project:
 
 @pytest.fixture
 def configured(staged: Project) -> Project:
-    project = write_manifest(staged, '  path: ""', "  path: /models/base.safetensors")
+    project = write_manifest(staged, "  path: ''", "  path: /models/base.safetensors")
     assert finish(project, steps.config).error == ""
     return project
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from kohya_ext.project.manifest import (
 )
 
 PATH = Path("lora-project.yaml")
+ALIASES_OF_ALIASES = "a: &a [0,0,0,0,0,0,0,0,0,0]\n" + "".join(
+    f"{one}: &{one} [{', '.join([f'*{before}'] * 10)}]\n" for before, one in pairwise("abcdefghi")
+)
 
 
 def refusal(text: str) -> ToolError:
@@ -67,6 +71,17 @@ def test_an_empty_group_is_its_default():
         ("- a\n- b", ["list of `key: value` lines"]),
         ("", ["list of `key: value` lines"]),
         ("a: [1,", ["no valid YAML"]),
+        ("a:\n\tb: 1", [":2: no valid YAML", "indented with blanks"]),
+        ('base_model:\n  path: "D:\\models"', [":2: no valid YAML", "in single quotes"]),
+        ('trigger_word: Q\ncaptions:\n  model: "D:\\new"', [":3: captions.model", "line break"]),
+        ('trigger_word: Q\nbase_model: {path: "D:\\tiny.ckpt"}', [":2:", "in single quotes"]),
+        ("trigger_word: Q\nclass_word: fox.", [":2: class_word", "every system"]),
+        ("trigger_word: Q\ntraining:\n  output_name: con", [":3: training.output_name"]),
+        ("trigger_word: Q\ntraining:\n  output_name: a/b", [":3: training.output_name"]),
+        ("trigger_word: Q\ncaptions: {caption_extension: txt}", ["not of the form", ".txt"]),
+        ('trigger_word: Q\nsubject: {consent: {name: "", date: x, scope: x}}', ["it is empty"]),
+        ("trigger_word: &a [*a]", ["no valid YAML"]),
+        (ALIASES_OF_ALIASES, ["too many values"]),
         ("a: \x00", ["no valid YAML"]),
     ],
 )
@@ -105,6 +120,28 @@ def test_every_migration_up_to_now_exists():
 def test_a_missing_manifest_is_no_project(tmp_path: Path):
     with pytest.raises(ToolError, match="LL101"):
         open_project(tmp_path)
+
+
+def test_a_folder_inside_a_project_names_it(tmp_path: Path):
+    project = apply_init(plan_init(tmp_path / "fox", "Quillfox"))
+    inside = project.root / "source" / "primary"
+    inside.mkdir(parents=True)
+    with pytest.raises(ToolError, match=r"It lies inside the project .*fox: name that one.*LL101"):
+        open_project(inside)
+
+
+def test_a_file_is_no_project(tmp_path: Path):
+    (tmp_path / "x.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(ToolError, match=r"LL103|LL101"):  # Windows calls it missing
+        open_project(tmp_path / "x.txt")
+
+
+def test_a_windows_path_can_be_pasted(tmp_path: Path):
+    project = apply_init(plan_init(tmp_path / "fox", "Quillfox"))
+    text = project.manifest_path.read_text(encoding="utf-8")
+    assert "  path: ''" in text
+    pasted = text.replace("  path: ''", "  path: 'D:\\new\\train.safetensors'")
+    assert parse_manifest(pasted, PATH).base_model.path == "D:\\new\\train.safetensors"
 
 
 def test_a_manifest_in_another_encoding_is_named(tmp_path: Path):

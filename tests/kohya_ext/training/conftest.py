@@ -38,7 +38,7 @@ def trainable(project: Project) -> Project:
     base = project.root / "base.safetensors"
     write_lora(base, {"cond_stage_model.transformer.x": Tensor("F16", (1,), b"\0\0")}, {})
     return change_manifest(
-        project, ('path: ""', f'path: "{base.as_posix()}"'), ("epochs: 10", "epochs: 3")
+        project, ("path: ''", f'path: "{base.as_posix()}"'), ("epochs: 10", "epochs: 3")
     )
 
 

@@ -36,7 +36,7 @@ def change(project: Project, *pairs: tuple[str, str]) -> Project:
 def staged(project: Project) -> Project:
     write_pictures(project.source_dir, recipes(12))
     apply_layout(project, plan_layout(project))
-    return change(project, ('path: ""', "path: base.safetensors"))
+    return change(project, ("path: ''", "path: base.safetensors"))
 
 
 def test_the_files_say_the_same(staged: Project):
@@ -79,7 +79,7 @@ def test_sample_prompts_become_a_file(staged: Project):
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
-        ("path: base.safetensors", 'path: ""', "LL307"),
+        ("path: base.safetensors", "path: ''", "LL307"),
         ('preset: ""', "preset: nonsense", "LL306"),
         ('preset: ""', "preset: sdxl-lora-12gb", "LL306"),
         ("save_every_n_epochs: 1", "overrides: {network_dims: 8}", "LL308"),
@@ -93,7 +93,7 @@ def test_mistakes_are_named(staged: Project, old: str, new: str, code: str):
 
 def test_nothing_staged(project: Project):
     with pytest.raises(ToolError, match="LL309"):
-        plan_config(change(project, ('path: ""', "path: base.safetensors")))
+        plan_config(change(project, ("path: ''", "path: base.safetensors")))
 
 
 def test_buckets_keep_the_area():

@@ -51,7 +51,7 @@ def projects(tmp_path: Path) -> list[Project]:
         write_pictures(project.source_dir, recipes(2))
         apply_layout(project, plan_layout(project))
         text = project.manifest_path.read_text(encoding="utf-8")
-        text = text.replace('path: ""', f'path: "{base.as_posix()}"', 1)
+        text = text.replace("path: ''", f'path: "{base.as_posix()}"', 1)
         text = text.replace("epochs: 10", "epochs: 2", 1)
         project.manifest_path.write_text(text, encoding="utf-8")
         found.append(open_project(project.root))
