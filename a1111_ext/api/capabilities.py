@@ -133,7 +133,8 @@ def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) ->
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
     return ToolError(
         code,
-        f'The WebUI at {url} has no {kind} "{word}"; it would silently use another.',
+        f'The WebUI at {url} has no {kind} "{word}"; it would silently '
+        f"{'draw without it' if kind == 'LoRA' else 'use another'}.",
         hint if known else f"It has no {kind} at all.",
     )
 

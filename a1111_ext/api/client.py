@@ -68,7 +68,7 @@ class Client:
     """Talk to one WebUI at `url`, for example http://127.0.0.1:7860."""
 
     def __init__(self, url: str, credentials: Credentials | None = None) -> None:
-        self.url = url.rstrip("/")
+        self.url = (url if "://" in url or not url else f"http://{url}").rstrip("/")
         self._credentials = credentials
         self._session: requests.Session | None = None
 
@@ -201,12 +201,22 @@ class Client:
         )
 
 
+_REASONS = {
+    "Connection refused": "connection refused",
+    "10061": "connection refused",  # Windows says it in its own language
+    "Connection reset": "connection reset",
+    "10054": "connection reset",
+    "Name or service not known": "no machine of that name is known",
+    "nodename nor servname": "no machine of that name is known",
+    "getaddrinfo failed": "no machine of that name is known",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted",
+    "WRONG_VERSION_NUMBER": "it speaks http, not https",
+}
+
+
 def _reason(error: Exception) -> str:
     text = str(error)
-    for words in ("Connection refused", "Name or service not known", "Connection reset"):
-        if words in text:
-            return words.lower()
-    return type(error).__name__
+    return next((said for mark, said in _REASONS.items() if mark in text), type(error).__name__)
 
 
 def _message(answer: requests.Response) -> str:

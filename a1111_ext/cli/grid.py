@@ -249,6 +249,8 @@ class _Session:
 
     def run(self) -> None:
         """Draw, write sheet and page, and say where they are."""
+        if not self.follow.follow:
+            require_run(self.project.model_dir)  # before a WebUI is asked for
         with open_webuis(self.options["urls"], self.options["auth"]) as webuis:
             if self.follow.follow:
                 files, grid, report = self._follow(webuis)

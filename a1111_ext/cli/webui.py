@@ -55,8 +55,6 @@ lora_folder_option = click.option(
 def chosen_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
     """Return the addresses that were named, now or earlier. Raises ToolError LL413."""
     if urls:
-        if urls != read_settings().webui_urls:
-            write_setting("webui_urls", urls)
         return urls
     remembered = read_settings().webui_urls
     if not remembered:
@@ -76,6 +74,9 @@ def open_webuis(
     clients = [Client(url, parse_credentials(auth)) for url in chosen_urls(urls)]
     try:
         opened = tuple((client, fetch_capabilities(client)) for client in clients)
+        known = tuple(client.url for client in clients)
+        if urls and known != read_settings().webui_urls:  # a mistyped one is not remembered
+            write_setting("webui_urls", known)
         for _, capabilities in opened:
             if capabilities.is_rehearsal:
                 say(f"{capabilities.url} is a rehearsal WebUI: its pictures are drawn cards")
@@ -130,15 +131,16 @@ def lend(
     as_json: bool,
 ) -> None:
     """Put the epoch files of PROJECT's newest run where the WebUI sees them."""
+    run = None if back else require_run(project.model_dir)
     with open_webuis(urls, auth) as opened:
         client, capabilities = opened[0]
-        if back:
+        if run is None:
             lent = find_lent(project)
             if not dry_run:
                 take_back(project, lent, client)
             names = [path.stem for path in lent]
         else:
-            plan = plan_lend(require_run(project.model_dir), capabilities, lora_folder)
+            plan = plan_lend(run, capabilities, lora_folder)
             if not dry_run:
                 apply_lend(project, plan, client)
             names = [loan.name for loan in plan.loans]

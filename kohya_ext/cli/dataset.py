@@ -64,6 +64,8 @@ def import_(
             apply_import(project, plan, progress=progress)
     for path, why in plan.broken:
         say(f"left out: {path} ({why})")
+    if plan.unread:
+        say(plan.unread_sentence)
     if as_json:
         emit_json(
             {
@@ -73,6 +75,7 @@ def import_(
                 ],
                 "known": [str(path) for path in plan.known],
                 "broken": [str(path) for path, _ in plan.broken],
+                "unread": [str(path) for path in plan.unread],
             }
         )
     else:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from ..project import Progress, ProgressHandler, Project, ToolError, silent
 from ..project.files import free_bytes, make_folder, replacing, sha256_of, write_json_atomic
-from ..project.pictures import find_pictures, read_picture
+from ..project.pictures import find_other_pictures, find_pictures, read_picture
 from .roles import Role, role_of_path
 
 INDEX_NAME = ".index.json"
@@ -37,11 +37,22 @@ class ImportPlan:
     new: tuple[Intake, ...]
     known: tuple[Path, ...]
     broken: tuple[tuple[Path, str], ...]
+    unread: tuple[Path, ...] = ()
+    """Pictures of kinds that loraloom does not read."""
 
     @property
     def new_bytes(self) -> int:
         """Size of the pictures to be copied."""
         return sum(one.origin.stat().st_size for one in self.new)
+
+    @property
+    def unread_sentence(self) -> str:
+        """What to say about pictures that stayed behind unread; empty when there are none."""
+        if not self.unread:
+            return ""
+        names = ", ".join(path.name for path in self.unread[:3])
+        more = f" and {len(self.unread) - 3} more" if len(self.unread) > 3 else ""
+        return f"not read: {names}{more}. Convert them to PNG or JPEG and import again."
 
     def count(self, role: Role) -> int:
         """Return how many new pictures have this role."""
@@ -60,7 +71,8 @@ def plan_import(
     """Look at every picture in `folder` and plan what to take in; the project's own do not count.
 
     Raises ToolError LL103 (no folder), LL201 (no pictures), LL202 (broken picture, unless
-    `skip_broken`), LL203 (a stem that repeats, unless `rename`), LL204 (inside the project).
+    `skip_broken`), LL203 (a stem that repeats, unless `rename`), LL204 (inside the project), LL208
+    (a name that is no text).
     """
     if folder.resolve().is_relative_to(project.root.resolve()):
         raise ToolError(
@@ -74,7 +86,8 @@ def plan_import(
         raise ToolError(
             "LL201",
             f"{folder} holds no pictures.",
-            "loraloom looks for png, jpg, jpeg, webp, bmp, gif and tiff files, also below it.",
+            "loraloom looks for png, jpg, jpeg, webp, bmp, gif and tiff files, also below it; "
+            "convert others first.",
         )
     index = read_index(project)
     places = map(PurePosixPath, index.values())
@@ -84,7 +97,10 @@ def plan_import(
         progress(Progress("Reading pictures", number, len(found), path.name))
         planner.look_at(path, folder, roles or {}, skip_broken=skip_broken, rename=rename)
     progress(Progress("Reading pictures", len(found), len(found)))
-    return ImportPlan(folder, tuple(planner.new), tuple(planner.known), tuple(planner.broken))
+    unread = tuple(find_other_pictures(folder))
+    return ImportPlan(
+        folder, tuple(planner.new), tuple(planner.known), tuple(planner.broken), unread
+    )
 
 
 class _Planner:
@@ -105,6 +121,7 @@ class _Planner:
         skip_broken: bool,
         rename: bool,
     ) -> None:
+        _require_text(path)
         try:
             read_picture(path)
         except ToolError as error:
@@ -141,6 +158,17 @@ class _Planner:
             target = PurePosixPath(role.value, f"{path.stem}-{number}{path.suffix}")
             number += 1
         return target
+
+
+def _require_text(path: Path) -> None:
+    """Refuse a name that is no UTF-8, as from an old archive: no json could hold it."""
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = path.name.encode("utf-8", "replace").decode("utf-8")
+        raise ToolError(
+            "LL208", f'The name of "{shown}" in {path.parent} is no UTF-8 text.', "Rename the file."
+        ) from error
 
 
 def _stem_key(path: PurePosixPath) -> str:

@@ -32,6 +32,7 @@ class Change(str, Enum):
     """What must be done to a picture so that the trainer sees what the eye sees."""
 
     NONE = "none"
+    SHALLOW = "made 8 bits deep"
     UPRIGHT = "turned upright"
     CONVERTED = "converted to PNG"
 
@@ -179,6 +180,8 @@ def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPict
         change, suffix = Change.CONVERTED, ".png"
     elif not info.is_upright:
         change = Change.UPRIGHT
+    elif info.is_deep:
+        change = Change.SHALLOW
     sideways = info.orientation in (5, 6, 7, 8)
     width, height = (info.height, info.width) if sideways else (info.width, info.height)
     folder = _folder(project, _repeats(project, role))

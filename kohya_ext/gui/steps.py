@@ -58,6 +58,8 @@ def importing(folder: Path, *, skip_broken: bool = False, rename: bool = False) 
             say(f"{len(plan.known)} were known already.")
         for path, why in plan.broken:
             say(f"Left out: {path.name}. {why}")
+        if plan.unread:
+            say(plan.unread_sentence.capitalize())
 
     return run
 

@@ -172,6 +172,11 @@ CATALOGUE: dict[str, Entry] = {
         "A picture was put into images/ by hand; staging makes that folder anew.",
         "Move it out and import it.",
     ),
+    "LL208": Entry(
+        "A file name that is no text",
+        "The name is not encoded in UTF-8, as after unpacking an old archive.",
+        "Rename the file.",
+    ),
     "LL250": Entry(
         "No tagger in that folder",
         "The folder has no model.onnx.",

@@ -6,6 +6,7 @@ from .likeness import Look, look_of, unlikeness
 from .picture import (
     TRAINER_SUFFIXES,
     PictureInfo,
+    find_other_pictures,
     find_pictures,
     open_upright,
     read_picture,
@@ -15,6 +16,7 @@ __all__ = [
     "TRAINER_SUFFIXES",
     "Look",
     "PictureInfo",
+    "find_other_pictures",
     "find_pictures",
     "look_of",
     "open_upright",

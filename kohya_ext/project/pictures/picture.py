@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 TRAINER_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """What sd-scripts reads, written all lower or all upper case; other files it skips silently."""
 
-CONVERTED_SUFFIXES = (".gif", ".tif", ".tiff")
+CONVERTED_SUFFIXES = (".gif", ".tif", ".tiff", ".jfif")
 """What is taken in all the same and becomes a PNG when it is staged."""
+
+OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".psd", ".dng", ".cr2", ".nef", ".arw")
+"""Pictures that are not read here: phones' and cameras' own; passed over, but not in silence."""
 
 _ORIENTATION = 0x0112
 MAX_PIXELS = 300_000_000
@@ -35,11 +38,17 @@ class PictureInfo:
     height: int
     format: str
     orientation: int
+    mode: str = "RGB"
 
     @property
     def is_upright(self) -> bool:
         """Whether the stored pixels are the right way up; sd-scripts ignores the orientation."""
         return self.orientation in (0, 1)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it is grey of more than 8 bits; sd-scripts' `convert("RGB")` makes that white."""
+        return _is_deep(self.mode)
 
 
 def find_pictures(folder: Path) -> Iterator[Path]:
@@ -48,12 +57,19 @@ def find_pictures(folder: Path) -> Iterator[Path]:
     Raises ToolError LL103 or LL104 for the folder, LL104 also for one below it.
     """
     require_folder(folder)
+    return _walk(folder, TRAINER_SUFFIXES + CONVERTED_SUFFIXES)
+
+
+def find_other_pictures(folder: Path) -> Iterator[Path]:
+    """List the pictures of kinds that are not read, as `find_pictures` lists the others."""
+    return _walk(folder, OTHER_SUFFIXES)
+
+
+def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     for here, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.startswith("."):
-                continue
-            if Path(name).suffix.lower() in TRAINER_SUFFIXES + CONVERTED_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(here) / name
 
 
@@ -75,16 +91,31 @@ def read_picture(path: Path) -> PictureInfo:
     with _opened(path) as picture:
         _decode(picture, path)
         orientation = int(picture.getexif().get(_ORIENTATION, 1))
-        return PictureInfo(path, picture.width, picture.height, picture.format or "", orientation)
+        size = (picture.width, picture.height)
+        return PictureInfo(path, *size, picture.format or "", orientation, picture.mode)
 
 
 def open_upright(path: Path) -> Image.Image:
-    """Return the decoded picture the right way up. Raises ToolError LL202."""
+    """Return the decoded picture the right way up, deep grey as 8 bits. Raises ToolError LL202."""
     from PIL import ImageOps
 
     with _opened(path) as picture:
         _decode(picture, path)
-        return ImageOps.exif_transpose(picture).copy()
+        upright = ImageOps.exif_transpose(picture)
+        return _as_8_bits(upright) if _is_deep(upright.mode) else upright.copy()
+
+
+def _is_deep(mode: str) -> bool:
+    return mode == "F" or mode.startswith("I")
+
+
+def _as_8_bits(picture: Image.Image) -> Image.Image:
+    """Scale by the range that its values are of: up to 1 (only floats), 255 or 65535."""
+    values = picture.convert("F")
+    _, brightest = values.getextrema()
+    limits = (1, 255, 65535) if picture.mode == "F" else (65535,)
+    limit = next((one for one in limits if brightest <= one), brightest)
+    return values.point(lambda value: value * (255 / limit)).convert("L")
 
 
 def _opened(path: Path) -> Image.Image:

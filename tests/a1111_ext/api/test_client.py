@@ -13,7 +13,7 @@ import pytest
 from loras import save_lora
 
 from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
-from a1111_ext.api.client import Client, OutOfMemory, parse_credentials
+from a1111_ext.api.client import Client, OutOfMemory, _reason, parse_credentials
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
 from a1111_ext.api.lend import apply_lend, find_lent, lent_name, plan_lend, take_back
 from a1111_ext.api.loras import lora_tag, lora_tags, replace_lora
@@ -49,6 +49,16 @@ def asked(url: str) -> ToolError:
     with Client(url) as client, pytest.raises(ToolError) as caught:
         client.get("/sdapi/v1/options", seconds=2)
     return caught.value
+
+
+def test_an_address_needs_no_scheme(webui: RehearsalWebui):
+    with Client(webui.url.removeprefix("http://")) as client:
+        assert client.get("/sdapi/v1/options")
+
+
+def test_windows_tells_a_refusal_in_its_own_words():
+    error = OSError("[WinError 10061] Es konnte keine Verbindung hergestellt werden")
+    assert _reason(error) == "connection refused"
 
 
 def test_nothing_listens():

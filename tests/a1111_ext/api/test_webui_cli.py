@@ -22,6 +22,18 @@ def test_webui_shows_exact_names(webui: RehearsalWebui, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)[0]["is_rehearsal"] is True
 
 
+def test_a_mistyped_address_is_not_remembered(webui: RehearsalWebui):
+    assert main(["webui", "--webui", webui.url.removeprefix("http://")]) == 0
+    assert main(["webui", "--webui", "http://127.0.0.1:9"]) == 1
+    assert read_settings().webui_urls == (webui.url,)
+
+
+def test_without_epochs_no_webui_is_asked_for(project: Project, capsys: pytest.CaptureFixture[str]):
+    for command in ("lend", "grid"):
+        assert main([command, str(project.root)]) == 1
+        assert "LL133" in capsys.readouterr().err
+
+
 def test_no_webui_is_named(capsys: pytest.CaptureFixture[str]):
     assert main(["webui"]) == 1
     assert "LL413" in capsys.readouterr().err

@@ -186,6 +186,28 @@ def test_a_full_disk_stops_before_the_first_copy(
     assert not project.source_dir.exists()
 
 
+def test_a_phones_pictures_are_named(
+    project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "IMG 1.HEIC").write_bytes(b"ftypheic")
+    (folder / "deep" / "IMG 2.avif").write_bytes(b"ftypavif")
+    assert main(["import", str(project.root), str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert "not read: IMG 1.HEIC, IMG 2.avif. Convert them to PNG or JPEG" in said
+
+
+def test_a_name_that_is_no_text(project: Project, tmp_path: Path):
+    """As an archive of the DOS age leaves it on Linux; other systems refuse such a name."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    try:
+        draw(folder / "plain.png").rename(folder / os.fsdecode(b"f\x81chsin.png"))
+    except OSError:
+        pytest.skip("this system has no such names")
+    with pytest.raises(ToolError, match=r'"f\?chsin.png" in .*old is no UTF-8 text.*LL208'):
+        plan_import(project, folder)
+
+
 @pytest.mark.parametrize("line", ["a.png", "a.png,star", "a.png,primary,x"])
 def test_a_wrong_roles_line_is_named(tmp_path: Path, line: str):
     (tmp_path / "roles.csv").write_text(f"b.png,1\n{line}\n", encoding="utf-8")

@@ -128,7 +128,13 @@ def test_sideways_pictures_are_turned_upright(filled: Project):
 
 @pytest.mark.parametrize(
     ("name", "staged_name"),
-    [("x.GiF", "x.png"), ("x.tiff", "x.png"), ("x.PnG", "x.png"), ("x.JPEG", "x.jpeg")],
+    [
+        ("x.GiF", "x.png"),
+        ("x.tiff", "x.png"),
+        ("x.PnG", "x.png"),
+        ("x.JPEG", "x.jpeg"),
+        ("x.jfif", "x.png"),
+    ],
 )
 def test_what_the_trainer_skips_is_made_readable(filled: Project, name: str, staged_name: str):
     draw(filled.source_dir / "primary" / name)
@@ -137,6 +143,25 @@ def test_what_the_trainer_skips_is_made_readable(filled: Project, name: str, sta
     path = filled.images_dir / "5_Quillfox" / staged_name
     with Image.open(path) as picture:
         assert picture.size == (40, 30)
+
+
+def test_deep_grey_is_not_trained_white(filled: Project):
+    """sd-scripts' `convert("RGB")` would make every value above 255 of 65535 white."""
+    path = filled.source_dir / "primary" / "deep.png"
+    Image.new("I;16", (40, 30), 128 * 257).save(path)
+    plan = plan_layout(filled)
+    apply_layout(filled, plan)
+    with Image.open(filled.images_dir / "5_Quillfox" / "deep.png") as seen:
+        assert seen.convert("RGB").getpixel((5, 5)) == (128, 128, 128)
+    assert any("8 bits deep" in sentence for sentence in advise(plan))
+
+
+@pytest.mark.parametrize(("value", "seen"), [(0.5, 127), (64.0, 64), (32896.0, 128)])
+def test_a_picture_of_floats_is_staged_grey(filled: Project, value: float, seen: int):
+    Image.new("F", (40, 30), value).save(filled.source_dir / "primary" / "float.tiff")
+    apply_layout(filled, plan_layout(filled))
+    with Image.open(filled.images_dir / "5_Quillfox" / "float.png") as picture:
+        assert picture.convert("RGB").getpixel((5, 5)) == (seen, seen, seen)
 
 
 def test_nothing_imported_yet(project: Project):
