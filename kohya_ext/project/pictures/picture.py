@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import ToolError
 from ..files import require_folder
@@ -112,7 +112,7 @@ def _is_deep(mode: str) -> bool:
 def _as_8_bits(picture: Image.Image) -> Image.Image:
     """Scale by the range that its values are of: up to 1 (only floats), 255 or 65535."""
     values = picture.convert("F")
-    _, brightest = values.getextrema()
+    _, brightest = cast("tuple[float, float]", values.getextrema())
     limits = (1, 255, 65535) if picture.mode == "F" else (65535,)
     limit = next((one for one in limits if brightest <= one), brightest)
     return values.point(lambda value: value * (255 / limit)).convert("L")
