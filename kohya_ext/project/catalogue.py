@@ -345,7 +345,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL356": Entry(
         "A dataset config that cannot be used",
-        "The toml or json is missing or wrong, or names a folder that does not exist.",
+        "The toml or json is missing, has keys or values that sd-scripts refuses, or names a "
+        "folder that does not exist.",
         "Correct the place that the message names.",
     ),
     "LL360": Entry(
@@ -429,8 +430,8 @@ CATALOGUE: dict[str, Entry] = {
         "Save it as UTF-8 without one.",
     ),
     "LL376": Entry(
-        "Save or sample every 0 epochs",
-        "sd-scripts divides by it after the first epoch, and that epoch is lost.",
+        "A number that may not be 0",
+        "sd-scripts divides by it; if it says how often to save, the first epoch is lost.",
         "Make it at least 1, or leave it out.",
     ),
     "LL377": Entry(

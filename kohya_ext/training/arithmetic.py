@@ -36,6 +36,29 @@ class BucketRules:
 
 
 @dataclass(frozen=True)
+class ShownDataset:
+    """What sd-scripts sorts together: one `[[datasets]]` table, or all numbered folders."""
+
+    pictures: tuple[Shown, ...]
+    rules: BucketRules = BucketRules()
+    batch_size: int = 1
+
+    @property
+    def buckets(self) -> Counter[Size]:
+        """How many pictures, repeats counted, each resolution gets per epoch."""
+        sizes = bucket_sizes(self.rules) if self.rules.enabled else []
+        counts: Counter[Size] = Counter()
+        for one in self.pictures:
+            counts[choose_bucket((one.width, one.height), self.rules, sizes)] += one.repeats
+        return counts
+
+    @property
+    def batches(self) -> int:
+        """Batches per epoch: each bucket is filled up by itself."""
+        return sum(math.ceil(count / self.batch_size) for count in self.buckets.values())
+
+
+@dataclass(frozen=True)
 class StepPlan:
     """What a run will be: `epoch_files` are (file name without suffix, epoch, step)."""
 
@@ -59,12 +82,12 @@ def bucket_sizes(rules: BucketRules) -> list[Size]:
     """
     width, height = rules.resolution
     area = width * height
-    square = int(math.sqrt(area) // rules.step * rules.step)
+    smallest = side = max(rules.minimum, rules.step)
+    square = max(smallest, int(math.sqrt(area) // rules.step * rules.step))
     sizes = {(square, square)}
-    side = rules.minimum
     while side <= rules.maximum:
         other = min(rules.maximum, int((area // side) // rules.step * rules.step))
-        if other >= rules.minimum:
+        if other >= smallest:
             sizes |= {(side, other), (other, side)}
         side += rules.step
     return sorted(sizes)
@@ -147,22 +170,18 @@ def with_regularisation(shown: Iterable[Shown], regular: Iterable[Shown]) -> lis
 
 
 def plan_steps(
-    pictures: Iterable[Shown],
-    rules: BucketRules,
+    datasets: Iterable[ShownDataset],
     *,
-    batch_size: int,
     gradient_accumulation: int = 1,
     processes: int = 1,
     epochs: int,
     save_every_n_epochs: int,
     output_name: str,
 ) -> StepPlan:
-    """Count batches, steps and epoch files as sd-scripts will; no regularisation pictures."""
-    sizes = bucket_sizes(rules)
-    counts: Counter[Size] = Counter()
-    for one in pictures:
-        counts[choose_bucket((one.width, one.height), rules, sizes)] += one.repeats
-    batches = sum(math.ceil(count / batch_size) for count in counts.values())
+    """Count batches, steps and epoch files as sd-scripts will: the batches of datasets add up."""
+    given = tuple(datasets)
+    counts = sum((one.buckets for one in given), Counter[Size]())
+    batches = sum(one.batches for one in given)
     per_epoch = math.ceil(batches / processes / gradient_accumulation)
     return StepPlan(
         draws=sum(counts.values()),
@@ -186,13 +205,17 @@ def _epoch_files(
 
 
 def rules_of(toml: Mapping[str, Any]) -> BucketRules:
-    """Read the bucket rules out of what sd-scripts gets."""
+    """Read the bucket rules out of what sd-scripts gets; it moves both ends to whole steps.
+
+    sd-scripts, library/train_util.py: adjust_min_max_bucket_reso_by_steps.
+    """
     width, _, height = str(toml.get("resolution", "512,512")).partition(",")
+    step = max(1, int(toml.get("bucket_reso_steps", 64)))
     return BucketRules(
         resolution=(int(width), int(height or width)),
         enabled=bool(toml.get("enable_bucket")),
         no_upscale=bool(toml.get("bucket_no_upscale")),
-        minimum=int(toml.get("min_bucket_reso", 256)),
-        maximum=int(toml.get("max_bucket_reso", 1024)),
-        step=int(toml.get("bucket_reso_steps", 64)),
+        minimum=int(toml.get("min_bucket_reso", 256)) // step * step,
+        maximum=-(-int(toml.get("max_bucket_reso", 1024)) // step) * step,
+        step=step,
     )

@@ -26,7 +26,7 @@ from .arguments import (
     plan_call,
     require_valid_call,
 )
-from .arithmetic import Shown, StepPlan, plan_steps, rules_of
+from .arithmetic import Shown, ShownDataset, StepPlan, plan_steps, rules_of
 from .conversion import format_dataset_toml
 from .folders import inspect_pictures, read_folders
 from .kohya_json import (
@@ -324,9 +324,7 @@ def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple
 def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
     """Return the exact steps of what sd-scripts gets."""
     return plan_steps(
-        shown,
-        rules_of(toml),
-        batch_size=int(toml["train_batch_size"]),
+        [ShownDataset(shown, rules_of(toml), int(toml["train_batch_size"]))],
         gradient_accumulation=int(toml.get("gradient_accumulation_steps", 1)),
         epochs=int(toml["max_train_epochs"]),
         save_every_n_epochs=int(toml.get("save_every_n_epochs", 0)),

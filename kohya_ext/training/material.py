@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .arithmetic import BucketRules, is_trainable, rules_of
+from .arithmetic import BucketRules, is_trainable
 from .findings import Finding, error, warning
 from .folders import (
     CaptionState,
     FolderReading,
     PictureFacts,
     Skip,
-    TrainingFolder,
     inspect_caption,
     other_extension,
-    pictures_in,
     read_folders,
 )
 
@@ -59,8 +56,15 @@ def check_folders(values: Mapping[str, Any]) -> tuple[FolderReading | None, list
     if not text or not root.is_dir():
         problem = f"The picture folder {text!r} does not exist; sd-scripts would end with success."
         return None, [error("LL360", problem, "Correct train_data_dir.")]
-    reading = read_folders(root)
-    return reading, list(_name_folders(reading))
+    reading = _in_trainer_order(read_folders(root))
+    return reading, list(_name_folders(reading, bool(values.get("validation_split"))))
+
+
+def _in_trainer_order(reading: FolderReading) -> FolderReading:
+    """Put the folders in the order that the trainer meets them in, which is the directory's own."""
+    order = [entry.name for entry in reading.root.iterdir()]
+    folders = sorted(reading.folders, key=lambda folder: order.index(folder.path.name))
+    return replace(reading, folders=tuple(folders))
 
 
 def read_regular(values: Mapping[str, Any]) -> tuple[FolderReading | None, list[Finding]]:
@@ -72,21 +76,24 @@ def read_regular(values: Mapping[str, Any]) -> tuple[FolderReading | None, list[
     if not root.is_dir():
         problem = f"The folder of regularisation pictures {text!r} does not exist."
         return None, [error("LL360", problem, "Correct reg_data_dir, or leave it empty.")]
-    reading = read_folders(root)
-    order = [entry.name for entry in root.iterdir()]
-    folders = sorted(reading.folders, key=lambda folder: order.index(folder.path.name))
-    if not folders:
+    reading = _in_trainer_order(read_folders(root))
+    if not reading.folders:
         problem = f"The folder of regularisation pictures {root} holds none that sd-scripts reads."
         return None, [error("LL361", problem, "Put folders like 1_woman with pictures into it.")]
-    return replace(reading, folders=tuple(folders)), []
+    return reading, []
 
 
-def _name_folders(reading: FolderReading) -> Iterator[Finding]:
-    """Name what would not be trained: errors when nothing else is left, else warnings."""
+def _name_folders(reading: FolderReading, is_split: bool) -> Iterator[Finding]:
+    """Name what would not be trained: errors when nothing else is left, else warnings.
+
+    Where pictures are kept for validation, sd-scripts fails at a folder without any.
+    """
     row = warning if reading.folders else error
     for path, skip in reading.skipped:
         code, what, cure = _SKIPPED[skip]
-        yield row(code, f"The folder {path} {what}.", cure.format(name=path.name))
+        fails = is_split and skip in (Skip.NO_PICTURES, Skip.NESTED)
+        name = error if fails else row
+        yield name(code, f"The folder {path} {what}.", cure.format(name=path.name))
     if reading.loose:
         yield row(
             "LL362",
@@ -100,78 +107,6 @@ def _name_folders(reading: FolderReading) -> Iterator[Finding]:
             f"The picture folder {reading.root} is empty; sd-scripts would end with success.",
             "Put folders like 5_Trigger with pictures into it.",
         )
-
-
-@dataclass(frozen=True)
-class Subset:
-    """One folder of a dataset config, with the rules that count for it."""
-
-    reading: FolderReading
-    caption_extension: str
-    rules: BucketRules
-
-
-def read_dataset_config(values: Mapping[str, Any]) -> tuple[tuple[Subset, ...], list[Finding]]:
-    """Read the folders that a dataset config names; subset beats dataset beats general."""
-    if not values.get("dataset_config"):
-        return (), []
-    path = Path(str(values["dataset_config"]))
-    if not path.is_file():
-        problem = f"The dataset config {path} does not exist."
-        return (), [error("LL356", problem, "Correct the path.")]
-    try:
-        data = _read_toml(path)
-    except ValueError as wrong:
-        problem = f"{path} cannot be read: {wrong}."
-        return (), [error("LL356", problem, "Correct that line.")]
-    found: list[Subset] = []
-    findings: list[Finding] = []
-    for number, dataset in enumerate(data.get("datasets") or []):
-        for subset in dataset.get("subsets") or []:
-            settings = {**values, **(data.get("general") or {}), **dataset, **subset}
-            folder = settings.get("image_dir")
-            if folder is None:
-                continue  # a metadata file lists the pictures
-            if not Path(str(folder)).is_dir():
-                findings.append(
-                    error(
-                        "LL356",
-                        f"{path}: datasets[{number}] names the folder {folder}, which does not "
-                        "exist; sd-scripts would train on the rest.",
-                        "Correct image_dir.",
-                    )
-                )
-                continue
-            found.append(_subset(Path(str(folder)), settings))
-    return tuple(found), findings
-
-
-def _subset(folder: Path, settings: Mapping[str, Any]) -> Subset:
-    pictures, unread = pictures_in(folder)
-    repeats = settings.get("num_repeats", 1)
-    trained = TrainingFolder(folder, repeats, str(settings.get("class_tokens", "")), pictures)
-    resolution = settings.get("resolution")
-    if isinstance(resolution, list):  # a dataset config has numbers where the trainer has a text
-        resolution = ",".join(map(str, resolution))
-    rules = rules_of({**settings, "resolution": str(resolution or "512")})
-    extension = str(settings.get("caption_extension", ".caption"))
-    return Subset(FolderReading(folder, (trained,), (), (), tuple(unread)), extension, rules)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    import json
-
-    text = path.read_text(encoding="utf-8-sig")
-    found: dict[str, Any]
-    if path.suffix == ".json":
-        found = json.loads(text)
-        return found
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    found = tomllib.loads(text)
-    return found
 
 
 def check_pictures(
@@ -226,7 +161,10 @@ def _check_size(one: PictureFacts, rules: BucketRules) -> Iterator[Finding]:
         )
 
 
-def check_captions(reading: FolderReading, extension: str) -> Iterator[Finding]:
+def check_captions(
+    reading: FolderReading, extension: str, *, needed: bool = True
+) -> Iterator[Finding]:
+    """Look at the captions; those of regularisation pictures need not be there."""
     missing: list[Path] = []
     for picture in reading.pictures:
         state = inspect_caption(picture, extension)
@@ -248,7 +186,8 @@ def check_captions(reading: FolderReading, extension: str) -> Iterator[Finding]:
                 "its first tag.",
                 "Save it as UTF-8 without one.",
             )
-    yield from _check_missing(reading, missing, extension)
+    if needed:
+        yield from _check_missing(reading, missing, extension)
 
 
 def _check_missing(

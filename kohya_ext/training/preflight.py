@@ -15,9 +15,11 @@ from typing import Any
 from ..project import ProgressHandler, ToolError, silent
 from ..project.files import free_bytes
 from .arguments import TrainerCall, arguments_of, require_valid_call
-from .arithmetic import BucketRules, Shown, StepPlan, plan_steps, rules_of, with_regularisation
+from .arithmetic import BucketRules, ShownDataset, StepPlan, plan_steps, rules_of
+from .dataset_config import read_dataset_config
+from .datasets import TrainingDataset, draws_of, numbered_datasets, shown_datasets
 from .findings import Finding, Level, error, warning, whole
-from .folders import FolderReading, PictureFacts, inspect_pictures
+from .folders import PictureFacts, inspect_pictures
 from .inputs import (
     check_disk,
     check_family,
@@ -32,7 +34,6 @@ from .material import (
     check_captions,
     check_folders,
     check_pictures,
-    read_dataset_config,
     read_regular,
 )
 from .trainer import Trainer
@@ -107,30 +108,18 @@ def run_preflight(
     """
     values = effective(call)
     findings: list[Finding] = [*_check_call(call, trainer), *_check_settings(values)]
-    reading, found = check_folders(values)
+    datasets, found = _read_datasets(values, trainer)
     findings += found
-    pictures = inspect_pictures(reading.pictures, progress=progress) if reading else ()
-    rules = _rules(values)
-    if reading and rules:
-        findings += check_pictures(pictures, reading, rules)
-        findings += check_captions(reading, str(values.get("caption_extension", ".caption")))
-    subsets, found = read_dataset_config(values)
-    findings += found
-    for subset in subsets:
-        facts = inspect_pictures(subset.reading.pictures, progress=progress)
-        findings += check_pictures(facts, subset.reading, subset.rules)
-        findings += check_captions(subset.reading, subset.caption_extension)
-        pictures += facts
-    regular, found = read_regular(values)
-    findings += found
-    regular_pictures = inspect_pictures(regular.pictures, progress=progress) if regular else ()
-    if regular and rules:
-        findings += check_pictures(regular_pictures, regular, rules)
-    steps = None
-    if reading and rules and not found:
-        shown = with_regularisation(_shown(reading, pictures), _shown(regular, regular_pictures))
-        draws = sum(one.repeats for one in _shown(reading, pictures))
-        steps = _plan(values, shown, rules, processes_of(call.launch), draws)
+    facts: dict[Path, PictureFacts] = {}
+    for dataset in datasets:
+        findings += _check_dataset(dataset, facts, progress)
+    pictures = tuple(
+        facts[path]
+        for path in dict.fromkeys(path for one in datasets for path in one.trained_pictures)
+    )
+    shown = shown_datasets(datasets, facts, values.get("seed"))
+    draws = draws_of(datasets, facts)
+    steps = _plan(values, shown, processes_of(call.launch), draws) if shown and draws else None
     findings += check_files(values, trainer)
     findings += check_resume(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
@@ -143,6 +132,40 @@ def run_preflight(
         findings += check_environment(values, trainer, cards)
         findings += check_gpus(cards, chosen_gpu(call.launch), may_be_freed=may_be_freed)
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
+
+
+def _read_datasets(
+    values: Mapping[str, Any], trainer: Trainer | None
+) -> tuple[tuple[TrainingDataset, ...], list[Finding]]:
+    """Return what is trained: of a dataset config, else of the numbered folders."""
+    if values.get("dataset_config"):
+        scripts = None if trainer is None or trainer.is_rehearsal else trainer.folder
+        return read_dataset_config(values, scripts)
+    reading, findings = check_folders(values)
+    regular, more = read_regular(values)
+    rules = _rules(values)
+    if reading is None or rules is None:
+        return (), [*findings, *more]
+    split = values.get("validation_split") or 0.0, values.get("validation_seed")
+    extension = str(values.get("caption_extension", ".caption"))
+    batch_size = whole(values.get("train_batch_size")) or 1
+    readings = (reading, False), (regular, True)
+    return numbered_datasets(readings, extension, rules, batch_size, split), [*findings, *more]
+
+
+def _check_dataset(
+    dataset: TrainingDataset, facts: dict[Path, PictureFacts], progress: ProgressHandler
+) -> Iterator[Finding]:
+    """Look at all pictures and captions of one dataset; `facts` takes what was seen."""
+    if dataset.rules.enabled:
+        yield from _check_buckets(dataset.rules)
+    for subset in dataset.subsets:
+        found = inspect_pictures(subset.reading.pictures, progress=progress)
+        facts |= {one.path: one for one in found}
+        yield from check_pictures(found, subset.reading, dataset.rules)
+        yield from check_captions(
+            subset.reading, subset.caption_extension, needed=not subset.is_regular
+        )
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -169,15 +192,16 @@ def _check_call(call: TrainerCall, trainer: Trainer | None) -> Iterator[Finding]
 
 
 _EVERY = ("save_every_n_epochs", "save_every_n_steps", "sample_every_n_epochs")
+_DIVISORS = ("train_batch_size", "gradient_accumulation_steps", "bucket_reso_steps")
 
 
 def _check_settings(values: Mapping[str, Any]) -> Iterator[Finding]:
-    for key in _EVERY:
+    for key in (*_EVERY, *_DIVISORS):
         if key in values and isinstance(values[key], int) and values[key] < 1:
+            late = " after the first epoch and lose that epoch" if key in _EVERY else ""
             yield error(
                 "LL376",
-                f"{key} is {values[key]}; sd-scripts would divide by it after the first epoch "
-                "and lose that epoch.",
+                f"{key} is {values[key]}; sd-scripts would divide by it{late}.",
                 "Make it at least 1, or leave it out.",
             )
     if not values.get("network_module"):
@@ -192,20 +216,23 @@ def _check_settings(values: Mapping[str, Any]) -> Iterator[Finding]:
             f"Neither epochs nor steps are given; sd-scripts would train {DEFAULT_STEPS} steps.",
             "Give max_train_epochs.",
         )
-    if _rules(values) is None:
+    if _rules(values) is None and not values.get("dataset_config"):
         yield error(
             "LL377",
             f"The resolution {values.get('resolution')!r} cannot be used.",
             'It must be a text such as "512" or "512,768".',
         )
-        return
-    yield from _check_buckets(values, _rules(values) or BucketRules())
 
 
-def _check_buckets(values: Mapping[str, Any], rules: BucketRules) -> Iterator[Finding]:
-    if not rules.enabled:
-        return
+def _check_buckets(rules: BucketRules) -> Iterator[Finding]:
     smallest = min(rules.resolution)
+    if not rules.minimum and not rules.no_upscale:
+        yield error(
+            "LL377",
+            f"min_bucket_reso is less than bucket_reso_steps, {rules.step}; sd-scripts would "
+            "divide by zero.",
+            f"Set min_bucket_reso to {rules.step}, or bucket_reso_steps lower.",
+        )
     if rules.minimum > smallest and not rules.no_upscale:
         yield error(
             "LL377",
@@ -232,38 +259,23 @@ def _rules(values: Mapping[str, Any]) -> BucketRules | None:
         return None
 
 
-def _shown(reading: FolderReading | None, pictures: tuple[PictureFacts, ...]) -> list[Shown]:
-    if reading is None:
-        return []
-    repeats = {folder.path: folder.repeats for folder in reading.folders}
-    return [
-        Shown(one.width, one.height, repeats[one.path.parent])
-        for one in pictures
-        if not one.problem
-    ]
-
-
 def _plan(
-    values: Mapping[str, Any], shown: list[Shown], rules: BucketRules, processes: int, draws: int
+    values: Mapping[str, Any], shown: tuple[ShownDataset, ...], processes: int, draws: int
 ) -> StepPlan | None:
-    """Count the steps; None when there is nothing to count. `draws` leaves out regularisation."""
-    if not shown:
-        return None
+    """Count the steps; `draws` leaves out regularisation."""
     epochs = whole(values.get("max_train_epochs"))
     if not epochs:
-        once = _count(shown, rules, values, 1, processes)
+        once = _count(shown, values, 1, processes)
         steps = whole(values.get("max_train_steps")) or DEFAULT_STEPS
         epochs = math.ceil(steps / once.steps_per_epoch) if once.steps_per_epoch else 0
-    return replace(_count(shown, rules, values, epochs, processes), draws=draws) if epochs else None
+    return replace(_count(shown, values, epochs, processes), draws=draws) if epochs else None
 
 
 def _count(
-    shown: list[Shown], rules: BucketRules, values: Mapping[str, Any], epochs: int, processes: int
+    shown: tuple[ShownDataset, ...], values: Mapping[str, Any], epochs: int, processes: int
 ) -> StepPlan:
     return plan_steps(
         shown,
-        rules,
-        batch_size=whole(values.get("train_batch_size")) or 1,
         gradient_accumulation=whole(values.get("gradient_accumulation_steps")) or 1,
         processes=processes,
         epochs=epochs,

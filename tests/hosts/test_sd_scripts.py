@@ -172,6 +172,49 @@ def test_steps_with_regularisation_are_the_trainers_own(desk: Desk):
     assert result.trainer_steps == planned.run.steps > 4
 
 
+DATASETS = """
+[general]
+caption_extension = ".txt"
+enable_bucket = true
+min_bucket_reso = 64
+bucket_no_upscale = false
+[[datasets]]
+resolution = 128
+batch_size = 3
+  [[datasets.subsets]]
+  image_dir = {first}
+  num_repeats = 3
+[[datasets]]
+resolution = [64, 128]
+  [[datasets.subsets]]
+  image_dir = {second}
+  [[datasets.subsets]]
+  image_dir = {first}
+  is_reg = true
+"""
+
+
+def test_steps_of_a_dataset_config_are_the_trainers_own(desk: Desk):
+    """Two datasets, each with its own size and batches, one with regularisation pictures."""
+    write_pictures(desk.project.source_dir, recipes(5))
+    apply_layout(desk.project, plan_layout(desk.project))
+    first, second = (
+        json.dumps(str(one)) for one in sorted(desk.project.images_dir.glob("*_*"))[:2]
+    )
+    path = desk.project.root / "data.toml"
+    path.write_text(DATASETS.format(first=first, second=second), encoding="utf-8")
+    text = desk.project.manifest_path.read_text(encoding="utf-8")
+    more = f'dataset_config: "{path.as_posix()}"\n    gradient_accumulation_steps: 2'
+    text = text.replace("network_dim: 4", f"{more}\n    network_dim: 4")
+    desk.project.manifest_path.write_text(text, encoding="utf-8")
+    desk.project = open_project(desk.project.root)
+    planned = desk.plan()
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.trainer_steps == planned.run.steps > 4
+    assert [one.steps for one in result.files] == [planned.run.steps // 2, planned.run.steps]
+
+
 def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
     monkeypatch.setenv("TINY_TRAINER_SLOW", "1")
     desk.write(epochs=4)

@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.training.arithmetic import Shown, StepPlan, plan_steps, rules_of
+from kohya_ext.training.arithmetic import Shown, ShownDataset, StepPlan, plan_steps, rules_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"
@@ -271,10 +271,9 @@ class Rehearsal:
         return plan
 
     def _count(self, shown: list[Shown], *, epochs: int) -> StepPlan:
+        batch_size = int(self.values.get("train_batch_size", 1))
         return plan_steps(
-            shown,
-            rules_of(self.values),
-            batch_size=int(self.values.get("train_batch_size", 1)),
+            [ShownDataset(tuple(shown), rules_of(self.values), batch_size)],
             gradient_accumulation=int(self.values.get("gradient_accumulation_steps", 1)),
             epochs=epochs,
             save_every_n_epochs=int(self.values.get("save_every_n_epochs") or 0),

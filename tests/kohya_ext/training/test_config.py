@@ -15,9 +15,11 @@ from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.training.arithmetic import (
     BucketRules,
     Shown,
+    ShownDataset,
     bucket_sizes,
     choose_bucket,
     plan_steps,
+    rules_of,
     with_regularisation,
 )
 from kohya_ext.training.config import apply_config, plan_config
@@ -103,6 +105,12 @@ def test_buckets_keep_the_area():
     assert choose_bucket((1000, 500), BucketRules(), sizes) == (704, 320)
 
 
+def test_ends_of_buckets_move_to_whole_steps():
+    rules = rules_of({"min_bucket_reso": 200, "max_bucket_reso": 1000})
+    assert (rules.minimum, rules.maximum) == (192, 1024)
+    assert (192, 1024) in bucket_sizes(rules)
+
+
 @pytest.mark.parametrize(
     ("size", "bucket"),
     [((512, 512), (512, 512)), ((500, 300), (448, 256)), ((1600, 800), (640, 320))],
@@ -115,18 +123,15 @@ def test_without_upscaling_small_pictures_stay_small(size, bucket):
 def test_the_recorded_run_needs_18_steps_not_16():
     """16 draws in two buckets of batch 2 over two epochs, as a real run printed."""
     pictures = [Shown(512, 512, 5)] * 3 + [Shown(256, 512, 1)]
-    plan = plan_steps(
-        pictures, BucketRules(), batch_size=2, epochs=2, save_every_n_epochs=1, output_name="t"
-    )
+    shown = ShownDataset(tuple(pictures), BucketRules(), batch_size=2)
+    plan = plan_steps([shown], epochs=2, save_every_n_epochs=1, output_name="t")
     assert (plan.draws, plan.batches_per_epoch, plan.steps) == (16, 9, 18)
     assert plan.epoch_files == (("t-000001", 1, 9), ("t", 2, 18))
 
 
 def test_no_epoch_file_without_saving():
-    plan = plan_steps(
-        [Shown(512, 512, 1)], BucketRules(enabled=False), batch_size=1, epochs=3,
-        save_every_n_epochs=0, output_name="t",
-    )  # fmt: skip
+    shown = ShownDataset((Shown(512, 512, 1),), BucketRules(enabled=False))
+    plan = plan_steps([shown], epochs=3, save_every_n_epochs=0, output_name="t")
     assert plan.epoch_files == (("t", 3, 3),)
 
 
