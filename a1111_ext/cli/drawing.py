@@ -1,14 +1,15 @@
-"""What the commands share that draw the promoted LoRA: painters, progress, events as JSON."""
+"""What the commands share that draw: painters, progress, events as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kohya_ext.project import Progress
 from kohya_ext.project.cli import emit, progress_bar
+from kohya_ext.project.progress import ProgressHandler, silent
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
@@ -16,39 +17,67 @@ from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.painters import WebuiPainter
 from ..publish.promoted import Promoted, lend_promoted
 
+Lend = Callable[[Client, Capabilities], Capabilities]
+"""Puts LoRA files where a WebUI sees them and tells what it has then."""
+
 
 @contextmanager
 def open_painters(
-    promoted: Promoted,
-    webuis: Iterable[tuple[Client, Capabilities]],
-    titles: Iterable[str],
-    lora_folder: Path | None,
+    lend: Lend, webuis: Iterable[tuple[Client, Capabilities]], titles: Iterable[str]
 ) -> Iterator[tuple[WebuiPainter, ...]]:
-    """Hand the LoRA over, let each WebUI hash the checkpoints, put its settings back after."""
+    """Hand the LoRAs over, let each WebUI hash the checkpoints, put its settings back after."""
     wanted = tuple(dict.fromkeys(titles))
     with ExitStack() as stack:
         painters = []
         for client, capabilities in webuis:
-            found = lend_promoted(promoted, client, capabilities, lora_folder)
+            found = lend(client, capabilities)
             painter = WebuiPainter(client, fetch_hashed(client, found, *wanted))
             stack.callback(painter.close)
             painters.append(painter)
         yield tuple(painters)
 
 
+def lending_promoted(promoted: Promoted, lora_folder: Path | None) -> Lend:
+    """Return how the promoted file is lent to each WebUI."""
+    return lambda client, found: lend_promoted(promoted, client, found, lora_folder)
+
+
+@contextmanager
+def shown_events(as_json: bool) -> Iterator[tuple[EventHandler, ProgressHandler]]:
+    """Show each settled picture, and other progress: as a bar, or pictures as lines of JSON."""
+    if as_json:
+        yield _json_event, silent
+        return
+    with progress_bar() as show:
+        yield (lambda event: show(_progress(event))), show
+
+
 @contextmanager
 def picture_events(as_json: bool) -> Iterator[EventHandler]:
     """Show each settled picture: as a progress bar, or as one line of JSON."""
-    if as_json:
-        yield _json_event
-        return
-    with progress_bar() as show:
-        yield lambda event: show(_progress(event))
+    with shown_events(as_json) as (on_event, _):
+        yield on_event
 
 
 def _progress(event: CellEvent) -> Progress:
-    message = f"failed: {event.reason}" if event.outcome is Outcome.FAILED else ""
-    return Progress("Pictures", event.done, event.total, message)
+    return Progress("Pictures", event.done, event.total, _message(event))
+
+
+def _message(event: CellEvent) -> str:
+    """Say beside the bar what just happened, or how far the run is."""
+    if event.outcome in (Outcome.FAILED, Outcome.WAITING):
+        return f"{event.outcome.value}: {event.reason}"
+    loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"
+    left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"
+    return f"{loads}{left}" if event.loads else ""
+
+
+def format_seconds(seconds: float) -> str:
+    """Return `45 s`, `12 min` or `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _json_event(event: CellEvent) -> None:
@@ -61,6 +90,8 @@ def _json_event(event: CellEvent) -> None:
             "server": event.server,
             "seconds": round(event.seconds, 3),
             "reason": event.reason,
+            "loads": event.loads,
+            "left_seconds": None if event.left_seconds is None else round(event.left_seconds, 1),
         }
     )
 

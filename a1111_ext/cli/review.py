@@ -34,7 +34,7 @@ from ..showcase.upscaling import (
     plan_upscales,
 )
 from .board import BoardNews, board_words
-from .drawing import emit_line, open_painters, picture_events
+from .drawing import emit_line, lending_promoted, open_painters, picture_events
 from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
 
@@ -118,9 +118,10 @@ def upscale(project: Project, files: tuple[str, ...], **options: Any) -> None:
             _show_plan(project, planned, as_json)
             return
         titles = [one.cell.checkpoint.title for one in planned]
+        lend = lending_promoted(promoted, options["lora_folder"])
         with (
             open_webuis(options["urls"], options["auth"]) as webuis,
-            open_painters(promoted, webuis, titles, options["lora_folder"]) as painters,
+            open_painters(lend, webuis, titles) as painters,
         ):
             first = painters[0].capabilities
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)

@@ -58,7 +58,7 @@ from ..showcase.selection import (
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import Subject, TemplateText, open_library
 from .board import BoardNews
-from .drawing import emit_line, open_painters, picture_events
+from .drawing import emit_line, lending_promoted, open_painters, picture_events
 from .webui import lora_folder_option, open_webuis, webui_options
 
 _OFFLINE = {"LL401", "LL404", "LL413"}
@@ -266,11 +266,12 @@ def _draw(
 ) -> tuple[RunReport, BatchPlan]:
     as_json = options["as_json"]
     titles = [shot.cell.checkpoint.title for shot in plan.shots]
+    lend = lending_promoted(promoted, options["lora_folder"])
     with open_webuis(options["urls"], options["auth"]) as webuis:
         for _, capabilities in webuis:
             require_reachable(plan, capabilities)
         with (
-            open_painters(promoted, webuis, titles, options["lora_folder"]) as painters,
+            open_painters(lend, webuis, titles) as painters,
             Ledger(project.cells_db, project.cells_dir) as ledger,
         ):
             first, *others = (one.capabilities for one in painters)

@@ -29,7 +29,12 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (TRAINING, "trainer", "kohya_ext.cli.trainer:trainer", "Find or install sd-scripts."),
     (PICTURES, "webui", "a1111_ext.cli.webui:webui", "Show what the WebUI is and has."),
     (PICTURES, "lend", "a1111_ext.cli.webui:lend", "Put epoch files where the WebUI sees them."),
-    (PICTURES, "tryout", "a1111_ext.cli.grid:tryout", "Look at the final file: some 20 pictures."),
+    (
+        PICTURES,
+        "tryout",
+        "a1111_ext.cli.tryout:tryout",
+        "Look at the final file: 20 pictures.",
+    ),
     (PICTURES, "grid", "a1111_ext.cli.grid:grid", "Compare epochs, seeds and anything else."),
     (PICTURES, "prompts", "a1111_ext.cli.prompts:prompts", "Draw, count and check templates."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),

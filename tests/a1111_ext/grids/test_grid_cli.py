@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from loras import save_lora
 
-from a1111_ext.cli import grid as grid_cli
+from a1111_ext.cli import following
+from a1111_ext.cli.grid_options import SheetOptions
 from a1111_ext.rehearsal import RehearsalWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project
@@ -91,7 +92,7 @@ def test_other_formats_and_a_single_file(trained: Project, webui, capsys, form: 
 
 
 def test_too_much_for_a_single_file(trained: Project, webui, capsys, monkeypatch):
-    monkeypatch.setattr(grid_cli.SheetOptions, "single_file_bytes", 1000)
+    monkeypatch.setattr(SheetOptions, "single_file_bytes", 1000)
     assert main(["grid", str(trained.root), "--webui", webui.url, "--single-file", "1"]) == 1
     assert "LL503" in capsys.readouterr().err
     assert webui.host.counters.pictures == 12
@@ -171,7 +172,7 @@ def test_there_is_no_grid_to_serve(trained: Project, capsys):
 
 
 def test_one_gpu_is_not_shared(trained: Project, webui, capsys, monkeypatch):
-    monkeypatch.setattr(grid_cli, "count_gpus", lambda: 1)
+    monkeypatch.setattr(following, "count_gpus", lambda: 1)
     flags = webui.host.cmd_flags()
     monkeypatch.setattr(webui.host, "cmd_flags", lambda: {**flags, "rehearsal": False})
     assert main(["grid", str(trained.root), "--webui", webui.url, "--follow"]) == 1
@@ -204,6 +205,13 @@ def test_following_ends_at_an_epoch(trained: Project, webui: RehearsalWebui, cap
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--every", "0.05"]
     assert main([*arguments, "--until", "2"]) == 0
     assert webui.host.counters.pictures == 12
+
+
+def test_a_dry_run_follows_nothing(trained: Project, webui: RehearsalWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--dry-run"]
+    assert main(arguments) == 0
+    assert "to draw: 12" in capsys.readouterr().out
+    assert webui.host.counters.pictures == 0
 
 
 def test_drawing_at_the_end_only(trained: Project, webui: RehearsalWebui, capsys):

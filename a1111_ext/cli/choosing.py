@@ -1,0 +1,47 @@
+"""`loraloom grid --choice` and `--serve`: the epoch that people chose, written to the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.cli import next_step, say, shell_path
+
+from ..grids.choice import Choice, write_choice
+from ..grids.serve import GridServer
+from ..grids.votes import PAGE_NAME
+from .serving import serve_until_interrupted
+
+
+def take_choice(project: Project, choice: Choice) -> None:
+    path = write_choice(project, choice)
+    say(f"chosen: {choice.epoch} ({path.name}), with {sum(v.better for v in choice.votes)} votes")
+    _next_promote(project, choice)
+
+
+def _next_promote(project: Project, choice: Choice) -> None:
+    next_step(f"loraloom promote {shell_path(project.root)} {Path(choice.epoch_file).stem} NAME")
+
+
+def serve_newest(project: Project) -> None:
+    """Show the newest grid on the loopback address until Ctrl-C."""
+    pages = sorted(project.grids_dir.glob(f"*/{PAGE_NAME}"), key=lambda path: path.stat().st_mtime)
+    if not pages:
+        raise ToolError(
+            "LL514",
+            f"{project.root} has no grid yet.",
+            f"Draw one: loraloom grid {shell_path(project.root)}",
+        )
+    chosen: list[Choice] = []
+
+    def take(choice: Choice) -> None:
+        write_choice(project, choice)
+        chosen.append(choice)
+        say(f"chosen: {choice.epoch}")
+
+    server = GridServer(pages[-1].parent, PAGE_NAME, take)
+    serve_until_interrupted(server)
+    if chosen:
+        _next_promote(project, chosen[-1])
+    else:
+        next_step(f"loraloom promote {shell_path(project.root)} EPOCH NAME")

@@ -1,0 +1,76 @@
+"""`loraloom grid --follow`: each epoch is drawn when the training has saved it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+from kohya_ext.project.cli import say
+from kohya_ext.project.epochs import Run
+
+from ..grids.drawing import with_epochs
+from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
+from ..grids.page import LiveState
+from .drawing import shown_events
+from .grid_options import FollowOptions
+from .grid_session import Drawn, GridSession, Webuis, open_ledger, pinned_grid
+from .webui import open_webuis
+
+
+class Following:
+    """A grid that grows with its training, until that is over."""
+
+    def __init__(self, session: GridSession, options: FollowOptions) -> None:
+        self._session, self._options = session, options
+        self._started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+    def run(self) -> None:
+        """Draw until the training is over, and say where the grid is."""
+        options = self._session.options
+        with open_webuis(options["urls"], options["auth"]) as webuis:
+            drawn = self._follow(webuis)
+        self._session.tell(drawn)
+
+    def _follow(self, webuis: Webuis) -> Drawn:
+        real = [one.url for _, one in webuis if not one.is_rehearsal]
+        if real and not (self._options.same_gpu or self._options.at_end):
+            require_spare_gpu(real, count=count_gpus)
+        watch = EpochWatch(self._session.project.model_dir)
+        drawn: tuple[str, ...] = ()
+        last: Drawn | None = None
+        say("following the training; Ctrl-C ends it, and the same command goes on")
+        while True:
+            run = watch.look()
+            over = self._is_over(run)
+            names = tuple(one.name for one in run.epochs) if run else ()
+            if run and names and names != drawn and (over or not self._options.at_end):
+                last = self._draw_growing(run, webuis, over)
+                drawn = names
+            if over and last is not None:
+                return last
+            time.sleep(self._options.every)
+
+    def _is_over(self, run: Run | None) -> bool:
+        until = self._options.until
+        seen = [one.epoch or 0 for one in run.epochs] if run else []
+        if until is not None and any(epoch >= until for epoch in seen):
+            return True
+        return is_training_over(run, self._session.project.journal, since=self._started)
+
+    def _draw_growing(self, run: Run, webuis: Webuis, over: bool) -> Drawn:
+        session = self._session
+        grid = session.prepare(run, webuis)
+        count = len(grid.subject.files)
+        say(f"epoch {grid.subject.files[-1].name} is complete: {count} so far")
+        live = None if over else LiveState(f"following the training: {count} epochs")
+        with (
+            session.painters(grid, run, webuis) as painters,
+            open_ledger(session.project) as ledger,
+            shown_events(session.options["as_json"]) as (on_event, show),
+        ):
+            grown = with_epochs(grid, grid.subject.files, session.expand)
+            pinned = pinned_grid(grown, run, painters[0].capabilities)
+            session.write(pinned, ledger, painters, show, live or LiveState("drawing"))
+            report = session.paint(pinned, ledger, painters, on_event)
+            files = session.write(pinned, ledger, painters, show, live)
+        return files, pinned, report

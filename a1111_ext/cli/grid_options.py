@@ -1,0 +1,175 @@
+"""The options that grid and tryout share: what is asked for, how it is written, how it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kohya_ext.project import Project
+
+from ..grids.contact_sheet import SheetFormat
+from ..grids.epoch_grid import GridRequest, request_from
+from ..grids.live import POLL_SECONDS
+from ..grids.values import parse_real_numbers, parse_whole_numbers
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class SheetOptions:
+    """How the result is written; `cell_pixels` and `single_file` (MB) are None by default."""
+
+    form: SheetFormat = SheetFormat.PNG
+    cell_pixels: int | None = None
+    single_file: int | None = None
+
+    @property
+    def single_file_bytes(self) -> int | None:
+        return None if self.single_file is None else self.single_file * 1_000_000
+
+
+@dataclass(frozen=True)
+class FollowOptions:
+    """How a growing grid behaves; `until` is the epoch after which it ends."""
+
+    at_end: bool = False
+    same_gpu: bool = False
+    until: int | None = None
+    every: float = POLL_SECONDS
+
+
+SHEET_OPTIONS = (
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice([one.value for one in SheetFormat]),
+        default="png",
+        help="The contact sheet's format; jpeg and webp in parts where one is too large.",
+    ),
+    click.option(
+        "--cell-pixels",
+        type=click.IntRange(64, 8192),
+        help="Draw cells smaller on the contact sheet: their longer side in pixels.",
+    ),
+    click.option(
+        "--single-file",
+        type=click.IntRange(1, 2000),
+        metavar="MB",
+        help="Put the full pictures into the page too, up to so many megabytes.",
+    ),
+)
+REQUEST_OPTIONS = (
+    click.option("--prompt", help="Prompt or template with {lora} and {trigger}."),
+    click.option(
+        "--template",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A text file with the template, in place of --prompt.",
+    ),
+    click.option("--negative-prompt", help="In place of the manifest's."),
+    click.option("--epochs", default="all", help="Which: all, or 2,4,8-20 (+4),last"),
+    click.option("--weights", help="LoRA weights, for example 0.6,0.8,1"),
+    click.option("--seeds", help="Seeds; each -1 is drawn once, the same for all rows."),
+    click.option(
+        "--axis",
+        "axes",
+        multiple=True,
+        metavar="NAME=VALUES",
+        help="One more axis, as in the X/Y/Z plot: 'CFG Scale=5,7', 'Prompt S/R=red,blue'.",
+    ),
+    click.option(
+        "--skip",
+        multiple=True,
+        metavar="RULE",
+        help="Leave cells out: 'LoRA epoch=epoch 2 & LoRA weight=0.6|0.8'.",
+    ),
+    click.option("--columns", default="Seed", help="The axis that runs across."),
+    click.option("--checkpoint", help="As the WebUI shows it."),
+    click.option("--no-control", is_flag=True, help="Draw no row without the LoRA."),
+    click.option(
+        "--unlink-seed", is_flag=True, help="Unlink seed from prompt: another text for each axis."
+    ),
+    click.option(
+        "--wildcards",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="The folder with wildcards for a template.",
+    ),
+    click.option(
+        "--batch-count",
+        type=click.IntRange(1, 100),
+        default=1,
+        help="So many seeds of a row in one request, the same pictures bit for bit.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 64),
+        default=1,
+        help="So many seeds drawn together: a third faster, the pictures differ a little.",
+    ),
+    click.option("--name", default="epochs", help="The first part of the grid folder's name."),
+    click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 anew."),
+)
+FOLLOW_OPTIONS = (
+    click.option("--follow", is_flag=True, help="Draw each epoch when the training saves it."),
+    click.option("--at-end", is_flag=True, help="With --follow: wait for the end, then draw."),
+    click.option("--same-gpu", is_flag=True, help="With --follow: draw beside the training."),
+    click.option("--until", type=int, metavar="EPOCH", help="With --follow: the last epoch."),
+    click.option("--every", type=float, default=POLL_SECONDS, hidden=True),
+)
+
+
+def add_all(options: tuple[Callable[[Any], Any], ...]) -> Callable[[_Command], _Command]:
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def follow_of(options: dict[str, Any]) -> FollowOptions | None:
+    """Return how the grid follows a training; None when it does not."""
+    if not options["follow"]:
+        return None
+    return FollowOptions(options["at_end"], options["same_gpu"], options["until"], options["every"])
+
+
+def request_of(project: Project, options: dict[str, Any]) -> GridRequest:
+    changes: dict[str, Any] = {
+        "epochs": options["epochs"],
+        "axes": tuple(options["axes"]),
+        "skip": tuple(options["skip"]),
+        "columns": options["columns"],
+        "control": not options["no_control"],
+        "unlink_seed": options["unlink_seed"],
+        "batch_count": options["batch_count"],
+        "batch_size": options["batch_size"],
+    }
+    for name in ("prompt", "negative_prompt", "checkpoint"):
+        if options[name] is not None:
+            changes[name] = options[name]
+    if options["template"] is not None:
+        changes["prompt"] = options["template"].read_text(encoding="utf-8-sig").strip()
+    if options["weights"]:
+        changes["lora_weights"] = parse_real_numbers(options["weights"], "LoRA weight")
+    if options["seeds"]:
+        changes["seeds"] = parse_whole_numbers(options["seeds"], "Seed")
+    return request_from(project.manifest, **changes)
+
+
+NO_REQUEST: dict[str, Any] = {
+    "template": None,
+    "axes": (),
+    "skip": (),
+    "columns": "Seed",
+    "no_control": False,
+    "unlink_seed": False,
+    "batch_count": 1,
+    "batch_size": 1,
+    "server_side": False,
+    "cluster": None,
+    "new_seeds": False,
+}

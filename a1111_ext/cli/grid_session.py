@@ -1,0 +1,245 @@
+"""One `grid` or `tryout` command at work: planned, drawn, written, told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from kohya_ext.project import Project
+from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
+from kohya_ext.project.epochs import Run, require_run
+from kohya_ext.project.progress import ProgressHandler
+
+from ..api.capabilities import Capabilities
+from ..api.client import Client
+from ..api.lend import apply_lend, lent_name, plan_lend, with_run
+from ..cells.events import EventHandler
+from ..cells.ledger import Ledger
+from ..cells.painters import Painter, WebuiPainter
+from ..cells.plan import pin_cell
+from ..cells.run import RunReport
+from ..grids.contact_sheet import SheetFormat
+from ..grids.drawing import (
+    Grid,
+    GridFiles,
+    draw_grid,
+    prepare_grid,
+    write_views,
+)
+from ..grids.epoch_grid import (
+    Expand,
+    Subject,
+    select_epochs,
+)
+from ..grids.expansion import make_expand
+from ..grids.page import LiveState
+from ..grids.reach import reachable_loras
+from ..grids.server_side import UNCHECKED, PlotPainter
+from ..grids.views import GridFacts
+from .cluster import open_executor
+from .describing import describe_plan, grid_facts
+from .drawing import emit_line, open_painters, shown_events
+from .grid_options import SheetOptions, request_of
+from .webui import open_webuis
+
+TRYOUT = "tryout"
+Webuis = tuple[tuple[Client, Capabilities], ...]
+"""WebUIs that were named, each with what it has."""
+
+Drawn = tuple[GridFiles, Grid, RunReport]
+"""What was written, of which grid, and how the run ended."""
+
+
+class GridSession:
+    """One `grid` command: its options, made into a request, drawn on the WebUIs that it names."""
+
+    def __init__(self, project: Project, options: dict[str, Any]) -> None:
+        self.project = project
+        self.options = options
+        self.request = request_of(project, options)
+        self.sheet = SheetOptions(
+            SheetFormat(options["form"]), options["cell_pixels"], options["single_file"]
+        )
+        self.expand: Expand = make_expand(options["wildcards"])
+
+    def run(self) -> None:
+        """Draw the newest run's grid, write sheet and page, and say where they are."""
+        run = require_run(self.project.model_dir)  # before a WebUI is asked for
+        with open_webuis(self.options["urls"], self.options["auth"]) as webuis:
+            grid = self.prepare(run, webuis)
+            if self.options["dry_run"]:
+                self._show_plan(pinned_grid(grid, run, webuis[0][1]))
+                return
+            drawn = self._draw(grid, run, webuis)
+        self.tell(drawn)
+
+    # -- planning -------------------------------------------------------------------------
+
+    def prepare(self, run: Run, webuis: Webuis) -> Grid:
+        """Plan the grid, and check every name that it can reach against every WebUI."""
+        grid = prepare_grid(
+            self.project,
+            self.request,
+            self._subject(run),
+            name=_safe_name(self.options["name"]),
+            session_id=run.session_id,
+            new_seeds=self.options["new_seeds"],
+            expand=self.expand,
+        )
+        for _, capabilities in webuis:
+            self._require_reachable(run, capabilities)
+            pinned_grid(grid, run, capabilities)
+        return grid
+
+    def _require_reachable(self, run: Run, capabilities: Capabilities) -> None:
+        """Check the LoRAs of options that this grid happens not to draw, too."""
+        own = {name for one in run.files for name in (one.name, one.output_name)}
+        texts = [self.request.prompt, self.request.negative_prompt, *self.request.axes]
+        having = with_run(capabilities, run)
+        for one in reachable_loras(texts, self.options["wildcards"]):
+            if one.name not in own:
+                having.require_lora(one.name, one.weight)
+
+    def _subject(self, run: Run) -> Subject:
+        files = select_epochs(run, self.request.epochs)
+        names = {one.name: lent_name(one) for one in run.files}
+        return Subject(files, names, self.project.manifest.trigger_word)
+
+    def _show_plan(self, grid: Grid) -> None:
+        with open_ledger(self.project) as ledger:
+            plan = describe_plan(grid, ledger)
+        if self.options["as_json"]:
+            emit_json(plan)
+        else:
+            for name, value in plan.items():
+                emit(f"{name}: {value}")
+        say("nothing was drawn (--dry-run)")
+        next_step(f"loraloom grid {shell_path(self.project.root)}")
+
+    # -- drawing --------------------------------------------------------------------------
+
+    def _draw(self, grid: Grid, run: Run, webuis: Webuis) -> Drawn:
+        as_json = self.options["as_json"]
+        with self.painters(grid, run, webuis) as painters:
+            pinned = pinned_grid(grid, run, painters[0].capabilities)
+            if not as_json:
+                self._announce(pinned)
+            with open_ledger(self.project) as ledger, shown_events(as_json) as (on_event, show):
+                report = self.paint(pinned, ledger, painters, on_event)
+                files = self.write(pinned, ledger, painters, show)
+        return files, pinned, report
+
+    @contextmanager
+    def painters(self, grid: Grid, run: Run, webuis: Webuis) -> Iterator[tuple[WebuiPainter, ...]]:
+        """Lend the epochs to every WebUI; put its settings back after."""
+
+        def lend(client: Client, found: Capabilities) -> Capabilities:
+            loan = plan_lend(run, found, self.options["lora_folder"])
+            return apply_lend(self.project, loan, client)
+
+        titles = (cell.checkpoint.title for cell in grid.plan.cells)
+        with open_painters(lend, webuis, titles) as opened:
+            yield opened
+
+    def paint(
+        self,
+        grid: Grid,
+        ledger: Ledger,
+        webuis: tuple[WebuiPainter, ...],
+        on_event: EventHandler,
+    ) -> RunReport:
+        """Draw by our own requests, by the WebUI's own plot, or by a cluster's workers."""
+        painters: list[Painter] = list(webuis)
+        if self.options["server_side"]:
+            painters = [PlotPainter(webuis[0], grid.plan.cells)]
+        with open_executor(self.options["cluster"]) as executor:
+            return draw_grid(
+                self.project, grid, ledger, painters, on_event=on_event, executor=executor
+            )
+
+    def _announce(self, grid: Grid) -> None:
+        with open_ledger(self.project) as ledger:
+            plan = describe_plan(grid, ledger)
+        shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time", "disk")
+        say(", ".join(f"{name}: {plan[name]}" for name in shown))
+
+    def write(
+        self,
+        grid: Grid,
+        ledger: Ledger,
+        painters: tuple[WebuiPainter, ...],
+        on_progress: ProgressHandler,
+        live: LiveState | None = None,
+    ) -> GridFiles:
+        """Write the page, and the contact sheet unless the grid still grows."""
+        return write_views(
+            grid,
+            ledger,
+            self._facts(grid, painters),
+            form=self.sheet.form,
+            cell_pixels=self.sheet.cell_pixels,
+            single_file_bytes=self.sheet.single_file_bytes,
+            live=live,
+            with_sheet=live is None,
+            on_progress=on_progress,
+        )
+
+    def _facts(self, grid: Grid, painters: tuple[WebuiPainter, ...]) -> GridFacts:
+        facts = grid_facts(self.project, grid, any(_is_rehearsal(one) for one in painters))
+        if not self.options["server_side"]:
+            return facts
+        return replace(facts, warnings=(*facts.warnings, UNCHECKED))
+
+    # -- the end --------------------------------------------------------------------------
+
+    def tell(self, drawn: Drawn) -> None:
+        """Say where the files are, what was not checked, and what failed."""
+        files, grid, report = drawn
+        if self.options["as_json"]:
+            emit_line(
+                {
+                    "event": "grid",
+                    "grid": grid.grid_id,
+                    "page": files.page,
+                    "sheets": files.sheets,
+                    "drawn": report.drawn,
+                    "known": report.known,
+                    "failed": [[cell.key, reason] for cell, reason in report.failed],
+                }
+            )
+        else:
+            for sheet in files.sheets:
+                emit(f"contact sheet: {shell_path(sheet)}")
+            emit(f"page: {shell_path(files.page)}")
+        if self.options["server_side"]:
+            say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
+        if report.unchecked:
+            say(f"{report.unchecked} pictures have no control: it was not checked that their LoRA")
+            say("changes them")
+        if not grid.plan.has_control:
+            say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
+        root = shell_path(self.project.root)
+        is_tryout = self.options["name"] == TRYOUT
+        next_step(f"loraloom grid {root}" if is_tryout else f"loraloom promote {root} EPOCH NAME")
+        report.require_all()
+
+
+def _safe_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:40] or "epochs"
+
+
+def open_ledger(project: Project) -> Ledger:
+    return Ledger(project.cells_db, project.cells_dir)
+
+
+def pinned_grid(grid: Grid, run: Run, capabilities: Capabilities) -> Grid:
+    """Pin checkpoints and LoRAs to what this WebUI has, the epochs that will be lent included."""
+    having = with_run(capabilities, run)
+    return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, having)))
+
+
+def _is_rehearsal(painter: Painter) -> bool:
+    return isinstance(painter, WebuiPainter) and painter.capabilities.is_rehearsal

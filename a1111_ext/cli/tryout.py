@@ -1,0 +1,59 @@
+"""`loraloom tryout`: some pictures of the final file, before a grid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kohya_ext.project import Project
+from kohya_ext.project.cli import dry_run_option, json_option, project_argument
+
+from .grid_options import NO_REQUEST, SHEET_OPTIONS, add_all
+from .grid_session import TRYOUT, GridSession
+from .webui import lora_folder_option, webui_options
+
+
+@click.command()
+@project_argument
+@webui_options
+@lora_folder_option
+@click.option("--count", type=click.IntRange(1, 500), default=20, help="How many pictures.")
+@click.option("--seed", type=int, default=1, help="The first seed; they count up.")
+@click.option(
+    "--wildcards",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="In place of the manifest's.",
+)
+@add_all(SHEET_OPTIONS)
+@dry_run_option
+@json_option
+def tryout(project: Project, **options: Any) -> None:
+    """Draw some pictures of the showcase template with the newest file: a quick look."""
+    showcase = project.manifest.showcase
+    folder = options.pop("wildcards") or _wildcards(project)
+    count, first = options.pop("count"), options.pop("seed")
+    session = GridSession(
+        project,
+        {
+            **NO_REQUEST,
+            **options,
+            "prompt": showcase.template or project.manifest.grid.prompt,
+            "negative_prompt": showcase.negative_prompt,
+            "weights": f"{showcase.lora_weight:g}",
+            "seeds": f"{first}-{first + count - 1}",
+            "epochs": "last",
+            "checkpoint": (*showcase.checkpoints, project.manifest.grid.checkpoint)[0],
+            "wildcards": folder,
+            "name": TRYOUT,
+        },
+    )
+    session.request = replace(session.request, picture=showcase.picture)
+    session.run()
+
+
+def _wildcards(project: Project) -> Path | None:
+    named = project.manifest.showcase.wildcards
+    return project.root / named if named else None
