@@ -171,6 +171,9 @@ class Client:
                     "Check the address and the port.",
                     200,
                 ) from error
+        held_back = _held_back(answer)
+        if held_back is not None:
+            return held_back
         message = _message(answer)
         if answer.status_code == 401:
             raise ApiError(
@@ -217,6 +220,19 @@ _REASONS = {
 def _reason(error: Exception) -> str:
     text = str(error)
     return next((said for mark, said in _REASONS.items() if mark in text), type(error).__name__)
+
+
+def _held_back(answer: requests.Response) -> Any:
+    """Return the answer that a server's own schema refused; None for any other error.
+
+    Forge started with `--port` answers /sdapi/v1/cmd-flags so: a number where its schema says text.
+    """
+    if answer.status_code != 500 or b"ResponseValidationError" not in answer.content[:100]:
+        return None
+    try:
+        return answer.json().get("body")
+    except (ValueError, AttributeError):
+        return None
 
 
 def _message(answer: requests.Response) -> str:

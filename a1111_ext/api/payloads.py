@@ -47,7 +47,7 @@ def picture_request(
         "height": cell.height,
         "send_images": True,
         "save_images": False,
-        "override_settings": _override_settings(cell),
+        "override_settings": _override_settings(cell, capabilities),
         # the other checkpoint is not loaded by this, only by the next request that wants it;
         # a VAE would be, so that one is put back when all is drawn
         "override_settings_restore_afterwards": not cell.vae,
@@ -65,6 +65,8 @@ def picture_request(
             body["hr_sampler_name"] = cell.hires_fix.sampler
         if cell.hires_fix.scheduler:
             body["hr_scheduler"] = cell.hires_fix.scheduler
+        if capabilities.is_forge:
+            body |= FORGE_HIRES
     if cell.source is None:
         return "/sdapi/v1/txt2img", body
     body |= {
@@ -95,13 +97,23 @@ def _read_source(source: SourcePicture) -> bytes:
     return content
 
 
-def _override_settings(cell: Cell) -> dict[str, Any]:
+def _override_settings(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
     settings = {**SAID_ALOUD, "CLIP_stop_at_last_layers": cell.clip_skip, **cell.override_settings}
     if cell.checkpoint.title:
         settings["sd_model_checkpoint"] = cell.checkpoint.title
-    if cell.vae:
-        settings["sd_vae"] = cell.vae
-    return settings
+    return settings | vae_settings(cell.vae, is_forge=capabilities.is_forge)
+
+
+def vae_settings(vae: str, *, is_forge: bool) -> dict[str, Any]:
+    """Return the options that make a WebUI take a VAE and say so; none for "", as it is set.
+
+    Forge ignores A1111's `sd_vae`: there a VAE is one of the additional modules.
+    """
+    if not vae:
+        return {}
+    if is_forge:
+        return {"forge_additional_modules": [] if vae in ("Automatic", "None") else [vae]}
+    return {"sd_vae": vae, "add_vae_name_to_info": True}
 
 
 def _alwayson_scripts(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
@@ -112,6 +124,9 @@ def _alwayson_scripts(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
         scripts.setdefault(dynamic, {"args": [False]})
     return scripts
 
+
+FORGE_HIRES: Mapping[str, Any] = {"hr_additional_modules": ["Use same choices"]}
+"""What Forge needs with Hires. fix: its own default ends in an error 500."""
 
 SAID_ALOUD: Mapping[str, Any] = {
     "samples_format": "png",
@@ -130,6 +145,8 @@ OVERRIDDEN = (
     "sd_model_checkpoint",
     "CLIP_stop_at_last_layers",
     "sd_vae",
+    "add_vae_name_to_info",
+    "forge_additional_modules",
     *NULLABLE,
     *SAID_ALOUD,
 )

@@ -170,8 +170,9 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
         if cell.subseed != -1:
             seed = fields.get("Variation seed", "none")
             expected.append(("variation seed", str(cell.subseed), seed))
-    if cell.vae not in ("", "Automatic", "None") and "VAE" in fields:
-        expected.append(("VAE", _stem(cell.vae), _stem(fields["VAE"])))
+    if cell.vae not in ("", "Automatic", "None"):
+        used = fields.get("VAE") or fields.get("Module 1", "none")  # Forge calls it a module
+        expected.append(("VAE", _stem(cell.vae), _stem(used)))
     if cell.source is not None:
         strength = fields.get("Denoising strength")
         asked = f"{cell.source.denoising_strength:g}"

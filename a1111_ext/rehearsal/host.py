@@ -76,6 +76,7 @@ _DEFAULTS: dict[str, Any] = {
     "lora_add_hashes_to_infotext": True,
     "add_model_hash_to_info": True,
     "add_model_name_to_info": True,
+    "add_vae_name_to_info": True,
     "return_grid": True,
 }
 """Options that GET /options shows even where config.json does not hold them."""
@@ -414,6 +415,9 @@ class RehearsalHost:
             "Model hash": _checkpoint_sha256(self._loaded)[:10],
             "Model": self._loaded,
         }
+        vae = self._data.get("sd_vae", "Automatic")
+        if vae not in ("Automatic", "None") and self._data.get("add_vae_name_to_info", True):
+            fields["VAE"] = str(vae)
         if body.get("enable_hr") or body.get("init_images"):
             fields["Denoising strength"] = f"{float(body['denoising_strength']):g}"
         skip = int(self._data.get("CLIP_stop_at_last_layers") or 1)

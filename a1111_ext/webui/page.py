@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,12 @@ _NOT_IN_THE_PICTURE = """
     sd_model outpath_samples outpath_grids do_not_save_samples do_not_save_grid script_args
     prompt_for_display comments extra_generation_params override_settings_restore_afterwards
 """
+_FORGE_USUAL: Mapping[str, object] = {
+    "forge_additional_modules": [],  # VAE and text encoders
+    "forge_unet_storage_dtype": "Automatic",  # "Diffusion in Low Bits"
+}
+"""Settings of Forge that shape a picture, with their usual value."""
+
 _LEFT_OUT = frozenset((_IN_THE_CELL + _NOT_IN_THE_PICTURE).split())
 
 
@@ -44,6 +50,7 @@ def read_page(p: Any) -> Cell:
     clip_skip = settings.pop("CLIP_stop_at_last_layers", shared.opts.CLIP_stop_at_last_layers)
     checkpoint = settings.pop("sd_model_checkpoint", "")
     vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
+    settings = {**_forge_settings(), **settings}
     return Cell(
         prompt=without_comments(styles.apply_styles_to_prompt(p.prompt, p.styles)),
         negative_prompt=without_comments(
@@ -65,6 +72,14 @@ def read_page(p: Any) -> Cell:
         scripts=tuple(_scripts_in_use(p)),
         override_settings_json=json.dumps(settings, sort_keys=True),
     )
+
+
+def _forge_settings() -> dict[str, object]:
+    """Return what Forge's own boxes at the top of the page say of the model; {} in A1111."""
+    from modules import shared
+
+    said = {name: getattr(shared.opts, name, usual) for name, usual in _FORGE_USUAL.items()}
+    return {name: value for name, value in said.items() if value != _FORGE_USUAL[name]}
 
 
 def without_comments(prompt: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from kohya_ext.project import ToolError
 
 from ..api.client import OutOfMemory
+from ..api.payloads import FORGE_HIRES, vae_settings
 from ..cells.cell import Cell
 from ..cells.verify import Painted
 
@@ -70,13 +71,15 @@ def apply_cell(p: Any, cell: Cell) -> None:
     p.override_settings = {**cell.override_settings, "CLIP_stop_at_last_layers": cell.clip_skip}
     if cell.checkpoint.title:
         p.override_settings["sd_model_checkpoint"] = cell.checkpoint.title
-    if cell.vae:
-        p.override_settings["sd_vae"] = cell.vae
+    is_forge = hasattr(p, "hr_additional_modules")
+    p.override_settings |= vae_settings(cell.vae, is_forge=is_forge)
     p.enable_hr = cell.hires_fix is not None
     if cell.hires_fix is not None:
         p.hr_upscaler, p.hr_scale = cell.hires_fix.upscaler, cell.hires_fix.scale
         p.hr_second_pass_steps = cell.hires_fix.steps
         p.denoising_strength = cell.hires_fix.denoising_strength
+        if is_forge and p.hr_additional_modules is None:  # as when the page is a request to its API
+            p.hr_additional_modules = list(FORGE_HIRES["hr_additional_modules"])
 
 
 @contextmanager

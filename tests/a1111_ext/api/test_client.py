@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from a1111_ext.api.client import Client, OutOfMemory, _reason, parse_credentials
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
 from a1111_ext.api.lend import apply_lend, find_lent, lent_name, plan_lend, take_back
 from a1111_ext.api.loras import lora_tag, lora_tags, replace_lora
+from a1111_ext.api.payloads import picture_request
+from a1111_ext.cells.cell import Cell, HiresFix
 from a1111_ext.rehearsal import RehearsalWebui, start_webui
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import require_run
@@ -91,6 +94,17 @@ def test_refusals_are_sentences(status: int, body: bytes, code: str, words: str)
         error = asked(url)
     assert error.code == code
     assert words in str(error)
+
+
+def test_an_answer_that_the_hosts_own_schema_refuses_is_read():
+    """Forge started with --port says its flags like this, with status 500."""
+    flags = {"lora_dir": "/loras", "port": 7861}
+    refused = {"error": "ResponseValidationError", "detail": "", "body": flags, "message": "x"}
+    with server(500, json.dumps(refused).encode()) as url, Client(url) as client:
+        assert client.get("/sdapi/v1/cmd-flags") == flags
+    for body in (b'{"error": "ResponseValidationError"', b'{"error": "ResponseValidationError"}'):
+        with server(500, body) as url:
+            assert asked(url).code == "LL405"
 
 
 def test_out_of_memory_has_its_own_class():
@@ -252,3 +266,23 @@ def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatc
     found = replace(fetch_capabilities(client), is_rehearsal=False)
     assert found.kind == "Forge"
     assert replace(found, is_forge=False).kind == "A1111"
+
+
+def test_forge_is_asked_in_its_own_words(client: Client):
+    """It ignores A1111's sd_vae, and its Hires. fix fails without a word on modules."""
+    from dataclasses import replace
+
+    one = Cell("a fox", 5, vae="other.pt", hires_fix=HiresFix())
+    here = replace(fetch_capabilities(client), is_forge=False)
+    _, body = picture_request(one, here)
+    assert body["override_settings"]["sd_vae"] == "other.pt"
+    assert "hr_additional_modules" not in body
+    forge = replace(here, is_forge=True)
+    _, body = picture_request(one, forge)
+    assert body["override_settings"]["forge_additional_modules"] == ["other.pt"]
+    assert "sd_vae" not in body["override_settings"]
+    assert body["hr_additional_modules"] == ["Use same choices"]
+    _, body = picture_request(replace(one, vae="None"), forge)
+    assert body["override_settings"]["forge_additional_modules"] == []
+    _, body = picture_request(replace(one, vae=""), forge)
+    assert "forge_additional_modules" not in body["override_settings"]

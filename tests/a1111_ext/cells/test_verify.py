@@ -10,7 +10,7 @@ import pytest
 from a1111_ext.cells import Cell, Painted, verify_picture
 
 
-def painted(schedule: str) -> Painted:
+def painted(schedule: str, more: str = "") -> Painted:
     """An answer as the real WebUI v1.10.1 writes it for DPM++ 2M."""
     from PIL import Image
 
@@ -19,7 +19,7 @@ def painted(schedule: str) -> Painted:
     small.resize((64, 64), Image.Resampling.BILINEAR).save(stream, "PNG")
     text = (
         f"a fox\nSteps: 2, Sampler: DPM++ 2M, Schedule type: {schedule}, CFG scale: 7.0, Seed: 5, "
-        "Size: 64x64, Model hash: 3b3dc27587, Model: tiny-a, Version: v1.10.1"
+        f"Size: 64x64, Model hash: 3b3dc27587, Model: tiny-a, {more}Version: v1.10.1"
     )
     return Painted(stream.getvalue(), text, "3b3dc27587", 0.1)
 
@@ -32,3 +32,20 @@ def painted(schedule: str) -> Painted:
 def test_automatic_is_whatever_the_sampler_uses(asked: str, got: str, expected: int):
     cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", scheduler=asked)
     assert len(verify_picture(cell, painted(got))) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "expected"),
+    [
+        ("other.safetensors", "VAE: other.safetensors, ", 0),
+        ("other.safetensors", "Module 1: other, ", 0),
+        ("other.safetensors", "VAE: another.pt, ", 1),
+        ("other.safetensors", "", 1),
+        ("None", "", 0),
+    ],
+    ids=["a1111", "forge", "silently-another", "silently-none", "asked-for-none"],
+)
+def test_an_unknown_vae_is_noticed(asked: str, said: str, expected: int):
+    """Both hosts draw on without a word when they have no such VAE."""
+    cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", vae=asked)
+    assert len(verify_picture(cell, painted("Karras", said))) == expected

@@ -46,6 +46,18 @@ def test_settings_count_where_the_page_says_nothing(host: Any):
     assert page.checkpoint.sha256
 
 
+def test_forges_boxes_at_the_top_are_part_of_the_page(host: Any):
+    """A grid with another VAE or at fewer bits is another grid."""
+    usual = {"forge_additional_modules": [], "forge_unet_storage_dtype": "Automatic"}
+    for name, value in usual.items():
+        setattr(host.shared.opts, name, value)
+    assert read_page(host.page()).override_settings_json == "{}"
+    host.shared.opts.forge_additional_modules = ["other.safetensors"]
+    assert read_page(host.page()).override_settings == {
+        "forge_additional_modules": ["other.safetensors"]
+    }
+
+
 def test_styles_are_applied(host: Any):
     host.shared.prompt_styles.styles["show"] = ("<lora:Quillfox:1> {prompt}, garden", "ugly")
     page = read_page(host.page(prompt="a fox", negative_prompt="a hat", styles=["show"]))

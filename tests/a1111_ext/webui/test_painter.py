@@ -13,7 +13,7 @@ import pytest
 from a1111_ext.api.client import OutOfMemory
 from a1111_ext.cells.cell import Cell, CheckpointPin, HiresFix
 from a1111_ext.cells.verify import verify_picture
-from a1111_ext.webui.painter import DrawingStopped, HostPainter
+from a1111_ext.webui.painter import DrawingStopped, HostPainter, apply_cell
 from kohya_ext.project import ToolError
 
 CELL = Cell("a fox", 5, width=64, height=72, steps=2, checkpoint=CheckpointPin("tiny-a"))
@@ -57,6 +57,19 @@ def test_no_setting_sticks(host: Any, saved: dict[str, Any]):
     painter(host).paint(cell)
     assert host.shared.opts.data == saved
     assert host.sd_vae._loaded[-1] == "Automatic"
+
+
+def test_forge_is_told_its_own_words(host: Any):
+    """There a VAE is a module, and Hires. fix without a word on modules ends in an error 500."""
+    p = host.page()
+    p.hr_additional_modules = None
+    apply_cell(p, replace(CELL, vae="other.pt", hires_fix=HiresFix("Latent", 1.5, 0.4)))
+    assert p.override_settings["forge_additional_modules"] == ["other.pt"]
+    assert "sd_vae" not in p.override_settings
+    assert p.hr_additional_modules == ["Use same choices"]
+    p.hr_additional_modules = ["mine.safetensors"]
+    apply_cell(p, replace(CELL, hires_fix=HiresFix("Latent", 1.5, 0.4)))
+    assert p.hr_additional_modules == ["mine.safetensors"]
 
 
 def test_hashes_are_said_although_the_user_hid_them(host: Any):
