@@ -133,22 +133,28 @@ def endpoint(answer: Answer, known: Mapping[str, str]) -> Callable[[Any], Any]:
             call = Call(dict(request.path_params), await _read_body(request))
             found = await run_in_threadpool(answer, call)
         except ToolError as error:
-            return JSONResponse(_words(error), status_code=_STATUS.get(error.code, 400))
+            return JSONResponse(_refusal(error), status_code=_STATUS.get(error.code, 400))
         except Exception as error:  # noqa: BLE001  # a broken route must not break the host
             _log.error("loraloom: %s failed", request.url.path, exc_info=error)
-            words = {"error": type(error).__name__, "detail": "", "body": "", "errors": str(error)}
-            return JSONResponse(words, status_code=500)
+            return JSONResponse(_words(type(error).__name__, "", "", str(error)), status_code=500)
         return found if isinstance(found, Response) else JSONResponse(found)
 
     return respond
 
 
-def _words(error: ToolError) -> dict[str, str]:
+def _refusal(error: ToolError) -> dict[str, str]:
+    """Return an error of ours as the hosts' APIs word theirs."""
+    return _words(error.code, error.problem, error.cure, str(error))
+
+
+def _words(error: str, detail: str, body: str, sentence: str) -> dict[str, str]:
+    """Return an error's JSON; A1111 has the sentence as "errors", Forge as "message"."""
     return {
-        "error": error.code,
-        "detail": error.problem,
-        "body": error.cure,
-        "errors": str(error),
+        "error": error,
+        "detail": detail,
+        "body": body,
+        "errors": sentence,
+        "message": sentence,
     }
 
 

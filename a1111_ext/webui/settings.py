@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,24 @@ def add_settings() -> None:
         "Folders with LoRA projects, one a line",
         gradio.Textbox,
         {"lines": 3, "max_lines": 12, "placeholder": "~/loras", **shared.hide_dirs},
+        onchange=refuse_api,
         section=SECTION,
         restrict_api=True,  # whoever may only call the API must not open further folders
     )
     option.info("the tab and the API of loraloom see these folders, what is in them, and no others")
     shared.opts.add_option(FOLDERS, option)
+
+
+def refuse_api() -> None:
+    """Raise where the host's API changes our setting: the host puts the old value back then.
+
+    Forge's API sets options as its page does, whether they are restricted or not.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        if Path(frame.f_code.co_filename).parts[-3:] == ("modules", "api", "api.py"):
+            raise PermissionError("the API may not open further folders to loraloom")
+        frame = frame.f_back
 
 
 def own_folder() -> Path:

@@ -183,7 +183,9 @@ def test_a_lora_without_epochs_is_a_sentence(server: Server):
     body["script_args"] = ["5", "all", "", True, True]
     answer = post(server, "/sdapi/v1/txt2img", body)
     assert answer.status_code == 500
-    assert answer.json()["errors"].startswith("The prompt names no LoRA. Write one ")
+    said = answer.json()
+    sentence = said.get("errors") or said["message"]  # Forge says "message"
+    assert sentence.startswith("The prompt names no LoRA. Write one ")
 
 
 # -- the routes -------------------------------------------------------------------------------
@@ -284,7 +286,10 @@ class Window:
         self.page.set_default_timeout(1000 * 120)
         self.page.goto(server.url)
         self.page.locator("#txt2img_prompt textarea").wait_for()
-        self.page.wait_for_function("() => gradioApp().querySelector('#tabs') && opts.samples_save")
+        self.page.wait_for_function(
+            "() => window.gradioApp && gradioApp().querySelector('#tabs')"
+            " && window.opts && opts.samples_save"
+        )
         self.page.wait_for_load_state("networkidle")  # the host fills its own boxes until then
 
     def shoot(self, name: str) -> None:

@@ -307,4 +307,5 @@ def test_an_error_of_ours_is_worded_as_the_hosts():
         "detail": "The disk is full.",
         "body": "Free some space.",
         "errors": "The disk is full. Free some space. [LL110]",
+        "message": "The disk is full. Free some space. [LL110]",
     }
