@@ -85,7 +85,7 @@ def prepare_grid(
 
 def _known_draw(path: Path) -> int | None:
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["draw"])
+        return int(read_about(path.parent)["draw"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -101,6 +101,14 @@ def with_epochs(grid: Grid, files: Iterable[EpochFile], expand: Expand | None = 
     subject = replace(grid.subject, files=tuple(files))
     plan = plan_grid(grid.request, subject, rng=random.Random(grid.draw), expand=expand)
     return replace(grid, subject=subject, plan=plan)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Read what `write_about` wrote. OSError or ValueError when there is no such thing."""
+    about = json.loads((folder / _ABOUT_NAME).read_text(encoding="utf-8"))
+    if not isinstance(about, dict):
+        raise ValueError(f"{_ABOUT_NAME} holds no object")
+    return about
 
 
 def write_about(grid: Grid) -> None:
@@ -119,6 +127,7 @@ def write_about(grid: Grid) -> None:
             }
             for axis in grid.plan.axes
         ],
+        "judged": grid.plan.judged,
         "cells": [{"at": one.at, "key": one.cell.key} for one in grid.plan.places],
     }
     write_json_atomic(grid.folder / _ABOUT_NAME, about)

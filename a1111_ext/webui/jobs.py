@@ -1,22 +1,33 @@
-"""Grids that a caller of our routes started: one after the other, followed by their number."""
+"""Grids that a caller of our routes started: one after the other, followed by their number.
+
+They are written down, so that a number still leads to its grid after the WebUI was restarted.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 
 from kohya_ext.project import ToolError
+from kohya_ext.project.files import write_json_atomic
 
 from ..cells.events import CellEvent
 from .grid import DrawnGrid
+from .kept_grid import GridPlace
 
 _log = logging.getLogger(__name__)
 _KEPT = 100
 """So many grids are remembered; the oldest finished ones are forgotten first."""
+
+_CUT_OFF = (
+    "The WebUI ended before this grid was finished. Start it again: finished pictures are kept."
+)
 
 
 class JobState(str, Enum):
@@ -41,7 +52,11 @@ class JobView:
     done: int = 0
     total: int = 0
     message: str = ""
-    result: DrawnGrid | None = None
+    place: GridPlace | None = None
+
+    @property
+    def has_result(self) -> bool:
+        return self.state in (JobState.DONE, JobState.STOPPED)
 
 
 Work = Callable[[Callable[[CellEvent], None], threading.Event], DrawnGrid]
@@ -49,21 +64,30 @@ Work = Callable[[Callable[[CellEvent], None], threading.Event], DrawnGrid]
 
 
 class GridJobs:
-    """The grids of this process."""
+    """The grids that were started here; with a `book` also those of before a restart."""
 
-    def __init__(self) -> None:
+    def __init__(self, book: Path | None = None) -> None:
+        self._book = book
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
-        self._views: dict[str, JobView] = {}
-        self._stops: dict[str, threading.Event] = {}
+        self._views: dict[str, JobView] = _read_book(book) if book else {}
+        self._stops: dict[str, threading.Event] = {one: threading.Event() for one in self._views}
 
-    def start(self, work: Work, total: int) -> JobView:
-        """Begin a grid in a thread of its own; it waits for those before it."""
+    def start(self, work: Work, total: int, place: GridPlace | None = None) -> JobView:
+        """Begin a grid in a thread of its own; it waits for those before it.
+
+        Raises ToolError LL110 or LL111 when it cannot be written down.
+        """
         number = secrets.token_hex(8)
-        view = JobView(number, JobState.WAITING, total=total)
+        view = JobView(number, JobState.WAITING, total=total, place=place)
         with self._lock:
             self._forget_oldest()
             self._views[number], self._stops[number] = view, threading.Event()
+            try:
+                self._write_book()
+            except ToolError:
+                del self._views[number], self._stops[number]
+                raise
         threading.Thread(
             target=self._run, args=(number, work), name=f"loraloom-{number}", daemon=True
         ).start()
@@ -77,7 +101,7 @@ class GridJobs:
             raise ToolError(
                 "LL762",
                 f'There is no grid "{number}".',
-                "Numbers last until the WebUI is restarted; see GET /loraloom/v1/grids.",
+                f"See GET /loraloom/v1/grids: the last {_KEPT} are remembered.",
             )
         return found
 
@@ -117,16 +141,67 @@ class GridJobs:
                 self._change(number, state=JobState.FAILED, message=message)
             else:
                 self._finish(number, result)
+            self._note_end()
+
+    def _note_end(self) -> None:
+        try:
+            with self._lock:
+                self._write_book()
+        except ToolError as error:  # the grid is drawn all the same
+            _log.error("loraloom: %s", error)
+
+    def _write_book(self) -> None:
+        if self._book is not None:
+            write_json_atomic(self._book, [_as_dict(one) for one in self._views.values()])
 
     def _finish(self, number: str, drawn: DrawnGrid) -> None:
         state = JobState.STOPPED if drawn.stopped else JobState.DONE
         failures = drawn.failures
         message = _say_failures(failures)
-        done = len(drawn.finished)
-        self._change(number, state=state, done=done, message=message, result=drawn)
+        self._change(number, state=state, done=len(drawn.finished), message=message)
 
 
 def _say_failures(failures: tuple[str, ...]) -> str:
     if len(failures) < 2:
         return "".join(f"A picture failed: {one}" for one in failures)
     return f"{len(failures)} pictures failed, the first: {failures[0]}"
+
+
+def _as_dict(view: JobView) -> dict[str, object]:
+    place = view.place
+    return {
+        "grid": view.number,
+        "state": view.state.value,
+        "done": view.done,
+        "total": view.total,
+        "message": view.message,
+        "root": str(place.root) if place else "",
+        "name": place.grid_id if place else "",
+    }
+
+
+def _read_book(book: Path) -> dict[str, JobView]:
+    """Read the grids of before; those that were not at their end were cut off."""
+    try:
+        rows = json.loads(book.read_text(encoding="utf-8"))
+        views = [_view_of(row) for row in rows]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        _log.warning("loraloom: %s is damaged and begun anew: %s", book, error)
+        return {}
+    return {one.number: one for one in views}
+
+
+def _view_of(row: dict[str, str]) -> JobView:
+    view = JobView(
+        row["grid"],
+        JobState(row["state"]),
+        int(row["done"]),
+        int(row["total"]),
+        row["message"],
+        GridPlace(Path(row["root"]), row["name"]) if row["name"] else None,
+    )
+    if view.state in FINISHED:
+        return view
+    return replace(view, state=JobState.STOPPED, message=_CUT_OFF)

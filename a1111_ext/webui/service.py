@@ -18,8 +18,9 @@ from ..screens.projects import find_projects
 from .access import require_inside
 from .call import Call
 from .capabilities import read_capabilities
-from .grid import DrawnGrid, Shop, draw_grid, label, plan_page_grid
+from .grid import DrawnGrid, Shop, draw_grid, plan_page_grid
 from .jobs import FINISHED, GridJobs, JobView
+from .kept_grid import GridPlace, KeptGrid, read_kept_grid
 from .page import pin_checkpoint, without_comments
 from .painter import HostPainter
 from .project_grid import note_grid, prepare_project_grid
@@ -37,14 +38,14 @@ class GridService:
     """The grids of this WebUI, started and followed through our routes."""
 
     def __init__(self) -> None:
-        self._jobs = GridJobs()
+        self._jobs = GridJobs(own_folder() / "started-grids.json")
 
     def list_projects(self, call: Call) -> Any:
         """Return the LoRA projects in the configured folders with their grids."""
         return {"projects": [one.as_dict() for one in find_projects(project_folders())]}
 
     def list_grids(self, call: Call) -> Any:
-        """Return the grids that were started here since the WebUI was."""
+        """Return the grids that were started here, before restarts, too."""
         return {"grids": [describe(one) for one in self._jobs.views()]}
 
     def start(self, call: Call) -> Any:
@@ -66,14 +67,16 @@ class GridService:
             note_grid(project, drawn)
             return drawn
 
-        return self._jobs.start(work, len(grid.plan.cells))
+        return self._jobs.start(work, len(grid.plan.cells), GridPlace(shop.root, grid.grid_id))
 
     def start_page(self, request: DrawRequest) -> JobView:
         """Begin a grid of a LoRA that the WebUI has; raises ToolError as its plan does."""
         shop = Shop(own_folder(), wildcards())
         grid = plan_request(request, shop)
         return self._jobs.start(
-            lambda tell, stop: _draw(grid, shop, tell, stop), len(grid.plan.cells)
+            lambda tell, stop: _draw(grid, shop, tell, stop),
+            len(grid.plan.cells),
+            GridPlace(shop.root, grid.grid_id),
         )
 
     def status(self, call: Call) -> Any:
@@ -85,17 +88,16 @@ class GridService:
         return describe(self._jobs.stop(call.names["number"]))
 
     def result(self, call: Call) -> Any:
-        """Return sheet, page and cells of a finished grid; raises ToolError LL762 or LL763."""
+        """Return sheet, page and cells of a finished grid; raises ToolError LL762, LL763, LL766."""
         view = self._jobs.view(call.names["number"])
-        return {**describe(view), **describe_result(view.number, _require_result(view))}
+        return {**describe(view), **describe_result(view.number, require_kept(view))}
 
     def send_file(self, call: Call) -> Any:
-        """Send the sheet or a cell's picture of a grid; raises ToolError LL762, LL763 or LL765."""
+        """Send the sheet or a cell's picture of a grid; raises ToolError LL762 to LL766."""
         from fastapi.responses import FileResponse
 
         view = self._jobs.view(call.names["number"])
-        files = files_of(_require_result(view))
-        path = files.get(call.names["path"])
+        path = require_kept(view).files.get(call.names["path"])
         if path is None:
             raise ToolError(
                 "LL765",
@@ -105,15 +107,21 @@ class GridService:
         return FileResponse(path)
 
 
-def _require_result(view: JobView) -> DrawnGrid:
-    if view.result is not None:
-        return view.result
-    raise ToolError(
-        "LL763",
-        f"The grid {view.number} is {view.state.value}, it has no result."
-        + (f" {view.message}" if view.message else ""),
-        "Start it again." if view.state in FINISHED else "Ask again when its state is done.",
-    )
+def require_kept(view: JobView) -> KeptGrid:
+    """Return what is on disk of a grid that is at its end.
+
+    Raises ToolError LL763 without a result, LL755 when its project may no longer be entered, LL766
+    when it is gone.
+    """
+    if view.place is None or not view.has_result:
+        raise ToolError(
+            "LL763",
+            f"The grid {view.number} is {view.state.value}, it has no result."
+            + (f" {view.message}" if view.message else ""),
+            "Start it again." if view.state in FINISHED else "Ask again when its state is done.",
+        )
+    require_inside(view.place.root, project_folders())
+    return read_kept_grid(view.place)
 
 
 def describe(view: JobView) -> dict[str, Any]:
@@ -129,27 +137,22 @@ def describe(view: JobView) -> dict[str, Any]:
     }
 
 
-def files_of(drawn: DrawnGrid) -> dict[str, Path]:
-    """Return the files that a caller may have, by the name in the address."""
-    pictures = {f"cells/{one.cell.key}.png": one.path for one in drawn.finished if one.path}
-    return {"sheet.png": drawn.files.sheets[0], **pictures}
-
-
-def describe_result(number: str, drawn: DrawnGrid) -> dict[str, Any]:
+def describe_result(number: str, kept: KeptGrid) -> dict[str, Any]:
     """Return the cells of a drawn grid as plain values, with the addresses of their pictures."""
     files = f"{V1}/grids/{number}/files"
     cells = [
         {
-            "epoch": label(drawn.grid, one.place),
-            "seed": one.cell.seed,
-            "key": one.cell.key,
-            "picture": f"{files}/cells/{one.cell.key}.png" if one.path else None,
+            "epoch": one.epoch,
+            "seed": one.seed,
+            "key": one.key,
+            "picture": f"{files}/cells/{one.key}.png" if one.path else None,
             "infotext": one.infotext,
-            "problem": one.reason,
+            "problem": one.problem,
         }
-        for one in drawn.cells
+        for one in kept.cells
     ]
-    return {"sheet": f"{files}/sheet.png", "folder": str(drawn.grid.folder), "cells": cells}
+    sheet = f"{files}/sheet.png" if kept.sheet else None
+    return {"sheet": sheet, "folder": str(kept.place.folder), "cells": cells}
 
 
 def plan_request(request: DrawRequest, shop: Shop) -> Grid:

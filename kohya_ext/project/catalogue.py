@@ -985,7 +985,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL762": Entry(
         "There is no such grid",
-        "The number is wrong, or the WebUI was restarted since.",
+        "The number is wrong, or a hundred grids were started since.",
         "See GET /loraloom/v1/grids, or start the grid again: finished pictures are kept.",
     ),
     "LL763": Entry(
@@ -1002,5 +1002,10 @@ CATALOGUE: dict[str, Entry] = {
         "A grid without that file",
         "The address names a file that is not part of the grid's result.",
         "Use the addresses in the grid's result.",
+    ),
+    "LL766": Entry(
+        "A started grid that is gone",
+        "Its folder was deleted or moved, or its grid.json is damaged.",
+        "Start the grid again; pictures that are still in the ledger are not drawn twice.",
     ),
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from a1111_ext.webui.jobs import GridJobs, JobState
+from a1111_ext.webui.kept_grid import GridPlace
 from kohya_ext.project import ToolError
 
 
@@ -106,3 +108,52 @@ def test_only_the_last_hundred_are_remembered():
     for _ in range(103):
         wait_for(jobs.start(lambda tell, stop: drawn(), 1).number)
     assert len(jobs.views()) == 100
+
+
+# -- after a restart --------------------------------------------------------------------------
+
+
+def test_a_restart_forgets_no_grid(tmp_path: Path):
+    book, place = tmp_path / "a b" / "started.json", GridPlace(tmp_path / "fox", "epochs-1")
+    before = GridJobs(book)
+    begun, go_on = threading.Event(), threading.Event()
+    done = before.start(lambda tell, stop: drawn(finished=4), 4, place).number
+    wait_for(done)
+
+    def slow(tell: Any, stop: threading.Event) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return drawn()
+
+    running = before.start(slow, 4, place).number
+    assert begun.wait(60)
+    waiting = before.start(lambda tell, stop: drawn(), 4, place).number
+    after = GridJobs(book)  # the WebUI was killed here
+    go_on.set()
+    wait_for(running)
+    wait_for(waiting)
+    assert after.view(done) == before.view(done)
+    for number in (running, waiting):
+        view = after.view(number)
+        assert view.state is JobState.STOPPED
+        assert view.message.startswith("The WebUI ended before this grid was finished.")
+        assert after.stop(number) == view
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"grid": "a"}]', "7"])
+def test_a_damaged_book_is_begun_anew(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture):
+    book = tmp_path / "started.json"
+    book.write_text(text, encoding="utf-8")
+    jobs = GridJobs(book)
+    assert jobs.views() == ()
+    assert "is damaged and begun anew" in caplog.text
+    wait_for(jobs.start(lambda tell, stop: drawn(), 1).number)
+    assert len(GridJobs(book).views()) == 1
+
+
+def test_a_grid_that_cannot_be_written_down_is_not_begun(tmp_path: Path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    jobs = GridJobs(tmp_path / "file" / "started.json")
+    with pytest.raises(ToolError):
+        jobs.start(lambda tell, stop: drawn(), 1)
+    assert jobs.views() == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,32 @@ def test_a_grid_is_drawn_and_fetched(app: Any, host: Any):
     assert ask(app, "GET", result["sheet"]).body.startswith(b"\x89PNG")
     assert Path(result["folder"]).parent == host.data / "loraloom" / "grids"
     assert ask(app, "GET", f"{V1}/grids").json["grids"] == [status]
+
+
+def restarted() -> Any:
+    """What the WebUI serves when it was started again."""
+    from fastapi import FastAPI
+
+    made = FastAPI()
+    add_routes(made)
+    return made
+
+
+def test_a_grid_is_found_after_a_restart(app: Any, host: Any):
+    status = finish(app, FOX)
+    before = ask(app, "GET", status["result"]).json
+    after = restarted()
+    assert ask(after, "GET", f"{V1}/grids").json["grids"] == [status]
+    assert ask(after, "GET", status["result"]).json == before
+    picture = before["cells"][2]["picture"]
+    assert ask(after, "GET", picture).body == ask(app, "GET", picture).body
+
+
+def test_a_grid_whose_folder_is_gone_says_so(app: Any):
+    status = finish(app, FOX)
+    shutil.rmtree(ask(app, "GET", status["result"]).json["folder"])
+    answer = ask(restarted(), "GET", status["result"])
+    assert (answer.status, answer.json["error"]) == (400, "LL766")
 
 
 def test_a_grid_leaves_the_host_idle(app: Any, host: Any):
@@ -240,6 +267,15 @@ def test_a_project_is_drawn_as_its_manifest_says(app: Any, host: Any, fox: Proje
     entry = fox.journal.last("grid")
     assert entry is not None
     assert (entry.facts["drawn"], entry.facts["failed"]) == (6, 0)
+
+
+def test_a_project_that_was_closed_is_closed_to_old_numbers_too(app: Any, host: Any, fox: Project):
+    status = finish(app, {"project": str(fox.root)})
+    assert ask(restarted(), "GET", status["result"]).status == 200
+    host.shared.opts.data["loraloom_project_folders"] = ""
+    for path in (status["result"], f"{status['status']}/files/sheet.png"):
+        answer = ask(restarted(), "GET", path)
+        assert (answer.status, answer.json["error"]) == (403, "LL755")
 
 
 def test_some_things_may_be_asked_for_otherwise(app: Any, fox: Project):
