@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
         raise ToolError(
             "LL456",
             "--cluster needs Dask, which is not installed.",
-            'Install it here and on every machine of the cluster: pip install "loraloom[cluster]"',
+            "Install it here and on every machine of the cluster: "
+            f'"{sys.executable}" -m pip install distributed',
         ) from error
     try:
         client = distributed.Client(address, timeout=20)

@@ -58,6 +58,7 @@ def promote(
     plan = plan_promotion(project, find_epoch(_runs(project), epoch), name)
     if dry_run:
         _show_plan(plan, as_json)
+        next_step()
         return
     promotion, seen = _promote(project, plan, urls, auth, lora_folder)
     _tell(promotion, seen, as_json)

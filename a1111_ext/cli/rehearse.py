@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from kohya_ext.project import ToolError
 from kohya_ext.project.cli import emit, next_step, say
 
 
@@ -21,7 +22,16 @@ def rehearse(folder: Path, port: int) -> None:
     from ..rehearsal.host import RehearsalHost
     from ..rehearsal.server import RehearsalWebui
 
-    webui = RehearsalWebui(RehearsalHost(folder), port=port)
+    try:
+        webui = RehearsalWebui(RehearsalHost(folder), port=port)
+    except OSError as error:
+        if error.filename:  # the folder, not the port
+            raise
+        raise ToolError(
+            "LL709",
+            f"Port {port} cannot be used: {error.strerror}.",
+            "Close the program that has it, or leave --port out.",
+        ) from error
     emit(f"Rehearsal WebUI on {webui.url}")
     say("Ctrl-C ends it.")
     next_step(f"loraloom webui --webui {webui.url}")

@@ -209,6 +209,10 @@ def parse_axis(text: str, rng: random.Random) -> Axis:
     """
     name, equals, values = text.partition("=")
     kind = _kind(name) if equals else None
+    if not equals and _kind(name):
+        raise ToolError(
+            "LL505", f'The axis "{text.strip()}" has no values.', "Write it as NAME=VALUES."
+        )
     if kind is None:
         close = get_close_matches(name.strip(), [one.name for one in KINDS], n=2, cutoff=0.4)
         hint = f"Did you mean {' or '.join(close)}? " if close else ""

@@ -5,6 +5,7 @@ Only this machine reaches it, and only with the secret in the address.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -85,6 +86,7 @@ class GridServer(PageServer):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # on Windows two servers would share one port
     folder: Path
     secret: str
     takers: dict[str, Taker]
@@ -95,14 +97,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self._path()
-        if path is None or not path.is_file() or path.suffix not in _TYPES:
+        if path is None or not path.is_file() or path.suffix.lower() not in _TYPES:
             self._answer(HTTPStatus.NOT_FOUND, b"not found")
             return
         if path.suffix == ".html":
             body = with_votes(path).replace(_NOT_SERVED, _SERVED, 1)
         else:
             body = path.read_bytes()
-        self._answer(HTTPStatus.OK, body, _TYPES[path.suffix])
+        self._answer(HTTPStatus.OK, body, _TYPES[path.suffix.lower()])
 
     def do_POST(self) -> None:
         taker = self.server.takers.get(self._name() or "")

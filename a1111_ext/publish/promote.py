@@ -95,20 +95,23 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     plain = name.removesuffix(".safetensors")
     _require_usable(plain)
     target = project.publish_dir / f"{plain}.safetensors"
-    if target.exists():
+    changes = header_changes(source.path, plain, project.manifest)
+    plan = PromotePlan(source, plain, target, changes)
+    if target.exists() and not _is_done(plan):
         raise ToolError(
             "LL112",
-            f"{target} exists already.",
+            f"{target} exists already, with other content.",
             "Choose another name, or move it away if it was promoted by mistake.",
         )
-    changes = header_changes(source.path, plain, project.manifest)
-    return PromotePlan(source, plain, target, changes)
+    return plan
 
 
 def _require_usable(name: str) -> None:
     problem = ""
-    if not _NAME.fullmatch(name) or not is_portable_name(name):
+    if not _NAME.fullmatch(name):
         problem = "it may hold only letters, digits, dot, hyphen and underscore"
+    elif not is_portable_name(name):
+        problem = "Windows has no such file name"
     elif "__" in name:
         problem = "two underscores begin a wildcard in a template"
     elif _EPOCH_NUMBER.search(name):
@@ -165,16 +168,13 @@ def _implementation(metadata: Mapping[str, str], family: BaseModelFamily) -> dic
 
 
 def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
-    """Write the promoted file, check it, and note it in the journal.
+    """Write the promoted file, check it, and note it in the journal; one that is there stays.
 
     Raises ToolError LL112 (in the way), LL110 (disk full), LL603 (not what was written).
     """
-    rewrite_metadata(plan.source.path, plan.target, plan.changes)
-    try:
+    if not plan.target.exists():  # else: the same promotion again, say after Ctrl-C
+        rewrite_metadata(plan.source.path, plan.target, plan.changes)
         _require_whole(plan)
-    except ToolError:
-        plan.target.unlink(missing_ok=True)
-        raise
     promoted = read_epoch_file(plan.target)
     project.journal.append(
         "promote",
@@ -195,11 +195,24 @@ def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
     )
 
 
+def _is_done(plan: PromotePlan) -> bool:
+    """Tell whether this very promotion was made already."""
+    try:
+        return _is_whole(plan)
+    except ToolError:  # the file in the way is no LoRA at all
+        return False
+
+
+def _is_whole(plan: PromotePlan) -> bool:
+    """Tell whether the target is what this plan makes. Raises ToolError LL13x."""
+    metadata = read_header(plan.target).metadata
+    same_header = all(metadata.get(key) == value for key, value in plan.changes.items())
+    return same_header and tensor_sha256(plan.target) == plan.hash
+
+
 def _require_whole(plan: PromotePlan) -> None:
-    written = read_header(plan.target)
-    wanted = {key: value for key, value in plan.changes.items() if value is not None}
-    same_header = all(written.metadata.get(key) == value for key, value in wanted.items())
-    if tensor_sha256(plan.target) != plan.hash or not same_header:
+    if not _is_whole(plan):
+        plan.target.unlink(missing_ok=True)
         raise ToolError(
             "LL603",
             f"{plan.target} was not written as it should be; it was removed again.",

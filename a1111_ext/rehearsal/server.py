@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 import sys
 import threading
@@ -97,6 +98,7 @@ def start_webui(folder: Path, *, auth: str = "", **settings: Any) -> Iterator[Re
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # on Windows two servers would share one port
     host: RehearsalHost
     authorization: str
 

@@ -43,7 +43,11 @@ def check(
     if preflight.errors:
         next_step(f"mend that, then: loraloom check {job_words(job, config)}")
         return 1
-    next_step(f"loraloom train {job_words(job, config)}")
+    if found is None:
+        next_step("loraloom trainer use FOLDER, or: loraloom trainer install")
+    else:
+        named = f" --trainer {trainer}" if trainer else ""
+        next_step(f"loraloom train {job_words(job, config)}{named}")
     return 0
 
 

@@ -307,7 +307,8 @@ def presets(name: str, kind: str, as_json: bool) -> None:
 
     chosen = [one for one in all_presets() if name in ("", one.name)]
     if not chosen:
-        raise click.UsageError(f'There is no preset "{name}".')
+        known = ", ".join(one.name for one in all_presets())
+        raise click.UsageError(f'There is no preset "{name}"; there are {known}.')
     if as_json:
         emit_json(
             {

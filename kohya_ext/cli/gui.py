@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -63,7 +64,8 @@ def _remembered() -> Path:
 def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_run: bool) -> None:
     plan = plan_launch(gui, arguments, project)
     if dry_run:
-        emit(" ".join(plan.command))
+        emit(shlex.join(plan.command))
+        next_step()
         return
     say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C ends it.")
     code = run_host(plan)
@@ -81,6 +83,7 @@ def _stay(gui: KohyaGui, dry_run: bool) -> None:
     emit(str(plan.hook))
     emit(str(plan.pth))
     if dry_run:
+        next_step()
         return
     apply_stay(plan)
     say("From now on gui.sh and gui.bat show the tab, too. LORALOOM_DISABLE=1 skips it once.")
@@ -92,6 +95,7 @@ def _leave(gui: KohyaGui, dry_run: bool) -> None:
     if dry_run:
         for path in (plan.pth, plan.hook):
             emit(str(path))
+        next_step()
         return
     gone = apply_leave(plan)
     for path in gone:
@@ -107,13 +111,12 @@ def _leave(gui: KohyaGui, dry_run: bool) -> None:
 def gui(project: Path | None, port: int, browse: bool) -> None:
     """Open both halves in one page of their own; PROJECT is opened first.
 
-    It needs gradio 6: pip install "loraloom[gui]". The page answers on this machine only.
+    It needs gradio 6: pip install "gradio>=6,<7". The page answers on this machine only.
     """
     from ..gui.standalone import serve
 
     root = open_project(project).root if project else None
-    say(f"The page is at http://127.0.0.1:{port}/ ; Ctrl-C ends it.")
-    serve(root, port, browse)
+    serve(root, port, browse, say)
     next_step(
         f"loraloom show {shell_path(root)}" if root else "loraloom init FOLDER --trigger WORD"
     )

@@ -38,6 +38,7 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
     plan = plan_init(folder, trigger_word, SubjectKind(kind), description)
     if dry_run:
         emit(plan.manifest_text)
+        next_step()
         return
     project = apply_init(plan)
     emit(str(project.manifest_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 import signal
@@ -117,7 +118,7 @@ def train(
     _tell(plan)
     if dry_run:
         _show(plan, as_json)
-        next_step(f"loraloom train {job_words(job, config)}")
+        next_step()
         return 0
     if chosen.is_rehearsal:
         say("rehearsal trainer: it trains nothing, its LoRA files are for practice only")
@@ -223,8 +224,19 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
         return 0
     if result.outcome is Outcome.STOPPED:
         say(f"Stopped at step {result.last_step}. {result.cure}")
+        next_step(f"loraloom train {job_words(job, config)}{_way_on(job)}")
         return _STOPPED
     raise ToolError(result.code, result.problem, result.cure)
+
+
+def _way_on(job: Job) -> str:
+    """Return the option that a stopped training goes on with: its state, or else anew."""
+    from ..training.states import find_states
+
+    if find_states(job.output_dir, job.name):
+        return " --resume"
+    saved = any(job.output_dir.glob(f"{glob.escape(job.name)}*.safetensors"))
+    return " --move-old" if saved else ""
 
 
 def _place(job: Job) -> str:

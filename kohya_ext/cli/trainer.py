@@ -100,6 +100,7 @@ def install(tag: str, python: Path | None, torch_from: str, dry_run: bool) -> No
         for step in plan.steps:
             emit(f"{shlex.join(step.command)}")
         say("nothing was done (--dry-run)")
+        next_step()
         return
     with progress_bar() as progress:
         found = apply_install(plan, progress=progress)

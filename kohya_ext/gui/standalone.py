@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def require_gradio() -> Any:
         raise ToolError(
             "LL706",
             f"The page needs gradio, which cannot be imported: {error}.",
-            'Install it: pip install "loraloom[gui]"',
+            f'Install it: "{sys.executable}" -m pip install "gradio>=6,<7"',
         ) from error
     return gradio
 
@@ -72,8 +73,11 @@ def require_free(port: int) -> None:
             ) from error
 
 
-def serve(project: Path | None, port: int, browse: bool) -> None:
+def serve(
+    project: Path | None, port: int, browse: bool, say: Callable[[str], None] = print
+) -> None:
     """Serve the page on this machine until Ctrl-C. Raises ToolError LL709 for a taken port."""
     blocks = build_standalone(project)
     require_free(port)
+    say(f"The page is at http://{HOST}:{port}/ ; Ctrl-C ends it.")
     blocks.launch(server_name=HOST, server_port=port, inbrowser=browse, quiet=True)

@@ -653,7 +653,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL456": Entry(
         "Dask is not installed",
         "--cluster hands pictures to a Dask cluster, an optional package.",
-        'Install it on every machine: pip install "loraloom[cluster]"',
+        "Install it on every machine: pip install distributed",
     ),
     "LL457": Entry(
         "No Dask scheduler answers",
@@ -915,7 +915,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL706": Entry(
         "gradio is not installed",
         "`loraloom gui` shows its page with gradio 6, an optional package.",
-        'Install it: pip install "loraloom[gui]"',
+        'Install it into the Python that the message names: -m pip install "gradio>=6,<7"',
     ),
     "LL707": Entry(
         "A step of this project is still going on",

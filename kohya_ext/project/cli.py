@@ -19,6 +19,9 @@ import click
 from .progress import Progress, ProgressHandler
 from .project import Project, open_project
 
+_MEANT_BY_WINDOWS = frozenset(" &()[]{}^=;!'+,`~@#$%")
+"""Letters with a meaning in cmd or PowerShell."""
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -57,9 +60,11 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def next_step(command: str) -> None:
-    """End a command with what comes next, in the user's own names."""
-    say(f"Next: {command}")
+def next_step(command: str = "") -> None:
+    """End a command with what comes next, in the user's own names; after --dry-run, itself."""
+    context = click.get_current_context(silent=True)
+    rehearsed = context is not None and context.params.get("dry_run")
+    say(f"Next: {'the same command without --dry-run' if rehearsed else command}")
 
 
 def shell_path(path: Path) -> str:
@@ -71,7 +76,7 @@ def shell_path(path: Path) -> str:
         relative = text
     shown = relative if len(relative) < len(text) else text
     if os.name == "nt":
-        return f'"{shown}"' if " " in shown else shown
+        return f'"{shown}"' if _MEANT_BY_WINDOWS.intersection(shown) else shown
     return shlex.quote(shown)
 
 

@@ -172,7 +172,7 @@ def require_run(folder: Path) -> Run:
         raise ToolError(
             "LL133",
             f"There are no epoch files yet: {folder} does not exist.",
-            "Train first: loraloom train",
+            "Train first: loraloom train PROJECT",
         )
     findings = find_epoch_files(folder)
     if findings.runs:

@@ -11,6 +11,7 @@ import pytest
 
 from kohya_ext.cli import main
 from kohya_ext.project import Project
+from kohya_ext.project.cli import shell_path
 
 PLUGIN = """
 import click
@@ -121,6 +122,23 @@ def test_init_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["init", str(tmp_path / "x"), "--trigger", "Quillfox", "--dry-run"]) == 0
     assert "trigger_word" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_is_followed_by_the_real_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["init", str(tmp_path / "x"), "--trigger", "Quillfox", "--dry-run"]) == 0
+    assert capsys.readouterr().err == "Next: the same command without --dry-run\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("fox", "fox"), ("my fox", '"my fox"'), ("fox&co", '"fox&co"'), ("fox (2)", '"fox (2)"')],
+)
+def test_windows_quotes_what_its_shells_read(
+    monkeypatch: pytest.MonkeyPatch, name: str, shown: str
+):
+    path = Path(name)
+    monkeypatch.setattr("kohya_ext.project.cli.os.name", "nt")
+    assert shell_path(path) == shown
 
 
 def test_show_speaks_json(project: Project, capsys: pytest.CaptureFixture[str]):

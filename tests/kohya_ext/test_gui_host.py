@@ -204,4 +204,6 @@ def test_gui_without_gradio_says_what_to_install(
 ):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["gui", "--no-open"]) == 1
-    assert 'pip install "loraloom[gui]"' in capsys.readouterr().err  # LL706
+    said = capsys.readouterr().err
+    assert 'pip install "gradio>=6,<7" [LL706]' in said
+    assert "The page is at" not in said

@@ -29,7 +29,7 @@ CHROMIUM_WORDS = ("--no-sandbox", "--disable-gpu", "--disable-background-network
 @pytest.fixture(scope="module")
 def chromium():
     if importlib.util.find_spec("gradio") is None:
-        pytest.skip('gradio is not installed; pip install "loraloom[gui]"')
+        pytest.skip('gradio is not installed; pip install ".[gui]"')
     path = os.environ.get("LORALOOM_CHROMIUM") or shutil.which("chromium")
     if not path:
         pytest.skip("no Chromium was found; LORALOOM_CHROMIUM names one")

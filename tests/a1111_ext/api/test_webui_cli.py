@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from loras import save_lora
@@ -50,3 +51,11 @@ def test_lend_and_take_back(
     assert "Next: loraloom grid" in capsys.readouterr().err
     assert main(["lend", str(project.root), "--take-back"]) == 0
     assert webui.host.loras() == []
+
+
+def test_a_port_in_use_is_one_sentence(
+    webui: RehearsalWebui, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    port = webui.url.rpartition(":")[2]
+    assert main(["rehearse", str(tmp_path / "web"), "--port", port]) == 1
+    assert f"Port {port} cannot be used" in capsys.readouterr().err

@@ -119,6 +119,14 @@ def test_nothing_is_overwritten(trained: Project):
     assert done.path.read_bytes() == before
 
 
+def test_the_same_promotion_again_goes_on(trained: Project):
+    """As after Ctrl-C, when the WebUI has not got the file yet."""
+    done = promote(trained)
+    before = done.path.stat()
+    assert promote(trained) == done
+    assert done.path.stat().st_mtime_ns == before.st_mtime_ns
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -126,7 +134,7 @@ def test_nothing_is_overwritten(trained: Project):
         ("../Quillfox", "only letters"),
         ("Quill__fox", "two underscores"),
         ("Quillfox-000004", "number of an epoch"),
-        ("con", "only letters"),
+        ("con", "Windows has no such file name"),
         ("", "only letters"),
     ],
 )

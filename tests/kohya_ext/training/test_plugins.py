@@ -31,7 +31,7 @@ class WebUI(Client):
     def post(self, path, body=None, *, seconds=0.0):
         if self._error is not None:
             raise self._error
-        self._said.append(f"{self.url} {path.rpartition('/')[2]}")
+        self._said.append(f"{self.url.removeprefix('http://')} {path.rpartition('/')[2]}")
 
 
 def free(urls: dict[str, ToolError | None], said: list[str]):

@@ -185,6 +185,7 @@ def test_ctrl_c_stops_the_trainer_and_says_what_is_left(trainable: Project, monk
         rest = process.stderr.read()
     assert process.returncode == 130
     assert "Stopped at step 1." in rest
+    assert "Next: loraloom train " in rest
     assert "No state was saved" in rest
 
 
