@@ -215,11 +215,16 @@ def _yaml_scalar(event: Any, resolver: Any, lines: list[str], where: str) -> Sca
 # From trees to entries
 
 
-def tree_values(tree: Any, folder: str, own_name: str, where: str) -> FileValues:
-    """Return what a yaml or json tree gives: keys below `folder`, a list by the file's own name."""
+def tree_values(
+    tree: Any, folder: str, own_name: str, where: str, weights_in_lists: bool = False
+) -> FileValues:
+    """Return what a yaml or json tree gives: keys below `folder`, a list by the file's own name.
+
+    A file that is a list is as a text file: "3::red" is red with weight 3 only where asked for.
+    """
     found = FileValues({}, [])
     if isinstance(tree, Tree):
-        _TreeReader(found, where).read(tree, folder, own_name)
+        _TreeReader(found, where, weights_in_lists or tree.is_mapping).read(tree, folder, own_name)
     elif tree is not None:
         found.problems.append(Problem("DP206", "the file holds no lists of values", where))
     return found
@@ -230,8 +235,9 @@ class TooMuch(ValueError):
 
 
 class _TreeReader:
-    def __init__(self, found: FileValues, where: str) -> None:
+    def __init__(self, found: FileValues, where: str, weighted: bool) -> None:
         self._found, self._where, self._left = found, where, MOST_VALUES
+        self._weighted = weighted
 
     def read(self, tree: Tree, prefix: str, own_name: str) -> None:
         if not tree.is_mapping:
@@ -283,7 +289,7 @@ class _TreeReader:
 
     def _entry(self, item: Any, name: str) -> Entry | None:
         if isinstance(item, Scalar) and item.text is not None:
-            weight, text = split_weight(item.text)
+            weight, text = split_weight(item.text) if self._weighted else (1.0, item.text)
             shift = len(item.text) - len(text)
             origin = item.origin._replace(column=item.origin.column + shift)
             return Entry(text, weight, origin)

@@ -81,7 +81,8 @@ def patterns(config: ParserConfig) -> Patterns:
         marks(wrap_end),
         re.compile(rf"{wild}|{variable}|{start}|[\n|<>()#]|{'|'.join(ends)}"),
         re.compile(
-            r"\s*([!@~])?\s*(?:(?:([0-9]{1,20})(?:(-)([0-9]{0,20}))?|(-)([0-9]{1,20}))\$\$"
+            rf"\s*((?!{wild})[!@~])?\s*"
+            r"(?:(?:([0-9]{1,20})(?:(-)([0-9]{0,20}))?|(-)([0-9]{1,20}))\$\$"
             rf"(?:({separator})(?<!\\)\$\$)?)?"
         ),
         re.compile(rf"{variable}|{wrap}|{start}|{wild}|#|\\(?:{'|'.join(every)})|^\s*/[/*]"),

@@ -42,13 +42,13 @@ UNBOUNDED = 1 << 30
 _METHODS = {method.value: method for method in Method}
 _WEIGHT = re.compile(r"([+-]?[0-9]+\.[0-9]*|[+-]?\.[0-9]+|[0-9]+)::")
 _NAME = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*")
-_ASSIGN = re.compile(r"(\??)=\s*(!?)\s*")
-_BLANKS = re.compile(r"\s*")
-_BLANKS_AND_COMMENTS = re.compile(r"(?:\s*#[^\n]*(?=\n))*\s*")
+_ASSIGN = re.compile(r"(\??)=(!?)\s*")
+_BLANKS = re.compile(r"\s*", re.ASCII)
+_BLANKS_AND_COMMENTS = re.compile(r"(?:\s*#[^\n]*(?=\n))*\s*", re.ASCII)
 _ARGUMENT = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*=\s*")
 _ARGUMENT_MARKS = re.compile(r"\\.|#[^\n]*|[,()\[\]{}]", re.DOTALL)
-_BAD_RANGE = re.compile(r"\s{0,9}(?:[0-9]{1,20}\s{0,9})?(?:-\s{0,9})?(?:[0-9]{1,20}\s{0,9})?\$\$")
-_HEAD_STARTS = frozenset("!@~$-0123456789 \t\n\r\f\v#")
+_BAD_RANGE = re.compile(r"[0-9\s.+-]{0,40}\$\$")
+_HEAD_STARTS = frozenset("!@~$+-.0123456789 \t\n\r\f\v#")
 _WEIGHT_STARTS = frozenset("+-.0123456789")
 _MOST_WEIGHT = 1e15
 

@@ -22,7 +22,7 @@ from .nodes import (
 from .parser import parse_sequence
 from .randomness import slot_keys, thresholds
 from .sample import Pick
-from .scope import Binding, Rules, Scope
+from .scope import Binding, Rules, Scope, bound_arguments
 from .spaces import (
     Bound,
     Branching,
@@ -100,7 +100,7 @@ class Resolver:
                 space = self.sequence(part.value, scope, part.name)
                 binding.bound = Bound()
                 immediates.append((binding.bound, space, slot_keys(part.slot)))
-            scope = scope.having(part.name, binding)
+            scope = scope.having({part.name: binding})
         return scope, immediates
 
     def _branches(
@@ -229,11 +229,7 @@ class Resolver:
                     "DP120", f'no wildcard is called "{path}"', where=scope.place(wildcard)
                 )
             return None
-        arguments = {
-            one.name: Binding(one.value, scope.document, scope)
-            for one in wildcard.arguments
-            if one.value.parts
-        }
+        arguments = bound_arguments(wildcard, scope)
         return ValueOptions(self, found, wildcard, scope, arguments, path, name or path)
 
     def _get(self, get: Get, scope: Scope) -> str | Space:

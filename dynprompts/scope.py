@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .errors import LimitExceeded, Origin
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
-from .nodes import Node, Record, Sequence
+from .nodes import Node, Record, Sequence, Wildcard
 from .wildcards import Document, WildcardLibrary
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class Scope:
         """Return the source text of a node of the scope's text."""
         return self.document.text[node.start : node.end]
 
-    def having(self, name: str, binding: Binding) -> Scope:
-        """Return the scope with one more variable."""
-        variables = {**self.variables, name: binding}
+    def having(self, bindings: dict[str, Binding]) -> Scope:
+        """Return the scope with more variables."""
+        variables = {**self.variables, **bindings}
         return Scope(variables, self.document, self.depth, self.drawing)
 
     def using(self, name: str, document: Document, node: Node, most: int) -> Scope:
@@ -141,6 +141,24 @@ class Scope:
             variables = {**self.variables, **arguments} if arguments else self.variables
             self._below[key] = Scope(variables, self.document, self.depth + 1, self.drawing)
         return self._below[key]
+
+
+def bound_arguments(node: Wildcard, scope: Scope) -> dict[str, Binding]:
+    """Return what a reference's arguments bind; each sees what the reference sees, and the others.
+
+    A name within its own argument is the one outside: `__w(hair=long ${hair})__`.
+    """
+    bindings = {
+        one.name: Binding(one.value, scope.document, scope)
+        for one in node.arguments
+        if one.value.parts
+    }
+    if len(bindings) > 1:
+        for name, binding in bindings.items():
+            if binding.value.plain is None:
+                others = {other: one for other, one in bindings.items() if other != name}
+                binding.scope = scope.having(others)
+    return bindings
 
 
 START = Document(Sequence(), "", Origin())

@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate, islice, permutations
-from math import perm
 from typing import TYPE_CHECKING, Any
 
 from .errors import LimitExceeded, NothingToDraw, PromptError
@@ -35,7 +34,6 @@ Result = tuple[str, tuple[Pick, ...]]
 
 _DOTS = re.compile("\\.{3,}|[\u1801\u2026\u22ee\u22ef\u22f0\u22f1\ufe19]")
 _PATIENCE = 16
-_ROUND = 100_000
 
 
 class Space:
@@ -926,19 +924,7 @@ class Ranging(Choosing):
         plain = Choices(self._total, None, self._low, self._high, self._limits.bits)
         rounds, place = divmod(number, sum(plain.counts()))
         chosen, _ = plain.locate(place)
-        uses = [self._uses(index, rounds, place, plain) for index in chosen]
-        self._append(chosen, uses, "turn", known, texts, picks)
-
-    def _uses(self, index: int, rounds: int, place: int, plain: Choices) -> int:
-        """Return how often an option was used before choice `place` of round `rounds`."""
-        if (self._cells.get(index) or self._cell(index))[2] is None:
-            return 0
-        per_round = sum(
-            perm(self._total - 1, amount - 1) * amount
-            for amount in range(max(1, self._low), self._high + 1)
-        )
-        before = range(min(place, _ROUND))
-        return rounds * per_round + sum(index in plain.locate(one)[0] for one in before)
+        self._append(chosen, [rounds] * len(chosen), "turn", known, texts, picks)
 
 
 def spend(known: Known, limits: Limits, where: Callable[[], str]) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .errors import LimitExceeded
 from .nodes import Assign, Get, Sequence, Text, Variant, Wildcard, Wrap
 from .resolver import value_scope
-from .scope import Binding, Rules, Scope
+from .scope import Binding, Rules, Scope, bound_arguments
 from .wildcards import Document
 
 _TAG = re.compile(r"<(\w+):([^<>]*)>")
@@ -137,7 +137,7 @@ class Survey:
                 if not part.if_unset or part.name not in scope.variables:
                     if part.immediate:
                         self._sequence(part.value, scope, _OUTSIDE, part.name)
-                    scope = scope.having(part.name, Binding(part.value, scope.document))
+                    scope = scope.having({part.name: Binding(part.value, scope.document)})
         lone = name if len(sequence.parts) == 1 else ""
         for part in sequence.parts:
             if isinstance(part, Text):
@@ -255,18 +255,30 @@ class Survey:
     ) -> Callable[[States], States]:
         """Return what carries states through all values of a wildcard."""
         paths = self._paths(wildcard.path, scope)
+        arguments = bound_arguments(wildcard, scope)
         for one in wildcard.arguments:
             self._variables.setdefault(one.name, scope.place(wildcard))
-            self._sequence(one.value, scope, _OUTSIDE, one.name)
+        for label, binding in arguments.items():
+            self._sequence(binding.value, binding.scope or scope, _OUTSIDE, label)
 
         def step(states: States) -> States:
-            after = [self._values(wildcard, scope, path, states, name, single) for path in paths]
+            after = [
+                self._values(wildcard, scope, path, arguments, states, name, single)
+                for path in paths
+            ]
             return frozenset().union(*after)
 
         return step
 
     def _values(
-        self, node: Wildcard, scope: Scope, path: str, states: States, name: str, single: bool
+        self,
+        node: Wildcard,
+        scope: Scope,
+        path: str,
+        arguments: dict[str, Binding],
+        states: States,
+        name: str,
+        single: bool,
     ) -> States:
         place = scope.place(node)
         rules = self._rules
@@ -282,11 +294,6 @@ class Survey:
         option = found.texts.__getitem__
         total = len(found.texts)
         self._note(Choice(label, total, weights, single, bool(name), True, option))
-        arguments = {
-            one.name: Binding(one.value, scope.document, scope)
-            for one in node.arguments
-            if one.value.parts
-        }
         try:
             inner = scope.below(arguments, node, path, rules.limits.recursion)
         except LimitExceeded:

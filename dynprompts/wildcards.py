@@ -133,14 +133,14 @@ class _File:
             problems.append(Problem("DP204", f"the file cannot be read: {reason}", self.where))
             return b""
 
-    def tree(self) -> FileValues:
+    def tree(self, weights_in_lists: bool) -> FileValues:
         """Return what a yaml or json file gives, read once."""
         if self._values is None:
-            self._values = self._read_tree()
+            self._values = self._read_tree(weights_in_lists)
             _log(self._values.problems)
         return self._values
 
-    def _read_tree(self) -> FileValues:
+    def _read_tree(self, weights_in_lists: bool) -> FileValues:
         import yaml
 
         from .files import FileValues, decode, read_tree, tree_values
@@ -149,7 +149,7 @@ class _File:
         text = decode(self.content(problems), self.where, problems)
         try:
             tree = read_tree(self.suffix)(text, self.where)
-            found = tree_values(tree, self.folder, self.name, self.where)
+            found = tree_values(tree, self.folder, self.name, self.where, weights_in_lists)
         except (ValueError, yaml.YAMLError, RecursionError) as error:
             found = FileValues({}, [_broken(self.where, error)])
         return FileValues(found.names, problems + found.problems)
@@ -186,7 +186,8 @@ class WildcardLibrary:
     """All wildcards below some folders, or given as texts by relative path.
 
     `sort` orders values by code point, `dedup` keeps the first of equal ones. `weights_in_txt`
-    reads "3::red" in text files as red with weight 3. A later root counts before an earlier one.
+    reads "3::red" as red with weight 3 in text files, and in yaml and json files that are a list.
+    A later root counts before an earlier one.
     """
 
     def __init__(
@@ -276,7 +277,7 @@ class WildcardLibrary:
         waiting = []
         for file in self._waiting:
             if name is None or name.startswith(file.folder):
-                for key in file.tree().names:
+                for key in file.tree(self._weights_in_txt).names:
                     self._names.setdefault(key, []).append(file)
                 self._sorted = None
             else:
@@ -352,7 +353,7 @@ class WildcardLibrary:
             if file.suffix == ".txt":
                 decode(file.content(found), file.where, found)
             else:
-                found.extend(file.tree().problems)
+                found.extend(file.tree(self._weights_in_txt).problems)
         return tuple(found)
 
     def raw_texts(self) -> Iterator[tuple[str, str]]:
@@ -397,7 +398,7 @@ class WildcardLibrary:
         if file.suffix == ".txt":
             found = self._txt(file)
         else:
-            found = self._listed(file.tree().names[name])
+            found = self._listed(file.tree(self._weights_in_txt).names[name])
         self._texts[name] = file.order, found
         return found
 

@@ -141,12 +141,22 @@ def test_aliases_that_multiply_are_refused(
     assert "more than 5000 values" in caplog.text
 
 
+def test_a_list_is_read_as_a_text_file():
+    files = {"f.json": '["one", "3::two"]', "d/g.yaml": "- 2::a\n- {text: b, weight: 3}\n"}
+    plain = WildcardLibrary(texts=files)
+    assert texts(plain, "f") == ["3::two", "one"]
+    assert [(one.text, one.weight) for one in plain.values("d/g")] == [("2::a", 1), ("b", 3)]
+    weighed = WildcardLibrary(texts=files, weights_in_txt=True)
+    assert [(one.text, one.weight) for one in weighed.values("f")] == [("one", 1), ("two", 3)]
+    assert [(one.text, one.weight) for one in weighed.values("d/g")] == [("a", 2), ("b", 3)]
+
+
 def test_json_keeps_order_and_places():
     content = '{"a": ["x", {"text": "w {", "weight": 3}, 5, null],\n "b": {"c": ["q"]}, "a": ["z"]}'
     library = given(f__json=content)
     assert texts(library, "a") == ["z"]
     assert library.values("b/c")[0].where == "f.json:2"
-    assert texts(given(f__json='["one", "3::two"]'), "f") == ["one", "two"]
+    assert texts(given(f__json='["one", "two"]'), "f") == ["one", "two"]
     assert texts(given(e__yaml=""), "e") == []
 
 
