@@ -9,7 +9,8 @@ from .errors import NothingToDraw
 from .randomness import below, draw, mix, slot_keys
 from .resolver import Resolver
 from .scope import Rules
-from .spaces import Choosing, Known, Options, Picks, Ranging, Space, Texts
+from .spaces import Known, Picks, Space, Texts
+from .variants import Choosing, Options, Ranging
 
 
 class Rounds:

@@ -23,22 +23,9 @@ from .parser import parse_sequence
 from .randomness import slot_keys, thresholds
 from .sample import Pick
 from .scope import Binding, Rules, Scope, bound_arguments
-from .spaces import (
-    Bound,
-    Branching,
-    Choosing,
-    Immediate,
-    Lazy,
-    Missing,
-    Options,
-    Ranging,
-    Routed,
-    Sequenced,
-    Space,
-    Stream,
-    Wrapped,
-    unknown,
-)
+from .sequences import Branching, Immediate, Sequenced
+from .spaces import Bound, Lazy, Missing, Routed, Space, Stream, Wrapped, unknown
+from .variants import Choosing, Options, Ranging
 from .wildcards import Collection, Document
 
 

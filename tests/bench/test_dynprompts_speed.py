@@ -168,7 +168,7 @@ def test_parsing_and_one_prompt(size: str):
 
 
 @pytest.mark.parametrize(
-    ("size", "wanted"), [("small", 5), ("medium", 8), ("large", 15), ("dense", 12)]
+    ("size", "wanted"), [("small", 5), ("medium", 8), ("large", 25), ("dense", 15)]
 )
 def test_a_seed_per_prompt(size: str, wanted: float):
     text = {"small": SMALL, "medium": MEDIUM, "large": LARGE, "dense": DENSE}[size]
