@@ -1,0 +1,45 @@
+"""`python scripts/try`: what a newcomer runs first, with nothing but Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "try"
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = spec_from_loader("try_script", SourceFileLoader("try_script", str(SCRIPT)))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    spec.loader.exec_module(module)
+    sys.dont_write_bytecode = before
+    return module
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [("nt", r"loraloom-venv\Scripts\activate"), ("posix", "source loraloom-venv/bin/activate")],
+)
+def test_the_demo_tells_how_to_call_loraloom(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, system: str, words: str
+):
+    monkeypatch.setattr(script.os, "name", system)
+    assert script.activation() == words
+
+
+def test_a_word_it_does_not_know():
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT), "dance"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "python scripts/try demo" in result.stderr
