@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _TRACEBACK = "Traceback (most recent call last):"
 _ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Invalid|Exit)\b.*)$")
+_RANK = re.compile(r"^\[rank(\d+)\]:\s?(.*)$")
+_LAUNCHERS_OWN = ("CalledProcessError", "ChildFailedError")
 _USAGE = re.compile(r"^\S+\.py: error: (.*)$")
 
 _CURES = (
@@ -62,15 +64,27 @@ class TrainerError:
 
 
 def find_error(stderr: str) -> TrainerError | None:
-    """Return the trainer's own last error; accelerate's CalledProcessError does not count."""
-    lines = [line.rstrip() for line in re.split(r"[\r\n]+", stderr)]
+    """Return the trainer's own last error; that of the launcher does not count.
+
+    Of several processes it is that of the one that failed first: the others lose their partner.
+    """
+    lines: dict[str, list[str]] = {"": []}
+    for line in re.split(r"[\r\n]+", stderr):
+        rank = _RANK.match(line)
+        lines.setdefault(rank[1] if rank else "", []).append((rank[2] if rank else line).rstrip())
+    without_rank = lines.pop("")
+    found = (_last_error(one) for one in (*lines.values(), without_rank))
+    return next(filter(None, found), None)
+
+
+def _last_error(lines: list[str]) -> TrainerError | None:
     found: TrainerError | None = None
     for at, line in enumerate(lines):
         if usage := _USAGE.match(line):
             found = _as_error(usage[1], (line,))
         elif line.endswith(_TRACEBACK):
             block = _traceback(lines, at)
-            if block and "CalledProcessError" not in block[-1]:
+            if block and not any(one in block[-1] for one in _LAUNCHERS_OWN):
                 found = _as_error(_headline(block), block)
     return found
 

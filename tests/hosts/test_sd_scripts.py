@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,10 +279,59 @@ def test_the_launchers_failure_is_the_trainers(desk: Desk):
     assert "CalledProcessError" not in result.problem
 
 
+TWO = "multi_gpu: true\n    num_processes: 2\n    main_process_port: {port}\n    network_dim: 4"
+"""As for two cards: the launcher starts two processes, which meet through gloo on a processor."""
+
+
+def for_two(desk: Desk) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        more = TWO.format(port=free.getsockname()[1])
+    text = desk.project.manifest_path.read_text(encoding="utf-8")
+    desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
+    desk.project = open_project(desk.project.root)
+
+
+def test_two_processes_share_the_steps(desk: Desk):
+    write_pictures(desk.project.source_dir, recipes(5))
+    apply_layout(desk.project, plan_layout(desk.project))
+    one = desk.plan().run
+    for_two(desk)
+    planned = desk.plan()
+    assert "accelerate.commands.launch" in planned.run.command
+    assert planned.run.steps_per_epoch == -(-one.steps_per_epoch // 2)
+    result = apply_training(planned)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
+    assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
+
+
 def until_training(run) -> None:
     follow = Follow(run)
     while follow.step is None or follow.step.step < 1:
         follow.poll()
+
+
+@pytest.mark.parametrize("whom", ["launcher", "first", "second", "nobody"])
+def test_nothing_is_left_of_two_processes(desk: Desk, whom: str):
+    desk.write(epochs=500, workers=1)
+    for_two(desk)
+    run = start_detached(desk.plan(save_states=True))
+    until_training(run)
+    tree = find_process(run.folder)
+    assert tree is not None
+    launcher = psutil.Process(tree.pid)
+    first, second = (one for one in launcher.children() if "train_network.py" in str(one.cmdline()))
+    family = [launcher, *launcher.children(recursive=True)]
+    assert len(family) >= 5  # each has a loader worker
+    victims = {"launcher": launcher, "first": first, "second": second}
+    if whom == "nobody":
+        ask(run.folder, Ask.NOW)
+    else:
+        victims[whom].kill()
+    result = attach(run)
+    assert result.outcome is (Outcome.STOPPED if whom == "nobody" else Outcome.FAILED)
+    assert not [one for one in family if one.is_running() and one.status() != "zombie"]
 
 
 @pytest.mark.parametrize("whom", ["trainer", "loader worker", "watcher", "launcher"])

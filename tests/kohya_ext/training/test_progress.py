@@ -150,6 +150,7 @@ def test_a_bar_is_given_out_before_the_next_one():
         ("launched", "ModuleNotFoundError: No module named 'networks.nothing'"),
         ("truncated", "OSError: image file is truncated"),
         ("usage", "unrecognized arguments: --no_such_flag"),
+        ("ranks", "RuntimeError: DistributedDataParallel is not needed"),
     ],
 )
 def test_the_real_error_is_found(name: str, headline: str):
@@ -157,6 +158,15 @@ def test_the_real_error_is_found(name: str, headline: str):
     assert found is not None
     assert found.headline.startswith(headline)
     assert "CalledProcessError" not in "\n".join(found.lines)
+    assert "[rank" not in "\n".join(found.lines)
+
+
+def test_the_process_that_failed_first_counts():
+    head = "Traceback (most recent call last):"
+    text = f"[rank1]: {head}\n[rank0]: {head}\n[rank0]: RuntimeError: peer\n[rank1]: OSError: x\n"
+    found = find_error(text)
+    assert found is not None
+    assert found.headline == "OSError: x"
 
 
 def test_a_good_run_has_no_error():
