@@ -28,11 +28,15 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m dynpr
         return int(stopped.code or 0)
     try:
         return _run(parser, options)
-    except (PromptError, OSError, UnicodeError) as error:
+    except BrokenPipeError:  # pragma: no cover  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"Error: {error.filename} cannot be read: {error.strerror}.", file=sys.stderr)
+        return 1
+    except (PromptError, UnicodeError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # pragma: no cover  # `... | head`; an OSError, kept for clarity
-        return 0
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from kohya_ext.project import Project
+from kohya_ext.project.cli import shell_word
 
 from ..cells.events import CellEvent, EventHandler
 from ..showcase.album import read_album
@@ -31,10 +30,7 @@ def board_words(project: Project, status: str, *, is_rehearsal: bool = False) ->
 
 
 def _absolute(path: Path) -> str:
-    text = str(path.absolute())
-    if os.name == "nt":
-        return f'"{text}"' if " " in text else text
-    return shlex.quote(text)
+    return shell_word(str(path.absolute()))
 
 
 class BoardNews:

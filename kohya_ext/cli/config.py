@@ -18,6 +18,7 @@ from ..project.cli import (
     progress_bar,
     say,
     shell_path,
+    shell_words,
 )
 
 if TYPE_CHECKING:
@@ -128,12 +129,11 @@ def _form(
     show: str, values: dict[str, Any], arguments: tuple[str, ...], toml: str, dataset: str
 ) -> str:
     import json
-    import shlex
 
     if show == "json":
         return json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True)
     if show == "arguments":
-        return shlex.join(arguments)
+        return shell_words(arguments)
     return (toml if show == "toml" else dataset).rstrip()
 
 
@@ -266,8 +266,6 @@ def _conversion_as_dict(converted: Conversion, written: tuple[Path, ...]) -> dic
 
 def _print(printed: GuiPrint, as_json: bool) -> None:
     """Show what the GUI would run: the toml on stdout, the command beside it."""
-    import shlex
-
     from ..training.kohya_json import SECRETS
 
     if as_json:
@@ -284,7 +282,7 @@ def _print(printed: GuiPrint, as_json: bool) -> None:
         )
     else:
         emit(printed.toml.rstrip())
-        say(f"command: {shlex.join(printed.command)}")
+        say(f"command: {shell_words(printed.command)}")
     for key in printed.secrets:
         say(f"left out: {key}, a secret; set {SECRETS[key]} in the environment instead")
 

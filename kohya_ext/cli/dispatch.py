@@ -76,10 +76,18 @@ def _main(command: click.Command, words: list[str]) -> object:
 
 
 def _speak_utf8() -> None:
-    """Keep a console of another encoding (Windows) from failing at a user's own names."""
+    """Keep a console of another encoding (Windows) from failing at a user's own names.
+
+    What goes into a file or pipe there is UTF-8 as everywhere else, unless the user says otherwise.
+    """
+    is_free = os.name == "nt" and "PYTHONIOENCODING" not in os.environ
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
+        if reconfigure is None:
+            continue
+        if is_free and not stream.isatty():
+            reconfigure(encoding="utf-8", errors="replace")
+        else:
             reconfigure(errors="replace")
 
 

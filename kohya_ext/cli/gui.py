@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -10,8 +9,9 @@ import click
 from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
 from ..gui.stay import apply_leave, apply_stay, plan_stay
 from ..project import ToolError, open_project, read_settings, write_setting
-from ..project.cli import dry_run_option, emit, next_step, say, shell_path
+from ..project.cli import dry_run_option, emit, next_step, say, shell_path, shell_words
 
+_WINDOWS_CTRL_C = 0xC000013A
 _FOLDER = click.Path(path_type=Path)
 
 
@@ -64,12 +64,12 @@ def _remembered() -> Path:
 def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_run: bool) -> None:
     plan = plan_launch(gui, arguments, project)
     if dry_run:
-        emit(shlex.join(plan.command))
+        emit(shell_words(plan.command))
         next_step()
         return
     say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C ends it.")
     code = run_host(plan)
-    if code not in (0, 130, -2):  # -2 and 130: Ctrl-C
+    if code not in (0, 130, -2, _WINDOWS_CTRL_C):  # -2 and 130: Ctrl-C
         raise ToolError(
             "LL705",
             f"The Kohya GUI ended with exit code {code}.",

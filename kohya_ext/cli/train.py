@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from ..project.cli import (
     progress_bar,
     say,
     shell_path,
+    shell_words,
 )
 from .jobs import (
     duration,
@@ -183,7 +183,7 @@ def _show(plan: TrainingPlan, as_json: bool) -> None:
             }
         )
     else:
-        emit(shlex.join(run.command))
+        emit(shell_words(run.command))
         emit(run.config_text.rstrip())
     say("nothing was done (--dry-run)")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from ..project.cli import (
     next_step,
     progress_bar,
     say,
+    shell_words,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def install(tag: str, python: Path | None, torch_from: str, dry_run: bool) -> No
     plan = plan_install(tag=tag or PINNED_TAG, python=python, torch_from=torch_from)
     if dry_run:
         for step in plan.steps:
-            emit(f"{shlex.join(step.command)}")
+            emit(shell_words(step.command))
         say("nothing was done (--dry-run)")
         next_step()
         return

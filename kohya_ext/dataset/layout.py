@@ -148,6 +148,7 @@ def _choose_roles(
     project: Project, paths: list[Path], roles: Mapping[str, Role]
 ) -> dict[Path, Role]:
     names = {path.name for path in paths}
+    by_name = {PurePosixPath(name).name: role for name, role in roles.items()}
     for name in roles:
         if PurePosixPath(name).name not in names:
             raise ToolError(
@@ -156,7 +157,7 @@ def _choose_roles(
                 "Correct the name, or import the picture first.",
             )
     return {
-        path: roles.get(path.name)
+        path: by_name.get(path.name)
         or role_of_path(path.relative_to(project.source_dir))
         or Role.SUPPORTING
         for path in paths

@@ -57,5 +57,5 @@ def read_roles_csv(path: Path) -> Mapping[str, Role]:
                 f'{path}:{number}: "{",".join(row)}" is not a picture and its role.',
                 "Write for example: fox 01.png,primary",
             )
-        roles[cells[0]] = role
+        roles[cells[0].replace("\\", "/")] = role  # as Windows writes sub\fox.png
     return roles

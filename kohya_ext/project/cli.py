@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,8 +52,9 @@ def emit(text: str) -> None:
 
 
 def emit_json(data: object) -> None:
-    """Print data to stdout as JSON; paths as text."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+    """Print data to stdout as JSON; paths as text. A console without UTF-8 gets ASCII escapes."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    click.echo(json.dumps(data, ensure_ascii=not is_utf8, indent=2, default=str))
 
 
 def say(text: str) -> None:
@@ -74,10 +76,19 @@ def shell_path(path: Path) -> str:
         relative = os.path.relpath(path)
     except ValueError:  # another drive on Windows
         relative = text
-    shown = relative if len(relative) < len(text) else text
+    return shell_word(relative if len(relative) < len(text) else text)
+
+
+def shell_word(word: str) -> str:
+    """Return `word` as it is typed into this system's shell, quoted where that is needed."""
     if os.name == "nt":
-        return f'"{shown}"' if _MEANT_BY_WINDOWS.intersection(shown) else shown
-    return shlex.quote(shown)
+        return f'"{word}"' if _MEANT_BY_WINDOWS.intersection(word) else word
+    return shlex.quote(word)
+
+
+def shell_words(words: Sequence[str]) -> str:
+    """Return a whole command line for this system's shell."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 @contextmanager

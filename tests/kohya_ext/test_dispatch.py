@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.cli import main
+from kohya_ext.cli.dispatch import _speak_utf8
 from kohya_ext.project import Project
-from kohya_ext.project.cli import shell_path
+from kohya_ext.project.cli import emit_json, shell_path, shell_words
 
 PLUGIN = """
 import click
@@ -130,6 +133,40 @@ def test_a_dry_run_is_followed_by_the_real_one(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
+    ("chosen", "written"),
+    [(None, "Füchse 狐".encode()), ("cp1252", "Füchse ?".encode("cp1252"))],
+)
+def test_what_goes_into_a_file_is_utf8_on_windows(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None, written: bytes
+):
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    if chosen:
+        monkeypatch.setenv("PYTHONIOENCODING", chosen)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    with monkeypatch.context() as patch:
+        patch.setattr("kohya_ext.cli.dispatch.os.name", "nt")
+        patch.setattr(sys, "stdout", stream)
+        _speak_utf8()
+        print("Füchse 狐", end="", flush=True)
+    assert stream.buffer.getvalue() == written
+
+
+def test_json_loses_no_letter_on_an_old_console(monkeypatch: pytest.MonkeyPatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        emit_json({"word": "Füchse 狐"})
+        stream.flush()
+    assert json.loads(stream.buffer.getvalue())["word"] == "Füchse 狐"
+
+
+def test_a_command_line_for_windows_has_its_quotes(monkeypatch: pytest.MonkeyPatch):
+    assert shell_words(["python", "a b"]) == "python 'a b'"
+    monkeypatch.setattr("kohya_ext.project.cli.os.name", "nt")
+    assert shell_words(["python", "a b"]) == 'python "a b"'
+
+
+@pytest.mark.parametrize(
     ("name", "shown"),
     [("fox", "fox"), ("my fox", '"my fox"'), ("fox&co", '"fox&co"'), ("fox (2)", '"fox (2)"')],
 )
@@ -142,8 +179,6 @@ def test_windows_quotes_what_its_shells_read(
 
 
 def test_show_speaks_json(project: Project, capsys: pytest.CaptureFixture[str]):
-    import json
-
     assert main(["show", str(project.root), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["trigger_word"] == "Quillfox"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from kohya_ext.cli import main
 from kohya_ext.dataset.advice import advise
 from kohya_ext.dataset.layout import apply_layout, folder_name, plan_layout
-from kohya_ext.dataset.roles import Role
+from kohya_ext.dataset.roles import Role, read_roles_csv
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.manifest import Consent, Subject, SubjectKind
 
@@ -107,6 +107,12 @@ def test_a_replaced_picture_is_staged_anew(filled: Project):
 def test_roles_move_pictures(filled: Project):
     plan = plan_layout(filled, roles={"bb.jpg": Role.PRIMARY})
     assert [one.target.name for one in plan.folders[0].pictures] == ["a.png", "bb.jpg"]
+
+
+def test_a_role_may_name_the_subfolder_as_windows_does(filled: Project, tmp_path: Path):
+    (tmp_path / "roles.csv").write_text("collected\\bb.jpg,primary\n", encoding="utf-8")
+    plan = plan_layout(filled, roles=read_roles_csv(tmp_path / "roles.csv"))
+    assert [folder.name for folder in plan.folders if len(folder.pictures) == 2] == ["5_Quillfox"]
 
 
 def test_a_role_for_an_unknown_picture(filled: Project):
