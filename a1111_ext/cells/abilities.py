@@ -14,8 +14,8 @@ from .verify import Painted
 class Interruptible(Protocol):
     """A painter whose running job can be ended, if it is ours."""
 
-    def interrupt(self, cells: Sequence[Cell]) -> None:
-        """End the job of these cells; never that of somebody else."""
+    def interrupt(self, cells: Sequence[Cell]) -> bool:
+        """End the job of these cells, never that of somebody else; tell whether it was ended."""
         ...
 
 

@@ -37,14 +37,16 @@ def run_cells(
     """Draw what is not drawn yet; return what happened. Nothing finished is drawn again.
 
     `executor` paints and checks (Dask's has the same interface); claims and pictures stay here.
-    `n_iter` is how many seeds of a row may be asked for in one request. Errors of the disk stop
-    the run; errors of one picture are reported with that cell.
+    `n_iter` is how many seeds of a row may be asked for in one request. `stop` ends what we are
+    drawing at once; so does `pause`, or the ledger's, which gives it back to be drawn afterwards.
+    Errors of the disk stop the run; errors of one picture are reported with that cell.
     """
     controls = Switches(stop or threading.Event(), pause or threading.Event(), n_iter)
     run = Run(plan, ledger, painters, on_event, controls, patience or Patience(), executor)
     run.settle_known()
     workers = [Worker(run, painter) for painter in painters]
-    with _interrupting(controls.stop, workers):
+    run.look_at_pause()
+    with _interrupting(run, workers):
         if len(workers) == 1:
             workers[0].work()  # in this thread: a painter inside a WebUI is bound to it
         else:
@@ -54,16 +56,15 @@ def run_cells(
 
 
 @contextmanager
-def _interrupting(stop: threading.Event, workers: Sequence[Worker]) -> Iterator[None]:
-    """While the block lasts, end our jobs at the WebUIs as soon as the run is stopped."""
+def _interrupting(run: Run, workers: Sequence[Worker]) -> Iterator[None]:
+    """While the block lasts, end our jobs at the WebUIs as soon as the run stops or pauses."""
     over = threading.Event()
 
     def watch() -> None:
-        while not over.is_set():
-            if stop.wait(LOOK_SECONDS):
+        while not over.wait(LOOK_SECONDS):
+            if run.look_at_pause() or run.stop.is_set():
                 for worker in workers:
                     worker.interrupt()
-                return
 
     watcher = threading.Thread(target=watch, name="stop", daemon=True)
     watcher.start()
@@ -71,6 +72,7 @@ def _interrupting(stop: threading.Event, workers: Sequence[Worker]) -> Iterator[
         yield
     finally:
         over.set()
+        watcher.join()  # the ledger is closed soon after
 
 
 def _work_together(workers: Sequence[Worker], stop: threading.Event) -> None:

@@ -10,12 +10,22 @@ from .cell import Cell
 
 
 class Outcome(str, Enum):
-    """What became of a cell; WAITING means that it will be asked for once more."""
+    """What became of a cell; WAITING means that it will be asked for once more.
+
+    PAUSED and RESUMED are about the whole run; their cell is one that waits.
+    """
 
     DRAWN = "drawn"
     KNOWN = "known"
     FAILED = "failed"
     WAITING = "waiting"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the cell's picture is there now."""
+        return self in (Outcome.DRAWN, Outcome.KNOWN)
 
 
 @dataclass(frozen=True)

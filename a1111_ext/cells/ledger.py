@@ -42,6 +42,10 @@ CREATE TABLE IF NOT EXISTS pins (
     title TEXT PRIMARY KEY,
     hash TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS switches (
+    name TEXT PRIMARY KEY,
+    is_on INTEGER NOT NULL
+);
 """
 CLAIM_SECONDS = 3600.0
 """A claim of a process on another machine that died without a word is void after this time."""
@@ -298,6 +302,20 @@ class Ledger:
             )
             row = self._row("SELECT hash FROM pins WHERE title = ?", title)
         return str(row[0]) if row else checkpoint_hash
+
+    # -- the pause ------------------------------------------------------------------------
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is to be drawn for now, in whichever process."""
+        with suppress(sqlite3.Error):  # whoever writes next says what is wrong with the disk
+            return self._row("SELECT 1 FROM switches WHERE name = 'paused' AND is_on") is not None
+        return False
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Pause every run on this ledger, those to come included, or let them go on."""
+        with self._transaction():
+            self._db.execute("REPLACE INTO switches VALUES ('paused', ?)", (is_paused,))
 
     # -- the file -------------------------------------------------------------------------
 

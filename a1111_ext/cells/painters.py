@@ -164,17 +164,21 @@ class WebuiPainter:
                 return
             stop.wait(_POLL_SECONDS)
 
-    def interrupt(self, cells: Sequence[Cell]) -> None:
-        """End the job of these cells, if it is running and nobody else's could be hit instead."""
+    def interrupt(self, cells: Sequence[Cell]) -> bool:
+        """End the job of these cells, if it is running and nobody else's could be hit instead.
+
+        Tells whether it may have been ended, so that its picture is none.
+        """
         with self.client.another() as client:
             try:
                 if not self._ask_progress(client, cells[0]).get("active"):
-                    return
+                    return False
                 if client.get("/internal/pending-tasks").get("size"):
-                    return  # somebody's job may begin before the interrupt arrives
+                    return False  # somebody's job may begin before the interrupt arrives
                 client.post("/sdapi/v1/interrupt")
             except ApiError:
-                return  # it is stopping anyway
+                pass  # it is stopping anyway
+        return True
 
     def _ask_progress(self, client: Client, cell: Cell) -> dict[str, Any]:
         """Ask how our task stands; {} where the WebUI does not tell, as under --nowebui."""

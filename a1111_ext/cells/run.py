@@ -108,6 +108,7 @@ class Run:
         self._last_loss = "no WebUI was left to draw it"
         self._pixels: dict[str, str] = {}
         self._seconds: list[float] = []
+        self._is_paused = False
 
     def settle_known(self) -> None:
         """Count what is done already; everything else waits."""
@@ -133,7 +134,7 @@ class Run:
         """
         with self._changed:
             while not self.stop.is_set():
-                if self.switches.pause.is_set():
+                if self._is_paused:
                     self._changed.wait(LOOK_SECONDS)
                     continue
                 taken = self._claim_next(painter, near)
@@ -145,6 +146,17 @@ class Run:
                 self._changed.wait(LOOK_SECONDS)
                 self._look_elsewhere()
         return []
+
+    def look_at_pause(self) -> bool:
+        """See whether the run is to pause, by its caller or by the ledger; tell when it changes."""
+        is_paused = self.switches.pause.is_set() or self.ledger.is_paused
+        with self._changed:
+            cell = self._waiting.first()
+            if is_paused != self._is_paused and cell is not None:
+                self._tell(Outcome.PAUSED if is_paused else Outcome.RESUMED, cell)
+            self._is_paused = is_paused
+            self._changed.notify_all()
+        return is_paused
 
     def _claim_next(self, painter: Painter, near: Group | None) -> list[tuple[Cell, str]]:
         may = _may(painter)

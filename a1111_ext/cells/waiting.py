@@ -41,6 +41,10 @@ class Waiting:
         """Return all cells that wait, in order."""
         return [cell for group in self._groups.values() for cell in group]
 
+    def first(self) -> Cell | None:
+        """Return the first cell that waits; None when none does."""
+        return next((cell for group in self._groups.values() for cell in group), None)
+
     def put_back(self, cells: Iterable[Cell]) -> None:
         """Let cells wait again, first of their group."""
         for cell in reversed(list(cells)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -39,6 +40,7 @@ class Worker:
         self._run, self._painter = run, painter
         self._asking: tuple[Cell, ...] = ()
         self._interrupted = False
+        self._ending = threading.Lock()
         self.error: BaseException | None = None
 
     def work(self) -> None:
@@ -140,9 +142,10 @@ class Worker:
             else:
                 answers = self._run.executor.submit(paint_and_check, self._painter, cells).result()
         finally:
-            self._asking = ()
+            with self._ending:  # an interrupt on its way tells first whether it was one
+                self._asking = ()
         if self._interrupted:  # a half-drawn picture looks like any other
-            self._run.give_back(cells, "stopped", is_loss=False)
+            self._run.give_back(cells, "interrupted", is_loss=False)
             return []
         return answers
 
@@ -166,15 +169,16 @@ class Worker:
         return False
 
     def interrupt(self) -> None:
-        """End what this painter is drawing for us."""
-        cells = self._asking
-        if cells:
-            self._interrupted = True
-            self._end_job(cells)
+        """End what this painter is drawing for us; a picture that cannot be ended is kept.
 
-    def _end_job(self, cells: Sequence[Cell]) -> None:
-        if isinstance(self._painter, Interruptible):
-            self._painter.interrupt(cells)
+        To be called again, as long as it should end: a request may only now have begun.
+        """
+        with self._ending:
+            if self._asking and not self._interrupted:
+                self._interrupted = self._end_job(self._asking)
+
+    def _end_job(self, cells: Sequence[Cell]) -> bool:
+        return isinstance(self._painter, Interruptible) and self._painter.interrupt(cells)
 
 
 def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:

@@ -65,6 +65,8 @@ def _progress(event: CellEvent) -> Progress:
 
 def _message(event: CellEvent) -> str:
     """Say beside the bar what just happened, or how far the run is."""
+    if event.outcome is Outcome.PAUSED:
+        return "paused; on with: loraloom pause PROJECT --go-on"
     if event.outcome in (Outcome.FAILED, Outcome.WAITING):
         return f"{event.outcome.value}: {event.reason}"
     loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"

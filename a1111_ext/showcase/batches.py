@@ -16,7 +16,7 @@ from kohya_ext.project.manifest import HiresSettings, PictureSettings
 from ..api.capabilities import Capabilities
 from ..cells.cell import Cell, CheckpointPin, HiresFix, with_loras
 from ..cells.engine import run_cells
-from ..cells.events import CellEvent, EventHandler, Outcome
+from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter
 from ..cells.plan import CellPlan, pin_cell, plan_cells
@@ -228,7 +228,7 @@ def _land_each(
     landing = Landing(project)
 
     def land(event: CellEvent) -> None:
-        if event.outcome is not Outcome.FAILED:
+        if event.outcome.has_picture:
             shot = shots[event.cell.key]
             landing.land(shown_as(plan.subject, shot), ledger.picture_path(shot.cell.key))
         on_event(event)

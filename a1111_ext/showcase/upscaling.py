@@ -19,7 +19,7 @@ from ..api.capabilities import Capabilities
 from ..api.infotext import Infotext
 from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
 from ..cells.engine import run_cells
-from ..cells.events import CellEvent, EventHandler, Outcome
+from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.painters import Painter
 from ..cells.plan import CellPlan, pin_cell, plan_cells
@@ -171,7 +171,7 @@ def draw_upscales(
     landing = Landing(project)
 
     def land(event: CellEvent) -> None:
-        if event.outcome is not Outcome.FAILED:
+        if event.outcome.has_picture:
             one = by_key[event.cell.key]
             landing.land(shown_as(one), ledger.picture_path(one.cell.key))
         on_event(event)

@@ -33,7 +33,7 @@ class HostProgress:
         self._say()
 
     def __call__(self, event: CellEvent) -> None:
-        if event.outcome is not Outcome.KNOWN:
+        if event.outcome in (Outcome.DRAWN, Outcome.FAILED):
             self._drawn += 1
             self._say()
 

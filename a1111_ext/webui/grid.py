@@ -158,6 +158,7 @@ def draw_grid(
     painter: Painter,
     on_event: Callable[[CellEvent], None],
     stop: threading.Event | None = None,
+    pause: threading.Event | None = None,
 ) -> DrawnGrid:
     """Draw what the ledger does not have, and write sheet and page.
 
@@ -166,7 +167,8 @@ def draw_grid(
     write_about(grid)
     plan = plan_cells(grid.plan.cells, grid.plan.controls)
     try:
-        stopped = run_cells(plan, ledger, [painter], on_event=on_event, stop=stop).stopped
+        report = run_cells(plan, ledger, [painter], on_event=on_event, stop=stop, pause=pause)
+        stopped = report.stopped
     except DrawingStopped:
         stopped = True
     finally:

@@ -10,14 +10,14 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
 from kohya_ext.project import ToolError
 from kohya_ext.project.files import write_json_atomic
 
-from ..cells.events import CellEvent
+from ..cells.events import CellEvent, Outcome
 from .grid import DrawnGrid
 from .kept_grid import GridPlace
 
@@ -35,11 +35,13 @@ class JobState(str, Enum):
 
     WAITING = "waiting"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
 
 
+_STATE_AFTER = {Outcome.PAUSED: JobState.PAUSED, Outcome.RESUMED: JobState.RUNNING}
 FINISHED = (JobState.DONE, JobState.STOPPED, JobState.FAILED)
 
 
@@ -59,8 +61,16 @@ class JobView:
         return self.state in (JobState.DONE, JobState.STOPPED)
 
 
-Work = Callable[[Callable[[CellEvent], None], threading.Event], DrawnGrid]
-"""Draws one grid: tells each settled cell, looks at the event to learn that it is to stop."""
+@dataclass(frozen=True)
+class Switches:
+    """What a caller may do to a grid that is drawn."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    pause: threading.Event = field(default_factory=threading.Event)
+
+
+Work = Callable[[Callable[[CellEvent], None], Switches], DrawnGrid]
+"""Draws one grid: tells each settled cell, looks at the switches to learn what it is to do."""
 
 
 class GridJobs:
@@ -71,7 +81,7 @@ class GridJobs:
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
         self._views: dict[str, JobView] = _read_book(book) if book else {}
-        self._stops: dict[str, threading.Event] = {one: threading.Event() for one in self._views}
+        self._switches: dict[str, Switches] = {one: Switches() for one in self._views}
 
     def start(self, work: Work, total: int, place: GridPlace | None = None) -> JobView:
         """Begin a grid in a thread of its own; it waits for those before it.
@@ -82,11 +92,11 @@ class GridJobs:
         view = JobView(number, JobState.WAITING, total=total, place=place)
         with self._lock:
             self._forget_oldest()
-            self._views[number], self._stops[number] = view, threading.Event()
+            self._views[number], self._switches[number] = view, Switches()
             try:
                 self._write_book()
             except ToolError:
-                del self._views[number], self._stops[number]
+                del self._views[number], self._switches[number]
                 raise
         threading.Thread(
             target=self._run, args=(number, work), name=f"loraloom-{number}", daemon=True
@@ -113,13 +123,20 @@ class GridJobs:
     def stop(self, number: str) -> JobView:
         """Ask a grid to stop after the picture that is being drawn."""
         self.view(number)
-        self._stops[number].set()
+        self._switches[number].stop.set()
+        return self.view(number)
+
+    def pause(self, number: str, is_paused: bool) -> JobView:
+        """Let a grid wait after the picture that is being drawn, or go on."""
+        self.view(number)
+        switch = self._switches[number].pause
+        (switch.set if is_paused else switch.clear)()
         return self.view(number)
 
     def _forget_oldest(self) -> None:
         finished = [one for one, view in self._views.items() if view.state in FINISHED]
         for number in finished[: max(0, len(self._views) - _KEPT + 1)]:
-            del self._views[number], self._stops[number]
+            del self._views[number], self._switches[number]
 
     def _change(self, number: str, **changes: object) -> None:
         with self._lock:
@@ -127,12 +144,13 @@ class GridJobs:
 
     def _run(self, number: str, work: Work) -> None:
         def tell(event: CellEvent) -> None:
-            self._change(number, done=event.done)
+            new = _STATE_AFTER.get(event.outcome)
+            self._change(number, done=event.done, **({"state": new} if new else {}))
 
         with self._one_at_a_time:
             self._change(number, state=JobState.RUNNING)
             try:
-                result = work(tell, self._stops[number])
+                result = work(tell, self._switches[number])
             except ToolError as error:
                 self._change(number, state=JobState.FAILED, message=str(error))
             except Exception as error:  # noqa: BLE001  # a thread's end: nobody above can show it

@@ -47,6 +47,8 @@ def add_routes(app: Any) -> None:
         ("POST", "/grids", lambda call: service().start(call)),
         ("GET", "/grids/{number}", lambda call: service().status(call)),
         ("POST", "/grids/{number}/stop", lambda call: service().stop(call)),
+        ("POST", "/grids/{number}/pause", lambda call: service().pause(call)),
+        ("POST", "/grids/{number}/go-on", lambda call: service().go_on(call)),
         ("GET", "/grids/{number}/result", lambda call: service().result(call)),
         ("GET", "/grids/{number}/files/{path:path}", lambda call: service().send_file(call)),
     ):

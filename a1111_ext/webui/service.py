@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from .access import require_inside
 from .call import Call
 from .capabilities import read_capabilities
 from .grid import DrawnGrid, Shop, draw_grid, plan_page_grid
-from .jobs import FINISHED, GridJobs, JobView
+from .jobs import FINISHED, GridJobs, JobView, Switches
 from .kept_grid import GridPlace, KeptGrid, read_kept_grid
 from .page import pin_checkpoint, without_comments
 from .painter import HostPainter
@@ -62,8 +61,8 @@ class GridService:
         grid = prepare_project_grid(project, changes_of(request))
         shop = Shop(project.root)
 
-        def work(tell: Tell, stop: threading.Event) -> DrawnGrid:
-            drawn = _draw(grid, shop, tell, stop)
+        def work(tell: Tell, switches: Switches) -> DrawnGrid:
+            drawn = _draw(grid, shop, tell, switches)
             note_grid(project, drawn)
             return drawn
 
@@ -74,7 +73,7 @@ class GridService:
         shop = Shop(own_folder(), wildcards())
         grid = plan_request(request, shop)
         return self._jobs.start(
-            lambda tell, stop: _draw(grid, shop, tell, stop),
+            lambda tell, switches: _draw(grid, shop, tell, switches),
             len(grid.plan.cells),
             GridPlace(shop.root, grid.grid_id),
         )
@@ -86,6 +85,14 @@ class GridService:
     def stop(self, call: Call) -> Any:
         """Stop a grid after the picture that is being drawn; raises ToolError LL762."""
         return describe(self._jobs.stop(call.names["number"]))
+
+    def pause(self, call: Call) -> Any:
+        """Let a grid wait after the picture that is being drawn; raises ToolError LL762."""
+        return describe(self._jobs.pause(call.names["number"], True))
+
+    def go_on(self, call: Call) -> Any:
+        """End a grid's pause; raises ToolError LL762."""
+        return describe(self._jobs.pause(call.names["number"], False))
 
     def result(self, call: Call) -> Any:
         """Return sheet, page and cells of a finished grid; raises ToolError LL762, LL763, LL766."""
@@ -186,9 +193,10 @@ def changes_of(request: DrawRequest) -> dict[str, Any]:
     return changes
 
 
-def _draw(grid: Grid, shop: Shop, tell: Tell, stop: threading.Event) -> DrawnGrid:
+def _draw(grid: Grid, shop: Shop, tell: Tell, switches: Switches) -> DrawnGrid:
     with shop.open_ledger() as ledger:
-        return draw_grid(grid, ledger, HostPainter(begin_alone), tell, stop)
+        painter = HostPainter(begin_alone)
+        return draw_grid(grid, ledger, painter, tell, switches.stop, switches.pause)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
         "Look at the final file: 20 pictures.",
     ),
     (PICTURES, "grid", "a1111_ext.cli.grid:grid", "Compare epochs, seeds and anything else."),
+    (PICTURES, "pause", "a1111_ext.cli.pause:pause", "Let what draws wait, and go on."),
     (PICTURES, "prompts", "a1111_ext.cli.prompts:prompts", "Draw, count and check templates."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),
     (PICTURES, "showcase", "a1111_ext.cli.showcase:showcase", "Draw it over checkpoints."),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from loras import save_lora
 from PIL import Image
+from until import wait_until
 
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
@@ -521,6 +522,58 @@ def test_a_pause_draws_nothing_until_it_ends(painter, ledger, webui):
     pause.clear()
     run.join(60)
     assert reports[0].drawn == 1
+
+
+def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_path: Path):
+    """The graphics card is free at once; the picture is drawn when the pause is over."""
+    webui.host.seconds_per_picture = 600
+    events: list[CellEvent] = []
+    reports: list[RunReport] = []
+    began = threading.Event()
+    webui.host.faults.before = lambda body: began.set()
+
+    def run() -> None:
+        reports.append(draw(painter, ledger, cell(), cell(seed=2), on_event=events.append))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert began.wait(60)
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as other:
+        other.set_paused(True)
+        wait_until(lambda: webui.host.counters.interrupts == 1)
+        webui.host.seconds_per_picture = 0
+        wait_until(lambda: webui.host.task_progress("any")["active"] is False)
+        assert thread.is_alive()
+        assert ledger.done_keys() == set()
+        other.set_paused(False)
+    thread.join(60)
+    assert (reports[0].drawn, reports[0].failed) == (2, ())
+    told = [one.outcome for one in events]
+    assert told == [Outcome.PAUSED, Outcome.RESUMED, Outcome.DRAWN, Outcome.DRAWN]
+
+
+def test_a_paused_run_can_be_stopped(painter, ledger, webui):
+    ledger.set_paused(True)
+    stop = threading.Event()
+
+    def on_event(event: CellEvent) -> None:
+        assert event.outcome is Outcome.PAUSED
+        stop.set()
+
+    report = draw(painter, ledger, cell(), stop=stop, on_event=on_event)
+    assert (report.drawn, report.stopped, webui.host.counters.pictures) == (0, True, 0)
+    ledger.set_paused(False)
+    assert draw(painter, ledger, cell()).drawn == 1
+
+
+def test_a_picture_that_may_not_be_ended_is_kept(painter, ledger, webui, monkeypatch):
+    """Somebody else waits at the WebUI: ours is drawn to its end, and is none the worse."""
+    monkeypatch.setattr(webui.host, "pending_tasks", lambda: {"size": 1, "tasks": ["theirs"]})
+    webui.host.seconds_per_picture = 1
+    stop = threading.Event()
+    webui.host.faults.before = lambda body: stop.set()
+    report = draw(painter, ledger, cell(), cell(seed=2), stop=stop)
+    assert (report.drawn, report.stopped, webui.host.counters.interrupts) == (1, True, 0)
 
 
 # -- settings of the server ---------------------------------------------------------------------

@@ -214,6 +214,26 @@ def test_a_dry_run_follows_nothing(trained: Project, webui: RehearsalWebui, caps
     assert webui.host.counters.pictures == 0
 
 
+def test_a_pause_lasts_until_it_is_ended(trained: Project, webui: RehearsalWebui, capsys):
+    """From another window, before the grid or in its midst; what is finished stays."""
+    root = str(trained.root)
+    assert main(["pause", root]) == 0
+    assert "--go-on" in capsys.readouterr().err
+
+    def go_on() -> None:
+        while trained.journal.last("lend") is None:
+            finished.wait(0.01)
+        assert webui.host.counters.pictures == 0
+        assert main(["pause", root, "--go-on"]) == 0
+
+    finished = threading.Event()
+    other = threading.Thread(target=go_on)
+    other.start()
+    assert main(["grid", root, "--webui", webui.url, "--json"]) == 0
+    other.join(60)
+    assert webui.host.counters.pictures == 12
+
+
 def test_drawing_at_the_end_only(trained: Project, webui: RehearsalWebui, capsys):
     save_lora(trained.model_dir, "Quillfox", epoch=3)
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--at-end"]

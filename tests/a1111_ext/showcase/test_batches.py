@@ -17,6 +17,7 @@ from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Ledger, WebuiPainter
 from a1111_ext.publish.promoted import lend_promoted, require_promoted
 from a1111_ext.rehearsal import RehearsalWebui, start_webui
+from a1111_ext.rehearsal.refusal import Refusal
 from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.batches import (
     BatchPlan,
@@ -198,6 +199,19 @@ def test_a_stopped_batch_goes_on(ready: Project, webui: RehearsalWebui):
 
 def run(*words: object) -> int:
     return main([str(word) for word in words])
+
+
+def test_an_error_of_the_webui_is_asked_again(ready: Project, webui: RehearsalWebui):
+    """Nothing lands before the second answer."""
+    refusals = [Refusal(500, "RuntimeError", "an extension stumbled")]
+
+    def stumble(body: dict[str, Any]) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    webui.host.faults.before = stumble
+    assert main(["showcase", str(ready.root), "--webui", webui.url]) == 0
+    assert len(read_album(ready)) == 6
 
 
 def test_pictures_land_with_infotext_and_record(ready: Project, webui: RehearsalWebui):

@@ -115,7 +115,7 @@ def test_a_broken_part_is_told_and_the_others_live(
     assert bool(made) is (part != "script")
     assert ("loraloom_project_folders" in host.shared.opts.data_labels) is (part != "settings")
     if part in ("script", "tab"):
-        assert len(routes_of(app)) == 7
+        assert len(routes_of(app)) == 9
 
 
 def test_a_tab_that_breaks_half_way_leaves_nothing_behind(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from a1111_ext.webui.jobs import GridJobs, JobState
+from a1111_ext.cells import Outcome
+from a1111_ext.webui.jobs import GridJobs, JobState, Switches
 from a1111_ext.webui.kept_grid import GridPlace
 from kohya_ext.project import ToolError
 
@@ -33,8 +34,8 @@ def run(work: Any) -> Any:
 
 
 def test_a_grid_comes_to_its_end():
-    def work(tell: Any, stop: threading.Event) -> Any:
-        tell(SimpleNamespace(done=1))
+    def work(tell: Any, switches: Switches) -> Any:
+        tell(SimpleNamespace(outcome=Outcome.DRAWN, done=1))
         return drawn(finished=4)
 
     view = run(work)
@@ -42,16 +43,16 @@ def test_a_grid_comes_to_its_end():
 
 
 def test_failed_pictures_are_told():
-    view = run(lambda tell, stop: drawn(failures=("Quillfox, seed 5: no picture.",)))
+    view = run(lambda tell, switches: drawn(failures=("Quillfox, seed 5: no picture.",)))
     assert view.message == "A picture failed: Quillfox, seed 5: no picture."
 
 
 def test_a_stopped_grid_says_so():
-    assert run(lambda tell, stop: drawn(stopped=True)).state is JobState.STOPPED
+    assert run(lambda tell, switches: drawn(stopped=True)).state is JobState.STOPPED
 
 
 def test_an_error_is_a_sentence_of_the_grid():
-    def work(tell: Any, stop: threading.Event) -> Any:
+    def work(tell: Any, switches: Switches) -> Any:
         raise ToolError("LL110", "The disk is full.", "Free some space.")
 
     view = run(work)
@@ -60,7 +61,7 @@ def test_an_error_is_a_sentence_of_the_grid():
 
 
 def test_a_bug_is_told_too(caplog: pytest.LogCaptureFixture):
-    view = run(lambda tell, stop: 1 // 0)
+    view = run(lambda tell, switches: 1 // 0)
     assert view.state is JobState.FAILED
     assert view.message.startswith("ZeroDivisionError: ")
     assert "a grid failed" in caplog.text
@@ -70,14 +71,14 @@ def test_the_second_grid_waits_for_the_first():
     jobs = GridJobs()
     begun, go_on = threading.Event(), threading.Event()
 
-    def first(tell: Any, stop: threading.Event) -> Any:
+    def first(tell: Any, switches: Switches) -> Any:
         begun.set()
         assert go_on.wait(60)
         return drawn()
 
     one = jobs.start(first, 4).number
     assert begun.wait(60)
-    two = jobs.start(lambda tell, stop: drawn(), 4).number
+    two = jobs.start(lambda tell, switches: drawn(), 4).number
     assert [view.state for view in jobs.views()] == [JobState.RUNNING, JobState.WAITING]
     go_on.set()
     wait_for(one)
@@ -88,13 +89,34 @@ def test_the_second_grid_waits_for_the_first():
 def test_stop_reaches_the_work():
     jobs = GridJobs()
 
-    def work(tell: Any, stop: threading.Event) -> Any:
-        return drawn(stopped=stop.wait(60))
+    def work(tell: Any, switches: Switches) -> Any:
+        return drawn(stopped=switches.stop.wait(60))
 
     number = jobs.start(work, 4).number
     jobs.stop(number)
     wait_for(number)
     assert jobs.view(number).state is JobState.STOPPED
+
+
+def test_a_pause_is_told_until_it_ends():
+    jobs = GridJobs()
+    told, seen = threading.Event(), threading.Event()
+
+    def work(tell: Any, switches: Switches) -> Any:
+        assert switches.pause.wait(60)
+        tell(SimpleNamespace(outcome=Outcome.PAUSED, done=1))
+        told.set()
+        assert seen.wait(60)
+        return drawn(stopped=switches.pause.is_set())
+
+    number = jobs.start(work, 4).number
+    jobs.pause(number, True)
+    assert told.wait(60)
+    assert jobs.view(number).state is JobState.PAUSED
+    jobs.pause(number, False)
+    seen.set()
+    wait_for(number)
+    assert jobs.view(number).state is JobState.DONE
 
 
 def test_an_unknown_number_is_refused():
@@ -106,7 +128,7 @@ def test_an_unknown_number_is_refused():
 def test_only_the_last_hundred_are_remembered():
     jobs = GridJobs()
     for _ in range(103):
-        wait_for(jobs.start(lambda tell, stop: drawn(), 1).number)
+        wait_for(jobs.start(lambda tell, switches: drawn(), 1).number)
     assert len(jobs.views()) == 100
 
 
@@ -117,17 +139,17 @@ def test_a_restart_forgets_no_grid(tmp_path: Path):
     book, place = tmp_path / "a b" / "started.json", GridPlace(tmp_path / "fox", "epochs-1")
     before = GridJobs(book)
     begun, go_on = threading.Event(), threading.Event()
-    done = before.start(lambda tell, stop: drawn(finished=4), 4, place).number
+    done = before.start(lambda tell, switches: drawn(finished=4), 4, place).number
     wait_for(done)
 
-    def slow(tell: Any, stop: threading.Event) -> Any:
+    def slow(tell: Any, switches: Switches) -> Any:
         begun.set()
         assert go_on.wait(60)
         return drawn()
 
     running = before.start(slow, 4, place).number
     assert begun.wait(60)
-    waiting = before.start(lambda tell, stop: drawn(), 4, place).number
+    waiting = before.start(lambda tell, switches: drawn(), 4, place).number
     after = GridJobs(book)  # the WebUI was killed here
     go_on.set()
     wait_for(running)
@@ -147,7 +169,7 @@ def test_a_damaged_book_is_begun_anew(tmp_path: Path, text: str, caplog: pytest.
     jobs = GridJobs(book)
     assert jobs.views() == ()
     assert "is damaged and begun anew" in caplog.text
-    wait_for(jobs.start(lambda tell, stop: drawn(), 1).number)
+    wait_for(jobs.start(lambda tell, switches: drawn(), 1).number)
     assert len(GridJobs(book).views()) == 1
 
 
@@ -155,5 +177,5 @@ def test_a_grid_that_cannot_be_written_down_is_not_begun(tmp_path: Path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     jobs = GridJobs(tmp_path / "file" / "started.json")
     with pytest.raises(ToolError):
-        jobs.start(lambda tell, stop: drawn(), 1)
+        jobs.start(lambda tell, switches: drawn(), 1)
     assert jobs.views() == ()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from asgi import Answer, ask
 from loras import save_lora
+from until import wait_until
 
 from a1111_ext.grids.votes import LARGEST_BYTES
 from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
@@ -122,6 +123,26 @@ def test_stop_is_a_route_too(app: Any, host: Any):
         if one.name == f"loraloom-{started['grid']}":
             one.join(timeout=100)
     assert ask(app, "GET", started["status"]).json["state"] == "stopped"
+
+
+def test_pause_is_a_route_too(app: Any, host: Any):
+    """The first picture waits until the pause has arrived; it is kept, and nothing follows it."""
+    began, arrived = threading.Event(), threading.Event()
+    host.before_drawing(lambda p: began.set() or arrived.wait(60))
+    started = ask(app, "POST", f"{V1}/grids", FOX).json
+    assert began.wait(60)
+    ask(app, "POST", f"{started['status']}/pause")
+    wait_until(lambda: ask(app, "GET", started["status"]).json["state"] == "paused")
+    arrived.set()
+    wait_until(lambda: ask(app, "GET", started["status"]).json["done"] == 1)
+    assert ask(app, "GET", started["status"]).json["state"] == "paused"
+    assert len(host.drawn) == 1
+    ask(app, "POST", f"{started['status']}/go-on")
+    for one in threading.enumerate():
+        if one.name == f"loraloom-{started['grid']}":
+            one.join(timeout=100)
+    assert ask(app, "GET", started["status"]).json["state"] == "done"
+    assert len(host.drawn) == 6
 
 
 def test_failed_pictures_have_their_reason(app: Any, host: Any):
