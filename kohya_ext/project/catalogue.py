@@ -343,6 +343,12 @@ CATALOGUE: dict[str, Entry] = {
         "git or pip ended with an error; its own messages stand above.",
         "Mend the cause and run the same command again: it goes on where it ended.",
     ),
+    "LL355": Entry(
+        "A package of the trainer's Python cannot be imported",
+        "It is installed, but broken: a library is missing, it was built for another PyTorch or "
+        "CUDA, or an update was cut off. The training would fail at its start.",
+        "Install it again with the command that the message gives.",
+    ),
     "LL356": Entry(
         "A dataset config that cannot be used",
         "The toml or json is missing, has keys or values that sd-scripts refuses, or names a "

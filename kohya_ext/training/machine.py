@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ..project import ToolError
+from ..project import ProgressHandler, ToolError, silent
 from .findings import Finding, error, warning
+from .packages import import_problems
 from .trainer import Trainer, probe
 
 
@@ -83,8 +84,12 @@ def needed_packages(values: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_environment(
-    values: Mapping[str, Any], trainer: Trainer, gpus: tuple[Gpu, ...]
+    values: Mapping[str, Any],
+    trainer: Trainer,
+    gpus: tuple[Gpu, ...],
+    progress: ProgressHandler = silent,
 ) -> Iterator[Finding]:
+    """Look at the packages of the trainer's Python: they must be there, and be importable."""
     needed = needed_packages(values)
     try:
         environment = probe(trainer, needed)
@@ -106,6 +111,14 @@ def check_environment(
             f"The trainer's Python {trainer.python} has no package {name}, which this config "
             "needs.",
             f'Install it there: "{trainer.python}" -m pip install {name.replace("_", "-")}',
+        )
+    for name, problem in import_problems(trainer, environment, needed, progress=progress).items():
+        yield error(
+            "LL355",
+            f"The trainer's Python {trainer.python} has {name} {environment.packages[name]}, but "
+            f"cannot import it: {problem}.",
+            f'Install it again: "{trainer.python}" -m pip install --force-reinstall --no-deps '
+            f"{name.replace('_', '-')}; or choose something that does not need it.",
         )
 
 

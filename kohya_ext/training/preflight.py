@@ -129,7 +129,7 @@ def run_preflight(
     findings += check_family(call, values)
     if trainer is not None and not trainer.is_rehearsal:
         cards = gpus()
-        findings += check_environment(values, trainer, cards)
+        findings += check_environment(values, trainer, cards, progress)
         findings += check_gpus(cards, chosen_gpu(call.launch), may_be_freed=may_be_freed)
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from importlib import resources
@@ -68,14 +68,18 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Environment:
-    """What the trainer's Python has: versions by package, None where it is missing."""
+    """What the trainer's Python has: versions by package, None where it is missing.
+
+    `changed` says when a package's folder changed last, in nanoseconds.
+    """
 
     python_version: str
     packages: Mapping[str, str | None]
     sd_scripts_version: str
+    changed: Mapping[str, int] = field(default_factory=dict)
 
     def missing(self, names: Sequence[str]) -> list[str]:
-        """Return those of `names` that cannot be imported."""
+        """Return those of `names` that are not installed."""
         return [name for name in names if self.packages.get(name) is None]
 
 
@@ -178,9 +182,9 @@ def _own_python(root: Path) -> Path | None:
 
 
 _PROBE = """
-import importlib.util, json, sys
+import importlib.util, json, os, sys
 from importlib import metadata
-found = {}
+found, changed = {}, {}
 for name in sys.argv[1:]:
     try:
         spec = importlib.util.find_spec(name)
@@ -193,8 +197,10 @@ for name in sys.argv[1:]:
             version = metadata.version(owners[0])
         except (metadata.PackageNotFoundError, AttributeError):
             version = "?"
+        if spec.origin and os.path.exists(spec.origin):
+            changed[name] = os.stat(os.path.dirname(spec.origin)).st_mtime_ns
     found[name] = version
-print(json.dumps({"python": sys.version.split()[0], "packages": found}))
+print(json.dumps({"python": sys.version.split()[0], "packages": found, "changed": changed}))
 """
 
 
@@ -220,7 +226,8 @@ def probe(trainer: Trainer, packages: Sequence[str]) -> Environment:
             f"{trainer.python} gives no answer: {error}.",
             "Check that this Python runs, or name another with `loraloom trainer use`.",
         ) from error
-    return Environment(data["python"], data["packages"], scripts_version(trainer.folder))
+    version = scripts_version(trainer.folder)
+    return Environment(data["python"], data["packages"], version, data["changed"])
 
 
 @lru_cache(maxsize=8)
