@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from chromium import open_page
 from PIL import Image, PngImagePlugin
 from promotions import promote_epoch, with_manifest
 
@@ -203,6 +204,13 @@ def test_the_checklist_holds_the_form(ready: Project):
     assert fields["Type"] == "LORA"
     for value in (*fields.values(), "at most 20", "No real person"):
         assert value in page
+
+
+@pytest.mark.browser
+def test_the_checklist_fits_a_narrow_window(ready: Project):
+    assert publish(ready) == 0
+    with open_page((pack_of(ready) / "checklist.html").as_uri(), width=420) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 420
 
 
 def test_the_pack_is_noted(ready: Project):
