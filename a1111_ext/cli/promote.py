@@ -13,8 +13,8 @@ from kohya_ext.project.cli import (
     emit,
     emit_json,
     json_option,
+    named_project_argument,
     next_step,
-    project_argument,
     say,
     shell_path,
 )
@@ -34,7 +34,7 @@ from .webui import lora_folder_option, open_webuis, webui_options
 
 
 @click.command()
-@project_argument
+@named_project_argument
 @click.argument("epoch")
 @click.argument("name")
 @webui_options

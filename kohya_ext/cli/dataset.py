@@ -16,6 +16,7 @@ from ..project.cli import (
     emit,
     emit_json,
     json_option,
+    named_project_argument,
     next_step,
     progress_bar,
     project_argument,
@@ -31,7 +32,7 @@ _roles_option = click.option(
 
 
 @click.command("import")
-@project_argument
+@named_project_argument
 @click.argument("folder", type=click.Path(path_type=Path, readable=False))
 @_roles_option
 @click.option("--skip-broken", is_flag=True, help="Leave out pictures that do not decode.")

@@ -35,6 +35,11 @@ def project_argument(command: _Command) -> _Command:
     return click.argument("project", default=".", callback=_open)(command)
 
 
+def named_project_argument(command: _Command) -> _Command:
+    """Add the argument PROJECT where others follow, so that it cannot be left out."""
+    return click.argument("project", callback=_open)(command)
+
+
 def json_option(command: _Command) -> _Command:
     """Add `--json`, given as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print data as JSON.")(command)

@@ -268,7 +268,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def _nearest_project(folder: Path) -> str:
     """Say where a project is when `folder` lies inside one, as a shell's current folder may."""
-    for parent in folder.absolute().parents:
+    for parent in folder.resolve().parents:
         if (parent / MANIFEST_NAME).is_file():
             return f"It lies inside the project {parent}: name that one."
     return "Name the project's folder, or make one with `loraloom init`."

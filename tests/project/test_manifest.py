@@ -128,6 +128,8 @@ def test_a_folder_inside_a_project_names_it(tmp_path: Path):
     inside.mkdir(parents=True)
     with pytest.raises(ToolError, match=r"It lies inside the project .*fox: name that one.*LL101"):
         open_project(inside)
+    with pytest.raises(ToolError, match=r"make one with `loraloom init`"):
+        open_project(inside / ".." / ".." / "..")
 
 
 def test_a_file_is_no_project(tmp_path: Path):

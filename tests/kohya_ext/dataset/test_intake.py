@@ -220,6 +220,16 @@ def test_a_missing_roles_file(tmp_path: Path):
         read_roles_csv(tmp_path / "roles.csv")
 
 
+def test_a_forgotten_project_is_asked_for(
+    project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.chdir(project.root)
+    assert main(["import", str(folder)]) == 1
+    assert "Name the project's folder" in capsys.readouterr().err
+    assert main(["import", "--help"]) == 0
+    assert "Usage: loraloom import [OPTIONS] PROJECT FOLDER" in capsys.readouterr().out
+
+
 def test_the_command_imports(project: Project, folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["import", str(project.root), str(folder), "--dry-run"]) == 0
     assert "3 pictures would be taken in: 1 primary, 2 supporting" in capsys.readouterr().out
