@@ -47,6 +47,15 @@ class Lora:
 
 
 @dataclass(frozen=True)
+class AlwaysOn:
+    """An always-on script: its name in small letters, and how many arguments it takes."""
+
+    name: str
+    arguments: int
+    is_img2img: bool = False
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """One WebUI: names are exact, the WebUI answers 200 to wrong ones and ignores them."""
 
@@ -63,6 +72,7 @@ class Capabilities:
     has_agent_scheduler: bool
     is_forge: bool = False
     extensions: tuple[str, ...] = ()
+    always_on: tuple[AlwaysOn, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -108,6 +118,23 @@ class Capabilities:
     def _loras_by_name(self) -> Mapping[str, Lora]:
         return {one.name: one for one in self.loras}
 
+    def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:
+        """Raise ToolError LL415 for an always-on script that is not there or takes less.
+
+        The WebUI would refuse every picture, or silently leave out what is too much.
+        """
+        here = {one.name: one for one in self.always_on if one.is_img2img == is_img2img}
+        found = here.get(name.lower())
+        if found is None:
+            raise _unknown("LL415", "always-on script", name, self.url, here)
+        if count > found.arguments:
+            raise ToolError(
+                "LL415",
+                f"The script {name} of the WebUI at {self.url} takes {found.arguments} arguments, "
+                f"{count} are given; it would silently leave out the rest.",
+                "Correct the arguments under picture.scripts; its version may be another one.",
+            )
+
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
         """Raise ToolError LL410 for a sampler, scheduler or upscaler that is not there."""
         for kind, word, names in (
@@ -127,20 +154,23 @@ def _is_weight(text: str) -> bool:
         return False
 
 
+_INSTEAD = {"LoRA": "silently draw without it", "always-on script": "refuse the picture"}
+
+
 def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> ToolError:
     known = list(names)
     close = get_close_matches(word, known, n=3, cutoff=0.3)
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
     return ToolError(
         code,
-        f'The WebUI at {url} has no {kind} "{word}"; it would silently '
-        f"{'draw without it' if kind == 'LoRA' else 'use another'}.",
+        f'The WebUI at {url} has no {kind} "{word}"; it would '
+        f"{_INSTEAD.get(kind, 'silently use another')}.",
         hint if known else f"It has no {kind} at all.",
     )
 
 
 def fetch_capabilities(client: Client) -> Capabilities:
-    """Ask a WebUI what it has: ten short requests. Raises ApiError LL401 to LL406."""
+    """Ask a WebUI what it has: a dozen short requests. Raises ApiError LL401 to LL406."""
     options = client.get("/sdapi/v1/options")
     flags = client.get("/sdapi/v1/cmd-flags")
     scripts = client.get("/sdapi/v1/scripts")
@@ -164,6 +194,11 @@ def fetch_capabilities(client: Client) -> Capabilities:
             str(one.get("name"))
             for one in _get_or(client, "/sdapi/v1/extensions", [])
             if one.get("enabled", True)
+        ),
+        always_on=tuple(
+            AlwaysOn(one["name"], len(one["args"]), bool(one["is_img2img"]))
+            for one in _get_or(client, "/sdapi/v1/script-info", [])
+            if one["is_alwayson"]
         ),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +116,7 @@ def vae_settings(vae: str, *, is_forge: bool) -> dict[str, Any]:
 
 
 def _alwayson_scripts(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
-    scripts = {one.name: {"args": json.loads(one.args_json)} for one in cell.scripts}
+    scripts = {one.name: {"args": one.args} for one in cell.scripts}
     dynamic = capabilities.dynamic_prompts_script
     if dynamic:
         # on for every request unless it is told otherwise; our prompts are expanded already

@@ -82,6 +82,17 @@ class ScriptUse:
     name: str
     args_json: str = "[]"
 
+    @property
+    def args(self) -> list[Any]:
+        """The arguments as plain values."""
+        found: list[Any] = json.loads(self.args_json)
+        return found
+
+
+def script_uses(scripts: Mapping[str, list[Any]]) -> tuple[ScriptUse, ...]:
+    """Return always-on scripts as a cell holds them, in the order of their names."""
+    return tuple(ScriptUse(name, json.dumps(args)) for name, args in sorted(scripts.items()))
+
 
 BATCH_SIZE = "batch_size"
 """The kind of batch whose pictures are drawn together and differ slightly from single ones."""

@@ -97,7 +97,11 @@ class WebuiPainter:
     def lacks(self, cell: Cell) -> str:
         """Say what this WebUI lacks for a cell; "" when it has everything."""
         upscaler = cell.hires_fix.upscaler if cell.hires_fix else ""
-        wanted = cell.checkpoint, cell.loras, cell.sampler, cell.scheduler, upscaler
+        is_img2img = cell.source is not None
+        wanted = (
+            (cell.checkpoint, cell.loras, cell.sampler, cell.scheduler, upscaler),
+            (cell.scripts, is_img2img),
+        )
         if self._lacks_of is not self.capabilities:
             self._lacks_of, self._lacks = self.capabilities, {}
         if wanted not in self._lacks:
@@ -113,6 +117,9 @@ class WebuiPainter:
                 scheduler=cell.scheduler,
                 upscaler=cell.hires_fix.upscaler if cell.hires_fix else None,
             )
+            for script in cell.scripts:
+                is_img2img = cell.source is not None
+                has.require_script(script.name, len(script.args), is_img2img=is_img2img)
             loras = [(use, has.require_lora(use.name, use.weight)) for use in cell.loras]
         except ToolError as error:
             return error.problem

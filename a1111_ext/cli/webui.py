@@ -110,6 +110,8 @@ def _show(found: Capabilities) -> None:
     emit("sampling methods: " + ", ".join(found.samplers))
     emit("schedule types: " + ", ".join(found.schedulers))
     emit("upscalers: " + ", ".join(found.upscalers))
+    always_on = (one.name for one in found.always_on if not one.is_img2img)
+    emit("always-on scripts: " + (", ".join(always_on) or "not told"))
     dynamic = found.dynamic_prompts_script
     emit(f"Dynamic Prompts: {dynamic + ', which we switch off' if dynamic else 'not installed'}")
 

@@ -21,7 +21,7 @@ from kohya_ext.project.errors import ToolError
 from kohya_ext.project.manifest import Manifest, PictureSettings
 
 from ..api.loras import lora_tags
-from ..cells.cell import BATCH_SIZE, Batch, Cell, CheckpointPin, with_loras
+from ..cells.cell import BATCH_SIZE, Batch, Cell, CheckpointPin, script_uses, with_loras
 from .axes import (
     SUBJECT,
     Axis,
@@ -74,6 +74,8 @@ class GridRequest:
     def digest(self) -> str:
         """A hash of the request without its epochs, which may still grow in number."""
         values = {key: value for key, value in asdict(self).items() if key != "epochs"}
+        if not self.picture.scripts:
+            del values["picture"]["scripts"]  # grids of before there were any keep their names
         text = json.dumps(values, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
 
@@ -327,6 +329,7 @@ def _base(request: GridRequest, subject: Subject) -> Cell:
         sampler=picture.sampler,
         scheduler=picture.scheduler,
         clip_skip=picture.clip_skip,
+        scripts=script_uses(picture.scripts),
         checkpoint=CheckpointPin(request.checkpoint),
     )
 

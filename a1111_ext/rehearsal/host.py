@@ -24,7 +24,7 @@ from ..api.infotext import Infotext, format_infotext
 from ..api.loras import lora_tags
 from .cards import Card, draw_card, encode_png, half_drawn
 from .refusal import Refusal
-from .xyz import draw_plot
+from .xyz import draw_plot, script_info
 
 SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun", "DDIM", "UniPC")
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
@@ -98,6 +98,10 @@ _NOT_DRAWN = {
 """Fields of a request that change no pixel by themselves."""
 
 
+ALWAYS_ON = {"refiner": 3, "sampler": 3, "seed": 6}
+"""Always-on scripts, and how many arguments each takes."""
+
+
 @dataclass
 class RehearsalHost:
     """One stand-in: its models lie in `folder`, its LoRAs in `folder/models/Lora`.
@@ -109,6 +113,7 @@ class RehearsalHost:
     checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
     dynamic_prompts: bool = False
     seconds_per_picture: float = 0.0
+    always_on: dict[str, int] = field(default_factory=lambda: dict(ALWAYS_ON))
     held: tuple[str, ...] = ("samples_format", "sd_model_checkpoint")
     counters: Counters = field(default_factory=Counters)
     faults: Faults = field(default_factory=Faults)
@@ -147,8 +152,17 @@ class RehearsalHost:
 
     def scripts(self) -> dict[str, Any]:
         extra = [DYNAMIC_PROMPTS] if self.dynamic_prompts else []
-        names = ["prompt matrix", "x/y/z plot", *extra, "refiner", "sampler", "seed"]
+        names = ["prompt matrix", "x/y/z plot", *extra, *self.always_on]
         return {"txt2img": names, "img2img": names}
+
+    def script_info(self) -> list[dict[str, Any]]:
+        extra = {DYNAMIC_PROMPTS: 18} if self.dynamic_prompts else {}
+        argument = {"label": "", "value": None, "choices": None}
+        return script_info() + [
+            {"name": name, "is_alwayson": True, "is_img2img": img2img, "args": [argument] * count}
+            for name, count in {**extra, **self.always_on}.items()
+            for img2img in (False, True)
+        ]
 
     def extensions(self) -> list[dict[str, Any]]:
         names = ["Lora", *(["sd-dynamic-prompts"] if self.dynamic_prompts else [])]
@@ -346,6 +360,9 @@ class RehearsalHost:
         upscaler = body.get("hr_upscaler") or "Latent"
         if body.get("enable_hr") and upscaler not in UPSCALERS + LATENT:
             raise Refusal(500, "AssertionError", f"could not find upscaler named {upscaler}")
+        for name in body.get("alwayson_scripts") or {}:
+            if name.lower() not in {*self.scripts()["txt2img"]}:
+                raise Refusal(422, "HTTPException", f"always on script {name} not found")
         if sources is not None and not sources:
             raise Refusal(404, "HTTPException", "Init image not found")
 

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 from .host import RehearsalHost
 from .refusal import Dropped, Refusal
-from .xyz import script_info
 
 Route = Callable[[RehearsalHost, dict[str, Any]], Any]
 
@@ -35,7 +34,7 @@ _GET: dict[str, Route] = {
     "/sdapi/v1/schedulers": lambda host, body: host.schedulers(),
     "/sdapi/v1/loras": lambda host, body: host.loras(),
     "/sdapi/v1/progress": lambda host, body: host.progress(),
-    "/sdapi/v1/script-info": lambda host, body: script_info(),
+    "/sdapi/v1/script-info": lambda host, body: host.script_info(),
     "/sdapi/v1/extensions": lambda host, body: host.extensions(),
     "/internal/pending-tasks": lambda host, body: host.pending_tasks(),
 }

@@ -14,7 +14,7 @@ from kohya_ext.project import Project, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
 from ..api.capabilities import Capabilities
-from ..cells.cell import Cell, CheckpointPin, HiresFix, with_loras
+from ..cells.cell import Cell, CheckpointPin, HiresFix, script_uses, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
@@ -114,6 +114,7 @@ def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, se
         sampler=picture.sampler,
         scheduler=picture.scheduler,
         clip_skip=picture.clip_skip,
+        scripts=script_uses(picture.scripts),
         checkpoint=CheckpointPin(checkpoint),
         hires_fix=HiresFix(hires.upscaler, hires.scale, hires.denoising_strength, hires.steps)
         if hires

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import Project
+from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.files import link_or_copy
 
@@ -29,6 +29,13 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
     """
     run = require_run(project.model_dir)
     request = request_from(project.manifest, **changes)
+    if request.picture.scripts:
+        raise ToolError(
+            "LL767",
+            f"The grid of {project.root.name} asks for always-on scripts "
+            f"({', '.join(request.picture.scripts)}), which the tab and its routes do not run.",
+            "Draw it with `loraloom grid`, or take grid.picture.scripts out of the manifest.",
+        )
     files = select_epochs(run, request.epochs)
     has = lend_here(project, run, read_capabilities())
     names = {one.name: lent_name(one) for one in run.files}

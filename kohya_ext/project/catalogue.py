@@ -626,6 +626,11 @@ CATALOGUE: dict[str, Entry] = {
         "The WebUI would silently draw without the LoRA.",
         "Write the weight as a number: <lora:Quillfox:0.8>.",
     ),
+    "LL415": Entry(
+        "An always-on script that the WebUI lacks",
+        "A script under picture.scripts is not installed there, or takes fewer arguments.",
+        "Install its extension, or use a name of `loraloom webui`.",
+    ),
     "LL450": Entry(
         "The ledger cannot be used",
         "cells.db is damaged, or another program holds it.",
@@ -1013,5 +1018,10 @@ CATALOGUE: dict[str, Entry] = {
         "A started grid that is gone",
         "Its folder was deleted or moved, or its grid.json is damaged.",
         "Start the grid again; pictures that are still in the ledger are not drawn twice.",
+    ),
+    "LL767": Entry(
+        "A grid with always-on scripts, inside the WebUI",
+        "grid.picture.scripts are sent over the API only; the tab would draw without them.",
+        "Draw it with `loraloom grid`, or take them out.",
     ),
 }

@@ -135,7 +135,10 @@ class HiresSettings:
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """How a WebUI draws a picture, in the WebUI's own words; sizes in pixels."""
+    """How a WebUI draws a picture, in the WebUI's own words; sizes in pixels.
+
+    `scripts` are always-on scripts such as ADetailer, each with its arguments as its API has them.
+    """
 
     width: int = 512
     height: int = 512
@@ -144,6 +147,7 @@ class PictureSettings:
     scheduler: str = "Automatic"
     cfg_scale: float = 7.0
     clip_skip: int = 1
+    scripts: Mapping[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loras import save_lora
@@ -110,6 +111,39 @@ def test_wrong_names_are_noticed_before_drawing(trained: Project, webui, capsys)
     ):
         assert main([*arguments, *more]) == 1
         assert code in capsys.readouterr().err
+    assert webui.host.counters.pictures == 0
+
+
+def with_scripts(project: Project, scripts: str) -> None:
+    text = project.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("steps: 2}", f"steps: 2, scripts: {scripts}}}")
+    project.manifest_path.write_text(text, encoding="utf-8")
+
+
+def test_always_on_scripts_are_sent(trained: Project, webui: RehearsalWebui):
+    sent: list[dict[str, Any]] = []
+    webui.host.always_on["adetailer"] = 3
+    webui.host.faults.before = sent.append
+    with_scripts(trained, "{ADetailer: [true, false, {ad_model: face_yolov8n.pt}]}")
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--seeds", "1"]) == 0
+    args = [True, False, {"ad_model": "face_yolov8n.pt"}]
+    assert [one["alwayson_scripts"] for one in sent] == [{"ADetailer": {"args": args}}] * 3
+
+
+@pytest.mark.parametrize(
+    ("scripts", "words"),
+    [
+        ("{ADetailer: [true]}", 'no always-on script "ADetailer"; it would refuse the picture'),
+        ("{X/Y/Z plot: [0]}", 'no always-on script "X/Y/Z plot"'),
+        ("{Refiner: [true, a, 0.8, b]}", "takes 3 arguments, 4 are given"),
+    ],
+)
+def test_scripts_are_checked_before_drawing(trained, webui, capsys, scripts: str, words: str):
+    with_scripts(trained, scripts)
+    assert main(["grid", str(trained.root), "--webui", webui.url]) == 1
+    err = capsys.readouterr().err
+    assert words in err
+    assert "LL415" in err
     assert webui.host.counters.pictures == 0
 
 

@@ -299,6 +299,15 @@ def test_a_project_that_was_closed_is_closed_to_old_numbers_too(app: Any, host: 
         assert (answer.status, answer.json["error"]) == (403, "LL755")
 
 
+def test_scripts_of_a_project_are_not_left_out(app: Any, fox: Project):
+    text = fox.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("steps: 2}", "steps: 2, scripts: {ADetailer: [true]}}")
+    fox.manifest_path.write_text(text, encoding="utf-8")
+    answer = ask(app, "POST", f"{V1}/grids", {"project": str(fox.root)})
+    assert (answer.status, answer.json["error"]) == (400, "LL767")
+    assert "ADetailer" in answer.json["detail"]
+
+
 def test_some_things_may_be_asked_for_otherwise(app: Any, fox: Project):
     status = finish(app, {"project": str(fox.root), "seeds": [9], "control": False})
     assert status["done"] == 2
