@@ -221,16 +221,15 @@ def apply_layout(
     and as finished only at the end. Raises ToolError LL110 (disk full) or LL111.
     """
     old = read_staged(plan.images_dir)
-    by_stem = {place.stem: place for place in old}
+    by_stem = {place.stem.casefold(): place for place in old}
     marks = {one.target: _mark(one) for one in plan.pictures}
     make_folder(plan.images_dir)
     _write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
     counts = {"linked": 0, "copied": 0, "changed": 0, "kept": 0}
+    _make_room(plan, by_stem)
     for number, one in enumerate(plan.pictures):
         progress(Progress("Staging", number, len(plan.pictures), one.target.name))
-        counts[_stage_one(plan, one, old, by_stem.get(one.target.stem))] += 1
-    for place in plan.dropped:
-        _remove_staged(plan, place)
+        counts[_stage_one(plan, one, old)] += 1
     _write_staged(plan.images_dir, marks)
     progress(Progress("Staging", len(plan.pictures), len(plan.pictures)))
     project.journal.append(
@@ -251,16 +250,24 @@ def _write_staged(images_dir: Path, marks: Mapping[PurePosixPath, str]) -> None:
     write_json_atomic(images_dir / STAGED_NAME, data, sort_keys=True)
 
 
-def _stage_one(
-    plan: LayoutPlan,
-    one: StagedPicture,
-    old: Mapping[PurePosixPath, str],
-    earlier: PurePosixPath | None,
-) -> str:
+def _make_room(plan: LayoutPlan, by_stem: Mapping[str, PurePosixPath]) -> None:
+    """Move captions along, then remove what is no longer wanted.
+
+    Not later: where names differ in case only, Windows and macOS see one file.
+    """
+    for one in plan.pictures:
+        earlier = by_stem.get(one.target.stem.casefold())
+        if earlier is not None and earlier != one.target:
+            make_folder((plan.images_dir / one.target).parent)
+            _move_caption(plan, earlier, one.target)
+    stems = {one.target.stem.casefold() for one in plan.pictures}
+    for place in plan.dropped:
+        _remove_staged(plan, place, with_caption=place.stem.casefold() not in stems)
+
+
+def _stage_one(plan: LayoutPlan, one: StagedPicture, old: Mapping[PurePosixPath, str]) -> str:
     target = plan.images_dir / one.target
     make_folder(target.parent)
-    if earlier is not None and earlier != one.target:
-        _move_caption(plan, earlier, one.target)
     if target.exists():
         if old.get(one.target) == _mark(one):
             return "kept"
@@ -292,11 +299,12 @@ def _write_upright(source: Path, target: Path) -> None:
             picture.save(stream, "PNG")
 
 
-def _remove_staged(plan: LayoutPlan, place: PurePosixPath) -> None:
+def _remove_staged(plan: LayoutPlan, place: PurePosixPath, *, with_caption: bool) -> None:
     """Remove one staged copy, with its caption unless that moved; its source stays."""
     path = plan.images_dir / place
     with explained(path):
         path.unlink(missing_ok=True)
-        path.with_suffix(plan.caption_extension).unlink(missing_ok=True)
+        if with_caption:
+            path.with_suffix(plan.caption_extension).unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()

@@ -66,7 +66,14 @@ def find_other_pictures(folder: Path) -> Iterator[Path]:
 
 
 def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder, onerror=_refuse):
+    """Follow linked folders, too, each folder once: pictures behind a link would be left out."""
+    seen: set[Path] = set()
+    for here, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        real = Path(here).resolve()
+        if real in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:

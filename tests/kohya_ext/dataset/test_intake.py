@@ -186,6 +186,17 @@ def test_a_full_disk_stops_before_the_first_copy(
     assert not project.source_dir.exists()
 
 
+def test_pictures_behind_a_link_come_in_once(project: Project, folder: Path, tmp_path: Path):
+    draw(tmp_path / "elsewhere" / "linked.png", "yellow")
+    try:
+        (folder / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        (folder / "round").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system lets us make no links")
+    names = sorted(one.origin.name for one in plan_import(project, folder).new)
+    assert names == ["a.png", "b.JPG", "c.webp", "linked.png"]
+
+
 def test_a_phones_pictures_are_named(
     project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -85,6 +85,20 @@ def test_captions_travel_with_their_picture(filled: Project):
     assert moved.read_text(encoding="utf-8") == "by hand"
 
 
+def test_a_name_that_changes_its_case_keeps_its_caption(filled: Project):
+    """Where the file system does not tell the two names apart, the new one is not removed."""
+    apply_layout(filled, plan_layout(filled))
+    (filled.images_dir / "5_Quillfox" / "a.txt").write_text("by hand", encoding="utf-8")
+    source = filled.source_dir / "primary" / "a.png"
+    source.rename(source.with_name("passing")).rename(source.with_name("A.png"))
+    apply_layout(filled, plan_layout(filled))
+    assert [name for name in staged(filled) if "5_" in name] == [
+        "5_Quillfox",
+        "5_Quillfox/A.png",
+        "5_Quillfox/A.txt",
+    ]
+
+
 def test_a_picture_taken_out_leaves_the_stage(filled: Project):
     apply_layout(filled, plan_layout(filled))
     (filled.source_dir / "primary" / "a.png").unlink()
