@@ -87,15 +87,29 @@ def use(folder: Path, python: Path | None) -> None:
 @click.option("--tag", default="", help="The sd-scripts version to clone; default: a tried one.")
 @click.option("--python", type=click.Path(path_type=Path), help="The Python to make its venv with.")
 @click.option("--torch-from", default="", metavar="URL", help="Where pip gets PyTorch from.")
+@click.option(
+    "--from",
+    "source",
+    default="",
+    metavar="URL",
+    help="Another git source of sd-scripts: a mirror.",
+)
 @dry_run_option
-def install(tag: str, python: Path | None, torch_from: str, dry_run: bool) -> None:
+def install(tag: str, python: Path | None, torch_from: str, source: str, dry_run: bool) -> None:
     """Install sd-scripts: a git clone at a tried version, with an environment of its own.
 
-    Run again after a failure, it goes on where it ended. PyTorch takes some gigabytes.
+    Run again after a failure, it goes on where it ended. PyTorch takes some gigabytes. Behind a
+    firewall: --from names a mirror, or a folder that holds a clone; pip's own settings
+    (PIP_INDEX_URL) say where packages come from.
     """
-    from ..training.trainer import PINNED_TAG, apply_install, plan_install
+    from ..training.trainer import PINNED_TAG, REPOSITORY, apply_install, plan_install
 
-    plan = plan_install(tag=tag or PINNED_TAG, python=python, torch_from=torch_from)
+    plan = plan_install(
+        tag=tag or PINNED_TAG,
+        repository=source or REPOSITORY,
+        python=python,
+        torch_from=torch_from,
+    )
     if dry_run:
         for step in plan.steps:
             emit(shell_words(step.command))

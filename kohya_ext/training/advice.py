@@ -20,8 +20,8 @@ def advise_on(
 def _advice(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
     if values.get("log_with") in ("wandb", "all") and not environment.get("WANDB_API_KEY"):
         yield (
-            "The loss goes to wandb, but WANDB_API_KEY is not set here: set it, or log in with "
-            "`wandb login` in the trainer's environment."
+            "The loss goes to wandb, but WANDB_API_KEY is not set here: set it, keep it in the "
+            "keyring, or log in with `wandb login` in the trainer's environment."
         )
     dim = values.get("network_dim") or 0
     if str(values.get("LoRA_type")).endswith("LoCon") and dim <= SMALL_LOCON:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ..project import Project, ToolError, open_project
 from ..project.process import Child, Tree, holding, new_mark, start
 from .follow import EventHandler, Follow, unheard
+from .keychain import with_stored_secrets
 from .plugins import free_for_training
 from .run import (
     Ask,
@@ -44,10 +45,11 @@ def launch(plan: RunPlan, environment: Mapping[str, str] = os.environ) -> Child:
     """Start the planned process and write down which one it is, also if we die in between."""
     mark = new_mark()
     write_process(plan, Tree(0, 0.0, mark))
+    own = with_stored_secrets(environment, plan.config_text)
     child = start(
         plan.command,
         folder=plan.work_folder,
-        environment={**environment, **dict(plan.environment)},
+        environment={**own, **dict(plan.environment)},
         stdout=plan.stdout,
         stderr=plan.stderr,
         mark=mark,

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from odd_jsons import ODD, odd_json
 
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import
@@ -29,11 +30,12 @@ from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.gui.host import DOOR, KohyaGui, LaunchPlan, find_kohya_gui, plan_launch
 from kohya_ext.gui.stay import apply_leave, apply_stay, plan_stay
 from kohya_ext.gui.views import lora_tab_values
-from kohya_ext.project import Project, apply_init, open_project, plan_init
+from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
 from kohya_ext.rehearsal.base_model import write_base_model
 from kohya_ext.rehearsal.creature import recipes, write_pictures
 from kohya_ext.rehearsal.tagger_model import write_tagger_model
 from kohya_ext.training.arguments import Dataset, call_as_gui
+from kohya_ext.training.conversion import print_as_gui
 from kohya_ext.training.kohya_json import GuiVersion, find_problems, keys_of
 from kohya_ext.training.run import find_runs_in
 from kohya_ext.training.trainer import rehearsal_trainer
@@ -443,6 +445,48 @@ def test_emitted_json_loads_and_prints_what_we_run(
     assert_prints_what_we_run(window, kohya, prepared, version)
 
 
+@pytest.mark.parametrize("name", ODD, ids=lambda name: name)
+def test_an_odd_json_prints_what_we_say(
+    window, kohya: KohyaGui, prepared: Project, version: GuiVersion, tmp_path: Path, name: str
+):  # fmt: skip
+    places = {
+        "pretrained_model_name_or_path": str(prepared.root / "base.safetensors"),
+        "train_data_dir": str(prepared.images_dir), "output_dir": str(prepared.model_dir),
+        "output_name": "odd", "logging_dir": "",
+    }  # fmt: skip
+    values = odd_json(name, places, version)
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    prepared.model_dir.mkdir(exist_ok=True)
+    try:
+        ours = print_as_gui(values, version, where=path.name)
+    except ToolError as refused:
+        ours = None
+        why = refused.problem
+    configuration(window, path)
+    window.get_by_role("button", name=re.compile("^Parameters")).locator(
+        "visible=true"
+    ).first.click()
+    window.get_by_label("Network Rank (Dimension)").locator("visible=true").first.wait_for()
+    with window.expect_response(lambda one: "queue/data" in one.url):
+        window.get_by_role("button", name="↩️").locator("visible=true").first.click()
+    window.wait_for_timeout(4000)  # its own handlers go on after the load
+    if ours is None:
+        with pytest.raises(AssertionError, match="printed no command"):
+            print_command(window, prepared.model_dir, 12)
+        print(f"both refuse: {why}")
+        return
+    printed = print_command(window, prepared.model_dir, 40)
+    assert printed.read_text(encoding="utf-8").splitlines() == ours.toml.splitlines()
+    said = (kohya.folder / "logs" / "print_command.txt").read_text(encoding="utf-8")
+    (line,) = [line for line in said.splitlines() if str(printed) in line]
+    words = line.partition(" ")[2]
+    script = kohya.folder / "sd-scripts" / ours.call.script_name
+    wanted = ("launch", *ours.call.launch, str(script), "--config_file", str(printed),
+              *ours.call.additional)  # fmt: skip
+    assert words == " ".join(wanted)
+
+
 def assert_prints_what_we_run(page, kohya: KohyaGui, project: Project, version: GuiVersion) -> None:
     """Press Kohya's own "Print training command"; hold its toml and command against ours."""
     shown = project.images_dir.glob("*_*/*.png")
@@ -459,11 +503,11 @@ def assert_prints_what_we_run(page, kohya: KohyaGui, project: Project, version: 
     assert words == " ".join(("launch", *ours.launch, str(script), "--config_file", str(path)))
 
 
-def print_command(page, folder: Path) -> Path:
+def print_command(page, folder: Path, seconds: int = PATIENCE) -> Path:
     """Press "Print training command", and wait for the toml that it writes into `folder`."""
     before = set(folder.glob("config_lora-*.toml"))
     page.get_by_role("button", name="Print training command").locator("visible=true").click()
-    for _ in range(PATIENCE * 2):
+    for _ in range(seconds * 2):
         for path in set(folder.glob("config_lora-*.toml")) - before:
             if path.stat().st_size:
                 return path

@@ -173,3 +173,9 @@ def test_install_can_be_looked_at_first(capsys: pytest.CaptureFixture[str]):
     out = capsys.readouterr().out
     assert out.startswith("git clone --depth 1 --branch v")
     assert not install_folder().exists()
+
+
+def test_a_mirror_can_be_named(capsys: pytest.CaptureFixture[str]):
+    assert main(["trainer", "install", "--from", "/srv/sd-scripts", "--dry-run"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.split()[-2] == "/srv/sd-scripts"
