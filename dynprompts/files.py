@@ -19,7 +19,7 @@ MOST_VALUES = 300_000
 MOST_LEVELS = 100
 """Keys within keys of one yaml or json file."""
 
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NESTED = re.compile(r"\{[^{}]*\}")
 
@@ -62,7 +62,10 @@ def decode(content: bytes, where: str, problems: list[Problem]) -> str:
 
 
 def split_weight(text: str) -> tuple[float, str]:
-    """weight = number "::" before a text that has no "::" of its own outside of brackets"""
+    """weight = number "::" before a text that has no "::" of its own outside of brackets
+
+    A number of more than 15 digits is none: sums of such weights are no longer exact.
+    """
     head, mark, tail = text.partition("::")
     if not mark or not _NUMBER.fullmatch(head.strip()):
         return 1.0, text

@@ -141,6 +141,21 @@ def test_aliases_that_multiply_are_refused(
     assert "more than 5000 values" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.yaml": "a: ['" + "9" * 400 + "::x', y]"},
+        {"a.yaml": "a: [{text: x, weight: " + "9" * 400 + "}, y]"},
+        {"a.txt": "9" * 400 + "::x\ny\n"},
+    ],
+    ids=["text", "mapping", "txt"],
+)
+def test_weights_beyond_measure_are_no_weights(files: dict[str, str]):
+    library = WildcardLibrary(texts=files, weights_in_txt=True)
+    assert {value.weight for value in library.values("a")} == {1.0}
+    assert parse("__a__", library).random(1).text
+
+
 def test_a_list_is_read_as_a_text_file():
     files = {"f.json": '["one", "3::two"]', "d/g.yaml": "- 2::a\n- {text: b, weight: 3}\n"}
     plain = WildcardLibrary(texts=files)
