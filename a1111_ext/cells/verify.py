@@ -184,7 +184,19 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     ]
     if "{" in infotext.prompt:
         found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
+    if _wants_adetailer(cell) and not any(name.startswith("ADetailer ") for name in fields):
+        found.append(Mismatch("ADetailer", "a picture that it looked at", "one without it"))
     return found + _verify_checkpoint(cell, fields.get("Model hash", ""), fields.get("Model", ""))
+
+
+def _wants_adetailer(cell: Cell) -> bool:
+    """Tell whether ADetailer is to run: it refuses a wrong argument in its own window only."""
+    for use in cell.scripts:
+        if use.name.casefold() == "adetailer":
+            tabs = [one for one in use.args if isinstance(one, dict)]
+            is_on = use.args[:1] != [False]
+            return is_on and any(one.get("ad_model") != "None" for one in tabs)
+    return False
 
 
 def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str]]:

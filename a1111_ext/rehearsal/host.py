@@ -447,6 +447,8 @@ class RehearsalHost:
             fields["Hires upscaler"] = str(body.get("hr_upscaler") or "Latent")
         if uses:
             fields["Lora hashes"] = ", ".join(f"{name}: {one.hash}" for name, _, one in uses)
+        if any(name.lower() == "adetailer" for name in body.get("alwayson_scripts") or {}):
+            fields["ADetailer version"] = "25.3.0"
         fields["Version"] = VERSION
         fields["Rehearsal"] = "drawn by the loraloom rehearsal WebUI"
         negative = str(body.get("negative_prompt") or "")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import random
+from typing import Any
 
 import pytest
 
 from a1111_ext.cells import Cell, Painted, verify_picture
+from a1111_ext.cells.cell import script_uses
 
 
 def painted(schedule: str, more: str = "") -> Painted:
@@ -49,3 +51,23 @@ def test_an_unknown_vae_is_noticed(asked: str, said: str, expected: int):
     """Both hosts draw on without a word when they have no such VAE."""
     cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", vae=asked)
     assert len(verify_picture(cell, painted("Karras", said))) == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "said", "expected"),
+    [
+        ([True, False, {"ad_model": "mediapipe_face_full"}], "ADetailer version: 25.3.0, ", 0),
+        ([True, False, {"ad_modell": "mediapipe_face_full"}], "", 1),
+        ([{"ad_model": "mediapipe_face_full"}], "", 1),
+        ([True, False, {"ad_model": "None"}], "", 0),
+        ([False, False, {"ad_model": "mediapipe_face_full"}], "", 0),
+        ([], "", 0),
+    ],
+    ids=["it-ran", "a-wrong-key", "it-failed", "no-model", "switched-off", "no-arguments"],
+)
+def test_adetailer_that_did_not_run_is_noticed(args: list[Any], said: str, expected: int):
+    """Seen live: a key that it does not know, and it leaves the picture alone with status 200."""
+    scripts = script_uses({"ADetailer": args})
+    cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", scripts=scripts)
+    found = verify_picture(cell, painted("Karras", said))
+    assert [one.what for one in found] == ["ADetailer"] * expected
