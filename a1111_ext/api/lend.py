@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import EpochFile, Run
-from kohya_ext.project.files import Transfer, link_or_copy, sha256_of
+from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
 from kohya_ext.project.lora_file import tensor_sha256
 
 from .capabilities import Capabilities, Lora, fetch_capabilities
@@ -163,7 +163,8 @@ def find_lent(project: Project) -> tuple[Path, ...]:
 def take_back(project: Project, paths: Sequence[Path], client: Client | None) -> None:
     """Remove lent files from the WebUI's folder; the project's own files stay."""
     for path in paths:
-        path.unlink(missing_ok=True)
+        with explained(path):  # on Windows a WebUI that has it loaded holds it
+            path.unlink(missing_ok=True)
         project.journal.append("take back", path=str(path))
         if path.parent.name == FOLDER and path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()

@@ -6,6 +6,7 @@ and the module it imports. They do nothing unless kohya_gui.py is run; removing 
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,14 @@ def apply_leave(plan: StayPlan) -> tuple[Path, ...]:
 def _site_packages(gui: KohyaGui) -> Path:
     words = [str(gui.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     try:
-        answer = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run(
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONUTF8": "1"},  # a name that Windows' own code page lacks
+            timeout=60,
+            check=True,
+        )
         folder = Path(answer.stdout.strip())
     except (OSError, subprocess.SubprocessError) as error:
         raise _no_answer(gui, str(error)) from error

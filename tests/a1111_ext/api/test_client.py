@@ -244,6 +244,22 @@ def test_lent_files_are_taken_back(trained: Project, client: Client, webui: Rehe
     assert fetch_capabilities(client).loras == ()
 
 
+def test_a_lent_file_that_is_held_is_named(
+    trained: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    """Windows refuses to remove what a WebUI has loaded."""
+    run = require_run(trained.model_dir)
+    apply_lend(trained, plan_lend(run, fetch_capabilities(client)), client)
+
+    def held(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "used by another process")
+
+    monkeypatch.setattr(Path, "unlink", held)
+    with pytest.raises(ToolError, match=r"\.safetensors .*used by another process.*LL111"):
+        take_back(trained, find_lent(trained), client)
+    assert find_lent(trained)
+
+
 def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path: Path):
     from dataclasses import replace
 
