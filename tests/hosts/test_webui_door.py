@@ -304,7 +304,7 @@ class Window:
         for name, value in SIZE.items():
             self.page.locator(f"#txt2img_{name} input[type=number]").fill(str(value))
         self.page.locator("#txt2img_script_container #script_list input").click()
-        self.page.locator(f'#txt2img_script_container li[data-value="{SCRIPT}"]').click()
+        self.page.locator("#txt2img_script_container li", has_text=SCRIPT).click()
 
     def box(self, name: str) -> Any:
         return self.page.locator(f"#script_lora_epoch_grid_{name} textarea")
