@@ -100,7 +100,10 @@ class GridService:
         return {**describe(view), **describe_result(view.number, require_kept(view))}
 
     def send_file(self, call: Call) -> Any:
-        """Send the sheet or a cell's picture of a grid; raises ToolError LL762 to LL766."""
+        """Send the sheet or a cell's picture of a grid.
+
+        Raises ToolError LL762 to LL766, or LL755 for a link out of the folders.
+        """
         from fastapi.responses import FileResponse
 
         view = self._jobs.view(call.names["number"])
@@ -111,7 +114,7 @@ class GridService:
                 f'The grid {view.number} has no file "{call.names["path"]}".',
                 "Its result lists the files.",
             )
-        return FileResponse(path)
+        return FileResponse(require_inside(path, project_folders()))
 
 
 def require_kept(view: JobView) -> KeptGrid:

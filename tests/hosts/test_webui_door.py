@@ -14,6 +14,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +291,14 @@ class Window:
             "() => window.gradioApp && gradioApp().querySelector('#tabs')"
             " && window.opts && opts.samples_save"
         )
-        self.page.wait_for_load_state("networkidle")  # the host fills its own boxes until then
+        self.wait_until_filled()
+
+    def wait_until_filled(self) -> None:
+        """Wait while the host fills its own boxes; gradio 4 keeps a stream open for ever."""
+        from playwright.sync_api import TimeoutError as TooLong
+
+        with suppress(TooLong):
+            self.page.wait_for_load_state("networkidle", timeout=8000)
 
     def shoot(self, name: str) -> None:
         if folder := os.environ.get("LORALOOM_SHOTS"):

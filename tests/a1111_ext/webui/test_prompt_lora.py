@@ -71,3 +71,16 @@ def test_what_cannot_be_compared_is_said(
         find_epochs(prompt, [folder], lora)
     assert caught.value.code == code
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../Quillfox", "/tmp/Quillfox", "..", "mine/Quillfox", "mine\\Quillfox", "a\0b"]
+)
+def test_a_name_is_no_way_out_of_the_folders(folder: Path, name: str):
+    """Two runs lie beside the folder, one of them with a path as its output name."""
+    inner = folder / "birds [old]"
+    save_lora(folder, "Quillfox", output_name="../Quillfox")
+    save_lora(folder, "Quillfox-000001", output_name="../Quillfox", epoch=2)
+    with pytest.raises(ToolError) as caught:
+        find_epochs(f"<lora:{name}:1>", [inner])
+    assert caught.value.code == "LL752"

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import shutil
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -306,6 +307,22 @@ def test_scripts_of_a_project_are_not_left_out(app: Any, fox: Project):
     answer = ask(app, "POST", f"{V1}/grids", {"project": str(fox.root)})
     assert (answer.status, answer.json["error"]) == (400, "LL767")
     assert "ADetailer" in answer.json["detail"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
+def test_a_picture_that_leads_out_of_the_folders_is_not_sent(
+    app: Any, fox: Project, tmp_path: Path
+):
+    """A project from somebody else may hold links."""
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"nobody's business")
+    status = finish(app, {"project": str(fox.root)})
+    cell = ask(app, "GET", status["result"]).json["cells"][0]
+    (path,) = (fox.root / "cells").rglob(f"{cell['key']}.png")
+    path.unlink()
+    path.symlink_to(secret)
+    answer = ask(app, "GET", cell["picture"])
+    assert (answer.status, answer.json["error"]) == (403, "LL755")
 
 
 def test_some_things_may_be_asked_for_otherwise(app: Any, fox: Project):
