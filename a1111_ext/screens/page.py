@@ -66,7 +66,7 @@ def build_page(project_folder: str) -> None:
 
     def read(folder: str) -> Shelf:
         shelf = read_shelf([Path(folder.strip()).expanduser()] if folder.strip() else [])
-        server.allow(one.root for one in shelf.entries)
+        server.allow(shelf.roots)
         return shelf
 
     where = "Write the folder of a project, or one that holds projects, into the box above."

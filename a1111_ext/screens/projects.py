@@ -54,19 +54,30 @@ class ProjectRow:
 
 def find_projects(folders: Iterable[Path]) -> tuple[ProjectRow, ...]:
     """Return the projects that `folders` are or hold, by name; a damaged one is a row, too."""
-    roots = dict.fromkeys(root for folder in folders for root in _roots(folder))
-    return tuple(sorted((project_row(root) for root in roots), key=lambda one: one.name.lower()))
+    given = tuple(folder.resolve() for folder in folders)
+    roots = dict.fromkeys(root for folder in given for root in _roots(folder))
+    rows = {one.root: one for one in (_row_within(root, given) for root in roots)}
+    return tuple(sorted(rows.values(), key=lambda one: one.name.lower()))
 
 
 def _roots(folder: Path) -> Iterator[Path]:
     if (folder / MANIFEST_NAME).is_file():
-        yield folder.resolve()
+        yield folder
         return
     try:
         inside = sorted(folder.iterdir())
     except OSError:  # a folder that is gone or closed holds no project
         return
-    yield from (one.resolve() for one in inside if (one / MANIFEST_NAME).is_file())
+    yield from (one for one in inside if (one / MANIFEST_NAME).is_file())
+
+
+def _row_within(root: Path, given: tuple[Path, ...]) -> ProjectRow:
+    """Read a project, unless it is a link that leads out of the given folders."""
+    true = root.resolve()
+    if any(true.is_relative_to(folder) for folder in given):
+        return project_row(true)
+    said = f"{root} is a link to {true}, which is in another folder. Name that folder itself."
+    return ProjectRow(root.name, root, problem=said)
 
 
 def project_row(root: Path) -> ProjectRow:

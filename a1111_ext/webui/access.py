@@ -34,11 +34,19 @@ def require_inside(path: Path, folders: Iterable[Path]) -> Path:
 
     Links and ".." are followed first.
     """
-    true = path.resolve()
-    if any(true.is_relative_to(folder.resolve()) for folder in folders):
+    true = _resolved(path)
+    if true is not None and any(true.is_relative_to(folder.resolve()) for folder in folders):
         return true
     raise ToolError(
         "LL755",
         f"{path} is in none of the folders that loraloom may enter here.",
         "Add its folder in the host's Settings, section loraloom.",
     )
+
+
+def _resolved(path: Path) -> Path | None:
+    """Follow links and ".."; None for a name that no file can have, or a link to itself."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return None

@@ -24,5 +24,5 @@ def fill_tab(blocks: Any) -> None:
 def read_host_shelf(_: str = "") -> Shelf:
     """Read the projects of the configured folders, and the grids of no project."""
     shelf = read_shelf(project_folders(), own_folder())
-    SHARES.allow(one.root for one in shelf.entries)
+    SHARES.allow(shelf.roots)
     return shelf

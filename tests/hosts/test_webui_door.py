@@ -332,7 +332,7 @@ class Window:
     def choose(self, dropdown: str, text: str) -> None:
         """Choose the first line that holds `text`."""
         self.page.locator(f"#{dropdown} input").click()
-        self.page.locator(f"#{dropdown} li", has_text=text).first.click()
+        self.page.locator("ul.options li", has_text=text).first.click()
 
 
 @pytest.fixture

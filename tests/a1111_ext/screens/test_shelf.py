@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_a_damaged_project_is_a_row_that_says_why(folder: Path):
     assert "LL102" in row.problem
     choice = choose(read_shelf([folder]), "fox", None)
     assert 'role="alert"' in markup.facts(choice, WHERE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
+def test_a_link_out_of_the_folders_is_told_and_not_followed(folder: Path, tmp_path: Path):
+    secret = apply_init(plan_init(tmp_path / "secret", "Secret")).root
+    add_grid(secret, "new")
+    (folder / "a link").symlink_to(secret)
+    (folder / "same").symlink_to(folder / "fox")
+    row, *others = find_projects([folder])
+    assert (row.name, row.trigger_word, row.grids) == ("a link", "", ())
+    assert "a link" in row.problem
+    assert str(secret) in row.problem
+    assert [one.name for one in others] == ["fox", "Heron"]
+    assert read_shelf([folder]).roots == tuple(one.root for one in others)
+    assert secret in read_shelf([folder, secret]).roots
 
 
 def test_the_newest_grid_is_shown_first(folder: Path, tmp_path: Path):

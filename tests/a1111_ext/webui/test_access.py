@@ -54,7 +54,7 @@ def test_a_folder_inside_is_entered(tmp_path: Path):
     assert require_inside(inside, [tmp_path / "other", tmp_path / "loras"]) == inside.resolve()
 
 
-@pytest.mark.parametrize("name", ["loras/../secret", "secret", "loras-of-another"])
+@pytest.mark.parametrize("name", ["loras/../secret", "secret", "loras-of-another", "loras/a\0b"])
 def test_a_folder_outside_is_refused(tmp_path: Path, name: str):
     with pytest.raises(ToolError, match="Settings, section loraloom") as caught:
         require_inside(tmp_path / name, [tmp_path / "loras"])
