@@ -65,16 +65,23 @@ def lent_name(one: EpochFile) -> str:
 def with_run(capabilities: Capabilities, run: Run) -> Capabilities:
     """Return capabilities as they will be once the files of a run are lent."""
     lent = tuple(
-        Lora(lent_name(one), one.output_name, tensor_hash(one), str(one.path)) for one in run.files
+        Lora(lent_name(one), one.output_name, shown_hash(one, capabilities), str(one.path))
+        for one in run.files
     )
     names = {one.name for one in lent}
     others = (one for one in capabilities.loras if one.name not in names)
     return replace(capabilities, loras=(*others, *lent))
 
 
-def tensor_hash(one: EpochFile) -> str:
-    """Return a file's hash as the WebUI shows it: 12 digits, the header's own where it has one."""
-    return (one.metadata.get("sshs_model_hash") or _tensor_sha256(one.path, _stamp(one.path)))[:12]
+def shown_hash(one: EpochFile, capabilities: Capabilities) -> str:
+    """Return a file's hash as the WebUI shows it: 12 digits, the header's own where it has one.
+
+    Without one A1111 hashes the tensors alone, Forge the whole file.
+    """
+    known = one.metadata.get("sshs_model_hash")
+    if known:
+        return known[:12]
+    return _hash_of(one.path, _stamp(one.path), whole=capabilities.is_forge)[:12]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -83,8 +90,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def _tensor_sha256(path: Path, stamp: tuple[int, int]) -> str:
-    return tensor_sha256(path)
+def _hash_of(path: Path, stamp: tuple[int, int], *, whole: bool) -> str:
+    return sha256_of(path) if whole else tensor_sha256(path)
 
 
 def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> Path:

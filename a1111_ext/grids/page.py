@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -308,7 +309,8 @@ def _thumbnail(path: Path, key: str, side: int, kind: str, folder: Path | None) 
     body = _shrink(path, side, kind)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}.part")
+        # a control may be in several places of a page, whose thumbnails are made side by side
+        beside = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         beside.write_bytes(body)
         beside.replace(kept)
     return body

@@ -293,11 +293,15 @@ class Window:
         )
         self.wait_until_filled()
 
-    def wait_until_filled(self) -> None:
-        """Wait while the host fills its own boxes; gradio 4 keeps a stream open for ever."""
+    @property
+    def too_long(self) -> type[Exception]:
         from playwright.sync_api import TimeoutError as TooLong
 
-        with suppress(TooLong):
+        return TooLong
+
+    def wait_until_filled(self) -> None:
+        """Wait while the host fills its own boxes; gradio 4 keeps a stream open for ever."""
+        with suppress(self.too_long):
             self.page.wait_for_load_state("networkidle", timeout=8000)
 
     def shoot(self, name: str) -> None:
@@ -329,10 +333,21 @@ class Window:
         """What stands under the gallery."""
         return str(self.page.locator("#html_info_txt2img").first.inner_text())
 
+    def refresh(self) -> None:
+        self.page.get_by_role("button", name="Refresh", exact=True).click()
+
     def choose(self, dropdown: str, text: str) -> None:
-        """Choose the first line that holds `text`."""
-        self.page.locator(f"#{dropdown} input").click()
-        self.page.locator("ul.options li", has_text=text).first.click()
+        """Choose the first line that holds `text`, once the list has it."""
+        box = self.page.locator(f"#{dropdown} input")
+        for _ in range(12):
+            box.click()
+            line = self.page.locator("ul.options li", has_text=text).first
+            with suppress(self.too_long):
+                line.wait_for(timeout=2500)
+                line.click()
+                return
+            box.blur()
+        raise AssertionError(f"no line of {dropdown} holds {text}")
 
 
 @pytest.fixture
@@ -409,8 +424,10 @@ def test_the_tab_shows_the_newest_grid(window: Window, server: Server, chromium:
     fresh.page.close()
     script(server, "74, 75, 76, 77")
     window.open_tab("loraloom")
-    window.page.get_by_role("button", name="Refresh", exact=True).click()
-    window.choose("loraloom_grid", "Quillfox")
+    window.refresh()
+    grids = (server.data / "loraloom" / "grids").iterdir()
+    newest = max(grids, key=lambda one: (one / "grid.html").stat().st_mtime)
+    window.choose("loraloom_grid", newest.name)
     window.page.frame_locator("#loraloom_frame iframe").get_by_text("4 seeds").wait_for()
 
 
@@ -425,7 +442,7 @@ def test_projects_are_named_in_the_settings(window: Window, server: Server, tmp_
     status = finish(server, {"project": str(root)})
     assert (status["state"], status["done"]) == ("done", 8), status
     window.open_tab("loraloom")
-    window.page.get_by_role("button", name="Refresh", exact=True).click()
+    window.refresh()
     window.choose("loraloom_project", "fox")
     window.page.locator("#loraloom_facts", has_text="Quillfox").first.wait_for()
     frame = window.page.frame_locator("#loraloom_frame iframe")

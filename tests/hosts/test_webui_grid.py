@@ -165,6 +165,13 @@ def test_other_cases_of_names_are_noticed(painter, loras):
         assert verify_picture(wrong, painter.paint(wrong)) != ()
 
 
+def test_a_vae_that_is_not_there_is_noticed(painter, ledger):
+    (one,) = pinned(painter, cell(vae="no-such-vae.safetensors"))
+    report = run_cells(plan_cells([one]), ledger, [painter])
+    ((_, reason),) = report.failed
+    assert "VAE: asked for 'no-such-vae', got 'none'" in reason
+
+
 def test_a_lora_of_another_architecture_is_noticed(painter, client, ledger):
     """Its hash stands in the infotext and the picture is as it was, with status 200."""
     folder = find_lora_folder(painter.capabilities)

@@ -95,6 +95,8 @@ def stage(project: Project, live_webui: Client) -> Iterator[Stage]:
         "picture": {"width": 128, "height": 128, "steps": 2},
     }
     project = with_manifest(project, f"showcase: {json.dumps(text)}")
+    picture = {"seeds": [5], "picture": text["picture"]}
+    project = with_manifest(project, f"grid: {json.dumps(picture)}", section="grid")
     lora = f"loraloom-check-{secrets.token_hex(3)}-x"
     try:
         yield Stage(project, live_webui, capabilities, lora, checkpoints)
@@ -102,6 +104,22 @@ def stage(project: Project, live_webui: Client) -> Iterator[Stage]:
         for path in Path(capabilities.lora_dir).rglob(f"{lora}.safetensors"):
             path.unlink()
         live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
+
+
+def test_lent_epochs_are_compared(stage: Stage):
+    """Each with the hash that this WebUI writes, also where the files' headers hold none."""
+    try:
+        stage.run("grid", *stage.webui, "--axis", "VAE=None")
+    finally:
+        stage.run("lend", *stage.webui, "--take-back")
+    with Ledger(stage.project.cells_db, stage.project.cells_dir) as ledger:
+        records = [ledger.record(key) for key in ledger.done_keys()]
+    assert len(records) == 1 + len(list(stage.project.model_dir.iterdir()))
+    for record in records:
+        assert record is not None
+        hashes = parse_infotext(record.infotext).lora_hashes()
+        assert hashes == {one.name: one.hash for one in record.cell.loras}
+        assert all(hashes.values())
 
 
 def test_the_second_half_of_the_road(stage: Stage):

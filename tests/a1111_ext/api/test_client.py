@@ -16,13 +16,15 @@ from loras import save_lora
 from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import Client, OutOfMemory, _reason, parse_credentials
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
-from a1111_ext.api.lend import apply_lend, find_lent, lent_name, plan_lend, take_back
+from a1111_ext.api.lend import apply_lend, find_lent, lent_name, plan_lend, take_back, with_run
 from a1111_ext.api.loras import lora_tag, lora_tags, replace_lora
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells.cell import Cell, HiresFix
 from a1111_ext.rehearsal import RehearsalWebui, start_webui
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import require_run
+from kohya_ext.project.files import sha256_of
+from kohya_ext.project.lora_file import tensor_sha256
 
 
 @contextmanager
@@ -218,6 +220,17 @@ def test_lent_files_have_names_of_their_own(trained: Project, client: Client):
     assert {one.name for one in capabilities.loras} == set(names)
     assert plan_lend(run, capabilities).new == ()
     assert lent_name(run.files[0]) == names[0]
+
+
+def test_a_file_without_a_hash_is_hashed_as_the_webui_does(trained: Project, client: Client):
+    """A1111 hashes the tensors alone; Forge the whole file, header and all."""
+    run = require_run(trained.model_dir)
+    has = fetch_capabilities(client)
+    path = run.files[0].path
+    expected = {False: tensor_sha256(path)[:12], True: sha256_of(path)[:12]}
+    for is_forge, shown in expected.items():
+        lent = with_run(replace(has, is_forge=is_forge), run).require_lora(lent_name(run.files[0]))
+        assert lent.hash == shown
 
 
 def test_lending_twice_is_harmless(trained: Project, client: Client):
