@@ -118,6 +118,14 @@ def test_draws_are_the_same_everywhere():
 FIXED = ["c 3,1 x", "g 1,4 y", "d 3,1 y", "e 3,2 y"]
 
 
+@pytest.mark.parametrize("gap", [", ", "long, " * 4000], ids=["short", "long"])
+def test_drawing_often_draws_the_same(gap: str):
+    """After the first prompts a sequence keeps tables, with the texts around joined to them."""
+    text = f"a{gap}{{b|c {{d|e}} f|3::g}}{gap}{{2$$h|i|j}} k{gap}{{l|m}}{gap}n"
+    fresh = [parse(text).random(seed) for seed in range(40)]
+    assert list(parse(text).randoms(range(40))) == fresh
+
+
 def test_other_parts_keep_their_draws():
     before, after = parse("{a|b|c} {x|y|z}"), parse("{new|text} and {a|b|c} {x|y|z}")
     for seed in range(30):
