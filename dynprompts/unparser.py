@@ -117,8 +117,9 @@ class _Writer:
         return "".join(texts)
 
     def _argument(self, value: Sequence) -> str:
+        """An argument that starts with a line break had a comment there; `/*` is text in it."""
         text = self.sequence(value, closed=False)
-        return _GUARD + text if text[:1].isspace() else text
+        return f"#{text}" if text.startswith("\n") else text
 
 
 def format_weight(weight: float) -> str:

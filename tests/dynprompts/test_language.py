@@ -234,6 +234,14 @@ def test_weights_are_read_back(text: str):
     assert parse(unparse(template.root)).root == template.root
 
 
+@pytest.mark.parametrize(
+    "text", ["__w(x= # note\na, y=b)__", "__w(x=#\n\n {a|b})__", "${x= # note\n a}", "%{#\na$$b}"]
+)
+def test_what_a_comment_left_is_read_back(text: str):
+    root = parse(text).root
+    assert parse(unparse(root)).root == root
+
+
 def test_only_templates_are_written():
     with pytest.raises(TypeError, match="no part of a template"):
         unparse(Sequence((Option(Sequence()),)))
