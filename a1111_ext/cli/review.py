@@ -62,9 +62,12 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
         emit_json({"page": page, "pictures": len(album), "review": read_review(project).as_dict()})
     else:
         emit(str(page))
+    root = shell_path(project.root)
     if serve:
         _serve(project)
-    next_step(f"loraloom select {shell_path(project.root)}")
+        next_step(f"loraloom select {root}")
+    else:
+        next_step(f"rate on that page and save, then: loraloom select {root} --ratings review.json")
 
 
 def _is_rehearsal(project: Project, album: tuple[ShowPicture, ...]) -> bool:

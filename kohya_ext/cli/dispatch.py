@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import click
 
 GROUP = "loraloom.commands"
+NEEDED = ("PIL", "click", "jsonschema", "psutil", "requests", "rich", "yaml")
+"""The packages that pip installs with us."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,11 +49,28 @@ def _run(words: list[str]) -> int:
     from ..project.errors import ToolError
 
     try:
-        result = _main(find_command(words[0]), words)
+        result = _main(_load(words[0]), words)
     except ToolError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2 if error.code == "LL108" else 1
     return result if isinstance(result, int) else 0
+
+
+def _load(name: str) -> click.Command:
+    """Find a command; in a clone that was never installed our packages may be missing."""
+    from ..project.errors import ToolError
+
+    try:
+        return find_command(name)
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED:
+            raise
+        raise ToolError(
+            "LL121",
+            f"{sys.executable} has no package {error.name}.",
+            "Install loraloom with all that it needs, in the folder of its repository: "
+            f'"{sys.executable}" -m pip install .',
+        ) from error
 
 
 def _main(command: click.Command, words: list[str]) -> object:

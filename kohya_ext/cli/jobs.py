@@ -169,9 +169,17 @@ class _EpochLines:
         if isinstance(event, PhaseBegan) and event.phase != self._phase:
             self._phase = event.phase
             say(event.phase)
-        elif isinstance(event, Stepped) and follow.epoch != self._epoch and event.step:
+        elif isinstance(event, Stepped) and follow.epoch != self._epoch and _agrees(follow):
             self._epoch = follow.epoch
             say(standing_line(follow))
+
+
+def _agrees(follow: Follow) -> bool:
+    """Tell whether step and epoch belong together: they come by two streams, at different times."""
+    announced = follow.announced
+    per_epoch = announced.steps_per_epoch if announced else follow.plan.steps_per_epoch
+    done = follow.done_steps
+    return done > 0 and (not per_epoch or done > (follow.epoch - 1) * per_epoch)
 
 
 def standing_line(follow: Follow) -> str:

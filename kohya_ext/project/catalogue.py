@@ -115,6 +115,11 @@ CATALOGUE: dict[str, Entry] = {
         "A file, folder or port that a command needs cannot be used.",
         "Check what the message names: the path, its permissions, other programs.",
     ),
+    "LL121": Entry(
+        "A package of loraloom is missing",
+        "It was started from a clone that was never installed into this Python.",
+        "Install it there: python -m pip install . in the folder of the repository.",
+    ),
     # -- LL13x: LoRA files --------------------------------------------------------------------
     "LL130": Entry(
         "No safetensors file",

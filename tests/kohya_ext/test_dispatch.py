@@ -96,6 +96,20 @@ def test_ctrl_c_while_a_command_loads(
     assert "Run the same command again to go on" in capsys.readouterr().err
 
 
+def test_a_clone_without_its_packages_names_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'click'", name="click")
+
+    monkeypatch.setattr("kohya_ext.cli.dispatch.find_command", missing)
+    assert main(["show"]) == 1
+    error = capsys.readouterr().err
+    assert "has no package click" in error
+    assert "-m pip install ." in error
+    assert "LL121" in error
+
+
 def test_an_error_is_one_sentence_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["show", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("Error: ")
