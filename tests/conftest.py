@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,18 @@ from kohya_ext.project import Project, apply_init, plan_init
 def _own_user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     """No test reads or writes the settings of the person who runs it."""
     monkeypatch.setenv("LORALOOM_HOME", str(tmp_path_factory.mktemp("loraloom-home")))
+
+
+@pytest.fixture
+def heard_signals():
+    """Children hear Ctrl-C and a closing terminal, also when nohup or `&` started the tests."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGINT, signal.SIGHUP)}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture

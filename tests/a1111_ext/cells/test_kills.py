@@ -24,6 +24,7 @@ def test_kills_lose_nothing(webui: RehearsalWebui, tmp_path: Path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process")
+@pytest.mark.usefixtures("heard_signals")
 def test_ctrl_c_ends_our_picture_at_the_webui(webui: RehearsalWebui, tmp_path: Path):
     webui.host.seconds_per_picture = 600
     before, began = webui.host.options(), threading.Event()

@@ -170,6 +170,7 @@ def test_detach_stop_attach(trainable: Project, capsys: Capture, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.usefixtures("heard_signals")
 def test_ctrl_c_stops_the_trainer_and_says_what_is_left(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "hang@2")
     command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
@@ -190,6 +191,7 @@ def test_ctrl_c_stops_the_trainer_and_says_what_is_left(trainable: Project, monk
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.usefixtures("heard_signals")
 def test_a_closed_terminal_leaves_the_training_to_a_watcher(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "hang@2")
     command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
