@@ -24,6 +24,12 @@ def advise(plan: LayoutPlan) -> tuple[str, ...]:
             f"{changed} of {count} pictures are staged upright, as PNG or 8 bits deep, "
             "since the trainer would see them turned, white, or not at all."
         )
+    transparent = sum(1 for one in plan.pictures if one.is_transparent)
+    if transparent:
+        found.append(
+            f"{transparent} of {count} pictures are transparent in places: the trainer sees the "
+            "colour beneath, often black. Put them on a background."
+        )
     return tuple(found)
 
 

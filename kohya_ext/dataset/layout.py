@@ -47,6 +47,7 @@ class StagedPicture:
     change: Change
     width: int
     height: int
+    is_transparent: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPict
     width, height = (info.height, info.width) if sideways else (info.width, info.height)
     folder = _folder(project, _repeats(project, role))
     target = PurePosixPath(folder, info.path.stem + suffix)
-    return StagedPicture(info.path, target, role, change, width, height)
+    return StagedPicture(info.path, target, role, change, width, height, info.is_transparent)
 
 
 def read_staged(images_dir: Path) -> dict[PurePosixPath, str]:

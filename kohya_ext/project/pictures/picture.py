@@ -39,6 +39,7 @@ class PictureInfo:
     format: str
     orientation: int
     mode: str = "RGB"
+    is_transparent: bool = False
 
     @property
     def is_upright(self) -> bool:
@@ -99,7 +100,8 @@ def read_picture(path: Path) -> PictureInfo:
         _decode(picture, path)
         orientation = int(picture.getexif().get(_ORIENTATION, 1))
         size = (picture.width, picture.height)
-        return PictureInfo(path, *size, picture.format or "", orientation, picture.mode)
+        kind = picture.format or ""
+        return PictureInfo(path, *size, kind, orientation, picture.mode, _is_transparent(picture))
 
 
 def open_upright(path: Path) -> Image.Image:
@@ -110,6 +112,15 @@ def open_upright(path: Path) -> Image.Image:
         _decode(picture, path)
         upright = ImageOps.exif_transpose(picture)
         return _as_8_bits(upright) if _is_deep(upright.mode) else upright.copy()
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    if "transparency" in picture.info and "A" not in picture.getbands():
+        picture = picture.convert("RGBA")
+    if "A" not in picture.getbands():
+        return False
+    darkest, _ = cast("tuple[float, float]", picture.getchannel("A").getextrema())
+    return darkest < 255
 
 
 def _is_deep(mode: str) -> bool:

@@ -176,6 +176,17 @@ def test_deep_grey_is_not_trained_white(filled: Project):
     assert any("8 bits deep" in sentence for sentence in advise(plan))
 
 
+def test_what_lies_beneath_a_transparent_picture_is_told(filled: Project):
+    """sd-scripts' `convert("RGB")` drops the transparency."""
+    folder = filled.source_dir / "primary"
+    Image.new("RGBA", (40, 30), (0, 0, 0, 255)).save(folder / "solid.png")
+    assert not any("transparent" in sentence for sentence in advise(plan_layout(filled)))
+    Image.new("RGBA", (40, 30), (0, 0, 0, 128)).save(folder / "glass.png")
+    Image.new("P", (40, 30), 0).save(folder / "palette.png", transparency=0)
+    advice = " ".join(advise(plan_layout(filled)))
+    assert "2 of 6 pictures are transparent in places" in advice
+
+
 @pytest.mark.parametrize(("value", "seen"), [(0.5, 127), (64.0, 64), (32896.0, 128)])
 def test_a_picture_of_floats_is_staged_grey(filled: Project, value: float, seen: int):
     Image.new("F", (40, 30), value).save(filled.source_dir / "primary" / "float.tiff")
