@@ -96,6 +96,16 @@ def gui_draws(folder: Path) -> int:
 
 _SETTINGS = re.compile(r"^(\S+=\S+)( \S+=\S+)*$|^$")
 _ONLY_SDXL_ANIMA = ("Kohya LoHa", "Kohya LoKr")
+_READ_AS_INT = ("bucket_reso_steps", "min_bucket_reso", "num_cpu_threads_per_process")
+
+
+def _is_int(value: object) -> bool:
+    """Tell whether the GUI's own int() takes a value: "8" it does, "8.0" and a list not."""
+    try:
+        int(value)  # type: ignore[call-overload]  # whatever a json may hold
+    except (TypeError, ValueError, OverflowError):
+        return value is None
+    return True
 
 
 def gui_refusals(values: Values, version: GuiVersion) -> tuple[str, ...]:
@@ -111,8 +121,16 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
         yield f'"{kind}" is no LoRA type of this version'
     yield from _family_refusals(values, kind)
     preset = str(values.get("LyCORIS_preset") or "")
-    if preset not in LYCORIS_PRESETS and not preset.endswith(".toml"):
+    if preset not in ("", *LYCORIS_PRESETS) and not preset.endswith(".toml"):
         yield f'LyCORIS_preset "{preset}" is neither one of its presets nor a toml file'
+    for key in _READ_AS_INT:
+        if not _is_int(values.get(key)):
+            yield f"{key} is {values[key]!r}, of which the GUI can make no whole number"
+    precision = values.get("mixed_precision")
+    if precision and not isinstance(precision, str):
+        yield f"mixed_precision is {precision!r}, which the GUI cannot quote"
+    if not isinstance(values.get("stop_text_encoder_training"), (int, float, type(None))):
+        yield "stop_text_encoder_training is no number"
     if _int(values.get("bucket_reso_steps")) < 1:
         yield "bucket_reso_steps must be at least 1"
     if not 0 <= _float(values.get("noise_offset")) <= 1:
@@ -198,7 +216,7 @@ def _toml(values: Values, version: GuiVersion, draws: int, script: str) -> Toml:
     toml["max_train_steps"] = _steps(values, draws)
     toml["stop_text_encoder_training"] = _stop(values, toml["max_train_steps"])
     toml["lr_warmup_steps"] = _warmup(values, version, toml["max_train_steps"])
-    toml |= _family(values, script)
+    toml |= _family(values)
     return toml | _inpainting(values, script)
 
 
@@ -384,30 +402,42 @@ _LUMINA = f"""
 _SDXL = "cache_text_encoder_outputs:sdxl_cache_text_encoder_outputs no_half_vae:sdxl_no_half_vae"
 
 _FAMILY_ROWS = {
-    "sdxl_train_network": _SDXL,
-    "flux_train_network": _FLUX,
-    "sd3_train_network": _SD3,
-    "hunyuan_image_train_network": _HUNYUAN,
-    "anima_train_network": _ANIMA,
-    "lumina_train_network": _LUMINA,
+    "sdxl": _SDXL,
+    "flux": _FLUX,
+    "sd3": _SD3,
+    "hunyuan": _HUNYUAN,
+    "anima": _ANIMA,
+    "lumina": _LUMINA,
 }
 
+_ANY_OF_THEM = ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
 
-def _family(values: Values, script: str) -> Toml:
+
+def _family(values: Values) -> Toml:
+    """Return the settings of all families that are switched on; usually that is one.
+
+    Of several the script is the first one's, while each sends its own.
+    """
+    chosen = [script.split("_")[0] for flag, script in _FAMILIES if values.get(flag)]
     toml: Toml = {}
-    for row in _FAMILY_ROWS.get(script, "").split():
-        key, _, source = row.lstrip("+~").partition(":")
-        value = values.get(source or key)
-        toml[key] = _int(value) if row[0] == "+" else _float(value) if row[0] == "~" else value
+    for family in chosen:
+        for row in _FAMILY_ROWS[family].split():
+            key, _, source = row.lstrip("+~").partition(":")
+            value = values.get(source or key)
+            value = _int(value) if row[0] == "+" else _float(value) if row[0] == "~" else value
+            if key not in toml or not (key in _ANY_OF_THEM or key == "t5xxl"):
+                toml[key] = value
+            elif key in _ANY_OF_THEM:
+                toml[key] = toml[key] or value
     off: list[str] = []
-    if script == "flux_train_network":
+    if "flux" in chosen:
         off.append("max_token_length")
         if str(values.get("model_type") or "").lower() == "chroma":
             toml["model_type"] = "chroma"
-            off.append("clip_l")  # Chroma has none
-    if script.split("_")[0] in ("hunyuan", "anima", "lumina"):
+            off += [] if "sd3" in chosen else ["clip_l"]  # Chroma has none
+    if {"hunyuan", "anima", "lumina"} & set(chosen):
         off += ["clip_skip", "max_token_length"]
-    if script == "hunyuan_image_train_network":  # its text encoders are never trained
+    if "hunyuan" in chosen:  # its text encoders are never trained
         toml |= {"network_train_unet_only": True, "network_train_text_encoder_only": False}
         off.append("v2")
     if not values.get("show_timesteps"):
@@ -415,7 +445,7 @@ def _family(values: Values, script: str) -> Toml:
     if not toml.get("compile"):
         off += [key for key in toml if key.startswith("compile_")]
     off += [key for key, none in (("attn_mode", "torch"), ("compile_dynamic", "auto"))
-            if script == "anima_train_network" and toml.get(key) == none]  # fmt: skip
+            if "anima" in chosen and toml.get(key) == none]  # fmt: skip
     return toml | dict.fromkeys(off)
 
 

@@ -27,7 +27,11 @@ def take_as_gui(data: Mapping[str, Any], version: GuiVersion) -> Taken:
     given, secrets = without_secrets(data)
     given = _loaded(given, version)
     values: Values = {}
-    problems: list[str] = []
+    problems = [
+        f"{name} is {value!r}, and the GUI fails to load a list or table there"
+        for name, key in keys_of(version).items()
+        if key.coerced and isinstance(value := data.get(name), (list, dict))
+    ]
     for name, key in keys_of(version).items():
         value = given.get(name)
         value = key.default if value is None else _shown(key, value)
@@ -83,14 +87,16 @@ def _shown(key: Key, value: Any) -> Any:
         return bool(value)
     if key.widget == "Textbox":
         return str(value)
-    if key.precision == 0 and isinstance(value, float):
+    if key.precision == 0 and isinstance(value, (float, bool)):
         return round(value)
     return value
 
 
 def _problem(key: Key, value: object, version: GuiVersion) -> str | None:
     """Say why the GUI could do nothing more after loading this value."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, bool) and key.widget in ("Number", "Slider"):
+        value = int(value)  # a bool is a number to Python
+    is_number = isinstance(value, (int, float))
     if key.widget == "Number":
         if not is_number and (key.precision == 0 or key.minimum is not None):
             return "the GUI fails to load a text into this number"

@@ -67,4 +67,5 @@ def ask(gui: Any, given: dict[str, Any], said: list[str], commands: Any) -> dict
     return {"command": [word for word in command if word != str(path)], "toml": text}
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -161,6 +161,40 @@ def test_what_the_gui_would_not_run(train: Path, changes: dict[str, Any], words:
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"keep_tokens": [1]}, "keep_tokens is [1], and the GUI fails to load"),
+        ({"min_bucket_reso": "256.0"}, "min_bucket_reso is '256.0'"),
+        ({"num_cpu_threads_per_process": "two"}, "num_cpu_threads_per_process is 'two'"),
+        ({"stop_text_encoder_training": "1"}, "stop_text_encoder_training is no number"),
+        ({"mixed_precision": 16}, "mixed_precision is 16"),
+    ],
+)
+def test_what_the_older_gui_chokes_on(train: Path, changes: dict[str, Any], words: str):
+    """Their sliders hand on any text, which fails where a number is made of it."""
+    values = {"train_data_dir": str(train), "output_dir": "out", **changes}
+    with pytest.raises(ToolError, match="LL311") as refused:
+        print_as_gui(values, V24, where="x.json")
+    assert words in str(refused.value)
+
+
+def test_a_truth_for_a_number_is_a_number(train: Path):
+    values = {"train_data_dir": str(train), "output_dir": "out", "rank_dropout": True}
+    for version in GuiVersion:
+        call = print_as_gui({**values, "save_last_n_steps_state": True}, version, where="x").call
+        assert call.toml["save_last_n_steps_state"] == 1
+
+
+def test_two_families_at_once_send_both(train: Path):
+    """The script is SDXL's; the GUI sends Flux's settings with it."""
+    values = {"train_data_dir": str(train), "output_dir": "out", "LoRA_type": "Flux1"}
+    call = print_as_gui({**values, "sdxl": True, "flux1_checkbox": True}, V26, where="x").call
+    assert call.script == "sdxl_train_network"
+    assert call.toml["guidance_scale"] == 3.5
+    assert "max_token_length" not in call.toml
+
+
 def test_a_leaf_folder_is_refused_by_v26_only(train: Path):
     leaf = {"train_data_dir": str(train / "5_Trigword"), "output_dir": "o", "max_train_steps": 0}
     with pytest.raises(ToolError, match=r"no folder such as 5_Trigger.*LL311"):
