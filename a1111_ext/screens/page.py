@@ -48,6 +48,8 @@ class Widgets:
     facts: Any
     frame: Any
     refresh: Any
+    was_project: Any
+    was_grid: Any
 
     @property
     def asked(self) -> list[Any]:
@@ -89,7 +91,8 @@ def build(place: Place, folder: str = "", *, with_folder: bool = False) -> Calla
         refresh = gradio.Button("Open" if with_folder else "Refresh", scale=1)
     facts = gradio.HTML(first.facts, elem_id=f"{ID}_facts")
     frame = gradio.HTML(first.frame, elem_id=f"{ID}_frame")
-    widgets = Widgets(box, project, grid, facts, frame, refresh)
+    was = gradio.State(None), gradio.State(None)
+    widgets = Widgets(box, project, grid, facts, frame, refresh, *was)
     for one in (box, project, grid, refresh):
         one.do_not_save_to_config = True  # A1111 would take what it saw first as default for ever
     return _connect(gradio, place, widgets)
@@ -121,9 +124,18 @@ def _connect(gradio: Any, place: Place, widgets: Widgets) -> Callable[..., Any]:
             shown.frame,
         ]
 
-    widgets.refresh.click(show, widgets.asked, widgets.shown)
-    widgets.project.input(show, widgets.asked, widgets.shown)
-    widgets.grid.input(show, widgets.asked, widgets.shown)
+    def let_go(label: str | None, name: str | None) -> list[Any]:
+        return [label, name, gradio.update(value=None), gradio.update(value=None)]
+
+    # gradio 4 goes on marking the line that was chosen by its number in the old list: with a new
+    # grid on top, a click on that one does nothing. So a list is let go before it is filled anew,
+    # and choosing from a list does not fill that very list.
+    chosen, were = [widgets.project, widgets.grid], [widgets.was_project, widgets.was_grid]
+    widgets.refresh.click(let_go, chosen, [*were, *chosen]).then(
+        show, [widgets.folder, *were], widgets.shown
+    )
+    widgets.project.input(lambda *asked: show(*asked)[1:], widgets.asked, widgets.shown[1:])
+    widgets.grid.input(lambda *asked: show(*asked)[2:], widgets.asked, widgets.shown[2:])
     return lambda blocks: blocks.load(show, widgets.asked, widgets.shown)
 
 

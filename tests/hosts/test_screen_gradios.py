@@ -41,14 +41,18 @@ def chromium() -> Iterator[Any]:
 def shelf(tmp_path: Path) -> Path:
     """Two projects, one with an old and a new grid."""
     root = tmp_path / "my loras"
-    fox = apply_init(plan_init(root / "fox", "Quillfox")).root
+    apply_init(plan_init(root / "fox", "Quillfox"))
     apply_init(plan_init(root / "heron", "Heron"))
     for number, name in enumerate(("old", "new")):
-        page = fox / "grids" / name / "grid.html"
-        page.parent.mkdir(parents=True)
-        page.write_text(f"<p>the {name} page</p>", encoding="utf-8")
-        os.utime(page, (1_700_000_000 + number, 1_700_000_000 + number))
+        add_grid(root, name, number)
     return root
+
+
+def add_grid(root: Path, name: str, number: int) -> None:
+    page = root / "fox" / "grids" / name / "grid.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f"<p>the {name} page</p>", encoding="utf-8")
+    os.utime(page, (1_700_000_000 + number, 1_700_000_000 + number))
 
 
 def start(python: str, mode: str, shelf: Path, port: int) -> subprocess.Popen[str]:
@@ -94,6 +98,11 @@ def test_projects_and_grids_can_be_chosen(chromium: Any, shelf: Path, python: st
         page.get_by_text("none yet: train first").first.wait_for()
         choose(page, "project", "fox")
         frame.get_by_text("the new page").wait_for()
+        add_grid(shelf, "newest", 2)
+        page.get_by_role("button", name="Refresh" if mode == "host" else "Open").click()
+        page.wait_for_timeout(3000)
+        choose(page, "grid", "newest (")
+        frame.get_by_text("the newest page").wait_for()
         if folder := os.environ.get("LORALOOM_SHOTS"):
             name = f"screen-{PYTHONS.index(python)}-{mode}.png"
             page.screenshot(path=Path(folder) / name)

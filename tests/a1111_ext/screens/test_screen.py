@@ -84,9 +84,25 @@ def test_loading_the_hosts_page_fills_ours(gradio: FakeGradio, root: Path):
 
 def test_choosing_another_grid_shows_it(gradio: FakeGradio, root: Path):
     blocks = in_host(gradio, lambda folder: read_shelf([root]))
+    (chosen,) = by_label(gradio, blocks, "Project").handlers
+    old = chosen.function("", "fox", None)[0]["choices"][1]
     (chosen,) = by_label(gradio, blocks, "Grid").handlers
-    old = chosen.function("", "fox", None)[1]["choices"][1]
-    assert '<iframe src="/pages/old/grid.html"' in chosen.function("", "fox", old)[3]
+    facts, frame = chosen.function("", "fox", old)
+    assert "Quillfox" in facts
+    assert '<iframe src="/pages/old/grid.html"' in frame
+
+
+def test_a_list_is_let_go_before_it_is_filled_anew(gradio: FakeGradio, root: Path):
+    """gradio 4 marks a line by its number in the old list: the new one there cannot be chosen."""
+    blocks = in_host(gradio, lambda folder: read_shelf([root]))
+    (button,) = (one for one in gradio.every(blocks) if one.kind == "Button")
+    let_go, fill = button.handlers
+    assert let_go.function("fox", "old (1)") == ["fox", "old (1)", {"value": None}, {"value": None}]
+    assert let_go.outputs[:2] == fill.inputs[1:]
+    assert let_go.outputs[2:] == fill.outputs[:2] == let_go.inputs
+    for label in ("Project", "Grid"):
+        box = by_label(gradio, blocks, label)
+        assert all(one is not box for handler in box.handlers for one in handler.outputs)
 
 
 def test_an_empty_list_says_so(gradio: FakeGradio, tmp_path: Path):
