@@ -110,6 +110,8 @@ class Ledger:
             self._db.close()
             if "full" in str(error):
                 raise explain_os_error(OSError(errno.ENOSPC, "disk full"), db) from error
+            if "readonly" in str(error):
+                raise explain_os_error(OSError(errno.EROFS, "it is read-only"), db) from error
             raise ToolError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",

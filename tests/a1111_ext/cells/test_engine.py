@@ -379,12 +379,21 @@ def test_a_damaged_ledger_is_named(tmp_path: Path):
         Ledger(tmp_path / "a.db", tmp_path / "cells")
 
 
-def test_a_full_disk_is_no_damaged_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("database or disk is full", "LL110"),
+        ("attempt to write a readonly database", "LL111"),
+    ],
+)
+def test_a_full_or_locked_disk_is_no_damaged_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: str
+):
     def refuse(db: sqlite3.Connection) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise sqlite3.OperationalError(words)
 
     monkeypatch.setattr("a1111_ext.cells.ledger._prepare", refuse)
-    with pytest.raises(ToolError, match="LL110"):
+    with pytest.raises(ToolError, match=code):
         Ledger(tmp_path / "a.db", tmp_path / "cells")
 
 
