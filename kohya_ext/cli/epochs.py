@@ -41,7 +41,10 @@ def epochs(folder: Path, as_json: bool) -> None:
         say(f"unreadable: {damaged.error}")
     if not found.runs and not as_json:
         require_run(place)
-    next_step(f"loraloom {'grid' if is_project else 'lend'} {shell_path(folder)}")
+    if is_project:
+        next_step(f"loraloom grid {shell_path(folder)}")
+    else:
+        next_step("put them into the model folder of a project, then: loraloom grid PROJECT")
 
 
 def _line(one: EpochFile) -> str:

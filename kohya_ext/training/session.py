@@ -213,7 +213,9 @@ def require_training(job: Job) -> RunPlan:
     run = find_training(job)
     if run is None:
         raise ToolError(
-            "LL395", f"{job.name} is not being trained.", "Start it with `loraloom train`."
+            "LL395",
+            f"{job.name} is not being trained.",
+            "Start it with `loraloom train`; `loraloom report` tells how the last one ended.",
         )
     return run
 

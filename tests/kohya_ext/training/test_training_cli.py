@@ -147,6 +147,13 @@ def test_epochs_as_data(trainable: Project, capsys: Capture):
     ]  # fmt: skip
 
 
+def test_epochs_of_a_folder_without_a_project(trainable: Project, capsys: Capture):
+    train(trainable)
+    capsys.readouterr()
+    assert main(["epochs", str(trainable.model_dir)]) == 0
+    assert "Next: put them into the model folder of a project" in capsys.readouterr().err
+
+
 def test_epochs_before_the_training(trainable: Project, capsys: Capture):
     assert main(["epochs", str(trainable.root)]) == 1
     assert "[LL133]" in capsys.readouterr().err
