@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from .cell import Cell
 from .verify import Painted
@@ -60,6 +60,21 @@ class Remote(Protocol):
     """A painter that draws elsewhere, so that its last picture is checked beside the next."""
 
     is_remote: bool
+
+
+@runtime_checkable
+class Borrowing(Protocol):
+    """A painter whose WebUI stands otherwise while it draws, and gets its settings back."""
+
+    name: str
+
+    def borrow_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the WebUI's own settings, among them those that a killed run left changed."""
+        ...
+
+    def put_back(self) -> bool:
+        """Put the WebUI's settings back; tell whether it took them."""
+        ...
 
 
 @runtime_checkable

@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from ..api.client import ApiError
+from .abilities import Borrowing
 from .events import EventHandler
 from .ledger import Ledger
 from .painters import Painter
@@ -46,13 +48,37 @@ def run_cells(
     run.settle_known()
     workers = [Worker(run, painter) for painter in painters]
     run.look_at_pause()
-    with _interrupting(run, workers):
+    with _borrowing(plan, ledger, painters), _interrupting(run, workers):
         if len(workers) == 1:
             workers[0].work()  # in this thread: a painter inside a WebUI is bound to it
         else:
             _work_together(workers, controls.stop)
     run.settle_controls()
     return run.report()
+
+
+@contextmanager
+def _borrowing(plan: CellPlan, ledger: Ledger, painters: Sequence[Painter]) -> Iterator[None]:
+    """Give WebUIs their own VAE back at the end, and after a kill at the next run's end.
+
+    A request that names a VAE leaves it loaded, since every change of it costs time.
+    """
+    vaes = list(dict.fromkeys(cell.vae for cell in plan.cells if cell.vae))
+    borrowed: list[Borrowing] = []
+    for painter in painters:
+        earlier = ledger.borrowed(painter.name)
+        if isinstance(painter, Borrowing) and (vaes or earlier):
+            with suppress(ApiError):  # one that is lost now is waited for when it is to draw
+                own = painter.borrow_settings(earlier)
+                ledger.forget_borrowed(painter.name)
+                ledger.note_borrowed(painter.name, {**own, "left": vaes})
+                borrowed.append(painter)
+    try:
+        yield
+    finally:
+        for one in borrowed:
+            if one.put_back():
+                ledger.forget_borrowed(one.name)
 
 
 @contextmanager

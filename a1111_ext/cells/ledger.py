@@ -42,6 +42,10 @@ CREATE TABLE IF NOT EXISTS pins (
     title TEXT PRIMARY KEY,
     hash TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS borrowed (
+    server TEXT PRIMARY KEY,
+    settings TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS switches (
     name TEXT PRIMARY KEY,
     is_on INTEGER NOT NULL
@@ -304,6 +308,26 @@ class Ledger:
             )
             row = self._row("SELECT hash FROM pins WHERE title = ?", title)
         return str(row[0]) if row else checkpoint_hash
+
+    # -- settings of a WebUI that a run leaves changed while it goes on ---------------------
+
+    def borrowed(self, server: str) -> dict[str, Any]:
+        """Return a WebUI's own settings as they were before a run that never put them back."""
+        row = self._row("SELECT settings FROM borrowed WHERE server = ?", server)
+        found: dict[str, Any] = json.loads(row[0]) if row else {}
+        return found
+
+    def note_borrowed(self, server: str, settings: Mapping[str, Any]) -> None:
+        """Note a WebUI's own settings before they are changed; an earlier note stays."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO borrowed VALUES (?, ?)", (server, json.dumps(settings))
+            )
+
+    def forget_borrowed(self, server: str) -> None:
+        """Note that a WebUI has its own settings again."""
+        with self._transaction():
+            self._db.execute("DELETE FROM borrowed WHERE server = ?", (server,))
 
     # -- the pause ------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import binascii
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from kohya_ext.project import ToolError
@@ -148,8 +148,20 @@ class WebuiPainter:
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
 
-    def close(self) -> None:
-        """Put the WebUI's settings back and close the connection; a lost WebUI is left alone."""
+    def borrow_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the WebUI's own settings; `earlier` are those that a killed run did not put back.
+
+        They count only where nobody has chosen another VAE by hand since.
+        """
+        self.hold_settings()
+        assert self._before is not None  # it was read just now
+        if self._before.get("sd_vae") in earlier.get("left", ()):
+            known = {name: value for name, value in earlier.items() if name in self._before}
+            self._before.update(known)
+        return self._before
+
+    def put_back(self) -> bool:
+        """Put the WebUI's settings back; tell whether it took them. A lost WebUI is left alone."""
         before, self._before = self._before, None
         try:
             if before is not None:
@@ -157,6 +169,13 @@ class WebuiPainter:
         except ApiError as error:
             if error.status:
                 raise
+            return False
+        return True
+
+    def close(self) -> None:
+        """Put the WebUI's settings back and close the connection; a lost WebUI is left alone."""
+        try:
+            self.put_back()
         finally:
             self.client.close()
 

@@ -587,6 +587,43 @@ def test_overrides_do_not_stick(painter, ledger, webui):
     assert "rehearsal-a" in webui.host.options()["sd_model_checkpoint"]
 
 
+def with_vae(painter: WebuiPainter, ledger: Ledger, *vaes: str) -> None:
+    """The stand-in writes no VAE into its infotexts, so that these cells fail; no matter here."""
+    run_cells(plan_cells(pinned(painter, *(cell(vae=one) for one in vaes))), ledger, [painter])
+
+
+def test_the_vae_is_put_back_when_a_run_ends(painter, ledger, webui):
+    before = webui.host.options()
+    with_vae(painter, ledger, "soft.safetensors", "sharp.safetensors")
+    assert webui.host.options() == before
+    assert ledger.borrowed(painter.name) == {}
+
+
+@pytest.mark.parametrize("chosen", [None, "own.safetensors"], ids=["nobody-since", "by-hand"])
+def test_the_vae_is_put_back_after_a_kill(painter, ledger, webui, chosen: str | None):
+    """The killed run puts nothing back; the next one does, unless somebody chose one since."""
+    before = webui.host.options()["sd_vae"]
+
+    def die(png: bytes) -> bytes:
+        with ledger._transaction():
+            notes.extend(ledger._db.execute("SELECT * FROM borrowed").fetchall())
+        left.append(webui.host.options()["sd_vae"])
+        return png
+
+    notes: list[Any] = []
+    left: list[str] = []
+    webui.host.faults.picture = die
+    with_vae(painter, ledger, "soft.safetensors")
+    webui.host.faults.picture = lambda png: png
+    assert left == ["soft.safetensors"]
+    webui.host._data["sd_vae"] = chosen or "soft.safetensors"  # as a kill leaves it
+    with ledger._transaction():
+        ledger._db.executemany("INSERT INTO borrowed VALUES (?, ?)", notes)
+    with WebuiPainter(Client(webui.url)).client as client:
+        run_cells(plan_cells(pinned(painter, cell())), ledger, [WebuiPainter(client)])
+    assert webui.host.options()["sd_vae"] == (chosen or before)
+
+
 def test_the_stand_in_s_overrides_do_stick(webui: RehearsalWebui):
     """What the painter must cope with: measured on the real one."""
     with Client(webui.url) as client:
@@ -832,6 +869,7 @@ def test_a_changed_source_picture_is_not_used(painter, ledger, tmp_path: Path):
 def test_always_on_scripts_are_part_of_the_request(painter, webui):
     from a1111_ext.cells.cell import ScriptUse
 
+    webui.host.always_on["adetailer"] = 3
     sent: list[dict[str, Any]] = []
     webui.host.faults.before = sent.append
     detail = ScriptUse("ADetailer", json.dumps([True, {"ad_model": "face_yolov8n.pt"}]))
