@@ -870,6 +870,7 @@ def test_always_on_scripts_are_part_of_the_request(painter, webui):
     from a1111_ext.cells.cell import ScriptUse
 
     webui.host.always_on["adetailer"] = 3
+    webui.host.always_on["adetailer"] = 3
     sent: list[dict[str, Any]] = []
     webui.host.faults.before = sent.append
     detail = ScriptUse("ADetailer", json.dumps([True, {"ad_model": "face_yolov8n.pt"}]))
