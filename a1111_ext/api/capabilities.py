@@ -73,6 +73,8 @@ class Capabilities:
     is_forge: bool = False
     extensions: tuple[str, ...] = ()
     always_on: tuple[AlwaysOn, ...] = ()
+    vaes: tuple[str, ...] | None = None
+    """Names of VAE files; None where the WebUI does not tell, as Forge."""
 
     @property
     def kind(self) -> str:
@@ -117,6 +119,11 @@ class Capabilities:
     @cached_property
     def _loras_by_name(self) -> Mapping[str, Lora]:
         return {one.name: one for one in self.loras}
+
+    def require_vae(self, name: str) -> None:
+        """Raise ToolError LL410 for a VAE that is not there."""
+        if self.vaes is not None and name not in ("", "Automatic", "None", *self.vaes):
+            raise _unknown("LL410", "VAE", name, self.url, self.vaes)
 
     def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:
         """Raise ToolError LL415 for an always-on script that is not there or takes less.
@@ -195,12 +202,18 @@ def fetch_capabilities(client: Client) -> Capabilities:
             for one in _get_or(client, "/sdapi/v1/extensions", [])
             if one.get("enabled", True)
         ),
+        vaes=_fetch_vaes(client),
         always_on=tuple(
             AlwaysOn(one["name"], len(one["args"]), bool(one["is_img2img"]))
             for one in _get_or(client, "/sdapi/v1/script-info", [])
             if one["is_alwayson"]
         ),
     )
+
+
+def _fetch_vaes(client: Client) -> tuple[str, ...] | None:
+    rows = _get_or(client, "/sdapi/v1/sd-vae", None)
+    return None if rows is None else tuple(str(one["model_name"]) for one in rows)
 
 
 def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:

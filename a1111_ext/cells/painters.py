@@ -100,7 +100,7 @@ class WebuiPainter:
         is_img2img = cell.source is not None
         wanted = (
             (cell.checkpoint, cell.loras, cell.sampler, cell.scheduler, upscaler),
-            (cell.scripts, is_img2img),
+            (cell.vae, cell.scripts, is_img2img),
         )
         if self._lacks_of is not self.capabilities:
             self._lacks_of, self._lacks = self.capabilities, {}
@@ -117,6 +117,7 @@ class WebuiPainter:
                 scheduler=cell.scheduler,
                 upscaler=cell.hires_fix.upscaler if cell.hires_fix else None,
             )
+            has.require_vae(cell.vae)
             for script in cell.scripts:
                 is_img2img = cell.source is not None
                 has.require_script(script.name, len(script.args), is_img2img=is_img2img)

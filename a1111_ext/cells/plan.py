@@ -62,7 +62,7 @@ def plan_cells(cells: Iterable[Cell], controls: Mapping[str, str] | None = None)
 def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     """Return the cell with checkpoint and LoRAs pinned to what this WebUI has.
 
-    Raises ToolError LL408 (checkpoint), LL409 (LoRA), LL410 (sampler, scheduler, upscaler) or
+    Raises ToolError LL408 (checkpoint), LL409 (LoRA), LL410 (sampler, scheduler, VAE, ...) or
     LL415 (always-on script): the WebUI itself would mostly answer 200 and draw something else.
     """
     checkpoint = capabilities.require_checkpoint(cell.checkpoint.title)
@@ -71,6 +71,7 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         scheduler=cell.scheduler,
         upscaler=cell.hires_fix.upscaler if cell.hires_fix else None,
     )
+    capabilities.require_vae(cell.vae)
     for script in cell.scripts:
         is_img2img = cell.source is not None
         capabilities.require_script(script.name, len(script.args), is_img2img=is_img2img)

@@ -607,7 +607,7 @@ CATALOGUE: dict[str, Entry] = {
         "Lend the file first: `loraloom lend`.",
     ),
     "LL410": Entry(
-        "An unknown sampler, scheduler or upscaler",
+        "An unknown sampler, scheduler, upscaler or VAE",
         "The WebUI would silently use its default.",
         "Use a name of `loraloom webui`.",
     ),

@@ -131,6 +131,7 @@ WRONG = [
     ({"sampler": "No Such Sampler"}, "LL410", "sampling method"),
     ({"scheduler": "no such schedule"}, "LL410", "schedule type"),
     ({"hires_fix": HiresFix(upscaler="no such upscaler")}, "LL410", "upscaler"),
+    ({"vae": "no-such-vae.safetensors"}, "LL410", "VAE"),
 ]
 
 

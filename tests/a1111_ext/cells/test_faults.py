@@ -592,6 +592,22 @@ def with_vae(painter: WebuiPainter, ledger: Ledger, *vaes: str) -> None:
     run_cells(plan_cells(pinned(painter, *(cell(vae=one) for one in vaes))), ledger, [painter])
 
 
+def test_an_unknown_vae_is_noticed_before(painter, ledger, webui, monkeypatch):
+    from a1111_ext.rehearsal import server
+
+    monkeypatch.setitem(
+        server._GET, "/sdapi/v1/sd-vae", lambda host, body: [{"model_name": "soft.safetensors"}]
+    )
+    found = WebuiPainter(painter.client)
+    assert pin_cell(cell(vae="soft.safetensors"), found.capabilities).vae == "soft.safetensors"
+    assert pin_cell(cell(vae="None"), found.capabilities).vae == "None"
+    with pytest.raises(
+        ToolError, match=r'no VAE "soft"; .* Did you mean soft.safetensors\?.*LL410'
+    ):
+        pin_cell(cell(vae="soft"), found.capabilities)
+    assert 'no VAE "soft"' in found.lacks(cell(vae="soft"))
+
+
 def test_the_vae_is_put_back_when_a_run_ends(painter, ledger, webui):
     before = webui.host.options()
     with_vae(painter, ledger, "soft.safetensors", "sharp.safetensors")
