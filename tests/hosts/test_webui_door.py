@@ -431,6 +431,23 @@ def test_the_tab_shows_the_newest_grid(window: Window, server: Server, chromium:
     window.page.frame_locator("#loraloom_frame iframe").get_by_text("4 seeds").wait_for()
 
 
+def test_votes_in_the_tab_are_kept_beside_the_grid(window: Window, server: Server, chromium: Any):
+    script(server, "81, 82")
+    for said in ("0 of", "1 of"):
+        fresh = Window(chromium, server)
+        fresh.open_tab("loraloom")
+        frame = fresh.page.frame_locator("#loraloom_frame iframe")
+        frame.get_by_text("3 epochs, 2 seeds").wait_for()
+        frame.locator("#vote-button").click()
+        frame.locator("#vote .progress", has_text=said).wait_for()
+        with fresh.page.expect_response(
+            lambda one: one.request.method == "POST" and one.url.endswith("/grid.html")
+        ) as sent:
+            frame.locator('.answers [data-vote="left"]').click()
+        assert sent.value.status == 204
+        fresh.page.close()
+
+
 def test_projects_are_named_in_the_settings(window: Window, server: Server, tmp_path: Path):
     root = make_project(tmp_path / "my loras" / "fox", server)
     window.open_tab("Settings")
