@@ -151,12 +151,18 @@ class Run:
         """See whether the run is to pause, by its caller or by the ledger; tell when it changes."""
         is_paused = self.switches.pause.is_set() or self.ledger.is_paused
         with self._changed:
-            cell = self._waiting.first()
-            if is_paused != self._is_paused and cell is not None:
-                self._tell(Outcome.PAUSED if is_paused else Outcome.RESUMED, cell)
-            self._is_paused = is_paused
-            self._changed.notify_all()
+            if is_paused != self._is_paused:
+                self._is_paused = is_paused
+                cell = self._waiting.first() or self._in_hand()
+                if cell is not None:
+                    self._tell(Outcome.PAUSED if is_paused else Outcome.RESUMED, cell)
+                self._changed.notify_all()
         return is_paused
+
+    def _in_hand(self) -> Cell | None:
+        """Return a cell that is neither settled nor waiting: somebody draws it."""
+        settled = self._drawn | self._known | self._failed.keys()
+        return next((cell for cell in self._plan.cells if cell.key not in settled), None)
 
     def _claim_next(self, painter: Painter, near: Group | None) -> list[tuple[Cell, str]]:
         may = _may(painter)

@@ -524,7 +524,8 @@ def test_a_pause_draws_nothing_until_it_ends(painter, ledger, webui):
     assert reports[0].drawn == 1
 
 
-def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_path: Path):
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_path: Path, count):
     """The graphics card is free at once; the picture is drawn when the pause is over."""
     webui.host.seconds_per_picture = 600
     events: list[CellEvent] = []
@@ -533,7 +534,8 @@ def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_pat
     webui.host.faults.before = lambda body: began.set()
 
     def run() -> None:
-        reports.append(draw(painter, ledger, cell(), cell(seed=2), on_event=events.append))
+        cells = (cell(seed=seed) for seed in range(count))
+        reports.append(draw(painter, ledger, *cells, on_event=events.append))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -547,9 +549,9 @@ def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_pat
         assert ledger.done_keys() == set()
         other.set_paused(False)
     thread.join(60)
-    assert (reports[0].drawn, reports[0].failed) == (2, ())
+    assert (reports[0].drawn, reports[0].failed) == (count, ())
     told = [one.outcome for one in events]
-    assert told == [Outcome.PAUSED, Outcome.RESUMED, Outcome.DRAWN, Outcome.DRAWN]
+    assert told == [Outcome.PAUSED, Outcome.RESUMED, *[Outcome.DRAWN] * count]
 
 
 def test_a_paused_run_can_be_stopped(painter, ledger, webui):
