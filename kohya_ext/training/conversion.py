@@ -161,14 +161,19 @@ class GuiPrint:
 
 
 def print_as_gui(
-    data: Mapping[str, Any], version: GuiVersion, *, where: str, draws: int | None = None
+    data: Mapping[str, Any],
+    version: GuiVersion,
+    *,
+    where: str,
+    draws: int | None = None,
+    in_browser: bool = True,
 ) -> GuiPrint:
     """Return exactly what the GUI of `version` would run for a json; secrets are left out.
 
-    `where` names the json in messages. Raises ToolError LL311, with the GUI's reasons, when it
-    would run nothing.
+    `where` names the json in messages; `in_browser` as in `take_as_gui`. Raises ToolError LL311,
+    with the GUI's reasons, when it would run nothing.
     """
-    taken = take_as_gui(data, version)
+    taken = take_as_gui(data, version, in_browser=in_browser)
     values = taken.values
     problems = (*taken.problems, *gui_refusals(values, version))
     needs_count = not values.get("max_train_steps") and not values.get("dataset_config")

@@ -22,8 +22,11 @@ class Taken:
     secrets: tuple[str, ...]
 
 
-def take_as_gui(data: Mapping[str, Any], version: GuiVersion) -> Taken:
-    """Load any json as the GUI of `version` would; secrets are taken out and named."""
+def take_as_gui(data: Mapping[str, Any], version: GuiVersion, *, in_browser: bool = True) -> Taken:
+    """Load any json as the GUI of `version` would; secrets are taken out and named.
+
+    Out of the browser, the page's handlers do not run that change values after the load.
+    """
     given, secrets = without_secrets(data)
     given = _loaded(given, version)
     values: Values = {}
@@ -39,7 +42,49 @@ def take_as_gui(data: Mapping[str, Any], version: GuiVersion) -> Taken:
         problem = _problem(key, values[name], version)
         if problem:
             problems.append(f"{name} is {values[name]!r}, but {problem}")
+    if in_browser:
+        values |= _handled(values, version)
     return Taken(values, tuple(problems), secrets)
+
+
+_FAMILIES = ("v2", "sdxl", "sd3_checkbox", "flux1_checkbox", "hunyuan_image_checkbox",
+             "anima_checkbox", "lumina_checkbox")  # fmt: skip
+
+
+_LISTED = {
+    "stabilityai/stable-diffusion-2-1-base/blob/main/v2-1_512-ema-pruned": ("v2",),
+    "stabilityai/stable-diffusion-2-1-base": ("v2",),
+    "stabilityai/stable-diffusion-2-base": ("v2",),
+    "stabilityai/stable-diffusion-2-1/blob/main/v2-1_768-ema-pruned": ("v2", "v_parameterization"),
+    "stabilityai/stable-diffusion-2-1": ("v2", "v_parameterization"),
+    "stabilityai/stable-diffusion-2": ("v2", "v_parameterization"),
+    "CompVis/stable-diffusion-v1-4": (),
+    "stabilityai/stable-diffusion-xl-base-1.0": ("sdxl",),
+    "stabilityai/stable-diffusion-xl-refiner-1.0": ("sdxl",),
+}
+"""Base models whose family the page sets by their names; SD 1.5 is its default, so nothing
+changes there."""
+
+
+def _handled(values: Values, version: GuiVersion) -> Values:
+    """Return what the page itself changes once a json is loaded, Parameters being open.
+
+    v26 has no handlers for what lies in its closed parts, such as color_aug.
+    """
+    changed: Values = {}
+    listed = _LISTED.get(str(values["pretrained_model_name_or_path"]))
+    if listed is not None:
+        flags = (one for one in (*_FAMILIES, "v_parameterization") if one in values)
+        changed |= {one: one in listed for one in flags}
+    if values["lr_scheduler"] == "constant":
+        changed |= {key: 0 for key in ("lr_warmup", "lr_warmup_steps") if key in values}
+    if version is not GuiVersion.V24 and not any(
+        {**values, **changed}.get(one) for one in _FAMILIES
+    ):
+        changed["v_parameterization"] = False
+    if version is not GuiVersion.V26 and values["color_aug"]:
+        changed["cache_latents"] = False
+    return changed
 
 
 def _is_whole(value: object) -> bool:

@@ -93,7 +93,7 @@ def ask(gui: Path, jobs: list[dict[str, Any]], folder: Path) -> list[dict[str, A
 
 def ours(values: dict[str, Any], version: GuiVersion) -> tuple[list[str], list[str]] | None:
     try:
-        printed = print_as_gui(values, version, where="a json")
+        printed = print_as_gui(values, version, where="a json", in_browser=False)
     except ToolError:
         return None
     return printed.toml.splitlines(), [*printed.call.launch, *printed.call.additional]

@@ -186,6 +186,19 @@ def test_a_truth_for_a_number_is_a_number(train: Path):
         assert call.toml["save_last_n_steps_state"] == 1
 
 
+def test_what_the_page_changes_after_a_load(train: Path):
+    values = {"train_data_dir": str(train), "output_dir": "out", "lr_scheduler": "constant",
+              "lr_warmup": 10, "v_parameterization": True, "color_aug": True}  # fmt: skip
+    for version in (V25, V26):
+        toml = print_as_gui(values, version, where="x").call.toml
+        assert not {"lr_warmup_steps", "v_parameterization"} & set(toml)
+        assert ("cache_latents" in toml) is (version is V26)
+        there = print_as_gui(values, version, where="x", in_browser=False).call.toml
+        assert (there["lr_warmup_steps"], there["v_parameterization"]) == (0.1, True)
+    with_v2 = print_as_gui({**values, "v2": True}, V26, where="x").call.toml
+    assert with_v2["v_parameterization"] is True
+
+
 def test_two_families_at_once_send_both(train: Path):
     """The script is SDXL's; the GUI sends Flux's settings with it."""
     values = {"train_data_dir": str(train), "output_dir": "out", "LoRA_type": "Flux1"}
