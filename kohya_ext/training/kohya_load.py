@@ -84,6 +84,8 @@ def _handled(values: Values, version: GuiVersion) -> Values:
         changed["v_parameterization"] = False
     if version is not GuiVersion.V26 and values["color_aug"]:
         changed["cache_latents"] = False
+    if values.get("model_type") == "chroma":
+        changed |= {"guidance_scale": 0, "timestep_sampling": "sigmoid"}
     return changed
 
 

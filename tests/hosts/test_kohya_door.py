@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from odd_jsons import ODD, odd_json
+from odd_jsons import odd_json
 
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import
@@ -445,7 +445,14 @@ def test_emitted_json_loads_and_prints_what_we_run(
     assert_prints_what_we_run(window, kohya, prepared, version)
 
 
-@pytest.mark.parametrize("name", ODD, ids=lambda name: name)
+CHANGED_BY_THE_PAGE = (
+    "a bare json", "warmup with a constant scheduler", "cached latents with changing colours",
+    "v-prediction without v2", "chroma", "a listed model of another family",
+    "a listed model, complete", "inpainting",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGED_BY_THE_PAGE)
 def test_an_odd_json_prints_what_we_say(
     window, kohya: KohyaGui, prepared: Project, version: GuiVersion, tmp_path: Path, name: str
 ):  # fmt: skip
@@ -470,7 +477,7 @@ def test_an_odd_json_prints_what_we_say(
     window.get_by_label("Network Rank (Dimension)").locator("visible=true").first.wait_for()
     with window.expect_response(lambda one: "queue/data" in one.url):
         window.get_by_role("button", name="↩️").locator("visible=true").first.click()
-    window.wait_for_timeout(4000)  # its own handlers go on after the load
+    window.wait_for_timeout(8000)  # its own handlers go on after the load
     if ours is None:
         with pytest.raises(AssertionError, match="printed no command"):
             print_command(window, prepared.model_dir, 12)

@@ -199,6 +199,13 @@ def test_what_the_page_changes_after_a_load(train: Path):
     assert with_v2["v_parameterization"] is True
 
 
+def test_the_page_sets_what_chroma_needs(train: Path):
+    values = {"train_data_dir": str(train), "output_dir": "out", "LoRA_type": "Flux1",
+              "flux1_checkbox": True, "model_type": "chroma", "guidance_scale": 3.5}  # fmt: skip
+    toml = print_as_gui(values, V26, where="x").call.toml
+    assert (toml["guidance_scale"], toml["timestep_sampling"]) == (0, "sigmoid")
+
+
 def test_two_families_at_once_send_both(train: Path):
     """The script is SDXL's; the GUI sends Flux's settings with it."""
     values = {"train_data_dir": str(train), "output_dir": "out", "LoRA_type": "Flux1"}
