@@ -179,6 +179,9 @@ def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) ->
 def fetch_capabilities(client: Client) -> Capabilities:
     """Ask a WebUI what it has: a dozen short requests. Raises ApiError LL401 to LL406."""
     options = client.get("/sdapi/v1/options")
+    # Forge has this route in place of A1111's /sd-vae: a VAE is a module there
+    modules = _get_or(client, "/sdapi/v1/sd-modules", None)
+    vaes = _get_or(client, "/sdapi/v1/sd-vae", None) if modules is None else modules
     flags = client.get("/sdapi/v1/cmd-flags")
     scripts = client.get("/sdapi/v1/scripts")
     upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
@@ -195,25 +198,19 @@ def fetch_capabilities(client: Client) -> Capabilities:
         lora_dir=str(flags.get("lora_dir") or ""),
         is_rehearsal=bool(flags.get("rehearsal")),
         has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
-        # Forge has this route in place of A1111's /sd-vae
-        is_forge=_get_or(client, "/sdapi/v1/sd-modules", None) is not None,
+        is_forge=modules is not None,
         extensions=tuple(
             str(one.get("name"))
             for one in _get_or(client, "/sdapi/v1/extensions", [])
             if one.get("enabled", True)
         ),
-        vaes=_fetch_vaes(client),
+        vaes=None if vaes is None else tuple(str(one["model_name"]) for one in vaes),
         always_on=tuple(
             AlwaysOn(one["name"], len(one["args"]), bool(one["is_img2img"]))
             for one in _get_or(client, "/sdapi/v1/script-info", [])
             if one["is_alwayson"]
         ),
     )
-
-
-def _fetch_vaes(client: Client) -> tuple[str, ...] | None:
-    rows = _get_or(client, "/sdapi/v1/sd-vae", None)
-    return None if rows is None else tuple(str(one["model_name"]) for one in rows)
 
 
 def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:

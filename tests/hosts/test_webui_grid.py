@@ -131,6 +131,7 @@ WRONG = [
     ({"sampler": "No Such Sampler"}, "LL410", "sampling method"),
     ({"scheduler": "no such schedule"}, "LL410", "schedule type"),
     ({"hires_fix": HiresFix(upscaler="no such upscaler")}, "LL410", "upscaler"),
+    ({"vae": "no-such-vae.safetensors"}, "LL410", "VAE: asked for 'no-such-vae', got 'none'"),
     ({"vae": "no-such-vae.safetensors"}, "LL410", "VAE"),
 ]
 
@@ -164,13 +165,6 @@ def test_other_cases_of_names_are_noticed(painter, loras):
             pin_cell(with_loras(cell(**changes), {}), painter.capabilities)
         wrong = with_loras(cell(**changes), {})
         assert verify_picture(wrong, painter.paint(wrong)) != ()
-
-
-def test_a_vae_that_is_not_there_is_noticed(painter, ledger):
-    (one,) = pinned(painter, cell(vae="no-such-vae.safetensors"))
-    report = run_cells(plan_cells([one]), ledger, [painter])
-    ((_, reason),) = report.failed
-    assert "VAE: asked for 'no-such-vae', got 'none'" in reason
 
 
 def test_a_lora_of_another_architecture_is_noticed(painter, client, ledger):

@@ -291,9 +291,11 @@ def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatc
 
     from a1111_ext.rehearsal import server
 
-    monkeypatch.setitem(server._GET, "/sdapi/v1/sd-modules", lambda host, body: [])
+    rows = [{"model_name": "other.safetensors", "filename": "/vae/other.safetensors"}]
+    monkeypatch.setitem(server._GET, "/sdapi/v1/sd-modules", lambda host, body: rows)
     found = replace(fetch_capabilities(client), is_rehearsal=False)
     assert found.kind == "Forge"
+    assert found.vaes == ("other.safetensors",)
     assert replace(found, is_forge=False).kind == "A1111"
 
 
