@@ -485,9 +485,7 @@ def test_an_odd_json_prints_what_we_say(
         return
     printed = print_command(window, prepared.model_dir, 40)
     assert printed.read_text(encoding="utf-8").splitlines() == ours.toml.splitlines()
-    said = (kohya.folder / "logs" / "print_command.txt").read_text(encoding="utf-8")
-    (line,) = [line for line in said.splitlines() if str(printed) in line]
-    words = line.partition(" ")[2]
+    words = printed_line(window, kohya, printed).partition(" ")[2]
     script = kohya.folder / "sd-scripts" / ours.call.script_name
     wanted = ("launch", *ours.call.launch, str(script), "--config_file", str(printed),
               *ours.call.additional)  # fmt: skip
@@ -502,9 +500,7 @@ def assert_prints_what_we_run(page, kohya: KohyaGui, project: Project, version: 
     path = print_command(page, project.model_dir)
     tomllib = pytest.importorskip("tomllib")
     assert unlike(tomllib.loads(path.read_text(encoding="utf-8")), ours.toml) == {}
-    printed = (kohya.folder / "logs" / "print_command.txt").read_text(encoding="utf-8")
-    (line,) = [line for line in printed.splitlines() if line.endswith(str(path))]
-    program, _, words = line.partition(" ")
+    program, _, words = printed_line(page, kohya, path).partition(" ")
     script = kohya.folder / "sd-scripts" / ours.script_name
     assert Path(program).stem == "accelerate"
     assert words == " ".join(("launch", *ours.launch, str(script), "--config_file", str(path)))
@@ -520,6 +516,19 @@ def print_command(page, folder: Path, seconds: int = PATIENCE) -> Path:
                 return path
         page.wait_for_timeout(500)
     raise AssertionError("the GUI printed no command")
+
+
+def printed_line(page, kohya: KohyaGui, toml: Path) -> str:
+    """Wait for the command with this toml, which the GUI writes a moment after the toml itself."""
+    log = kohya.folder / "logs" / "print_command.txt"
+    for _ in range(PATIENCE):
+        said = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+        found = [line for line in said if str(toml) in line]
+        if found:
+            (line,) = found
+            return line
+        page.wait_for_timeout(500)
+    raise AssertionError(f"{log} names no command with {toml.name}")
 
 
 def press_load(page) -> None:
