@@ -24,6 +24,8 @@ PICTURE_SECONDS = 1800.0
 """How long one picture may take: large ones on a CPU take many minutes."""
 
 _TRIES = 3
+_PIECE_BYTES = 1 << 20
+"""How much of an answer is read at a time; a picture has some megabytes."""
 
 
 class ApiError(ToolError):
@@ -138,6 +140,7 @@ class Client:
                 self.url + path,
                 json=body if method == "POST" else None,
                 timeout=(ANSWER_SECONDS, seconds),
+                stream=True,  # else requests reads a picture in pieces of 10 kB
             )
             return self._read(answer, path)
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
@@ -162,8 +165,9 @@ class Client:
 
     def _read(self, answer: requests.Response, path: str) -> Any:
         if answer.status_code == 200:
+            body = b"".join(answer.iter_content(_PIECE_BYTES))
             try:
-                return answer.json()
+                return json.loads(body)
             except ValueError as error:
                 raise ApiError(
                     "LL406",
