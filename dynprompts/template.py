@@ -19,8 +19,8 @@ from .spaces import Picks, Space, Texts, joined, unknown
 from .wildcards import Document, WildcardLibrary
 
 if TYPE_CHECKING:
-    from .coverage import Coverage
     from .survey import Choice, Reach, Survey
+    from .tools.coverage import Coverage
 
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ class Template:
 
         Raises PromptError DP123 for a name that no variant has.
         """
-        from .balance import BalancingResolver
+        from .tools.balance import BalancingResolver
 
         choices = self.choices
         for name in names:
@@ -181,7 +181,7 @@ class Template:
 
     def coverage(self, samples: Iterable[Sample]) -> Coverage:
         """Report what a batch drew of each variant and wildcard."""
-        from .coverage import count_coverage
+        from .tools.coverage import count_coverage
 
         return count_coverage(samples, self.choices.values())
 

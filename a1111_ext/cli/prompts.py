@@ -13,6 +13,6 @@ import click
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def prompts(words: tuple[str, ...]) -> int:
     """Hand everything to the language's own command."""
-    from dynprompts.cli import main
+    from dynprompts.tools.cli import main
 
     return main(words, "loraloom prompts")

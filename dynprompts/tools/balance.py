@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from .errors import NothingToDraw
-from .randomness import below, draw, mix, slot_keys
-from .resolver import Resolver
-from .scope import Rules
-from .spaces import Known, Picks, Space, Texts
-from .variants import Choosing, Options, Ranging
+from ..errors import NothingToDraw
+from ..randomness import below, draw, mix, slot_keys
+from ..resolver import Resolver
+from ..scope import Rules
+from ..spaces import Known, Picks, Space, Texts
+from ..variants import Choosing, Options, Ranging
 
 
 class Rounds:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dynprompts.cli import main
+from dynprompts.tools.cli import main
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_it_runs_under_loraloom(capsys: pytest.CaptureFixture[str]):
 
 def test_importing_costs_little():
     """No module that a light import would not need; the time itself is for tests/bench."""
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     program = (
         f"import sys; sys.path.insert(0, {root!r}); import dynprompts; print(*sorted(sys.modules))"
     )

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .sample import Sample
-from .survey import Choice
+from ..sample import Sample
+from ..survey import Choice
 
 _FAR = 3.29
 """Standard deviations; by chance one option in a thousand is farther from its share."""

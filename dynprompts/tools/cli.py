@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .errors import PromptError
+from ..errors import PromptError
+from ..sample import Sample
+from ..scope import Rules
+from ..template import Template, parse
+from ..wildcards import WildcardLibrary
 from .lint import ERROR, Finding, lint_library, lint_template
-from .sample import Sample
-from .scope import Rules
-from .template import Template, parse
-from .wildcards import WildcardLibrary
 
 _MOST_DRAWN = 1_000_000
 

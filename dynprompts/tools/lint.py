@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .errors import LimitExceeded, PromptSyntaxError
-from .nodes import Assign, Get, Node, Sequence, Variant, Wildcard
-from .resolver import insides
-from .scope import Rules
-from .wildcards import Collection, Document
+from ..errors import LimitExceeded, PromptSyntaxError
+from ..nodes import Assign, Get, Node, Sequence, Variant, Wildcard
+from ..resolver import insides
+from ..scope import Rules
+from ..wildcards import Collection, Document
 
 ERROR, WARNING = "error", "warning"
 

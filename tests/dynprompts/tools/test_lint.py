@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dynprompts import ParserConfig, WildcardLibrary, parse
-from dynprompts.lint import Finding, lint_library, lint_template
 from dynprompts.scope import Rules
+from dynprompts.tools.lint import Finding, lint_library, lint_template
 
 TREE = {
     "ok.txt": "a\nb {c|d}\n",
