@@ -141,6 +141,12 @@ CATALOGUE: dict[str, Entry] = {
         "The folder holds no LoRA file with training metadata.",
         "Train first, or name the folder that holds the .safetensors files.",
     ),
+    # -- LL14x: decisions and the board -------------------------------------------------------
+    "LL140": Entry(
+        "The store of decisions cannot be used",
+        "reviews.db is damaged, of a newer loraloom, or held by another program.",
+        "Close other programs that use the file, or restore it from a backup.",
+    ),
     # -- LL2xx: pictures, dataset, captions, tagging -----------------------------------------
     "LL201": Entry(
         "No pictures",

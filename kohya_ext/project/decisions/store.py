@@ -1,0 +1,504 @@
+"""The store of what people decided: reviews.db, append-only, and the newest row counts.
+
+Each row says what, when and by which way. SQLite with a write-ahead log: a power cut loses
+nothing that was answered, and any number of windows and commands may write at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..errors import ToolError
+from ..files import explain_os_error, make_folder
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS actions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    way TEXT NOT NULL,
+    undoes INTEGER,
+    undone_by INTEGER
+);
+CREATE TABLE IF NOT EXISTS decisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    action INTEGER NOT NULL REFERENCES actions(number),
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    value TEXT NOT NULL,
+    before TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS decisions_by_subject ON decisions (kind, subject, number);
+CREATE INDEX IF NOT EXISTS decisions_by_action ON decisions (action);
+CREATE TABLE IF NOT EXISTS seen (
+    way TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (way, subject)
+);
+CREATE TABLE IF NOT EXISTS moved_in (
+    place TEXT PRIMARY KEY,
+    at TEXT NOT NULL
+);
+"""
+FORMAT = 1
+"""Kept as SQLite's user_version."""
+
+_WAIT_SECONDS = 30.0
+_OPEN_TRIES = 100
+_OPEN_PAUSE_SECONDS = 0.05
+_CURRENT = """
+    SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before, d.action
+    FROM decisions d JOIN actions a ON a.number = d.action
+    WHERE d.number IN (SELECT MAX(number) FROM decisions WHERE kind = ? GROUP BY subject)
+    ORDER BY d.number
+"""
+
+
+class DecisionKind(str, Enum):
+    """What a decision is about; the subject is a picture's key, a file of a folder, or a grid."""
+
+    ROLE = "role"
+    RATING = "rating"
+    CAPTION = "caption"
+    VOTES = "votes"
+    CHOICE = "choice"
+    UPSCALE = "upscale"
+    ORDER = "order"
+    SELECTION = "selection"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision and what it replaced; a value of None takes an earlier one back.
+
+    `at` is ISO-8601 in UTC; `way` says by what: "board", "roles.csv", "folder", "rating".
+    """
+
+    number: int
+    at: str
+    way: str
+    kind: DecisionKind
+    subject: str
+    value: Any
+    before: Any = None
+    action: int = 0
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What one way says of one subject now; `changed_at` (UTC) is when, where that is known."""
+
+    value: Any
+    changed_at: datetime | None = None
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class DecisionStore:
+    """Open the decisions in `path`, made with the first one; threads may share one store."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = _now) -> None:
+        self.path = path
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def __enter__(self) -> DecisionStore:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def current(self, kind: DecisionKind) -> dict[str, Decision]:
+        """Return the decisions of a kind that hold, by subject; taken back ones are left out."""
+        found = self._read(_CURRENT, (kind.value,))
+        return {one.subject: one for one in found if one.value is not None}
+
+    def values(self, kind: DecisionKind) -> dict[str, Any]:
+        """Return only the values of the decisions that hold, by subject."""
+        return {subject: one.value for subject, one in self.current(kind).items()}
+
+    def find(self, kind: DecisionKind, subject: str) -> Decision | None:
+        """Return the decision that holds for one subject, or None."""
+        found = self._read(
+            _DECISIONS + "WHERE d.kind = ? AND d.subject = ? ORDER BY d.number DESC LIMIT 1",
+            (kind.value, subject),
+        )
+        return found[0] if found and found[0].value is not None else None
+
+    def history(self, kind: DecisionKind, subject: str) -> tuple[Decision, ...]:
+        """Return everything that was decided on one subject, the oldest first."""
+        return tuple(
+            self._read(
+                _DECISIONS + "WHERE d.kind = ? AND d.subject = ? ORDER BY d.number",
+                (kind.value, subject),
+            )
+        )
+
+    def since(self, number: int) -> tuple[Decision, ...]:
+        """Return all decisions after the one of this number, for a window that looks on."""
+        return tuple(self._read(_DECISIONS + "WHERE d.number > ? ORDER BY d.number", (number,)))
+
+    def last_number(self) -> int:
+        """Return the number of the newest decision; 0 when there is none."""
+        if not self.path.exists():
+            return 0
+        with self._open() as db:
+            (number,) = db.execute("SELECT COALESCE(MAX(number), 0) FROM decisions").fetchone()
+            return int(number)
+
+    def has_moved_in(self, place: str) -> bool:
+        """Tell whether the decisions of an earlier store were taken over."""
+        if not self.path.exists():
+            return False
+        with self._open() as db:
+            found = db.execute("SELECT 1 FROM moved_in WHERE place = ?", (place,)).fetchone()
+            return found is not None
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    def decide(
+        self, kind: DecisionKind, values: Mapping[str, Any], way: str, *, at: datetime | None = None
+    ) -> tuple[Decision, ...]:
+        """Record what differs from the decisions that hold, as one action; return those changes.
+
+        `at` is for decisions that were made earlier. Raises ToolError LL110, LL111 or LL140.
+        """
+        return self.decide_together({kind: values}, way, at=at)
+
+    def decide_together(
+        self,
+        values: Mapping[DecisionKind, Mapping[str, Any]],
+        way: str,
+        *,
+        at: datetime | None = None,
+    ) -> tuple[Decision, ...]:
+        """Record decisions of several kinds as one action, which is undone as one."""
+        if not any(values.values()):
+            return ()
+        with self._writing() as db:
+            changed = [
+                (kind, subject, value, before)
+                for kind, subjects in values.items()
+                for subject, value, before in _changed(db, kind, subjects)
+            ]
+            return self._record(db, changed, way, at or self._clock())
+
+    def notice(
+        self, kind: DecisionKind, way: str, statements: Mapping[str, Statement]
+    ) -> tuple[Decision, ...]:
+        """Take what a folder or a file says as a decision where it changed since the last look.
+
+        A value of None says nothing, and takes nothing back. A statement that is older than the
+        decision that holds does not replace it: the newest wins. Returns the changes.
+        """
+        if not statements:
+            return ()
+        with self._writing() as db:
+            news = {
+                subject: statement
+                for subject, statement in statements.items()
+                if _see(db, way, subject, statement.value) and statement.value is not None
+            }
+            held = _times(db, kind, news)
+            newer = {
+                subject: statement.value
+                for subject, statement in news.items()
+                if statement.changed_at is None
+                or subject not in held
+                or statement.changed_at > held[subject]
+            }
+            changed = [(kind, *one) for one in _changed(db, kind, newer)]
+            return self._record(db, changed, way, self._clock())
+
+    def note_seen(self, way: str, values: Mapping[str, Any]) -> None:
+        """Remember what a way says without deciding: only a later change will count."""
+        if not values:
+            return
+        with self._writing() as db:
+            for subject, value in values.items():
+                _see(db, way, subject, value)
+
+    def move_in(
+        self, place: str, kinds: Iterable[tuple[DecisionKind, Mapping[str, Any]]], at: datetime
+    ) -> tuple[Decision, ...]:
+        """Take over the decisions of an earlier store, once; those made since then win."""
+        with self._writing() as db:
+            if db.execute("SELECT 1 FROM moved_in WHERE place = ?", (place,)).fetchone():
+                return ()
+            db.execute("INSERT INTO moved_in VALUES (?, ?)", (place, _time_text(self._clock())))
+            changed = []
+            for kind, values in kinds:
+                held = _times(db, kind, values)
+                older = {
+                    subject: value
+                    for subject, value in values.items()
+                    if subject not in held or held[subject] < at
+                }
+                changed += [(kind, *one) for one in _changed(db, kind, older)]
+            return self._record(db, changed, place, at)
+
+    # -- undo ---------------------------------------------------------------------------------
+
+    def undo(self, way: str) -> tuple[Decision, ...]:
+        """Take back the newest action of a way that still stands; return what changed.
+
+        What was decided by another way since then stays. Nothing left to undo: an empty tuple.
+        """
+        with self._writing() as db:
+            target = db.execute(
+                "SELECT MAX(number) FROM actions "
+                "WHERE way = ? AND undoes IS NULL AND undone_by IS NULL",
+                (way,),
+            ).fetchone()[0]
+            if target is None:
+                return ()
+            return self._reverse(db, target, way, back=True)
+
+    def redo(self, way: str) -> tuple[Decision, ...]:
+        """Do again what the newest undo took back, unless something was decided since."""
+        with self._writing() as db:
+            newest = db.execute(
+                "SELECT COALESCE(MAX(number), 0) FROM actions WHERE way = ? AND undoes IS NULL",
+                (way,),
+            ).fetchone()[0]
+            found = db.execute(
+                "SELECT u.number, u.undoes FROM actions u JOIN actions a ON a.number = u.undoes "
+                "WHERE u.way = ? AND u.undone_by IS NULL AND a.undoes IS NULL AND u.number > ? "
+                "ORDER BY u.number DESC LIMIT 1",
+                (way, newest),
+            ).fetchone()
+            if found is None:
+                return ()
+            undo, target = found
+            changes = self._reverse(db, target, way, back=False, undoes=undo)
+            db.execute("UPDATE actions SET undone_by = NULL WHERE number = ?", (target,))
+            return changes
+
+    def _reverse(
+        self,
+        db: sqlite3.Connection,
+        target: int,
+        way: str,
+        *,
+        back: bool,
+        undoes: int | None = None,
+    ) -> tuple[Decision, ...]:
+        """Record an action's earlier (`back`) or later values where it is still the last word."""
+        rows = db.execute(
+            "SELECT kind, subject, value, before FROM decisions WHERE action = ? ORDER BY number",
+            (target,),
+        ).fetchall()
+        changed = []
+        for kind, subject, value, before in rows:
+            standing, wanted = (value, before) if back else (before, value)
+            if _held(db, kind, subject) == standing:
+                changed.append(
+                    (DecisionKind(kind), subject, json.loads(wanted), json.loads(standing))
+                )
+        reversed_by = self._start(db, way, self._clock(), undoes=undoes or target)
+        db.execute(
+            "UPDATE actions SET undone_by = ? WHERE number = ?", (reversed_by, undoes or target)
+        )
+        return self._add(db, reversed_by, changed, way)
+
+    # -- below --------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        db: sqlite3.Connection,
+        changed: list[tuple[DecisionKind, str, Any, Any]],
+        way: str,
+        at: datetime,
+    ) -> tuple[Decision, ...]:
+        if not changed:
+            return ()
+        return self._add(db, self._start(db, way, at), changed, way)
+
+    def _start(
+        self, db: sqlite3.Connection, way: str, at: datetime, *, undoes: int | None = None
+    ) -> int:
+        made = db.execute(
+            "INSERT INTO actions (at, way, undoes) VALUES (?, ?, ?)", (_time_text(at), way, undoes)
+        )
+        return int(made.lastrowid or 0)
+
+    def _add(
+        self,
+        db: sqlite3.Connection,
+        action: int,
+        changed: list[tuple[DecisionKind, str, Any, Any]],
+        way: str,
+    ) -> tuple[Decision, ...]:
+        (at,) = db.execute("SELECT at FROM actions WHERE number = ?", (action,)).fetchone()
+        made = []
+        for kind, subject, value, before in changed:
+            row = db.execute(
+                "INSERT INTO decisions (action, kind, subject, value, before) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (action, kind.value, subject, _text(value), _text(before)),
+            )
+            number = int(row.lastrowid or 0)
+            made.append(Decision(number, at, way, kind, subject, value, before, action))
+        return tuple(made)
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[Decision]:
+        if not self.path.exists():
+            return []
+        with self._open() as db:
+            return [_decision(row) for row in db.execute(query, values)]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _explained(self.path):
+            if self._db is None:
+                make_folder(self.path.parent)
+                self._db = _connect(self.path)
+            yield self._db
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Begin at once: two windows that read before they write would refuse each other."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+
+_DECISIONS = """
+    SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before, d.action
+    FROM decisions d JOIN actions a ON a.number = d.action
+"""
+
+
+def _decision(row: tuple[Any, ...]) -> Decision:
+    number, at, way, kind, subject, value, before, action = row
+    return Decision(
+        number, at, way, DecisionKind(kind), subject, json.loads(value), json.loads(before), action
+    )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _time_text(at: datetime) -> str:
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _held(db: sqlite3.Connection, kind: str, subject: str) -> str:
+    row = db.execute(
+        "SELECT value FROM decisions WHERE kind = ? AND subject = ? ORDER BY number DESC LIMIT 1",
+        (kind, subject),
+    ).fetchone()
+    return str(row[0]) if row else "null"
+
+
+def _changed(
+    db: sqlite3.Connection, kind: DecisionKind, values: Mapping[str, Any]
+) -> list[tuple[str, Any, Any]]:
+    """Return subject, value and value before of what differs from the decisions that hold."""
+    found = []
+    for subject, value in values.items():
+        before = _held(db, kind.value, subject)
+        if before != _text(value):
+            found.append((subject, value, json.loads(before)))
+    return found
+
+
+def _times(
+    db: sqlite3.Connection, kind: DecisionKind, subjects: Iterable[str]
+) -> dict[str, datetime]:
+    """Return when the decisions that hold were made."""
+    found = {}
+    for subject in subjects:
+        row = db.execute(
+            "SELECT a.at FROM decisions d JOIN actions a ON a.number = d.action "
+            "WHERE d.kind = ? AND d.subject = ? ORDER BY d.number DESC LIMIT 1",
+            (kind.value, subject),
+        ).fetchone()
+        if row:
+            found[subject] = datetime.fromisoformat(row[0])
+    return found
+
+
+def _see(db: sqlite3.Connection, way: str, subject: str, value: Any) -> bool:
+    """Remember what a way says of a subject; tell whether that is news."""
+    text = _text(value)
+    row = db.execute(
+        "SELECT value FROM seen WHERE way = ? AND subject = ?", (way, subject)
+    ).fetchone()
+    if row and row[0] == text:
+        return False
+    db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (way, subject, text))
+    return True
+
+
+def _connect(path: Path, *, sleep: Callable[[float], None] = time.sleep) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        for attempt in range(_OPEN_TRIES):
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                # two processes that open a new file at once: SQLite does not wait here
+                if "locked" not in str(error) or attempt == _OPEN_TRIES - 1:
+                    raise
+                sleep(_OPEN_PAUSE_SECONDS)
+        db.execute("PRAGMA synchronous = FULL")
+        (number,) = db.execute("PRAGMA user_version").fetchone()
+        if number > FORMAT:
+            raise sqlite3.DatabaseError(f"it is of format {number}, this loraloom reads {FORMAT}")
+        db.execute("BEGIN IMMEDIATE")
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {FORMAT}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        said = str(error)
+        if "full" in said:
+            raise explain_os_error(OSError(errno.ENOSPC, "disk full"), path) from error
+        if "readonly" in said or "read-only" in said:
+            raise explain_os_error(OSError(errno.EROFS, "it is read-only"), path) from error
+        raise ToolError(
+            "LL140",
+            f"The decisions in {path} cannot be used: {said}.",
+            "Close other programs that use the file, or restore it from a backup.",
+        ) from error

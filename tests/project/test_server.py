@@ -1,0 +1,199 @@
+"""The page server answers this machine's own pages, and hands out nothing else."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from kohya_ext.project import ToolError
+from kohya_ext.project.server import (
+    LARGEST_BYTES,
+    OWN_PAGE,
+    FolderShare,
+    PageAnswer,
+    PageRequest,
+    PageServer,
+    Shares,
+    package_files,
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    made = tmp_path / "my fox #1"
+    (made / "grids" / "a b").mkdir(parents=True)
+    (made / "grids" / "a b" / "grid.html").write_text("<p>a page</p>", encoding="utf-8")
+    (made / "grids" / "a b" / "tool.exe").write_bytes(b"x")
+    (made / "page.html").write_text("beside", encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    with PageServer() as made:
+        yield made
+
+
+class Echo:
+    """A share that tells what it was asked."""
+
+    def answer(self, request: PageRequest) -> PageAnswer:
+        if request.path == "wrong":
+            raise ToolError("LL140", "It is wrong.", "Correct it.")
+        if request.path == "kept":
+            return PageAnswer(200, b"x", "image/png", OWN_PAGE, max_age_seconds=60)
+        said = f"{request.path} {dict(request.query)} {request.body!r} {request.is_json}"
+        return PageAnswer(200, said.encode("utf-8"))
+
+
+def test_a_file_is_served(server: PageServer, root: Path):
+    address = server.url_of(FolderShare(root, "grids"), "grids/a b/grid.html")
+    answer = requests.get(address, timeout=30)
+    assert (answer.status_code, answer.text) == (200, "<p>a page</p>")
+    assert urlsplit(address).hostname == "127.0.0.1"
+    assert requests.head(address, timeout=30).headers["content-length"] == "13"
+
+
+def test_a_page_of_a_project_is_in_a_sandbox(server: PageServer, root: Path):
+    address = server.url_of(FolderShare(root), "page.html")
+    headers = requests.get(address, timeout=30).headers
+    assert headers["content-security-policy"].startswith("sandbox ")
+    assert "allow-same-origin" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["grids", "grids/a%20b", "page.html", "grids/../page.html", "grids/a%20b/tool.exe", "%00", ""],
+)
+def test_nothing_else_is_served(server: PageServer, root: Path, path: str):
+    base = server.url_of(FolderShare(root, "grids"))
+    assert requests.get(base + path, timeout=30).status_code == 404
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
+def test_a_link_that_leads_out_is_not_followed(root: Path):
+    (root / "grids" / "leak.html").symlink_to(root / "page.html")
+    assert FolderShare(root, "grids").find("grids/leak.html") is None
+
+
+def test_each_share_has_its_own_token(server: PageServer, root: Path):
+    one, other = server.url_of(FolderShare(root, "grids")), server.url_of(Echo())
+    assert urlsplit(one).path != urlsplit(other).path
+    assert server.url_of(FolderShare(root, "grids")) == one
+
+
+@pytest.mark.parametrize("target", ["", "/", "x", "x/a", "é/a", "//", "\ud800/a"])
+def test_strangers_get_nothing(target: str):
+    shares = Shares()
+    shares.add(Echo())
+    assert shares.answer(target).status == 404
+    assert shares.answer(target, b"{}").status == 404
+
+
+def test_a_token_alone_is_nothing():
+    shares = Shares()
+    assert shares.answer(shares.add(Echo())).status == 404
+
+
+def test_what_was_asked_arrives(server: PageServer):
+    base = server.url_of(Echo())
+    assert requests.get(base + "a%2Fb?c=d%20e&f=", timeout=30).text == (
+        "a/b {'c': 'd e', 'f': ''} None False"
+    )
+    assert requests.post(base + "a", json={}, timeout=30).text == "a {} b'{}' True"
+    assert requests.post(base + "a", "{}", timeout=30).text == "a {} b'{}' False"
+
+
+def test_a_sentence_comes_back(server: PageServer):
+    answer = requests.get(server.url_of(Echo(), "wrong"), timeout=30)
+    assert (answer.status_code, answer.text) == (400, "It is wrong. Correct it. [LL140]")
+
+
+def test_pictures_may_be_kept_by_the_browser(server: PageServer):
+    answer = requests.get(server.url_of(Echo(), "kept"), timeout=30)
+    assert answer.headers["cache-control"] == "private, max-age=60, immutable"
+    assert answer.headers["content-security-policy"] == OWN_PAGE
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "127.0.0.1:1"])
+def test_another_host_name_is_refused(server: PageServer, root: Path, host: str):
+    address = server.url_of(FolderShare(root), "page.html")
+    answer = requests.get(address, headers={"Host": host}, timeout=30)
+    assert answer.status_code == 403
+    assert "beside" not in answer.text
+
+
+def test_localhost_is_this_machine(server: PageServer, root: Path):
+    where = urlsplit(server.url_of(FolderShare(root), "page.html"))
+    headers = {"Host": f"localhost:{where.port}"}
+    assert requests.get(where.geturl(), headers=headers, timeout=30).text == "beside"
+
+
+@pytest.mark.parametrize("length", [str(LARGEST_BYTES + 1), "-1", "x", "²", ""])
+def test_too_much_is_refused_unread(server: PageServer, length: str):
+    where = urlsplit(server.url_of(Echo(), "a"))
+    connection = HTTPConnection(where.netloc, timeout=30)
+    connection.putrequest("POST", where.path)
+    connection.putheader("Content-Length", length.encode("utf-8"))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_one_connection_serves_many_requests(server: PageServer):
+    where = urlsplit(server.url_of(Echo(), "a"))
+    connection = HTTPConnection(where.netloc, timeout=30)
+    for _ in range(3):
+        connection.request("GET", where.path)
+        assert connection.getresponse().read() == b"a {} None False"
+    connection.close()
+
+
+def test_a_page_is_shown_as_it_is_rewritten(server: PageServer, root: Path):
+    share = FolderShare(root, rewrite=lambda path: path.read_bytes().upper())
+    assert requests.get(server.url_of(share, "page.html"), timeout=30).text == "BESIDE"
+
+
+def test_what_a_page_sends_is_taken(server: PageServer, root: Path):
+    taken: list[tuple[str, str]] = []
+
+    def take(path: str, text: str) -> bool:
+        if text == "wrong":
+            raise ValueError("it holds no votes")
+        taken.append((path, text))
+        return path == "page.html"
+
+    base = server.url_of(FolderShare(root, take=take))
+    assert requests.post(base + "page.html", "ä".encode(), timeout=30).status_code == 204
+    assert requests.post(base + "other.html", "b", timeout=30).status_code == 404
+    refused = requests.post(base + "page.html", "wrong", timeout=30)
+    assert (refused.status_code, refused.text) == (400, "it holds no votes")
+    assert requests.post(base + "page.html", b"\xff", timeout=30).status_code == 400
+    assert taken == [("page.html", "ä"), ("other.html", "b")]
+    silent = server.url_of(FolderShare(root), "page.html")
+    assert requests.post(silent, "x", timeout=30).status_code == 404
+
+
+def test_a_closed_server_gives_its_port_back(root: Path):
+    server = PageServer()
+    port = urlsplit(server.url_of(FolderShare(root))).port
+    server.close()
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port or 0), timeout=5).close()
+
+
+def test_files_of_a_package_are_listed():
+    names = [name for name, _ in package_files("a1111_ext.grids", "web")]
+    assert names == sorted(names)
+    assert "page.html" in names
