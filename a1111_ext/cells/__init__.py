@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from .cell import (
-    Cell,
-    CheckpointPin,
-    HiresFix,
-    LoraUse,
-    SourcePicture,
-    with_loras,
-    without_loras,
-)
+from .backend import Painter, WebuiPainter
+from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras, without_loras
 from .engine import run_cells
 from .events import CellEvent, Outcome
 from .ledger import Ledger, Record, State
-from .painters import Painter, WebuiPainter
 from .plan import CellPlan, pin_cell, plan_cells
 from .run import Patience, RunReport
 from .verify import Mismatch, Painted, verify_picture

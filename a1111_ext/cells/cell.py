@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from ..api.loras import lora_tags
+from ..api.lora_tags import lora_tags
 
 
 @dataclass(frozen=True)

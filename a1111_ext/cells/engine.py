@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 
 from ..api.client import ApiError
 from .abilities import Borrowing
+from .backend import Painter
 from .events import EventHandler
 from .ledger import Ledger
-from .painters import Painter
 from .plan import CellPlan
 from .run import LOOK_SECONDS, Patience, Run, RunReport, Switches
 from .worker import Worker

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from kohya_ext.project import ToolError
 
 from .abilities import RowPainter, Selective
+from .backend import Painter
 from .cell import BATCH_SIZE, Cell
 from .events import CellEvent, EventHandler, Outcome
 from .ledger import Claim, Ledger
-from .painters import Painter
 from .plan import CellPlan
 from .verify import Checked, Painted
 from .waiting import Group, Waiting, group_of

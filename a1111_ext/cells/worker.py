@@ -11,9 +11,9 @@ from kohya_ext.project import ToolError
 
 from ..api.client import ApiError, ConnectionLost, OutOfMemory
 from .abilities import Interruptible, Rememberer, Remote, Returning, RowPainter, Unloading
+from .backend import Painter
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
-from .painters import Painter
 from .run import Run
 from .verify import Checked, Painted, check_picture, painted_from_png
 from .waiting import Group, group_of

@@ -8,8 +8,8 @@ from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import next_step, say, shell_path
 
 from ..grids.choice import Choice, write_choice
-from ..grids.serve import GridServer
-from ..grids.votes import PAGE_NAME
+from ..grids.page.votes import PAGE_NAME
+from ..server.folder_server import GridServer
 from .serving import serve_until_interrupted
 
 

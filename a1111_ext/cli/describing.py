@@ -10,8 +10,8 @@ from kohya_ext.project.cli import shell_path
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from ..grids.axes import Axis
-from ..grids.drawing import Grid
-from ..grids.epoch_grid import EPOCH_AXIS, GridPlan
+from ..grids.plan import EPOCH_AXIS, GridPlan
+from ..grids.runner import Grid
 from ..grids.views import GridFacts
 from .drawing import format_seconds
 

@@ -13,8 +13,8 @@ from kohya_ext.project.progress import ProgressHandler, silent
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
+from ..cells.backend import WebuiPainter
 from ..cells.events import CellEvent, EventHandler, Outcome
-from ..cells.painters import WebuiPainter
 from ..publish.promoted import Promoted, lend_promoted
 
 Lend = Callable[[Client, Capabilities], Capabilities]

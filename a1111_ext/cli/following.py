@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from kohya_ext.project.cli import say
 from kohya_ext.project.epochs import Run
 
-from ..grids.drawing import with_epochs
 from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
-from ..grids.page import LiveState
+from ..grids.page.document import LiveState
+from ..grids.runner import with_epochs
 from .drawing import shown_events
 from .grid_options import FollowOptions
 from .grid_session import Drawn, GridSession, Webuis, open_ledger, pinned_grid

@@ -11,9 +11,9 @@ import click
 
 from kohya_ext.project import Project
 
-from ..grids.contact_sheet import SheetFormat
-from ..grids.epoch_grid import GridRequest, request_from
 from ..grids.live import POLL_SECONDS
+from ..grids.plan import GridRequest, request_from
+from ..grids.sheet.contact_sheet import SheetFormat
 from ..grids.values import parse_real_numbers, parse_whole_numbers
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -15,29 +15,19 @@ from kohya_ext.project.progress import ProgressHandler
 
 from ..api.capabilities import Capabilities
 from ..api.client import Client
-from ..api.lend import apply_lend, lent_name, plan_lend, with_run
+from ..api.lora_links import apply_lend, lent_name, plan_lend, with_run
+from ..cells.backend import Painter, WebuiPainter
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
-from ..cells.painters import Painter, WebuiPainter
 from ..cells.plan import pin_cell
 from ..cells.run import RunReport
-from ..grids.contact_sheet import SheetFormat
-from ..grids.drawing import (
-    Grid,
-    GridFiles,
-    draw_grid,
-    prepare_grid,
-    write_views,
-)
-from ..grids.epoch_grid import (
-    Expand,
-    Subject,
-    select_epochs,
-)
 from ..grids.expansion import make_expand
-from ..grids.page import LiveState
+from ..grids.page.document import LiveState
+from ..grids.plan import Expand, Subject, select_epochs
 from ..grids.reach import reachable_loras
+from ..grids.runner import Grid, GridFiles, draw_grid, prepare_grid, write_views
 from ..grids.server_side import UNCHECKED, PlotPainter
+from ..grids.sheet.contact_sheet import SheetFormat
 from ..grids.views import GridFacts
 from .cluster import open_executor
 from .describing import describe_plan, grid_facts

@@ -23,9 +23,9 @@ from kohya_ext.project.manifest import SubjectKind
 
 from ..publish.checklist import to_do
 from ..publish.checks import Check, State, check_material, require_all
-from ..publish.material import Material, gather
+from ..publish.contents import Material, gather
 from ..publish.pack import PackPlan, apply_pack, plan_pack
-from ..publish.sight import find_tagger, look_at
+from ..publish.tag_scores import find_tagger, look_at
 
 
 @click.command()

@@ -20,8 +20,8 @@ from kohya_ext.project.cli import (
 
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
-from ..grids.serve import PageServer
 from ..publish.promoted import require_promoted
+from ..server.folder_server import PageServer
 from ..showcase.album import ShowPicture, read_album, read_parameters
 from ..showcase.ratings import require_known
 from ..showcase.review import PAGE_NAME, parse_review, read_review, write_board, write_review

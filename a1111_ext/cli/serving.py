@@ -6,7 +6,7 @@ import threading
 
 from kohya_ext.project.cli import emit, say
 
-from ..grids.serve import PageServer
+from ..server.folder_server import PageServer
 
 
 def serve_until_interrupted(server: PageServer) -> None:

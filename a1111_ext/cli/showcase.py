@@ -48,13 +48,7 @@ from ..showcase.review import (
     read_review_file,
     write_review,
 )
-from ..showcase.selection import (
-    MOST_PICTURES,
-    Selection,
-    Wishes,
-    apply_selection,
-    plan_selection,
-)
+from ..showcase.selection import MOST_PICTURES, Selection, Wishes, apply_selection, plan_selection
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import Subject, TemplateText, open_library
 from .board import BoardNews

@@ -26,7 +26,7 @@ from kohya_ext.project.epochs import require_run
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client, parse_credentials
-from ..api.lend import apply_lend, find_lent, plan_lend, take_back
+from ..api.lora_links import apply_lend, find_lent, plan_lend, take_back
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 AUTH_VARIABLE = "LORALOOM_WEBUI_AUTH"

@@ -8,7 +8,7 @@ from pathlib import Path
 from dynprompts.errors import PromptError
 from kohya_ext.project.errors import ToolError
 
-from .epoch_grid import Expand
+from .plan import Expand
 
 
 def make_expand(wildcards: Path | None = None) -> Expand:

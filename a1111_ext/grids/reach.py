@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..api.loras import lora_tags
+from ..api.lora_tags import lora_tags
 
 if TYPE_CHECKING:
     from dynprompts import WildcardLibrary

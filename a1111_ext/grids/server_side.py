@@ -19,8 +19,8 @@ from kohya_ext.project.errors import ToolError
 
 from ..api.client import PICTURE_SECONDS
 from ..api.payloads import picture_request
+from ..cells.backend import WebuiPainter
 from ..cells.cell import Cell
-from ..cells.painters import WebuiPainter
 from ..cells.verify import Painted
 
 SCRIPT = "x/y/z plot"

@@ -12,9 +12,9 @@ from kohya_ext.project.files import link_or_copy
 from ..cells.cell import Cell
 from ..cells.ledger import Ledger, Record, State
 from .axes import Axis
-from .epoch_grid import GridPlan, Place
-from .page import CellState, GridPage, LiveState, PageAxis, PageCell, PageValue
-from .sheet_layout import Section, Sheet, SheetCell
+from .page.document import CellState, GridPage, LiveState, PageAxis, PageCell, PageValue
+from .plan import GridPlan, Place
+from .sheet.layout import Section, Sheet, SheetCell
 
 PICTURES = "pictures"
 

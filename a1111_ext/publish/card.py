@@ -7,7 +7,7 @@ from typing import Any
 
 from kohya_ext.project.manifest import SubjectKind
 
-from .material import Material
+from .contents import Material
 from .site import HUB_MODELS, WEBUI_VERSIONS
 
 _HUB_LICENSES = {

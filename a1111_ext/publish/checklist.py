@@ -11,7 +11,7 @@ from kohya_ext.project.manifest import SubjectKind
 
 from .card import weight_text
 from .checks import Check, State
-from .material import Material
+from .contents import Material
 from .site import AS_OF, MOST_PICTURES
 
 _MARKS = {

@@ -13,7 +13,7 @@ from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.tagging import PUBLISHING_RATINGS, Scores, forbidden_content
 
 from ..showcase.content import forbidden_words
-from .material import Material, PackPicture
+from .contents import Material, PackPicture
 from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed
 
 Seen = Mapping[str, Scores]

@@ -25,7 +25,7 @@ from kohya_ext.project.files import (
 from .card import description, hub_card, short_description, user_metadata
 from .checklist import write_page
 from .checks import Check
-from .material import Material
+from .contents import Material
 
 RECORD_NAME = "pack.json"
 CHECKLIST_NAME = "checklist.html"

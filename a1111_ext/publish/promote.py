@@ -20,7 +20,7 @@ from kohya_ext.project.manifest import BaseModelFamily, Manifest
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
-from ..api.lend import find_lora_folder, lent_name
+from ..api.lora_links import find_lora_folder, lent_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()

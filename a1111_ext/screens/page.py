@@ -62,7 +62,7 @@ class Widgets:
 
 def build_page(project_folder: str) -> None:
     """Build the page inside an open gradio Tab of the standalone GUI."""
-    from .page_server import PageServer
+    from ..server.page_server import PageServer
 
     server = PageServer()
 

@@ -11,7 +11,7 @@ from typing import Any
 from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import find_epoch_files
 
-from ..grids.votes import PAGE_NAME
+from ..grids.page.votes import PAGE_NAME
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def find_grids(root: Path) -> tuple[GridRow, ...]:
 
 
 def _grid_row(page: Path) -> GridRow:
-    from ..grids.drawing import SHEET_NAME  # too much for a host's start
+    from ..grids.runner import SHEET_NAME
 
     sheet = page.with_name(f"{SHEET_NAME}.png")
     made = datetime.fromtimestamp(_changed(page)).strftime("%Y-%m-%d %H:%M")

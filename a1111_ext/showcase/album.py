@@ -17,7 +17,7 @@ from kohya_ext.project import Journal, Project
 from kohya_ext.project.files import link_or_copy
 
 from ..api.infotext import Infotext, parse_infotext
-from ..api.loras import lora_tags
+from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell
 from .framing import framing_in
 from .templates import plain_checkpoint

@@ -14,11 +14,11 @@ from kohya_ext.project import Project, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
 from ..api.capabilities import Capabilities
+from ..cells.backend import Painter
 from ..cells.cell import Cell, CheckpointPin, HiresFix, script_uses, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
-from ..cells.painters import Painter
 from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from dynprompts import Pick
 
-from ..api.loras import lora_tags
+from ..api.lora_tags import lora_tags
 
 PICK = "framing"
 _WORDS: tuple[tuple[str, str], ...] = (

@@ -15,7 +15,7 @@ from pathlib import Path
 from dynprompts import PromptError, Sample, Template, WildcardLibrary, parse
 from kohya_ext.project import ToolError
 
-from ..api.loras import lora_tag
+from ..api.lora_tags import lora_tag
 from .reach import Reach, find_reach
 from .styles import Style
 

@@ -17,11 +17,11 @@ from kohya_ext.project.files import sha256_of
 
 from ..api.capabilities import Capabilities
 from ..api.infotext import Infotext
+from ..cells.backend import Painter
 from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
-from ..cells.painters import Painter
 from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name, read_parameters

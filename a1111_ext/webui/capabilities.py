@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..api.capabilities import Capabilities, Checkpoint, Lora
-from .painter import NAME
+from .backend import NAME
 
 
 def read_capabilities() -> Capabilities:

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.events import CellEvent, Outcome
-from ..grids.drawing import Grid
+from ..grids.runner import Grid
+from .backend import HostPainter
 from .grid import DrawnCell, DrawnGrid, Shop, count_missing, draw_grid, label
 from .page import copies_of
-from .painter import HostPainter
 from .wish import Wish
 
 SCRIPT = "LoRA epoch grid"

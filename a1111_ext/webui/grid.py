@@ -11,18 +11,18 @@ from pathlib import Path
 
 from kohya_ext.project.manifest import PictureSettings
 
-from ..api.loras import LoraTag, lora_tags, replace_lora
+from ..api.lora_tags import LoraTag, lora_tags, replace_lora
+from ..cells.backend import Painter
 from ..cells.cell import Cell, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
-from ..cells.painters import Painter
 from ..cells.plan import plan_cells
-from ..grids.drawing import Grid, GridFiles, write_about, write_views
-from ..grids.epoch_grid import GridPlan, GridRequest, Place, Subject, plan_grid, select_epochs
 from ..grids.expansion import make_expand
+from ..grids.plan import GridPlan, GridRequest, Place, Subject, plan_grid, select_epochs
+from ..grids.runner import Grid, GridFiles, write_about, write_views
 from ..grids.views import GridFacts
-from .painter import DrawingStopped
+from .backend import DrawingStopped
 from .prompt_lora import EpochsOfPrompt
 from .seeds import read_seeds
 from .wish import Wish

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kohya_ext.project import ToolError
 
-from ..grids.drawing import SHEET_NAME, read_about
+from ..grids.runner import SHEET_NAME, read_about
 from .grid import Shop
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from kohya_ext.project import ToolError
 
 from ..cells.cell import Cell, CheckpointPin, HiresFix, ScriptUse
-from .painter import Begin
+from .backend import Begin
 
 DYNAMIC_PROMPTS = "dynamic prompts"
 """How the title of that extension's script begins; its version follows."""

@@ -12,11 +12,11 @@ from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.files import link_or_copy
 
 from ..api.capabilities import Capabilities
-from ..api.lend import lent_name, plan_lend
+from ..api.lora_links import lent_name, plan_lend
 from ..cells.plan import pin_cell
-from ..grids.drawing import Grid, prepare_grid
-from ..grids.epoch_grid import Subject, request_from, select_epochs
 from ..grids.expansion import make_expand
+from ..grids.plan import Subject, request_from, select_epochs
+from ..grids.runner import Grid, prepare_grid
 from .capabilities import read_capabilities, refresh_loras
 from .grid import DrawnGrid
 

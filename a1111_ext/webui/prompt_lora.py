@@ -13,7 +13,7 @@ from pathlib import Path
 from kohya_ext.project import ToolError
 from kohya_ext.project.epochs import EpochFile, Run, find_runs, read_epoch_file
 
-from ..api.loras import LoraTag, lora_tags
+from ..api.lora_tags import LoraTag, lora_tags
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project import ToolError
 
-from ..grids.votes import LARGEST_BYTES, PAGE_NAME, with_votes
-from ..screens.page_server import HEADERS
+from ..grids.page.votes import LARGEST_BYTES, PAGE_NAME, with_votes
+from ..server.page_server import HEADERS
 from .access import is_allowed
 from .call import Call
 from .settings import credentials, serves_api

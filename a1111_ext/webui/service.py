@@ -12,16 +12,16 @@ from kohya_ext.project import ToolError, open_project
 
 from ..cells.cell import Cell
 from ..cells.events import CellEvent
-from ..grids.drawing import Grid
+from ..grids.runner import Grid
 from ..screens.projects import find_projects
 from .access import require_inside
+from .backend import HostPainter
 from .call import Call
 from .capabilities import read_capabilities
 from .grid import DrawnGrid, Shop, draw_grid, plan_page_grid
 from .jobs import FINISHED, GridJobs, JobView, Switches
 from .kept_grid import GridPlace, KeptGrid, read_kept_grid
 from .page import pin_checkpoint, without_comments
-from .painter import HostPainter
 from .project_grid import note_grid, prepare_project_grid
 from .prompt_lora import find_epochs
 from .request import DrawRequest, parse_request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..screens.page_server import Shares
+from ..server.page_server import Shares
 
 PAGES = "/loraloom/pages"
 SHARES = Shares()

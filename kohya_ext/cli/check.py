@@ -11,8 +11,8 @@ from ..project.cli import emit, emit_json, json_option, next_step, progress_bar,
 from .jobs import job_options, job_words, named_trainer, read_job, trainer_option
 
 if TYPE_CHECKING:
-    from ..training.job import Job
-    from ..training.preflight import Preflight
+    from ..training.checks.preflight import Preflight
+    from ..training.run.job import Job
 
 
 @click.command()
@@ -27,7 +27,7 @@ def check(
     Pictures are decoded completely, captions and folders read as the trainer reads them, every
     argument held against what the trainer on this machine takes. Exit code 1: it would fail.
     """
-    from ..training.preflight import run_preflight
+    from ..training.checks.preflight import run_preflight
     from ..training.trainer import find_trainer
 
     job = read_job(project, config, version)

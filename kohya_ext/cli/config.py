@@ -22,8 +22,8 @@ from ..project.cli import (
 )
 
 if TYPE_CHECKING:
-    from ..training.config import ConfigPlan
-    from ..training.conversion import Conversion, GuiPrint
+    from ..training.config.conversion import Conversion, GuiPrint
+    from ..training.config.of_project import ConfigPlan
 
 _VERSIONS = ("v24", "v25", "v26")
 _FORMS = ("json", "toml", "dataset", "arguments", "schema")
@@ -96,8 +96,8 @@ def _opened(project: str | None, version: str | None) -> Project:
 
 
 def _show_schema(version: str) -> None:
-    from ..training.kohya_json import GuiVersion
-    from ..training.kohya_schema import json_schema, schema_path
+    from ..training.config.json_schema import json_schema, schema_path
+    from ..training.config.kohya_json import GuiVersion
 
     emit_json(json_schema(GuiVersion(version)))
     say(f"The same as a file, for your editor's settings: {schema_path(GuiVersion(version))}")
@@ -109,7 +109,7 @@ def _show_schema(version: str) -> None:
 def _of_project(
     project: Project, show: str | None, dry_run: bool, verbose: bool, as_json: bool
 ) -> None:
-    from ..training.config import apply_config, plan_config
+    from ..training.config.of_project import apply_config, plan_config
 
     with progress_bar() as progress:
         plan = plan_config(project, progress=progress)
@@ -170,8 +170,8 @@ def _as_dict(plan: ConfigPlan) -> dict[str, object]:
 
 
 def _of_project_as_gui(project: Project, as_json: bool) -> None:
-    from ..training.config import plan_project_call
-    from ..training.conversion import print_as_gui
+    from ..training.config.conversion import print_as_gui
+    from ..training.config.of_project import plan_project_call
 
     planned = plan_project_call(project)
     where = str(project.manifest_path)
@@ -193,8 +193,8 @@ def _of_json(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    from ..training.conversion import apply_conversion, convert, print_as_gui
-    from ..training.kohya_json import GuiVersion, load_json
+    from ..training.config.conversion import apply_conversion, convert, print_as_gui
+    from ..training.config.kohya_json import GuiVersion, load_json
 
     gui = GuiVersion(version)
     if as_gui:
@@ -266,7 +266,7 @@ def _conversion_as_dict(converted: Conversion, written: tuple[Path, ...]) -> dic
 
 def _print(printed: GuiPrint, as_json: bool) -> None:
     """Show what the GUI would run: the toml on stdout, the command beside it."""
-    from ..training.kohya_json import SECRETS
+    from ..training.config.kohya_json import SECRETS
 
     if as_json:
         emit_json(
@@ -300,8 +300,8 @@ def presets(name: str, kind: str, as_json: bool) -> None:
     import json
 
     from ..project.manifest import SubjectKind
-    from ..training.presets import presets as all_presets
-    from ..training.presets import values_for
+    from ..training.config.presets import presets as all_presets
+    from ..training.config.presets import values_for
 
     chosen = [one for one in all_presets() if name in ("", one.name)]
     if not chosen:

@@ -13,7 +13,7 @@ import click
 
 from ..project import ToolError, open_project
 from ..project.cli import emit, say, shell_path
-from ..rehearsal.walk import (
+from ..simulator.walk import (
     PICTURES,
     TRIGGER_WORD,
     DemoFolder,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from ..gui.hook import apply_leave, apply_stay, plan_stay
 from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
-from ..gui.stay import apply_leave, apply_stay, plan_stay
 from ..project import ToolError, open_project, read_settings, write_setting
 from ..project.cli import dry_run_option, emit, next_step, say, shell_path, shell_words
 

@@ -14,9 +14,9 @@ from ..project import open_project
 from ..project.cli import say, shell_path
 
 if TYPE_CHECKING:
-    from ..training.follow import EventHandler, Follow
-    from ..training.job import Job
-    from ..training.progress import Event
+    from ..training.run.events import Event
+    from ..training.run.follow import EventHandler, Follow
+    from ..training.run.job import Job
     from ..training.trainer import Trainer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -55,8 +55,8 @@ def trainer_option(command: _Command) -> _Command:
 
 def read_job(project: str | None, config: Path | None, version: str) -> Job:
     """Return the job of a json or of a project (default: the current folder)."""
-    from ..training.job import job_of_json, job_of_project
-    from ..training.kohya_json import GuiVersion
+    from ..training.config.kohya_json import GuiVersion
+    from ..training.run.job import job_of_json, job_of_project
 
     if config is not None:
         if project is not None:
@@ -70,7 +70,7 @@ def read_runs(project: str | None, config: Path | None, version: str) -> tuple[P
 
     A project's config need not be valid any more for that.
     """
-    from ..training.job import runs_dir_of
+    from ..training.run.job import runs_dir_of
 
     if config is not None:
         job = read_job(project, config, version)
@@ -107,7 +107,7 @@ def training_bar() -> Iterator[EventHandler]:
 
 
 def _tell(event: Event, follow: Follow, report: EventHandler, write: Callable[[str], None]) -> None:
-    from ..training.progress import Erred, Sampled, Saving, Warned
+    from ..training.run.events import Erred, Sampled, Saving, Warned
 
     report(event, follow)
     if isinstance(event, Saving):
@@ -125,7 +125,7 @@ def _live_bar() -> Iterator[tuple[EventHandler, Callable[[str], None]]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    from ..training.progress import EpochBegan, PhaseBegan, Stepped, Worked
+    from ..training.run.events import EpochBegan, PhaseBegan, Stepped, Worked
 
     columns = (
         TextColumn("{task.description}"),
@@ -164,7 +164,7 @@ class _EpochLines:
         self._epoch = 0
 
     def __call__(self, event: Event, follow: Follow) -> None:
-        from ..training.progress import PhaseBegan, Stepped
+        from ..training.run.events import PhaseBegan, Stepped
 
         if isinstance(event, PhaseBegan) and event.phase != self._phase:
             self._phase = event.phase

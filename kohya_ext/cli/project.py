@@ -18,7 +18,7 @@ from ..project.cli import (
     shell_path,
 )
 from ..project.manifest import SubjectKind
-from ..project.standing import read_standing
+from ..project.status import read_standing
 
 
 @click.command()

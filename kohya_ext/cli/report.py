@@ -21,7 +21,7 @@ def report(
 
     It goes beside the run's own files, as report.md, report.json and loss.png.
     """
-    from ..training.report import as_dict, format_report, read_report, write_report
+    from ..training.run.report import as_dict, format_report, read_report, write_report
 
     runs_dir, name = read_runs(project, config, version)
     found = read_report(runs_dir, run_id)

@@ -45,7 +45,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "select", "a1111_ext.cli.showcase:select", "Choose and arrange the pictures."),
     (PICTURES, "publish", "a1111_ext.cli.publish:publish", "Make the publish pack."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
-    (MORE, "rehearse", "a1111_ext.cli.rehearse:rehearse", "Run the stand-in WebUI."),
+    (MORE, "rehearse", "a1111_ext.cli.simulator:rehearse", "Run the stand-in WebUI."),
     (MORE, "gui", "kohya_ext.cli.gui:gui", "Open both halves in one page."),
 )
 """Rows of section, name, `module:attribute` of a click command, and one line of help.

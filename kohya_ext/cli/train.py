@@ -36,9 +36,9 @@ from .jobs import (
 )
 
 if TYPE_CHECKING:
-    from ..training.job import Job
-    from ..training.run import Result, RunPlan
-    from ..training.session import TrainingPlan
+    from ..training.run.job import Job
+    from ..training.run.record import Result, RunPlan
+    from ..training.run.session import TrainingPlan
 
 _STOPPED = 130
 
@@ -95,14 +95,14 @@ def train(
     Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
     files stay. Success means: every epoch file is there, opens, and has the expected steps.
     """
-    from ..training.session import (
+    from ..training.run.session import (
         RunOptions,
         apply_training,
         plan_training,
         settle_unseen,
         start_detached,
     )
-    from ..training.states import require_state
+    from ..training.run.states import require_state
     from ..training.trainer import require_trainer
 
     job = read_job(project, config, version)
@@ -138,7 +138,7 @@ def _handing_over(run: RunPlan) -> Iterator[None]:
 
     Windows tells us nothing; there the training goes on all the same, and --attach takes it over.
     """
-    from ..training.session import start_watcher
+    from ..training.run.session import start_watcher
 
     def hand_over(number: int, frame: object) -> None:
         start_watcher(run)
@@ -189,8 +189,8 @@ def _show(plan: TrainingPlan, as_json: bool) -> None:
 
 
 def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
-    from ..training.run import Ask
-    from ..training.session import attach, require_training, stop_training
+    from ..training.run.record import Ask
+    from ..training.run.session import attach, require_training, stop_training
 
     run = require_training(job)
     if act == "attach":
@@ -211,7 +211,7 @@ def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
 
 
 def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
-    from ..training.run import Outcome
+    from ..training.run.record import Outcome
 
     if as_json:
         emit_json(_as_dict(result))
@@ -231,7 +231,7 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
 
 def _way_on(job: Job) -> str:
     """Return the option that a stopped training goes on with: its state, or else anew."""
-    from ..training.states import find_states
+    from ..training.run.states import find_states
 
     if find_states(job.output_dir, job.name):
         return " --resume"

@@ -19,7 +19,7 @@ from ..project.cli import (
 )
 
 if TYPE_CHECKING:
-    from ..training.machine import Gpu
+    from ..training.checks.machine import Gpu
     from ..training.trainer import Environment, Trainer
 
 
@@ -32,7 +32,7 @@ def trainer() -> None:
 @json_option
 def show(as_json: bool) -> None:
     """Show the trainer, the packages of its Python and the graphics cards."""
-    from ..training.machine import ALWAYS_NEEDED, find_gpus
+    from ..training.checks.machine import ALWAYS_NEEDED, find_gpus
     from ..training.trainer import probe, require_trainer
 
     found = require_trainer()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import ToolError
-from .door import PROJECT
+from .launcher import PROJECT
 
 DOOR = Path(__file__).with_name("door.py")
 _ENVIRONMENTS = ("venv", ".venv")

@@ -14,15 +14,7 @@ from pathlib import Path
 from ..project import ToolError
 from .bridge import Difference
 from .jobs import JobView
-from .views import (
-    ConfigView,
-    FolderSteps,
-    Overview,
-    PicturesPage,
-    PictureView,
-    label_of,
-    thumbnail,
-)
+from .views import ConfigView, FolderSteps, Overview, PicturesPage, PictureView, label_of, thumbnail
 
 _CELL = "padding:.2em .8em;vertical-align:top"
 _CARD = "width:170px;margin:0 .6em .8em 0;font-size:.85em;line-height:1.3"

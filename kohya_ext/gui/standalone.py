@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import ToolError
-from .door import registered, take_back
+from .launcher import registered, take_back
 from .pages import Page, find_pages
 
 TITLE = "loraloom"

@@ -15,22 +15,16 @@ from ..dataset.layout import apply_layout, plan_layout
 from ..dataset.roles import Role
 from ..project import ProgressHandler, Project, ToolError, read_settings
 from ..project.tagging import Tagger, open_tagger
-from ..training.config import apply_config, plan_config
-from ..training.findings import Finding
-from ..training.follow import Follow, progress_of
-from ..training.job import job_of_project
-from ..training.preflight import Preflight, run_preflight
-from ..training.progress import Erred, Event, Saving, Warned
-from ..training.run import Ask, Outcome, Result, RunPlan
-from ..training.runner import find_current
-from ..training.session import (
-    RunOptions,
-    attach,
-    plan_training,
-    start_detached,
-    stop_training,
-)
-from ..training.states import require_state
+from ..training.checks.findings import Finding
+from ..training.checks.preflight import Preflight, run_preflight
+from ..training.config.of_project import apply_config, plan_config
+from ..training.run.events import Erred, Event, Saving, Warned
+from ..training.run.follow import Follow, progress_of
+from ..training.run.job import job_of_project
+from ..training.run.record import Ask, Outcome, Result, RunPlan
+from ..training.run.runner import find_current
+from ..training.run.session import RunOptions, attach, plan_training, start_detached, stop_training
+from ..training.run.states import require_state
 from ..training.trainer import Origin, Trainer, find_trainer, require_trainer, trainer_at
 from .bridge import find_host_folder
 from .jobs import Say, StepStopped, Work, stoppable

@@ -20,10 +20,10 @@ from ..dataset.layout import read_staged
 from ..dataset.roles import Role, role_of_path
 from ..project import Project
 from ..project.pictures import open_upright
-from ..project.standing import read_standing
-from ..training.config import plan_config
-from ..training.kohya_json import GuiVersion, keys_of, read_kohya_json
-from ..training.presets import preset_values, require_preset
+from ..project.status import read_standing
+from ..training.config.kohya_json import GuiVersion, keys_of, read_kohya_json
+from ..training.config.of_project import plan_config
+from ..training.config.presets import preset_values, require_preset
 
 PAGE_SIZE = 24
 THUMBNAIL_PIXELS = 160

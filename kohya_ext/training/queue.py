@@ -19,13 +19,13 @@ from typing import Any
 from ..project import Project, ToolError, open_project, user_folder
 from ..project.files import write_json_atomic
 from ..project.process import holding
-from .follow import EventHandler, unheard
-from .job import Job, job_of_json, job_of_project
-from .kohya_json import GuiVersion
-from .run import Outcome, Result, RunPlan, RunStanding, find_runs_in, standing_of
-from .runner import conduct, settle
-from .session import RunOptions, apply_training, plan_training
-from .states import find_states, require_state
+from .config.kohya_json import GuiVersion
+from .run.follow import EventHandler, unheard
+from .run.job import Job, job_of_json, job_of_project
+from .run.record import Outcome, Result, RunPlan, RunStanding, find_runs_in, standing_of
+from .run.runner import conduct, settle
+from .run.session import RunOptions, apply_training, plan_training
+from .run.states import find_states, require_state
 from .trainer import Trainer
 
 FIRST_CARD = "0"

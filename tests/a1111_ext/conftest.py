@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from a1111_ext.api.client import Client
-from a1111_ext.rehearsal import RehearsalWebui, start_webui
+from a1111_ext.simulator import RehearsalWebui, start_webui
 
 
 @pytest.fixture

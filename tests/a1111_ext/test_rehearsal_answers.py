@@ -12,7 +12,7 @@ from answers import NOT_SAID, ROUTES, shape_of, unknown_in
 from loras import save_lora
 
 from a1111_ext.api.client import Client
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 

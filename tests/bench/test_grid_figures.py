@@ -28,8 +28,8 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import Infotext, format_infotext
 from a1111_ext.cells import Cell, Ledger, WebuiPainter, pin_cell, plan_cells, run_cells
 from a1111_ext.cells.verify import Painted
-from a1111_ext.grids.epoch_grid import GridRequest, Subject, plan_grid
-from a1111_ext.rehearsal import start_webui
+from a1111_ext.grids.plan import GridRequest, Subject, plan_grid
+from a1111_ext.simulator import start_webui
 from kohya_ext.project.epochs import find_runs
 from kohya_ext.project.lora_file import Tensor, write_lora
 
@@ -303,8 +303,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 SHEET_ALONE = """
 import time
 from pathlib import Path
-from a1111_ext.grids.contact_sheet import write_sheet
-from a1111_ext.grids.sheet_layout import Section, Sheet, SheetCell
+from a1111_ext.grids.sheet.contact_sheet import write_sheet
+from a1111_ext.grids.sheet.layout import Section, Sheet, SheetCell
 paths = [Path(one) for one in {paths!r}]
 row = tuple(SheetCell(paths[n % len(paths)], (1024, 1024)) for n in range({side}))
 labels = tuple(str(n) for n in range({side}))
@@ -417,7 +417,7 @@ def test_a_page_of_two_thousand(tmp_path: Path):
     import psutil
     from chromium import open_chromium
 
-    from a1111_ext.grids.page import (
+    from a1111_ext.grids.page.document import (
         CellState,
         GridPage,
         PageAxis,

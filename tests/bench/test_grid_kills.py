@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from killing import kill_often
 
-from a1111_ext.rehearsal import start_webui
+from a1111_ext.simulator import start_webui
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(1800)]
 

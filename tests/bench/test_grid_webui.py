@@ -15,7 +15,7 @@ import pytest
 
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
-from a1111_ext.api.lend import find_lora_folder
+from a1111_ext.api.lora_links import find_lora_folder
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells import Cell, Ledger, WebuiPainter, pin_cell, plan_cells, run_cells, with_loras
 from a1111_ext.cells.cell import Batch

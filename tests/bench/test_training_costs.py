@@ -18,14 +18,14 @@ from PIL import Image
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.training.arguments import TrainerCall
-from kohya_ext.training.follow import Follow
-from kohya_ext.training.job import job_of_project, runs_dir_of
-from kohya_ext.training.preflight import run_preflight
-from kohya_ext.training.progress import Event, LineSplitter, Stepped, StreamReader
-from kohya_ext.training.run import find_process, find_runs_in
-from kohya_ext.training.session import apply_training, plan_training
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.training.checks.preflight import run_preflight
+from kohya_ext.training.config.arguments import TrainerCall
+from kohya_ext.training.run.events import Event, LineSplitter, Stepped, StreamReader
+from kohya_ext.training.run.follow import Follow
+from kohya_ext.training.run.job import job_of_project, runs_dir_of
+from kohya_ext.training.run.record import find_process, find_runs_in
+from kohya_ext.training.run.session import apply_training, plan_training
 from kohya_ext.training.trainer import rehearsal_trainer
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]

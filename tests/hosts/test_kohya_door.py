@@ -27,17 +27,17 @@ from odd_jsons import odd_json
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.gui.hook import apply_leave, apply_stay, plan_stay
 from kohya_ext.gui.host import DOOR, KohyaGui, LaunchPlan, find_kohya_gui, plan_launch
-from kohya_ext.gui.stay import apply_leave, apply_stay, plan_stay
 from kohya_ext.gui.views import lora_tab_values
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
-from kohya_ext.rehearsal.base_model import write_base_model
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.rehearsal.tagger_model import write_tagger_model
-from kohya_ext.training.arguments import Dataset, call_as_gui
-from kohya_ext.training.conversion import print_as_gui
-from kohya_ext.training.kohya_json import GuiVersion, find_problems, keys_of
-from kohya_ext.training.run import find_runs_in
+from kohya_ext.simulator.base_model import write_base_model
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.simulator.tagger_model import write_tagger_model
+from kohya_ext.training.config.arguments import Dataset, call_as_gui
+from kohya_ext.training.config.conversion import print_as_gui
+from kohya_ext.training.config.kohya_json import GuiVersion, find_problems, keys_of
+from kohya_ext.training.run.record import find_runs_in
 from kohya_ext.training.trainer import rehearsal_trainer
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]

@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.project import ToolError
-from kohya_ext.training.arguments import require_valid_call
-from kohya_ext.training.conversion import convert
-from kohya_ext.training.kohya_json import GuiVersion, find_problems, load_json, repair
-from kohya_ext.training.kohya_load import take_as_gui
-from kohya_ext.training.training_config import TrainingConfig
+from kohya_ext.training.config.arguments import require_valid_call
+from kohya_ext.training.config.conversion import convert
+from kohya_ext.training.config.gui_load import take_as_gui
+from kohya_ext.training.config.kohya_json import (
+    GuiVersion,
+    find_problems,
+    load_json,
+    repair,
+)
+from kohya_ext.training.config.training_config import TrainingConfig
 
 from .conftest import named
 

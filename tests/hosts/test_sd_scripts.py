@@ -22,17 +22,17 @@ from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.project.epochs import find_epoch_files, read_epoch_file
 from kohya_ext.project.manifest import SubjectKind
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.training.arguments import Dataset, format_toml, plan_call
-from kohya_ext.training.follow import EventHandler, Follow, unheard
-from kohya_ext.training.job import job_of_project, runs_dir_of
-from kohya_ext.training.kohya_json import GuiVersion, complete
-from kohya_ext.training.presets import preset_values, presets
-from kohya_ext.training.progress import Event, Sampled, Stepped
-from kohya_ext.training.report import read_report
-from kohya_ext.training.run import Ask, Outcome, Result, ask, find_process
-from kohya_ext.training.runner import conduct
-from kohya_ext.training.session import (
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.training.config.arguments import Dataset, format_toml, plan_call
+from kohya_ext.training.config.kohya_json import GuiVersion, complete
+from kohya_ext.training.config.presets import preset_values, presets
+from kohya_ext.training.run.events import Event, Sampled, Stepped
+from kohya_ext.training.run.follow import EventHandler, Follow, unheard
+from kohya_ext.training.run.job import job_of_project, runs_dir_of
+from kohya_ext.training.run.record import Ask, Outcome, Result, ask, find_process
+from kohya_ext.training.run.report import read_report
+from kohya_ext.training.run.runner import conduct
+from kohya_ext.training.run.session import (
     RunOptions,
     TrainingPlan,
     apply_training,
@@ -41,7 +41,7 @@ from kohya_ext.training.session import (
     start_detached,
     write_inputs,
 )
-from kohya_ext.training.states import require_state
+from kohya_ext.training.run.states import require_state
 from kohya_ext.training.trainer import Trainer, trainer_at
 
 from .conftest import named

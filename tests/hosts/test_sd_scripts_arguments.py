@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kohya_ext.training.arguments import arguments_of
-from kohya_ext.training.conversion import apply_conversion, convert
-from kohya_ext.training.kohya_json import GuiVersion
-from kohya_ext.training.parsers import read_arguments
+from kohya_ext.training.config.arguments import arguments_of
+from kohya_ext.training.config.conversion import apply_conversion, convert
+from kohya_ext.training.config.kohya_json import GuiVersion
+from kohya_ext.training.config.trainer_parsers import read_arguments
 from kohya_ext.training.trainer import argument_table
 
 from .conftest import named

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 from tiny_trainer import python_of
 
-from kohya_ext.training.arguments import TrainerCall
-from kohya_ext.training.preflight import run_preflight
+from kohya_ext.training.checks.preflight import run_preflight
+from kohya_ext.training.config.arguments import TrainerCall
 
 from .conftest import named
 

@@ -13,7 +13,7 @@ from answers import NOT_SAID, ROUTES, shape_of, unknown_in
 
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
-from a1111_ext.rehearsal import start_webui
+from a1111_ext.simulator import start_webui
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 BODY = {"prompt": "a quillfox", "seed": 5, "steps": 1, "width": 64, "height": 64}

@@ -17,7 +17,7 @@ from loras import save_lora
 
 from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import Client, parse_credentials
-from a1111_ext.api.lend import find_lora_folder
+from a1111_ext.api.lora_links import find_lora_folder
 from a1111_ext.cells import (
     Cell,
     CheckpointPin,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from kohya_ext.rehearsal.creature import draw_picture, recipes, write_pictures
+from kohya_ext.simulator.creature import draw_picture, recipes, write_pictures
 
 
 def test_the_set_has_both_roles_and_many_sizes():

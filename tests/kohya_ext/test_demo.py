@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
-from kohya_ext.rehearsal.walk import DemoFolder, fill_manifest, free_folder, rehearsal_webui
-from kohya_ext.rehearsal.walk import stations as walk_stations
+from kohya_ext.simulator.walk import DemoFolder, fill_manifest, free_folder, rehearsal_webui
+from kohya_ext.simulator.walk import stations as walk_stations
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kohya_ext.gui import door
+from kohya_ext.gui import launcher
 from kohya_ext.gui.bridge import LoraTab, find_differences, find_lora_tab, missing_keys
 
-DOOR = Path(door.__file__)
+DOOR = Path(launcher.__file__)
 
 
 class Block:
@@ -86,7 +86,7 @@ def wrapped(build: Any) -> type[Blocks]:
     class Wrapped(Blocks):
         pass
 
-    door.wrap_launch(Wrapped, build)
+    launcher.wrap_launch(Wrapped, build)
     return Wrapped
 
 
@@ -156,13 +156,13 @@ def page_url():
 @pytest.mark.parametrize(("status", "expected"), [(200, True), (401, True), (500, False)])
 def test_gradio_gets_more_time_for_its_own_page(page_url: str, status: int, expected: bool):
     networking = types.SimpleNamespace(url_ok=lambda url: False)
-    door.wait_longer(networking, seconds=5)
+    launcher.wait_longer(networking, seconds=5)
     assert networking.url_ok(f"{page_url}/{status}") is expected
 
 
 def test_gradio_has_the_last_word_on_its_page():
     networking = types.SimpleNamespace(url_ok=lambda url: url.startswith("https"))
-    door.wait_longer(networking, seconds=5)
+    launcher.wait_longer(networking, seconds=5)
     assert networking.url_ok("https://127.0.0.1:9/")
     assert not networking.url_ok("http://127.0.0.1:9/")
 
@@ -178,7 +178,7 @@ def test_gradio_has_the_last_word_on_its_page():
     ids=["path", "with-option", "trainer", "no-python"],
 )
 def test_only_kohyas_own_program_is_recognised(words: list[str], expected: bool):
-    assert door.is_kohya_gui(words) is expected
+    assert launcher.is_kohya_gui(words) is expected
 
 
 FAKE_GUI = """
@@ -218,7 +218,7 @@ def test_host_starts_even_if_its_gradio_is_unknown(fake_gui: Path):
 
 
 def test_switch_turns_the_tab_off(fake_gui: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(door.DISABLE, "1")
+    monkeypatch.setenv(launcher.DISABLE, "1")
     words = [sys.executable, str(DOOR), str(fake_gui)]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "launched False" in result.stdout
@@ -241,7 +241,7 @@ def test_packages_beside_ours_stay_invisible(tmp_path: Path):
     (tmp_path / "kohya_ext" / "__init__.py").write_text("", encoding="utf-8")
     (tmp_path / "requests").mkdir()
     (tmp_path / "requests" / "__init__.py").write_text("", encoding="utf-8")
-    finder = door.OurPackages(tmp_path)
+    finder = launcher.OurPackages(tmp_path)
     assert finder.find_spec("kohya_ext", None) is not None
     assert finder.find_spec("requests", None) is None
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.cli import main
+from kohya_ext.gui.hook import PTH_NAME, apply_leave, apply_stay, plan_stay
 from kohya_ext.gui.host import DOOR, KohyaGui, find_kohya_gui, plan_launch, run_host
 from kohya_ext.gui.pages import Page, find_pages
 from kohya_ext.gui.standalone import require_free
-from kohya_ext.gui.stay import PTH_NAME, apply_leave, apply_stay, plan_stay
 from kohya_ext.project import Project, ToolError, read_settings
 
 PROGRAM = """

@@ -12,10 +12,10 @@ from fake_gradio_page import Component, FakePage, Handler
 
 from kohya_ext.gui import tab
 from kohya_ext.project import Project, open_project
-from kohya_ext.rehearsal.base_model import write_base_model
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.rehearsal.tagger_model import write_tagger_model
-from kohya_ext.training.kohya_json import GuiVersion, keys_of
+from kohya_ext.simulator.base_model import write_base_model
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.simulator.tagger_model import write_tagger_model
+from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 from kohya_ext.training.trainer import rehearsal_trainer, use_trainer
 
 

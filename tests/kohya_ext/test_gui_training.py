@@ -15,10 +15,10 @@ from kohya_ext.gui.jobs import Job, JobView
 from kohya_ext.gui.panels import JOBS, read_panels
 from kohya_ext.gui.tab import find_running
 from kohya_ext.project import Project, open_project
-from kohya_ext.rehearsal.base_model import write_base_model
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.training.job import job_of_project
-from kohya_ext.training.session import plan_training, start_detached
+from kohya_ext.simulator.base_model import write_base_model
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.training.run.job import job_of_project
+from kohya_ext.training.run.session import plan_training, start_detached
 from kohya_ext.training.trainer import Origin, rehearsal_trainer, use_trainer
 
 WAIT = 60.0

@@ -25,7 +25,7 @@ from kohya_ext.gui.views import (
     view_pictures,
 )
 from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, open_project
-from kohya_ext.training.kohya_json import GuiVersion, keys_of
+from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 
 WAIT = 30.0
 """Seconds until a test gives up on a thread; never slept."""

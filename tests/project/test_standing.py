@@ -8,7 +8,7 @@ import pytest
 
 from kohya_ext.project import Project
 from kohya_ext.project.lora_file import write_lora
-from kohya_ext.project.standing import read_standing
+from kohya_ext.project.status import read_standing
 
 
 def touch(path: Path) -> None:

@@ -16,11 +16,18 @@ from loras import save_lora
 from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import Client, OutOfMemory, _reason, parse_credentials
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
-from a1111_ext.api.lend import apply_lend, find_lent, lent_name, plan_lend, take_back, with_run
-from a1111_ext.api.loras import lora_tag, lora_tags, replace_lora
+from a1111_ext.api.lora_links import (
+    apply_lend,
+    find_lent,
+    lent_name,
+    plan_lend,
+    take_back,
+    with_run,
+)
+from a1111_ext.api.lora_tags import lora_tag, lora_tags, replace_lora
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells.cell import Cell, HiresFix
-from a1111_ext.rehearsal import RehearsalWebui, start_webui
+from a1111_ext.simulator import RehearsalWebui, start_webui
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.files import sha256_of
@@ -289,7 +296,7 @@ def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path:
 def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatch):
     from dataclasses import replace
 
-    from a1111_ext.rehearsal import server
+    from a1111_ext.simulator import server
 
     rows = [{"model_name": "other.safetensors", "filename": "/vae/other.safetensors"}]
     monkeypatch.setitem(server._GET, "/sdapi/v1/sd-modules", lambda host, body: rows)

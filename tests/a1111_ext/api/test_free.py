@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from a1111_ext.api.free import AUTH_VARIABLE, before_training
-from a1111_ext.rehearsal import RehearsalWebui
-from a1111_ext.rehearsal.host import RehearsalHost
+from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator.host import RehearsalHost
 from kohya_ext.project import ToolError, write_setting
 
 

@@ -11,7 +11,7 @@ from loras import save_lora
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.lora_list import list_lora_files, read_metadata
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 
 
 def test_the_folder_and_the_api_agree(webui: RehearsalWebui, client: Client, monkeypatch):

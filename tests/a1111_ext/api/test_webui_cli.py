@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loras import save_lora
 
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, read_settings
 

@@ -30,7 +30,7 @@ from a1111_ext.cells import (
     without_loras,
 )
 from a1111_ext.cells.cell import cell_from_dict
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 from kohya_ext.project import ToolError
 
 

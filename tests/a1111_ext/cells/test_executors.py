@@ -12,7 +12,7 @@ from loras import save_lora
 from a1111_ext.api.client import Client
 from a1111_ext.cells import Cell, Ledger, WebuiPainter, pin_cell, plan_cells, run_cells
 from a1111_ext.cli.cluster import open_executor
-from a1111_ext.rehearsal import RehearsalWebui, start_webui
+from a1111_ext.simulator import RehearsalWebui, start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 

@@ -38,9 +38,9 @@ from a1111_ext.cells import (
 )
 from a1111_ext.cells.cell import Batch
 from a1111_ext.cells.verify import is_noise, painted_from_png
-from a1111_ext.rehearsal import RehearsalWebui, start_webui
-from a1111_ext.rehearsal.cards import encode_png
-from a1111_ext.rehearsal.refusal import Dropped, Refusal
+from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.simulator.cards import encode_png
+from a1111_ext.simulator.refusal import Dropped, Refusal
 from kohya_ext.project import ToolError
 
 AT_ONCE = Patience(tries=3, pause_seconds=0.0, return_seconds=30.0)
@@ -346,7 +346,7 @@ def test_a_webui_that_is_started_again_goes_on(tmp_path: Path, ledger: Ledger):
         )
         run.start()
         assert died.wait(60)
-    from a1111_ext.rehearsal.host import RehearsalHost
+    from a1111_ext.simulator.host import RehearsalHost
 
     second = RehearsalWebui(RehearsalHost(tmp_path / "a"), port=port)
     second.start()
@@ -365,7 +365,7 @@ def test_a_port_that_opens_is_left_alone_first(tmp_path: Path):
         assert slept == []
         port = int(webui.url.rpartition(":")[2])
     assert not painter.is_back()
-    from a1111_ext.rehearsal.host import RehearsalHost
+    from a1111_ext.simulator.host import RehearsalHost
 
     again = RehearsalWebui(RehearsalHost(tmp_path), port=port)
     again.start()
@@ -595,7 +595,7 @@ def with_vae(painter: WebuiPainter, ledger: Ledger, *vaes: str) -> None:
 
 
 def test_an_unknown_vae_is_noticed_before(painter, ledger, webui, monkeypatch):
-    from a1111_ext.rehearsal import server
+    from a1111_ext.simulator import server
 
     monkeypatch.setitem(
         server._GET, "/sdapi/v1/sd-vae", lambda host, body: [{"model_name": "soft.safetensors"}]
@@ -673,7 +673,7 @@ def test_a_run_under_api_auth(tmp_path: Path, ledger: Ledger):
 
 def test_a_webui_without_pages_tells_no_progress(painter, webui, monkeypatch):
     """Under --nowebui the /internal routes are not there."""
-    from a1111_ext.rehearsal import server
+    from a1111_ext.simulator import server
 
     for route in ("/internal/progress", "/internal/pending-tasks"):
         monkeypatch.delitem(server._POST, route, raising=False)

@@ -13,7 +13,7 @@ import drawing_process
 import pytest
 from killing import kill_often
 
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 
 
 def test_kills_lose_nothing(webui: RehearsalWebui, tmp_path: Path):

@@ -12,7 +12,7 @@ import pytest
 from loras import save_lora
 
 from a1111_ext.grids.choice import parse_choice, read_choice, write_choice
-from a1111_ext.grids.serve import GridServer
+from a1111_ext.server.folder_server import GridServer
 from kohya_ext.project import Project, ToolError
 
 

@@ -9,8 +9,8 @@ import pytest
 from loras import save_lora
 
 from a1111_ext.cells.plan import plan_cells
-from a1111_ext.grids.drawing import prepare_grid
-from a1111_ext.grids.epoch_grid import (
+from a1111_ext.grids.expansion import make_expand
+from a1111_ext.grids.plan import (
     GridPlan,
     GridRequest,
     Subject,
@@ -19,7 +19,7 @@ from a1111_ext.grids.epoch_grid import (
     select_epochs,
     with_subject,
 )
-from a1111_ext.grids.expansion import make_expand
+from a1111_ext.grids.runner import prepare_grid
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import Run, require_run
 
@@ -193,7 +193,7 @@ def test_the_same_request_keeps_its_seeds(project: Project, run: Run):
     def prepare(**more):
         return prepare_grid(project, request, subject(run), draw_number=lambda: next(made), **more)
 
-    from a1111_ext.grids.drawing import write_about
+    from a1111_ext.grids.runner import write_about
 
     first = prepare()
     write_about(first)

@@ -12,7 +12,7 @@ from loras import save_lora
 
 from a1111_ext.cli import following
 from a1111_ext.cli.grid_options import SheetOptions
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project
 

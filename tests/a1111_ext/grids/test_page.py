@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from a1111_ext.grids import page as grid_page
-from a1111_ext.grids.page import CellState, GridPage, PageAxis, PageCell, PageValue, write_page
+from a1111_ext.grids.page import document as grid_page
+from a1111_ext.grids.page.document import (
+    CellState,
+    GridPage,
+    PageAxis,
+    PageCell,
+    PageValue,
+    write_page,
+)
 
 
 def test_a_picture_in_two_places_has_one_thumbnail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,10 +15,10 @@ from chromium import open_chromium
 from loras import save_lora
 
 from a1111_ext.grids.choice import Choice, read_choice, write_choice
-from a1111_ext.grids.serve import GridServer
-from a1111_ext.grids.votes import FILE_NAME
-from a1111_ext.rehearsal import start_webui
-from a1111_ext.screens.page_server import PageServer as TabServer
+from a1111_ext.grids.page.votes import FILE_NAME
+from a1111_ext.server.folder_server import GridServer
+from a1111_ext.server.page_server import PageServer as TabServer
+from a1111_ext.simulator import start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, apply_init, plan_init
 
@@ -289,8 +289,15 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
 
 def test_a_growing_page_shows_news_by_itself(browser: Any, project: Project, tmp_path: Path):
     """The page of a grid that grows looks at a small file beside it, also without a server."""
-    from a1111_ext.grids.page import CellState, GridPage, LiveState, PageAxis, PageCell, PageValue
-    from a1111_ext.grids.page import write_page as write
+    from a1111_ext.grids.page.document import (
+        CellState,
+        GridPage,
+        LiveState,
+        PageAxis,
+        PageCell,
+        PageValue,
+    )
+    from a1111_ext.grids.page.document import write_page as write
 
     picture = next((folder_of(project) / "pictures").iterdir())
 

@@ -21,9 +21,9 @@ from a1111_ext.cells import (
     with_loras,
 )
 from a1111_ext.grids.server_side import PlotPainter, plan_plot, script_arguments
-from a1111_ext.rehearsal import RehearsalWebui
-from a1111_ext.rehearsal.refusal import Refusal
-from a1111_ext.rehearsal.xyz import script_info
+from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator.refusal import Refusal
+from a1111_ext.simulator.xyz import script_info
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from a1111_ext.grids import contact_sheet
-from a1111_ext.grids.contact_sheet import SheetFormat, write_sheet
-from a1111_ext.grids.sheet_layout import PAPER, Section, Sheet, SheetCell, plan_sheet
+from a1111_ext.grids.sheet import contact_sheet
+from a1111_ext.grids.sheet.contact_sheet import SheetFormat, write_sheet
+from a1111_ext.grids.sheet.layout import PAPER, Section, Sheet, SheetCell, plan_sheet
 from kohya_ext.project import ToolError
 
 

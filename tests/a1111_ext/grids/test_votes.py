@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from a1111_ext.grids.votes import FILE_NAME, keep_votes, with_votes
+from a1111_ext.grids.page.votes import FILE_NAME, keep_votes, with_votes
 
 A, B = "a" * 64, "b" * 64
 VOTES = {"votes": [{"left": A, "right": B, "answer": "same"}], "choice": B}

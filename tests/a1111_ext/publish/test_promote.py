@@ -16,12 +16,12 @@ from a1111_ext.publish.promote import (
     plan_promotion,
     require_promotion,
 )
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, write_setting
 from kohya_ext.project.epochs import find_runs
 from kohya_ext.project.lora_file import read_header, tensor_sha256, write_lora
-from kohya_ext.project.standing import read_standing
+from kohya_ext.project.status import read_standing
 
 
 @pytest.fixture

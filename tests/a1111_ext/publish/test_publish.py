@@ -18,18 +18,18 @@ from promotions import promote_epoch, with_manifest
 from a1111_ext.publish.card import hub_card
 from a1111_ext.publish.checklist import form_fields, site_rules
 from a1111_ext.publish.checks import State, check_material
-from a1111_ext.publish.material import gather
+from a1111_ext.publish.contents import gather
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
 from a1111_ext.publish.site import base_model_problem
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.simulator import RehearsalWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
 from kohya_ext.project.manifest import BaseModelFamily
 from kohya_ext.project.tagging import Scores, write_scores
-from kohya_ext.rehearsal.tagger_model import write_tagger_model
+from kohya_ext.simulator.tagger_model import write_tagger_model
 
 PUBLISH = """
 publish:

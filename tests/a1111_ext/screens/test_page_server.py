@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from a1111_ext.grids.votes import LARGEST_BYTES
-from a1111_ext.screens.page_server import PageServer, Shares
+from a1111_ext.grids.page.votes import LARGEST_BYTES
+from a1111_ext.server.page_server import PageServer, Shares
 
 
 @pytest.fixture

@@ -16,17 +16,11 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Ledger, WebuiPainter
 from a1111_ext.publish.promoted import lend_promoted, require_promoted
-from a1111_ext.rehearsal import RehearsalWebui, start_webui
-from a1111_ext.rehearsal.refusal import Refusal
 from a1111_ext.showcase.album import read_album
-from a1111_ext.showcase.batches import (
-    BatchPlan,
-    BatchRequest,
-    draw_batch,
-    pin_batch,
-    plan_batch,
-)
+from a1111_ext.showcase.batches import BatchPlan, BatchRequest, draw_batch, pin_batch, plan_batch
 from a1111_ext.showcase.templates import Subject, TemplateText
+from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.simulator.refusal import Refusal
 from dynprompts import WildcardLibrary
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError

@@ -17,8 +17,7 @@ from promotions import promote_epoch, with_manifest
 
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Ledger, Painted, verify_picture
-from a1111_ext.grids.serve import PageServer
-from a1111_ext.rehearsal import RehearsalWebui
+from a1111_ext.server.folder_server import PageServer
 from a1111_ext.showcase.album import ShowPicture, read_album
 from a1111_ext.showcase.likeness import make_distance
 from a1111_ext.showcase.ratings import Rating
@@ -33,6 +32,7 @@ from a1111_ext.showcase.review import (
 )
 from a1111_ext.showcase.selection import Wishes, plan_selection, read_selection
 from a1111_ext.showcase.upscaling import UpscaleRequest, plan_upscales
+from a1111_ext.simulator import RehearsalWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.pictures import look_of, unlikeness

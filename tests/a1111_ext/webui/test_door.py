@@ -14,9 +14,9 @@ import pytest
 from asgi import ask
 from fake_gradio import FakeGradio
 
-from a1111_ext.webui import door
+from a1111_ext.webui import extension
 
-ROOT = Path(door.__file__).resolve().parents[2]
+ROOT = Path(extension.__file__).resolve().parents[2]
 ENTRY = ROOT / "scripts" / "loraloom_entry.py"
 
 

@@ -13,7 +13,7 @@ import pytest
 from a1111_ext.api.client import OutOfMemory
 from a1111_ext.cells.cell import Cell, CheckpointPin, HiresFix
 from a1111_ext.cells.verify import verify_picture
-from a1111_ext.webui.painter import DrawingStopped, HostPainter, apply_cell
+from a1111_ext.webui.backend import DrawingStopped, HostPainter, apply_cell
 from kohya_ext.project import ToolError
 
 CELL = Cell("a fox", 5, width=64, height=72, steps=2, checkpoint=CheckpointPin("tiny-a"))

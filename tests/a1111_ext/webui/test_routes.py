@@ -16,7 +16,7 @@ from asgi import Answer, ask
 from loras import save_lora
 from until import wait_until
 
-from a1111_ext.grids.votes import LARGEST_BYTES
+from a1111_ext.grids.page.votes import LARGEST_BYTES
 from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
 

@@ -6,12 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from kohya_ext.captions.captioning import (
-    apply_captions,
-    plan_captions,
-    read_rules,
-    score_pictures,
-)
+from kohya_ext.captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
 from kohya_ext.captions.edits import CaptionEdit, find_edit, read_edit
 from kohya_ext.captions.rules import (
     CaptionRules,
@@ -25,8 +20,8 @@ from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.tagging import Scores, forbidden_content, open_tagger, read_vocabulary
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.rehearsal.tagger_model import write_tagger_model
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.simulator.tagger_model import write_tagger_model
 
 SCORES = Scores(
     "p",

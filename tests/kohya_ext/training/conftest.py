@@ -10,7 +10,7 @@ import pytest
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.rehearsal.creature import recipes, write_pictures
+from kohya_ext.simulator.creature import recipes, write_pictures
 
 Change = Callable[..., Project]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kohya_ext.training.advice import advise_on
+from kohya_ext.training.checks.settings import advise_on
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kohya_ext.project import ToolError
-from kohya_ext.training.arguments import (
+from kohya_ext.training.config.arguments import (
     Dataset,
     TrainerCall,
     call_as_gui,
@@ -21,8 +21,8 @@ from kohya_ext.training.arguments import (
     plan_call,
     require_valid_call,
 )
-from kohya_ext.training.kohya_json import GuiVersion, complete, load_json
-from kohya_ext.training.kohya_load import take_as_gui
+from kohya_ext.training.config.gui_load import take_as_gui
+from kohya_ext.training.config.kohya_json import GuiVersion, complete, load_json
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands"
 VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion.V24}
@@ -32,7 +32,7 @@ DATASET = Dataset(draws=57)
 @pytest.fixture(autouse=True)
 def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recordings were made where folders are parted by slashes."""
-    monkeypatch.setattr("kohya_ext.training.kohya_call.SEPARATOR", "/")
+    monkeypatch.setattr("kohya_ext.training.config.gui_emulation.SEPARATOR", "/")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, open_project
-from kohya_ext.rehearsal.creature import recipes, write_pictures
-from kohya_ext.training.arithmetic import (
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.training.config.of_project import apply_config, plan_config
+from kohya_ext.training.dataset.steps import (
     BucketRules,
     Shown,
     ShownDataset,
@@ -22,7 +23,6 @@ from kohya_ext.training.arithmetic import (
     rules_of,
     with_regularisation,
 )
-from kohya_ext.training.config import apply_config, plan_config
 
 
 def change(project: Project, *pairs: tuple[str, str]) -> Project:

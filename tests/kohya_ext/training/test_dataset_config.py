@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.training.arguments import TrainerCall
-from kohya_ext.training.findings import Level
-from kohya_ext.training.preflight import Preflight, run_preflight
+from kohya_ext.training.checks.findings import Level
+from kohya_ext.training.checks.preflight import Preflight, run_preflight
+from kohya_ext.training.config.arguments import TrainerCall
 from kohya_ext.training.trainer import Origin, Trainer
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kohya_ext.training.keychain import missing_secrets, with_stored_secrets
+from kohya_ext.training.run.keychain import missing_secrets, with_stored_secrets
 
 WANDB = 'lr = 1\nlog_with = "wandb"\n'
 HUB = 'huggingface_repo_id = "me/fox"\n'

@@ -10,7 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from kohya_ext.project import ToolError
-from kohya_ext.training.kohya_json import (
+from kohya_ext.training.config.gui_load import take_as_gui
+from kohya_ext.training.config.json_schema import descriptions, json_schema, schema_path
+from kohya_ext.training.config.kohya_json import (
     GuiVersion,
     complete,
     default_values,
@@ -20,8 +22,6 @@ from kohya_ext.training.kohya_json import (
     repair,
     require_valid,
 )
-from kohya_ext.training.kohya_load import take_as_gui
-from kohya_ext.training.kohya_schema import descriptions, json_schema, schema_path
 
 V24, V25, V26 = GuiVersion
 

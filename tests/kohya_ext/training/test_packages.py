@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.training.findings import Level
-from kohya_ext.training.machine import ALWAYS_NEEDED, check_environment
-from kohya_ext.training.packages import import_problems
+from kohya_ext.training.checks.findings import Level
+from kohya_ext.training.checks.machine import ALWAYS_NEEDED, check_environment
+from kohya_ext.training.checks.packages import import_problems
 from kohya_ext.training.trainer import Environment, Origin, Trainer, probe
 
 VALUES = {"optimizer_type": "AdamW8bit", "network_module": "networks.lora"}

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.project import ToolError
-from kohya_ext.training.arguments import TrainerCall, arguments_of, require_valid_call
-from kohya_ext.training.parsers import read_arguments
+from kohya_ext.training.config.arguments import (
+    TrainerCall,
+    arguments_of,
+    require_valid_call,
+)
+from kohya_ext.training.config.trainer_parsers import read_arguments
 
 MAIN = """
 import argparse

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.training.arguments import TrainerCall
-from kohya_ext.training.findings import Level
-from kohya_ext.training.launch import launcher_words
-from kohya_ext.training.machine import Gpu, find_gpus, needed_packages
-from kohya_ext.training.preflight import Preflight, run_preflight
+from kohya_ext.training.checks.findings import Level
+from kohya_ext.training.checks.machine import Gpu, find_gpus, needed_packages
+from kohya_ext.training.checks.preflight import Preflight, run_preflight
+from kohya_ext.training.config.arguments import TrainerCall
+from kohya_ext.training.run.launch import launcher_words
 from kohya_ext.training.trainer import Environment, Origin, Trainer
 
 HALF = Tensor("F16", (1,), b"\0\0")
@@ -558,8 +558,8 @@ def test_a_pytorch_for_the_processor_is_told(desk: Desk, monkeypatch: pytest.Mon
         found = {**dict.fromkeys(packages, "1.0"), "torch": "2.13.0+cpu"}
         return Environment("3.11.7", found, "v0.10.1")
 
-    monkeypatch.setattr("kohya_ext.training.machine.probe", probe)
-    monkeypatch.setattr("kohya_ext.training.machine.import_problems", lambda *_, **__: {})
+    monkeypatch.setattr("kohya_ext.training.checks.machine.probe", probe)
+    monkeypatch.setattr("kohya_ext.training.checks.machine.import_problems", lambda *_, **__: {})
     desk.trainer, desk.gpus = fake_scripts(desk.root), (CARD,)
     (finding,) = desk.check().findings
     assert (finding.code, "+cpu" in finding.problem) == ("LL387", True)
@@ -625,7 +625,7 @@ def test_unchanged_pictures_are_not_decoded_again(desk: Desk, monkeypatch: pytes
     def decode(path: Path) -> None:
         raise AssertionError(f"{path} was decoded again")
 
-    monkeypatch.setattr("kohya_ext.training.folders.read_picture", decode)
+    monkeypatch.setattr("kohya_ext.training.dataset.folders.read_picture", decode)
     assert desk.check().findings == ()
 
 

@@ -9,11 +9,20 @@ import pytest
 
 from kohya_ext.project import ToolError
 from kohya_ext.project.manifest import BaseModelFamily, SubjectKind
-from kohya_ext.training.arguments import Dataset, plan_call, require_valid_call
-from kohya_ext.training.kohya_call import gui_refusals
-from kohya_ext.training.kohya_json import GuiVersion, default_values, find_problems
-from kohya_ext.training.presets import preset_values, presets, require_preset, values_for
-from kohya_ext.training.training_config import Family, TrainingConfig
+from kohya_ext.training.config.arguments import Dataset, plan_call, require_valid_call
+from kohya_ext.training.config.gui_emulation import gui_refusals
+from kohya_ext.training.config.kohya_json import (
+    GuiVersion,
+    default_values,
+    find_problems,
+)
+from kohya_ext.training.config.presets import (
+    preset_values,
+    presets,
+    require_preset,
+    values_for,
+)
+from kohya_ext.training.config.training_config import Family, TrainingConfig
 
 NAMES = [one.name for one in presets()]
 TRIPLES = [

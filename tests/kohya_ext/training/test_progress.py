@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.training.failures import find_error
-from kohya_ext.training.progress import (
+from kohya_ext.training.run.events import (
     Announced,
     EpochBegan,
     Erred,
@@ -21,6 +20,7 @@ from kohya_ext.training.progress import (
     Warned,
     Worked,
 )
+from kohya_ext.training.run.failures import find_error
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "sd-scripts"
 

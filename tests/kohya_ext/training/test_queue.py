@@ -17,11 +17,9 @@ from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
 from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.project.process import holding
-from kohya_ext.rehearsal.creature import recipes, write_pictures
+from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training import queue as queues
-from kohya_ext.training.config import plan_config
-from kohya_ext.training.follow import Follow
-from kohya_ext.training.progress import EpochBegan, Event, Stepped
+from kohya_ext.training.config.of_project import plan_config
 from kohya_ext.training.queue import (
     State,
     add,
@@ -33,8 +31,10 @@ from kohya_ext.training.queue import (
     remove,
     run_queue,
 )
-from kohya_ext.training.run import Ask, find_process, find_runs_in
-from kohya_ext.training.session import stop_training
+from kohya_ext.training.run.events import EpochBegan, Event, Stepped
+from kohya_ext.training.run.follow import Follow
+from kohya_ext.training.run.record import Ask, find_process, find_runs_in
+from kohya_ext.training.run.session import stop_training
 from kohya_ext.training.trainer import rehearsal_trainer
 
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"

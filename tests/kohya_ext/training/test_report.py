@@ -13,13 +13,18 @@ from PIL import Image
 
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
-from kohya_ext.training.job import job_of_project, runs_dir_of
-from kohya_ext.training.report import as_dict, draw_losses, format_report, read_report
-from kohya_ext.training.run import Ask, ask
-from kohya_ext.training.runner import conduct
-from kohya_ext.training.session import RunOptions, apply_training, plan_training, write_inputs
-from kohya_ext.training.states import require_state
-from kohya_ext.training.tensorboard import ScalarTail, read_scalars
+from kohya_ext.training.run.job import job_of_project, runs_dir_of
+from kohya_ext.training.run.record import Ask, ask
+from kohya_ext.training.run.report import as_dict, draw_losses, format_report, read_report
+from kohya_ext.training.run.runner import conduct
+from kohya_ext.training.run.session import (
+    RunOptions,
+    apply_training,
+    plan_training,
+    write_inputs,
+)
+from kohya_ext.training.run.states import require_state
+from kohya_ext.training.run.tensorboard import ScalarTail, read_scalars
 from kohya_ext.training.trainer import rehearsal_trainer
 
 

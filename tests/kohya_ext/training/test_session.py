@@ -14,11 +14,11 @@ import pytest
 
 from kohya_ext.project import Progress, Project, ToolError
 from kohya_ext.project.epochs import find_epoch_files
-from kohya_ext.training.config import plan_config
-from kohya_ext.training.follow import Follow, progress_of
-from kohya_ext.training.job import Job, job_of_json, job_of_project, runs_dir_of
-from kohya_ext.training.progress import EpochBegan, Event, Sampled, Saving, Stepped
-from kohya_ext.training.run import (
+from kohya_ext.training.config.of_project import plan_config
+from kohya_ext.training.run.events import EpochBegan, Event, Sampled, Saving, Stepped
+from kohya_ext.training.run.follow import Follow, progress_of
+from kohya_ext.training.run.job import Job, job_of_json, job_of_project, runs_dir_of
+from kohya_ext.training.run.record import (
     Ask,
     Outcome,
     Result,
@@ -28,8 +28,8 @@ from kohya_ext.training.run import (
     read_plan,
     read_result,
 )
-from kohya_ext.training.runner import conduct, launch
-from kohya_ext.training.session import (
+from kohya_ext.training.run.runner import conduct, launch
+from kohya_ext.training.run.session import (
     RunOptions,
     apply_training,
     attach,
@@ -41,7 +41,7 @@ from kohya_ext.training.session import (
     watcher_command,
     write_inputs,
 )
-from kohya_ext.training.states import find_states, require_state
+from kohya_ext.training.run.states import find_states, require_state
 from kohya_ext.training.trainer import rehearsal_trainer
 
 SWITCH = "LORALOOM_REHEARSAL_TRAINER"

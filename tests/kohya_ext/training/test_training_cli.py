@@ -14,12 +14,12 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.cli.jobs import duration
 from kohya_ext.project import Project
-from kohya_ext.training.config import apply_config, plan_config
-from kohya_ext.training.follow import Follow
-from kohya_ext.training.job import job_of_project, runs_dir_of
-from kohya_ext.training.run import Outcome, find_runs_in
-from kohya_ext.training.runner import launch
-from kohya_ext.training.session import (
+from kohya_ext.training.config.of_project import apply_config, plan_config
+from kohya_ext.training.run.follow import Follow
+from kohya_ext.training.run.job import job_of_project, runs_dir_of
+from kohya_ext.training.run.record import Outcome, find_runs_in
+from kohya_ext.training.run.runner import launch
+from kohya_ext.training.run.session import (
     RunOptions,
     attach,
     plan_training,

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.training.kohya_json import GuiVersion, complete, default_values, read_kohya_json
-from kohya_ext.training.training_config import FLAGS, Family, TrainingConfig
+from kohya_ext.training.config.kohya_json import (
+    GuiVersion,
+    complete,
+    default_values,
+    read_kohya_json,
+)
+from kohya_ext.training.config.training_config import FLAGS, Family, TrainingConfig
 
 RECORDED = Path(__file__).resolve().parents[2] / "recorded"
 V26 = GuiVersion.V26

@@ -1,0 +1,466 @@
+"""The epoch grid as a plan: epochs, weights, seeds and any other axes, every cell complete.
+
+Nothing is drawn here. Seeds are resolved once; a template is expanded once per seed, so that
+every epoch has the same text; the no-LoRA control has a row of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any, TypeGuard
+
+from kohya_ext.project.epochs import EpochFile, Run
+from kohya_ext.project.errors import ToolError
+from kohya_ext.project.manifest import Manifest, PictureSettings
+
+from ..api.lora_tags import lora_tags
+from ..cells.cell import BATCH_SIZE, Batch, Cell, CheckpointPin, script_uses, with_loras
+from .axes import (
+    SUBJECT,
+    Axis,
+    AxisValue,
+    Edit,
+    SetField,
+    SetLoraWeight,
+    SetPrompt,
+    UseLora,
+    parse_axis,
+    resolve_seeds,
+    seed_axis,
+    weight_axis,
+)
+from .skipping import parse_skip_rule
+from .values import parse_whole_numbers
+
+EPOCH_AXIS = "LoRA epoch"
+CONTROL_LABEL = "no LoRA"
+
+Expand = Callable[[str, int], str]
+"""Draws a prompt from a template with a seed."""
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """What is asked for; `axes`, `epochs` and `skip` as typed, -1 among the seeds not yet drawn."""
+
+    prompt: str
+    negative_prompt: str = ""
+    seeds: tuple[int, ...] = (-1, -1, -1, -1)
+    lora_weights: tuple[float, ...] = (1.0,)
+    checkpoint: str = ""
+    picture: PictureSettings = field(default_factory=PictureSettings)
+    epochs: str = "all"
+    axes: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    columns: str = "Seed"
+    control: bool = True
+    unlink_seed: bool = False
+    batch_count: int = 1
+    batch_size: int = 1
+
+    @property
+    def in_a_row(self) -> bool:
+        """Whether seeds must count up, because several are drawn in one request."""
+        return self.batch_count > 1 or self.batch_size > 1
+
+    @property
+    def digest(self) -> str:
+        """A hash of the request without its epochs, which may still grow in number."""
+        values = {key: value for key, value in asdict(self).items() if key != "epochs"}
+        if not self.picture.scripts:
+            del values["picture"]["scripts"]  # grids of before there were any keep their names
+        text = json.dumps(values, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
+
+
+def request_from(manifest: Manifest, **changes: Any) -> GridRequest:
+    """Return what the manifest's `grid` section asks for, with some fields given otherwise."""
+    grid = manifest.grid
+    request = GridRequest(
+        prompt=grid.prompt,
+        negative_prompt=grid.negative_prompt,
+        seeds=grid.seeds,
+        lora_weights=grid.lora_weights,
+        checkpoint=grid.checkpoint,
+        picture=grid.picture,
+    )
+    return replace(request, **changes)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell and where it stands: one index per axis."""
+
+    at: tuple[int, ...]
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """A whole grid; `controls` maps a cell's key to its no-LoRA control's."""
+
+    axes: tuple[Axis, ...]
+    places: tuple[Place, ...]
+    controls: Mapping[str, str]
+    skipped: int
+    columns: int
+    judged: int
+    has_control: bool
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells, in the order of the axes."""
+        return tuple(one.cell for one in self.places)
+
+    def with_cells(self, change: Callable[[Cell], Cell]) -> GridPlan:
+        """Return the plan with every cell changed, for example pinned to a WebUI."""
+        changed: dict[str, Cell] = {}
+        for cell in self.cells:
+            if cell.key not in changed:
+                changed[cell.key] = change(cell)
+        places = tuple(Place(one.at, changed[one.cell.key]) for one in self.places)
+        controls = {
+            changed[key].key: changed[control].key
+            for key, control in self.controls.items()
+            if key in changed and control in changed
+        }
+        return replace(self, places=places, controls=controls)
+
+
+# -- epochs -----------------------------------------------------------------------------------
+
+
+def select_epochs(run: Run, text: str = "all") -> tuple[EpochFile, ...]:
+    """Choose epoch files: `all`, or numbers and ranges such as `2,4,8-20 (+4),last`.
+
+    Raises ToolError LL506 for a word that is none of these, LL509 when nothing is left.
+    """
+    files = run.epochs
+    if text.strip().casefold() in {"", "all"}:
+        return _require_files(files, text)
+    wants_last = False
+    numbers: set[int] = set()
+    for word in text.split(","):
+        if word.strip().casefold() == "last":
+            wants_last = True
+        else:
+            numbers |= set(parse_whole_numbers(word, EPOCH_AXIS))
+    last = files[-1:] if wants_last else ()
+    return _require_files(tuple(one for one in files if one.epoch in numbers or one in last), text)
+
+
+def _require_files(files: tuple[EpochFile, ...], text: str) -> tuple[EpochFile, ...]:
+    if files:
+        return files
+    raise ToolError(
+        "LL509", f'No epoch file answers to "{text}".', "See what there is: loraloom epochs."
+    )
+
+
+def epoch_axis(
+    files: Sequence[EpochFile], name_of: Callable[[EpochFile], str], *, control: bool
+) -> Axis:
+    """Make the axis of epochs, the control first; `name_of` gives a file's name in a tag."""
+    values = [
+        AxisValue(one.name, (UseLora(name_of(one)),), note=epoch_note(one), file=one.path.name)
+        for one in files
+    ]
+    if control:
+        values.insert(0, AxisValue(CONTROL_LABEL, (UseLora(""),), is_control=True))
+    return Axis(EPOCH_AXIS, tuple(values))
+
+
+def epoch_note(one: EpochFile) -> str:
+    """Return `epoch 4 · step 1200` as far as the header tells."""
+    parts = [f"epoch {one.epoch}" if one.epoch is not None else ""]
+    parts.append(f"step {one.step}" if one.step is not None else "")
+    return " · ".join(filter(None, parts))
+
+
+def with_subject(prompt: str, names: Sequence[str], trigger_word: str) -> str:
+    """Fill `{lora}` and `{trigger}`; a tag that names an epoch of this run counts as `{lora}`.
+
+    Raises ToolError LL504 when the prompt has neither.
+    """
+    filled = prompt.replace("{lora}", f"<lora:{SUBJECT}:1>").replace("{trigger}", trigger_word)
+    for tag in lora_tags(filled):
+        if tag.name in names:
+            filled = filled.replace(tag.text, f"<lora:{SUBJECT}:{tag.weight}>")
+    if SUBJECT not in filled:
+        raise ToolError(
+            "LL504",
+            f'The prompt "{prompt}" has no place for the LoRA.',
+            "Put {lora} where its tag belongs, for example: {lora} photo of {trigger}",
+        )
+    return filled
+
+
+# -- planning ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the grid is about: the epoch files and how the WebUI calls each."""
+
+    files: tuple[EpochFile, ...]
+    names: Mapping[str, str]
+    trigger_word: str
+
+    def name_of(self, one: EpochFile) -> str:
+        """Return what stands in a tag for this file."""
+        return self.names.get(one.name, one.name)
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """Names by which a prompt may already call this LoRA."""
+        own = {name for one in self.files for name in (one.name, one.output_name)}
+        return tuple(own | set(self.names.values()))
+
+
+def plan_grid(
+    request: GridRequest,
+    subject: Subject,
+    *,
+    rng: random.Random,
+    expand: Expand | None = None,
+) -> GridPlan:
+    """Plan every cell of a grid; `rng` draws the seeds that are -1.
+
+    Raises ToolError LL504 (no place for the LoRA), LL505 to LL508 (axes, values, skip rules).
+    """
+    axes = _axes(request, subject, rng)
+    base = _base(request, subject)
+    rules = [parse_skip_rule(text, axes) for text in request.skip]
+    places: list[Place] = []
+    controls: dict[str, str] = {}
+    skipped = 0
+    cell_at = _cells(base, axes, request, expand)
+    control_keys: dict[tuple[int, ...], str] = {}
+    for at in _positions(axes):
+        if any(rule.skips(at) for rule in rules):
+            skipped += 1
+            continue
+        cell = cell_at(at)
+        places.append(Place(at, cell))
+        if request.control:
+            control = _control_of(axes, at)
+            if control not in control_keys:
+                control_keys[control] = cell_at(control).key
+            if control_keys[control] != cell.key and _weight_counts(cell):
+                controls[cell.key] = control_keys[control]
+    plan = GridPlan(
+        axes=axes,
+        places=tuple(places),
+        controls=controls,
+        skipped=skipped,
+        columns=_columns(request.columns, axes),
+        judged=0,
+        has_control=request.control,
+    )
+    return in_batches(plan, request.batch_size) if request.batch_size > 1 else plan
+
+
+def in_batches(plan: GridPlan, size: int) -> GridPlan:
+    """Let `size` seeds of a row that count up be drawn together; a grid never mixes two ways.
+
+    Raises ToolError LL518 when a row's seeds do not fill whole batches.
+    """
+    rows: dict[str, dict[int, Cell]] = {}
+    for cell in plan.cells:
+        rows.setdefault(cell.row, {})[cell.seed] = cell
+    batches: dict[str, Batch] = {}
+    for row in rows.values():
+        seeds = sorted(row)
+        for start in range(0, len(seeds), size):
+            part = seeds[start : start + size]
+            if part != list(range(part[0], part[0] + size)):
+                raise ToolError(
+                    "LL518",
+                    f"{size} pictures in one batch need seeds that count up, and "
+                    f"{', '.join(map(str, part))} do not.",
+                    "Give as many -1 as a multiple of the batch size, or seeds such as 1-8.",
+                )
+            for index, seed in enumerate(part):
+                batches[row[seed].key] = Batch(BATCH_SIZE, size, index)
+    return plan.with_cells(lambda cell: replace(cell, batch=batches[cell.key]))
+
+
+def _axes(request: GridRequest, subject: Subject, rng: random.Random) -> tuple[Axis, ...]:
+    others = [parse_axis(text, rng) for text in request.axes]
+    named = {one.name for one in others}
+    axes = [epoch_axis(subject.files, subject.name_of, control=request.control)]
+    if "LoRA weight" not in named:
+        axes.append(weight_axis(request.lora_weights))
+    axes += [_filled(one, subject) for one in others]
+    if "Seed" not in named:
+        axes.append(seed_axis(resolve_seeds(request.seeds, rng, in_a_row=request.in_a_row)))
+    return tuple(axes)
+
+
+def _filled(axis: Axis, subject: Subject) -> Axis:
+    """Fill `{lora}` and `{trigger}` in the prompts of an axis."""
+
+    def fill(edit: Edit) -> Edit:
+        if not isinstance(edit, SetPrompt):
+            return edit
+        return SetPrompt(with_subject(edit.text, subject.known_names, subject.trigger_word))
+
+    values = tuple(replace(one, edits=tuple(map(fill, one.edits))) for one in axis.values)
+    return replace(axis, values=values)
+
+
+def _base(request: GridRequest, subject: Subject) -> Cell:
+    picture = request.picture
+    return Cell(
+        prompt=with_subject(request.prompt, subject.known_names, subject.trigger_word),
+        negative_prompt=request.negative_prompt.replace("{trigger}", subject.trigger_word),
+        seed=0,
+        width=picture.width,
+        height=picture.height,
+        steps=picture.steps,
+        cfg_scale=picture.cfg_scale,
+        sampler=picture.sampler,
+        scheduler=picture.scheduler,
+        clip_skip=picture.clip_skip,
+        scripts=script_uses(picture.scripts),
+        checkpoint=CheckpointPin(request.checkpoint),
+    )
+
+
+def _positions(axes: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
+    """Give every combination; a control stands once, not once per LoRA weight."""
+    for at in itertools.product(*(range(len(one.values)) for one in axes)):
+        is_control = axes[0].values[at[0]].is_control
+        about_lora = any(index and axis.about_lora for index, axis in zip(at, axes, strict=True))
+        if not (is_control and about_lora):
+            yield at
+
+
+def _control_of(axes: Sequence[Axis], at: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(
+        0 if number == 0 or axis.about_lora else index
+        for number, (index, axis) in enumerate(zip(at, axes, strict=True))
+    )
+
+
+def _cells(
+    base: Cell, axes: Sequence[Axis], request: GridRequest, expand: Expand | None
+) -> Callable[[tuple[int, ...]], Cell]:
+    """Return a function that makes the cell of a place.
+
+    Where nothing but the last axis' seed differs from the cell before, only that is changed.
+    """
+    last = axes[-1].values
+    seeds = [one.edits[0].value for one in last if _is_seed(one.edits)]
+    remembered: dict[tuple[int, ...], Cell] = {}
+
+    def cell_at(at: tuple[int, ...]) -> Cell:
+        if len(seeds) < len(last):
+            return _cell_at(base, axes, at, request, expand)
+        found = remembered.get(at[:-1])
+        if found is None:
+            found = _cell_at(base, axes, at, request, expand)
+            remembered.clear()  # places come in the order of the axes
+            remembered[at[:-1]] = found
+            return found
+        return found.with_seed(seeds[at[-1]])
+
+    is_plain = expand is None or not _any_template(base, axes)
+    return cell_at if is_plain else lambda at: _cell_at(base, axes, at, request, expand)
+
+
+def _is_seed(edits: Sequence[Edit]) -> TypeGuard[Sequence[SetField]]:
+    return len(edits) == 1 and isinstance(edits[0], SetField) and edits[0].field == "seed"
+
+
+def _any_template(base: Cell, axes: Sequence[Axis]) -> bool:
+    """Tell whether some cell may have a text to expand, which depends on its seed."""
+    texts = [base.prompt, base.negative_prompt]
+    for edit in (edit for axis in axes for one in axis.values for edit in one.edits):
+        texts += [str(value) for value in vars(edit).values() if isinstance(value, str)]
+    return any(map(is_template, texts))
+
+
+def _cell_at(
+    base: Cell,
+    axes: Sequence[Axis],
+    at: tuple[int, ...],
+    request: GridRequest,
+    expand: Expand | None,
+) -> Cell:
+    """Make one cell: prompt, weight, other changes, then the template, the LoRA's name last."""
+    edits = [
+        edit for axis, index in zip(axes, at, strict=True) for edit in axis.values[index].edits
+    ]
+    cell = base
+    for edit in sorted(edits, key=_turn):
+        if not isinstance(edit, UseLora):
+            cell = edit.apply(cell)
+    if expand is not None and is_template(cell.prompt + cell.negative_prompt):
+        seed = _text_seed(cell.seed, axes, at) if request.unlink_seed else cell.seed
+        cell = replace(
+            cell,
+            prompt=expand(cell.prompt, seed),
+            negative_prompt=expand(cell.negative_prompt, seed),
+        )
+    for edit in edits:
+        if isinstance(edit, UseLora):
+            cell = edit.apply(cell)
+    return with_loras(cell, {})
+
+
+def _turn(edit: Edit) -> int:
+    """Order changes: a whole prompt first, then the weight in its tag, then everything else."""
+    return 0 if isinstance(edit, SetPrompt) else 1 if isinstance(edit, SetLoraWeight) else 2
+
+
+def is_template(text: str) -> bool:
+    """Tell whether a text has something to expand: variants, wildcards or variables."""
+    return re.search(r"[{}]|__[^\s_]|\$\{", text) is not None
+
+
+def _text_seed(seed: int, axes: Sequence[Axis], at: tuple[int, ...]) -> int:
+    """Return a seed for the text alone: another one for every place but the LoRA's own axes."""
+    labels = [
+        axis.values[index].label
+        for number, (axis, index) in enumerate(zip(axes, at, strict=True))
+        if number and not axis.about_lora
+    ]
+    text = json.dumps([seed, labels], ensure_ascii=False)
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:4], "big")
+
+
+def _weight_counts(cell: Cell) -> bool:
+    """Tell whether some LoRA of the cell has a weight other than 0."""
+    return any(_counts(use.weight) for use in cell.loras)
+
+
+@lru_cache(maxsize=1024)
+def _counts(weight: str) -> bool:
+    return any(map(_is_not_zero, weight.split(":")))
+
+
+def _is_not_zero(text: str) -> bool:
+    try:
+        return float(text.rpartition("=")[2]) != 0
+    except ValueError:
+        return True
+
+
+def _columns(name: str, axes: Sequence[Axis]) -> int:
+    wanted = name.strip().casefold()
+    found = next((i for i, one in enumerate(axes) if one.name.casefold() == wanted), None)
+    if found is None:
+        raise ToolError(
+            "LL505",
+            f'The grid has no axis "{name}" for its columns.',
+            f"Its axes are {', '.join(one.name for one in axes)}.",
+        )
+    return found

@@ -1,0 +1,204 @@
+"""A grid from request to finished files: its folder, its seeds, the run, sheet and page.
+
+`grids/NAME/` holds grid.json (what was asked for and the number the seeds were drawn with, so
+that the same command goes on where it was), sheet.png, grid.html and pictures/.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project.epochs import EpochFile
+from kohya_ext.project.errors import ToolError
+from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.progress import ProgressHandler, silent
+from kohya_ext.project.project import Project
+
+from ..cells.backend import Painter
+from ..cells.engine import run_cells
+from ..cells.events import EventHandler
+from ..cells.ledger import Ledger
+from ..cells.plan import plan_cells
+from ..cells.run import RunReport
+from .page.document import LiveState, write_page
+from .page.votes import PAGE_NAME
+from .plan import Expand, GridPlan, GridRequest, Subject, plan_grid
+from .sheet.contact_sheet import SheetFormat, write_sheet
+from .views import GridFacts, link_pictures, make_page, make_sheet, read_records
+
+SHEET_NAME = "sheet"
+_ABOUT_NAME = "grid.json"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One grid of a project: where it lies, what was asked for, and its plan."""
+
+    grid_id: str
+    folder: Path
+    request: GridRequest
+    subject: Subject
+    draw: int
+    plan: GridPlan
+
+    @property
+    def page_path(self) -> Path:
+        return self.folder / PAGE_NAME
+
+
+@dataclass(frozen=True)
+class GridFiles:
+    """What people look at: the page and the contact sheet's files."""
+
+    page: Path
+    sheets: tuple[Path, ...]
+
+
+def prepare_grid(
+    project: Project,
+    request: GridRequest,
+    subject: Subject,
+    *,
+    name: str = "epochs",
+    session_id: str = "",
+    new_seeds: bool = False,
+    expand: Expand | None = None,
+    draw_number: Callable[[], int] = lambda: secrets.randbits(32),
+) -> Grid:
+    """Plan a grid; the same request keeps the seeds that it drew the first time."""
+    tail = session_id[-4:] if session_id else ""
+    grid_id = "-".join(filter(None, (name, request.digest, tail)))
+    folder = project.grids_dir / grid_id
+    known = None if new_seeds else _known_draw(folder / _ABOUT_NAME)
+    draw = draw_number() if known is None else known
+    plan = plan_grid(request, subject, rng=random.Random(draw), expand=expand)
+    return Grid(grid_id, folder, request, subject, draw, plan)
+
+
+def _known_draw(path: Path) -> int | None:
+    try:
+        return int(read_about(path.parent)["draw"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolError(
+            "LL512",
+            f"{path} is damaged: {error}.",
+            "Delete it to draw new seeds; finished pictures stay in cells/.",
+        ) from error
+
+
+def with_epochs(grid: Grid, files: Iterable[EpochFile], expand: Expand | None = None) -> Grid:
+    """Return the grid with other epoch files and the same seeds, for one that grows."""
+    subject = replace(grid.subject, files=tuple(files))
+    plan = plan_grid(grid.request, subject, rng=random.Random(grid.draw), expand=expand)
+    return replace(grid, subject=subject, plan=plan)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Read what `write_about` wrote. OSError or ValueError when there is no such thing."""
+    about = json.loads((folder / _ABOUT_NAME).read_text(encoding="utf-8"))
+    if not isinstance(about, dict):
+        raise ValueError(f"{_ABOUT_NAME} holds no object")
+    return about
+
+
+def write_about(grid: Grid) -> None:
+    """Write grid.json: request, the number of the seeds, axes, and the key of every cell."""
+    about: dict[str, Any] = {
+        "format": 1,
+        "grid": grid.grid_id,
+        "draw": grid.draw,
+        "request": asdict(grid.request),
+        "axes": [
+            {
+                "name": axis.name,
+                "values": [
+                    {"label": one.label, "note": one.note, "file": one.file} for one in axis.values
+                ],
+            }
+            for axis in grid.plan.axes
+        ],
+        "judged": grid.plan.judged,
+        "cells": [{"at": one.at, "key": one.cell.key} for one in grid.plan.places],
+    }
+    write_json_atomic(grid.folder / _ABOUT_NAME, about)
+
+
+def draw_grid(
+    project: Project,
+    grid: Grid,
+    ledger: Ledger,
+    painters: list[Painter],
+    *,
+    on_event: EventHandler,
+    stop: threading.Event | None = None,
+    executor: Executor | None = None,
+) -> RunReport:
+    """Draw what is missing of a pinned grid; finished cells are kept whatever happens."""
+    write_about(grid)
+    report = run_cells(
+        plan_cells(grid.plan.cells, grid.plan.controls),
+        ledger,
+        painters,
+        on_event=on_event,
+        stop=stop,
+        executor=executor,
+        n_iter=grid.request.batch_count,
+    )
+    project.journal.append(
+        "grid",
+        grid=grid.grid_id,
+        epochs=[one.name for one in grid.subject.files],
+        drawn=report.drawn,
+        known=report.known,
+        failed=len(report.failed),
+        stopped=report.stopped,
+    )
+    return report
+
+
+def write_views(
+    grid: Grid,
+    ledger: Ledger,
+    facts: GridFacts,
+    *,
+    form: SheetFormat = SheetFormat.PNG,
+    cell_pixels: int | None = None,
+    single_file_bytes: int | None = None,
+    live: LiveState | None = None,
+    with_sheet: bool = True,
+    served_at: str = "",
+    on_progress: ProgressHandler = silent,
+) -> GridFiles:
+    """Write the page, and the contact sheet unless the grid still grows."""
+    records = read_records(grid.plan, ledger)
+    page = make_page(grid.plan, ledger, records, facts, live)
+    links = link_pictures(grid.plan, page, grid.folder)
+    write_page(
+        page,
+        grid.page_path,
+        href=lambda cell: links.get(cell.key, ""),
+        thumbnails=grid.folder / "thumbnails",
+        single_file_bytes=single_file_bytes,
+        served_at=served_at,
+        on_progress=on_progress,
+    )
+    if not with_sheet:
+        return GridFiles(grid.page_path, ())
+    sheets = write_sheet(
+        make_sheet(grid.plan, ledger, records, facts),
+        grid.folder / f"{SHEET_NAME}.png",
+        form=form,
+        max_cell_pixels=cell_pixels,
+        on_progress=on_progress,
+    )
+    return GridFiles(grid.page_path, sheets)

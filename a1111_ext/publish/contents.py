@@ -1,0 +1,169 @@
+"""What a pack is made of: the promoted LoRA, the chosen pictures with their infotexts.
+
+Reads and refuses nothing but what cannot be read; `checks` says whether it all fits together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kohya_ext.project import Project, ToolError
+from kohya_ext.project.files import sha256_of
+from kohya_ext.project.manifest import Manifest, PublishSettings
+
+from ..api.infotext import Infotext, parse_infotext
+from ..api.lora_tags import lora_tags
+from ..showcase.album import read_album
+from ..showcase.selection import read_selection
+from .promoted import Promoted, require_promoted
+from .site import default_base_model
+
+_REHEARSED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
+"""Where the stand-in trainer says that it trained nothing."""
+
+
+@dataclass(frozen=True)
+class PackPicture:
+    """One picture of the post; `infotext` is None when the file has lost it."""
+
+    path: Path
+    infotext_raw: str
+    infotext: Infotext | None
+    sha256: str
+    selected_sha256: str = ""
+    framing: str = ""
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The parameters that the WebUI wrote."""
+        return self.infotext.fields if self.infotext else {}
+
+    @property
+    def prompt(self) -> str:
+        return self.infotext.prompt if self.infotext else ""
+
+    @property
+    def lora_hashes(self) -> dict[str, str]:
+        """Hashes of all LoRAs by the names that the prompt uses."""
+        return self.infotext.lora_hashes() if self.infotext else {}
+
+    def weights_of(self, lora: str) -> tuple[float, ...]:
+        """The weights at which the prompt calls a LoRA."""
+        found = []
+        for tag in lora_tags(self.prompt):
+            if tag.name == lora:
+                try:
+                    found.append(float(tag.weight.partition(":")[0].rpartition("=")[2]))
+                except ValueError:
+                    continue
+        return tuple(found)
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether the stand-in WebUI drew it."""
+        return "Rehearsal" in self.fields
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a pack says, in one place."""
+
+    manifest: Manifest
+    promoted: Promoted
+    pictures: tuple[PackPicture, ...] = ()
+
+    @property
+    def publish(self) -> PublishSettings:
+        return self.manifest.publish
+
+    @property
+    def title(self) -> str:
+        return self.publish.title or self.promoted.name
+
+    @property
+    def base_model(self) -> str:
+        """The site's name of the base model."""
+        return self.publish.base_model or default_base_model(self.manifest.base_model.family)
+
+    @property
+    def description(self) -> str:
+        return (self.publish.description or self.manifest.subject.description).strip()
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """The LoRA weights of the showcase, sorted; the manifest's when it has no pictures."""
+        found = {w for one in self.pictures for w in one.weights_of(self.promoted.name)}
+        return tuple(sorted(found)) or (self.manifest.showcase.lora_weight,)
+
+    @property
+    def weight(self) -> float:
+        """The weight to recommend: that of most pictures."""
+        counts = [w for one in self.pictures for w in one.weights_of(self.promoted.name)]
+        return max(self.weights, key=lambda weight: (counts.count(weight), -weight))
+
+    @property
+    def checkpoints(self) -> tuple[tuple[str, str], ...]:
+        """Names and hashes of the checkpoints of the showcase."""
+        pairs = ((one.fields.get("Model", ""), one.fields.get("Model hash", "")) for one in
+                 self.pictures)  # fmt: skip
+        return tuple(dict.fromkeys(pair for pair in pairs if pair[0]))
+
+    @property
+    def helpers(self) -> tuple[tuple[str, str], ...]:
+        """Other LoRAs in the pictures: names and hashes."""
+        pairs = (pair for one in self.pictures for pair in one.lora_hashes.items())
+        return tuple(dict.fromkeys(pair for pair in pairs if pair[0] != self.promoted.name))
+
+    @property
+    def clip_skip(self) -> int:
+        """Clip skip of the showcase."""
+        return self.manifest.showcase.picture.clip_skip
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether anything in it comes from the rehearsal hosts."""
+        said = {self.promoted.metadata.get(key) for key in _REHEARSED_KEYS}
+        return "rehearsal" in said or any(one.is_rehearsal for one in self.pictures)
+
+
+def gather(project: Project) -> Material:
+    """Read what a pack is made of.
+
+    Raises ToolError LL604 (nothing promoted), LL622 (nothing selected) or LL623 (a picture that
+    was selected is gone).
+    """
+    promoted = require_promoted(project)
+    framings = {one.file: one.framing for one in read_album(project)}
+    pictures = [
+        _read_picture(project.showcase_dir / one.file, one.sha256, framings.get(one.file, ""))
+        for one in read_selection(project)
+    ]
+    if not pictures:
+        raise ToolError(
+            "LL622", "The selection is empty.", "Select pictures: loraloom select PROJECT"
+        )
+    return Material(project.manifest, promoted, tuple(pictures))
+
+
+def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            raw = str(picture.info.get("parameters", ""))
+        sha256 = sha256_of(path)
+    except (OSError, SyntaxError) as error:
+        why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
+        raise ToolError(
+            "LL623",
+            f"The selected picture {path.name} cannot be read: {why}.",
+            "Put it back, or select again: loraloom select PROJECT",
+        ) from error
+    try:
+        infotext = parse_infotext(raw)
+    except ValueError:
+        infotext = None
+    return PackPicture(path, raw, infotext, sha256, selected_sha256, framing)

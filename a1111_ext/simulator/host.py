@@ -1,0 +1,493 @@
+"""What the stand-in WebUI does with a request, silent mistakes of the real one included.
+
+Unknown checkpoints, LoRAs, samplers and schedulers are ignored with status 200, as measured on
+v1.10.1; a LoRA of another architecture leaves the picture as it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project import ToolError
+from kohya_ext.project.lora_file import read_header, tensor_sha256
+
+from ..api.infotext import Infotext, format_infotext
+from ..api.lora_tags import lora_tags
+from .cards import Card, draw_card, encode_png, half_drawn
+from .refusal import Refusal
+from .xyz import draw_plot, script_info
+
+SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun", "DDIM", "UniPC")
+SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
+UPSCALERS = ("None", "Lanczos", "Nearest")
+LATENT = ("Latent", "Latent (nearest)", "Latent (bicubic)")
+DEFAULT_CHECKPOINTS = ("rehearsal-a", "rehearsal-b")
+VERSION = "v1.10.1"
+DYNAMIC_PROMPTS = "dynamic prompts v2.17.1"
+
+
+@dataclass
+class Counters:
+    """What was done, for tests: pictures, checkpoint loads and changes of the LoRA set."""
+
+    pictures: int = 0
+    checkpoint_loads: int = 0
+    lora_swaps: int = 0
+    refreshes: int = 0
+    interrupts: int = 0
+    unloads: int = 0
+    lora_listings: int = 0
+
+
+@dataclass(frozen=True)
+class _LoraFile:
+    """A LoRA on disk; `progress` is how far its training was, 0 to 1."""
+
+    path: Path
+    metadata: dict[str, str]
+    hash: str
+    progress: float
+    fits: bool
+
+
+@dataclass
+class Faults:
+    """What goes wrong, for tests: `before` a request is drawn, and what becomes of a picture."""
+
+    before: Callable[[dict[str, Any]], None] = lambda body: None
+    picture: Callable[[bytes], bytes] = lambda png: png
+    answer: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
+
+
+_DEFAULTS: dict[str, Any] = {
+    "samples_format": "png",
+    "CLIP_stop_at_last_layers": 1,
+    "sd_vae": "Automatic",
+    "enable_pnginfo": True,
+    "lora_add_hashes_to_infotext": True,
+    "add_model_hash_to_info": True,
+    "add_model_name_to_info": True,
+    "add_vae_name_to_info": True,
+    "return_grid": True,
+}
+"""Options that GET /options shows even where config.json does not hold them."""
+
+_NOT_DRAWN = {
+    "prompt",
+    "override_settings",
+    "override_settings_restore_afterwards",
+    "alwayson_scripts",
+    "seed",
+    "n_iter",
+    "force_task_id",
+    "save_images",
+    "send_images",
+    "styles",
+    "script_name",
+    "script_args",
+}
+"""Fields of a request that change no pixel by themselves."""
+
+
+ALWAYS_ON = {"refiner": 3, "sampler": 3, "seed": 6}
+"""Always-on scripts, and how many arguments each takes."""
+
+
+@dataclass
+class RehearsalHost:
+    """One stand-in: its models lie in `folder`, its LoRAs in `folder/models/Lora`.
+
+    `held` are the options that its config.json holds: only those are put back after an override.
+    """
+
+    folder: Path
+    checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
+    dynamic_prompts: bool = False
+    seconds_per_picture: float = 0.0
+    always_on: dict[str, int] = field(default_factory=lambda: dict(ALWAYS_ON))
+    held: tuple[str, ...] = ("samples_format", "sd_model_checkpoint")
+    counters: Counters = field(default_factory=Counters)
+    faults: Faults = field(default_factory=Faults)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks = threading.Lock()
+        self._current = ""
+        self._pending: list[str] = []
+        self._finished: list[str] = []
+        self._interrupted = threading.Event()
+        self.lora_dir.mkdir(parents=True, exist_ok=True)
+        self._loaded = self.checkpoints[0]
+        self._used_loras: tuple[str, ...] = ()
+        self._listed: dict[str, _LoraFile] = {}
+        self._data: dict[str, Any] = {name: _DEFAULTS.get(name, self._loaded) for name in self.held}
+        self.refresh_loras()
+        self.counters.refreshes = 0
+
+    @property
+    def lora_dir(self) -> Path:
+        """Where LoRA files are put."""
+        return (self.folder / "models" / "Lora").absolute()
+
+    # What it is and has
+
+    def options(self) -> dict[str, Any]:
+        name = self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))) or self._loaded
+        digest = _checkpoint_sha256(name)
+        title = f"{name}.safetensors [{digest[:10]}]"
+        shown = {**_DEFAULTS, **self._data}
+        return {**shown, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
+
+    def cmd_flags(self) -> dict[str, Any]:
+        return {"lora_dir": str(self.lora_dir), "data_dir": str(self.folder), "rehearsal": True}
+
+    def scripts(self) -> dict[str, Any]:
+        extra = [DYNAMIC_PROMPTS] if self.dynamic_prompts else []
+        names = ["prompt matrix", "x/y/z plot", *extra, *self.always_on]
+        return {"txt2img": names, "img2img": names}
+
+    def script_info(self) -> list[dict[str, Any]]:
+        extra = {DYNAMIC_PROMPTS: 18} if self.dynamic_prompts else {}
+        argument = {"label": "", "value": None, "choices": None}
+        return script_info() + [
+            {"name": name, "is_alwayson": True, "is_img2img": img2img, "args": [argument] * count}
+            for name, count in {**extra, **self.always_on}.items()
+            for img2img in (False, True)
+        ]
+
+    def extensions(self) -> list[dict[str, Any]]:
+        names = ["Lora", *(["sd-dynamic-prompts"] if self.dynamic_prompts else [])]
+        return [{"name": name, "enabled": True} for name in names]
+
+    def upscalers(self) -> list[dict[str, Any]]:
+        return [{"name": name, "scale": 4.0} for name in UPSCALERS]
+
+    def latent_upscale_modes(self) -> list[dict[str, Any]]:
+        return [{"name": name} for name in LATENT]
+
+    def sd_models(self) -> list[dict[str, Any]]:
+        rows = []
+        for name in self.checkpoints:
+            digest = _checkpoint_sha256(name)
+            path = self.folder / "models" / "Stable-diffusion" / f"{name}.safetensors"
+            rows.append(
+                {
+                    "title": f"{name}.safetensors [{digest[:10]}]",
+                    "model_name": name,
+                    "hash": digest[:10],
+                    "sha256": digest,
+                    "filename": str(path),
+                    "config": None,
+                }
+            )
+        return rows
+
+    def samplers(self) -> list[dict[str, Any]]:
+        return [{"name": name, "aliases": [], "options": {}} for name in SAMPLERS]
+
+    def schedulers(self) -> list[dict[str, Any]]:
+        return [{"name": name.lower(), "label": name} for name in SCHEDULERS]
+
+    def loras(self) -> list[dict[str, Any]]:
+        self.counters.lora_listings += 1
+        return [
+            {
+                "name": name,
+                "alias": one.metadata.get("ss_output_name", name),
+                "path": str(one.path),
+                "metadata": one.metadata,
+            }
+            for name, one in self._listed.items()
+        ]
+
+    def progress(self) -> dict[str, Any]:
+        busy = self._lock.locked()
+        return {"progress": 0.5 if busy else 0.0, "state": {"job": "rehearsal" if busy else ""}}
+
+    def task_progress(self, task: str) -> dict[str, Any]:
+        """Answer /internal/progress: how one task stands."""
+        with self._tasks:
+            return {
+                "active": bool(task) and task == self._current,
+                "queued": task in self._pending,
+                "completed": task in self._finished,
+                "textinfo": "rehearsal",
+            }
+
+    def pending_tasks(self) -> dict[str, Any]:
+        """Answer /internal/pending-tasks."""
+        with self._tasks:
+            return {"size": len(self._pending), "tasks": list(self._pending)}
+
+    def interrupt(self) -> dict[str, Any]:
+        """End whatever is drawn now, whoever asked for it; without effect when nothing is."""
+        self.counters.interrupts += 1
+        if self._lock.locked():
+            self._interrupted.set()
+        return {}
+
+    # What can be changed
+
+    def set_options(self, changes: dict[str, Any]) -> None:
+        """Change settings at once, under a running job too, as the real one does."""
+        word = changes.get("sd_model_checkpoint")
+        if word is not None:
+            name = self._checkpoint(str(word))
+            if name is None:
+                raise Refusal(500, "RuntimeError", f"model {word!r} not found")
+            if name != self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))):
+                self._load(name)
+        self._data.update(changes)
+
+    def refresh_loras(self) -> None:
+        self.counters.refreshes += 1
+        found = {path.stem: path for path in sorted(self.lora_dir.rglob("*.safetensors"))}
+        self._listed = {name: one for name, path in found.items() if (one := _lora_file(path))}
+
+    def unload_checkpoint(self) -> dict[str, Any]:
+        self.counters.unloads += 1
+        return {}
+
+    def reload_checkpoint(self) -> None:
+        """Load it again; a picture would do so by itself."""
+
+    def _checkpoint(self, word: str) -> str | None:
+        for name in self.checkpoints:
+            digest = _checkpoint_sha256(name)
+            plain = f"{name}.safetensors"
+            short = digest[:10]
+            if word in (name, plain, f"{plain} [{short}]", f"{name} [{short}]", short, digest):
+                return name
+        return None
+
+    def _load(self, name: str) -> None:
+        if name != self._loaded:
+            self._loaded = name
+            self.counters.checkpoint_loads += 1
+
+    # Drawing
+
+    def draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
+        """Answer txt2img or img2img as the real one does, one request after the other."""
+        task = str(body.get("force_task_id") or f"task({random.randrange(1 << 32)})")
+        with self._tasks:
+            self._pending.append(task)
+        with self._lock:
+            self._begin(task)
+            try:
+                self.faults.before(body)
+                return self.faults.answer(self._overridden(body, sources))
+            finally:
+                self._end(task)
+
+    def _begin(self, task: str) -> None:
+        with self._tasks:
+            self._pending.remove(task)
+            self._current = task
+        self._interrupted.clear()
+
+    def _end(self, task: str) -> None:
+        with self._tasks:
+            self._current = ""
+            self._finished = [*self._finished[-15:], task]
+
+    def _overridden(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
+        """Draw under the request's own settings; only options that config.json holds go back."""
+        settings = dict(body.get("override_settings") or {})
+        if self._checkpoint(str(settings.get("sd_model_checkpoint", ""))) is None:
+            settings.pop("sd_model_checkpoint", None)  # ignored, with status 200
+        before = {name: self._data[name] for name in settings if name in self._data}
+        self._data.update(settings)
+        try:
+            wanted = str(self._data.get("sd_model_checkpoint") or self._loaded)
+            self._load(self._checkpoint(wanted) or self._loaded)
+            if str(body.get("script_name") or "").lower() == "x/y/z plot":
+                return draw_plot(body, lambda cell: self._overridden(cell, None))
+            return self._draw(body, sources)
+        finally:
+            if body.get("override_settings_restore_afterwards", True):
+                self._data.update(before)
+
+    def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
+        self._refuse_nonsense(body, sources)
+        body = self._expanded(body)
+        seed = int(body.get("seed", -1))
+        seed = random.randrange(1 << 32) if seed == -1 else seed
+        count = int(body.get("n_iter", 1)) * int(body.get("batch_size", 1))
+        uses = self._use_loras(str(body.get("prompt", "")))
+        images, infotexts = [], []
+        for number in range(count):
+            text = format_infotext(self._infotext(body, seed + number, uses))
+            card = self._card(body, seed + number, uses, sources)
+            self._interrupted.wait(self.seconds_per_picture)
+            png = encode_png(draw_card(card), text)
+            if self._interrupted.is_set():
+                png = half_drawn(png, text)
+            images.append(base64.b64encode(self.faults.picture(png)).decode("ascii"))
+            infotexts.append(text)
+            self.counters.pictures += 1
+            if self._interrupted.is_set():
+                break
+        return {
+            "images": images,
+            "parameters": body,
+            "info": json.dumps(self._info(body, seed, count, infotexts)),
+        }
+
+    def _expanded(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Draw from `{a|b}` as the Dynamic Prompts extension does for every request by default."""
+        scripts = body.get("alwayson_scripts") or {}
+        told = scripts.get(DYNAMIC_PROMPTS, {}).get("args", [True])
+        if not self.dynamic_prompts or not told[0]:
+            return body
+        prompt = re.sub(r"\{([^{}|]*)[^{}]*\}", r"\1", str(body.get("prompt", "")))
+        return {**body, "prompt": prompt}
+
+    def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
+        if int(body.get("steps", 50)) < 1 or int(body.get("width", 512)) < 8:
+            raise Refusal(500, "RuntimeError", "steps and size must be at least 1")
+        if body.get("enable_hr") and body.get("denoising_strength") is None:
+            raise Refusal(500, "TypeError", "'<' not supported between NoneType and float")
+        upscaler = body.get("hr_upscaler") or "Latent"
+        if body.get("enable_hr") and upscaler not in UPSCALERS + LATENT:
+            raise Refusal(500, "AssertionError", f"could not find upscaler named {upscaler}")
+        for name in body.get("alwayson_scripts") or {}:
+            if name.lower() not in {*self.scripts()["txt2img"]}:
+                raise Refusal(422, "HTTPException", f"always on script {name} not found")
+        if sources is not None and not sources:
+            raise Refusal(404, "HTTPException", "Init image not found")
+
+    def _use_loras(self, prompt: str) -> list[tuple[str, float, _LoraFile]]:
+        """Load the LoRAs of a prompt; unknown names and weights that are no number are ignored."""
+        used = []
+        for tag in lora_tags(prompt):
+            one = self._listed.get(tag.name)
+            try:
+                weight = float(tag.weight)
+            except ValueError:
+                continue
+            if one:
+                used.append((tag.name, weight, one))
+        names = tuple(name for name, _, _ in used)
+        if names != self._used_loras:
+            self._used_loras = names
+            self.counters.lora_swaps += 1
+        return used
+
+    def _card(
+        self,
+        body: dict[str, Any],
+        seed: int,
+        uses: list[tuple[str, float, _LoraFile]],
+        sources: list[str] | None,
+    ) -> Card:
+        strength = sum(abs(weight) * one.progress for _, weight, one in uses if one.fits)
+        prompt = str(body.get("prompt", ""))
+        plain = prompt
+        for tag in lora_tags(prompt):
+            plain = plain.replace(tag.text, "")
+        effect = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
+        request = {key: value for key, value in body.items() if key not in _NOT_DRAWN}
+        request["clip skip"] = self._data.get("CLIP_stop_at_last_layers", 1)
+        digest = json.dumps([request, plain.split(), seed, self._loaded, effect], sort_keys=True)
+        scale = float(body.get("hr_scale", 2.0)) if body.get("enable_hr") else 1.0
+        return Card(
+            prompt=plain.strip(),
+            seed=seed,
+            checkpoint=self._loaded,
+            lora=", ".join(f"{name} : {weight:g}" for name, weight, one in uses if one.fits),
+            strength=strength,
+            fingerprint=digest
+            + (hashlib.sha256(sources[0].encode()).hexdigest() if sources else ""),
+            width=int(int(body.get("width", 512)) // 8 * 8 * scale) // 8 * 8,
+            height=int(int(body.get("height", 512)) // 8 * 8 * scale) // 8 * 8,
+        )
+
+    def _infotext(
+        self,
+        body: dict[str, Any],
+        seed: int,
+        uses: list[tuple[str, float, _LoraFile]],
+    ) -> Infotext:
+        sampler = str(body.get("sampler_name") or "Euler")
+        known = sampler in SAMPLERS  # another name becomes the default, with status 200
+        scheduler = str(body.get("scheduler") or "Automatic")
+        scheduler = scheduler if scheduler in SCHEDULERS else "Automatic"
+        fields = {
+            "Steps": str(int(body.get("steps", 50))),
+            "Sampler": sampler if known else "DPM++ 2M",
+            "Schedule type": scheduler if known else "Karras",
+            "CFG scale": str(float(body.get("cfg_scale", 7.0))),
+            "Seed": str(seed),
+            "Size": f"{body.get('width', 512)}x{body.get('height', 512)}",
+            "Model hash": _checkpoint_sha256(self._loaded)[:10],
+            "Model": self._loaded,
+        }
+        vae = self._data.get("sd_vae", "Automatic")
+        if vae not in ("Automatic", "None") and self._data.get("add_vae_name_to_info", True):
+            fields["VAE"] = str(vae)
+        if body.get("enable_hr") or body.get("init_images"):
+            fields["Denoising strength"] = f"{float(body['denoising_strength']):g}"
+        skip = int(self._data.get("CLIP_stop_at_last_layers") or 1)
+        if skip > 1:
+            fields["Clip skip"] = str(skip)
+        if body.get("enable_hr"):
+            fields["Hires upscale"] = f"{float(body.get('hr_scale', 2.0)):g}"
+            if body.get("hr_second_pass_steps"):
+                fields["Hires steps"] = str(body["hr_second_pass_steps"])
+            fields["Hires upscaler"] = str(body.get("hr_upscaler") or "Latent")
+        if uses:
+            fields["Lora hashes"] = ", ".join(f"{name}: {one.hash}" for name, _, one in uses)
+        if any(name.lower() == "adetailer" for name in body.get("alwayson_scripts") or {}):
+            fields["ADetailer version"] = "25.3.0"
+        fields["Version"] = VERSION
+        fields["Rehearsal"] = "drawn by the loraloom rehearsal WebUI"
+        negative = str(body.get("negative_prompt") or "")
+        return Infotext(str(body.get("prompt", "")), negative, fields)
+
+    def _info(
+        self, body: dict[str, Any], seed: int, count: int, infotexts: list[str]
+    ) -> dict[str, Any]:
+        return {
+            "prompt": body.get("prompt", ""),
+            "all_prompts": [body.get("prompt", "")] * count,
+            "seed": seed,
+            "all_seeds": [seed + number for number in range(count)],
+            "sd_model_name": self._loaded,
+            "sd_model_hash": _checkpoint_sha256(self._loaded)[:10],
+            "infotexts": infotexts,
+            "version": VERSION,
+        }
+
+
+def _checkpoint_sha256(name: str) -> str:
+    """A checkpoint of the stand-in is nothing but its name."""
+    return hashlib.sha256(f"rehearsal checkpoint {name}".encode()).hexdigest()
+
+
+def _lora_file(path: Path) -> _LoraFile | None:
+    try:
+        header = read_header(path)
+        digest = header.metadata.get("sshs_model_hash") or tensor_sha256(path)
+    except ToolError:
+        return None  # the real one lists it and fails later; nobody asks for it here
+    metadata = dict(header.metadata)
+    epoch, epochs = _real(metadata.get("ss_epoch")), _real(metadata.get("ss_num_epochs"))
+    fits = any(one.name.startswith(("lora_unet", "lora_te")) for one in header.tensors)
+    return _LoraFile(path, metadata, digest[:12], epoch / epochs * 1.3 if epochs else 0.6, fits)
+
+
+def _real(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0

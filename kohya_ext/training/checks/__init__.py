@@ -1,0 +1,1 @@
+"""What would fail late or train something else, found before the trainer starts."""

@@ -1,0 +1,233 @@
+"""Preflight of files: what the trainer would read, what it would overwrite, and the room for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...project import ToolError
+from ...project.lora_file import LoraHeader, read_header
+from ..config.arguments import TrainerCall
+from ..dataset.steps import StepPlan
+from ..run.states import find_states, state_at, state_problem
+from ..trainer import Trainer
+from .findings import Finding, error, warning, whole
+
+_FILES = ("vae", "network_weights", "clip_l", "clip_g", "t5xxl", "ae")
+_HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
+
+
+def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[Finding]:
+    model = str(values.get("pretrained_model_name_or_path") or "")
+    if not Path(model).exists() or not model:
+        if _HUB_NAME.match(model):
+            yield warning(
+                "LL380",
+                f'"{model}" is no file here; the trainer would fetch it from the model hub.',
+                "Name a file, if you did not mean that.",
+            )
+        else:
+            yield error(
+                "LL380",
+                f"The base model {model!r} does not exist.",
+                "Correct pretrained_model_name_or_path.",
+            )
+    for key in _FILES:
+        text = str(values.get(key) or "")
+        if text and not Path(text).exists() and not (key == "vae" and _HUB_NAME.match(text)):
+            yield error("LL381", f"{key} names {text}, which does not exist.", "Correct the path.")
+    yield from _check_weights(values)
+    yield from _check_module(str(values.get("network_module") or ""), trainer)
+
+
+def _check_module(module: str, trainer: Trainer | None) -> Iterator[Finding]:
+    if trainer is None or trainer.is_rehearsal or not module.startswith("networks."):
+        return
+    if not (trainer.folder / f"{module.replace('.', '/')}.py").is_file():
+        yield error(
+            "LL378",
+            f"This sd-scripts has no {module}.",
+            "Choose another LoRA type, or a newer sd-scripts.",
+        )
+
+
+def _check_weights(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Compare the rank of network_weights with this config's."""
+    path = Path(str(values.get("network_weights") or ""))
+    if not path.is_file() or path.suffix != ".safetensors":
+        return
+    try:
+        header = read_header(path)
+    except ToolError as refused:
+        yield error(refused.code, refused.problem, refused.cure)
+        return
+    rank = rank_of(header)
+    wanted = whole(values.get("network_dim")) or 4
+    if rank and rank != wanted and not values.get("dim_from_weights"):
+        yield error(
+            "LL379",
+            f"network_weights {path.name} has rank {rank}, this config {wanted}.",
+            f"Set network_dim to {rank}, or dim_from_weights.",
+        )
+
+
+def rank_of(header: LoraHeader) -> int | None:
+    """Return the rank of a LoRA: from its metadata, else from its first down matrix."""
+    said = header.metadata.get("ss_network_dim", "")
+    if said.isdigit():
+        return int(said)
+    shapes = (one.shape for one in header.tensors if one.name.endswith("lora_down.weight"))
+    first = next(shapes, None)
+    return first[0] if first else None
+
+
+def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[Finding]:
+    text = str(values.get("resume") or "")
+    if not text:
+        return
+    problem = state_problem(Path(text))
+    if problem:
+        yield error(
+            "LL382",
+            f"The state {text} cannot be resumed: {problem}.",
+            "Name another state, or go on from an epoch file as network weights.",
+        )
+        return
+    state = state_at(Path(text))
+    done = whole(values.get("initial_epoch")) - 1 if values.get("initial_epoch") else None
+    epoch = done if done is not None else (state.epoch if state else 0)
+    if steps and epoch >= steps.epochs:
+        yield error(
+            "LL383",
+            f"The state {Path(text).name} is at epoch {epoch} already, and the run has "
+            f"{steps.epochs} epochs.",
+            f"Ask for more than {epoch} epochs.",
+        )
+
+
+def check_output(
+    values: Mapping[str, Any], steps: StepPlan, *, resuming: bool
+) -> Iterator[Finding]:
+    folder = Path(str(values.get("output_dir") or "."))
+    suffix = f".{values.get('save_model_as') or 'safetensors'}"
+    there = [
+        name + suffix for name, _, _ in steps.epoch_files if (folder / (name + suffix)).exists()
+    ]
+    if not there or resuming:
+        return
+    more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+    saved = find_states(folder, str(values.get("output_name") or "last"))
+    states = [one for one in saved if one.epoch < steps.epochs]
+    resume = f"Go on after epoch {states[-1].epoch} with --resume, or train" if states else "Train"
+    yield error(
+        "LL385",
+        f"{folder / there[0]}{more} would be overwritten in silence.",
+        f"{resume} under another output_name, move the files away, or train with --move-old.",
+    )
+
+
+_BYTES_PER_RANK = {
+    "train_network": 1_208_000,
+    "sdxl_train_network": 7_130_000,
+    "flux_train_network": 9_570_000,
+    "sd3_train_network": 9_000_000,
+}
+"""Size of a LoRA by rank in 16 bit: SD 1.5 measured (rank 4: 4.83 MB), SDXL rank 32 is 228 MB,
+Flux rank 16 is 153 MB; sd3 is our estimate."""
+
+_STATE_FACTOR = 6
+"""A state over an epoch file in 16 bit: weights and AdamW's two moments in 32 bit."""
+
+
+def _is_whole_precision(values: Mapping[str, Any]) -> bool:
+    """Tell whether epoch files are saved in 32 bit, which is the trainer's way when not told."""
+    return values.get("save_precision") in (None, "", "float")
+
+
+def estimated_file_bytes(script: str, values: Mapping[str, Any]) -> int:
+    """Estimate one epoch file's size in bytes; with convolutions about as much again."""
+    rank = whole(values.get("network_dim")) or 4
+    size = _BYTES_PER_RANK.get(script, 9_000_000) * rank
+    arguments = values.get("network_args")
+    words = [str(word) for word in arguments] if isinstance(arguments, list) else []
+    if any(word.startswith("conv_dim=") and word != "conv_dim=0" for word in words):
+        size *= 2
+    return size * (2 if _is_whole_precision(values) else 1)
+
+
+def check_disk(
+    values: Mapping[str, Any], steps: StepPlan, file_bytes: int, free: Callable[[Path], int]
+) -> Iterator[Finding]:
+    files = len(steps.epoch_files)
+    files = min(files, whole(values.get("save_last_n_epochs")) + 2 or files) or files
+    if not values.get("save_last_n_epochs"):
+        files = len(steps.epoch_files)
+    states = 0
+    if values.get("save_state"):
+        kept = whole(values.get("save_last_n_epochs_state"))
+        states = min(files, kept + 2) if kept else files
+    in_16_bit = file_bytes // (2 if _is_whole_precision(values) else 1)
+    needed = file_bytes * files + in_16_bit * states * _STATE_FACTOR
+    folder = Path(str(values.get("output_dir") or "."))
+    available = free(folder)
+    if needed > available:
+        yield error(
+            "LL386",
+            f"{files} epoch files and {states} states need about {needed / 1e9:.1f} GB, but "
+            f"{folder} has {available / 1e9:.1f} GB free.",
+            "Free some space, save less often, or keep fewer states.",
+        )
+
+
+_FLAGS = {
+    "SDXL": "sdxl_train_network",
+    "Flux": "flux_train_network",
+    "SD 3": "sd3_train_network",
+    "SD 2": "train_network",
+    "SD 1.5": "train_network",
+}
+
+
+def sniff_family(header: LoraHeader) -> str | None:
+    """Tell a checkpoint's family from its tensor names, by the Kohya GUI's own rule."""
+    names = {one.name for one in header.tensors}
+    if any(name.startswith("conditioner.") for name in names):
+        return "SDXL"
+    flux = "double_blocks.0.img_attn.norm.key_norm.scale"
+    if flux in names or f"model.diffusion_model.{flux}" in names:
+        return "Flux"
+    if "model.diffusion_model.x_embedder.proj.weight" in names:
+        return "SD 3"
+    if any(name.startswith("cond_stage_model.model.") for name in names):
+        return "SD 2"
+    if any(name.startswith("cond_stage_model.transformer.") for name in names):
+        return "SD 1.5"
+    return None
+
+
+def check_family(call: TrainerCall, values: Mapping[str, Any]) -> Iterator[Finding]:
+    path = Path(str(values.get("pretrained_model_name_or_path") or ""))
+    if not path.is_file() or path.suffix != ".safetensors":
+        return
+    try:
+        family = sniff_family(read_header(path))
+    except ToolError as refused:
+        yield error(refused.code, refused.problem, refused.cure)
+        return
+    if family is None:
+        return
+    wanted = _FLAGS[family]
+    if wanted != call.script:
+        yield error(
+            "LL384",
+            f"{path.name} is a {family} model, but {call.script_name} would train it.",
+            f"Choose the base model family {family} in the config, or another base model.",
+        )
+    elif wanted == "train_network" and bool(values.get("v2")) != (family == "SD 2"):
+        yield error(
+            "LL384",
+            f"{path.name} is a {family} model, but v2 is {bool(values.get('v2'))}.",
+            f"Set v2 to {family == 'SD 2'}.",
+        )

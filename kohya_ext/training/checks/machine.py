@@ -1,0 +1,167 @@
+"""Preflight of the machine: packages of the trainer's Python, graphics cards."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ...project import ProgressHandler, ToolError, silent
+from ..trainer import Trainer, probe
+from .findings import Finding, error, warning
+from .packages import import_problems
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One graphics card; memory in bytes."""
+
+    name: str
+    total_bytes: int
+    used_bytes: int
+
+
+def find_gpus() -> tuple[Gpu, ...]:
+    """Ask NVIDIA's own tool for the graphics cards; empty without one."""
+    command = [
+        "nvidia-smi",
+        "--query-gpu=name,memory.total,memory.used",
+        "--format=csv,noheader,nounits",
+    ]
+    try:
+        answer = subprocess.run(command, capture_output=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    found = []
+    for line in answer.stdout.decode("utf-8", "replace").splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) == 3 and cells[1].isdigit() and cells[2].isdigit():
+            found.append(Gpu(cells[0], int(cells[1]) << 20, int(cells[2]) << 20))
+    return tuple(found)
+
+
+ALWAYS_NEEDED = (
+    "torch",
+    "accelerate",
+    "transformers",
+    "diffusers",
+    "safetensors",
+    "toml",
+    "voluptuous",
+)
+_OPTIMIZERS = (
+    (r"8bit|^paged", "bitsandbytes"),
+    (r"^lion$", "lion_pytorch"),
+    (r"^dadapt", "dadaptation"),
+    (r"^prodigyplus", "prodigyplus"),
+    (r"^prodigy$", "prodigyopt"),
+    (r"^adafactor$", "transformers"),
+    (r"schedulefree$", "schedulefree"),
+)
+
+
+def needed_packages(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the packages that this call makes the trainer import."""
+    found = list(ALWAYS_NEEDED)
+    optimizer = str(values.get("optimizer_type") or "")
+    for pattern, package in _OPTIMIZERS:
+        if re.search(pattern, optimizer.lower()):
+            found.append(package)
+            break
+    else:
+        if "." in optimizer:
+            found.append(optimizer.partition(".")[0])
+    module = str(values.get("network_module") or "").partition(".")[0]
+    found += [module] if module not in ("", "networks") else []
+    found += ["xformers"] if values.get("xformers") else []
+    found += ["tensorboard"] if values.get("logging_dir") else []
+    found += ["wandb"] if values.get("log_with") in ("wandb", "all") else []
+    return tuple(dict.fromkeys(found))
+
+
+def check_environment(
+    values: Mapping[str, Any],
+    trainer: Trainer,
+    gpus: tuple[Gpu, ...],
+    progress: ProgressHandler = silent,
+) -> Iterator[Finding]:
+    """Look at the packages of the trainer's Python: they must be there, and be importable."""
+    needed = needed_packages(values)
+    try:
+        environment = probe(trainer, needed)
+    except ToolError as refused:
+        yield error(refused.code, refused.problem, refused.cure)
+        return
+    torch = environment.packages.get("torch") or ""
+    if gpus and torch.endswith("+cpu"):  # what pip installs on Windows, unless told otherwise
+        yield warning(
+            "LL387",
+            f"The trainer's PyTorch {torch} is a build for the processor; it cannot use "
+            f"{gpus[0].name}.",
+            "Install a build for the card, from the address that PyTorch's own page gives: "
+            "loraloom trainer install --torch-from URL",
+        )
+    for name in environment.missing(needed):
+        yield error(
+            "LL353",
+            f"The trainer's Python {trainer.python} has no package {name}, which this config "
+            "needs.",
+            f'Install it there: "{trainer.python}" -m pip install {name.replace("_", "-")}',
+        )
+    for name, problem in import_problems(trainer, environment, needed, progress=progress).items():
+        yield error(
+            "LL355",
+            f"The trainer's Python {trainer.python} has {name} {environment.packages[name]}, but "
+            f"cannot import it: {problem}.",
+            f'Install it again: "{trainer.python}" -m pip install --force-reinstall --no-deps '
+            f"{name.replace('_', '-')}; or choose something that does not need it.",
+        )
+
+
+_FEWEST_FREE_BYTES = 3 << 30
+"""Our choice: less than 3 GiB free holds no SD 1.5 training at 512 pixels."""
+
+
+def chosen_gpu(launch: tuple[str, ...], environment: Mapping[str, str] = os.environ) -> int:
+    """Return the number of the first card that the trainer will use."""
+    said = dict(pairwise((*launch, ""))).get("--gpu_ids") or environment.get("CUDA_VISIBLE_DEVICES")
+    first = str(said or "0").partition(",")[0].strip()
+    return int(first) if first.isdigit() else 0
+
+
+def check_gpus(gpus: tuple[Gpu, ...], number: int, *, may_be_freed: bool) -> Iterator[Finding]:
+    """Look at card `number`; one that plugins may free before the start is no error."""
+    if not gpus:
+        yield warning(
+            "LL387",
+            "No NVIDIA graphics card was found; on the processor a step takes seconds to minutes.",
+            "Check the driver with nvidia-smi, or go on if that is meant.",
+        )
+        return
+    if number >= len(gpus):
+        yield error(
+            "LL387",
+            f"There is no graphics card {number}; this machine has {len(gpus)}.",
+            "Correct gpu_ids, --gpu or CUDA_VISIBLE_DEVICES; the first card is 0.",
+        )
+        return
+    card = gpus[number]
+    free = card.total_bytes - card.used_bytes
+    if free < _FEWEST_FREE_BYTES and not may_be_freed:
+        yield error(
+            "LL387",
+            f"{card.name} has {free / 2**30:.1f} of {card.total_bytes / 2**30:.1f} GiB free; "
+            "another program holds the rest.",
+            "Close the Stable Diffusion WebUI, or let loraloom free it: training.free_webui in "
+            "the manifest.",
+        )
+    elif card.used_bytes > card.total_bytes // 4:
+        yield warning(
+            "LL387",
+            f"Other programs hold {card.used_bytes / 2**30:.1f} GiB of {card.name}.",
+            "Close them if training runs out of memory.",
+        )

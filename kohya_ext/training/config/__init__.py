@@ -1,0 +1,1 @@
+"""The config of a training: Kohya json, toml, arguments, presets; foreign forms."""

@@ -1,0 +1,351 @@
+"""`config`: from the manifest and the staged pictures to the files that train a LoRA.
+
+Written are the Kohya GUI's json and sd-scripts' toml; both say the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...dataset.layout import read_staged
+from ...project import ProgressHandler, Project, ToolError, silent
+from ...project.files import write_json_atomic, write_text_atomic
+from ...project.pictures import TRAINER_SUFFIXES
+from ..checks.settings import advise_on
+from ..dataset.folders import inspect_pictures, read_folders
+from ..dataset.steps import Shown, ShownDataset, StepPlan, plan_steps, rules_of
+from .arguments import (
+    SECRETS,
+    Dataset,
+    TrainerCall,
+    arguments_of,
+    format_toml,
+    plan_call,
+    require_valid_call,
+)
+from .conversion import format_dataset_toml
+from .kohya_json import GuiVersion, Values, default_values, keys_of, require_valid, without_secrets
+from .presets import preset_values, require_preset
+from .samples import draw_samples
+from .training_config import Family, TrainingConfig
+
+FEWEST_STEPS = 1500
+"""The practice's rule of thumb for a whole run, with a grain of salt."""
+
+_PATHS = """
+    pretrained_model_name_or_path vae train_data_dir reg_data_dir output_dir logging_dir resume
+    network_weights dataset_config log_tracker_config ae clip_l t5xxl clip_g sd3_clip_l sd3_t5xxl
+"""
+_HUB_NAME = re.compile(r"^\w[\w.-]*/[\w.-]+$")
+_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True)
+class ConfigPlan:
+    """The config of one run: the GUI's values, the trainer's call, and its exact steps."""
+
+    folder: Path
+    name: str
+    version: GuiVersion
+    values: Values
+    call: TrainerCall
+    steps: StepPlan
+    advice: tuple[str, ...]
+    dataset_toml: str
+
+    @property
+    def toml(self) -> str:
+        """The config toml; also what the Kohya GUI's coming version saves and loads."""
+        return format_toml(self.call.toml)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What gets written, in the order of use."""
+        return (self.json_path, self.toml_path, self.dataset_path)
+
+    @property
+    def dataset_path(self) -> Path:
+        """The same pictures as a dataset toml, for whoever starts sd-scripts with one."""
+        return self.folder / f"{self.name}.dataset.toml"
+
+    @property
+    def json_path(self) -> Path:
+        """The file that the Kohya GUI loads."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def toml_path(self) -> Path:
+        """The file that sd-scripts gets by --config_file."""
+        return self.folder / f"{self.name}.toml"
+
+    @property
+    def prompts_path(self) -> Path:
+        """Sample prompts, when there are any."""
+        return self.folder / f"{self.name}.prompts.txt"
+
+
+def plan_config(project: Project, *, progress: ProgressHandler = silent) -> ConfigPlan:
+    """Plan the config of a project.
+
+    Raises ToolError LL302 (a value that the GUI cannot hold), LL303 (learning rates), LL305 (a
+    value that sd-scripts would misread), LL306 (preset), LL307 (no base model), LL308 (unknown
+    override), LL309 (nothing staged), LL310 (a secret).
+    """
+    call = plan_project_call(project)
+    shown = read_shown(project.images_dir, progress=progress)
+    steps = steps_of(shown, call.call.toml)
+    return ConfigPlan(
+        project.config_dir,
+        project.manifest.output_name,
+        call.version,
+        call.values,
+        call.call,
+        steps,
+        _advise(call.values, steps),
+        format_dataset_toml(call.call.toml, read_folders(project.images_dir)),
+    )
+
+
+@dataclass(frozen=True)
+class ProjectCall:
+    """What a project asks of the GUI and of the trainer, before any picture was looked at."""
+
+    version: GuiVersion
+    values: Values
+    call: TrainerCall
+
+
+def plan_project_call(project: Project) -> ProjectCall:
+    """Plan values and call of a project, reading no picture. Raises as `plan_config`."""
+    version = GuiVersion(project.manifest.training.kohya_version)
+    values = training_of(project).as_kohya(version)
+    require_valid(values, version)
+    draws = sum(_repeats(place) for place in _staged(project.images_dir))
+    call = _with_own_prompts(project, plan_call(values, version, Dataset(draws=draws)))
+    known = arguments_of(call.script)
+    recorded = {key: value for key, value in call.toml.items() if key in known}
+    require_valid_call(replace(call, toml=recorded))  # the trainer on disk is held to by `check`
+    return ProjectCall(version, values, call)
+
+
+def training_of(project: Project) -> TrainingConfig:
+    """Return what a project trains: its preset, over it the manifest, over it the overrides.
+
+    Relative paths in the manifest count from its folder. Raises ToolError LL302 (a GUI that does
+    not train this family), LL306, LL307, LL308, LL310, LL312 (sample prompts).
+    """
+    manifest = project.manifest
+    training = manifest.training
+    version = GuiVersion(training.kohya_version)
+    if not manifest.base_model.path:
+        raise ToolError(
+            "LL307",
+            f"{project.manifest_path} names no base model.",
+            "Write the checkpoint file under base_model.path.",
+        )
+    preset = require_preset(training.preset, manifest.base_model.family)
+    overrides = _overrides(training.overrides, version)
+    stock = TrainingConfig.of_kohya(default_values(GuiVersion.V26))
+    config = replace(stock, family=Family(manifest.base_model.family.value))
+    if not config.fits(version):
+        raise ToolError(
+            "LL302",
+            f"The Kohya GUI {version.value} does not train {config.family.value}.",
+            "Write a newer one under training.kohya_version.",
+        )
+    config = config.with_values(preset_values(preset, manifest.subject.kind))
+    config = config.with_values(_of_manifest(project)).with_values(overrides)
+    paths = {key: value for key, value in config.as_kohya(GuiVersion.V26).items() if value}
+    config = config.with_values(
+        {key: str(_path_of(project, str(paths[key]))) for key in _PATHS.split() if key in paths}
+    )
+    config = _with_samples(project, config)
+    _require_files(config)
+    return config
+
+
+def _of_manifest(project: Project) -> Values:
+    manifest = project.manifest
+    training = manifest.training
+    values: Values = {
+        "pretrained_model_name_or_path": manifest.base_model.path,
+        "vae": manifest.base_model.vae,
+        "train_data_dir": str(project.images_dir),
+        "output_dir": str(project.model_dir),
+        "output_name": manifest.output_name,
+        "logging_dir": str(project.log_dir) if training.log_with else "",
+        "log_with": training.log_with,
+        "caption_extension": manifest.captions.caption_extension,
+        "epoch": training.max_train_epochs,
+        "max_train_epochs": training.max_train_epochs,
+        "max_train_steps": 0,
+        "save_every_n_epochs": training.save_every_n_epochs,
+        "network_weights": training.network_weights,
+        "resume": training.resume,
+        "training_comment": f"trigger: {manifest.trigger_word}",
+        "metadata_title": manifest.publish.title or manifest.output_name,
+        "metadata_author": manifest.publish.author,
+    }
+    optional = {
+        "train_batch_size": training.train_batch_size,
+        "max_resolution": training.resolution or None,
+        "seed": training.seed,
+    }
+    return values | {key: value for key, value in optional.items() if value is not None}
+
+
+def _path_of(project: Project, text: str) -> Path | str:
+    """Return a manifest's path made absolute, or a name on the model hub as it is."""
+    path = Path(text).expanduser()
+    found = path if path.is_absolute() else project.root / path
+    is_hub_name = _HUB_NAME.match(text) and path.suffix.lower() not in _WEIGHTS
+    if is_hub_name and not found.exists() and not (project.root / path.parts[0]).exists():
+        return text
+    return Path(os.path.abspath(found))  # noqa: PTH100  # resolve() would follow links away
+
+
+def _with_samples(project: Project, config: TrainingConfig) -> TrainingConfig:
+    """Draw the sample prompts of the manifest, and those under training.overrides."""
+    manifest = project.manifest
+    lines = (*manifest.training.sample_prompts, *config.sample_prompts.splitlines())
+    folder = manifest.showcase.wildcards
+    prompts = draw_samples(
+        lines,
+        trigger_word=manifest.trigger_word,
+        seed=int(config.seed),
+        wildcards=project.root / folder if folder else None,
+    )
+    if not prompts:
+        return config
+    given = "sample_every_n_epochs" in manifest.training.overrides
+    every = config.sample_every_n_epochs if given else manifest.training.sample_every_n_epochs
+    return replace(config, sample_prompts="\n".join(prompts), sample_every_n_epochs=every)
+
+
+def _require_files(config: TrainingConfig) -> None:
+    """Refuse a Flux without its other three files, which the trainer would miss late."""
+    values = dict(config.more)
+    names = ["ae", "clip_l", "t5xxl"] if config.family is Family.FLUX else []
+    if str(values.get("model_type")).lower() == "chroma":
+        names.remove("clip_l")
+    missing = [name for name in names if not values.get(name)]
+    if missing:
+        raise ToolError(
+            "LL307",
+            f"Flux comes in several files, and {', '.join(missing)} is named nowhere.",
+            f"Write the file under training.overrides.{missing[0]}.",
+        )
+
+
+def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
+    from difflib import get_close_matches
+
+    known = keys_of(version)
+    _, secrets = without_secrets(overrides)
+    if secrets:
+        raise ToolError(
+            "LL310",
+            f"training.overrides would keep a secret, {secrets[0]}, in the manifest.",
+            f"Take it out, and set {SECRETS[secrets[0]]} in the environment instead.",
+        )
+    for key in overrides:
+        if key not in known:
+            close = get_close_matches(key, list(known), n=1)
+            raise ToolError(
+                "LL308",
+                f"training.overrides.{key} is no field of the Kohya GUI {version.value}.",
+                f'Did you mean "{close[0]}"?' if close else "Correct the name.",
+            )
+    return dict(overrides)
+
+
+def _with_own_prompts(project: Project, call: TrainerCall) -> TrainerCall:
+    toml = dict(call.toml)
+    for key in ("sample_prompts", "sample_sampler"):
+        toml.pop(key, None)
+    if call.sample_prompts.strip():
+        path = project.config_dir / f"{project.manifest.output_name}.prompts.txt"
+        toml["sample_prompts"] = str(path)
+        toml["sample_sampler"] = call.toml.get("sample_sampler", "euler_a")
+    else:
+        toml.pop("sample_every_n_epochs", None)
+        toml.pop("sample_every_n_steps", None)
+    return replace(call, toml=toml)
+
+
+def _staged(images_dir: Path) -> list[PurePosixPath]:
+    """Return where staged pictures lie, below `images_dir`. Raises ToolError LL309."""
+    places = [
+        place
+        for place in sorted(read_staged(images_dir))
+        if place.suffix in TRAINER_SUFFIXES and (images_dir / place).exists()
+    ]
+    if not places:
+        raise ToolError(
+            "LL309", f"{images_dir} holds no staged pictures.", "Run `loraloom stage` first."
+        )
+    return places
+
+
+def _repeats(place: PurePosixPath) -> int:
+    return int(place.parts[0].partition("_")[0])
+
+
+def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple[Shown, ...]:
+    """Return size and repeats of every staged picture; unchanged ones are not decoded again.
+
+    Raises ToolError LL309, LL202.
+    """
+    places = _staged(images_dir)
+    facts = inspect_pictures((images_dir / place for place in places), progress=progress)
+    for one in facts:
+        if one.problem:
+            raise ToolError(
+                "LL202", one.problem, "Get the picture again, or take it out of the project."
+            )
+    return tuple(
+        Shown(one.width, one.height, _repeats(place))
+        for one, place in zip(facts, places, strict=True)
+    )
+
+
+def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
+    """Return the exact steps of what sd-scripts gets."""
+    return plan_steps(
+        [ShownDataset(shown, rules_of(toml), int(toml["train_batch_size"]))],
+        gradient_accumulation=int(toml.get("gradient_accumulation_steps", 1)),
+        epochs=int(toml["max_train_epochs"]),
+        save_every_n_epochs=int(toml.get("save_every_n_epochs", 0)),
+        output_name=str(toml["output_name"]),
+    )
+
+
+def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
+    if steps.steps >= FEWEST_STEPS:
+        return advise_on(values)
+    few = (
+        f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
+        f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
+    )
+    return (few, *advise_on(values))
+
+
+def apply_config(project: Project, plan: ConfigPlan) -> None:
+    """Write the json, the toml and the sample prompts. Raises ToolError LL110 or LL111."""
+    write_json_atomic(plan.json_path, plan.values, sort_keys=True)
+    if plan.call.sample_prompts.strip():
+        write_text_atomic(plan.prompts_path, plan.call.sample_prompts.strip() + "\n")
+    write_text_atomic(plan.toml_path, plan.toml)
+    write_text_atomic(plan.dataset_path, plan.dataset_toml)
+    project.journal.append(
+        "config",
+        name=plan.name,
+        script=plan.call.script_name,
+        steps=plan.steps.steps,
+        epochs=plan.steps.epochs,
+    )

@@ -1,0 +1,77 @@
+"""Sample prompts: templates with the trainer's settings behind them, checked and drawn.
+
+sd-scripts ignores a setting that it does not know or cannot read, so a line is checked here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ...project import ToolError
+
+_SETTINGS: Mapping[str, tuple[str, str]] = {
+    "w": (r"\d+", "a width in pixels"),
+    "h": (r"\d+", "a height in pixels"),
+    "d": (r"\d+", "a seed of 0 or more"),
+    "s": (r"\d+", "a number of steps"),
+    "l": (r"\d+(\.\d+)?", "a CFG scale"),
+    "g": (r"\d+(\.\d+)?", "a guidance scale"),
+    "n": (r".+", "a negative prompt"),
+    "ss": (r"\S+", "a sampler"),
+    "cn": (r".+", "a ControlNet picture"),
+    "ctr": (r"\d+(\.\d+)?", "a share of steps with CFG"),
+    "rcfg": (r"\d+(\.\d+)?", "a renormalisation of CFG"),
+    "fs": (r"\d+(\.\d+)?", "a flow shift"),
+}
+"""What sd-scripts reads behind a prompt: ` --w 512`; ended by the next ` --`."""
+
+
+def draw_samples(
+    lines: Sequence[str], *, trigger_word: str, seed: int, wildcards: Path | None = None
+) -> tuple[str, ...]:
+    """Return one prompt for the trainer per template; the same seed draws the same prompts.
+
+    `{trigger}` stands for the trigger word. Raises ToolError LL312 for a setting that sd-scripts
+    would ignore and for a template that cannot be read.
+    """
+    return tuple(
+        _drawn(line.replace("{trigger}", trigger_word).strip(), number, seed, wildcards)
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    )
+
+
+def _drawn(line: str, number: int, seed: int, wildcards: Path | None) -> str:
+    prompt, *settings = line.split(" --")
+    if not prompt.strip() or prompt.startswith("--"):
+        raise _refused(number, "it has no prompt in front of its settings", "Write a prompt.")
+    parts = [_expanded(prompt.strip(), number, seed, wildcards)]
+    for text in settings:
+        name, _, value = text.strip().partition(" ")
+        rule = _SETTINGS.get(name.lower())
+        if rule is None:
+            known = ", ".join(f"--{one}" for one in _SETTINGS)
+            raise _refused(number, f"--{name} is no setting of sd-scripts", f"There are {known}.")
+        if not re.fullmatch(rule[0], value.strip()):
+            what = f'--{name} must be {rule[1]}, not "{value.strip()}"'
+            raise _refused(number, what, "Correct it, or leave it out.")
+        drawn = _expanded(value.strip(), number, seed, wildcards) if name == "n" else value.strip()
+        parts.append(f"{name.lower()} {drawn}")
+    return " --".join(parts)
+
+
+def _expanded(template: str, number: int, seed: int, wildcards: Path | None) -> str:
+    from dynprompts import PromptError, WildcardLibrary, parse
+
+    library = WildcardLibrary(wildcards) if wildcards else WildcardLibrary()
+    try:
+        text = parse(template, library, strict=True).random(seed + number).text
+    except PromptError as error:
+        raise _refused(number, f"its template cannot be drawn: {error}", "Correct it.") from error
+    return " ".join(text.split())
+
+
+def _refused(number: int, what: str, cure: str) -> ToolError:
+    return ToolError("LL312", f"Sample prompt {number}: {what}.", cure)

@@ -1,0 +1,1 @@
+"""The dataset as the trainer reads it: folders, dataset config, exact steps."""

@@ -1,0 +1,125 @@
+"""The datasets of one call: which pictures are shown how often, and in which batches.
+
+sd-scripts makes one of all numbered folders, or those of a dataset config.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .folders import FolderReading, PictureFacts
+from .steps import BucketRules, Shown, ShownDataset, with_regularisation
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Folders of pictures whose captions end alike, for training or for regularisation."""
+
+    reading: FolderReading
+    caption_extension: str
+    is_regular: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingDataset:
+    """Subsets that share buckets and batch size.
+
+    `validation_split` is the share of each folder that is not trained, drawn by
+    `validation_seed`. Not foretold are the steps where a metadata file lists the pictures.
+    """
+
+    subsets: tuple[Subset, ...]
+    rules: BucketRules
+    batch_size: int = 1
+    validation_split: float = 0.0
+    validation_seed: int | None = None
+    is_foretold: bool = True
+
+    @property
+    def trained_pictures(self) -> tuple[Path, ...]:
+        """All pictures but those of regularisation."""
+        readings = (one.reading for one in self.subsets if not one.is_regular)
+        return tuple(path for reading in readings for path in reading.pictures)
+
+
+def numbered_datasets(
+    readings: Iterable[tuple[FolderReading | None, bool]],
+    extension: str,
+    rules: BucketRules,
+    batch_size: int,
+    validation: tuple[float, int | None] = (0.0, None),
+) -> tuple[TrainingDataset, ...]:
+    """Return the one dataset of numbered folders: (reading, whether it is regularisation)."""
+    subsets = tuple(
+        Subset(reading, extension, is_regular) for reading, is_regular in readings if reading
+    )
+    return (TrainingDataset(subsets, rules, batch_size, *validation),) if subsets else ()
+
+
+def shown_datasets(
+    datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFacts], seed: int | None
+) -> tuple[ShownDataset, ...] | None:
+    """Return what is shown per epoch, None where that cannot be foretold.
+
+    `seed` is the training's: without a validation seed, it draws what is kept for validation.
+    """
+    draw = random.Random(seed)
+    found = []
+    for dataset in datasets:
+        unknown = dataset.validation_split and dataset.validation_seed is None and seed is None
+        if unknown or not dataset.is_foretold:
+            return None
+        trained = _shown(dataset, facts, draw, is_regular=False)
+        regular = _shown(dataset, facts, draw, is_regular=True)
+        pictures = tuple(with_regularisation(trained, regular))
+        found.append(ShownDataset(pictures, dataset.rules, dataset.batch_size))
+    return tuple(found)
+
+
+def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFacts]) -> int:
+    """Return pictures times repeats, regularisation and broken pictures left out."""
+    return sum(
+        folder.repeats
+        for dataset in datasets
+        for subset in dataset.subsets
+        for folder in subset.reading.folders
+        for path in folder.pictures
+        if not subset.is_regular and not facts[path].problem
+    )
+
+
+def _shown(
+    dataset: TrainingDataset,
+    facts: Mapping[Path, PictureFacts],
+    draw: random.Random,
+    *,
+    is_regular: bool,
+) -> list[Shown]:
+    """Return the whole pictures of a dataset; one in two subsets counts as in the last one."""
+    found: dict[Path, Shown] = {}
+    for subset in dataset.subsets:
+        if subset.is_regular is not is_regular:
+            continue
+        for folder in subset.reading.folders:
+            for path in _trained(folder.pictures, dataset, draw, is_regular=is_regular):
+                one = facts[path]
+                if not one.problem:
+                    found[path] = Shown(one.width, one.height, folder.repeats)
+    return list(found.values())
+
+
+def _trained(
+    pictures: tuple[Path, ...], dataset: TrainingDataset, draw: random.Random, *, is_regular: bool
+) -> list[Path]:
+    """Leave out what sd-scripts keeps for validation, library/train_util.py: split_train_val."""
+    found = sorted(pictures, key=os.fspath)
+    if is_regular or dataset.validation_split <= 0:
+        return found
+    seed = dataset.validation_seed
+    (random.Random(seed) if seed is not None else draw).shuffle(found)
+    return found[: math.ceil(len(found) * (1 - dataset.validation_split))]

@@ -1,0 +1,1 @@
+"""One training run: started, followed, verified, recorded."""

@@ -1,0 +1,286 @@
+"""One run on disk: what it was told, which process it is, what was asked of it, how it ended.
+
+The folder holds plan.json, config.toml, stdout.txt, stderr.txt, process.json, request.json and
+result.json; it is enough to find a run again, to go on watching it, or to settle it after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ...project import ToolError
+from ...project.files import write_json_atomic, write_text_atomic
+from ...project.process import Tree, find_tree, is_held
+
+
+class Outcome(str, Enum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    NAN = "NaN"
+    NO_DATA = "no data"
+    UNVERIFIED = "unverified"
+    LOST = "lost"
+
+
+class Ask(str, Enum):
+    """What can be asked of a running training."""
+
+    NOW = "now"
+    AFTER_EPOCH = "after-epoch"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One epoch file that must be there in the end; `steps` as its header will say."""
+
+    name: str
+    epoch: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that a run needs; environment without secrets, which only the process gets."""
+
+    run_id: str
+    name: str
+    folder: Path
+    project: str
+    trainer: str
+    trainer_version: str
+    script: str
+    command: tuple[str, ...]
+    work_folder: Path
+    environment: tuple[tuple[str, str], ...]
+    config_text: str
+    output_dir: Path
+    suffix: str
+    has_metadata: bool
+    epochs_done: int
+    epochs: int
+    steps_per_epoch: int
+    save_every: int
+    keep_last: int
+    saves_states: bool
+    resumed_from: str
+    base_model: str
+    data_hash: str
+    pictures: int
+    draws: int
+    max_steps: int = 0
+    logging_dir: str = ""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run as the trainer counts them, epochs before a resume included."""
+        whole = self.epochs * self.steps_per_epoch
+        return min(whole, self.max_steps) if self.max_steps else whole
+
+    @property
+    def expected(self) -> tuple[Expected, ...]:
+        """The epoch files that a finished run leaves; empty when the epochs are not known."""
+        return expected_files(self, self.epochs, self.steps_per_epoch, self.steps)
+
+    @property
+    def stdout(self) -> Path:
+        return self.folder / "stdout.txt"
+
+    @property
+    def stderr(self) -> Path:
+        return self.folder / "stderr.txt"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever watches the run."""
+        return self.folder / "watch.lock"
+
+    @property
+    def config_path(self) -> Path:
+        return self.folder / "config.toml"
+
+
+def expected_files(
+    plan: RunPlan, epochs: int, steps_per_epoch: int, steps: int
+) -> tuple[Expected, ...]:
+    """Return what sd-scripts leaves: numbered epochs, then the last one without a number.
+
+    `steps` are those of the whole run; a run by steps may end inside its last epoch.
+    """
+    if not epochs:
+        return ()
+    numbered = [
+        epoch
+        for epoch in range(plan.epochs_done + 1, epochs)
+        if plan.save_every and epoch % plan.save_every == 0
+    ]
+    if plan.keep_last:
+        numbered = [one for one in numbered if not _is_removed(one, numbered, plan)]
+    rows = [(f"{plan.name}-{epoch:06d}", epoch) for epoch in numbered]
+    before = plan.epochs_done * steps_per_epoch
+    return tuple(
+        Expected(name, epoch, min(epoch * steps_per_epoch, steps) - before)
+        for name, epoch in (*rows, (plan.name, epochs))
+    )
+
+
+def _is_removed(epoch: int, numbered: list[int], plan: RunPlan) -> bool:
+    """Tell whether a later save deletes this epoch: each removes the one N saves before."""
+    return epoch + plan.save_every * plan.keep_last in numbered
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended; `code`, `problem` and `cure` are empty for a finished one."""
+
+    outcome: Outcome
+    code: str = ""
+    problem: str = ""
+    cure: str = ""
+    exit_code: int | None = None
+    files: tuple[Expected, ...] = ()
+    trainer_steps: int | None = None
+    trainer_epochs: int | None = None
+    last_step: int = 0
+    last_loss: float | None = None
+    seconds: float = 0.0
+
+
+def new_run_id(now: datetime, runs_dir: Path) -> str:
+    """Return a name for a run that sorts by time and is not taken yet."""
+    stamp, number = now.strftime("%Y%m%d-%H%M%S"), 1
+    name = stamp
+    while (runs_dir / name).exists():
+        number += 1
+        name = f"{stamp}-{number}"
+    return name
+
+
+def write_plan(plan: RunPlan) -> None:
+    """Make the run's folder with its plan and config; the process gets started from these."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    write_text_atomic(plan.config_path, plan.config_text)
+    data = {key: str(value) if isinstance(value, Path) else value for key, value in _rows(plan)}
+    write_json_atomic(plan.folder / "plan.json", data)
+
+
+def _rows(record: Any) -> list[tuple[str, Any]]:
+    return list(asdict(record).items())
+
+
+def read_plan(folder: Path) -> RunPlan:
+    """Read a run's plan, also one of another loraloom; the folder may have moved since.
+
+    Raises ToolError LL344 when it cannot be used.
+    """
+    data = _read_json(folder / "plan.json") or {}
+    known = {one.name for one in fields(RunPlan)}
+    try:
+        values = {key: value for key, value in data.items() if key in known}
+        values |= {key: Path(data[key]) for key in ("work_folder", "output_dir")}
+        values["command"] = tuple(data["command"])
+        values["environment"] = tuple((name, value) for name, value in data["environment"])
+        return RunPlan(**{**values, "folder": folder})
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder / "plan.json", error) from error
+
+
+def write_process(plan: RunPlan, tree: Tree) -> None:
+    """Write down which process the run is."""
+    write_json_atomic(plan.folder / "process.json", asdict(tree))
+
+
+def find_process(folder: Path) -> Tree | None:
+    """Return the run's process tree, also when we died while starting it; None before a start."""
+    data = _read_json(folder / "process.json")
+    if data is None:
+        return None
+    tree = Tree(int(data["pid"]), float(data["created"]), str(data["mark"]))
+    if tree.pid:
+        return tree
+    return find_tree(tree.mark) or tree
+
+
+def ask(folder: Path, what: Ask) -> None:
+    """Ask a running training to end; whoever watches it does so."""
+    write_json_atomic(folder / "request.json", {"ask": what.value})
+
+
+def read_ask(folder: Path) -> Ask | None:
+    """Return what was asked, or None."""
+    data = _read_json(folder / "request.json")
+    return Ask(data["ask"]) if data else None
+
+
+def write_result(plan: RunPlan, result: Result) -> None:
+    """Write how the run ended; after this it is settled."""
+    write_json_atomic(plan.folder / "result.json", asdict(result))
+
+
+def read_result(folder: Path) -> Result | None:
+    """Return how the run ended, or None while it runs or when nobody saw its end."""
+    data = _read_json(folder / "result.json")
+    if data is None:
+        return None
+    files = tuple(Expected(**row) for row in data.pop("files"))
+    return replace(Result(Outcome(data.pop("outcome"))), **data, files=files)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return dict(data)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ToolError:
+    return ToolError(
+        "LL344",
+        f"{path} cannot be used: {error}.",
+        f"Move the folder {path.parent} away; the epoch files are elsewhere and stay.",
+    )
+
+
+@dataclass(frozen=True)
+class RunStanding:
+    """A run as it is found: settled, watched, running alone, or ended without a witness."""
+
+    folder: Path
+    plan: RunPlan
+    result: Result | None
+    is_running: bool
+    is_watched: bool
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether it ended and nobody wrote down how."""
+        return self.result is None and not self.is_running and not self.is_watched
+
+
+def find_runs_in(runs_dir: Path) -> tuple[RunStanding, ...]:
+    """Return all runs of a project or config, the newest last."""
+    if not runs_dir.is_dir():
+        return ()
+    folders = sorted(one.parent for one in runs_dir.glob("*/plan.json"))
+    return tuple(standing_of(folder) for folder in folders)
+
+
+def standing_of(folder: Path) -> RunStanding:
+    """Look at one run."""
+    result = read_result(folder)
+    plan = read_plan(folder)
+    tree = None if result else find_process(folder)
+    running = bool(tree and tree.pid and tree.is_running)
+    return RunStanding(folder, plan, result, running, is_held(plan.lock))

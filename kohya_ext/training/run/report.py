@@ -1,0 +1,282 @@
+"""The report on a training: which data, which config, which versions, which losses, which files.
+
+Read off the run folders and the epoch files; what publishing and a later reader need of a run.
+Drawing the loss curve is here too; it needs nothing but Pillow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...project import ToolError
+from ...project.epochs import EpochFile, find_epoch_files
+from ...project.files import replacing, write_json_atomic, write_text_atomic
+from .follow import Follow
+from .record import Outcome, RunStanding, find_runs_in
+from .tensorboard import read_scalars
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_SIZE = (1000, 460)
+_LEFT, _TOP, _RIGHT, _BOTTOM = 70, 30, 20, 45
+_TICKS = 5
+_CLOCK_SLACK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the trainer: from its start, or from the state that it was resumed from."""
+
+    run: RunStanding
+    losses: Mapping[int, float]
+    step_losses: Mapping[int, float]
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, or `running`."""
+        return self.run.result.outcome.value if self.run.result else "running"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All sessions of one training, oldest first, and the epoch files that they left."""
+
+    sessions: tuple[Session, ...]
+    files: tuple[EpochFile, ...]
+    data: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+    @property
+    def last(self) -> Session:
+        return self.sessions[-1]
+
+    @property
+    def losses(self) -> dict[int, float]:
+        """The trainer's moving average by step of the whole training."""
+        return _joined(one.losses for one in self.sessions)
+
+    @property
+    def step_losses(self) -> dict[int, float]:
+        """Each step's own loss, where TensorBoard files were written."""
+        return _joined(one.step_losses for one in self.sessions)
+
+
+def _joined(parts: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for part in parts:
+        first = min(part, default=0)
+        found = {step: loss for step, loss in found.items() if step < first} | dict(part)
+    return found
+
+
+def read_report(runs_dir: Path, run_id: str = "") -> Report:
+    """Read the report on a run with all it goes on from; the newest one without `run_id`.
+
+    Raises ToolError LL399 when there is none.
+    """
+    runs = [one for one in find_runs_in(runs_dir) if run_id in ("", one.plan.run_id)]
+    if not runs:
+        which = f"run {run_id}" if run_id else "run yet"
+        raise ToolError(
+            "LL399", f"{runs_dir} holds no {which}.", "Train first: loraloom train PROJECT"
+        )
+    chain = _chain(runs[-1], find_runs_in(runs_dir))
+    plan = runs[-1].plan
+    return Report(
+        tuple(_session(one) for one in chain),
+        _files(plan.output_dir, plan.name, runs[-1]),
+        _read(runs[-1].folder / "data.json"),
+        _read(runs[-1].folder / "environment.json"),
+    )
+
+
+def _chain(last: RunStanding, runs: tuple[RunStanding, ...]) -> list[RunStanding]:
+    """Return the runs that `last` goes on from: each the newest before that saved its state."""
+    found = [last]
+    while found[0].plan.resumed_from:
+        begun = found[0].plan
+        earlier = [
+            one
+            for one in runs
+            if one.plan.run_id < begun.run_id
+            and one.plan.name == begun.name
+            and one.plan.epochs_done < begun.epochs_done
+        ]
+        if not earlier:
+            break
+        found.insert(0, earlier[-1])
+    return found
+
+
+def _session(run: RunStanding) -> Session:
+    follow = Follow(run.plan)
+    follow.poll()
+    before = run.plan.epochs_done * run.plan.steps_per_epoch
+    losses = {before + step: loss for step, loss in follow.losses.items()}
+    return Session(run, losses, _step_losses(run, before))
+
+
+def _step_losses(run: RunStanding, before: int) -> dict[int, float]:
+    folder = Path(run.plan.logging_dir) if run.plan.logging_dir else None
+    if folder is None or not folder.is_dir():
+        return {}
+    began = (run.folder / "plan.json").stat().st_mtime - _CLOCK_SLACK_SECONDS
+    ended = run.folder / "result.json"
+    until = ended.stat().st_mtime + _CLOCK_SLACK_SECONDS if ended.exists() else None
+    scalars = read_scalars(folder, "loss/current", since=began, until=until)
+    return {before + step: value for step, value in scalars}
+
+
+def _files(folder: Path, name: str, run: RunStanding) -> tuple[EpochFile, ...]:
+    if not folder.is_dir():
+        return ()
+    names = {one.name for one in run.result.files} if run.result else set()
+    for found in reversed(find_epoch_files(folder).runs):
+        if found.output_name == name and (not names or names & {one.name for one in found.files}):
+            return found.files
+    return ()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+    except FileNotFoundError:  # a run of an older loraloom
+        return {}
+
+
+# As plain values, as text, as a picture.
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Return the report as plain values; the pictures' hashes included."""
+    run = report.last.run
+    result = run.result
+    return {
+        "name": run.plan.name,
+        "run": run.plan.run_id,
+        "project": run.plan.project,
+        "outcome": report.last.outcome,
+        "problem": result.problem if result else "",
+        "verified": bool(result and result.outcome is Outcome.FINISHED),
+        "base_model": run.plan.base_model,
+        "script": run.plan.script,
+        "trainer_version": run.plan.trainer_version,
+        "environment": dict(report.environment),
+        "config": run.plan.config_text,
+        "epochs": run.plan.epochs,
+        "steps": run.plan.steps,
+        "steps_by_the_trainer": result.trainer_steps if result else None,
+        "steps_per_epoch": run.plan.steps_per_epoch,
+        "pictures": run.plan.pictures,
+        "draws_per_epoch": run.plan.draws,
+        "data_hash": run.plan.data_hash,
+        "data": report.data.get("pictures", []),
+        "sessions": [
+            {
+                "run": one.run.plan.run_id,
+                "outcome": one.outcome,
+                "after_epoch": one.run.plan.epochs_done,
+                "seconds": one.run.result.seconds if one.run.result else None,
+            }
+            for one in report.sessions
+        ],
+        "files": [
+            {
+                "name": one.name,
+                "epoch": one.epoch,
+                "step": one.step,
+                "loss": report.losses.get(one.step) if one.step else None,
+            }
+            for one in report.files
+        ],
+        "losses": report.losses,
+    }
+
+
+def format_report(report: Report) -> str:
+    """Return the report as Markdown for people."""
+    facts = as_dict(report)
+    rows = [
+        ("Outcome", f"{facts['outcome']}{', verified' if facts['verified'] else ''}"),
+        ("Base model", Path(facts["base_model"]).name),
+        ("Trainer", f"sd-scripts {facts['trainer_version']}, {facts['script']}"),
+        ("Environment", _environment_line(report.environment)),
+        ("Pictures", f"{facts['pictures']}, {facts['draws_per_epoch']} draws per epoch"),
+        ("Data", f"sha256 {facts['data_hash']}"),
+        ("Length", f"{facts['steps']} steps in {facts['epochs']} epochs"),
+        ("Sessions", ", ".join(f"{one['run']} ({one['outcome']})" for one in facts["sessions"])),
+    ]
+    lines = [f"# {facts['name']}: training {facts['run']}", ""]
+    lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if value)]
+    if facts["problem"]:
+        lines += ["", facts["problem"]]
+    lines += ["", "| File | Epoch | Step | Loss (moving average) |", "|---|---|---|---|"]
+    for one in facts["files"]:
+        loss = f"{one['loss']:.3g}" if one["loss"] is not None else ""
+        lines.append(f"| {one['name']} | {one['epoch']} | {one['step']} | {loss} |")
+    lines += ["", "![loss](loss.png)", "", "```toml", facts["config"].rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _environment_line(environment: Mapping[str, Any]) -> str:
+    packages = environment.get("packages") or {}
+    shown = [f"{name} {packages[name]}" for name in ("torch", "diffusers") if packages.get(name)]
+    gpus = [str(card["name"]) for card in environment.get("gpus") or []]
+    python = environment.get("python")
+    return ", ".join([*([f"Python {python}"] if python else []), *shown, *gpus])
+
+
+def draw_losses(report: Report) -> Image.Image:
+    """Draw the losses: each step's faint, the moving average strong, a line where an epoch ends."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", _SIZE, "white")
+    draw = ImageDraw.Draw(picture)
+    plan = report.last.run.plan
+    average, single = report.losses, report.step_losses
+    steps = max([plan.steps, *average, *single, 1])
+    values = [*average.values(), *single.values()]
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    high = high if high > low else low + 1.0
+
+    def place(step: float, value: float) -> tuple[float, float]:
+        width, height = _SIZE[0] - _LEFT - _RIGHT, _SIZE[1] - _TOP - _BOTTOM
+        return _LEFT + step / steps * width, _TOP + (high - value) / (high - low) * height
+
+    for epoch in range(1, plan.epochs + 1):
+        at = place(min(epoch * plan.steps_per_epoch, steps), low)[0]
+        draw.line((at, _TOP, at, _SIZE[1] - _BOTTOM), fill="#e4e4e4")
+        if plan.epochs <= 20 or epoch % (plan.epochs // 10) == 0:
+            draw.text((at, _SIZE[1] - _BOTTOM + 4), f"{epoch}", fill="#555555", anchor="ma")
+    for number in range(_TICKS + 1):
+        value = low + (high - low) * number / _TICKS
+        at = place(0, value)[1]
+        draw.line((_LEFT, at, _SIZE[0] - _RIGHT, at), fill="#eeeeee")
+        draw.text((_LEFT - 8, at), f"{value:.3g}", fill="#555555", anchor="rm")
+    for series, colour, width in ((single, "#c4d4ee", 1), (average, "#1f5fbf", 2)):
+        if len(series) > 1:
+            points = [place(step, value) for step, value in sorted(series.items())]
+            draw.line(points, fill=colour, width=width)
+    title = f"{plan.name}: loss by epoch, {steps} steps in {plan.epochs} epochs"
+    draw.text((_LEFT, 8), title + ("" if values else " (no loss was told)"), fill="black")
+    return picture
+
+
+def write_report(report: Report, folder: Path) -> tuple[Path, Path, Path]:
+    """Write report.json, report.md and loss.png into `folder`; return their places.
+
+    Raises ToolError LL110 or LL111.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    places = (folder / "report.json", folder / "report.md", folder / "loss.png")
+    write_json_atomic(places[0], as_dict(report))
+    write_text_atomic(places[1], format_report(report))
+    with replacing(places[2]) as stream:
+        draw_losses(report).save(stream, "PNG")
+    return places

@@ -1,0 +1,370 @@
+"""One training from start to end: plan it, run it, watch one that runs, ask it to stop.
+
+What the command line, the tab and the demo call: `plan_training`, then `apply_training`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ...project import ProgressHandler, ToolError, silent
+from ...project.files import link_or_copy, write_json_atomic
+from ...project.process import Child, start
+from ..checks.machine import ALWAYS_NEEDED, find_gpus
+from ..checks.preflight import DEFAULT_STEPS, Preflight, effective, run_preflight, save_every
+from ..config.arguments import format_toml
+from ..dataset.folders import dataset_hash, dataset_rows
+from ..trainer import Trainer, probe, scripts_version
+from .follow import EventHandler, Follow, unheard
+from .job import Job, write_project_config, write_prompts
+from .launch import command_of, environment_of
+from .record import (
+    Ask,
+    Result,
+    RunPlan,
+    ask,
+    find_process,
+    find_runs_in,
+    new_run_id,
+    standing_of,
+    write_plan,
+)
+from .runner import POLL_SECONDS, conduct, find_current, settle
+from .states import State, state_at
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What may be asked beside the config.
+
+    `weights` is a LoRA file to go on from without a state: an undercooked one gets more epochs.
+    """
+
+    resume: State | None = None
+    epochs: int | None = None
+    save_states: bool = False
+    keep_states: int = 1
+    move_old: bool = False
+    weights: Path | None = None
+
+
+def adjust(job: Job, options: RunOptions) -> Job:
+    """Put the options into the call: states to save, a state to go on from, other epochs."""
+    toml = dict(job.call.toml)
+    if options.epochs:
+        toml["max_train_epochs"] = options.epochs
+        toml.pop("max_train_steps", None)
+    if options.save_states:
+        toml["save_state"] = True
+        toml["save_last_n_epochs_state"] = options.keep_states
+    if options.resume is not None:
+        toml |= options.resume.arguments
+    if options.weights is not None:
+        toml |= {"network_weights": str(options.weights.absolute()), "dim_from_weights": True}
+    return replace(job, call=replace(job.call, toml=toml))
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training that passed its preflight: what it would do, and the run that would do it."""
+
+    job: Job
+    trainer: Trainer
+    options: RunOptions
+    preflight: Preflight
+    run: RunPlan
+
+
+def plan_training(
+    job: Job,
+    trainer: Trainer,
+    options: RunOptions = RunOptions(),
+    *,
+    progress: ProgressHandler = silent,
+) -> TrainingPlan:
+    """Check a job and plan its run; nothing is written or started.
+
+    Raises the preflight's first error as ToolError (LL35x to LL38x), or LL394 while the job runs.
+    """
+    options = _with_own_state(job, options)
+    adjusted = adjust(job, options)
+    require_idle(job)
+    allowed = options.resume is not None or options.move_old
+    preflight = run_preflight(
+        adjusted.call,
+        trainer,
+        resuming=allowed,
+        may_be_freed=job.frees_card,
+        progress=progress,
+    )
+    preflight.require_ok()
+    return TrainingPlan(
+        adjusted, trainer, options, preflight, plan_run(adjusted, trainer, preflight, options)
+    )
+
+
+def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Result:
+    """Start the planned run, watch it to its end and verify what it left.
+
+    `handler` gets every event with how far the run is; `progress_of` makes one of a progress
+    handler. The result's outcome is FINISHED only when all epoch files are there, open, and say
+    the expected epochs and steps; else its `problem` and `cure` say why. From another thread or
+    program `stop_training` ends it; Ctrl-C ends it at once.
+    """
+    write_inputs(plan)
+    return conduct(plan.run, handler)
+
+
+def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.sleep) -> RunPlan:
+    """Start the planned run with a watcher of its own, which outlives us; `attach` looks on.
+
+    Raises ToolError LL398 when the watcher ends before it has begun.
+    """
+    write_inputs(plan)
+    watcher = start_watcher(plan.run)
+    while True:
+        standing = standing_of(plan.run.folder)
+        if standing.is_watched or standing.result is not None:
+            return plan.run
+        if watcher.poll() is not None:
+            raise ToolError(
+                "LL398",
+                f"The watcher of run {plan.run.run_id} ended at once.",
+                f"{plan.run.folder / 'watcher.txt'} says why; train without --detach.",
+            )
+        sleep(POLL_SECONDS)
+
+
+def start_watcher(run: RunPlan) -> Child:
+    """Start a watcher that nobody needs to look at; it waits a moment for another one's end."""
+    log = run.folder / "watcher.txt"
+    watcher = start(
+        watcher_command(Path(__file__).resolve().parents[3], run.folder),
+        folder=run.folder,
+        environment={**os.environ, "PYTHONUTF8": "1"},
+        stdout=log,
+        stderr=log,
+    )
+    watcher.leave()
+    return watcher
+
+
+_WATCH = """
+import importlib.machinery, sys
+root = sys.argv.pop(1)
+class OurPackages:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        ours = name in ("kohya_ext", "dynprompts", "a1111_ext")
+        return importlib.machinery.PathFinder.find_spec(name, [root]) if ours else None
+sys.meta_path.insert(0, OurPackages)
+from kohya_ext.training.run.watcher import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def watcher_command(root: Path, folder: Path) -> tuple[str, ...]:
+    """Return the words that start a watcher of the run in `folder`, with our packages in `root`.
+
+    Nothing else is taken from `root`: inside the Kohya GUI it may be the site-packages of another
+    Python, whose compiled packages would break ours and the trainer's.
+    """
+    return (sys.executable, "-c", _WATCH, str(root), str(folder))
+
+
+def attach(
+    run: RunPlan, handler: EventHandler = unheard, *, sleep: Callable[[float], None] = time.sleep
+) -> Result:
+    """Look on at a run to its end, whoever watches it; take it over when its watcher dies.
+
+    Interrupting this leaves a watched run alone.
+    """
+    follow = Follow(run)
+    watcher: Child | None = None
+    while True:
+        standing = standing_of(run.folder)
+        for event in follow.events():
+            handler(event, follow)
+        if standing.result is not None:
+            return standing.result
+        if standing.needs_settling and find_process(run.folder) is not None:
+            return settle(standing)
+        alone = standing.is_running and not standing.is_watched
+        if alone and (watcher is None or watcher.poll() is not None):
+            watcher = start_watcher(run)
+        sleep(POLL_SECONDS)
+
+
+def find_training(job: Job) -> RunPlan | None:
+    """Return the run of a job that is under way, if any."""
+    standing = find_current(job.runs_dir)
+    return standing.plan if standing else None
+
+
+def require_training(job: Job) -> RunPlan:
+    """Return the run that is under way. Raises ToolError LL395."""
+    run = find_training(job)
+    if run is None:
+        raise ToolError(
+            "LL395",
+            f"{job.name} is not being trained.",
+            "Start it with `loraloom train`; `loraloom report` tells how the last one ended.",
+        )
+    return run
+
+
+def stop_training(run: RunPlan, what: Ask = Ask.NOW) -> None:
+    """Ask a run to end, now or after its next saved epoch; whoever watches it does so.
+
+    A run that nobody watches any more gets a watcher, which does. Raises ToolError LL397 when a
+    pause is asked of a run that saves no states.
+    """
+    if what is Ask.PAUSE and not run.saves_states:
+        raise ToolError(
+            "LL397",
+            f"Run {run.run_id} of {run.name} saves no states, so it could not go on after a pause.",
+            "Stop it with --stop-after-epoch and go on from its last epoch file, or start it with "
+            "--save-states next time.",
+        )
+    ask(run.folder, what)
+    if not standing_of(run.folder).is_watched:
+        start_watcher(run)
+
+
+def _with_own_state(job: Job, options: RunOptions) -> RunOptions:
+    """Take a state that the config itself names as one to resume, with its right epoch number."""
+    named = str(job.call.toml.get("resume") or "")
+    if options.resume is not None or not named:
+        return options
+    return replace(options, resume=state_at(Path(named)))
+
+
+def plan_run(
+    job: Job,
+    trainer: Trainer,
+    preflight: Preflight,
+    options: RunOptions = RunOptions(),
+    *,
+    now: Callable[[], datetime] = datetime.now,
+) -> RunPlan:
+    """Plan a run of an adjusted job that passed its preflight. Raises ToolError LL351, LL394."""
+    require_idle(job)
+    values = effective(job.call)
+    run_id = new_run_id(now(), job.runs_dir)
+    folder = job.runs_dir / run_id
+    steps = preflight.steps
+    extension = str(values.get("caption_extension", ".caption"))
+    return RunPlan(
+        run_id=run_id,
+        name=str(values.get("output_name") or "last"),
+        folder=folder,
+        project=str(job.project.root) if job.project else "",
+        trainer=str(trainer.folder),
+        trainer_version=scripts_version(trainer.folder),
+        script=job.call.script_name,
+        command=command_of(job, trainer, folder / "config.toml"),
+        work_folder=trainer.folder,
+        environment=environment_of(job, trainer),
+        config_text=format_toml(_with_own_weights(job, options, folder)),
+        output_dir=job.output_dir,
+        suffix=f".{values.get('save_model_as') or 'safetensors'}",
+        has_metadata=not values.get("no_metadata"),
+        epochs_done=options.resume.epoch if options.resume else 0,
+        epochs=steps.epochs if steps else 0,
+        steps_per_epoch=steps.steps_per_epoch if steps else 0,
+        max_steps=0 if values.get("max_train_epochs") else _max_steps(values),
+        save_every=save_every(values, steps.epochs if steps else 0),
+        keep_last=int(values.get("save_last_n_epochs") or 0),
+        saves_states=bool(values.get("save_state")),
+        resumed_from=str(options.resume.path) if options.resume else "",
+        logging_dir=str(values.get("logging_dir") or ""),
+        base_model=str(values.get("pretrained_model_name_or_path") or ""),
+        data_hash=dataset_hash(preflight.pictures, extension),
+        pictures=len(preflight.pictures),
+        draws=steps.draws if steps else 0,
+    )
+
+
+def _own_weights(weights: Path, folder: Path) -> Path:
+    """Return where a run keeps the weights it goes on from; they may be moved aside meanwhile."""
+    return folder / f"weights{weights.suffix}"
+
+
+def _with_own_weights(job: Job, options: RunOptions, folder: Path) -> Mapping[str, Any]:
+    if options.weights is None:
+        return job.call.toml
+    return {**job.call.toml, "network_weights": str(_own_weights(options.weights, folder))}
+
+
+def _max_steps(values: Mapping[str, Any]) -> int:
+    return int(values.get("max_train_steps") or DEFAULT_STEPS)
+
+
+def settle_unseen(job: Job) -> tuple[Result, ...]:
+    """Judge runs of this job that ended while nobody watched; return how they ended."""
+    unseen = [one for one in find_runs_in(job.runs_dir) if one.needs_settling]
+    return tuple(settle(one) for one in unseen)
+
+
+def require_idle(job: Job) -> None:
+    """Raise ToolError LL394 while a run of this job is under way; settle those that ended."""
+    for standing in find_runs_in(job.runs_dir):
+        if standing.result is None and (standing.is_running or standing.is_watched):
+            raise ToolError(
+                "LL394",
+                f"{job.name} is being trained already (run {standing.plan.run_id}).",
+                "Watch it with `loraloom train --attach`, or stop it with `loraloom train --stop`.",
+            )
+    settle_unseen(job)
+
+
+def write_inputs(plan: TrainingPlan) -> None:
+    """Write all that the trainer reads, and make room for what it writes."""
+    job, run = plan.job, plan.run
+    if job.project is not None:
+        write_project_config(job.project)
+    run.output_dir.mkdir(parents=True, exist_ok=True)
+    weights = plan.options.weights
+    if weights is not None:
+        link_or_copy(weights, _own_weights(weights, run.folder))
+    if plan.options.move_old:
+        move_old_files(run)
+    write_prompts(job.call)
+    write_plan(run)
+    extension = str(effective(job.call).get("caption_extension", ".caption"))
+    rows = dataset_rows(plan.preflight.pictures, extension)
+    write_json_atomic(run.folder / "data.json", {"pictures": rows})
+    write_json_atomic(run.folder / "environment.json", _surroundings(plan.trainer))
+
+
+def _surroundings(trainer: Trainer) -> dict[str, Any]:
+    """Return which versions a run is made with; a rehearsal has none that matter."""
+    if trainer.is_rehearsal:
+        return {"sd_scripts": scripts_version(trainer.folder)}
+    found = probe(trainer, ALWAYS_NEEDED)
+    return {
+        "sd_scripts": found.sd_scripts_version,
+        "python": found.python_version,
+        "packages": dict(found.packages),
+        "gpus": [asdict(card) for card in find_gpus()],
+    }
+
+
+def move_old_files(plan: RunPlan) -> tuple[Path, ...]:
+    """Move epoch files that the run would overwrite into `earlier-N/`; return their new places."""
+    targets = [plan.output_dir / f"{one.name}{plan.suffix}" for one in plan.expected]
+    there = [path for path in targets if path.exists()]
+    if not there:
+        return ()
+    number = 1
+    while (folder := plan.output_dir / f"earlier-{number}").exists():
+        number += 1
+    folder.mkdir(parents=True)
+    return tuple(path.rename(folder / path.name) for path in there)
