@@ -7,7 +7,7 @@ import importlib
 for package in ("dynprompts", "kohya_ext", "a1111_ext"):
     importlib.import_module(package)
 
-from a1111_ext.webui.extension import open_door  # noqa: E402  # the packages come first
+from a1111_ext.webui.extension import load_extension  # noqa: E402  # the packages come first
 
 # The host takes every script class among this file's names, once for each name: no loop variable.
-globals().update({made.__name__: made for made in open_door()})
+globals().update({made.__name__: made for made in load_extension()})

@@ -68,7 +68,7 @@ class Capabilities:
     loras: tuple[Lora, ...]
     scripts: tuple[str, ...]
     lora_dir: str
-    is_rehearsal: bool
+    is_simulated: bool
     has_agent_scheduler: bool
     is_forge: bool = False
     extensions: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Capabilities:
     @property
     def kind(self) -> str:
         """Which program it is, for people."""
-        return "rehearsal" if self.is_rehearsal else "Forge" if self.is_forge else "A1111"
+        return "simulated" if self.is_simulated else "Forge" if self.is_forge else "A1111"
 
     @property
     def dynamic_prompts_script(self) -> str | None:
@@ -107,8 +107,8 @@ class Capabilities:
         if not _is_weight(weight):
             raise ToolError(
                 "LL414",
-                f"The weight in <lora:{name}:{weight}> is no number; the WebUI at {self.url} would "
-                "silently draw without it.",
+                f"The weight in <lora:{name}:{weight}> is not a number; the WebUI at {self.url} "
+                "would silently draw without it.",
                 f"Write it as <lora:{name}:0.8>.",
             )
         found = self._loras_by_name.get(name)
@@ -196,7 +196,7 @@ def fetch_capabilities(client: Client) -> Capabilities:
         loras=_fetch_loras(client, flags),
         scripts=tuple(scripts.get("txt2img", ())),
         lora_dir=str(flags.get("lora_dir") or ""),
-        is_rehearsal=bool(flags.get("rehearsal")),
+        is_simulated=bool(flags.get("simulated")),
         has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
         is_forge=modules is not None,
         extensions=tuple(

@@ -146,7 +146,7 @@ class Client:
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
             raise ApiError(
                 "LL401",
-                f'"{self.url}" is no address of a WebUI.',
+                f'"{self.url}" is not an address of a WebUI.',
                 "Give one such as http://127.0.0.1:7860.",
             ) from error
         except requests.exceptions.Timeout as error:

@@ -24,7 +24,7 @@ FOLDER = "loraloom"
 
 
 @dataclass(frozen=True)
-class Loan:
+class LoraLink:
     """One file to be lent: from the project to the WebUI's folder, under `name`."""
 
     epoch_file: EpochFile
@@ -37,19 +37,19 @@ class Loan:
 
 
 @dataclass(frozen=True)
-class LendPlan:
+class LinkPlan:
     """What would be lent to which WebUI."""
 
     url: str
-    loans: tuple[Loan, ...]
+    links: tuple[LoraLink, ...]
 
     @property
-    def new(self) -> tuple[Loan, ...]:
+    def new(self) -> tuple[LoraLink, ...]:
         """Loans whose file is not there yet."""
-        return tuple(one for one in self.loans if not one.target.exists())
+        return tuple(one for one in self.links if not one.target.exists())
 
 
-def lent_name(one: EpochFile) -> str:
+def linked_name(one: EpochFile) -> str:
     """Return a name that is unique per project, run and epoch, and legal in any LoRA tag.
 
     Publishing sites read letters, digits, `_`, `.` and `-`; `__` would start a wildcard.
@@ -64,13 +64,13 @@ def lent_name(one: EpochFile) -> str:
 
 def with_run(capabilities: Capabilities, run: Run) -> Capabilities:
     """Return capabilities as they will be once the files of a run are lent."""
-    lent = tuple(
-        Lora(lent_name(one), one.output_name, shown_hash(one, capabilities), str(one.path))
+    linked = tuple(
+        Lora(linked_name(one), one.output_name, shown_hash(one, capabilities), str(one.path))
         for one in run.files
     )
-    names = {one.name for one in lent}
+    names = {one.name for one in linked}
     others = (one for one in capabilities.loras if one.name not in names)
-    return replace(capabilities, loras=(*others, *lent))
+    return replace(capabilities, loras=(*others, *linked))
 
 
 def shown_hash(one: EpochFile, capabilities: Capabilities) -> str:
@@ -105,48 +105,50 @@ def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> P
         raise ToolError(
             "LL411",
             f"The WebUI at {capabilities.url} cannot be lent files: {where}, "
-            "which is no folder on this machine.",
+            "which is not a folder on this machine.",
             "If it runs on another machine, share that folder and name it here: "
             "--lora-folder PATH.",
         )
     return folder
 
 
-def plan_lend(run: Run, capabilities: Capabilities, named: Path | None = None) -> LendPlan:
+def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) -> LinkPlan:
     """Plan to lend every epoch file of a run. Raises ToolError LL411."""
     folder = find_lora_folder(capabilities, named) / FOLDER
-    loans = tuple(Loan(one, folder / f"{lent_name(one)}{one.path.suffix}") for one in run.files)
-    return LendPlan(capabilities.url, loans)
+    links = tuple(
+        LoraLink(one, folder / f"{linked_name(one)}{one.path.suffix}") for one in run.files
+    )
+    return LinkPlan(capabilities.url, links)
 
 
-def apply_lend(project: Project, plan: LendPlan, client: Client) -> Capabilities:
+def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilities:
     """Lend the files, refresh the WebUI's list and make sure that it sees each of them.
 
     Files that are there already and the same are kept. Raises ToolError LL112 (another file of
     that name), LL412 (the WebUI does not see one).
     """
     counts = dict.fromkeys(Transfer, 0)
-    for loan in plan.loans:
-        if loan.target.exists():
-            _require_same(loan)
+    for link in plan.links:
+        if link.target.exists():
+            _require_same(link)
             continue
-        project.journal.append("lend", url=plan.url, path=str(loan.target))
-        counts[link_or_copy(loan.epoch_file.path, loan.target)] += 1
+        project.journal.append("link-loras", url=plan.url, path=str(link.target))
+        counts[link_or_copy(link.epoch_file.path, link.target)] += 1
     client.post("/sdapi/v1/refresh-loras", seconds=120)
     capabilities = fetch_capabilities(client)
     seen = {one.name for one in capabilities.loras}
-    for loan in plan.loans:
-        if loan.name not in seen:
+    for link in plan.links:
+        if link.name not in seen:
             raise ToolError(
                 "LL412",
-                f"{loan.target} is there, but the WebUI at {plan.url} does not list it.",
+                f"{link.target} is there, but the WebUI at {plan.url} does not list it.",
                 "It reads another LoRA folder: name it with --lora-folder PATH.",
             )
     return capabilities
 
 
-def _require_same(loan: Loan) -> None:
-    source, target = loan.epoch_file.path, loan.target
+def _require_same(link: LoraLink) -> None:
+    source, target = link.epoch_file.path, link.target
     if target.samefile(source) or sha256_of(target) == sha256_of(source):
         return
     raise ToolError(
@@ -156,18 +158,18 @@ def _require_same(loan: Loan) -> None:
     )
 
 
-def find_lent(project: Project) -> tuple[Path, ...]:
+def find_linked(project: Project) -> tuple[Path, ...]:
     """Return the files that this project has lent and not taken back."""
-    lent: dict[Path, None] = {}
+    linked: dict[Path, None] = {}
     for entry in project.journal.entries():
-        if entry.kind == "lend":
-            lent[Path(entry.facts["path"])] = None
+        if entry.kind == "link-loras":
+            linked[Path(entry.facts["path"])] = None
         elif entry.kind == "take back":
-            lent.pop(Path(entry.facts["path"]), None)
-    return tuple(path for path in lent if path.exists())
+            linked.pop(Path(entry.facts["path"]), None)
+    return tuple(path for path in linked if path.exists())
 
 
-def take_back(project: Project, paths: Sequence[Path], client: Client | None) -> None:
+def remove_links(project: Project, paths: Sequence[Path], client: Client | None) -> None:
     """Remove lent files from the WebUI's folder; the project's own files stay."""
     for path in paths:
         with explained(path):  # on Windows a WebUI that has it loaded holds it

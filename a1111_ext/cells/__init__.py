@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from .backend import Painter, WebuiPainter
+from .backend import Backend, HttpBackend
 from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras, without_loras
 from .engine import run_cells
 from .events import CellEvent, Outcome
 from .ledger import Ledger, Record, State
 from .plan import CellPlan, pin_cell, plan_cells
 from .run import Patience, RunReport
-from .verify import Mismatch, Painted, verify_picture
+from .verify import Generated, Mismatch, verify_picture
 
 __all__ = [
+    "Backend",
     "Cell",
     "CellEvent",
     "CellPlan",
     "CheckpointPin",
+    "Generated",
     "HiresFix",
+    "HttpBackend",
     "Ledger",
     "LoraUse",
     "Mismatch",
     "Outcome",
-    "Painted",
-    "Painter",
     "Patience",
     "Record",
     "RunReport",
     "SourcePicture",
     "State",
-    "WebuiPainter",
     "pin_cell",
     "plan_cells",
     "run_cells",

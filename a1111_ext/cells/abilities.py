@@ -1,4 +1,4 @@
-"""What a painter may be able to do beyond painting one cell; the engine asks each for it."""
+"""What a backend may be able to do beyond painting one cell; the engine asks each for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from .cell import Cell
-from .verify import Painted
+from .verify import Generated
 
 
 @runtime_checkable
 class Interruptible(Protocol):
-    """A painter whose running job can be ended, if it is ours."""
+    """A backend whose running job can be ended, if it is ours."""
 
     def interrupt(self, cells: Sequence[Cell]) -> bool:
         """End the job of these cells, never that of somebody else; tell whether it was ended."""
@@ -21,7 +21,7 @@ class Interruptible(Protocol):
 
 @runtime_checkable
 class Returning(Protocol):
-    """A painter that may come back after it was lost."""
+    """A backend that may come back after it was lost."""
 
     def is_back(self) -> bool:
         """Tell whether it answers again."""
@@ -30,7 +30,7 @@ class Returning(Protocol):
 
 @runtime_checkable
 class Selective(Protocol):
-    """A painter that cannot draw everything."""
+    """A backend that cannot draw everything."""
 
     def lacks(self, cell: Cell) -> str:
         """Say what it lacks for a cell; "" when it has everything."""
@@ -38,17 +38,17 @@ class Selective(Protocol):
 
 
 @runtime_checkable
-class RowPainter(Protocol):
-    """A painter that draws several seeds of one row in one request."""
+class RowBackend(Protocol):
+    """A backend that draws several seeds of one row in one request."""
 
-    def paint_row(self, cells: Sequence[Cell]) -> Sequence[Painted]:
+    def generate_row(self, cells: Sequence[Cell]) -> Sequence[Generated]:
         """Draw cells that differ in seed only."""
         ...
 
 
 @runtime_checkable
 class Rememberer(Protocol):
-    """A painter that can wait for what was asked of it before."""
+    """A backend that can wait for what was asked of it before."""
 
     def await_earlier(self, cell: Cell, stop: threading.Event) -> None:
         """Wait until an earlier request for this cell is no longer worked on."""
@@ -57,18 +57,18 @@ class Rememberer(Protocol):
 
 @runtime_checkable
 class Remote(Protocol):
-    """A painter that draws elsewhere, so that its last picture is checked beside the next."""
+    """A backend that draws elsewhere, so that its last picture is checked beside the next."""
 
     is_remote: bool
 
 
 @runtime_checkable
 class Borrowing(Protocol):
-    """A painter whose WebUI stands otherwise while it draws, and gets its settings back."""
+    """A backend whose WebUI stands otherwise while it draws, and gets its settings back."""
 
     name: str
 
-    def borrow_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
+    def save_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the WebUI's own settings, among them those that a killed run left changed."""
         ...
 
@@ -79,7 +79,7 @@ class Borrowing(Protocol):
 
 @runtime_checkable
 class Unloading(Protocol):
-    """A painter that can free GPU memory."""
+    """A backend that can free GPU memory."""
 
     def free_memory(self) -> None:
         """Unload what is loaded; the next picture loads it again."""

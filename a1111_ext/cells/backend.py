@@ -1,4 +1,4 @@
-"""Painters: whoever turns a cell into a picture. The WebUI over HTTP is one."""
+"""Backends: whoever turns a cell into a picture. The WebUI over HTTP is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
 from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
-from .verify import Painted
+from .verify import Generated
 
 STARTUP_SECONDS = 15.0
 """How long a WebUI that has just opened its port is left alone: a request in the second between
@@ -26,12 +26,12 @@ _UNLOAD_SECONDS = 120.0
 _EARLIER_SECONDS = 1800.0
 
 
-class Painter(Protocol):
+class Backend(Protocol):
     """Draws one cell at a time; `name` says where, for people."""
 
     name: str
 
-    def paint(self, cell: Cell) -> Painted:
+    def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
         ...
 
@@ -40,7 +40,7 @@ class Painter(Protocol):
         ...
 
 
-class WebuiPainter:
+class HttpBackend:
     """The WebUI at the other end of a client; its settings are put back by `close`.
 
     It can be pickled, for an executor whose workers are other processes.
@@ -68,14 +68,14 @@ class WebuiPainter:
 
     # -- drawing --------------------------------------------------------------------------
 
-    def paint(self, cell: Cell) -> Painted:
+    def generate(self, cell: Cell) -> Generated:
         """Draw a cell over the API.
 
         Raises ApiError LL401 to LL407, or ToolError LL451 for an answer without a picture.
         """
-        return self.paint_row([cell])[0]
+        return self.generate_row([cell])[0]
 
-    def paint_row(self, cells: Sequence[Cell]) -> Sequence[Painted]:
+    def generate_row(self, cells: Sequence[Cell]) -> Sequence[Generated]:
         """Draw cells that differ in seed only, in one request.
 
         Cells of a batch come out of the whole batch, whichever of them are asked for.
@@ -89,9 +89,9 @@ class WebuiPainter:
         started = self._clock()
         answer = self.client.post(route, body, seconds=PICTURE_SECONDS)
         seconds = (self._clock() - started) / count
-        painted = _read_answer(answer, count, seconds, self.name)
+        generated = _read_answer(answer, count, seconds, self.name)
         return [
-            painted[cell.seed - base if is_batch else index] for index, cell in enumerate(cells)
+            generated[cell.seed - base if is_batch else index] for index, cell in enumerate(cells)
         ]
 
     def lacks(self, cell: Cell) -> str:
@@ -149,7 +149,7 @@ class WebuiPainter:
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
 
-    def borrow_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
+    def save_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the WebUI's own settings; `earlier` are those that a killed run did not put back.
 
         They count only where nobody has chosen another VAE by hand since.
@@ -239,7 +239,7 @@ class WebuiPainter:
         return True
 
 
-def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Painted]:
+def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Generated]:
     try:
         info = json.loads(answer["info"])
         pictures = [
@@ -260,4 +260,4 @@ def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Pa
             "Switch off the extension that adds pictures or takes some away.",
         )
     checkpoint = str(info.get("sd_model_hash") or "")
-    return [Painted(png, text, checkpoint, seconds) for png, text in zip(pictures, infotexts)]  # noqa: B905 - a grid of the batch may follow
+    return [Generated(png, text, checkpoint, seconds) for png, text in zip(pictures, infotexts)]  # noqa: B905 - a grid of the batch may follow

@@ -1,6 +1,6 @@
 """The one loop that draws cells: claims, paints, keeps, verifies; stops and goes on.
 
-Each painter works in a thread of its own and stays with what it has loaded; a picture is checked
+Each backend works in a thread of its own and stays with what it has loaded; a picture is checked
 beside the next request.
 """
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from ..api.client import ApiError
 from .abilities import Borrowing
-from .backend import Painter
+from .backend import Backend
 from .events import EventHandler
 from .ledger import Ledger
 from .plan import CellPlan
@@ -21,13 +21,13 @@ from .run import LOOK_SECONDS, Patience, Run, RunReport, Switches
 from .worker import Worker
 
 _GRACE_SECONDS = 10.0
-"""How long an interrupted run waits for its painters."""
+"""How long an interrupted run waits for its backends."""
 
 
 def run_cells(
     plan: CellPlan,
     ledger: Ledger,
-    painters: Sequence[Painter],
+    backends: Sequence[Backend],
     *,
     on_event: EventHandler = lambda event: None,
     stop: threading.Event | None = None,
@@ -44,41 +44,41 @@ def run_cells(
     Errors of the disk stop the run; errors of one picture are reported with that cell.
     """
     controls = Switches(stop or threading.Event(), pause or threading.Event(), n_iter)
-    run = Run(plan, ledger, painters, on_event, controls, patience or Patience(), executor)
-    run.settle_known()
-    workers = [Worker(run, painter) for painter in painters]
+    run = Run(plan, ledger, backends, on_event, controls, patience or Patience(), executor)
+    run.finalize_known()
+    workers = [Worker(run, backend) for backend in backends]
     run.look_at_pause()
-    with _borrowing(plan, ledger, painters), _interrupting(run, workers):
+    with _saving_settings(plan, ledger, backends), _interrupting(run, workers):
         if len(workers) == 1:
-            workers[0].work()  # in this thread: a painter inside a WebUI is bound to it
+            workers[0].work()  # in this thread: a backend inside a WebUI is bound to it
         else:
             _work_together(workers, controls.stop)
-    run.settle_controls()
+    run.finalize_controls()
     return run.report()
 
 
 @contextmanager
-def _borrowing(plan: CellPlan, ledger: Ledger, painters: Sequence[Painter]) -> Iterator[None]:
+def _saving_settings(plan: CellPlan, ledger: Ledger, backends: Sequence[Backend]) -> Iterator[None]:
     """Give WebUIs their own VAE back at the end, and after a kill at the next run's end.
 
     A request that names a VAE leaves it loaded, since every change of it costs time.
     """
     vaes = list(dict.fromkeys(cell.vae for cell in plan.cells if cell.vae))
-    borrowed: list[Borrowing] = []
-    for painter in painters:
-        earlier = ledger.borrowed(painter.name)
-        if isinstance(painter, Borrowing) and (vaes or earlier):
+    saved_settings: list[Borrowing] = []
+    for backend in backends:
+        earlier = ledger.saved_settings(backend.name)
+        if isinstance(backend, Borrowing) and (vaes or earlier):
             with suppress(ApiError):  # one that is lost now is waited for when it is to draw
-                own = painter.borrow_settings(earlier)
-                ledger.forget_borrowed(painter.name)
-                ledger.note_borrowed(painter.name, {**own, "left": vaes})
-                borrowed.append(painter)
+                own = backend.save_settings(earlier)
+                ledger.forget_saved_settings(backend.name)
+                ledger.note_saved_settings(backend.name, {**own, "left": vaes})
+                saved_settings.append(backend)
     try:
         yield
     finally:
-        for one in borrowed:
+        for one in saved_settings:
             if one.put_back():
-                ledger.forget_borrowed(one.name)
+                ledger.forget_saved_settings(one.name)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def _work_together(workers: Sequence[Worker], stop: threading.Event) -> None:
 
     stop_others = threading.Event()
     threads = [
-        threading.Thread(target=work, args=(worker,), name="painter", daemon=True)
+        threading.Thread(target=work, args=(worker,), name="backend", daemon=True)
         for worker in workers
     ]
     for thread in threads:

@@ -106,7 +106,7 @@ class Ledger:
         self._folder = folder
         self._clock = clock
         self._owner = _this_owner()
-        self._lock = threading.RLock()  # one connection, used by every painter's thread
+        self._lock = threading.RLock()  # one connection, used by every backend's thread
         self._db = _connect(db)
         try:
             _prepare(self._db)
@@ -311,20 +311,20 @@ class Ledger:
 
     # -- settings of a WebUI that a run leaves changed while it goes on ---------------------
 
-    def borrowed(self, server: str) -> dict[str, Any]:
+    def saved_settings(self, server: str) -> dict[str, Any]:
         """Return a WebUI's own settings as they were before a run that never put them back."""
         row = self._row("SELECT settings FROM borrowed WHERE server = ?", server)
         found: dict[str, Any] = json.loads(row[0]) if row else {}
         return found
 
-    def note_borrowed(self, server: str, settings: Mapping[str, Any]) -> None:
+    def note_saved_settings(self, server: str, settings: Mapping[str, Any]) -> None:
         """Note a WebUI's own settings before they are changed; an earlier note stays."""
         with self._transaction():
             self._db.execute(
                 "INSERT OR IGNORE INTO borrowed VALUES (?, ?)", (server, json.dumps(settings))
             )
 
-    def forget_borrowed(self, server: str) -> None:
+    def forget_saved_settings(self, server: str) -> None:
         """Note that a WebUI has its own settings again."""
         with self._transaction():
             self._db.execute("DELETE FROM borrowed WHERE server = ?", (server,))

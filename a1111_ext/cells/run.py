@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from kohya_ext.project import ToolError
 
-from .abilities import RowPainter, Selective
-from .backend import Painter
+from .abilities import RowBackend, Selective
+from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .events import CellEvent, EventHandler, Outcome
 from .ledger import Claim, Ledger
 from .plan import CellPlan
-from .verify import Checked, Painted
+from .verify import Checked, Generated
 from .waiting import Group, Waiting, group_of
 
 LOOK_SECONDS = 0.2
@@ -54,7 +54,7 @@ class RunReport:
                 "LL452",
                 f"{len(self.failed)} of {self.total} pictures failed; seed {cell.seed}: "
                 f"{reason.rstrip('.')}.{more}",
-                "Mend the cause and run the same command again: finished pictures are kept.",
+                "Fix the cause and run the same command again: finished pictures are kept.",
             )
         if self.stopped:
             raise ToolError(
@@ -79,13 +79,13 @@ class Switches:
 
 
 class Run:
-    """The state of one run, shared by its painters' threads under one lock."""
+    """The state of one run, shared by its backends' threads under one lock."""
 
     def __init__(
         self,
         plan: CellPlan,
         ledger: Ledger,
-        painters: Sequence[Painter],
+        backends: Sequence[Backend],
         on_event: EventHandler,
         switches: Switches,
         patience: Patience,
@@ -93,7 +93,7 @@ class Run:
     ) -> None:
         self.ledger, self.switches, self.patience = ledger, switches, patience
         self.stop, self.executor = switches.stop, executor
-        self._plan, self._painters, self._on_event = plan, painters, on_event
+        self._plan, self._backends, self._on_event = plan, backends, on_event
         self._changed = threading.Condition()
         self._waiting = Waiting(())
         self._elsewhere: list[Cell] = []
@@ -110,7 +110,7 @@ class Run:
         self._seconds: list[float] = []
         self._is_paused = False
 
-    def settle_known(self) -> None:
+    def finalize_known(self) -> None:
         """Count what is done already; everything else waits."""
         self.ledger.add(self._plan.cells)
         done = self.ledger.done_among([cell.key for cell in self._plan.cells])
@@ -127,7 +127,7 @@ class Run:
 
     # -- taking cells ---------------------------------------------------------------------
 
-    def take(self, painter: Painter, near: Group | None) -> list[tuple[Cell, str]]:
+    def take(self, backend: Backend, near: Group | None) -> list[tuple[Cell, str]]:
         """Claim cells for one request, each with where it was asked for before; [] at the end.
 
         While others still draw, wait for what they may give back.
@@ -137,7 +137,7 @@ class Run:
                 if self._is_paused:
                     self._changed.wait(LOOK_SECONDS)
                     continue
-                taken = self._claim_next(painter, near)
+                taken = self._claim_next(backend, near)
                 if taken:
                     self._in_flight += 1
                     return taken
@@ -161,43 +161,43 @@ class Run:
 
     def _in_hand(self) -> Cell | None:
         """Return a cell that is neither settled nor waiting: somebody draws it."""
-        settled = self._drawn | self._known | self._failed.keys()
-        return next((cell for cell in self._plan.cells if cell.key not in settled), None)
+        finalized = self._drawn | self._known | self._failed.keys()
+        return next((cell for cell in self._plan.cells if cell.key not in finalized), None)
 
-    def _claim_next(self, painter: Painter, near: Group | None) -> list[tuple[Cell, str]]:
-        may = _may(painter)
-        others = [group for who, group in self._at.items() if who != id(painter)]
+    def _claim_next(self, backend: Backend, near: Group | None) -> list[tuple[Cell, str]]:
+        may = _may(backend)
+        others = [group for who, group in self._at.items() if who != id(backend)]
         while True:
             first = self._waiting.take(near, others, may)
             if first is None:
                 return []
             taken = [
                 (cell, claim.left_at or self._asked.get(cell.key, ""))
-                for cell in [first, *self._row_of(first, painter)]
-                if (claim := self._claim(cell, painter)) is not None
+                for cell in [first, *self._row_of(first, backend)]
+                if (claim := self._claim(cell, backend)) is not None
             ]
             if taken:
-                self._note_load(painter, group_of(first))
+                self._note_load(backend, group_of(first))
                 return taken
 
-    def _row_of(self, first: Cell, painter: Painter) -> list[Cell]:
+    def _row_of(self, first: Cell, backend: Backend) -> list[Cell]:
         if first.batch.kind == BATCH_SIZE:
             return self._waiting.take_batch(first)
-        if self.switches.n_iter > 1 and isinstance(painter, RowPainter):
+        if self.switches.n_iter > 1 and isinstance(backend, RowBackend):
             return self._waiting.take_row(first, self.switches.n_iter - 1)
         return []
 
-    def _claim(self, cell: Cell, painter: Painter) -> Claim | None:
-        claim = self.ledger.claim(cell.key, painter.name)
+    def _claim(self, cell: Cell, backend: Backend) -> Claim | None:
+        claim = self.ledger.claim(cell.key, backend.name)
         if claim is None:
             self._elsewhere.append(cell)  # another process draws it; it may give up
         return claim
 
-    def _note_load(self, painter: Painter, group: Group) -> None:
-        before = self._at.get(id(painter))
+    def _note_load(self, backend: Backend, group: Group) -> None:
+        before = self._at.get(id(backend))
         if before is None or before[0] != group[0]:
             self._loads += 1
-        self._at[id(painter)] = group
+        self._at[id(backend)] = group
 
     def _look_elsewhere(self) -> None:
         """See what another process has finished, and take over what it left."""
@@ -216,25 +216,25 @@ class Run:
             self._in_flight -= 1
             self._changed.notify_all()
 
-    def leave(self, painter: Painter) -> None:
-        """A painter has gone; others may take what it had loaded."""
+    def leave(self, backend: Backend) -> None:
+        """A backend has gone; others may take what it had loaded."""
         with self._changed:
-            self._at.pop(id(painter), None)
+            self._at.pop(id(backend), None)
             self._changed.notify_all()
 
     @property
     def has_work(self) -> bool:
-        """Whether a painter that comes back would have something to do."""
+        """Whether a backend that comes back would have something to do."""
         with self._changed:
             return bool(len(self._waiting) or self._in_flight or self._elsewhere)
 
     # -- what became of them --------------------------------------------------------------
 
-    def asked(self, cells: Iterable[Cell], painter: Painter) -> None:
+    def asked(self, cells: Iterable[Cell], backend: Backend) -> None:
         """Remember where cells were asked for, in case that the answer is lost."""
         with self._changed:
             for cell in cells:
-                self._asked[cell.key] = painter.name
+                self._asked[cell.key] = backend.name
 
     def give_back(self, cells: Sequence[Cell], reason: str, *, is_loss: bool = True) -> None:
         """Let cells wait again; one that was lost too often fails."""
@@ -258,16 +258,16 @@ class Run:
             self._failed[cell.key] = (cell, reason)
             self._tell(Outcome.FAILED, cell, server, reason=reason)
 
-    def tell_waiting(self, cell: Cell, painter: Painter, reason: str) -> None:
+    def tell_waiting(self, cell: Cell, backend: Backend, reason: str) -> None:
         """Tell that a cell will be asked for once more."""
         with self._changed:
-            self._tell(Outcome.WAITING, cell, painter.name, reason=reason)
+            self._tell(Outcome.WAITING, cell, backend.name, reason=reason)
 
-    def settle(self, cell: Cell, painted: Painted, checked: Checked, server: str) -> None:
+    def finalize(self, cell: Cell, generated: Generated, checked: Checked, server: str) -> None:
         """Finish or fail a cell whose picture was kept and checked."""
         reason = (
             "; ".join(map(str, checked.mismatches))
-            or self._other_checkpoint(cell, painted)
+            or self._other_checkpoint(cell, generated)
             or self._unchanged(cell.key, checked.pixels)
         )
         if reason:
@@ -275,36 +275,36 @@ class Run:
             return
         self.ledger.finish(
             cell.key,
-            infotext=painted.infotext,
+            infotext=generated.infotext,
             pixels=checked.pixels,
             server=server,
-            seconds=painted.seconds,
+            seconds=generated.seconds,
         )
         with self._changed:
             self._drawn.add(cell.key)
             self._pixels[cell.key] = checked.pixels
-            if painted.seconds:
-                self._seconds.append(painted.seconds)
-            self._tell(Outcome.DRAWN, cell, server, painted.seconds)
+            if generated.seconds:
+                self._seconds.append(generated.seconds)
+            self._tell(Outcome.DRAWN, cell, server, generated.seconds)
 
     def _unchanged(self, key: str, pixels: str) -> str:
         control = self._pixels.get(self._plan.controls.get(key, ""), "")
         return CHANGED_NOTHING if control and control == pixels else ""
 
-    def _other_checkpoint(self, cell: Cell, painted: Painted) -> str:
+    def _other_checkpoint(self, cell: Cell, generated: Generated) -> str:
         """The first answer pins a checkpoint's hash; later answers must agree."""
         title = cell.checkpoint.title
-        if not painted.checkpoint_hash or not title:
+        if not generated.checkpoint_hash or not title:
             return ""
-        pinned = self.ledger.pin(title, painted.checkpoint_hash)
-        if pinned == painted.checkpoint_hash:
+        pinned = self.ledger.pin(title, generated.checkpoint_hash)
+        if pinned == generated.checkpoint_hash:
             return ""
         return (
             f"checkpoint hash: {title} was {pinned} before, the WebUI now answers with "
-            f"{painted.checkpoint_hash}"
+            f"{generated.checkpoint_hash}"
         )
 
-    def settle_controls(self) -> None:
+    def finalize_controls(self) -> None:
         """Fail cells whose picture is that of a control that was drawn after them."""
         if not self._plan.controls:
             return
@@ -330,7 +330,7 @@ class Run:
 
     def _why_not(self, cell: Cell) -> str:
         """Say why nobody draws a cell: what the WebUIs lack, or how the last one was lost."""
-        lacks = [one.lacks(cell) for one in self._painters if isinstance(one, Selective)]
+        lacks = [one.lacks(cell) for one in self._backends if isinstance(one, Selective)]
         return next(filter(None, lacks), self._last_loss)
 
     def _tell(
@@ -346,7 +346,7 @@ class Run:
         self._on_event(event)
 
 
-def _may(painter: Painter) -> Callable[[Cell], bool]:
-    if isinstance(painter, Selective):
-        return lambda cell: not painter.lacks(cell)
+def _may(backend: Backend) -> Callable[[Cell], bool]:
+    if isinstance(backend, Selective):
+        return lambda cell: not backend.lacks(cell)
     return lambda cell: True

@@ -27,7 +27,7 @@ _LOOK_PIXELS = 512
 
 
 @dataclass(frozen=True)
-class Painted:
+class Generated:
     """One answer: the picture's bytes as they came, its infotext, and how long it took."""
 
     png: bytes
@@ -56,16 +56,16 @@ class Checked:
     pixels: str
 
 
-def verify_picture(cell: Cell, painted: Painted) -> tuple[Mismatch, ...]:
+def verify_picture(cell: Cell, generated: Generated) -> tuple[Mismatch, ...]:
     """Return everything in which an answer differs from its cell; nothing when all is right."""
-    return check_picture(cell, painted).mismatches
+    return check_picture(cell, generated).mismatches
 
 
-def check_picture(cell: Cell, painted: Painted) -> Checked:
-    """Decode an answer once: hold it against its cell, and hash its pixels."""
-    found, pixels = _check_pixels(cell, painted.png)
+def check_picture(cell: Cell, generated: Generated) -> Checked:
+    """Decode an answer once: compare it with its cell, and hash its pixels."""
+    found, pixels = _check_pixels(cell, generated.png)
     try:
-        infotext = parse_infotext(painted.infotext)
+        infotext = parse_infotext(generated.infotext)
     except ValueError:
         return Checked((*found, Mismatch("infotext", "generation parameters", "none")), pixels)
     return Checked(
@@ -73,7 +73,7 @@ def check_picture(cell: Cell, painted: Painted) -> Checked:
     )
 
 
-def painted_from_png(png: bytes) -> Painted | None:
+def generated_from_png(png: bytes) -> Generated | None:
     """Return a kept picture as the answer that it was; None when it does not tell about itself."""
     from ..api.infotext import read_infotext
 
@@ -82,7 +82,7 @@ def painted_from_png(png: bytes) -> Painted | None:
         fields = parse_infotext(text).fields
     except (OSError, ValueError, SyntaxError):
         return None
-    return Painted(png, text, fields.get("Model hash", ""), 0.0)
+    return Generated(png, text, fields.get("Model hash", ""), 0.0)
 
 
 def _check_pixels(cell: Cell, png: bytes) -> tuple[list[Mismatch], str]:

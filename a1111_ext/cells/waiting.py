@@ -1,7 +1,7 @@
-"""Cells that wait, grouped so that each painter draws near what it has loaded.
+"""Cells that wait, grouped so that each backend draws near what it has loaded.
 
 A group is what one loaded checkpoint and one set of LoRAs can draw; the next group is one that
-no other painter is at.
+no other backend is at.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Waiting:
             self._count += 1
 
     def take(self, near: Group | None, elsewhere: Collection[Group], may: May) -> Cell | None:
-        """Take the cell that costs a painter least: `near` is what it has loaded.
+        """Take the cell that costs a backend least: `near` is what it has loaded.
 
-        `elsewhere` is what the other painters have; `may` says whether it can draw a cell.
+        `elsewhere` is what the other backends have; `may` says whether it can draw a cell.
         """
         for group in self._by_cost(near, elsewhere):
             cells = self._groups[group]

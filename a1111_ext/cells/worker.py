@@ -1,4 +1,4 @@
-"""One painter at work: paints in its thread, checks in another beside the next request."""
+"""One backend at work: paints in its thread, checks in another beside the next request."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from kohya_ext.project import ToolError
 
 from ..api.client import ApiError, ConnectionLost, OutOfMemory
-from .abilities import Interruptible, Rememberer, Remote, Returning, RowPainter, Unloading
-from .backend import Painter
+from .abilities import Interruptible, Rememberer, Remote, Returning, RowBackend, Unloading
+from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
 from .run import Run
-from .verify import Checked, Painted, check_picture, painted_from_png
+from .verify import Checked, Generated, check_picture, generated_from_png
 from .waiting import Group, group_of
 
 _TRIES = 2
 _SERVER_ERROR = 500
 
-Answer = tuple[Cell, Painted, Checked | None]
+Answer = tuple[Cell, Generated, Checked | None]
 """A picture that came back; it is still to be checked when the last one is None."""
 
 
 class _Lost(Exception):
-    """The painter's cells were given back; it may return."""
+    """The backend's cells were given back; it may return."""
 
 
 class _Useless(Exception):
-    """The painter's cells were given back; it can do no more."""
+    """The backend's cells were given back; it can do no more."""
 
 
 class Worker:
-    """A thread's work for one painter, until nothing waits or it is of no more use."""
+    """A thread's work for one backend, until nothing waits or it is of no more use."""
 
-    def __init__(self, run: Run, painter: Painter) -> None:
-        self._run, self._painter = run, painter
+    def __init__(self, run: Run, backend: Backend) -> None:
+        self._run, self._backend = run, backend
         self._asking: tuple[Cell, ...] = ()
         self._interrupted = False
         self._ending = threading.Lock()
         self.error: BaseException | None = None
 
     def work(self) -> None:
-        """Draw until nothing waits, or until this painter is of no more use."""
+        """Draw until nothing waits, or until this backend is of no more use."""
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="check") as checker:
                 self._work(checker)
         finally:
-            self._run.leave(self._painter)
+            self._run.leave(self._backend)
 
     def _work(self, checker: Executor) -> None:
         checking: Future[None] | None = None
         near: Group | None = None
-        while taken := self._run.take(self._painter, near):
+        while taken := self._run.take(self._backend, near):
             near = group_of(taken[0][0])
             try:
                 answers = self._draw(taken)
@@ -69,8 +69,8 @@ class Worker:
                 self._run.landed()
             if checking is not None:
                 checking.result()
-            checking = checker.submit(self._settle, answers)
-            if not isinstance(self._painter, Remote):
+            checking = checker.submit(self._finalize, answers)
+            if not isinstance(self._backend, Remote):
                 checking.result()  # a host's own thread and progress bar go step by step
         if checking is not None:
             checking.result()
@@ -85,12 +85,12 @@ class Worker:
                     answers.append(found)
                     continue
                 cells.append(cell)
-                if earlier == self._painter.name and isinstance(self._painter, Rememberer):
-                    self._painter.await_earlier(cell, self._run.stop)
+                if earlier == self._backend.name and isinstance(self._backend, Rememberer):
+                    self._backend.await_earlier(cell, self._run.stop)
             if cells:
                 answers += self._request(cells)
-            for cell, painted, _ in answers:
-                self._run.ledger.keep(cell.key, painted.png)
+            for cell, generated, _ in answers:
+                self._run.ledger.keep(cell.key, generated.png)
         except (_Lost, _Useless):
             raise
         except BaseException as error:
@@ -103,30 +103,30 @@ class Worker:
 
     def _request(self, cells: list[Cell]) -> list[Answer]:
         """Ask for one request's pictures, again where that helps; [] when they failed."""
-        run, painter = self._run, self._painter
+        run, backend = self._run, self._backend
         for attempt in range(_TRIES):
             is_last = attempt == _TRIES - 1
             try:
-                run.asked(cells, painter)
+                run.asked(cells, backend)
                 return self._ask(cells)
             except ConnectionLost as error:
                 run.give_back(cells, error.problem)
-                run.tell_waiting(cells[0], painter, error.problem)
+                run.tell_waiting(cells[0], backend, error.problem)
                 raise _Lost from error
             except OutOfMemory as error:
                 if is_last:
                     run.give_back(cells, error.problem, is_loss=False)
                     raise _Useless from error
-                run.tell_waiting(cells[0], painter, f"{error.problem} Asking once more, unloaded.")
-                if isinstance(painter, Unloading):
-                    painter.free_memory()
+                run.tell_waiting(cells[0], backend, f"{error.problem} Asking once more, unloaded.")
+                if isinstance(backend, Unloading):
+                    backend.free_memory()
             except ToolError as error:
                 status = error.status if isinstance(error, ApiError) else 0
                 if status < _SERVER_ERROR or is_last:
                     for cell in cells:
-                        run.fail(cell, error.problem, painter.name)
+                        run.fail(cell, error.problem, backend.name)
                     return []
-                run.tell_waiting(cells[0], painter, f"{error.problem} Asking once more.")
+                run.tell_waiting(cells[0], backend, f"{error.problem} Asking once more.")
                 run.stop.wait(run.patience.pause_seconds)
         raise AssertionError("the loop returns or raises")
 
@@ -135,12 +135,14 @@ class Worker:
         self._asking = tuple(cells)
         try:
             if self._run.executor is None:
-                painted = _paint(self._painter, cells)
+                generated = _generate(self._backend, cells)
                 answers: list[Answer] = [
-                    (cell, one, None) for cell, one in zip(cells, painted, strict=True)
+                    (cell, one, None) for cell, one in zip(cells, generated, strict=True)
                 ]
             else:
-                answers = self._run.executor.submit(paint_and_check, self._painter, cells).result()
+                answers = self._run.executor.submit(
+                    generate_and_check, self._backend, cells
+                ).result()
         finally:
             with self._ending:  # an interrupt on its way tells first whether it was one
                 self._asking = ()
@@ -149,19 +151,19 @@ class Worker:
             return []
         return answers
 
-    def _settle(self, answers: list[Answer]) -> None:
-        for cell, painted, checked in answers:
-            known = checked or check_picture(cell, painted)
-            self._run.settle(cell, painted, known, self._painter.name)
+    def _finalize(self, answers: list[Answer]) -> None:
+        for cell, generated, checked in answers:
+            known = checked or check_picture(cell, generated)
+            self._run.finalize(cell, generated, known, self._backend.name)
 
     def _comes_back(self) -> bool:
-        """Wait for a lost painter as long as there is something to do for it."""
-        if not isinstance(self._painter, Returning):
+        """Wait for a lost backend as long as there is something to do for it."""
+        if not isinstance(self._backend, Returning):
             return False
         patience = self._run.patience
         until = time.monotonic() + patience.return_seconds
         while not self._run.stop.is_set() and self._run.has_work:
-            if self._painter.is_back():
+            if self._backend.is_back():
                 return True
             if time.monotonic() >= until:
                 return False
@@ -169,7 +171,7 @@ class Worker:
         return False
 
     def interrupt(self) -> None:
-        """End what this painter is drawing for us; a picture that cannot be ended is kept.
+        """End what this backend is drawing for us; a picture that cannot be ended is kept.
 
         To be called again, as long as it should end: a request may only now have begun.
         """
@@ -178,28 +180,30 @@ class Worker:
                 self._interrupted = self._end_job(self._asking)
 
     def _end_job(self, cells: Sequence[Cell]) -> bool:
-        return isinstance(self._painter, Interruptible) and self._painter.interrupt(cells)
+        return isinstance(self._backend, Interruptible) and self._backend.interrupt(cells)
 
 
 def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:
     """Return a picture that an earlier run kept without finishing its cell, if it is right."""
     png = ledger.kept(cell.key)
-    painted = painted_from_png(png) if png is not None else None
-    if painted is None:
+    generated = generated_from_png(png) if png is not None else None
+    if generated is None:
         return None
-    checked = check_picture(cell, painted)
-    return None if checked.mismatches else (cell, painted, checked)
+    checked = check_picture(cell, generated)
+    return None if checked.mismatches else (cell, generated, checked)
 
 
-def _paint(painter: Painter, cells: Sequence[Cell]) -> Sequence[Painted]:
+def _generate(backend: Backend, cells: Sequence[Cell]) -> Sequence[Generated]:
     if len(cells) == 1 and cells[0].batch.kind != BATCH_SIZE:
-        return [painter.paint(cells[0])]
-    if isinstance(painter, RowPainter):
-        return painter.paint_row(cells)
-    raise ToolError("LL454", f"{painter.name} draws single pictures only.", "Draw without batches.")
+        return [backend.generate(cells[0])]
+    if isinstance(backend, RowBackend):
+        return backend.generate_row(cells)
+    raise ToolError("LL454", f"{backend.name} draws single pictures only.", "Draw without batches.")
 
 
-def paint_and_check(painter: Painter, cells: Sequence[Cell]) -> list[Answer]:
+def generate_and_check(backend: Backend, cells: Sequence[Cell]) -> list[Answer]:
     """Paint and check in one go, wherever an executor runs it."""
-    painted = _paint(painter, cells)
-    return [(cell, one, check_picture(cell, one)) for cell, one in zip(cells, painted, strict=True)]
+    generated = _generate(backend, cells)
+    return [
+        (cell, one, check_picture(cell, one)) for cell, one in zip(cells, generated, strict=True)
+    ]

@@ -17,13 +17,13 @@ _NEWS_SECONDS = 1.0
 """How often the page's data is written at most."""
 
 
-def board_words(project: Project, status: str, *, is_rehearsal: bool = False) -> BoardWords:
+def board_words(project: Project, status: str, *, is_simulated: bool = False) -> BoardWords:
     """Return what the board says; its commands work from any folder, as a page is in none."""
     shown = _absolute(project.root)
     upscale = f"loraloom upscale {shown}    (those that are marked)"
     return BoardWords(
         status=status,
-        badge="rehearsal" if is_rehearsal else "",
+        badge="simulated" if is_simulated else "",
         take=f"loraloom select {shown} --ratings review.json\n{upscale}",
         next=f"{upscale}\nloraloom select {shown}",
     )
@@ -40,15 +40,15 @@ class BoardNews:
         self,
         project: Project,
         *,
-        is_rehearsal: bool,
+        is_simulated: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._project, self._is_rehearsal, self._clock = project, is_rehearsal, clock
+        self._project, self._is_simulated, self._clock = project, is_simulated, clock
         self._last = clock()
         self.page: Path = write_board(project, self._words("a batch begins"))
 
     def _words(self, status: str) -> BoardWords:
-        return board_words(self._project, status, is_rehearsal=self._is_rehearsal)
+        return board_words(self._project, status, is_simulated=self._is_simulated)
 
     def following(self, show: EventHandler) -> EventHandler:
         """Return a handler that shows an event and tells the board now and then."""

@@ -19,7 +19,7 @@ _BYTES_PER_PIXEL = 1.6
 """A PNG of a photograph-like picture; for the plan's estimate of disk space."""
 
 
-def grid_facts(project: Project, grid: Grid, is_rehearsal: bool) -> GridFacts:
+def grid_facts(project: Project, grid: Grid, is_simulated: bool) -> GridFacts:
     """Say what a grid shows and which checks were not made."""
     plan = grid.plan
     shown = [one for one in plan.axes if len(one.values) > 1]
@@ -30,7 +30,7 @@ def grid_facts(project: Project, grid: Grid, is_rehearsal: bool) -> GridFacts:
         grid_id=grid.grid_id,
         title=f"{project.manifest.trigger_word}: {names}",
         subtitle=f"{' × '.join(map(count_values, shown)) or 'one cell'}: {_pictures(plan)}",
-        badge="rehearsal" if is_rehearsal else "",
+        badge="simulated" if is_simulated else "",
         warnings=tuple(warnings),
         choice_command=command,
     )

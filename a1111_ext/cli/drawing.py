@@ -1,4 +1,4 @@
-"""What the commands share that draw: painters, progress, events as JSON."""
+"""What the commands share that draw: backends, progress, events as JSON."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from kohya_ext.project.progress import ProgressHandler, silent
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
-from ..cells.backend import WebuiPainter
+from ..cells.backend import HttpBackend
 from ..cells.events import CellEvent, EventHandler, Outcome
-from ..publish.promoted import Promoted, lend_promoted
+from ..publish.promoted import Promoted, link_promoted
 
-Lend = Callable[[Client, Capabilities], Capabilities]
+LinkLoras = Callable[[Client, Capabilities], Capabilities]
 """Puts LoRA files where a WebUI sees them and tells what it has then."""
 
 
 @contextmanager
-def open_painters(
-    lend: Lend, webuis: Iterable[tuple[Client, Capabilities]], titles: Iterable[str]
-) -> Iterator[tuple[WebuiPainter, ...]]:
+def open_backends(
+    link_loras: LinkLoras, webuis: Iterable[tuple[Client, Capabilities]], titles: Iterable[str]
+) -> Iterator[tuple[HttpBackend, ...]]:
     """Hand the LoRAs over, let each WebUI hash the checkpoints, put its settings back after."""
     wanted = tuple(dict.fromkeys(titles))
     with ExitStack() as stack:
-        painters = []
+        backends = []
         for client, capabilities in webuis:
-            found = lend(client, capabilities)
-            painter = WebuiPainter(client, fetch_hashed(client, found, *wanted))
-            stack.callback(painter.close)
-            painters.append(painter)
-        yield tuple(painters)
+            found = link_loras(client, capabilities)
+            backend = HttpBackend(client, fetch_hashed(client, found, *wanted))
+            stack.callback(backend.close)
+            backends.append(backend)
+        yield tuple(backends)
 
 
-def lending_promoted(promoted: Promoted, lora_folder: Path | None) -> Lend:
+def linking_promoted(promoted: Promoted, lora_folder: Path | None) -> LinkLoras:
     """Return how the promoted file is lent to each WebUI."""
-    return lambda client, found: lend_promoted(promoted, client, found, lora_folder)
+    return lambda client, found: link_promoted(promoted, client, found, lora_folder)
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def _progress(event: CellEvent) -> Progress:
 def _message(event: CellEvent) -> str:
     """Say beside the bar what just happened, or how far the run is."""
     if event.outcome is Outcome.PAUSED:
-        return "paused; on with: loraloom pause PROJECT --go-on"
+        return "paused; on with: loraloom pause PROJECT --resume"
     if event.outcome in (Outcome.FAILED, Outcome.WAITING):
         return f"{event.outcome.value}: {event.reason}"
     loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"

@@ -32,7 +32,7 @@ class Following:
         self._session.tell(drawn)
 
     def _follow(self, webuis: Webuis) -> Drawn:
-        real = [one.url for _, one in webuis if not one.is_rehearsal]
+        real = [one.url for _, one in webuis if not one.is_simulated]
         if real and not (self._options.same_gpu or self._options.at_end):
             require_spare_gpu(real, count=count_gpus)
         watch = EpochWatch(self._session.project.model_dir)
@@ -64,13 +64,13 @@ class Following:
         say(f"epoch {grid.subject.files[-1].name} is complete: {count} so far")
         live = None if over else LiveState(f"following the training: {count} epochs")
         with (
-            session.painters(grid, run, webuis) as painters,
+            session.backends(grid, run, webuis) as backends,
             open_ledger(session.project) as ledger,
             shown_events(session.options["as_json"]) as (on_event, show),
         ):
             grown = with_epochs(grid, grid.subject.files, session.expand)
-            pinned = pinned_grid(grown, run, painters[0].capabilities)
-            session.write(pinned, ledger, painters, show, live or LiveState("drawing"))
-            report = session.paint(pinned, ledger, painters, on_event)
-            files = session.write(pinned, ledger, painters, show, live)
+            pinned = pinned_grid(grown, run, backends[0].capabilities)
+            session.write(pinned, ledger, backends, show, live or LiveState("drawing"))
+            report = session.generate(pinned, ledger, backends, on_event)
+            files = session.write(pinned, ledger, backends, show, live)
         return files, pinned, report

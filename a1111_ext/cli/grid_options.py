@@ -110,7 +110,7 @@ REQUEST_OPTIONS = (
         help="So many seeds drawn together: a third faster, the pictures differ a little.",
     ),
     click.option("--name", default="epochs", help="The first part of the grid folder's name."),
-    click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 anew."),
+    click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 again."),
 )
 FOLLOW_OPTIONS = (
     click.option("--follow", is_flag=True, help="Draw each epoch when the training saves it."),

@@ -15,8 +15,8 @@ from kohya_ext.project.progress import ProgressHandler
 
 from ..api.capabilities import Capabilities
 from ..api.client import Client
-from ..api.lora_links import apply_lend, lent_name, plan_lend, with_run
-from ..cells.backend import Painter, WebuiPainter
+from ..api.lora_links import apply_links, linked_name, plan_links, with_run
+from ..cells.backend import Backend, HttpBackend
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
 from ..cells.plan import pin_cell
@@ -26,12 +26,12 @@ from ..grids.page.document import LiveState
 from ..grids.plan import Expand, Subject, select_epochs
 from ..grids.reach import reachable_loras
 from ..grids.runner import Grid, GridFiles, draw_grid, prepare_grid, write_views
-from ..grids.server_side import UNCHECKED, PlotPainter
+from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat
 from ..grids.views import GridFacts
 from .cluster import open_executor
 from .describing import describe_plan, grid_facts
-from .drawing import emit_line, open_painters, shown_events
+from .drawing import emit_line, open_backends, shown_events
 from .grid_options import SheetOptions, request_of
 from .webui import open_webuis
 
@@ -95,7 +95,7 @@ class GridSession:
 
     def _subject(self, run: Run) -> Subject:
         files = select_epochs(run, self.request.epochs)
-        names = {one.name: lent_name(one) for one in run.files}
+        names = {one.name: linked_name(one) for one in run.files}
         return Subject(files, names, self.project.manifest.trigger_word)
 
     def _show_plan(self, grid: Grid) -> None:
@@ -113,41 +113,41 @@ class GridSession:
 
     def _draw(self, grid: Grid, run: Run, webuis: Webuis) -> Drawn:
         as_json = self.options["as_json"]
-        with self.painters(grid, run, webuis) as painters:
-            pinned = pinned_grid(grid, run, painters[0].capabilities)
+        with self.backends(grid, run, webuis) as backends:
+            pinned = pinned_grid(grid, run, backends[0].capabilities)
             if not as_json:
                 self._announce(pinned)
             with open_ledger(self.project) as ledger, shown_events(as_json) as (on_event, show):
-                report = self.paint(pinned, ledger, painters, on_event)
-                files = self.write(pinned, ledger, painters, show)
+                report = self.generate(pinned, ledger, backends, on_event)
+                files = self.write(pinned, ledger, backends, show)
         return files, pinned, report
 
     @contextmanager
-    def painters(self, grid: Grid, run: Run, webuis: Webuis) -> Iterator[tuple[WebuiPainter, ...]]:
+    def backends(self, grid: Grid, run: Run, webuis: Webuis) -> Iterator[tuple[HttpBackend, ...]]:
         """Lend the epochs to every WebUI; put its settings back after."""
 
-        def lend(client: Client, found: Capabilities) -> Capabilities:
-            loan = plan_lend(run, found, self.options["lora_folder"])
-            return apply_lend(self.project, loan, client)
+        def link_loras(client: Client, found: Capabilities) -> Capabilities:
+            link = plan_links(run, found, self.options["lora_folder"])
+            return apply_links(self.project, link, client)
 
         titles = (cell.checkpoint.title for cell in grid.plan.cells)
-        with open_painters(lend, webuis, titles) as opened:
+        with open_backends(link_loras, webuis, titles) as opened:
             yield opened
 
-    def paint(
+    def generate(
         self,
         grid: Grid,
         ledger: Ledger,
-        webuis: tuple[WebuiPainter, ...],
+        webuis: tuple[HttpBackend, ...],
         on_event: EventHandler,
     ) -> RunReport:
         """Draw by our own requests, by the WebUI's own plot, or by a cluster's workers."""
-        painters: list[Painter] = list(webuis)
+        backends: list[Backend] = list(webuis)
         if self.options["server_side"]:
-            painters = [PlotPainter(webuis[0], grid.plan.cells)]
+            backends = [XyzPlotBackend(webuis[0], grid.plan.cells)]
         with open_executor(self.options["cluster"]) as executor:
             return draw_grid(
-                self.project, grid, ledger, painters, on_event=on_event, executor=executor
+                self.project, grid, ledger, backends, on_event=on_event, executor=executor
             )
 
     def _announce(self, grid: Grid) -> None:
@@ -160,7 +160,7 @@ class GridSession:
         self,
         grid: Grid,
         ledger: Ledger,
-        painters: tuple[WebuiPainter, ...],
+        backends: tuple[HttpBackend, ...],
         on_progress: ProgressHandler,
         live: LiveState | None = None,
     ) -> GridFiles:
@@ -168,7 +168,7 @@ class GridSession:
         return write_views(
             grid,
             ledger,
-            self._facts(grid, painters),
+            self._facts(grid, backends),
             form=self.sheet.form,
             cell_pixels=self.sheet.cell_pixels,
             single_file_bytes=self.sheet.single_file_bytes,
@@ -177,8 +177,8 @@ class GridSession:
             on_progress=on_progress,
         )
 
-    def _facts(self, grid: Grid, painters: tuple[WebuiPainter, ...]) -> GridFacts:
-        facts = grid_facts(self.project, grid, any(_is_rehearsal(one) for one in painters))
+    def _facts(self, grid: Grid, backends: tuple[HttpBackend, ...]) -> GridFacts:
+        facts = grid_facts(self.project, grid, any(_is_simulated(one) for one in backends))
         if not self.options["server_side"]:
             return facts
         return replace(facts, warnings=(*facts.warnings, UNCHECKED))
@@ -231,5 +231,5 @@ def pinned_grid(grid: Grid, run: Run, capabilities: Capabilities) -> Grid:
     return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, having)))
 
 
-def _is_rehearsal(painter: Painter) -> bool:
-    return isinstance(painter, WebuiPainter) and painter.capabilities.is_rehearsal
+def _is_simulated(backend: Backend) -> bool:
+    return isinstance(backend, HttpBackend) and backend.capabilities.is_simulated

@@ -1,4 +1,4 @@
-"""`loraloom pause`: let whatever draws for a project wait, and go on."""
+"""`loraloom pause`: pause or resume drawing for a project."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..cells.ledger import Ledger
 
 @click.command()
 @project_argument
-@click.option("--go-on", is_flag=True, help="End the pause.")
-def pause(project: Project, go_on: bool) -> None:
-    """Let every grid, tryout, showcase and upscale of PROJECT wait, in whichever window it runs.
+@click.option("--resume", is_flag=True, help="Resume drawing.")
+def pause(project: Project, resume: bool) -> None:
+    """Pause or resume every grid, tryout, showcase and upscale of PROJECT, in any window.
 
     The picture that is being drawn is ended at once, if it is ours, and drawn again afterwards.
     """
     root = shell_path(project.root)
     with Ledger(project.cells_db, project.cells_dir) as ledger:
-        ledger.set_paused(not go_on)
-    if go_on:
+        ledger.set_paused(not resume)
+    if resume:
         say("what was paused goes on; finished pictures are kept")
         next_step(f"loraloom show {root}")
     else:
         say("nothing is drawn for this project until the pause ends; commands wait meanwhile")
-        next_step(f"loraloom pause {root} --go-on")
+        next_step(f"loraloom pause {root} --resume")

@@ -34,7 +34,7 @@ from ..showcase.upscaling import (
     plan_upscales,
 )
 from .board import BoardNews, board_words
-from .drawing import emit_line, lending_promoted, open_painters, picture_events
+from .drawing import emit_line, linking_promoted, open_backends, picture_events
 from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
 
@@ -56,7 +56,7 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
         )
     count = f"{len(album)} pictures"
     page = write_board(
-        project, board_words(project, count, is_rehearsal=_is_rehearsal(project, album))
+        project, board_words(project, count, is_simulated=_is_simulated(project, album))
     )
     if as_json:
         emit_json({"page": page, "pictures": len(album), "review": read_review(project).as_dict()})
@@ -70,9 +70,9 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
         next_step(f"rate on that page and save, then: loraloom select {root} --ratings review.json")
 
 
-def _is_rehearsal(project: Project, album: tuple[ShowPicture, ...]) -> bool:
+def _is_simulated(project: Project, album: tuple[ShowPicture, ...]) -> bool:
     infotexts = (read_parameters(project.showcase_dir / one.file) for one in album)
-    return any("Rehearsal" in infotext.fields for infotext in infotexts if infotext)
+    return any("Simulated" in infotext.fields for infotext in infotexts if infotext)
 
 
 def _serve(project: Project) -> None:
@@ -121,17 +121,17 @@ def upscale(project: Project, files: tuple[str, ...], **options: Any) -> None:
             _show_plan(project, planned, as_json)
             return
         titles = [one.cell.checkpoint.title for one in planned]
-        lend = lending_promoted(promoted, options["lora_folder"])
+        link_loras = linking_promoted(promoted, options["lora_folder"])
         with (
             open_webuis(options["urls"], options["auth"]) as webuis,
-            open_painters(lend, webuis, titles) as painters,
+            open_backends(link_loras, webuis, titles) as backends,
         ):
-            first = painters[0].capabilities
+            first = backends[0].capabilities
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)
-            news = BoardNews(project, is_rehearsal=first.is_rehearsal)
+            news = BoardNews(project, is_simulated=first.is_simulated)
             with news, picture_events(as_json) as show:
                 report = draw_upscales(
-                    project, pinned, ledger, painters, on_event=news.following(show)
+                    project, pinned, ledger, backends, on_event=news.following(show)
                 )
     _tell(project, report, as_json)
     report.require_all()

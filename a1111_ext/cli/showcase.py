@@ -48,11 +48,17 @@ from ..showcase.review import (
     read_review_file,
     write_review,
 )
-from ..showcase.selection import MOST_PICTURES, Selection, Wishes, apply_selection, plan_selection
+from ..showcase.selection import (
+    MOST_PICTURES,
+    Selection,
+    SelectionOptions,
+    apply_selection,
+    plan_selection,
+)
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import Subject, TemplateText, open_library
 from .board import BoardNews
-from .drawing import emit_line, lending_promoted, open_painters, picture_events
+from .drawing import emit_line, linking_promoted, open_backends, picture_events
 from .webui import lora_folder_option, open_webuis, webui_options
 
 _OFFLINE = {"LL401", "LL404", "LL413"}
@@ -260,19 +266,19 @@ def _draw(
 ) -> tuple[RunReport, BatchPlan]:
     as_json = options["as_json"]
     titles = [shot.cell.checkpoint.title for shot in plan.shots]
-    lend = lending_promoted(promoted, options["lora_folder"])
+    link_loras = linking_promoted(promoted, options["lora_folder"])
     with open_webuis(options["urls"], options["auth"]) as webuis:
         for _, capabilities in webuis:
             require_reachable(plan, capabilities)
         with (
-            open_painters(lend, webuis, titles) as painters,
+            open_backends(link_loras, webuis, titles) as backends,
             Ledger(project.cells_db, project.cells_dir) as ledger,
         ):
-            first, *others = (one.capabilities for one in painters)
+            first, *others = (one.capabilities for one in backends)
             pinned = pin_batch(plan, first, promoted.autov3)
             for other in others:
                 pin_batch(plan, other, promoted.autov3)
-            news = BoardNews(project, is_rehearsal=first.is_rehearsal)
+            news = BoardNews(project, is_simulated=first.is_simulated)
             if not as_json:
                 about = describe_batch(pinned, ledger)
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
@@ -280,7 +286,7 @@ def _draw(
                 say(f"look at them while they come: {shell_path(news.page)}")
             with news, picture_events(as_json) as show:
                 on_event = news.following(show)
-                return draw_batch(project, pinned, ledger, painters, on_event=on_event), pinned
+                return draw_batch(project, pinned, ledger, backends, on_event=on_event), pinned
 
 
 def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: bool) -> None:
@@ -336,7 +342,7 @@ def select(project: Project, **options: Any) -> None:
     album = read_album(project)
     names = [one.file for one in album]
     review = _review(project, options["ratings"], names)
-    wishes = Wishes(
+    wanted = SelectionOptions(
         most=options["most"],
         kept=require_known(options["kept"], names),
         dropped=require_known(options["dropped"], names),
@@ -346,7 +352,7 @@ def select(project: Project, **options: Any) -> None:
     )
     with progress_bar() as progress:
         distance = make_distance(project.showcase_dir, len(names), on_progress=progress)
-        selection = plan_selection(album, promoted.name, promoted.autov3, wishes, distance)
+        selection = plan_selection(album, promoted.name, promoted.autov3, wanted, distance)
     if not options["dry_run"]:
         if options["ratings"]:
             write_review(project, review)

@@ -1,4 +1,4 @@
-"""`loraloom rehearse`: run the stand-in WebUI, to try commands without a graphics card."""
+"""`loraloom simulator`: run the simulated WebUI, to try commands without a graphics card."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kohya_ext.project.cli import emit, next_step, say
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: any free one.")
-def rehearse(folder: Path, port: int) -> None:
-    """Run a rehearsal WebUI until Ctrl-C; its models lie in FOLDER, its pictures are cards.
+def simulator(folder: Path, port: int) -> None:
+    """Run a simulated WebUI until Ctrl-C; its models lie in FOLDER, its pictures are cards.
 
     It answers as the real WebUI does, silent mistakes included, and every picture says
-    "rehearsal".
+    "simulated".
     """
-    from ..simulator.host import RehearsalHost
-    from ..simulator.server import RehearsalWebui
+    from ..simulator.host import SimulatedHost
+    from ..simulator.server import SimulatedWebui
 
     try:
-        webui = RehearsalWebui(RehearsalHost(folder), port=port)
+        webui = SimulatedWebui(SimulatedHost(folder), port=port)
     except OSError as error:
         if error.filename:  # the folder, not the port
             raise
@@ -32,7 +32,7 @@ def rehearse(folder: Path, port: int) -> None:
             f"Port {port} cannot be used: {error.strerror}.",
             "Close the program that has it, or leave --port out.",
         ) from error
-    emit(f"Rehearsal WebUI on {webui.url}")
+    emit(f"Simulated WebUI on {webui.url}")
     say("Ctrl-C ends it.")
     next_step(f"loraloom webui --webui {webui.url}")
     webui.serve()

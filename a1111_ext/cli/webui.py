@@ -1,4 +1,4 @@
-"""Options that name WebUIs, and `loraloom webui`, `loraloom lend`."""
+"""Options that name WebUIs, and `loraloom webui`, `loraloom link-loras`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kohya_ext.project.epochs import require_run
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client, parse_credentials
-from ..api.lora_links import apply_lend, find_lent, plan_lend, take_back
+from ..api.lora_links import apply_links, find_linked, plan_links, remove_links
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 AUTH_VARIABLE = "LORALOOM_WEBUI_AUTH"
@@ -78,8 +78,8 @@ def open_webuis(
         if urls and known != read_settings().webui_urls:  # a mistyped one is not remembered
             write_setting("webui_urls", known)
         for _, capabilities in opened:
-            if capabilities.is_rehearsal:
-                say(f"{capabilities.url} is a rehearsal WebUI: its pictures are drawn cards")
+            if capabilities.is_simulated:
+                say(f"{capabilities.url} is a simulated WebUI: its pictures are drawn cards")
         yield opened
     finally:
         for client in clients:
@@ -97,7 +97,7 @@ def webui(urls: tuple[str, ...], auth: str, as_json: bool) -> None:
         else:
             for _, capabilities in opened:
                 _show(capabilities)
-    next_step("loraloom lend PROJECT")
+    next_step("loraloom link-loras PROJECT")
 
 
 def _show(found: Capabilities) -> None:
@@ -120,10 +120,10 @@ def _show(found: Capabilities) -> None:
 @project_argument
 @webui_options
 @lora_folder_option
-@click.option("--take-back", "back", is_flag=True, help="Remove what was lent.")
+@click.option("--remove", "back", is_flag=True, help="Remove what was lent.")
 @dry_run_option
 @json_option
-def lend(
+def link_loras(
     project: Project,
     urls: tuple[str, ...],
     auth: str,
@@ -137,15 +137,15 @@ def lend(
     with open_webuis(urls, auth) as opened:
         client, capabilities = opened[0]
         if run is None:
-            lent = find_lent(project)
+            linked = find_linked(project)
             if not dry_run:
-                take_back(project, lent, client)
-            names = [path.stem for path in lent]
+                remove_links(project, linked, client)
+            names = [path.stem for path in linked]
         else:
-            plan = plan_lend(run, capabilities, lora_folder)
+            plan = plan_links(run, capabilities, lora_folder)
             if not dry_run:
-                apply_lend(project, plan, client)
-            names = [loan.name for loan in plan.loans]
+                apply_links(project, plan, client)
+            names = [link.name for link in plan.links]
     if as_json:
         emit_json(names)
     else:

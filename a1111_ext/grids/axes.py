@@ -218,7 +218,7 @@ def parse_axis(text: str, rng: random.Random) -> Axis:
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
         raise ToolError(
             "LL505",
-            f'There is no axis "{name.strip()}".' if equals else f'"{text}" is no axis.',
+            f'There is no axis "{name.strip()}".' if equals else f'"{text}" is not an axis.',
             f"{hint}Write it as NAME=VALUES; the axes are {', '.join(one.name for one in KINDS)}.",
         )
     found = kind.read(values, kind.name, rng)
@@ -316,7 +316,7 @@ def _size(text: str, axis: str) -> AxisValue:
     found = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", text)
     if not found or min(int(found[1]), int(found[2])) < 8:
         raise ToolError(
-            "LL506", f'The value "{text}" of the axis {axis} is no size.', "Write it as 512x768."
+            "LL506", f'The value "{text}" of the axis {axis} is not a size.', "Write it as 512x768."
         )
     width, height = int(found[1]), int(found[2])
     return AxisValue(f"{width}x{height}", (SetSize(width, height),))

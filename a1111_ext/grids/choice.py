@@ -72,14 +72,14 @@ def parse_choice(text: str) -> Choice:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
+        raise ValueError(f"{value!r} is not text")
     return value
 
 
 def _vote(data: Mapping[str, Any]) -> Vote:
     counts = (data["better"], data["draw"], data["worse"])
     if not all(isinstance(count, int) and count >= 0 for count in counts):
-        raise ValueError("a count of votes is no whole number")
+        raise ValueError("a count of votes is not a whole number")
     return Vote(_text(data["value"]), *counts, float(data["wilson_lower"]))
 
 

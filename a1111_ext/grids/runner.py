@@ -22,7 +22,7 @@ from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.project import Project
 
-from ..cells.backend import Painter
+from ..cells.backend import Backend
 from ..cells.engine import run_cells
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
@@ -137,7 +137,7 @@ def draw_grid(
     project: Project,
     grid: Grid,
     ledger: Ledger,
-    painters: list[Painter],
+    backends: list[Backend],
     *,
     on_event: EventHandler,
     stop: threading.Event | None = None,
@@ -148,7 +148,7 @@ def draw_grid(
     report = run_cells(
         plan_cells(grid.plan.cells, grid.plan.controls),
         ledger,
-        painters,
+        backends,
         on_event=on_event,
         stop=stop,
         executor=executor,

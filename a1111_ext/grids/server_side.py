@@ -19,9 +19,9 @@ from kohya_ext.project.errors import ToolError
 
 from ..api.client import PICTURE_SECONDS
 from ..api.payloads import picture_request
-from ..cells.backend import WebuiPainter
+from ..cells.backend import HttpBackend
 from ..cells.cell import Cell
-from ..cells.verify import Painted
+from ..cells.verify import Generated
 
 SCRIPT = "x/y/z plot"
 UNCHECKED = (
@@ -171,32 +171,32 @@ def _csv(values: Sequence[str]) -> str:
     return stream.getvalue()
 
 
-class PlotPainter:
+class XyzPlotBackend:
     """Hands out the pictures of one plot, cell by cell, to the engine that checks them."""
 
-    def __init__(self, webui: WebuiPainter, cells: Sequence[Cell]) -> None:
+    def __init__(self, webui: HttpBackend, cells: Sequence[Cell]) -> None:
         self.name = webui.name
         self._webui = webui
         self._plot = plan_plot(cells)
-        self._painted: dict[str, Painted | None] | None = None
+        self._generated: dict[str, Generated | None] | None = None
 
-    def paint(self, cell: Cell) -> Painted:
+    def generate(self, cell: Cell) -> Generated:
         """Return a cell's picture; the first call asks for the whole plot.
 
         Raises ToolError LL517 for a cell that the plot left blank, LL451 for a wrong answer.
         """
-        if self._painted is None:
-            self._painted = self._ask()
-        painted = self._painted.get(cell.key)
-        if painted is None:
+        if self._generated is None:
+            self._generated = self._ask()
+        generated = self._generated.get(cell.key)
+        if generated is None:
             raise ToolError(
                 "LL517",
                 "The WebUI's X/Y/Z plot left this cell blank, with status 200.",
                 "Its own window may say why.",
             )
-        return painted
+        return generated
 
-    def _ask(self) -> dict[str, Painted | None]:
+    def _ask(self) -> dict[str, Generated | None]:
         plot = self._plot
         client = self._webui.client
         arguments = script_arguments(plot, client.get("/sdapi/v1/script-info"))
@@ -212,7 +212,7 @@ class PlotPainter:
         answer = client.post(route, body, seconds=PICTURE_SECONDS * len(plot.cells))
         return self._read(answer)
 
-    def _read(self, answer: Any) -> dict[str, Painted | None]:
+    def _read(self, answer: Any) -> dict[str, Generated | None]:
         """Skip the main grid; what follows is aligned with the infotexts."""
         cells = self._plot.cells
         try:
@@ -221,7 +221,9 @@ class PlotPainter:
             if len(images) != len(cells):
                 raise ValueError(f"{len(images)} pictures for {len(cells)} cells")
             return {
-                cell.key: Painted(binascii.a2b_base64(image), str(text), "", 0.0) if text else None
+                cell.key: Generated(binascii.a2b_base64(image), str(text), "", 0.0)
+                if text
+                else None
                 for cell, image, text in zip(cells, images, texts, strict=True)
             }
         except (KeyError, TypeError, ValueError) as error:

@@ -93,9 +93,9 @@ def _number(kind: type, value: str, axis: str) -> Any:
     try:
         number = kind(value)
     except ValueError:
-        raise _wrong(value, axis, "it is no number and no range such as 1-10 (+3)") from None
+        raise _wrong(value, axis, "it is not a number and no range such as 1-10 (+3)") from None
     if not math.isfinite(number):
-        raise _wrong(value, axis, "it is no number that can be drawn with")
+        raise _wrong(value, axis, "it is not a number that can be drawn with")
     return number
 
 

@@ -17,8 +17,8 @@ _HUB_LICENSES = {
 }  # fmt: skip
 """What the hub takes as a licence's identifier; anything else is "other" with its name."""
 
-REHEARSAL_NOTE = (
-    "**Rehearsal:** made by loraloom's stand-in hosts. The LoRA holds no training and the "
+SIMULATED_NOTE = (
+    "**Simulated:** made by loraloom's simulated hosts. The LoRA holds no training and the "
     "pictures are drawn cards. Not for upload."
 )
 
@@ -54,8 +54,8 @@ def description(material: Material) -> str:
     """Return description.md: what the site's description field takes."""
     promoted, manifest = material.promoted, material.manifest
     lines = [f"# {material.title}", ""]
-    if material.is_rehearsal:
-        lines += [REHEARSAL_NOTE, ""]
+    if material.is_simulated:
+        lines += [SIMULATED_NOTE, ""]
     if material.description:
         lines += [material.description, ""]
     lines += [f"- **{name}:** {_code(name, value)}" for name, value in facts(material)]
@@ -93,7 +93,7 @@ def user_metadata(material: Material) -> str:
         "activation text": manifest.trigger_word,
         "preferred weight": material.weight,
         "negative text": "",
-        "notes": notes + (" (rehearsal)" if material.is_rehearsal else ""),
+        "notes": notes + (" (simulated)" if material.is_simulated else ""),
     }
     assert promoted.name
     return json.dumps(data, ensure_ascii=False, indent=4) + "\n"
@@ -103,7 +103,7 @@ def short_description(material: Material) -> str:
     """Return NAME.description.txt, which the WebUI shows on the card."""
     manifest = material.manifest
     parts = [
-        "Rehearsal: no training is in it." if material.is_rehearsal else "",
+        "Simulated: no training is in it." if material.is_simulated else "",
         material.description,
         f"Trigger word: {manifest.trigger_word}. Weight: {weight_text(material)}.",
     ]
@@ -119,8 +119,8 @@ def hub_card(material: Material, pictures: tuple[str, ...]) -> str:
     )
     manifest, promoted = material.manifest, material.promoted
     lines = [f"---\n{front}---\n", f"# {material.title}\n"]
-    if material.is_rehearsal:
-        lines.append(f"{REHEARSAL_NOTE}\n")
+    if material.is_simulated:
+        lines.append(f"{SIMULATED_NOTE}\n")
     if material.description:
         lines.append(f"{material.description}\n")
     lines.append("<Gallery />\n")

@@ -75,7 +75,7 @@ def write_page(
 ) -> str:
     """Return checklist.html; `pictures` as paths beside it."""
     title = html.escape(material.title)
-    badge = '<p class="badge">rehearsal: not for upload</p>' if material.is_rehearsal else ""
+    badge = '<p class="badge">simulated: not for upload</p>' if material.is_simulated else ""
     fields = "".join(
         f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(value)}</code></td>"
         f'<td><button data-copy="{html.escape(value, quote=True)}">Copy</button></td></tr>'

@@ -149,7 +149,7 @@ def _check_infotexts(material: Material) -> Check:
             return _refused(
                 what,
                 "LL624",
-                f"{one.path.name} has no generation data: another program has saved it anew.",
+                f"{one.path.name} has no generation data: another program has saved it again.",
                 "Select a picture as the WebUI made it.",
             )
     return _passed(what, "Every picture holds it, as the WebUI wrote it.")

@@ -22,7 +22,7 @@ from .promoted import Promoted, require_promoted
 from .site import default_base_model
 
 _REHEARSED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
-"""Where the stand-in trainer says that it trained nothing."""
+"""Where the simulated trainer says that it trained nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class PackPicture:
         return tuple(found)
 
     @property
-    def is_rehearsal(self) -> bool:
-        """Whether the stand-in WebUI drew it."""
-        return "Rehearsal" in self.fields
+    def is_simulated(self) -> bool:
+        """Whether the simulated WebUI drew it."""
+        return "Simulated" in self.fields
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ class Material:
         return self.manifest.showcase.picture.clip_skip
 
     @property
-    def is_rehearsal(self) -> bool:
-        """Whether anything in it comes from the rehearsal hosts."""
+    def is_simulated(self) -> bool:
+        """Whether anything in it comes from the simulated hosts."""
         said = {self.promoted.metadata.get(key) for key in _REHEARSED_KEYS}
-        return "rehearsal" in said or any(one.is_rehearsal for one in self.pictures)
+        return "simulated" in said or any(one.is_simulated for one in self.pictures)
 
 
 def gather(project: Project) -> Material:

@@ -104,7 +104,7 @@ def _facts(material: Material, checks: Sequence[Check]) -> dict[str, Any]:
         "autov2": promoted.autov2,
         "autov3": promoted.autov3,
         "sha256": promoted.sha256,
-        "rehearsal": material.is_rehearsal,
+        "simulated": material.is_simulated,
         "checks": [
             {"what": one.what, "state": one.state.value, "detail": one.detail} for one in checks
         ],

@@ -20,7 +20,7 @@ from kohya_ext.project.manifest import BaseModelFamily, Manifest
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
-from ..api.lora_links import find_lora_folder, lent_name
+from ..api.lora_links import find_lora_folder, linked_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
@@ -69,7 +69,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
     """
     wanted = word.strip().removesuffix(".safetensors")
     for one in (one for run in reversed(runs) for one in run.files):
-        if wanted in {one.name, lent_name(one)}:
+        if wanted in {one.name, linked_name(one)}:
             return one
     run = runs[-1]
     if wanted.casefold() == "last" and run.epochs:
@@ -119,7 +119,7 @@ def _require_usable(name: str) -> None:
     if problem:
         raise ToolError(
             "LL602",
-            f'"{name}" is no name for a LoRA: {problem}.',
+            f'"{name}" is not a name for a LoRA: {problem}.',
             "Choose a simple one, for example Quillfox-v1: showcase prompts will carry it.",
         )
 
@@ -199,7 +199,7 @@ def _is_done(plan: PromotePlan) -> bool:
     """Tell whether this very promotion was made already."""
     try:
         return _is_whole(plan)
-    except ToolError:  # the file in the way is no LoRA at all
+    except ToolError:  # the file in the way is not a LoRA at all
         return False
 
 

@@ -131,7 +131,7 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def lend_promoted(
+def link_promoted(
     promoted: Promoted,
     client: Client,
     capabilities: Capabilities,

@@ -26,8 +26,8 @@ def find_tagger(project: Project, named: Path | None = None) -> tuple[Tagger | N
             raise
         return None, error.problem
     note = (
-        "It is the rehearsal tagger, which sees nothing of that kind."
-        if tagger.is_rehearsal
+        "It is the simulated tagger, which sees nothing of that kind."
+        if tagger.is_simulated
         else ""
     )
     return tagger, note

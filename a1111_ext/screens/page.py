@@ -128,7 +128,7 @@ def _connect(gradio: Any, place: Place, widgets: Widgets) -> Callable[..., Any]:
         return [label, name, gradio.update(value=None), gradio.update(value=None)]
 
     # gradio 4 goes on marking the line that was chosen by its number in the old list: with a new
-    # grid on top, a click on that one does nothing. So a list is let go before it is filled anew,
+    # grid on top, a click on that one does nothing. So a list is let go before it is filled again,
     # and choosing from a list does not fill that very list.
     chosen, were = [widgets.project, widgets.grid], [widgets.was_project, widgets.was_grid]
     widgets.refresh.click(let_go, chosen, [*were, *chosen]).then(

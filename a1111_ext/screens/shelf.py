@@ -49,7 +49,7 @@ class Shelf:
 
 
 def read_shelf(folders: Iterable[Path], own: Path | None = None) -> Shelf:
-    """Read the projects in `folders`, and the grids of `own`, which is no project."""
+    """Read the projects in `folders`, and the grids of `own`, which is not a project."""
     projects = find_projects(folders)
     names = [one.name for one in projects]
     found = [Entry(_label(one, names), one.root, one.grids, one) for one in projects]

@@ -14,7 +14,7 @@ from kohya_ext.project import Project, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
 from ..api.capabilities import Capabilities
-from ..cells.backend import Painter
+from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, HiresFix, script_uses, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
@@ -205,7 +205,7 @@ def draw_batch(
     project: Project,
     plan: BatchPlan,
     ledger: Ledger,
-    painters: Sequence[Painter],
+    backends: Sequence[Backend],
     *,
     on_event: EventHandler = lambda event: None,
     stop: threading.Event | None = None,
@@ -219,7 +219,7 @@ def draw_batch(
         checkpoints=sorted({shot.cell.checkpoint.title for shot in plan.shots}),
     )
     land = _land_each(project, plan, ledger, on_event)
-    return run_cells(plan.cells, ledger, painters, on_event=land, stop=stop)
+    return run_cells(plan.cells, ledger, backends, on_event=land, stop=stop)
 
 
 def _land_each(

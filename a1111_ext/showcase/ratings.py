@@ -48,7 +48,7 @@ def parse_rating(word: str) -> Rating | None:
     """Read one rating; None when it says nothing. ValueError for another word."""
     plain = word.strip().casefold()
     if plain not in _WORDS:
-        raise ValueError(f'"{word}" is no rating')
+        raise ValueError(f'"{word}" is not a rating')
     return _WORDS[plain]
 
 

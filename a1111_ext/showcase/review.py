@@ -1,7 +1,7 @@
 """The review: what a person says of the showcase, kept in showcase/review.json, and its board.
 
 The board is a page of plain JavaScript beside the pictures. `review.live.js` holds its data and
-is written anew for every picture that lands, so an open page follows a batch without a server.
+is written again for every picture that lands, so an open page follows a batch without a server.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def parse_review(text: str) -> Review:
 
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ValueError(f"{value!r} is no list of files")
+        raise ValueError(f"{value!r} is not a list of files")
     return tuple(dict.fromkeys(map(_plain, value)))
 
 
 def _plain(name: Any) -> str:
     if not isinstance(name, str) or not name or Path(name).name != name:
-        raise ValueError(f"{name!r} is no file of the showcase")
+        raise ValueError(f"{name!r} is not a file of the showcase")
     return name
 
 

@@ -56,7 +56,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SelectionOptions:
     """What is asked for: at most `most` pictures; `kept` are in whatever happens.
 
     `order` is a person's own: those pictures as they are, and no others. `fill` takes unrated
@@ -98,7 +98,7 @@ def plan_selection(
     album: Sequence[ShowPicture],
     lora: str,
     lora_hash: str,
-    wishes: Wishes,
+    options: SelectionOptions,
     distance: Distance = no_distance,
 ) -> Selection:
     """Choose and arrange.
@@ -108,23 +108,23 @@ def plan_selection(
     """
     left_out: Counter[str] = Counter()
     kept, free = list[ShowPicture](), list[ShowPicture]()
-    for picture, rating in _rated(album, wishes):
+    for picture, rating in _rated(album, options):
         if picture.lora != lora or picture.lora_hash != lora_hash:
             left_out["drawn with another file"] += 1
         elif rating in _REASONS:
             left_out[_REASONS[rating]] += 1
         elif rating is Rating.SHOWCASE:
             kept.append(picture)
-        elif rating is not None or not wishes.fills:
+        elif rating is not None or not options.fills:
             left_out["not rated 1"] += 1
         else:
             free.append(picture)
     left_out["there is an upscaled one"] = len(album) - sum(left_out.values()) - len(kept + free)
     _require_some(kept, free, lora, left_out)
-    _require_room(kept, wishes.most)
-    ordered = _by_hand(kept, wishes.order)
+    _require_room(kept, options.most)
+    ordered = _by_hand(kept, options.order)
     if not ordered:
-        room = wishes.most - FREE_PLACES if wishes.most > FREE_PLACES else wishes.most
+        room = options.most - FREE_PLACES if options.most > FREE_PLACES else options.most
         added = _choose(kept, free, max(len(kept), room), distance)
         spare = [one for one in free if one not in added]
         copies = sum(_is_near_copy(one, kept + added, distance) for one in spare)
@@ -142,14 +142,14 @@ def plan_selection(
 
 
 def _rated(
-    album: Sequence[ShowPicture], wishes: Wishes
+    album: Sequence[ShowPicture], options: SelectionOptions
 ) -> Iterator[tuple[ShowPicture, Rating | None]]:
     """Yield pictures with a person's word on each; an upscaled one stands for its small one."""
     upscaled = {one.upscaled_from for one in album if one.upscaled_from}
     for one in album:
-        if one.file not in upscaled or one.file in wishes.kept:
-            own = wishes.rating_of(one.file)
-            yield one, own if own or not one.upscaled_from else wishes.rating_of(one.upscaled_from)
+        if one.file not in upscaled or one.file in options.kept:
+            own = options.rating_of(one.file)
+            yield one, own if own or not one.upscaled_from else options.rating_of(one.upscaled_from)
 
 
 def _by_hand(kept: Sequence[ShowPicture], order: Sequence[str]) -> tuple[ShowPicture, ...]:
@@ -307,7 +307,7 @@ def _plain_name(name: str, path: Path) -> str:
     if Path(name).name != name or not name:
         raise ToolError(
             "LL622",
-            f'{path} names "{name}", which is no file of showcase/.',
+            f'{path} names "{name}", which is not a file of showcase/.',
             "Name files by their plain names.",
         )
     return name

@@ -17,7 +17,7 @@ from kohya_ext.project.files import sha256_of
 
 from ..api.capabilities import Capabilities
 from ..api.infotext import Infotext
-from ..cells.backend import Painter
+from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
@@ -98,7 +98,7 @@ def _cell_of(path: Path, picture: ShowPicture) -> Cell:
     if infotext is None:
         raise ToolError(
             "LL624",
-            f"{picture.file} has no generation data: another program has saved it anew.",
+            f"{picture.file} has no generation data: another program has saved it again.",
             "Upscale a picture as the WebUI made it.",
         )
     fields = infotext.fields
@@ -160,7 +160,7 @@ def draw_upscales(
     project: Project,
     upscales: Sequence[Upscale],
     ledger: Ledger,
-    painters: Sequence[Painter],
+    backends: Sequence[Backend],
     *,
     on_event: EventHandler = lambda event: None,
     stop: threading.Event | None = None,
@@ -176,7 +176,7 @@ def draw_upscales(
             landing.land(shown_as(one), ledger.picture_path(one.cell.key))
         on_event(event)
 
-    return run_cells(cells_of(upscales), ledger, painters, on_event=land, stop=stop)
+    return run_cells(cells_of(upscales), ledger, backends, on_event=land, stop=stop)
 
 
 def shown_as(one: Upscale) -> ShowPicture:

@@ -1,7 +1,7 @@
-"""A stand-in WebUI for rehearsal and tests: the routes that we call, and their silent mistakes."""
+"""A simulated WebUI for simulated and tests: the routes that we call, and their silent mistakes."""
 
 from __future__ import annotations
 
-from .server import RehearsalWebui, start_webui
+from .server import SimulatedWebui, start_webui
 
-__all__ = ["RehearsalWebui", "start_webui"]
+__all__ = ["SimulatedWebui", "start_webui"]

@@ -1,12 +1,12 @@
-"""`python -m a1111_ext.simulator FOLDER [PORT]`: run the stand-in WebUI until Ctrl-C."""
+"""`python -m a1111_ext.simulator FOLDER [PORT]`: run the simulated WebUI until Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from .host import RehearsalHost
-from .server import RehearsalWebui
+from .host import SimulatedHost
+from .server import SimulatedWebui
 
 
 def main() -> int:
@@ -15,8 +15,8 @@ def main() -> int:
         sys.stderr.write("Usage: python -m a1111_ext.simulator FOLDER [PORT]\n")
         return 2
     port = int(sys.argv[2]) if len(sys.argv) == 3 else 0
-    webui = RehearsalWebui(RehearsalHost(Path(sys.argv[1])), port=port)
-    sys.stdout.write(f"Rehearsal WebUI on {webui.url}\n")
+    webui = SimulatedWebui(SimulatedHost(Path(sys.argv[1])), port=port)
+    sys.stdout.write(f"Simulated WebUI on {webui.url}\n")
     sys.stdout.flush()
     try:
         webui.serve()

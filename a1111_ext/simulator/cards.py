@@ -1,4 +1,4 @@
-"""The pictures that the rehearsal WebUI answers with: cards that say what was asked for.
+"""The pictures that the simulated WebUI answers with: cards that say what was asked for.
 
 A landscape whose hues come from seed and checkpoint, with a creature that a LoRA makes appear;
 the more steps the LoRA was trained, the harsher the colours, as overtraining looks.
@@ -155,7 +155,7 @@ def _label(picture: Image.Image, card: Card) -> None:
     draw = ImageDraw.Draw(picture, "RGBA")
     size = max(10, picture.width // 30)
     font = _font(size)
-    rows = [f"rehearsal   seed {card.seed}", card.checkpoint, card.lora or "no LoRA"]
+    rows = [f"simulated   seed {card.seed}", card.checkpoint, card.lora or "no LoRA"]
     rows += _wrapped(card.prompt, max(12, picture.width * 2 // size))[:2]
     top = picture.height - (len(rows) * (size + 4) + 8)
     draw.rectangle((0, top, picture.width, picture.height), fill=(18, 20, 26, 190))
@@ -181,7 +181,7 @@ def encode_png(picture: Image.Image, infotext: str) -> bytes:
 
     info = PngInfo()
     info.add_text("parameters", infotext)
-    info.add_text("Comment", "loraloom rehearsal")
+    info.add_text("Comment", "loraloom simulated")
     stream = io.BytesIO()
     picture.save(stream, "PNG", pnginfo=info, compress_level=1)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""What the stand-in WebUI does with a request, silent mistakes of the real one included.
+"""What the simulated WebUI does with a request, silent mistakes of the real one included.
 
 Unknown checkpoints, LoRAs, samplers and schedulers are ignored with status 200, as measured on
 v1.10.1; a LoRA of another architecture leaves the picture as it was.
@@ -30,7 +30,7 @@ SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun",
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
 UPSCALERS = ("None", "Lanczos", "Nearest")
 LATENT = ("Latent", "Latent (nearest)", "Latent (bicubic)")
-DEFAULT_CHECKPOINTS = ("rehearsal-a", "rehearsal-b")
+DEFAULT_CHECKPOINTS = ("simulated-a", "simulated-b")
 VERSION = "v1.10.1"
 DYNAMIC_PROMPTS = "dynamic prompts v2.17.1"
 
@@ -103,8 +103,8 @@ ALWAYS_ON = {"refiner": 3, "sampler": 3, "seed": 6}
 
 
 @dataclass
-class RehearsalHost:
-    """One stand-in: its models lie in `folder`, its LoRAs in `folder/models/Lora`.
+class SimulatedHost:
+    """One simulator: its models lie in `folder`, its LoRAs in `folder/models/Lora`.
 
     `held` are the options that its config.json holds: only those are put back after an override.
     """
@@ -148,7 +148,7 @@ class RehearsalHost:
         return {**shown, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
 
     def cmd_flags(self) -> dict[str, Any]:
-        return {"lora_dir": str(self.lora_dir), "data_dir": str(self.folder), "rehearsal": True}
+        return {"lora_dir": str(self.lora_dir), "data_dir": str(self.folder), "simulated": True}
 
     def scripts(self) -> dict[str, Any]:
         extra = [DYNAMIC_PROMPTS] if self.dynamic_prompts else []
@@ -211,7 +211,7 @@ class RehearsalHost:
 
     def progress(self) -> dict[str, Any]:
         busy = self._lock.locked()
-        return {"progress": 0.5 if busy else 0.0, "state": {"job": "rehearsal" if busy else ""}}
+        return {"progress": 0.5 if busy else 0.0, "state": {"job": "simulated" if busy else ""}}
 
     def task_progress(self, task: str) -> dict[str, Any]:
         """Answer /internal/progress: how one task stands."""
@@ -220,7 +220,7 @@ class RehearsalHost:
                 "active": bool(task) and task == self._current,
                 "queued": task in self._pending,
                 "completed": task in self._finished,
-                "textinfo": "rehearsal",
+                "textinfo": "simulated",
             }
 
     def pending_tasks(self) -> dict[str, Any]:
@@ -450,7 +450,7 @@ class RehearsalHost:
         if any(name.lower() == "adetailer" for name in body.get("alwayson_scripts") or {}):
             fields["ADetailer version"] = "25.3.0"
         fields["Version"] = VERSION
-        fields["Rehearsal"] = "drawn by the loraloom rehearsal WebUI"
+        fields["Simulated"] = "drawn by the loraloom simulated WebUI"
         negative = str(body.get("negative_prompt") or "")
         return Infotext(str(body.get("prompt", "")), negative, fields)
 
@@ -470,8 +470,8 @@ class RehearsalHost:
 
 
 def _checkpoint_sha256(name: str) -> str:
-    """A checkpoint of the stand-in is nothing but its name."""
-    return hashlib.sha256(f"rehearsal checkpoint {name}".encode()).hexdigest()
+    """A checkpoint of the simulator is nothing but its name."""
+    return hashlib.sha256(f"simulated checkpoint {name}".encode()).hexdigest()
 
 
 def _lora_file(path: Path) -> _LoraFile | None:

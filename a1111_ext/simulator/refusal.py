@@ -1,4 +1,4 @@
-"""How the stand-in WebUI answers without a picture."""
+"""How the simulated WebUI answers without a picture."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ class Refusal(Exception):
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {"error": kind, "detail": "", "body": "", "errors": f"rehearsal: {message}"}
+        self.body = {"error": kind, "detail": "", "body": "", "errors": f"simulated: {message}"}

@@ -1,6 +1,6 @@
-"""The stand-in WebUI's HTTP server: one picture at a time, as the real one.
+"""The simulated WebUI's HTTP server: one picture at a time, as the real one.
 
-Routes that we never call answer 501. Whatever it makes says "rehearsal".
+Routes that we never call answer 501. Whatever it makes says "simulated".
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .host import RehearsalHost
+from .host import SimulatedHost
 from .refusal import Dropped, Refusal
 
-Route = Callable[[RehearsalHost, dict[str, Any]], Any]
+Route = Callable[[SimulatedHost, dict[str, Any]], Any]
 
 _GET: dict[str, Route] = {
     "/sdapi/v1/options": lambda host, body: host.options(),
@@ -50,10 +50,10 @@ _POST: dict[str, Route] = {
 }
 
 
-class RehearsalWebui:
-    """A running stand-in: its address and its host, whose counters tests read."""
+class SimulatedWebui:
+    """A running simulator: its address and its host, whose counters tests read."""
 
-    def __init__(self, host: RehearsalHost, *, port: int = 0, auth: str = "") -> None:
+    def __init__(self, host: SimulatedHost, *, port: int = 0, auth: str = "") -> None:
         self.host = host
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.host = host
@@ -85,9 +85,9 @@ class RehearsalWebui:
 
 
 @contextmanager
-def start_webui(folder: Path, *, auth: str = "", **settings: Any) -> Iterator[RehearsalWebui]:
-    """Run a stand-in WebUI whose models lie in `folder` while the block lasts."""
-    webui = RehearsalWebui(RehearsalHost(folder, **settings), auth=auth)
+def start_webui(folder: Path, *, auth: str = "", **settings: Any) -> Iterator[SimulatedWebui]:
+    """Run a simulated WebUI whose models lie in `folder` while the block lasts."""
+    webui = SimulatedWebui(SimulatedHost(folder, **settings), auth=auth)
     webui.start()
     try:
         yield webui
@@ -98,7 +98,7 @@ def start_webui(folder: Path, *, auth: str = "", **settings: Any) -> Iterator[Re
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name == "posix"  # on Windows two servers would share one port
-    host: RehearsalHost
+    host: SimulatedHost
     authorization: str
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(self.rfile.read(length) or b"{}")
         except ValueError:
-            self._send(422, {"detail": "rehearsal: the body is no JSON"})
+            self._send(422, {"detail": "simulated: the body is not valid JSON"})
             return
         self._answer(_POST, body)
 
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         route = routes.get(path)
         if route is None:
-            self._send(501, {"detail": f"rehearsal: {self.command} {path} is not rehearsed"})
+            self._send(501, {"detail": f"simulated: {self.command} {path} is not simulated"})
             return
         try:
             self._send(200, route(self.server.host, body))

@@ -1,4 +1,4 @@
-"""The X/Y/Z plot of the stand-in: positional arguments, index of an axis, blank failed cells.
+"""The X/Y/Z plot of the simulator: positional arguments, index of an axis, blank failed cells.
 
 As measured on v1.10.1: axes with choices read the drop-down list unless csv_mode is on, and a
 wrong slot gives status 200 without a picture; the main grid comes first, without infotext chunk.

@@ -16,7 +16,7 @@ from kohya_ext.project import ToolError
 from ..api.client import OutOfMemory
 from ..api.payloads import FORGE_HIRES, vae_settings
 from ..cells.cell import Cell
-from ..cells.verify import Painted
+from ..cells.verify import Generated
 
 NAME = "this WebUI"
 SAID_ALOUD: Mapping[str, object] = {
@@ -34,7 +34,7 @@ class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
     """Raised out of a run, so that the unfinished picture is not kept."""
 
 
-class HostPainter:
+class InProcessBackend:
     """Draws in this process; whoever begins a picture also takes the host's queue lock."""
 
     name = NAME
@@ -43,7 +43,7 @@ class HostPainter:
         self._begin = begin
         self._clock = clock
 
-    def paint(self, cell: Cell) -> Painted:
+    def generate(self, cell: Cell) -> Generated:
         """Draw a cell.
 
         Raises ToolError LL451 (no picture), LL756 (the host failed), LL757 (skipped), OutOfMemory,
@@ -123,7 +123,7 @@ def _raise_if_stopped() -> None:
         raise DrawingStopped
 
 
-def _read(processed: Any, seconds: float) -> Painted:
+def _read(processed: Any, seconds: float) -> Generated:
     from modules import shared
 
     if shared.state.interrupted:
@@ -135,7 +135,7 @@ def _read(processed: Any, seconds: float) -> Painted:
         raise ToolError("LL451", "The WebUI gave no picture.", "Its console may say why.")
     infotext = str(processed.infotexts[index])
     png = png_bytes(processed.images[index], infotext)
-    return Painted(png, infotext, str(processed.sd_model_hash or ""), seconds)
+    return Generated(png, infotext, str(processed.sd_model_hash or ""), seconds)
 
 
 def png_bytes(picture: Any, infotext: str) -> bytes:

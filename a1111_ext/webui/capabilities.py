@@ -24,7 +24,7 @@ def read_capabilities() -> Capabilities:
         loras=tuple(_loras()),
         scripts=tuple(one.title().lower() for one in scripts.scripts_txt2img.scripts),
         lora_dir=str(shared.cmd_opts.lora_dir),
-        is_rehearsal=False,
+        is_simulated=False,
         has_agent_scheduler=False,
     )
 

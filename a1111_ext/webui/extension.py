@@ -16,7 +16,7 @@ LABEL = "loraloom"
 _log = logging.getLogger(__name__)
 
 
-def open_door() -> tuple[type, ...]:
+def load_extension() -> tuple[type, ...]:
     """Register the tab, the settings and the routes; return the script classes."""
     problems: list[str] = []
     _register("ui_settings", _guarded("settings", add_settings, problems))

@@ -10,10 +10,10 @@ from typing import Any
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.events import CellEvent, Outcome
 from ..grids.runner import Grid
-from .backend import HostPainter
-from .grid import DrawnCell, DrawnGrid, Shop, count_missing, draw_grid, label
+from .backend import InProcessBackend
+from .grid import DrawnCell, DrawnGrid, GridStore, count_missing, draw_grid, label
+from .grid_options import GridOptions
 from .page import copies_of
-from .wish import Wish
 
 SCRIPT = "LoRA epoch grid"
 
@@ -44,21 +44,23 @@ class HostProgress:
             self._state.textinfo = self._state.job
 
 
-def draw_for_gallery(p: Any, grid: Grid, shop: Shop, wish: Wish, with_cells: bool) -> Any:
+def draw_for_gallery(
+    p: Any, grid: Grid, store: GridStore, options: GridOptions, with_cells: bool
+) -> Any:
     """Draw a grid as the page says and return the host's `Processed`: sheet first, then cells."""
-    with shop.open_ledger() as ledger:
+    with store.open_ledger() as ledger:
         progress = HostProgress(grid, count_missing(grid, ledger))
-        drawn = draw_grid(grid, ledger, HostPainter(copies_of(p)), progress)
-    for sentence in comments(drawn, wish):
+        drawn = draw_grid(grid, ledger, InProcessBackend(copies_of(p)), progress)
+    for sentence in comments(drawn, options):
         p.comment(sentence)
-    return _processed(p, drawn, wish, with_cells)
+    return _processed(p, drawn, options, with_cells)
 
 
-def comments(drawn: DrawnGrid, wish: Wish) -> tuple[str, ...]:
+def comments(drawn: DrawnGrid, options: GridOptions) -> tuple[str, ...]:
     """Return what the host shows under the gallery: failures, and where an interrupt fell."""
     said = list(_failures(drawn))
     if drawn.stopped:
-        were_drawn = "-1" in [one.strip() for one in wish.seeds.split(",")]
+        were_drawn = "-1" in [one.strip() for one in options.seeds.split(",")]
         seeds = f'write {seeds_of(drawn.grid)} into "Seeds of the grid" and '
         said.append(
             f"Interrupted after {len(drawn.finished)} of {len(drawn.cells)} pictures; they are "
@@ -84,13 +86,13 @@ def seeds_of(grid: Grid) -> str:
     return ", ".join(one.label for one in grid.plan.axes[grid.plan.columns].values)
 
 
-def _processed(p: Any, drawn: DrawnGrid, wish: Wish, with_cells: bool) -> Any:
+def _processed(p: Any, drawn: DrawnGrid, options: GridOptions, with_cells: bool) -> Any:
     from modules import processing
 
     first = drawn.cells[0].cell
     shown = drawn.finished if with_cells else ()
     told = _infotext_with_lora(drawn)
-    about = grid_infotext(drawn.grid, wish, told)
+    about = grid_infotext(drawn.grid, options, told)
     _tell_checkpoint(p, told)
     sheets = [_open(path, "") for path in drawn.files.sheets]
     cells = (*(first for _ in sheets), *(one.cell for one in shown))
@@ -149,7 +151,7 @@ def _save_grid(p: Any, result: Any, sheets: int) -> None:
         )
 
 
-def grid_infotext(grid: Grid, wish: Wish, infotext: str) -> str:
+def grid_infotext(grid: Grid, options: GridOptions, infotext: str) -> str:
     """Return a picture's infotext with what the script's boxes need to draw the grid again.
 
     Without any finished picture there is none.
@@ -159,8 +161,8 @@ def grid_infotext(grid: Grid, wish: Wish, infotext: str) -> str:
     fields = {
         "Script": SCRIPT,
         "Grid seeds": seeds_of(grid),
-        "Grid epochs": wish.epochs or "all",
-        "Grid without LoRA": str(wish.control),
+        "Grid epochs": options.epochs or "all",
+        "Grid without LoRA": str(options.control),
     }
     return ", ".join([infotext, *(f"{name}: {quoted(text)}" for name, text in fields.items())])
 

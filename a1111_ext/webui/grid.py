@@ -12,7 +12,7 @@ from pathlib import Path
 from kohya_ext.project.manifest import PictureSettings
 
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
-from ..cells.backend import Painter
+from ..cells.backend import Backend
 from ..cells.cell import Cell, with_loras
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent
@@ -23,13 +23,13 @@ from ..grids.plan import GridPlan, GridRequest, Place, Subject, plan_grid, selec
 from ..grids.runner import Grid, GridFiles, write_about, write_views
 from ..grids.views import GridFacts
 from .backend import DrawingStopped
+from .grid_options import GridOptions
 from .prompt_lora import EpochsOfPrompt
 from .seeds import read_seeds
-from .wish import Wish
 
 
 @dataclass(frozen=True)
-class Shop:
+class GridStore:
     """Where grids are kept (a project, or the WebUI's own folder), and the wildcards to use."""
 
     root: Path
@@ -41,17 +41,17 @@ class Shop:
 
 
 def plan_page_grid(
-    page: Cell, found: EpochsOfPrompt, wish: Wish, shop: Shop, rng: random.Random
+    page: Cell, found: EpochsOfPrompt, options: GridOptions, store: GridStore, rng: random.Random
 ) -> Grid:
     """Plan epochs x seeds for `page`, whose prompt names one of the epochs.
 
     Raises ToolError LL506 or LL509 for epochs, LL506 or LL759 for seeds, LL513 for a template.
     """
-    files = select_epochs(found.run, wish.epochs)
+    files = select_epochs(found.run, options.epochs)
     hashes = {one.name: one.metadata.get("sshs_model_hash", "")[:12] for one in files}
     names = {one.name: one.name for one in found.run.files} | {found.tag.name: found.tag.name}
     subject = Subject(files, names, "")
-    request = _request(page, wish, found.tag, rng)
+    request = _request(page, options, found.tag, rng)
 
     def on_page(cell: Cell) -> Cell:
         prompt = _as_weighted(cell.prompt, found.tag, hashes)
@@ -59,18 +59,18 @@ def plan_page_grid(
         made = replace(page, seed=cell.seed, prompt=prompt, negative_prompt=negative)
         return with_loras(made, hashes)
 
-    plan = plan_grid(request, subject, rng=rng, expand=make_expand(shop.wildcards))
+    plan = plan_grid(request, subject, rng=rng, expand=make_expand(store.wildcards))
     pinned = plan.with_cells(on_page)
     grid_id = f"{found.run.output_name}-{_digest(pinned)}"
-    return Grid(grid_id, shop.root / "grids" / grid_id, request, subject, 0, pinned)
+    return Grid(grid_id, store.root / "grids" / grid_id, request, subject, 0, pinned)
 
 
-def _request(page: Cell, wish: Wish, tag: LoraTag, rng: random.Random) -> GridRequest:
+def _request(page: Cell, options: GridOptions, tag: LoraTag, rng: random.Random) -> GridRequest:
     """Return the page as a request, its seeds drawn already."""
     return GridRequest(
         prompt=page.prompt,
         negative_prompt=page.negative_prompt,
-        seeds=read_seeds(wish.seeds, rng),
+        seeds=read_seeds(options.seeds, rng),
         lora_weights=(_weight(tag),),
         checkpoint=page.checkpoint.title,
         picture=PictureSettings(
@@ -82,13 +82,13 @@ def _request(page: Cell, wish: Wish, tag: LoraTag, rng: random.Random) -> GridRe
             cfg_scale=page.cfg_scale,
             clip_skip=page.clip_skip,
         ),
-        epochs=wish.epochs,
-        control=wish.control,
+        epochs=options.epochs,
+        control=options.control,
     )
 
 
 def _weight(tag: LoraTag) -> float:
-    """Return the tag's weight as the label of the axis; 1 for one that is no single number."""
+    """Return the tag's weight as the label of the axis; 1 for one that is not a single number."""
     try:
         return float(tag.weight)
     except ValueError:
@@ -155,7 +155,7 @@ class DrawnGrid:
 def draw_grid(
     grid: Grid,
     ledger: Ledger,
-    painter: Painter,
+    backend: Backend,
     on_event: Callable[[CellEvent], None],
     stop: threading.Event | None = None,
     pause: threading.Event | None = None,
@@ -167,12 +167,12 @@ def draw_grid(
     write_about(grid)
     plan = plan_cells(grid.plan.cells, grid.plan.controls)
     try:
-        report = run_cells(plan, ledger, [painter], on_event=on_event, stop=stop, pause=pause)
+        report = run_cells(plan, ledger, [backend], on_event=on_event, stop=stop, pause=pause)
         stopped = report.stopped
     except DrawingStopped:
         stopped = True
     finally:
-        painter.close()
+        backend.close()
     files = write_views(grid, ledger, _facts(grid))
     cells = tuple(_read(ledger, place) for place in grid.plan.places)
     return DrawnGrid(grid, cells, files, stopped)

@@ -206,7 +206,7 @@ def _read_book(book: Path) -> dict[str, JobView]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        _log.warning("loraloom: %s is damaged and begun anew: %s", book, error)
+        _log.warning("loraloom: %s is damaged and begun again: %s", book, error)
         return {}
     return {one.number: one for one in views}
 

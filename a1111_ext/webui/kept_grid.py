@@ -9,7 +9,7 @@ from pathlib import Path
 from kohya_ext.project import ToolError
 
 from ..grids.runner import SHEET_NAME, read_about
-from .grid import Shop
+from .grid import GridStore
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_kept_grid(place: GridPlace) -> KeptGrid:
 
 
 def _read_cells(place: GridPlace, named: list[tuple[str, str]]) -> tuple[KeptCell, ...]:
-    with Shop(place.root).open_ledger() as ledger:
+    with GridStore(place.root).open_ledger() as ledger:
         keys = {key for _, key in named}
         records, done = ledger.records(keys), ledger.done_among(keys)
 

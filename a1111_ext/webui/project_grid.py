@@ -12,7 +12,7 @@ from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.files import link_or_copy
 
 from ..api.capabilities import Capabilities
-from ..api.lora_links import lent_name, plan_lend
+from ..api.lora_links import linked_name, plan_links
 from ..cells.plan import pin_cell
 from ..grids.expansion import make_expand
 from ..grids.plan import Subject, request_from, select_epochs
@@ -37,8 +37,8 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
             "Draw it with `loraloom grid`, or take grid.picture.scripts out of the manifest.",
         )
     files = select_epochs(run, request.epochs)
-    has = lend_here(project, run, read_capabilities())
-    names = {one.name: lent_name(one) for one in run.files}
+    has = link_here(project, run, read_capabilities())
+    names = {one.name: linked_name(one) for one in run.files}
     subject = Subject(files, names, project.manifest.trigger_word)
     named = project.manifest.showcase.wildcards
     expand = make_expand(project.root / named if named else None)
@@ -46,12 +46,12 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
     return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, has)))
 
 
-def lend_here(project: Project, run: Run, has: Capabilities) -> Capabilities:
+def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:
     """Put the run's files into this WebUI's LoRA folder; return what it has now."""
-    plan = plan_lend(run, has, Path(has.lora_dir))
-    for loan in plan.new:
-        project.journal.append("lend", url=plan.url, path=str(loan.target))
-        link_or_copy(loan.epoch_file.path, loan.target)
+    plan = plan_links(run, has, Path(has.lora_dir))
+    for link in plan.new:
+        project.journal.append("link-loras", url=plan.url, path=str(link.target))
+        link_or_copy(link.epoch_file.path, link.target)
     refresh_loras()
     return read_capabilities()
 

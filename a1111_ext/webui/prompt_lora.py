@@ -77,7 +77,7 @@ def _refusal(tags: Sequence[LoraTag], found: Sequence[EpochsOfPrompt]) -> ToolEr
 def _find_run(name: str, folders: Iterable[Path]) -> Run | None:
     """Return the run of the file NAME.safetensors; else the newest whose output name is NAME.
 
-    A name is no path: one with a separator would lead the search out of the folders.
+    A name is not a path: one with a separator would lead the search out of the folders.
     """
     if set(name) & set("/\\\0"):
         return None

@@ -48,7 +48,7 @@ def add_routes(app: Any) -> None:
         ("GET", "/grids/{number}", lambda call: service().status(call)),
         ("POST", "/grids/{number}/stop", lambda call: service().stop(call)),
         ("POST", "/grids/{number}/pause", lambda call: service().pause(call)),
-        ("POST", "/grids/{number}/go-on", lambda call: service().go_on(call)),
+        ("POST", "/grids/{number}/resume", lambda call: service().resume(call)),
         ("GET", "/grids/{number}/result", lambda call: service().result(call)),
         ("GET", "/grids/{number}/files/{path:path}", lambda call: service().send_file(call)),
     ):
@@ -177,7 +177,7 @@ async def _read_body(request: Any) -> Mapping[str, Any]:
     try:
         body = json.loads(content or b"{}")
     except ValueError as error:
-        raise _no_json(f"The request is no JSON: {error}.") from error
+        raise _no_json(f"The request is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
         raise _no_json("The request is JSON, but no object.")
     return body

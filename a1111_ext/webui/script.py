@@ -9,7 +9,7 @@ from modules import scripts
 
 from kohya_ext.project import ToolError
 
-from .wish import Wish
+from .grid_options import GridOptions
 
 TITLE = "LoRA epoch grid"
 
@@ -44,13 +44,13 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         )
         seeds = gradio.Textbox(
             label="Seeds of the grid",
-            value=Wish.seeds,
+            value=GridOptions.seeds,
             info="-1 is a random one, drawn once for all epochs. Also 5, 7 or 10-12.",
             elem_id=self.elem_id("seeds"),
         )
         epochs = gradio.Textbox(
             label="Epochs",
-            value=Wish.epochs,
+            value=GridOptions.epochs,
             info="all, or for example 2, 4, 8-20 (+4), last",
             elem_id=self.elem_id("epochs"),
         )
@@ -63,7 +63,7 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         )
         control = gradio.Checkbox(
             label="First a row without the LoRA",
-            value=Wish.control,
+            value=GridOptions.control,
             elem_id=self.elem_id("control"),
         )
         with_cells = gradio.Checkbox(
@@ -81,19 +81,19 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
     ) -> Any:
         """Draw the grid; raises ToolError, which the host shows under the gallery."""
         try:
-            return self._draw(p, Wish(epochs, seeds, control), lora, with_cells)
+            return self._draw(p, GridOptions(epochs, seeds, control), lora, with_cells)
         except ToolError as error:
             raise Refusal(error.code, error.problem, error.cure) from error
 
-    def _draw(self, p: Any, wish: Wish, lora: str, with_cells: bool) -> Any:
+    def _draw(self, p: Any, options: GridOptions, lora: str, with_cells: bool) -> Any:
         from .gallery import draw_for_gallery
-        from .grid import Shop, plan_page_grid
+        from .grid import GridStore, plan_page_grid
         from .page import read_page
         from .prompt_lora import find_epochs
         from .settings import lora_folders, own_folder, wildcards
 
         page = read_page(p)
         found = find_epochs(page.prompt, lora_folders(), lora.strip())
-        shop = Shop(own_folder(), wildcards())
-        grid = plan_page_grid(page, found, wish, shop, random.Random())
-        return draw_for_gallery(p, grid, shop, wish, with_cells)
+        store = GridStore(own_folder(), wildcards())
+        grid = plan_page_grid(page, found, options, store, random.Random())
+        return draw_for_gallery(p, grid, store, options, with_cells)

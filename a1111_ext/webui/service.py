@@ -15,10 +15,11 @@ from ..cells.events import CellEvent
 from ..grids.runner import Grid
 from ..screens.projects import find_projects
 from .access import require_inside
-from .backend import HostPainter
+from .backend import InProcessBackend
 from .call import Call
 from .capabilities import read_capabilities
-from .grid import DrawnGrid, Shop, draw_grid, plan_page_grid
+from .grid import DrawnGrid, GridStore, draw_grid, plan_page_grid
+from .grid_options import GridOptions
 from .jobs import FINISHED, GridJobs, JobView, Switches
 from .kept_grid import GridPlace, KeptGrid, read_kept_grid
 from .page import pin_checkpoint, without_comments
@@ -27,7 +28,6 @@ from .prompt_lora import find_epochs
 from .request import DrawRequest, parse_request
 from .seeds import read_seeds
 from .settings import lora_folders, own_folder, project_folders, wildcards
-from .wish import Wish
 
 V1 = "/loraloom/v1"
 Tell = Callable[[CellEvent], None]
@@ -59,23 +59,23 @@ class GridService:
         folder = require_inside(Path(request.project).expanduser(), project_folders())
         project = open_project(folder)
         grid = prepare_project_grid(project, changes_of(request))
-        shop = Shop(project.root)
+        store = GridStore(project.root)
 
         def work(tell: Tell, switches: Switches) -> DrawnGrid:
-            drawn = _draw(grid, shop, tell, switches)
+            drawn = _draw(grid, store, tell, switches)
             note_grid(project, drawn)
             return drawn
 
-        return self._jobs.start(work, len(grid.plan.cells), GridPlace(shop.root, grid.grid_id))
+        return self._jobs.start(work, len(grid.plan.cells), GridPlace(store.root, grid.grid_id))
 
     def start_page(self, request: DrawRequest) -> JobView:
         """Begin a grid of a LoRA that the WebUI has; raises ToolError as its plan does."""
-        shop = Shop(own_folder(), wildcards())
-        grid = plan_request(request, shop)
+        store = GridStore(own_folder(), wildcards())
+        grid = plan_request(request, store)
         return self._jobs.start(
-            lambda tell, switches: _draw(grid, shop, tell, switches),
+            lambda tell, switches: _draw(grid, store, tell, switches),
             len(grid.plan.cells),
-            GridPlace(shop.root, grid.grid_id),
+            GridPlace(store.root, grid.grid_id),
         )
 
     def status(self, call: Call) -> Any:
@@ -90,7 +90,7 @@ class GridService:
         """Let a grid wait after the picture that is being drawn; raises ToolError LL762."""
         return describe(self._jobs.pause(call.names["number"], True))
 
-    def go_on(self, call: Call) -> Any:
+    def resume(self, call: Call) -> Any:
         """End a grid's pause; raises ToolError LL762."""
         return describe(self._jobs.pause(call.names["number"], False))
 
@@ -165,7 +165,7 @@ def describe_result(number: str, kept: KeptGrid) -> dict[str, Any]:
     return {"sheet": sheet, "folder": str(kept.place.folder), "cells": cells}
 
 
-def plan_request(request: DrawRequest, shop: Shop) -> Grid:
+def plan_request(request: DrawRequest, store: GridStore) -> Grid:
     """Plan the grid of a request; raises ToolError LL408, LL410 or what `plan_page_grid` does."""
     has = read_capabilities()
     has.require_names(sampler=request.sampler, scheduler=request.scheduler, upscaler=None)
@@ -184,8 +184,8 @@ def plan_request(request: DrawRequest, shop: Shop) -> Grid:
         clip_skip=request.clip_skip,
         checkpoint=pin_checkpoint(request.checkpoint),
     )
-    wish = Wish(request.epochs, request.seeds, request.control)
-    return plan_page_grid(page, found, wish, shop, random.Random())
+    options = GridOptions(request.epochs, request.seeds, request.control)
+    return plan_page_grid(page, found, options, store, random.Random())
 
 
 def changes_of(request: DrawRequest) -> dict[str, Any]:
@@ -196,10 +196,10 @@ def changes_of(request: DrawRequest) -> dict[str, Any]:
     return changes
 
 
-def _draw(grid: Grid, shop: Shop, tell: Tell, switches: Switches) -> DrawnGrid:
-    with shop.open_ledger() as ledger:
-        painter = HostPainter(begin_alone)
-        return draw_grid(grid, ledger, painter, tell, switches.stop, switches.pause)
+def _draw(grid: Grid, store: GridStore, tell: Tell, switches: Switches) -> DrawnGrid:
+    with store.open_ledger() as ledger:
+        backend = InProcessBackend(begin_alone)
+        return draw_grid(grid, ledger, backend, tell, switches.stop, switches.pause)
 
 
 @contextmanager

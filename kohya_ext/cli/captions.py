@@ -38,8 +38,8 @@ def caption(project: Project, model: Path | None, dry_run: bool, as_json: bool) 
     changed in a caption by hand is kept too, and applied again.
     """
     tagger = _tagger(project, model)
-    if tagger and tagger.is_rehearsal:
-        say("rehearsal tagger: its tags mean little")
+    if tagger and tagger.is_simulated:
+        say("simulated tagger: its tags mean little")
     with progress_bar() as progress:
         scores = score_pictures(project, tagger, progress=progress)
     plan = plan_captions(project, scores, read_rules(project))

@@ -25,7 +25,7 @@ def check(
     """Check PROJECT, or any Kohya json, without starting anything.
 
     Pictures are decoded completely, captions and folders read as the trainer reads them, every
-    argument held against what the trainer on this machine takes. Exit code 1: it would fail.
+    argument compared with what the trainer on this machine takes. Exit code 1: it would fail.
     """
     from ..training.checks.preflight import run_preflight
     from ..training.trainer import find_trainer
@@ -41,7 +41,7 @@ def check(
     else:
         _show(job, preflight)
     if preflight.errors:
-        next_step(f"mend that, then: loraloom check {job_words(job, config)}")
+        next_step(f"fix that, then: loraloom check {job_words(job, config)}")
         return 1
     if found is None:
         next_step("loraloom trainer use FOLDER, or: loraloom trainer install")

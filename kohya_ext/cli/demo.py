@@ -1,4 +1,4 @@
-"""`loraloom demo`: the whole road on the rehearsal hosts, every step's result verified."""
+"""`loraloom demo`: the whole road on the simulated hosts, every step's result verified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..simulator.walk import (
     newest_grid,
     newest_pack,
     prepare,
-    rehearsal_webui,
+    simulated_webui,
     stations,
 )
 
@@ -47,14 +47,14 @@ The same with your own pictures and the real programs:
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="loraloom-demo")
 def demo(folder: Path) -> None:
-    """Walk the whole road on rehearsal hosts, from pictures to a publish pack, in FOLDER.
+    """Walk the whole road on simulated hosts, from pictures to a publish pack, in FOLDER.
 
     Nothing but the two hosts is replaced: the trainer trains nothing, the WebUI draws cards.
     """
     started = time.monotonic()
     place = DemoFolder(free_folder(folder).absolute())
     place.root.mkdir(parents=True, exist_ok=True)
-    say(f"REHEARSAL in {shell_path(place.root)}: no graphics card, no model, no network.")
+    say(f"SIMULATED in {shell_path(place.root)}: no graphics card, no model, no network.")
     with _own_settings(place):
         _walk(place)
     project = open_project(place.project)
@@ -69,7 +69,7 @@ def demo(folder: Path) -> None:
 
 def _walk(place: DemoFolder) -> None:
     webui_command = (sys.executable, "-m", "kohya_ext")
-    with rehearsal_webui(webui_command, place, dict(os.environ)) as url:
+    with simulated_webui(webui_command, place, dict(os.environ)) as url:
         walk = stations(place, url)
         total = len(walk) + 2
         _head(1, total, "draw pictures", f"{PICTURES} pictures of {_ABOUT[2:].rstrip('.')}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..gui.hook import apply_leave, apply_stay, plan_stay
+from ..gui.hook import install_hook, plan_hook, uninstall_hook
 from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
 from ..project import ToolError, open_project, read_settings, write_setting
 from ..project.cli import dry_run_option, emit, next_step, say, shell_path, shell_words
@@ -19,16 +19,21 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--dir", "folder", type=_FOLDER, help="The Kohya GUI's folder (remembered).")
 @click.option("--python", type=_FOLDER, help="The Python that runs it, if not in venv or .venv.")
 @click.option("--project", "project", type=_FOLDER, help="A LoRA project to open in the tab.")
-@click.option("--stay", is_flag=True, help="Show the tab also when gui.sh or gui.bat starts it.")
-@click.option("--leave", is_flag=True, help="Undo --stay.")
+@click.option(
+    "--install-hook",
+    "install",
+    is_flag=True,
+    help="Show the tab also when gui.sh or gui.bat starts the GUI.",
+)
+@click.option("--uninstall-hook", "uninstall", is_flag=True, help="Undo --install-hook.")
 @dry_run_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def kohya(
     folder: Path | None,
     python: Path | None,
     project: Path | None,
-    stay: bool,
-    leave: bool,
+    install: bool,
+    uninstall: bool,
     dry_run: bool,
     arguments: tuple[str, ...],
 ) -> None:
@@ -36,15 +41,15 @@ def kohya(
 
     ARGUMENTS after -- go to kohya_gui.py, for example: -- --headless --server_port 7861
     """
-    if stay and leave:
-        raise click.UsageError("--stay and --leave exclude each other.")
+    if install and uninstall:
+        raise click.UsageError("--install-hook and --uninstall-hook exclude each other.")
     gui = find_kohya_gui(folder or _remembered(), python)
     if folder and not dry_run:
         write_setting("kohya_gui", str(gui.folder))
-    if stay:
-        _stay(gui, dry_run)
-    elif leave:
-        _leave(gui, dry_run)
+    if install:
+        _install(gui, dry_run)
+    elif uninstall:
+        _uninstall(gui, dry_run)
     else:
         root = open_project(project).root if project else None
         _start(gui, arguments, root, dry_run)
@@ -78,26 +83,26 @@ def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_
     next_step(f"loraloom kohya --dir {shell_path(gui.folder)}")
 
 
-def _stay(gui: KohyaGui, dry_run: bool) -> None:
-    plan = plan_stay(gui)
+def _install(gui: KohyaGui, dry_run: bool) -> None:
+    plan = plan_hook(gui)
     emit(str(plan.hook))
     emit(str(plan.pth))
     if dry_run:
         next_step()
         return
-    apply_stay(plan)
+    install_hook(plan)
     say("From now on gui.sh and gui.bat show the tab, too. LORALOOM_DISABLE=1 skips it once.")
-    next_step(f"loraloom kohya --dir {shell_path(gui.folder)} --leave   (undoes it)")
+    next_step(f"loraloom kohya --dir {shell_path(gui.folder)} --uninstall-hook   (undoes it)")
 
 
-def _leave(gui: KohyaGui, dry_run: bool) -> None:
-    plan = plan_stay(gui)
+def _uninstall(gui: KohyaGui, dry_run: bool) -> None:
+    plan = plan_hook(gui)
     if dry_run:
         for path in (plan.pth, plan.hook):
             emit(str(path))
         next_step()
         return
-    gone = apply_leave(plan)
+    gone = uninstall_hook(plan)
     for path in gone:
         emit(str(path))
     say("Removed." if gone else "There was nothing to remove.")

@@ -43,12 +43,12 @@ def job_options(command: _Command) -> _Command:
 
 
 def trainer_option(command: _Command) -> _Command:
-    """Add `--trainer`, a folder or the word rehearsal."""
+    """Add `--trainer`, a folder or the word simulated."""
     return click.option(
         "--trainer",
         "trainer",
         metavar="FOLDER",
-        help="A folder of sd-scripts or a Kohya GUI; `rehearsal` for the stand-in. Default: the "
+        help="A folder of sd-scripts or a Kohya GUI; `simulated` for the simulator. Default: the "
         "one of `loraloom trainer show`.",
     )(command)
 
@@ -81,11 +81,11 @@ def read_runs(project: str | None, config: Path | None, version: str) -> tuple[P
 
 def named_trainer(name: str | None) -> Trainer | None:
     """Return the trainer that `--trainer` names, or None for this machine's own."""
-    from ..training.trainer import rehearsal_trainer, trainer_at
+    from ..training.trainer import simulated_trainer, trainer_at
 
     if name is None:
         return None
-    return rehearsal_trainer() if name == "rehearsal" else trainer_at(Path(name))
+    return simulated_trainer() if name == "simulated" else trainer_at(Path(name))
 
 
 def job_words(job: Job, config: Path | None) -> str:
@@ -107,14 +107,14 @@ def training_bar() -> Iterator[EventHandler]:
 
 
 def _tell(event: Event, follow: Follow, report: EventHandler, write: Callable[[str], None]) -> None:
-    from ..training.run.events import Erred, Sampled, Saving, Warned
+    from ..training.run.events import ErrorLogged, SampleSaved, Saving, Warned
 
     report(event, follow)
     if isinstance(event, Saving):
         write(f"saving {Path(event.path).name}")
-    elif isinstance(event, Sampled):
+    elif isinstance(event, SampleSaved):
         write(f"sample {event.path}")
-    elif isinstance(event, (Warned, Erred)):
+    elif isinstance(event, (Warned, ErrorLogged)):
         write(f"trainer: {event.text}")
 
 
@@ -125,7 +125,7 @@ def _live_bar() -> Iterator[tuple[EventHandler, Callable[[str], None]]]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as RichProgress
 
-    from ..training.run.events import EpochBegan, PhaseBegan, Stepped, Worked
+    from ..training.run.events import EpochBegan, PhaseBegan, ProgressReported, StepFinished
 
     columns = (
         TextColumn("{task.description}"),
@@ -137,10 +137,10 @@ def _live_bar() -> Iterator[tuple[EventHandler, Callable[[str], None]]]:
         task = bar.add_task("Starting", total=None, amount="", line="")
 
         def show(event: Event, follow: Follow) -> None:
-            if isinstance(event, (EpochBegan, Stepped)):
+            if isinstance(event, (EpochBegan, StepFinished)):
                 done, total = follow.done_steps, follow.total_steps or None
                 name, line = "Training", _rest_of_line(follow)
-            elif isinstance(event, Worked):
+            elif isinstance(event, ProgressReported):
                 done, total, name, line = event.done, event.total, follow.phase, event.what
             elif isinstance(event, PhaseBegan):
                 begun = follow.step is not None  # e.g. the state is saved between two epochs
@@ -164,12 +164,12 @@ class _EpochLines:
         self._epoch = 0
 
     def __call__(self, event: Event, follow: Follow) -> None:
-        from ..training.run.events import PhaseBegan, Stepped
+        from ..training.run.events import PhaseBegan, StepFinished
 
         if isinstance(event, PhaseBegan) and event.phase != self._phase:
             self._phase = event.phase
             say(event.phase)
-        elif isinstance(event, Stepped) and follow.epoch != self._epoch and _agrees(follow):
+        elif isinstance(event, StepFinished) and follow.epoch != self._epoch and _agrees(follow):
             self._epoch = follow.epoch
             say(standing_line(follow))
 

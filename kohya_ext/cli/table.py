@@ -13,7 +13,7 @@ PICTURES = "Comparing, showing, publishing"
 MORE = "More"
 
 COMMANDS: tuple[tuple[str, str, str, str], ...] = (
-    (START, "demo", "kohya_ext.cli.demo:demo", "Walk the whole road on rehearsal hosts."),
+    (START, "demo", "kohya_ext.cli.demo:demo", "Run the whole workflow, simulated."),
     (START, "init", "kohya_ext.cli.project:init", "Make a new LoRA project."),
     (START, "show", "kohya_ext.cli.project:show", "Show where a project stands."),
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
@@ -22,13 +22,13 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (TRAINING, "presets", "kohya_ext.cli.config:presets", "List presets and their reasons."),
     (TRAINING, "config", "kohya_ext.cli.config:config", "Write the Kohya json and the toml."),
     (TRAINING, "check", "kohya_ext.cli.check:check", "Find what would fail, before it starts."),
-    (TRAINING, "train", "kohya_ext.cli.train:train", "Train, watch, stop, go on; verified."),
+    (TRAINING, "train", "kohya_ext.cli.train:train", "Train, follow, stop, resume."),
     (TRAINING, "queue", "kohya_ext.cli.queue:queue", "Train several projects overnight."),
     (TRAINING, "epochs", "kohya_ext.cli.epochs:epochs", "List the epoch files of a run."),
     (TRAINING, "report", "kohya_ext.cli.report:report", "Tell what was trained, and the loss."),
     (TRAINING, "trainer", "kohya_ext.cli.trainer:trainer", "Find or install sd-scripts."),
     (PICTURES, "webui", "a1111_ext.cli.webui:webui", "Show what the WebUI is and has."),
-    (PICTURES, "lend", "a1111_ext.cli.webui:lend", "Put epoch files where the WebUI sees them."),
+    (PICTURES, "link-loras", "a1111_ext.cli.webui:link_loras", "Show epoch files to the WebUI."),
     (
         PICTURES,
         "tryout",
@@ -36,7 +36,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
         "Look at the final file: 20 pictures.",
     ),
     (PICTURES, "grid", "a1111_ext.cli.grid:grid", "Compare epochs, seeds and anything else."),
-    (PICTURES, "pause", "a1111_ext.cli.pause:pause", "Let what draws wait, and go on."),
+    (PICTURES, "pause", "a1111_ext.cli.pause:pause", "Pause or resume drawing."),
     (PICTURES, "prompts", "a1111_ext.cli.prompts:prompts", "Draw, count and check templates."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),
     (PICTURES, "showcase", "a1111_ext.cli.showcase:showcase", "Draw it over checkpoints."),
@@ -45,7 +45,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "select", "a1111_ext.cli.showcase:select", "Choose and arrange the pictures."),
     (PICTURES, "publish", "a1111_ext.cli.publish:publish", "Make the publish pack."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
-    (MORE, "rehearse", "a1111_ext.cli.simulator:rehearse", "Run the stand-in WebUI."),
+    (MORE, "simulator", "a1111_ext.cli.simulator:simulator", "Run the simulated WebUI."),
     (MORE, "gui", "kohya_ext.cli.gui:gui", "Open both halves in one page."),
 )
 """Rows of section, name, `module:attribute` of a click command, and one line of help.

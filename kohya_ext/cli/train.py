@@ -98,8 +98,8 @@ def train(
     from ..training.run.session import (
         RunOptions,
         apply_training,
+        finalize_unseen,
         plan_training,
-        settle_unseen,
         start_detached,
     )
     from ..training.run.states import require_state
@@ -109,7 +109,7 @@ def train(
     if act is not None:
         return _act(act, job, config, as_json)
     chosen = named_trainer(trainer) or require_trainer()
-    for ended in settle_unseen(job):
+    for ended in finalize_unseen(job):
         say(f"the last run ended unseen: {ended.problem or ended.outcome.value} {ended.cure}")
     state = require_state(job.output_dir, job.name) if resume else None
     options = RunOptions(state, epochs, save_states, keep_states, move_old, weights)
@@ -120,8 +120,8 @@ def train(
         _show(plan, as_json)
         next_step()
         return 0
-    if chosen.is_rehearsal:
-        say("rehearsal trainer: it trains nothing, its LoRA files are for practice only")
+    if chosen.is_simulated:
+        say("simulated trainer: it trains nothing, its LoRA files are for practice only")
     if detach:
         run = start_detached(plan)
         emit(str(run.folder))
@@ -189,7 +189,7 @@ def _show(plan: TrainingPlan, as_json: bool) -> None:
 
 
 def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
-    from ..training.run.record import Ask
+    from ..training.run.record import StopRequest
     from ..training.run.session import attach, require_training, stop_training
 
     run = require_training(job)
@@ -202,9 +202,13 @@ def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
                 "--attach")  # fmt: skip
             return _STOPPED
         return _end(job, config, result, as_json)
-    asked = {"stop": Ask.NOW, "after-epoch": Ask.AFTER_EPOCH, "pause": Ask.PAUSE}[act]
+    asked = {
+        "stop": StopRequest.NOW,
+        "after-epoch": StopRequest.AFTER_EPOCH,
+        "pause": StopRequest.PAUSE,
+    }[act]
     stop_training(run, asked)
-    when = "now" if asked is Ask.NOW else "when its next epoch is saved"
+    when = "now" if asked is StopRequest.NOW else "when its next epoch is saved"
     emit(f"{run.name} stops {when}.")
     next_step(f"loraloom train {job_words(job, config)} --attach")
     return 0
@@ -230,7 +234,7 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
 
 
 def _way_on(job: Job) -> str:
-    """Return the option that a stopped training goes on with: its state, or else anew."""
+    """Return the option that a stopped training goes on with: its state, or else again."""
     from ..training.run.states import find_states
 
     if find_states(job.output_dir, job.name):

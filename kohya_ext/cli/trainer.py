@@ -52,7 +52,7 @@ def show(as_json: bool) -> None:
         )
     else:
         _show(found, environment, gpus)
-    missing = [] if found.is_rehearsal else environment.missing(ALWAYS_NEEDED)
+    missing = [] if found.is_simulated else environment.missing(ALWAYS_NEEDED)
     if missing:
         next_step(f'"{found.python}" -m pip install {" ".join(missing)}')
     else:

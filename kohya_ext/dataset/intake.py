@@ -72,7 +72,7 @@ def plan_import(
 
     Raises ToolError LL103 (no folder), LL201 (no pictures), LL202 (broken picture, unless
     `skip_broken`), LL203 (a stem that repeats, unless `rename`), LL204 (inside the project), LL208
-    (a name that is no text).
+    (a name that is not text).
     """
     if folder.resolve().is_relative_to(project.root.resolve()):
         raise ToolError(
@@ -224,6 +224,6 @@ def source_pictures(project: Project) -> Iterable[Path]:
 def _read_remembered(path: Path) -> dict[str, str]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # it is only a memory, and is made anew
+    except (OSError, ValueError):  # it is only a memory, and is made again
         return {}
     return data if isinstance(data, dict) else {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..project import ToolError
 from ..project.files import write_text_atomic
-from .host import DOOR, KohyaGui
+from .host import LAUNCHER, KohyaGui
 from .launcher import DISABLE
 
 PTH_NAME = "loraloom_kohya.pth"
@@ -28,7 +28,7 @@ Python imports this at every start, so it looks at the command line and at nothi
 import os
 import sys
 
-DOOR = {door!r}
+LAUNCHER = {launcher!r}
 
 
 def _begin():
@@ -37,20 +37,20 @@ def _begin():
         return
     if not any(os.path.basename(word) == "kohya_gui.py" for word in words[1:]):
         return
-    if not os.path.isfile(DOOR):
+    if not os.path.isfile(LAUNCHER):
         sys.stderr.write(
-            "loraloom: it is no longer at " + DOOR + ", so its tab is missing. "
+            "loraloom: it is no longer at " + LAUNCHER + ", so its tab is missing. "
             "Delete " + __file__ + " and its .pth file, or install loraloom again.\\n"
         )
         return
     import importlib.util
     import pathlib
 
-    spec = importlib.util.spec_from_file_location("loraloom_kohya_door", DOOR)
-    door = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = door
-    spec.loader.exec_module(door)
-    door.prepare(pathlib.Path(DOOR).parents[2])
+    spec = importlib.util.spec_from_file_location("loraloom_kohya_launcher", LAUNCHER)
+    launcher = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = launcher
+    spec.loader.exec_module(launcher)
+    launcher.prepare(pathlib.Path(LAUNCHER).parents[2])
 
 
 try:
@@ -61,7 +61,7 @@ except Exception as error:  # the GUI must start whatever happens here
 
 
 @dataclass(frozen=True)
-class StayPlan:
+class HookPlan:
     """The two files and what would be in them."""
 
     pth: Path
@@ -77,21 +77,21 @@ class StayPlan:
         return self.pth.is_file() and self.hook.is_file()
 
 
-def plan_stay(gui: KohyaGui) -> StayPlan:
+def plan_hook(gui: KohyaGui) -> HookPlan:
     """Plan the two files in the site-packages of the GUI's Python; raises ToolError LL703."""
     folder = _site_packages(gui)
-    text = _HOOK.format(door=str(DOOR), disable=DISABLE)
-    return StayPlan(folder / PTH_NAME, folder / HOOK_NAME, text)
+    text = _HOOK.format(launcher=str(LAUNCHER), disable=DISABLE)
+    return HookPlan(folder / PTH_NAME, folder / HOOK_NAME, text)
 
 
-def apply_stay(plan: StayPlan) -> None:
+def install_hook(plan: HookPlan) -> None:
     """Write the module first and the `.pth` line last, so that no start finds half of it."""
     write_text_atomic(plan.hook, plan.hook_text)
     write_text_atomic(plan.pth, plan.pth_text)
 
 
-def apply_leave(plan: StayPlan) -> tuple[Path, ...]:
-    """Remove what `apply_stay` wrote, and return which files were there."""
+def uninstall_hook(plan: HookPlan) -> tuple[Path, ...]:
+    """Remove what `install_hook` wrote, and return which files were there."""
     cached = tuple(plan.hook.parent.glob(f"__pycache__/{plan.hook.stem}.*.pyc"))
     gone = tuple(one for one in (plan.pth, plan.hook, *cached) if one.exists())
     for one in gone:
@@ -114,7 +114,7 @@ def _site_packages(gui: KohyaGui) -> Path:
     except (OSError, subprocess.SubprocessError) as error:
         raise _no_answer(gui, str(error)) from error
     if not folder.is_dir():
-        raise _no_answer(gui, f"it names {folder}, which is no folder")
+        raise _no_answer(gui, f"it names {folder}, which is not a folder")
     return folder
 
 

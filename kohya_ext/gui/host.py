@@ -14,7 +14,7 @@ from pathlib import Path
 from ..project import ToolError
 from .launcher import PROJECT
 
-DOOR = Path(__file__).with_name("door.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 _ENVIRONMENTS = ("venv", ".venv")
 """gui.sh makes `venv`, gui-uv.sh makes `.venv`."""
 
@@ -81,7 +81,7 @@ def plan_launch(
     project: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> LaunchPlan:
-    """Plan a start of the GUI through our door; `arguments` go to kohya_gui.py unchanged.
+    """Plan a start of the GUI through our launcher; `arguments` go to kohya_gui.py unchanged.
 
     The folder of its Python leads PATH, because the GUI looks for `accelerate` there.
     """
@@ -94,7 +94,7 @@ def plan_launch(
     if project is not None:
         added.append((PROJECT, str(project.absolute())))
     return LaunchPlan(
-        (str(gui.python), str(DOOR), str(gui.folder), *extra), gui.folder, tuple(added)
+        (str(gui.python), str(LAUNCHER), str(gui.folder), *extra), gui.folder, tuple(added)
     )
 
 

@@ -119,7 +119,7 @@ def try_to_add(blocks: Any, build: Build) -> bool:
         _add_tab(blocks, build)
     except Exception as error:  # noqa: BLE001  # whatever we do wrong, the user's GUI must start
         if before is not None:
-            take_back(blocks, before)
+            remove_links(blocks, before)
         say(f"the tab could not be built, the GUI starts without it: {error}")
         sys.stderr.write(traceback.format_exc())
         return False
@@ -149,7 +149,7 @@ def registered(blocks: Any) -> Registered:
     return set(config.blocks), set(config.fns), config.fn_id, children
 
 
-def take_back(blocks: Any, before: Registered) -> None:
+def remove_links(blocks: Any, before: Registered) -> None:
     """Unregister what a half-built tab left, so that the page knows nothing of it."""
     components, handlers, count, children = before
     config = blocks.default_config

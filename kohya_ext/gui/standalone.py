@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import ToolError
-from .launcher import registered, take_back
+from .launcher import registered, remove_links
 from .pages import Page, find_pages
 
 TITLE = "loraloom"
@@ -38,7 +38,7 @@ def _build_or_say(gradio: Any, blocks: Any, page: Page, folder: str) -> None:
         page.load()(folder)
     except Exception as error:  # noqa: BLE001  # one broken page must not take the others along
         sys.stderr.write(traceback.format_exc())
-        take_back(blocks, before)
+        remove_links(blocks, before)
         gradio.Markdown(
             f"The page **{page.label}** could not be built: {type(error).__name__}: {error}\n\n"
             "The other tabs work. The console shows where it happened."

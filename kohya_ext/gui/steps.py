@@ -18,10 +18,10 @@ from ..project.tagging import Tagger, open_tagger
 from ..training.checks.findings import Finding
 from ..training.checks.preflight import Preflight, run_preflight
 from ..training.config.of_project import apply_config, plan_config
-from ..training.run.events import Erred, Event, Saving, Warned
+from ..training.run.events import ErrorLogged, Event, Saving, Warned
 from ..training.run.follow import Follow, progress_of
 from ..training.run.job import job_of_project
-from ..training.run.record import Ask, Outcome, Result, RunPlan
+from ..training.run.record import Outcome, Result, RunPlan, StopRequest
 from ..training.run.runner import find_current
 from ..training.run.session import RunOptions, attach, plan_training, start_detached, stop_training
 from ..training.run.states import require_state
@@ -151,8 +151,8 @@ def training(*, save_states: bool = False, resume: bool = False, move_old: bool 
         state = require_state(job.output_dir, job.name) if resume else None
         options = RunOptions(state, save_states=save_states, move_old=move_old)
         plan = plan_training(job, trainer, options, progress=checking)
-        if trainer.is_rehearsal:
-            say("REHEARSAL trainer: it trains nothing, its LoRA files are for practice only.")
+        if trainer.is_simulated:
+            say("SIMULATED trainer: it trains nothing, its LoRA files are for practice only.")
         _tell(plan.preflight, say)
         _look_on(start_detached(plan), progress, say, stop)
 
@@ -178,18 +178,18 @@ def looking_on(running: RunPlan) -> Step:
 def _look_on(running: RunPlan, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
     """Follow a run to its end; `stop` ends the training itself, not only the looking on."""
     report = progress_of(progress)
-    asked: list[Ask] = []
+    asked: list[StopRequest] = []
 
     def handle(event: Event, follow: Follow) -> None:
         report(event, follow)
         if isinstance(event, Saving):
             say(f"Saving {Path(event.path).name}")
-        elif isinstance(event, Warned | Erred):
+        elif isinstance(event, Warned | ErrorLogged):
             say(f"The trainer says: {event.text}")
 
     def pause(seconds: float) -> None:
         if stop.is_set() and not asked:
-            asked.append(Ask.NOW)
+            asked.append(StopRequest.NOW)
             stop_training(running)
         time.sleep(seconds)
 

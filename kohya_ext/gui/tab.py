@@ -304,7 +304,7 @@ def _connect_sending(gradio: Any, form: Form, lora_tab: LoraTab) -> None:
 
     Kohya v26 answers a sending with its own change handlers, which bring back what stood in a few
     fields before (seen: lr_warmup, conv_dim), as long as its "Parameters" was never opened. They
-    come a moment later than the sending's end, so each look waits first and mends what it finds.
+    come a moment later than the sending's end, so each look waits first and fixes what it finds.
     """
     fields = list(lora_tab.components)
 

@@ -1,7 +1,7 @@
 """Every error code with its title, usual cause and cure; docs/errors.md is made from this table.
 
 Blocks: LL1xx project and command line; LL2xx pictures, dataset, captions; LL3xx training;
-LL4xx WebUI and cells; LL5xx grids; LL6xx showcase and publishing; LL7xx doors into the hosts.
+LL4xx WebUI and cells; LL5xx grids; LL6xx showcase and publishing; LL7xx inside the hosts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL103": Entry(
         "A folder is missing",
-        "The path does not exist or is no folder.",
+        "The path does not exist or is not a folder.",
         "Check the spelling of the path.",
     ),
     "LL104": Entry(
@@ -57,7 +57,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL108": Entry(
         "An unknown command",
-        "The word after `loraloom` is no command of it or of a plugin.",
+        "The word after `loraloom` is not a command of it or of a plugin.",
         "See `loraloom --help`.",
     ),
     "LL109": Entry(
@@ -87,12 +87,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL114": Entry(
         "The settings file is damaged",
-        "settings.json in loraloom's user folder is no JSON object.",
+        "settings.json in loraloom's user folder is not a valid JSON object.",
         "Correct it, or delete it and name the paths again.",
     ),
     "LL115": Entry(
         "The journal is damaged",
-        "A line of journal.jsonl in the middle of the file is no JSON object.",
+        "A line of journal.jsonl in the middle of the file is not a valid JSON object.",
         "Restore the file from a backup, or delete the line that the message names.",
     ),
     "LL116": Entry(
@@ -106,8 +106,8 @@ CATALOGUE: dict[str, Entry] = {
         "This is a fault of loraloom: report it with the demo's output.",
     ),
     "LL119": Entry(
-        "The rehearsal WebUI did not start",
-        "The stand-in WebUI ended or did not say its address in time.",
+        "The simulated WebUI did not start",
+        "The simulated WebUI ended or did not say its address in time.",
         "See the file that the message names.",
     ),
     "LL120": Entry(
@@ -180,11 +180,11 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL207": Entry(
         "A foreign picture in images/",
-        "A picture was put into images/ by hand; staging makes that folder anew.",
+        "A picture was put into images/ by hand; staging makes that folder again.",
         "Move it out and import it.",
     ),
     "LL208": Entry(
-        "A file name that is no text",
+        "A file name that is not text",
         "The name is not encoded in UTF-8, as after unpacking an old archive.",
         "Rename the file.",
     ),
@@ -210,7 +210,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL254": Entry(
         "A damaged caption edit",
-        "A file in captions/ is no JSON object.",
+        "A file in captions/ is not a valid JSON object.",
         "Correct it, or delete it to go back to the rules.",
     ),
     "LL255": Entry(
@@ -241,7 +241,7 @@ CATALOGUE: dict[str, Entry] = {
     # -- LL3xx: training ----------------------------------------------------------------------
     "LL301": Entry(
         "No Kohya config",
-        "The file cannot be read, is no JSON, or holds no JSON object.",
+        "The file cannot be read, is not valid JSON, or holds no JSON object.",
         "Name a config that the Kohya GUI saved.",
     ),
     "LL302": Entry(
@@ -352,7 +352,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL354": Entry(
         "Installing sd-scripts failed",
         "git or pip ended with an error; its own messages stand above.",
-        "Mend the cause and run the same command again: it goes on where it ended.",
+        "Fix the cause and run the same command again: it goes on where it ended.",
     ),
     "LL355": Entry(
         "A package of the trainer's Python cannot be imported",
@@ -453,7 +453,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL377": Entry(
         "A resolution or bucket size that cannot be used",
-        "The resolution is no text such as 512,512, or lies outside the bucket sizes.",
+        "The resolution is not text such as 512,512, or lies outside the bucket sizes.",
         "Correct the value that the message names.",
     ),
     "LL378": Entry(
@@ -519,7 +519,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL390": Entry(
         "The trainer failed",
         "sd-scripts ended with an error, or something ended it; the message holds its own words.",
-        "Mend the cause; whole epoch files and states stay.",
+        "Fix the cause; whole epoch files and states stay.",
     ),
     "LL391": Entry(
         "The loss became NaN",
@@ -610,7 +610,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL409": Entry(
         "An unknown LoRA",
         "The WebUI has no LoRA file of that stem; case counts. It would silently draw without it.",
-        "Lend the file first: `loraloom lend`.",
+        "Lend the file first: `loraloom link-loras`.",
     ),
     "LL410": Entry(
         "An unknown sampler, scheduler, upscaler or VAE",
@@ -633,7 +633,7 @@ CATALOGUE: dict[str, Entry] = {
         "Name it: --webui http://127.0.0.1:7860; it is remembered.",
     ),
     "LL414": Entry(
-        "A LoRA weight that is no number",
+        "A LoRA weight that is not a number",
         "The WebUI would silently draw without the LoRA.",
         "Write the weight as a number: <lora:Quillfox:0.8>.",
     ),
@@ -655,7 +655,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL452": Entry(
         "Pictures failed",
         "An answer did not match its request, or none came; the message says which.",
-        "Mend the cause and run the same command again: finished pictures are kept.",
+        "Fix the cause and run the same command again: finished pictures are kept.",
     ),
     "LL453": Entry(
         "Stopped",
@@ -664,7 +664,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL454": Entry(
         "No batches here",
-        "The cells want to be drawn together, and this painter draws single pictures only.",
+        "The cells want to be drawn together, and this backend draws single pictures only.",
         "Draw without batches.",
     ),
     "LL455": Entry(
@@ -705,12 +705,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL505": Entry(
         "No such axis",
-        "The name before the = sign is no axis of the grid.",
+        "The name before the = sign is not an axis of the grid.",
         "Use a name of the X/Y/Z plot, for example CFG Scale=5,7.",
     ),
     "LL506": Entry(
         "An axis value that cannot be used",
-        "The value is no number, range or size, or it is out of range.",
+        "The value is not a number, range or size, or it is out of range.",
         "Write values as in the X/Y/Z plot: 1-10 (+3), 5,7, 512x768.",
     ),
     "LL507": Entry(
@@ -740,7 +740,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL512": Entry(
         "A damaged grid.json",
-        "The file that keeps a grid's seeds is no JSON.",
+        "The file that keeps a grid's seeds is not valid JSON.",
         "Delete it to draw new seeds; finished pictures stay in cells/.",
     ),
     "LL513": Entry(
@@ -755,7 +755,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL515": Entry(
         "More than an X/Y/Z plot can draw",
-        "The WebUI's own plot has three axes and no skip rules, and draws a template anew for "
+        "The WebUI's own plot has three axes and no skip rules, and draws a template again for "
         "every cell.",
         "Leave out --server-side; the pictures are the same bit for bit.",
     ),
@@ -843,7 +843,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL618": Entry(
         "Ratings that cannot be read",
-        "The file has no lines `picture,rating` and is no JSON object of them.",
+        "The file has no lines `picture,rating` and is not a valid JSON object of them.",
         "Write lines such as: picture.png,1",
     ),
     "LL619": Entry(
@@ -873,7 +873,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "LL624": Entry(
         "A picture without generation data",
-        "Another program has saved it anew and lost what the WebUI wrote into it.",
+        "Another program has saved it again and lost what the WebUI wrote into it.",
         "Select a picture as the WebUI made it.",
     ),
     "LL625": Entry(
@@ -908,7 +908,7 @@ CATALOGUE: dict[str, Entry] = {
         "The WebUI's checkpoint has the name of the one that drew the picture, but another hash.",
         "Put the checkpoint back that the picture was drawn with.",
     ),
-    # -- LL7xx: doors into the hosts ------------------------------------------------------------
+    # -- LL7xx: inside the hosts ----------------------------------------------------------------
     "LL701": Entry(
         "No Kohya GUI in that folder",
         "The folder has no kohya_gui.py.",
@@ -982,7 +982,7 @@ CATALOGUE: dict[str, Entry] = {
     "LL756": Entry(
         "The WebUI could not draw a picture",
         "The WebUI or one of its extensions raised an error while it drew.",
-        "Read the WebUI's console; when the cause is mended, press Generate again.",
+        "Read the WebUI's console; when the cause is fixed, press Generate again.",
     ),
     "LL757": Entry(
         "A picture was skipped",
@@ -1013,10 +1013,10 @@ CATALOGUE: dict[str, Entry] = {
     "LL763": Entry(
         "A grid without a result",
         "It still waits or is being drawn, or it failed.",
-        "Ask again when its state is done; when it failed, mend the cause and start it again.",
+        "Ask again when its state is done; when it failed, fix the cause and start it again.",
     ),
     "LL764": Entry(
-        "A request that is no JSON object",
+        "A request that is not a valid JSON object",
         "The body is empty, too long, or something else than JSON.",
         'Send a JSON object with the header "Content-Type: application/json".',
     ),

@@ -70,8 +70,8 @@ def say(text: str) -> None:
 def next_step(command: str = "") -> None:
     """End a command with what comes next, in the user's own names; after --dry-run, itself."""
     context = click.get_current_context(silent=True)
-    rehearsed = context is not None and context.params.get("dry_run")
-    say(f"Next: {'the same command without --dry-run' if rehearsed else command}")
+    simulated = context is not None and context.params.get("dry_run")
+    say(f"Next: {'the same command without --dry-run' if simulated else command}")
 
 
 def shell_path(path: Path) -> str:

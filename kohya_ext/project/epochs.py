@@ -25,7 +25,7 @@ class EpochFile:
     """One saved LoRA of a run; `step` counts optimizer updates since the run began.
 
     In a resumed session the header counts from the resume; `is_resumed` tells, and `step` is
-    mended. `epoch` is None when the header has no training metadata and the name no number.
+    fixed. `epoch` is None when the header has no training metadata and the name no number.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A .safetensors file that is no usable LoRA, and why."""
+    """A .safetensors file that is not a usable LoRA, and why."""
 
     path: Path
     error: ToolError

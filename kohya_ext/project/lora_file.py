@@ -114,7 +114,7 @@ def _read_raw_header(stream: BinaryIO, size: int, path: Path) -> bytes:
 
 def _no_safetensors(path: Path, why: str) -> ToolError:
     return ToolError(
-        "LL130", f"{path} is no safetensors file: {why}.", "Copy or train the file again."
+        "LL130", f"{path} is not a safetensors file: {why}.", "Copy or train the file again."
     )
 
 

@@ -52,7 +52,7 @@ def read_settings() -> Settings:
     except (ValueError, TypeError) as error:
         raise ToolError(
             "LL114",
-            f"{path} is no JSON object: {error}.",
+            f"{path} is not a valid JSON object: {error}.",
             "Correct it, or delete it and name the paths again.",
         ) from error
     values["webui_urls"] = tuple(values.get("webui_urls", ()))

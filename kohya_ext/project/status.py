@@ -20,7 +20,7 @@ class StagedFolder:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProjectStatus:
     """Counts of what exists; `promoted` is the chosen LoRA's name or empty."""
 
     root: str
@@ -81,10 +81,10 @@ def _folder_line(folder: StagedFolder) -> str:
     return f"{_count(folder.pictures, 'picture')}, {_count(folder.captions, 'caption')}"
 
 
-def read_standing(project: Project) -> Standing:
+def read_standing(project: Project) -> ProjectStatus:
     """Look at what the project's folders hold."""
     promoted, selected = project.journal.last("promote"), project.journal.last("select")
-    return Standing(
+    return ProjectStatus(
         root=str(project.root),
         trigger_word=project.manifest.trigger_word,
         kind=project.manifest.subject.kind.value,

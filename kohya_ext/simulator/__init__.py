@@ -1,1 +1,1 @@
-"""Rehearsal: what stands in for the trainer and the tagger, and the demo that walks the road."""
+"""Simulated: what stands in for the trainer and the tagger, and the demo that walks the road."""

@@ -1,4 +1,4 @@
-"""The rehearsal's base model: a file that looks like an SD 1.5 checkpoint and holds nothing."""
+"""The simulator's base model: a file that looks like an SD 1.5 checkpoint and holds nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES = (
 
 
 def write_base_model(path: Path) -> Path:
-    """Write a checkpoint of a few bytes for the rehearsal trainer; return its path."""
+    """Write a checkpoint of a few bytes for the simulated trainer; return its path."""
     tensors = {name: Tensor("F16", (4,), b"\0" * 8) for name in _NAMES}
-    write_lora(path, tensors, {"comment": "loraloom rehearsal: a base model without content"})
+    write_lora(path, tensors, {"comment": "loraloom simulated: a base model without content"})
     return path

@@ -103,7 +103,7 @@ def write_pictures(folder: Path, chosen: Sequence[Recipe]) -> list[Path]:
     from PIL.PngImagePlugin import PngInfo
 
     note = PngInfo()
-    note.add_text("Comment", "loraloom rehearsal picture of an invented creature")
+    note.add_text("Comment", "loraloom simulated picture of an invented creature")
     written = []
     for recipe in chosen:
         path = folder / recipe.role / recipe.file_name

@@ -1,4 +1,4 @@
-"""Make the rehearsal tagger: a small ONNX model with the WD14 interface that sees only colours.
+"""Make the simulated tagger: a small ONNX model with the WD14 interface that sees only colours.
 
 The file is written as protobuf by hand (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3):
 transpose, average over a 4 x 4 raster, one linear layer, sigmoid. Its tags mean little.
@@ -20,7 +20,7 @@ _RASTER = 4
 _PIXELS = 448
 _FEATURES = 3 * _RASTER * _RASTER
 _FILLERS = 420
-NOTE = "loraloom rehearsal tagger: sees average colours only, for demos and tests"
+NOTE = "loraloom simulated tagger: sees average colours only, for demos and tests"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ _PROBES = (
     _Probe("full_body", 0, 2.4, (("r", _MIDDLE, -0.05), ("b", _MIDDLE, 0.04))),
     _Probe("bright", 0, -9.0, (("g", _TOP, 0.03), ("g", _MIDDLE, 0.03))),
     _Probe("dark", 0, 3.0, (("g", _TOP, -0.03), ("g", _MIDDLE, -0.02))),
-    _Probe("quillfox_(rehearsal)", 4, 2.5),
+    _Probe("quillfox_(simulated)", 4, 2.5),
 )
 
 
@@ -74,7 +74,7 @@ def _fillers() -> Iterable[_Probe]:
         digest = hashlib.sha256(f"filler {number}".encode()).digest()
         weight = (digest[0] - 128) / 128 * 0.004
         row = (digest[1] % _RASTER,)
-        yield _Probe(f"rehearsal_tag_{number:03d}", 0, -5.0, (("g", row, weight),))
+        yield _Probe(f"simulated_tag_{number:03d}", 0, -5.0, (("g", row, weight),))
 
 
 def _vocabulary(probes: Iterable[_Probe]) -> str:
@@ -117,7 +117,7 @@ def _model_bytes(probes: tuple[_Probe, ...]) -> bytes:
     graph = b"".join(
         (
             *(_field(1, node) for node in nodes),
-            _field(2, b"rehearsal-tagger"),
+            _field(2, b"simulated-tagger"),
             _field(5, _tensor("weights", [_FEATURES, len(probes)], weights)),
             _field(5, _tensor("bias", [len(probes)], [probe.bias for probe in probes])),
             _field(11, _value("input", ["N", _PIXELS, _PIXELS, 3])),

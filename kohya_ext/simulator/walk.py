@@ -1,4 +1,4 @@
-"""The demo's walk: which commands it runs on the rehearsal hosts, and what proves each one.
+"""The demo's walk: which commands it runs on the simulated hosts, and what proves each one.
 
 The commands are those that a user types; nothing of theirs is replaced, only the two hosts are.
 """
@@ -46,15 +46,15 @@ class DemoFolder:
 
     @property
     def tagger(self) -> Path:
-        return self.root / "rehearsal tagger"
+        return self.root / "simulated tagger"
 
     @property
     def base_model(self) -> Path:
-        return self.root / "rehearsal-base.safetensors"
+        return self.root / "simulated-base.safetensors"
 
     @property
     def webui(self) -> Path:
-        return self.root / "rehearsal webui"
+        return self.root / "simulated webui"
 
     @property
     def home(self) -> Path:
@@ -85,7 +85,7 @@ def free_folder(wanted: Path) -> Path:
 
 
 def prepare(folder: DemoFolder) -> int:
-    """Draw the creature's pictures, make the rehearsal tagger and base model; count pictures."""
+    """Draw the creature's pictures, make the simulated tagger and base model; count pictures."""
     from .base_model import write_base_model
     from .creature import recipes, write_pictures
     from .tagger_model import write_tagger_model
@@ -110,7 +110,7 @@ def fill_manifest(folder: DemoFolder) -> None:
 def _manifest_changes(folder: DemoFolder) -> tuple[tuple[str, str], ...]:
     return (
         ("  path: ''", f"  path: {json.dumps(str(folder.base_model))}"),
-        ("  model: ''", "  model: '../rehearsal tagger'"),
+        ("  model: ''", "  model: '../simulated tagger'"),
         ("undesired_tags: [] ", "undesired_tags: [orange_fur, fox_ears, solo]"),
         ('preset: "" ', "preset: sd15-locon-24"),
         ("max_train_epochs: 10", f"max_train_epochs: {EPOCHS}"),
@@ -124,7 +124,7 @@ def _manifest_changes(folder: DemoFolder) -> tuple[tuple[str, str], ...]:
             "{lora} photo of {trigger}, ${framing}, {asleep|smile|calm}, "
             "{0.5::snow|meadow|dusk|night sky}",
         ),
-        ("checkpoints: [] ", "checkpoints: [rehearsal-a.safetensors, rehearsal-b.safetensors]"),
+        ("checkpoints: [] ", "checkpoints: [simulated-a.safetensors, simulated-b.safetensors]"),
         ("count: 10 ", f"count: {SHOWN}"),
         ('source_link: ""', 'source_link: "drawn by loraloom demo"'),
     )
@@ -156,13 +156,13 @@ def stations(folder: DemoFolder, webui_url: str) -> tuple[Station, ...]:
             _configured,
         ),
         Station(
-            ("check", project, "--trainer", "rehearsal"),
+            ("check", project, "--trainer", "simulated"),
             "Everything that would fail late, before the graphics card starts.",
             _checked,
         ),
         Station(
-            ("train", project, "--trainer", "rehearsal"),
-            "The rehearsal trainer: same arguments, lines and files, no training.",
+            ("train", project, "--trainer", "simulated"),
+            "The simulated trainer: same arguments, lines and files, no training.",
             _trained,
         ),
         Station(("epochs", project), "The epoch files, found by their headers.", _trained),
@@ -314,14 +314,14 @@ def _published(project: Project) -> str:
     return f"publish/{pack.name} with {len(pictures)} pictures"
 
 
-# -- the stand-in WebUI -----------------------------------------------------------------------
+# -- the simulated WebUI -----------------------------------------------------------------------
 
 
 @contextmanager
-def rehearsal_webui(
+def simulated_webui(
     command: tuple[str, ...], folder: DemoFolder, environment: dict[str, str]
 ) -> Iterator[str]:
-    """Run the stand-in WebUI as a program of its own while the block lasts; yield its address.
+    """Run the simulated WebUI as a program of its own while the block lasts; yield its address.
 
     Raises ToolError LL119 when it does not say its address in time.
     """
@@ -329,7 +329,7 @@ def rehearsal_webui(
     stdout, stderr = folder.webui / "stdout.txt", folder.webui / "stderr.txt"
     stdout.unlink(missing_ok=True)  # an earlier one said another address in it
     child = start(
-        (*command, "rehearse", str(folder.webui)),
+        (*command, "simulator", str(folder.webui)),
         folder=folder.root,
         environment={**environment, "PYTHONUNBUFFERED": "1"},
         stdout=stdout,
@@ -346,12 +346,12 @@ def _wait_for_address(stdout: Path, is_gone: Callable[[], bool], stderr: Path) -
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and not is_gone():
         for line in stdout.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("Rehearsal WebUI on "):
+            if line.startswith("Simulated WebUI on "):
                 return line.rpartition(" ")[2]
         time.sleep(0.05)
     said = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise ToolError(
         "LL119",
-        f"The rehearsal WebUI did not start: {said[-1] if said else 'it said nothing'}.",
+        f"The simulated WebUI did not start: {said[-1] if said else 'it said nothing'}.",
         f"See {stderr}.",
     )

@@ -1,7 +1,7 @@
 """The queue of trainings of this machine: kept in the user folder, so it survives a reboot.
 
 One runner per graphics card takes the next waiting entry when one ends or fails; a training that
-a reboot cut off is resumed from its newest state, or trained anew. Running them is `runner`'s.
+a reboot cut off is resumed from its newest state, or trained again. Running them is `runner`'s.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..project.process import holding
 from .config.kohya_json import GuiVersion
 from .run.follow import EventHandler, unheard
 from .run.job import Job, job_of_json, job_of_project
-from .run.record import Outcome, Result, RunPlan, RunStanding, find_runs_in, standing_of
-from .run.runner import conduct, settle
+from .run.record import Outcome, Result, RunPlan, RunStatus, find_runs_in, standing_of
+from .run.runner import finalize, run_training
 from .run.session import RunOptions, apply_training, plan_training
 from .run.states import find_states, require_state
 from .trainer import Trainer
@@ -337,7 +337,7 @@ def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
         if left is not None and left.result and left.result.outcome is Outcome.FINISHED:
             return _ended(entry, left.result)
         if left is not None and left.is_running:
-            result = conduct(left.plan, handler)
+            result = run_training(left.plan, handler)
         else:
             options = RunOptions(epochs=entry.epochs or None, save_states=True)
             if left is not None:
@@ -354,19 +354,19 @@ def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
     return _ended(entry, result)
 
 
-def _left_over(entry: Entry, job: Job) -> RunStanding | None:
+def _left_over(entry: Entry, job: Job) -> RunStatus | None:
     """Return this entry's own run that a reboot cut off, settled if it ended; None when new."""
     if not entry.run:
         return None
     standing = standing_of(Path(entry.run)) if Path(entry.run, "plan.json").exists() else None
     if standing is not None and standing.needs_settling:
-        settle(standing)
+        finalize(standing)
         return standing_of(Path(entry.run))
     return standing if standing in find_runs_in(job.runs_dir) else None
 
 
 def _going_on(run: RunPlan, options: RunOptions) -> RunOptions:
-    """Resume from the newest state that this run saved, else train anew beside its files."""
+    """Resume from the newest state that this run saved, else train again beside its files."""
     began = (run.folder / "plan.json").stat().st_mtime
     states = [
         one

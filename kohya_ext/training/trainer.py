@@ -38,7 +38,7 @@ class Origin(str, Enum):
     SETTINGS = "remembered"
     KOHYA_GUI = "inside the Kohya GUI"
     INSTALLED = "installed by loraloom"
-    REHEARSAL = "rehearsal"
+    SIMULATED = "simulated"
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Trainer:
     origin: Origin
 
     @property
-    def is_rehearsal(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether it only stands in for sd-scripts."""
-        return (self.folder / "REHEARSAL.md").is_file()
+        return (self.folder / "SIMULATOR.md").is_file()
 
     def script(self, name: str) -> Path:
         """Return a training script; raises ToolError LL351 when this sd-scripts has none such."""
@@ -83,10 +83,10 @@ class Environment:
         return [name for name in names if self.packages.get(name) is None]
 
 
-def rehearsal_trainer() -> Trainer:
-    """Return the stand-in that comes with loraloom."""
-    folder = Path(str(resources.files("kohya_ext") / "rehearsal" / "sd_scripts"))
-    return Trainer(folder, Path(sys.executable), Origin.REHEARSAL)
+def simulated_trainer() -> Trainer:
+    """Return the simulator that comes with loraloom."""
+    folder = Path(str(resources.files("kohya_ext") / "simulator" / "sd_scripts"))
+    return Trainer(folder, Path(sys.executable), Origin.SIMULATED)
 
 
 def find_trainer() -> Trainer | None:
@@ -134,8 +134,8 @@ def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.P
             f"{root} holds no sd-scripts: there is no {SCRIPT} in it or in its sd-scripts folder.",
             "Name the folder that holds train_network.py, or your Kohya GUI's folder.",
         )
-    if (folder / "REHEARSAL.md").is_file():
-        return Trainer(folder, python or Path(sys.executable), Origin.REHEARSAL)
+    if (folder / "SIMULATOR.md").is_file():
+        return Trainer(folder, python or Path(sys.executable), Origin.SIMULATED)
     found = python.expanduser().absolute() if python else _nearest_python(root, folder)
     if found is None or not found.is_file():
         raise ToolError(
@@ -233,8 +233,8 @@ def probe(trainer: Trainer, packages: Sequence[str]) -> Environment:
 @lru_cache(maxsize=8)
 def scripts_version(folder: Path) -> str:
     """Return what git says of the checkout (`v0.10.1-5-g48d368fa`), or what its files say."""
-    if (folder / "REHEARSAL.md").is_file():
-        return "rehearsal"
+    if (folder / "SIMULATOR.md").is_file():
+        return "simulated"
     mark = folder / _INSTALLED_MARK
     if mark.is_file():
         return mark.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""What the tests of the picture half share: a stand-in WebUI and LoRA files."""
+"""What the tests of the picture half share: a simulated WebUI and LoRA files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from a1111_ext.api.client import Client
-from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.simulator import SimulatedWebui, start_webui
 
 
 @pytest.fixture
-def webui(tmp_path: Path) -> Iterator[RehearsalWebui]:
-    """A stand-in WebUI with two checkpoints and no LoRA."""
+def webui(tmp_path: Path) -> Iterator[SimulatedWebui]:
+    """A simulated WebUI with two checkpoints and no LoRA."""
     with start_webui(tmp_path / "webui") as running:
         yield running
 
 
 @pytest.fixture
-def client(webui: RehearsalWebui) -> Iterator[Client]:
+def client(webui: SimulatedWebui) -> Iterator[Client]:
     with Client(webui.url) as opened:
         yield opened

@@ -26,8 +26,8 @@ from PIL.PngImagePlugin import PngInfo
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import Infotext, format_infotext
-from a1111_ext.cells import Cell, Ledger, WebuiPainter, pin_cell, plan_cells, run_cells
-from a1111_ext.cells.verify import Painted
+from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
+from a1111_ext.cells.verify import Generated
 from a1111_ext.grids.plan import GridRequest, Subject, plan_grid
 from a1111_ext.simulator import start_webui
 from kohya_ext.project.epochs import find_runs
@@ -57,7 +57,7 @@ def slowness() -> float:
 
 
 def report(what: str, measured: float, limit: float, unit: str) -> None:
-    """Print a figure and hold it against its limit."""
+    """Print a figure and compare it with its limit."""
     print(f"{what}: {measured:.3g} {unit} (limit {limit:g} {unit}, machine x{slowness():.1f})")
 
 
@@ -204,15 +204,15 @@ def test_client_time_of_a_large_picture(tmp_path: Path):
             "import sys, time, json\n"
             "from pathlib import Path\n"
             "from a1111_ext.api.client import Client\n"
-            "from a1111_ext.cells import Cell, Ledger, WebuiPainter\n"
-            f"painter = WebuiPainter(Client({address!r}))\n"
+            "from a1111_ext.cells import Cell, Ledger, HttpBackend\n"
+            f"backend = HttpBackend(Client({address!r}))\n"
             f"ledger = Ledger(Path({folder!r}) / 'a.db', Path({folder!r}) / 'cells')\n"
             "cells = [Cell(prompt='a fox', seed=s, width=1024, height=1024)\n"
             f"         for s in range({count})]\n"
-            "ledger.add(cells); painter.paint(cells[0])\n"
+            "ledger.add(cells); backend.paint(cells[0])\n"
             "start = time.process_time()\n"
             "for cell in cells:\n"
-            "    ledger.claim(cell.key); painted = painter.paint(cell)\n"
+            "    ledger.claim(cell.key); painted = backend.paint(cell)\n"
             "    ledger.keep(cell.key, painted.png)\n"
             "    ledger.finish(cell.key, infotext=painted.infotext, pixels='', server='',\n"
             "                  seconds=1)\n"
@@ -236,14 +236,14 @@ def test_four_servers_are_four_times_one(tmp_path: Path):
                 stack.enter_context(start_webui(folder / str(n), seconds_per_picture=0.4))
                 for n in range(servers)
             ]
-            painters = [WebuiPainter(Client(one.url)) for one in webuis]
+            backends = [HttpBackend(Client(one.url)) for one in webuis]
             cells = [Cell(prompt="a fox", seed=seed, width=64, height=64) for seed in range(48)]
-            plan = plan_cells(pin_cell(one, painters[0].capabilities) for one in cells)
+            plan = plan_cells(pin_cell(one, backends[0].capabilities) for one in cells)
             with Ledger(folder / "cells.db", folder / "cells") as ledger:
                 start = time.perf_counter()
-                assert run_cells(plan, ledger, painters).drawn == 48
+                assert run_cells(plan, ledger, backends).drawn == 48
                 taken = time.perf_counter() - start
-            for one in painters:
+            for one in backends:
                 one.close()
             return taken
 
@@ -261,7 +261,7 @@ def test_loads_and_swaps_are_the_fewest(tmp_path: Path):
         for epoch in range(6):
             save_lora(webui.host.lora_dir, f"fox-{epoch:06d}", epoch=epoch)
         webui.host.refresh_loras()
-        painter = WebuiPainter(Client(webui.url))
+        backend = HttpBackend(Client(webui.url))
         base = Cell(prompt="", seed=1, width=64, height=64, steps=1)
         cells = [
             with_loras(
@@ -274,13 +274,13 @@ def test_loads_and_swaps_are_the_fewest(tmp_path: Path):
                 {},
             )
             for seed in range(4)
-            for name in ("rehearsal-a", "rehearsal-b")
+            for name in ("simulated-a", "simulated-b")
             for epoch in range(6)
         ]
-        plan = plan_cells(pin_cell(one, painter.capabilities) for one in cells)
+        plan = plan_cells(pin_cell(one, backend.capabilities) for one in cells)
         with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
-            assert run_cells(plan, ledger, [painter]).drawn == 48
-        painter.close()
+            assert run_cells(plan, ledger, [backend]).drawn == 48
+        backend.close()
         counters = webui.host.counters
     print(f"loads {counters.checkpoint_loads + 1} of 2, swaps {counters.lora_swaps} of 12")
     assert (counters.checkpoint_loads + 1, counters.lora_swaps) == (2, 12)
@@ -471,12 +471,12 @@ def test_a_page_of_two_thousand(tmp_path: Path):
 
 def test_pictures_are_kept_byte_for_byte(tmp_path: Path):
     with start_webui(tmp_path / "webui") as webui:
-        painter = WebuiPainter(Client(webui.url))
-        cell = pin_cell(Cell(prompt="a fox", seed=1, width=64, height=64), painter.capabilities)
+        backend = HttpBackend(Client(webui.url))
+        cell = pin_cell(Cell(prompt="a fox", seed=1, width=64, height=64), backend.capabilities)
         sent: list[bytes] = []
         webui.host.faults.picture = lambda png: sent.append(png) or png
         with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
-            run_cells(plan_cells([cell]), ledger, [painter]).require_all()
+            run_cells(plan_cells([cell]), ledger, [backend]).require_all()
             assert ledger.picture_path(cell.key).read_bytes() == sent[0]
-        painter.close()
-    assert Painted(sent[0], "", "", 0.0).png == sent[0]
+        backend.close()
+    assert Generated(sent[0], "", "", 0.0).png == sent[0]

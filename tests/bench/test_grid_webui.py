@@ -17,7 +17,7 @@ from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.lora_links import find_lora_folder
 from a1111_ext.api.payloads import picture_request
-from a1111_ext.cells import Cell, Ledger, WebuiPainter, pin_cell, plan_cells, run_cells, with_loras
+from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras
 from a1111_ext.cells.cell import Batch
 from a1111_ext.grids.server_side import _NOTHING, Plot, PlotAxis, script_arguments
 from kohya_ext.project.lora_file import rewrite_metadata
@@ -34,7 +34,7 @@ ROUNDS = int(os.environ.get("LORALOOM_BENCH_ROUNDS", "3"))
 
 
 @pytest.fixture
-def painter() -> Iterator[WebuiPainter]:
+def backend() -> Iterator[HttpBackend]:
     """A WebUI with six LoRA files of their own names, taken away again at the end."""
     client = Client(URL)
     found = fetch_capabilities(client)
@@ -47,7 +47,7 @@ def painter() -> Iterator[WebuiPainter]:
         path.unlink(missing_ok=True)
         rewrite_metadata(sources[number % len(sources)], path, {"ss_output_name": path.stem})
     client.post("/sdapi/v1/refresh-loras", seconds=60)
-    opened = WebuiPainter(client)
+    opened = HttpBackend(client)
     yield opened
     for path in made:
         path.unlink()
@@ -55,7 +55,7 @@ def painter() -> Iterator[WebuiPainter]:
     opened.close()
 
 
-def cells(painter: WebuiPainter, batch: int = 1) -> list[Cell]:
+def cells(backend: HttpBackend, batch: int = 1) -> list[Cell]:
     made = []
     for epoch in range(EPOCHS):
         for seed in range(SEEDS):
@@ -69,19 +69,19 @@ def cells(painter: WebuiPainter, batch: int = 1) -> list[Cell]:
                 sampler="Euler",
                 batch=how,
             )
-            made.append(pin_cell(with_loras(one, {}), painter.capabilities))
+            made.append(pin_cell(with_loras(one, {}), backend.capabilities))
     return made
 
 
-def test_a_grid_beats_the_plot(painter: WebuiPainter, tmp_path: Path):
+def test_a_grid_beats_the_plot(backend: HttpBackend, tmp_path: Path):
     pixels: dict[str, dict[tuple[str, int], str]] = {}
 
     def ours(name: str, batch: int, n_iter: int) -> Callable[[int], None]:
         def draw(turn: int) -> None:
-            plan = plan_cells(cells(painter, batch))
+            plan = plan_cells(cells(backend, batch))
             folder = tmp_path / f"{name}-{turn}"
             with Ledger(folder / "cells.db", folder / "cells") as ledger:
-                run_cells(plan, ledger, [painter], n_iter=n_iter).require_all()
+                run_cells(plan, ledger, [backend], n_iter=n_iter).require_all()
                 found = ledger.pixels()
             pixels[name] = {(one.prompt, one.seed): found[one.key] for one in plan.cells}
 
@@ -89,7 +89,7 @@ def test_a_grid_beats_the_plot(painter: WebuiPainter, tmp_path: Path):
 
     def theirs(turn: int) -> None:
         """The usual way: Prompt S/R on X, seeds on Y, grid and cells in the answer."""
-        all_cells = cells(painter)
+        all_cells = cells(backend)
         prompts = tuple(dict.fromkeys(one.prompt for one in all_cells))
         seeds = tuple(dict.fromkeys(str(one.seed) for one in all_cells))
         axes = (
@@ -98,10 +98,10 @@ def test_a_grid_beats_the_plot(painter: WebuiPainter, tmp_path: Path):
             _NOTHING,
         )
         plot = Plot(axes, all_cells[0], tuple(all_cells))
-        info = painter.client.get("/sdapi/v1/script-info")
-        route, body = picture_request(plot.base, painter.capabilities)
+        info = backend.client.get("/sdapi/v1/script-info")
+        route, body = picture_request(plot.base, backend.capabilities)
         body |= {"script_name": "x/y/z plot", "script_args": script_arguments(plot, info)}
-        answer = painter.client.post(route, body, seconds=1200)
+        answer = backend.client.post(route, body, seconds=1200)
         assert len(answer["images"]) == EPOCHS * SEEDS + 1
         pixels["plot"] = _pixels(answer["images"][1:], prompts, seeds)
 

@@ -21,12 +21,12 @@ from kohya_ext.project.lora_file import Tensor, write_lora
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.checks.preflight import run_preflight
 from kohya_ext.training.config.arguments import TrainerCall
-from kohya_ext.training.run.events import Event, LineSplitter, Stepped, StreamReader
+from kohya_ext.training.run.events import Event, LineSplitter, StepFinished, StreamReader
 from kohya_ext.training.run.follow import Follow
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
 from kohya_ext.training.run.record import find_process, find_runs_in
 from kohya_ext.training.run.session import apply_training, plan_training
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
@@ -110,7 +110,7 @@ def trainable(project: Project) -> Project:
     write_pictures(project.source_dir, recipes(6))
     apply_layout(project, plan_layout(project))
     base = project.root / "base.ckpt"
-    base.write_bytes(b"rehearsal")
+    base.write_bytes(b"simulated")
     text = project.manifest_path.read_text(encoding="utf-8")
     text = text.replace("path: ''", f'path: "{base.as_posix()}"', 1)
     project.manifest_path.write_text(text.replace("epochs: 10", "epochs: 20", 1), encoding="utf-8")
@@ -119,12 +119,12 @@ def trainable(project: Project) -> Project:
 
 def test_driving_a_trainer_takes_a_hundredth_of_a_core(trainable: Project, monkeypatch):
     """Twenty steps a second, with a bar for each: more than any card shows."""
-    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "slow@0.05")
-    plan = plan_training(job_of_project(trainable), rehearsal_trainer())
+    monkeypatch.setenv("LORALOOM_SIMULATED_TRAINER", "slow@0.05")
+    plan = plan_training(job_of_project(trainable), simulated_trainer())
     marks: list[tuple[float, float]] = []
 
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, Stepped):
+        if isinstance(event, StepFinished):
             marks.append((time.perf_counter(), time.process_time()))
 
     apply_training(plan, handle)
@@ -135,10 +135,10 @@ def test_driving_a_trainer_takes_a_hundredth_of_a_core(trainable: Project, monke
 
 
 def test_a_killed_trainer_is_an_error_on_screen_at_once(trainable: Project, monkeypatch):
-    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "hang@2")
+    monkeypatch.setenv("LORALOOM_SIMULATED_TRAINER", "hang@2")
     command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
     with subprocess.Popen(
-        [*command, "--trainer", "rehearsal"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        [*command, "--trainer", "simulated"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
         assert process.stderr is not None
         while ", step 1 of" not in process.stderr.readline():

@@ -26,12 +26,12 @@ from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.config.arguments import Dataset, format_toml, plan_call
 from kohya_ext.training.config.kohya_json import GuiVersion, complete
 from kohya_ext.training.config.presets import preset_values, presets
-from kohya_ext.training.run.events import Event, Sampled, Stepped
+from kohya_ext.training.run.events import Event, SampleSaved, StepFinished
 from kohya_ext.training.run.follow import EventHandler, Follow, unheard
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
-from kohya_ext.training.run.record import Ask, Outcome, Result, ask, find_process
+from kohya_ext.training.run.record import Outcome, Result, StopRequest, ask, find_process
 from kohya_ext.training.run.report import read_report
-from kohya_ext.training.run.runner import conduct
+from kohya_ext.training.run.runner import run_training
 from kohya_ext.training.run.session import (
     RunOptions,
     TrainingPlan,
@@ -104,8 +104,8 @@ class Desk:
         """Train until the first epoch's state is saved and the next one begins."""
         planned = self.plan(save_states=True, **options)
         write_inputs(planned)
-        ask(planned.run.folder, Ask.PAUSE)
-        return conduct(planned.run)
+        ask(planned.run.folder, StopRequest.PAUSE)
+        return run_training(planned.run)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_a_training_ends_verified(desk: Desk):
 
 
 def test_steps_are_the_trainers_own(desk: Desk):
-    """Several buckets, gradient accumulation: foretold and printed figures agree."""
+    """Several buckets, gradient accumulation: expected and printed figures agree."""
     write_pictures(desk.project.source_dir, recipes(5))
     apply_layout(desk.project, plan_layout(desk.project))
     text = desk.project.manifest_path.read_text(encoding="utf-8")
@@ -247,7 +247,7 @@ def test_a_picture_that_breaks_meanwhile_is_named(desk: Desk):
     data = victim.read_bytes()
     victim.unlink()
     victim.write_bytes(data[: len(data) // 2])
-    result = conduct(planned.run)
+    result = run_training(planned.run)
     assert (result.outcome, result.code) == (Outcome.FAILED, "LL390")
     assert "loraloom check" in result.cure
 
@@ -257,7 +257,7 @@ def test_no_data_is_an_error(desk: Desk):
     write_inputs(planned)
     for folder in tuple(desk.project.images_dir.iterdir()):
         folder.rename(folder.with_name(f"fox {folder.name[0]}"))
-    result = conduct(planned.run)
+    result = run_training(planned.run)
     assert (result.outcome, result.code) == (Outcome.NO_DATA, "LL392")
 
 
@@ -274,7 +274,7 @@ def test_the_launchers_failure_is_the_trainers(desk: Desk):
     planned = desk.plan()
     write_inputs(planned)
     planned.run.config_path.write_text("max_train_epochs = 1", encoding="utf-8")
-    result = conduct(planned.run)
+    result = run_training(planned.run)
     assert (result.code, result.exit_code) == ("LL390", 1)
     assert "CalledProcessError" not in result.problem
 
@@ -326,7 +326,7 @@ def test_nothing_is_left_of_two_processes(desk: Desk, whom: str):
     assert len(family) >= 5  # each has a loader worker
     victims = {"launcher": launcher, "first": first, "second": second}
     if whom == "nobody":
-        ask(run.folder, Ask.NOW)
+        ask(run.folder, StopRequest.NOW)
     else:
         victims[whom].kill()
     result = attach(run)
@@ -348,7 +348,7 @@ def test_a_killed_process_leaves_nothing_running(desk: Desk, whom: str):
     victims = {"trainer": first, "launcher": first, "watcher": watcher, "loader worker": family[-1]}
     victims[whom].kill()
     if whom == "watcher":
-        ask(run.folder, Ask.NOW)
+        ask(run.folder, StopRequest.NOW)
     result = attach(run)
     wanted = Outcome.STOPPED if whom == "watcher" else Outcome.FAILED
     assert (result.outcome, bool(result.problem)) == (wanted, whom != "watcher")
@@ -359,7 +359,7 @@ def test_loss_comes_with_the_steps(desk: Desk):
     losses: list[float] = []
 
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, Stepped) and event.loss is not None:
+        if isinstance(event, StepFinished) and event.loss is not None:
             losses.append(event.loss)
 
     assert desk.train(handle).outcome is Outcome.FINISHED
@@ -392,7 +392,7 @@ def test_samples_are_drawn_and_told(desk: Desk):
     told: list[Path] = []
 
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, Sampled):
+        if isinstance(event, SampleSaved):
             told.append(Path(event.path))
 
     result = desk.train(handle)

@@ -1,4 +1,4 @@
-"""Batches as sd-scripts' own dataset classes make them, and as we foretell them.
+"""Batches as sd-scripts' own dataset classes make them, and as we expect them.
 
 LORALOOM_SD_SCRIPTS names a checkout, LORALOOM_SD_PYTHON its Python; LORALOOM_SD_DATASETS how many
 random dataset configs are compared (default 150). Nothing is trained.

@@ -1,4 +1,4 @@
-"""A real WebUI's answers: what the stand-in says must be among them."""
+"""A real WebUI's answers: what the simulator says must be among them."""
 
 from __future__ import annotations
 

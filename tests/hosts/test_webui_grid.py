@@ -1,6 +1,6 @@
 """Cells and grids on a real WebUI: LORALOOM_WEBUI_URL names one with a checkpoint and LoRAs.
 
-Small pictures of few steps; made for the tiny checkpoints of a rehearsal, fine with real ones.
+Small pictures of few steps; made for the tiny checkpoints of a simulation, fine with real ones.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from a1111_ext.cells import (
     Cell,
     CheckpointPin,
     HiresFix,
+    HttpBackend,
     Ledger,
-    WebuiPainter,
     pin_cell,
     plan_cells,
     run_cells,
@@ -32,7 +32,7 @@ from a1111_ext.cells import (
     without_loras,
 )
 from a1111_ext.cells.cell import Batch
-from a1111_ext.grids.server_side import PlotPainter
+from a1111_ext.grids.server_side import XyzPlotBackend
 from kohya_ext.project import ToolError
 
 URL = os.environ.get("LORALOOM_WEBUI_URL", "")
@@ -55,8 +55,8 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def painter(client: Client) -> Iterator[WebuiPainter]:
-    opened = WebuiPainter(client)
+def backend(client: Client) -> Iterator[HttpBackend]:
+    opened = HttpBackend(client)
     yield opened
     opened.close()
 
@@ -68,23 +68,23 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def loras(painter: WebuiPainter) -> list[str]:
+def loras(backend: HttpBackend) -> list[str]:
     """Up to three LoRAs that the WebUI has."""
-    names = [one.name for one in painter.capabilities.loras][:3]
+    names = [one.name for one in backend.capabilities.loras][:3]
     if len(names) < 2:
         pytest.skip("the WebUI has fewer than two LoRAs")
     return names
 
 
-def pinned(painter: WebuiPainter, *cells: Cell) -> list[Cell]:
-    return [pin_cell(with_loras(one, {}), painter.capabilities) for one in cells]
+def pinned(backend: HttpBackend, *cells: Cell) -> list[Cell]:
+    return [pin_cell(with_loras(one, {}), backend.capabilities) for one in cells]
 
 
-def table(painter: WebuiPainter, loras: list[str]) -> list[Cell]:
+def table(backend: HttpBackend, loras: list[str]) -> list[Cell]:
     """The control and some LoRAs x three seeds x two CFG scales."""
     prompts = ["a fox", *(f"<lora:{name}:1> a fox" for name in loras)]
     return pinned(
-        painter,
+        backend,
         *(
             cell(prompt=prompt, seed=seed, cfg_scale=cfg)
             for cfg in (5.0, 7.0)
@@ -94,29 +94,29 @@ def table(painter: WebuiPainter, loras: list[str]) -> list[Cell]:
     )
 
 
-def test_our_pictures_are_the_plot_s_bit_for_bit(painter, loras, tmp_path: Path):
-    cells = table(painter, loras)
+def test_our_pictures_are_the_plot_s_bit_for_bit(backend, loras, tmp_path: Path):
+    cells = table(backend, loras)
     plan = plan_cells(cells)
     with Ledger(tmp_path / "ours.db", tmp_path / "ours") as ledger:
-        run_cells(plan, ledger, [painter]).require_all()
+        run_cells(plan, ledger, [backend]).require_all()
         ours = ledger.pixels()
     with Ledger(tmp_path / "theirs.db", tmp_path / "theirs") as ledger:
-        run_cells(plan, ledger, [PlotPainter(painter, cells)]).require_all()
+        run_cells(plan, ledger, [XyzPlotBackend(backend, cells)]).require_all()
         theirs = ledger.pixels()
     assert len(ours) == len(cells)
     assert ours == theirs
 
 
-def test_checkpoints_in_the_plot_and_in_ours(painter, client, tmp_path: Path):
-    names = [one.title for one in painter.capabilities.checkpoints][:2]
+def test_checkpoints_in_the_plot_and_in_ours(backend, client, tmp_path: Path):
+    names = [one.title for one in backend.capabilities.checkpoints][:2]
     for name in names:
-        painter.capabilities = fetch_hashed(client, painter.capabilities, name)
+        backend.capabilities = fetch_hashed(client, backend.capabilities, name)
     cells = pinned(
-        painter,
+        backend,
         *(cell(checkpoint=CheckpointPin(name), seed=seed) for name in names for seed in (1, 2)),
     )
     pixels = []
-    for number, one in enumerate((painter, PlotPainter(painter, cells))):
+    for number, one in enumerate((backend, XyzPlotBackend(backend, cells))):
         with Ledger(tmp_path / f"{number}.db", tmp_path / str(number)) as ledger:
             run_cells(plan_cells(cells), ledger, [one]).require_all()
             pixels.append(ledger.pixels())
@@ -137,24 +137,24 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("changes", "code", "words"), WRONG)
-def test_wrong_names_are_noticed_before_and_after(painter, changes, code: str, words: str):
+def test_wrong_names_are_noticed_before_and_after(backend, changes, code: str, words: str):
     """Status 200 for most of them: the names are checked first, the answer afterwards."""
     wrong = with_loras(cell(**changes), {})
     with pytest.raises(ToolError, match=code):
-        pin_cell(wrong, painter.capabilities)
-    assert words in what_is_wrong(painter, wrong)
+        pin_cell(wrong, backend.capabilities)
+    assert words in what_is_wrong(backend, wrong)
 
 
-def what_is_wrong(painter: WebuiPainter, wrong: Cell) -> str:
+def what_is_wrong(backend: HttpBackend, wrong: Cell) -> str:
     """Return what the WebUI itself refuses, or what its answer shows."""
     try:
-        return "; ".join(map(str, verify_picture(wrong, painter.paint(wrong))))
+        return "; ".join(map(str, verify_picture(wrong, backend.generate(wrong))))
     except ToolError as error:
         return str(error)
 
 
-def test_other_cases_of_names_are_noticed(painter, loras):
-    checkpoint = painter.capabilities.checkpoints[0].name.swapcase()
+def test_other_cases_of_names_are_noticed(backend, loras):
+    checkpoint = backend.capabilities.checkpoints[0].name.swapcase()
     lora = loras[0].swapcase()
     for changes, code in (
         ({"checkpoint": CheckpointPin(checkpoint)}, "LL408"),
@@ -162,22 +162,22 @@ def test_other_cases_of_names_are_noticed(painter, loras):
         ({"prompt": f"<lora:{loras[0]}:abc> a fox"}, "LL414"),
     ):
         with pytest.raises(ToolError, match=code):
-            pin_cell(with_loras(cell(**changes), {}), painter.capabilities)
+            pin_cell(with_loras(cell(**changes), {}), backend.capabilities)
         wrong = with_loras(cell(**changes), {})
-        assert verify_picture(wrong, painter.paint(wrong)) != ()
+        assert verify_picture(wrong, backend.generate(wrong)) != ()
 
 
-def test_a_lora_of_another_architecture_is_noticed(painter, client, ledger):
+def test_a_lora_of_another_architecture_is_noticed(backend, client, ledger):
     """Its hash stands in the infotext and the picture is as it was, with status 200."""
-    folder = find_lora_folder(painter.capabilities)
+    folder = find_lora_folder(backend.capabilities)
     path = save_lora(folder, "loraloom-test-other", tensor="lora_unet_no_such_layer.lora_up.weight")
     try:
         client.post("/sdapi/v1/refresh-loras", seconds=60)
-        painter.capabilities = fetch_capabilities(client)
-        (one,) = pinned(painter, cell(prompt="<lora:loraloom-test-other:1> a fox"))
+        backend.capabilities = fetch_capabilities(client)
+        (one,) = pinned(backend, cell(prompt="<lora:loraloom-test-other:1> a fox"))
         control = without_loras(one)
         plan = plan_cells([control, one], {one.key: control.key})
-        report = run_cells(plan, ledger, [painter])
+        report = run_cells(plan, ledger, [backend])
     finally:
         path.unlink()
         client.post("/sdapi/v1/refresh-loras", seconds=60)
@@ -187,10 +187,10 @@ def test_a_lora_of_another_architecture_is_noticed(painter, client, ledger):
     assert "changed nothing" in reason or "without it" in reason
 
 
-def test_every_lora_differs_from_its_control(painter, loras, ledger):
-    cells = table(painter, loras)
+def test_every_lora_differs_from_its_control(backend, loras, ledger):
+    cells = table(backend, loras)
     controls = {one.key: without_loras(one).key for one in cells if one.loras}
-    report = run_cells(plan_cells(cells, controls), ledger, [painter])
+    report = run_cells(plan_cells(cells, controls), ledger, [backend])
     assert (report.failed, report.unchecked) == ((), 0)
 
 
@@ -201,53 +201,53 @@ def options(client: Client) -> dict[str, Any]:
 
 def test_the_webui_s_settings_are_as_they_were(client: Client, ledger: Ledger):
     before = options(client)
-    painter = WebuiPainter(client)
-    names = [one.title for one in painter.capabilities.checkpoints]
-    cells = pinned(painter, cell(clip_skip=2, checkpoint=CheckpointPin(names[-1])))
-    run_cells(plan_cells(cells), ledger, [painter])
+    backend = HttpBackend(client)
+    names = [one.title for one in backend.capabilities.checkpoints]
+    cells = pinned(backend, cell(clip_skip=2, checkpoint=CheckpointPin(names[-1])))
+    run_cells(plan_cells(cells), ledger, [backend])
     between = options(client)
-    painter.close()
+    backend.close()
     assert {key for key in before if before[key] != between[key]} <= {"sd_checkpoint_hash"}
     after = options(client)
     assert {key for key in before if before[key] != after[key]} <= {"sd_checkpoint_hash"}
 
 
-def test_hires_and_clip_skip_are_verified(painter, ledger):
+def test_hires_and_clip_skip_are_verified(backend, ledger):
     hires = HiresFix(scale=1.5, denoising_strength=0.4, steps=3)
-    cells = pinned(painter, cell(hires_fix=hires), cell(clip_skip=2), cell(subseed=7))
-    run_cells(plan_cells(cells), ledger, [painter]).require_all()
+    cells = pinned(backend, cell(hires_fix=hires), cell(clip_skip=2), cell(subseed=7))
+    run_cells(plan_cells(cells), ledger, [backend]).require_all()
 
 
-def test_seeds_in_one_request_are_the_same_pictures(painter, ledger):
-    cells = pinned(painter, *(cell(seed=seed) for seed in (5, 6, 7)))
-    run_cells(plan_cells(cells), ledger, [painter], n_iter=3).require_all()
+def test_seeds_in_one_request_are_the_same_pictures(backend, ledger):
+    cells = pinned(backend, *(cell(seed=seed) for seed in (5, 6, 7)))
+    run_cells(plan_cells(cells), ledger, [backend], n_iter=3).require_all()
     for one in cells:
-        assert painter.paint(one).png == ledger.picture_path(one.key).read_bytes()
+        assert backend.generate(one).png == ledger.picture_path(one.key).read_bytes()
 
 
-def test_a_batch_comes_whole_and_verified(painter, ledger):
+def test_a_batch_comes_whole_and_verified(backend, ledger):
     batch = [cell(seed=5 + i, batch=Batch("batch_size", 3, i)) for i in range(3)]
-    cells = pinned(painter, *batch)
-    run_cells(plan_cells(cells), ledger, [painter]).require_all()
+    cells = pinned(backend, *batch)
+    run_cells(plan_cells(cells), ledger, [backend]).require_all()
     assert len(ledger.done_keys()) == 3
 
 
-def test_a_stop_ends_our_job_at_once(painter, ledger):
+def test_a_stop_ends_our_job_at_once(backend, ledger):
     """A long picture: the run returns while the WebUI would still draw for a long time."""
     stop = threading.Event()
-    (one,) = pinned(painter, cell(steps=150, width=512, height=512))
+    (one,) = pinned(backend, cell(steps=150, width=512, height=512))
     timer = threading.Timer(3.0, stop.set)
     timer.start()
-    report = run_cells(plan_cells([one]), ledger, [painter], stop=stop)
+    report = run_cells(plan_cells([one]), ledger, [backend], stop=stop)
     timer.cancel()
     assert (report.drawn, report.stopped) == (0, True)
     assert not ledger.picture_path(one.key).exists()
-    assert painter.client.get("/sdapi/v1/progress")["state"]["job_count"] in (0, -1)
+    assert backend.client.get("/sdapi/v1/progress")["state"]["job_count"] in (0, -1)
 
 
 def test_capabilities_of_a_real_webui(client: Client):
     found: Capabilities = fetch_capabilities(client)
-    assert not found.is_rehearsal
+    assert not found.is_simulated
     assert "Automatic" in found.schedulers
     assert found.require_checkpoint("").title
     assert replace(found, loras=()).loras == ()

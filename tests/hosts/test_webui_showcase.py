@@ -21,7 +21,7 @@ from promotions import with_manifest
 from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
-from a1111_ext.cells import Ledger, WebuiPainter
+from a1111_ext.cells import HttpBackend, Ledger
 from a1111_ext.cells.verify import pixels_digest
 from a1111_ext.publish.promoted import require_promoted
 from a1111_ext.showcase.album import read_album
@@ -111,7 +111,7 @@ def test_lent_epochs_are_compared(stage: Stage):
     try:
         stage.run("grid", *stage.webui, "--axis", "VAE=None")
     finally:
-        stage.run("lend", *stage.webui, "--take-back")
+        stage.run("link-loras", *stage.webui, "--remove")
     with Ledger(stage.project.cells_db, stage.project.cells_dir) as ledger:
         records = [ledger.record(key) for key in ledger.done_keys()]
     assert len(records) == 1 + len(list(stage.project.model_dir.iterdir()))
@@ -157,15 +157,15 @@ def test_a_picture_is_drawn_again_from_its_record(stage: Stage):
     stage.run("promote", "1", stage.lora, *stage.webui)
     stage.run("showcase", "--count", "1", "--checkpoint", stage.checkpoints[-1])
     (one,) = read_album(stage.project)
-    painter = WebuiPainter(stage.client)
+    backend = HttpBackend(stage.client)
     with Ledger(stage.project.cells_db, stage.project.cells_dir) as ledger:
         record = ledger.record(one.key)
         assert record is not None
-        painted = painter.paint(record.cell)
-    painter.close()
+        generated = backend.generate(record.cell)
+    backend.close()
     first = (stage.project.showcase_dir / one.file).read_bytes()
-    assert pixels_digest(painted.png) == pixels_digest(first)
-    assert painted.infotext == read_infotext(first)
+    assert pixels_digest(generated.png) == pixels_digest(first)
+    assert generated.infotext == read_infotext(first)
 
 
 def test_chosen_pictures_are_drawn_larger(stage: Stage):

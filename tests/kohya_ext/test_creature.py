@@ -22,9 +22,9 @@ def test_the_same_recipe_draws_the_same_picture():
     assert draw_picture(recipe).tobytes() == draw_picture(recipe).tobytes()
 
 
-def test_pictures_say_that_they_are_a_rehearsal(tmp_path: Path):
+def test_pictures_say_that_they_are_a_simulated(tmp_path: Path):
     (path,) = write_pictures(tmp_path, recipes(1))
     with Image.open(path) as picture:
         picture.load()
         assert picture.size == (512, 512)
-        assert "rehearsal" in picture.info["Comment"]
+        assert "simulated" in picture.info["Comment"]

@@ -1,4 +1,4 @@
-"""The demo: the whole road on rehearsal hosts, and what it says when a step fails."""
+"""The demo: the whole road on simulated hosts, and what it says when a step fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
-from kohya_ext.simulator.walk import DemoFolder, fill_manifest, free_folder, rehearsal_webui
+from kohya_ext.simulator.walk import DemoFolder, fill_manifest, free_folder, simulated_webui
 from kohya_ext.simulator.walk import stations as walk_stations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def test_the_demo_walks_the_whole_road(tmp_path: Path):
     )
     assert result.returncode == 0, result.stderr[-3000:]
     page, pack = (line.partition(": ")[2] for line in result.stdout.splitlines()[-2:])
-    assert "rehearsal" in Path(page).read_text(encoding="utf-8").lower()
+    assert "simulated" in Path(page).read_text(encoding="utf-8").lower()
     assert any(Path(pack).rglob("quillfox-v1.safetensors"))
     assert result.stderr.count("verified: ") == 12
     assert not list(tmp_path.glob("my demo/webui/*.lock"))
@@ -68,7 +68,7 @@ def test_a_webui_that_does_not_start_is_said(tmp_path: Path):
     command = (sys.executable, "-c", "import sys; sys.exit('no room for a port')")
     with (
         pytest.raises(ToolError, match="no room for a port") as caught,
-        rehearsal_webui(command, DemoFolder(tmp_path), dict(os.environ)),
+        simulated_webui(command, DemoFolder(tmp_path), dict(os.environ)),
     ):
         pytest.fail("it must not start")
     assert caught.value.code == "LL119"
@@ -80,5 +80,5 @@ def test_the_demo_fills_in_what_a_user_would(tmp_path: Path):
     fill_manifest(place)
     manifest = open_project(place.project).manifest
     assert manifest.base_model.path == json.loads(json.dumps(str(place.base_model)))
-    assert manifest.showcase.checkpoints == ("rehearsal-a.safetensors", "rehearsal-b.safetensors")
+    assert manifest.showcase.checkpoints == ("simulated-a.safetensors", "simulated-b.safetensors")
     assert "close range" in manifest.showcase.template

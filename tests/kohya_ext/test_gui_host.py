@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.cli import main
-from kohya_ext.gui.hook import PTH_NAME, apply_leave, apply_stay, plan_stay
-from kohya_ext.gui.host import DOOR, KohyaGui, find_kohya_gui, plan_launch, run_host
+from kohya_ext.gui.hook import PTH_NAME, install_hook, plan_hook, uninstall_hook
+from kohya_ext.gui.host import LAUNCHER, KohyaGui, find_kohya_gui, plan_launch, run_host
 from kohya_ext.gui.pages import Page, find_pages
 from kohya_ext.gui.standalone import require_free
 from kohya_ext.project import Project, ToolError, read_settings
@@ -62,7 +62,7 @@ def test_gui_without_a_python_is_refused(tmp_path: Path):
 def test_launch_goes_through_the_door(gui: KohyaGui, project: Project):
     plan = plan_launch(gui, ("--headless",), project.root, {"PATH": "usual"})
     assert plan.command == (
-        *(str(gui.python), str(DOOR), str(gui.folder)),
+        *(str(gui.python), str(LAUNCHER), str(gui.folder)),
         *("--noverify", "--headless"),
     )
     assert dict(plan.environment) == {
@@ -82,22 +82,22 @@ def test_exit_code_of_the_gui_comes_back(gui: KohyaGui):
 
 
 def test_stay_and_leave_are_inverse(gui: KohyaGui):
-    plan = plan_stay(gui)
+    plan = plan_hook(gui)
     before = sorted(plan.pth.parent.iterdir())
-    apply_stay(plan)
+    install_hook(plan)
     assert plan.is_in_place
-    assert apply_leave(plan) == (plan.pth, plan.hook)
+    assert uninstall_hook(plan) == (plan.pth, plan.hook)
     assert [one for one in sorted(plan.pth.parent.iterdir()) if one.name != "__pycache__"] == before
-    assert apply_leave(plan) == ()
+    assert uninstall_hook(plan) == ()
 
 
 @pytest.fixture
 def staying(gui: KohyaGui):
     """The GUI whose Python has our two files, removed afterwards."""
-    plan = plan_stay(gui)
-    apply_stay(plan)
+    plan = plan_hook(gui)
+    install_hook(plan)
     yield gui
-    apply_leave(plan)
+    uninstall_hook(plan)
 
 
 def run_gui_python(gui: KohyaGui, *words: str) -> str:
@@ -126,9 +126,9 @@ def test_switch_silences_what_stays(staying: KohyaGui, monkeypatch: pytest.Monke
 
 
 def test_gui_starts_after_loraloom_is_gone(staying: KohyaGui):
-    hook = plan_stay(staying).hook
+    hook = plan_hook(staying).hook
     text = hook.read_text(encoding="utf-8")
-    hook.write_text(text.replace("door.py", "gone away.py"), encoding="utf-8")
+    hook.write_text(text.replace("launcher.py", "gone away.py"), encoding="utf-8")
     said = run_gui_python(staying)
     assert "no longer at" in said
     assert PTH_NAME.partition(".")[0] in said
@@ -137,7 +137,7 @@ def test_gui_starts_after_loraloom_is_gone(staying: KohyaGui):
 
 def test_python_that_does_not_run_is_named(gui: KohyaGui, tmp_path: Path):
     with pytest.raises(ToolError, match=r"could not say where its packages are.*\[LL703\]"):
-        plan_stay(KohyaGui(gui.folder, tmp_path / "no python"))
+        plan_hook(KohyaGui(gui.folder, tmp_path / "no python"))
 
 
 def test_folder_of_the_gui_is_remembered(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
@@ -147,7 +147,7 @@ def test_folder_of_the_gui_is_remembered(gui: KohyaGui, capsys: pytest.CaptureFi
     assert main(["kohya", "--dir", str(gui.folder), "--", "--headless"]) == 0
     assert read_settings().kohya_gui == str(gui.folder)
     assert main(["kohya", "--dry-run"]) == 0
-    assert str(DOOR) in capsys.readouterr().out
+    assert str(LAUNCHER) in capsys.readouterr().out
 
 
 def test_failing_gui_is_an_error(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
@@ -157,15 +157,15 @@ def test_failing_gui_is_an_error(gui: KohyaGui, capsys: pytest.CaptureFixture[st
 
 
 def test_stay_on_the_command_line(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
-    plan = plan_stay(gui)
-    assert main(["kohya", "--dir", str(gui.folder), "--stay", "--dry-run"]) == 0
+    plan = plan_hook(gui)
+    assert main(["kohya", "--dir", str(gui.folder), "--install-hook", "--dry-run"]) == 0
     assert not plan.is_in_place
-    assert main(["kohya", "--dir", str(gui.folder), "--stay"]) == 0
+    assert main(["kohya", "--dir", str(gui.folder), "--install-hook"]) == 0
     assert plan.is_in_place
     assert "LORALOOM_DISABLE" in capsys.readouterr().err
-    assert main(["kohya", "--dir", str(gui.folder), "--leave"]) == 0
+    assert main(["kohya", "--dir", str(gui.folder), "--uninstall-hook"]) == 0
     assert not plan.is_in_place
-    assert main(["kohya", "--stay", "--leave"]) == 2
+    assert main(["kohya", "--install-hook", "--uninstall-hook"]) == 2
 
 
 class Entry:

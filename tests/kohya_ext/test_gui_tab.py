@@ -16,7 +16,7 @@ from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
 from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
-from kohya_ext.training.trainer import rehearsal_trainer, use_trainer
+from kohya_ext.training.trainer import simulated_trainer, use_trainer
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_road_is_walked_with_the_buttons(page: FakePage, tmp_path: Path, collect
     page.press("Make a project in the folder above")
     assert "Next: press <b>Import</b>" in page.text
     fill_manifest(open_project(root))
-    use_trainer(rehearsal_trainer().folder)
+    use_trainer(simulated_trainer().folder)
     page.write("Folder with pictures", str(collected))
     for name, following in (
         ("Import", "press <b>Stage</b>"),
@@ -81,7 +81,7 @@ def test_earlier_files_are_moved_aside_when_ticked(
     page: FakePage, project: Project, collected: Path
 ):
     fill_manifest(project)
-    use_trainer(rehearsal_trainer().folder)
+    use_trainer(simulated_trainer().folder)
     tab.build_page(str(project.root))
     page.write("Folder with pictures", str(collected))
     for name in ("Import", "Stage", "Train"):

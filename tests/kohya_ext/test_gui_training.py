@@ -1,4 +1,4 @@
-"""The tab's buttons Check and Train, on the rehearsal trainer and without gradio."""
+"""The tab's buttons Check and Train, on the simulated trainer and without gradio."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.run.job import job_of_project
 from kohya_ext.training.run.session import plan_training, start_detached
-from kohya_ext.training.trainer import Origin, rehearsal_trainer, use_trainer
+from kohya_ext.training.trainer import Origin, simulated_trainer, use_trainer
 
 WAIT = 60.0
 """Seconds until a test gives up on a thread; never slept."""
-SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+SWITCH = "LORALOOM_SIMULATED_TRAINER"
 
 
 @pytest.fixture
 def trainable(project: Project) -> Project:
-    """Four staged pictures, a base model, three epochs, and the rehearsal trainer remembered."""
+    """Four staged pictures, a base model, three epochs, and the simulated trainer remembered."""
     write_pictures(project.source_dir, recipes(4))
     apply_layout(project, plan_layout(project))
     base = write_base_model(project.root / "base.safetensors")
@@ -36,7 +36,7 @@ def trainable(project: Project) -> Project:
     text = text.replace("path: ''", f'path: "{base.as_posix()}"')
     text = text.replace("max_train_epochs: 10", "max_train_epochs: 3")
     project.manifest_path.write_text(text, encoding="utf-8")
-    use_trainer(rehearsal_trainer().folder)
+    use_trainer(simulated_trainer().folder)
     return open_project(project.root)
 
 
@@ -82,7 +82,7 @@ def test_train_shows_progress_and_verifies(trainable: Project):
     assert views[-1].error == ""
     assert any(view.progress and view.progress.phase == "Training" for view in views)
     told = "\n".join(views[-1].lines)
-    assert "REHEARSAL" in told
+    assert "SIMULATED" in told
     assert "Quillfox: epoch 3" in told
     assert views[-1].lines[-1] == "Trained, and every epoch file verified."
     assert "epoch files" in read_panels(str(trainable.root)).overview
@@ -119,7 +119,7 @@ def test_training_goes_on_after_a_stop(trainable: Project, monkeypatch: pytest.M
 
 def test_training_of_a_closed_gui_is_found(trainable: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SWITCH, "hang@9")
-    start_detached(plan_training(job_of_project(trainable), rehearsal_trainer()))
+    start_detached(plan_training(job_of_project(trainable), simulated_trainer()))
     job = find_running(trainable)
     assert job is not None
     assert list(views_until_step(job))
@@ -142,5 +142,5 @@ def test_trainer_is_that_of_the_gui_around_us(tmp_path: Path, monkeypatch: pytes
     assert found is not None
     assert (found.folder, found.python) == (scripts, Path(sys.executable))
     assert found.origin is Origin.KOHYA_GUI
-    use_trainer(rehearsal_trainer().folder)
-    assert steps.find_own_trainer().is_rehearsal
+    use_trainer(simulated_trainer().folder)
+    assert steps.find_own_trainer().is_simulated

@@ -96,7 +96,7 @@ def test_an_empty_folder_has_no_run(tmp_path: Path):
 
 def test_only_damaged_files_say_so(tmp_path: Path):
     (tmp_path / "fox.safetensors").write_bytes(b"half")
-    with pytest.raises(ToolError, match=r"no safetensors file.*LL133"):
+    with pytest.raises(ToolError, match=r"not a safetensors file.*LL133"):
         require_run(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_no_machine_path_and_no_index_host():
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if tracked.returncode:
-        pytest.skip("this copy of the project is no git checkout")
+        pytest.skip("this copy of the project is not a git checkout")
     wrong = re.compile(r"(^|[\s\"'=(])/(home|root|work|Users)/[a-z]|index-url|find-links")
     found = []
     for name in tracked.stdout.split("\0"):

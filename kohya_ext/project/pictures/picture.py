@@ -146,7 +146,7 @@ def _opened(path: Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _broken(path, "it has too many pixels") from error
     except UnidentifiedImageError as error:
-        why = "the file is empty" if not path.stat().st_size else "it is no picture"
+        why = "the file is empty" if not path.stat().st_size else "it is not a picture"
         raise _broken(path, why) from error
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number

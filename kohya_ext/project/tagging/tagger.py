@@ -30,7 +30,7 @@ class Tagger:
     vocabulary: Vocabulary
     model_sha256: str
     pixels: int
-    is_rehearsal: bool
+    is_simulated: bool
 
     def score(self, path: Path, picture_sha256: str) -> Scores:
         """Return the probabilities of one picture. Raises ToolError LL202 for a broken one."""
@@ -90,8 +90,8 @@ def open_tagger(folder: Path) -> Tagger:
     session = _open_session(model)
     pixels = _require_wd14_shape(session, vocabulary, model)
     notes = session.get_modelmeta().custom_metadata_map
-    rehearsal = any("rehearsal" in text for text in notes.values())
-    return Tagger(session, vocabulary, sha256_of(model), pixels, rehearsal)
+    simulated = any("simulated" in text for text in notes.values())
+    return Tagger(session, vocabulary, sha256_of(model), pixels, simulated)
 
 
 def _open_session(model: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A stand-in for sd-scripts' sd3_train_network.py: the same rehearsal."""
+"""A simulator for sd-scripts' sd3_train_network.py: the same simulated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A stand-in for sd-scripts' train_network.py: same arguments, lines and files, no training.
+"""A simulator for sd-scripts' train_network.py: same arguments, lines and files, no training.
 
 Standard library only (besides our own arithmetic and file writer), so that it starts at once.
-What it is asked to do wrong stands in REHEARSAL.md.
+What it is asked to do wrong stands in SIMULATOR.md.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.training.dataset.steps import Shown, ShownDataset, StepPlan, plan_steps, rules_of
+from kohya_ext.training.dataset.steps import BucketedDataset, Shown, StepPlan, plan_steps, rules_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+SWITCH = "LORALOOM_SIMULATED_TRAINER"
 HANG_SECONDS = 600
 _MODULES = (
     "lora_te_text_model_encoder_layers_0_mlp_fc1",
@@ -40,7 +40,7 @@ _LOG_WIDTH = 400
 
 
 class Mistakes:
-    """What the environment asks this rehearsal to do wrong."""
+    """What the environment asks this simulator to do wrong."""
 
     def __init__(self, text: str) -> None:
         words = [word.strip() for word in text.split(",") if word.strip()]
@@ -207,7 +207,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
-class Rehearsal:
+class Simulation:
     """One run: what was read, how far it is, and what it writes."""
 
     def __init__(self, values: dict[str, Any], mistakes: Mistakes) -> None:
@@ -221,7 +221,7 @@ class Rehearsal:
 
     def run(self) -> int:
         """Walk through a training; return the exit code that sd-scripts would give."""
-        log("INFO", "rehearsal: this stands in for sd-scripts and trains nothing", "rehearsal.py:1")
+        log("INFO", "simulated: this stands in for sd-scripts and trains nothing", "simulated.py:1")
         log("INFO", "prepare images.", "train_util.py:2112")
         folders = read_folders(Path(str(self.values.get("train_data_dir"))), self.extension)
         if not folders or "no-data" in self.mistakes:
@@ -273,7 +273,7 @@ class Rehearsal:
     def _count(self, shown: list[Shown], *, epochs: int) -> StepPlan:
         batch_size = int(self.values.get("train_batch_size", 1))
         return plan_steps(
-            [ShownDataset(tuple(shown), rules_of(self.values), batch_size)],
+            [BucketedDataset(tuple(shown), rules_of(self.values), batch_size)],
             gradient_accumulation=int(self.values.get("gradient_accumulation_steps", 1)),
             epochs=epochs,
             save_every_n_epochs=int(self.values.get("save_every_n_epochs") or 0),
@@ -326,7 +326,7 @@ class Rehearsal:
 
     def _step(self, step: int, absolute: int, began: float) -> None:
         if step >= self.mistakes.at("crash"):
-            raise RuntimeError(f"rehearsal: asked to fail at step {step}")
+            raise RuntimeError(f"simulated: asked to fail at step {step}")
         if step >= self.mistakes.at("hang"):
             self._hang()
         if "slow" in self.mistakes:
@@ -415,15 +415,15 @@ class Rehearsal:
             "ss_network_module": values.get("network_module"),
             "ss_network_dim": values.get("network_dim", 4),
             "ss_network_alpha": values.get("network_alpha", 1),
-            "ss_base_model_version": "rehearsal",
+            "ss_base_model_version": "simulated",
             "ss_sd_model_name": Path(str(values["pretrained_model_name_or_path"])).name,
             "ss_resolution": str(rules_of(values).resolution),
             "ss_enable_bucket": bool(values.get("enable_bucket")),
             "ss_clip_skip": values.get("clip_skip"),
             "ss_seed": values.get("seed"),
             "ss_mixed_precision": values.get("mixed_precision", "no"),
-            "ss_training_comment": f"rehearsal; {values.get('training_comment') or ''}".rstrip(),
-            "ss_sd_scripts_commit_hash": "rehearsal",
+            "ss_training_comment": f"simulated; {values.get('training_comment') or ''}".rstrip(),
+            "ss_sd_scripts_commit_hash": "simulated",
             "ss_bucket_info": json.dumps(_buckets(plan)),
             "ss_dataset_dirs": json.dumps(
                 {
@@ -434,9 +434,9 @@ class Rehearsal:
             "ss_tag_frequency": json.dumps({one.name: one.tags for one in folders}),
             "modelspec.sai_model_spec": "1.0.1",
             "modelspec.architecture": "stable-diffusion-v1/lora",
-            "modelspec.implementation": "rehearsal",
+            "modelspec.implementation": "simulated",
             "modelspec.title": str(values.get("metadata_title") or self.name),
-            "modelspec.description": "rehearsal: trains nothing",
+            "modelspec.description": "simulated: trains nothing",
             "modelspec.date": time.strftime("%Y-%m-%dT%H:%M:%S"),
         }
         return {key: str(value) for key, value in found.items()}
@@ -454,7 +454,7 @@ class Rehearsal:
         write_lora(folder / "model.safetensors", self._tensors(epoch), {})
         for part in ("optimizer.bin", "scheduler.bin", "random_states_0.pkl"):
             with zipfile.ZipFile(folder / part, "w") as archive:
-                archive.writestr("rehearsal.txt", "rehearsal")
+                archive.writestr("simulated.txt", "simulated")
 
 
 def _halves(numbers: list[float]) -> bytes:
@@ -470,9 +470,9 @@ def _buckets(plan: StepPlan) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run the rehearsal named by the command line."""
+    """Run the simulator named by the command line."""
     values = read_arguments(sys.argv[1:])
-    return Rehearsal(values, Mistakes(os.environ.get(SWITCH, ""))).run()
+    return Simulation(values, Mistakes(os.environ.get(SWITCH, ""))).run()
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
         if _HUB_NAME.match(model):
             yield warning(
                 "LL380",
-                f'"{model}" is no file here; the trainer would fetch it from the model hub.',
+                f'"{model}" is not a file here; the trainer would fetch it from the model hub.',
                 "Name a file, if you did not mean that.",
             )
         else:
@@ -43,7 +43,7 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
 
 
 def _check_module(module: str, trainer: Trainer | None) -> Iterator[Finding]:
-    if trainer is None or trainer.is_rehearsal or not module.startswith("networks."):
+    if trainer is None or trainer.is_simulated or not module.startswith("networks."):
         return
     if not (trainer.folder / f"{module.replace('.', '/')}.py").is_file():
         yield error(

@@ -18,7 +18,7 @@ from ..config.arguments import TrainerCall, arguments_of, require_valid_call
 from ..dataset.bucketed import TrainingDataset, draws_of, numbered_datasets, shown_datasets
 from ..dataset.dataset_config import read_dataset_config
 from ..dataset.folders import PictureFacts, inspect_pictures
-from ..dataset.steps import BucketRules, ShownDataset, StepPlan, plan_steps, rules_of
+from ..dataset.steps import BucketedDataset, BucketRules, StepPlan, plan_steps, rules_of
 from ..run.launch import processes_of
 from ..trainer import Trainer
 from .files import (
@@ -122,7 +122,7 @@ def run_preflight(
         findings += check_output(values, steps, resuming=resuming)
         findings += check_disk(values, steps, file_bytes, free)
     findings += check_family(call, values)
-    if trainer is not None and not trainer.is_rehearsal:
+    if trainer is not None and not trainer.is_simulated:
         cards = gpus()
         findings += check_environment(values, trainer, cards, progress)
         findings += check_gpus(cards, chosen_gpu(call.launch), may_be_freed=may_be_freed)
@@ -134,7 +134,7 @@ def _read_datasets(
 ) -> tuple[tuple[TrainingDataset, ...], list[Finding]]:
     """Return what is trained: of a dataset config, else of the numbered folders."""
     if values.get("dataset_config"):
-        scripts = None if trainer is None or trainer.is_rehearsal else trainer.folder
+        scripts = None if trainer is None or trainer.is_simulated else trainer.folder
         return read_dataset_config(values, scripts)
     reading, findings = check_folders(values)
     regular, more = read_regular(values)
@@ -159,7 +159,7 @@ def _check_dataset(
         facts |= {one.path: one for one in found}
         yield from check_pictures(found, subset.reading, dataset.rules)
         yield from check_captions(
-            subset.reading, subset.caption_extension, needed=not subset.is_regular
+            subset.reading, subset.caption_extension, needed=not subset.is_reg
         )
 
 
@@ -255,7 +255,7 @@ def _rules(values: Mapping[str, Any]) -> BucketRules | None:
 
 
 def _plan(
-    values: Mapping[str, Any], shown: tuple[ShownDataset, ...], processes: int, draws: int
+    values: Mapping[str, Any], shown: tuple[BucketedDataset, ...], processes: int, draws: int
 ) -> StepPlan | None:
     """Count the steps; `draws` leaves out regularisation."""
     epochs = whole(values.get("max_train_epochs"))
@@ -267,7 +267,7 @@ def _plan(
 
 
 def _count(
-    shown: tuple[ShownDataset, ...], values: Mapping[str, Any], epochs: int, processes: int
+    shown: tuple[BucketedDataset, ...], values: Mapping[str, Any], epochs: int, processes: int
 ) -> StepPlan:
     return plan_steps(
         shown,

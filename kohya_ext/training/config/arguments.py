@@ -103,20 +103,20 @@ def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) 
     """Return what we run: the GUI's call, put right where it is wrong, with each difference."""
     values, secrets = without_secrets(values)
     gui = call_as_gui(values, version, dataset)
-    mended = _Mended(gui.script, dict(gui.toml))
+    fixed = _Mended(gui.script, dict(gui.toml))
     for key in secrets:
         why = f"a secret comes from the environment only: set {SECRETS[key]}"
-        mended.found.append(Difference(key, _SECRET, None, why))
-    mended.mend_network(values, version)
-    mended.count_by_epochs(values)
-    mended.send_zeros(values)
-    mended.drop_what_is_ignored()
-    mended.fit_types()
-    launch = mended.split_words(values, "extra_accelerate_launch_args", gui.launch)
-    additional = mended.split_words(values, "additional_parameters", gui.additional)
+        fixed.found.append(Difference(key, _SECRET, None, why))
+    fixed.mend_network(values, version)
+    fixed.count_by_epochs(values)
+    fixed.send_zeros(values)
+    fixed.drop_what_is_ignored()
+    fixed.fit_types()
+    launch = fixed.split_words(values, "extra_accelerate_launch_args", gui.launch)
+    additional = fixed.split_words(values, "additional_parameters", gui.additional)
     return TrainerCall(
-        gui.script, dict(sorted(mended.toml.items())), launch, additional, gui.sample_prompts,
-        tuple(mended.found),
+        gui.script, dict(sorted(fixed.toml.items())), launch, additional, gui.sample_prompts,
+        tuple(fixed.found),
     )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
         if not _SETTINGS.match(str(values.get(key) or "")):
             yield f"{key} must be pairs such as a=b with one blank between two of them"
     if kind not in keys_of(version)["LoRA_type"].choices:
-        yield f'"{kind}" is no LoRA type of this version'
+        yield f'"{kind}" is not a LoRA type of this version'
     yield from _family_refusals(values, kind)
     preset = str(values.get("LyCORIS_preset") or "")
     if preset not in ("", *LYCORIS_PRESETS) and not preset.endswith(".toml"):
@@ -130,7 +130,7 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
     if precision and not isinstance(precision, str):
         yield f"mixed_precision is {precision!r}, which the GUI cannot quote"
     if not isinstance(values.get("stop_text_encoder_training"), (int, float, type(None))):
-        yield "stop_text_encoder_training is no number"
+        yield "stop_text_encoder_training is not a number"
     if _int(values.get("bucket_reso_steps")) < 1:
         yield "bucket_reso_steps must be at least 1"
     if not 0 <= _float(values.get("noise_offset")) <= 1:
@@ -545,7 +545,7 @@ def _network_of(kind: str, values: Values, version: GuiVersion) -> tuple[str, li
         return _MODULES[kind], _positive(values, _DROPOUTS)
     raise ToolError(
         "LL304",
-        f'"{kind}" is no LoRA type of the Kohya GUI {version.value}.',
+        f'"{kind}" is not a LoRA type of the Kohya GUI {version.value}.',
         f"Choose one of {', '.join(map(str, keys_of(version)['LoRA_type'].choices))}.",
     )
 

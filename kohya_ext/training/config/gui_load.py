@@ -14,7 +14,7 @@ from .kohya_json import GuiVersion, Key, Values, keys_of, without_secrets
 
 
 @dataclass(frozen=True)
-class Taken:
+class GuiLoadResult:
     """The values that the GUI would go on with, and why it could not, if it could not."""
 
     values: Values
@@ -22,7 +22,9 @@ class Taken:
     secrets: tuple[str, ...]
 
 
-def take_as_gui(data: Mapping[str, Any], version: GuiVersion, *, in_browser: bool = True) -> Taken:
+def take_as_gui(
+    data: Mapping[str, Any], version: GuiVersion, *, in_browser: bool = True
+) -> GuiLoadResult:
     """Load any json as the GUI of `version` would; secrets are taken out and named.
 
     Out of the browser, the page's handlers do not run that change values after the load.
@@ -44,7 +46,7 @@ def take_as_gui(data: Mapping[str, Any], version: GuiVersion, *, in_browser: boo
             problems.append(f"{name} is {values[name]!r}, but {problem}")
     if in_browser:
         values |= _handled(values, version)
-    return Taken(values, tuple(problems), secrets)
+    return GuiLoadResult(values, tuple(problems), secrets)
 
 
 _FAMILIES = ("v2", "sdxl", "sd3_checkbox", "flux1_checkbox", "hunyuan_image_checkbox",

@@ -214,7 +214,7 @@ class KohyaConfig:
 
 
 def read_kohya_json(path: Path, version: GuiVersion) -> KohyaConfig:
-    """Read any Kohya LoRA json. Raises ToolError LL301 when it is no JSON object."""
+    """Read any Kohya LoRA json. Raises ToolError LL301 when it is not a valid JSON object."""
     return repair(load_json(path), version)
 
 
@@ -228,7 +228,7 @@ def load_json(path: Path) -> Values:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ToolError(
-            "LL301", f"{path} is no JSON: {error}.", "Save it again from the Kohya GUI."
+            "LL301", f"{path} is not valid JSON: {error}.", "Save it again from the Kohya GUI."
         ) from error
     if not isinstance(data, dict):
         raise ToolError(

@@ -18,7 +18,7 @@ from ...project.files import write_json_atomic, write_text_atomic
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.settings import advise_on
 from ..dataset.folders import inspect_pictures, read_folders
-from ..dataset.steps import Shown, ShownDataset, StepPlan, plan_steps, rules_of
+from ..dataset.steps import BucketedDataset, Shown, StepPlan, plan_steps, rules_of
 from .arguments import (
     SECRETS,
     Dataset,
@@ -317,7 +317,7 @@ def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple
 def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
     """Return the exact steps of what sd-scripts gets."""
     return plan_steps(
-        [ShownDataset(shown, rules_of(toml), int(toml["train_batch_size"]))],
+        [BucketedDataset(shown, rules_of(toml), int(toml["train_batch_size"]))],
         gradient_accumulation=int(toml.get("gradient_accumulation_steps", 1)),
         epochs=int(toml["max_train_epochs"]),
         save_every_n_epochs=int(toml.get("save_every_n_epochs", 0)),

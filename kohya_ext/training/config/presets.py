@@ -98,7 +98,7 @@ def require_preset(name: str, family: BaseModelFamily) -> Preset:
     found = next((one for one in presets() if one.name == wanted), None)
     if found is None or found.family is not family:
         fitting = ", ".join(one.name for one in presets() if one.family is family)
-        what = "is no preset" if found is None else f"is for {found.family.value}"
+        what = "is not a preset" if found is None else f"is for {found.family.value}"
         raise ToolError(
             "LL306",
             f'"{wanted}" {what}; the base model family is {family.value}.',

@@ -53,7 +53,9 @@ def _drawn(line: str, number: int, seed: int, wildcards: Path | None) -> str:
         rule = _SETTINGS.get(name.lower())
         if rule is None:
             known = ", ".join(f"--{one}" for one in _SETTINGS)
-            raise _refused(number, f"--{name} is no setting of sd-scripts", f"There are {known}.")
+            raise _refused(
+                number, f"--{name} is not a setting of sd-scripts", f"There are {known}."
+            )
         if not re.fullmatch(rule[0], value.strip()):
             what = f'--{name} must be {rule[1]}, not "{value.strip()}"'
             raise _refused(number, what, "Correct it, or leave it out.")

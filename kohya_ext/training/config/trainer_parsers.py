@@ -75,7 +75,7 @@ def _read(folder: Path, module: str) -> _Module | None:
         return None
     found = _Module(path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # theirs to mend, not the user's to read
+        warnings.simplefilter("ignore", SyntaxWarning)  # theirs to fix, not the user's to read
         warnings.simplefilter("ignore", DeprecationWarning)  # the same before Python 3.12
         tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:

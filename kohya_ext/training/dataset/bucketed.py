@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .folders import FolderReading, PictureFacts
-from .steps import BucketRules, Shown, ShownDataset, with_regularisation
+from .steps import BucketedDataset, BucketRules, Shown, with_regularisation
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Subset:
 
     reading: FolderReading
     caption_extension: str
-    is_regular: bool = False
+    is_reg: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TrainingDataset:
     """Subsets that share buckets and batch size.
 
     `validation_split` is the share of each folder that is not trained, drawn by
-    `validation_seed`. Not foretold are the steps where a metadata file lists the pictures.
+    `validation_seed`. Not expected are the steps where a metadata file lists the pictures.
     """
 
     subsets: tuple[Subset, ...]
@@ -43,7 +43,7 @@ class TrainingDataset:
     @property
     def trained_pictures(self) -> tuple[Path, ...]:
         """All pictures but those of regularisation."""
-        readings = (one.reading for one in self.subsets if not one.is_regular)
+        readings = (one.reading for one in self.subsets if not one.is_reg)
         return tuple(path for reading in readings for path in reading.pictures)
 
 
@@ -55,16 +55,14 @@ def numbered_datasets(
     validation: tuple[float, int | None] = (0.0, None),
 ) -> tuple[TrainingDataset, ...]:
     """Return the one dataset of numbered folders: (reading, whether it is regularisation)."""
-    subsets = tuple(
-        Subset(reading, extension, is_regular) for reading, is_regular in readings if reading
-    )
+    subsets = tuple(Subset(reading, extension, is_reg) for reading, is_reg in readings if reading)
     return (TrainingDataset(subsets, rules, batch_size, *validation),) if subsets else ()
 
 
 def shown_datasets(
     datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFacts], seed: int | None
-) -> tuple[ShownDataset, ...] | None:
-    """Return what is shown per epoch, None where that cannot be foretold.
+) -> tuple[BucketedDataset, ...] | None:
+    """Return what is shown per epoch, None where that cannot be expected.
 
     `seed` is the training's: without a validation seed, it draws what is kept for validation.
     """
@@ -74,10 +72,10 @@ def shown_datasets(
         unknown = dataset.validation_split and dataset.validation_seed is None and seed is None
         if unknown or not dataset.is_foretold:
             return None
-        trained = _shown(dataset, facts, draw, is_regular=False)
-        regular = _shown(dataset, facts, draw, is_regular=True)
+        trained = _shown(dataset, facts, draw, is_reg=False)
+        regular = _shown(dataset, facts, draw, is_reg=True)
         pictures = tuple(with_regularisation(trained, regular))
-        found.append(ShownDataset(pictures, dataset.rules, dataset.batch_size))
+        found.append(BucketedDataset(pictures, dataset.rules, dataset.batch_size))
     return tuple(found)
 
 
@@ -89,7 +87,7 @@ def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFa
         for subset in dataset.subsets
         for folder in subset.reading.folders
         for path in folder.pictures
-        if not subset.is_regular and not facts[path].problem
+        if not subset.is_reg and not facts[path].problem
     )
 
 
@@ -98,15 +96,15 @@ def _shown(
     facts: Mapping[Path, PictureFacts],
     draw: random.Random,
     *,
-    is_regular: bool,
+    is_reg: bool,
 ) -> list[Shown]:
     """Return the whole pictures of a dataset; one in two subsets counts as in the last one."""
     found: dict[Path, Shown] = {}
     for subset in dataset.subsets:
-        if subset.is_regular is not is_regular:
+        if subset.is_reg is not is_reg:
             continue
         for folder in subset.reading.folders:
-            for path in _trained(folder.pictures, dataset, draw, is_regular=is_regular):
+            for path in _trained(folder.pictures, dataset, draw, is_reg=is_reg):
                 one = facts[path]
                 if not one.problem:
                     found[path] = Shown(one.width, one.height, folder.repeats)
@@ -114,11 +112,11 @@ def _shown(
 
 
 def _trained(
-    pictures: tuple[Path, ...], dataset: TrainingDataset, draw: random.Random, *, is_regular: bool
+    pictures: tuple[Path, ...], dataset: TrainingDataset, draw: random.Random, *, is_reg: bool
 ) -> list[Path]:
     """Leave out what sd-scripts keeps for validation, library/train_util.py: split_train_val."""
     found = sorted(pictures, key=os.fspath)
-    if is_regular or dataset.validation_split <= 0:
+    if is_reg or dataset.validation_split <= 0:
         return found
     seed = dataset.validation_seed
     (random.Random(seed) if seed is not None else draw).shuffle(found)

@@ -116,15 +116,15 @@ def _known_to(scripts: Path | None) -> str | None:
 
 
 def _problems(data: Mapping[str, Any], masked: bool, source: str | None) -> Iterator[str]:
-    yield from (f"{key} is no table of it" for key in data if key not in ("general", "datasets"))
+    yield from (f"{key} is not a table of it" for key in data if key not in ("general", "datasets"))
     general = data.get("general", {})
     if isinstance(general, dict):
         yield from _table(general, "general", {**_OF_DATASETS, **_ANYWHERE, **_OF_FOLDERS}, source)
     else:
-        yield "general is no table"
+        yield "general is not a table"
     datasets = data.get("datasets", [])
     if not _are_tables(datasets):
-        yield "datasets is no list of tables"
+        yield "datasets is not a list of tables"
         return
     for number, dataset in enumerate(datasets):
         yield from _of_dataset(dataset, f"datasets[{number}]", masked, source)
@@ -139,7 +139,7 @@ def _of_dataset(
 ) -> Iterator[str]:
     subsets = dataset.get("subsets", [])
     if not _are_tables(subsets):
-        yield f"{place}.subsets is no list of tables"
+        yield f"{place}.subsets is not a list of tables"
         return
     more: Rows
     needed: tuple[str, ...]
@@ -166,7 +166,7 @@ def _table(table: Mapping[str, Any], place: str, known: Rows, source: str | None
         there = source is None or f'"{key}"' in source
         kind = known.get(key)
         if not there or (kind is None and (source is None or _is_ours(key))):
-            yield f"{place}.{key} is no key that sd-scripts takes there"
+            yield f"{place}.{key} is not a key that sd-scripts takes there"
         elif kind is not None and not _fits(value, kind):
             yield f"{place}.{key} is {value!r}, where sd-scripts takes {kind}"
         elif key in ("batch_size", "bucket_reso_steps") and value < 1:
@@ -192,7 +192,7 @@ def _fits(value: object, kind: str) -> bool:
 def _dataset(
     place: str, above: Mapping[str, Any], table: Mapping[str, Any], base: Path
 ) -> tuple[TrainingDataset | None, list[Finding]]:
-    """Read the folders of one `[[datasets]]` table; None when its steps cannot be foretold."""
+    """Read the folders of one `[[datasets]]` table; None when its steps cannot be expected."""
     own = {key: value for key, value in table.items() if key != "subsets"}
     settings = {**above, "batch_size": above.get("train_batch_size") or 1, **own}
     if "batch_size" in above:

@@ -36,7 +36,7 @@ class BucketRules:
 
 
 @dataclass(frozen=True)
-class ShownDataset:
+class BucketedDataset:
     """What sd-scripts sorts together: one `[[datasets]]` table, or all numbered folders."""
 
     pictures: tuple[Shown, ...]
@@ -170,7 +170,7 @@ def with_regularisation(shown: Iterable[Shown], regular: Iterable[Shown]) -> lis
 
 
 def plan_steps(
-    datasets: Iterable[ShownDataset],
+    datasets: Iterable[BucketedDataset],
     *,
     gradient_accumulation: int = 1,
     processes: int = 1,

@@ -43,7 +43,7 @@ class EpochBegan:
 
 
 @dataclass(frozen=True)
-class Stepped:
+class StepFinished:
     """A step was made; `loss` is the trainer's moving average and may be NaN.
 
     `total` counts all epochs, also those before a resume: `step` then ends below it.
@@ -56,12 +56,12 @@ class Stepped:
 
     @property
     def is_nan(self) -> bool:
-        """Whether the loss is no number any more: everything after it is lost."""
+        """Whether the loss is not a number any more: everything after it is lost."""
         return self.loss is not None and not math.isfinite(self.loss)
 
 
 @dataclass(frozen=True)
-class Measured:
+class LossRecorded:
     """A step's own loss, from TensorBoard's file; `Stepped` has the moving average only."""
 
     step: int
@@ -69,7 +69,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Worked:
+class ProgressReported:
     """Another bar moved: caching latents, reading captions, validation, sampling."""
 
     what: str
@@ -85,7 +85,7 @@ class Saving:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampleSaved:
     """A sample picture was drawn in the middle of the training."""
 
     path: str
@@ -106,7 +106,7 @@ class Warned:
 
 
 @dataclass(frozen=True)
-class Erred:
+class ErrorLogged:
     """An error of the trainer, in its words; it may go on or end with exit code 0 all the same."""
 
     text: str
@@ -121,14 +121,14 @@ Event = (
     PhaseBegan
     | Announced
     | EpochBegan
-    | Stepped
-    | Measured
-    | Worked
+    | StepFinished
+    | LossRecorded
+    | ProgressReported
     | Saving
-    | Sampled
+    | SampleSaved
     | Removed
     | Warned
-    | Erred
+    | ErrorLogged
 )
 
 _BAR = re.compile(
@@ -244,18 +244,18 @@ class StreamReader:
         what = re.split(r"[|:\]]", bar.string[: bar.start()].rstrip(": "))[-1].strip()
         done, total = int(bar["done"]), int(bar["total"])
         if what != "steps":
-            return [*self._read_phase(what), Worked(what, done, total)]
+            return [*self._read_phase(what), ProgressReported(what, done, total)]
         loss = _LOSS.search(bar["rest"])
         rate = None if "?" in bar["rate"] else float(bar["rate"])
         if rate is not None and bar["unit"] == "it/s":
             rate = 1 / rate if rate else None
-        return [Stepped(done, total, _number(loss[1]) if loss else None, rate)]
+        return [StepFinished(done, total, _number(loss[1]) if loss else None, rate)]
 
     def _read_log(self, level: str, text: str) -> list[Event]:
         if level == "WARNING":
             return [Warned(_in_english(text))]
         if level in ("ERROR", "CRITICAL"):
-            return [Erred(_in_english(text))]
+            return [ErrorLogged(_in_english(text))]
         return self._read_phase(text)
 
 

@@ -11,17 +11,17 @@ from .events import (
     DRAWING,
     Announced,
     EpochBegan,
-    Erred,
+    ErrorLogged,
     Event,
     LineSplitter,
-    Measured,
+    LossRecorded,
     PhaseBegan,
-    Sampled,
+    ProgressReported,
+    SampleSaved,
     Saving,
-    Stepped,
+    StepFinished,
     StreamReader,
     Warned,
-    Worked,
 )
 from .record import RunPlan
 from .tensorboard import ScalarTail
@@ -63,7 +63,7 @@ class Follow:
     announced: Announced | None = None
     epoch: int = 0
     epochs: int = 0
-    step: Stepped | None = None
+    step: StepFinished | None = None
     first_nan: int | None = None
     saved: list[str] = field(default_factory=list)
     epochs_begun_after_save: int = 0
@@ -103,7 +103,7 @@ class Follow:
         for path in sorted(folder.glob(f"{self.plan.name}_*.png")):
             if path not in self._samples and path.stat().st_mtime >= began:
                 self._samples.add(path)
-                yield Sampled(str(path))
+                yield SampleSaved(str(path))
 
     def _read_scalars(self) -> Iterator[Event]:
         """Yield each step's own loss, where the config has a logging_dir."""
@@ -114,7 +114,7 @@ class Follow:
             self._scalars = ScalarTail(Path(self.plan.logging_dir), "loss/current", began)
         for step, loss in self._scalars.read():
             self.step_losses[step] = loss
-            yield Measured(step, loss)
+            yield LossRecorded(step, loss)
 
     def poll(self) -> list[Event]:
         """Take in all that is new and return it."""
@@ -131,13 +131,13 @@ class Follow:
             self.epochs_begun_after_save = len(self.saved)
         elif isinstance(event, Saving):
             self.saved.append(event.path)
-        elif isinstance(event, Stepped):
+        elif isinstance(event, StepFinished):
             self._take_step(event)
-        elif isinstance(event, Erred):
+        elif isinstance(event, ErrorLogged):
             self.errors.append(event.text)
             self.no_data = self.no_data or event.is_no_data
 
-    def _take_step(self, event: Stepped) -> None:
+    def _take_step(self, event: StepFinished) -> None:
         self.step = event
         if event.loss is None:
             return
@@ -153,7 +153,7 @@ class Follow:
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run, as the trainer says or, before that, as foretold; 0: unknown."""
+        """Steps of the whole run, as the trainer says or, before that, as expected; 0: unknown."""
         return self.announced.steps if self.announced else self.plan.steps
 
     @property
@@ -179,13 +179,13 @@ class Follow:
 
 
 def differing_steps(follow: Follow) -> Warned | None:
-    """Return a warning when the trainer's own figures are not the ones that we foretold."""
+    """Return a warning when the trainer's own figures are not the ones that we expected."""
     plan, said = follow.plan, follow.announced
     if said is None or not plan.epochs or (said.steps, said.epochs) == (plan.steps, plan.epochs):
         return None
     return Warned(
         f"the trainer counts {said.steps} steps in {said.epochs} epochs, "
-        f"foretold were {plan.steps} in {plan.epochs}"
+        f"expected were {plan.steps} in {plan.epochs}"
     )
 
 
@@ -196,10 +196,10 @@ def progress_of(handler: ProgressHandler) -> EventHandler:
     """
 
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, (Stepped, EpochBegan)):
+        if isinstance(event, (StepFinished, EpochBegan)):
             total = follow.total_steps or None
             handler(Progress("Training", follow.done_steps, total, follow.line))
-        elif isinstance(event, Worked) and event.what:
+        elif isinstance(event, ProgressReported) and event.what:
             handler(Progress(follow.phase, event.done, event.total, event.what))
         elif isinstance(event, PhaseBegan) and event.phase != "Training":
             handler(Progress(event.phase, 0))

@@ -40,7 +40,7 @@ def command_of(job: Job, trainer: Trainer, config: Path) -> tuple[str, ...]:
     extra = [word for quoted in job.call.additional for word in shlex.split(quoted)]
     own = [str(script), "--config_file", str(config), *extra]
     launch = launcher_words(job.call.launch)
-    if launch and not trainer.is_rehearsal:
+    if launch and not trainer.is_simulated:
         return (str(trainer.python), "-m", "accelerate.commands.launch", *launch, *own)
     return (str(trainer.python), *own)
 

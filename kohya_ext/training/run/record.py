@@ -31,7 +31,7 @@ class Outcome(str, Enum):
     LOST = "lost"
 
 
-class Ask(str, Enum):
+class StopRequest(str, Enum):
     """What can be asked of a running training."""
 
     NOW = "now"
@@ -210,15 +210,15 @@ def find_process(folder: Path) -> Tree | None:
     return find_tree(tree.mark) or tree
 
 
-def ask(folder: Path, what: Ask) -> None:
+def ask(folder: Path, what: StopRequest) -> None:
     """Ask a running training to end; whoever watches it does so."""
     write_json_atomic(folder / "request.json", {"ask": what.value})
 
 
-def read_ask(folder: Path) -> Ask | None:
+def read_ask(folder: Path) -> StopRequest | None:
     """Return what was asked, or None."""
     data = _read_json(folder / "request.json")
-    return Ask(data["ask"]) if data else None
+    return StopRequest(data["ask"]) if data else None
 
 
 def write_result(plan: RunPlan, result: Result) -> None:
@@ -254,7 +254,7 @@ def _damaged(path: Path, error: Exception) -> ToolError:
 
 
 @dataclass(frozen=True)
-class RunStanding:
+class RunStatus:
     """A run as it is found: settled, watched, running alone, or ended without a witness."""
 
     folder: Path
@@ -269,7 +269,7 @@ class RunStanding:
         return self.result is None and not self.is_running and not self.is_watched
 
 
-def find_runs_in(runs_dir: Path) -> tuple[RunStanding, ...]:
+def find_runs_in(runs_dir: Path) -> tuple[RunStatus, ...]:
     """Return all runs of a project or config, the newest last."""
     if not runs_dir.is_dir():
         return ()
@@ -277,10 +277,10 @@ def find_runs_in(runs_dir: Path) -> tuple[RunStanding, ...]:
     return tuple(standing_of(folder) for folder in folders)
 
 
-def standing_of(folder: Path) -> RunStanding:
+def standing_of(folder: Path) -> RunStatus:
     """Look at one run."""
     result = read_result(folder)
     plan = read_plan(folder)
     tree = None if result else find_process(folder)
     running = bool(tree and tree.pid and tree.is_running)
-    return RunStanding(folder, plan, result, running, is_held(plan.lock))
+    return RunStatus(folder, plan, result, running, is_held(plan.lock))

@@ -16,7 +16,7 @@ from ...project import ToolError
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
 from .follow import Follow
-from .record import Outcome, RunStanding, find_runs_in
+from .record import Outcome, RunStatus, find_runs_in
 from .tensorboard import read_scalars
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _CLOCK_SLACK_SECONDS = 2.0
 class Session:
     """One run of the trainer: from its start, or from the state that it was resumed from."""
 
-    run: RunStanding
+    run: RunStatus
     losses: Mapping[int, float]
     step_losses: Mapping[int, float]
 
@@ -95,7 +95,7 @@ def read_report(runs_dir: Path, run_id: str = "") -> Report:
     )
 
 
-def _chain(last: RunStanding, runs: tuple[RunStanding, ...]) -> list[RunStanding]:
+def _chain(last: RunStatus, runs: tuple[RunStatus, ...]) -> list[RunStatus]:
     """Return the runs that `last` goes on from: each the newest before that saved its state."""
     found = [last]
     while found[0].plan.resumed_from:
@@ -113,7 +113,7 @@ def _chain(last: RunStanding, runs: tuple[RunStanding, ...]) -> list[RunStanding
     return found
 
 
-def _session(run: RunStanding) -> Session:
+def _session(run: RunStatus) -> Session:
     follow = Follow(run.plan)
     follow.poll()
     before = run.plan.epochs_done * run.plan.steps_per_epoch
@@ -121,7 +121,7 @@ def _session(run: RunStanding) -> Session:
     return Session(run, losses, _step_losses(run, before))
 
 
-def _step_losses(run: RunStanding, before: int) -> dict[int, float]:
+def _step_losses(run: RunStatus, before: int) -> dict[int, float]:
     folder = Path(run.plan.logging_dir) if run.plan.logging_dir else None
     if folder is None or not folder.is_dir():
         return {}
@@ -132,7 +132,7 @@ def _step_losses(run: RunStanding, before: int) -> dict[int, float]:
     return {before + step: value for step, value in scalars}
 
 
-def _files(folder: Path, name: str, run: RunStanding) -> tuple[EpochFile, ...]:
+def _files(folder: Path, name: str, run: RunStatus) -> tuple[EpochFile, ...]:
     if not folder.is_dir():
         return ()
     names = {one.name for one in run.result.files} if run.result else set()

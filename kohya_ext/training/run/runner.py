@@ -20,11 +20,11 @@ from .follow import EventHandler, Follow, unheard
 from .keychain import with_stored_secrets
 from .plugins import free_for_training
 from .record import (
-    Ask,
     Outcome,
     Result,
     RunPlan,
-    RunStanding,
+    RunStatus,
+    StopRequest,
     find_process,
     find_runs_in,
     read_ask,
@@ -76,7 +76,7 @@ def watch(
         ended = not tree.is_running
         code = exit_code()
         asked = read_ask(follow.plan.folder)
-        if asked in (Ask.AFTER_EPOCH, Ask.PAUSE) and saves_when_asked is None:
+        if asked in (StopRequest.AFTER_EPOCH, StopRequest.PAUSE) and saves_when_asked is None:
             saves_when_asked = len(follow.saved)
         for event in follow.events():
             handler(event, follow)
@@ -86,7 +86,7 @@ def watch(
         if code is not None or ended:
             tree.end()  # loader workers may outlive their parent
             return None
-        if asked is Ask.NOW or _epoch_is_saved(follow, saves_when_asked):
+        if asked is StopRequest.NOW or _epoch_is_saved(follow, saves_when_asked):
             tree.end()
             return Outcome.STOPPED
         sleep(POLL_SECONDS)
@@ -97,7 +97,7 @@ def _epoch_is_saved(follow: Follow, saves_when_asked: int | None) -> bool:
     return saves_when_asked is not None and follow.epochs_begun_after_save > saves_when_asked
 
 
-def conduct(plan: RunPlan, handler: EventHandler = unheard) -> Result:
+def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
     """Start a planned run, or go on watching it, and settle it. One watcher at a time.
 
     Raises ToolError LL394 when another program watches it.
@@ -207,7 +207,7 @@ def _write_down(plan: RunPlan, project: Project | None, result: Result) -> Resul
     return result
 
 
-def settle(standing: RunStanding) -> Result:
+def finalize(standing: RunStatus) -> Result:
     """Judge a run that ended unseen, by its streams and files, and write it down."""
     with holding(standing.plan.lock) as got:
         again = standing_of(standing.folder)
@@ -223,12 +223,12 @@ def settle(standing: RunStanding) -> Result:
         return _write_down(plan, project, judge(follow, None, None, unseen=True))
 
 
-def find_current(runs_dir: Path) -> RunStanding | None:
+def find_current(runs_dir: Path) -> RunStatus | None:
     """Return the run that is under way, if any, after settling those that ended unseen."""
     current = None
     for standing in find_runs_in(runs_dir):
         if standing.needs_settling:
-            settle(standing)
+            finalize(standing)
         elif standing.result is None:
             current = standing
     return current

@@ -26,9 +26,9 @@ from .follow import EventHandler, Follow, unheard
 from .job import Job, write_project_config, write_prompts
 from .launch import command_of, environment_of
 from .record import (
-    Ask,
     Result,
     RunPlan,
+    StopRequest,
     ask,
     find_process,
     find_runs_in,
@@ -36,7 +36,7 @@ from .record import (
     standing_of,
     write_plan,
 )
-from .runner import POLL_SECONDS, conduct, find_current, settle
+from .runner import POLL_SECONDS, finalize, find_current, run_training
 from .states import State, state_at
 
 
@@ -119,7 +119,7 @@ def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Resul
     program `stop_training` ends it; Ctrl-C ends it at once.
     """
     write_inputs(plan)
-    return conduct(plan.run, handler)
+    return run_training(plan.run, handler)
 
 
 def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.sleep) -> RunPlan:
@@ -195,7 +195,7 @@ def attach(
         if standing.result is not None:
             return standing.result
         if standing.needs_settling and find_process(run.folder) is not None:
-            return settle(standing)
+            return finalize(standing)
         alone = standing.is_running and not standing.is_watched
         if alone and (watcher is None or watcher.poll() is not None):
             watcher = start_watcher(run)
@@ -220,13 +220,13 @@ def require_training(job: Job) -> RunPlan:
     return run
 
 
-def stop_training(run: RunPlan, what: Ask = Ask.NOW) -> None:
+def stop_training(run: RunPlan, what: StopRequest = StopRequest.NOW) -> None:
     """Ask a run to end, now or after its next saved epoch; whoever watches it does so.
 
     A run that nobody watches any more gets a watcher, which does. Raises ToolError LL397 when a
     pause is asked of a run that saves no states.
     """
-    if what is Ask.PAUSE and not run.saves_states:
+    if what is StopRequest.PAUSE and not run.saves_states:
         raise ToolError(
             "LL397",
             f"Run {run.run_id} of {run.name} saves no states, so it could not go on after a pause.",
@@ -307,10 +307,10 @@ def _max_steps(values: Mapping[str, Any]) -> int:
     return int(values.get("max_train_steps") or DEFAULT_STEPS)
 
 
-def settle_unseen(job: Job) -> tuple[Result, ...]:
+def finalize_unseen(job: Job) -> tuple[Result, ...]:
     """Judge runs of this job that ended while nobody watched; return how they ended."""
     unseen = [one for one in find_runs_in(job.runs_dir) if one.needs_settling]
-    return tuple(settle(one) for one in unseen)
+    return tuple(finalize(one) for one in unseen)
 
 
 def require_idle(job: Job) -> None:
@@ -322,7 +322,7 @@ def require_idle(job: Job) -> None:
                 f"{job.name} is being trained already (run {standing.plan.run_id}).",
                 "Watch it with `loraloom train --attach`, or stop it with `loraloom train --stop`.",
             )
-    settle_unseen(job)
+    finalize_unseen(job)
 
 
 def write_inputs(plan: TrainingPlan) -> None:
@@ -345,8 +345,8 @@ def write_inputs(plan: TrainingPlan) -> None:
 
 
 def _surroundings(trainer: Trainer) -> dict[str, Any]:
-    """Return which versions a run is made with; a rehearsal has none that matter."""
-    if trainer.is_rehearsal:
+    """Return which versions a run is made with; a simulation has none that matter."""
+    if trainer.is_simulated:
         return {"sd_scripts": scripts_version(trainer.folder)}
     found = probe(trainer, ALWAYS_NEEDED)
     return {

@@ -104,5 +104,5 @@ def require_state(model_dir: Path, output_name: str) -> State:
         "LL396",
         f"{model_dir} holds no state of {output_name} to go on from{why}.",
         "States are saved when training is started with --save-states; without one, go on from "
-        "an epoch file as network weights, or train anew.",
+        "an epoch file as network weights, or train again.",
     )

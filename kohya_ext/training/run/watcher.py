@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...project import ToolError
 from .record import read_plan
-from .runner import POLL_SECONDS, conduct
+from .runner import POLL_SECONDS, run_training
 
 _TRIES = 40
 
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     plan = read_plan(Path(arguments[0]))
     for _ in range(_TRIES):  # whoever hands the run over may still be ending
         try:
-            conduct(plan)
+            run_training(plan)
             return 0
         except ToolError as error:
             if error.code != "LL394":

@@ -17,17 +17,17 @@ from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import Client, OutOfMemory, _reason, parse_credentials
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
 from a1111_ext.api.lora_links import (
-    apply_lend,
-    find_lent,
-    lent_name,
-    plan_lend,
-    take_back,
+    apply_links,
+    find_linked,
+    linked_name,
+    plan_links,
+    remove_links,
     with_run,
 )
 from a1111_ext.api.lora_tags import lora_tag, lora_tags, replace_lora
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells.cell import Cell, HiresFix
-from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.files import sha256_of
@@ -63,7 +63,7 @@ def asked(url: str) -> ToolError:
     return caught.value
 
 
-def test_an_address_needs_no_scheme(webui: RehearsalWebui):
+def test_an_address_needs_no_scheme(webui: SimulatedWebui):
     with Client(webui.url.removeprefix("http://")) as client:
         assert client.get("/sdapi/v1/options")
 
@@ -137,7 +137,7 @@ def test_credentials_open_a_locked_webui(tmp_path: Path):
     with start_webui(tmp_path, auth="mira:geheim") as webui:
         assert asked(webui.url).code == "LL403"
         with Client(webui.url, parse_credentials("mira:geheim")) as client:
-            assert fetch_capabilities(client).is_rehearsal
+            assert fetch_capabilities(client).is_simulated
 
 
 @pytest.mark.parametrize("text", ["mira", ":x"])
@@ -148,25 +148,25 @@ def test_credentials_need_a_colon(text: str):
 
 def test_capabilities_are_read(client: Client):
     found = fetch_capabilities(client)
-    assert [one.name for one in found.checkpoints] == ["rehearsal-a", "rehearsal-b"]
-    assert found.require_checkpoint("").name == "rehearsal-a"
-    assert found.require_checkpoint(found.checkpoints[1].sha256[:10]).name == "rehearsal-b"
+    assert [one.name for one in found.checkpoints] == ["simulated-a", "simulated-b"]
+    assert found.require_checkpoint("").name == "simulated-a"
+    assert found.require_checkpoint(found.checkpoints[1].sha256[:10]).name == "simulated-b"
     assert "Latent" in found.upscalers
     assert not found.has_agent_scheduler
-    assert (found.kind, found.extensions) == ("rehearsal", ("Lora",))
-    assert fetch_hashed(client, found, "rehearsal-b") is found
+    assert (found.kind, found.extensions) == ("simulated", ("Lora",))
+    assert fetch_hashed(client, found, "simulated-b") is found
 
 
 def test_hashing_a_checkpoint_leaves_the_loaded_one(client: Client):
     found = fetch_capabilities(client)
     fresh = replace(found, checkpoints=tuple(replace(c, sha256="") for c in found.checkpoints))
-    hashed = fetch_hashed(client, fresh, "rehearsal-b", "", "rehearsal-b.safetensors")
+    hashed = fetch_hashed(client, fresh, "simulated-b", "", "simulated-b.safetensors")
     assert hashed.checkpoints == found.checkpoints
     assert fetch_capabilities(client).loaded == found.loaded
 
 
 def test_routes_that_are_not_rehearsed_say_so(client: Client):
-    with pytest.raises(ToolError, match="not rehearsed"):
+    with pytest.raises(ToolError, match="not simulated"):
         client.get("/sdapi/v1/memory")
 
 
@@ -220,13 +220,13 @@ def trained(project: Project) -> Project:
 
 def test_lent_files_have_names_of_their_own(trained: Project, client: Client):
     run = require_run(trained.model_dir)
-    plan = plan_lend(run, fetch_capabilities(client))
-    names = [loan.name for loan in plan.loans]
+    plan = plan_links(run, fetch_capabilities(client))
+    names = [link.name for link in plan.links]
     assert names == [f"Quill_fox-123456-00000{epoch}" for epoch in (1, 2, 3)]
-    capabilities = apply_lend(trained, plan, client)
+    capabilities = apply_links(trained, plan, client)
     assert {one.name for one in capabilities.loras} == set(names)
-    assert plan_lend(run, capabilities).new == ()
-    assert lent_name(run.files[0]) == names[0]
+    assert plan_links(run, capabilities).new == ()
+    assert linked_name(run.files[0]) == names[0]
 
 
 def test_a_file_without_a_hash_is_hashed_as_the_webui_does(trained: Project, client: Client):
@@ -236,30 +236,32 @@ def test_a_file_without_a_hash_is_hashed_as_the_webui_does(trained: Project, cli
     path = run.files[0].path
     expected = {False: tensor_sha256(path)[:12], True: sha256_of(path)[:12]}
     for is_forge, shown in expected.items():
-        lent = with_run(replace(has, is_forge=is_forge), run).require_lora(lent_name(run.files[0]))
-        assert lent.hash == shown
+        linked = with_run(replace(has, is_forge=is_forge), run).require_lora(
+            linked_name(run.files[0])
+        )
+        assert linked.hash == shown
 
 
 def test_lending_twice_is_harmless(trained: Project, client: Client):
-    plan = plan_lend(require_run(trained.model_dir), fetch_capabilities(client))
-    apply_lend(trained, plan, client)
-    apply_lend(trained, plan, client)
-    assert len(find_lent(trained)) == 3
+    plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
+    apply_links(trained, plan, client)
+    apply_links(trained, plan, client)
+    assert len(find_linked(trained)) == 3
 
 
 def test_a_foreign_file_is_not_overwritten(trained: Project, client: Client):
-    plan = plan_lend(require_run(trained.model_dir), fetch_capabilities(client))
-    plan.loans[0].target.parent.mkdir(parents=True)
-    plan.loans[0].target.write_bytes(b"another")
+    plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
+    plan.links[0].target.parent.mkdir(parents=True)
+    plan.links[0].target.write_bytes(b"another")
     with pytest.raises(ToolError, match="LL112"):
-        apply_lend(trained, plan, client)
+        apply_links(trained, plan, client)
 
 
-def test_lent_files_are_taken_back(trained: Project, client: Client, webui: RehearsalWebui):
-    plan = plan_lend(require_run(trained.model_dir), fetch_capabilities(client))
-    apply_lend(trained, plan, client)
-    take_back(trained, find_lent(trained), client)
-    assert find_lent(trained) == ()
+def test_lent_files_are_taken_back(trained: Project, client: Client, webui: SimulatedWebui):
+    plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
+    apply_links(trained, plan, client)
+    remove_links(trained, find_linked(trained), client)
+    assert find_linked(trained) == ()
     assert list(webui.host.lora_dir.iterdir()) == []
     assert fetch_capabilities(client).loras == ()
 
@@ -269,15 +271,15 @@ def test_a_lent_file_that_is_held_is_named(
 ):
     """Windows refuses to remove what a WebUI has loaded."""
     run = require_run(trained.model_dir)
-    apply_lend(trained, plan_lend(run, fetch_capabilities(client)), client)
+    apply_links(trained, plan_links(run, fetch_capabilities(client)), client)
 
     def held(path: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "used by another process")
 
     monkeypatch.setattr(Path, "unlink", held)
     with pytest.raises(ToolError, match=r"\.safetensors .*used by another process.*LL111"):
-        take_back(trained, find_lent(trained), client)
-    assert find_lent(trained)
+        remove_links(trained, find_linked(trained), client)
+    assert find_linked(trained)
 
 
 def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path: Path):
@@ -286,11 +288,11 @@ def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path:
     far = replace(fetch_capabilities(client), lora_dir=str(tmp_path / "nowhere"))
     run = require_run(trained.model_dir)
     with pytest.raises(ToolError, match=r"--lora-folder PATH.*LL411"):
-        plan_lend(run, far)
+        plan_links(run, far)
     (tmp_path / "shared").mkdir()
-    plan = plan_lend(run, far, tmp_path / "shared")
+    plan = plan_links(run, far, tmp_path / "shared")
     with pytest.raises(ToolError, match="LL412"):
-        apply_lend(trained, plan, client)
+        apply_links(trained, plan, client)
 
 
 def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatch):
@@ -300,7 +302,7 @@ def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatc
 
     rows = [{"model_name": "other.safetensors", "filename": "/vae/other.safetensors"}]
     monkeypatch.setitem(server._GET, "/sdapi/v1/sd-modules", lambda host, body: rows)
-    found = replace(fetch_capabilities(client), is_rehearsal=False)
+    found = replace(fetch_capabilities(client), is_simulated=False)
     assert found.kind == "Forge"
     assert found.vaes == ("other.safetensors",)
     assert replace(found, is_forge=False).kind == "A1111"

@@ -11,10 +11,10 @@ from loras import save_lora
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.lora_list import list_lora_files, read_metadata
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 
 
-def test_the_folder_and_the_api_agree(webui: RehearsalWebui, client: Client, monkeypatch):
+def test_the_folder_and_the_api_agree(webui: SimulatedWebui, client: Client, monkeypatch):
     save_lora(webui.host.lora_dir, "fox-000001", output_name="fox")
     save_lora(webui.host.lora_dir / "deep" / "er", "狐", epoch=2)
     webui.host.refresh_loras()

@@ -16,12 +16,12 @@ from a1111_ext.api.client import Client, ConnectionLost, OutOfMemory
 from a1111_ext.cells import (
     Cell,
     CheckpointPin,
+    Generated,
     HiresFix,
+    HttpBackend,
     Ledger,
     Outcome,
-    Painted,
     State,
-    WebuiPainter,
     pin_cell,
     plan_cells,
     run_cells,
@@ -30,7 +30,7 @@ from a1111_ext.cells import (
     without_loras,
 )
 from a1111_ext.cells.cell import cell_from_dict
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
 
 
@@ -45,17 +45,17 @@ def ledger(tmp_path: Path):
 
 
 @pytest.fixture
-def painter(webui: RehearsalWebui):
+def backend(webui: SimulatedWebui):
     for epoch in (1, 2, 3):
         save_lora(webui.host.lora_dir, f"fox-{epoch:06d}", epoch=epoch)
     webui.host.refresh_loras()
-    opened = WebuiPainter(Client(webui.url))
+    opened = HttpBackend(Client(webui.url))
     yield opened
     opened.close()
 
 
-def pinned(painter: WebuiPainter, *cells: Cell) -> list[Cell]:
-    return [pin_cell(with_loras(one, {}), painter.capabilities) for one in cells]
+def pinned(backend: HttpBackend, *cells: Cell) -> list[Cell]:
+    return [pin_cell(with_loras(one, {}), backend.capabilities) for one in cells]
 
 
 def test_equal_requests_have_equal_keys():
@@ -85,34 +85,34 @@ def test_the_control_has_no_lora():
     assert without_loras(one).prompt == "photo, fox"
 
 
-def test_everything_is_drawn_once(painter, ledger, webui):
-    cells = pinned(painter, *(cell(seed=seed) for seed in range(3)))
-    first = run_cells(plan_cells(cells), ledger, [painter])
+def test_everything_is_drawn_once(backend, ledger, webui):
+    cells = pinned(backend, *(cell(seed=seed) for seed in range(3)))
+    first = run_cells(plan_cells(cells), ledger, [backend])
     assert (first.drawn, first.known, first.failed) == (3, 0, ())
     events = []
-    second = run_cells(plan_cells(cells), ledger, [painter], on_event=events.append)
+    second = run_cells(plan_cells(cells), ledger, [backend], on_event=events.append)
     assert (second.drawn, second.known) == (0, 3)
     assert [event.outcome for event in events] == [Outcome.KNOWN] * 3
     assert webui.host.counters.pictures == 3
 
 
-def test_pictures_are_kept_byte_for_byte(painter, ledger):
-    (one,) = pinned(painter, cell())
-    run_cells(plan_cells([one]), ledger, [painter])
-    painted = painter.paint(one)
-    assert ledger.picture_path(one.key).read_bytes() == painted.png
+def test_pictures_are_kept_byte_for_byte(backend, ledger):
+    (one,) = pinned(backend, cell())
+    run_cells(plan_cells([one]), ledger, [backend])
+    generated = backend.generate(one)
+    assert ledger.picture_path(one.key).read_bytes() == generated.png
 
 
-def test_loads_and_swaps_are_the_fewest(painter, ledger, webui):
+def test_loads_and_swaps_are_the_fewest(backend, ledger, webui):
     cells = [
         cell(seed=seed, prompt=f"<lora:fox-{epoch:06d}:1> fox", checkpoint=CheckpointPin(name))
         for seed in (1, 2)
         for epoch in (1, 2, 3)
-        for name in ("rehearsal-a", "rehearsal-b")
+        for name in ("simulated-a", "simulated-b")
     ]
-    plan = plan_cells(pinned(painter, *cells))
+    plan = plan_cells(pinned(backend, *cells))
     assert (plan.checkpoint_loads, plan.lora_swaps) == (2, 6)
-    run_cells(plan, ledger, [painter]).require_all()
+    run_cells(plan, ledger, [backend]).require_all()
     assert webui.host.counters.checkpoint_loads == 1
     assert webui.host.counters.lora_swaps == 6
 
@@ -120,7 +120,7 @@ def test_loads_and_swaps_are_the_fewest(painter, ledger, webui):
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"checkpoint": CheckpointPin("REHEARSAL-A")}, "LL408"),
+        ({"checkpoint": CheckpointPin("SIMULATED-A")}, "LL408"),
         ({"prompt": "<lora:fox-000009:1>"}, "LL409"),
         ({"prompt": "<lora:Fox-000001:1>"}, "LL409"),
         ({"prompt": "<lora:fox-000001:abc>"}, "LL414"),
@@ -130,9 +130,9 @@ def test_loads_and_swaps_are_the_fewest(painter, ledger, webui):
         ({"hires_fix": HiresFix(upscaler="R-ESRGAN")}, "LL410"),
     ],
 )
-def test_wrong_names_are_noticed_before(painter, changes: dict[str, Any], code: str):
+def test_wrong_names_are_noticed_before(backend, changes: dict[str, Any], code: str):
     with pytest.raises(ToolError, match=code):
-        pinned(painter, cell(**changes))
+        pinned(backend, cell(**changes))
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_wrong_names_are_noticed_before(painter, changes: dict[str, Any], code: 
         ({"prompt": "a {red|blue} fox"}, "one that is expanded"),
     ],
 )
-def test_silent_mistakes_are_noticed_after(painter, ledger, changes: dict[str, Any], words: str):
+def test_silent_mistakes_are_noticed_after(backend, ledger, changes: dict[str, Any], words: str):
     """The WebUI answers each of these with status 200."""
-    report = run_cells(plan_cells([with_loras(cell(**changes), {})]), ledger, [Blind(painter)])
+    report = run_cells(plan_cells([with_loras(cell(**changes), {})]), ledger, [Blind(backend)])
     if not words:
         assert report.drawn == 1
         return
@@ -158,69 +158,69 @@ def test_silent_mistakes_are_noticed_after(painter, ledger, changes: dict[str, A
         report.require_all()
 
 
-def test_a_lora_of_another_kind_changes_nothing(painter, ledger, webui):
+def test_a_lora_of_another_kind_changes_nothing(backend, ledger, webui):
     save_lora(webui.host.lora_dir, "other", tensor="something_else")
     webui.host.refresh_loras()
-    painter.capabilities = fetch_capabilities(painter.client)
-    (with_lora,) = pinned(painter, cell(prompt="<lora:other:1> a fox"))
+    backend.capabilities = fetch_capabilities(backend.client)
+    (with_lora,) = pinned(backend, cell(prompt="<lora:other:1> a fox"))
     control = without_loras(with_lora)
     plan = plan_cells([with_lora, control], {with_lora.key: control.key})
-    report = run_cells(plan, ledger, [painter])
+    report = run_cells(plan, ledger, [backend])
     ((failed, reason),) = report.failed
     assert failed == with_lora
     assert "changed nothing" in reason
 
 
-def test_a_lora_that_works_differs_from_its_control(painter, ledger):
-    (with_lora,) = pinned(painter, cell(prompt="<lora:fox-000003:1> a fox"))
+def test_a_lora_that_works_differs_from_its_control(backend, ledger):
+    (with_lora,) = pinned(backend, cell(prompt="<lora:fox-000003:1> a fox"))
     control = without_loras(with_lora)
     plan = plan_cells([with_lora, control], {with_lora.key: control.key})
-    run_cells(plan, ledger, [painter]).require_all()
+    run_cells(plan, ledger, [backend]).require_all()
 
 
-def test_hires_pictures_have_their_final_size(painter, ledger):
-    (one,) = pinned(painter, cell(hires_fix=HiresFix(scale=1.5)))
-    run_cells(plan_cells([one]), ledger, [painter]).require_all()
+def test_hires_pictures_have_their_final_size(backend, ledger):
+    (one,) = pinned(backend, cell(hires_fix=HiresFix(scale=1.5)))
+    run_cells(plan_cells([one]), ledger, [backend]).require_all()
     assert one.final_size == (96, 96)
 
 
-def test_settings_are_put_back(painter, ledger, webui):
+def test_settings_are_put_back(backend, ledger, webui):
     before = webui.host.options()
-    other = pinned(painter, cell(checkpoint=CheckpointPin("rehearsal-b"), clip_skip=2))
-    run_cells(plan_cells(other), ledger, [painter]).require_all()
-    painter.close()
+    other = pinned(backend, cell(checkpoint=CheckpointPin("simulated-b"), clip_skip=2))
+    run_cells(plan_cells(other), ledger, [backend]).require_all()
+    backend.close()
     assert webui.host.options() == before
 
 
 def test_dynamic_prompts_is_switched_off(webui, ledger):
     webui.host.dynamic_prompts = True
-    painter = WebuiPainter(Client(webui.url))
+    backend = HttpBackend(Client(webui.url))
     sent: list[dict[str, Any]] = []
-    post = painter.client.post
-    painter.client.post = lambda path, body=None, **more: (
+    post = backend.client.post
+    backend.client.post = lambda path, body=None, **more: (
         sent.append(body) or post(path, body, **more)
     )
-    painted = painter.paint(cell(prompt="a (red|blue) fox"))
+    generated = backend.generate(cell(prompt="a (red|blue) fox"))
     assert sent[-1]["alwayson_scripts"] == {"dynamic prompts v2.17.1": {"args": [False]}}
-    assert verify_picture(cell(prompt="a (red|blue) fox"), painted) == ()
-    literal = painter.paint(cell(prompt="a {red|blue} fox"))
+    assert verify_picture(cell(prompt="a (red|blue) fox"), generated) == ()
+    literal = backend.generate(cell(prompt="a {red|blue} fox"))
     assert "one that is expanded" in str(verify_picture(cell(prompt="a {red|blue} fox"), literal))
-    painter.close()
+    backend.close()
 
 
 class Blind:
     """Paints whatever it is asked for, without a look at what the WebUI has."""
 
-    def __init__(self, painter: WebuiPainter) -> None:
-        self.name, self.paint = painter.name, painter.paint
+    def __init__(self, backend: HttpBackend) -> None:
+        self.name, self.generate = backend.name, backend.generate
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def test_what_no_webui_has_is_not_asked_for(painter, ledger, webui):
+def test_what_no_webui_has_is_not_asked_for(backend, ledger, webui):
     wrong = with_loras(cell(prompt="<lora:nonsense:1> fox"), {})
-    ((_, reason),) = run_cells(plan_cells([wrong]), ledger, [painter]).failed
+    ((_, reason),) = run_cells(plan_cells([wrong]), ledger, [backend]).failed
     assert 'has no LoRA "nonsense"' in reason
     assert webui.host.counters.pictures == 0
 
@@ -230,11 +230,11 @@ class FakePainter:
 
     name = "fake"
 
-    def __init__(self, *answers: Painted | Exception) -> None:
+    def __init__(self, *answers: Generated | Exception) -> None:
         self.answers = list(answers)
         self.asked = 0
 
-    def paint(self, cell: Cell) -> Painted:
+    def generate(self, cell: Cell) -> Generated:
         self.asked += 1
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -249,47 +249,47 @@ def lost() -> ConnectionLost:
     return ConnectionLost("LL401", "No WebUI answers.", "")
 
 
-def test_out_of_memory_is_tried_once_more(painter, ledger):
-    (one,) = pinned(painter, cell())
-    good = painter.paint(one)
+def test_out_of_memory_is_tried_once_more(backend, ledger):
+    (one,) = pinned(backend, cell())
+    good = backend.generate(one)
     fake = FakePainter(OutOfMemory("LL407", "out of memory", ""), good)
     assert run_cells(plan_cells([one]), ledger, [fake]).drawn == 1
 
 
-def test_a_second_server_draws_what_the_first_lost(painter, ledger):
-    cells = pinned(painter, cell(seed=1), cell(seed=2))
-    report = run_cells(plan_cells(cells), ledger, [FakePainter(lost(), lost()), painter])
+def test_a_second_server_draws_what_the_first_lost(backend, ledger):
+    cells = pinned(backend, cell(seed=1), cell(seed=2))
+    report = run_cells(plan_cells(cells), ledger, [FakePainter(lost(), lost()), backend])
     assert (report.drawn, report.failed) == (2, ())
 
 
-def test_a_cell_of_a_lost_server_waits_again(painter, ledger):
+def test_a_cell_of_a_lost_server_waits_again(backend, ledger):
     """The other server has nothing left to do when the first one is lost."""
-    first, second = pinned(painter, cell(seed=1), cell(seed=2))
+    first, second = pinned(backend, cell(seed=1), cell(seed=2))
     second_is_drawn = threading.Event()
-    good = painter.paint(second)
+    good = backend.generate(second)
 
     class Waiting(FakePainter):
-        def paint(self, cell: Cell) -> Painted:
+        def generate(self, cell: Cell) -> Generated:
             assert second_is_drawn.wait(60)
             raise lost()
 
     class Other(FakePainter):
-        def paint(self, cell: Cell) -> Painted:
+        def generate(self, cell: Cell) -> Generated:
             if cell == second:
                 second_is_drawn.set()
                 return good
-            return painter.paint(cell)
+            return backend.generate(cell)
 
     report = run_cells(plan_cells([first, second]), ledger, [Waiting(), Other()])
     assert (report.drawn, report.failed) == (2, ())
 
 
-def test_many_painters_share_one_ledger(painter, ledger):
-    cells = pinned(painter, *(cell(seed=seed) for seed in range(120)))
-    picture = painter.paint(cells[0])
+def test_many_painters_share_one_ledger(backend, ledger):
+    cells = pinned(backend, *(cell(seed=seed) for seed in range(120)))
+    picture = backend.generate(cells[0])
 
     class Quick(FakePainter):
-        def paint(self, one: Cell) -> Painted:
+        def generate(self, one: Cell) -> Generated:
             return replace(
                 picture, infotext=picture.infotext.replace("Seed: 0", f"Seed: {one.seed}")
             )
@@ -299,8 +299,8 @@ def test_many_painters_share_one_ledger(painter, ledger):
     assert ledger.done_keys() == {one.key for one in cells}
 
 
-def test_a_lost_server_fails_what_waits(painter, ledger):
-    cells = pinned(painter, cell(seed=1), cell(seed=2))
+def test_a_lost_server_fails_what_waits(backend, ledger):
+    cells = pinned(backend, cell(seed=1), cell(seed=2))
     report = run_cells(plan_cells(cells), ledger, [FakePainter(lost())])
     assert len(report.failed) == 2
     record = ledger.record(cells[0].key)
@@ -308,46 +308,46 @@ def test_a_lost_server_fails_what_waits(painter, ledger):
     assert record.state is State.PLANNED
 
 
-def test_a_stop_leaves_the_rest(painter, ledger):
-    cells = pinned(painter, *(cell(seed=seed) for seed in range(5)))
+def test_a_stop_leaves_the_rest(backend, ledger):
+    cells = pinned(backend, *(cell(seed=seed) for seed in range(5)))
     stop = threading.Event()
     report = run_cells(
-        plan_cells(cells), ledger, [painter], on_event=lambda event: stop.set(), stop=stop
+        plan_cells(cells), ledger, [backend], on_event=lambda event: stop.set(), stop=stop
     )
     assert report.stopped
     assert 1 <= report.drawn <= 2  # one was under way, and its answer came
     with pytest.raises(ToolError, match="LL453"):
         report.require_all()
-    assert run_cells(plan_cells(cells), ledger, [painter]).drawn == 5 - report.drawn
+    assert run_cells(plan_cells(cells), ledger, [backend]).drawn == 5 - report.drawn
 
 
 @pytest.mark.parametrize(
     ("png", "what"), [(b"JFIF", "a PNG"), (b"\x89PNG\r\n\x1a\n1", "one that decodes")]
 )
 def test_damaged_pictures_are_refused(png: bytes, what: str):
-    found = verify_picture(cell(), Painted(png, "", "", 0.0))
+    found = verify_picture(cell(), Generated(png, "", "", 0.0))
     assert what in str(found[0])
     assert found[-1].what == "infotext"
 
 
-def test_an_all_black_picture_is_refused(painter):
+def test_an_all_black_picture_is_refused(backend):
     import io
 
     from PIL import Image
 
-    (one,) = pinned(painter, cell())
+    (one,) = pinned(backend, cell())
     stream = io.BytesIO()
     Image.new("RGB", (64, 64)).save(stream, "PNG")
-    good = painter.paint(one)
+    good = backend.generate(one)
     found = verify_picture(one, replace(good, png=stream.getvalue()))
     assert [mismatch.asked for mismatch in found] == ["something to see"]
 
 
-def test_a_picture_that_is_gone_is_drawn_again(painter, ledger):
-    (one,) = pinned(painter, cell())
-    run_cells(plan_cells([one]), ledger, [painter])
+def test_a_picture_that_is_gone_is_drawn_again(backend, ledger):
+    (one,) = pinned(backend, cell())
+    run_cells(plan_cells([one]), ledger, [backend])
     ledger.picture_path(one.key).unlink()
-    assert run_cells(plan_cells([one]), ledger, [painter]).drawn == 1
+    assert run_cells(plan_cells([one]), ledger, [backend]).drawn == 1
 
 
 def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
@@ -427,7 +427,7 @@ def test_a_folder_where_no_ledger_can_be(tmp_path: Path):
         Ledger(tmp_path / "file" / "a.db", tmp_path / "cells")
 
 
-def test_an_answer_without_picture(painter, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(painter.client, "post", lambda *a, **k: {"images": [], "info": "{}"})
+def test_an_answer_without_picture(backend, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(backend.client, "post", lambda *a, **k: {"images": [], "info": "{}"})
     with pytest.raises(ToolError, match="LL451"):
-        painter.paint(cell())
+        backend.generate(cell())

@@ -10,29 +10,29 @@ import pytest
 from loras import save_lora
 
 from a1111_ext.api.client import Client
-from a1111_ext.cells import Cell, Ledger, WebuiPainter, pin_cell, plan_cells, run_cells
+from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
 from a1111_ext.cli.cluster import open_executor
-from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 
 
-def cells(painter: WebuiPainter, count: int = 6) -> list[Cell]:
+def cells(backend: HttpBackend, count: int = 6) -> list[Cell]:
     made = [Cell(prompt="a fox", seed=seed, width=64, height=64, steps=2) for seed in range(count)]
-    return [pin_cell(one, painter.capabilities) for one in made]
+    return [pin_cell(one, backend.capabilities) for one in made]
 
 
-def test_threads_draw_for_two_webuis(webui: RehearsalWebui, tmp_path: Path):
+def test_threads_draw_for_two_webuis(webui: SimulatedWebui, tmp_path: Path):
     with start_webui(tmp_path / "two") as second, ThreadPoolExecutor(2) as pool:
-        painters = [WebuiPainter(Client(one.url)) for one in (webui, second)]
+        backends = [HttpBackend(Client(one.url)) for one in (webui, second)]
         with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
-            plan = plan_cells(cells(painters[0]))
-            assert run_cells(plan, ledger, painters, executor=pool).drawn == 6
-        for one in painters:
+            plan = plan_cells(cells(backends[0]))
+            assert run_cells(plan, ledger, backends, executor=pool).drawn == 6
+        for one in backends:
             one.close()
 
 
-def test_a_dask_cluster_of_processes(project: Project, webui: RehearsalWebui, capsys):
+def test_a_dask_cluster_of_processes(project: Project, webui: SimulatedWebui, capsys):
     """Two workers in processes of their own; claims and pictures stay with us."""
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     save_lora(project.model_dir, "Quillfox-000001")

@@ -1,5 +1,5 @@
 """Everything that a WebUI, a network or a power cut can do to a run: nothing lost, nothing wrong
-accepted, nothing drawn twice without need. The stand-in WebUI plays the faults."""
+accepted, nothing drawn twice without need. The simulated WebUI plays the faults."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from a1111_ext.cells import (
     CellEvent,
     CheckpointPin,
     HiresFix,
+    HttpBackend,
     Ledger,
     Outcome,
     Patience,
     RunReport,
-    WebuiPainter,
     pin_cell,
     plan_cells,
     run_cells,
@@ -37,8 +37,8 @@ from a1111_ext.cells import (
     without_loras,
 )
 from a1111_ext.cells.cell import Batch
-from a1111_ext.cells.verify import is_noise, painted_from_png
-from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.cells.verify import generated_from_png, is_noise
+from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.cards import encode_png
 from a1111_ext.simulator.refusal import Dropped, Refusal
 from kohya_ext.project import ToolError
@@ -57,22 +57,22 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def painter(webui: RehearsalWebui) -> Iterator[WebuiPainter]:
+def backend(webui: SimulatedWebui) -> Iterator[HttpBackend]:
     for epoch in (1, 2):
         with_hash(save_lora(webui.host.lora_dir, f"fox-{epoch:06d}", epoch=epoch))
     webui.host.refresh_loras()
-    opened = WebuiPainter(Client(webui.url), startup_seconds=0.0)
+    opened = HttpBackend(Client(webui.url), startup_seconds=0.0)
     yield opened
     opened.close()
 
 
-def pinned(painter: WebuiPainter, *cells: Cell) -> list[Cell]:
-    return [pin_cell(with_loras(one, {}), painter.capabilities) for one in cells]
+def pinned(backend: HttpBackend, *cells: Cell) -> list[Cell]:
+    return [pin_cell(with_loras(one, {}), backend.capabilities) for one in cells]
 
 
-def draw(painter: WebuiPainter, ledger: Ledger, *cells: Cell, **more: Any) -> RunReport:
-    plan = plan_cells(pinned(painter, *cells))
-    return run_cells(plan, ledger, [painter], **{"patience": AT_ONCE} | more)
+def draw(backend: HttpBackend, ledger: Ledger, *cells: Cell, **more: Any) -> RunReport:
+    plan = plan_cells(pinned(backend, *cells))
+    return run_cells(plan, ledger, [backend], **{"patience": AT_ONCE} | more)
 
 
 def only_reason(report: RunReport) -> str:
@@ -127,12 +127,12 @@ def noise(image: Image.Image) -> Image.Image:
     ],
     ids=["black", "grey", "noise", "other size", "cut short", "a JPEG", "empty"],
 )
-def test_pictures_that_show_nothing(painter, ledger, webui, fault, words: str):
+def test_pictures_that_show_nothing(backend, ledger, webui, fault, words: str):
     webui.host.faults.picture = fault
-    assert words in only_reason(draw(painter, ledger, cell()))
+    assert words in only_reason(draw(backend, ledger, cell()))
     assert ledger.done_keys() == set()
     webui.host.faults.picture = lambda png: png
-    assert draw(painter, ledger, cell()).drawn == 1
+    assert draw(backend, ledger, cell()).drawn == 1
 
 
 def infotext(change: Callable[[str], str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -179,7 +179,7 @@ FULL = {
     ],
 )
 def test_every_field_is_held_against_the_request(
-    painter, ledger, webui, old: str, new: str, what: str
+    backend, ledger, webui, old: str, new: str, what: str
 ):
     seen: list[str] = []
 
@@ -192,23 +192,23 @@ def test_every_field_is_held_against_the_request(
         return text.replace(old, new)
 
     webui.host.faults.answer = infotext(change)
-    reason = only_reason(draw(painter, ledger, cell(**FULL)))
+    reason = only_reason(draw(backend, ledger, cell(**FULL)))
     assert what in reason, seen
 
 
-def test_the_same_request_is_right_as_it_is(painter, ledger):
-    assert draw(painter, ledger, cell(**FULL)).drawn == 1
+def test_the_same_request_is_right_as_it_is(backend, ledger):
+    assert draw(backend, ledger, cell(**FULL)).drawn == 1
 
 
-def test_a_checkpoint_without_hash_is_pinned_by_the_first(painter, ledger, webui):
+def test_a_checkpoint_without_hash_is_pinned_by_the_first(backend, ledger, webui):
     """The pin outlives the run: a file that was swapped under the same title is noticed."""
-    unpinned = [cell(seed=seed, checkpoint=CheckpointPin("rehearsal-a")) for seed in (1, 2)]
-    assert run_cells(plan_cells(unpinned[:1]), ledger, [painter]).drawn == 1
+    unpinned = [cell(seed=seed, checkpoint=CheckpointPin("simulated-a")) for seed in (1, 2)]
+    assert run_cells(plan_cells(unpinned[:1]), ledger, [backend]).drawn == 1
     webui.host.faults.answer = lambda data: {
         **data,
         "info": json.dumps({**json.loads(data["info"]), "sd_model_hash": "ffffffffff"}),
     }
-    report = run_cells(plan_cells(unpinned[1:]), ledger, [painter])
+    report = run_cells(plan_cells(unpinned[1:]), ledger, [backend])
     assert "now answers with ffffffffff" in only_reason(report)
 
 
@@ -224,29 +224,29 @@ def test_a_checkpoint_without_hash_is_pinned_by_the_first(painter, ledger, webui
     ],
     ids=["two", "none", "null", "no base64", "no info", "something else"],
 )
-def test_answers_without_their_one_picture(painter, ledger, webui, answer):
+def test_answers_without_their_one_picture(backend, ledger, webui, answer):
     webui.host.faults.answer = answer
-    report = draw(painter, ledger, cell())
+    report = draw(backend, ledger, cell())
     assert only_reason(report)
     assert ledger.done_keys() == set()
 
 
-def test_a_lora_of_another_kind_is_noticed_at_once(painter, ledger, webui):
+def test_a_lora_of_another_kind_is_noticed_at_once(backend, ledger, webui):
     """Status 200, `Lora hashes` is written, and the picture is as it was."""
     save_lora(webui.host.lora_dir, "other", tensor="something_else")
     webui.host.refresh_loras()
-    painter.is_back()
-    cells = pinned(painter, *(cell(prompt="<lora:other:1> a fox", seed=seed) for seed in (1, 2)))
+    backend.is_back()
+    cells = pinned(backend, *(cell(prompt="<lora:other:1> a fox", seed=seed) for seed in (1, 2)))
     controls = {one.key: without_loras(one).key for one in cells}
     plan = plan_cells([*(without_loras(one) for one in cells), *cells], controls)
-    report = run_cells(plan, ledger, [painter])
+    report = run_cells(plan, ledger, [backend])
     assert (report.drawn, len(report.failed)) == (2, 2)
     assert ledger.rejected_path(cells[0].key).is_file()
     assert not ledger.picture_path(cells[0].key).exists()
 
 
-def test_a_control_that_failed_leaves_the_check_open(painter, ledger, webui):
-    (one,) = pinned(painter, cell(prompt="<lora:fox-000001:1> a fox"))
+def test_a_control_that_failed_leaves_the_check_open(backend, ledger, webui):
+    (one,) = pinned(backend, cell(prompt="<lora:fox-000001:1> a fox"))
     control = without_loras(one)
 
     def refuse(body: dict[str, Any]) -> None:
@@ -254,13 +254,13 @@ def test_a_control_that_failed_leaves_the_check_open(painter, ledger, webui):
             raise Refusal(422, "ValueError", "no")
 
     webui.host.faults.before = refuse
-    report = run_cells(plan_cells([one, control], {one.key: control.key}), ledger, [painter])
+    report = run_cells(plan_cells([one, control], {one.key: control.key}), ledger, [backend])
     assert (report.drawn, report.unchecked) == (1, 1)
 
 
-def test_no_picture_of_ours_looks_like_noise(painter):
+def test_no_picture_of_ours_looks_like_noise(backend):
     for seed in range(5):
-        png = painter.paint(cell(seed=seed)).png
+        png = backend.generate(cell(seed=seed)).png
         with Image.open(io.BytesIO(png)) as image:
             assert not is_noise(image)
 
@@ -272,26 +272,26 @@ def reset(body: dict[str, Any]) -> None:
     raise Dropped
 
 
-def test_a_reset_is_asked_for_again(painter, ledger, webui):
+def test_a_reset_is_asked_for_again(backend, ledger, webui):
     events: list[CellEvent] = []
     webui.host.faults.before = once(reset)
-    assert draw(painter, ledger, cell(), cell(seed=2), on_event=events.append).drawn == 2
+    assert draw(backend, ledger, cell(), cell(seed=2), on_event=events.append).drawn == 2
     (waiting,) = [one for one in events if one.outcome is Outcome.WAITING]
     assert "No WebUI answers" in waiting.reason
 
 
-def test_a_cell_that_always_kills_the_connection_fails(painter, ledger, webui):
+def test_a_cell_that_always_kills_the_connection_fails(backend, ledger, webui):
     def refuse(body: dict[str, Any]) -> None:
         if body["seed"] == 1:
             raise Dropped
 
     webui.host.faults.before = refuse
-    report = draw(painter, ledger, cell(), cell(seed=2))
+    report = draw(backend, ledger, cell(), cell(seed=2))
     assert (report.drawn, len(report.failed)) == (1, 1)
 
 
 @pytest.mark.parametrize(("status", "asked"), [(500, 2), (503, 2), (400, 1), (404, 1), (422, 1)])
-def test_only_errors_of_the_server_are_tried_again(painter, ledger, webui, status, asked):
+def test_only_errors_of_the_server_are_tried_again(backend, ledger, webui, status, asked):
     seen: list[int] = []
 
     def refuse(body: dict[str, Any]) -> None:
@@ -299,7 +299,7 @@ def test_only_errors_of_the_server_are_tried_again(painter, ledger, webui, statu
         raise Refusal(status, "NansException", "a tensor with NaNs was produced")
 
     webui.host.faults.before = refuse
-    assert "NaNs" in only_reason(draw(painter, ledger, cell()))
+    assert "NaNs" in only_reason(draw(backend, ledger, cell()))
     assert len(seen) == asked
 
 
@@ -307,26 +307,26 @@ def out_of_memory(body: dict[str, Any]) -> None:
     raise Refusal(500, "OutOfMemoryError", "CUDA out of memory. Tried to allocate 9 GiB")
 
 
-def test_out_of_memory_unloads_and_asks_once_more(painter, ledger, webui):
+def test_out_of_memory_unloads_and_asks_once_more(backend, ledger, webui):
     webui.host.faults.before = once(out_of_memory)
-    assert draw(painter, ledger, cell()).drawn == 1
+    assert draw(backend, ledger, cell()).drawn == 1
     assert webui.host.counters.unloads == 1
 
 
-def test_memory_that_stays_full_ends_the_run(painter, ledger, webui):
+def test_memory_that_stays_full_ends_the_run(backend, ledger, webui):
     webui.host.faults.before = out_of_memory
-    report = draw(painter, ledger, cell(), cell(seed=2), cell(seed=3))
+    report = draw(backend, ledger, cell(), cell(seed=2), cell(seed=3))
     assert len(report.failed) == 3
     assert "out of GPU memory" in report.failed[0][1]
     assert webui.host.counters.unloads == 1
     webui.host.faults.before = lambda body: None
-    assert draw(painter, ledger, cell(), cell(seed=2), cell(seed=3)).drawn == 3
+    assert draw(backend, ledger, cell(), cell(seed=2), cell(seed=3)).drawn == 3
 
 
 def test_a_webui_that_is_started_again_goes_on(tmp_path: Path, ledger: Ledger):
     """It dies in the middle; the same address answers again later."""
     with start_webui(tmp_path / "a") as first:
-        painter = WebuiPainter(Client(first.url), startup_seconds=0.0)
+        backend = HttpBackend(Client(first.url), startup_seconds=0.0)
         port = int(first.url.rpartition(":")[2])
         died = threading.Event()
 
@@ -337,21 +337,21 @@ def test_a_webui_that_is_started_again_goes_on(tmp_path: Path, ledger: Ledger):
 
         first.host.faults.before = die
         reports: list[RunReport] = []
-        cells = pinned(painter, *(cell(seed=seed) for seed in (1, 2, 3)))
+        cells = pinned(backend, *(cell(seed=seed) for seed in (1, 2, 3)))
         patience = Patience(tries=10_000, pause_seconds=0.01, return_seconds=60)
         run = threading.Thread(
             target=lambda: reports.append(
-                run_cells(plan_cells(cells), ledger, [painter], patience=patience)
+                run_cells(plan_cells(cells), ledger, [backend], patience=patience)
             )
         )
         run.start()
         assert died.wait(60)
-    from a1111_ext.simulator.host import RehearsalHost
+    from a1111_ext.simulator.host import SimulatedHost
 
-    second = RehearsalWebui(RehearsalHost(tmp_path / "a"), port=port)
+    second = SimulatedWebui(SimulatedHost(tmp_path / "a"), port=port)
     second.start()
     run.join(60)
-    painter.close()
+    backend.close()
     second.stop()
     assert [(one.drawn, one.failed) for one in reports] == [(3, ())]
 
@@ -360,39 +360,39 @@ def test_a_port_that_opens_is_left_alone_first(tmp_path: Path):
     """A request between port and API makes a WebUI start without API for good."""
     slept: list[float] = []
     with start_webui(tmp_path) as webui:
-        painter = WebuiPainter(Client(webui.url), sleep=slept.append)
-        assert painter.is_back()
+        backend = HttpBackend(Client(webui.url), sleep=slept.append)
+        assert backend.is_back()
         assert slept == []
         port = int(webui.url.rpartition(":")[2])
-    assert not painter.is_back()
-    from a1111_ext.simulator.host import RehearsalHost
+    assert not backend.is_back()
+    from a1111_ext.simulator.host import SimulatedHost
 
-    again = RehearsalWebui(RehearsalHost(tmp_path), port=port)
+    again = SimulatedWebui(SimulatedHost(tmp_path), port=port)
     again.start()
-    assert painter.is_back()
+    assert backend.is_back()
     assert slept == [15.0]
-    painter.close()
+    backend.close()
     again.stop()
 
 
 def test_a_dead_webui_is_closed_in_peace(tmp_path: Path, ledger: Ledger):
     with start_webui(tmp_path / "a") as webui:
-        painter = WebuiPainter(Client(webui.url))
-        draw(painter, ledger, cell())
-    painter.close()
+        backend = HttpBackend(Client(webui.url))
+        draw(backend, ledger, cell())
+    backend.close()
 
 
 # -- several WebUIs -------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[tuple[RehearsalWebui, RehearsalWebui]]:
+def two(tmp_path: Path) -> Iterator[tuple[SimulatedWebui, SimulatedWebui]]:
     with start_webui(tmp_path / "one") as one, start_webui(tmp_path / "two") as two:
         yield one, two
 
 
-def painters_of(*webuis: RehearsalWebui) -> list[WebuiPainter]:
-    return [WebuiPainter(Client(one.url), startup_seconds=0.0) for one in webuis]
+def painters_of(*webuis: SimulatedWebui) -> list[HttpBackend]:
+    return [HttpBackend(Client(one.url), startup_seconds=0.0) for one in webuis]
 
 
 def test_each_checkpoint_stays_with_one_webui(two, ledger: Ledger):
@@ -404,7 +404,7 @@ def test_each_checkpoint_stays_with_one_webui(two, ledger: Ledger):
         *(
             cell(seed=seed, checkpoint=CheckpointPin(name))
             for seed in range(6)
-            for name in ("rehearsal-a", "rehearsal-b")
+            for name in ("simulated-a", "simulated-b")
         ),
     )
     assert run_cells(plan_cells(cells), ledger, both).drawn == 12
@@ -440,8 +440,8 @@ def test_a_webui_with_another_file_of_that_name(two, ledger: Ledger):
     assert both[0].lacks(one) == ""
     assert run_cells(plan_cells([one]), ledger, both[::-1]).drawn == 1
     assert two[1].host.counters.pictures == 0
-    for painter in both:
-        painter.close()
+    for backend in both:
+        backend.close()
 
 
 def with_hash(path: Path) -> None:
@@ -461,29 +461,29 @@ def test_a_dying_webui_loses_nothing(two, ledger: Ledger):
     patience = Patience(tries=10_000, pause_seconds=0.01, return_seconds=1)
     report = run_cells(plan_cells(cells), ledger, both, patience=patience)
     assert (report.drawn, report.failed) == (8, ())
-    for painter in both:
-        painter.close()
+    for backend in both:
+        backend.close()
 
 
 # -- stopping ---------------------------------------------------------------------------------
 
 
-def test_a_stop_ends_our_job_at_once(painter, ledger, webui):
+def test_a_stop_ends_our_job_at_once(backend, ledger, webui):
     webui.host.seconds_per_picture = 600
     stop = threading.Event()
     webui.host.faults.before = lambda body: stop.set()
-    report = draw(painter, ledger, cell(), cell(seed=2), stop=stop)
+    report = draw(backend, ledger, cell(), cell(seed=2), stop=stop)
     assert (report.drawn, report.stopped, report.failed) == (0, True, ())
     assert webui.host.counters.interrupts == 1
     webui.host.seconds_per_picture = 0
     webui.host.faults.before = lambda body: None
-    assert draw(painter, ledger, cell(), cell(seed=2)).drawn == 2
+    assert draw(backend, ledger, cell(), cell(seed=2)).drawn == 2
 
 
-def test_the_job_of_somebody_else_goes_on(painter, webui):
+def test_the_job_of_somebody_else_goes_on(backend, webui):
     """Theirs is drawn while ours waits, or waits while ours is drawn: no interrupt then."""
     webui.host.seconds_per_picture = 600
-    ours = pinned(painter, cell())[0]
+    ours = pinned(backend, cell())[0]
     theirs = Client(webui.url)
     began = threading.Event()
     webui.host.faults.before = lambda body: began.set()
@@ -494,7 +494,7 @@ def test_the_job_of_somebody_else_goes_on(painter, webui):
     )
     thread.start()
     assert began.wait(60)
-    painter.interrupt([ours])
+    backend.interrupt([ours])
     assert webui.host.counters.interrupts == 0
     webui.host.interrupt()
     thread.join(60)
@@ -502,18 +502,18 @@ def test_the_job_of_somebody_else_goes_on(painter, webui):
     assert len(answers[0]["images"]) == 1
 
 
-def test_no_interrupt_while_somebody_waits(painter, webui, monkeypatch):
+def test_no_interrupt_while_somebody_waits(backend, webui, monkeypatch):
     monkeypatch.setattr(webui.host, "pending_tasks", lambda: {"size": 1, "tasks": ["theirs"]})
     monkeypatch.setattr(webui.host, "task_progress", lambda task: {"active": True, "queued": False})
-    painter.interrupt(pinned(painter, cell()))
+    backend.interrupt(pinned(backend, cell()))
     assert webui.host.counters.interrupts == 0
 
 
-def test_a_pause_draws_nothing_until_it_ends(painter, ledger, webui):
+def test_a_pause_draws_nothing_until_it_ends(backend, ledger, webui):
     pause, reports = threading.Event(), []
     pause.set()
     run = threading.Thread(
-        target=lambda: reports.append(draw(painter, ledger, cell(), pause=pause))
+        target=lambda: reports.append(draw(backend, ledger, cell(), pause=pause))
     )
     run.start()
     run.join(0.5)
@@ -525,7 +525,7 @@ def test_a_pause_draws_nothing_until_it_ends(painter, ledger, webui):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_path: Path, count):
+def test_a_pause_of_another_process_ends_our_job(backend, ledger, webui, tmp_path: Path, count):
     """The graphics card is free at once; the picture is drawn when the pause is over."""
     webui.host.seconds_per_picture = 600
     events: list[CellEvent] = []
@@ -535,7 +535,7 @@ def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_pat
 
     def run() -> None:
         cells = (cell(seed=seed) for seed in range(count))
-        reports.append(draw(painter, ledger, *cells, on_event=events.append))
+        reports.append(draw(backend, ledger, *cells, on_event=events.append))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -554,7 +554,7 @@ def test_a_pause_of_another_process_ends_our_job(painter, ledger, webui, tmp_pat
     assert told == [Outcome.PAUSED, Outcome.RESUMED, *[Outcome.DRAWN] * count]
 
 
-def test_a_paused_run_can_be_stopped(painter, ledger, webui):
+def test_a_paused_run_can_be_stopped(backend, ledger, webui):
     ledger.set_paused(True)
     stop = threading.Event()
 
@@ -562,45 +562,45 @@ def test_a_paused_run_can_be_stopped(painter, ledger, webui):
         assert event.outcome is Outcome.PAUSED
         stop.set()
 
-    report = draw(painter, ledger, cell(), stop=stop, on_event=on_event)
+    report = draw(backend, ledger, cell(), stop=stop, on_event=on_event)
     assert (report.drawn, report.stopped, webui.host.counters.pictures) == (0, True, 0)
     ledger.set_paused(False)
-    assert draw(painter, ledger, cell()).drawn == 1
+    assert draw(backend, ledger, cell()).drawn == 1
 
 
-def test_a_picture_that_may_not_be_ended_is_kept(painter, ledger, webui, monkeypatch):
+def test_a_picture_that_may_not_be_ended_is_kept(backend, ledger, webui, monkeypatch):
     """Somebody else waits at the WebUI: ours is drawn to its end, and is none the worse."""
     monkeypatch.setattr(webui.host, "pending_tasks", lambda: {"size": 1, "tasks": ["theirs"]})
     webui.host.seconds_per_picture = 1
     stop = threading.Event()
     webui.host.faults.before = lambda body: stop.set()
-    report = draw(painter, ledger, cell(), cell(seed=2), stop=stop)
+    report = draw(backend, ledger, cell(), cell(seed=2), stop=stop)
     assert (report.drawn, report.stopped, webui.host.counters.interrupts) == (1, True, 0)
 
 
 # -- settings of the server ---------------------------------------------------------------------
 
 
-def test_overrides_do_not_stick(painter, ledger, webui):
+def test_overrides_do_not_stick(backend, ledger, webui):
     """An option that config.json does not hold keeps the override for all later requests."""
     assert "CLIP_stop_at_last_layers" not in webui.host._data
-    draw(painter, ledger, cell(clip_skip=2, checkpoint=CheckpointPin("rehearsal-b")))
+    draw(backend, ledger, cell(clip_skip=2, checkpoint=CheckpointPin("simulated-b")))
     assert webui.host.options()["CLIP_stop_at_last_layers"] == 1
-    assert "rehearsal-a" in webui.host.options()["sd_model_checkpoint"]
+    assert "simulated-a" in webui.host.options()["sd_model_checkpoint"]
 
 
-def with_vae(painter: WebuiPainter, ledger: Ledger, *vaes: str) -> None:
-    """The stand-in writes no VAE into its infotexts, so that these cells fail; no matter here."""
-    run_cells(plan_cells(pinned(painter, *(cell(vae=one) for one in vaes))), ledger, [painter])
+def with_vae(backend: HttpBackend, ledger: Ledger, *vaes: str) -> None:
+    """The simulator writes no VAE into its infotexts, so that these cells fail; no matter here."""
+    run_cells(plan_cells(pinned(backend, *(cell(vae=one) for one in vaes))), ledger, [backend])
 
 
-def test_an_unknown_vae_is_noticed_before(painter, ledger, webui, monkeypatch):
+def test_an_unknown_vae_is_noticed_before(backend, ledger, webui, monkeypatch):
     from a1111_ext.simulator import server
 
     monkeypatch.setitem(
         server._GET, "/sdapi/v1/sd-vae", lambda host, body: [{"model_name": "soft.safetensors"}]
     )
-    found = WebuiPainter(painter.client)
+    found = HttpBackend(backend.client)
     assert pin_cell(cell(vae="soft.safetensors"), found.capabilities).vae == "soft.safetensors"
     assert pin_cell(cell(vae="None"), found.capabilities).vae == "None"
     with pytest.raises(
@@ -610,15 +610,15 @@ def test_an_unknown_vae_is_noticed_before(painter, ledger, webui, monkeypatch):
     assert 'no VAE "soft"' in found.lacks(cell(vae="soft"))
 
 
-def test_the_vae_is_put_back_when_a_run_ends(painter, ledger, webui):
+def test_the_vae_is_put_back_when_a_run_ends(backend, ledger, webui):
     before = webui.host.options()
-    with_vae(painter, ledger, "soft.safetensors", "sharp.safetensors")
+    with_vae(backend, ledger, "soft.safetensors", "sharp.safetensors")
     assert webui.host.options() == before
-    assert ledger.borrowed(painter.name) == {}
+    assert ledger.saved_settings(backend.name) == {}
 
 
 @pytest.mark.parametrize("chosen", [None, "own.safetensors"], ids=["nobody-since", "by-hand"])
-def test_the_vae_is_put_back_after_a_kill(painter, ledger, webui, chosen: str | None):
+def test_the_vae_is_put_back_after_a_kill(backend, ledger, webui, chosen: str | None):
     """The killed run puts nothing back; the next one does, unless somebody chose one since."""
     before = webui.host.options()["sd_vae"]
 
@@ -631,19 +631,19 @@ def test_the_vae_is_put_back_after_a_kill(painter, ledger, webui, chosen: str | 
     notes: list[Any] = []
     left: list[str] = []
     webui.host.faults.picture = die
-    with_vae(painter, ledger, "soft.safetensors")
+    with_vae(backend, ledger, "soft.safetensors")
     webui.host.faults.picture = lambda png: png
     assert left == ["soft.safetensors"]
     webui.host._data["sd_vae"] = chosen or "soft.safetensors"  # as a kill leaves it
     with ledger._transaction():
         ledger._db.executemany("INSERT INTO borrowed VALUES (?, ?)", notes)
-    with WebuiPainter(Client(webui.url)).client as client:
-        run_cells(plan_cells(pinned(painter, cell())), ledger, [WebuiPainter(client)])
+    with HttpBackend(Client(webui.url)).client as client:
+        run_cells(plan_cells(pinned(backend, cell())), ledger, [HttpBackend(client)])
     assert webui.host.options()["sd_vae"] == (chosen or before)
 
 
-def test_the_stand_in_s_overrides_do_stick(webui: RehearsalWebui):
-    """What the painter must cope with: measured on the real one."""
+def test_the_stand_in_s_overrides_do_stick(webui: SimulatedWebui):
+    """What the backend must cope with: measured on the real one."""
     with Client(webui.url) as client:
         body = {"prompt": "x", "steps": 1, "width": 64, "height": 64}
         settings = {"CLIP_stop_at_last_layers": 3}
@@ -651,12 +651,12 @@ def test_the_stand_in_s_overrides_do_stick(webui: RehearsalWebui):
     assert webui.host.options()["CLIP_stop_at_last_layers"] == 3
 
 
-def test_settings_are_as_they_were_between_pictures(painter, ledger, webui):
+def test_settings_are_as_they_were_between_pictures(backend, ledger, webui):
     """Others draw in between, and a run that is killed cleans nothing up."""
     before = webui.host.options()
     seen = []
     webui.host.faults.picture = lambda png: seen.append(webui.host.options()) or png
-    painter.paint(pinned(painter, cell(clip_skip=2))[0])
+    backend.generate(pinned(backend, cell(clip_skip=2))[0])
     assert webui.host.options() == before
     assert seen[0]["CLIP_stop_at_last_layers"] == 2
 
@@ -665,36 +665,36 @@ def test_a_run_under_api_auth(tmp_path: Path, ledger: Ledger):
     from a1111_ext.api.client import Credentials
 
     with start_webui(tmp_path / "locked", auth="mira:geheim") as webui:
-        painter = WebuiPainter(Client(webui.url, Credentials("mira", "geheim")))
-        assert draw(painter, ledger, cell()).drawn == 1
-        painter.interrupt([cell()])
-        painter.close()
+        backend = HttpBackend(Client(webui.url, Credentials("mira", "geheim")))
+        assert draw(backend, ledger, cell()).drawn == 1
+        backend.interrupt([cell()])
+        backend.close()
 
 
-def test_a_webui_without_pages_tells_no_progress(painter, webui, monkeypatch):
+def test_a_webui_without_pages_tells_no_progress(backend, webui, monkeypatch):
     """Under --nowebui the /internal routes are not there."""
     from a1111_ext.simulator import server
 
     for route in ("/internal/progress", "/internal/pending-tasks"):
         monkeypatch.delitem(server._POST, route, raising=False)
         monkeypatch.delitem(server._GET, route, raising=False)
-    painter.interrupt([cell()])
-    painter.await_earlier(cell(), threading.Event())
+    backend.interrupt([cell()])
+    backend.await_earlier(cell(), threading.Event())
     assert webui.host.counters.interrupts == 0
 
 
 # -- batches --------------------------------------------------------------------------------------
 
 
-def test_seeds_of_a_row_in_one_request(painter, ledger, webui):
+def test_seeds_of_a_row_in_one_request(backend, ledger, webui):
     """n_iter: the same pictures, bit for bit, with a third of the requests."""
     asked: list[int] = []
     webui.host.faults.before = lambda body: asked.append(body["n_iter"])
     cells = [cell(seed=seed) for seed in (5, 6, 7, 20, 21)]
-    assert draw(painter, ledger, *cells, n_iter=8).drawn == 5
+    assert draw(backend, ledger, *cells, n_iter=8).drawn == 5
     assert asked == [3, 2]
-    single = painter.paint(pinned(painter, cell(seed=6))[0])
-    kept = ledger.picture_path(pinned(painter, cell(seed=6))[0].key).read_bytes()
+    single = backend.generate(pinned(backend, cell(seed=6))[0])
+    kept = ledger.picture_path(pinned(backend, cell(seed=6))[0].key).read_bytes()
     assert kept == single.png
 
 
@@ -702,7 +702,7 @@ def test_a_painter_of_single_pictures_draws_no_batch(ledger):
     class Single:
         name = "single"
 
-        def paint(self, one: Cell) -> Any:
+        def generate(self, one: Cell) -> Any:
             raise AssertionError("not asked for")
 
         def close(self) -> None:
@@ -714,58 +714,58 @@ def test_a_painter_of_single_pictures_draws_no_batch(ledger):
     assert "draws single pictures only" in report.failed[0][1]  # LL454
 
 
-def test_a_batch_is_another_cell(painter, ledger, webui):
+def test_a_batch_is_another_cell(backend, ledger, webui):
     batch = [cell(seed=5 + i, batch=Batch("batch_size", 3, i)) for i in range(3)]
     asked: list[int] = []
     webui.host.faults.before = lambda body: asked.append(body["batch_size"])
-    assert draw(painter, ledger, *batch).drawn == 3
-    assert draw(painter, ledger, *(cell(seed=5 + i) for i in range(3))).drawn == 3
+    assert draw(backend, ledger, *batch).drawn == 3
+    assert draw(backend, ledger, *(cell(seed=5 + i) for i in range(3))).drawn == 3
     assert asked == [3, 1, 1, 1]
-    one = pinned(painter, batch[1])[0]
+    one = pinned(backend, batch[1])[0]
     ledger.picture_path(one.key).unlink()
-    assert draw(painter, ledger, *batch).drawn == 1
+    assert draw(backend, ledger, *batch).drawn == 1
     assert asked == [3, 1, 1, 1, 3]
 
 
 # -- kills and power cuts -------------------------------------------------------------------------
 
 
-def test_a_kept_picture_without_its_row_is_taken_up(painter, ledger, webui):
-    (one,) = pinned(painter, cell())
+def test_a_kept_picture_without_its_row_is_taken_up(backend, ledger, webui):
+    (one,) = pinned(backend, cell())
     ledger.add([one])
-    ledger.keep(one.key, painter.paint(one).png)
-    assert run_cells(plan_cells([one]), ledger, [painter]).drawn == 1
+    ledger.keep(one.key, backend.generate(one).png)
+    assert run_cells(plan_cells([one]), ledger, [backend]).drawn == 1
     assert webui.host.counters.pictures == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\ncut", b"other"])
-def test_a_kept_picture_that_is_wrong_is_drawn_anew(painter, ledger, webui, content: bytes):
-    (one,) = pinned(painter, cell())
+def test_a_kept_picture_that_is_wrong_is_drawn_anew(backend, ledger, webui, content: bytes):
+    (one,) = pinned(backend, cell())
     ledger.keep(one.key, content)
-    assert run_cells(plan_cells([one]), ledger, [painter]).drawn == 1
-    assert verify_picture(one, painted_from_png(ledger.picture_path(one.key).read_bytes())) == ()
+    assert run_cells(plan_cells([one]), ledger, [backend]).drawn == 1
+    assert verify_picture(one, generated_from_png(ledger.picture_path(one.key).read_bytes())) == ()
 
 
-def test_the_picture_of_another_cell_is_not_taken_up(painter, ledger, webui):
-    first, second = pinned(painter, cell(seed=1), cell(seed=2))
-    ledger.keep(second.key, painter.paint(first).png)
-    assert run_cells(plan_cells([second]), ledger, [painter]).drawn == 1
+def test_the_picture_of_another_cell_is_not_taken_up(backend, ledger, webui):
+    first, second = pinned(backend, cell(seed=1), cell(seed=2))
+    ledger.keep(second.key, backend.generate(first).png)
+    assert run_cells(plan_cells([second]), ledger, [backend]).drawn == 1
     assert webui.host.counters.pictures == 2
 
 
-def test_a_lost_ledger_costs_no_picture(painter, tmp_path: Path, webui):
+def test_a_lost_ledger_costs_no_picture(backend, tmp_path: Path, webui):
     cells = [cell(seed=seed) for seed in range(4)]
     with Ledger(tmp_path / "a.db", tmp_path / "kept") as first:
-        draw(painter, first, *cells)
+        draw(backend, first, *cells)
     (tmp_path / "a.db").unlink()
     with Ledger(tmp_path / "a.db", tmp_path / "kept") as second:
-        assert draw(painter, second, *cells).drawn == 4
+        assert draw(backend, second, *cells).drawn == 4
     assert webui.host.counters.pictures == 4
 
 
-def test_our_earlier_task_is_waited_for(painter, tmp_path: Path, webui):
+def test_our_earlier_task_is_waited_for(backend, tmp_path: Path, webui):
     """A killed run left its request with the WebUI: it is not asked for again until it is done."""
-    (one,) = pinned(painter, cell())
+    (one,) = pinned(backend, cell())
     states = [{"active": True}, {"queued": True}, {"completed": True}]
     asked: list[str] = []
 
@@ -778,14 +778,14 @@ def test_our_earlier_task_is_waited_for(painter, tmp_path: Path, webui):
         ledger.add([one])
         dead = ledger._owner.rpartition("|")[0].replace("|", "|9", 1)
         ledger._owner, mine = f"{dead}|dead", ledger._owner
-        assert ledger.claim(one.key, painter.name)
+        assert ledger.claim(one.key, backend.name)
         ledger._owner = mine
-        assert run_cells(plan_cells([one]), ledger, [painter]).drawn == 1
+        assert run_cells(plan_cells([one]), ledger, [backend]).drawn == 1
     assert len(asked) == 3
     assert set(asked) == {f"loraloom-{one.key[:32]}"}
 
 
-def test_a_full_disk_stops_and_loses_nothing(painter, ledger, webui, monkeypatch):
+def test_a_full_disk_stops_and_loses_nothing(backend, ledger, webui, monkeypatch):
     import errno
 
     from kohya_ext.project import files
@@ -801,20 +801,20 @@ def test_a_full_disk_stops_and_loses_nothing(painter, ledger, webui, monkeypatch
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(ToolError, match="LL110"):
-        draw(painter, ledger, *cells)
+        draw(backend, ledger, *cells)
     monkeypatch.setattr(files.os, "fsync", fsync)
     assert not list(ledger.picture_path(cells[0].key).parent.parent.rglob("*.part"))
     before = webui.host.counters.pictures
-    report = draw(painter, ledger, *cells)
+    report = draw(backend, ledger, *cells)
     assert report.known + report.drawn == 4
     assert webui.host.counters.pictures - before <= 3
 
 
-def test_a_full_ledger_is_a_full_disk(painter, ledger):
+def test_a_full_ledger_is_a_full_disk(backend, ledger):
     pages = ledger._row("PRAGMA page_count")[0]
     ledger._rows(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(ToolError, match="LL110"):
-        draw(painter, ledger, *(cell(seed=seed, prompt="x" * 3000) for seed in range(50)))
+        draw(backend, ledger, *(cell(seed=seed, prompt="x" * 3000) for seed in range(50)))
 
 
 @pytest.mark.parametrize("jump", [-10_000_000.0, 10_000_000.0])
@@ -845,18 +845,18 @@ def test_a_claim_from_another_machine_ends_by_age(tmp_path: Path):
         assert ledger.claim(cell().key)
 
 
-def test_two_runs_share_the_work(painter, tmp_path: Path, webui):
+def test_two_runs_share_the_work(backend, tmp_path: Path, webui):
     """Two processes on one project: nothing is drawn twice, both end with everything."""
     webui.host.seconds_per_picture = 0.005
-    cells = pinned(painter, *(cell(seed=seed) for seed in range(20)))
-    other = WebuiPainter(Client(webui.url))
+    cells = pinned(backend, *(cell(seed=seed) for seed in range(20)))
+    other = HttpBackend(Client(webui.url))
     reports: list[RunReport] = []
 
-    def run(one: WebuiPainter) -> None:
+    def run(one: HttpBackend) -> None:
         with Ledger(tmp_path / "a.db", tmp_path / "kept") as ledger:
             reports.append(run_cells(plan_cells(cells), ledger, [one]))
 
-    threads = [threading.Thread(target=run, args=(one,)) for one in (painter, other)]
+    threads = [threading.Thread(target=run, args=(one,)) for one in (backend, other)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -867,7 +867,7 @@ def test_two_runs_share_the_work(painter, tmp_path: Path, webui):
     assert [one.drawn + one.known for one in reports] == [20, 20]
 
 
-def test_a_changed_source_picture_is_not_used(painter, ledger, tmp_path: Path):
+def test_a_changed_source_picture_is_not_used(backend, ledger, tmp_path: Path):
     import hashlib
 
     from a1111_ext.cells import SourcePicture
@@ -876,15 +876,15 @@ def test_a_changed_source_picture_is_not_used(painter, ledger, tmp_path: Path):
     Image.new("RGB", (64, 64), (9, 99, 200)).save(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     source = SourcePicture(str(path), digest, 0.4)
-    assert draw(painter, ledger, cell(source=source)).drawn == 1
+    assert draw(backend, ledger, cell(source=source)).drawn == 1
     Image.new("RGB", (64, 64), (200, 9, 9)).save(path)
-    assert "has changed" in only_reason(draw(painter, ledger, cell(source=source, seed=2)))
+    assert "has changed" in only_reason(draw(backend, ledger, cell(source=source, seed=2)))
     path.unlink()
     with pytest.raises(ToolError, match="LL455"):
-        painter.paint(cell(source=source, seed=3))
+        backend.generate(cell(source=source, seed=3))
 
 
-def test_always_on_scripts_are_part_of_the_request(painter, webui):
+def test_always_on_scripts_are_part_of_the_request(backend, webui):
     from a1111_ext.cells.cell import ScriptUse
 
     webui.host.always_on["adetailer"] = 3
@@ -892,15 +892,15 @@ def test_always_on_scripts_are_part_of_the_request(painter, webui):
     sent: list[dict[str, Any]] = []
     webui.host.faults.before = sent.append
     detail = ScriptUse("ADetailer", json.dumps([True, {"ad_model": "face_yolov8n.pt"}]))
-    painter.paint(cell(scripts=(detail,)))
+    backend.generate(cell(scripts=(detail,)))
     assert sent[0]["alwayson_scripts"]["ADetailer"]["args"][1]["ad_model"] == "face_yolov8n.pt"
     assert cell(scripts=(detail,)).key != cell().key
 
 
-def test_pictures_are_sent_as_data_uris_too(painter, webui):
+def test_pictures_are_sent_as_data_uris_too(backend, webui):
     webui.host.faults.answer = lambda data: {
         **data,
         "images": ["data:image/png;base64," + one for one in data["images"]],
     }
-    assert verify_picture(cell(), replace(painter.paint(cell()), png=b"")) != ()
-    assert base64.b64encode(painter.paint(cell()).png)[:4] == b"iVBO"
+    assert verify_picture(cell(), replace(backend.generate(cell()), png=b"")) != ()
+    assert base64.b64encode(backend.generate(cell()).png)[:4] == b"iVBO"

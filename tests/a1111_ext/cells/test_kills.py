@@ -13,10 +13,10 @@ import drawing_process
 import pytest
 from killing import kill_often
 
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 
 
-def test_kills_lose_nothing(webui: RehearsalWebui, tmp_path: Path):
+def test_kills_lose_nothing(webui: SimulatedWebui, tmp_path: Path):
     webui.host.seconds_per_picture = 0.01
     damage = kill_often(webui, tmp_path, cells=30, kills=8, seed=1)
     assert (damage.lost, damage.wrong) == (0, 0)
@@ -25,7 +25,7 @@ def test_kills_lose_nothing(webui: RehearsalWebui, tmp_path: Path):
 
 @pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process")
 @pytest.mark.usefixtures("heard_signals")
-def test_ctrl_c_ends_our_picture_at_the_webui(webui: RehearsalWebui, tmp_path: Path):
+def test_ctrl_c_ends_our_picture_at_the_webui(webui: SimulatedWebui, tmp_path: Path):
     webui.host.seconds_per_picture = 600
     before, began = webui.host.options(), threading.Event()
     webui.host.faults.before = lambda body: began.set()

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from a1111_ext.cells import Cell, Painted, verify_picture
+from a1111_ext.cells import Cell, Generated, verify_picture
 from a1111_ext.cells.cell import script_uses
 
 
-def painted(schedule: str, more: str = "") -> Painted:
+def generated(schedule: str, more: str = "") -> Generated:
     """An answer as the real WebUI v1.10.1 writes it for DPM++ 2M."""
     from PIL import Image
 
@@ -23,7 +23,7 @@ def painted(schedule: str, more: str = "") -> Painted:
         f"a fox\nSteps: 2, Sampler: DPM++ 2M, Schedule type: {schedule}, CFG scale: 7.0, Seed: 5, "
         f"Size: 64x64, Model hash: 3b3dc27587, Model: tiny-a, {more}Version: v1.10.1"
     )
-    return Painted(stream.getvalue(), text, "3b3dc27587", 0.1)
+    return Generated(stream.getvalue(), text, "3b3dc27587", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def painted(schedule: str, more: str = "") -> Painted:
 )
 def test_automatic_is_whatever_the_sampler_uses(asked: str, got: str, expected: int):
     cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", scheduler=asked)
-    assert len(verify_picture(cell, painted(got))) == expected
+    assert len(verify_picture(cell, generated(got))) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_automatic_is_whatever_the_sampler_uses(asked: str, got: str, expected: 
 def test_an_unknown_vae_is_noticed(asked: str, said: str, expected: int):
     """Both hosts draw on without a word when they have no such VAE."""
     cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", vae=asked)
-    assert len(verify_picture(cell, painted("Karras", said))) == expected
+    assert len(verify_picture(cell, generated("Karras", said))) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_adetailer_that_did_not_run_is_noticed(args: list[Any], said: str, expec
     """Seen live: a key that it does not know, and it leaves the picture alone with status 200."""
     scripts = script_uses({"ADetailer": args})
     cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", scripts=scripts)
-    found = verify_picture(cell, painted("Karras", said))
+    found = verify_picture(cell, generated("Karras", said))
     assert [one.what for one in found] == ["ADetailer"] * expected

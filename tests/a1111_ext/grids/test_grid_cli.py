@@ -1,4 +1,4 @@
-"""`loraloom grid` and `tryout` against a stand-in WebUI, from plan to page."""
+"""`loraloom grid` and `tryout` against a simulated WebUI, from plan to page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loras import save_lora
 
 from a1111_ext.cli import following
 from a1111_ext.cli.grid_options import SheetOptions
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project
 
@@ -35,7 +35,7 @@ def only_grid(project: Project) -> Path:
     return folder
 
 
-def test_a_grid_from_plan_to_page(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_grid_from_plan_to_page(trained: Project, webui: SimulatedWebui, capsys):
     assert main(["grid", str(trained.root), "--webui", webui.url]) == 0
     out, err = capsys.readouterr()
     assert "cells: 12, to draw: 12, checkpoint loads: 1, LoRA swaps: 3" in err
@@ -46,14 +46,14 @@ def test_a_grid_from_plan_to_page(trained: Project, webui: RehearsalWebui, capsy
     assert webui.host.counters.pictures == 12
     assert webui.host.counters.lora_swaps in (2, 3)
     page = (folder / "grid.html").read_text(encoding="utf-8")
-    assert "rehearsal" in page
+    assert "simulated" in page
     assert "Quillfox-000002" in page
     entry = trained.journal.last("grid")
     assert entry is not None
     assert entry.facts["drawn"] == 12
 
 
-def test_a_second_time_nothing_is_drawn(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_second_time_nothing_is_drawn(trained: Project, webui: SimulatedWebui, capsys):
     main(["grid", str(trained.root), "--webui", webui.url])
     capsys.readouterr()
     assert main(["grid", str(trained.root), "--json"]) == 0
@@ -63,7 +63,7 @@ def test_a_second_time_nothing_is_drawn(trained: Project, webui: RehearsalWebui,
     assert webui.host.counters.pictures == 12
 
 
-def test_a_plan_knows_what_is_drawn(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_plan_knows_what_is_drawn(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "1,2"]
     main(arguments)
     capsys.readouterr()
@@ -75,7 +75,7 @@ def test_a_plan_knows_what_is_drawn(trained: Project, webui: RehearsalWebui, cap
     assert webui.host.counters.pictures == 6
 
 
-def test_a_plan_draws_and_lends_nothing(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_plan_draws_and_lends_nothing(trained: Project, webui: SimulatedWebui, capsys):
     assert main(["grid", str(trained.root), "--webui", webui.url, "--dry-run"]) == 0
     assert "nothing was drawn" in capsys.readouterr().err
     assert webui.host.counters.pictures == 0
@@ -120,7 +120,7 @@ def with_scripts(project: Project, scripts: str) -> None:
     project.manifest_path.write_text(text, encoding="utf-8")
 
 
-def test_always_on_scripts_are_sent(trained: Project, webui: RehearsalWebui):
+def test_always_on_scripts_are_sent(trained: Project, webui: SimulatedWebui):
     sent: list[dict[str, Any]] = []
     webui.host.always_on["adetailer"] = 3
     webui.host.faults.before = sent.append
@@ -208,12 +208,12 @@ def test_there_is_no_grid_to_serve(trained: Project, capsys):
 def test_one_gpu_is_not_shared(trained: Project, webui, capsys, monkeypatch):
     monkeypatch.setattr(following, "count_gpus", lambda: 1)
     flags = webui.host.cmd_flags()
-    monkeypatch.setattr(webui.host, "cmd_flags", lambda: {**flags, "rehearsal": False})
+    monkeypatch.setattr(webui.host, "cmd_flags", lambda: {**flags, "simulated": False})
     assert main(["grid", str(trained.root), "--webui", webui.url, "--follow"]) == 1
     assert "LL511" in capsys.readouterr().err
 
 
-def test_a_grid_grows_with_the_training(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_grid_grows_with_the_training(trained: Project, webui: SimulatedWebui, capsys):
     """Each epoch is drawn when its file is complete; seeds and finished cells stay."""
 
     def train() -> None:
@@ -235,40 +235,40 @@ def test_a_grid_grows_with_the_training(trained: Project, webui: RehearsalWebui,
     assert "epoch Quillfox is complete: 3 so far" in capsys.readouterr().err
 
 
-def test_following_ends_at_an_epoch(trained: Project, webui: RehearsalWebui, capsys):
+def test_following_ends_at_an_epoch(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--every", "0.05"]
     assert main([*arguments, "--until", "2"]) == 0
     assert webui.host.counters.pictures == 12
 
 
-def test_a_dry_run_follows_nothing(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_dry_run_follows_nothing(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--dry-run"]
     assert main(arguments) == 0
     assert "to draw: 12" in capsys.readouterr().out
     assert webui.host.counters.pictures == 0
 
 
-def test_a_pause_lasts_until_it_is_ended(trained: Project, webui: RehearsalWebui, capsys):
+def test_a_pause_lasts_until_it_is_ended(trained: Project, webui: SimulatedWebui, capsys):
     """From another window, before the grid or in its midst; what is finished stays."""
     root = str(trained.root)
     assert main(["pause", root]) == 0
-    assert "--go-on" in capsys.readouterr().err
+    assert "--resume" in capsys.readouterr().err
 
-    def go_on() -> None:
-        while trained.journal.last("lend") is None:
+    def resume() -> None:
+        while trained.journal.last("link-loras") is None:
             finished.wait(0.01)
         assert webui.host.counters.pictures == 0
-        assert main(["pause", root, "--go-on"]) == 0
+        assert main(["pause", root, "--resume"]) == 0
 
     finished = threading.Event()
-    other = threading.Thread(target=go_on)
+    other = threading.Thread(target=resume)
     other.start()
     assert main(["grid", root, "--webui", webui.url, "--json"]) == 0
     other.join(60)
     assert webui.host.counters.pictures == 12
 
 
-def test_drawing_at_the_end_only(trained: Project, webui: RehearsalWebui, capsys):
+def test_drawing_at_the_end_only(trained: Project, webui: SimulatedWebui, capsys):
     save_lora(trained.model_dir, "Quillfox", epoch=3)
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--at-end"]
     assert main([*arguments, "--every", "0.05"]) == 0

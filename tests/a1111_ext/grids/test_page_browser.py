@@ -72,7 +72,7 @@ def test_every_picture_has_its_place(page: Any):
     assert page.locator("#subtitle").inner_text() == (
         "(3 epochs and no LoRA) × 2 values of CFG Scale × 4 seeds: 32 pictures"
     )
-    assert "rehearsal" in page.locator("#badge").inner_text()
+    assert "simulated" in page.locator("#badge").inner_text()
     assert page.locator(".cell").count() >= 16
     assert page.evaluate("document.querySelectorAll('.cell img').length > 0")
 

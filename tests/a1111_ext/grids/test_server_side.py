@@ -13,15 +13,15 @@ from a1111_ext.api.client import Client
 from a1111_ext.cells import (
     Cell,
     CheckpointPin,
+    HttpBackend,
     Ledger,
-    WebuiPainter,
     pin_cell,
     plan_cells,
     run_cells,
     with_loras,
 )
-from a1111_ext.grids.server_side import PlotPainter, plan_plot, script_arguments
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.grids.server_side import XyzPlotBackend, plan_plot, script_arguments
+from a1111_ext.simulator import SimulatedWebui
 from a1111_ext.simulator.refusal import Refusal
 from a1111_ext.simulator.xyz import script_info
 from kohya_ext.cli import main
@@ -42,11 +42,11 @@ def table() -> list[Cell]:
 
 
 @pytest.fixture
-def painter(webui: RehearsalWebui):
+def backend(webui: SimulatedWebui):
     for epoch in (1, 2):
         save_lora(webui.host.lora_dir, f"fox-{epoch:06d}", epoch=epoch)
     webui.host.refresh_loras()
-    opened = WebuiPainter(Client(webui.url))
+    opened = HttpBackend(Client(webui.url))
     yield opened
     opened.close()
 
@@ -75,7 +75,7 @@ def test_what_a_plot_cannot_draw(cells: list[Cell]):
         plan_plot(cells)
 
 
-def test_axes_are_looked_up(webui: RehearsalWebui):
+def test_axes_are_looked_up(webui: SimulatedWebui):
     info = script_info()
     arguments = script_arguments(plan_plot(table()), info)
     choices = info[0]["args"][0]["choices"]
@@ -91,7 +91,7 @@ def test_axes_are_looked_up(webui: RehearsalWebui):
     assert (arguments[7], arguments[8]) == ("", ["Euler", "DDIM"])
 
 
-def test_a_webui_without_the_script_or_axis(webui: RehearsalWebui):
+def test_a_webui_without_the_script_or_axis(webui: SimulatedWebui):
     with pytest.raises(ToolError, match="LL516"):
         script_arguments(plan_plot(table()), [])
     vae = [replace(BASE, vae=name) for name in ("a", "b")]
@@ -99,29 +99,29 @@ def test_a_webui_without_the_script_or_axis(webui: RehearsalWebui):
         script_arguments(plan_plot(vae), script_info())
 
 
-def test_the_plot_s_pictures_are_ours(painter, webui, tmp_path: Path):
-    cells = [pin_cell(one, painter.capabilities) for one in table()]
+def test_the_plot_s_pictures_are_ours(backend, webui, tmp_path: Path):
+    cells = [pin_cell(one, backend.capabilities) for one in table()]
     with Ledger(tmp_path / "a.db", tmp_path / "a") as ledger:
-        report = run_cells(plan_cells(cells), ledger, [PlotPainter(painter, cells)])
+        report = run_cells(plan_cells(cells), ledger, [XyzPlotBackend(backend, cells)])
         assert (report.drawn, report.failed) == (12, ())
         theirs = ledger.pixels()
     with Ledger(tmp_path / "b.db", tmp_path / "b") as ledger:
-        assert run_cells(plan_cells(cells), ledger, [painter]).drawn == 12
+        assert run_cells(plan_cells(cells), ledger, [backend]).drawn == 12
         assert ledger.pixels() == theirs
 
 
-def test_checkpoints_on_an_axis(painter, webui, tmp_path: Path):
+def test_checkpoints_on_an_axis(backend, webui, tmp_path: Path):
     cells = [
-        pin_cell(replace(BASE, checkpoint=CheckpointPin(name), seed=seed), painter.capabilities)
-        for name in ("rehearsal-a", "rehearsal-b")
+        pin_cell(replace(BASE, checkpoint=CheckpointPin(name), seed=seed), backend.capabilities)
+        for name in ("simulated-a", "simulated-b")
         for seed in (1, 2)
     ]
     with Ledger(tmp_path / "a.db", tmp_path / "a") as ledger:
-        report = run_cells(plan_cells(cells), ledger, [PlotPainter(painter, cells)])
+        report = run_cells(plan_cells(cells), ledger, [XyzPlotBackend(backend, cells)])
         assert (report.drawn, report.failed) == (4, ())
 
 
-def test_a_blank_cell_is_a_failed_one(painter, webui, tmp_path: Path):
+def test_a_blank_cell_is_a_failed_one(backend, webui, tmp_path: Path):
     """The real script swallows a cell's error and answers 200 with a black picture."""
 
     def refuse(body: dict, sources: object) -> None:
@@ -129,19 +129,19 @@ def test_a_blank_cell_is_a_failed_one(painter, webui, tmp_path: Path):
             raise Refusal(500, "RuntimeError", "no")
 
     webui.host._refuse_nonsense = refuse  # type: ignore[method-assign]
-    cells = [pin_cell(one, painter.capabilities) for one in table()]
+    cells = [pin_cell(one, backend.capabilities) for one in table()]
     with Ledger(tmp_path / "a.db", tmp_path / "a") as ledger:
-        report = run_cells(plan_cells(cells), ledger, [PlotPainter(painter, cells)])
+        report = run_cells(plan_cells(cells), ledger, [XyzPlotBackend(backend, cells)])
     assert (report.drawn, len(report.failed)) == (6, 6)
     assert "left this cell blank" in report.failed[0][1]
     with pytest.raises(ToolError, match="LL517"):
-        PlotPainter(painter, cells).paint(cells[1])
+        XyzPlotBackend(backend, cells).generate(cells[1])
 
 
-def test_an_answer_without_cells(painter, webui, tmp_path: Path):
+def test_an_answer_without_cells(backend, webui, tmp_path: Path):
     webui.host.faults.answer = lambda data: {**data, "images": data["images"][:1]}
     with pytest.raises(ToolError, match=r"0 pictures for 12 cells.*LL451"):
-        PlotPainter(painter, table()).paint(table()[0])
+        XyzPlotBackend(backend, table()).generate(table()[0])
 
 
 # -- the command --------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def trained(project: Project) -> Project:
     return project
 
 
-def test_the_command_draws_server_side(trained: Project, webui: RehearsalWebui, capsys):
+def test_the_command_draws_server_side(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--server-side"]
     assert main([*arguments, "--seeds", "1,2"]) == 0
     assert "X/Y/Z plot: the plot was one request" in capsys.readouterr().err
@@ -167,7 +167,7 @@ def test_the_command_draws_server_side(trained: Project, webui: RehearsalWebui, 
     assert "LL515" in capsys.readouterr().err
 
 
-def test_batches_are_their_own_cells(trained: Project, webui: RehearsalWebui, capsys):
+def test_batches_are_their_own_cells(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "-1,-1,-1,-1"]
     asked: list[tuple[int, int]] = []
     webui.host.faults.before = lambda body: asked.append((body["n_iter"], body["batch_size"]))
@@ -182,7 +182,7 @@ def test_batches_are_their_own_cells(trained: Project, webui: RehearsalWebui, ca
     assert len(list(trained.grids_dir.iterdir())) == 2
 
 
-def test_seeds_that_fill_no_batch(trained: Project, webui: RehearsalWebui, capsys):
+def test_seeds_that_fill_no_batch(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--batch-size", "2"]
     assert main([*arguments, "--seeds", "1,2,3"]) == 1
     assert "LL518" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def sheet(tmp_path: Path) -> Sheet:
         legend=(("Prompt", "a photo of a fox"),),
         column_axis="Seed",
         row_axis="LoRA epoch",
-        badge="rehearsal",
+        badge="simulated",
     )
 
 

@@ -16,7 +16,7 @@ from a1111_ext.publish.promote import (
     plan_promotion,
     require_promotion,
 )
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, write_setting
 from kohya_ext.project.epochs import find_runs
@@ -169,7 +169,7 @@ def test_a_copy_that_went_wrong_is_removed(trained: Project, monkeypatch: pytest
 # -- the command --------------------------------------------------------------------------------
 
 
-def test_the_webui_sees_it(trained: Project, webui: RehearsalWebui, capsys):
+def test_the_webui_sees_it(trained: Project, webui: SimulatedWebui, capsys):
     assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 0
     out, err = capsys.readouterr()
     assert "epochs: 2, steps: 20" in out
@@ -179,7 +179,7 @@ def test_the_webui_sees_it(trained: Project, webui: RehearsalWebui, capsys):
     assert (listed["name"], listed["alias"]) == ("Quillfox-v1", "Quillfox-v1")
 
 
-def test_the_same_file_may_be_there_already(trained: Project, webui: RehearsalWebui):
+def test_the_same_file_may_be_there_already(trained: Project, webui: SimulatedWebui):
     done = promote(trained)
     (webui.host.lora_dir / done.path.name).write_bytes(done.path.read_bytes())
     webui.host.refresh_loras()
@@ -187,7 +187,7 @@ def test_the_same_file_may_be_there_already(trained: Project, webui: RehearsalWe
     assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 0
 
 
-def test_another_lora_of_that_name(trained: Project, webui: RehearsalWebui, capsys):
+def test_another_lora_of_that_name(trained: Project, webui: SimulatedWebui, capsys):
     save_lora(webui.host.lora_dir / "old", "whatever", epoch=9, output_name="quillfox-V1")
     webui.host.refresh_loras()
     assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 1

@@ -22,7 +22,7 @@ from a1111_ext.publish.contents import gather
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
 from a1111_ext.publish.site import base_model_problem
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.files import sha256_of
@@ -228,7 +228,7 @@ def test_a_dry_run_writes_nothing(ready: Project, capsys: pytest.CaptureFixture[
     assert not pack_of(ready).exists()
 
 
-def test_rehearsals_are_marked_everywhere(project: Project, webui: RehearsalWebui):
+def test_simulateds_are_marked_everywhere(project: Project, webui: SimulatedWebui):
     promote_epoch(project)
     text = (
         "showcase:\n  template: '{lora} {trigger}'\n  count: 2\n  picture: {width: 64, height: 64}"
@@ -239,20 +239,20 @@ def test_rehearsals_are_marked_everywhere(project: Project, webui: RehearsalWebu
     assert publish(project) == 0
     for path in pack_of(project).glob("*.*"):
         if path.suffix in (".md", ".html", ".json", ".txt"):
-            assert "rehearsal" in path.read_text(encoding="utf-8").casefold(), path.name
+            assert "simulated" in path.read_text(encoding="utf-8").casefold(), path.name
 
 
 def test_a_rehearsed_training_is_marked(ready: Project):
     path = require_promoted(ready).path
     source = path.rename(path.with_name("source.bin"))
-    assert not gather_again(source, path, {"ss_dataset_dirs": '{"5_rehearsal": {}}'}, ready)
-    assert gather_again(source, path, {"ss_base_model_version": "rehearsal"}, ready)
+    assert not gather_again(source, path, {"ss_dataset_dirs": '{"5_simulated": {}}'}, ready)
+    assert gather_again(source, path, {"ss_base_model_version": "simulated"}, ready)
 
 
 def gather_again(source: Path, path: Path, changes: dict[str, str], project: Project) -> bool:
     path.unlink(missing_ok=True)
     rewrite_metadata(source, path, changes)
-    return gather(project).is_rehearsal
+    return gather(project).is_simulated
 
 
 # -- made again ---------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_a_copy_that_is_not_whole_is_noticed(
 
 
 def replace_picture(project: Project, text: str) -> None:
-    """Put another picture in place of the first one and select anew, by hand."""
+    """Put another picture in place of the first one and select again, by hand."""
     save_picture(project.showcase_dir / "0.png", text, "other")
     path = project.showcase_dir / "selection.json"
     data = json.loads(path.read_text(encoding="utf-8"))
@@ -518,7 +518,7 @@ def test_a_tagger_looks_at_the_pictures(
     assert "not checked" not in capsys.readouterr().err
     assert len(list(ready.scores_dir.glob("*.json"))) == 3
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
-    assert "rehearsal tagger" in page
+    assert "simulated tagger" in page
 
 
 @pytest.mark.parametrize(

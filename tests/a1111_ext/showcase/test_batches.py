@@ -14,12 +14,12 @@ from promotions import promote_epoch, with_manifest
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
-from a1111_ext.cells import Ledger, WebuiPainter
-from a1111_ext.publish.promoted import lend_promoted, require_promoted
+from a1111_ext.cells import HttpBackend, Ledger
+from a1111_ext.publish.promoted import link_promoted, require_promoted
 from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.batches import BatchPlan, BatchRequest, draw_batch, pin_batch, plan_batch
 from a1111_ext.showcase.templates import Subject, TemplateText
-from a1111_ext.simulator import RehearsalWebui, start_webui
+from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.refusal import Refusal
 from dynprompts import WildcardLibrary
 from kohya_ext.cli import main
@@ -34,7 +34,7 @@ MANIFEST = f"""
 showcase:
   template: "{TEMPLATE}"
   negative_prompt: "blurry"
-  checkpoints: [rehearsal-a, rehearsal-b.safetensors]
+  checkpoints: [simulated-a, simulated-b.safetensors]
   count: 3
   lora_weight: 0.8
   hires_fix: {{upscaler: Latent, scale: 1.5, denoising_strength: 0.3}}
@@ -109,7 +109,7 @@ def test_templates_that_are_refused(template: str, code: str):
         plan_batch(request(templates=(TemplateText("t", template),), count=20), SUBJECT)
 
 
-def pinned(webui: RehearsalWebui, template: str, library: WildcardLibrary | None) -> BatchPlan:
+def pinned(webui: SimulatedWebui, template: str, library: WildcardLibrary | None) -> BatchPlan:
     save_lora(webui.host.lora_dir, "quillfox-v1")
     webui.host.refresh_loras()
     with Client(webui.url) as client:
@@ -117,7 +117,7 @@ def pinned(webui: RehearsalWebui, template: str, library: WildcardLibrary | None
         return pin_batch(plan_batch(asked, SUBJECT, library), fetch_capabilities(client), "")
 
 
-def test_every_reachable_lora_is_checked_before(webui: RehearsalWebui):
+def test_every_reachable_lora_is_checked_before(webui: SimulatedWebui):
     """The helper LoRA stands in an option that is practically never drawn."""
     files = {"coats.txt": b"a coat\na <lora:rare_coat:1> coat\n"}
     with pytest.raises(ToolError, match="LL614") as caught:
@@ -126,13 +126,13 @@ def test_every_reachable_lora_is_checked_before(webui: RehearsalWebui):
     assert webui.host.counters.pictures == 0
 
 
-def test_every_reachable_wildcard_is_checked_before(webui: RehearsalWebui):
+def test_every_reachable_wildcard_is_checked_before(webui: SimulatedWebui):
     with pytest.raises(ToolError, match="LL615") as caught:
         pinned(webui, "{lora} {9999::plain|__coats/*__}", None)
     assert "1 wildcard that is not there" in str(caught.value)
 
 
-def test_a_lora_of_that_name_must_be_the_promoted_one(ready: Project, webui: RehearsalWebui):
+def test_a_lora_of_that_name_must_be_the_promoted_one(ready: Project, webui: SimulatedWebui):
     save_lora(webui.host.lora_dir, "quillfox-v1", epoch=1)
     path = webui.host.lora_dir / "quillfox-v1.safetensors"
     from kohya_ext.project.lora_file import rewrite_metadata
@@ -142,16 +142,16 @@ def test_a_lora_of_that_name_must_be_the_promoted_one(ready: Project, webui: Reh
     rewrite_metadata(other, path, {"sshs_model_hash": "0" * 64})
     webui.host.refresh_loras()
     with Client(webui.url) as client, pytest.raises(ToolError, match="LL605"):
-        lend_promoted(require_promoted(ready), client, fetch_capabilities(client))
+        link_promoted(require_promoted(ready), client, fetch_capabilities(client))
 
 
 def test_a_webui_that_reads_elsewhere_is_noticed(
-    ready: Project, webui: RehearsalWebui, tmp_path: Path
+    ready: Project, webui: SimulatedWebui, tmp_path: Path
 ):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with Client(webui.url) as client, pytest.raises(ToolError, match="LL412"):
-        lend_promoted(require_promoted(ready), client, fetch_capabilities(client), elsewhere)
+        link_promoted(require_promoted(ready), client, fetch_capabilities(client), elsewhere)
 
 
 def test_without_a_promoted_lora(project: Project):
@@ -165,24 +165,24 @@ def test_a_promoted_file_that_is_gone(ready: Project):
         require_promoted(ready)
 
 
-def test_a_stopped_batch_goes_on(ready: Project, webui: RehearsalWebui):
+def test_a_stopped_batch_goes_on(ready: Project, webui: SimulatedWebui):
     """What was finished before the stop lies in showcase/ already, with its record."""
     stop = threading.Event()
     with Client(webui.url) as client:
         promoted = require_promoted(ready)
-        found = lend_promoted(promoted, client, fetch_capabilities(client))
-        asked = request(checkpoints=("rehearsal-a", "rehearsal-b"))
+        found = link_promoted(promoted, client, fetch_capabilities(client))
+        asked = request(checkpoints=("simulated-a", "simulated-b"))
         plan = pin_batch(plan_batch(asked, SUBJECT), found, promoted.autov3)
-        painter = WebuiPainter(client, found)
+        backend = HttpBackend(client, found)
         with Ledger(ready.cells_db, ready.cells_dir) as ledger:
             report = draw_batch(
-                ready, plan, ledger, [painter], on_event=lambda event: stop.set(), stop=stop
+                ready, plan, ledger, [backend], on_event=lambda event: stop.set(), stop=stop
             )
             first = report.drawn  # the next one may have been under way
             assert (report.stopped, len(read_album(ready))) == (True, first)
             assert 1 <= first <= 2
-            again = draw_batch(ready, plan, ledger, [painter])
-        painter.close()
+            again = draw_batch(ready, plan, ledger, [backend])
+        backend.close()
     assert (again.drawn, again.known) == (8 - first, first)
     assert webui.host.counters.pictures <= 9
     assert len(read_album(ready)) == 8
@@ -195,7 +195,7 @@ def run(*words: object) -> int:
     return main([str(word) for word in words])
 
 
-def test_an_error_of_the_webui_is_asked_again(ready: Project, webui: RehearsalWebui):
+def test_an_error_of_the_webui_is_asked_again(ready: Project, webui: SimulatedWebui):
     """Nothing lands before the second answer."""
     refusals = [Refusal(500, "RuntimeError", "an extension stumbled")]
 
@@ -208,7 +208,7 @@ def test_an_error_of_the_webui_is_asked_again(ready: Project, webui: RehearsalWe
     assert len(read_album(ready)) == 6
 
 
-def test_pictures_land_with_infotext_and_record(ready: Project, webui: RehearsalWebui):
+def test_pictures_land_with_infotext_and_record(ready: Project, webui: SimulatedWebui):
     assert run("showcase", ready.root, "--webui", webui.url) == 0
     album = read_album(ready)
     assert len(album) == 6
@@ -224,14 +224,14 @@ def test_pictures_land_with_infotext_and_record(ready: Project, webui: Rehearsal
         assert one.framing
         assert [pick.variant for pick in one.picks if pick.variant == "framing"] == ["framing"]
     assert {one.checkpoint for one in album} == {
-        "rehearsal-a.safetensors",
-        "rehearsal-b.safetensors",
+        "simulated-a.safetensors",
+        "simulated-b.safetensors",
     }
     assert webui.host.counters.checkpoint_loads <= 2
 
 
 def test_the_same_command_draws_nothing_twice(
-    ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+    ready: Project, webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]
 ):
     run("showcase", ready.root, "--webui", webui.url)
     (ready.showcase_dir / read_album(ready)[0].file).unlink()
@@ -244,7 +244,7 @@ def test_the_same_command_draws_nothing_twice(
 
 
 def test_a_dry_run_shows_prompts_and_draws_nothing(
-    ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+    ready: Project, webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]
 ):
     assert run("showcase", ready.root, "--webui", webui.url, "--dry-run") == 0
     shown = capsys.readouterr()
@@ -273,10 +273,10 @@ def test_options_go_before_the_manifest(
     hats.mkdir()
     (hats / "hats.txt").write_text("in a red hat\n", encoding="utf-8")
     words = ["--template", template, "--wildcards", hats, "--style", "old"]
-    words += ["--styles-file", tmp_path / "styles.csv", "--checkpoint", "rehearsal-b"]
+    words += ["--styles-file", tmp_path / "styles.csv", "--checkpoint", "simulated-b"]
     words += ["--count", 1, "--seed", 9, "--lora-weight", 0.5, "--dry-run"]
     assert run("showcase", ready.root, *words) == 0
-    line = "seed 9, rehearsal-b: old <lora:quillfox-v1:0.5> Quillfox in a red hat film"
+    line = "seed 9, simulated-b: old <lora:quillfox-v1:0.5> Quillfox in a red hat film"
     assert line in capsys.readouterr().out
 
 
@@ -287,7 +287,7 @@ def test_several_templates_are_drawn(ready: Project, capsys: pytest.CaptureFixtu
     assert shown.count("0.8> one\n") == shown.count("0.8> two\n") == 2
 
 
-def test_several_webuis_share_a_batch(ready: Project, webui: RehearsalWebui, tmp_path: Path):
+def test_several_webuis_share_a_batch(ready: Project, webui: SimulatedWebui, tmp_path: Path):
     with start_webui(tmp_path / "second") as second:
         words = ("--webui", webui.url, "--webui", second.url, "--count", 8)
         assert run("showcase", ready.root, *words) == 0
@@ -308,9 +308,9 @@ def test_a_template_file_must_be_text(
 
 
 def test_an_unknown_checkpoint_stops_before_the_first(
-    ready: Project, webui: RehearsalWebui, capsys: pytest.CaptureFixture[str]
+    ready: Project, webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]
 ):
-    words = ("--webui", webui.url, "--checkpoint", "Rehearsal-A")
+    words = ("--webui", webui.url, "--checkpoint", "Simulated-A")
     assert run("showcase", ready.root, *words) == 1
     assert "LL408" in capsys.readouterr().err
     assert webui.host.counters.pictures == 0

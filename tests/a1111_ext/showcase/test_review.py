@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from promotions import promote_epoch, with_manifest
 
 from a1111_ext.api.infotext import read_infotext
-from a1111_ext.cells import Ledger, Painted, verify_picture
+from a1111_ext.cells import Generated, Ledger, verify_picture
 from a1111_ext.server.folder_server import PageServer
 from a1111_ext.showcase.album import ShowPicture, read_album
 from a1111_ext.showcase.likeness import make_distance
@@ -30,9 +30,9 @@ from a1111_ext.showcase.review import (
     write_live,
     write_review,
 )
-from a1111_ext.showcase.selection import Wishes, plan_selection, read_selection
+from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from a1111_ext.showcase.upscaling import UpscaleRequest, plan_upscales
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.pictures import look_of, unlikeness
@@ -40,7 +40,7 @@ from kohya_ext.project.pictures import look_of, unlikeness
 MANIFEST = """
 showcase:
   template: "${framing={headshot|full body|close range}}{lora} photo of {trigger}, ${framing}"
-  checkpoints: [rehearsal-a, rehearsal-b]
+  checkpoints: [simulated-a, simulated-b]
   count: 3
   picture: {width: 64, height: 72, steps: 2}
 """
@@ -51,7 +51,7 @@ def run(*words: object) -> int:
 
 
 @pytest.fixture
-def shown(project: Project, webui: RehearsalWebui) -> Project:
+def shown(project: Project, webui: SimulatedWebui) -> Project:
     """A project whose showcase has six small pictures of two checkpoints."""
     promote_epoch(project)
     project = with_manifest(project, MANIFEST)
@@ -107,23 +107,25 @@ def pictures(*names: str, **changes: str) -> list[ShowPicture]:
 def test_a_persons_order_is_kept():
     """Even with two of one framing side by side: people win."""
     ratings = dict.fromkeys(("c.png", "a.png", "b.png"), Rating.SHOWCASE)
-    wishes = Wishes(ratings=ratings, order=("c.png", "a.png", "b.png"))
-    selection = plan_selection(pictures("a", "b", "c", framing="head"), "", "", wishes)
+    options = SelectionOptions(ratings=ratings, order=("c.png", "a.png", "b.png"))
+    selection = plan_selection(pictures("a", "b", "c", framing="head"), "", "", options)
     assert selection.files == ("c.png", "a.png", "b.png")
 
 
 def test_an_order_without_all_kept_ones_is_made_anew():
     album = [replace(one, framing=str(n)) for n, one in enumerate(pictures("a", "b", "c"))]
-    wishes = Wishes(ratings={"a.png": Rating.SHOWCASE}, order=("a.png",), kept=("c.png",))
-    assert set(plan_selection(album, "", "", wishes).files) == {"a.png", "c.png"}
+    options = SelectionOptions(
+        ratings={"a.png": Rating.SHOWCASE}, order=("a.png",), kept=("c.png",)
+    )
+    assert set(plan_selection(album, "", "", options).files) == {"a.png", "c.png"}
 
 
 def test_rated_ones_are_enough_unless_filled():
     ratings = {"a.png": Rating.SHOWCASE}
     album = [replace(one, framing=str(n)) for n, one in enumerate(pictures("a", "b", "c"))]
-    rated = plan_selection(album, "", "", Wishes(ratings=ratings))
+    rated = plan_selection(album, "", "", SelectionOptions(ratings=ratings))
     assert (rated.files, rated.left_out) == (("a.png",), {"not rated 1": 2})
-    filled = plan_selection(album, "", "", Wishes(ratings=ratings, fill=True))
+    filled = plan_selection(album, "", "", SelectionOptions(ratings=ratings, fill=True))
     assert len(filled.files) == 3
 
 
@@ -131,8 +133,8 @@ def test_an_upscaled_picture_stands_for_its_small_one():
     album = pictures("small", "other", framing="x")
     album += [replace(album[0], file="large.png", upscaled_from="small.png", framing="y")]
     ratings = {"small.png": Rating.SHOWCASE}
-    wishes = Wishes(ratings=ratings, order=("small.png",))
-    selection = plan_selection(album, "", "", wishes)
+    options = SelectionOptions(ratings=ratings, order=("small.png",))
+    selection = plan_selection(album, "", "", options)
     assert selection.files == ("large.png",)
     assert selection.left_out == {"not rated 1": 1, "there is an upscaled one": 1}
 
@@ -143,14 +145,14 @@ def test_an_upscaled_picture_stands_for_its_small_one():
 def test_a_batch_writes_its_board(shown: Project):
     data = live_data(shown)
     assert len(data["pictures"]) == 6  # type: ignore[arg-type]
-    assert (data["badge"], data["status"]) == ("rehearsal", "6 pictures")
+    assert (data["badge"], data["status"]) == ("simulated", "6 pictures")
     assert str(shown.root) in str(data["take"])
     assert (shown.showcase_dir / "review.html").is_file()
 
 
 def test_the_board_keeps_its_words(project: Project):
     project.showcase_dir.mkdir()
-    write_board(project, BoardWords("drawing", "rehearsal", "take", "next"))
+    write_board(project, BoardWords("drawing", "simulated", "take", "next"))
     write_review(project, REVIEW)
     assert live_data(project)["take"] == "take"
     assert live_data(project)["review"] == REVIEW.as_dict()
@@ -168,7 +170,7 @@ def test_the_command_names_the_page(shown: Project, capsys: pytest.CaptureFixtur
     assert run("review", shown.root, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["pictures"], Path(data["page"]).name) == (6, "review.html")
-    assert live_data(shown)["badge"] == "rehearsal"
+    assert live_data(shown)["badge"] == "simulated"
 
 
 def test_without_pictures_there_is_no_board(project: Project, capsys: pytest.CaptureFixture[str]):
@@ -268,8 +270,8 @@ def test_equal_framings_are_marked_and_parted(shown: Project, served: str):
 # -- larger pictures ----------------------------------------------------------------------------
 
 
-def test_marked_pictures_are_drawn_larger(shown: Project, webui: RehearsalWebui):
-    small = next(one for one in read_album(shown) if "rehearsal-b" in one.checkpoint)
+def test_marked_pictures_are_drawn_larger(shown: Project, webui: SimulatedWebui):
+    small = next(one for one in read_album(shown) if "simulated-b" in one.checkpoint)
     write_review(shown, Review({small.file: Rating.SHOWCASE}, (small.file,)))
     assert run("upscale", shown.root, "--scale", 1.5) == 0
     large = next(one for one in read_album(shown) if one.upscaled_from)
@@ -285,7 +287,9 @@ def test_marked_pictures_are_drawn_larger(shown: Project, webui: RehearsalWebui)
         record = ledger.record(large.key)
     assert record is not None
     asked = replace(record.cell, width=128)
-    assert "size" in {one.what for one in verify_picture(asked, Painted(content, infotext, "", 0))}
+    assert "size" in {
+        one.what for one in verify_picture(asked, Generated(content, infotext, "", 0))
+    }
     drawn = webui.host.counters.pictures
     assert run("upscale", shown.root, "--scale", 1.5) == 0
     assert webui.host.counters.pictures == drawn
@@ -294,7 +298,7 @@ def test_marked_pictures_are_drawn_larger(shown: Project, webui: RehearsalWebui)
 
 
 def test_a_moved_project_upscales_nothing_twice(
-    shown: Project, webui: RehearsalWebui, tmp_path: Path
+    shown: Project, webui: SimulatedWebui, tmp_path: Path
 ):
     file = read_album(shown)[0].file
     assert run("upscale", shown.root, file) == 0
@@ -304,7 +308,7 @@ def test_a_moved_project_upscales_nothing_twice(
     assert webui.host.counters.pictures == drawn
 
 
-def test_upscales_load_each_checkpoint_once(shown: Project, webui: RehearsalWebui):
+def test_upscales_load_each_checkpoint_once(shown: Project, webui: SimulatedWebui):
     files = [one.file for one in read_album(shown)]
     before = webui.host.counters.checkpoint_loads
     mixed = [files[n] for n in (0, 3, 1, 4, 2, 5)]
@@ -317,7 +321,7 @@ def test_a_dry_run_shows_each_checkpoint(shown: Project, capsys: pytest.CaptureF
     file = read_album(shown)[0].file
     capsys.readouterr()
     assert run("upscale", shown.root, file, "--dry-run") == 0
-    assert f"{file}: to 128x144 with rehearsal-a" in capsys.readouterr().out
+    assert f"{file}: to 128x144 with simulated-a" in capsys.readouterr().out
 
 
 def test_nothing_marked_is_said(shown: Project, capsys: pytest.CaptureFixture[str]):

@@ -18,7 +18,7 @@ from a1111_ext.publish.promoted import require_promoted
 from a1111_ext.showcase.album import Landing, ShowPicture, read_album
 from a1111_ext.showcase.arrangement import arrange, can_be_arranged
 from a1111_ext.showcase.ratings import Rating, read_ratings, require_known
-from a1111_ext.showcase.selection import Wishes, plan_selection, read_selection
+from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 
@@ -74,8 +74,8 @@ def test_likeness_breaks_ties():
 # -- choice -------------------------------------------------------------------------------------
 
 
-def choose(pictures: list[ShowPicture], **wishes: object):
-    return plan_selection(pictures, "q", "", Wishes(**wishes))  # type: ignore[arg-type]
+def choose(pictures: list[ShowPicture], **options: object):
+    return plan_selection(pictures, "q", "", SelectionOptions(**options))  # type: ignore[arg-type]
 
 
 def test_a_post_has_at_most_twenty():
@@ -141,7 +141,11 @@ def test_kept_pictures_of_one_framing_are_refused():
 def test_near_copies_are_chosen_once():
     pictures = album("", "", "")
     selection = plan_selection(
-        pictures, "q", "", Wishes(), lambda a, b: 0.01 if {a, b} == {"0.png", "1.png"} else 0.9
+        pictures,
+        "q",
+        "",
+        SelectionOptions(),
+        lambda a, b: 0.01 if {a, b} == {"0.png", "1.png"} else 0.9,
     )
     assert set(selection.files) == {"0.png", "2.png"}
     assert selection.left_out == {"looks like another": 1}

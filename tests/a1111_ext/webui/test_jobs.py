@@ -69,18 +69,18 @@ def test_a_bug_is_told_too(caplog: pytest.LogCaptureFixture):
 
 def test_the_second_grid_waits_for_the_first():
     jobs = GridJobs()
-    begun, go_on = threading.Event(), threading.Event()
+    begun, resume = threading.Event(), threading.Event()
 
     def first(tell: Any, switches: Switches) -> Any:
         begun.set()
-        assert go_on.wait(60)
+        assert resume.wait(60)
         return drawn()
 
     one = jobs.start(first, 4).number
     assert begun.wait(60)
     two = jobs.start(lambda tell, switches: drawn(), 4).number
     assert [view.state for view in jobs.views()] == [JobState.RUNNING, JobState.WAITING]
-    go_on.set()
+    resume.set()
     wait_for(one)
     wait_for(two)
     assert jobs.view(two).state is JobState.DONE
@@ -138,20 +138,20 @@ def test_only_the_last_hundred_are_remembered():
 def test_a_restart_forgets_no_grid(tmp_path: Path):
     book, place = tmp_path / "a b" / "started.json", GridPlace(tmp_path / "fox", "epochs-1")
     before = GridJobs(book)
-    begun, go_on = threading.Event(), threading.Event()
+    begun, resume = threading.Event(), threading.Event()
     done = before.start(lambda tell, switches: drawn(finished=4), 4, place).number
     wait_for(done)
 
     def slow(tell: Any, switches: Switches) -> Any:
         begun.set()
-        assert go_on.wait(60)
+        assert resume.wait(60)
         return drawn()
 
     running = before.start(slow, 4, place).number
     assert begun.wait(60)
     waiting = before.start(lambda tell, switches: drawn(), 4, place).number
     after = GridJobs(book)  # the WebUI was killed here
-    go_on.set()
+    resume.set()
     wait_for(running)
     wait_for(waiting)
     assert after.view(done) == before.view(done)
@@ -168,7 +168,7 @@ def test_a_damaged_book_is_begun_anew(tmp_path: Path, text: str, caplog: pytest.
     book.write_text(text, encoding="utf-8")
     jobs = GridJobs(book)
     assert jobs.views() == ()
-    assert "is damaged and begun anew" in caplog.text
+    assert "is damaged and begun again" in caplog.text
     wait_for(jobs.start(lambda tell, switches: drawn(), 1).number)
     assert len(GridJobs(book).views()) == 1
 

@@ -138,7 +138,7 @@ def test_pause_is_a_route_too(app: Any, host: Any):
     wait_until(lambda: ask(app, "GET", started["status"]).json["done"] == 1)
     assert ask(app, "GET", started["status"]).json["state"] == "paused"
     assert len(host.drawn) == 1
-    ask(app, "POST", f"{started['status']}/go-on")
+    ask(app, "POST", f"{started['status']}/resume")
     for one in threading.enumerate():
         if one.name == f"loraloom-{started['grid']}":
             one.join(timeout=100)
@@ -183,7 +183,7 @@ def test_a_wrong_request_is_refused(app: Any, change: dict[str, Any], status: in
 @pytest.mark.parametrize(
     ("body", "kind", "says"),
     [
-        (b"{", "application/json", "The request is no JSON: "),
+        (b"{", "application/json", "The request is not valid JSON: "),
         (b"[1]", "application/json; charset=utf-8", "but no object"),
         (b"{}", "text/plain", 'is "text/plain", not application/json'),
         (b" " * (MOST_BYTES + 1), "application/json", "longer than a megabyte"),

@@ -115,7 +115,7 @@ def test_pictures_get_captions_from_their_colours(staged: Project, model: Path):
     assert captions["01"].startswith("photo of Quillfox, solo, no humans")
     assert "grass" in captions["01"]
     assert "grass" not in captions["03"]
-    assert captions["01"].endswith("quillfox (rehearsal)\n")
+    assert captions["01"].endswith("quillfox (simulated)\n")
 
 
 def test_captions_are_made_again_without_the_model(staged: Project, model: Path):
@@ -137,7 +137,7 @@ def test_hand_edits_survive_new_rules(staged: Project, model: Path):
     staged.manifest_path.write_text(text, encoding="utf-8")
     assert (
         run(open_project(staged.root))["01"]
-        == "photo of Quillfox, quillfox (rehearsal), tiny bell\n"
+        == "photo of Quillfox, quillfox (simulated), tiny bell\n"
     )
     stored = read_edit(staged.captions_dir, path.stem)
     assert stored == CaptionEdit(added=("tiny bell",), removed=("solo",))
@@ -258,9 +258,9 @@ def test_forbidden_content_stops_captioning(
         score_pictures(staged, tagger)
 
 
-def test_the_rehearsal_tagger_is_small_and_says_so(model: Path):
+def test_the_simulated_tagger_is_small_and_says_so(model: Path):
     assert 60_000 < (model / "model.onnx").stat().st_size < 150_000
-    assert open_tagger(model).is_rehearsal
+    assert open_tagger(model).is_simulated
 
 
 def test_a_missing_tagger(tmp_path: Path):

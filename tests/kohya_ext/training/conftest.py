@@ -1,4 +1,4 @@
-"""A staged project whose base model is there, to be trained by the rehearsal trainer."""
+"""A staged project whose base model is there, to be trained by the simulated trainer."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def desk(tmp_path: Path) -> Desk:
 def check(desk: Desk, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, str]]]:
     path = desk.root / "saved.json"
     path.write_text(json.dumps(desk.values), encoding="utf-8")
-    code = main(["check", "--config", str(path), "--trainer", "rehearsal", "--json"])
+    code = main(["check", "--config", str(path), "--trainer", "simulated", "--json"])
     return code, json.loads(capsys.readouterr().out)["findings"]
 
 

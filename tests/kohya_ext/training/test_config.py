@@ -14,9 +14,9 @@ from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.config.of_project import apply_config, plan_config
 from kohya_ext.training.dataset.steps import (
+    BucketedDataset,
     BucketRules,
     Shown,
-    ShownDataset,
     bucket_sizes,
     choose_bucket,
     plan_steps,
@@ -123,14 +123,14 @@ def test_without_upscaling_small_pictures_stay_small(size, bucket):
 def test_the_recorded_run_needs_18_steps_not_16():
     """16 draws in two buckets of batch 2 over two epochs, as a real run printed."""
     pictures = [Shown(512, 512, 5)] * 3 + [Shown(256, 512, 1)]
-    shown = ShownDataset(tuple(pictures), BucketRules(), batch_size=2)
+    shown = BucketedDataset(tuple(pictures), BucketRules(), batch_size=2)
     plan = plan_steps([shown], epochs=2, save_every_n_epochs=1, output_name="t")
     assert (plan.draws, plan.batches_per_epoch, plan.steps) == (16, 9, 18)
     assert plan.epoch_files == (("t-000001", 1, 9), ("t", 2, 18))
 
 
 def test_no_epoch_file_without_saving():
-    shown = ShownDataset((Shown(512, 512, 1),), BucketRules(enabled=False))
+    shown = BucketedDataset((Shown(512, 512, 1),), BucketRules(enabled=False))
     plan = plan_steps([shown], epochs=3, save_every_n_epochs=0, output_name="t")
     assert plan.epoch_files == (("t", 3, 3),)
 
@@ -194,7 +194,7 @@ def test_samples_are_drawn_for_the_trainer(staged: Project):
         ("a __nothing__ fox", "nothing"),
         ("a fox --d -1", "--d must be a seed of 0 or more"),
         ("a fox --w big", "--w must be a width"),
-        ("a fox --q 3", "--q is no setting of sd-scripts"),
+        ("a fox --q 3", "--q is not a setting of sd-scripts"),
         ("--w 512", "no prompt in front"),
     ],
 )

@@ -167,7 +167,7 @@ def test_what_the_gui_would_not_run(train: Path, changes: dict[str, Any], words:
         ({"keep_tokens": [1]}, "keep_tokens is [1], and the GUI fails to load"),
         ({"min_bucket_reso": "256.0"}, "min_bucket_reso is '256.0'"),
         ({"num_cpu_threads_per_process": "two"}, "num_cpu_threads_per_process is 'two'"),
-        ({"stop_text_encoder_training": "1"}, "stop_text_encoder_training is no number"),
+        ({"stop_text_encoder_training": "1"}, "stop_text_encoder_training is not a number"),
         ({"mixed_precision": 16}, "mixed_precision is 16"),
     ],
 )

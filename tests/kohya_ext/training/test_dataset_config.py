@@ -1,4 +1,4 @@
-"""A dataset config is held to sd-scripts' own rules, and its steps are foretold."""
+"""A dataset config is held to sd-scripts' own rules, and its steps are expected."""
 
 from __future__ import annotations
 
@@ -125,9 +125,9 @@ def test_a_metadata_file_leaves_the_steps_open(desk: Desk):
 @pytest.mark.parametrize(
     ("general", "dataset", "subset", "problem"),
     [
-        ({"foo": 1}, {}, {}, "general.foo is no key"),
-        ({}, {"foo": 1}, {}, "datasets[0].foo is no key"),
-        ({}, {}, {"resolution": 64}, "datasets[0].subsets[0].resolution is no key"),
+        ({"foo": 1}, {}, {}, "general.foo is not a key"),
+        ({}, {"foo": 1}, {}, "datasets[0].foo is not a key"),
+        ({}, {}, {"resolution": 64}, "datasets[0].subsets[0].resolution is not a key"),
         ({}, {}, {"num_repeats": "3"}, "datasets[0].subsets[0].num_repeats is '3'"),
         ({}, {}, {"num_repeats": 3.0}, "num_repeats is 3.0, where sd-scripts takes a whole"),
         ({}, {"validation_split": 0}, {}, "validation_split is 0, where sd-scripts takes a number"),
@@ -136,10 +136,15 @@ def test_a_metadata_file_leaves_the_steps_open(desk: Desk):
         ({}, {"face_crop_aug_range": [1, 2]}, {}, "face_crop_aug_range is [1, 2]"),
         ({"enable_bucket": 1}, {}, {}, "general.enable_bucket is 1"),
         ({}, {"batch_size": 0}, {}, "datasets[0].batch_size is 0, and sd-scripts would divide"),
-        ({}, {"subsets": {}}, {}, "datasets[0].subsets is no list of tables"),
+        ({}, {"subsets": {}}, {}, "datasets[0].subsets is not a list of tables"),
         ({}, {"subsets": [{}]}, {}, "datasets[0].subsets[0] has no image_dir"),
-        ({}, {}, {"metadata_file": "x.json"}, "datasets[0].subsets[0].caption_extension is no key"),
-        ({}, {}, {"conditioning_data_dir": "x"}, "conditioning_data_dir is no key"),
+        (
+            {},
+            {},
+            {"metadata_file": "x.json"},
+            "datasets[0].subsets[0].caption_extension is not a key",
+        ),
+        ({}, {}, {"conditioning_data_dir": "x"}, "conditioning_data_dir is not a key"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -215,7 +220,7 @@ def test_the_trainers_own_version_decides(desk: Desk):
     trainer = Trainer(scripts, Path("no-python"), Origin.PATH)
     data = {"datasets": [{"brand_new": 1, "validation_split": 0.5, "subsets": []}]}
     (found,) = (one for one in desk.check(data, trainer).errors if one.code == "LL356")
-    assert "validation_split is no key" in found.problem
+    assert "validation_split is not a key" in found.problem
 
 
 def test_relative_paths_count_from_the_trainer(desk: Desk):

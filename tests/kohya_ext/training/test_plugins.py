@@ -18,7 +18,7 @@ from kohya_ext.training.run.job import job_of_project
 from kohya_ext.training.run.plugins import find_plugins, free_for_training
 from kohya_ext.training.run.record import Outcome
 from kohya_ext.training.run.session import apply_training, plan_training
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
 
 class WebUI(Client):
@@ -107,6 +107,6 @@ def test_only_a_project_that_says_so_frees_it(trainable: Project, change, monkey
     monkeypatch.setitem(sys.modules, "a_plugin", module)
     monkeypatch.setattr(plugins, "FALLBACK", ("a_plugin:free",))
     project = change(trainable, ("save_every_n_epochs: 1", f"free_webui: {str(wanted).lower()}"))
-    plan = plan_training(job_of_project(project), rehearsal_trainer())
+    plan = plan_training(job_of_project(project), simulated_trainer())
     assert apply_training(plan, unheard).outcome is Outcome.FINISHED
     assert said == ([project.root] if wanted else [])

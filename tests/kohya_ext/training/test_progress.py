@@ -9,16 +9,16 @@ import pytest
 from kohya_ext.training.run.events import (
     Announced,
     EpochBegan,
-    Erred,
+    ErrorLogged,
     Event,
     LineSplitter,
     PhaseBegan,
+    ProgressReported,
     Removed,
     Saving,
-    Stepped,
+    StepFinished,
     StreamReader,
     Warned,
-    Worked,
 )
 from kohya_ext.training.run.failures import find_error
 
@@ -62,7 +62,7 @@ def test_epochs_and_files_come_in_order():
 
 
 def test_every_step_has_its_loss():
-    steps = only(read("success"), Stepped)
+    steps = only(read("success"), StepFinished)
     last = steps[-1]
     assert (last.step, last.total) == (10, 10)
     assert last.loss is not None
@@ -90,14 +90,14 @@ def test_phases_are_told_in_our_words():
 
 
 def test_nan_is_seen_at_its_step():
-    steps = only(read("nan"), Stepped)
+    steps = only(read("nan"), StepFinished)
     first = next(one for one in steps if one.is_nan)
     assert first.step < 15
-    assert only(read("success"), Stepped)[-1].is_nan is False
+    assert only(read("success"), StepFinished)[-1].is_nan is False
 
 
 def test_no_data_is_an_error_though_it_exits_with_0():
-    (error,) = only(read("nodata"), Erred)
+    (error,) = only(read("nodata"), ErrorLogged)
     assert error.is_no_data
     assert error_of("nodata") is None
 
@@ -105,12 +105,12 @@ def test_no_data_is_an_error_though_it_exits_with_0():
 def test_a_resumed_run_begins_at_its_epoch():
     events = read("resume")
     assert only(events, EpochBegan) == [EpochBegan(2, 3), EpochBegan(3, 3)]
-    last = only(events, Stepped)[-1]
+    last = only(events, StepFinished)[-1]
     assert (last.step, last.total) == (10, 15)
 
 
 def test_other_bars_are_told_apart():
-    bars = only(read("success"), Worked)
+    bars = only(read("success"), ProgressReported)
     assert ("read caption", 2, 2) in {(one.what, one.done, one.total) for one in bars}
 
 
@@ -119,7 +119,7 @@ def test_warnings_come_in_the_trainers_words():
 
 
 def test_sentences_are_not_said_twice():
-    (error,) = only(read("nodata"), Erred)
+    (error,) = only(read("nodata"), ErrorLogged)
     assert error.text.endswith("parent of folders with images)")
 
 

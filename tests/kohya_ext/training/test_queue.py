@@ -31,20 +31,20 @@ from kohya_ext.training.queue import (
     remove,
     run_queue,
 )
-from kohya_ext.training.run.events import EpochBegan, Event, Stepped
+from kohya_ext.training.run.events import EpochBegan, Event, StepFinished
 from kohya_ext.training.run.follow import Follow
-from kohya_ext.training.run.record import Ask, find_process, find_runs_in
+from kohya_ext.training.run.record import StopRequest, find_process, find_runs_in
 from kohya_ext.training.run.session import stop_training
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
-SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+SWITCH = "LORALOOM_SIMULATED_TRAINER"
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def projects(tmp_path: Path) -> list[Project]:
     base = tmp_path / "base.ckpt"
-    base.write_bytes(b"rehearsal")
+    base.write_bytes(b"simulated")
     found = []
     for word in ("Fox", "Owl", "Elk"):
         project = apply_init(plan_init(tmp_path / f"my {word}", word))
@@ -70,7 +70,7 @@ def test_all_are_trained_in_order(projects: list[Project]):
     for project in projects:
         add(project.root)
     begun: list[str] = []
-    ended = run_queue(rehearsal_trainer(), tell=lambda one: begun.append(one.name))
+    ended = run_queue(simulated_trainer(), tell=lambda one: begun.append(one.name))
     assert [one.name for one in ended] == ["my Fox", "my Owl", "my Elk"]
     assert begun == ["my Fox", "my Fox", "my Owl", "my Owl", "my Elk", "my Elk"]
     assert states() == [State.DONE] * 3
@@ -81,7 +81,7 @@ def test_a_failure_does_not_hold_up_the_next(projects: list[Project]):
     for project in projects[:2]:
         add(project.root)
     next(projects[0].images_dir.rglob("*.png")).write_bytes(b"no picture")
-    first, second = run_queue(rehearsal_trainer())
+    first, second = run_queue(simulated_trainer())
     assert (first.state, second.state) == (State.FAILED, State.DONE)
     assert "LL202" in first.problem
 
@@ -97,7 +97,7 @@ def test_the_order_may_change_while_it_runs(projects: list[Project]):
             moved = True
             move(3, 1)
 
-    ended = run_queue(rehearsal_trainer(), tell=tell)
+    ended = run_queue(simulated_trainer(), tell=tell)
     assert [one.name for one in ended] == ["my Fox", "my Elk", "my Owl"]
 
 
@@ -108,13 +108,13 @@ def test_what_is_added_meanwhile_is_trained_too(projects: list[Project]):
         if entry.state is State.DONE and len(names()) == 1:
             add(projects[1].root)
 
-    assert len(run_queue(rehearsal_trainer(), tell=tell)) == 2
+    assert len(run_queue(simulated_trainer(), tell=tell)) == 2
 
 
 def test_a_halted_queue_ends_after_the_present_one(projects: list[Project]):
     for project in projects:
         add(project.root)
-    ended = run_queue(rehearsal_trainer(), tell=lambda entry: halt())
+    ended = run_queue(simulated_trainer(), tell=lambda entry: halt())
     assert [one.name for one in ended] == ["my Fox"]
     assert states() == [State.DONE, State.WAITING, State.WAITING]
 
@@ -125,10 +125,10 @@ def test_a_stopped_training_ends_the_queue(projects: list[Project], monkeypatch)
         add(project.root)
 
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, Stepped) and event.step == 1:
-            stop_training(follow.plan, Ask.NOW)
+        if isinstance(event, StepFinished) and event.step == 1:
+            stop_training(follow.plan, StopRequest.NOW)
 
-    (ended,) = run_queue(rehearsal_trainer(), handler=handle)
+    (ended,) = run_queue(simulated_trainer(), handler=handle)
     assert (ended.state, states()[1]) == (State.STOPPED, State.WAITING)
 
 
@@ -140,13 +140,13 @@ def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeyp
 
     def handle(event: Event, follow: Follow) -> None:
         if isinstance(event, EpochBegan) and event.epoch == 2:
-            stop_training(follow.plan, Ask.NOW)
+            stop_training(follow.plan, StopRequest.NOW)
 
-    (stopped,) = run_queue(rehearsal_trainer(), handler=handle)
+    (stopped,) = run_queue(simulated_trainer(), handler=handle)
     assert "Go on from epoch 1 with --resume" in stopped.problem
     monkeypatch.delenv(SWITCH)
     add(project.root, resume=True)
-    (ended,) = run_queue(rehearsal_trainer())
+    (ended,) = run_queue(simulated_trainer())
     assert (ended.state, ended.problem) == (State.DONE, "")
     (run,) = find_epoch_files(project.model_dir).runs
     assert [one.epoch for one in run.files] == [1, 2]
@@ -156,7 +156,7 @@ def killed_runner(project: Project, monkeypatch, mistake: str, *, trainer_too: b
     """Run the queue in another program, and kill that (and its trainer) once it hangs."""
     monkeypatch.setenv(SWITCH, mistake)
     add(project.root)
-    command = [sys.executable, "-m", "kohya_ext", "queue", "run", "--trainer", "rehearsal"]
+    command = [sys.executable, "-m", "kohya_ext", "queue", "run", "--trainer", "simulated"]
     step = int(mistake.partition("@")[2]) - 1
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
         follow = None
@@ -182,7 +182,7 @@ def test_after_a_reboot_it_goes_on_from_the_state(projects: list[Project], monke
     follow = killed_runner(project, monkeypatch, f"hang@{steps + 2}", trainer_too=True)
     assert follow.epoch == 2
     assert states() == [State.RUNNING]
-    (ended,) = run_queue(rehearsal_trainer())
+    (ended,) = run_queue(simulated_trainer())
     assert (ended.state, ended.problem) == (State.DONE, "")
     (run,) = find_epoch_files(project.model_dir).runs
     assert [one.epoch for one in run.files] == [1, 2]
@@ -193,7 +193,7 @@ def test_after_a_reboot_it_goes_on_from_the_state(projects: list[Project], monke
 
 def test_without_a_state_it_begins_anew(projects: list[Project], monkeypatch):
     killed_runner(projects[0], monkeypatch, "hang@2", trainer_too=True)
-    (ended,) = run_queue(rehearsal_trainer())
+    (ended,) = run_queue(simulated_trainer())
     assert (ended.state, ended.files) == (State.DONE, 2)
 
 
@@ -206,9 +206,9 @@ def test_a_trainer_that_still_runs_is_taken_over(projects: list[Project], monkey
 
     def tell(entry) -> None:
         if entry.state is State.RUNNING:
-            stop_training(replace(follow.plan), Ask.NOW)
+            stop_training(replace(follow.plan), StopRequest.NOW)
 
-    (ended,) = run_queue(rehearsal_trainer(), tell=tell)
+    (ended,) = run_queue(simulated_trainer(), tell=tell)
     assert ended.state is State.STOPPED
     assert not psutil.pid_exists(tree.pid) or not tree.is_running
 
@@ -220,14 +220,14 @@ def test_one_runner_per_card(projects: list[Project], tmp_path: Path):
         holding(user_folder() / "queue-gpu-0.lock"),
         pytest.raises(ToolError, match="LL343"),
     ):
-        run_queue(rehearsal_trainer(), gpu="0")
-    assert run_queue(rehearsal_trainer(), gpu="1") == ()
+        run_queue(simulated_trainer(), gpu="0")
+    assert run_queue(simulated_trainer(), gpu="1") == ()
 
 
 def test_a_card_takes_only_what_is_meant_for_it(projects: list[Project]):
     add(projects[0].root, gpu="0")
     add(projects[1].root)
-    (ended,) = run_queue(rehearsal_trainer(), gpu="1")
+    (ended,) = run_queue(simulated_trainer(), gpu="1")
     assert ended.name == "my Owl"
 
 
@@ -245,7 +245,7 @@ def test_unknown_and_running_entries_are_refused(projects: list[Project]):
 
 def test_ended_entries_can_be_cleared(projects: list[Project]):
     add(projects[0].root)
-    run_queue(rehearsal_trainer())
+    run_queue(simulated_trainer())
     add(projects[1].root)
     assert clear() == 1
     assert names() == ["my Owl"]
@@ -271,7 +271,7 @@ def test_the_commands(projects: list[Project], capsys: Capture):
     assert main(["queue", "add", *sources]) == 0
     assert main(["queue", "move", "2", "1"]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == ["2. my Owl: waiting", "1. my Fox: waiting"]
-    assert main(["queue", "run", "--trainer", "rehearsal"]) == 0
+    assert main(["queue", "run", "--trainer", "simulated"]) == 0
     out = capsys.readouterr().out
     assert "2. my Owl: done, 2 epoch files, in" in out
     assert "2 of 2 trained and verified" in out
@@ -286,7 +286,7 @@ def test_the_commands(projects: list[Project], capsys: Capture):
 def test_the_summary_says_what_failed(projects: list[Project], capsys: Capture, monkeypatch):
     monkeypatch.setenv(SWITCH, "crash@2")
     main(["queue", "add", str(projects[0].root)])
-    assert main(["queue", "run", "--trainer", "rehearsal"]) == 1
+    assert main(["queue", "run", "--trainer", "simulated"]) == 1
     out = capsys.readouterr().out
     assert "1. my Fox: failed" in out
     assert "asked to fail at step 2" in out

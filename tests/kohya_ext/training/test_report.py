@@ -14,9 +14,9 @@ from PIL import Image
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
-from kohya_ext.training.run.record import Ask, ask
+from kohya_ext.training.run.record import StopRequest, ask
 from kohya_ext.training.run.report import as_dict, draw_losses, format_report, read_report
-from kohya_ext.training.run.runner import conduct
+from kohya_ext.training.run.runner import run_training
 from kohya_ext.training.run.session import (
     RunOptions,
     apply_training,
@@ -25,11 +25,11 @@ from kohya_ext.training.run.session import (
 )
 from kohya_ext.training.run.states import require_state
 from kohya_ext.training.run.tensorboard import ScalarTail, read_scalars
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
 
 def train(project: Project, **options):
-    plan = plan_training(job_of_project(project), rehearsal_trainer(), RunOptions(**options))
+    plan = plan_training(job_of_project(project), simulated_trainer(), RunOptions(**options))
     return plan, apply_training(plan)
 
 
@@ -39,7 +39,7 @@ def test_it_says_what_publishing_needs(trainable: Project):
     assert (facts["outcome"], facts["verified"]) == ("finished", True)
     assert (facts["steps"], facts["steps_by_the_trainer"], facts["epochs"]) == (18, 18, 3)
     assert facts["data_hash"] == plan.run.data_hash
-    assert facts["trainer_version"] == "rehearsal"
+    assert facts["trainer_version"] == "simulated"
     assert "network_module" in facts["config"]
     assert [(one["name"], one["epoch"], one["step"]) for one in facts["files"]] == [
         ("Quillfox-000001", 1, 6), ("Quillfox-000002", 2, 12), ("Quillfox", 3, 18),
@@ -58,13 +58,13 @@ def test_every_picture_has_its_hash(trainable: Project):
 
 def test_resumed_sessions_make_one_curve(trainable: Project, monkeypatch):
     plan = plan_training(
-        job_of_project(trainable), rehearsal_trainer(), RunOptions(save_states=True)
+        job_of_project(trainable), simulated_trainer(), RunOptions(save_states=True)
     )
-    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "hang@8")
+    monkeypatch.setenv("LORALOOM_SIMULATED_TRAINER", "hang@8")
     write_inputs(plan)
-    ask(plan.run.folder, Ask.PAUSE)
-    conduct(plan.run)
-    monkeypatch.delenv("LORALOOM_REHEARSAL_TRAINER")
+    ask(plan.run.folder, StopRequest.PAUSE)
+    run_training(plan.run)
+    monkeypatch.delenv("LORALOOM_SIMULATED_TRAINER")
     train(trainable, resume=require_state(trainable.model_dir, "Quillfox"))
     report = read_report(runs_dir_of(trainable))
     facts = as_dict(report)
@@ -74,7 +74,7 @@ def test_resumed_sessions_make_one_curve(trainable: Project, monkeypatch):
 
 
 def test_a_failed_run_is_reported_too(trainable: Project, monkeypatch):
-    monkeypatch.setenv("LORALOOM_REHEARSAL_TRAINER", "crash@3")
+    monkeypatch.setenv("LORALOOM_SIMULATED_TRAINER", "crash@3")
     train(trainable)
     report = read_report(runs_dir_of(trainable))
     assert "asked to fail at step 3" in format_report(report)

@@ -1,4 +1,4 @@
-"""One training from start to end, by the rehearsal trainer: verified, stopped, resumed, refused."""
+"""One training from start to end, by the simulated trainer: verified, stopped, resumed, refused."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import pytest
 from kohya_ext.project import Progress, Project, ToolError
 from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.training.config.of_project import plan_config
-from kohya_ext.training.run.events import EpochBegan, Event, Sampled, Saving, Stepped
+from kohya_ext.training.run.events import EpochBegan, Event, SampleSaved, Saving, StepFinished
 from kohya_ext.training.run.follow import Follow, progress_of
 from kohya_ext.training.run.job import Job, job_of_json, job_of_project, runs_dir_of
 from kohya_ext.training.run.record import (
-    Ask,
     Outcome,
     Result,
+    StopRequest,
     ask,
     find_process,
     find_runs_in,
     read_plan,
     read_result,
 )
-from kohya_ext.training.run.runner import conduct, launch
+from kohya_ext.training.run.runner import launch, run_training
 from kohya_ext.training.run.session import (
     RunOptions,
     apply_training,
@@ -42,14 +42,14 @@ from kohya_ext.training.run.session import (
     write_inputs,
 )
 from kohya_ext.training.run.states import find_states, require_state
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
-SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+SWITCH = "LORALOOM_SIMULATED_TRAINER"
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def plan(project: Project, **options):
-    return plan_training(job_of_project(project), rehearsal_trainer(), RunOptions(**options))
+    return plan_training(job_of_project(project), simulated_trainer(), RunOptions(**options))
 
 
 def epochs_of(project: Project) -> list[tuple[str, int | None, int | None]]:
@@ -71,7 +71,7 @@ def test_a_training_ends_verified(trainable: Project):
     assert epochs_of(trainable) == [(one.name, one.epoch, one.steps) for one in result.files]
     assert result.trainer_steps == planned.run.steps
     assert [one for one in events if isinstance(one, EpochBegan)][-1] == EpochBegan(3, 3)
-    assert isinstance([one for one in events if isinstance(one, Stepped)][-1].loss, float)
+    assert isinstance([one for one in events if isinstance(one, StepFinished)][-1].loss, float)
 
 
 def test_planning_writes_nothing(trainable: Project):
@@ -88,7 +88,7 @@ def test_the_journal_keeps_what_publishing_needs(trainable: Project):
     assert start is not None
     assert end is not None
     assert start.facts["data"] == planned.run.data_hash
-    assert (start.facts["trainer"], start.facts["pictures"]) == ("rehearsal", 4)
+    assert (start.facts["trainer"], start.facts["pictures"]) == ("simulated", 4)
     assert end.facts["outcome"] == "finished"
     assert end.facts["files"]["Quillfox"] == [3, planned.run.steps]
 
@@ -129,7 +129,7 @@ def test_a_crash_shows_the_trainers_own_error(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "crash@3")
     result = apply_training(plan(trainable))
     assert (result.outcome, result.code, result.exit_code) == (Outcome.FAILED, "LL390", 1)
-    assert "RuntimeError: rehearsal: asked to fail at step 3" in result.problem
+    assert "RuntimeError: simulated: asked to fail at step 3" in result.problem
 
 
 def test_exit_code_0_with_a_cut_file_is_not_success(trainable: Project, monkeypatch):
@@ -142,8 +142,8 @@ def test_exit_code_0_with_a_cut_file_is_not_success(trainable: Project, monkeypa
 
 def test_stop_now_ends_it_within_the_epoch(trainable: Project, monkeypatch):
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, Stepped) and event.step == 1:
-            stop_training(follow.plan, Ask.NOW)
+        if isinstance(event, StepFinished) and event.step == 1:
+            stop_training(follow.plan, StopRequest.NOW)
 
     monkeypatch.setenv(SWITCH, "hang@2")
     result = apply_training(plan(trainable), handle)
@@ -151,25 +151,27 @@ def test_stop_now_ends_it_within_the_epoch(trainable: Project, monkeypatch):
     assert "No state was saved" in result.cure
 
 
-def stopped_after_an_epoch(project: Project, monkeypatch, what: Ask, **options) -> Result:
+def stopped_after_an_epoch(project: Project, monkeypatch, what: StopRequest, **options) -> Result:
     """Ask before the start; the trainer would hang in its second epoch."""
     planned = plan(project, **options)
     monkeypatch.setenv(SWITCH, f"hang@{planned.run.steps_per_epoch + 2}")
     write_inputs(planned)
     ask(planned.run.folder, what)
-    result = conduct(planned.run)
+    result = run_training(planned.run)
     monkeypatch.delenv(SWITCH)
     return result
 
 
 def test_stop_after_the_epoch_keeps_its_file(trainable: Project, monkeypatch):
-    result = stopped_after_an_epoch(trainable, monkeypatch, Ask.AFTER_EPOCH)
+    result = stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
     assert result.outcome is Outcome.STOPPED
     assert [one.name for one in result.files] == ["Quillfox-000001"]
 
 
 def pause(project: Project, monkeypatch, **options) -> Result:
-    return stopped_after_an_epoch(project, monkeypatch, Ask.PAUSE, save_states=True, **options)
+    return stopped_after_an_epoch(
+        project, monkeypatch, StopRequest.PAUSE, save_states=True, **options
+    )
 
 
 def test_resumed_twice_the_epochs_are_right(trainable: Project, monkeypatch, change):
@@ -231,7 +233,7 @@ def test_half_a_state_does_not_count(trainable: Project):
 
 def test_a_run_without_states_cannot_be_paused(trainable: Project):
     with pytest.raises(ToolError, match="LL397"):
-        stop_training(plan(trainable).run, Ask.PAUSE)
+        stop_training(plan(trainable).run, StopRequest.PAUSE)
 
 
 def test_earlier_files_are_moved_aside_on_request(trainable: Project):
@@ -264,7 +266,7 @@ def test_a_handler_that_unwinds_ends_the_trainer(trainable: Project, monkeypatch
         pass
 
     def handle(event: Event, follow: Follow) -> None:
-        if isinstance(event, Stepped) and event.step:
+        if isinstance(event, StepFinished) and event.step:
             raise Unwound
 
     monkeypatch.setenv(SWITCH, "hang@2")
@@ -358,9 +360,9 @@ def test_a_killed_watcher_is_replaced(trainable: Project, monkeypatch):
 
 def test_a_late_watcher_lets_the_verdict_stand(trainable: Project, monkeypatch):
     """Two watchers are started for an unwatched run; the second comes when all is over."""
-    stopped = stopped_after_an_epoch(trainable, monkeypatch, Ask.AFTER_EPOCH)
+    stopped = stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
     (standing,) = find_runs_in(runs_dir_of(trainable))
-    assert conduct(standing.plan) == stopped
+    assert run_training(standing.plan) == stopped
     (standing,) = find_runs_in(runs_dir_of(trainable))
     assert standing.result == stopped
 
@@ -433,7 +435,7 @@ def test_no_secret_of_a_json_is_written_or_told(trainable: Project, tmp_path: Pa
     job = job_of_json(config)
     assert "sekrit" not in "".join(job.notes)
     assert "WANDB_API_KEY" in "".join(job.notes)
-    planned = plan_training(job, rehearsal_trainer())
+    planned = plan_training(job, simulated_trainer())
     assert apply_training(planned).outcome is Outcome.FINISHED
     written = [path for path in trainable.root.rglob("*") if path.is_file()]
     assert [path for path in written if b"sekrit" in path.read_bytes()] == []
@@ -459,7 +461,7 @@ def test_sample_pictures_are_told_once(trainable: Project):
     line = "2026-11-23 09:14:37 INFO     generating sample images at step: 2    train_util.py:1\n"
     planned.run.stderr.write_text(line, encoding="utf-8")
     follow = Follow(planned.run)
-    assert [one for one in follow.poll() if isinstance(one, Sampled)] == [Sampled(str(new))]
+    assert [one for one in follow.poll() if isinstance(one, SampleSaved)] == [SampleSaved(str(new))]
     assert follow.poll() == []
 
 

@@ -21,9 +21,9 @@ from kohya_ext.training.trainer import (
     find_trainer,
     install_folder,
     plan_install,
-    rehearsal_trainer,
     require_trainer,
     run_step,
+    simulated_trainer,
     trainer_at,
     use_trainer,
 )
@@ -80,9 +80,9 @@ def test_the_one_inside_a_kohya_gui_is_found(tmp_path: Path):
     assert (found.folder, found.origin) == (gui / "sd-scripts", Origin.KOHYA_GUI)
 
 
-def test_the_rehearsal_needs_no_environment():
-    found = trainer_at(rehearsal_trainer().folder)
-    assert found.is_rehearsal
+def test_the_simulated_needs_no_environment():
+    found = trainer_at(simulated_trainer().folder)
+    assert found.is_simulated
     assert found.python == Path(sys.executable)
 
 

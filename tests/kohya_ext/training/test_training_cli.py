@@ -26,9 +26,9 @@ from kohya_ext.training.run.session import (
     stop_training,
     write_inputs,
 )
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
-SWITCH = "LORALOOM_REHEARSAL_TRAINER"
+SWITCH = "LORALOOM_SIMULATED_TRAINER"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -38,7 +38,7 @@ def _no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def train(project: Project, *words: str) -> int:
-    return main(["train", str(project.root), "--trainer", "rehearsal", *words])
+    return main(["train", str(project.root), "--trainer", "simulated", *words])
 
 
 def test_check_says_that_nothing_stands_in_the_way(trainable: Project, capsys: Capture):
@@ -58,7 +58,7 @@ def test_check_exits_1_when_it_would_fail(trainable: Project, capsys: Capture):
     out, err = capsys.readouterr()
     assert broken.name in out
     assert "[LL202]" in out
-    assert "Next: mend that, then: loraloom check" in err
+    assert "Next: fix that, then: loraloom check" in err
 
 
 def test_check_takes_any_json(trainable: Project, tmp_path: Path, capsys: Capture):
@@ -89,7 +89,7 @@ def test_train_shows_and_names_the_next_step(trainable: Project, capsys: Capture
         "Quillfox-000002: epoch 2, step 12",
         "Quillfox: epoch 3, step 18",
     ]
-    assert "rehearsal trainer: it trains nothing" in err
+    assert "simulated trainer: it trains nothing" in err
     assert "saving Quillfox-000001.safetensors" in err
     assert "trained and verified" in err
     assert "Next: loraloom epochs" in err
@@ -122,7 +122,7 @@ def test_any_json_trains_without_a_project(trainable: Project, tmp_path: Path, c
     values = dict(plan_config(trainable).values)
     config = tmp_path / "any.json"
     config.write_text(json.dumps(values | {"output_dir": str(tmp_path / "out")}), encoding="utf-8")
-    assert main(["train", "--config", str(config), "--trainer", "rehearsal", "--json"]) == 0
+    assert main(["train", "--config", str(config), "--trainer", "simulated", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["outcome"] == "finished"
     assert main(["epochs", str(tmp_path / "out")]) == 0
@@ -133,7 +133,7 @@ def test_a_failed_training_says_why_and_exits_1(trainable: Project, capsys: Capt
     monkeypatch.setenv(SWITCH, "crash@3")
     assert train(trainable) == 1
     err = capsys.readouterr().err
-    assert "Error: The trainer failed: RuntimeError: rehearsal: asked to fail at step 3" in err
+    assert "Error: The trainer failed: RuntimeError: simulated: asked to fail at step 3" in err
     assert "[LL390]" in err
 
 
@@ -182,7 +182,7 @@ def test_ctrl_c_stops_the_trainer_and_says_what_is_left(trainable: Project, monk
     monkeypatch.setenv(SWITCH, "hang@2")
     command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
     with subprocess.Popen(
-        [*command, "--trainer", "rehearsal"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        [*command, "--trainer", "simulated"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
         assert process.stderr is not None
         said = ""
@@ -203,7 +203,7 @@ def test_a_closed_terminal_leaves_the_training_to_a_watcher(trainable: Project, 
     monkeypatch.setenv(SWITCH, "hang@2")
     command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
     with subprocess.Popen(
-        [*command, "--trainer", "rehearsal"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        [*command, "--trainer", "simulated"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
         assert process.stderr is not None
         while "step 1 of 18" not in process.stderr.readline():
@@ -222,7 +222,7 @@ def test_after_a_power_cut_it_says_what_can_be_resumed(
     """Both the trainer and its watcher are gone; the first epoch and its state are whole."""
     monkeypatch.setenv(SWITCH, "hang@8")
     plan = plan_training(
-        job_of_project(trainable), rehearsal_trainer(), RunOptions(save_states=True)
+        job_of_project(trainable), simulated_trainer(), RunOptions(save_states=True)
     )
     write_inputs(plan)
     child = launch(plan.run)

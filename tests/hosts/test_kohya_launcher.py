@@ -27,8 +27,8 @@ from odd_jsons import odd_json
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.gui.hook import apply_leave, apply_stay, plan_stay
-from kohya_ext.gui.host import DOOR, KohyaGui, LaunchPlan, find_kohya_gui, plan_launch
+from kohya_ext.gui.hook import install_hook, plan_hook, uninstall_hook
+from kohya_ext.gui.host import LAUNCHER, KohyaGui, LaunchPlan, find_kohya_gui, plan_launch
 from kohya_ext.gui.views import lora_tab_values
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
 from kohya_ext.simulator.base_model import write_base_model
@@ -38,7 +38,7 @@ from kohya_ext.training.config.arguments import Dataset, call_as_gui
 from kohya_ext.training.config.conversion import print_as_gui
 from kohya_ext.training.config.kohya_json import GuiVersion, find_problems, keys_of
 from kohya_ext.training.run.record import find_runs_in
-from kohya_ext.training.trainer import rehearsal_trainer
+from kohya_ext.training.trainer import simulated_trainer
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
@@ -143,20 +143,20 @@ def arguments(port: int) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def home(kohya: KohyaGui, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user folder that remembers the rehearsal trainer, so that nothing is really trained."""
+    """A user folder that remembers the simulated trainer, so that nothing is really trained."""
     folder = tmp_path_factory.mktemp("home")
     settings = {
-        "trainer": str(rehearsal_trainer().folder),
+        "trainer": str(simulated_trainer().folder),
         "trainer_python": str(kohya.python),
-        "tagger_model": str(write_tagger_model(folder / "rehearsal tagger")),
+        "tagger_model": str(write_tagger_model(folder / "simulated tagger")),
     }
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder
 
 
 def slowly(home: Path) -> dict[str, str]:
-    """The environment of a GUI whose rehearsal trainer can be looked on at."""
-    return {"LORALOOM_HOME": str(home), "LORALOOM_REHEARSAL_TRAINER": "slow@0.1"}
+    """The environment of a GUI whose simulated trainer can be looked on at."""
+    return {"LORALOOM_HOME": str(home), "LORALOOM_SIMULATED_TRAINER": "slow@0.1"}
 
 
 @pytest.fixture(scope="module")
@@ -341,7 +341,7 @@ def test_training_outlives_the_gui(
     """Started in one GUI, which is closed; found, and stopped, in the next."""
     port = free_port()
     plan = plan_launch(kohya, arguments(port), prepared.root)
-    environment = {**slowly(home), "LORALOOM_REHEARSAL_TRAINER": "hang@5"}
+    environment = {**slowly(home), "LORALOOM_SIMULATED_TRAINER": "hang@5"}
     with running(plan, port, **environment) as host:
         with visiting(chromium, host) as page:
             open_tab(page, "loraloom")
@@ -559,19 +559,19 @@ def comparable(value: object) -> object:
 def changed_copy(plan: LaunchPlan, copy: Path, old: str, new: str) -> LaunchPlan:
     """Plan the same start with a copy of our packages in whose tab.py `old` is `new`."""
     for package in ("kohya_ext", "dynprompts", "a1111_ext"):
-        shutil.copytree(DOOR.parents[2] / package, copy / package)
+        shutil.copytree(LAUNCHER.parents[2] / package, copy / package)
     tab = copy / "kohya_ext" / "gui" / "tab.py"
     text = tab.read_text(encoding="utf-8")
     assert old in text
     tab.write_text(text.replace(old, new, 1), encoding="utf-8")
-    words = [word.replace(str(DOOR.parents[2]), str(copy)) for word in plan.command]
+    words = [word.replace(str(LAUNCHER.parents[2]), str(copy)) for word in plan.command]
     return replace(plan, command=tuple(words))
 
 
 def test_reading_back_sees_what_kohya_overwrites(
     kohya: KohyaGui, chromium, home: Path, prepared: Project, version: GuiVersion, tmp_path: Path
 ):
-    """Sent but once, v26 undoes two values; later versions may have mended that."""
+    """Sent but once, v26 undoes two values; later versions may have fixed that."""
     if version is not GuiVersion.V26:
         pytest.skip("only v26 overwrites fields that were never shown")
     port = free_port()
@@ -628,8 +628,8 @@ def test_stay_survives_kohyas_own_start(kohya: KohyaGui, chromium):
     port = free_port()
     plan = plan_launch(kohya, arguments(port))
     own = own_start(kohya, plan.command[3:])
-    stay = plan_stay(kohya)
-    apply_stay(stay)
+    stay = plan_hook(kohya)
+    install_hook(stay)
     try:
         with running(replace(plan, command=own), port) as host, visiting(chromium, host) as page:
             assert "loraloom" in top_tabs(page)
@@ -640,7 +640,7 @@ def test_stay_survives_kohyas_own_start(kohya: KohyaGui, chromium):
         assert len(without_tab) > 100
         assert with_tab[: len(without_tab)] == without_tab
     finally:
-        assert apply_leave(stay) == (stay.pth, stay.hook)
+        assert uninstall_hook(stay) == (stay.pth, stay.hook)
     without = Host(replace(plan, command=own), port)
     without.wait_for("Running on local URL")
     without.end()

@@ -1,4 +1,4 @@
-"""The stand-in WebUI is held against what the real ones answered."""
+"""The simulated WebUI is compared with what the real ones answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from answers import NOT_SAID, ROUTES, shape_of, unknown_in
 from loras import save_lora
 
 from a1111_ext.api.client import Client
-from a1111_ext.simulator import RehearsalWebui
+from a1111_ext.simulator import SimulatedWebui
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 
@@ -38,7 +38,7 @@ def real(request: pytest.FixtureRequest) -> Recorded:
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_the_stand_in_says_nothing_the_real_one_does_not(
-    name: str, webui: RehearsalWebui, client: Client, real: Recorded
+    name: str, webui: SimulatedWebui, client: Client, real: Recorded
 ):
     save_lora(webui.host.lora_dir, "Quillfox-000001")
     webui.host.refresh_loras()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Wish:
+class GridOptions:
     """What to compare, as typed: epochs, seeds, and whether a row without the LoRA is wanted."""
 
     epochs: str = "all"

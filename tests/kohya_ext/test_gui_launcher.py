@@ -16,7 +16,7 @@ import pytest
 from kohya_ext.gui import launcher
 from kohya_ext.gui.bridge import LoraTab, find_differences, find_lora_tab, missing_keys
 
-DOOR = Path(launcher.__file__)
+LAUNCHER = Path(launcher.__file__)
 
 
 class Block:
@@ -209,7 +209,7 @@ def fake_gui(tmp_path: Path) -> Path:
 
 def test_host_starts_even_if_its_gradio_is_unknown(fake_gui: Path):
     """This gradio has neither Tabs nor default_config: our tab fails, the program runs on."""
-    words = [sys.executable, str(DOOR), str(fake_gui), "--headless"]
+    words = [sys.executable, str(LAUNCHER), str(fake_gui), "--headless"]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "kohya_gui.py', '--headless'] True" in result.stdout
     assert "launched True" in result.stdout
@@ -219,7 +219,7 @@ def test_host_starts_even_if_its_gradio_is_unknown(fake_gui: Path):
 
 def test_switch_turns_the_tab_off(fake_gui: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(launcher.DISABLE, "1")
-    words = [sys.executable, str(DOOR), str(fake_gui)]
+    words = [sys.executable, str(LAUNCHER), str(fake_gui)]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert "launched False" in result.stdout
     assert result.stderr == ""
@@ -228,7 +228,7 @@ def test_switch_turns_the_tab_off(fake_gui: Path, monkeypatch: pytest.MonkeyPatc
 def test_door_needs_only_the_standard_library():
     program = (
         "import runpy, sys; sys.argv = ['x']; before = set(sys.modules);"
-        f"runpy.run_path({str(DOOR)!r}, run_name='door');"
+        f"runpy.run_path({str(LAUNCHER)!r}, run_name='launcher');"
         "print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
     )
     result = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True)

@@ -13,18 +13,18 @@ import pytest
 from a1111_ext.api.client import OutOfMemory
 from a1111_ext.cells.cell import Cell, CheckpointPin, HiresFix
 from a1111_ext.cells.verify import verify_picture
-from a1111_ext.webui.backend import DrawingStopped, HostPainter, apply_cell
+from a1111_ext.webui.backend import DrawingStopped, InProcessBackend, apply_cell
 from kohya_ext.project import ToolError
 
 CELL = Cell("a fox", 5, width=64, height=72, steps=2, checkpoint=CheckpointPin("tiny-a"))
 
 
-def painter(host: Any) -> HostPainter:
+def backend(host: Any) -> InProcessBackend:
     @contextmanager
     def begin() -> Iterator[Any]:
         yield host.page()
 
-    return HostPainter(begin)
+    return InProcessBackend(begin)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ def painter(host: Any) -> HostPainter:
     ids=["plain", "negative", "checkpoint", "hires"],
 )
 def test_what_was_asked_for_is_drawn(host: Any, cell: Cell):
-    assert verify_picture(cell, painter(host).paint(cell)) == ()
+    assert verify_picture(cell, backend(host).generate(cell)) == ()
 
 
 def test_the_picture_carries_its_infotext(host: Any):
     from PIL import Image
 
-    painted = painter(host).paint(CELL)
-    with Image.open(io.BytesIO(painted.png)) as picture:
-        assert picture.info["parameters"] == painted.infotext
+    generated = backend(host).generate(CELL)
+    with Image.open(io.BytesIO(generated.png)) as picture:
+        assert picture.info["parameters"] == generated.infotext
 
 
 @pytest.mark.parametrize("saved", [{}, {"CLIP_stop_at_last_layers": 1}], ids=["few", "saved"])
@@ -54,7 +54,7 @@ def test_no_setting_sticks(host: Any, saved: dict[str, Any]):
     """The host puts back only settings that its config.json holds."""
     host.shared.opts.data.update(saved)
     cell = replace(CELL, clip_skip=2, vae="other.pt", checkpoint=CheckpointPin("tiny-b"))
-    painter(host).paint(cell)
+    backend(host).generate(cell)
     assert host.shared.opts.data == saved
     assert host.sd_vae._loaded[-1] == "Automatic"
 
@@ -74,8 +74,8 @@ def test_forge_is_told_its_own_words(host: Any):
 
 def test_hashes_are_said_although_the_user_hid_them(host: Any):
     host.shared.opts.data["add_model_hash_to_info"] = False
-    painted = painter(host).paint(CELL)
-    assert "Model hash: " in painted.infotext
+    generated = backend(host).generate(CELL)
+    assert "Model hash: " in generated.infotext
     assert host.shared.opts.data == {"add_model_hash_to_info": False}
 
 
@@ -85,7 +85,7 @@ def test_an_error_of_the_host_is_a_sentence(host: Any):
 
     host.before_drawing(fail)
     with pytest.raises(ToolError, match="RuntimeError: tensors of two sizes") as caught:
-        painter(host).paint(CELL)
+        backend(host).generate(CELL)
     assert caught.value.code == "LL756"
 
 
@@ -98,26 +98,26 @@ def test_too_little_memory_is_told_apart(host: Any):
 
     host.before_drawing(fail)
     with pytest.raises(OutOfMemory, match="LL407"):
-        painter(host).paint(CELL)
+        backend(host).generate(CELL)
 
 
 def test_a_skipped_picture_is_not_kept(host: Any):
     host.before_drawing(lambda p: host.shared.state.skip())
     with pytest.raises(ToolError, match="It was skipped") as caught:
-        painter(host).paint(CELL)
+        backend(host).generate(CELL)
     assert caught.value.code == "LL757"
 
 
 def test_interrupt_ends_the_run(host: Any):
     host.before_drawing(lambda p: host.shared.state.interrupt())
     with pytest.raises(DrawingStopped):
-        painter(host).paint(CELL)
+        backend(host).generate(CELL)
 
 
 def test_nothing_is_drawn_after_interrupt(host: Any):
     host.shared.state.stop_generating()
     with pytest.raises(DrawingStopped):
-        painter(host).paint(CELL)
+        backend(host).generate(CELL)
     assert host.drawn == []
 
 
@@ -128,4 +128,4 @@ def test_a_host_without_a_picture_is_told(host: Any, monkeypatch: pytest.MonkeyP
         lambda p: host.processing.Processed(p, [], infotexts=[]),
     )
     with pytest.raises(ToolError, match="LL451"):
-        painter(host).paint(CELL)
+        backend(host).generate(CELL)
