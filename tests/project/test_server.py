@@ -194,6 +194,6 @@ def test_a_closed_server_gives_its_port_back(root: Path):
 
 
 def test_files_of_a_package_are_listed():
-    names = [name for name, _ in package_files("a1111_ext.grids", "web")]
+    names = [name for name, _ in package_files("a1111_ext.grids.page", "web")]
     assert names == sorted(names)
     assert "page.html" in names
