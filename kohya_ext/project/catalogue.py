@@ -188,6 +188,11 @@ CATALOGUE: dict[str, Entry] = {
         "The name is not encoded in UTF-8, as after unpacking an old archive.",
         "Rename the file.",
     ),
+    "LL209": Entry(
+        "A rating that cannot be written",
+        "The picture file or its XMP is damaged, or of a form that cannot be changed safely.",
+        "Rate it in the viewer that wrote it.",
+    ),
     "LL250": Entry(
         "No tagger in that folder",
         "The folder has no model.onnx.",

@@ -1,7 +1,7 @@
 """The manifest `lora-project.yaml`: what the LoRA is of, and the numbers of every step.
 
-Read with line numbers, checked against manifest.schema.json, migrated in memory from older
-formats. Commands never rewrite it: decisions go to the journal and to reviews.db.
+Read with line numbers, checked against the schema, migrated in memory from older formats.
+Commands never rewrite it: decisions go to reviews.db.
 """
 
 from __future__ import annotations
@@ -84,9 +84,12 @@ class Repeats:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """Staging: repeats per role."""
+    """Staging: repeats per role, and which role a viewer's rating stands for."""
 
     repeats: Repeats = field(default_factory=Repeats)
+    ratings: Mapping[str, str] = field(
+        default_factory=lambda: {"1": "primary", "2": "supporting", "-1": "out"}
+    )
 
 
 @dataclass(frozen=True)
@@ -234,8 +237,7 @@ _YAML_CURES = {
     "found unknown escape character": _SINGLE_QUOTES,
     "found character '\\t'": "YAML is indented with blanks: replace the tab.",
 }
-_MOST_PLACES = 100_000
-"""So many values no manifest has; aliases of aliases would make millions."""
+_MOST_PLACES = 100_000  # aliases of aliases would make millions
 
 
 @lru_cache(maxsize=1)
@@ -281,13 +283,21 @@ def _nearest_project(folder: Path) -> str:
 def parse_manifest(text: str, path: Path) -> Manifest:
     """Make a manifest of yaml text; `path` is for the messages."""
     data, lines = _load_yaml(text, path)
-    data = _migrate(data, path)
+    data = _with_text_keys(_migrate(data, path))
     _validate(data, lines, path)
     _check_paths(data, lines, path)
     manifest: Manifest = _build(Manifest, data)
     _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
     _check_names(manifest, lines, path)
     return manifest
+
+
+def _with_text_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """Read the ratings 1 and -1, which are numbers for YAML, as the texts that JSON has."""
+    dataset = data.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("ratings"), dict):
+        dataset["ratings"] = {str(key): value for key, value in dataset["ratings"].items()}
+    return data
 
 
 def _check_paths(data: Mapping[str, Any], lines: dict[_Place, int], path: Path) -> None:

@@ -199,3 +199,18 @@ def test_schema_and_records_have_the_same_keys():
                     check(part, schema["properties"][name])
 
     check(manifest_module.Manifest, manifest_schema())
+
+
+def test_ratings_are_mapped_to_roles():
+    text = "trigger_word: Fox\ndataset:\n  ratings: {3: primary, -1: out}\n"
+    manifest = parse_manifest(text, Path("lora-project.yaml"))
+    assert manifest.dataset.ratings == {"3": "primary", "-1": "out"}
+    plain = parse_manifest("trigger_word: Fox\n", Path("lora-project.yaml"))
+    assert plain.dataset.ratings == {"1": "primary", "2": "supporting", "-1": "out"}
+
+
+@pytest.mark.parametrize("ratings", ["{9: primary}", "{1: best}", "[1]", "{one: primary}"])
+def test_odd_ratings_are_refused(ratings: str):
+    text = f"trigger_word: Fox\ndataset:\n  ratings: {ratings}\n"
+    with pytest.raises(ToolError, match=r"yaml:3: dataset\.ratings.*LL102"):
+        parse_manifest(text, Path("lora-project.yaml"))
