@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from kohya_ext.project import ToolError
 
@@ -26,27 +26,68 @@ _UNLOAD_SECONDS = 120.0
 _EARLIER_SECONDS = 1800.0
 
 
-class Backend(Protocol):
-    """Draws one cell at a time; `name` says where, for people."""
+class Backend:
+    """Draws cells, one at a time at least; `name` says where, for people.
+
+    What only some backends can do stands here too, as one that cannot do it answers.
+    """
 
     name: str
+    is_remote = False
+    """Draws elsewhere: its last picture is checked beside the next, and it may be lost and back."""
+    draws_rows = False
+    """Draws several seeds of one row in one request."""
 
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
-        ...
+        raise NotImplementedError
+
+    def generate_row(self, cells: Sequence[Cell]) -> Sequence[Generated]:
+        """Draw cells that differ in seed only, in one request. Raises ToolError LL454."""
+        raise ToolError(
+            "LL454", f"{self.name} draws single pictures only.", "Draw without batches."
+        )
 
     def close(self) -> None:
         """End the work: put back what was changed."""
-        ...
+
+    def lacks(self, cell: Cell) -> str:
+        """Say what it lacks for a cell; "" when it has everything."""
+        return ""
+
+    def interrupt(self, cells: Sequence[Cell]) -> bool:
+        """End the job of these cells, never that of somebody else; tell whether it was ended."""
+        return False
+
+    def is_back(self) -> bool:
+        """Tell whether one that was lost answers again."""
+        return False
+
+    def await_earlier(self, cell: Cell, stop: threading.Event) -> None:
+        """Wait until an earlier request for this cell is no longer worked on."""
+
+    def save_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the WebUI's own settings, among them those that a killed run left changed.
+
+        None where drawing changes no settings.
+        """
+        return None
+
+    def put_back(self) -> bool:
+        """Put the WebUI's settings back; tell whether it took them."""
+        return True
+
+    def free_memory(self) -> None:
+        """Unload what is loaded, where that can be; the next picture loads it again."""
 
 
-class HttpBackend:
+class HttpBackend(Backend):
     """The WebUI at the other end of a client; its settings are put back by `close`.
 
     It can be pickled, for an executor whose workers are other processes.
     """
 
-    is_remote = True
+    is_remote = draws_rows = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The one loop that draws cells: claims, paints, keeps, verifies; stops and goes on.
+"""The one loop that draws cells: claims, draws, keeps, verifies; stops and goes on.
 
 Each backend works in a thread of its own and stays with what it has loaded; a picture is checked
 beside the next request.
@@ -12,7 +12,6 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 
 from ..api.client import ApiError
-from .abilities import Borrowing
 from .backend import Backend
 from .events import EventHandler
 from .ledger import Ledger
@@ -38,7 +37,7 @@ def run_cells(
 ) -> RunReport:
     """Draw what is not drawn yet; return what happened. Nothing finished is drawn again.
 
-    `executor` paints and checks (Dask's has the same interface); claims and pictures stay here.
+    `executor` draws and checks (Dask's has the same interface); claims and pictures stay here.
     `n_iter` is how many seeds of a row may be asked for in one request. `stop` ends what we are
     drawing at once; so does `pause`, or the ledger's, which gives it back to be drawn afterwards.
     Errors of the disk stop the run; errors of one picture are reported with that cell.
@@ -64,12 +63,14 @@ def _saving_settings(plan: CellPlan, ledger: Ledger, backends: Sequence[Backend]
     A request that names a VAE leaves it loaded, since every change of it costs time.
     """
     vaes = list(dict.fromkeys(cell.vae for cell in plan.cells if cell.vae))
-    saved_settings: list[Borrowing] = []
+    saved_settings: list[Backend] = []
     for backend in backends:
         earlier = ledger.saved_settings(backend.name)
-        if isinstance(backend, Borrowing) and (vaes or earlier):
-            with suppress(ApiError):  # one that is lost now is waited for when it is to draw
-                own = backend.save_settings(earlier)
+        if not (vaes or earlier):
+            continue
+        with suppress(ApiError):  # one that is lost now is waited for when it is to draw
+            own = backend.save_settings(earlier)
+            if own is not None:
                 ledger.forget_saved_settings(backend.name)
                 ledger.note_saved_settings(backend.name, {**own, "left": vaes})
                 saved_settings.append(backend)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from kohya_ext.project import ToolError
 
-from .abilities import RowBackend, Selective
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .events import CellEvent, EventHandler, Outcome
@@ -165,10 +164,9 @@ class Run:
         return next((cell for cell in self._plan.cells if cell.key not in finalized), None)
 
     def _claim_next(self, backend: Backend, near: Group | None) -> list[tuple[Cell, str]]:
-        may = _may(backend)
         others = [group for who, group in self._at.items() if who != id(backend)]
         while True:
-            first = self._waiting.take(near, others, may)
+            first = self._waiting.take(near, others, lambda cell: not backend.lacks(cell))
             if first is None:
                 return []
             taken = [
@@ -183,7 +181,7 @@ class Run:
     def _row_of(self, first: Cell, backend: Backend) -> list[Cell]:
         if first.batch.kind == BATCH_SIZE:
             return self._waiting.take_batch(first)
-        if self.switches.n_iter > 1 and isinstance(backend, RowBackend):
+        if self.switches.n_iter > 1 and backend.draws_rows:
             return self._waiting.take_row(first, self.switches.n_iter - 1)
         return []
 
@@ -330,7 +328,7 @@ class Run:
 
     def _why_not(self, cell: Cell) -> str:
         """Say why nobody draws a cell: what the WebUIs lack, or how the last one was lost."""
-        lacks = [one.lacks(cell) for one in self._backends if isinstance(one, Selective)]
+        lacks = [one.lacks(cell) for one in self._backends]
         return next(filter(None, lacks), self._last_loss)
 
     def _tell(
@@ -344,9 +342,3 @@ class Run:
             left = sum(recent) / len(recent) * (total - done) / max(1, len(self._at))
         event = CellEvent(outcome, cell, done, total, server, seconds, reason, self._loads, left)
         self._on_event(event)
-
-
-def _may(backend: Backend) -> Callable[[Cell], bool]:
-    if isinstance(backend, Selective):
-        return lambda cell: not backend.lacks(cell)
-    return lambda cell: True

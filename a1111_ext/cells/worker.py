@@ -1,4 +1,4 @@
-"""One backend at work: paints in its thread, checks in another beside the next request."""
+"""One backend at work: draws in its thread, checks in another beside the next request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from kohya_ext.project import ToolError
 
 from ..api.client import ApiError, ConnectionLost, OutOfMemory
-from .abilities import Interruptible, Rememberer, Remote, Returning, RowBackend, Unloading
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
@@ -70,13 +69,13 @@ class Worker:
             if checking is not None:
                 checking.result()
             checking = checker.submit(self._finalize, answers)
-            if not isinstance(self._backend, Remote):
+            if not self._backend.is_remote:
                 checking.result()  # a host's own thread and progress bar go step by step
         if checking is not None:
             checking.result()
 
     def _draw(self, taken: Sequence[tuple[Cell, str]]) -> list[Answer]:
-        """Take up pictures of an earlier run, or have them painted, and keep them."""
+        """Take up pictures of an earlier run, or have them drawn, and keep them."""
         try:
             answers, cells = [], []
             for cell, earlier in taken:
@@ -85,7 +84,7 @@ class Worker:
                     answers.append(found)
                     continue
                 cells.append(cell)
-                if earlier == self._backend.name and isinstance(self._backend, Rememberer):
+                if earlier == self._backend.name:
                     self._backend.await_earlier(cell, self._run.stop)
             if cells:
                 answers += self._request(cells)
@@ -95,7 +94,7 @@ class Worker:
             raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
-                self._end_job([cell for cell, _ in taken])
+                self._backend.interrupt([cell for cell, _ in taken])
             for cell, _ in taken:
                 self._run.ledger.release(cell.key)
             raise
@@ -118,8 +117,7 @@ class Worker:
                     run.give_back(cells, error.problem, is_loss=False)
                     raise _Useless from error
                 run.tell_waiting(cells[0], backend, f"{error.problem} Asking once more, unloaded.")
-                if isinstance(backend, Unloading):
-                    backend.free_memory()
+                backend.free_memory()
             except ToolError as error:
                 status = error.status if isinstance(error, ApiError) else 0
                 if status < _SERVER_ERROR or is_last:
@@ -158,7 +156,7 @@ class Worker:
 
     def _comes_back(self) -> bool:
         """Wait for a lost backend as long as there is something to do for it."""
-        if not isinstance(self._backend, Returning):
+        if not self._backend.is_remote:
             return False
         patience = self._run.patience
         until = time.monotonic() + patience.return_seconds
@@ -177,10 +175,7 @@ class Worker:
         """
         with self._ending:
             if self._asking and not self._interrupted:
-                self._interrupted = self._end_job(self._asking)
-
-    def _end_job(self, cells: Sequence[Cell]) -> bool:
-        return isinstance(self._backend, Interruptible) and self._backend.interrupt(cells)
+                self._interrupted = self._backend.interrupt(self._asking)
 
 
 def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:
@@ -196,13 +191,11 @@ def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:
 def _generate(backend: Backend, cells: Sequence[Cell]) -> Sequence[Generated]:
     if len(cells) == 1 and cells[0].batch.kind != BATCH_SIZE:
         return [backend.generate(cells[0])]
-    if isinstance(backend, RowBackend):
-        return backend.generate_row(cells)
-    raise ToolError("LL454", f"{backend.name} draws single pictures only.", "Draw without batches.")
+    return backend.generate_row(cells)
 
 
 def generate_and_check(backend: Backend, cells: Sequence[Cell]) -> list[Answer]:
-    """Paint and check in one go, wherever an executor runs it."""
+    """Draw and check in one go, wherever an executor runs it."""
     generated = _generate(backend, cells)
     return [
         (cell, one, check_picture(cell, one)) for cell, one in zip(cells, generated, strict=True)

@@ -19,7 +19,7 @@ from kohya_ext.project.errors import ToolError
 
 from ..api.client import PICTURE_SECONDS
 from ..api.payloads import picture_request
-from ..cells.backend import HttpBackend
+from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
 from ..cells.verify import Generated
 
@@ -171,7 +171,7 @@ def _csv(values: Sequence[str]) -> str:
     return stream.getvalue()
 
 
-class XyzPlotBackend:
+class XyzPlotBackend(Backend):
     """Hands out the pictures of one plot, cell by cell, to the engine that checks them."""
 
     def __init__(self, webui: HttpBackend, cells: Sequence[Cell]) -> None:

@@ -15,6 +15,7 @@ from kohya_ext.project import ToolError
 
 from ..api.client import OutOfMemory
 from ..api.payloads import FORGE_HIRES, vae_settings
+from ..cells.backend import Backend
 from ..cells.cell import Cell
 from ..cells.verify import Generated
 
@@ -34,8 +35,11 @@ class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
     """Raised out of a run, so that the unfinished picture is not kept."""
 
 
-class InProcessBackend:
-    """Draws in this process; whoever begins a picture also takes the host's queue lock."""
+class InProcessBackend(Backend):
+    """Draws in this process; every picture puts the host's settings back by itself.
+
+    Whoever begins a picture also takes the host's queue lock.
+    """
 
     name = NAME
 
@@ -56,9 +60,6 @@ class InProcessBackend:
             with kept_options({**SAID_ALOUD, **p.override_settings}):
                 processed = _process(p)
             return _read(processed, self._clock() - started)
-
-    def close(self) -> None:
-        """Nothing to put back: every picture puts its own settings back."""
 
 
 def apply_cell(p: Any, cell: Cell) -> None:

@@ -14,6 +14,7 @@ from loras import save_lora
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client, ConnectionLost, OutOfMemory
 from a1111_ext.cells import (
+    Backend,
     Cell,
     CheckpointPin,
     Generated,
@@ -208,14 +209,11 @@ def test_dynamic_prompts_is_switched_off(webui, ledger):
     backend.close()
 
 
-class Blind:
-    """Paints whatever it is asked for, without a look at what the WebUI has."""
+class Blind(Backend):
+    """Draws whatever it is asked for, without a look at what the WebUI has."""
 
     def __init__(self, backend: HttpBackend) -> None:
         self.name, self.generate = backend.name, backend.generate
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def test_what_no_webui_has_is_not_asked_for(backend, ledger, webui):
@@ -225,7 +223,7 @@ def test_what_no_webui_has_is_not_asked_for(backend, ledger, webui):
     assert webui.host.counters.pictures == 0
 
 
-class FakePainter:
+class FakeBackend(Backend):
     """Answers with what it is given, one after the other."""
 
     name = "fake"
@@ -241,9 +239,6 @@ class FakePainter:
             raise answer
         return answer
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def lost() -> ConnectionLost:
     return ConnectionLost("LL401", "No WebUI answers.", "")
@@ -252,13 +247,13 @@ def lost() -> ConnectionLost:
 def test_out_of_memory_is_tried_once_more(backend, ledger):
     (one,) = pinned(backend, cell())
     good = backend.generate(one)
-    fake = FakePainter(OutOfMemory("LL407", "out of memory", ""), good)
+    fake = FakeBackend(OutOfMemory("LL407", "out of memory", ""), good)
     assert run_cells(plan_cells([one]), ledger, [fake]).drawn == 1
 
 
 def test_a_second_server_draws_what_the_first_lost(backend, ledger):
     cells = pinned(backend, cell(seed=1), cell(seed=2))
-    report = run_cells(plan_cells(cells), ledger, [FakePainter(lost(), lost()), backend])
+    report = run_cells(plan_cells(cells), ledger, [FakeBackend(lost(), lost()), backend])
     assert (report.drawn, report.failed) == (2, ())
 
 
@@ -268,12 +263,12 @@ def test_a_cell_of_a_lost_server_waits_again(backend, ledger):
     second_is_drawn = threading.Event()
     good = backend.generate(second)
 
-    class Waiting(FakePainter):
+    class Waiting(FakeBackend):
         def generate(self, cell: Cell) -> Generated:
             assert second_is_drawn.wait(60)
             raise lost()
 
-    class Other(FakePainter):
+    class Other(FakeBackend):
         def generate(self, cell: Cell) -> Generated:
             if cell == second:
                 second_is_drawn.set()
@@ -284,11 +279,11 @@ def test_a_cell_of_a_lost_server_waits_again(backend, ledger):
     assert (report.drawn, report.failed) == (2, ())
 
 
-def test_many_painters_share_one_ledger(backend, ledger):
+def test_many_backends_share_one_ledger(backend, ledger):
     cells = pinned(backend, *(cell(seed=seed) for seed in range(120)))
     picture = backend.generate(cells[0])
 
-    class Quick(FakePainter):
+    class Quick(FakeBackend):
         def generate(self, one: Cell) -> Generated:
             return replace(
                 picture, infotext=picture.infotext.replace("Seed: 0", f"Seed: {one.seed}")
@@ -301,7 +296,7 @@ def test_many_painters_share_one_ledger(backend, ledger):
 
 def test_a_lost_server_fails_what_waits(backend, ledger):
     cells = pinned(backend, cell(seed=1), cell(seed=2))
-    report = run_cells(plan_cells(cells), ledger, [FakePainter(lost())])
+    report = run_cells(plan_cells(cells), ledger, [FakeBackend(lost())])
     assert len(report.failed) == 2
     record = ledger.record(cells[0].key)
     assert record is not None

@@ -20,6 +20,7 @@ from until import wait_until
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import (
+    Backend,
     Cell,
     CellEvent,
     CheckpointPin,
@@ -698,15 +699,12 @@ def test_seeds_of_a_row_in_one_request(backend, ledger, webui):
     assert kept == single.png
 
 
-def test_a_painter_of_single_pictures_draws_no_batch(ledger):
-    class Single:
+def test_a_backend_for_single_pictures_draws_no_batch(ledger):
+    class Single(Backend):
         name = "single"
 
         def generate(self, one: Cell) -> Any:
             raise AssertionError("not asked for")
-
-        def close(self) -> None:
-            """Nothing is open."""
 
     batch = [cell(seed=i, batch=Batch("batch_size", 2, i)) for i in range(2)]
     report = run_cells(plan_cells(batch), ledger, [Single()])
