@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from ..dataset.layout import read_staged, require_consent
 from ..project import Progress, ProgressHandler, Project, ToolError, silent
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
+from ..project.placeholders import fill_placeholders
 from ..project.tagging import Scores, Tagger, forbidden_content, read_scores, write_scores
 from .edits import CaptionEdit, apply_edit, find_edit, merge_edits, read_edit, write_edit
 from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
@@ -76,7 +77,9 @@ def read_rules(project: Project) -> CaptionRules:
                 "Correct captions.undesired_tags_file in the manifest.",
             ) from error
     return CaptionRules(
-        prefix=settings.prefix.replace("{trigger}", project.manifest.trigger_word),
+        prefix=fill_placeholders(
+            settings.prefix, trigger_word=project.manifest.trigger_word, lora=""
+        ),
         undesired=undesired_keys(undesired),
         general_threshold=settings.general_threshold,
         character_threshold=settings.character_threshold,

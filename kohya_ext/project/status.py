@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .epochs import find_epoch_files
+from .pictures import find_pictures
 from .project import Project
 
 
@@ -88,26 +89,20 @@ def read_standing(project: Project) -> ProjectStatus:
         root=str(project.root),
         trigger_word=project.manifest.trigger_word,
         kind=project.manifest.subject.kind.value,
-        imported=len(_pictures(project.source_dir)),
+        imported=_pictures(project.source_dir),
         staged=_staged(project),
         config=any(project.config_dir.glob("*.json")),
         epoch_files=_epoch_files(project.model_dir),
         grids=sum(1 for _ in project.grids_dir.glob("*/")),
         promoted=str(promoted.facts.get("name", "")) if promoted else "",
-        showcase_pictures=len(_pictures(project.showcase_dir)),
+        showcase_pictures=_pictures(project.showcase_dir),
         selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
     )
 
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-"""What sd-scripts takes as pictures, in lower case."""
-
-
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [one for one in folder.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES]
+def _pictures(folder: Path) -> int:
+    return sum(1 for _ in find_pictures(folder)) if folder.is_dir() else 0
 
 
 def _staged(project: Project) -> tuple[StagedFolder, ...]:
@@ -115,7 +110,7 @@ def _staged(project: Project) -> tuple[StagedFolder, ...]:
     if not project.images_dir.is_dir():
         return ()
     return tuple(
-        StagedFolder(folder.name, len(_pictures(folder)), sum(1 for _ in folder.glob(f"*{suffix}")))
+        StagedFolder(folder.name, _pictures(folder), sum(1 for _ in folder.glob(f"*{suffix}")))
         for folder in sorted(project.images_dir.iterdir())
         if folder.is_dir()
     )

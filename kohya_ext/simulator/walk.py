@@ -17,6 +17,7 @@ from ..project import Project, ToolError, open_project
 from ..project.epochs import require_run
 from ..project.files import write_text_atomic
 from ..project.lora_file import read_header, tensor_sha256
+from ..project.pictures import find_pictures
 from ..project.process import start
 
 TRIGGER_WORD = "Quillfox"
@@ -202,13 +203,8 @@ def _require(holds: bool, what: str) -> None:
         )
 
 
-def _pictures(folder: Path) -> list[Path]:
-    suffixes = {".png", ".jpg", ".jpeg", ".webp"}
-    return sorted(one for one in folder.rglob("*") if one.suffix.lower() in suffixes)
-
-
 def _imported(project: Project) -> str:
-    count = len(_pictures(project.source_dir))
+    count = len(list(find_pictures(project.source_dir)))
     _require(count == PICTURES, f"{count} of {PICTURES} pictures lie in source/")
     return f"{count} pictures in source/"
 
@@ -217,13 +213,15 @@ def _staged(project: Project) -> str:
     names = sorted(one.name for one in project.images_dir.iterdir() if one.is_dir())
     wanted = [f"2_{TRIGGER_WORD}", f"5_{TRIGGER_WORD}"]
     _require(names == wanted, f"images/ holds {names}")
-    _require(len(_pictures(project.images_dir)) == PICTURES, "pictures are missing in images/")
+    _require(
+        len(list(find_pictures(project.images_dir))) == PICTURES, "pictures are missing in images/"
+    )
     return " and ".join(f"images/{name}" for name in names)
 
 
 def _captioned(project: Project) -> str:
     prefix = f"photo of {TRIGGER_WORD},"
-    for picture in _pictures(project.images_dir):
+    for picture in find_pictures(project.images_dir):
         caption = picture.with_suffix(".txt")
         _require(caption.is_file(), f"{picture.name} has no caption")
         text = caption.read_text(encoding="utf-8")
@@ -262,7 +260,7 @@ def _drawn(project: Project) -> str:
     folder = newest_grid(project)
     sheets, pages = [*folder.glob("*.png")], [*folder.glob("*.html")]
     _require(len(sheets) == 1 and len(pages) == 1, f"{folder.name} has no sheet or no page")
-    cells = len(_pictures(project.cells_dir))
+    cells = len(list(find_pictures(project.cells_dir)))
     wanted = (EPOCHS + 1) * 4
     _require(cells == wanted, f"{cells} of {wanted} cells were drawn")
     return f"{cells} pictures, each one checked, on one sheet and one page"
@@ -286,7 +284,7 @@ def _promoted(project: Project) -> str:
 
 
 def _shown(project: Project) -> str:
-    count = len(_pictures(project.showcase_dir))
+    count = len(list(find_pictures(project.showcase_dir)))
     _require(count >= 2 * SHOWN, f"{count} of {2 * SHOWN} pictures lie in showcase/")
     return f"{count} pictures of two checkpoints in showcase/"
 
@@ -309,7 +307,7 @@ def _published(project: Project) -> str:
     pack = newest_pack(project)
     _require(any(pack.rglob(f"{LORA_NAME}.safetensors")), "the pack holds no LoRA")
     _require(any(pack.rglob("*.md")), "the pack holds no description")
-    pictures = [one for one in _pictures(pack) if b"parameters\0" in one.read_bytes()[:4096]]
+    pictures = [one for one in find_pictures(pack) if b"parameters\0" in one.read_bytes()[:4096]]
     _require(0 < len(pictures) <= 20 + 1, f"{len(pictures)} pictures carry their infotext")
     return f"publish/{pack.name} with {len(pictures)} pictures"
 

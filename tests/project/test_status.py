@@ -51,6 +51,14 @@ def test_lines_count_what_is_there(project: Project):
     assert "5_Quillfox     1 picture, 0 captions" in lines
 
 
+def test_gif_and_tiff_count_as_imported(project: Project):
+    for name in ("a.gif", "b.tiff", "c.tif", "d.jfif"):
+        touch(project.source_dir / name)
+    status = read_standing(project)
+    assert status.imported == 4
+    assert status.next_command("fox") == "loraloom stage fox"
+
+
 def test_a_damaged_epoch_file_does_not_count(project: Project):
     touch(project.model_dir / "Quillfox.safetensors")
     assert read_standing(project).epoch_files == 0

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...project import ToolError
+from ...project.placeholders import fill_placeholders
 
 _SETTINGS: Mapping[str, tuple[str, str]] = {
     "w": (r"\d+", "a width in pixels"),
@@ -33,11 +34,17 @@ def draw_samples(
 ) -> tuple[str, ...]:
     """Return one prompt for the trainer per template; the same seed draws the same prompts.
 
-    `{trigger}` stands for the trigger word. Raises ToolError LL312 for a setting that sd-scripts
-    would ignore and for a template that cannot be read.
+    `{trigger}` stands for the trigger word, `{lora}` for nothing: the LoRA in training is always
+    applied. Raises ToolError LL312 for a setting that sd-scripts would ignore and for a template
+    that cannot be read.
     """
     return tuple(
-        _drawn(line.replace("{trigger}", trigger_word).strip(), number, seed, wildcards)
+        _drawn(
+            fill_placeholders(line, trigger_word=trigger_word, lora="").strip(),
+            number,
+            seed,
+            wildcards,
+        )
         for number, line in enumerate(lines, start=1)
         if line.strip() and not line.lstrip().startswith("#")
     )

@@ -187,6 +187,13 @@ def test_samples_are_drawn_for_the_trainer(staged: Project):
     assert plan_config(project).call.sample_prompts == plan.call.sample_prompts
 
 
+def test_a_sample_has_no_word_lora(staged: Project):
+    project = change(
+        staged, ("save_every_n_epochs: 1", 'sample_prompts: ["{lora} photo of {trigger}"]')
+    )
+    assert plan_config(project).call.sample_prompts == "photo of Quillfox"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
