@@ -45,7 +45,7 @@ from kohya_ext.training.run.states import find_states, require_state
 from kohya_ext.training.trainer import simulated_trainer
 
 SWITCH = "LORALOOM_SIMULATED_TRAINER"
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def plan(project: Project, **options):

@@ -13,7 +13,7 @@ from kohya_ext.project import ToolError
 from kohya_ext.training.config.conversion import convert, print_as_gui
 from kohya_ext.training.config.kohya_json import GuiVersion, complete
 
-RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands"
+RECORDED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands"
 V24, V25, V26 = GuiVersion
 
 

@@ -18,7 +18,7 @@ from kohya_ext.cli import main
 from kohya_ext.project.catalogue import CATALOGUE
 from kohya_ext.project.lora_file import Tensor, write_lora
 
-SAVED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands" / "1.json"
+SAVED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands" / "1.json"
 HALF = Tensor("F16", (1,), b"\0\0")
 
 

@@ -22,7 +22,7 @@ from kohya_ext.training.run.events import (
 )
 from kohya_ext.training.run.failures import find_error
 
-RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "sd-scripts"
+RECORDED = Path(__file__).resolve().parents[3] / "recorded" / "sd-scripts"
 
 
 def read(name: str, *, chunk: int = 1 << 20) -> list[Event]:

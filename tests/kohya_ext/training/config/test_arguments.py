@@ -24,7 +24,7 @@ from kohya_ext.training.config.arguments import (
 from kohya_ext.training.config.gui_load import take_as_gui
 from kohya_ext.training.config.kohya_json import GuiVersion, complete, load_json
 
-RECORDED = Path(__file__).resolve().parents[2] / "recorded" / "kohya-commands"
+RECORDED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands"
 VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion.V24}
 DATASET = Dataset(draws=57)
 

@@ -16,7 +16,7 @@ from kohya_ext.training.config.kohya_json import (
 )
 from kohya_ext.training.config.training_config import FLAGS, Family, TrainingConfig
 
-RECORDED = Path(__file__).resolve().parents[2] / "recorded"
+RECORDED = Path(__file__).resolve().parents[3] / "recorded"
 V26 = GuiVersion.V26
 
 
