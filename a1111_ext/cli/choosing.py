@@ -8,8 +8,8 @@ from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import next_step, say, shell_path
 
 from ..grids.choice import Choice, write_choice
+from ..grids.page.share import GridShare
 from ..grids.page.votes import PAGE_NAME
-from ..server.folder_server import GridServer
 from .serving import serve_until_interrupted
 
 
@@ -35,12 +35,11 @@ def serve_newest(project: Project) -> None:
     chosen: list[Choice] = []
 
     def take(choice: Choice) -> None:
-        write_choice(project, choice)
         chosen.append(choice)
         say(f"chosen: {choice.epoch}")
 
-    server = GridServer(pages[-1].parent, PAGE_NAME, take)
-    serve_until_interrupted(server)
+    page = pages[-1].relative_to(project.root).as_posix()
+    serve_until_interrupted(GridShare(project.root, take), page)
     if chosen:
         _next_promote(project, chosen[-1])
     else:

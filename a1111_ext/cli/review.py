@@ -17,11 +17,11 @@ from kohya_ext.project.cli import (
     say,
     shell_path,
 )
+from kohya_ext.project.server import OWN_PAGE, FolderShare
 
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
-from ..server.folder_server import PageServer
 from ..showcase.album import ShowPicture, read_album, read_parameters
 from ..showcase.ratings import require_known
 from ..showcase.review import PAGE_NAME, parse_review, read_review, write_board, write_review
@@ -78,13 +78,16 @@ def _is_simulated(project: Project, album: tuple[ShowPicture, ...]) -> bool:
 def _serve(project: Project) -> None:
     """Show the board on the loopback address until Ctrl-C."""
 
-    def take(text: str) -> None:
+    def take(path: str, text: str) -> bool:
+        if path != "review":
+            return False
         found = parse_review(text)
         write_review(project, found)
         say(f"saved: {len(found.ratings)} ratings, {len(found.upscale)} to upscale")
+        return True
 
-    server = PageServer(project.showcase_dir, PAGE_NAME, {"review": take})
-    serve_until_interrupted(server)
+    share = FolderShare(project.showcase_dir, take=take, policy=OWN_PAGE)
+    serve_until_interrupted(share, PAGE_NAME)
 
 
 # -- upscale ------------------------------------------------------------------------------------

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import time
+from contextlib import suppress
 
 from kohya_ext.project.cli import emit, say
+from kohya_ext.project.server import PageServer, Share
 
-from ..server.folder_server import PageServer
 
-
-def serve_until_interrupted(server: PageServer) -> None:
-    """Print the address and serve; Ctrl-C ends it, also on Windows, and the server is closed."""
-    emit(server.url)
-    say("open this address on this machine; Ctrl-C ends it")
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(0.5)
-    except KeyboardInterrupt:
-        server.stop()
-    finally:
-        server.close()
+def serve_until_interrupted(share: Share, path: str) -> None:
+    """Print the address of a path in a share and serve it; Ctrl-C ends it, also on Windows."""
+    with PageServer() as server, suppress(KeyboardInterrupt):
+        emit(server.url_of(share, path))
+        say("open this address on this machine; Ctrl-C ends it")
+        while True:
+            time.sleep(0.5)  # Ctrl-C does not wake a longer sleep on Windows

@@ -10,9 +10,9 @@ from typing import Any
 
 from kohya_ext.project.errors import ToolError
 from kohya_ext.project.project import Project
+from kohya_ext.project.server import LARGEST_BYTES
 
 KIND = "loraloom-grid-choice"
-_LARGEST_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Choice:
 def read_choice(path: Path) -> Choice:
     """Read a choice that a page saved. Raises ToolError LL510."""
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
+        if path.stat().st_size > LARGEST_BYTES:
             raise ValueError("it is too large")
         return parse_choice(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:

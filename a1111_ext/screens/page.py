@@ -62,17 +62,20 @@ class Widgets:
 
 def build_page(project_folder: str) -> None:
     """Build the page inside an open gradio Tab of the standalone GUI."""
-    from ..server.page_server import PageServer
+    from kohya_ext.project.server import PageServer
+
+    from ..grids.page.share import share_of
 
     server = PageServer()
 
     def read(folder: str) -> Shelf:
-        shelf = read_shelf([Path(folder.strip()).expanduser()] if folder.strip() else [])
-        server.allow(shelf.roots)
-        return shelf
+        return read_shelf([Path(folder.strip()).expanduser()] if folder.strip() else [])
+
+    def address(file: Path) -> str:
+        return server.url_of(*share_of(file))
 
     where = "Write the folder of a project, or one that holds projects, into the box above."
-    build(Place(read, server.address, where), project_folder, with_folder=True)
+    build(Place(read, address, where), project_folder, with_folder=True)
 
 
 def build(place: Place, folder: str = "", *, with_folder: bool = False) -> Callable[..., Any]:

@@ -37,11 +37,6 @@ class Shelf:
     def labels(self) -> tuple[str, ...]:
         return tuple(one.label for one in self.entries)
 
-    @property
-    def roots(self) -> tuple[Path, ...]:
-        """The folders whose grids may be shown: not those of projects that cannot be read."""
-        return tuple(one.root for one in self.entries if not (one.project and one.project.problem))
-
     def find(self, label: str | None) -> Entry | None:
         """Return the entry called `label`; the first one when there is none of that name."""
         named = (one for one in self.entries if one.label == label)

@@ -10,11 +10,11 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from kohya_ext.project import ToolError
+from kohya_ext.project.server import LARGEST_BYTES
 
-from ..grids.page.votes import LARGEST_BYTES, PAGE_NAME, with_votes
-from ..server.page_server import HEADERS
 from .access import is_allowed
 from .call import Call
 from .settings import credentials, serves_api
@@ -78,32 +78,20 @@ def add_page_route(app: Any) -> None:
     """
     from fastapi import Request
     from fastapi.concurrency import run_in_threadpool
-    from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+    from fastapi.responses import PlainTextResponse, Response
 
     from .shares import PAGES, SHARES
 
-    def send(path: str) -> Response:
-        found = SHARES.find(path)
-        if found is None:
-            return PlainTextResponse("There is no such page. Refresh the tab.", status_code=404)
-        if found.name == PAGE_NAME:
-            return HTMLResponse(with_votes(found), headers=HEADERS)
-        return FileResponse(found, headers=HEADERS)
-
-    def keep(path: str, content: bytes) -> Response:
-        try:
-            return Response(status_code=204 if SHARES.keep(path, content.decode("utf-8")) else 404)
-        except (ValueError, ToolError) as error:
-            return PlainTextResponse(str(error), status_code=400)
-
     async def respond(request: Request) -> Response:
-        path = request.path_params["path"]
-        if request.method != "POST":
-            return await run_in_threadpool(send, path)
-        content = await _read_content(request, LARGEST_BYTES)
-        if content is None:
-            return PlainTextResponse("More than a page can hold.", status_code=413)
-        return await run_in_threadpool(keep, path, content)
+        content = None
+        if request.method == "POST":
+            content = await _read_content(request, LARGEST_BYTES)
+            if content is None:
+                return PlainTextResponse("More than a page may send.", status_code=413)
+        target = f"{quote(request.path_params['path'])}?{request.url.query}"
+        kind = request.headers.get("content-type", "")
+        answer = await run_in_threadpool(SHARES.answer, target, content, kind)
+        return Response(answer.body, answer.status, answer.headers)
 
     app.add_route(f"{PAGES}/{{path:path}}", respond, methods=["GET", "POST"])
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
-from ..server.page_server import Shares
+from kohya_ext.project.server import Shares
+
+from ..grids.page.share import share_of
 
 PAGES = "/loraloom/pages"
 SHARES = Shares()
-"""What this process' tab shows; its address is known only to who sees the tab."""
+"""What this process' tab shows; its addresses are known only to who sees the tab."""
 
 
 def address(file: Path) -> str:
@@ -16,4 +19,5 @@ def address(file: Path) -> str:
     from modules import shared
 
     below = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
-    return f"{'/' + below if below else ''}{PAGES}/{SHARES.path_of(file)}"
+    share, path = share_of(file)
+    return f"{'/' + below if below else ''}{PAGES}/{SHARES.add(share)}/{quote(path)}"

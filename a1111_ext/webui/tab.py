@@ -7,7 +7,7 @@ from typing import Any
 from ..screens.page import Place, build
 from ..screens.shelf import Shelf, read_shelf
 from .settings import own_folder, project_folders
-from .shares import SHARES, address
+from .shares import address
 
 WHERE = (
     "Name the folders with your projects in Settings, section loraloom, press Apply settings "
@@ -23,6 +23,4 @@ def fill_tab(blocks: Any) -> None:
 
 def read_host_shelf(_: str = "") -> Shelf:
     """Read the projects of the configured folders, and the grids of no project."""
-    shelf = read_shelf(project_folders(), own_folder())
-    SHARES.allow(shelf.roots)
-    return shelf
+    return read_shelf(project_folders(), own_folder())

@@ -88,6 +88,8 @@ class PageAnswer:
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cache-Control": kept if self.max_age_seconds else "no-store",
+            # a page in a sandbox has no origin of its own; knowing the token is what counts
+            **({"Access-Control-Allow-Origin": "null"} if self.policy == SANDBOX else {}),
         }
 
 
@@ -254,9 +256,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length") or ""
-        if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BYTES:
+        is_number = length.isascii() and length.isdigit()
+        if not is_number or int(length) > LARGEST_BYTES:
             self.close_connection = True
-            self._send(PageAnswer(413, b"More than a page may send, or of no length."))
+            if is_number:
+                self._send(PageAnswer(413, b"More than a page may send."))
+            else:
+                self._send(PageAnswer(400, b"Content-Length is missing or not a number."))
             return
         body = self.rfile.read(int(length))
         if len(body) == int(length):

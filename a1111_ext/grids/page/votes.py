@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.server import LARGEST_BYTES
 
 PAGE_NAME = "grid.html"
 FILE_NAME = "votes.json"
-LARGEST_BYTES = 5_000_000
 
 _ANSWERS = ("left", "right", "same", "bad")
 _KEPT_NOWHERE = b'"kept":null'

@@ -1,18 +1,14 @@
-"""The choice made on a page, and the small server that takes it."""
+"""The choice made on a page."""
 
 from __future__ import annotations
 
 import json
-import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 from loras import save_lora
 
 from a1111_ext.grids.choice import parse_choice, read_choice, write_choice
-from a1111_ext.server.folder_server import GridServer
 from kohya_ext.project import Project, ToolError
 
 
@@ -84,37 +80,3 @@ def test_a_choice_of_something_else(drawn: Project, changes: dict):
     with pytest.raises(ToolError, match="LL510"):
         write_choice(drawn, parse_choice(choice_text(**changes)))
     assert drawn.journal.last("grid-choice") is None
-
-
-def fetch(url: str, body: bytes | None = None, host: str = "") -> tuple[int, bytes]:
-    request = urllib.request.Request(url, data=body, headers={"Host": host} if host else {})
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
-
-
-def test_a_served_page_sends_its_choice(tmp_path: Path):
-    (tmp_path / "grid.html").write_text("page", encoding="utf-8")
-    (tmp_path / "secret.env").write_text("no", encoding="utf-8")
-    taken = []
-    server = GridServer(tmp_path, "grid.html", taken.append)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
-        root = server.url.rpartition("/")[0]
-        assert fetch(server.url) == (200, b"page")
-        assert fetch(f"{root}/choice", choice_text().encode())[0] == 200
-        assert fetch(f"{root}/choice", b"{}")[0] == 400
-        assert fetch(f"{root}/other", b"{}")[0] == 404
-        assert fetch(f"{root}/secret.env")[0] == 404
-        assert fetch(f"{root}/../grid.html")[0] == 404
-        assert fetch(server.url.replace(root.rpartition("/")[2], "guess"))[0] == 404
-        assert fetch(server.url, host="evil.example:80")[0] == 404
-        assert [one.epoch for one in taken] == ["fox-000002"]
-    finally:
-        server.stop()
-        thread.join(20)
-        server.close()

@@ -15,12 +15,12 @@ from chromium import open_chromium
 from loras import save_lora
 
 from a1111_ext.grids.choice import Choice, read_choice, write_choice
+from a1111_ext.grids.page.share import GridShare, share_of
 from a1111_ext.grids.page.votes import FILE_NAME
-from a1111_ext.server.folder_server import GridServer
-from a1111_ext.server.page_server import PageServer as TabServer
 from a1111_ext.simulator import start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, apply_init, plan_init
+from kohya_ext.project.server import PageServer
 
 pytestmark = pytest.mark.browser
 
@@ -210,13 +210,12 @@ def test_the_choice_is_saved_and_read_back(page: Any, project: Project, tmp_path
 
 def test_a_served_page_sends_the_choice(browser: Any, project: Project):
     taken: list[Choice] = []
-    server = GridServer(folder_of(project), "grid.html", taken.append)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
+    server = PageServer()
+    path = f"grids/{folder_of(project).name}/grid.html"
     context = browser.new_context(viewport={"width": 1300, "height": 900})
     try:
         page = context.new_page()
-        page.goto(server.url)
+        page.goto(server.url_of(GridShare(project.root, taken.append), path))
         page.locator(".cell img").first.wait_for()
         page.locator(".cell").nth(9).click()
         page.keyboard.press("p")
@@ -225,8 +224,6 @@ def test_a_served_page_sends_the_choice(browser: Any, project: Project):
         assert [one.epoch.startswith("Quillfox") for one in taken] == [True]
     finally:
         context.close()
-        server.stop()
-        thread.join(20)
         server.close()
 
 
@@ -237,17 +234,16 @@ def test_votes_in_a_tab_are_there_the_next_day(browser: Any, project: Project):
     """The tab's frame is a sandbox without storage: the server keeps votes and choice."""
     page_path = folder_of(project) / "grid.html"
 
-    def open_tab(server: TabServer) -> tuple[Any, Any]:
-        server.allow([project.root])
+    def open_tab(server: PageServer) -> tuple[Any, Any]:
         context = browser.new_context(viewport={"width": 1300, "height": 900})
         page = context.new_page()
-        page.set_content(FRAME.format(server.address(page_path)))
+        page.set_content(FRAME.format(server.url_of(*share_of(page_path))))
         frame = page.frame_locator("iframe")
         frame.locator(".cell img").first.wait_for()
         return context, frame
 
     try:
-        today = TabServer()
+        today = PageServer()
         context, frame = open_tab(today)
         frame.locator("#vote-button").click()
         for number in range(3):
@@ -264,7 +260,7 @@ def test_votes_in_a_tab_are_there_the_next_day(browser: Any, project: Project):
         context.close()
         today.close()
 
-        tomorrow = TabServer()
+        tomorrow = PageServer()
         context, frame = open_tab(tomorrow)
         frame.locator("#choice-text", has_text="Chosen: Quillfox").wait_for()
         frame.locator("#vote-button").click()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import random
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from promotions import promote_epoch, with_manifest
 
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Generated, Ledger, verify_picture
-from a1111_ext.server.folder_server import PageServer
 from a1111_ext.showcase.album import ShowPicture, read_album
 from a1111_ext.showcase.likeness import make_distance
 from a1111_ext.showcase.ratings import Rating
@@ -36,6 +34,7 @@ from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.pictures import look_of, unlikeness
+from kohya_ext.project.server import OWN_PAGE, FolderShare, PageServer
 
 MANIFEST = """
 showcase:
@@ -193,13 +192,12 @@ def test_a_saved_review_is_taken(shown: Project, tmp_path: Path):
 
 @pytest.fixture
 def served(shown: Project) -> Iterator[str]:
-    takers = {"review": lambda text: write_review(shown, parse_review(text)) and None}
-    server = PageServer(shown.showcase_dir, "review.html", takers)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    yield server.url
-    server.stop()
-    server.close()
+    def take(path: str, text: str) -> bool:
+        return bool(path == "review" and write_review(shown, parse_review(text)))
+
+    with PageServer() as server:
+        share = FolderShare(shown.showcase_dir, take=take, policy=OWN_PAGE)
+        yield server.url_of(share, "review.html")
 
 
 @pytest.mark.browser

@@ -16,9 +16,9 @@ from asgi import Answer, ask
 from loras import save_lora
 from until import wait_until
 
-from a1111_ext.grids.page.votes import LARGEST_BYTES
 from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
+from kohya_ext.project.server import LARGEST_BYTES
 
 V1 = "/loraloom/v1"
 SMALL = {"width": 64, "height": 64, "steps": 2, "seeds": [5, 7]}

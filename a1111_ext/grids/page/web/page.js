@@ -644,7 +644,7 @@ async function saveChoice() {
   const text = JSON.stringify(choiceData(), null, 2) + "\n";
   if (data.served) {
     try {
-      const answer = await fetch(data.served, { method: "POST", headers: { "Content-Type": "application/json" }, body: text });
+      const answer = await fetch(data.served, { method: "POST", body: text });
       return toast(answer.ok ? "Written to the project" : "Not written: " + await answer.text());
     } catch { return toast("Not written: the command that showed this page has ended"); }
   }

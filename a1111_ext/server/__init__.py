@@ -1,1 +1,0 @@
-"""The pages of grids and boards, served on the loopback address."""
