@@ -1,0 +1,1 @@
+"""Epoch advice: what orders the epochs of a run, from pictures, weights and votes, and says why."""
