@@ -8,7 +8,48 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import Project, apply_init, plan_init
+from kohya_ext.project import Project, ToolError, apply_init, plan_init
+from kohya_ext.project.error_codes import TITLES
+from kohya_ext.training.checks.findings import Finding
+
+MADE: set[str] = set()
+"""Codes of the errors and findings that the tests of this process have made."""
+
+
+def _record(kind: type) -> None:
+    """Note the code of each error or finding when it is made."""
+    make = kind.__init__
+
+    def noted(self: object, *args: object, **named: object) -> None:
+        make(self, *args, **named)
+        MADE.add(self.code)
+
+    kind.__init__ = noted
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _record(ToolError)
+    _record(Finding)
+    config.codes_made = MADE
+
+
+def pytest_testnodedown(node: object, error: object) -> None:
+    """Collect what a worker of pytest-xdist has made."""
+    MADE.update(getattr(node, "workeroutput", {}).get("codes", ()))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """After a whole run every code has been made by a test, else the run has failed."""
+    config = session.config
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["codes"] = sorted(MADE)
+        return
+    chosen = config.option.keyword or config.option.lf or config.args != config.getini("testpaths")
+    missing = sorted(set(TITLES) - MADE)
+    if not chosen and exitstatus == 0 and missing:
+        print(f"\nno test makes the errors {', '.join(missing)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

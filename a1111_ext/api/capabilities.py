@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError, ToolError
 
 from .client import ApiError, Client
 from .lora_list import list_lora_files, read_metadata
@@ -92,7 +92,7 @@ class Capabilities:
         return next((one for one in self.checkpoints if one.answers_to(wanted)), None)
 
     def require_checkpoint(self, word: str) -> Checkpoint:
-        """Return a checkpoint; raises ToolError LL408 for an unknown name."""
+        """Return a checkpoint; raises InputError for an unknown name."""
         found = self.find_checkpoint(word)
         if found is None:
             titles = [one.title for one in self.checkpoints]
@@ -100,12 +100,12 @@ class Capabilities:
         return found
 
     def require_lora(self, name: str, weight: str = "1") -> Lora:
-        """Return a LoRA by its file's stem; raises ToolError LL409 for an unknown name.
+        """Return a LoRA by its file's stem; raises InputError for an unknown name.
 
-        Raises LL414 for a weight that the WebUI does not read: it would draw without the LoRA.
+        Raises InputError for a weight that the WebUI does not read: it would draw without the LoRA.
         """
         if not _is_weight(weight):
-            raise ToolError(
+            raise InputError(
                 "LL414",
                 f"The weight in <lora:{name}:{weight}> is not a number; the WebUI at {self.url} "
                 "would silently draw without it.",
@@ -121,12 +121,12 @@ class Capabilities:
         return {one.name: one for one in self.loras}
 
     def require_vae(self, name: str) -> None:
-        """Raise ToolError LL410 for a VAE that is not there."""
+        """Raise InputError for a VAE that is not there."""
         if self.vaes is not None and name not in ("", "Automatic", "None", *self.vaes):
             raise _unknown("LL410", "VAE", name, self.url, self.vaes)
 
     def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:
-        """Raise ToolError LL415 for an always-on script that is not there or takes less.
+        """Raise InputError for an always-on script that is not there or takes less.
 
         The WebUI would refuse every picture, or silently leave out what is too much.
         """
@@ -135,7 +135,7 @@ class Capabilities:
         if found is None:
             raise _unknown("LL415", "always-on script", name, self.url, here)
         if count > found.arguments:
-            raise ToolError(
+            raise InputError(
                 "LL415",
                 f"The script {name} of the WebUI at {self.url} takes {found.arguments} arguments, "
                 f"{count} are given; it would silently leave out the rest.",
@@ -143,7 +143,7 @@ class Capabilities:
             )
 
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
-        """Raise ToolError LL410 for a sampler, scheduler or upscaler that is not there."""
+        """Raise InputError for a sampler, scheduler or upscaler that is not there."""
         for kind, word, names in (
             ("sampling method", sampler, self.samplers),
             ("schedule type", scheduler, self.schedulers),
@@ -177,7 +177,7 @@ def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) ->
 
 
 def fetch_capabilities(client: Client) -> Capabilities:
-    """Ask a WebUI what it has: a dozen short requests. Raises ApiError LL401 to LL406."""
+    """Ask a WebUI what it has: a dozen short requests. Raises HostError."""
     options = client.get("/sdapi/v1/options")
     # Forge has this route in place of A1111's /sd-vae: a VAE is a module there
     modules = _get_or(client, "/sdapi/v1/sd-modules", None)
@@ -247,7 +247,7 @@ def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Cap
     """Return capabilities in which the checkpoints called `words` have their SHA-256.
 
     A WebUI hashes a checkpoint when it first loads it, so unhashed ones are loaded now, and then
-    the one that was loaded before. Raises ToolError LL408 for an unknown name.
+    the one that was loaded before. Raises InputError for an unknown name.
     """
     named = (capabilities.require_checkpoint(word) for word in words)
     unhashed = tuple(dict.fromkeys(one.title for one in named if not one.sha256))

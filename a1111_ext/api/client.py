@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError, InputError
 
 if TYPE_CHECKING:
     import requests
@@ -28,7 +28,7 @@ _PIECE_BYTES = 1 << 20
 """How much of an answer is read at a time; a picture has some megabytes."""
 
 
-class ApiError(ToolError):
+class ApiError(HostError):
     """A WebUI's refusal; `status` is its HTTP status, 0 when no answer came."""
 
     def __init__(self, code: str, problem: str, cure: str, status: int = 0) -> None:
@@ -38,6 +38,10 @@ class ApiError(ToolError):
 
 class ConnectionLost(ApiError):
     """No answer came: refused, reset, or too slow. The request may have been carried out."""
+
+
+class AnswerTimeout(ConnectionLost):
+    """The WebUI runs, but did not answer in time; it may still be at work."""
 
 
 class OutOfMemory(ApiError):
@@ -53,12 +57,12 @@ class Credentials:
 
 
 def parse_credentials(text: str) -> Credentials | None:
-    """Read `user:password`; None for an empty text. Raises ToolError LL403 for anything else."""
+    """Read `user:password`; None for an empty text. Raises InputError for anything else."""
     if not text:
         return None
     user, colon, password = text.partition(":")
     if not colon or not user:
-        raise ToolError(
+        raise InputError(
             "LL403",
             "The credentials are not of the form user:password.",
             "Give them as the WebUI's --api-auth has them.",
@@ -77,7 +81,7 @@ class Client:
     def get(self, path: str, *, seconds: float = ANSWER_SECONDS) -> Any:
         """Return the JSON of a route; tried again when the connection fails.
 
-        Raises ApiError LL401 to LL406.
+        Raises HostError.
         """
         for attempt in range(_TRIES):
             try:
@@ -150,7 +154,7 @@ class Client:
                 "Give one such as http://127.0.0.1:7860.",
             ) from error
         except requests.exceptions.Timeout as error:
-            raise ConnectionLost(
+            raise AnswerTimeout(
                 "LL404",
                 f"The WebUI at {self.url} did not answer {path} within {seconds:g} seconds.",
                 "See in its window whether it still works; run the same command again to go on.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kohya_ext.project import ToolError, read_settings
 
-from .client import Client, ConnectionLost, parse_credentials
+from .client import AnswerTimeout, Client, ConnectionLost, parse_credentials
 
 UNLOAD_SECONDS = 120.0
 """A checkpoint moves out of the card in seconds; a WebUI that draws answers when it is done."""
@@ -35,17 +35,17 @@ def before_training(
     """Ask every remembered WebUI to unload its checkpoint; return what loads them again.
 
     A plugin of the group `loraloom.before_training`, called when the project's manifest says
-    `training.free_webui: true`. Raises ApiError LL402 to LL405 for a WebUI that runs but refuses.
+    `training.free_webui: true`. Raises HostError for a WebUI that runs but refuses.
     """
     freed: list[str] = []
     for url in read_settings().webui_urls if urls is None else urls:
         with connect(url) as client:
             try:
                 client.post("/sdapi/v1/unload-checkpoint", seconds=UNLOAD_SECONDS)
-            except ConnectionLost as error:
-                if error.code == "LL404":  # it runs, and still holds the card
-                    _give_back(freed, connect)
-                    raise
+            except AnswerTimeout:  # it runs, and still holds the card
+                _give_back(freed, connect)
+                raise
+            except ConnectionLost:
                 continue
             except ToolError:
                 _give_back(freed, connect)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import ConflictError, HostError, MissingError, Project
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
 from kohya_ext.project.lora_file import tensor_sha256
@@ -97,12 +97,12 @@ def _hash_of(path: Path, stamp: tuple[int, int], *, whole: bool) -> str:
 def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> Path:
     """Return the WebUI's LoRA folder: the one that is named, or its own by the API.
 
-    Raises ToolError LL411 when it cannot be reached from this machine.
+    Raises MissingError when it cannot be reached from this machine.
     """
     folder = named or (Path(capabilities.lora_dir) if capabilities.lora_dir else None)
     if folder is None or not folder.is_dir():
         where = f"its LoRA folder is {folder}" if folder else "it does not say where its LoRAs are"
-        raise ToolError(
+        raise MissingError(
             "LL411",
             f"The WebUI at {capabilities.url} cannot be lent files: {where}, "
             "which is not a folder on this machine.",
@@ -113,7 +113,7 @@ def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> P
 
 
 def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) -> LinkPlan:
-    """Plan to lend every epoch file of a run. Raises ToolError LL411."""
+    """Plan to lend every epoch file of a run. Raises MissingError."""
     folder = find_lora_folder(capabilities, named) / FOLDER
     links = tuple(
         LoraLink(one, folder / f"{linked_name(one)}{one.path.suffix}") for one in run.files
@@ -124,8 +124,8 @@ def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) 
 def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilities:
     """Lend the files, refresh the WebUI's list and make sure that it sees each of them.
 
-    Files that are there already and the same are kept. Raises ToolError LL112 (another file of
-    that name), LL412 (the WebUI does not see one).
+    Files that are there already and the same are kept. Raises ConflictError (another file of
+    that name), HostError (the WebUI does not see one).
     """
     counts = dict.fromkeys(Transfer, 0)
     for link in plan.links:
@@ -139,7 +139,7 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
     seen = {one.name for one in capabilities.loras}
     for link in plan.links:
         if link.name not in seen:
-            raise ToolError(
+            raise HostError(
                 "LL412",
                 f"{link.target} is there, but the WebUI at {plan.url} does not list it.",
                 "It reads another LoRA folder: name it with --lora-folder PATH.",
@@ -151,7 +151,7 @@ def _require_same(link: LoraLink) -> None:
     source, target = link.epoch_file.path, link.target
     if target.samefile(source) or sha256_of(target) == sha256_of(source):
         return
-    raise ToolError(
+    raise ConflictError(
         "LL112",
         f"{target} exists already, with other content.",
         "Move it away and lend again.",

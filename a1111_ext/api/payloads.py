@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import DamagedError
 
 if TYPE_CHECKING:
     from ..cells.cell import Cell, SourcePicture
@@ -25,7 +25,7 @@ def picture_request(
 ) -> tuple[str, dict[str, Any]]:
     """Return the route and body for a cell, or for `count` of its row that begin with it.
 
-    Files that it starts from are read here. Raises ToolError LL455 for one that has changed.
+    Files that it starts from are read here. Raises DamagedError for one that has changed.
     """
     is_batch = cell.batch.kind != "single"
     body: dict[str, Any] = {
@@ -82,13 +82,13 @@ def _read_source(source: SourcePicture) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ToolError(
+        raise DamagedError(
             "LL455",
             f"The picture {path} to start from cannot be read: {error.strerror}.",
             "Put it back, or choose another one.",
         ) from error
     if source.sha256 and hashlib.sha256(content).hexdigest() != source.sha256:
-        raise ToolError(
+        raise DamagedError(
             "LL455",
             f"The picture {path} to start from has changed since it was chosen.",
             "Choose it again.",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError, InputError, ToolError
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
@@ -43,8 +43,8 @@ class Backend:
         raise NotImplementedError
 
     def generate_row(self, cells: Sequence[Cell]) -> Sequence[Generated]:
-        """Draw cells that differ in seed only, in one request. Raises ToolError LL454."""
-        raise ToolError(
+        """Draw cells that differ in seed only, in one request. Raises InputError."""
+        raise InputError(
             "LL454", f"{self.name} draws single pictures only.", "Draw without batches."
         )
 
@@ -112,7 +112,7 @@ class HttpBackend(Backend):
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell over the API.
 
-        Raises ApiError LL401 to LL407, or ToolError LL451 for an answer without a picture.
+        Raises HostError (for an answer without a picture).
         """
         return self.generate_row([cell])[0]
 
@@ -289,13 +289,13 @@ def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Ge
         ]
         infotexts = [str(text) for text in info["infotexts"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ToolError(
+        raise HostError(
             "LL451",
             f"The WebUI at {where} answered without a usable picture.",
             "See its own window; an extension may be in the way.",
         ) from error
     if len(pictures) != count or len(infotexts) < count:
-        raise ToolError(
+        raise HostError(
             "LL451",
             f"The WebUI at {where} sent {len(pictures)} pictures, {count} were asked for.",
             "Switch off the extension that adds pictures or takes some away.",

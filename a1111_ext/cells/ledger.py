@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import DamagedError
 from kohya_ext.project.files import explain_os_error, write_bytes_atomic
 
 from .cell import Cell, cell_from_dict
@@ -116,7 +116,7 @@ class Ledger:
                 raise explain_os_error(OSError(errno.ENOSPC, "disk full"), db) from error
             if "readonly" in str(error):
                 raise explain_os_error(OSError(errno.EROFS, "it is read-only"), db) from error
-            raise ToolError(
+            raise DamagedError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",
                 "Move it away; the pictures in cells/ stay and are taken up again.",
@@ -150,7 +150,7 @@ class Ledger:
         return self._folder / REJECTED / f"{key}.png"
 
     def keep(self, key: str, png: bytes) -> Path:
-        """Write a picture that came back, whole or not at all. Raises ToolError LL110 or LL111."""
+        """Write a picture that came back, whole or not at all. Raises MachineError."""
         path = self.picture_path(key)
         write_bytes_atomic(path, png)
         _flush_folder(path.parent)
@@ -372,7 +372,7 @@ class Ledger:
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise explain_os_error(OSError(errno.ENOSPC, "disk full"), self._folder) from error
-            raise ToolError(
+            raise DamagedError(
                 "LL450",
                 f"The ledger cannot be written: {error}.",
                 "Check that no other program holds it, and run the same command again.",
@@ -380,7 +380,10 @@ class Ledger:
 
 
 def _connect(db: Path) -> sqlite3.Connection:
-    """Open or make the file. Raises ToolError LL110 or LL111 for the folder, LL450 for the file."""
+    """Open or make the file.
+
+    Raises MachineError (for the folder) or DamagedError (for the file).
+    """
     try:
         db.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -388,7 +391,7 @@ def _connect(db: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise ToolError(
+        raise DamagedError(
             "LL450",
             f"The ledger {db} cannot be opened: {error}.",
             "Check that its folder may be written to, and that nothing else has that name.",

@@ -62,8 +62,8 @@ def plan_cells(cells: Iterable[Cell], controls: Mapping[str, str] | None = None)
 def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     """Return the cell with checkpoint and LoRAs pinned to what this WebUI has.
 
-    Raises ToolError LL408 (checkpoint), LL409 (LoRA), LL410 (sampler, scheduler, VAE, ...) or
-    LL415 (always-on script): the WebUI itself would mostly answer 200 and draw something else.
+    Raises InputError (checkpoint), InputError (LoRA), InputError (sampler, scheduler, VAE, ...) or
+    InputError (always-on script): the WebUI itself would mostly answer 200 and draw something else.
     """
     checkpoint = capabilities.require_checkpoint(cell.checkpoint.title)
     capabilities.require_names(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError, StoppedError
 
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
@@ -45,18 +45,18 @@ class RunReport:
     """Cells whose no-LoRA control has no picture, so that nothing says that the LoRA worked."""
 
     def require_all(self) -> None:
-        """Raise ToolError LL452 when a cell failed, LL453 when the run was stopped."""
+        """Raise HostError when a cell failed, StoppedError when the run was stopped."""
         if self.failed:
             cell, reason = self.failed[0]
             more = f" {len(self.failed) - 1} more failed." if len(self.failed) > 1 else ""
-            raise ToolError(
+            raise HostError(
                 "LL452",
                 f"{len(self.failed)} of {self.total} pictures failed; seed {cell.seed}: "
                 f"{reason.rstrip('.')}.{more}",
                 "Fix the cause and run the same command again: finished pictures are kept.",
             )
         if self.stopped:
-            raise ToolError(
+            raise StoppedError(
                 "LL453",
                 f"Stopped after {self.drawn + self.known} pictures.",
                 "Run the same command again to go on.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import MissingError, Project
 from kohya_ext.project.cli import next_step, say, shell_path
 
 from ..grids.choice import Choice, write_choice
@@ -27,7 +27,7 @@ def serve_newest(project: Project) -> None:
     """Show the newest grid on the loopback address until Ctrl-C."""
     pages = sorted(project.grids_dir.glob(f"*/{PAGE_NAME}"), key=lambda path: path.stat().st_mtime)
     if not pages:
-        raise ToolError(
+        raise MissingError(
             "LL514",
             f"{project.root} has no grid yet.",
             f"Draw one: loraloom grid {shell_path(project.root)}",

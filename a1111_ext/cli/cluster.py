@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError, PackageMissing
 
 
 @contextmanager
 def open_executor(address: str | None) -> Iterator[Executor | None]:
     """Connect to a Dask scheduler and give its executor; None without an address.
 
-    Raises ToolError LL456 (Dask is not installed) or LL457 (no scheduler answers).
+    Raises MissingError (Dask is not installed) or HostError (no scheduler answers).
     """
     if not address:
         yield None
@@ -24,7 +24,7 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
     try:
         distributed: Any = import_module("distributed")  # an extra that has no types
     except ImportError as error:
-        raise ToolError(
+        raise PackageMissing(
             "LL456",
             "--cluster needs Dask, which is not installed.",
             "Install it here and on every machine of the cluster: "
@@ -33,7 +33,7 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
     try:
         client = distributed.Client(address, timeout=20)
     except (OSError, ValueError) as error:
-        raise ToolError(
+        raise HostError(
             "LL457",
             f"No Dask scheduler answers at {address}: {error}.",
             "Start one with `dask scheduler` and workers with `dask worker ADDRESS`.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import MissingError, Project
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
@@ -49,7 +49,7 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
     """Make the review page: rate, mark for upscaling, arrange; also while a batch is drawn."""
     album = read_album(project)
     if not album:
-        raise ToolError(
+        raise MissingError(
             "LL617",
             f"{project.showcase_dir} has no pictures yet.",
             f"Draw some: loraloom showcase {shell_path(project.root)}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, Project
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
@@ -23,6 +23,7 @@ from kohya_ext.project.cli import (
 )
 
 from ..api.capabilities import Capabilities
+from ..api.client import ConnectionLost
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from ..cells.run import RunReport
@@ -59,11 +60,7 @@ from ..showcase.styles import Style, require_style
 from ..showcase.templates import Subject, TemplateText, open_library
 from .board import BoardNews
 from .drawing import emit_line, linking_promoted, open_backends, picture_events
-from .webui import lora_folder_option, open_webuis, webui_options
-
-_OFFLINE = {"LL401", "LL404", "LL413"}
-"""What a dry run may do without: a WebUI that answers."""
-
+from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
 
 # -- showcase -----------------------------------------------------------------------------------
 
@@ -156,7 +153,7 @@ def _read_template(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ToolError(
+        raise InputError(
             "LL613",
             f"The template {path} cannot be read: {error}.",
             "Save it as UTF-8 text.",
@@ -192,9 +189,7 @@ def _dry_run(
             for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
                 found.require_checkpoint(title)
             plan = _pinned_where_possible(plan, found, promoted)
-    except ToolError as error:
-        if error.code not in _OFFLINE:
-            raise
+    except (ConnectionLost, NoWebuiNamed) as error:
         require_reachable(plan, None)
         say(f"not checked against a WebUI: {error.problem}")
     with Ledger(project.cells_db, project.cells_dir) as ledger:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import ConflictError
 from kohya_ext.project.cli import emit, next_step, say
 
 
@@ -27,7 +27,7 @@ def simulator(folder: Path, port: int) -> None:
     except OSError as error:
         if error.filename:  # the folder, not the port
             raise
-        raise ToolError(
+        raise ConflictError(
             "LL709",
             f"Port {port} cannot be used: {error.strerror}.",
             "Close the program that has it, or leave --port out.",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kohya_ext.project import Project, ToolError, read_settings, write_setting
+from kohya_ext.project import MissingError, Project, read_settings, write_setting
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
@@ -45,6 +45,10 @@ def webui_options(command: _Command) -> _Command:
     return auth(urls(command))
 
 
+class NoWebuiNamed(MissingError):
+    """No address was given, now or earlier."""
+
+
 lora_folder_option = click.option(
     "--lora-folder",
     type=click.Path(path_type=Path),
@@ -53,12 +57,12 @@ lora_folder_option = click.option(
 
 
 def chosen_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses that were named, now or earlier. Raises ToolError LL413."""
+    """Return the addresses that were named, now or earlier. Raises NoWebuiNamed."""
     if urls:
         return urls
     remembered = read_settings().webui_urls
     if not remembered:
-        raise ToolError(
+        raise NoWebuiNamed(
             "LL413",
             "No WebUI is named.",
             "Start one with --api and name it: --webui http://127.0.0.1:7860",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import InputError
 
 from ..cells.cell import Cell, CheckpointPin, HiresFix
 from .values import parse_list, parse_real_numbers, parse_whole_numbers
@@ -73,7 +73,7 @@ class ReplaceText(Edit):
         prompt, hits = replace_text(cell.prompt, self.search, self.replacement)
         negative, more = replace_text(cell.negative_prompt, self.search, self.replacement)
         if not hits + more:
-            raise ToolError(
+            raise InputError(
                 "LL507",
                 f'Prompt S/R did not find "{self.search}" in the prompt or negative prompt.',
                 "The first value is the text to search for; an axis before this one may have "
@@ -205,25 +205,25 @@ def resolve_seeds(
 def parse_axis(text: str, rng: random.Random) -> Axis:
     """Read `Name=values`, for example `CFG Scale=5,7` or `Prompt S/R=red,"blue, dark"`.
 
-    Raises ToolError LL505 for an axis that there is not, LL506 for a value.
+    Raises InputError (for an axis that there is not; for a value).
     """
     name, equals, values = text.partition("=")
     kind = _kind(name) if equals else None
     if not equals and _kind(name):
-        raise ToolError(
+        raise InputError(
             "LL505", f'The axis "{text.strip()}" has no values.', "Write it as NAME=VALUES."
         )
     if kind is None:
         close = get_close_matches(name.strip(), [one.name for one in KINDS], n=2, cutoff=0.4)
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
-        raise ToolError(
+        raise InputError(
             "LL505",
             f'There is no axis "{name.strip()}".' if equals else f'"{text}" is not an axis.',
             f"{hint}Write it as NAME=VALUES; the axes are {', '.join(one.name for one in KINDS)}.",
         )
     found = kind.read(values, kind.name, rng)
     if not found:
-        raise ToolError(
+        raise InputError(
             "LL506", f"The axis {kind.name} has no values.", "Write them after the = sign."
         )
     return Axis(kind.name, found, kind.about_lora)
@@ -288,7 +288,7 @@ def _real_field(field: str, least: float) -> Callable[..., tuple[AxisValue, ...]
 def _require_least(numbers: Sequence[float], least: float, axis: str) -> None:
     small = next((one for one in numbers if one < least), None)
     if small is not None:
-        raise ToolError(
+        raise InputError(
             "LL506",
             f"The axis {axis} has the value {small:g}, which is below {least:g}.",
             "Correct it.",
@@ -315,7 +315,7 @@ def _sizes(text: str, axis: str, rng: random.Random) -> tuple[AxisValue, ...]:
 def _size(text: str, axis: str) -> AxisValue:
     found = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", text)
     if not found or min(int(found[1]), int(found[2])) < 8:
-        raise ToolError(
+        raise InputError(
             "LL506", f'The value "{text}" of the axis {axis} is not a size.', "Write it as 512x768."
         )
     width, height = int(found[1]), int(found[2])
@@ -352,7 +352,7 @@ def _combination(text: str, axis: str, rng: random.Random) -> AxisValue:
         elif change not in {"-", "as it is"}:
             one = parse_axis(change, rng)
             if len(one.values) != 1:
-                raise ToolError(
+                raise InputError(
                     "LL506",
                     f'The change "{change}" of the axis {axis} has {len(one.values)} values.',
                     "Give one value; quote it where it has a comma.",

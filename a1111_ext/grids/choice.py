@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import InputError
 from kohya_ext.project.project import Project
 from kohya_ext.project.server import LARGEST_BYTES
 
@@ -39,13 +39,13 @@ class Choice:
 
 
 def read_choice(path: Path) -> Choice:
-    """Read a choice that a page saved. Raises ToolError LL510."""
+    """Read a choice that a page saved. Raises InputError."""
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ValueError("it is too large")
         return parse_choice(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise ToolError(
+        raise InputError(
             "LL510",
             f"{path} holds no choice of a grid page: {error}.",
             "Open the grid's page, choose an epoch and save the choice again.",
@@ -86,17 +86,17 @@ def _vote(data: Mapping[str, Any]) -> Vote:
 def write_choice(project: Project, choice: Choice) -> Path:
     """Write a choice to the project's journal and return the epoch file that it names.
 
-    Raises ToolError LL510 when the grid or the epoch file is not this project's.
+    Raises InputError when the grid or the epoch file is not this project's.
     """
     if not (project.grids_dir / choice.grid_id / "grid.json").is_file() or not choice.grid_id:
-        raise ToolError(
+        raise InputError(
             "LL510",
             f'The choice is of the grid "{choice.grid_id}", which {project.root} does not have.',
             "Name the project that the grid belongs to.",
         )
     path = project.model_dir / Path(choice.epoch_file).name
     if Path(choice.epoch_file).name != choice.epoch_file or not path.is_file():
-        raise ToolError(
+        raise InputError(
             "LL510",
             f"The chosen epoch file {choice.epoch_file} is not in {project.model_dir}.",
             "Choose an epoch whose file is still there.",

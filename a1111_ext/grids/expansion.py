@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from dynprompts.errors import PromptError
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import InputError
 
 from .plan import Expand
 
@@ -14,7 +14,7 @@ from .plan import Expand
 def make_expand(wildcards: Path | None = None) -> Expand:
     """Return a function that draws a prompt from a template with a seed.
 
-    The same template and seed give the same prompt. Raises ToolError LL513 for a template that
+    The same template and seed give the same prompt. Raises InputError for a template that
     cannot be read or a wildcard that is not there.
     """
     from dynprompts.template import Template, parse
@@ -32,7 +32,7 @@ def make_expand(wildcards: Path | None = None) -> Expand:
         try:
             return template(text).random(seed).text
         except PromptError as error:
-            raise ToolError(
+            raise InputError(
                 "LL513",
                 f"The template cannot be expanded: {error}",
                 "Check it with `loraloom prompts TEMPLATE --lint`.",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kohya_ext.project.epochs import EpochFile, Run, find_runs
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import ConflictError
 from kohya_ext.project.journal import Journal
 
 from ..api.capabilities import is_this_machine
@@ -66,7 +66,7 @@ def is_training_over(run: Run | None, journal: Journal, *, since: str) -> bool:
 
 
 def require_spare_gpu(urls: Sequence[str], *, count: Callable[[], int | None]) -> None:
-    """Refuse to draw beside a training on one and the same GPU: raises ToolError LL511.
+    """Refuse to draw beside a training on one and the same GPU: raises ConflictError.
 
     Only WebUIs on this machine matter; `count` tells how many GPUs it has, None if unknown.
     """
@@ -76,7 +76,7 @@ def require_spare_gpu(urls: Sequence[str], *, count: Callable[[], int | None]) -
     gpus = count()
     if gpus is None or gpus < 2:
         found = "no second GPU was found" if gpus is None else f"this machine has {gpus} GPU"
-        raise ToolError(
+        raise ConflictError(
             "LL511",
             f"The WebUI at {here[0]} would draw on the GPU that trains: {found}.",
             "Draw when the training has ended with --at-end, name a WebUI on another machine, or "

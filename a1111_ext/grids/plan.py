@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 from kohya_ext.project.epochs import EpochFile, Run
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import InputError
 from kohya_ext.project.manifest import Manifest, PictureSettings
 
 from ..api.lora_tags import lora_tags
@@ -140,7 +140,7 @@ class GridPlan:
 def select_epochs(run: Run, text: str = "all") -> tuple[EpochFile, ...]:
     """Choose epoch files: `all`, or numbers and ranges such as `2,4,8-20 (+4),last`.
 
-    Raises ToolError LL506 for a word that is none of these, LL509 when nothing is left.
+    Raises InputError (for a word that is none of these; when nothing is left).
     """
     files = run.epochs
     if text.strip().casefold() in {"", "all"}:
@@ -159,7 +159,7 @@ def select_epochs(run: Run, text: str = "all") -> tuple[EpochFile, ...]:
 def _require_files(files: tuple[EpochFile, ...], text: str) -> tuple[EpochFile, ...]:
     if files:
         return files
-    raise ToolError(
+    raise InputError(
         "LL509", f'No epoch file answers to "{text}".', "See what there is: loraloom epochs."
     )
 
@@ -187,14 +187,14 @@ def epoch_note(one: EpochFile) -> str:
 def with_subject(prompt: str, names: Sequence[str], trigger_word: str) -> str:
     """Fill `{lora}` and `{trigger}`; a tag that names an epoch of this run counts as `{lora}`.
 
-    Raises ToolError LL504 when the prompt has neither.
+    Raises InputError when the prompt has neither.
     """
     filled = prompt.replace("{lora}", f"<lora:{SUBJECT}:1>").replace("{trigger}", trigger_word)
     for tag in lora_tags(filled):
         if tag.name in names:
             filled = filled.replace(tag.text, f"<lora:{SUBJECT}:{tag.weight}>")
     if SUBJECT not in filled:
-        raise ToolError(
+        raise InputError(
             "LL504",
             f'The prompt "{prompt}" has no place for the LoRA.',
             "Put {lora} where its tag belongs, for example: {lora} photo of {trigger}",
@@ -233,7 +233,7 @@ def plan_grid(
 ) -> GridPlan:
     """Plan every cell of a grid; `rng` draws the seeds that are -1.
 
-    Raises ToolError LL504 (no place for the LoRA), LL505 to LL508 (axes, values, skip rules).
+    Raises InputError (no place for the LoRA; axes, values, skip rules).
     """
     axes = _axes(request, subject, rng)
     base = _base(request, subject)
@@ -270,7 +270,7 @@ def plan_grid(
 def in_batches(plan: GridPlan, size: int) -> GridPlan:
     """Let `size` seeds of a row that count up be drawn together; a grid never mixes two ways.
 
-    Raises ToolError LL518 when a row's seeds do not fill whole batches.
+    Raises InputError when a row's seeds do not fill whole batches.
     """
     rows: dict[str, dict[int, Cell]] = {}
     for cell in plan.cells:
@@ -281,7 +281,7 @@ def in_batches(plan: GridPlan, size: int) -> GridPlan:
         for start in range(0, len(seeds), size):
             part = seeds[start : start + size]
             if part != list(range(part[0], part[0] + size)):
-                raise ToolError(
+                raise InputError(
                     "LL518",
                     f"{size} pictures in one batch need seeds that count up, and "
                     f"{', '.join(map(str, part))} do not.",
@@ -458,7 +458,7 @@ def _columns(name: str, axes: Sequence[Axis]) -> int:
     wanted = name.strip().casefold()
     found = next((i for i, one in enumerate(axes) if one.name.casefold() == wanted), None)
     if found is None:
-        raise ToolError(
+        raise InputError(
             "LL505",
             f'The grid has no axis "{name}" for its columns.',
             f"Its axes are {', '.join(one.name for one in axes)}.",

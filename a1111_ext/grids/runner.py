@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project.epochs import EpochFile
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import DamagedError
 from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.project import Project
@@ -89,7 +89,7 @@ def _known_draw(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL512",
             f"{path} is damaged: {error}.",
             "Delete it to draw new seeds; finished pictures stay in cells/.",

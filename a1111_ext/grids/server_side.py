@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import HostError, InputError, ToolError
 
 from ..api.client import PICTURE_SECONDS
 from ..api.payloads import picture_request
@@ -68,7 +68,7 @@ _NOTHING = PlotAxis("Nothing", ("",), lambda cell: "")
 def plan_plot(cells: Sequence[Cell]) -> Plot:
     """Turn cells into one plot: seeds on X, prompts on Y as Prompt S/R, one more thing on Z.
 
-    Raises ToolError LL515 when the plot's three axes cannot express the cells.
+    Raises InputError when the plot's three axes cannot express the cells.
     """
     unique = list({cell.key: cell for cell in cells}.values())
     base = unique[0]
@@ -106,7 +106,7 @@ def _distinct(cells: Sequence[Cell], read: Callable[[Cell], Any]) -> tuple[str, 
 
 
 def _impossible(why: str) -> ToolError:
-    return ToolError(
+    return InputError(
         "LL515",
         f"The WebUI's X/Y/Z plot cannot draw this grid: {why}.",
         "Leave out --server-side; the pictures are the same bit for bit.",
@@ -116,7 +116,7 @@ def _impossible(why: str) -> ToolError:
 def script_arguments(plot: Plot, script_info: Sequence[dict[str, Any]]) -> list[Any]:
     """Return the script's positional arguments as this WebUI wants them.
 
-    Raises ToolError LL516 when it has no such script or axis.
+    Raises InputError when it has no such script or axis.
     """
     is_img2img = plot.base.source is not None
     about = next(
@@ -128,13 +128,13 @@ def script_arguments(plot: Plot, script_info: Sequence[dict[str, Any]]) -> list[
         None,
     )
     if about is None:
-        raise ToolError("LL516", "The WebUI has no X/Y/Z plot.", "Leave out --server-side.")
+        raise InputError("LL516", "The WebUI has no X/Y/Z plot.", "Leave out --server-side.")
     arguments = [one.get("value") for one in about["args"]]
     choices = list(about["args"][0].get("choices") or ())
     for number, axis in enumerate(plot.axes):
         start = 3 * number
         if axis.label not in choices:
-            raise ToolError(
+            raise InputError(
                 "LL516",
                 f"The X/Y/Z plot of this WebUI has no axis {axis.label}.",
                 "Leave out --server-side.",
@@ -183,13 +183,13 @@ class XyzPlotBackend(Backend):
     def generate(self, cell: Cell) -> Generated:
         """Return a cell's picture; the first call asks for the whole plot.
 
-        Raises ToolError LL517 for a cell that the plot left blank, LL451 for a wrong answer.
+        Raises HostError (for a cell that the plot left blank; for a wrong answer).
         """
         if self._generated is None:
             self._generated = self._ask()
         generated = self._generated.get(cell.key)
         if generated is None:
-            raise ToolError(
+            raise HostError(
                 "LL517",
                 "The WebUI's X/Y/Z plot left this cell blank, with status 200.",
                 "Its own window may say why.",
@@ -227,7 +227,7 @@ class XyzPlotBackend(Backend):
                 for cell, image, text in zip(cells, images, texts, strict=True)
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise ToolError(
+            raise HostError(
                 "LL451",
                 f"The X/Y/Z plot of the WebUI at {self.name} gave no usable answer: {error}.",
                 "See its own window.",

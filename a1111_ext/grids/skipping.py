@@ -10,7 +10,7 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import InputError, ToolError
 
 from .axes import Axis, AxisValue
 
@@ -28,7 +28,7 @@ class SkipRule:
 
 
 def parse_skip_rule(text: str, axes: Sequence[Axis]) -> SkipRule:
-    """Read one rule. Raises ToolError LL508 for an axis or value that the grid has not."""
+    """Read one rule. Raises InputError for an axis or value that the grid has not."""
     hits = []
     for part in text.split("&"):
         name, equals, labels = part.partition("=")
@@ -53,7 +53,7 @@ def _value_indices(label: str, axis: Axis, rule: str) -> list[int]:
     found = [index for index, one in enumerate(axis.values) if _answers_to(one, label)]
     if not found:
         labels = ", ".join(one.label for one in axis.values)
-        raise ToolError(
+        raise InputError(
             "LL508",
             f'The skip rule "{rule}" names "{label}", which the axis {axis.name} does not have.',
             f"Its values are {labels}.",
@@ -67,7 +67,7 @@ def _answers_to(value: AxisValue, label: str) -> bool:
 
 
 def _wrong(rule: str, why: str, axes: Sequence[Axis]) -> ToolError:
-    return ToolError(
+    return InputError(
         "LL508",
         f'The skip rule "{rule}" cannot be used: {why}.',
         f"Write it as NAME=VALUE & NAME=VALUE; the axes are {', '.join(a.name for a in axes)}.",

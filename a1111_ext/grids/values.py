@@ -13,7 +13,7 @@ import math
 import re
 from typing import Any
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import InputError, ToolError
 
 _WHOLE = r"\s*([+-]?\s*\d+)\s*-\s*([+-]?\s*\d+)"
 _REAL = r"\s*([+-]?\s*\d+(?:\.\d*)?)\s*-\s*([+-]?\s*\d+(?:\.\d*)?)"
@@ -31,7 +31,7 @@ def parse_list(text: str) -> tuple[str, ...]:
 
 
 def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
-    """Read whole numbers, ranges and counts. Raises ToolError LL506."""
+    """Read whole numbers, ranges and counts. Raises InputError."""
     found: list[int] = []
     for value in filter(None, parse_list(text)):
         if match := _WHOLE_RANGE.fullmatch(value):
@@ -47,7 +47,7 @@ def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
 
 
 def parse_real_numbers(text: str, axis: str) -> tuple[float, ...]:
-    """Read numbers, ranges and counts. Raises ToolError LL506."""
+    """Read numbers, ranges and counts. Raises InputError."""
     found: list[float] = []
     for value in filter(None, parse_list(text)):
         if match := _REAL_RANGE.fullmatch(value):
@@ -100,6 +100,6 @@ def _number(kind: type, value: str, axis: str) -> Any:
 
 
 def _wrong(value: str, axis: str, why: str) -> ToolError:
-    return ToolError(
+    return InputError(
         "LL506", f'The value "{value}" of the axis {axis} cannot be used: {why}.', "Correct it."
     )

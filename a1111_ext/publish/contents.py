@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import DamagedError, MissingError, Project
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.manifest import Manifest, PublishSettings
 
@@ -132,8 +132,8 @@ class Material:
 def gather(project: Project) -> Material:
     """Read what a pack is made of.
 
-    Raises ToolError LL604 (nothing promoted), LL622 (nothing selected) or LL623 (a picture that
-    was selected is gone).
+    Raises MissingError (nothing promoted; nothing selected) or DamagedError (a picture that was
+    selected is gone).
     """
     promoted = require_promoted(project)
     framings = {one.file: one.framing for one in read_album(project)}
@@ -142,7 +142,7 @@ def gather(project: Project) -> Material:
         for one in read_selection(project)
     ]
     if not pictures:
-        raise ToolError(
+        raise MissingError(
             "LL622", "The selection is empty.", "Select pictures: loraloom select PROJECT"
         )
     return Material(project.manifest, promoted, tuple(pictures))
@@ -157,7 +157,7 @@ def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture
         sha256 = sha256_of(path)
     except (OSError, SyntaxError) as error:
         why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
-        raise ToolError(
+        raise DamagedError(
             "LL623",
             f"The selected picture {path.name} cannot be read: {why}.",
             "Put it back, or select again: loraloom select PROJECT",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, silent
+from kohya_ext.project import MachineError, Progress, ProgressHandler, Project, silent
 from kohya_ext.project.files import (
     explain_os_error,
     sha256_of,
@@ -134,7 +134,7 @@ def is_untouched(folder: Path) -> bool:
 
 
 def apply_pack(project: Project, plan: PackPlan, *, on_progress: ProgressHandler = silent) -> Path:
-    """Write a pack whole or not at all, and note it. Raises ToolError LL110 or LL111."""
+    """Write a pack whole or not at all, and note it. Raises MachineError."""
     beside = plan.folder.with_name(f".{plan.folder.name}.{secrets.token_hex(4)}.part")
     try:
         beside.mkdir(parents=True)
@@ -170,7 +170,7 @@ def _write_files(
             shutil.copyfile(one.source, target)
         written[str(one.place)] = sha256_of(target)
         if one.source is not None and written[str(one.place)] != sha256_of(one.source):
-            raise ToolError(
+            raise MachineError(
                 "LL111",
                 f"{one.source} could not be copied whole.",
                 "Check the disk, and that no other program changes the file; then publish again.",

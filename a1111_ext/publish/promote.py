@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import (
+    ConflictError,
+    DamagedError,
+    HostError,
+    InputError,
+    MissingError,
+    Project,
+    ToolError,
+)
 from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file
 from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
 from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
@@ -65,7 +73,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
     """Return the epoch that `word` names: a file of any run, by stem or lent name, or of the
     newest run by number or `last`.
 
-    Raises ToolError LL601.
+    Raises InputError.
     """
     wanted = word.strip().removesuffix(".safetensors")
     for one in (one for run in reversed(runs) for one in run.files):
@@ -80,7 +88,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
                 return one
     numbers = [str(one.epoch) for one in run.epochs if one.epoch is not None]
     known = ", ".join([*numbers, "last"])
-    raise ToolError(
+    raise InputError(
         "LL601",
         f'No epoch file of the newest training answers to "{word}".',
         f"Name it by its number ({known}) or by its file, for example {run.files[-1].name}.",
@@ -90,7 +98,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
 def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePlan:
     """Plan to promote `source` as `name`.
 
-    Raises ToolError LL602 (unusable name), LL112 (a file is in the way), LL13x (damaged source).
+    Raises InputError (unusable name), ConflictError (a file is in the way), DamagedError (source).
     """
     plain = name.removesuffix(".safetensors")
     _require_usable(plain)
@@ -98,7 +106,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     changes = header_changes(source.path, plain, project.manifest)
     plan = PromotePlan(source, plain, target, changes)
     if target.exists() and not _is_done(plan):
-        raise ToolError(
+        raise ConflictError(
             "LL112",
             f"{target} exists already, with other content.",
             "Choose another name, or move it away if it was promoted by mistake.",
@@ -117,7 +125,7 @@ def _require_usable(name: str) -> None:
     elif _EPOCH_NUMBER.search(name):
         problem = "it ends like the number of an epoch"
     if problem:
-        raise ToolError(
+        raise InputError(
             "LL602",
             f'"{name}" is not a name for a LoRA: {problem}.',
             "Choose a simple one, for example Quillfox-v1: showcase prompts will carry it.",
@@ -127,12 +135,12 @@ def _require_usable(name: str) -> None:
 def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str | None]:
     """Return what changes in the header: names, trigger phrase, and the hash as it really is.
 
-    Raises ToolError LL606 for a file without weights.
+    Raises MissingError for a file without weights.
     """
     metadata = read_header(source).metadata
     digest = tensor_sha256(source)
     if digest == _HASH_OF_NOTHING:
-        raise ToolError(
+        raise MissingError(
             "LL606",
             f"{source} holds no weights at all.",
             "Choose another epoch; publishing sites ignore a file like this.",
@@ -170,7 +178,8 @@ def _implementation(metadata: Mapping[str, str], family: BaseModelFamily) -> dic
 def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
     """Write the promoted file, check it, and note it in the journal; one that is there stays.
 
-    Raises ToolError LL112 (in the way), LL110 (disk full), LL603 (not what was written).
+    Raises ConflictError (in the way), MachineError (disk full) or DamagedError (not what was
+    written).
     """
     if not plan.target.exists():  # else: the same promotion again, say after Ctrl-C
         rewrite_metadata(plan.source.path, plan.target, plan.changes)
@@ -204,7 +213,7 @@ def _is_done(plan: PromotePlan) -> bool:
 
 
 def _is_whole(plan: PromotePlan) -> bool:
-    """Tell whether the target is what this plan makes. Raises ToolError LL13x."""
+    """Tell whether the target is what this plan makes. Raises DamagedError."""
     metadata = read_header(plan.target).metadata
     same_header = all(metadata.get(key) == value for key, value in plan.changes.items())
     return same_header and tensor_sha256(plan.target) == plan.hash
@@ -213,7 +222,7 @@ def _is_whole(plan: PromotePlan) -> bool:
 def _require_whole(plan: PromotePlan) -> None:
     if not _is_whole(plan):
         plan.target.unlink(missing_ok=True)
-        raise ToolError(
+        raise DamagedError(
             "LL603",
             f"{plan.target} was not written as it should be; it was removed again.",
             "Check the disk, and that no other program works on that folder.",
@@ -238,10 +247,10 @@ def find_promotion(project: Project) -> Promotion | None:
 
 
 def require_promotion(project: Project) -> Promotion:
-    """Return the newest promotion; raises ToolError LL604 when there is none."""
+    """Return the newest promotion; raises MissingError when there is none."""
     found = find_promotion(project)
     if found is None:
-        raise ToolError(
+        raise MissingError(
             "LL604",
             f"No epoch of {project.root} has been promoted yet.",
             "Choose one in the grid, then: loraloom promote PROJECT EPOCH NAME",
@@ -253,14 +262,14 @@ def require_promotion(project: Project) -> Promotion:
 
 
 def require_free_name(capabilities: Capabilities, name: str, digest: str) -> None:
-    """Raise ToolError LL605 when another LoRA of the WebUI answers to `name`.
+    """Raise ConflictError when another LoRA of the WebUI answers to `name`.
 
     The WebUI keeps the last of two files with one stem, and an alias may hide a file.
     """
     for one in capabilities.loras:
         same = bool(one.hash) and digest.startswith(one.hash)
         if name.casefold() in {one.name.casefold(), one.alias.casefold()} and not same:
-            raise ToolError(
+            raise ConflictError(
                 "LL605",
                 f'The WebUI at {capabilities.url} has another LoRA that answers to "{name}": '
                 f"{one.path or one.name}.",
@@ -273,12 +282,13 @@ def hand_over(
 ) -> Path:
     """Put a promoted file into the WebUI's LoRA folder and make sure that it is seen.
 
-    Raises ToolError LL411 (no way to the folder), LL112 (another file there), LL412 (not seen).
+    Raises MissingError (no way to the folder), ConflictError (another file there) or HostError (not
+    seen).
     """
     target = find_lora_folder(capabilities, folder) / promotion.path.name
     if target.exists():
         if sha256_of(target) != sha256_of(promotion.path):
-            raise ToolError(
+            raise ConflictError(
                 "LL112",
                 f"{target} exists already, with other content.",
                 "Move it away, or promote under another name.",
@@ -287,7 +297,7 @@ def hand_over(
         link_or_copy(promotion.path, target)
     client.post("/sdapi/v1/refresh-loras", seconds=120)
     if not any(one.name == promotion.name for one in fetch_capabilities(client).loras):
-        raise ToolError(
+        raise HostError(
             "LL412",
             f"{target} is there, but the WebUI at {capabilities.url} does not list it.",
             "It reads another LoRA folder: name it with --lora-folder PATH.",

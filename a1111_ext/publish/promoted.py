@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import MissingError, Project
 from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import tensor_sha256
@@ -83,7 +83,7 @@ def _says_dora(arguments: str) -> bool:
 
 
 def find_promoted(project: Project) -> Promoted | None:
-    """Return the LoRA that was promoted last, or None. Raises ToolError LL604, LL13x."""
+    """Return the LoRA that was promoted last, or None. Raises MissingError or DamagedError."""
     entry = project.journal.last("promote")
     if entry is None:
         return None
@@ -100,10 +100,10 @@ def find_promoted(project: Project) -> Promoted | None:
 
 
 def require_promoted(project: Project) -> Promoted:
-    """Return the LoRA that was promoted last. Raises ToolError LL604 when there is none."""
+    """Return the LoRA that was promoted last. Raises MissingError when there is none."""
     found = find_promoted(project)
     if found is None:
-        raise ToolError(
+        raise MissingError(
             "LL604",
             f"No epoch of {project.root} was promoted yet.",
             "Choose one on the grid's page and give it a simple name: "
@@ -120,7 +120,7 @@ def _find_file(project: Project, name: str, noted: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise ToolError(
+    raise MissingError(
         "LL604",
         f'The promoted LoRA "{name}" is gone: {places[0]} is not there.',
         "Put the file back, or promote an epoch again.",
@@ -139,8 +139,8 @@ def link_promoted(
 ) -> Capabilities:
     """Make sure that a WebUI has the promoted LoRA under its own name.
 
-    Raises ToolError LL411 (folder out of reach), LL412 (not seen), LL112 (another file lies
-    there) or LL605 (another LoRA answers to the name).
+    Raises MissingError (folder out of reach), HostError (not seen) or ConflictError (another file
+    lies there; another LoRA answers to the name).
     """
     require_free_name(capabilities, promoted.name, promoted.tensors_sha256)
     if any(one.name == promoted.name for one in capabilities.loras):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, read_settings, silent
+from kohya_ext.project import (
+    PackageMissing,
+    Progress,
+    ProgressHandler,
+    Project,
+    read_settings,
+    silent,
+)
 from kohya_ext.project.tagging import Scores, Tagger, open_tagger, read_scores, write_scores
 
 from .contents import PackPicture
@@ -14,16 +21,14 @@ from .contents import PackPicture
 def find_tagger(project: Project, named: Path | None = None) -> tuple[Tagger | None, str]:
     """Return the tagger that is known, and what to say about it.
 
-    Raises ToolError LL250, LL251 or LL253 when one is named and cannot be used.
+    Raises MissingError or DamagedError (when one is named and cannot be used).
     """
     folder = named or _known_folder(project)
     if folder is None:
         return None, ""
     try:
         tagger = open_tagger(folder)
-    except ToolError as error:
-        if error.code != "LL252":
-            raise
+    except PackageMissing as error:
         return None, error.problem
     note = (
         "It is the simulated tagger, which sees nothing of that kind."

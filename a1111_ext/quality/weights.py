@@ -58,7 +58,7 @@ class LayerNorms:
 
 
 def read_layer_norms(path: Path) -> LayerNorms:
-    """Measure a LoRA file. Raises ToolError LL13x for a file that is not one, LL104."""
+    """Measure a LoRA file. Raises ToolError LL13x for a file that is not one, MachineError."""
     import numpy
 
     header = read_header(path)

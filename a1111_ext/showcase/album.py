@@ -72,7 +72,7 @@ class Landing:
         self._noted = {entry.facts.get("file") for entry in self._records.entries("picture")}
 
     def land(self, picture: ShowPicture, source: Path) -> Path:
-        """Land one picture; one that is there already stays. Raises ToolError LL110, LL111."""
+        """Land one picture; one that is there already stays. Raises MachineError."""
         target = self._folder / picture.file
         if not target.exists():
             link_or_copy(source, target)
@@ -89,7 +89,7 @@ def _records(project: Project) -> Journal:
 def read_album(project: Project) -> tuple[ShowPicture, ...]:
     """Return the pictures that are in showcase/, in the order in which they landed.
 
-    Raises ToolError LL115 for damaged records.
+    Raises DamagedError for damaged records.
     """
     folder = project.showcase_dir
     if not folder.is_dir():

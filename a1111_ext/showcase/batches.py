@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dynprompts import Pick, WildcardLibrary
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, Project, RuleError, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
 from ..api.capabilities import Capabilities
@@ -76,11 +76,10 @@ def plan_batch(
 ) -> BatchPlan:
     """Draw every prompt and make every cell; nothing is asked of a WebUI.
 
-    Raises ToolError LL612 (no template, or a prompt without the LoRA), LL613 (template) or
-    LL616 (content).
+    Raises InputError (no template, or a prompt without the LoRA; template) or RuleError (content).
     """
     if not any(one.prompt.strip() for one in request.templates):
-        raise ToolError(
+        raise InputError(
             "LL612",
             "There is no showcase template.",
             "Write one under showcase.template in the manifest, for example: "
@@ -126,7 +125,7 @@ def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, se
 
 def _require_lora(shot: Shot, subject: Subject) -> None:
     if not any(use.name == subject.lora for use in shot.cell.loras):
-        raise ToolError(
+        raise InputError(
             "LL612",
             f'The template ({shot.template}) draws a prompt without the LoRA "{subject.lora}": '
             f"{shot.cell.prompt[:200]}",
@@ -135,10 +134,10 @@ def _require_lora(shot: Shot, subject: Subject) -> None:
 
 
 def require_decent(prompt: str, where: str) -> None:
-    """Raise ToolError LL616 for a prompt that names a minor together with something sexual."""
+    """Raise RuleError for a prompt that names a minor together with something sexual."""
     pair = forbidden_words(prompt)
     if pair is not None:
-        raise ToolError(
+        raise RuleError(
             "LL616",
             f'The prompt of {where} has "{pair[0]}" and "{pair[1]}" together.',
             "Take one of them out of the template. There is no switch for this rule.",
@@ -148,8 +147,8 @@ def require_decent(prompt: str, where: str) -> None:
 def pin_batch(plan: BatchPlan, capabilities: Capabilities, lora_hash: str) -> BatchPlan:
     """Hold the whole batch against a WebUI and pin it to what that has.
 
-    Raises ToolError LL614 (a reachable helper LoRA) or LL615 (a reachable wildcard) that is
-    missing, LL408 to LL410 for other names.
+    Raises MissingError (a reachable helper LoRA) or MissingError (a reachable wildcard) that is
+    missing, InputError to InputError for other names.
     """
     require_reachable(plan, capabilities)
 
@@ -165,7 +164,7 @@ def _unique(shots: Iterable[Shot]) -> tuple[Shot, ...]:
 
 
 def require_reachable(plan: BatchPlan, capabilities: Capabilities | None) -> None:
-    """Raise ToolError LL614 or LL615 for what a template can reach and is not there.
+    """Raise MissingError or MissingError for what a template can reach and is not there.
 
     Without a WebUI only wildcards are checked.
     """

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError
 
 _LARGEST_BYTES = 5_000_000
 
@@ -53,7 +53,7 @@ def parse_rating(word: str) -> Rating | None:
 
 
 def read_ratings(path: Path) -> dict[str, Rating]:
-    """Read `picture,rating` from csv, or a JSON object of them. Raises ToolError LL618.
+    """Read `picture,rating` from csv, or a JSON object of them. Raises InputError.
 
     A review page's file is such an object under the key "ratings".
     """
@@ -64,7 +64,7 @@ def read_ratings(path: Path) -> dict[str, Rating]:
         pairs = _from_json(text) if text.lstrip().startswith("{") else _from_csv(text)
         found = {Path(name).name: parse_rating(word) for name, word in pairs}
     except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
-        raise ToolError(
+        raise InputError(
             "LL618",
             f"The ratings in {path} cannot be read: {error}.",
             "Write lines such as: picture.png,1 (1 showcase, 2 follow-up, 5 placed, drop).",
@@ -91,7 +91,7 @@ def _from_json(text: str) -> list[tuple[str, str]]:
 
 
 def require_known(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
-    """Return the album's names for pictures that were named. Raises ToolError LL619.
+    """Return the album's names for pictures that were named. Raises InputError.
 
     A name may be a path, or lack its suffix.
     """
@@ -101,7 +101,7 @@ def require_known(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]
         plain = Path(name).name
         match = next((one for one in (plain, f"{plain}.png") if one in there), None)
         if match is None:
-            raise ToolError(
+            raise InputError(
                 "LL619",
                 f'The showcase has no picture "{name}".',
                 "Name files of the project's showcase folder.",

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, Project
 from kohya_ext.project.files import write_text_atomic
 
 from .album import ShowPicture, read_album
@@ -72,19 +72,19 @@ def _plain(name: Any) -> str:
 
 
 def read_review(project: Project) -> Review:
-    """Return the project's review; an empty one when there is none. Raises ToolError LL618."""
+    """Return the project's review; an empty one when there is none. Raises InputError."""
     path = project.showcase_dir / REVIEW_NAME
     return read_review_file(path) if path.exists() else Review()
 
 
 def read_review_file(path: Path) -> Review:
-    """Read a review that a board saved. Raises ToolError LL618."""
+    """Read a review that a board saved. Raises InputError."""
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise ValueError("it is too large")
         return parse_review(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise ToolError(
+        raise InputError(
             "LL618",
             f"{path} is no review of a showcase: {error}.",
             "Save it again from the review page: loraloom review PROJECT",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.files import sha256_of, write_json_atomic
 
 from .album import ShowPicture
@@ -103,8 +103,8 @@ def plan_selection(
 ) -> Selection:
     """Choose and arrange.
 
-    Raises ToolError LL617 (nothing to choose from), LL620 (more kept than fit) or LL621 (the
-    kept ones cannot be kept apart).
+    Raises MissingError (nothing to choose from) or InputError (more kept than fit; the kept ones
+    cannot be kept apart).
     """
     left_out: Counter[str] = Counter()
     kept, free = list[ShowPicture](), list[ShowPicture]()
@@ -170,7 +170,7 @@ def _require_some(
     if kept or free:
         return
     others = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
-    raise ToolError(
+    raise MissingError(
         "LL617",
         f'The showcase has no picture of "{lora}" to choose{f" ({others})" if others else ""}.',
         "Draw some: loraloom showcase PROJECT",
@@ -179,7 +179,7 @@ def _require_some(
 
 def _require_room(kept: Sequence[ShowPicture], most: int) -> None:
     if len(kept) > most:
-        raise ToolError(
+        raise InputError(
             "LL620",
             f"{len(kept)} pictures are kept or rated 1, but a post takes at most {most}.",
             "Rate some of them 2, for a follow-up post.",
@@ -226,7 +226,7 @@ def _without_crowding(
         crowded = counts.most_common(1)[0][0]
         found = next((one for one in reversed(spare) if one.framing == crowded), None)
         if found is None:
-            raise ToolError(
+            raise InputError(
                 "LL621",
                 f"{counts[crowded]} of the kept pictures are of one framing ({crowded}), and "
                 f"there are only {len(chosen + spare) - counts[crowded]} others to put between.",
@@ -278,7 +278,7 @@ class SelectedFile:
 def read_selection(project: Project) -> tuple[SelectedFile, ...]:
     """Return the selected pictures in their order; the file may have been edited by hand.
 
-    Raises ToolError LL622 when there is none, or it cannot be used.
+    Raises MissingError when there is none, or it cannot be used.
     """
     path = project.showcase_dir / SELECTION_NAME
     try:
@@ -289,13 +289,13 @@ def read_selection(project: Project) -> tuple[SelectedFile, ...]:
             SelectedFile(str(one["file"]), str(one.get("sha256", ""))) for one in data["pictures"]
         )
     except FileNotFoundError as error:
-        raise ToolError(
+        raise MissingError(
             "LL622",
             f"Nothing is selected: {path} is not there.",
             "Select pictures: loraloom select PROJECT",
         ) from error
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ToolError(
+        raise MissingError(
             "LL622",
             f"{path} is no selection: {error}.",
             "Make it again: loraloom select PROJECT",
@@ -305,7 +305,7 @@ def read_selection(project: Project) -> tuple[SelectedFile, ...]:
 
 def _plain_name(name: str, path: Path) -> str:
     if Path(name).name != name or not name:
-        raise ToolError(
+        raise MissingError(
             "LL622",
             f'{path} names "{name}", which is not a file of showcase/.',
             "Name files by their plain names.",

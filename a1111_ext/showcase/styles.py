@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError
 
 PLACE = "{prompt}"
 
@@ -36,18 +36,18 @@ def _around(style: str, prompt: str) -> str:
 
 
 def read_styles(path: Path) -> tuple[Style, ...]:
-    """Read a styles.csv, also one of the old form `name,text`. Raises ToolError LL611."""
+    """Read a styles.csv, also one of the old form `name,text`. Raises InputError."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = list(csv.DictReader(stream))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ToolError(
+        raise InputError(
             "LL611",
             f"The styles file {path} cannot be read: {error}.",
             "Name the styles.csv of your WebUI under showcase.styles_file.",
         ) from error
     if rows and not {"prompt", "text"} & set(rows[0]):
-        raise ToolError(
+        raise InputError(
             "LL611",
             f"{path} is no styles file: it has no column prompt.",
             "Its first line is: name,prompt,negative_prompt",
@@ -63,12 +63,12 @@ def read_styles(path: Path) -> tuple[Style, ...]:
 
 
 def require_style(path: Path, name: str) -> Style:
-    """Return the style called exactly `name`. Raises ToolError LL611."""
+    """Return the style called exactly `name`. Raises InputError."""
     styles = read_styles(path)
     found = next((one for one in styles if one.name == name), None)
     if found is None:
         names = [one.name for one in styles]
         close = get_close_matches(name, names, n=1)
         known = f'Did you mean "{close[0]}"?' if close else f"It has {', '.join(names) or 'none'}."
-        raise ToolError("LL611", f'{path} has no style "{name}".', known)
+        raise InputError("LL611", f'{path} has no style "{name}".', known)
     return found

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dynprompts import PromptError, Sample, Template, WildcardLibrary, parse
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError, ToolError
 
 from ..api.lora_tags import lora_tag
 from .reach import Reach, find_reach
@@ -65,7 +65,7 @@ class TemplateText:
 
 
 class ShowcaseTemplate:
-    """A template ready to be drawn. Raises ToolError LL613 when it cannot be read."""
+    """A template ready to be drawn. Raises InputError when it cannot be read."""
 
     def __init__(
         self, text: TemplateText, subject: Subject, library: WildcardLibrary | None = None
@@ -91,14 +91,14 @@ class ShowcaseTemplate:
             raise self._unreadable(error) from error
 
     def draw(self, text_seed: int) -> tuple[Sample, str]:
-        """Draw prompt and negative prompt. Raises ToolError LL613."""
+        """Draw prompt and negative prompt. Raises InputError."""
         try:
             return self._prompt.random(text_seed), self._negative.random(text_seed).text
         except PromptError as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: PromptError) -> ToolError:
-        return ToolError(
+        return InputError(
             "LL613",
             f"The template ({self.name}) cannot be expanded: {error}",
             "Correct it; docs/dynprompts.md explains the language.",
@@ -106,7 +106,7 @@ class ShowcaseTemplate:
 
     @cached_property
     def reach(self) -> Reach:
-        """Every LoRA and wildcard that a draw could bring. Raises ToolError LL613."""
+        """Every LoRA and wildcard that a draw could bring. Raises InputError."""
         try:
             return find_reach((self._prompt, self._negative), self.name)
         except PromptError as error:
@@ -114,7 +114,7 @@ class ShowcaseTemplate:
 
 
 def open_library(folder: Path | None) -> WildcardLibrary:
-    """Read the wildcards below a folder. Raises ToolError LL103 when it is not there."""
+    """Read the wildcards below a folder. Raises MissingError when it is not there."""
     from kohya_ext.project.files import require_folder
 
     return WildcardLibrary(require_folder(folder)) if folder is not None else WildcardLibrary()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import ConflictError, MissingError, Project
 from kohya_ext.project.files import sha256_of
 
 from ..api.capabilities import Capabilities
@@ -52,10 +52,10 @@ def plan_upscales(
 ) -> tuple[Upscale, ...]:
     """Make an img2img cell of each picture.
 
-    Raises ToolError LL629 (nothing to upscale) or LL624 (a picture has lost its generation data).
+    Raises MissingError (nothing to upscale; a picture has lost its generation data).
     """
     if not pictures:
-        raise ToolError(
+        raise MissingError(
             "LL629",
             "No picture is marked to be upscaled.",
             "Mark some with u on the review page, or name their files: "
@@ -96,7 +96,7 @@ def _cell_of(path: Path, picture: ShowPicture) -> Cell:
     """Read a cell off a picture that the ledger does not know."""
     infotext = read_parameters(path)
     if infotext is None:
-        raise ToolError(
+        raise MissingError(
             "LL624",
             f"{picture.file} has no generation data: another program has saved it again.",
             "Upscale a picture as the WebUI made it.",
@@ -128,7 +128,7 @@ def pin_upscales(
 ) -> tuple[Upscale, ...]:
     """Pin each to its own checkpoint on this WebUI.
 
-    Raises ToolError LL408 to LL410 (names), LL630 (another checkpoint has that name there).
+    Raises InputError (names), ConflictError (another checkpoint has that name there).
     """
     return tuple(replace(one, cell=_pinned(one, capabilities, upscaler)) for one in upscales)
 
@@ -141,7 +141,7 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
     pinned = pin_cell(one.cell, capabilities)
     own = one.picture.checkpoint_sha256
     if own and pinned.checkpoint.sha256 and not pinned.checkpoint.sha256.startswith(own):
-        raise ToolError(
+        raise ConflictError(
             "LL630",
             f"{one.picture.file} was drawn with the checkpoint {one.picture.checkpoint} "
             f"({own[:10]}), but the WebUI at {capabilities.url} has another one of that name "

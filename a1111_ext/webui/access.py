@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 from pathlib import Path
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import RuleError
 
 
 def is_allowed(authorization: str, credentials: Mapping[str, str]) -> bool:
@@ -30,14 +30,14 @@ def is_allowed(authorization: str, credentials: Mapping[str, str]) -> bool:
 
 
 def require_inside(path: Path, folders: Iterable[Path]) -> Path:
-    """Return the true path when it is in one of `folders`; raises ToolError LL755 otherwise.
+    """Return the true path when it is in one of `folders`; raises RuleError otherwise.
 
     Links and ".." are followed first.
     """
     true = _resolved(path)
     if true is not None and any(true.is_relative_to(folder.resolve()) for folder in folders):
         return true
-    raise ToolError(
+    raise RuleError(
         "LL755",
         f"{path} is in none of the folders that loraloom may enter here.",
         "Add its folder in the host's Settings, section loraloom.",

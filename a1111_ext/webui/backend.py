@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError
 
 from ..api.client import OutOfMemory
 from ..api.payloads import FORGE_HIRES, vae_settings
@@ -50,8 +50,8 @@ class InProcessBackend(Backend):
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell.
 
-        Raises ToolError LL451 (no picture), LL756 (the host failed), LL757 (skipped), OutOfMemory,
-        or DrawingStopped after Interrupt.
+        Raises HostError (no picture; the host failed; skipped), OutOfMemory or DrawingStopped
+        (after Interrupt).
         """
         with self._begin() as p:
             _raise_if_stopped()
@@ -114,7 +114,7 @@ def _process(p: Any) -> Any:
         if type(error).__name__ == "OutOfMemoryError":
             cure = "Make the pictures smaller, or close other programs that use the GPU."
             raise OutOfMemory("LL407", problem, cure) from error
-        raise ToolError("LL756", problem, "The WebUI's console shows where.") from error
+        raise HostError("LL756", problem, "The WebUI's console shows where.") from error
 
 
 def _raise_if_stopped() -> None:
@@ -130,10 +130,10 @@ def _read(processed: Any, seconds: float) -> Generated:
     if shared.state.interrupted:
         raise DrawingStopped
     if shared.state.skipped:
-        raise ToolError("LL757", "It was skipped.", "Draw the grid again to have it.")
+        raise HostError("LL757", "It was skipped.", "Draw the grid again to have it.")
     index = processed.index_of_first_image
     if len(processed.images) <= index:
-        raise ToolError("LL451", "The WebUI gave no picture.", "Its console may say why.")
+        raise HostError("LL451", "The WebUI gave no picture.", "Its console may say why.")
     infotext = str(processed.infotexts[index])
     png = png_bytes(processed.images[index], infotext)
     return Generated(png, infotext, str(processed.sd_model_hash or ""), seconds)

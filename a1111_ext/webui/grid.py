@@ -36,7 +36,7 @@ class GridStore:
     wildcards: Path | None = None
 
     def open_ledger(self) -> Ledger:
-        """Open the ledger of this place. Raises ToolError LL450."""
+        """Open the ledger of this place. Raises DamagedError."""
         return Ledger(self.root / "cells.db", self.root / "cells")
 
 
@@ -45,7 +45,7 @@ def plan_page_grid(
 ) -> Grid:
     """Plan epochs x seeds for `page`, whose prompt names one of the epochs.
 
-    Raises ToolError LL506 or LL509 for epochs, LL506 or LL759 for seeds, LL513 for a template.
+    Raises InputError (for epochs; for seeds; for a template).
     """
     files = select_epochs(found.run, options.epochs)
     hashes = {one.name: one.metadata.get("sshs_model_hash", "")[:12] for one in files}
@@ -162,7 +162,7 @@ def draw_grid(
 ) -> DrawnGrid:
     """Draw what the ledger does not have, and write sheet and page.
 
-    An interrupted run keeps what is finished. Raises ToolError LL110, LL111 or LL450 of the disk.
+    An interrupted run keeps what is finished. Raises MachineError or DamagedError of the disk.
     """
     write_about(grid)
     plan = plan_cells(grid.plan.cells, grid.plan.controls)

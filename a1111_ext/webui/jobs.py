@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import MissingError, ToolError
 from kohya_ext.project.files import write_json_atomic
 
 from ..cells.events import CellEvent, Outcome
@@ -86,7 +86,7 @@ class GridJobs:
     def start(self, work: Work, total: int, place: GridPlace | None = None) -> JobView:
         """Begin a grid in a thread of its own; it waits for those before it.
 
-        Raises ToolError LL110 or LL111 when it cannot be written down.
+        Raises MachineError (when it cannot be written down).
         """
         number = secrets.token_hex(8)
         view = JobView(number, JobState.WAITING, total=total, place=place)
@@ -104,11 +104,11 @@ class GridJobs:
         return view
 
     def view(self, number: str) -> JobView:
-        """Return how a grid stands; raises ToolError LL762 for a number that there is not."""
+        """Return how a grid stands; raises MissingError for a number that there is not."""
         with self._lock:
             found = self._views.get(number)
         if found is None:
-            raise ToolError(
+            raise MissingError(
                 "LL762",
                 f'There is no grid "{number}".',
                 f"See GET /loraloom/v1/grids: the last {_KEPT} are remembered.",

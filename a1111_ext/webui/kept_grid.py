@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import MissingError
 
 from ..grids.runner import SHEET_NAME, read_about
 from .grid import GridStore
@@ -52,7 +52,7 @@ class KeptGrid:
 
 
 def read_kept_grid(place: GridPlace) -> KeptGrid:
-    """Read a grid from disk; raises ToolError LL766 when it is gone or damaged."""
+    """Read a grid from disk; raises MissingError when it is gone or damaged."""
     try:
         about = read_about(place.folder)
         labels = [one["label"] for one in about["axes"][about.get("judged", 0)]["values"]]
@@ -60,7 +60,7 @@ def read_kept_grid(place: GridPlace) -> KeptGrid:
             (labels[one["at"][about.get("judged", 0)]], str(one["key"])) for one in about["cells"]
         ]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ToolError(
+        raise MissingError(
             "LL766",
             f"The grid in {place.folder} cannot be read: {error}.",
             "Start it again; pictures that are still in the ledger are not drawn twice.",

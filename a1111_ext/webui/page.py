@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError
 
 from ..cells.cell import Cell, CheckpointPin, HiresFix, ScriptUse
 from .backend import Begin
@@ -40,7 +40,7 @@ _LEFT_OUT = frozenset((_IN_THE_CELL + _NOT_IN_THE_PICTURE).split())
 def read_page(p: Any) -> Cell:
     """Return the page's request as a cell with styles applied and seed 0.
 
-    Raises ToolError LL760 for "Resize width/height to" of Hires. fix.
+    Raises InputError for "Resize width/height to" of Hires. fix.
     """
     from modules import sd_samplers, shared
 
@@ -94,13 +94,13 @@ def without_comments(prompt: str) -> str:
 def pin_checkpoint(name: str) -> CheckpointPin:
     """Return the checkpoint called `name`, or the loaded one for "".
 
-    Raises ToolError LL408 for a name that the host would silently ignore.
+    Raises InputError for a name that the host would silently ignore.
     """
     from modules import sd_models
 
     info = sd_models.checkpoint_aliases.get(name) if name else sd_models.select_checkpoint()
     if info is None:
-        raise ToolError(
+        raise InputError(
             "LL408",
             f'This WebUI has no checkpoint "{name}"; it would silently use another.',
             "Copy its name from the list of checkpoints; capitals count.",
@@ -112,7 +112,7 @@ def _hires_fix(p: Any) -> HiresFix | None:
     if not getattr(p, "enable_hr", False):
         return None
     if p.hr_resize_x or p.hr_resize_y:
-        raise ToolError(
+        raise InputError(
             "LL760",
             'Hires. fix is set to "Resize width to" or "Resize height to".',
             'Set both to 0 and use "Upscale by".',

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, Project
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.files import link_or_copy
 
@@ -24,13 +24,13 @@ from .grid import DrawnGrid
 def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
     """Lend the project's epoch files to this WebUI and plan the manifest's grid.
 
-    `changes` are fields of the request that are asked for otherwise. Raises ToolError LL133 (no
-    epoch files), LL408 to LL410 (names that the WebUI lacks), LL504 to LL513 (the request).
+    `changes` are fields of the request that are asked for otherwise. Raises MissingError (no epoch
+    files) or InputError (names that the WebUI lacks; the request).
     """
     run = require_run(project.model_dir)
     request = request_from(project.manifest, **changes)
     if request.picture.scripts:
-        raise ToolError(
+        raise InputError(
             "LL767",
             f"The grid of {project.root.name} asks for always-on scripts "
             f"({', '.join(request.picture.scripts)}), which the tab and its routes do not run.",

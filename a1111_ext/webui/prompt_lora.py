@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError, ToolError
 from kohya_ext.project.epochs import EpochFile, Run, find_runs, read_epoch_file
 
 from ..api.lora_tags import LoraTag, lora_tags
@@ -31,12 +31,12 @@ class EpochsOfPrompt:
 def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsOfPrompt:
     """Find the epochs of the LoRA that the prompt names; `lora` says which, where two have some.
 
-    Raises ToolError LL751 (no LoRA in the prompt), LL752 (no file), LL753 (no epochs) or LL754
-    (epochs of more than one).
+    Raises InputError (no LoRA in the prompt; no epochs; epochs of more than one) or MissingError
+    (no file).
     """
     tags = [one for one in dict.fromkeys(lora_tags(prompt)) if not lora or one.name == lora]
     if not tags:
-        raise ToolError(
+        raise InputError(
             "LL751",
             f'The prompt names no LoRA "{lora}".' if lora else "The prompt names no LoRA.",
             "Write one of its epoch files into the prompt, for example <lora:Quillfox-000004:1>.",
@@ -51,7 +51,7 @@ def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsO
         return with_epochs[0]
     if with_epochs:
         names = ", ".join(one.tag.name for one in with_epochs)
-        raise ToolError(
+        raise InputError(
             "LL754",
             f"The prompt names more than one LoRA with epochs: {names}.",
             'Write the one to compare into the box "LoRA".',
@@ -62,12 +62,12 @@ def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsO
 def _refusal(tags: Sequence[LoraTag], found: Sequence[EpochsOfPrompt]) -> ToolError:
     names = ", ".join(one.name for one in tags)
     if found:
-        return ToolError(
+        return InputError(
             "LL753",
             f'Only one epoch of "{found[0].tag.name}" is in {found[0].run.files[0].path.parent}.',
             "Put the run's other epoch files beside it; they share one ss_session_id.",
         )
-    return ToolError(
+    return InputError(
         "LL752",
         f"No file in the host's LoRA folders is called {names}.",
         "Check spelling and capitals; the host matches them exactly.",

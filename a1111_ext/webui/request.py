@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError, ToolError
 
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "width": (64, 8192),
@@ -48,7 +48,7 @@ class DrawRequest:
 def parse_request(body: Mapping[str, Any]) -> DrawRequest:
     """Read the JSON object of a request; lists of numbers are taken for seeds and epochs.
 
-    Raises ToolError LL761 for an unknown field, a wrong type, a number out of range, or a field
+    Raises InputError for an unknown field, a wrong type, a number out of range, or a field
     that a project's manifest decides.
     """
     known = {one.name: type(one.default) for one in fields(DrawRequest) if one.name != "given"}
@@ -84,4 +84,4 @@ def _value(name: str, kind: type[Any], value: Any) -> Any:
 
 
 def _wrong(what: str, cure: str) -> ToolError:
-    return ToolError("LL761", f"{what}.", cure)
+    return InputError("LL761", f"{what}.", cure)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import ConflictError, InputError, MissingError, RuleError, ToolError
 from kohya_ext.project.server import LARGEST_BYTES
 
 from .access import is_allowed
@@ -26,7 +26,7 @@ PREFIX = "/loraloom/v1"
 MOST_BYTES = 1 << 20
 """A request is a few hundred bytes."""
 
-_STATUS: Mapping[str, int] = {"LL755": 403, "LL762": 404, "LL763": 409, "LL764": 415}
+_STATUS = {RuleError: 403, MissingError: 404, ConflictError: 409}
 _log = logging.getLogger(__name__)
 
 
@@ -123,13 +123,23 @@ def endpoint(answer: Answer, known: Mapping[str, str]) -> Callable[[Any], Any]:
             call = Call(dict(request.path_params), await _read_body(request))
             found = await run_in_threadpool(answer, call)
         except ToolError as error:
-            return JSONResponse(_refusal(error), status_code=_STATUS.get(error.code, 400))
+            return JSONResponse(_refusal(error), status_code=_status(error))
         except Exception as error:  # noqa: BLE001  # a broken route must not break the host
             _log.error("loraloom: %s failed", request.url.path, exc_info=error)
             return JSONResponse(_words(type(error).__name__, "", "", str(error)), status_code=500)
         return found if isinstance(found, Response) else JSONResponse(found)
 
     return respond
+
+
+class NotJson(InputError):
+    """The body of a request is not a JSON object, or does not say that it is one."""
+
+
+def _status(error: ToolError) -> int:
+    if isinstance(error, NotJson):
+        return 415
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
 
 
 def _refusal(error: ToolError) -> dict[str, str]:
@@ -149,7 +159,7 @@ def _words(error: str, detail: str, body: str, sentence: str) -> dict[str, str]:
 
 
 async def _read_body(request: Any) -> Mapping[str, Any]:
-    """Read the JSON object of a POST; raises ToolError LL764 for anything else.
+    """Read the JSON object of a POST; raises InputError for anything else.
 
     Asking for the content type keeps pages of other sites from posting: a browser sends them
     without asking only as text or as a form.
@@ -172,4 +182,4 @@ async def _read_body(request: Any) -> Mapping[str, Any]:
 
 
 def _no_json(problem: str) -> ToolError:
-    return ToolError("LL764", problem, 'Send a JSON object, with "Content-Type: application/json".')
+    return NotJson("LL764", problem, 'Send a JSON object, with "Content-Type: application/json".')

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import ToolError, open_project
+from kohya_ext.project import ConflictError, MissingError, open_project
 
 from ..cells.cell import Cell
 from ..cells.events import CellEvent
@@ -55,7 +55,7 @@ class GridService:
         )
 
     def start_project(self, request: DrawRequest) -> JobView:
-        """Begin the grid of a project; raises ToolError LL101, LL755 or what its plan raises."""
+        """Begin the grid of a project; raises MissingError, InputError or what its plan raises."""
         folder = require_inside(Path(request.project).expanduser(), project_folders())
         project = open_project(folder)
         grid = prepare_project_grid(project, changes_of(request))
@@ -79,37 +79,37 @@ class GridService:
         )
 
     def status(self, call: Call) -> Any:
-        """Return how a grid stands; raises ToolError LL762."""
+        """Return how a grid stands; raises MissingError."""
         return describe(self._jobs.view(call.names["number"]))
 
     def stop(self, call: Call) -> Any:
-        """Stop a grid after the picture that is being drawn; raises ToolError LL762."""
+        """Stop a grid after the picture that is being drawn; raises MissingError."""
         return describe(self._jobs.stop(call.names["number"]))
 
     def pause(self, call: Call) -> Any:
-        """Let a grid wait after the picture that is being drawn; raises ToolError LL762."""
+        """Let a grid wait after the picture that is being drawn; raises MissingError."""
         return describe(self._jobs.pause(call.names["number"], True))
 
     def resume(self, call: Call) -> Any:
-        """End a grid's pause; raises ToolError LL762."""
+        """End a grid's pause; raises MissingError."""
         return describe(self._jobs.pause(call.names["number"], False))
 
     def result(self, call: Call) -> Any:
-        """Return sheet, page and cells of a finished grid; raises ToolError LL762, LL763, LL766."""
+        """Return sheet, page and cells of a finished grid; raises MissingError."""
         view = self._jobs.view(call.names["number"])
         return {**describe(view), **describe_result(view.number, require_kept(view))}
 
     def send_file(self, call: Call) -> Any:
         """Send the sheet or a cell's picture of a grid.
 
-        Raises ToolError LL762 to LL766, or LL755 for a link out of the folders.
+        Raises MissingError, or InputError for a link out of the folders.
         """
         from fastapi.responses import FileResponse
 
         view = self._jobs.view(call.names["number"])
         path = require_kept(view).files.get(call.names["path"])
         if path is None:
-            raise ToolError(
+            raise MissingError(
                 "LL765",
                 f'The grid {view.number} has no file "{call.names["path"]}".',
                 "Its result lists the files.",
@@ -120,11 +120,11 @@ class GridService:
 def require_kept(view: JobView) -> KeptGrid:
     """Return what is on disk of a grid that is at its end.
 
-    Raises ToolError LL763 without a result, LL755 when its project may no longer be entered, LL766
-    when it is gone.
+    Raises ConflictError without a result, RuleError when its project may no longer be entered,
+    MissingError when it is gone.
     """
     if view.place is None or not view.has_result:
-        raise ToolError(
+        raise ConflictError(
             "LL763",
             f"The grid {view.number} is {view.state.value}, it has no result."
             + (f" {view.message}" if view.message else ""),
@@ -166,7 +166,7 @@ def describe_result(number: str, kept: KeptGrid) -> dict[str, Any]:
 
 
 def plan_request(request: DrawRequest, store: GridStore) -> Grid:
-    """Plan the grid of a request; raises ToolError LL408, LL410 or what `plan_page_grid` does."""
+    """Plan the grid of a request; raises InputError or what `plan_page_grid` does."""
     has = read_capabilities()
     has.require_names(sampler=request.sampler, scheduler=request.scheduler, upscaler=None)
     prompt = without_comments(request.prompt)

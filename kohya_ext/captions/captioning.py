@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..dataset.layout import read_staged, require_consent
-from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project import (
+    DamagedError,
+    MissingError,
+    Progress,
+    ProgressHandler,
+    Project,
+    RuleError,
+    silent,
+)
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.placeholders import fill_placeholders
 from ..project.tagging import Scores, Tagger, forbidden_content, read_scores, write_scores
@@ -62,7 +70,7 @@ class CaptionPlan:
 def read_rules(project: Project) -> CaptionRules:
     """Return the manifest's caption rules with its undesired tags, from list and file.
 
-    Raises ToolError LL255 when the file of undesired tags cannot be read.
+    Raises MissingError when the file of undesired tags cannot be read.
     """
     settings = project.manifest.captions
     undesired = list(settings.undesired_tags)
@@ -71,7 +79,7 @@ def read_rules(project: Project) -> CaptionRules:
         try:
             undesired += parse_tags(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
-            raise ToolError(
+            raise MissingError(
                 "LL255",
                 f"The undesired tags {path} cannot be read: {error}.",
                 "Correct captions.undesired_tags_file in the manifest.",
@@ -87,7 +95,7 @@ def read_rules(project: Project) -> CaptionRules:
 
 
 def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
-    """Return the staged pictures, relative to images/. Raises ToolError LL256 when none are."""
+    """Return the staged pictures, relative to images/. Raises MissingError when none are."""
     places = tuple(
         sorted(
             place
@@ -96,7 +104,7 @@ def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
         )
     )
     if not places:
-        raise ToolError(
+        raise MissingError(
             "LL256",
             f"{project.images_dir} holds no staged pictures.",
             f"Stage them first: loraloom stage {project.root.name}",
@@ -109,9 +117,9 @@ def score_pictures(
 ) -> dict[PurePosixPath, Scores]:
     """Return the scores of every staged picture, asking the tagger only for what is not stored.
 
-    Each score is stored at once, so a stopped run goes on where it was. Raises ToolError LL257
-    when a picture has no scores and there is no tagger, LL258 for forbidden content, LL113 for a
-    person without consent.
+    Each score is stored at once, so a stopped run goes on where it was. Raises MissingError (when a
+    picture has no scores and there is no tagger) or RuleError (for forbidden content; for a person
+    without consent).
     """
     require_consent(project)
     places = staged_pictures(project)
@@ -132,7 +140,7 @@ def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) ->
     if stored and (tagger is None or stored.model_sha256 == tagger.model_sha256):
         return stored
     if tagger is None:
-        raise ToolError(
+        raise MissingError(
             "LL257",
             f"{path} was not tagged yet, and no tagger is named.",
             "Name the folder of a WD14 tagger: --model FOLDER, or captions.model in the manifest.",
@@ -145,7 +153,7 @@ def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) ->
 def _require_decent(project: Project, place: PurePosixPath, scores: Scores) -> None:
     signs = forbidden_content(scores)
     if signs:
-        raise ToolError(
+        raise RuleError(
             "LL258",
             f"{project.images_dir / place} looks like a minor ({signs[0]}) together with "
             f"something sexual ({signs[1]}).",
@@ -206,7 +214,7 @@ def _read_caption(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL259",
             f"The caption {path} cannot be read: {error}.",
             "Save it as UTF-8 text, or delete it.",
@@ -226,8 +234,8 @@ def _read_written(project: Project) -> dict[str, tuple[str, ...]]:
 def apply_captions(project: Project, plan: CaptionPlan) -> None:
     """Keep newly found edits, then write the caption files that differ.
 
-    What is about to be written is recorded first, so that a run that was cut off does not take
-    our own captions for hand-made ones. Raises ToolError LL110 (disk full) or LL111.
+    What is about to be written is recorded first, so that a run that was cut off does not take our
+    own captions for hand-made ones. Raises MachineError (disk full).
     """
     for one in plan.captions:
         if one.edit:

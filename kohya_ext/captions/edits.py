@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import ToolError
+from ..project import DamagedError
 from ..project.files import write_json_atomic
 from .rules import format_caption, parse_tags, tag_key
 
@@ -72,7 +72,7 @@ def edit_path(folder: Path, stem: str) -> Path:
 
 
 def read_edit(folder: Path, stem: str) -> CaptionEdit | None:
-    """Return the stored edit of a picture. Raises ToolError LL254 for a damaged file."""
+    """Return the stored edit of a picture. Raises DamagedError for a damaged file."""
     path = edit_path(folder, stem)
     if not path.exists():
         return None
@@ -82,7 +82,7 @@ def read_edit(folder: Path, stem: str) -> CaptionEdit | None:
             tuple(data.get("added", ())), tuple(data.get("removed", ())), data.get("text", "")
         )
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL254",
             f"The caption edit {path} cannot be read: {error}.",
             "Correct it, or delete it to go back to the rules.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from ..project import ToolError, open_project
+from ..project import MachineError, open_project
 from ..project.cli import emit, say, shell_path
 from ..simulator.walk import (
     PICTURES,
@@ -102,7 +102,7 @@ def _run(words: tuple[str, ...]) -> None:
         args=list(words[1:]), prog_name=f"loraloom {words[0]}", standalone_mode=False
     )
     if result not in (None, 0):
-        raise ToolError(
+        raise MachineError(
             "LL118",
             f"The demo's step did not leave what it should: {words[0]} ended with {result}.",
             "This is a fault of loraloom; please report it with the output above.",

@@ -46,26 +46,26 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
-    from ..project.errors import ToolError
+    from ..project.errors import ToolError, UnknownCommand
 
     try:
         result = _main(_load(words[0]), words)
     except ToolError as error:
         print(f"Error: {error}", file=sys.stderr)
-        return 2 if error.code == "LL108" else 1
+        return 2 if isinstance(error, UnknownCommand) else 1
     return result if isinstance(result, int) else 0
 
 
 def _load(name: str) -> click.Command:
     """Find a command; in a clone that was never installed our packages may be missing."""
-    from ..project.errors import ToolError
+    from ..project.errors import PackageMissing
 
     try:
         return find_command(name)
     except ModuleNotFoundError as error:
         if error.name not in NEEDED:
             raise
-        raise ToolError(
+        raise PackageMissing(
             "LL121",
             f"{sys.executable} has no package {error.name}.",
             "Install loraloom with all that it needs, in the folder of its repository: "
@@ -161,7 +161,7 @@ def _entry_point_texts(folder: str) -> Iterator[str]:
 def find_command(name: str) -> click.Command:
     """Import the sub-command `name`, ours or a plugin's.
 
-    Raises ToolError LL108 (unknown) or LL109 (a plugin that cannot be loaded).
+    Raises InputError (unknown) or MachineError (a plugin that cannot be loaded).
     """
     from importlib import import_module
 
@@ -177,23 +177,23 @@ def _find_plugin(name: str) -> click.Command:
     from difflib import get_close_matches
     from importlib.metadata import entry_points
 
-    from ..project.errors import ToolError
+    from ..project.errors import UnknownCommand
 
     for entry in entry_points(group=GROUP):
         if entry.name == name:
             return _load_plugin(entry)
     close = get_close_matches(name, [row[1] for row in COMMANDS], n=1)
     hint = f"Did you mean `loraloom {close[0]}`?" if close else "See `loraloom --help`."
-    raise ToolError("LL108", f'There is no command "{name}".', hint)
+    raise UnknownCommand("LL108", f'There is no command "{name}".', hint)
 
 
 def _load_plugin(entry: object) -> click.Command:
-    from ..project.errors import ToolError
+    from ..project.errors import MachineError
 
     try:
         command: click.Command = entry.load()  # type: ignore[attr-defined]  # EntryPoint
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise ToolError(
+        raise MachineError(
             "LL109",
             f"The command {entry!r} cannot be loaded: {error}.",
             "Update or remove the package that brings it.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..project import ToolError
+from ..project import MissingError
 from ..project.cli import emit, emit_json, json_option, next_step, say, shell_path
 from ..project.epochs import EpochFile, Findings, Run, find_epoch_files, require_run
 from ..project.manifest import MANIFEST_NAME
@@ -24,7 +24,7 @@ def epochs(folder: Path, as_json: bool) -> None:
     is_project = (folder / MANIFEST_NAME).is_file()
     place = folder / "model" if is_project else folder
     if is_project and not place.is_dir():
-        raise ToolError(
+        raise MissingError(
             "LL133",
             f"{folder} has no epoch files yet.",
             f"Train first: loraloom train {shell_path(folder)}",

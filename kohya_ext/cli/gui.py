@@ -8,7 +8,7 @@ import click
 
 from ..gui.hook import install_hook, plan_hook, uninstall_hook
 from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
-from ..project import ToolError, open_project, read_settings, write_setting
+from ..project import HostError, MissingError, open_project, read_settings, write_setting
 from ..project.cli import dry_run_option, emit, next_step, say, shell_path, shell_words
 
 _WINDOWS_CTRL_C = 0xC000013A
@@ -58,7 +58,7 @@ def kohya(
 def _remembered() -> Path:
     known = read_settings().kohya_gui
     if not known:
-        raise ToolError(
+        raise MissingError(
             "LL704",
             "Nobody has said yet where the Kohya GUI is.",
             "Name its folder once, it is remembered: loraloom kohya --dir FOLDER",
@@ -75,7 +75,7 @@ def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_
     say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C ends it.")
     code = run_host(plan)
     if code not in (0, 130, -2, _WINDOWS_CTRL_C):  # -2 and 130: Ctrl-C
-        raise ToolError(
+        raise HostError(
             "LL705",
             f"The Kohya GUI ended with exit code {code}.",
             "Its own messages above tell why. Without our tab it starts with: gui.sh or gui.bat",

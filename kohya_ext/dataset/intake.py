@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project import (
+    ConflictError,
+    InputError,
+    MachineError,
+    MissingError,
+    Progress,
+    ProgressHandler,
+    Project,
+    ToolError,
+    silent,
+)
 from ..project.files import free_bytes, make_folder, replacing, sha256_of, write_json_atomic
 from ..project.pictures import find_other_pictures, find_pictures, read_picture
 from .roles import Role, role_of_path
@@ -70,12 +80,12 @@ def plan_import(
 ) -> ImportPlan:
     """Look at every picture in `folder` and plan what to take in; the project's own do not count.
 
-    Raises ToolError LL103 (no folder), LL201 (no pictures), LL202 (broken picture, unless
-    `skip_broken`), LL203 (a stem that repeats, unless `rename`), LL204 (inside the project), LL208
-    (a name that is not text).
+    Raises MissingError (no folder; no pictures), DamagedError (broken picture, unless
+    `skip_broken`), InputError (a stem that repeats, unless `rename`), ConflictError (inside the
+    project) or MachineError (a name that is not text).
     """
     if folder.resolve().is_relative_to(project.root.resolve()):
-        raise ToolError(
+        raise ConflictError(
             "LL204",
             f"{folder} lies inside the project.",
             "Import from the folder where you collect your pictures.",
@@ -83,7 +93,7 @@ def plan_import(
     root = project.root.resolve()
     found = [path for path in find_pictures(folder) if not path.resolve().is_relative_to(root)]
     if not found:
-        raise ToolError(
+        raise MissingError(
             "LL201",
             f"{folder} holds no pictures.",
             "loraloom looks for png, jpg, jpeg, webp, bmp, gif and tiff files, also below it; "
@@ -148,7 +158,7 @@ class _Planner:
         if other is None:
             return target
         if not rename:
-            raise ToolError(
+            raise InputError(
                 "LL203",
                 f"{path} and {other} share one stem, so they would share one caption file.",
                 "Rename one of the two; --rename gives the new one a number.",
@@ -166,7 +176,7 @@ def _require_text(path: Path) -> None:
         path.name.encode("utf-8")
     except UnicodeEncodeError as error:
         shown = path.name.encode("utf-8", "replace").decode("utf-8")
-        raise ToolError(
+        raise MachineError(
             "LL208", f'The name of "{shown}" in {path.parent} is no UTF-8 text.', "Rename the file."
         ) from error
 
@@ -179,10 +189,10 @@ def _stem_key(path: PurePosixPath) -> str:
 def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandler = silent) -> None:
     """Copy the planned pictures into source/; can be stopped and run again at any picture.
 
-    Raises ToolError LL110 before anything is copied when the disk has no room for all.
+    Raises MachineError before anything is copied when the disk has no room for all.
     """
     if plan.new_bytes > free_bytes(project.root):
-        raise ToolError(
+        raise MachineError(
             "LL110",
             f"The disk is full: the new pictures need {plan.new_bytes:,} bytes, "
             f"{free_bytes(project.root):,} are free.",

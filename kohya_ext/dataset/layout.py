@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from ..project import Progress, ProgressHandler, Project, ToolError, silent
+from ..project import (
+    ConflictError,
+    InputError,
+    MissingError,
+    Progress,
+    ProgressHandler,
+    Project,
+    RuleError,
+    silent,
+)
 from ..project.files import (
     Transfer,
     explained,
@@ -79,10 +88,10 @@ class LayoutPlan:
 
 
 def require_consent(project: Project) -> None:
-    """Raise ToolError LL113 when the subject is a person and no consent is recorded."""
+    """Raise RuleError when the subject is a person and no consent is recorded."""
     subject = project.manifest.subject
     if subject.kind is SubjectKind.PERSON and subject.consent is None:
-        raise ToolError(
+        raise RuleError(
             "LL113",
             f"{project.manifest_path} says that the subject is a real person, "
             "but records no consent.",
@@ -103,14 +112,15 @@ def plan_layout(
 ) -> LayoutPlan:
     """Plan `images/` from source/, roles and the manifest's repeats.
 
-    `roles` (by file name) wins over the subfolder that a picture lies in. Raises ToolError LL113
-    (no consent), LL201 (nothing imported), LL202 (broken picture), LL203 (a stem that repeats),
-    LL205 (a role for a picture that is not there), LL207 (foreign files in images/).
+    `roles` (by file name) wins over the subfolder that a picture lies in. Raises RuleError (no
+    consent), MissingError (nothing imported), DamagedError (broken picture), InputError (a stem
+    that repeats; a role for a picture that is not there) or ConflictError (foreign files in
+    images/).
     """
     require_consent(project)
     paths = list(source_pictures(project))
     if not paths:
-        raise ToolError(
+        raise MissingError(
             "LL201",
             f"{project.source_dir} holds no pictures.",
             f"Take some in first: loraloom import {project.root.name} FOLDER",
@@ -152,7 +162,7 @@ def _choose_roles(
     by_name = {PurePosixPath(name).name: role for name, role in roles.items()}
     for name in roles:
         if PurePosixPath(name).name not in names:
-            raise ToolError(
+            raise InputError(
                 "LL205",
                 f'The roles file names "{name}", but no imported picture is called so.',
                 "Correct the name, or import the picture first.",
@@ -168,7 +178,7 @@ def _choose_roles(
 def _require_own_stem(path: Path, stems: dict[str, Path]) -> None:
     other = stems.setdefault(path.stem.casefold(), path)
     if other != path:
-        raise ToolError(
+        raise InputError(
             "LL203",
             f"{other} and {path} share one stem, so they would share one caption file.",
             "Rename one of the two.",
@@ -206,7 +216,7 @@ def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, s
     for path in sorted(images_dir.glob("*/*")):
         place = PurePosixPath(path.parent.name, path.name)
         if path.suffix.lower() in TRAINER_SUFFIXES and place not in staged:
-            raise ToolError(
+            raise ConflictError(
                 "LL207",
                 f"{path} was not staged by loraloom and would be trained all the same.",
                 "Move it out of images/ and import it, so that it stays when staging is repeated.",
@@ -218,8 +228,8 @@ def apply_layout(
 ) -> dict[str, int]:
     """Make images/ as planned; return how many pictures came by link, copy, change or stayed.
 
-    Stopped at any point, the next run completes it: what is about to appear is recorded first,
-    and as finished only at the end. Raises ToolError LL110 (disk full) or LL111.
+    Stopped at any point, the next run completes it: what is about to appear is recorded first, and
+    as finished only at the end. Raises MachineError (disk full).
     """
     old = read_staged(plan.images_dir)
     by_stem = {place.stem.casefold(): place for place in old}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path, PurePath
 
-from ..project.errors import ToolError
+from ..project.errors import InputError
 
 
 class Role(str, Enum):
@@ -37,12 +37,12 @@ def role_of_path(path: PurePath) -> Role | None:
 def read_roles_csv(path: Path) -> Mapping[str, Role]:
     """Read `picture,role` lines: a file name, then primary or supporting (or a rating, 1 or 2).
 
-    A header line `picture,role` may stand first. Raises ToolError LL206 with file and line.
+    A header line `picture,role` may stand first. Raises InputError with file and line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ToolError(
+        raise InputError(
             "LL206", f"The roles file {path} cannot be read: {error}.", "It must be UTF-8 text."
         ) from error
     roles: dict[str, Role] = {}
@@ -52,7 +52,7 @@ def read_roles_csv(path: Path) -> Mapping[str, Role]:
             continue
         role = _SPELLINGS.get(cells[1].lower()) if len(cells) == 2 else None
         if role is None:
-            raise ToolError(
+            raise InputError(
                 "LL206",
                 f'{path}:{number}: "{",".join(row)}" is not a picture and its role.',
                 "Write for example: fox 01.png,primary",

@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import ToolError
+from ..project import HostError, ToolError
 from ..project.files import write_text_atomic
 from .host import LAUNCHER, KohyaGui
 from .launcher import DISABLE
@@ -78,7 +78,7 @@ class HookPlan:
 
 
 def plan_hook(gui: KohyaGui) -> HookPlan:
-    """Plan the two files in the site-packages of the GUI's Python; raises ToolError LL703."""
+    """Plan the two files in the site-packages of the GUI's Python; raises HostError."""
     folder = _site_packages(gui)
     text = _HOOK.format(launcher=str(LAUNCHER), disable=DISABLE)
     return HookPlan(folder / PTH_NAME, folder / HOOK_NAME, text)
@@ -119,7 +119,7 @@ def _site_packages(gui: KohyaGui) -> Path:
 
 
 def _no_answer(gui: KohyaGui, reason: str) -> ToolError:
-    return ToolError(
+    return HostError(
         "LL703",
         f"{gui.python} could not say where its packages are: {reason}.",
         "Check that this Python runs, or name another one: --python FILE",

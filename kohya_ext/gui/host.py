@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import ToolError
+from ..project import MissingError
 from .launcher import PROJECT
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -49,18 +49,18 @@ class LaunchPlan:
 def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
     """Find the GUI in `folder` and its Python (`python`, else its venv or .venv).
 
-    Raises ToolError LL701 (no GUI there) or LL702 (no Python).
+    Raises MissingError (no GUI there; no Python).
     """
     root = folder.expanduser().absolute()
     if not (root / "kohya_gui.py").is_file():
-        raise ToolError(
+        raise MissingError(
             "LL701",
             f"{root} holds no Kohya GUI: there is no kohya_gui.py in it.",
             "Name the folder that gui.sh or gui.bat is in: loraloom kohya --dir FOLDER",
         )
     found = python.expanduser().absolute() if python else _own_python(root)
     if found is None or not found.is_file():
-        raise ToolError(
+        raise MissingError(
             "LL702",
             f"No Python was found for the Kohya GUI in {root}"
             + (f": {found} does not exist." if found else ": it has neither venv nor .venv."),

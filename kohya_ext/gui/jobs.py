@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import Progress, ProgressHandler, ToolError
+from ..project import ConflictError, Progress, ProgressHandler, ToolError
 
 _log = logging.getLogger(__name__)
 _KEPT_LINES = 200
@@ -152,11 +152,11 @@ class Jobs:
         self._lock = threading.Lock()
 
     def start(self, root: Path, name: str, work: Work) -> Job:
-        """Begin a step of the project in `root`; raises ToolError LL707 while another goes on."""
+        """Begin a step of the project in `root`; raises ConflictError while another goes on."""
         with self._lock:
             running = self._jobs.get(root)
             if running is not None and not running.view().is_finished:
-                raise ToolError(
+                raise ConflictError(
                     "LL707",
                     f'"{running.name}" is still going on for {root}.',
                     "Wait until it has finished, or stop it.",

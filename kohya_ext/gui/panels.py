@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import Project, ToolError, open_project
+from ..project import InputError, Project, open_project
 from . import markup
 from .jobs import Jobs, sentence_of
 from .views import view_config, view_folders, view_overview, view_pictures
@@ -33,13 +33,13 @@ class Panels:
 
 
 def require_folder_text(text: str | None, what: str) -> Path:
-    """Return the folder that the user typed; raises ToolError LL708 for an empty box.
+    """Return the folder that the user typed; raises InputError for an empty box.
 
     gradio 6 sends None, not "", for a box that nobody touched and that has no value of its own.
     """
     typed = (text or "").strip()
     if not typed:
-        raise ToolError("LL708", f"No {what} is named.", "Type its path into the box.")
+        raise InputError("LL708", f"No {what} is named.", "Type its path into the box.")
     return Path(typed).expanduser()
 
 

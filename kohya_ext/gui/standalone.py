@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..project import ToolError
+from ..project import ConflictError, PackageMissing
 from .launcher import registered, remove_links
 from .pages import Page, find_pages
 
@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 def build_standalone(project: Path | None, pages: tuple[Page, ...] | None = None) -> Any:
     """Build the Blocks; a page that cannot be built says so in its own tab.
 
-    Raises ToolError LL706 where gradio is missing.
+    Raises MissingError where gradio is missing.
     """
     gradio = require_gradio()
     folder = str(project) if project else ""
@@ -46,11 +46,11 @@ def _build_or_say(gradio: Any, blocks: Any, page: Page, folder: str) -> None:
 
 
 def require_gradio() -> Any:
-    """Import gradio, or raise ToolError LL706."""
+    """Import gradio, or raise MissingError."""
     try:
         import gradio
     except ImportError as error:
-        raise ToolError(
+        raise PackageMissing(
             "LL706",
             f"The page needs gradio, which cannot be imported: {error}.",
             f'Install it: "{sys.executable}" -m pip install "gradio>=6,<7"',
@@ -59,14 +59,14 @@ def require_gradio() -> Any:
 
 
 def require_free(port: int) -> None:
-    """Raise ToolError LL709 when another program listens at `port` on this machine."""
+    """Raise ConflictError when another program listens at `port` on this machine."""
     with socket.socket() as one:
         if os.name == "posix":  # as gradio asks: a port just left by a program is free
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((HOST, port))
         except OSError as error:
-            raise ToolError(
+            raise ConflictError(
                 "LL709",
                 f"Port {port} cannot be used: {error.strerror}.",
                 f"Close the program that has it, or name another one: --port {port + 1}",
@@ -76,7 +76,7 @@ def require_free(port: int) -> None:
 def serve(
     project: Path | None, port: int, browse: bool, say: Callable[[str], None] = print
 ) -> None:
-    """Serve the page on this machine until Ctrl-C. Raises ToolError LL709 for a taken port."""
+    """Serve the page on this machine until Ctrl-C. Raises ConflictError for a taken port."""
     blocks = build_standalone(project)
     require_free(port)
     say(f"The page is at http://{HOST}:{port}/ ; Ctrl-C ends it.")

@@ -117,7 +117,7 @@ def _caption(path: Path) -> str | None:
 
 
 def thumbnail(path: Path) -> bytes:
-    """Return a small JPEG of a picture; raises ToolError LL202 for one that does not decode."""
+    """Return a small JPEG of a picture; raises DamagedError for one that does not decode."""
     status = path.stat()
     return _thumbnail(path, status.st_mtime_ns, status.st_size)
 
@@ -154,7 +154,7 @@ class ConfigView:
 
 
 def view_config(project: Project) -> ConfigView | None:
-    """Read the Kohya json that `config` wrote; None before. Raises ToolError LL301, LL306."""
+    """Read the Kohya json that `config` wrote; None before. Raises MissingError, InputError."""
     path = project.config_dir / f"{project.manifest.output_name}.json"
     if not path.is_file():
         return None

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from .errors import ToolError
+from .errors import (
+    ConflictError,
+    DamagedError,
+    HostError,
+    InputError,
+    MachineError,
+    MissingError,
+    PackageMissing,
+    RuleError,
+    StoppedError,
+    ToolError,
+)
 from .journal import Journal, JournalEntry
 from .manifest import MANIFEST_NAME, Manifest, read_manifest
 from .progress import Progress, ProgressHandler, silent
@@ -11,14 +22,23 @@ from .settings import Settings, read_settings, user_folder, write_setting
 
 __all__ = [
     "MANIFEST_NAME",
+    "ConflictError",
+    "DamagedError",
+    "HostError",
     "InitPlan",
+    "InputError",
     "Journal",
     "JournalEntry",
+    "MachineError",
     "Manifest",
+    "MissingError",
+    "PackageMissing",
     "Progress",
     "ProgressHandler",
     "Project",
+    "RuleError",
     "Settings",
+    "StoppedError",
     "ToolError",
     "apply_init",
     "open_project",

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import ToolError
+from .errors import MissingError, ToolError
 from .files import require_folder
 from .lora_file import read_header
 
@@ -94,7 +94,7 @@ class Findings:
 
 
 def read_epoch_file(path: Path) -> EpochFile:
-    """Read one LoRA file's place in its run; raises ToolError LL13x for a damaged file."""
+    """Read one LoRA file's place in its run; raises DamagedError for a damaged file."""
     metadata = dict(read_header(path).metadata)
     numbered = _NUMBERED.search(path.stem)
     step_save = _STEP_SAVE.search(path.stem)
@@ -149,7 +149,7 @@ def _real(text: str | None) -> float:
 def find_epoch_files(folder: Path) -> Findings:
     """List the runs in `folder` (not below it), each ordered by epoch and step.
 
-    Unreadable files are reported, not raised. Raises ToolError LL103 or LL104 for the folder.
+    Unreadable files are reported, not raised. Raises MissingError or MachineError for the folder.
     """
     files: list[EpochFile] = []
     unreadable: list[Unreadable] = []
@@ -167,9 +167,9 @@ def find_runs(folder: Path) -> tuple[Run, ...]:
 
 
 def require_run(folder: Path) -> Run:
-    """Return the newest run in `folder`; raises ToolError LL133 when there is none."""
+    """Return the newest run in `folder`; raises MissingError when there is none."""
     if not folder.exists():
-        raise ToolError(
+        raise MissingError(
             "LL133",
             f"There are no epoch files yet: {folder} does not exist.",
             "Train first: loraloom train PROJECT",
@@ -178,7 +178,7 @@ def require_run(folder: Path) -> Run:
     if findings.runs:
         return findings.runs[-1]
     damaged = f" ({findings.unreadable[0].error.problem})" if findings.unreadable else ""
-    raise ToolError(
+    raise MissingError(
         "LL133",
         f"{folder} holds no readable LoRA file{damaged}.",
         "Train first, or name the folder that holds the .safetensors files.",

@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import ToolError
+from .errors import ConflictError, MachineError, MissingError, ToolError
 
 _BLOCK_BYTES = 1 << 20
 _REPLACE_TRIES = 10
@@ -41,18 +41,18 @@ class Transfer(str, Enum):
 def explain_os_error(error: OSError, path: Path) -> ToolError:
     """Turn an operating system's refusal to write `path` into a sentence."""
     if error.errno in _FULL or getattr(error, "winerror", None) == 112:
-        return ToolError(
+        return MachineError(
             "LL110",
             f"The disk is full: {path} could not be written.",
             "Free some space and run the same command again; nothing was lost.",
         )
     if os.name == "nt" and len(str(path)) >= _LONGEST_ON_WINDOWS:
-        return ToolError(
+        return MachineError(
             "LL111",
             f"{path} could not be written: its path is too long for Windows.",
             "Move the project nearer to the drive's root, or switch long paths on in Windows.",
         )
-    return ToolError(
+    return MachineError(
         "LL111",
         f"{path} could not be written: {error.strerror or error}.",
         "Check the permissions, and that no other program holds the file.",
@@ -60,11 +60,11 @@ def explain_os_error(error: OSError, path: Path) -> ToolError:
 
 
 def explain_refusal(error: OSError) -> ToolError:
-    """Turn a refusal that no step explained into a sentence: LL110, or LL120 with its path."""
+    """Turn a refusal that no step explained into a MachineError with its path."""
     if error.errno in _FULL or getattr(error, "winerror", None) == 112:
         return explain_os_error(error, Path(error.filename or "a file"))
     what = f"{error.filename} cannot be used" if error.filename else "The system refused"
-    return ToolError(
+    return MachineError(
         "LL120",
         f"{what}: {error.strerror or error}.",
         "Check the path, its permissions, and that no other program holds it.",
@@ -73,7 +73,7 @@ def explain_refusal(error: OSError) -> ToolError:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn a refusal to change `path` inside the block into ToolError LL110 or LL111."""
+    """Turn a refusal to change `path` inside the block into MachineError."""
     try:
         yield
     except OSError as error:
@@ -84,8 +84,8 @@ def explained(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` and move it there when the block ends well.
 
-    The bytes are flushed to the disk first. When the block raises, `path` stays as it was and
-    the file beside it is removed. Raises ToolError LL110 (disk full) or LL111.
+    The bytes are flushed to the disk first. When the block raises, `path` stays as it was and the
+    file beside it is removed. Raises MachineError (disk full).
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
@@ -134,7 +134,7 @@ def write_json_atomic(path: Path, data: object, *, sort_keys: bool = False) -> N
 
 
 def make_folder(folder: Path) -> Path:
-    """Make `folder` and its parents where needed. Raises ToolError LL110 or LL111."""
+    """Make `folder` and its parents where needed. Raises MachineError."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -143,11 +143,11 @@ def make_folder(folder: Path) -> Path:
 def link_or_copy(source: Path, target: Path) -> Transfer:
     """Hardlink `source` as `target`, or copy it where the file system cannot link.
 
-    Never overwrites: raises ToolError LL112 when `target` exists.
+    Never overwrites: raises ConflictError when `target` exists.
     """
     make_folder(target.parent)
     if os.path.lexists(target):
-        raise ToolError(
+        raise ConflictError(
             "LL112", f"{target} exists already.", "Move it away, or choose another name."
         )
     try:
@@ -181,15 +181,15 @@ def free_bytes(path: Path) -> int:
 
 
 def require_folder(path: Path) -> Path:
-    """Return `path` when it is a readable folder; raise ToolError LL103 or LL104 otherwise."""
+    """Return `path` when it is a readable folder; raise MissingError or MachineError otherwise."""
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "does not exist"
-        raise ToolError("LL103", f"The folder {path} {what}.", "Check the spelling of the path.")
+        raise MissingError("LL103", f"The folder {path} {what}.", "Check the spelling of the path.")
     try:
         with os.scandir(path) as entries:
             next(entries, None)
     except OSError as error:
-        raise ToolError(
+        raise MachineError(
             "LL104",
             f"The folder {path} cannot be read: {error.strerror}.",
             "Check its permissions.",

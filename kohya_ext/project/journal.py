@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .errors import ToolError
+from .errors import DamagedError
 from .files import explain_os_error
 
 
@@ -38,7 +38,7 @@ class Journal:
         self._clock = clock
 
     def append(self, kind: str, **facts: Any) -> JournalEntry:
-        """Write one entry, flushed to the disk. Raises ToolError LL110 or LL111."""
+        """Write one entry, flushed to the disk. Raises MachineError."""
         entry = JournalEntry(self._clock().isoformat(timespec="milliseconds"), kind, facts)
         line = json.dumps({"at": entry.at, "kind": kind, **facts}, ensure_ascii=False)
         try:
@@ -53,7 +53,7 @@ class Journal:
     def entries(self, kind: str | None = None) -> list[JournalEntry]:
         """Return the entries in order, all or of one kind; a torn last line does not count.
 
-        Raises ToolError LL115 for a damaged line before the last.
+        Raises DamagedError for a damaged line before the last.
         """
         if not self.path.exists():
             return []
@@ -77,7 +77,7 @@ class Journal:
         except (ValueError, KeyError, AttributeError) as error:
             if last:  # a power cut in the middle of a write
                 return None
-            raise ToolError(
+            raise DamagedError(
                 "LL115",
                 f"Line {number} of {self.path} is no journal entry.",
                 "Restore the file from a backup, or delete that line.",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .errors import ToolError
+from .errors import ConflictError, DamagedError, MachineError, ToolError
 from .files import replacing
 
 MAX_HEADER_BYTES = 100_000_000
@@ -81,15 +81,15 @@ class LoraHeader:
 def read_header(path: Path) -> LoraHeader:
     """Read the header of a safetensors file, whatever the file's size.
 
-    Raises ToolError LL130 (no safetensors file), LL131 (cut short), LL132 (hostile or damaged
-    header) or LL104 (unreadable).
+    Raises DamagedError (no safetensors file; cut short; hostile or damaged header) or MachineError
+    (unreadable).
     """
     try:
         with path.open("rb") as stream:
             size = path.stat().st_size
             raw = _read_raw_header(stream, size, path)
     except OSError as error:
-        raise ToolError(
+        raise MachineError(
             "LL104",
             f"{path} cannot be read: {error.strerror or error}.",
             "Check the path and its permissions.",
@@ -113,13 +113,13 @@ def _read_raw_header(stream: BinaryIO, size: int, path: Path) -> bytes:
 
 
 def _no_safetensors(path: Path, why: str) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL130", f"{path} is not a safetensors file: {why}.", "Copy or train the file again."
     )
 
 
 def _cut_short(path: Path, why: str) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL131",
         f"{path} is cut short: {why}.",
         "Delete the file and use another epoch, or train again.",
@@ -127,7 +127,7 @@ def _cut_short(path: Path, why: str) -> ToolError:
 
 
 def _hostile(path: Path, why: str) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL132",
         f"{path} has a damaged or hostile header: {why}.",
         "Do not use the file; get it again from where it came.",
@@ -219,7 +219,7 @@ def tensor_sha256(path: Path) -> str:
 def write_lora(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file atomically; ValueError when a tensor's bytes do not fit its shape.
 
-    Raises ToolError LL110 (disk full) or LL111.
+    Raises MachineError (disk full).
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     position = 0
@@ -249,10 +249,10 @@ def _write_header(stream: BinaryIO, header: Mapping[str, Any]) -> None:
 def rewrite_metadata(source: Path, target: Path, changes: Mapping[str, str | None]) -> None:
     """Copy `source` to `target` with other metadata; None removes a key, tensors stay as bytes.
 
-    Never overwrites (ToolError LL112); raises LL13x for a bad source, LL110 for a full disk.
+    Never overwrites (ConflictError); raises DamagedError (source) or MachineError (full disk).
     """
     if target.exists():
-        raise ToolError(
+        raise ConflictError(
             "LL112", f"{target} exists already.", "Move it away, or choose another name."
         )
     old = read_header(source)

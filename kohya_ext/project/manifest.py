@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from .errors import ToolError
+from .errors import InputError, MachineError, MissingError
 from .files import is_portable_name, require_folder
 
 if TYPE_CHECKING:
@@ -251,22 +251,22 @@ def manifest_schema() -> dict[str, Any]:
 def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest.
 
-    Raises ToolError LL101 (missing), LL102 (wrong, with file:line and key), LL105 (trigger word)
-    or LL107 (newer format).
+    Raises MissingError (missing) or InputError (wrong, with file:line and key; trigger word; newer
+    format).
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise ToolError(
+        raise MissingError(
             "LL101", f"{path.parent} has no {MANIFEST_NAME}.", _nearest_project(path.parent)
         ) from error
     except UnicodeDecodeError as error:
-        raise ToolError(
+        raise MachineError(
             "LL104", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file."
         ) from error
     except OSError as error:
         require_folder(path.parent)
-        raise ToolError(
+        raise MachineError(
             "LL104", f"{path} cannot be read: {error.strerror}.", "Check the path and permissions."
         ) from error
     return parse_manifest(text, path)
@@ -305,7 +305,7 @@ def _check_paths(data: Mapping[str, Any], lines: dict[_Place, int], path: Path) 
     for place in _PATHS:
         value = (data.get(place[0]) or {}).get(place[1]) or ""
         if any(ord(letter) < 32 for letter in value):
-            raise ToolError(
+            raise InputError(
                 "LL102",
                 f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {json.dumps(value)} holds a "
                 "line break or tab.",
@@ -321,7 +321,7 @@ def _check_names(manifest: Manifest, lines: dict[_Place, int], path: Path) -> No
     }
     for place, name in names.items():
         if name and not is_portable_name(name):
-            raise ToolError(
+            raise InputError(
                 "LL102",
                 f'{path}:{_line_of(place, lines)}: {_dotted(place)}: "{name}" cannot be the name '
                 "of a file or folder on every system.",
@@ -334,7 +334,7 @@ def _check_trigger_word(word: str, where: str) -> None:
 
     problem = trigger_word_problem(word)
     if problem:
-        raise ToolError("LL105", f"{where}: {problem}", "Choose another trigger word.")
+        raise InputError("LL105", f"{where}: {problem}", "Choose another trigger word.")
 
 
 def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]]:
@@ -350,15 +350,17 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or ""
         cures = (cure for start, cure in _YAML_CURES.items() if problem.startswith(start))
-        raise ToolError(
+        raise InputError(
             "LL102",
             f"{path}:{line}: no valid YAML: {problem}.",
             next(cures, "Correct that line."),
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ToolError("LL102", f"{path}: no valid YAML: {error}.", "Correct the file.") from error
+        raise InputError(
+            "LL102", f"{path}: no valid YAML: {error}.", "Correct the file."
+        ) from error
     if not isinstance(data, dict):
-        raise ToolError(
+        raise InputError(
             "LL102",
             f"{path}:1: a manifest is a list of `key: value` lines.",
             "See docs/manifest.md for an example.",
@@ -378,7 +380,7 @@ def _collect_lines(node: yaml.Node, place: _Place, lines: dict[_Place, int], pat
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.value in seen:
-                raise ToolError(
+                raise InputError(
                     "LL102",
                     f'{path}:{line}: the key "{key.value}" stands here a second time.',
                     "Keep one of the two.",
@@ -397,7 +399,7 @@ def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
     if not isinstance(number, int) or isinstance(number, bool):
         return data  # the schema says so better
     if number > FORMAT:
-        raise ToolError(
+        raise InputError(
             "LL107",
             f"{path} is of format {number}; this loraloom reads up to format {FORMAT}.",
             "Fetch the newest loraloom and install it again.",
@@ -424,13 +426,13 @@ def _validate(data: dict[str, Any], lines: dict[_Place, int], path: Path) -> Non
         allowed = sorted(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in error.schema["properties"])
         line = _line_of((*place, str(unknown)), lines)
-        raise ToolError(
+        raise InputError(
             "LL102",
             f'{path}:{line}: the key "{_dotted((*place, unknown))}" is not known.',
             f"{_closest(str(unknown), allowed)}Known keys here: {', '.join(allowed)}.",
         )
     line = _line_of(place, lines)
-    raise ToolError(
+    raise InputError(
         "LL102",
         f"{path}:{line}: {_dotted(place) or 'the manifest'}: {_plain(error)}.",
         "Correct that line.",

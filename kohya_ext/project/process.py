@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import psutil
 
-from .errors import ToolError
+from .errors import MachineError, ToolError
 from .files import explain_os_error
 
 MARK = "LORALOOM_TREE"
@@ -196,9 +196,9 @@ def start(
 ) -> Child:
     """Start `command` in `folder`, its streams appended to files, in a session of its own.
 
-    It lives on when this program, its terminal or its window ends. `environment` is complete;
-    a `mark` written down beforehand finds the tree even if we die while starting it.
-    Raises ToolError LL116 when the program cannot be started, LL111 for the stream files.
+    It lives on when this program, its terminal or its window ends. `environment` is complete; a
+    `mark` written down beforehand finds the tree even if we die while starting it. Raises
+    MachineError (when the program cannot be started; for the stream files).
     """
     mark = mark or new_mark()
     _clear_left()
@@ -217,7 +217,7 @@ def start(
 
 
 def _not_started(command: Sequence[str], error: OSError) -> ToolError:
-    return ToolError(
+    return MachineError(
         "LL116",
         f"{command[0]} cannot be started: {error.strerror or error}.",
         "Check the path, and that it is a program of this machine.",

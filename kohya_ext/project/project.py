@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ToolError
+from .errors import ConflictError, InputError
 from .files import write_text_atomic
 from .journal import Journal
 from .manifest import MANIFEST_NAME, Manifest, SubjectKind, parse_manifest, read_manifest
@@ -92,7 +92,7 @@ class Project:
 def open_project(folder: Path) -> Project:
     """Open the project in `folder` (or the manifest file itself).
 
-    Raises ToolError LL101 (none there), LL102 (manifest wrong), LL105, LL107.
+    Raises MissingError (none there) or InputError (manifest wrong).
     """
     root = folder.parent if folder.name == MANIFEST_NAME else folder
     return Project(root.absolute(), read_manifest(root / MANIFEST_NAME))
@@ -116,12 +116,12 @@ def plan_init(
     kind: SubjectKind = SubjectKind.CHARACTER,
     description: str = "",
 ) -> InitPlan:
-    """Plan a new project; raises ToolError LL105 (trigger word) or LL106 (one is there)."""
+    """Plan a new project; raises InputError (trigger word) or ConflictError (one is there)."""
     problem = trigger_word_problem(trigger_word)
     if problem:
-        raise ToolError("LL105", problem, "Choose another, for example Quillfox.")
+        raise InputError("LL105", problem, "Choose another, for example Quillfox.")
     if (root / MANIFEST_NAME).exists():
-        raise ToolError(
+        raise ConflictError(
             "LL106",
             f"{root} holds a project already.",
             f"Choose another folder, or edit {root / MANIFEST_NAME}.",

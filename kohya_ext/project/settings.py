@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import ToolError
+from .errors import DamagedError
 from .files import write_json_atomic
 
 
@@ -39,7 +39,7 @@ def settings_path() -> Path:
 
 
 def read_settings() -> Settings:
-    """Read the settings; defaults where there are none. Raises ToolError LL114."""
+    """Read the settings; defaults where there are none. Raises DamagedError."""
     path = settings_path()
     if not path.exists():
         return Settings()
@@ -50,7 +50,7 @@ def read_settings() -> Settings:
         known = {one.name for one in fields(Settings)}
         values: dict[str, Any] = {name: data[name] for name in data if name in known}
     except (ValueError, TypeError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL114",
             f"{path} is not a valid JSON object: {error}.",
             "Correct it, or delete it and name the paths again.",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..project import Project, ToolError, open_project
+from ..project import MachineError, Project, open_project
 from ..project.epochs import require_run
 from ..project.files import write_text_atomic
 from ..project.lora_file import read_header, tensor_sha256
@@ -65,7 +65,7 @@ class DemoFolder:
 
 @dataclass(frozen=True)
 class Station:
-    """One command of the walk; `proof` returns a sentence, or raises ToolError LL118."""
+    """One command of the walk; `proof` returns a sentence, or raises MachineError."""
 
     words: tuple[str, ...]
     about: str
@@ -196,7 +196,7 @@ def stations(folder: DemoFolder, webui_url: str) -> tuple[Station, ...]:
 
 def _require(holds: bool, what: str) -> None:
     if not holds:
-        raise ToolError(
+        raise MachineError(
             "LL118",
             f"The demo's step did not leave what it should: {what}.",
             "This is a fault of loraloom; please report it with the output above.",
@@ -321,7 +321,7 @@ def simulated_webui(
 ) -> Iterator[str]:
     """Run the simulated WebUI as a program of its own while the block lasts; yield its address.
 
-    Raises ToolError LL119 when it does not say its address in time.
+    Raises MachineError when it does not say its address in time.
     """
     folder.webui.mkdir(parents=True, exist_ok=True)
     stdout, stderr = folder.webui / "stdout.txt", folder.webui / "stderr.txt"
@@ -348,7 +348,7 @@ def _wait_for_address(stdout: Path, is_gone: Callable[[], bool], stderr: Path) -
                 return line.rpartition(" ")[2]
         time.sleep(0.05)
     said = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    raise ToolError(
+    raise MachineError(
         "LL119",
         f"The simulated WebUI did not start: {said[-1] if said else 'it said nothing'}.",
         f"See {stderr}.",

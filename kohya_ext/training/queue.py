@@ -16,7 +16,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ..project import Project, ToolError, open_project, user_folder
+from ..project import (
+    ConflictError,
+    DamagedError,
+    InputError,
+    Project,
+    ToolError,
+    open_project,
+    user_folder,
+)
 from ..project.files import write_json_atomic
 from ..project.process import holding
 from .config.kohya_json import GuiVersion
@@ -89,12 +97,12 @@ class Queue:
     halt: bool = False
 
     def find(self, number: int) -> Entry:
-        """Return an entry. Raises ToolError LL340."""
+        """Return an entry. Raises InputError."""
         for one in self.entries:
             if one.number == number:
                 return one
         known = ", ".join(str(one.number) for one in self.entries) or "none"
-        raise ToolError(
+        raise InputError(
             "LL340",
             f"The queue has no entry {number}; there are: {known}.",
             "See `loraloom queue list`.",
@@ -112,7 +120,7 @@ def queue_path() -> Path:
 
 
 def read_queue() -> Queue:
-    """Read the queue; an empty one where there is none. Raises ToolError LL341."""
+    """Read the queue; an empty one where there is none. Raises DamagedError."""
     path = queue_path()
     if not path.exists():
         return Queue()
@@ -123,7 +131,7 @@ def read_queue() -> Queue:
         entries = tuple(_entry(row) for row in data["entries"])
         return Queue(entries, int(data["last_number"]), bool(data["halt"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL341",
             f"{path} cannot be read: {error}.",
             "Move it away and add the trainings again.",
@@ -140,7 +148,7 @@ def _entry(row: dict[str, Any]) -> Entry:
 def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Queue]]:
     """Change the queue: the list holds it, and what it holds afterwards is written.
 
-    One change at a time, also from other programs. Raises ToolError LL341.
+    One change at a time, also from other programs. Raises DamagedError.
     """
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
@@ -151,7 +159,7 @@ def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Qu
                 _write(box[0])
                 return
         if time.monotonic() > deadline:
-            raise ToolError(
+            raise DamagedError(
                 "LL341",
                 f"{queue_path()} is being changed by another program all the time.",
                 "Close it and run the command again.",
@@ -189,7 +197,7 @@ def add(
 def move(number: int, place: int) -> tuple[Entry, ...]:
     """Move an entry to `place` among the waiting ones, 1 is next; return those in order.
 
-    Raises ToolError LL340 (no such entry), LL342 (it is not waiting).
+    Raises InputError (no such entry), ConflictError (it is not waiting).
     """
     with changing() as box:
         queue = box[0]
@@ -203,7 +211,7 @@ def move(number: int, place: int) -> tuple[Entry, ...]:
 
 
 def remove(number: int) -> Entry:
-    """Take out a waiting or finished entry. Raises ToolError LL340, LL342."""
+    """Take out a waiting or finished entry. Raises InputError, ConflictError."""
     with changing() as box:
         queue = box[0]
         entry = queue.find(number)
@@ -232,7 +240,7 @@ def halt(*, asked: bool = True) -> None:
 def _require_waiting(queue: Queue, number: int) -> Entry:
     entry = queue.find(number)
     if entry.state is not State.WAITING:
-        raise ToolError(
+        raise ConflictError(
             "LL342",
             f"Entry {number} ({entry.name}) is {entry.state.value}, not waiting.",
             "Stop it first: loraloom train PROJECT --stop"
@@ -256,10 +264,10 @@ EntryHandler = Callable[[Entry], None]
 
 @contextmanager
 def running_on(gpu: str) -> Iterator[None]:
-    """Be the one runner of a graphics card. Raises ToolError LL343 when there is one already."""
+    """Be the one runner of a graphics card. Raises ConflictError when there is one already."""
     with holding(user_folder() / f"queue-gpu-{gpu}.lock") as got:
         if not got:
-            raise ToolError(
+            raise ConflictError(
                 "LL343",
                 f"The queue is being run already, on card {gpu}.",
                 "See `loraloom queue list`; it takes up what you add.",
@@ -277,7 +285,7 @@ def run_queue(
     """Train waiting entries one after the other until none is left; return those that ended.
 
     `tell` gets each entry when it begins and when it ends. A stopped training (Ctrl-C) ends the
-    queue. Raises ToolError LL343 when another program runs it for the same card.
+    queue. Raises ConflictError when another program runs it for the same card.
     """
     ended: list[Entry] = []
     with running_on(gpu):

@@ -17,7 +17,15 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from ..project import Progress, ProgressHandler, ToolError, read_settings, silent, user_folder
+from ..project import (
+    MachineError,
+    MissingError,
+    Progress,
+    ProgressHandler,
+    read_settings,
+    silent,
+    user_folder,
+)
 from ..project.files import write_text_atomic
 from ..project.settings import write_setting
 
@@ -55,10 +63,10 @@ class Trainer:
         return (self.folder / "SIMULATOR.md").is_file()
 
     def script(self, name: str) -> Path:
-        """Return a training script; raises ToolError LL351 when this sd-scripts has none such."""
+        """Return a training script; raises MissingError when this sd-scripts has none such."""
         path = self.folder / name
         if not path.is_file():
-            raise ToolError(
+            raise MissingError(
                 "LL351",
                 f"{self.folder} has no {name}.",
                 "This base model needs a newer sd-scripts: `loraloom trainer install`.",
@@ -106,13 +114,13 @@ def find_trainer() -> Trainer | None:
 def require_trainer(given: Path | None = None, python: Path | None = None) -> Trainer:
     """Return the trainer at `given`, or this machine's.
 
-    Raises ToolError LL350 (none found), LL351 (no sd-scripts there) or LL352 (no Python).
+    Raises MissingError (none found; no sd-scripts there; no Python).
     """
     if given is not None:
         return trainer_at(given, python, Origin.PATH)
     found = find_trainer()
     if found is None:
-        raise ToolError(
+        raise MissingError(
             "LL350",
             "No trainer is known on this machine.",
             "Name your Kohya GUI or sd-scripts folder once: loraloom trainer use FOLDER; "
@@ -124,12 +132,12 @@ def require_trainer(given: Path | None = None, python: Path | None = None) -> Tr
 def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.PATH) -> Trainer:
     """Return the trainer in `path`: sd-scripts itself, or a Kohya GUI that holds it.
 
-    Raises ToolError LL351 (no sd-scripts there) or LL352 (no Python that goes with it).
+    Raises MissingError (no sd-scripts there; no Python that goes with it).
     """
     root = path.expanduser().absolute()
     folder = _scripts_folder(root)
     if folder is None:
-        raise ToolError(
+        raise MissingError(
             "LL351",
             f"{root} holds no sd-scripts: there is no {SCRIPT} in it or in its sd-scripts folder.",
             "Name the folder that holds train_network.py, or your Kohya GUI's folder.",
@@ -138,7 +146,7 @@ def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.P
         return Trainer(folder, python or Path(sys.executable), Origin.SIMULATED)
     found = python.expanduser().absolute() if python else _nearest_python(root, folder)
     if found is None or not found.is_file():
-        raise ToolError(
+        raise MissingError(
             "LL352",
             f"No Python was found for the trainer in {root}"
             + (f": {found} does not exist." if found else ": it has neither venv nor .venv."),
@@ -148,7 +156,7 @@ def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.P
 
 
 def use_trainer(path: Path, python: Path | None = None) -> Trainer:
-    """Remember the trainer in `path` for this machine; raises ToolError LL351 or LL352."""
+    """Remember the trainer in `path` for this machine; raises MissingError."""
     found = trainer_at(path, python)
     write_setting("trainer", str(found.folder))
     write_setting("trainer_python", str(found.python))
@@ -207,7 +215,7 @@ print(json.dumps({"python": sys.version.split()[0], "packages": found, "changed"
 def probe(trainer: Trainer, packages: Sequence[str]) -> Environment:
     """Ask the trainer's Python which packages it has, importing none of them (about 0.3 s).
 
-    Raises ToolError LL352 when that Python gives no answer.
+    Raises MissingError when that Python gives no answer.
     """
     command = [str(trainer.python), "-c", _PROBE, *packages]
     try:
@@ -221,7 +229,7 @@ def probe(trainer: Trainer, packages: Sequence[str]) -> Environment:
         )
         data = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise ToolError(
+        raise MissingError(
             "LL352",
             f"{trainer.python} gives no answer: {error}.",
             "Check that this Python runs, or name another with `loraloom trainer use`.",
@@ -315,7 +323,7 @@ def run_step(step: InstallStep) -> int:
             step.command, cwd=step.folder, stdout=sys.stderr, check=False
         ).returncode
     except OSError as error:
-        raise ToolError(
+        raise MachineError(
             "LL354",
             f"{step.command[0]} cannot be started: {error.strerror}.",
             "Install git and Python, then run the same command again.",
@@ -330,14 +338,14 @@ def apply_install(
 ) -> Trainer:
     """Carry out an installation and remember the trainer; run again, it goes on where it ended.
 
-    Raises ToolError LL354 naming the step that failed.
+    Raises MachineError naming the step that failed.
     """
     plan.folder.parent.mkdir(parents=True, exist_ok=True)
     for number, step in enumerate(plan.steps):
         progress(Progress("Installing", number, len(plan.steps), step.title))
         code = run(step)
         if code:
-            raise ToolError(
+            raise MachineError(
                 "LL354",
                 f"Installing sd-scripts failed while {step.title} (exit code {code}).",
                 "The messages above say why; run the same command again to go on from here.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 
 from kohya_ext.cli.dispatch import overview
 from kohya_ext.cli.table import COMMANDS
-from kohya_ext.project.catalogue import CATALOGUE
+from kohya_ext.project import errors
+from kohya_ext.project.error_codes import TITLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
@@ -28,28 +30,60 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_code_raised_is_in_the_catalogue():
+def test_every_code_raised_is_has_a_title():
     used = {
         code
         for path in sources(*PACKAGES)
-        if path.name != "catalogue.py"
+        if path.name != "error_codes.py"
         for code in re.findall(r"\"(LL\d{3})\"", path.read_text(encoding="utf-8"))
     }
-    assert used - set(CATALOGUE) == set()
+    assert used - set(TITLES) == set()
 
 
-def test_every_code_of_the_catalogue_is_raised():
+def test_every_title_belongs_to_a_code_that_is_raised():
     text = "".join(
         path.read_text(encoding="utf-8")
         for path in sources(*PACKAGES)
-        if path.name != "catalogue.py"
+        if path.name != "error_codes.py"
     )
-    assert [code for code in CATALOGUE if f'"{code}"' not in text] == []
+    assert [code for code in TITLES if f'"{code}"' not in text] == []
 
 
-def test_every_code_appears_in_a_test():
-    text = "".join(path.read_text(encoding="utf-8") for path in sources("tests"))
-    assert sorted(set(CATALOGUE) - set(CODE.findall(text))) == []
+def test_a_code_is_always_raised_as_the_same_class():
+    kinds = {
+        name
+        for name, one in vars(errors).items()
+        if isinstance(one, type) and issubclass(one, errors.ToolError)
+    }
+    raised: dict[str, set[str]] = {}
+    for path in sources(*PACKAGES):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                code = node.args[0] if node.args else None
+                if node.func.id in kinds and isinstance(code, ast.Constant):
+                    raised.setdefault(str(code.value), set()).add(node.func.id)
+    assert {code: kind for code, kind in raised.items() if len(kind) > 1} == {}
+    assert [code for code, kind in raised.items() if kind == {"ToolError"}] == []
+
+
+def test_no_caller_compares_codes():
+    compared = re.compile(r"\.code (==|!=|in|not in) ")
+    found = [
+        path.name
+        for path in sources("kohya_ext/project", "kohya_ext/cli", "kohya_ext/training", "a1111_ext")
+        if compared.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_docstrings_name_error_classes_not_codes():
+    found = []
+    for path in sources(*PACKAGES):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                text = ast.get_docstring(node) or ""
+                found += [f"{path.name}: {node.name}"] * bool(CODE.search(text))
+    assert found == []
 
 
 def test_generated_pages_are_up_to_date():

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import DamagedError, InputError
 from kohya_ext.project.files import replacing, write_text_atomic
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
 
@@ -128,7 +128,7 @@ def write_page(
 
     `href` gives a cell's link relative to the page. Thumbnails are kept in the folder
     `thumbnails` for the next time. With `single_file_bytes` the pictures are put inside, up to
-    so many bytes in all: raises ToolError LL503 above it. `served_at` is the address to which a
+    so many bytes in all: raises InputError above it. `served_at` is the address to which a
     served page sends the choice.
     """
     if single_file_bytes is not None:
@@ -159,7 +159,7 @@ def write_news(page: GridPage, path: Path) -> None:
 def _require_size(page: GridPage, limit: int) -> None:
     total = sum(one.path.stat().st_size for one in page.cells if one.path is not None)
     if total > limit:
-        raise ToolError(
+        raise InputError(
             "LL503",
             f"The pictures are {total / 1e6:.0f} MB together, more than the "
             f"{limit / 1e6:.0f} MB allowed in a single file.",
@@ -325,7 +325,7 @@ def _shrink(path: Path, side: int, kind: str) -> bytes:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL502",
             f"The picture {path} cannot be read: {error}.",
             "Run the grid again; a cell whose picture is gone is drawn once more.",

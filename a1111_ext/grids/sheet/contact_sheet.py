@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from kohya_ext.project.errors import ToolError
+from kohya_ext.project.errors import DamagedError, InputError
 from kohya_ext.project.files import replacing
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
 
@@ -65,8 +65,8 @@ def write_sheet(
     """Write `sheet` to `path` (its suffix is set by `form`) and return the files written.
 
     JPEG and WebP become `NAME-1.jpg`, `NAME-2.jpg`, ... where one file cannot hold the sheet.
-    Raises ToolError LL501 for a cell that is too large for the format, LL502 for a cell's
-    picture that cannot be read, LL110 or LL111 while writing.
+    Raises InputError for a cell that is too large for the format, DamagedError for a cell's
+    picture that cannot be read, MachineError while writing.
     """
     path = path.with_suffix(form.suffix)
 
@@ -256,7 +256,7 @@ def _decode(picture: PlacedPicture) -> Image.Image:
             opened.load()
             image = _opaque(opened)
     except (OSError, ValueError, SyntaxError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL502",
             f"The picture {picture.path} cannot be read: {error}.",
             "Run the grid again; a cell whose picture is gone is drawn once more.",
@@ -311,7 +311,7 @@ def _parts(sheet: Sheet, fits: Callable[[Sheet], bool]) -> list[Sheet]:
         return [sheet]
     halves = _halves(sheet)
     if not halves:
-        raise ToolError(
+        raise InputError(
             "LL501",
             "One cell of the contact sheet is larger than the file format can hold.",
             "Write the sheet as PNG, or with smaller cells: --cell-pixels 1024.",

@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ..errors import ToolError
+from ..errors import DamagedError
 from ..files import explain_os_error, make_folder
 
 _SCHEMA = """
@@ -184,7 +184,7 @@ class DecisionStore:
     ) -> tuple[Decision, ...]:
         """Record what differs from the decisions that hold, as one action; return those changes.
 
-        `at` is for decisions that were made earlier. Raises ToolError LL110, LL111 or LL140.
+        `at` is for decisions that were made earlier. Raises MachineError or DamagedError.
         """
         return self.decide_together({kind: values}, way, at=at)
 
@@ -497,7 +497,7 @@ def _explained(path: Path) -> Iterator[None]:
             raise explain_os_error(OSError(errno.ENOSPC, "disk full"), path) from error
         if "readonly" in said or "read-only" in said:
             raise explain_os_error(OSError(errno.EROFS, "it is read-only"), path) from error
-        raise ToolError(
+        raise DamagedError(
             "LL140",
             f"The decisions in {path} cannot be used: {said}.",
             "Close other programs that use the file, or restore it from a backup.",

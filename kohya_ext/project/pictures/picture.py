@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ..errors import ToolError
+from ..errors import DamagedError, MachineError, ToolError
 from ..files import require_folder
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class PictureInfo:
 def find_pictures(folder: Path) -> Iterator[Path]:
     """List the pictures in `folder` and below, in a stable order; hidden files do not count.
 
-    Raises ToolError LL103 or LL104 for the folder, LL104 also for one below it.
+    Raises MissingError or MachineError for the folder, MachineError also for one below it.
     """
     require_folder(folder)
     return _walk(folder, TRAINER_SUFFIXES + CONVERTED_SUFFIXES)
@@ -83,7 +83,7 @@ def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 def _refuse(error: OSError) -> None:
     """Stop at a folder that cannot be listed: its pictures would be left out unseen."""
-    raise ToolError(
+    raise MachineError(
         "LL104",
         f"The folder {error.filename} cannot be read: {error.strerror}.",
         "Check its permissions.",
@@ -93,8 +93,8 @@ def _refuse(error: OSError) -> None:
 def read_picture(path: Path) -> PictureInfo:
     """Decode a picture completely and return what it is.
 
-    Raises ToolError LL202 when it is empty, cut short, too large or no picture at all, LL104 when
-    the file cannot be read.
+    Raises DamagedError (when it is empty, cut short, too large or no picture at all) or
+    MachineError (when the file cannot be read).
     """
     with _opened(path) as picture:
         _decode(picture, path)
@@ -105,7 +105,7 @@ def read_picture(path: Path) -> PictureInfo:
 
 
 def open_upright(path: Path) -> Image.Image:
-    """Return the decoded picture the right way up, deep grey as 8 bits. Raises ToolError LL202."""
+    """Return the decoded picture the right way up, deep grey as 8 bits. Raises DamagedError."""
     from PIL import ImageOps
 
     with _opened(path) as picture:
@@ -166,7 +166,7 @@ def _decode(picture: Image.Image, path: Path) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> ToolError:
-    return ToolError(
+    return MachineError(
         "LL104",
         f"The picture {path} cannot be read: {error.strerror}.",
         "Check its permissions, and that no other program holds it.",
@@ -174,7 +174,7 @@ def _unreadable(path: Path, error: OSError) -> ToolError:
 
 
 def _broken(path: Path, why: str) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL202",
         f"The picture {path} cannot be decoded: {why}.",
         "Get the picture again from where it came, or take it out of the folder.",

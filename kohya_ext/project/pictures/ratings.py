@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..errors import ToolError
+from ..errors import DamagedError, MachineError
 from ..files import replacing, write_bytes_atomic
 from .metadata import kind_of, read_metadata, set_exif_number, with_xmp
 from .tiff_tags import RATING, RATING_PERCENT, TiffTags
@@ -91,8 +91,8 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
     """Write a rating where viewers look for it; return the files that changed.
 
     Into the picture itself, else into a sidecar; a sidecar that is there already is changed, too.
-    Pixels and all other metadata stay. Raises ToolError LL209 (cannot be changed safely), LL104,
-    LL110 or LL111.
+    Pixels and all other metadata stay. Raises DamagedError (cannot be changed safely) or
+    MachineError.
     """
     if rating not in RATINGS:
         raise ValueError(f"{rating} is not a rating from -1 to 5")
@@ -113,13 +113,13 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
                 _write(sidecar, with_rating(packet, rating))
                 changed.append(sidecar)
     except ValueError as error:
-        raise ToolError(
+        raise DamagedError(
             "LL209",
             f"No rating can be written into {picture}: {error}.",
             "Rate it in the viewer that wrote it; the decision itself is kept in reviews.db.",
         ) from error
     except OSError as error:
-        raise ToolError(
+        raise MachineError(
             "LL104", f"{picture} cannot be read: {error.strerror}.", "Check its permissions."
         ) from error
     return tuple(changed)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ToolError
+from ..errors import DamagedError, MissingError, PackageMissing, ToolError
 from ..files import sha256_of
 from ..pictures import open_upright
 from .scores import FLOOR, Scores
@@ -33,7 +33,7 @@ class Tagger:
     is_simulated: bool
 
     def score(self, path: Path, picture_sha256: str) -> Scores:
-        """Return the probabilities of one picture. Raises ToolError LL202 for a broken one."""
+        """Return the probabilities of one picture. Raises DamagedError for a broken one."""
         import numpy
 
         pixels = numpy.asarray(_square(open_upright(path), self.pixels), dtype=numpy.float32)
@@ -75,12 +75,12 @@ def _square(picture: Image.Image, pixels: int) -> Image.Image:
 def open_tagger(folder: Path) -> Tagger:
     """Open `model.onnx` and `selected_tags.csv` in `folder`.
 
-    Raises ToolError LL250 (no model there), LL251 (tag list), LL252 (onnxruntime is missing) or
-    LL253 (no WD14-shaped model).
+    Raises MissingError (no model there; onnxruntime is missing) or DamagedError (tag list; no
+    WD14-shaped model).
     """
     model = folder / "model.onnx"
     if not model.is_file():
-        raise ToolError(
+        raise MissingError(
             "LL250",
             f"{folder} holds no tagger: model.onnx is not there.",
             "Download a WD14 tagger's model.onnx and selected_tags.csv into one folder and name "
@@ -98,7 +98,7 @@ def _open_session(model: Path) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ToolError(
+        raise PackageMissing(
             "LL252",
             "Tagging needs the package onnxruntime, which is not installed.",
             f'Install it: "{sys.executable}" -m pip install onnxruntime',
@@ -124,7 +124,7 @@ def _require_wd14_shape(session: Any, vocabulary: Vocabulary, model: Path) -> in
 
 
 def _no_wd14(model: Path, why: str) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL253",
         f"{model} is no WD14 tagger: {why}.",
         "Use a model with the WD14 interface, together with its own selected_tags.csv.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from ..errors import ToolError
+from ..errors import DamagedError, ToolError
 
 
 class Category(str, Enum):
@@ -37,7 +37,7 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """Read `tag_id,name,category,count`. Raises ToolError LL251."""
+    """Read `tag_id,name,category,count`. Raises DamagedError."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
@@ -52,7 +52,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 
 def _wrong(path: Path, why: str) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL251",
         f"The tag list {path} cannot be used: {why}.",
         "Download the tagger's folder again: model.onnx and selected_tags.csv belong together.",

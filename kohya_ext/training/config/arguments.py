@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import InputError
 from ..trainer import argument_table
 from .gui_emulation import LORAPLUS, NETWORK_TEXTS, gui_call, quoted, script_of
 from .kohya_json import SECRETS, GuiVersion, Values, without_secrets
@@ -266,7 +266,7 @@ _WORDS = {
 
 
 def require_valid_call(call: TrainerCall, version: str | Path = "main") -> None:
-    """Raise ToolError LL305 when the sd-scripts at `version` would misread or ignore a value.
+    """Raise InputError when the sd-scripts at `version` would misread or ignore a value.
 
     What an older version lacks may stand when it is the newer one's default: nothing is lost.
     """
@@ -277,7 +277,7 @@ def require_valid_call(call: TrainerCall, version: str | Path = "main") -> None:
             continue
         why = _argument_problem(known.get(key), value)
         if why:
-            raise ToolError(
+            raise InputError(
                 "LL305",
                 f"sd-scripts' {call.script_name} cannot take {key} = {_shown(value)}: {why}.",
                 "Correct the value; through a config file sd-scripts would not notice.",

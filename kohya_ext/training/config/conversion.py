@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import InputError, ToolError
 from ...project.files import write_json_atomic, write_text_atomic
 from ..checks.settings import advise_on
 from ..dataset.folders import FolderReading, read_folders
@@ -43,7 +43,7 @@ class Conversion:
 def convert(path: Path, version: GuiVersion, draws: int | None = None) -> Conversion:
     """Convert any Kohya json; `draws` where the pictures lie on another machine.
 
-    Raises ToolError LL301 (no json), LL303 (learning rates), LL304 (an unknown LoRA type).
+    Raises MissingError (no json) or InputError (learning rates; an unknown LoRA type).
     """
     config = repair(load_json(path), version)
     values = config.meant
@@ -74,7 +74,7 @@ def without_prompts(call: TrainerCall) -> TrainerCall:
 def apply_conversion(conversion: Conversion, folder: Path) -> tuple[Path, ...]:
     """Write the repaired json, the config toml and the dataset toml; return their paths.
 
-    Raises ToolError LL110 or LL111 when the folder cannot be written.
+    Raises MachineError (when the folder cannot be written).
     """
     name = re.sub(r'[\\/:*?"<>|]', "_", conversion.name)
     written = [folder / f"{name}.json", folder / f"{name}.toml"]
@@ -170,7 +170,7 @@ def print_as_gui(
 ) -> GuiPrint:
     """Return exactly what the GUI of `version` would run for a json; secrets are left out.
 
-    `where` names the json in messages; `in_browser` as in `take_as_gui`. Raises ToolError LL311,
+    `where` names the json in messages; `in_browser` as in `take_as_gui`. Raises InputError,
     with the GUI's reasons, when it would run nothing.
     """
     taken = take_as_gui(data, version, in_browser=in_browser)
@@ -186,7 +186,7 @@ def print_as_gui(
         else:
             draws = gui_draws(folder)
     if problems:
-        raise ToolError(
+        raise InputError(
             "LL311",
             f"The Kohya GUI {version.value} would run nothing for {where}: {'; '.join(problems)}.",
             "Without --as-gui the json is read, repaired and explained.",
@@ -194,7 +194,7 @@ def print_as_gui(
     try:
         return GuiPrint(call_as_gui(values, version, Dataset(draws or 0)), taken.secrets)
     except ToolError as refused:
-        raise ToolError("LL311", f"{where}: {refused.problem}", refused.cure) from refused
+        raise InputError("LL311", f"{where}: {refused.problem}", refused.cure) from refused
 
 
 def _has_concepts(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import InputError
 from .kohya_json import GuiVersion, keys_of
 
 Toml = dict[str, Any]
@@ -62,7 +62,7 @@ def script_of(values: Values) -> str:
 def gui_call(values: Values, version: GuiVersion, draws: int) -> GuiCall:
     """Return what the GUI would run for a complete config; `draws` as `gui_draws` counts them.
 
-    Raises ToolError LL303 (learning rates that train nothing), LL304 (an unknown LoRA type).
+    Raises InputError (learning rates that train nothing; an unknown LoRA type).
     """
     known = keys_of(version)
     own = {key: value for key, value in values.items() if key in known}
@@ -255,13 +255,13 @@ def _learning_rates(values: Values, v24: bool) -> Toml:
     names = ("learning_rate", "unet_lr", "text_encoder_lr", "t5xxl_lr")
     base, unet, text, t5xxl = (_float(values.get(name)) for name in names)
     if not (base or unet or text):
-        raise ToolError(
+        raise InputError(
             "LL303",
             "All learning rates are 0, so nothing would be trained.",
             "Set learning_rate, unet_lr or text_encoder_lr.",
         )
     if not text and t5xxl > 0:
-        raise ToolError(
+        raise InputError(
             "LL303",
             f"t5xxl_lr is {t5xxl:g} while text_encoder_lr is 0, which sd-scripts cannot express.",
             "Set text_encoder_lr too, or t5xxl_lr to 0.",
@@ -543,7 +543,7 @@ def _network_of(kind: str, values: Values, version: GuiVersion) -> tuple[str, li
         return f"networks.{kind.split()[1].lower()}", _native(kind, values)
     if kind in _MODULES:
         return _MODULES[kind], _positive(values, _DROPOUTS)
-    raise ToolError(
+    raise InputError(
         "LL304",
         f'"{kind}" is not a LoRA type of the Kohya GUI {version.value}.',
         f"Choose one of {', '.join(map(str, keys_of(version)['LoRA_type'].choices))}.",

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import InputError, MissingError
 
 Value = str | int | float | bool
 Values = dict[str, Any]
@@ -163,12 +163,12 @@ def find_problems(values: Mapping[str, Any], version: GuiVersion) -> tuple[Probl
 
 
 def require_valid(values: Mapping[str, Any], version: GuiVersion) -> None:
-    """Raise ToolError LL302 naming the first values that the GUI could not hold."""
+    """Raise InputError naming the first values that the GUI could not hold."""
     problems = find_problems(values, version)
     if problems:
         shown = "; ".join(map(str, problems[:3]))
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        raise ToolError(
+        raise InputError(
             "LL302",
             f"The Kohya GUI {version.value} cannot hold this config: {shown}{more}.",
             "Correct the values in the manifest under training.overrides, or in the preset.",
@@ -214,24 +214,24 @@ class KohyaConfig:
 
 
 def read_kohya_json(path: Path, version: GuiVersion) -> KohyaConfig:
-    """Read any Kohya LoRA json. Raises ToolError LL301 when it is not a valid JSON object."""
+    """Read any Kohya LoRA json. Raises MissingError when it is not a valid JSON object."""
     return repair(load_json(path), version)
 
 
 def load_json(path: Path) -> Values:
-    """Return the object in a json file. Raises ToolError LL301 when there is none."""
+    """Return the object in a json file. Raises MissingError when there is none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ToolError(
+        raise MissingError(
             "LL301", f"{path} cannot be read: {error.strerror}.", "Check the path."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ToolError(
+        raise MissingError(
             "LL301", f"{path} is not valid JSON: {error}.", "Save it again from the Kohya GUI."
         ) from error
     if not isinstance(data, dict):
-        raise ToolError(
+        raise MissingError(
             "LL301",
             f"{path} holds a {type(data).__name__}, not a JSON object.",
             "Name a config that the Kohya GUI saved.",

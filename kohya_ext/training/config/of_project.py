@@ -13,7 +13,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...dataset.layout import read_staged
-from ...project import ProgressHandler, Project, ToolError, silent
+from ...project import (
+    DamagedError,
+    InputError,
+    MissingError,
+    ProgressHandler,
+    Project,
+    silent,
+)
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.settings import advise_on
@@ -92,9 +99,9 @@ class ConfigPlan:
 def plan_config(project: Project, *, progress: ProgressHandler = silent) -> ConfigPlan:
     """Plan the config of a project.
 
-    Raises ToolError LL302 (a value that the GUI cannot hold), LL303 (learning rates), LL305 (a
-    value that sd-scripts would misread), LL306 (preset), LL307 (no base model), LL308 (unknown
-    override), LL309 (nothing staged), LL310 (a secret).
+    Raises InputError (a value that the GUI cannot hold; learning rates; a value that sd-scripts
+    would misread; preset; unknown override; a secret) or MissingError (no base model; nothing
+    staged).
     """
     call = plan_project_call(project)
     shown = read_shown(project.images_dir, progress=progress)
@@ -136,14 +143,14 @@ def plan_project_call(project: Project) -> ProjectCall:
 def training_of(project: Project) -> TrainingConfig:
     """Return what a project trains: its preset, over it the manifest, over it the overrides.
 
-    Relative paths in the manifest count from its folder. Raises ToolError LL302 (a GUI that does
-    not train this family), LL306, LL307, LL308, LL310, LL312 (sample prompts).
+    Relative paths in the manifest count from its folder. Raises InputError (a GUI that does not
+    train this family; sample prompts) or MissingError.
     """
     manifest = project.manifest
     training = manifest.training
     version = GuiVersion(training.kohya_version)
     if not manifest.base_model.path:
-        raise ToolError(
+        raise MissingError(
             "LL307",
             f"{project.manifest_path} names no base model.",
             "Write the checkpoint file under base_model.path.",
@@ -153,7 +160,7 @@ def training_of(project: Project) -> TrainingConfig:
     stock = TrainingConfig.of_kohya(default_values(GuiVersion.V26))
     config = replace(stock, family=Family(manifest.base_model.family.value))
     if not config.fits(version):
-        raise ToolError(
+        raise InputError(
             "LL302",
             f"The Kohya GUI {version.value} does not train {config.family.value}.",
             "Write a newer one under training.kohya_version.",
@@ -235,7 +242,7 @@ def _require_files(config: TrainingConfig) -> None:
         names.remove("clip_l")
     missing = [name for name in names if not values.get(name)]
     if missing:
-        raise ToolError(
+        raise MissingError(
             "LL307",
             f"Flux comes in several files, and {', '.join(missing)} is named nowhere.",
             f"Write the file under training.overrides.{missing[0]}.",
@@ -248,7 +255,7 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
     known = keys_of(version)
     _, secrets = without_secrets(overrides)
     if secrets:
-        raise ToolError(
+        raise InputError(
             "LL310",
             f"training.overrides would keep a secret, {secrets[0]}, in the manifest.",
             f"Take it out, and set {SECRETS[secrets[0]]} in the environment instead.",
@@ -256,7 +263,7 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
     for key in overrides:
         if key not in known:
             close = get_close_matches(key, list(known), n=1)
-            raise ToolError(
+            raise InputError(
                 "LL308",
                 f"training.overrides.{key} is no field of the Kohya GUI {version.value}.",
                 f'Did you mean "{close[0]}"?' if close else "Correct the name.",
@@ -279,14 +286,14 @@ def _with_own_prompts(project: Project, call: TrainerCall) -> TrainerCall:
 
 
 def _staged(images_dir: Path) -> list[PurePosixPath]:
-    """Return where staged pictures lie, below `images_dir`. Raises ToolError LL309."""
+    """Return where staged pictures lie, below `images_dir`. Raises MissingError."""
     places = [
         place
         for place in sorted(read_staged(images_dir))
         if place.suffix in TRAINER_SUFFIXES and (images_dir / place).exists()
     ]
     if not places:
-        raise ToolError(
+        raise MissingError(
             "LL309", f"{images_dir} holds no staged pictures.", "Run `loraloom stage` first."
         )
     return places
@@ -299,13 +306,13 @@ def _repeats(place: PurePosixPath) -> int:
 def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple[Shown, ...]:
     """Return size and repeats of every staged picture; unchanged ones are not decoded again.
 
-    Raises ToolError LL309, LL202.
+    Raises MissingError, DamagedError.
     """
     places = _staged(images_dir)
     facts = inspect_pictures((images_dir / place for place in places), progress=progress)
     for one in facts:
         if one.problem:
-            raise ToolError(
+            raise DamagedError(
                 "LL202", one.problem, "Get the picture again, or take it out of the project."
             )
     return tuple(
@@ -336,7 +343,7 @@ def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
 
 
 def apply_config(project: Project, plan: ConfigPlan) -> None:
-    """Write the json, the toml and the sample prompts. Raises ToolError LL110 or LL111."""
+    """Write the json, the toml and the sample prompts. Raises MachineError."""
     write_json_atomic(plan.json_path, plan.values, sort_keys=True)
     if plan.call.sample_prompts.strip():
         write_text_atomic(plan.prompts_path, plan.call.sample_prompts.strip() + "\n")

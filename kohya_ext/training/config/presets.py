@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from ...project import ToolError
+from ...project import InputError
 from ...project.manifest import BaseModelFamily, SubjectKind
 
 
@@ -92,14 +92,14 @@ def _pairs(row: Mapping[str, Any]) -> dict[str, Any]:
 def require_preset(name: str, family: BaseModelFamily) -> Preset:
     """Return a preset by name, or the family's usual one for an empty name.
 
-    Raises ToolError LL306 for an unknown name, or one of another family.
+    Raises InputError for an unknown name, or one of another family.
     """
     wanted = name or _DEFAULTS[family]
     found = next((one for one in presets() if one.name == wanted), None)
     if found is None or found.family is not family:
         fitting = ", ".join(one.name for one in presets() if one.family is family)
         what = "is not a preset" if found is None else f"is for {found.family.value}"
-        raise ToolError(
+        raise InputError(
             "LL306",
             f'"{wanted}" {what}; the base model family is {family.value}.',
             f"Presets for {family.value}: {fitting}.",

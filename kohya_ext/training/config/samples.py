@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...project import ToolError
+from ...project import InputError, ToolError
 from ...project.placeholders import fill_placeholders
 
 _SETTINGS: Mapping[str, tuple[str, str]] = {
@@ -35,7 +35,7 @@ def draw_samples(
     """Return one prompt for the trainer per template; the same seed draws the same prompts.
 
     `{trigger}` stands for the trigger word, `{lora}` for nothing: the LoRA in training is always
-    applied. Raises ToolError LL312 for a setting that sd-scripts would ignore and for a template
+    applied. Raises InputError for a setting that sd-scripts would ignore and for a template
     that cannot be read.
     """
     return tuple(
@@ -83,4 +83,4 @@ def _expanded(template: str, number: int, seed: int, wildcards: Path | None) -> 
 
 
 def _refused(number: int, what: str, cure: str) -> ToolError:
-    return ToolError("LL312", f"Sample prompt {number}: {what}.", cure)
+    return InputError("LL312", f"Sample prompt {number}: {what}.", cure)

@@ -65,7 +65,7 @@ def runs_dir_of(project: Project) -> Path:
 def job_of_project(project: Project) -> Job:
     """Plan the job of a project; its pictures are the preflight's to read. Raises as plan_config.
 
-    Raises ToolError LL302, LL303, LL305 to LL310.
+    Raises InputError.
     """
     call = plan_project_call(project).call
     notes = tuple(str(one) for one in call.notable)
@@ -80,7 +80,7 @@ def write_project_config(project: Project) -> None:
 def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
     """Plan the job of any Kohya json; relative paths in it count from the current folder.
 
-    Raises ToolError LL301 (no json), LL303 (learning rates).
+    Raises MissingError (no json), InputError (learning rates).
     """
     config = read_kohya_json(path, version)
     values = _absolute(config.meant)

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import MachineError, ToolError
 
 GROUP = "loraloom.before_training"
 FALLBACK: tuple[str, ...] = ("a1111_ext.api.free:before_training",)
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_plugins() -> tuple[BeforeTraining, ...]:
-    """Import all plugins; raises ToolError LL389 for one that cannot be imported."""
+    """Import all plugins; raises MachineError for one that cannot be imported."""
     installed = {entry.value: entry for entry in entry_points(group=GROUP)}
     targets = [*installed, *(target for target in FALLBACK if target not in installed)]
     return tuple(_load(target) for target in targets)
@@ -35,7 +35,7 @@ def _load(target: str) -> BeforeTraining:
     try:
         plugin: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ToolError(
+        raise MachineError(
             "LL389",
             f"The plugin {target} cannot be loaded: {error}.",
             "Update or remove the package that brings it, or switch training.free_webui off.",
@@ -50,7 +50,7 @@ def free_for_training(
 ) -> Iterator[None]:
     """Call all plugins before the block and what they return after it; None: call none.
 
-    Raises ToolError LL389 when a plugin refuses; one that fails afterwards is only logged.
+    Raises MachineError when a plugin refuses; one that fails afterwards is only logged.
     """
     after: list[Callable[[], None]] = []
     try:

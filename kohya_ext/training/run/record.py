@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import DamagedError, ToolError
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.process import Tree, find_tree, is_held
 
@@ -180,7 +180,7 @@ def _rows(record: Any) -> list[tuple[str, Any]]:
 def read_plan(folder: Path) -> RunPlan:
     """Read a run's plan, also one of another loraloom; the folder may have moved since.
 
-    Raises ToolError LL344 when it cannot be used.
+    Raises DamagedError when it cannot be used.
     """
     data = _read_json(folder / "plan.json") or {}
     known = {one.name for one in fields(RunPlan)}
@@ -246,7 +246,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _damaged(path: Path, error: Exception) -> ToolError:
-    return ToolError(
+    return DamagedError(
         "LL344",
         f"{path} cannot be used: {error}.",
         f"Move the folder {path.parent} away; the epoch files are elsewhere and stay.",

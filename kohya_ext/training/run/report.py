@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...project import ToolError
+from ...project import MissingError
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
 from .follow import Follow
@@ -77,12 +77,12 @@ def _joined(parts: Iterable[Mapping[int, float]]) -> dict[int, float]:
 def read_report(runs_dir: Path, run_id: str = "") -> Report:
     """Read the report on a run with all it goes on from; the newest one without `run_id`.
 
-    Raises ToolError LL399 when there is none.
+    Raises MissingError when there is none.
     """
     runs = [one for one in find_runs_in(runs_dir) if run_id in ("", one.plan.run_id)]
     if not runs:
         which = f"run {run_id}" if run_id else "run yet"
-        raise ToolError(
+        raise MissingError(
             "LL399", f"{runs_dir} holds no {which}.", "Train first: loraloom train PROJECT"
         )
     chain = _chain(runs[-1], find_runs_in(runs_dir))
@@ -271,7 +271,7 @@ def draw_losses(report: Report) -> Image.Image:
 def write_report(report: Report, folder: Path) -> tuple[Path, Path, Path]:
     """Write report.json, report.md and loss.png into `folder`; return their places.
 
-    Raises ToolError LL110 or LL111.
+    Raises MachineError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     places = (folder / "report.json", folder / "report.md", folder / "loss.png")

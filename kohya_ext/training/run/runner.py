@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ...project import Project, ToolError, open_project
+from ...project import ConflictError, Project, ToolError, open_project
 from ...project.process import Child, Tree, holding, new_mark, start
 from .follow import EventHandler, Follow, unheard
 from .keychain import with_stored_secrets
@@ -100,11 +100,11 @@ def _epoch_is_saved(follow: Follow, saves_when_asked: int | None) -> bool:
 def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
     """Start a planned run, or go on watching it, and settle it. One watcher at a time.
 
-    Raises ToolError LL394 when another program watches it.
+    Raises ConflictError when another program watches it.
     """
     with holding(plan.lock) as got:
         if not got:
-            raise ToolError(
+            raise ConflictError(
                 "LL394",
                 f"Run {plan.run_id} of {plan.name} is watched by another program.",
                 "Look on with `loraloom train --attach`.",

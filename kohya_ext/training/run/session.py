@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...project import ProgressHandler, ToolError, silent
+from ...project import ConflictError, HostError, MissingError, ProgressHandler, silent
 from ...project.files import link_or_copy, write_json_atomic
 from ...project.process import Child, start
 from ..checks.machine import ALWAYS_NEEDED, find_gpus
@@ -91,7 +91,7 @@ def plan_training(
 ) -> TrainingPlan:
     """Check a job and plan its run; nothing is written or started.
 
-    Raises the preflight's first error as ToolError (LL35x to LL38x), or LL394 while the job runs.
+    Raises the preflight's first error as ToolError, or ConflictError while the job runs.
     """
     options = _with_own_state(job, options)
     adjusted = adjust(job, options)
@@ -125,7 +125,7 @@ def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Resul
 def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.sleep) -> RunPlan:
     """Start the planned run with a watcher of its own, which outlives us; `attach` looks on.
 
-    Raises ToolError LL398 when the watcher ends before it has begun.
+    Raises HostError when the watcher ends before it has begun.
     """
     write_inputs(plan)
     watcher = start_watcher(plan.run)
@@ -134,7 +134,7 @@ def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.
         if standing.is_watched or standing.result is not None:
             return plan.run
         if watcher.poll() is not None:
-            raise ToolError(
+            raise HostError(
                 "LL398",
                 f"The watcher of run {plan.run.run_id} ended at once.",
                 f"{plan.run.folder / 'watcher.txt'} says why; train without --detach.",
@@ -209,10 +209,10 @@ def find_training(job: Job) -> RunPlan | None:
 
 
 def require_training(job: Job) -> RunPlan:
-    """Return the run that is under way. Raises ToolError LL395."""
+    """Return the run that is under way. Raises MissingError."""
     run = find_training(job)
     if run is None:
-        raise ToolError(
+        raise MissingError(
             "LL395",
             f"{job.name} is not being trained.",
             "Start it with `loraloom train`; `loraloom report` tells how the last one ended.",
@@ -223,11 +223,11 @@ def require_training(job: Job) -> RunPlan:
 def stop_training(run: RunPlan, what: StopRequest = StopRequest.NOW) -> None:
     """Ask a run to end, now or after its next saved epoch; whoever watches it does so.
 
-    A run that nobody watches any more gets a watcher, which does. Raises ToolError LL397 when a
+    A run that nobody watches any more gets a watcher, which does. Raises ConflictError when a
     pause is asked of a run that saves no states.
     """
     if what is StopRequest.PAUSE and not run.saves_states:
-        raise ToolError(
+        raise ConflictError(
             "LL397",
             f"Run {run.run_id} of {run.name} saves no states, so it could not go on after a pause.",
             "Stop it with --stop-after-epoch and go on from its last epoch file, or start it with "
@@ -254,7 +254,10 @@ def plan_run(
     *,
     now: Callable[[], datetime] = datetime.now,
 ) -> RunPlan:
-    """Plan a run of an adjusted job that passed its preflight. Raises ToolError LL351, LL394."""
+    """Plan a run of an adjusted job that passed its preflight.
+
+    Raises MissingError or ConflictError.
+    """
     require_idle(job)
     values = effective(job.call)
     run_id = new_run_id(now(), job.runs_dir)
@@ -314,10 +317,10 @@ def finalize_unseen(job: Job) -> tuple[Result, ...]:
 
 
 def require_idle(job: Job) -> None:
-    """Raise ToolError LL394 while a run of this job is under way; settle those that ended."""
+    """Raise ConflictError while a run of this job is under way; settle those that ended."""
     for standing in find_runs_in(job.runs_dir):
         if standing.result is None and (standing.is_running or standing.is_watched):
-            raise ToolError(
+            raise ConflictError(
                 "LL394",
                 f"{job.name} is being trained already (run {standing.plan.run_id}).",
                 "Watch it with `loraloom train --attach`, or stop it with `loraloom train --stop`.",

@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...project import ToolError
+from ...project import MissingError, ToolError
 from ...project.lora_file import read_header
 
 _PARTS = ("optimizer.bin", "scheduler.bin", "random_states_0.pkl")
@@ -90,7 +90,7 @@ def state_at(path: Path) -> State | None:
 
 
 def require_state(model_dir: Path, output_name: str) -> State:
-    """Return the newest whole state. Raises ToolError LL396."""
+    """Return the newest whole state. Raises MissingError."""
     found = find_states(model_dir, output_name)
     if found:
         return found[-1]
@@ -100,7 +100,7 @@ def require_state(model_dir: Path, output_name: str) -> State:
         if (problem := state_problem(folder))
     ]
     why = f" ({'; '.join(halves)})" if halves else ""
-    raise ToolError(
+    raise MissingError(
         "LL396",
         f"{model_dir} holds no state of {output_name} to go on from{why}.",
         "States are saved when training is started with --save-states; without one, go on from "

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from ...project import ToolError
+from ...project import ConflictError
 from .record import read_plan
 from .runner import POLL_SECONDS, run_training
 
@@ -24,9 +24,8 @@ def main(arguments: list[str]) -> int:
         try:
             run_training(plan)
             return 0
-        except ToolError as error:
-            if error.code != "LL394":
-                raise
+        except ConflictError:
+            pass
         time.sleep(POLL_SECONDS)
     return 1
 

@@ -88,7 +88,7 @@ def test_a_grid_whose_folder_is_gone_says_so(app: Any):
     status = finish(app, FOX)
     shutil.rmtree(ask(app, "GET", status["result"]).json["folder"])
     answer = ask(restarted(), "GET", status["result"])
-    assert (answer.status, answer.json["error"]) == (400, "LL766")
+    assert (answer.status, answer.json["error"]) == (404, "LL766")
 
 
 def test_a_grid_leaves_the_host_idle(app: Any, host: Any):
@@ -215,7 +215,7 @@ def test_a_grid_that_failed_has_no_result(app: Any, host: Any):
 def test_only_files_of_the_result_are_sent(app: Any, name: str):
     status = finish(app, FOX)
     answer = ask(app, "GET", f"{status['status']}/files/{name}")
-    assert (answer.status, answer.json["error"]) == (400, "LL765")
+    assert (answer.status, answer.json["error"]) == (404, "LL765")
 
 
 def test_pages_of_the_tab_are_served_in_a_sandbox(app: Any, host: Any):
@@ -338,7 +338,7 @@ def test_a_project_elsewhere_is_refused(app: Any, tmp_path: Path):
 
 def test_a_folder_without_a_manifest_is_no_project(app: Any, fox: Project):
     answer = ask(app, "POST", f"{V1}/grids", {"project": str(fox.root.parent)})
-    assert (answer.status, answer.json["error"]) == (400, "LL101")
+    assert (answer.status, answer.json["error"]) == (404, "LL101")
 
 
 # -- who may call, and what breaks ------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from kohya_ext.cli import main
-from kohya_ext.project.catalogue import CATALOGUE
+from kohya_ext.project.error_codes import TITLES
 from kohya_ext.project.lora_file import Tensor, write_lora
 
 SAVED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands" / "1.json"
@@ -199,4 +199,4 @@ def test_every_row_has_code_cause_and_cure(
     assert wanted in errors, findings
     assert errors[wanted]["problem"]
     assert errors[wanted]["cure"]
-    assert wanted in CATALOGUE
+    assert wanted in TITLES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from a1111_ext.api.client import ApiError, Client, ConnectionLost
+from a1111_ext.api.client import AnswerTimeout, ApiError, Client, ConnectionLost
 from a1111_ext.api.free import before_training
 from kohya_ext.project import Project, ToolError
 from kohya_ext.training.run import plugins
@@ -55,7 +55,7 @@ def test_a_webui_that_is_not_running_holds_nothing():
 
 @pytest.mark.parametrize(
     "error",
-    [ConnectionLost("LL404", "It did not answer.", ""), ApiError("LL403", "Refused.", "", 401)],
+    [AnswerTimeout("LL404", "It did not answer.", ""), ApiError("LL403", "Refused.", "", 401)],
     ids=["busy", "refused"],
 )
 def test_one_that_refuses_stops_it_and_the_others_load_again(error: ToolError):
