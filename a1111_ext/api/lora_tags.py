@@ -30,6 +30,11 @@ def lora_tag(name: str, weight: float = 1.0) -> str:
     return f"<lora:{name}:{weight:g}>"
 
 
+def without_lora(prompt: str, name: str) -> str:
+    """Take the tags of the LoRA called exactly `name` out, as the WebUI does before it draws."""
+    return re.sub(rf"\s*<lora:{re.escape(name)}(?::[^>]*)?>\s*", " ", prompt).strip()
+
+
 def replace_lora(prompt: str, name: str, tag: str) -> str:
     """Replace the tags of the LoRA called exactly `name` by `tag`."""
     return _TAG.sub(lambda found: tag if found.group(1) == name else found.group(0), prompt)

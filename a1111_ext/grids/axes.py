@@ -18,11 +18,8 @@ from kohya_ext.project.errors import InputError
 from ..cells.cell import Cell, CheckpointPin, HiresFix
 from .values import parse_list, parse_real_numbers, parse_whole_numbers
 
-SUBJECT = "LORALOOM-SUBJECT"
-"""Stands in a tag for the LoRA that the grid is about, until an epoch takes its place."""
-
 _TOKEN = re.compile(r"<lora:[^>]*>")
-_SUBJECT_TOKEN = re.compile(rf"<lora:{SUBJECT}:([^>]*)>")
+_OWN_TOKEN = re.compile(r"<lora:\{lora\}:([^>]*)>")
 LARGEST_SEED = 4_294_967_293
 """The WebUI draws its own random seeds from 0 to this number."""
 _MOST_IN_A_ROW = 10_000
@@ -70,7 +67,10 @@ class ReplaceText(Edit):
     replacement: str
 
     def apply(self, cell: Cell) -> Cell:
-        prompt, hits = replace_text(cell.prompt, self.search, self.replacement)
+        shown = cell.prompt
+        for use in cell.loras:  # its weight can be searched for, as in a tag
+            shown = shown.replace("{lora}", f"<lora:{{lora}}:{use.weight}>")
+        prompt, hits = replace_text(shown, self.search, self.replacement)
         negative, more = replace_text(cell.negative_prompt, self.search, self.replacement)
         if not hits + more:
             raise InputError(
@@ -79,7 +79,11 @@ class ReplaceText(Edit):
                 "The first value is the text to search for; an axis before this one may have "
                 "replaced it.",
             )
-        return replace(cell, prompt=prompt, negative_prompt=negative)
+        loras = cell.loras
+        for found in _OWN_TOKEN.finditer(prompt):
+            loras = tuple(replace(use, weight=found[1]) for use in loras)
+        prompt = _OWN_TOKEN.sub("{lora}", prompt)
+        return replace(cell, prompt=prompt, negative_prompt=negative, loras=loras)
 
 
 @dataclass(frozen=True)
@@ -94,40 +98,39 @@ class SetPrompt(Edit):
 
 @dataclass(frozen=True)
 class UseLora(Edit):
-    """Let the subject's tag name this LoRA; an empty name takes the tag out (the control)."""
+    """Let `{lora}` name this LoRA; an empty name is the control, which has no tag."""
 
     name: str
 
     def apply(self, cell: Cell) -> Cell:
-        if self.name:
-            return replace(cell, prompt=_SUBJECT_TOKEN.sub(self._tag, cell.prompt))
-        prompt = re.sub(rf"\s*{_SUBJECT_TOKEN.pattern}\s*", " ", cell.prompt).strip()
-        return replace(cell, prompt=prompt)
-
-    def _tag(self, found: re.Match[str]) -> str:
-        return f"<lora:{self.name}:{found[1]}>"
+        return replace(cell, loras=tuple(replace(one, name=self.name) for one in cell.loras))
 
 
 @dataclass(frozen=True)
 class SetLoraWeight(Edit):
-    """Set the weight in the subject's tag."""
+    """Set the weight of the LoRA that `{lora}` names."""
 
     weight: float
 
     def apply(self, cell: Cell) -> Cell:
-        tag = f"<lora:{SUBJECT}:{self.weight:g}>"
-        return replace(cell, prompt=_SUBJECT_TOKEN.sub(tag, cell.prompt))
+        weight = f"{self.weight:g}"
+        return replace(cell, loras=tuple(replace(one, weight=weight) for one in cell.loras))
 
 
 @dataclass(frozen=True)
 class AxisValue:
-    """One value: its label, what it changes, and for an epoch its file's name."""
+    """One value: its label, what it changes, and for an epoch other names and its file's name."""
 
     label: str
     edits: tuple[Edit, ...]
-    note: str = ""
+    names: tuple[str, ...] = ()
     file: str = ""
     is_control: bool = False
+
+    @property
+    def note(self) -> str:
+        """What stands below the label: `epoch 4 · step 1200`."""
+        return " · ".join(self.names)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,19 @@ from typing import Any, TypeGuard
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import InputError
 from kohya_ext.project.manifest import Manifest, PictureSettings
+from kohya_ext.project.placeholders import fill_placeholders
 
-from ..api.lora_tags import lora_tags
-from ..cells.cell import BATCH_SIZE, Batch, Cell, CheckpointPin, script_uses, with_loras
+from ..api.lora_tags import lora_tags, without_lora
+from ..cells.cell import (
+    BATCH_SIZE,
+    Batch,
+    Cell,
+    CheckpointPin,
+    LoraUse,
+    script_uses,
+    with_loras,
+)
 from .axes import (
-    SUBJECT,
     Axis,
     AxisValue,
     Edit,
@@ -42,8 +50,8 @@ from .values import parse_whole_numbers
 EPOCH_AXIS = "LoRA epoch"
 CONTROL_LABEL = "no LoRA"
 
-Expand = Callable[[str, int], str]
-"""Draws a prompt from a template with a seed."""
+Expand = Callable[[str, int, str], str]
+"""Draws a prompt from a template with a seed; the last one is what `${lora}` stands for."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def epoch_axis(
 ) -> Axis:
     """Make the axis of epochs, the control first; `name_of` gives a file's name in a tag."""
     values = [
-        AxisValue(one.name, (UseLora(name_of(one)),), note=epoch_note(one), file=one.path.name)
+        AxisValue(one.name, (UseLora(name_of(one)),), epoch_names(one), one.path.name)
         for one in files
     ]
     if control:
@@ -177,23 +185,22 @@ def epoch_axis(
     return Axis(EPOCH_AXIS, tuple(values))
 
 
-def epoch_note(one: EpochFile) -> str:
-    """Return `epoch 4 · step 1200` as far as the header tells."""
-    parts = [f"epoch {one.epoch}" if one.epoch is not None else ""]
-    parts.append(f"step {one.step}" if one.step is not None else "")
-    return " · ".join(filter(None, parts))
+def epoch_names(one: EpochFile) -> tuple[str, ...]:
+    """Return `epoch 4` and `step 1200`, as far as the header tells."""
+    numbers = (("epoch", one.epoch), ("step", one.step))
+    return tuple(f"{word} {number}" for word, number in numbers if number is not None)
 
 
-def with_subject(prompt: str, names: Sequence[str], trigger_word: str) -> str:
-    """Fill `{lora}` and `{trigger}`; a tag that names an epoch of this run counts as `{lora}`.
+def with_placeholder(prompt: str, names: Sequence[str], trigger_word: str) -> str:
+    """Fill `{trigger}`, and write `{lora}` for a tag that names an epoch of this run.
 
     Raises InputError when the prompt has neither.
     """
-    filled = prompt.replace("{lora}", f"<lora:{SUBJECT}:1>").replace("{trigger}", trigger_word)
+    filled = fill_placeholders(prompt, trigger_word=trigger_word, lora="{lora}")
     for tag in lora_tags(filled):
         if tag.name in names:
-            filled = filled.replace(tag.text, f"<lora:{SUBJECT}:{tag.weight}>")
-    if SUBJECT not in filled:
+            filled = filled.replace(tag.text, "{lora}")
+    if "{lora}" not in filled:
         raise InputError(
             "LL504",
             f'The prompt "{prompt}" has no place for the LoRA.',
@@ -236,12 +243,11 @@ def plan_grid(
     Raises InputError (no place for the LoRA; axes, values, skip rules).
     """
     axes = _axes(request, subject, rng)
-    base = _base(request, subject)
     rules = [parse_skip_rule(text, axes) for text in request.skip]
     places: list[Place] = []
     controls: dict[str, str] = {}
     skipped = 0
-    cell_at = _cells(base, axes, request, expand)
+    cell_at = _Maker(_base(request, subject), axes, request, subject, expand).cells()
     control_keys: dict[tuple[int, ...], str] = {}
     for at in _positions(axes):
         if any(rule.skips(at) for rule in rules):
@@ -310,7 +316,7 @@ def _filled(axis: Axis, subject: Subject) -> Axis:
     def fill(edit: Edit) -> Edit:
         if not isinstance(edit, SetPrompt):
             return edit
-        return SetPrompt(with_subject(edit.text, subject.known_names, subject.trigger_word))
+        return SetPrompt(with_placeholder(edit.text, subject.known_names, subject.trigger_word))
 
     values = tuple(replace(one, edits=tuple(map(fill, one.edits))) for one in axis.values)
     return replace(axis, values=values)
@@ -319,8 +325,8 @@ def _filled(axis: Axis, subject: Subject) -> Axis:
 def _base(request: GridRequest, subject: Subject) -> Cell:
     picture = request.picture
     return Cell(
-        prompt=with_subject(request.prompt, subject.known_names, subject.trigger_word),
-        negative_prompt=request.negative_prompt.replace("{trigger}", subject.trigger_word),
+        prompt=with_placeholder(request.prompt, subject.known_names, subject.trigger_word),
+        negative_prompt=request.negative_prompt,
         seed=0,
         width=picture.width,
         height=picture.height,
@@ -331,6 +337,7 @@ def _base(request: GridRequest, subject: Subject) -> Cell:
         clip_skip=picture.clip_skip,
         scripts=script_uses(picture.scripts),
         checkpoint=CheckpointPin(request.checkpoint),
+        loras=(LoraUse(""),),  # what {lora} stands for, until the texts are filled
     )
 
 
@@ -350,75 +357,81 @@ def _control_of(axes: Sequence[Axis], at: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
-def _cells(
-    base: Cell, axes: Sequence[Axis], request: GridRequest, expand: Expand | None
-) -> Callable[[tuple[int, ...]], Cell]:
-    """Return a function that makes the cell of a place.
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the cell of a place: whole prompts, then all other changes, then placeholders."""
 
-    Where nothing but the last axis' seed differs from the cell before, only that is changed.
-    """
-    last = axes[-1].values
-    seeds = [one.edits[0].value for one in last if _is_seed(one.edits)]
-    remembered: dict[tuple[int, ...], Cell] = {}
+    base: Cell
+    axes: tuple[Axis, ...]
+    request: GridRequest
+    subject: Subject
+    expand: Expand | None
 
-    def cell_at(at: tuple[int, ...]) -> Cell:
-        if len(seeds) < len(last):
-            return _cell_at(base, axes, at, request, expand)
-        found = remembered.get(at[:-1])
-        if found is None:
-            found = _cell_at(base, axes, at, request, expand)
+    def cells(self) -> Callable[[tuple[int, ...]], Cell]:
+        """Return a function that makes the cell of a place.
+
+        Where nothing but the last axis' seed differs from the cell before, only that is changed.
+        """
+        last = self.axes[-1].values
+        seeds = [one.edits[0].value for one in last if _is_seed(one.edits)]
+        if len(seeds) < len(last) or (self.expand is not None and self._any_template()):
+            return self.cell_at
+        remembered: dict[tuple[int, ...], Cell] = {}
+
+        def cell_at(at: tuple[int, ...]) -> Cell:
+            found = remembered.get(at[:-1])
+            if found is not None:
+                return found.with_seed(seeds[at[-1]])
             remembered.clear()  # places come in the order of the axes
-            remembered[at[:-1]] = found
+            remembered[at[:-1]] = found = self.cell_at(at)
             return found
-        return found.with_seed(seeds[at[-1]])
 
-    is_plain = expand is None or not _any_template(base, axes)
-    return cell_at if is_plain else lambda at: _cell_at(base, axes, at, request, expand)
+        return cell_at
+
+    def _any_template(self) -> bool:
+        """Tell whether some cell may have a text to expand, which depends on its seed."""
+        edits = [edit for axis in self.axes for one in axis.values for edit in one.edits]
+        texts = [str(text) for edit in edits for text in vars(edit).values()]
+        filled = (self._fill(text, "") for text in (self.base.prompt, self.base.negative_prompt))
+        return any(map(is_template, (*filled, *(self._fill(text, "") for text in texts))))
+
+    def _fill(self, text: str, lora: str) -> str:
+        return fill_placeholders(text, trigger_word=self.subject.trigger_word, lora=lora)
+
+    def cell_at(self, at: tuple[int, ...]) -> Cell:
+        """Make one cell; the control is the first epoch's text without the tag."""
+        edits = [
+            edit
+            for axis, index in zip(self.axes, at, strict=True)
+            for edit in axis.values[index].edits
+        ]
+        cell = self.base
+        for edit in sorted(edits, key=_turn):
+            cell = edit.apply(cell)
+        (use,) = cell.loras
+        named = use if use.name else replace(use, name=self.subject.name_of(self.subject.files[0]))
+        prompt, negative = (
+            self._fill(cell.prompt, named.token),
+            self._fill(cell.negative_prompt, ""),
+        )
+        if self.expand is not None and is_template(self._fill(cell.prompt, "") + negative):
+            seed = cell.seed
+            if self.request.unlink_seed:
+                seed = _text_seed(seed, self.axes, at)
+            prompt = self.expand(self._fill(cell.prompt, "${lora}"), seed, named.token)
+            negative = self.expand(negative, seed, "")
+        if not use.name:
+            prompt = without_lora(prompt, named.name)
+        return with_loras(replace(cell, prompt=prompt, negative_prompt=negative), {})
+
+
+def _turn(edit: Edit) -> int:
+    """Order changes: a whole prompt first, then the LoRA's weight, then everything else."""
+    return 0 if isinstance(edit, SetPrompt) else 1 if isinstance(edit, SetLoraWeight) else 2
 
 
 def _is_seed(edits: Sequence[Edit]) -> TypeGuard[Sequence[SetField]]:
     return len(edits) == 1 and isinstance(edits[0], SetField) and edits[0].field == "seed"
-
-
-def _any_template(base: Cell, axes: Sequence[Axis]) -> bool:
-    """Tell whether some cell may have a text to expand, which depends on its seed."""
-    texts = [base.prompt, base.negative_prompt]
-    for edit in (edit for axis in axes for one in axis.values for edit in one.edits):
-        texts += [str(value) for value in vars(edit).values() if isinstance(value, str)]
-    return any(map(is_template, texts))
-
-
-def _cell_at(
-    base: Cell,
-    axes: Sequence[Axis],
-    at: tuple[int, ...],
-    request: GridRequest,
-    expand: Expand | None,
-) -> Cell:
-    """Make one cell: prompt, weight, other changes, then the template, the LoRA's name last."""
-    edits = [
-        edit for axis, index in zip(axes, at, strict=True) for edit in axis.values[index].edits
-    ]
-    cell = base
-    for edit in sorted(edits, key=_turn):
-        if not isinstance(edit, UseLora):
-            cell = edit.apply(cell)
-    if expand is not None and is_template(cell.prompt + cell.negative_prompt):
-        seed = _text_seed(cell.seed, axes, at) if request.unlink_seed else cell.seed
-        cell = replace(
-            cell,
-            prompt=expand(cell.prompt, seed),
-            negative_prompt=expand(cell.negative_prompt, seed),
-        )
-    for edit in edits:
-        if isinstance(edit, UseLora):
-            cell = edit.apply(cell)
-    return with_loras(cell, {})
-
-
-def _turn(edit: Edit) -> int:
-    """Order changes: a whole prompt first, then the weight in its tag, then everything else."""
-    return 0 if isinstance(edit, SetPrompt) else 1 if isinstance(edit, SetLoraWeight) else 2
 
 
 def is_template(text: str) -> bool:

@@ -62,7 +62,7 @@ def _value_indices(label: str, axis: Axis, rule: str) -> list[int]:
 
 
 def _answers_to(value: AxisValue, label: str) -> bool:
-    names = (value.label, value.note.partition(" · ")[0], value.note)
+    names = (value.label, value.note, *value.names)
     return any(name and fnmatch.fnmatchcase(name.casefold(), label.casefold()) for name in names)
 
 

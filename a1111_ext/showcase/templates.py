@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dynprompts import PromptError, Sample, Template, WildcardLibrary, parse
 from kohya_ext.project import InputError, ToolError
+from kohya_ext.project.placeholders import fill_placeholders
 
 from ..api.lora_tags import lora_tag
 from .reach import Reach, find_reach
@@ -40,7 +41,7 @@ class Subject:
 
     def fill(self, text: str) -> str:
         """Put tag and trigger word in for `{lora}` and `{trigger}`."""
-        return text.replace("{lora}", self.tag).replace("{trigger}", self.trigger_word)
+        return fill_placeholders(text, trigger_word=self.trigger_word, lora=self.tag)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -72,7 +73,9 @@ class ShowcaseTemplate:
     ) -> None:
         self.name = text.name
         self.source = subject.fill(text.prompt)
-        self.negative_source = subject.fill(text.negative_prompt)
+        self.negative_source = fill_placeholders(  # a tag there is a text like any other
+            text.negative_prompt, trigger_word=subject.trigger_word, lora=""
+        )
         self._library = library or WildcardLibrary()
         self._variables = subject.variables
         self._prompt = self._parse(self.source)

@@ -6,9 +6,8 @@ import random
 
 import pytest
 
-from a1111_ext.cells.cell import Cell
+from a1111_ext.cells.cell import Cell, LoraUse
 from a1111_ext.grids.axes import (
-    SUBJECT,
     Axis,
     ReplaceText,
     SetLoraWeight,
@@ -211,12 +210,13 @@ def test_random_seeds_are_drawn_once():
     assert resolve_seeds([-1, 5, -1], random.Random(3)) == seeds
 
 
-def test_the_subject_s_tag():
-    cell = Cell(prompt=f"x <lora:{SUBJECT}:1> y", seed=1)
-    weighted = SetLoraWeight(0.75).apply(cell)
-    assert UseLora("fox-4").apply(weighted).prompt == "x <lora:fox-4:0.75> y"
-    assert UseLora("").apply(weighted).prompt == "x y"
-    assert ReplaceText("y", "z").apply(weighted).prompt == f"x <lora:{SUBJECT}:0.75> z"
+def test_a_search_sees_the_weight_but_not_the_name():
+    cell = Cell(prompt="x {lora} fox", seed=1, loras=(LoraUse("fox"),))
+    weighted = SetLoraWeight(0.75).apply(UseLora("fox-4").apply(cell))
+    assert weighted.loras == (LoraUse("fox-4", "0.75"),)
+    assert ReplaceText("fox", "hen").apply(weighted).prompt == "x {lora} hen"
+    lighter = ReplaceText("0.75>", "0.5:0.2>").apply(weighted)
+    assert (lighter.prompt, lighter.loras) == ("x {lora} fox", (LoraUse("fox-4", "0.5:0.2"),))
 
 
 def test_skip_rules_name_values_and_wildcards():

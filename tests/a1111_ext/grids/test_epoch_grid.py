@@ -17,7 +17,7 @@ from a1111_ext.grids.plan import (
     plan_grid,
     request_from,
     select_epochs,
-    with_subject,
+    with_placeholder,
 )
 from a1111_ext.grids.runner import prepare_grid
 from kohya_ext.project import Project, ToolError
@@ -167,9 +167,42 @@ def test_a_template_that_cannot_be_read(run: Run):
 
 
 def test_a_prompt_may_name_an_epoch_itself():
-    assert with_subject("<lora:fox-000002:0.8> x", ("fox-000002",), "T").endswith(":0.8> x")
+    assert with_placeholder("<lora:fox-000002:0.8> x", ("fox-000002",), "T") == "{lora} x"
     with pytest.raises(ToolError, match="LL504"):
-        with_subject("a photo", (), "T")
+        with_placeholder("a photo", (), "T")
+
+
+def test_a_negative_prompt_has_no_tag_and_no_word_lora(run: Run):
+    grid = plan(run, epochs="1", negative_prompt="bad, {lora}, {dull|dim} {trigger}", seeds=(1, 2))
+    assert {one.negative_prompt for one in grid.cells} <= {
+        "bad, dull Quillfox",
+        "bad, dim Quillfox",
+    }
+    axis = plan(run, epochs="1", axes=("Negative prompt={lora} {trigger}",), seeds=(1,))
+    assert {cell.negative_prompt for cell in axis.cells} == {"Quillfox"}
+
+
+def test_a_template_draws_one_text_whatever_the_lora_is_called(run: Run):
+    """Names that would be templates themselves, a weight axis, and the tag inside an option."""
+    names = {one.name: f"my__fox#{one.epoch}|{{x}}" for one in run.files}
+    request = GridRequest("{a|b|c} {{lora} red|{lora} blue} {1|2|3}", seeds=tuple(range(30)))
+    own = Subject(run.epochs, names, "Quillfox")
+    grid = plan_grid(request, own, rng=random.Random(1), expand=make_expand(None))
+    texts: dict[int, set[str]] = {}
+    for place in grid.places:
+        prompt = place.cell.prompt
+        for name in names.values():
+            prompt = prompt.replace(f"<lora:{name}:1> ", "")
+        texts.setdefault(place.cell.seed, set()).add(prompt)
+    assert all(len(one) == 1 for one in texts.values())
+    assert not any("lora" in text for one in texts.values() for text in one)
+
+
+@pytest.mark.parametrize("label", ["epoch 9", "step 90", "fox-000009", "epoch 9 · *"])
+def test_a_skip_rule_names_an_epoch_in_any_of_its_ways(run: Run, label: str):
+    grid = plan(run, skip=(f"LoRA epoch={label}",), seeds=(1,))
+    assert grid.skipped >= 1
+    assert "fox-000009" not in "".join(cell.prompt for cell in grid.cells)
 
 
 def test_a_prompt_axis_has_its_own_subject(run: Run):
