@@ -1,0 +1,76 @@
+"""Where people's votes and choices are read from: the one place that knows how they are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project import Project
+
+from .ballot import Ballot
+
+_LARGEST_BYTES = 5_000_000
+_VOTES_NAME = "votes.json"
+
+
+def read_ballots(
+    project: Project, folders: Iterable[Path], file_of: Mapping[str, str], files: Sequence[str]
+) -> tuple[Ballot, ...]:
+    """Return a ballot for each of `files`; `file_of` gives the epoch file of a picture's key."""
+    found = dict.fromkeys(files, Ballot())
+    chosen = ""
+    for folder in folders:
+        kept = _read(folder / _VOTES_NAME)
+        for vote in kept.get("votes", ()):
+            _count(found, file_of, vote)
+        if isinstance(kept.get("choice"), str):
+            chosen = file_of.get(kept["choice"], chosen)
+    entry = project.journal.last("grid-choice")
+    if entry is not None:
+        chosen = str(entry.facts.get("epoch_file", "")) or chosen
+        if not any(one.count for one in found.values()):
+            _count_summary(found, entry.facts.get("votes", ()))
+    if chosen in found:
+        found[chosen] = replace(found[chosen], is_chosen=True)
+    return tuple(found[name] for name in files)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read what a page kept; a file that is damaged counts as nothing."""
+    try:
+        if path.stat().st_size <= _LARGEST_BYTES:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return data if isinstance(data, dict) else {}
+    except (OSError, ValueError):
+        pass
+    return {}
+
+
+def _count(found: dict[str, Ballot], file_of: Mapping[str, str], vote: Any) -> None:
+    if not isinstance(vote, dict):
+        return
+    left, right = file_of.get(vote.get("left", "")), file_of.get(vote.get("right", ""))
+    answer = vote.get("answer")
+    if left not in found or right not in found or left == right or left is None or right is None:
+        return
+    if answer in ("left", "right"):
+        won, lost = (left, right) if answer == "left" else (right, left)
+        found[won] = replace(found[won], better=found[won].better + 1)
+        found[lost] = replace(found[lost], worse=found[lost].worse + 1)
+    elif answer == "same":
+        for name in (left, right):
+            found[name] = replace(found[name], draw=found[name].draw + 1)
+
+
+def _count_summary(found: dict[str, Ballot], rows: Any) -> None:
+    """Take the counts that a saved choice carries; its values are epochs' labels."""
+    stems = {Path(name).stem: name for name in found}
+    for row in rows if isinstance(rows, list) else ():
+        name = stems.get(str(row.get("value", ""))) if isinstance(row, dict) else None
+        if name is not None:
+            found[name] = Ballot(
+                int(row.get("better", 0)), int(row.get("draw", 0)), int(row.get("worse", 0))
+            )
