@@ -15,7 +15,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import (
+    DamagedError,
+    InputError,
+    PackageMissing,
+    Project,
+    RuleError,
+)
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.manifest import SubjectKind
 
@@ -40,8 +46,8 @@ class Embedding(Protocol):
 def open_embedding(project: Project, text: str) -> Embedding:
     """Open `PATH`, which is an ONNX file or its folder, or `NAME=PATH` with a plug-in's name.
 
-    Raises ToolError LL531 (no such plug-in), LL532 (model cannot be used), LL533 (a face
-    embedding without consent).
+    Raises InputError (no such plug-in), DamagedError (the model cannot be used), RuleError (a
+    face embedding without consent).
     """
     name, equals, path = text.partition("=")
     if not equals:
@@ -49,7 +55,7 @@ def open_embedding(project: Project, text: str) -> Embedding:
     opened = _find(name)(Path(path))
     subject = project.manifest.subject
     if opened.is_of_faces and (subject.kind is not SubjectKind.PERSON or subject.consent is None):
-        raise ToolError(
+        raise RuleError(
             "LL533",
             f"{path} compares faces, and {project.manifest_path} records no consent of a person.",
             "Use a general image embedding such as CLIP or DINOv2, or fill in subject.consent.",
@@ -60,7 +66,7 @@ def open_embedding(project: Project, text: str) -> Embedding:
 def _find(name: str) -> Callable[[Path], Embedding]:
     targets = {**FALLBACK, **{one.name: one.value for one in entry_points(group=GROUP)}}
     if name not in targets:
-        raise ToolError(
+        raise InputError(
             "LL531",
             f'There is no embedding plug-in "{name}".',
             f"Install the package that brings it, or use one of: {', '.join(sorted(targets))}.",
@@ -69,7 +75,7 @@ def _find(name: str) -> Callable[[Path], Embedding]:
     try:
         found: Callable[[Path], Embedding] = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ToolError(
+        raise InputError(
             "LL531",
             f"The embedding plug-in {targets[name]} cannot be loaded: {error}.",
             "Update or remove the package that brings it.",
@@ -121,13 +127,13 @@ _CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 def open_onnx(path: Path) -> OnnxEmbedding:
     """Open an ONNX image embedding; size and colours from preprocessor_config.json beside it.
 
-    Raises ToolError LL252 (onnxruntime is missing), LL532.
+    Raises PackageMissing (onnxruntime), DamagedError.
     """
     file = path / "model.onnx" if path.is_dir() else path
     try:
         import onnxruntime
     except ImportError as error:
-        raise ToolError(
+        raise PackageMissing(
             "LL252",
             "Embeddings need the package onnxruntime, which is not installed.",
             f'Install it: "{sys.executable}" -m pip install onnxruntime',
@@ -183,11 +189,11 @@ def _output(session: Any, file: Path) -> str:
     found = flat or next((name for name, rank in ranks.items() if rank == 3), None)
     if found is None:
         raise _unusable(file, "none of its outputs is a vector")
-    return found
+    return str(found)
 
 
-def _unusable(file: Path, why: str) -> ToolError:
-    return ToolError(
+def _unusable(file: Path, why: str) -> DamagedError:
+    return DamagedError(
         "LL532",
         f"{file} cannot be used as an image embedding: {why}.",
         "Name an ONNX export of an image encoder, for example of CLIP, SigLIP or DINOv2.",

@@ -50,7 +50,7 @@ def measure_fried(series: Series[Texture]) -> Signal:
             SignalName.FRIED, count, "There are no pictures without the LoRA to compare with."
         )
     curves = {name: [_ratio(series, index, name) for index in range(count)] for name in FIGURES}
-    errors = {name: [_error(series, index, name) for index in range(count)] for name in FIGURES}
+    beyond = {name: _beyond(name, curves[name], series) for name in FIGURES}
     values: list[float | None] = []
     bad: list[bool] = []
     notes: dict[int, str] = {}
@@ -58,12 +58,10 @@ def measure_fried(series: Series[Texture]) -> Signal:
         found = [value for curve in curves.values() if (value := curve[index]) is not None]
         ratios = sorted(found, reverse=True)
         values.append(sum(ratios[:2]) / 2 if len(ratios) >= 2 else None)
-        beyond = [
-            name for name in FIGURES if _is_beyond(name, curves[name], index, errors[name][index])
-        ]
-        bad.append(len(beyond) >= 2)
-        if len(beyond) >= 2:
-            notes[index] = " and ".join(_strongest(beyond, curves, index))
+        names = [name for name in FIGURES if beyond[name][index]]
+        bad.append(len(names) >= 2)
+        if len(names) >= 2:
+            notes[index] = " and ".join(_strongest(names, curves, index))
     return Signal(SignalName.FRIED, tuple(values), tuple(bad), neighbour_spread(values), notes)
 
 
@@ -87,11 +85,25 @@ def _error(series: Series[Texture], index: int, name: str) -> float:
     return error_of_median(_ratios(series, index, name))
 
 
-def _is_beyond(name: str, curve: list[float | None], index: int, error: float) -> bool:
-    value = curve[index]
-    if value is None:
-        return False
-    limit = max(FLOOR[name], _BEYOND * spread_before(curve, index), 2 * error)
+def _beyond(name: str, curve: list[float | None], series: Series[Texture]) -> list[bool]:
+    """Tell for each epoch whether a figure is beyond its limit, and has not come back since."""
+    found: list[bool] = []
+    held = math.inf
+    for index, value in enumerate(curve):
+        limit = max(
+            FLOOR[name], _BEYOND * spread_before(curve, index), 2 * _error(series, index, name)
+        )
+        is_beyond = value is not None and (value > held or _is_new(curve, index, limit))
+        if is_beyond:
+            held = min(held, limit)
+        elif value is not None:
+            held = math.inf
+        found.append(is_beyond)
+    return found
+
+
+def _is_new(curve: list[float | None], index: int, limit: float) -> bool:
+    value = curve[index] or 0.0
     before = least_until(curve, index - 1) if index else math.inf
     if math.isinf(before):
         return value > _AT_ONCE * limit

@@ -49,7 +49,7 @@ class Measures:
         )
 
     def weights(self, path: Path) -> LayerNorms:
-        """Return the norms of a LoRA file. Raises ToolError LL13x, LL104."""
+        """Return the norms of a LoRA file. Raises DamagedError or MachineError."""
         status = path.stat()
         name = f"weights-{path.stem}-{status.st_size}-{status.st_mtime_ns}"
         return self._kept(name, lambda: read_layer_norms(path), _write_norms, _read_norms)

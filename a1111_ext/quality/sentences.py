@@ -87,13 +87,14 @@ def _short(name: SignalName) -> str:
 
 def sentences_for(evidence: Evidence, order: Order, index: int) -> tuple[str, ...]:
     """Return two or three sentences about one epoch that the advice names."""
+    against = _against(evidence, index)
     found = [
         _votes(evidence, index),
         _knowing_and_obeying(evidence, index),
-        _against(evidence, index) or _afterwards(evidence, order, index),
+        against or _afterwards(evidence, order, index),
     ]
     told = [one for one in found if one]
-    if len(told) < 2:
+    if len(told) < 2 and not against:
         told.append(_steady(evidence, index))
     return tuple(filter(None, told))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import DamagedError, InputError, Project
 
 from ..cells.ledger import Ledger, State
 
@@ -67,14 +67,14 @@ def grid_folders(project: Project) -> tuple[Path, ...]:
 def require_grids(project: Project, names: Sequence[str]) -> tuple[Path, ...]:
     """Return the folders of grids by name; without names the newest one, or none.
 
-    Raises ToolError LL530 for a name that no grid has.
+    Raises InputError for a name that no grid has.
     """
     known = {one.name: one for one in grid_folders(project)}
     if not names:
         return tuple(known.values())[-1:]
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
-        raise ToolError(
+        raise InputError(
             "LL530",
             f'{project.root} has no grid "{unknown}".',
             f"Name one of: {', '.join(known) or 'none yet; draw one with loraloom grid'}.",
@@ -83,7 +83,7 @@ def require_grids(project: Project, names: Sequence[str]) -> tuple[Path, ...]:
 
 
 def read_shots(folder: Path, ledger: Ledger) -> GridShots:
-    """Read the finished pictures of a grid. Raises ToolError LL512 when grid.json is damaged.
+    """Read the finished pictures of a grid. Raises DamagedError when grid.json is damaged.
 
     Of several LoRA weights the one nearest to 1 counts.
     """
@@ -91,7 +91,7 @@ def read_shots(folder: Path, ledger: Ledger) -> GridShots:
         about = json.loads((folder / ABOUT_NAME).read_text(encoding="utf-8"))
         return _shots(about, folder, ledger)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise ToolError(
+        raise DamagedError(
             "LL512",
             f"{folder / ABOUT_NAME} is damaged: {error}.",
             "Draw the grid again; finished pictures stay in cells/.",

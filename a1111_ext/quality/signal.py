@@ -18,6 +18,8 @@ Value = TypeVar("Value")
 SCALE_OF_MAD = 1.4826
 """Makes the median of distances to the median a standard deviation, for normal noise."""
 
+_LEAST_EPOCHS = 5
+
 
 class SignalName(str, Enum):
     """What is measured; the word is shown on the page and stands in `--json`."""
@@ -107,8 +109,12 @@ def neighbour_spread(curve: Sequence[float | None]) -> float:
 
 
 def spread_before(curve: Sequence[float | None], index: int) -> float:
-    """Return the spread of the epochs before `index`: what begins there must not hide itself."""
-    return neighbour_spread(curve[:index])
+    """Return the spread of the epochs before `index`: what begins there must not hide itself.
+
+    Of fewer than five epochs it cannot be told from a beginning trend, and counts as nothing.
+    """
+    before = [value for value in curve[:index] if value is not None]
+    return neighbour_spread(before) if len(before) >= _LEAST_EPOCHS else 0.0
 
 
 def error_of_median(values: Sequence[float]) -> float:

@@ -58,7 +58,7 @@ class LayerNorms:
 
 
 def read_layer_norms(path: Path) -> LayerNorms:
-    """Measure a LoRA file. Raises ToolError LL13x for a file that is not one, MachineError."""
+    """Measure a LoRA file. Raises DamagedError or MachineError."""
     import numpy
 
     header = read_header(path)
@@ -82,9 +82,11 @@ def read_layer_norms(path: Path) -> LayerNorms:
 
 
 def _layers(header: LoraHeader) -> dict[str, dict[str, TensorInfo]]:
-    """Return the tensors of each layer by their part in it."""
+    """Return the tensors of each layer by their part in it, of dtypes that can be read."""
     found: dict[str, dict[str, TensorInfo]] = {}
     for one in header.tensors:
+        if one.dtype != "BF16" and one.dtype not in _NUMBERS:
+            continue  # eight bits, or a dtype newer than this table
         for part, pattern in (("down", _DOWN), ("up", _UP), ("mid", _MID)):
             if match := pattern.match(one.name):
                 found.setdefault(match["layer"], {})[part] = one

@@ -36,6 +36,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
         "Look at the final file: 20 pictures.",
     ),
     (PICTURES, "grid", "a1111_ext.cli.grid:grid", "Compare epochs, seeds and anything else."),
+    (PICTURES, "advise", "a1111_ext.cli.advise:advise", "Say which epoch to take, and why."),
     (PICTURES, "pause", "a1111_ext.cli.pause:pause", "Pause or resume drawing."),
     (PICTURES, "prompts", "a1111_ext.cli.prompts:prompts", "Draw, count and check templates."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),

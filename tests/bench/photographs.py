@@ -12,8 +12,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 PLACES = {
     "skimage": ("data/astronaut.png", "data/chelsea.png", "data/coffee.png", "data/rocket.jpg",
-                "data/motorcycle_left.png", "data/camera.png", "data/brick.png", "data/grass.png",
-                "data/gravel.png"),
+                "data/motorcycle_left.png"),
     "sklearn": ("datasets/images/china.jpg", "datasets/images/flower.jpg"),
     "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
     "gradio": ("media_assets/images/cheetah1.jpg", "media_assets/images/cheetah.jpg",

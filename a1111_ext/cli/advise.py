@@ -1,0 +1,165 @@
+"""`loraloom advise`: which epoch to take, why, and what was not measured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from kohya_ext.project import Project
+from kohya_ext.project.advice import write_advice
+from kohya_ext.project.cli import (
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    progress_bar,
+    project_argument,
+    say,
+    shell_path,
+)
+from kohya_ext.project.epochs import require_run
+
+from ..cells.ledger import Ledger
+from ..publish.tag_scores import find_tagger
+from ..quality.advice import Advice
+from ..quality.advice import advise as give_advice
+from ..quality.embedding import open_embedding
+from ..quality.gathering import NO_TAGGER, Sources, gather
+from ..quality.ordering import EXIT_CODES, Verdict
+from ..quality.probes import plan_probes
+from ..quality.shots import require_grids
+from ..quality.signal import SignalName
+
+
+@click.command()
+@project_argument
+@click.option(
+    "--grid", "grids", multiple=True, metavar="NAME", help="Another grid than the newest, or more."
+)
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A WD14 tagger's folder; else captions.model is used.",
+)
+@click.option(
+    "--embedding",
+    metavar="PATH",
+    help="An ONNX image embedding for likeness (CLIP, DINOv2, SigLIP, CCIP), or PLUGIN=PATH.",
+)
+@click.option(
+    "--off",
+    multiple=True,
+    type=click.Choice([one.value for one in SignalName]),
+    help="Measure this signal, but do not let it count.",
+)
+@click.option("--probes", is_flag=True, help="Print probe prompts made from the training set.")
+@json_option
+@click.pass_context
+def advise(
+    context: click.Context,
+    project: Project,
+    grids: tuple[str, ...],
+    model: Path | None,
+    embedding: str | None,
+    off: tuple[str, ...],
+    probes: bool,
+    as_json: bool,
+) -> None:
+    """Say which epoch to take, with reasons: at most three, the best first.
+
+    Exit code 0: take the first one. 3: none is good yet, train on. 4: all are overtrained.
+    5: too little was measured to say. Nothing is deleted or changed.
+    """
+    if probes:
+        _print_probes(project, as_json)
+        return
+    require_run(project.model_dir)
+    quiet_numpy()
+    sources = find_sources(project, grids, model, embedding, off)
+    with progress_bar() as progress, Ledger(project.cells_db, project.cells_dir) as ledger:
+        advice = give_advice(gather(sources, ledger, on_progress=progress))
+    keep_advice(project, advice, sources)
+    if as_json:
+        emit_json(advice.as_dict())
+    else:
+        tell_advice(advice)
+    if sources.tagger is not None and sources.tagger.is_simulated:
+        say("The tagger is simulated: it sees colours only, so this advice means little.")
+    next_step(_next(project, advice))
+    context.exit(EXIT_CODES[advice.verdict])
+
+
+def quiet_numpy() -> None:
+    """Let numpy compute with one thread: many would get into the training's way, and are slower.
+
+    Only where numpy was not imported yet; it reads these when it is.
+    """
+    if "numpy" not in sys.modules:
+        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+
+
+def find_sources(
+    project: Project,
+    grids: tuple[str, ...] = (),
+    model: Path | None = None,
+    embedding: str | None = None,
+    off: tuple[str, ...] = (),
+) -> Sources:
+    """Return what to look at: grids, tagger and embedding as named or as the project has them."""
+    tagger, why = find_tagger(project, model)
+    return Sources(
+        project,
+        require_grids(project, grids),
+        tagger,
+        None if embedding is None else open_embedding(project, embedding),
+        NO_TAGGER if tagger is not None or not why else why,
+        frozenset(SignalName(name) for name in off),
+    )
+
+
+def keep_advice(project: Project, advice: Advice, sources: Sources) -> None:
+    """Keep the advice in the project, where reports, packs and tabs find it."""
+    simulated = sources.tagger is not None and sources.tagger.is_simulated
+    write_advice(
+        project,
+        {
+            **advice.as_dict(),
+            "grids": [one.name for one in sources.grids],
+            "is_simulated": simulated,
+        },
+    )
+
+
+def tell_advice(advice: Advice) -> None:
+    """Print the advice as text."""
+    emit(advice.summary)
+    for number, one in enumerate(advice.picks, start=1):
+        emit(f"{number}. {one.place}, {one.epoch.file or one.epoch.name}")
+        for sentence in one.sentences:
+            emit(f"   {sentence}")
+    for name, why in advice.unmeasured:
+        emit(f"Not measured, {name.value}: {why}")
+
+
+def _next(project: Project, advice: Advice) -> str:
+    root = shell_path(project.root)
+    if advice.verdict is Verdict.TRAIN_ON:
+        return f"loraloom train {root}"
+    if advice.picks and advice.verdict is not Verdict.ALL_FRIED:
+        first = advice.picks[0].epoch
+        return f"loraloom promote {root} {first.number or first.name} NAME"
+    return f"loraloom config {root}"
+
+
+def _print_probes(project: Project, as_json: bool) -> None:
+    probes = plan_probes(project)
+    if as_json:
+        emit_json([{"about": one.about, "prompt": one.prompt} for one in probes])
+    else:
+        for one in probes:
+            emit(f"{one.about}: {one.prompt}")
+    next_step(f"loraloom grid {shell_path(project.root)} --probes")
