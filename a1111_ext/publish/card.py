@@ -8,7 +8,6 @@ from typing import Any
 from kohya_ext.project.manifest import SubjectKind
 
 from .contents import Material
-from .site import HUB_MODELS, WEBUI_VERSIONS
 
 _HUB_LICENSES = {
     "apache-2.0", "mit", "openrail", "creativeml-openrail-m", "openrail++", "cc0-1.0", "cc-by-4.0",
@@ -89,7 +88,7 @@ def user_metadata(material: Material) -> str:
     notes = ", ".join(f"{name}: {value}" for name, value in facts(material) if name != "SHA256")
     data = {
         "description": material.description or material.title,
-        "sd version": WEBUI_VERSIONS.get(manifest.base_model.family, "Unknown"),
+        "sd version": manifest.base_model.family.facts.drawing.version,
         "activation text": manifest.trigger_word,
         "preferred weight": material.weight,
         "negative text": "",
@@ -142,12 +141,11 @@ def hub_card(material: Material, pictures: tuple[str, ...]) -> str:
 def _front_matter(material: Material, pictures: tuple[str, ...]) -> dict[str, Any]:
     manifest = material.manifest
     family = manifest.base_model.family
-    kind = {"sd15": "stable-diffusion", "sd2": "stable-diffusion", "sdxl": "stable-diffusion-xl"}
     tags = ["text-to-image", "lora", "diffusers", "template:sd-lora"]
-    tags += [kind.get(family.value, family.value), *manifest.publish.tags]
+    tags += [family.facts.hub_tag, *manifest.publish.tags]
     front: dict[str, Any] = {
         "tags": list(dict.fromkeys(tags)),
-        "base_model": HUB_MODELS[family],
+        "base_model": family.facts.hub,
         "instance_prompt": manifest.trigger_word,
         **_license(manifest.publish.license),
         "widget": [

@@ -22,9 +22,11 @@ from kohya_ext.project import (
     ToolError,
 )
 from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file
+from kohya_ext.project.families import Family
 from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
-from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
-from kohya_ext.project.manifest import BaseModelFamily, Manifest
+from kohya_ext.project.lora_file import LoraHeader, read_header, rewrite_metadata, tensor_sha256
+from kohya_ext.project.lora_kind import Naming, read_facts
+from kohya_ext.project.manifest import Manifest
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
@@ -32,13 +34,6 @@ from ..api.lora_links import find_lora_folder, linked_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
-_ARCHITECTURES = {
-    "sd15": "stable-diffusion-v1/lora",
-    "sd2": "stable-diffusion-v2-768-v/lora",
-    "sdxl": "stable-diffusion-xl-v1-base/lora",
-    "flux": "flux-1-dev/lora",
-}
-"""The names that ModelSpec gives them, by the manifest's base model family."""
 _EPOCH_NUMBER = re.compile(r"-(\d{6,}|step\d{8,})$")
 
 
@@ -137,7 +132,8 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
 
     Raises MissingError for a file without weights.
     """
-    metadata = read_header(source).metadata
+    header = read_header(source)
+    metadata = header.metadata
     digest = tensor_sha256(source)
     if digest == _HASH_OF_NOTHING:
         raise MissingError(
@@ -155,7 +151,7 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
     return {
         "ss_output_name": name,
         "modelspec.sai_model_spec": metadata.get("modelspec.sai_model_spec", "1.0.1"),
-        **_implementation(metadata, manifest.base_model.family),
+        **_implementation(header, manifest.base_model.family),
         "modelspec.title": name,
         "modelspec.trigger_phrase": manifest.trigger_word,
         **{key: value for key, value in said.items() if value},
@@ -166,13 +162,17 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
     }
 
 
-def _implementation(metadata: Mapping[str, str], family: BaseModelFamily) -> dict[str, str]:
-    """Name the architecture where the trainer did not."""
+def _implementation(header: LoraHeader, family: Family) -> dict[str, str]:
+    """Name the architecture where the trainer did not; the file's own layers have the word."""
+    facts = read_facts(header)
+    if facts.contradicts(family):
+        family = facts.families[0]
+    is_diffusers = facts.naming is Naming.DIFFUSERS
     found = {
-        "modelspec.architecture": _ARCHITECTURES.get(family.value, ""),
-        "modelspec.implementation": "https://github.com/kohya-ss/sd-scripts",
+        "modelspec.architecture": f"{family.facts.architectures[0]}/lora",
+        "modelspec.implementation": "diffusers" if is_diffusers else family.facts.implementation,
     }
-    return {key: value for key, value in found.items() if value and key not in metadata}
+    return {key: value for key, value in found.items() if value and key not in header.metadata}
 
 
 def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from .errors import InputError, MachineError, MissingError
+from .families import Family
 from .files import is_portable_name, require_folder
 
 if TYPE_CHECKING:
@@ -34,16 +35,6 @@ class SubjectKind(str, Enum):
     CREATURE = "creature"
     CHARACTER = "character"
     PERSON = "person"
-
-
-class BaseModelFamily(str, Enum):
-    """The architecture that the LoRA is trained on."""
-
-    SD15 = "sd15"
-    SD2 = "sd2"
-    SDXL = "sdxl"
-    SD3 = "sd3"
-    FLUX = "flux"
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class Subject:
 class BaseModel:
     """The model to train on: its family and a file path or hub name."""
 
-    family: BaseModelFamily = BaseModelFamily.SD15
+    family: Family = Family.SD15
     path: str = ""
     vae: str = ""
 

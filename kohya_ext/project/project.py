@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ConflictError, InputError
+from .families import Family
 from .files import write_text_atomic
 from .journal import Journal
 from .manifest import MANIFEST_NAME, Manifest, SubjectKind, parse_manifest, read_manifest
@@ -146,7 +147,10 @@ def manifest_template(trigger_word: str, kind: SubjectKind, description: str = "
     word = json.dumps(trigger_word, ensure_ascii=False)
     about = json.dumps(description, ensure_ascii=False)
     consent = _CONSENT if kind is SubjectKind.PERSON else ""
-    return _TEMPLATE.format(word=word, kind=kind.value, about=about, consent=consent)
+    families = ", ".join(Family)
+    return _TEMPLATE.format(
+        word=word, kind=kind.value, about=about, consent=consent, families=families
+    )
 
 
 _CONSENT = """\
@@ -167,7 +171,7 @@ subject:
   description: {about}
 {consent}
 base_model:
-  family: sd15                  # sd15, sd2, sdxl, sd3 or flux
+  family: sd15                  # {families}
   path: ''                      # the checkpoint file to train on
 
 dataset:

@@ -9,8 +9,8 @@ import pytest
 
 from kohya_ext.project import ToolError, apply_init, open_project, plan_init
 from kohya_ext.project import manifest as manifest_module
+from kohya_ext.project.families import Family
 from kohya_ext.project.manifest import (
-    BaseModelFamily,
     Consent,
     SubjectKind,
     manifest_schema,
@@ -48,7 +48,7 @@ def test_groups_become_typed_records():
     )
     assert manifest.subject.kind is SubjectKind.PERSON
     assert manifest.subject.consent == Consent("Ada", "2026-01-31", "training")
-    assert manifest.base_model.family is BaseModelFamily.SDXL
+    assert manifest.base_model.family is Family.SDXL
     assert manifest.grid.seeds == (1, 2)
     assert manifest.grid.picture.width == 768
 

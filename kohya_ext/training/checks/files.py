@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...project import ToolError
+from ...project.families import family_of_script
 from ...project.lora_file import LoraHeader, read_header
+from ...project.lora_kind import read_facts
 from ..config.arguments import TrainerCall
 from ..dataset.steps import StepPlan
 from ..run.states import find_states, state_at, state_problem
@@ -128,15 +130,6 @@ def check_output(
     )
 
 
-_BYTES_PER_RANK = {
-    "train_network": 1_208_000,
-    "sdxl_train_network": 7_130_000,
-    "flux_train_network": 9_570_000,
-    "sd3_train_network": 9_000_000,
-}
-"""Size of a LoRA by rank in 16 bit: SD 1.5 measured (rank 4: 4.83 MB), SDXL rank 32 is 228 MB,
-Flux rank 16 is 153 MB; sd3 is our estimate."""
-
 _STATE_FACTOR = 6
 """A state over an epoch file in 16 bit: weights and AdamW's two moments in 32 bit."""
 
@@ -149,7 +142,9 @@ def _is_whole_precision(values: Mapping[str, Any]) -> bool:
 def estimated_file_bytes(script: str, values: Mapping[str, Any]) -> int:
     """Estimate one epoch file's size in bytes; with convolutions about as much again."""
     rank = whole(values.get("network_dim")) or 4
-    size = _BYTES_PER_RANK.get(script, 9_000_000) * rank
+    family = family_of_script(script, values)
+    training = family.facts.training if family else None
+    size = (training.bytes_per_rank if training else 9_000_000) * rank
     arguments = values.get("network_args")
     words = [str(word) for word in arguments] if isinstance(arguments, list) else []
     if any(word.startswith("conv_dim=") and word != "conv_dim=0" for word in words):
@@ -181,53 +176,39 @@ def check_disk(
         )
 
 
-_FLAGS = {
-    "SDXL": "sdxl_train_network",
-    "Flux": "flux_train_network",
-    "SD 3": "sd3_train_network",
-    "SD 2": "train_network",
-    "SD 1.5": "train_network",
-}
-
-
-def sniff_family(header: LoraHeader) -> str | None:
-    """Tell a checkpoint's family from its tensor names, by the Kohya GUI's own rule."""
-    names = {one.name for one in header.tensors}
-    if any(name.startswith("conditioner.") for name in names):
-        return "SDXL"
-    flux = "double_blocks.0.img_attn.norm.key_norm.scale"
-    if flux in names or f"model.diffusion_model.{flux}" in names:
-        return "Flux"
-    if "model.diffusion_model.x_embedder.proj.weight" in names:
-        return "SD 3"
-    if any(name.startswith("cond_stage_model.model.") for name in names):
-        return "SD 2"
-    if any(name.startswith("cond_stage_model.transformer.") for name in names):
-        return "SD 1.5"
-    return None
-
-
 def check_family(call: TrainerCall, values: Mapping[str, Any]) -> Iterator[Finding]:
     path = Path(str(values.get("pretrained_model_name_or_path") or ""))
     if not path.is_file() or path.suffix != ".safetensors":
         return
     try:
-        family = sniff_family(read_header(path))
+        families = read_facts(read_header(path)).families
     except ToolError as refused:
         yield error(refused.code, refused.problem, refused.cure)
         return
-    if family is None:
+    wanted = family_of_script(call.script, values)
+    if not families or wanted is None or wanted in families:
         return
-    wanted = _FLAGS[family]
-    if wanted != call.script:
+    found = families[0].facts
+    if found.training is None:
         yield error(
             "LL384",
-            f"{path.name} is a {family} model, but {call.script_name} would train it.",
-            f"Choose the base model family {family} in the config, or another base model.",
+            f"{path.name} is a {found.title} model, which sd-scripts does not train.",
+            "Choose another base model, or a trainer made for this one.",
         )
-    elif wanted == "train_network" and bool(values.get("v2")) != (family == "SD 2"):
+    elif found.training.script != call.script:
         yield error(
             "LL384",
-            f"{path.name} is a {family} model, but v2 is {bool(values.get('v2'))}.",
-            f"Set v2 to {family == 'SD 2'}.",
+            f"{path.name} is a {found.title} model, but {call.script_name} would train it.",
+            f"Choose the base model family {found.title} in the config, or another base model.",
+        )
+    else:
+        by_type = bool(found.training.fixed) or not found.training.flag.startswith("v2")
+        key = "model_type" if by_type and found.training.flag else "v2"
+        value = dict(found.training.fixed).get(key, "flux")
+        value = found.training.flag == "v2" if key == "v2" else value
+        shown = values.get(key, False if key == "v2" else "flux")
+        yield error(
+            "LL384",
+            f"{path.name} is a {found.title} model, but {key} is {shown}.",
+            f"Set {key} to {value}.",
         )

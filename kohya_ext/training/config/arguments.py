@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ...project import InputError
+from ...project.families import zeros_of_script
 from ..trainer import argument_table
 from .gui_emulation import LORAPLUS, NETWORK_TEXTS, gui_call, quoted, script_of
 from .kohya_json import SECRETS, GuiVersion, Values, without_secrets
@@ -130,11 +131,7 @@ def _shell_words(text: str) -> tuple[str, ...]:
         return tuple(text.split())
 
 
-_ZEROS = {
-    "": ("prior_loss_weight", "max_grad_norm", "network_alpha"),
-    "flux_train_network": ("guidance_scale", "discrete_flow_shift"),
-    "sd3_train_network": ("mode_scale", "logit_std"),
-}
+_ZEROS = ("prior_loss_weight", "max_grad_norm", "network_alpha")
 """Arguments whose 0 means something else than the trainer's own default."""
 
 
@@ -198,7 +195,7 @@ class _Mended:
         self.change("max_train_epochs", epochs, "so many epochs are asked for")
 
     def send_zeros(self, values: Mapping[str, Any]) -> None:
-        for key in (*_ZEROS[""], *_ZEROS.get(self.script, ())):
+        for key in (*_ZEROS, *zeros_of_script(self.script)):
             if key in values and values[key] == 0 and key not in self.toml:
                 why = "the GUI drops a 0, and the trainer would take its own default"
                 self.change(key, values[key], why)

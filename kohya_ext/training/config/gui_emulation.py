@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...project import InputError
+from ...project.families import trained
 from .kohya_json import GuiVersion, keys_of
 
 Toml = dict[str, Any]
@@ -44,14 +45,12 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_FAMILIES = (
-    ("sdxl", "sdxl_train_network"),
-    ("flux1_checkbox", "flux_train_network"),
-    ("sd3_checkbox", "sd3_train_network"),
-    ("hunyuan_image_checkbox", "hunyuan_image_train_network"),
-    ("anima_checkbox", "anima_train_network"),
-    ("lumina_checkbox", "lumina_train_network"),
+_FAMILIES = tuple(
+    (row.flag, row.script)
+    for row in dict.fromkeys(one.facts.training for one in trained())
+    if row is not None and row.script != "train_network"
 )
+"""Checkbox and script; SD 1.5 and SD 2 share the one that is left."""
 
 
 def script_of(values: Values) -> str:

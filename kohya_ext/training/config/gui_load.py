@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...project.families import FLAGS
 from .kohya_json import GuiVersion, Key, Values, keys_of, without_secrets
 
 
@@ -49,10 +50,6 @@ def take_as_gui(
     return GuiLoadResult(values, tuple(problems), secrets)
 
 
-_FAMILIES = ("v2", "sdxl", "sd3_checkbox", "flux1_checkbox", "hunyuan_image_checkbox",
-             "anima_checkbox", "lumina_checkbox")  # fmt: skip
-
-
 _LISTED = {
     "stabilityai/stable-diffusion-2-1-base/blob/main/v2-1_512-ema-pruned": ("v2",),
     "stabilityai/stable-diffusion-2-1-base": ("v2",),
@@ -76,12 +73,12 @@ def _handled(values: Values, version: GuiVersion) -> Values:
     changed: Values = {}
     listed = _LISTED.get(str(values["pretrained_model_name_or_path"]))
     if listed is not None:
-        flags = (one for one in (*_FAMILIES, "v_parameterization") if one in values)
+        flags = (one for one in (*FLAGS.values(), "v_parameterization") if one in values)
         changed |= {one: one in listed for one in flags}
     if values["lr_scheduler"] == "constant":
         changed |= {key: 0 for key in ("lr_warmup", "lr_warmup_steps") if key in values}
     if version is not GuiVersion.V24 and not any(
-        {**values, **changed}.get(one) for one in _FAMILIES
+        {**values, **changed}.get(one) for one in FLAGS.values()
     ):
         changed["v_parameterization"] = False
     if version is not GuiVersion.V26 and values["color_aug"]:

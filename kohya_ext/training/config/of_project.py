@@ -21,6 +21,7 @@ from ...project import (
     Project,
     silent,
 )
+from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.settings import advise_on
@@ -39,7 +40,7 @@ from .conversion import format_dataset_toml
 from .kohya_json import GuiVersion, Values, default_values, keys_of, require_valid, without_secrets
 from .presets import preset_values, require_preset
 from .samples import draw_samples
-from .training_config import Family, TrainingConfig
+from .training_config import TrainingConfig
 
 FEWEST_STEPS = 1500
 """The practice's rule of thumb for a whole run, with a grain of salt."""
@@ -158,7 +159,7 @@ def training_of(project: Project) -> TrainingConfig:
     preset = require_preset(training.preset, manifest.base_model.family)
     overrides = _overrides(training.overrides, version)
     stock = TrainingConfig.of_kohya(default_values(GuiVersion.V26))
-    config = replace(stock, family=Family(manifest.base_model.family.value))
+    config = replace(stock, family=manifest.base_model.family)
     if not config.fits(version):
         raise InputError(
             "LL302",
@@ -235,17 +236,18 @@ def _with_samples(project: Project, config: TrainingConfig) -> TrainingConfig:
 
 
 def _require_files(config: TrainingConfig) -> None:
-    """Refuse a Flux without its other three files, which the trainer would miss late."""
-    values = dict(config.more)
-    names = ["ae", "clip_l", "t5xxl"] if config.family is Family.FLUX else []
-    if str(values.get("model_type")).lower() == "chroma":
-        names.remove("clip_l")
-    missing = [name for name in names if not values.get(name)]
+    """Refuse a Flux, say, without its other three files, which the trainer would miss late."""
+    values = config.as_kohya(GuiVersion.V26)
+    family = family_of_values(values)
+    training = family.facts.training
+    needed = [one for one in (training.companions if training else ()) if one.needed]
+    missing = [one for one in needed if not values.get(one.key)]
     if missing:
         raise MissingError(
             "LL307",
-            f"Flux comes in several files, and {', '.join(missing)} is named nowhere.",
-            f"Write the file under training.overrides.{missing[0]}.",
+            f"{family.facts.title} comes in several files, and "
+            f"{', '.join(one.key for one in missing)} is named nowhere.",
+            f"Write the path of {missing[0].title} under training.overrides.{missing[0].key}.",
         )
 
 

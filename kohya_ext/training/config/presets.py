@@ -9,7 +9,8 @@ from importlib import resources
 from typing import Any
 
 from ...project import InputError
-from ...project.manifest import BaseModelFamily, SubjectKind
+from ...project.families import Family
+from ...project.manifest import SubjectKind
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,9 @@ class Preset:
 
     name: str
     title: str
-    family: BaseModelFamily
+    family: Family
     values: tuple[PresetValue, ...]
     memory: tuple[MemoryRow, ...]
-
-
-_DEFAULTS = {
-    BaseModelFamily.SD15: "sd15-locon-24",
-    BaseModelFamily.SD2: "sd2-lora-32",
-    BaseModelFamily.SDXL: "sdxl-lora-12gb",
-    BaseModelFamily.SD3: "sd35-lora-16",
-    BaseModelFamily.FLUX: "flux-lora-12gb",
-}
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +64,7 @@ def presets() -> tuple[Preset, ...]:
         Preset(
             name,
             row["title"],
-            BaseModelFamily(row["family"]),
+            Family(row["family"]),
             tuple(PresetValue(key, *pair) for key, pair in _pairs(row).items()),
             tuple(MemoryRow(*one) for one in row.get("memory", ())),
         )
@@ -89,12 +81,19 @@ def _pairs(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, **row["values"]}
 
 
-def require_preset(name: str, family: BaseModelFamily) -> Preset:
+def require_preset(name: str, family: Family) -> Preset:
     """Return a preset by name, or the family's usual one for an empty name.
 
     Raises InputError for an unknown name, or one of another family.
     """
-    wanted = name or _DEFAULTS[family]
+    training = family.facts.training
+    if training is None:
+        raise InputError(
+            "LL306",
+            f"sd-scripts does not train {family.facts.title}, so there is no preset for it.",
+            "Train it with a trainer of its own, and use the epoch files here.",
+        )
+    wanted = name or training.preset
     found = next((one for one in presets() if one.name == wanted), None)
     if found is None or found.family is not family:
         fitting = ", ".join(one.name for one in presets() if one.family is family)

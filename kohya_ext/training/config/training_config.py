@@ -7,35 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from enum import Enum
 from typing import Any
 
+from ...project.families import FLAGS, Family, family_of_values
 from .kohya_json import GuiVersion, Values, complete, keys_of
-
-
-class Family(str, Enum):
-    """The base models that sd-scripts trains LoRAs for."""
-
-    SD15 = "sd15"
-    SD2 = "sd2"
-    SDXL = "sdxl"
-    SD3 = "sd3"
-    FLUX = "flux"
-    HUNYUAN_IMAGE = "hunyuan-image"
-    ANIMA = "anima"
-    LUMINA = "lumina"
-
-
-FLAGS: Mapping[Family, str] = {
-    Family.SDXL: "sdxl",
-    Family.FLUX: "flux1_checkbox",
-    Family.SD3: "sd3_checkbox",
-    Family.HUNYUAN_IMAGE: "hunyuan_image_checkbox",
-    Family.ANIMA: "anima_checkbox",
-    Family.LUMINA: "lumina_checkbox",
-    Family.SD2: "v2",
-}
-"""The GUI's checkbox of each family, in the order in which it looks at them."""
 
 _KOHYA_NAMES = {
     "base_model": "pretrained_model_name_or_path",
@@ -85,26 +60,34 @@ class TrainingConfig:
     @classmethod
     def of_kohya(cls, values: Mapping[str, Any]) -> TrainingConfig:
         """Read the values of a complete Kohya json; `as_kohya` gives back the same."""
-        family = next((one for one, flag in FLAGS.items() if values.get(flag)), Family.SD15)
+        family = family_of_values(values)
         named = {name: values[key] for name, key in _names()}
         taken = {key for _, key in _names()} | set(FLAGS.values())
         more = {key: value for key, value in values.items() if key not in taken}
-        more |= {
-            flag: True for one, flag in FLAGS.items() if one is not family and values.get(flag)
-        }
+        own = FLAGS.get(family)
+        more |= {flag: True for flag in FLAGS.values() if flag != own and values.get(flag)}
         return cls(family=family, **named, more=tuple(sorted(more.items())))
 
     def as_kohya(self, version: GuiVersion) -> Values:
         """Return the complete json of a GUI version; what that version lacks is left out."""
         known = keys_of(version)
-        values: Values = {flag: one is self.family for one, flag in FLAGS.items()}
+        own = FLAGS.get(self.family)
+        values: Values = {flag: flag == own for flag in FLAGS.values()}
         values |= {key: getattr(self, name) for name, key in _names()}
         values |= dict(self.more)
+        training = self.family.facts.training
+        for key, value in training.fixed if training else ():
+            if str(values.get(key)).casefold() != value:
+                values[key] = value
         return complete({key: value for key, value in values.items() if key in known}, version)
 
     def fits(self, version: GuiVersion) -> bool:
         """Whether the GUI of `version` trains this family at all."""
-        return FLAGS.get(self.family, "") in ("", *keys_of(version))
+        training = self.family.facts.training
+        if training is None:
+            return False
+        needed = [training.flag, *(key for key, _ in training.fixed)]
+        return all(key in keys_of(version) for key in needed if key)
 
     def with_values(self, values: Mapping[str, Any]) -> TrainingConfig:
         """Return a copy with values under the Kohya GUI's names changed."""

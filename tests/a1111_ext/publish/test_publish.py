@@ -25,9 +25,9 @@ from a1111_ext.publish.site import base_model_problem
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project.families import Family
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
-from kohya_ext.project.manifest import BaseModelFamily
 from kohya_ext.project.tagging import Scores, write_scores
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
@@ -393,17 +393,17 @@ def test_wrong_base_models_are_refused(
 @pytest.mark.parametrize(
     ("name", "family", "fits"),
     [
-        ("SD 1.5", BaseModelFamily.SD15, True),
-        ("SD 1.4", BaseModelFamily.SD15, True),
-        ("Pony V7", BaseModelFamily.SDXL, True),
-        ("SD 3.5 Large", BaseModelFamily.SD3, True),
-        ("Other", BaseModelFamily.FLUX, True),
-        ("Something Newer", BaseModelFamily.SD15, True),
-        ("Flux.1 D", BaseModelFamily.SDXL, False),
-        ("flux1d", BaseModelFamily.FLUX, False),
+        ("SD 1.5", Family.SD15, True),
+        ("SD 1.4", Family.SD15, True),
+        ("Pony V7", Family.SDXL, True),
+        ("SD 3.5 Large", Family.SD3, True),
+        ("Other", Family.FLUX, True),
+        ("Something Newer", Family.SD15, True),
+        ("Flux.1 D", Family.SDXL, False),
+        ("flux1d", Family.FLUX, False),
     ],
 )
-def test_base_models_fit_their_family(name: str, family: BaseModelFamily, fits: bool):
+def test_base_models_fit_their_family(name: str, family: Family, fits: bool):
     assert (base_model_problem(name, family) is None) is fits
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kohya_ext.project import ToolError
-from kohya_ext.project.manifest import BaseModelFamily, SubjectKind
+from kohya_ext.project.families import Family, trained
+from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.training.config.arguments import Dataset, plan_call, require_valid_call
 from kohya_ext.training.config.gui_emulation import gui_refusals
 from kohya_ext.training.config.kohya_json import (
@@ -22,7 +23,7 @@ from kohya_ext.training.config.presets import (
     require_preset,
     values_for,
 )
-from kohya_ext.training.config.training_config import Family, TrainingConfig
+from kohya_ext.training.config.training_config import TrainingConfig
 
 NAMES = [one.name for one in presets()]
 TRIPLES = [
@@ -39,7 +40,7 @@ def values_of(preset: Any, kind: SubjectKind, version: GuiVersion) -> dict[str, 
     config = stock.with_values({**preset_values(preset, kind), **chosen, "max_train_steps": 0})
     from dataclasses import replace
 
-    config = replace(config, family=Family(preset.family.value))
+    config = replace(config, family=preset.family)
     if not config.fits(version):
         pytest.skip(f"{version.value} trains no {config.family.value}")
     return config.as_kohya(version)
@@ -83,17 +84,22 @@ def test_memory_is_said_only_with_its_source(preset: Any):
 
 
 def test_kinds_of_subjects_differ():
-    preset = require_preset("sd15-locon-24", BaseModelFamily.SD15)
+    preset = require_preset("sd15-locon-24", Family.SD15)
     character, style = (preset_values(preset, SubjectKind(one)) for one in ("character", "style"))
     assert character["text_encoder_lr"] == 2 * style["text_encoder_lr"] == 0.00005
     assert (character["flip_aug"], style["flip_aug"]) == (False, True)
 
 
-@pytest.mark.parametrize("family", list(BaseModelFamily), ids=lambda one: one.value)
-def test_a_family_has_its_usual_preset(family: BaseModelFamily):
+@pytest.mark.parametrize("family", trained(), ids=lambda one: one.value)
+def test_a_family_has_its_usual_preset(family: Family):
     assert require_preset("", family).family is family
+
+
+def test_a_family_that_only_others_train_has_no_preset():
+    with pytest.raises(ToolError, match=r"sd-scripts does not train Qwen-Image.*LL306"):
+        require_preset("", Family.QWEN_IMAGE)
 
 
 def test_a_preset_of_another_family():
     with pytest.raises(ToolError, match=r"is for sdxl; the base .* sd15.*sd15-locon-24.*LL306"):
-        require_preset("sdxl-lora-12gb", BaseModelFamily.SD15)
+        require_preset("sdxl-lora-12gb", Family.SD15)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from kohya_ext.project.families import FLAGS, Family, trained
 from kohya_ext.training.config.kohya_json import (
     GuiVersion,
     complete,
     default_values,
     read_kohya_json,
 )
-from kohya_ext.training.config.training_config import FLAGS, Family, TrainingConfig
+from kohya_ext.training.config.training_config import TrainingConfig
 
 RECORDED = Path(__file__).resolve().parents[3] / "recorded"
 V26 = GuiVersion.V26
@@ -50,12 +51,13 @@ def test_every_family_passes_through():
     assert seen >= {Family.FLUX, Family.ANIMA, Family.LUMINA, Family.HUNYUAN_IMAGE, Family.SDXL}
 
 
-@pytest.mark.parametrize("family", list(Family), ids=lambda one: one.value)
+@pytest.mark.parametrize("family", trained(), ids=lambda one: one.value)
 def test_a_family_sets_its_own_box_only(family: Family):
     values = default_values(V26) | ({FLAGS[family]: True} if family in FLAGS else {})
+    values |= dict(family.facts.training.fixed if family.facts.training else ())
     config = TrainingConfig.of_kohya(values)
     assert config.family is family
-    boxes = [flag for flag in FLAGS.values() if config.as_kohya(V26)[flag]]
+    boxes = [flag for flag in dict.fromkeys(FLAGS.values()) if config.as_kohya(V26)[flag]]
     assert boxes == ([FLAGS[family]] if family in FLAGS else [])
 
 

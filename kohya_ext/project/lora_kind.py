@@ -1,0 +1,316 @@
+"""What a weight file is, by its tensor names, sizes and header: kind, family and trainer.
+
+Tensor names come first: a header may have been copied or edited, the layers are what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from .families import Family, FamilyFacts, family_named
+from .lora_file import LoraHeader, TensorInfo
+
+
+class Kind(str, Enum):
+    """The form of a LoRA, as the field names it."""
+
+    LORA = "LoRA"
+    LOCON = "LoCon"
+    DORA = "DoRA"
+    LOHA = "LoHa"
+    LOKR = "LoKr"
+    OFT = "OFT"
+    BOFT = "BOFT"
+    GLORA = "GLoRA"
+    IA3 = "iA3"
+    FULL = "full difference"
+
+
+class Naming(str, Enum):
+    """Whose way of naming tensors a file follows."""
+
+    KOHYA = "kohya"
+    DIFFUSERS = "diffusers"
+    COMFY = "comfy"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class LoraFacts:
+    """What a file is; `kind` is None when it is not a LoRA, and `what` then names it.
+
+    `families` are those that its layers fit, the likeliest first, or the one that the header
+    chooses among them. `other` names a model without a row. `trainer` is "" where nothing tells.
+    """
+
+    kind: Kind | None
+    naming: Naming
+    trainer: str
+    families: tuple[Family, ...]
+    declared: Family | None
+    other: str
+    what: str
+    rank: int | None
+
+    @property
+    def family(self) -> Family | None:
+        """The family, the likeliest of several; None where nothing tells."""
+        return self.families[0] if self.families else None
+
+    @property
+    def family_title(self) -> str:
+        """The family in words, also of a model without a row."""
+        titles = dict.fromkeys(one.facts.title for one in self.families)
+        return " or ".join(titles) or self.other or "an unknown model"
+
+    def contradicts(self, family: Family) -> bool:
+        """Tell whether the file cannot be of `family`; what nothing tells contradicts nothing."""
+        return bool(self.other) if not self.families else family not in self.families
+
+
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    (Kind.DORA, r"\.dora_scale$|\.lora_magnitude_vector(\.|$)"),
+    (Kind.LOHA, r"\.hada_(w[12]_[ab]|t[12])$"),
+    (Kind.LOKR, r"\.lokr_(w[12](_[ab])?|t2)$"),
+    (Kind.OFT, r"\.oft_(blocks|diag|R|r)(\.\w+)*$"),
+    (Kind.GLORA, r"\.(a1|a2|b1|b2|bm1|bm2)\.weight$"),
+    (Kind.IA3, r"\.on_input$"),
+    (Kind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+)*$|[._](\w+_)?lora\d?\.(down|up)\.weight$"),
+    (Kind.FULL, r"\.(diff|diff_b|set_weight|w_norm|b_norm)$"),
+)
+_NOT_OF_THE_KIND = re.compile(r"\.(alpha|scale|rank|bias)$")
+_SUFFIX = re.compile(
+    "(?:"
+    + "|".join(f"(?:{pattern})" for _, pattern in _KINDS)
+    + r"|\.alpha|\.scale|\.weight|\.bias)$"
+)
+_INPUT = re.compile(
+    r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$|\.hada_w1_b$|\.diff$|\.weight$"
+)
+_CONVOLUTION = re.compile(r"_(resnets|in_layers|out_layers|conv_shortcut|downsamplers|upsamplers)_")
+
+_PREFIXES: tuple[tuple[str, str, Naming], ...] = (
+    (r"lora_te([123])_", r"te\1_", Naming.KOHYA),
+    (r"lora_te_", "te_", Naming.KOHYA),
+    (r"(lora|oft)_(unet|prior_unet|transformer)_(net_)?", "", Naming.KOHYA),
+    (r"lycoris_(unet_)?", "", Naming.KOHYA),
+    (r"base_model\.model\.text_encoder\.|text_encoder\.(?=.)", "te_", Naming.DIFFUSERS),
+    (r"text_encoder_([23])\.", r"te\1_", Naming.DIFFUSERS),
+    (r"text_encoders\.clip_l\.(transformer\.)?", "te1_", Naming.COMFY),
+    (r"text_encoders\.clip_g\.(transformer\.)?", "te2_", Naming.COMFY),
+    (r"text_encoders\.t5xxl\.(transformer\.)?", "te3_", Naming.COMFY),
+    (r"text_encoders\.\w+\.(transformer\.)?(model\.)?", "te_", Naming.COMFY),
+    (r"base_model\.model\.(model\.)?(diffusion_model\.)?", "", Naming.DIFFUSERS),
+    (r"model\.diffusion_model\.|diffusion_model\.", "", Naming.COMFY),
+    (r"(unet|transformer)\.(base_model\.model\.)?", "", Naming.DIFFUSERS),
+    (r"net\.|model\.", "", Naming.OTHER),
+)  # fmt: skip
+_COMPILED = tuple((re.compile(start), into, naming) for start, into, naming in _PREFIXES)
+
+
+def read_facts(header: LoraHeader) -> LoraFacts:
+    """Read what a file is out of its header; no tensor is decoded."""
+    names = [one.name for one in header.tensors]
+    kind = _kind_of(header.tensors)
+    modules, naming = _modules(header.tensors)
+    families = families_of(modules)
+    other = "" if families else other_model(modules) or ""
+    declared = _declared(header.metadata)
+    if declared is not None and (declared in families or not (families or other)):
+        families = (declared,)
+    return LoraFacts(
+        kind,
+        naming,
+        trainer_of(header.metadata, names),
+        families,
+        declared,
+        other,
+        "" if kind else _what(names, families),
+        _rank(header),
+    )
+
+
+def _kind_of(tensors: Iterable[TensorInfo]) -> Kind | None:
+    found: set[Kind] = set()
+    for one in tensors:
+        for kind, pattern in _COMPILED_KINDS:
+            if pattern.search(one.name):
+                found.add(kind)
+                if kind is Kind.OFT and len(one.shape) == 4:
+                    found.add(Kind.BOFT)
+                if kind is Kind.LORA and _is_convolution(one):
+                    found.add(Kind.LOCON)
+                break
+    if Kind.DORA in found and found & {Kind.LOHA, Kind.LOKR}:
+        found.discard(Kind.DORA)
+    order = (Kind.DORA, Kind.LOHA, Kind.LOKR, Kind.BOFT, Kind.OFT, Kind.GLORA, Kind.IA3,
+             Kind.LOCON, Kind.LORA, Kind.FULL)  # fmt: skip
+    return next((one for one in order if one in found), None)
+
+
+_COMPILED_KINDS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+
+
+def _is_convolution(tensor: TensorInfo) -> bool:
+    """Tell whether a pair of matrices lies on a convolution, not on a linear layer as 1x1."""
+    if ".lora_mid." in tensor.name or (len(tensor.shape) == 4 and tensor.shape[-1] > 1):
+        return True
+    return len(tensor.shape) == 4 and bool(_CONVOLUTION.search(tensor.name.replace(".", "_")))
+
+
+def _modules(tensors: Iterable[TensorInfo]) -> tuple[dict[str, int], Naming]:
+    """Map flat module names to input widths, 0 where the file does not tell."""
+    modules: dict[str, int] = {}
+    counted: dict[Naming, int] = {}
+    for one in tensors:
+        name, naming = _without_prefix(_SUFFIX.sub("", one.name))
+        counted[naming] = counted.get(naming, 0) + 1
+        flat = re.sub(r"_processor_(?=to_)", "_", name.replace(".", "_"))
+        width = one.shape[1] if len(one.shape) > 1 and _INPUT.search(one.name) else 0
+        modules[flat] = max(modules.get(flat, 0), width)
+    best = max(counted, key=lambda one: counted[one]) if counted else Naming.OTHER
+    return modules, best
+
+
+def _without_prefix(name: str) -> tuple[str, Naming]:
+    for start, into, naming in _COMPILED:
+        found = start.match(name)
+        if found:
+            return found.expand(into) + name[found.end() :], naming
+    return name, Naming.OTHER
+
+
+_OTHERS: Mapping[str, tuple[str, ...]] = {
+    "Wan": (r"^blocks_\d+_(self_attn|cross_attn)_[qkvo]$",),
+    "HunyuanVideo": (r"^double_blocks_\d+_(img|txt)_mlp_fc[12]$", r"modulation_linear$"),
+    "HiDream": (r"(double|single)_stream_blocks_\d+_",),
+    "AuraFlow": (r"^joint_transformer_blocks_|^(double|single)_layers_\d+_attn",),
+    "PixArt, LTX or another of their build": (r"^transformer_blocks_\d+_attn[12]_to_[qkv]$",),
+    "Stable Cascade": (r"^(down|up)_blocks_\d+_\d+_(attention|kv_mapper|mapper)",),
+    "Kandinsky 5": (r"^(visual|text)_transformer_blocks_",),
+}
+"""Models that trainers make LoRAs for and that have no row: named when their file is refused."""
+
+_BY_LIKELIHOOD = sorted(Family, key=lambda one: one is Family.CHROMA)  # after Flux, else in order
+
+
+def families_of(modules: Mapping[str, int]) -> tuple[Family, ...]:
+    """Return the families whose modules these are, the likeliest first.
+
+    `modules` maps flat names (dots as underscores, no prefix) to input widths, 0 where unknown.
+    Several fit where they share their layers, as Flux and Chroma do; none is a model without row.
+    """
+    return tuple(one for one in _BY_LIKELIHOOD if _fits(one.facts, modules))
+
+
+def _fits(facts: FamilyFacts, modules: Mapping[str, int]) -> bool:
+    never = re.compile(facts.never)
+    if any(never.search(name) for name in modules):
+        return False
+    is_found = False
+    for mark in facts.marks:
+        pattern = re.compile(mark.pattern)
+        widths = {width for name, width in modules.items() if pattern.search(name)}
+        known = widths - {0}
+        if mark.widths and known and not known & set(mark.widths):
+            return False
+        is_found = is_found or bool(widths)
+    return is_found
+
+
+def other_model(modules: Iterable[str]) -> str | None:
+    """Name a model without a row by its modules; None when these are nobody's known."""
+    names = tuple(modules)
+    for title, patterns in _OTHERS.items():
+        if any(re.search(pattern, name) for pattern in patterns for name in names):
+            return title
+    return None
+
+
+# What the header says.
+
+
+def _declared(metadata: Mapping[str, str]) -> Family | None:
+    """Return the family that the header names, by the most exact of its fields."""
+    for key in ("modelspec.architecture", "ss_base_model_version"):
+        found = family_named(metadata.get(key, ""))
+        if found is not None:
+            return found
+    return Family.SD2 if metadata.get("ss_v2") == "True" else None
+
+
+def trainer_of(metadata: Mapping[str, str], names: Iterable[str] = ()) -> str:
+    """Name the program that trained a file, "" where neither header nor names tell."""
+    software = json_object(metadata.get("software", "")).get("name")
+    if software or "training_info" in metadata:
+        return str(software or "ai-toolkit")
+    if any(key.startswith("ot_") for key in metadata):
+        return "OneTrainer"
+    module = metadata.get("ss_network_module", "")
+    if module:
+        return "musubi-tuner" if _is_musubi(metadata, module) else "sd-scripts"
+    if any(key.startswith("ss_") for key in metadata):
+        return "sd-scripts"
+    if "lora_adapter_metadata" in metadata:
+        return "diffusers"
+    return "OneTrainer" if any(one.startswith("lora_transformer_") for one in names) else ""
+
+
+_MUSUBI = re.compile(
+    r"networks\.(lora|loha|lokr)_(wan|framepack|flux_2|qwen_image|zimage|z_image|kandinsky|hv|"
+    r"krea|hidream|ideogram)"
+)
+_MUSUBI_BASES = re.compile(
+    r"^(hunyuan_video|wan|framepack|flux_kontext|flux_2|qwen_image|z_image|kandinsky|hidream|"
+    r"krea|ideogram)", re.IGNORECASE,
+)  # fmt: skip
+
+
+def _is_musubi(metadata: Mapping[str, str], module: str) -> bool:
+    base = metadata.get("ss_base_model_version", "")
+    return bool(_MUSUBI.match(module) or _MUSUBI_BASES.match(base))
+
+
+def json_object(text: str) -> dict[str, object]:
+    """Read a JSON object that a trainer wrote as a header's text; {} for anything else."""
+    try:
+        found = json.loads(text) if text.startswith("{") and len(text) < 1_000_000 else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _rank(header: LoraHeader) -> int | None:
+    """Return the rank: from the metadata, else from the first down matrix."""
+    said = header.metadata.get("ss_network_dim", "")
+    if said.isdigit():
+        return int(said)
+    down = re.compile(r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$")
+    shapes = (one.shape for one in header.tensors if down.search(one.name))
+    first = next(shapes, None)
+    return first[0] if first else None
+
+
+_WHAT: tuple[tuple[str, str], ...] = (
+    ("a ControlNet", r"^control_model\.|^lllite_|^controlnet_|^input_hint_block\."),
+    ("a textual inversion", r"^(emb_params|string_to_param|clip_[lg])$"),
+    ("a VAE", r"^(first_stage_model\.)?(encoder|decoder)\.(conv_in|mid|conv1|up)"),
+    ("a text encoder", r"^(text_model\.|encoder\.block\.|model\.layers\.|shared\.weight)"),
+    ("an upscaler", r"^(conv_first|body\.0\.rdb1|model\.0\.weight|params_ema)"),
+)
+
+
+def _what(names: Iterable[str], families: tuple[Family, ...]) -> str:
+    names = tuple(names)
+    if not names:
+        return "a file without tensors"
+    if families:
+        return f"a whole {families[0].facts.title} model"
+    for what, pattern in _WHAT:
+        if any(re.search(pattern, name) for name in names):
+            return what
+    return "a file of other tensors"
