@@ -11,6 +11,7 @@ import pytest
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
 from kohya_ext.project.error_codes import TITLES
 from kohya_ext.training.checks.findings import Finding
+from kohya_ext.training.run.record import Result
 
 MADE: set[str] = set()
 """Codes of the errors and findings that the tests of this process have made."""
@@ -30,6 +31,7 @@ def _record(kind: type) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     _record(ToolError)
     _record(Finding)
+    _record(Result)
     config.codes_made = MADE
 
 
