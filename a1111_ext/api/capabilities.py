@@ -86,9 +86,22 @@ class Capabilities:
         """The name of the Dynamic Prompts script, which holds its version; None if absent."""
         return next((name for name in self.scripts if name.startswith("dynamic prompts")), None)
 
+    @property
+    def default_upscaler(self) -> str:
+        """What Hires. fix of this WebUI uses when nothing else is chosen.
+
+        A1111 begins with its latent ones; Forge Neo has none and begins with plain resizing.
+        """
+        return next(iter(self.upscalers), "")
+
     def find_checkpoint(self, word: str) -> Checkpoint | None:
-        """Return the checkpoint that the WebUI would take for `word`; the loaded one for ""."""
+        """Return the checkpoint that the WebUI would take for `word`; the loaded one for "".
+
+        A WebUI in which none was chosen yet loads the first of its list for its first picture.
+        """
         wanted = word or self.loaded
+        if not wanted:
+            return next(iter(self.checkpoints), None)
         return next((one for one in self.checkpoints if one.answers_to(wanted)), None)
 
     def require_checkpoint(self, word: str) -> Checkpoint:
@@ -96,7 +109,7 @@ class Capabilities:
         found = self.find_checkpoint(word)
         if found is None:
             titles = [one.title for one in self.checkpoints]
-            raise _unknown("LL408", "checkpoint", word, self.url, titles)
+            raise _unknown("LL408", "checkpoint", word or self.loaded, self.url, titles)
         return found
 
     def require_lora(self, name: str, weight: str = "1") -> Lora:
@@ -166,7 +179,7 @@ _INSTEAD = {"LoRA": "silently draw without it", "always-on script": "refuse the 
 
 def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> ToolError:
     known = list(names)
-    close = get_close_matches(word, known, n=3, cutoff=0.3)
+    close = [one for one in get_close_matches(word, known, n=3, cutoff=0.3) if one != "None"]
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
     return ToolError(
         code,
@@ -215,11 +228,20 @@ def fetch_capabilities(client: Client) -> Capabilities:
 
 def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:
     """List the LoRAs: from the WebUI's folders on this machine, by its API from any other."""
-    named = (flags.get(name) for name in ("lora_dir", "lyco_dir_backcompat"))
-    folders = [Path(str(one)) for one in named if one]
+    folders = lora_folders_of(flags)
     if is_this_machine(client.url) and folders and folders[0].is_dir():
         return tuple(_lora_of(path) for path in list_lora_files(folders))
     return tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60))
+
+
+def lora_folders_of(flags: Mapping[str, Any]) -> list[Path]:
+    """Return the folders in which a WebUI looks for LoRAs, by its command-line flags.
+
+    The first is where it keeps its own; Forge Neo takes more of them with `--lora-dirs`.
+    """
+    more = flags.get("lora_dirs") or ()
+    named = [flags.get("lora_dir"), flags.get("lyco_dir_backcompat"), *more]
+    return list(dict.fromkeys(Path(str(one)) for one in named if one))
 
 
 def is_this_machine(url: str) -> bool:

@@ -56,7 +56,7 @@ def picture_request(
         body |= {
             "enable_hr": True,
             "hr_scale": cell.hires_fix.scale,
-            "hr_upscaler": cell.hires_fix.upscaler,
+            "hr_upscaler": cell.hires_fix.upscaler or capabilities.default_upscaler,
             "hr_second_pass_steps": cell.hires_fix.steps,
             "denoising_strength": cell.hires_fix.denoising_strength,
         }

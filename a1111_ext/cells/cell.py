@@ -47,9 +47,12 @@ class CheckpointPin:
 
 @dataclass(frozen=True)
 class HiresFix:
-    """Hires. fix: upscale by `scale`, redraw with `denoising_strength` (0 to 1)."""
+    """Hires. fix: upscale by `scale`, redraw with `denoising_strength` (0 to 1).
 
-    upscaler: str = "Latent"
+    An empty upscaler means the WebUI's own default; a plan resolves it before it draws.
+    """
+
+    upscaler: str = ""
     scale: float = 2.0
     denoising_strength: float = 0.35
     steps: int = 0
@@ -189,6 +192,11 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
+
+    @property
+    def called(self) -> str:
+        """What tells it from its neighbours, for people: `Quillfox-000004, seed 1`."""
+        return ", ".join([*(use.name for use in self.loras), f"seed {self.seed}"])
 
     @property
     def final_size(self) -> tuple[int, int]:

@@ -66,10 +66,13 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     InputError (always-on script): the WebUI itself would mostly answer 200 and draw something else.
     """
     checkpoint = capabilities.require_checkpoint(cell.checkpoint.title)
+    hires = cell.hires_fix
+    if hires is not None and not hires.upscaler:
+        hires = replace(hires, upscaler=capabilities.default_upscaler)
     capabilities.require_names(
         sampler=cell.sampler,
         scheduler=cell.scheduler,
-        upscaler=cell.hires_fix.upscaler if cell.hires_fix else None,
+        upscaler=hires.upscaler if hires else None,
     )
     capabilities.require_vae(cell.vae)
     for script in cell.scripts:
@@ -80,4 +83,4 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         for use in cell.loras
     )
     pin = CheckpointPin(checkpoint.title.partition(" [")[0], checkpoint.sha256)
-    return replace(cell, checkpoint=pin, loras=loras)
+    return replace(cell, checkpoint=pin, loras=loras, hires_fix=hires)

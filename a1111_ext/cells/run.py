@@ -51,7 +51,7 @@ class RunReport:
             more = f" {len(self.failed) - 1} more failed." if len(self.failed) > 1 else ""
             raise HostError(
                 "LL452",
-                f"{len(self.failed)} of {self.total} pictures failed; seed {cell.seed}: "
+                f"{len(self.failed)} of {self.total} pictures failed; {cell.called}: "
                 f"{reason.rstrip('.')}.{more}",
                 "Fix the cause and run the same command again: finished pictures are kept.",
             )
@@ -266,7 +266,7 @@ class Run:
         reason = (
             "; ".join(map(str, checked.mismatches))
             or self._other_checkpoint(cell, generated)
-            or self._unchanged(cell.key, checked.pixels)
+            or self._unchanged(cell, checked.pixels)
         )
         if reason:
             self.fail(cell, reason, server)
@@ -285,8 +285,8 @@ class Run:
                 self._seconds.append(generated.seconds)
             self._tell(Outcome.DRAWN, cell, server, generated.seconds)
 
-    def _unchanged(self, key: str, pixels: str) -> str:
-        control = self._pixels.get(self._plan.controls.get(key, ""), "")
+    def _unchanged(self, cell: Cell, pixels: str) -> str:
+        control = self._pixels.get(self._plan.controls.get(cell.key, ""), "")
         return CHANGED_NOTHING if control and control == pixels else ""
 
     def _other_checkpoint(self, cell: Cell, generated: Generated) -> str:
@@ -308,10 +308,11 @@ class Run:
             return
         self._pixels = dict(self.ledger.pixels())
         for cell in self._plan.cells:
-            if self._unchanged(cell.key, self._pixels.get(cell.key, "")):
+            reason = self._unchanged(cell, self._pixels.get(cell.key, ""))
+            if reason:
                 self._drawn.discard(cell.key)
                 self._known.discard(cell.key)
-                self.fail(cell, CHANGED_NOTHING)
+                self.fail(cell, reason)
 
     def report(self) -> RunReport:
         """Say how the run ended."""

@@ -1,10 +1,16 @@
-"""Is the picture that came back the one that was asked for? Status 200 says nothing about it."""
+"""Is the picture that came back the one that was asked for? Status 200 says nothing about it.
+
+A setting that an infotext does not name is unknown, not wrong: hosts leave out what they take for
+granted. Only models say by their absence that they were not used.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,7 +75,13 @@ def check_picture(cell: Cell, generated: Generated) -> Checked:
     except ValueError:
         return Checked((*found, Mismatch("infotext", "generation parameters", "none")), pixels)
     return Checked(
-        (*found, *_verify_fields(cell, infotext), *_verify_loras(cell, infotext)), pixels
+        (
+            *found,
+            *_verify_fields(cell, infotext),
+            *_verify_checkpoint(cell, infotext.fields, generated.checkpoint_hash),
+            *_verify_loras(cell, infotext),
+        ),
+        pixels,
     )
 
 
@@ -147,32 +159,28 @@ def _size(size: tuple[int, int]) -> str:
 
 def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     fields = infotext.fields
-    expected: list[tuple[str, str, str]] = [
+    expected: list[tuple[str, str, str | None]] = [
         ("prompt", _one_line(cell.prompt), _one_line(infotext.prompt)),
         (
             "negative prompt",
             _one_line(cell.negative_prompt),
             _one_line(infotext.negative_prompt),
         ),
-        ("seed", str(cell.seed), fields.get("Seed", "")),
-        ("steps", str(cell.steps), fields.get("Steps", "")),
-        ("sampling method", cell.sampler, fields.get("Sampler", "")),
-        ("clip skip", str(cell.clip_skip), fields.get("Clip skip", "1")),
+        ("seed", str(cell.seed), fields.get("Seed")),
+        ("steps", str(cell.steps), fields.get("Steps")),
+        ("sampling method", cell.sampler, fields.get("Sampler")),
+        ("clip skip", str(cell.clip_skip), _number(fields.get("Clip skip"))),
         ("CFG scale", f"{cell.cfg_scale:g}", _number(fields.get("CFG scale"))),
     ]
     if cell.source is None:
-        expected.append(("size", f"{cell.width}x{cell.height}", fields.get("Size", "none")))
-    if "Schedule type" in fields and cell.scheduler != AUTOMATIC:  # before 1.9 it does not say
-        expected.append(("schedule type", cell.scheduler, fields["Schedule type"]))
+        expected.append(("size", f"{cell.width}x{cell.height}", fields.get("Size")))
+    if cell.scheduler != AUTOMATIC:
+        expected.append(("schedule type", cell.scheduler, fields.get("Schedule type")))
     if cell.subseed_strength:
         strength = fields.get("Variation seed strength")
         expected.append(("variation strength", f"{cell.subseed_strength:g}", _number(strength)))
         if cell.subseed != -1:
-            seed = fields.get("Variation seed", "none")
-            expected.append(("variation seed", str(cell.subseed), seed))
-    if cell.vae not in ("", "Automatic", "None"):
-        used = fields.get("VAE") or fields.get("Module 1", "none")  # Forge calls it a module
-        expected.append(("VAE", _stem(cell.vae), _stem(used)))
+            expected.append(("variation seed", str(cell.subseed), fields.get("Variation seed")))
     if cell.source is not None:
         strength = fields.get("Denoising strength")
         asked = f"{cell.source.denoising_strength:g}"
@@ -180,13 +188,14 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     found = [
         Mismatch(what, repr(asked), repr(got))
         for what, asked, got in (*expected, *_expected_hires(cell, infotext))
-        if asked != got
+        if got is not None and asked != got
     ]
+    found += _verify_vae(cell, fields)
     if "{" in infotext.prompt:
         found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
     if _wants_adetailer(cell) and not any(name.startswith("ADetailer ") for name in fields):
         found.append(Mismatch("ADetailer", "a picture that it looked at", "one without it"))
-    return found + _verify_checkpoint(cell, fields.get("Model hash", ""), fields.get("Model", ""))
+    return found
 
 
 def _wants_adetailer(cell: Cell) -> bool:
@@ -199,12 +208,25 @@ def _wants_adetailer(cell: Cell) -> bool:
     return False
 
 
-def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str]]:
+def _verify_vae(cell: Cell, fields: Mapping[str, str]) -> list[Mismatch]:
+    """Look for the VAE among what was loaded; hosts draw on without one that they do not find.
+
+    Forge names every VAE and text encoder, as `Module 1`, `Module 2` and so on.
+    """
+    if cell.vae in ("", "Automatic", "None"):
+        return []
+    names = [name for name in fields if name == "VAE" or re.fullmatch(r"Module \d+", name)]
+    used = [_stem(fields[name]) for name in names]
+    if _stem(cell.vae) in used:
+        return []
+    return [Mismatch("VAE", repr(_stem(cell.vae)), repr(", ".join(used) or "none"))]
+
+
+def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str | None]]:
     hires, fields = cell.hires_fix, infotext.fields
     if hires is None:
-        return [("hires fix", "none", "none" if "Hires upscale" not in fields else "one")]
-    expected = [
-        ("hires upscaler", hires.upscaler, fields.get("Hires upscaler", "Latent")),
+        return [("hires fix", "none", "one" if "Hires upscale" in fields else None)]
+    expected: list[tuple[str, str, str | None]] = [
         ("hires upscale", f"{hires.scale:g}", _number(fields.get("Hires upscale"))),
         (
             "denoising strength",
@@ -212,10 +234,14 @@ def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str]
             _number(fields.get("Denoising strength")),
         ),
     ]
+    if hires.upscaler:
+        expected.append(("hires upscaler", hires.upscaler, fields.get("Hires upscaler")))
     if hires.steps:
-        expected.append(("hires steps", str(hires.steps), fields.get("Hires steps", "none")))
-    if hires.sampler and hires.sampler != cell.sampler:
-        expected.append(("hires sampler", hires.sampler, fields.get("Hires sampler", "none")))
+        expected.append(("hires steps", str(hires.steps), fields.get("Hires steps")))
+    if hires.sampler:
+        expected.append(("hires sampler", hires.sampler, fields.get("Hires sampler")))
+    if hires.scheduler not in ("", AUTOMATIC):
+        expected.append(("hires schedule type", hires.scheduler, fields.get("Hires schedule type")))
     return expected
 
 
@@ -223,17 +249,18 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _number(text: str | None) -> str:
+def _number(text: str | None) -> str | None:
     try:
-        return f"{float(text):g}" if text is not None else "none"
+        return f"{float(text):g}" if text is not None else None
     except ValueError:
         return str(text)
 
 
-def _verify_checkpoint(cell: Cell, got_hash: str, got_name: str) -> list[Mismatch]:
+def _verify_checkpoint(cell: Cell, fields: Mapping[str, str], answered_hash: str) -> list[Mismatch]:
     pin = cell.checkpoint
-    if pin.sha256:
-        if pin.sha256.startswith(got_hash) and got_hash:
+    got_hash, got_name = fields.get("Model hash") or answered_hash, fields.get("Model", "")
+    if pin.sha256 and got_hash:
+        if pin.sha256.startswith(got_hash):
             return []
         return [_unknown_checkpoint(f"{pin.title} ({pin.sha256[:10]})", got_name, got_hash)]
     if pin.title and got_name and _stem(pin.title.partition(" [")[0]) != got_name:

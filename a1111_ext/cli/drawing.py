@@ -68,7 +68,7 @@ def _message(event: CellEvent) -> str:
     if event.outcome is Outcome.PAUSED:
         return "paused; on with: loraloom pause PROJECT --resume"
     if event.outcome in (Outcome.FAILED, Outcome.WAITING):
-        return f"{event.outcome.value}: {event.reason}"
+        return f"{event.outcome.value}: {event.cell.called}: {event.reason}"
     loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"
     left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"
     return f"{loads}{left}" if event.loads else ""
@@ -87,6 +87,7 @@ def _json_event(event: CellEvent) -> None:
         {
             "event": event.outcome.value,
             "key": event.cell.key,
+            "cell": event.cell.called,
             "done": event.done,
             "total": event.total,
             "server": event.server,

@@ -204,7 +204,7 @@ class GridSession:
             for sheet in files.sheets:
                 emit(f"contact sheet: {shell_path(sheet)}")
             emit(f"page: {shell_path(files.page)}")
-        if self.options["server_side"]:
+        if self.options["server_side"] and report.drawn:
             say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
         if report.unchecked:
             say(f"{report.unchecked} pictures have no control: it was not checked that their LoRA")

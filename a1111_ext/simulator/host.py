@@ -107,6 +107,7 @@ class SimulatedHost:
     """One simulator: its models lie in `folder`, its LoRAs in `folder/models/Lora`.
 
     `held` are the options that its config.json holds: only those are put back after an override.
+    `has_chosen` is False as in a fresh folder: no checkpoint is named before the first picture.
     """
 
     folder: Path
@@ -115,6 +116,7 @@ class SimulatedHost:
     seconds_per_picture: float = 0.0
     always_on: dict[str, int] = field(default_factory=lambda: dict(ALWAYS_ON))
     held: tuple[str, ...] = ("samples_format", "sd_model_checkpoint")
+    has_chosen: bool = True
     counters: Counters = field(default_factory=Counters)
     faults: Faults = field(default_factory=Faults)
 
@@ -143,7 +145,7 @@ class SimulatedHost:
     def options(self) -> dict[str, Any]:
         name = self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))) or self._loaded
         digest = _checkpoint_sha256(name)
-        title = f"{name}.safetensors [{digest[:10]}]"
+        title = f"{name}.safetensors [{digest[:10]}]" if self.has_chosen else None
         shown = {**_DEFAULTS, **self._data}
         return {**shown, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
 
@@ -270,6 +272,7 @@ class SimulatedHost:
         return None
 
     def _load(self, name: str) -> None:
+        self.has_chosen = True
         if name != self._loaded:
             self._loaded = name
             self.counters.checkpoint_loads += 1

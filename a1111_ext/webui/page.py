@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from kohya_ext.project import InputError
@@ -46,12 +47,7 @@ def read_page(p: Any) -> Cell:
 
     sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
     styles = shared.prompt_styles
-    settings = dict(p.override_settings)
-    clip_skip = settings.pop("CLIP_stop_at_last_layers", shared.opts.CLIP_stop_at_last_layers)
-    checkpoint = settings.pop("sd_model_checkpoint", "")
-    vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
-    settings = {**_forge_settings(), **settings}
-    return Cell(
+    cell = Cell(
         prompt=without_comments(styles.apply_styles_to_prompt(p.prompt, p.styles)),
         negative_prompt=without_comments(
             styles.apply_negative_styles_to_prompt(p.negative_prompt, p.styles)
@@ -63,13 +59,31 @@ def read_page(p: Any) -> Cell:
         cfg_scale=float(p.cfg_scale),
         sampler=p.sampler_name,
         scheduler=p.scheduler,
-        clip_skip=int(clip_skip),
         subseed=int(p.subseed),
         subseed_strength=float(p.subseed_strength),
-        checkpoint=pin_checkpoint(checkpoint),
-        vae="" if vae == "Automatic" else str(vae),
         hires_fix=_hires_fix(p),
         scripts=tuple(_scripts_in_use(p)),
+    )
+    return with_host_settings(cell, p.override_settings)
+
+
+def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyType({})) -> Cell:
+    """Return a cell with what the host is set to: checkpoint, VAE, clip skip, Forge's own boxes.
+
+    Whatever a request does not name is drawn so, through the page and through our routes alike.
+    Raises ToolError LL408 for a checkpoint that the host would silently ignore.
+    """
+    from modules import shared
+
+    settings = {**_forge_settings(), **overridden}
+    clip_skip = settings.pop("CLIP_stop_at_last_layers", shared.opts.CLIP_stop_at_last_layers)
+    checkpoint = settings.pop("sd_model_checkpoint", "")
+    vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
+    return dataclasses.replace(
+        cell,
+        clip_skip=int(clip_skip),
+        checkpoint=pin_checkpoint(checkpoint),
+        vae="" if vae == "Automatic" else str(vae),
         override_settings_json=json.dumps(settings, sort_keys=True),
     )
 
@@ -117,8 +131,11 @@ def _hires_fix(p: Any) -> HiresFix | None:
             'Hires. fix is set to "Resize width to" or "Resize height to".',
             'Set both to 0 and use "Upscale by".',
         )
+    from modules import shared
+
     steps = int(p.hr_second_pass_steps or 0)
-    return HiresFix(p.hr_upscaler, float(p.hr_scale), float(p.denoising_strength), steps)
+    upscaler = p.hr_upscaler or shared.latent_upscale_default_mode  # None in a request of the API
+    return HiresFix(upscaler, float(p.hr_scale), float(p.denoising_strength), steps)
 
 
 def _scripts_in_use(p: Any) -> Iterator[ScriptUse]:

@@ -13,7 +13,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "height": (64, 8192),
     "steps": (1, 1000),
     "cfg_scale": (1, 30),
-    "clip_skip": (1, 12),
+    "clip_skip": (0, 12),
 }
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 PROJECT_FIELDS = ("prompt", "negative_prompt", "checkpoint", "seeds", "epochs", "control")
@@ -24,6 +24,7 @@ PROJECT_FIELDS = ("prompt", "negative_prompt", "checkpoint", "seeds", "epochs", 
 class DrawRequest:
     """An epoch grid to be drawn; `epochs` and `seeds` as in the script's boxes.
 
+    Without a checkpoint and with clip skip 0 the WebUI draws as it is set.
     With a `project` its manifest says the rest, and `given` names what the caller wants otherwise.
     """
 
@@ -39,7 +40,7 @@ class DrawRequest:
     cfg_scale: float = 7.0
     sampler: str = "Euler a"
     scheduler: str = "Automatic"
-    clip_skip: int = 1
+    clip_skip: int = 0
     checkpoint: str = ""
     project: str = ""
     given: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from .grid import DrawnGrid, GridStore, draw_grid, plan_page_grid
 from .grid_options import GridOptions
 from .jobs import FINISHED, GridJobs, JobView, Switches
 from .kept_grid import GridPlace, KeptGrid, read_kept_grid
-from .page import pin_checkpoint, without_comments
+from .page import with_host_settings, without_comments
 from .project_grid import note_grid, prepare_project_grid
 from .prompt_lora import find_epochs
 from .request import DrawRequest, parse_request
@@ -171,6 +171,11 @@ def plan_request(request: DrawRequest, store: GridStore) -> Grid:
     has.require_names(sampler=request.sampler, scheduler=request.scheduler, upscaler=None)
     prompt = without_comments(request.prompt)
     found = find_epochs(prompt, lora_folders(), request.lora)
+    given: dict[str, Any] = {}
+    if request.checkpoint:
+        given["sd_model_checkpoint"] = request.checkpoint
+    if request.clip_skip:
+        given["CLIP_stop_at_last_layers"] = request.clip_skip
     page = Cell(
         prompt=prompt,
         negative_prompt=without_comments(request.negative_prompt),
@@ -181,9 +186,8 @@ def plan_request(request: DrawRequest, store: GridStore) -> Grid:
         cfg_scale=request.cfg_scale,
         sampler=request.sampler,
         scheduler=request.scheduler,
-        clip_skip=request.clip_skip,
-        checkpoint=pin_checkpoint(request.checkpoint),
     )
+    page = with_host_settings(page, given)
     options = GridOptions(request.epochs, request.seeds, request.control)
     return plan_page_grid(page, found, options, store, random.Random())
 

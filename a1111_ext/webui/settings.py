@@ -60,8 +60,9 @@ def lora_folders() -> tuple[Path, ...]:
     """Return the folders in which the host looks for LoRA files."""
     from modules import shared
 
-    named = (getattr(shared.cmd_opts, name, None) for name in ("lora_dir", "lyco_dir_backcompat"))
-    folders = [Path(one).absolute() for one in named if one]
+    from ..api.capabilities import lora_folders_of
+
+    folders = [one.absolute() for one in lora_folders_of(vars(shared.cmd_opts))]
     return tuple(dict.fromkeys(one for one in folders if one.is_dir()))
 
 

@@ -121,7 +121,7 @@ class TrainingSettings:
 class HiresSettings:
     """Hires fix of the showcase: 1.5 to 2.5 times with denoising 0.2 to 0.35 is usual."""
 
-    upscaler: str = "Latent"
+    upscaler: str = ""
     scale: float = 2.0
     denoising_strength: float = 0.35
     steps: int = 0

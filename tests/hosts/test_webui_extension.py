@@ -289,7 +289,7 @@ class Window:
         self.page.locator("#txt2img_prompt textarea").wait_for()
         self.page.wait_for_function(
             "() => window.gradioApp && gradioApp().querySelector('#tabs')"
-            " && window.opts && opts.samples_save"
+            " && typeof opts !== 'undefined' && opts.samples_save"  # no property of Neo's window
         )
         self.wait_until_filled()
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from a1111_ext.api.infotext import format_infotext, parse_infotext
 from a1111_ext.cells import Cell, Generated, verify_picture
-from a1111_ext.cells.cell import script_uses
+from a1111_ext.cells.cell import CheckpointPin, HiresFix, script_uses
 
 
 def generated(schedule: str, more: str = "") -> Generated:
     """An answer as the real WebUI v1.10.1 writes it for DPM++ 2M."""
-    from PIL import Image
-
     stream = io.BytesIO()
     small = Image.frombytes("RGB", (8, 8), random.Random(1).randbytes(8 * 8 * 3))
     small.resize((64, 64), Image.Resampling.BILINEAR).save(stream, "PNG")
@@ -41,11 +42,21 @@ def test_automatic_is_whatever_the_sampler_uses(asked: str, got: str, expected: 
     [
         ("other.safetensors", "VAE: other.safetensors, ", 0),
         ("other.safetensors", "Module 1: other, ", 0),
+        ("other.safetensors", "Module 1: clip_l, Module 2: other, Module 3: t5, ", 0),
+        ("other.safetensors", "Module 1: clip_l, Module 2: another, ", 1),
         ("other.safetensors", "VAE: another.pt, ", 1),
         ("other.safetensors", "", 1),
         ("None", "", 0),
     ],
-    ids=["a1111", "forge", "silently-another", "silently-none", "asked-for-none"],
+    ids=[
+        "a1111",
+        "forge",
+        "forge-with-text-encoders",
+        "forge-another",
+        "silently-another",
+        "silently-none",
+        "asked-for-none",
+    ],
 )
 def test_an_unknown_vae_is_noticed(asked: str, said: str, expected: int):
     """Both hosts draw on without a word when they have no such VAE."""
@@ -71,3 +82,69 @@ def test_adetailer_that_did_not_run_is_noticed(args: list[Any], said: str, expec
     cell = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M", scripts=scripts)
     found = verify_picture(cell, generated("Karras", said))
     assert [one.what for one in found] == ["ADetailer"] * expected
+
+
+NEO = (
+    "a fox\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 5, "
+    "Size: 64x64, Model: tiny-a, Model hash: 3b3dc27587, Denoising strength: 0.35, "
+    "Hires upscale: 1.5, Hires steps: 3, Hires upscaler: None, Hires sampler: Euler, "
+    "Hires schedule type: Uniform, Variation seed: 7, Variation seed strength: 0.5, Clip skip: 2, "
+    "RNG: CPU, Version: neo-2.26"
+)
+ASKED = Cell(
+    "a fox",
+    5,
+    width=64,
+    height=64,
+    steps=2,
+    sampler="DPM++ 2M",
+    scheduler="Karras",
+    clip_skip=2,
+    subseed=7,
+    subseed_strength=0.5,
+    checkpoint=CheckpointPin("tiny-a.safetensors", "3b3dc27587" + 54 * "0"),
+    hires_fix=HiresFix("None", 1.5, 0.35, 3, "Euler", "Uniform"),
+)
+
+
+def answered(text: str) -> Generated:
+    stream = io.BytesIO()
+    small = Image.frombytes("RGB", (8, 8), random.Random(1).randbytes(8 * 8 * 3))
+    small.resize(ASKED.final_size, Image.Resampling.BILINEAR).save(stream, "PNG")
+    return Generated(stream.getvalue(), text, "", 0.1)
+
+
+@pytest.mark.parametrize("field", sorted(parse_infotext(NEO).fields))
+def test_a_field_that_is_left_out_is_unknown(field: str):
+    """Neo names clip skip for SD 1.x only: four right pictures of four were refused."""
+    said = parse_infotext(NEO)
+    kept = {name: value for name, value in said.fields.items() if name != field}
+    if field != "Steps":  # by which the line of parameters is known
+        assert verify_picture(ASKED, answered(format_infotext(replace(said, fields=kept)))) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("Clip skip", "1"),
+        ("Model hash", "ffffffffff"),
+        ("Hires upscaler", "Lanczos"),
+        ("Hires sampler", "Heun"),
+        ("Hires schedule type", "Karras"),
+        ("Variation seed", "8"),
+        ("Variation seed strength", "0.6"),
+    ],
+)
+def test_a_field_that_says_otherwise_is_noticed(field: str, other: str):
+    said = parse_infotext(NEO)
+    text = format_infotext(replace(said, fields={**said.fields, field: other}))
+    assert len(verify_picture(ASKED, answered(text))) == 1
+
+
+def test_the_answers_hash_counts_where_the_infotext_has_none():
+    said = parse_infotext(NEO)
+    kept = {name: one for name, one in said.fields.items() if not name.startswith("Model")}
+    other = replace(
+        answered(format_infotext(replace(said, fields=kept))), checkpoint_hash="ffffffffff"
+    )
+    assert [one.what for one in verify_picture(ASKED, other)] == ["checkpoint"]

@@ -155,8 +155,8 @@ def test_without_a_control_it_is_said(trained: Project, webui, capsys):
 
 def test_a_failed_cell_is_shown_with_its_reason(trained: Project, webui, capsys):
     save_lora(trained.model_dir, "Quillfox-000003", epoch=3, tensor="other_kind")
-    assert main(["grid", str(trained.root), "--webui", webui.url]) == 1
-    assert "the LoRA changed nothing" in capsys.readouterr().err
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--seeds", "1"]) == 1
+    assert "000003, seed 1: the LoRA changed nothing" in capsys.readouterr().err  # which epoch
     page = (only_grid(trained) / "grid.html").read_text(encoding="utf-8")
     assert "the LoRA changed nothing" in page
 

@@ -163,6 +163,8 @@ def test_the_command_draws_server_side(trained: Project, webui: SimulatedWebui, 
     assert "X/Y/Z plot: the plot was one request" in capsys.readouterr().err
     (folder,) = trained.grids_dir.iterdir()
     assert "left blank has no reason" in (folder / "grid.html").read_text(encoding="utf-8")
+    assert main([*arguments, "--seeds", "1,2"]) == 0
+    assert "drawn by" not in capsys.readouterr().err  # all were there
     assert main([*arguments, "--prompt", "{lora} {a|b|c}", "--seeds", "1-9"]) == 1
     assert "LL515" in capsys.readouterr().err
 

@@ -65,6 +65,17 @@ def test_a_grid_is_drawn_and_fetched(app: Any, host: Any):
     assert ask(app, "GET", f"{V1}/grids").json["grids"] == [status]
 
 
+def test_what_is_left_out_is_as_the_host_is_set(app: Any, host: Any):
+    """The page draws so; the default of Forge Neo is clip skip 2."""
+    host.shared.opts.data.update({"CLIP_stop_at_last_layers": 2, "sd_vae": "other.pt"})
+    texts = []
+    for more in ({}, {"clip_skip": 1}):
+        result = ask(app, "GET", finish(app, FOX | more)["result"]).json
+        texts.append([one["infotext"] for one in result["cells"]])
+    assert all("Clip skip: 2" in one and "VAE: other.pt" in one for one in texts[0])
+    assert not any("Clip skip: 2" in one for one in texts[1])
+
+
 def restarted() -> Any:
     """What the WebUI serves when it was started again."""
     from fastapi import FastAPI

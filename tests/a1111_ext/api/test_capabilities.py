@@ -1,0 +1,70 @@
+"""What a WebUI is and has, as its answers say it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, lora_folders_of
+from a1111_ext.api.client import Client
+from a1111_ext.cells import Cell, pin_cell
+from a1111_ext.cells.cell import HiresFix
+from a1111_ext.simulator.server import start_webui
+from kohya_ext.project import ToolError
+
+
+def fetched(folder: Path, **settings: object) -> Capabilities:
+    with start_webui(folder, **settings) as webui, Client(webui.url) as client:
+        return fetch_capabilities(client)
+
+
+def test_a_fresh_webui_draws_with_its_first_checkpoint(tmp_path: Path):
+    """Its options say null until the first picture, with --skip-load-model-at-start and without."""
+    found = fetched(tmp_path, has_chosen=False)
+    assert found.loaded == ""
+    assert pin_cell(Cell("a fox", 1), found).checkpoint.title == "simulated-a.safetensors"
+
+
+def test_no_checkpoint_at_all_is_a_sentence(tmp_path: Path):
+    found = replace(fetched(tmp_path, has_chosen=False), checkpoints=())
+    with pytest.raises(ToolError, match=r"It has no checkpoint at all.*LL408"):
+        found.require_checkpoint("")
+
+
+def test_a_chosen_checkpoint_that_is_gone_is_named(tmp_path: Path):
+    found = replace(fetched(tmp_path), loaded="gone.safetensors [0123456789]")
+    with pytest.raises(ToolError, match=r'no checkpoint "gone\.safetensors'):
+        found.require_checkpoint("")
+
+
+def test_hires_fix_uses_the_hosts_own_upscaler(tmp_path: Path):
+    """A1111 has latent ones; Forge Neo has none, and refuses theirs with an error 500."""
+    found = fetched(tmp_path)
+    neo = replace(found, upscalers=("None", "ESRGAN"))
+    cell = Cell("a fox", 1, hires_fix=HiresFix(scale=1.5))
+    for one, upscaler in ((found, "Latent"), (neo, "None")):
+        hires = pin_cell(cell, one).hires_fix
+        assert hires is not None
+        assert hires.upscaler == upscaler
+
+
+@pytest.mark.parametrize("word", ["Nose", "R-ESRGAN 4x+", "None4x"])
+def test_none_is_never_what_was_meant(tmp_path: Path, word: str):
+    found = fetched(tmp_path)
+    with pytest.raises(ToolError, match=r"no upscaler.*LL410") as caught:
+        found.require_names(sampler="Euler", scheduler="Karras", upscaler=word)
+    assert "Did you mean None" not in str(caught.value)
+
+
+def test_a_name_that_is_close_is_offered(tmp_path: Path):
+    with pytest.raises(ToolError, match="Did you mean Lanczos"):
+        fetched(tmp_path).require_names(sampler="Euler", scheduler="Karras", upscaler="lanczos")
+
+
+def test_all_lora_folders_of_the_host_are_known():
+    """Forge Neo takes more of them with --lora-dirs, and lists what is in them."""
+    flags = {"lora_dir": "/w/Lora", "lora_dirs": ["/more", "/w/Lora"], "lyco_dir_backcompat": None}
+    assert lora_folders_of(flags) == [Path("/w/Lora"), Path("/more")]
+    assert lora_folders_of({"lora_dir": "/w/Lora"}) == [Path("/w/Lora")]
