@@ -24,6 +24,8 @@ from ..project.cli import (
     shell_path,
 )
 
+_SHOWN_PAIRS = 50
+
 _roles_option = click.option(
     "--roles",
     type=click.Path(path_type=Path, readable=False),
@@ -35,7 +37,6 @@ _roles_option = click.option(
 @named_project_argument
 @click.argument("folder", type=click.Path(path_type=Path, readable=False))
 @_roles_option
-@click.option("--skip-broken", is_flag=True, help="Leave out pictures that do not decode.")
 @click.option("--rename", is_flag=True, help="Number pictures whose name exists already.")
 @dry_run_option
 @json_option
@@ -43,21 +44,20 @@ def import_(
     project: Project,
     folder: Path,
     roles: Path | None,
-    skip_broken: bool,
     rename: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Take the pictures of FOLDER into PROJECT; those known already are passed over.
 
-    Subfolders called primary and supporting give the roles; so does a csv file.
+    Subfolders called primary, supporting and out give the roles; so do the ratings of a picture
+    viewer (1, 2, -1) and a csv file. Near-duplicates and pictures that cannot be read are named.
     """
     with progress_bar() as progress:
         plan = plan_import(
             project,
             folder,
             roles=read_roles_csv(roles) if roles else None,
-            skip_broken=skip_broken,
             rename=rename,
             progress=progress,
         )
@@ -67,6 +67,13 @@ def import_(
         say(f"left out: {path} ({why})")
     if plan.unread:
         say(plan.unread_sentence)
+    for sentence in plan.role_sentences:
+        say(f"role: {sentence}")
+    alike = plan.alike_sentences
+    for sentence in alike[:_SHOWN_PAIRS]:
+        say(f"near-duplicate: {sentence}")
+    if len(alike) > _SHOWN_PAIRS:
+        say(f"near-duplicates: {len(alike) - _SHOWN_PAIRS} more; --json and the board show all")
     if as_json:
         emit_json(
             {
@@ -76,13 +83,24 @@ def import_(
                 ],
                 "known": [str(path) for path in plan.known],
                 "broken": [str(path) for path, _ in plan.broken],
+                "roles": list(plan.role_sentences),
+                "near_duplicates": [
+                    {
+                        "first": plan.names.get(one.first, one.first),
+                        "second": plan.names.get(one.second, one.second),
+                        "kind": one.kind.value,
+                        "likeness": one.likeness,
+                    }
+                    for one in plan.alike
+                ],
                 "unread": [str(path) for path in plan.unread],
             }
         )
     else:
         verb = "would be taken in" if dry_run else "taken in"
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
-        emit(f"{len(plan.new)} pictures {verb}: {primary} primary, {supporting} supporting")
+        out = f", {plan.count(Role.OUT)} out" if plan.count(Role.OUT) else ""
+        emit(f"{len(plan.new)} pictures {verb}: {primary} primary, {supporting} supporting{out}")
         if plan.known:
             emit(f"{len(plan.known)} known already")
     next_step(f"loraloom stage {shell_path(project.root)}")
@@ -94,7 +112,10 @@ def import_(
 @dry_run_option
 @json_option
 def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Make the folders that the trainer reads: images/5_Trigger, images/2_Trigger."""
+    """Make the folders that the trainer reads: images/5_Trigger, images/2_Trigger.
+
+    Roles hold until they are changed; without --roles those of the last time stay.
+    """
     with progress_bar() as progress:
         chosen = read_roles_csv(roles) if roles else None
         plan = plan_layout(project, roles=chosen, progress=progress)
@@ -104,6 +125,10 @@ def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) ->
     else:
         for folder in plan.folders:
             emit(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
+    if plan.out:
+        say(f"{len(plan.out)} pictures are out")
+    for sentence in plan.role_sentences:
+        say(f"role: {sentence}")
     for sentence in advise(plan):
         say(f"advice: {sentence}")
     if dry_run:
@@ -135,5 +160,7 @@ def _as_dict(plan: LayoutPlan) -> dict[str, object]:
             for folder in plan.folders
         ],
         "dropped": [str(place) for place in plan.dropped],
+        "out": [str(path) for path in plan.out],
+        "roles": list(plan.role_sentences),
         "advice": list(advise(plan)),
     }

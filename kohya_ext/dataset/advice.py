@@ -21,7 +21,7 @@ def advise(plan: LayoutPlan) -> tuple[str, ...]:
     changed = sum(1 for one in plan.pictures if one.change.value != "none")
     if changed:
         found.append(
-            f"{changed} of {count} pictures are staged upright, as PNG or 8 bits deep, "
+            f"{changed} of {count} pictures are staged upright, as PNG, RGB or 8 bits deep, "
             "since the trainer would see them turned, white, or not at all."
         )
     transparent = sum(1 for one in plan.pictures if one.is_transparent)

@@ -1,11 +1,11 @@
-"""Taking pictures in: new ones are known by content, copied into source/, never edited there.
+"""Taking pictures in: new ones are known by their pixels, copied into source/, not edited there.
 
-The folder that they come from is only read.
+The folder that they come from is only read. A file is hashed before it is decoded, and a file
+that did not change since the last import is not read at all.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,11 +22,23 @@ from ..project import (
     ToolError,
     silent,
 )
-from ..project.files import free_bytes, make_folder, replacing, sha256_of, write_json_atomic
-from ..project.pictures import find_other_pictures, find_pictures, read_picture
-from .roles import Role, role_of_path
-
-INDEX_NAME = ".index.json"
+from ..project.decisions import DecisionStore, Role, Statement, role_of_path
+from ..project.decisions.role_plan import (
+    IMPORT_FOLDER,
+    RolePlan,
+    RoleSource,
+    apply_roles,
+    asked_source,
+    folder_source,
+    memory_of,
+    plan_roles,
+    rating_source,
+)
+from ..project.files import free_bytes, make_folder, replacing
+from ..project.pictures import find_other_pictures, find_pictures, inspect_picture
+from ..project.pictures.alike import Pair, find_alike
+from ..project.pictures.memory import PictureMemory
+from ..project.pictures.ratings import FileRating, read_rating
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Intake:
 
     origin: Path
     target: PurePosixPath
-    sha256: str
+    key: str
     role: Role
 
 
@@ -47,8 +59,14 @@ class ImportPlan:
     new: tuple[Intake, ...]
     known: tuple[Path, ...]
     broken: tuple[tuple[Path, str], ...]
-    unread: tuple[Path, ...] = ()
-    """Pictures of kinds that loraloom does not read."""
+    unread: tuple[Path, ...]
+    """Pictures of kinds that are not read here."""
+    roles: RolePlan
+    alike: tuple[Pair, ...]
+    """Near-duplicates of which at least one is new; by key."""
+    names: Mapping[str, str]
+    """A name for each key: its place in source/, or relative to the folder."""
+    memory: PictureMemory
 
     @property
     def new_bytes(self) -> int:
@@ -60,13 +78,37 @@ class ImportPlan:
         """What to say about pictures that stayed behind unread; empty when there are none."""
         if not self.unread:
             return ""
-        names = ", ".join(path.name for path in self.unread[:3])
-        more = f" and {len(self.unread) - 3} more" if len(self.unread) > 3 else ""
-        return f"not read: {names}{more}. Convert them to PNG or JPEG and import again."
+        names = ", ".join(path.name for path in self.unread)
+        cure = "Convert them to PNG or JPEG and import again"
+        if any(path.suffix.lower() in _BY_PLUGIN for path in self.unread):
+            cure += '; heic, avif and jxl are read after: pip install "loraloom[pictures]"'
+        return f"not read: {names}. {cure}."
+
+    @property
+    def role_sentences(self) -> tuple[str, ...]:
+        """What to say about roles of known pictures that change."""
+        new = {one.key for one in self.new}
+        return tuple(
+            self.roles.sentence_of(change, self.names.get(change.key, change.key))
+            for change in self.roles.changes
+            if change.key not in new
+        )
+
+    @property
+    def alike_sentences(self) -> tuple[str, ...]:
+        """What to say about near-duplicates."""
+        return tuple(
+            f"{self.names[one.second]} looks like a {one.kind.value} of {self.names[one.first]}"
+            for one in self.alike
+            if one.first in self.names and one.second in self.names
+        )
 
     def count(self, role: Role) -> int:
         """Return how many new pictures have this role."""
         return sum(1 for one in self.new if one.role is role)
+
+
+_BY_PLUGIN = frozenset({".heic", ".heif", ".hif", ".avif", ".jxl"})
 
 
 def plan_import(
@@ -74,83 +116,155 @@ def plan_import(
     folder: Path,
     *,
     roles: Mapping[str, Role] | None = None,
-    skip_broken: bool = False,
     rename: bool = False,
     progress: ProgressHandler = silent,
 ) -> ImportPlan:
     """Look at every picture in `folder` and plan what to take in; the project's own do not count.
 
-    Raises MissingError (no folder; no pictures), DamagedError (broken picture, unless
-    `skip_broken`), InputError (a stem that repeats, unless `rename`), ConflictError (inside the
-    project) or MachineError (a name that is not text).
+    Broken pictures are left out and named. Raises MissingError (no folder; no pictures),
+    DamagedError or MachineError (not one that can be read), InputError (a stem that repeats,
+    unless `rename`) or ConflictError (inside the project).
     """
-    if folder.resolve().is_relative_to(project.root.resolve()):
+    root = project.root.resolve()
+    if folder.resolve().is_relative_to(root):
         raise ConflictError(
             "LL204",
             f"{folder} lies inside the project.",
             "Import from the folder where you collect your pictures.",
         )
-    root = project.root.resolve()
-    found = [path for path in find_pictures(folder) if not path.resolve().is_relative_to(root)]
-    if not found:
+    found = _outside(find_pictures(folder), root)
+    unread = tuple(_outside(find_other_pictures(folder), root))
+    if not found and not unread:
         raise MissingError(
             "LL201",
             f"{folder} holds no pictures.",
-            "loraloom looks for png, jpg, jpeg, webp, bmp, gif and tiff files, also below it; "
-            "convert others first.",
+            "loraloom looks for png, jpg, webp, tiff and many other kinds, also below it.",
         )
-    index = read_index(project)
-    places = map(PurePosixPath, index.values())
-    stems = {_stem_key(place): project.source_dir / place for place in places}
-    planner = _Planner({*index}, stems)
+    memory = memory_of(project)
+    index = read_index(project, memory)
+    stems = {_stem_key(place): project.source_dir / place for place in index.values()}
+    planner = _Planner(folder, memory, index, stems, dict(roles or {}))
     for number, path in enumerate(found):
         progress(Progress("Reading pictures", number, len(found), path.name))
-        planner.look_at(path, folder, roles or {}, skip_broken=skip_broken, rename=rename)
+        planner.look_at(path, rename=rename)
     progress(Progress("Reading pictures", len(found), len(found)))
-    unread = tuple(find_other_pictures(folder))
+    planner.require_some()
+    with DecisionStore(project.reviews_db) as store:
+        rated, ratings = rating_source(project.manifest, planner.ratings)
+        own = {project.source_dir / place: key for key, place in index.items()}
+        plan = plan_roles(
+            store,
+            [
+                folder_source(project, own),
+                rated,
+                RoleSource(IMPORT_FOLDER, planner.folder_roles),
+                asked_source("roles file", planner.asked),
+            ],
+            ratings,
+        )
+    new = tuple(planner.with_roles(plan, rename=rename))
+    names = {key: place.as_posix() for key, place in index.items()}
+    names |= {one.key: one.origin.relative_to(folder).as_posix() for one in new}
+    facts = {key: one for key, one in memory.all_facts().items() if key in names}
+    alike = find_alike(facts, {one.key for one in new}) if new else ()
     return ImportPlan(
-        folder, tuple(planner.new), tuple(planner.known), tuple(planner.broken), unread
+        folder,
+        new,
+        tuple(planner.known),
+        tuple(planner.broken),
+        unread,
+        plan,
+        alike,
+        names,
+        memory,
     )
+
+
+def _outside(paths: Iterable[Path], root: Path) -> list[Path]:
+    """Leave out what lies in the project; folders are looked at once, for there are many files."""
+    inside: dict[Path, bool] = {}
+    found = []
+    for path in paths:
+        parent = path.parent
+        if parent not in inside:
+            inside[parent] = parent.resolve().is_relative_to(root)
+        if not inside[parent]:
+            found.append(path)
+    return found
 
 
 class _Planner:
     """Collects the plan picture by picture, keeping contents and stems unique."""
 
-    def __init__(self, hashes: set[str], stems: dict[str, Path]) -> None:
-        self._hashes, self._stems = hashes, stems
-        self.new: list[Intake] = []
+    def __init__(
+        self,
+        folder: Path,
+        memory: PictureMemory,
+        index: Mapping[str, PurePosixPath],
+        stems: dict[str, Path],
+        roles: dict[str, Role],
+    ) -> None:
+        self._folder, self._memory, self._index = folder, memory, index
+        self._stems, self._roles = stems, roles
+        self._fresh: dict[str, Path] = {}
+        self._errors: list[ToolError] = []
         self.known: list[Path] = []
         self.broken: list[tuple[Path, str]] = []
+        self.ratings: dict[str, FileRating | None] = {}
+        self.folder_roles: dict[str, Statement] = {}
+        self.asked: dict[str, Role] = {}
 
-    def look_at(
-        self,
-        path: Path,
-        folder: Path,
-        roles: Mapping[str, Role],
-        *,
-        skip_broken: bool,
-        rename: bool,
-    ) -> None:
-        _require_text(path)
+    def look_at(self, path: Path, *, rename: bool) -> None:
         try:
-            read_picture(path)
+            _require_text(path)
+            key = self._key_of(path)
+            is_new = key not in self._index and key not in self._fresh
+            if is_new:
+                self._memory.add_facts(key, inspect_picture(path)[1])
         except ToolError as error:
-            if not skip_broken:
-                cure = f"{error.cure} --skip-broken imports the others."
-                raise ToolError(error.code, error.problem, cure) from error
+            self._errors.append(error)
             self.broken.append((path, error.problem))
             return
-        sha256 = sha256_of(path)
-        if sha256 in self._hashes:
+        if is_new:
+            self._fresh[key] = path
+        else:
             self.known.append(path)
-            return
-        relative = path.relative_to(folder)
-        role = roles.get(path.name) or roles.get(relative.as_posix()) or role_of_path(relative)
-        role = role or Role.SUPPORTING
-        target = self._free_name(path, role, rename=rename)
-        self._hashes.add(sha256)
-        self._stems[_stem_key(target)] = path
-        self.new.append(Intake(path, target, sha256, role))
+        self._hear(path, key)
+
+    def _key_of(self, path: Path) -> str:
+        try:
+            return self._memory.key_of(path)
+        except OSError as error:
+            raise MachineError(
+                "LL104",
+                f"The picture {path} cannot be read: {error.strerror}.",
+                "Check its permissions, and that no other program holds it.",
+            ) from error
+
+    def _hear(self, path: Path, key: str) -> None:
+        """Note what the file's rating, its folder and the roles file say; the first of two wins."""
+        rating = self._memory.rating_of(path, read_rating)
+        if rating is not None:
+            self.ratings.setdefault(key, rating)
+        relative = path.relative_to(self._folder)
+        role = role_of_path(relative)
+        if role is not None or key not in self.folder_roles:
+            self.folder_roles[key] = Statement(role.value if role else None)
+        asked = self._roles.get(path.name) or self._roles.get(relative.as_posix())
+        if asked is not None:
+            self.asked[key] = asked
+
+    def require_some(self) -> None:
+        """Raise the first error when not one picture could be read."""
+        if self._errors and not self._fresh and not self.known:
+            raise self._errors[0]
+
+    def with_roles(self, plan: RolePlan, *, rename: bool) -> Iterable[Intake]:
+        for key, path in self._fresh.items():
+            role = plan.role_of(key)
+            target = self._free_name(path, role, rename=rename)
+            self._stems[_stem_key(target)] = path
+            yield Intake(path, target, key, role)
 
     def _free_name(self, path: Path, role: Role, *, rename: bool) -> PurePosixPath:
         target = PurePosixPath(role.value, path.name)
@@ -177,7 +291,9 @@ def _require_text(path: Path) -> None:
     except UnicodeEncodeError as error:
         shown = path.name.encode("utf-8", "replace").decode("utf-8")
         raise MachineError(
-            "LL208", f'The name of "{shown}" in {path.parent} is no UTF-8 text.', "Rename the file."
+            "LL208",
+            f'The name of "{shown}" in {path.parent} is not UTF-8 text.',
+            "Rename the file.",
         ) from error
 
 
@@ -187,7 +303,7 @@ def _stem_key(path: PurePosixPath) -> str:
 
 
 def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandler = silent) -> None:
-    """Copy the planned pictures into source/; can be stopped and run again at any picture.
+    """Copy the planned pictures into source/ and record the roles; can be stopped and run again.
 
     Raises MachineError before anything is copied when the disk has no room for all.
     """
@@ -198,42 +314,33 @@ def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandle
             f"{free_bytes(project.root):,} are free.",
             "Free some space and run the same command again.",
         )
-    index = read_index(project)
-    for number, one in enumerate(plan.new):
-        progress(Progress("Copying pictures", number, len(plan.new), one.origin.name))
-        target = project.source_dir / one.target
-        make_folder(target.parent)
-        with one.origin.open("rb") as reader, replacing(target) as writer:
-            shutil.copyfileobj(reader, writer)
-        index[one.sha256] = one.target.as_posix()
-    if plan.new:
-        write_json_atomic(project.source_dir / INDEX_NAME, index, sort_keys=True)
+    with DecisionStore(project.reviews_db) as store:
+        apply_roles(store, plan.roles)
+        for number, one in enumerate(plan.new):
+            progress(Progress("Copying pictures", number, len(plan.new), one.origin.name))
+            target = project.source_dir / one.target
+            make_folder(target.parent)
+            with one.origin.open("rb") as reader, replacing(target) as writer:
+                shutil.copyfileobj(reader, writer)
+            plan.memory.remember(target, one.key)
+        copied = {project.source_dir / one.target: one.key for one in plan.new}
+        # where we put it is no decision of a person: only a later move is
+        placed = folder_source(project, copied)
+        store.note_seen(placed.way, {key: one.value for key, one in placed.statements.items()})
+    plan.memory.save()
     progress(Progress("Copying pictures", len(plan.new), len(plan.new)))
     project.journal.append("import", folder=str(plan.folder), pictures=len(plan.new))
 
 
-def read_index(project: Project) -> dict[str, str]:
-    """Return content hash to path (relative to source/) of every picture that is there.
-
-    The stored index is only a memory: files that are gone are left out, new ones are hashed.
-    """
-    remembered = _read_remembered(project.source_dir / INDEX_NAME)
-    by_path = {path: sha256 for sha256, path in remembered.items()}
-    index: dict[str, str] = {}
-    for path in source_pictures(project):
-        name = path.relative_to(project.source_dir).as_posix()
-        index[by_path.get(name) or sha256_of(path)] = name
-    return index
+def read_index(project: Project, memory: PictureMemory | None = None) -> dict[str, PurePosixPath]:
+    """Return key to place (relative to source/) of every picture that is there."""
+    keys = (memory or memory_of(project)).keys_of(source_pictures(project))
+    return {
+        key: PurePosixPath(path.relative_to(project.source_dir).as_posix())
+        for path, key in keys.items()
+    }
 
 
 def source_pictures(project: Project) -> Iterable[Path]:
     """List the project's own pictures; none before the first import."""
     return find_pictures(project.source_dir) if project.source_dir.is_dir() else ()
-
-
-def _read_remembered(path: Path) -> dict[str, str]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # it is only a memory, and is made again
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -21,6 +21,15 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.decisions import DecisionStore
+from ..project.decisions.role_plan import (
+    RolePlan,
+    apply_roles,
+    asked_source,
+    folder_source,
+    memory_of,
+    plan_roles,
+)
 from ..project.files import (
     Transfer,
     explained,
@@ -31,8 +40,9 @@ from ..project.files import (
 )
 from ..project.manifest import SubjectKind
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
+from ..project.pictures.memory import PictureMemory
 from .intake import source_pictures
-from .roles import Role, role_of_path
+from .roles import Role
 
 STAGED_NAME = ".staged.json"
 
@@ -43,6 +53,7 @@ class Change(str, Enum):
     NONE = "none"
     SHALLOW = "made 8 bits deep"
     UPRIGHT = "turned upright"
+    COLOURS = "converted to RGB"
     CONVERTED = "converted to PNG"
 
 
@@ -81,6 +92,12 @@ class LayoutPlan:
     caption_extension: str
     folders: tuple[FolderPlan, ...]
     dropped: tuple[PurePosixPath, ...]
+    out: tuple[Path, ...] = ()
+    """Pictures that somebody left out of the training set."""
+    roles: RolePlan | None = None
+    role_sentences: tuple[str, ...] = ()
+    """What to say about roles that change."""
+    memory: PictureMemory | None = None
 
     @property
     def pictures(self) -> tuple[StagedPicture, ...]:
@@ -112,10 +129,10 @@ def plan_layout(
 ) -> LayoutPlan:
     """Plan `images/` from source/, roles and the manifest's repeats.
 
-    `roles` (by file name) wins over the subfolder that a picture lies in. Raises RuleError (no
-    consent), MissingError (nothing imported), DamagedError (broken picture), InputError (a stem
-    that repeats; a role for a picture that is not there) or ConflictError (foreign files in
-    images/).
+    A role holds until it is changed: by a move to another folder of source/, by `roles` (by file
+    name), on the board. Pictures that are out are left out. Raises RuleError (no consent),
+    MissingError (nothing imported), DamagedError (broken picture), InputError (a stem that
+    repeats; a role for a picture that is not there) or ConflictError (foreign files in images/).
     """
     require_consent(project)
     paths = list(source_pictures(project))
@@ -125,13 +142,22 @@ def plan_layout(
             f"{project.source_dir} holds no pictures.",
             f"Take some in first: loraloom import {project.root.name} FOLDER",
         )
-    chosen = _choose_roles(project, paths, roles or {})
+    memory = memory_of(project)
+    keys = memory.keys_of(paths)
+    with DecisionStore(project.reviews_db) as store:
+        asked = asked_source("roles file", _asked(keys, roles or {}))
+        chosen = plan_roles(store, [folder_source(project, keys), asked])
     folders: dict[int, list[StagedPicture]] = {}
     stems: dict[str, Path] = {}
+    out = []
     for number, path in enumerate(paths):
         progress(Progress("Reading pictures", number, len(paths), path.name))
         _require_own_stem(path, stems)
-        one = _plan_picture(project, read_picture(path), chosen[path])
+        role = chosen.role_of(keys.get(path, ""))
+        if role is Role.OUT:
+            out.append(path)
+            continue
+        one = _plan_picture(project, read_picture(path), role)
         folders.setdefault(_repeats(project, one.role), []).append(one)
     progress(Progress("Reading pictures", len(paths), len(paths)))
     wanted = {one.target for pictures in folders.values() for one in pictures}
@@ -143,7 +169,11 @@ def plan_layout(
         FolderPlan(_folder(project, repeats), repeats, tuple(pictures))
         for repeats, pictures in sorted(folders.items(), reverse=True)
     )
-    return LayoutPlan(project.images_dir, extension, plans, dropped)
+    names = {key: path.name for path, key in keys.items()}
+    said = tuple(chosen.sentence_of(one, names[one.key]) for one in chosen.changes)
+    return LayoutPlan(
+        project.images_dir, extension, plans, dropped, tuple(out), chosen, said, memory
+    )
 
 
 def _repeats(project: Project, role: Role) -> int:
@@ -155,24 +185,20 @@ def _folder(project: Project, repeats: int) -> str:
     return folder_name(repeats, project.manifest.trigger_word, project.manifest.class_word)
 
 
-def _choose_roles(
-    project: Project, paths: list[Path], roles: Mapping[str, Role]
-) -> dict[Path, Role]:
-    names = {path.name for path in paths}
-    by_name = {PurePosixPath(name).name: role for name, role in roles.items()}
-    for name in roles:
-        if PurePosixPath(name).name not in names:
+def _asked(keys: Mapping[Path, str], roles: Mapping[str, Role]) -> dict[str, Role]:
+    """Return the roles of a roles file by key."""
+    by_name = {path.name: key for path, key in keys.items()}
+    found = {}
+    for name, role in roles.items():
+        key = by_name.get(PurePosixPath(name).name)
+        if key is None:
             raise InputError(
                 "LL205",
                 f'The roles file names "{name}", but no imported picture is called so.',
                 "Correct the name, or import the picture first.",
             )
-    return {
-        path: by_name.get(path.name)
-        or role_of_path(path.relative_to(project.source_dir))
-        or Role.SUPPORTING
-        for path in paths
-    }
+        found[key] = role
+    return found
 
 
 def _require_own_stem(path: Path, stems: dict[str, Path]) -> None:
@@ -194,6 +220,8 @@ def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPict
         change = Change.UPRIGHT
     elif info.is_deep:
         change = Change.SHALLOW
+    elif info.is_other_colour:
+        change = Change.COLOURS
     sideways = info.orientation in (5, 6, 7, 8)
     width, height = (info.height, info.width) if sideways else (info.width, info.height)
     folder = _folder(project, _repeats(project, role))
@@ -236,11 +264,17 @@ def apply_layout(
     marks = {one.target: _mark(one) for one in plan.pictures}
     make_folder(plan.images_dir)
     _write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
+    if plan.roles is not None:
+        with DecisionStore(project.reviews_db) as store:
+            apply_roles(store, plan.roles)
+    if plan.memory is not None:
+        plan.memory.save()
     counts = {"linked": 0, "copied": 0, "changed": 0, "kept": 0}
-    _make_room(plan, by_stem)
+    _make_room(project, plan, by_stem)
     for number, one in enumerate(plan.pictures):
         progress(Progress("Staging", number, len(plan.pictures), one.target.name))
         counts[_stage_one(plan, one, old)] += 1
+        _take_back_caption(project, plan, one)
     _write_staged(plan.images_dir, marks)
     progress(Progress("Staging", len(plan.pictures), len(plan.pictures)))
     project.journal.append(
@@ -261,7 +295,7 @@ def _write_staged(images_dir: Path, marks: Mapping[PurePosixPath, str]) -> None:
     write_json_atomic(images_dir / STAGED_NAME, data, sort_keys=True)
 
 
-def _make_room(plan: LayoutPlan, by_stem: Mapping[str, PurePosixPath]) -> None:
+def _make_room(project: Project, plan: LayoutPlan, by_stem: Mapping[str, PurePosixPath]) -> None:
     """Move captions along, then remove what is no longer wanted.
 
     Not later: where names differ in case only, Windows and macOS see one file.
@@ -273,7 +307,9 @@ def _make_room(plan: LayoutPlan, by_stem: Mapping[str, PurePosixPath]) -> None:
             _move_caption(plan, earlier, one.target)
     stems = {one.target.stem.casefold() for one in plan.pictures}
     for place in plan.dropped:
-        _remove_staged(plan, place, with_caption=place.stem.casefold() not in stems)
+        if place.stem.casefold() not in stems:
+            _keep_caption(project, plan, place)
+        _remove_staged(plan, place)
 
 
 def _stage_one(plan: LayoutPlan, one: StagedPicture, old: Mapping[PurePosixPath, str]) -> str:
@@ -310,12 +346,33 @@ def _write_upright(source: Path, target: Path) -> None:
             picture.save(stream, "PNG")
 
 
-def _remove_staged(plan: LayoutPlan, place: PurePosixPath, *, with_caption: bool) -> None:
-    """Remove one staged copy, with its caption unless that moved; its source stays."""
+def _remove_staged(plan: LayoutPlan, place: PurePosixPath) -> None:
+    """Remove one staged copy; its source stays."""
     path = plan.images_dir / place
     with explained(path):
         path.unlink(missing_ok=True)
-        if with_caption:
-            path.with_suffix(plan.caption_extension).unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
+
+
+def _kept_caption(project: Project, plan: LayoutPlan, stem: str) -> Path:
+    return project.captions_dir / f"{stem}{plan.caption_extension}"
+
+
+def _keep_caption(project: Project, plan: LayoutPlan, place: PurePosixPath) -> None:
+    """Put the caption of a picture that is left out aside: a person may have written it."""
+    caption = (plan.images_dir / place).with_suffix(plan.caption_extension)
+    if caption.is_file():
+        kept = _kept_caption(project, plan, place.stem)
+        make_folder(kept.parent)
+        with explained(kept):
+            caption.replace(kept)
+
+
+def _take_back_caption(project: Project, plan: LayoutPlan, one: StagedPicture) -> None:
+    """Bring the caption of a picture that was left out back beside it."""
+    kept = _kept_caption(project, plan, one.target.stem)
+    caption = (plan.images_dir / one.target).with_suffix(plan.caption_extension)
+    if kept.is_file() and not caption.exists():
+        with explained(caption):
+            kept.replace(caption)

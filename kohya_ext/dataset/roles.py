@@ -1,41 +1,19 @@
-"""Which pictures are primary and which supporting: read from subfolders or a csv file."""
+"""Which pictures are primary, supporting or out: read from a csv file."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from ..project.decisions import Role, find_role
 from ..project.errors import InputError
 
-
-class Role(str, Enum):
-    """Primaries carve the shape, supporting pictures sand it."""
-
-    PRIMARY = "primary"
-    SUPPORTING = "supporting"
-
-
-_SPELLINGS = {
-    "primary": Role.PRIMARY,
-    "primaries": Role.PRIMARY,
-    "1": Role.PRIMARY,
-    "supporting": Role.SUPPORTING,
-    "2": Role.SUPPORTING,
-}
-
-
-def role_of_path(path: PurePath) -> Role | None:
-    """Return the role that a folder in `path` names, the innermost first; None if none does."""
-    for part in reversed(path.parts[:-1]):
-        if part.lower() in ("primary", "primaries", "supporting"):
-            return _SPELLINGS[part.lower()]
-    return None
+__all__ = ["Role", "read_roles_csv"]
 
 
 def read_roles_csv(path: Path) -> Mapping[str, Role]:
-    """Read `picture,role` lines: a file name, then primary or supporting (or a rating, 1 or 2).
+    """Read `picture,role` lines: a file name, then primary, supporting or out (or 1, 2 or 0).
 
     A header line `picture,role` may stand first. Raises InputError with file and line.
     """
@@ -50,7 +28,7 @@ def read_roles_csv(path: Path) -> Mapping[str, Role]:
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and len(cells) > 1 and cells[1].lower() == "role"):
             continue
-        role = _SPELLINGS.get(cells[1].lower()) if len(cells) == 2 else None
+        role = find_role(cells[1]) if len(cells) == 2 else None
         if role is None:
             raise InputError(
                 "LL206",

@@ -37,14 +37,12 @@ def work_of(step: Step, project: Project) -> Work:
     return lambda progress, say, stop: step(project, progress, say, stop)
 
 
-def importing(folder: Path, *, skip_broken: bool = False, rename: bool = False) -> Step:
+def importing(folder: Path, *, rename: bool = False) -> Step:
     """Return the step that takes in the pictures of `folder`."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         progress = stoppable(progress, stop)
-        plan = plan_import(
-            project, folder, skip_broken=skip_broken, rename=rename, progress=progress
-        )
+        plan = plan_import(project, folder, rename=rename, progress=progress)
         apply_import(project, plan, progress=progress)
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
         say(f"{len(plan.new)} pictures taken in: {primary} primary, {supporting} supporting.")
@@ -53,7 +51,11 @@ def importing(folder: Path, *, skip_broken: bool = False, rename: bool = False) 
         for path, why in plan.broken:
             say(f"Left out: {path.name}. {why}")
         if plan.unread:
-            say(plan.unread_sentence.capitalize())
+            say(plan.unread_sentence[0].upper() + plan.unread_sentence[1:])
+        for sentence in plan.role_sentences:
+            say(f"Role: {sentence}")
+        for sentence in plan.alike_sentences:
+            say(f"Near-duplicate: {sentence}")
 
     return run
 
@@ -65,6 +67,10 @@ def stage(project: Project, progress: ProgressHandler, say: Say, stop: threading
     apply_layout(project, plan, progress=progress)
     for folder in plan.folders:
         say(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
+    if plan.out:
+        say(f"{len(plan.out)} pictures are out.")
+    for sentence in plan.role_sentences:
+        say(f"Role: {sentence}")
     for sentence in advise(plan):
         say(f"Advice: {sentence}")
 

@@ -42,7 +42,6 @@ class Beginning:
     kind: Any
     make: Any
     source: Any
-    skip_broken: Any
     rename: Any
     bring: Any
 
@@ -144,9 +143,8 @@ def _lay_out_beginning(gradio: Any) -> Beginning:
             source = gradio.Textbox(label="Folder with pictures", value="", scale=4)
             importer = gradio.Button("Import", scale=1)
         with gradio.Row():
-            skip = gradio.Checkbox(label="Leave out pictures that do not decode")
             rename = gradio.Checkbox(label="Number pictures whose name exists already")
-    return Beginning(word, kind, maker, source, skip, rename, importer)
+    return Beginning(word, kind, maker, source, rename, importer)
 
 
 def _lay_out_training(gradio: Any, train: Any) -> Training:
@@ -190,15 +188,13 @@ def _connect(form: Form) -> None:
 
 
 def _connect_beginning(form: Form) -> None:
-    def importing(
-        folder: str, page: float, pictures: str, skip_broken: bool, rename: bool
-    ) -> Iterator[Shown]:
+    def importing(folder: str, page: float, pictures: str, rename: bool) -> Iterator[Shown]:
         try:
             source = require_folder_text(pictures, "folder with pictures")
         except ToolError as error:
             yield {form.boxes["message"]: markup.problem(str(error))}
             return
-        step = steps.importing(source, skip_broken=skip_broken, rename=rename)
+        step = steps.importing(source, rename=rename)
         yield from _run(form, folder, page, "Import", step)
 
     begin = form.beginning
@@ -209,7 +205,7 @@ def _connect_beginning(form: Form) -> None:
     )
     begin.bring.click(
         importing,
-        [form.folder, form.page, begin.source, begin.skip_broken, begin.rename],
+        [form.folder, form.page, begin.source, begin.rename],
         form.outputs,
         concurrency_limit=None,
         show_progress="hidden",

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from ..dataset.intake import source_pictures
 from ..dataset.layout import read_staged
-from ..dataset.roles import Role, role_of_path
 from ..project import Project
+from ..project.decisions import Role
+from ..project.decisions.role_plan import read_roles
 from ..project.pictures import open_upright
 from ..project.status import read_standing
 from ..training.config.kohya_json import GuiVersion, keys_of, read_kohya_json
@@ -102,8 +103,9 @@ def _staged(project: Project) -> tuple[PictureView, ...]:
 def _imported(project: Project) -> tuple[PictureView, ...]:
     repeats = project.manifest.dataset.repeats
     found = []
-    for path in source_pictures(project):
-        role = role_of_path(path.relative_to(project.source_dir)) or Role.SUPPORTING
+    for path, role in read_roles(project, tuple(source_pictures(project))).items():
+        if role is Role.OUT:
+            continue
         count = repeats.primary if role is Role.PRIMARY else repeats.supporting
         found.append(PictureView(path, role, count, False, None))
     return tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))

@@ -39,6 +39,11 @@ class Project:
         return self.root / "reviews.db"
 
     @property
+    def cache_dir(self) -> Path:
+        """Thumbnails and what is remembered of pictures: may be deleted, is made again."""
+        return self.root / "cache"
+
+    @property
     def captions_dir(self) -> Path:
         """Hand-made caption edits."""
         return self.root / "captions"

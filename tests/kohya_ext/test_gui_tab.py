@@ -95,15 +95,10 @@ def test_earlier_files_are_moved_aside_when_ticked(
     assert (project.model_dir / "earlier-1" / "Quillfox.safetensors").is_file()
 
 
-def test_broken_pictures_are_left_out_when_ticked(
-    page: FakePage, project: Project, collected: Path
-):
+def test_broken_pictures_are_left_out_and_named(page: FakePage, project: Project, collected: Path):
     (collected / "broken.png").write_bytes(b"no picture")
     tab.build_page(str(project.root))
     page.write("Folder with pictures", str(collected))
-    page.press("Import")
-    assert "[LL202]" in page.text
-    page.write("Leave out pictures that do not decode", True, "Checkbox")
     page.press("Import")
     assert "Left out: broken.png" in page.text
 

@@ -6,11 +6,9 @@ nothing that was answered, and any number of windows and commands may write at o
 
 from __future__ import annotations
 
-import errno
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,44 +17,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ..errors import DamagedError
-from ..files import explain_os_error, make_folder
+from ..files import make_folder
+from .reviews_db import connect, explained
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS actions (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    at TEXT NOT NULL,
-    way TEXT NOT NULL,
-    undoes INTEGER,
-    undone_by INTEGER
-);
-CREATE TABLE IF NOT EXISTS decisions (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    action INTEGER NOT NULL REFERENCES actions(number),
-    kind TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    value TEXT NOT NULL,
-    before TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS decisions_by_subject ON decisions (kind, subject, number);
-CREATE INDEX IF NOT EXISTS decisions_by_action ON decisions (action);
-CREATE TABLE IF NOT EXISTS seen (
-    way TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    value TEXT NOT NULL,
-    PRIMARY KEY (way, subject)
-);
-CREATE TABLE IF NOT EXISTS moved_in (
-    place TEXT PRIMARY KEY,
-    at TEXT NOT NULL
-);
-"""
-FORMAT = 1
-"""Kept as SQLite's user_version."""
-
-_WAIT_SECONDS = 30.0
-_OPEN_TRIES = 100
-_OPEN_PAUSE_SECONDS = 0.05
 _CURRENT = """
     SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before, d.action
     FROM decisions d JOIN actions a ON a.number = d.action
@@ -206,13 +169,27 @@ class DecisionStore:
             ]
             return self._record(db, changed, way, at or self._clock())
 
+    def seen(self, way: str) -> dict[str, Any]:
+        """Return what a way said at the last look, by subject."""
+        if not self.path.exists():
+            return {}
+        with self._open() as db:
+            rows = db.execute("SELECT subject, value FROM seen WHERE way = ?", (way,)).fetchall()
+            return {subject: json.loads(value) for subject, value in rows}
+
     def notice(
-        self, kind: DecisionKind, way: str, statements: Mapping[str, Statement]
+        self,
+        kind: DecisionKind,
+        way: str,
+        statements: Mapping[str, Statement],
+        *,
+        usual: Any = None,
     ) -> tuple[Decision, ...]:
         """Take what a folder or a file says as a decision where it changed since the last look.
 
-        A value of None says nothing, and takes nothing back. A statement that is older than the
-        decision that holds does not replace it: the newest wins. Returns the changes.
+        A value of None says nothing, and takes nothing back; neither does the `usual` one at the
+        first look. A statement that is older than the decision that holds does not replace it:
+        the newest wins. Returns the changes.
         """
         if not statements:
             return ()
@@ -220,7 +197,7 @@ class DecisionStore:
             news = {
                 subject: statement
                 for subject, statement in statements.items()
-                if _see(db, way, subject, statement.value) and statement.value is not None
+                if _see(db, way, subject, statement.value, usual) and statement.value is not None
             }
             held = _times(db, kind, news)
             newer = {
@@ -372,10 +349,10 @@ class DecisionStore:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _explained(self.path):
+        with self._lock, explained(self.path):
             if self._db is None:
                 make_folder(self.path.parent)
-                self._db = _connect(self.path)
+                self._db = connect(self.path)
             yield self._db
 
     @contextmanager
@@ -448,7 +425,7 @@ def _times(
     return found
 
 
-def _see(db: sqlite3.Connection, way: str, subject: str, value: Any) -> bool:
+def _see(db: sqlite3.Connection, way: str, subject: str, value: Any, usual: Any = None) -> bool:
     """Remember what a way says of a subject; tell whether that is news."""
     text = _text(value)
     row = db.execute(
@@ -457,48 +434,4 @@ def _see(db: sqlite3.Connection, way: str, subject: str, value: Any) -> bool:
     if row and row[0] == text:
         return False
     db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (way, subject, text))
-    return True
-
-
-def _connect(path: Path, *, sleep: Callable[[float], None] = time.sleep) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        for attempt in range(_OPEN_TRIES):
-            try:
-                db.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError as error:
-                # two processes that open a new file at once: SQLite does not wait here
-                if "locked" not in str(error) or attempt == _OPEN_TRIES - 1:
-                    raise
-                sleep(_OPEN_PAUSE_SECONDS)
-        db.execute("PRAGMA synchronous = FULL")
-        (number,) = db.execute("PRAGMA user_version").fetchone()
-        if number > FORMAT:
-            raise sqlite3.DatabaseError(f"it is of format {number}, this loraloom reads {FORMAT}")
-        db.execute("BEGIN IMMEDIATE")
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {FORMAT}")
-        db.execute("COMMIT")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        said = str(error)
-        if "full" in said:
-            raise explain_os_error(OSError(errno.ENOSPC, "disk full"), path) from error
-        if "readonly" in said or "read-only" in said:
-            raise explain_os_error(OSError(errno.EROFS, "it is read-only"), path) from error
-        raise DamagedError(
-            "LL140",
-            f"The decisions in {path} cannot be used: {said}.",
-            "Close other programs that use the file, or restore it from a backup.",
-        ) from error
+    return row is not None or value != usual

@@ -6,8 +6,10 @@ from .likeness import Look, look_of, unlikeness
 from .picture import (
     TRAINER_SUFFIXES,
     PictureInfo,
+    can_read,
     find_other_pictures,
     find_pictures,
+    inspect_picture,
     open_upright,
     read_picture,
 )
@@ -16,8 +18,10 @@ __all__ = [
     "TRAINER_SUFFIXES",
     "Look",
     "PictureInfo",
+    "can_read",
     "find_other_pictures",
     "find_pictures",
+    "inspect_picture",
     "look_of",
     "open_upright",
     "read_picture",

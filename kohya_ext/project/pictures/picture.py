@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..errors import DamagedError, MachineError, ToolError
 from ..files import require_folder
+from .facts import PictureFacts, facts_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,11 +23,61 @@ if TYPE_CHECKING:
 TRAINER_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """What sd-scripts reads, written all lower or all upper case; other files it skips silently."""
 
-CONVERTED_SUFFIXES = (".gif", ".tif", ".tiff", ".jfif")
+CONVERTED_SUFFIXES = (
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".jfif",
+    ".jpe",
+    ".mpo",
+    ".ico",
+    ".jp2",
+    ".j2k",
+    ".jpf",
+    ".jpx",
+    ".tga",
+    ".pcx",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+)
 """What is taken in all the same and becomes a PNG when it is staged."""
 
-OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".psd", ".dng", ".cr2", ".nef", ".arw")
-"""Pictures that are not read here: phones' and cameras' own; passed over, but not in silence."""
+PLUGIN_SUFFIXES = (".avif", ".heic", ".heif", ".hif", ".jxl", ".qoi")
+"""Read, and made a PNG, where this Pillow or a plugin of it can: newer ones, pillow-heif ..."""
+
+OTHER_SUFFIXES = (
+    ".psd",
+    ".psb",
+    ".xcf",
+    ".kra",
+    ".svg",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".nrw",
+    ".arw",
+    ".orf",
+    ".rw2",
+    ".raf",
+    ".pef",
+    ".srw",
+    ".iiq",
+    ".3fr",
+    ".exr",
+    ".hdr",
+    ".dds",
+    ".icns",
+    ".jxr",
+    ".wdp",
+    ".bpg",
+)
+"""Pictures that are not read here: cameras' and painters' own; passed over, but named."""
+
+PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+"""What a PNG can hold as it is."""
 
 _ORIENTATION = 0x0112
 MAX_PIXELS = 300_000_000
@@ -47,6 +102,11 @@ class PictureInfo:
         return self.orientation in (0, 1)
 
     @property
+    def is_other_colour(self) -> bool:
+        """Whether its colours are not red, green and blue: CMYK, Lab and such."""
+        return not self.is_deep and self.mode not in PLAIN_MODES
+
+    @property
     def is_deep(self) -> bool:
         """Whether it is grey of more than 8 bits; sd-scripts' `convert("RGB")` makes that white."""
         return _is_deep(self.mode)
@@ -58,15 +118,45 @@ def find_pictures(folder: Path) -> Iterator[Path]:
     Raises MissingError or MachineError for the folder, MachineError also for one below it.
     """
     require_folder(folder)
-    return _walk(folder, TRAINER_SUFFIXES + CONVERTED_SUFFIXES)
+    return _walk(folder, _is_read)
 
 
 def find_other_pictures(folder: Path) -> Iterator[Path]:
     """List the pictures of kinds that are not read, as `find_pictures` lists the others."""
-    return _walk(folder, OTHER_SUFFIXES)
+    return _walk(folder, lambda suffix: suffix in _KNOWN and not _is_read(suffix))
 
 
-def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+_READ = frozenset(TRAINER_SUFFIXES + CONVERTED_SUFFIXES)
+_KNOWN = frozenset(PLUGIN_SUFFIXES + OTHER_SUFFIXES)
+
+
+def can_read(suffix: str) -> bool:
+    """Tell whether pictures with this suffix (".heic") are read here, with plugins or without."""
+    return _is_read(suffix.lower())
+
+
+def _is_read(suffix: str) -> bool:
+    return suffix in _READ or (suffix in PLUGIN_SUFFIXES and suffix in _plugin_suffixes())
+
+
+@lru_cache(maxsize=1)
+def _plugin_suffixes() -> frozenset[str]:
+    """Load Pillow's plugins, once; return the suffixes that can be opened with them."""
+    from PIL import Image, features
+
+    for name in ("pillow_heif", "pillow_jxl"):
+        with suppress(ImportError, OSError):  # not installed, or not for this machine
+            plugin = importlib.import_module(name)
+            if name == "pillow_heif":
+                plugin.register_heif_opener()
+    known = Image.registered_extensions()
+    opened = frozenset(suffix for suffix, kind in known.items() if kind in Image.OPEN)
+    # a Pillow built without it registers the suffix all the same
+    has_avif = known.get(".avif") != "AVIF" or features.check("avif")
+    return opened if has_avif else opened - {".avif"}
+
+
+def _walk(folder: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
     """Follow linked folders, too, each folder once: pictures behind a link would be left out."""
     seen: set[Path] = set()
     for here, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
@@ -77,7 +167,8 @@ def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+            end = name.rpartition(".")[2]
+            if not name.startswith(".") and end != name and is_wanted(f".{end.lower()}"):
                 yield Path(here) / name
 
 
@@ -98,20 +189,72 @@ def read_picture(path: Path) -> PictureInfo:
     """
     with _opened(path) as picture:
         _decode(picture, path)
-        orientation = int(picture.getexif().get(_ORIENTATION, 1))
-        size = (picture.width, picture.height)
-        kind = picture.format or ""
-        return PictureInfo(path, *size, kind, orientation, picture.mode, _is_transparent(picture))
+        return _info_of(path, picture)
 
 
-def open_upright(path: Path) -> Image.Image:
-    """Return the decoded picture the right way up, deep grey as 8 bits. Raises DamagedError."""
+def inspect_picture(path: Path) -> tuple[PictureInfo, PictureFacts]:
+    """Return what a picture is and the facts of it, by one decode. Raises as `read_picture`."""
     from PIL import ImageOps
 
     with _opened(path) as picture:
         _decode(picture, path)
-        upright = ImageOps.exif_transpose(picture)
-        return _as_8_bits(upright) if _is_deep(upright.mode) else upright.copy()
+        info = _info_of(path, picture)
+        return info, facts_of(_plain(ImageOps.exif_transpose(picture), path))
+
+
+def _info_of(path: Path, picture: Image.Image) -> PictureInfo:
+    orientation = int(picture.getexif().get(_ORIENTATION, 1))
+    size = (picture.width, picture.height)
+    kind = picture.format or ""
+    return PictureInfo(path, *size, kind, orientation, picture.mode, _is_transparent(picture))
+
+
+def open_upright(path: Path) -> Image.Image:
+    """Return the decoded picture the right way up, 8 bits deep, grey or red, green and blue.
+
+    Raises DamagedError.
+    """
+    from PIL import ImageOps
+
+    with _opened(path) as picture:
+        _decode(picture, path)
+        return _plain(ImageOps.exif_transpose(picture), path)
+
+
+def _plain(upright: Image.Image, path: Path) -> Image.Image:
+    """Return a picture 8 bits deep, in colours that a PNG can hold."""
+    if _is_deep(upright.mode):
+        return _as_8_bits(upright)
+    if upright.mode in PLAIN_MODES:
+        return upright.copy()
+    try:
+        return _as_rgb(upright)
+    except (OSError, ValueError) as error:
+        raise _broken(path, f"its colours ({upright.mode}) cannot be converted") from error
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    """Convert CMYK, Lab and others; by the colour profile in the picture where it has a good one.
+
+    Pillow itself converts no Lab.
+    """
+    if picture.mode in ("PA", "La", "RGBa"):
+        return picture.convert("RGBA")
+    profile = picture.info.get("icc_profile")
+    if picture.mode in ("CMYK", "LAB"):
+        from PIL import ImageCms
+
+        wanted = ImageCms.createProfile("sRGB")
+        if picture.mode == "CMYK" and profile:
+            with suppress(ImageCms.PyCMSError, OSError):
+                source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+                found = ImageCms.profileToProfile(picture, source, wanted, outputMode="RGB")
+                return cast("Image.Image", found)
+        if picture.mode == "LAB":
+            lab = ImageCms.createProfile("LAB")
+            way = ImageCms.buildTransform(lab, wanted, "LAB", "RGB")
+            return cast("Image.Image", ImageCms.applyTransform(picture, way))
+    return picture.convert("RGB")
 
 
 def _is_transparent(picture: Image.Image) -> bool:
@@ -141,8 +284,8 @@ def _opened(path: Path) -> Image.Image:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
+            warnings.simplefilter("ignore")  # of damaged metadata, and of many pixels
+            picture = _open_by_content(path)
     except Image.DecompressionBombError as error:
         raise _broken(path, "it has too many pixels") from error
     except UnidentifiedImageError as error:
@@ -156,6 +299,17 @@ def _opened(path: Path) -> Image.Image:
         picture.close()
         raise _broken(path, f"{picture.width} x {picture.height} pixels are too many")
     return picture
+
+
+def _open_by_content(path: Path) -> Image.Image:
+    """Open a picture whatever its suffix says: phones name their HEIC files .jpg at times."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        _plugin_suffixes()  # loads the plugins
+        return Image.open(path)
 
 
 def _decode(picture: Image.Image, path: Path) -> None:

@@ -8,16 +8,20 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, features
 
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
+from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.dataset.roles import Role, read_roles_csv
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
 from kohya_ext.project import files as files_module
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.pictures import can_read
+from kohya_ext.project.pictures.ratings import write_rating
 
 
-def draw(path: Path, colour: str = "red", size: tuple[int, int] = (40, 30)) -> Path:
+def draw(path: Path, colour: object = "red", size: tuple[int, int] = (40, 30)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).save(path)
     return path
@@ -70,29 +74,39 @@ def test_source_files_are_copies(project: Project, folder: Path):
     assert not taken.samefile(folder / "primary" / "a.png")
 
 
-def test_a_lost_index_is_made_anew(project: Project, folder: Path):
+@pytest.mark.parametrize("content", [b"", b"no database", None])
+def test_a_lost_memory_is_made_again(project: Project, folder: Path, content: bytes | None):
     apply_import(project, plan_import(project, folder))
     before = read_index(project)
-    (project.source_dir / ".index.json").write_text("[", encoding="utf-8")
+    memory = project.cache_dir / "pictures.db"
+    memory.unlink() if content is None else memory.write_bytes(content)
     assert read_index(project) == before
+    apply_import(project, plan_import(project, folder))
+    assert len(plan_import(project, folder).known) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n1234"])
-def test_a_broken_picture_stops_the_import(project: Project, folder: Path, content: bytes):
+def test_a_broken_picture_stops_nothing(project: Project, folder: Path, content: bytes):
     (folder / "z.png").write_bytes(content)
+    plan = plan_import(project, folder)
+    assert [path.name for path, _ in plan.broken] == ["z.png"]
+    assert "z.png cannot be decoded" in plan.broken[0][1]
+    assert len(plan.new) == 3
+
+
+def test_nothing_but_broken_pictures_is_an_error(project: Project, tmp_path: Path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "z.png").write_bytes(b"no picture")
     with pytest.raises(ToolError, match=r"z\.png cannot be decoded.*LL202"):
-        plan_import(project, folder)
+        plan_import(project, tmp_path / "bad")
 
 
 def test_a_cut_picture_is_found_by_decoding(project: Project, folder: Path):
-    path = draw(folder / "z.png", size=(400, 400))
+    path = folder / "z.png"
     Image.effect_noise((400, 400), 80).save(path)
     path.write_bytes(path.read_bytes()[:-9000])
-    with pytest.raises(ToolError, match="LL202"):
-        plan_import(project, folder)
-    plan = plan_import(project, folder, skip_broken=True)
+    plan = plan_import(project, folder)
     assert [path.name for path, _ in plan.broken] == ["z.png"]
-    assert len(plan.new) == 3
 
 
 def test_a_repeated_stem_is_an_error(project: Project, folder: Path):
@@ -150,8 +164,9 @@ def test_an_unreadable_folder(
 
 def test_an_unreadable_picture(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch):
     no_entry(folder / "primary" / "a.png", monkeypatch)
-    with pytest.raises(ToolError, match=r"a\.png cannot be read: Permission denied.*LL104"):
-        plan_import(project, folder)
+    plan = plan_import(project, folder)
+    assert [(path.name, len(plan.new)) for path, _ in plan.broken] == [("a.png", 2)]
+    assert "a.png cannot be read: Permission denied" in plan.broken[0][1]
 
 
 def test_a_project_inside_the_picture_folder(folder: Path):
@@ -201,10 +216,15 @@ def test_a_phones_pictures_are_named(
     project: Project, folder: Path, capsys: pytest.CaptureFixture[str]
 ):
     (folder / "IMG 1.HEIC").write_bytes(b"ftypheic")
-    (folder / "deep" / "IMG 2.avif").write_bytes(b"ftypavif")
+    for number in range(2, 9):
+        (folder / "deep" / f"IMG {number}.cr2").write_bytes(b"II*")
     assert main(["import", str(project.root), str(folder)]) == 0
     said = capsys.readouterr().err
-    assert "not read: IMG 1.HEIC, IMG 2.avif. Convert them to PNG or JPEG" in said
+    cameras = ", ".join(f"IMG {number}.cr2" for number in range(2, 9))
+    if not can_read(".heic"):
+        assert f"not read: IMG 1.HEIC, {cameras}. Convert them to PNG or JPEG" in said
+        assert 'pip install "loraloom[pictures]"' in said
+    assert cameras in said
 
 
 def test_a_name_that_is_no_text(project: Project, tmp_path: Path):
@@ -215,7 +235,7 @@ def test_a_name_that_is_no_text(project: Project, tmp_path: Path):
         draw(folder / "plain.png").rename(folder / os.fsdecode(b"f\x81chsin.png"))
     except OSError:
         pytest.skip("this system has no such names")
-    with pytest.raises(ToolError, match=r'"f\?chsin.png" in .*old is no UTF-8 text.*LL208'):
+    with pytest.raises(ToolError, match=r'"f\?chsin.png" in .*old is not UTF-8 text.*LL208'):
         plan_import(project, folder)
 
 
@@ -249,3 +269,185 @@ def test_the_command_imports(project: Project, folder: Path, capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert '"target": "primary/a.png"' in out
     assert "Next: loraloom stage" in err
+
+
+# -- roles are kept -------------------------------------------------------------------------------
+
+
+def roles_of(project: Project) -> dict[str, str]:
+    plan = plan_layout(project)
+    found = {one.source.name: one.role.value for one in plan.pictures}
+    return {**found, **{path.name: "out" for path in plan.out}}
+
+
+def take_in(project: Project, folder: Path, **options: object) -> tuple[str, ...]:
+    plan = plan_import(project, folder, **options)
+    apply_import(project, plan)
+    return plan.role_sentences
+
+
+def test_ratings_of_a_viewer_give_roles(project: Project, folder: Path):
+    write_rating(folder / "b.JPG", 1)
+    write_rating(draw(folder / "e.png", "white"), -1)
+    write_rating(draw(folder / "f.png", "gold"), 4)
+    plan = plan_import(project, folder)
+    assert {one.origin.name: one.role for one in plan.new} == {
+        "a.png": Role.PRIMARY,
+        "b.JPG": Role.PRIMARY,
+        "c.webp": Role.SUPPORTING,
+        "e.png": Role.OUT,
+        "f.png": Role.SUPPORTING,
+    }
+    apply_import(project, plan)
+    assert roles_of(project)["e.png"] == "out"
+    with DecisionStore(project.reviews_db) as store:
+        assert sorted(store.values(DecisionKind.RATING).values()) == [-1, 1, 4]
+
+
+def test_a_new_rating_changes_the_role(project: Project, folder: Path):
+    take_in(project, folder)
+    write_rating(folder / "b.JPG", 1)
+    assert take_in(project, folder) == (
+        "supporting/b.JPG: undecided -> primary (rating in the file)",
+    )
+    assert take_in(project, folder) == ()
+    assert roles_of(project)["b.JPG"] == "primary"
+
+
+def test_a_rated_file_is_still_the_same_picture(project: Project, folder: Path):
+    take_in(project, folder)
+    for name in ("b.JPG", "primary/a.png", "deep/supporting/c.webp"):
+        write_rating(folder / name, 2)
+    plan = plan_import(project, folder)
+    assert (plan.new, len(plan.known)) == ((), 3)
+
+
+def test_roles_hold_without_the_option(project: Project, folder: Path):
+    take_in(project, folder)
+    apply_layout(project, plan_layout(project, roles={"b.JPG": Role.PRIMARY, "a.png": Role.OUT}))
+    assert roles_of(project) == {"b.JPG": "primary", "c.webp": "supporting", "a.png": "out"}
+
+
+def test_a_moved_picture_changes_its_role(project: Project, folder: Path):
+    take_in(project, folder)
+    (project.source_dir / "supporting" / "b.JPG").rename(project.source_dir / "primary" / "b.JPG")
+    plan = plan_layout(project)
+    assert plan.role_sentences == ("b.JPG: undecided -> primary (folder in source/)",)
+    apply_layout(project, plan)
+    assert roles_of(project)["b.JPG"] == "primary"
+
+
+def test_a_move_in_the_collection_changes_the_role(project: Project, folder: Path):
+    take_in(project, folder)
+    (folder / "primary" / "a.png").rename(folder / "deep" / "supporting" / "a.png")
+    assert take_in(project, folder) == (
+        "primary/a.png: primary -> supporting (folder of the import)",
+    )
+
+
+def test_the_board_wins_over_older_words(project: Project, folder: Path):
+    write_rating(folder / "b.JPG", 1)
+    take_in(project, folder)
+    keys = {place.name: key for key, place in read_index(project).items()}
+    with DecisionStore(project.reviews_db) as store:
+        store.decide(DecisionKind.ROLE, {keys["b.JPG"]: "out", keys["a.png"]: "out"}, "board")
+    assert take_in(project, folder) == ()
+    assert roles_of(project) == {"a.png": "out", "b.JPG": "out", "c.webp": "supporting"}
+
+
+def test_a_roles_file_counts_for_known_pictures(project: Project, folder: Path):
+    take_in(project, folder)
+    said = take_in(project, folder, roles={"primary/a.png": Role.OUT})
+    assert said == ("primary/a.png: primary -> out (roles file)",)
+
+
+def test_roles_of_an_earlier_loraloom_stay(project: Project):
+    draw(project.source_dir / "primary" / "a.png", "red")
+    draw(project.source_dir / "supporting" / "b.png", "blue")
+    assert roles_of(project) == {"a.png": "primary", "b.png": "supporting"}
+
+
+def test_an_unchanged_file_is_not_read_again(
+    project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    take_in(project, folder)
+    opened: list[str] = []
+    real = Path.open
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda path, *rest, **more: opened.append(path.name) or real(path, *rest, **more),
+    )
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    assert len(plan_import(project, folder).known) == 3
+    assert [name for name in opened if name.endswith((".png", ".JPG", ".webp"))] == []
+
+
+def test_near_duplicates_are_named(project: Project, folder: Path, capsys):
+    noise = Image.effect_noise((64, 48), 120).resize((640, 480))
+    noise.save(folder / "large.png")
+    noise.resize((320, 240)).save(folder / "small.jpg")
+    noise.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "turned.png")
+    assert main(["import", str(project.root), str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert "near-duplicate: small.jpg looks like a copy of large.png" in said
+    assert "turned.png looks like a mirror of large.png" in said or (
+        "large.png looks like a mirror of turned.png" in said
+    )
+
+
+def test_other_colours_are_staged_as_rgb(project: Project, tmp_path: Path):
+    folder = tmp_path / "press"
+    red = draw(folder / "plain.png", (200, 60, 30))
+    with Image.open(red) as opened:
+        opened.convert("CMYK").save(folder / "cmyk.tif")
+        opened.convert("CMYK").save(folder / "cmyk-too.jpg", quality=95)
+        opened.quantize(8).save(folder / "palette.tif")
+        lab = ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+        )
+        ImageCms.applyTransform(opened, lab).save(folder / "lab.tif")
+    (folder / "broken.tif").write_bytes(b"II*\0broken")
+    take_in(project, folder)
+    apply_layout(project, plan_layout(project))
+    staged = sorted(project.images_dir.glob("*/*.*"))
+    assert [path.name for path in staged] == [
+        "cmyk-too.jpg",
+        "cmyk.png",
+        "lab.png",
+        "palette.png",
+        "plain.png",
+    ]
+    for path in staged:
+        with Image.open(path) as opened:
+            assert opened.mode in ("RGB", "P")
+            shown = opened.convert("RGB").getpixel((5, 5))
+        assert all(abs(a - b) <= 4 for a, b in zip(shown, (200, 60, 30), strict=True)), path
+
+
+def test_rare_kinds_are_taken_in(project: Project, tmp_path: Path):
+    folder = tmp_path / "rare"
+    folder.mkdir()
+    names = ["a.jpe", "b.mpo", "c.ico", "d.tga", "e.pcx", "f.ppm"]
+    if features.check("jpg_2000"):
+        names.append("g.jp2")
+    if can_read(".avif"):
+        names.append("h.avif")
+    for number, name in enumerate(names):
+        draw(folder / name, (200 - 20 * number, 60, 30))
+    take_in(project, folder)
+    apply_layout(project, plan_layout(project))
+    found = sorted(path.name for path in project.images_dir.glob("*/*.png"))
+    assert found == [f"{name[0]}.png" for name in names]
+
+
+def test_a_caption_waits_for_a_picture_that_is_out(project: Project, folder: Path):
+    take_in(project, folder)
+    apply_layout(project, plan_layout(project))
+    (staged,) = project.images_dir.glob("*/b.jpg")
+    staged.with_suffix(".txt").write_text("my own words", encoding="utf-8")
+    apply_layout(project, plan_layout(project, roles={"b.JPG": Role.OUT}))
+    assert list(project.images_dir.glob("*/b.*")) == []
+    apply_layout(project, plan_layout(project, roles={"b.JPG": Role.PRIMARY}))
+    (caption,) = project.images_dir.glob("*/b.txt")
+    assert caption.read_text(encoding="utf-8") == "my own words"

@@ -1,0 +1,210 @@
+"""What is remembered of picture files, so that an unchanged one is never read a second time.
+
+A cache in cache/pictures.db: it may be deleted at any time, and is made again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import ToolError
+from ..files import make_folder
+from .facts import PictureFacts
+from .identity import key_of
+from .ratings import FileRating, sidecars_of
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, mark TEXT NOT NULL, key TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ratings (
+    path TEXT PRIMARY KEY, mark TEXT NOT NULL, rating TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS facts (
+    key TEXT PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL, sharpness REAL NOT NULL,
+    small_width INTEGER NOT NULL, small_height INTEGER NOT NULL, small BLOB NOT NULL
+);
+"""
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """One file as it was read last: `mark` tells whether it changed since."""
+
+    mark: str
+    key: str
+
+
+def mark_of(path: Path) -> str:
+    """Return what changes when a file does; on Windows the last part is the time it was made."""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+
+
+class PictureMemory:
+    """Remembers keys by path and facts by key; what is new is written by `save`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._files: dict[str, KnownFile] | None = None
+        self._facts: dict[str, PictureFacts] | None = None
+        self._ratings: dict[str, tuple[str, str]] | None = None
+        self._new_ratings: dict[str, tuple[str, str]] = {}
+        self._new_files: dict[str, KnownFile] = {}
+        self._new_facts: dict[str, PictureFacts] = {}
+
+    def key_of(self, path: Path) -> str:
+        """Return a file's key, reading it only when it is new or changed. OSError as `open`."""
+        name, mark = str(path.absolute()), mark_of(path)
+        with self._lock:
+            known = self._new_files.get(name) or self._known_files().get(name)
+        if known is not None and known.mark == mark:
+            return known.key
+        key = key_of(path.read_bytes())
+        with self._lock:
+            self._new_files[name] = KnownFile(mark, key)
+        return key
+
+    def rating_of(self, path: Path, read: Callable[[Path], FileRating | None]) -> FileRating | None:
+        """Return a file's rating, read only when it, or a sidecar, is new or changed."""
+        name = str(path.absolute())
+        files = (path, *sidecars_of(path))
+        mark = "|".join(_mark_if_there(one) for one in files)
+        with self._lock:
+            known = self._new_ratings.get(name) or self._known_ratings().get(name)
+        if known is not None and known[0] == mark:
+            return _rating_from(known[1])
+        found = read(path)
+        with self._lock:
+            self._new_ratings[name] = (mark, _rating_text(found))
+        return found
+
+    def keys_of(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """Return the keys of files; those that cannot be read are left out."""
+        found = {}
+        for path in paths:
+            with suppress(OSError):
+                found[path] = self.key_of(path)
+        return found
+
+    def remember(self, path: Path, key: str) -> None:
+        """Note a file whose key is known, as a fresh copy's is."""
+        with self._lock:
+            self._new_files[str(path.absolute())] = KnownFile(mark_of(path), key)
+
+    def find_facts(self, key: str) -> PictureFacts | None:
+        """Return the facts of a picture, or None."""
+        with self._lock:
+            return self._new_facts.get(key) or self._known_facts().get(key)
+
+    def add_facts(self, key: str, facts: PictureFacts) -> None:
+        """Note the facts of a picture."""
+        with self._lock:
+            self._new_facts[key] = facts
+
+    def all_facts(self) -> Mapping[str, PictureFacts]:
+        """Return the facts of all pictures by key."""
+        with self._lock:
+            return {**self._known_facts(), **self._new_facts}
+
+    def save(self) -> None:
+        """Write what is new. A cache that cannot be written is none: nothing is raised."""
+        with self._lock:
+            files, facts = self._new_files, self._new_facts
+            ratings = self._new_ratings
+            if not files and not facts and not ratings:
+                return
+            with suppress(sqlite3.Error, ToolError), closing(self._connect()) as db, db:
+                db.executemany(
+                    "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?)",
+                    [(path, *one) for path, one in ratings.items()],
+                )
+                db.executemany(
+                    "INSERT OR REPLACE INTO files (path, mark, key) VALUES (?, ?, ?)",
+                    [(path, one.mark, one.key) for path, one in files.items()],
+                )
+                db.executemany(
+                    "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [(key, *vars(one).values()) for key, one in facts.items()],
+                )
+            self._known_files().update(files)
+            self._known_facts().update(facts)
+            self._known_ratings().update(ratings)
+            self._new_files, self._new_facts, self._new_ratings = {}, {}, {}
+
+    def _connect(self) -> sqlite3.Connection:
+        make_folder(self._path.parent)
+        try:
+            return _prepared(self._path)
+        except sqlite3.DatabaseError:
+            self._path.unlink(missing_ok=True)
+            return _prepared(self._path)
+
+    def _known_files(self) -> dict[str, KnownFile]:
+        if self._files is None:
+            rows = self._rows("SELECT path, mark, key FROM files")
+            self._files = {path: KnownFile(mark, key) for path, mark, key in rows}
+        return self._files
+
+    def _known_ratings(self) -> dict[str, tuple[str, str]]:
+        if self._ratings is None:
+            rows = self._rows("SELECT path, mark, rating FROM ratings")
+            self._ratings = {path: (mark, rating) for path, mark, rating in rows}
+        return self._ratings
+
+    def _known_facts(self) -> dict[str, PictureFacts]:
+        if self._facts is None:
+            rows = self._rows("SELECT * FROM facts")
+            self._facts = {row[0]: PictureFacts(*row[1:]) for row in rows}
+        return self._facts
+
+    def _rows(self, query: str) -> list[tuple]:  # type: ignore[type-arg]
+        if not self._path.exists():
+            return []
+        try:
+            with closing(self._connect()) as db:
+                return db.execute(query).fetchall()
+        except (sqlite3.Error, OSError):  # it is only a memory
+            return []
+
+
+def _mark_if_there(path: Path) -> str:
+    try:
+        return mark_of(path)
+    except OSError:
+        return ""
+
+
+def _rating_text(found: FileRating | None) -> str:
+    if found is None:
+        return ""
+    return f"{found.rating} {found.changed_at.isoformat()} {found.path}"
+
+
+def _rating_from(text: str) -> FileRating | None:
+    if not text:
+        return None
+    rating, at, path = text.split(" ", 2)
+    return FileRating(int(rating), Path(path), datetime.fromisoformat(at))
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=10)
+    try:
+        (number,) = db.execute("PRAGMA user_version").fetchone()
+        if number not in (0, _FORMAT):
+            raise sqlite3.DatabaseError("of another format")
+        db.executescript(_SCHEMA)
+        db.execute(f"PRAGMA user_version = {_FORMAT}")
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,89 @@
+"""Copies in another size, mirrored ones and crops are found; other pictures are not."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from kohya_ext.project.pictures import alike
+from kohya_ext.project.pictures.alike import Likeness, find_alike, groups_of
+from kohya_ext.project.pictures.facts import facts_of
+
+
+def scene(seed: int, size: tuple[int, int] = (360, 240)) -> Image.Image:
+    rng = random.Random(seed)
+    picture = Image.new("RGB", size, tuple(rng.randrange(256) for _ in range(3)))
+    pen = ImageDraw.Draw(picture)
+    for _ in range(25):
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        box = (x, y, x + rng.randrange(10, 100), y + rng.randrange(10, 100))
+        shape = pen.ellipse if rng.random() < 0.5 else pen.rectangle
+        shape(box, fill=tuple(rng.randrange(256) for _ in range(3)))
+    return picture.filter(ImageFilter.GaussianBlur(1))
+
+
+@pytest.fixture(scope="module")
+def others() -> dict[str, Image.Image]:
+    return {
+        f"scene {number}": scene(number, (360, 200 + 10 * (number % 9))) for number in range(30)
+    }
+
+
+def kinds(pictures: dict[str, Image.Image]) -> set[tuple[str, str, Likeness]]:
+    facts = {name: facts_of(one) for name, one in pictures.items()}
+    return {(one.first, one.second, one.kind) for one in find_alike(facts)}
+
+
+def test_other_pictures_are_not_alike(others: dict[str, Image.Image]):
+    assert kinds(others) == set()
+
+
+def test_copies_mirrors_and_crops_are_found(others: dict[str, Image.Image]):
+    first, second, third, fourth = (others[f"scene {number}"] for number in range(4))
+    wide, high = third.size
+    found = kinds(
+        {
+            **others,
+            "small": first.resize((120, first.height // 3)),
+            "mirror": ImageOps.mirror(second).resize((300, second.height * 5 // 6)),
+            "crop": third.crop((wide // 5, high // 10, wide * 4 // 5, high * 3 // 4)),
+            "turned crop": ImageOps.mirror(fourth.crop((0, 0, wide * 7 // 10, fourth.height))),
+        }
+    )
+    assert found == {
+        ("scene 0", "small", Likeness.COPY),
+        ("scene 1", "mirror", Likeness.MIRROR),
+        ("scene 2", "crop", Likeness.CROP),
+        ("scene 3", "turned crop", Likeness.MIRROR),
+    }
+
+
+def test_plain_colours_are_like_nothing():
+    assert (
+        kinds({name: Image.new("RGB", (64, 64), name) for name in ("red", "blue", "gray")}) == set()
+    )
+
+
+def test_without_numpy_copies_are_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(alike, "MOST_FOR_CROPS", 0)
+    one = scene(1)
+    assert kinds({"one": one, "small": one.resize((90, 60))}) == {("one", "small", Likeness.COPY)}
+
+
+def test_pairs_make_groups():
+    pairs = [alike.Pair(a, b, Likeness.COPY, 1.0) for a, b in ("ab", "cd", "bc", "xy")]
+    assert {frozenset(one) for one in groups_of(pairs)} == {frozenset("abcd"), frozenset("xy")}
+
+
+def test_blur_is_less_sharp():
+    one = scene(3)
+    blurred = one.filter(ImageFilter.GaussianBlur(4))
+    assert facts_of(blurred).sharpness < facts_of(one).sharpness / 2
+
+
+def test_small_and_transparent_pictures_have_facts():
+    tiny = facts_of(Image.new("RGBA", (2, 1), (0, 0, 0, 0)))
+    assert (tiny.width, tiny.height, tiny.sharpness) == (2, 1, 0.0)
+    assert set(tiny.small) == {255}
