@@ -147,3 +147,7 @@ class NothingToDraw(PromptError):
 
 class LimitExceeded(PromptError):
     """A template that would nest, recurse or grow beyond a named limit."""
+
+
+class Endless(LimitExceeded):
+    """A wildcard that leads back to itself, where all that it can become is counted."""

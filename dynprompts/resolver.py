@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from .errors import LimitExceeded, UndefinedVariable, WildcardNotFound
+from .errors import Endless, LimitExceeded, UndefinedVariable, WildcardNotFound
 from .nodes import (
     Assign,
     Get,
@@ -24,17 +24,21 @@ from .randomness import slot_keys, thresholds
 from .sample import Pick
 from .scope import Binding, Rules, Scope, bound_arguments
 from .sequences import Branching, Immediate, Sequenced
-from .spaces import Bound, Lazy, Missing, Routed, Space, Stream, Wrapped, unknown
-from .variants import Choosing, Options, Ranging
+from .spaces import Bound, Lazy, Missing, Nothing, Routed, Space, Stream, Wrapped, unknown
+from .variants import Choosing, Options, Ranging, Sizes
 from .wildcards import Collection, Document
 
 
 class Resolver:
-    """Resolves trees under one set of rules."""
+    """Resolves trees under one set of rules; with a depth, what lies deeper gives no result."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, depth: int | None = None) -> None:
         self.rules = rules
         self._spaces = 0
+        self.most = rules.limits.recursion
+        self._cut = depth is not None
+        if depth is not None:
+            self.most = min(self.most, depth)
 
     def document(self, document: Document, scope: Scope) -> Space:
         """Return the space of a whole text."""
@@ -62,7 +66,7 @@ class Resolver:
         nodes = [part for part in sequence.parts if not isinstance(part, Assign)]
         lone = name if len(sequence.parts) == 1 else ""
         parts = [self._part(part, inner, lone) for part in nodes]
-        space: Space = Sequenced(parts, immediates, self.rules.limits)
+        space: Space = Sequenced(parts, immediates, self.rules.limits, scope, sequence)
         if immediates and not fixed and self._is_routed(sequence, scope, set()):
             branches = partial(self._branches, sequence, scope, name, ())
             space = Branching(space, branches, self.rules.limits)
@@ -183,6 +187,8 @@ class Resolver:
         return self._at_path(wildcard, scope, partial(self._opened, wildcard, scope, name))
 
     def _at_path(self, wildcard: Wildcard, scope: Scope, opener: Callable[[str], Space]) -> Space:
+        if self._cut and scope.depth >= self.most:
+            return Nothing()
         path = wildcard.path.plain
         if path is not None:
             return opener(path)
@@ -230,8 +236,13 @@ class Resolver:
 
     def _looked_up(self, get: Get, scope: Scope, binding: Binding | None) -> Space:
         if binding is not None and (binding.value.parts or get.default is None):
-            most = self.rules.limits.recursion
-            return self.sequence(binding.value, value_scope(binding, get, scope, most), get.name)
+            try:
+                inner = value_scope(binding, get, scope, self.most)
+            except LimitExceeded:
+                if self._cut:
+                    return Nothing()
+                raise
+            return self.sequence(binding.value, inner, get.name)
         if get.default is not None and (get.default.parts or binding is None):
             return self.sequence(get.default, scope, get.name)
         if self.rules.unknown_variable is not None:
@@ -354,10 +365,31 @@ class ValueOptions(Options):
     def space(self, index: int) -> Space:
         document = self._document(index)
         assert document is not None
+        return self._resolver.document(document, self._inner_scope())
+
+    def _inner_scope(self) -> Scope:
         if self._inner is None:
-            most = self._resolver.rules.limits.recursion
+            most = self._resolver.most
             self._inner = self._scope.below(self._arguments, self._node, self._path, most)
-        return self._resolver.document(document, self._inner)
+        return self._inner
+
+    def sizes(self) -> Sizes:
+        counted = self._inner_scope().counted
+        key = "values", id(self._found)
+        if key not in counted:
+            try:
+                counted[key] = super().sizes()
+            except Endless as error:
+                if error.where:
+                    raise
+                raise Endless(
+                    "DP131",
+                    f'"{self._path}" leads back to itself, so its combinations have no end; '
+                    "count them up to a depth",
+                    where=self._scope.place(self._node),
+                ) from None
+        sizes: Sizes = counted[key]
+        return sizes
 
     def pick(self, index: int, text: str) -> Pick:
         return Pick(self.label, text.strip(), self._found.where(index), index)

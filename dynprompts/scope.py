@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .errors import LimitExceeded, Origin
 from .lexer import ParserConfig
@@ -46,7 +47,7 @@ class Binding:
     variable, whose text is known once per prompt; `fixed` is a text that is known already.
     """
 
-    __slots__ = ("bound", "document", "fixed", "scope", "value")
+    __slots__ = ("_key", "bound", "document", "fixed", "scope", "value")
 
     def __init__(
         self,
@@ -61,30 +62,112 @@ class Binding:
         self.scope = scope
         self.bound = bound
         self.fixed = fixed
+        self._key: tuple[object, ...] | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from other bindings, once it is complete."""
+        if self._key is None:
+            if self.scope is not None:  # an argument: written twice in one text, it is one
+                self._key = self.value, id(self.scope)
+            else:
+                self._key = id(self.value), id(self.document), id(self.bound), self.fixed
+        return self._key
+
+
+class Registry:
+    """What all scopes of one template share: each scope once, and what was counted in it.
+
+    Two scopes are one where they see the same variables in the same text at the same depth; so a
+    wildcard that many others name is resolved once, however many ways lead to it.
+    """
+
+    __slots__ = ("_bindings", "_environments", "_scopes", "by_depth", "counted")
+
+    def __init__(self, by_depth: bool = False) -> None:
+        self.by_depth = by_depth
+        self.counted: dict[tuple[object, ...], dict[tuple[str, int], Any]] = {}
+        self._bindings: dict[object, int] = {}
+        self._environments: dict[frozenset[tuple[str, int]], int] = {frozenset(): 0}
+        self._scopes: dict[tuple[int, int, int, frozenset[str]], Scope] = {}
+
+    def environment(self, variables: Mapping[str, Binding]) -> int:
+        """Return the number of a set of variables; equal sets have the same."""
+        bindings = self._bindings
+        key = frozenset(
+            (name, bindings.setdefault(binding.key, len(bindings)))
+            for name, binding in variables.items()
+        )
+        return self._environments.setdefault(key, len(self._environments))
+
+    def scope(
+        self,
+        variables: Mapping[str, Binding],
+        environment: int,
+        document: Document,
+        depth: int,
+        drawing: frozenset[str],
+    ) -> Scope:
+        """Return the one scope of this kind."""
+        key = environment, id(document), depth, drawing
+        found = self._scopes.get(key)
+        if found is None:
+            found = self._scopes[key] = Scope(
+                variables, document, self, environment, depth, drawing
+            )
+        return found
 
 
 class Scope:
-    """The variables that a sequence sees, and the text that it stands in. Never changed."""
+    """What a sequence sees, and the spaces that were made of sequences in it.
+
+    `drawing` are the variables whose values are being drawn; one of them again would never end.
+    """
 
     __slots__ = (
-        "_below", "_deeper", "_using", "depth", "document", "drawing", "spaces", "variables",
+        "_counted", "depth", "document", "drawing", "environment", "registry", "spaces",
+        "variables",
     )  # fmt: skip
 
     def __init__(
         self,
-        variables: dict[str, Binding],
+        variables: Mapping[str, Binding],
         document: Document,
+        registry: Registry,
+        environment: int,
         depth: int = 0,
         drawing: frozenset[str] = frozenset(),
     ) -> None:
         self.variables = variables
         self.document = document
+        self.registry = registry
+        self.environment = environment
         self.depth = depth
         self.drawing = drawing
         self.spaces: dict[tuple[int, str], tuple[Sequence, Space]] = {}
-        self._deeper: dict[int, Scope] = {}
-        self._using: dict[str, Scope] = {}
-        self._below: dict[tuple[tuple[str, Sequence], ...], Scope] = {}
+        self._counted: dict[tuple[str, int], Any] | None = None
+
+    @classmethod
+    def outermost(cls, variables: Mapping[str, Binding], by_depth: bool = False) -> Scope:
+        """Return the scope in which a template stands."""
+        registry = Registry(by_depth)
+        environment = registry.environment(variables) if variables else 0
+        return registry.scope(variables, environment, START, 0, frozenset())
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells the scope from others, its depth left out."""
+        return self.environment, id(self.document), self.drawing
+
+    @property
+    def counted(self) -> dict[tuple[str, int], Any]:
+        """What was counted in scopes like this, whatever their depth; see Sequenced.count."""
+        if self._counted is None:
+            key = self.identity
+            if self.registry.by_depth:
+                key = *key, self.depth
+            self._counted = self.registry.counted.setdefault(key, {})
+        return self._counted
 
     def place(self, node: Node) -> str:
         """Return file:line:column of a node of the scope's text."""
@@ -97,7 +180,11 @@ class Scope:
     def having(self, bindings: dict[str, Binding]) -> Scope:
         """Return the scope with more variables."""
         variables = {**self.variables, **bindings}
-        return Scope(variables, self.document, self.depth, self.drawing)
+        environment = self.registry.environment(variables)
+        return self.registry.scope(variables, environment, self.document, self.depth, self.drawing)
+
+    def _deeper(self, document: Document, depth: int, drawing: frozenset[str]) -> Scope:
+        return self.registry.scope(self.variables, self.environment, document, depth, drawing)
 
     def using(self, name: str, document: Document, node: Node, most: int) -> Scope:
         """Return the scope in which the value of a variable is drawn. LimitExceeded DP131."""
@@ -105,10 +192,7 @@ class Scope:
             raise LimitExceeded(
                 "DP131", f'the variable "{name}" refers to itself', where=self.place(node)
             )
-        if name not in self._using:
-            drawing = self.drawing | {name}
-            self._using[name] = Scope(self.variables, document, self.depth + 1, drawing)
-        return self._using[name]
+        return self._deeper(document, self.depth + 1, self.drawing | {name})
 
     def argument(self, name: str, depth: int, node: Node, most: int) -> Scope:
         """Return the scope in which an argument's value is drawn: what its reference saw."""
@@ -116,17 +200,11 @@ class Scope:
             raise LimitExceeded(
                 "DP131", f'the argument "{name}" refers to itself', where=self.place(node)
             )
-        key = f"{depth} {name}"
-        if key not in self._using:
-            self._using[key] = Scope(self.variables, self.document, depth + 1, self.drawing)
-        return self._using[key]
+        return self._deeper(self.document, depth + 1, self.drawing)
 
     def entering(self, document: Document) -> Scope:
         """Return this scope for another text; the same one for the same text."""
-        key = id(document)
-        if key not in self._deeper:
-            self._deeper[key] = Scope(self.variables, document, self.depth, self.drawing)
-        return self._deeper[key]
+        return self._deeper(document, self.depth, self.drawing)
 
     def below(self, arguments: dict[str, Binding], node: Node, path: str, most: int) -> Scope:
         """Return the scope of a wildcard's values. Raises LimitExceeded DP131."""
@@ -136,11 +214,8 @@ class Scope:
                 f'the wildcard "{path}" refers to itself without end',
                 where=self.place(node),
             )
-        key = tuple((name, binding.value) for name, binding in arguments.items())
-        if key not in self._below:
-            variables = {**self.variables, **arguments} if arguments else self.variables
-            self._below[key] = Scope(variables, self.document, self.depth + 1, self.drawing)
-        return self._below[key]
+        found = self._deeper(START, self.depth + 1, self.drawing)
+        return found.having(arguments) if arguments else found
 
 
 def bound_arguments(node: Wildcard, scope: Scope) -> dict[str, Binding]:

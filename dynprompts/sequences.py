@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
-from .errors import LimitExceeded
+from .errors import Endless, LimitExceeded
 from .limits import Limits
 from .permutations import check_bits
 from .randomness import MASK, draw
@@ -17,6 +17,9 @@ from .variants import Choosing, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .nodes import Sequence
+    from .scope import Scope
 
 _WORTH_TABLES = 8
 _MOST_JOINED = 1 << 14
@@ -31,12 +34,20 @@ Step = str | Space | Table
 class Sequenced(Space):
     """Parts one after the other, behind the immediate variables that are drawn first."""
 
-    __slots__ = ("_drawn", "_free", "_immediates", "_limits", "_parts", "_steps")
+    __slots__ = (
+        "_drawn", "_free", "_immediates", "_limits", "_parts", "_scope", "_sequence", "_steps",
+    )  # fmt: skip
 
     def __init__(
-        self, parts: list[str | Space], immediates: list[Immediate], limits: Limits
+        self,
+        parts: list[str | Space],
+        immediates: list[Immediate],
+        limits: Limits,
+        scope: Scope,
+        sequence: Sequence,
     ) -> None:
         self._size = None
+        self._scope, self._sequence = scope, sequence
         self._parts = parts
         self._immediates = immediates
         self._limits = limits
@@ -95,6 +106,25 @@ class Sequenced(Space):
             self._steps = _prepared(self._parts)
 
     def count(self) -> int:
+        """Count once for all depths; a sequence met again while it is counted has no end."""
+        counted = self._scope.counted
+        key = "sequence", id(self._sequence)
+        known = counted.get(key)
+        if known is None:
+            counted[key] = Endless("DP131", "this leads back to itself")
+            found: object = None
+            try:
+                found = known = self._product()
+            except Endless as error:
+                found = error
+                raise
+            finally:
+                counted[key] = found
+        if isinstance(known, Endless):
+            raise known
+        return int(known)
+
+    def _product(self) -> int:
         size = 1
         for _, space, _ in self._immediates:
             size *= space.size
@@ -162,15 +192,22 @@ class Sequenced(Space):
             return
         bound, space, _ = self._immediates[index]
         for text, picks in space.iterate(known):
-            for inner, more in self._bindings(index + 1, {**known, bound: text}):
+            having = type(known)(known)  # where texts are only compared, the copy compares, too
+            having[bound] = text
+            for inner, more in self._bindings(index + 1, having):
                 yield inner, picks + more
 
-    def _odometer(self, known: Known, number: int, first: tuple[Pick, ...]) -> Iterator[Result]:
+    def _odometer(self, known: Known, number: int, before: tuple[Pick, ...]) -> Iterator[Result]:
         free = self._free
         wheels = [part.iterate(known) for part in free]
-        current = [next(wheel) for wheel in wheels]
+        current: list[Result] = []
+        for wheel in wheels:
+            first = next(wheel, None)
+            if first is None:
+                return
+            current.append(first)
         while True:
-            yield self._assembled(current, known, number, first)
+            yield self._assembled(current, known, number, before)
             number += 1
             place = len(free) - 1
             while place >= 0:

@@ -97,8 +97,7 @@ class Symbols(dict[Any, Any]):
     """Stand-ins for immediate variables, where texts are only compared."""
 
     def __missing__(self, key: object) -> str:
-        self[key] = f"\0{len(self)}\0"
-        return str(self[key])
+        return f"\0{id(key)}\0"
 
 
 class Lazy(Space):
@@ -253,8 +252,11 @@ class Routed(Space):
         for part in self._path:
             if isinstance(part, str):
                 pieces.append(part)
-            else:
-                pieces.append(next(part.iterate(known))[0].strip())
+                continue
+            first = next(part.iterate(known), None)
+            if first is None:
+                return Nothing()
+            pieces.append(first[0].strip())
         return self._at(pieces)
 
     def count(self) -> int:
@@ -290,6 +292,24 @@ class Missing(Space):
 
     def iterate(self, known: Known) -> Iterator[Result]:
         yield self._text, ()
+
+
+class Nothing(Space):
+    """What lies deeper than is counted: no result."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def turn(self, number: int, known: Known, texts: Texts, picks: Picks) -> None:
+        texts.append("")
+
+    def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
+        texts.append("")
+
+    def iterate(self, known: Known) -> Iterator[Result]:
+        return iter(())
 
 
 def spend(known: Known, limits: Limits, where: Callable[[], str]) -> None:

@@ -1,21 +1,23 @@
 """Everything that a template can lead to, found without drawing: tags, wildcards, variables.
 
-The tree is walked once with all its wildcards; a tag that is put together from several parts is
-followed from its "<" through every option to its ">".
+The tree is walked once with all its wildcards, each of them once, however many ways lead to it;
+a tag that is put together from several parts is followed from its "<" through every option to
+its ">". A wildcard waits for its turn unless a tag is open before it, or left open by it.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice, product
 from typing import NamedTuple
 
 from .errors import LimitExceeded
-from .nodes import Assign, Get, Sequence, Text, Variant, Wildcard, Wrap
+from .nodes import Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
 from .resolver import value_scope
 from .scope import Binding, Rules, Scope, bound_arguments
-from .wildcards import Document
+from .wildcards import Collection, Document
 
 _TAG = re.compile(r"<(\w+):([^<>]*)>")
 _OPEN = re.compile(r"<\w*(?::[^<>]*)?")
@@ -91,6 +93,14 @@ States = frozenset[Fragment | None]
 _OUTSIDE: States = frozenset((None,))
 
 
+class _Errand(NamedTuple):
+    """A wildcard that waits to be walked, in a scope; `key` tells it from others."""
+
+    key: object
+    found: Collection
+    inner: Scope
+
+
 class Survey:
     """One walk through a template; the results are its attributes."""
 
@@ -103,12 +113,25 @@ class Survey:
         self._variables: dict[str, str] = {}
         self._undefined: dict[str, str] = {}
         self._complete = True
-        self._done: dict[tuple[int, int, States, str], tuple[Sequence, Scope, States]] = {}
+        self._done: dict[object, States] = {}
+        self._waiting: deque[_Errand | None] = deque()
+        self._readers: dict[object, dict[_Errand | None, None]] = {}
+        self._reader: _Errand | None = None
+        self._leaving: set[object] = set()
         self.choices: dict[str, Choice] = {}
 
     def walk(self, document: Document, scope: Scope) -> None:
-        """Walk a whole text."""
-        self._sequence(document.root, scope.entering(document), _OUTSIDE)
+        """Walk a whole text, then every wildcard; again what reads one that leaves a tag open."""
+        self._waiting.append(None)
+        while self._waiting:
+            self._reader = errand = self._waiting.popleft()
+            if errand is None:
+                self._sequence(document.root, scope.entering(document), _OUTSIDE)
+                continue
+            after = self._through(errand.found, errand.inner, _OUTSIDE)
+            if after != _OUTSIDE and errand.key not in self._leaving:
+                self._leaving.add(errand.key)
+                self._waiting += self._readers.pop(errand.key, ())
 
     @property
     def reach(self) -> Reach:
@@ -124,11 +147,18 @@ class Survey:
         )
 
     def _sequence(self, sequence: Sequence, scope: Scope, states: States, name: str = "") -> States:
-        key = id(sequence), id(scope), states, name
-        if key not in self._done:
-            self._done[key] = sequence, scope, states
-            self._done[key] = sequence, scope, self._walked(sequence, scope, states, name)
-        return self._done[key][2]
+        quiet = states == _OUTSIDE
+        parts = sequence.parts
+        if quiet and (not parts or (len(parts) == 1 and _is_quiet(parts[0]))):
+            return states
+        # an open tag grows from level to level of a cycle, so that there each level counts
+        place: object = scope.identity if quiet and not self._leaving else id(scope)
+        key = id(sequence), place, states, name, len(self._leaving)
+        known = self._done.get(key)
+        if known is None:
+            self._done[key] = states
+            known = self._done[key] = self._walked(sequence, scope, states, name)
+        return known
 
     def _walked(self, sequence: Sequence, scope: Scope, states: States, name: str) -> States:
         for part in sequence.parts:
@@ -141,7 +171,8 @@ class Survey:
         lone = name if len(sequence.parts) == 1 else ""
         for part in sequence.parts:
             if isinstance(part, Text):
-                states = self._text(part.text, scope.place(part), states)
+                if states != _OUTSIDE or not _is_quiet(part):
+                    states = self._text(part.text, scope.place(part), states)
             elif isinstance(part, Variant):
                 states = self._variant(part, scope, states, lone)
             elif isinstance(part, Wildcard):
@@ -167,7 +198,8 @@ class Survey:
             found = re.search("[<>]", text)
             if found is None:
                 longer = state[0] + text
-                after.add((longer, state[1]) if len(longer) <= _LONGEST_TAG else None)
+                goes_on = len(longer) <= _LONGEST_TAG and _OPEN.fullmatch(longer)
+                after.add((longer, state[1]) if goes_on else None)
                 continue
             if found.group() == ">":
                 self._tag(state[0] + text[: found.end()], state[1])
@@ -206,8 +238,8 @@ class Survey:
             self._note_variant(variant, scope, name, single)
 
             def step(states: States) -> States:
-                after = [self._sequence(one.body, scope, states) for one in variant.options]
-                return frozenset().union(*after)
+                after = {self._sequence(one.body, scope, states) for one in variant.options}
+                return after.pop() if len(after) == 1 else frozenset().union(*after)
 
         if single:
             return step(states)
@@ -216,6 +248,10 @@ class Survey:
     def _several(
         self, variant: Variant, scope: Scope, states: States, step: Callable[[States], States]
     ) -> States:
+        if states == _OUTSIDE and "<" not in variant.separator:
+            current = step(states)
+            if current == _OUTSIDE:
+                return states  # the same however many are drawn
         reached = states if variant.low == 0 else frozenset[Fragment | None]()
         current = states
         for amount in range(1, variant.high + 1):
@@ -230,6 +266,8 @@ class Survey:
 
     def _note_variant(self, variant: Variant, scope: Scope, name: str, single: bool) -> None:
         label = name or scope.source(variant)
+        if not self._is_larger(label, len(variant.options)):
+            return
         weights = tuple(option.weight for option in variant.options)
         text = scope.document.text
         sources = [
@@ -237,17 +275,26 @@ class Survey:
             for one in variant.options
         ]
         uneven = weights if len(set(weights)) > 1 or not weights[0] else None
-        self._note(
-            Choice(label, len(weights), uneven, single, bool(name), False, sources.__getitem__)
-        )
+        option = sources.__getitem__
+        self.choices[label] = Choice(label, len(weights), uneven, single, bool(name), False, option)
 
-    def _note(self, choice: Choice) -> None:
-        """Keep a choice; of several with one name the largest, whatever sets the name again."""
-        known = self.choices.get(choice.label)
-        if known is None or known.total < choice.total:
-            self.choices[choice.label] = choice
+    def _note_values(self, found: Collection, label: str, single: bool, named: bool) -> None:
+        if self._is_larger(label, len(found.texts)):
+            weights = tuple(found.weights) if found.weights is not None else None
+            option = found.texts.__getitem__
+            self.choices[label] = Choice(
+                label, len(found.texts), weights, single, named, True, option
+            )
+
+    def _is_larger(self, label: str, total: int) -> bool:
+        """Of several choices with one name the largest is kept, whatever sets the name again."""
+        known = self.choices.get(label)
+        return known is None or known.total < total
 
     def _wildcard(self, wildcard: Wildcard, scope: Scope, states: States, name: str) -> States:
+        path = wildcard.path.plain
+        if path is not None and not wildcard.arguments:
+            return self._values(wildcard, scope, path, {}, states, name, single=True)
         return self._stepper(wildcard, scope, name, single=True)(states)
 
     def _stepper(
@@ -280,35 +327,51 @@ class Survey:
         name: str,
         single: bool,
     ) -> States:
-        place = scope.place(node)
         rules = self._rules
         found = rules.library.collection(path)
         if found is None:
+            place = scope.place(node)
             self._missing.setdefault(path, place)
             mark = rules.config.wildcard_wrap
             return self._text(f"{mark}{path}{mark}", place, states)
-        self._wildcards.setdefault(path, place)
-        self._names.update(dict.fromkeys(rules.library.matching(path)))
+        if path not in self._wildcards:
+            self._wildcards[path] = scope.place(node)
+            self._names.update(dict.fromkeys(rules.library.matching(path)))
         label = name or path
-        weights = tuple(found.weights) if found.weights is not None else None
-        option = found.texts.__getitem__
-        total = len(found.texts)
-        self._note(Choice(label, total, weights, single, bool(name), True, option))
+        self._note_values(found, label, single, bool(name))
         try:
             inner = scope.below(arguments, node, path, rules.limits.recursion)
         except LimitExceeded:
             return states  # a cycle: everything in it was seen above
+        key = id(found), inner.identity
+        if states != _OUTSIDE or key in self._leaving:
+            return self._through(found, inner, states)
+        readers = self._readers.setdefault(key, {})
+        if not readers:
+            self._waiting.append(_Errand(key, found, inner))
+        readers[self._reader] = None
+        return states
+
+    def _through(self, found: Collection, inner: Scope, states: States) -> States:
+        """Carry states through all values of a wildcard."""
+        key = id(found), id(inner), states, len(self._leaving)
+        if key in self._done:
+            return self._done[key]
+        self._done[key] = states
+        config, nesting = self._rules.config, self._rules.limits.nesting
         after: set[Fragment | None] = set()
         quiet = states == _OUTSIDE
+        plain = found.all_plain(config)
         for number, text in enumerate(found.texts):
-            document = found.document(number, rules.config, rules.limits.nesting)
+            document = None if plain else found.document(number, config, nesting)
             if document is not None:
                 after |= self._sequence(document.root, inner.entering(document), states)
             elif quiet and "<" not in text:
                 after.add(None)
             else:
                 after |= self._text(text, found.where(number), states)
-        return frozenset(after)
+        known = self._done[key] = _OUTSIDE if after == _OUTSIDE else frozenset(after)
+        return known
 
     def _get(self, get: Get, scope: Scope, states: States) -> States:
         place = scope.place(get)
@@ -360,3 +423,8 @@ class Survey:
 
 def _reached(found: dict[str, str]) -> tuple[Reached, ...]:
     return tuple(Reached(name, where) for name, where in found.items())
+
+
+def _is_quiet(node: Node) -> bool:
+    """Whether a node is text that opens no tag."""
+    return isinstance(node, Text) and "<" not in node.text

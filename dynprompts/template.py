@@ -14,7 +14,7 @@ from .nodes import Sequence
 from .randomness import below, draw, mix, slot_keys
 from .resolver import Resolver, numbered, read_document
 from .sample import Sample
-from .scope import START, Binding, Rules, Scope
+from .scope import Binding, Rules, Scope
 from .spaces import Picks, Space, Texts, joined, unknown
 from .wildcards import Document, WildcardLibrary
 
@@ -95,9 +95,20 @@ class Template:
 
     # All combinations
 
-    def count(self) -> int:
-        """Count all combinations, without going through them. LimitExceeded DP131, DP133."""
+    def count(self, depth: int | None = None) -> int:
+        """Count all combinations, without going through them. LimitExceeded DP131, DP133.
+
+        `depth` leaves out what lies deeper in wildcards and variables, so that wildcards that
+        lead back to themselves can be counted.
+        """
+        if depth is not None:
+            return _guarded(lambda: self._cut(depth).size)
         return _guarded(lambda: self.space.size)
+
+    def _cut(self, depth: int) -> Space:
+        """Return the space without what lies deeper than `depth`."""
+        resolver = Resolver(self.rules, depth)
+        return resolver.document(self._numbered, self._scope(by_depth=True))
 
     def combination(self, number: int) -> Sample:
         """Return combination `number`, from 0. Raises IndexError when there is none."""
@@ -124,18 +135,41 @@ class Template:
                 return
             yield Sample(self._squeezed(result[0]), None, result[1], number)
 
-    def sample(self, amount: int, seed: int = 0) -> list[Sample]:
+    def sample(self, amount: int, seed: int = 0, depth: int | None = None) -> list[Sample]:
         """Draw `amount` different prompts, each combination equally likely, without going
-        through them; fewer where there are fewer, or where most combinations read the same."""
-        total = self.count()
-        found: dict[str, Sample] = {}
+        through them; fewer where there are fewer, or where most combinations read the same.
+
+        Where they cannot be counted, each prompt is drawn as `random` does it. `depth` leaves out
+        what lies deeper in wildcards and variables.
+        """
         tries = _PATIENCE * amount + 1_000
-        for number in islice(_different(total, seed), tries):
-            if len(found) >= amount:
-                break
-            one = _guarded(lambda number=number: self._unranked(number))  # type: ignore[misc]  # bound now
-            found.setdefault(one.text, one)
-        return list(found.values())
+        try:
+            space = self.space if depth is None else _guarded(lambda: self._cut(depth))
+            total = _guarded(lambda: space.size)
+        except LimitExceeded:
+            if depth is not None:
+                raise
+            return _distinct(self._drawn(seed, tries), amount)
+        numbers = islice(_different(total, seed), tries)
+        return _distinct((_guarded(lambda n=n: self._unranked(n, space)) for n in numbers), amount)  # type: ignore[misc]  # bound now
+
+    def _drawn(self, seed: int, tries: int) -> Iterator[Sample]:
+        """Draw with seeds that follow from one; what nests too deeply is left out."""
+        state, keys = mix(seed), slot_keys("sample")
+        drawn = failed = 0
+        for _ in range(tries):
+            state = draw(state, keys)
+            try:
+                one = self.random(state)
+            except LimitExceeded:
+                failed += 1
+                if failed > _PATIENCE * (drawn + 1):
+                    if not drawn:
+                        raise
+                    return
+                continue
+            drawn += 1
+            yield one
 
     def cyclical(self) -> Iterator[Sample]:
         """Draw for ever, every variant going round on its own."""
@@ -148,10 +182,10 @@ class Template:
             text = self._squeezed(joined(texts, self.rules.limits))
             yield Sample(text, None, tuple(picks), number)
 
-    def _unranked(self, number: int) -> Sample:
+    def _unranked(self, number: int, space: Space | None = None) -> Sample:
         texts: Texts = []
         picks: Picks = []
-        self.space.unrank(number, unknown(number), texts, picks)
+        (space or self.space).unrank(number, unknown(number), texts, picks)
         text = self._squeezed(joined(texts, self.rules.limits))
         return Sample(text, None, tuple(picks), number)
 
@@ -228,11 +262,14 @@ class Template:
 
         Spaces are kept with their scope, so each resolver needs one of its own.
         """
+        return self._scope()
+
+    def _scope(self, by_depth: bool = False) -> Scope:
         bindings = {
             name: Binding(numbered(document).root, document)
             for name, document in self.variables.items()
         }
-        return Scope(bindings, START)
+        return Scope.outermost(bindings, by_depth)
 
 
 def _guarded(call: Callable[[], T]) -> T:
@@ -250,6 +287,17 @@ def _counting(start: int, end: int) -> Iterator[int]:
     while start < end:
         yield start
         start += 1
+
+
+def _distinct(samples: Iterable[Sample], amount: int) -> list[Sample]:
+    """Return the first `amount` samples that read differently."""
+    found: dict[str, Sample] = {}
+    if amount:
+        for one in samples:
+            found.setdefault(one.text, one)
+            if len(found) >= amount:
+                break
+    return list(found.values())
 
 
 def _different(total: int, seed: int) -> Iterator[int]:

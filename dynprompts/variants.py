@@ -28,6 +28,10 @@ Table = tuple[
 itself with the texts before and behind it, which texts without a space hold already."""
 
 
+Sizes = tuple["list[int]", "list[int]"]
+"""How many results each option has, and the options up to each together."""
+
+
 class Options:
     """What a variant chooses from: its own options, or the values of a wildcard."""
 
@@ -51,6 +55,14 @@ class Options:
     def all_plain(self) -> bool:
         """Whether all options are text only."""
         raise NotImplementedError
+
+    def sizes(self) -> Sizes:
+        """Count the results of each option. Raises LimitExceeded DP131 or DP133."""
+        sizes = [
+            1 if self.plain(index) is not None else self.space(index).size
+            for index in range(self.total)
+        ]
+        return sizes, list(accumulate(sizes))
 
     def turns(self) -> list[int] | None:
         """Return the options in the order of the cyclical way; None when each comes once."""
@@ -171,13 +183,8 @@ class Choosing(Space):
         if self._flat is None:
             self._flat = self.options.all_plain()
         if self._sizes is None and not self._flat:
-            self._sizes = [self._size_of(index) for index in range(self._total)]
-            self._sums = list(accumulate(self._sizes))
+            self._sizes, self._sums = self.options.sizes()
         return self._sizes
-
-    def _size_of(self, index: int) -> int:
-        space = (self._cells.get(index) or self._cell(index))[2]
-        return 1 if space is None else space.size
 
     def raw_size(self) -> int:
         """Count the results, repeated ones included."""
@@ -199,10 +206,16 @@ class Choosing(Space):
         return len(kept)
 
     def _differ(self) -> bool:
-        """Whether the options are plain texts, each another one."""
-        if self._sizes_of_all() is not None:
-            return False
-        return len({self.options.plain(index) for index in range(self._total)}) == self._total
+        """Whether no two results of the options read the same; several of them then differ, too."""
+        if self._sizes_of_all() is None:
+            return len({self.options.plain(index) for index in range(self._total)}) == self._total
+        known, seen = Symbols(unknown()), set()
+        for index in range(self._total):
+            for text, _ in self._results_of(index, known):
+                if text in seen:
+                    return False
+                seen.add(text)
+        return True
 
     def unrank(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
         if self.size and self._kept is not None:  # which of them are kept is known with the size

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TREES = (".yaml", ".yml", ".json")
 _SUFFIXES = (".txt", *_TREES)
+_LAST = "\U0010ffff"
+_GLOB = re.compile(r"[*?\[]")
 
 
 class Value(NamedTuple):
@@ -46,17 +48,25 @@ class Document:
 
 
 class Collection:
-    """The values of one wildcard name or glob, in the order in which they are counted."""
+    """The values of one wildcard name or glob, in the order in which they are counted.
 
-    __slots__ = ("_documents", "_origin", "_plain", "_thresholds", "texts", "weights")
+    `part` tells of each value of a glob which collection it comes from, and its place there.
+    """
+
+    __slots__ = ("_documents", "_origin", "_part", "_plain", "_thresholds", "texts", "weights")
 
     def __init__(
-        self, texts: list[str], weights: list[float] | None, origin: Callable[[int], Origin]
+        self,
+        texts: list[str],
+        weights: list[float] | None,
+        origin: Callable[[int], Origin],
+        part: Callable[[int], tuple[Collection, int]] | None = None,
     ) -> None:
         self.texts = texts
         self.weights = weights
         self._origin = origin
-        self._documents: dict[tuple[int, ParserConfig, int], Document | None] = {}
+        self._part = part
+        self._documents: dict[tuple[int, ParserConfig, int], Document] = {}
         self._plain: dict[ParserConfig, bool] = {}
         self._thresholds: list[int] | None = None
 
@@ -78,17 +88,20 @@ class Collection:
 
     def document(self, index: int, config: ParserConfig, nesting: int) -> Document | None:
         """Return a value parsed, None for plain text. Raises PromptSyntaxError."""
+        text = self.texts[index]
+        if not patterns(config).lively.search(text):
+            return None
+        if self._part is not None:
+            found, place = self._part(index)
+            return found.document(place, config, nesting)
         key = index, config, nesting
-        if key not in self._documents:
-            text = self.texts[index]
-            found = None
-            if patterns(config).lively.search(text):
-                origin = self.origin(index)
-                root = parse_sequence(text, config, origin, nesting)
-                number_slots(root)
-                found = Document(root, text, origin)
-            self._documents[key] = found
-        return self._documents[key]
+        document = self._documents.get(key)
+        if document is None:
+            origin = self.origin(index)
+            root = parse_sequence(text, config, origin, nesting)
+            number_slots(root)
+            document = self._documents[key] = Document(root, text, origin)
+        return document
 
     def all_plain(self, config: ParserConfig) -> bool:
         """Whether no value is more than text."""
@@ -250,7 +263,9 @@ class WildcardLibrary:
         self._texts: dict[str, tuple[int, Collection]] = {}
         self._names: dict[str, list[_File]] = {}
         self._waiting = [file for file in self._files if file.suffix in _TREES]
-        self._sorted: list[str] | None = None
+        self._sorted: tuple[str, ...] | None = None
+        self._matched: dict[str, tuple[str, ...]] = {}
+        self._tails: dict[str, list[str]] | None = None
         for file in self._files:
             if file.suffix == ".txt":
                 self._names.setdefault(file.name, []).append(file)
@@ -291,8 +306,8 @@ class WildcardLibrary:
         """All wildcard names, sorted."""
         self._load_trees()
         if self._sorted is None:
-            self._sorted = sorted(self._names)
-        return tuple(self._sorted)
+            self._sorted = tuple(sorted(self._names))
+        return self._sorted
 
     def values(self, pattern: str) -> tuple[Value, ...]:
         """Return the values of a name or glob; empty when nothing is found.
@@ -324,19 +339,36 @@ class WildcardLibrary:
         self._load_trees(wanted)
         if wanted in self._names:
             return (wanted,)
-        return self._globbed(wanted) or self._globbed(f"*/{wanted}")
+        if wanted not in self._matched:
+            self._matched[wanted] = self._globbed(wanted) or self._below_any(wanted)
+        return self._matched[wanted]
 
     def _globbed(self, pattern: str) -> tuple[str, ...]:
         from fnmatch import translate
 
-        names = self.names
-        if not any(letter in pattern for letter in "*?["):
+        head = _GLOB.split(pattern, maxsplit=1)[0]
+        if head == pattern:
             return (pattern,) if pattern in self._names else ()
+        names = self.names
         try:
             matches = re.compile(translate(pattern)).match
         except re.error:  # pragma: no cover  # Python 3.10 at a range like [z-a]
             return ()
-        return tuple(name for name in names if matches(name))
+        start, end = bisect_left(names, head), bisect_left(names, head + _LAST)
+        return tuple(name for name in names[start:end] if matches(name))
+
+    def _below_any(self, wanted: str) -> tuple[str, ...]:
+        """Look for a name below any folder."""
+        if _GLOB.search(wanted):
+            return self._globbed(f"*/{wanted}")
+        if self._tails is None:
+            self._tails = {}
+            for name in self.names:
+                self._tails.setdefault(name.rpartition("/")[2], []).append(name)
+        tail = f"/{wanted}"
+        return tuple(
+            name for name in self._tails.get(wanted.rpartition("/")[2], ()) if name.endswith(tail)
+        )
 
     def givers(self, name: str) -> tuple[str, ...]:
         """Return the files that give a name; the last one counts."""
@@ -383,12 +415,15 @@ class WildcardLibrary:
         if self._sort:
             entries.sort(key=lambda entry: entry[0])
 
+        def part(index: int) -> tuple[Collection, int]:
+            return entries[index][2:]
+
         def origin(index: int) -> Origin:
-            _, _, part, number = entries[index]
-            return part.origin(number)
+            found, place = part(index)
+            return found.origin(place)
 
         weights = [entry[1] for entry in entries]
-        return Collection([entry[0] for entry in entries], _uneven(weights), origin)
+        return Collection([entry[0] for entry in entries], _uneven(weights), origin, part)
 
     def _own(self, name: str) -> Collection:
         file = max(self._names[name], key=lambda one: one.order)

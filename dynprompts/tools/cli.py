@@ -69,6 +69,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
     ways.add_argument(
         "--lint", action="store_true", help="check the template, or without one all wildcards"
     )
+    parser.add_argument(
+        "--depth", type=_amount, metavar="N",
+        help="with --count and --sample: leave out what lies deeper in wildcards and variables",
+    )  # fmt: skip
     parser.add_argument("--start", type=int, default=0, help="with --combinations: first number")
     parser.add_argument(
         "--balance", action="append", metavar="NAME", help="draw a variant's options evenly"
@@ -144,7 +148,7 @@ def _samples(template: Template, options: argparse.Namespace) -> Iterable[Sample
     if options.combinations is not None:
         return template.combinations(options.combinations, options.start)
     if options.sample is not None:
-        return template.sample(options.sample, options.seed)
+        return template.sample(options.sample, options.seed, options.depth)
     if options.cyclical:
         turns = template.cyclical()
         return (next(turns) for _ in range(options.number))
@@ -204,7 +208,7 @@ def _coverage_values(coverage: Any) -> dict[str, Any]:
 
 
 def _print_count(template: Template, options: argparse.Namespace) -> int:
-    count = template.count()
+    count = template.count(options.depth)
     shown = _digits(count)
     print(json.dumps({"count": shown}) if options.json else shown)
     return 0

@@ -56,6 +56,17 @@ def test_a_count_of_many_digits(capsys: pytest.CaptureFixture[str]):
     assert run(capsys, text, "--count")[1].strip() == "1" + "0" * 5000
 
 
+def test_a_cycle_is_counted_to_a_depth(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    (tmp_path / "loop.txt").write_text("a\nb __loop__\n", encoding="utf-8")
+    words = ("__loop__", "-w", str(tmp_path))
+    code, _, err = run(capsys, *words, "--count")
+    assert (code, "leads back to itself" in err) == (1, True)
+    assert run(capsys, *words, "--count", "--depth", "3")[1] == "3\n"
+    assert sorted(run(capsys, *words, "--sample", "9", "--depth", "2")[1].split("\n")) == [
+        "", "a", "b a",
+    ]  # fmt: skip
+
+
 def test_json_lines(capsys: pytest.CaptureFixture[str]):
     _, out, _ = run(capsys, "{a|b}", "--number", "2", "--json", "--picks")
     first = json.loads(out.splitlines()[0])
