@@ -21,6 +21,7 @@ from ..dataset.folders import PictureFacts, inspect_pictures
 from ..dataset.steps import BucketedDataset, BucketRules, StepPlan, plan_steps, rules_of
 from ..run.launch import processes_of
 from ..trainer import Trainer
+from .ask_trainer import TrainerAnswer, ask_trainer
 from .files import (
     check_disk,
     check_family,
@@ -94,12 +95,14 @@ def run_preflight(
     may_be_freed: bool = False,
     gpus: Callable[[], tuple[Gpu, ...]] = find_gpus,
     free: Callable[[Path], int] = free_bytes,
+    ask: Callable[..., TrainerAnswer] = ask_trainer,
     progress: ProgressHandler = silent,
 ) -> Preflight:
-    """Check one call of the trainer; without a `trainer` its own environment is left out.
+    """Check one call of the trainer; without a `trainer` it is not asked, nor its environment.
 
     `resuming` allows output files of earlier epochs, `may_be_freed` a full graphics card. Takes
-    up to 10 s for 1,000 new pictures, under 1 s for unchanged ones.
+    up to 10 s for 1,000 new pictures, under 1 s for unchanged ones, and some 5 s to ask the
+    trainer itself.
     """
     values = effective(call)
     findings: list[Finding] = [*_check_call(call, trainer), *_check_settings(values)]
@@ -112,6 +115,7 @@ def run_preflight(
         facts[path]
         for path in dict.fromkeys(path for one in datasets for path in one.trained_pictures)
     )
+    is_data_wrong = any(one.level is Level.ERROR for one in findings)
     shown = shown_datasets(datasets, facts, values.get("seed"))
     draws = draws_of(datasets, facts)
     steps = _plan(values, shown, processes_of(call.launch), draws) if shown and draws else None
@@ -124,8 +128,12 @@ def run_preflight(
     findings += check_family(call, values)
     if trainer is not None and not trainer.is_simulated:
         cards = gpus()
-        findings += check_environment(values, trainer, cards, progress)
+        missing = list(check_environment(values, trainer, cards, progress))
+        findings += missing
         findings += check_gpus(cards, chosen_gpu(call.launch), may_be_freed=may_be_freed)
+        if not any(one.level is Level.ERROR for one in missing):
+            answer = ask(call, trainer, processes_of(call.launch), progress=progress)
+            findings += answer.besides("dataset") if is_data_wrong else answer.findings
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
 
 

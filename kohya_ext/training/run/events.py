@@ -253,16 +253,22 @@ class StreamReader:
 
     def _read_log(self, level: str, text: str) -> list[Event]:
         if level == "WARNING":
-            return [Warned(_in_english(text))]
+            return [Warned(in_english(text))]
         if level in ("ERROR", "CRITICAL"):
-            return [ErrorLogged(_in_english(text))]
+            return [ErrorLogged(in_english(text))]
         return self._read_phase(text)
 
 
-def _in_english(text: str) -> str:
-    """Drop the second half of a sentence that is said again in Japanese."""
-    head, _, rest = text.partition(" / ")
-    return head.strip() if any("\u3040" <= letter <= "\u9fff" for letter in rest) else text
+def in_english(text: str) -> str:
+    """Return a sentence of the trainer without its second half, said again in Japanese."""
+    japanese = re.search("[\u3040-\u30ff\u4e00-\u9fff]", text)
+    if japanese is None:
+        return text
+    english = text[: japanese.start()]
+    for end in (" / ", ". "):
+        if end in english:
+            return english.rpartition(end)[0].strip()
+    return english.strip()
 
 
 def _without_place(text: str) -> str:

@@ -48,6 +48,75 @@ _CURES = (
         "Free some space and resume.",
     ),
     (
+        r"when caching Text Encoder output",
+        "Switch caption dropout, caption shuffling and token warmup off, or do not cache the text "
+        "encoder's outputs.",
+    ),
+    (
+        r"cannot be trained with caching Text Encoder outputs",
+        "Train the U-Net only (network_train_unet_only), or do not cache the text encoder's "
+        "outputs.",
+    ),
+    (
+        r"when caching latents, either color_aug or random_crop",
+        "Switch color_aug and random_crop off, or do not cache latents.",
+    ),
+    (
+        r"does not require `num_warmup_steps`",
+        "Set the warmup to 0, or take a scheduler that warms up, such as constant_with_warmup.",
+    ),
+    (
+        r"adafactor scheduler must be used with Adafactor",
+        "Set lr_scheduler to constant or cosine, or the optimizer to Adafactor.",
+    ),
+    (
+        r"full_(?:bf|fp)16 requires mixed precision",
+        "Set mixed_precision to the same, or switch full_bf16 or full_fp16 off.",
+    ),
+    (
+        r"fp8_base requires mixed precision",
+        "Set mixed_precision to bf16 or fp16, or switch fp8_base off.",
+    ),
+    (
+        r"adaptive_noise_scale requires noise_offset",
+        "Set noise_offset, or adaptive_noise_scale to 0.",
+    ),
+    (
+        r"can be enabled only with v_parameterization",
+        "Switch it off, or v_parameterization on if the base model predicts v.",
+    ),
+    (
+        r"v2 cannot be enabled in SDXL",
+        "Switch v2 off.",
+    ),
+    (
+        r"it must be divisible by (?:8|16|32|64)",
+        "Set bucket_reso_steps to 64, or leave it out.",
+    ),
+    (
+        r"[Uu]nexpected keyword argument|invalid keyword argument",
+        "Correct its name or take it out: optimizer_args, lr_scheduler_args and network_args "
+        "go to the chosen optimizer, scheduler and network as they are.",
+    ),
+    (
+        r"not enough values to unpack|too many values to unpack",
+        "Write each of network_args, optimizer_args and lr_scheduler_args as name=value, without "
+        "blanks around the sign.",
+    ),
+    (
+        r"malformed node or string|invalid syntax|invalid decimal literal|unexpected indent",
+        "Write values in optimizer_args and lr_scheduler_args as Python does: True, 0.01, "
+        "betas=0.9,0.99 without blanks, text in quotes.",
+    ),
+    (
+        r"blocks_to_swap|Cannot swap more than",
+        "Lower blocks_to_swap, or switch off what it does not go with.",
+    ),
+    (
+        r"BadZipFile|not a zip file|File is not a zip",
+        "A cached file is damaged: delete the .npz files beside the pictures; they are made again.",
+    ),
+    (
         r"Error loading file|image file is truncated|cannot identify image file",
         "A picture is broken: `loraloom check` names it.",
     ),
@@ -107,6 +176,9 @@ def _headline(block: tuple[str, ...]) -> str:
 
 
 def _as_error(headline: str, lines: tuple[str, ...]) -> TrainerError:
-    text = "\n".join((headline, *lines))
-    cure = next((cure for pattern, cure in _CURES if re.search(pattern, text)), "")
-    return TrainerError(headline, lines, cure)
+    return TrainerError(headline, lines, cure_of("\n".join((headline, *lines))))
+
+
+def cure_of(text: str) -> str:
+    """Return what to do about an error of the trainer; empty where we know nothing."""
+    return next((cure for pattern, cure in _CURES if re.search(pattern, text)), "")

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.training.checks.findings import Level
+from kohya_ext.training.checks.ask_trainer import TrainerAnswer
+from kohya_ext.training.checks.findings import Finding, Level, error
 from kohya_ext.training.checks.machine import Gpu, find_gpus, needed_packages
 from kohya_ext.training.checks.preflight import Preflight, run_preflight
 from kohya_ext.training.config.arguments import TrainerCall
@@ -36,6 +37,7 @@ class Desk:
     may_be_freed: bool = False
     gpus: tuple[Gpu, ...] = ()
     free: int = 1 << 40
+    answer: TrainerAnswer = field(default_factory=TrainerAnswer)
 
     @property
     def images(self) -> Path:
@@ -69,6 +71,7 @@ class Desk:
             may_be_freed=self.may_be_freed,
             gpus=lambda: self.gpus,
             free=lambda folder: self.free,
+            ask=lambda *words, **options: self.answer,
         )
 
     def empty(self) -> None:
@@ -551,6 +554,23 @@ def test_a_missing_package_is_named_with_its_cure(desk: Desk):
 def test_only_what_is_chosen_is_needed(values: dict[str, Any], package: str):
     assert package in needed_packages(values)
     assert package not in needed_packages({"optimizer_type": "AdamW"})
+
+
+def test_what_the_trainer_says_is_a_finding(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    def check(*words: object, **options: object) -> list[Finding]:
+        return list(missing)
+
+    missing: list[Finding] = []
+    monkeypatch.setattr("kohya_ext.training.checks.preflight.check_environment", check)
+    desk.trainer, desk.gpus = fake_scripts(desk.root), (CARD,)
+    refused = error("LL357", "The trainer refuses this config: x.", "Change it.")
+    desk.answer = TrainerAnswer((("dataset", refused),))
+    assert desk.check().findings == (refused,)
+    (desk.images / "5_fox" / "a.txt").write_text("", encoding="utf-8")
+    assert refused not in desk.check().findings  # the empty caption is the reason
+    (desk.images / "5_fox" / "a.txt").write_text("a fox", encoding="utf-8")
+    missing.append(error("LL353", "It has no torch.", "Install it."))
+    assert desk.check().findings == tuple(missing)  # it cannot be asked then
 
 
 def test_a_pytorch_for_the_processor_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch):
