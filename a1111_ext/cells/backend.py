@@ -26,6 +26,10 @@ _UNLOAD_SECONDS = 120.0
 _EARLIER_SECONDS = 1800.0
 
 
+class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
+    """Raised by a backend, so that the unfinished picture is not kept and the run stops."""
+
+
 class Backend:
     """Draws cells, one at a time at least; `name` says where, for people.
 

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 
 from ..api.client import ApiError
-from .backend import Backend
+from .backend import Backend, DrawingStopped
 from .events import EventHandler
 from .ledger import Ledger
 from .plan import CellPlan
@@ -49,7 +49,10 @@ def run_cells(
     run.look_at_pause()
     with _saving_settings(plan, ledger, backends), _interrupting(run, workers):
         if len(workers) == 1:
-            workers[0].work()  # in this thread: a backend inside a WebUI is bound to it
+            try:
+                workers[0].work()  # in this thread: a backend inside a WebUI is bound to it
+            except DrawingStopped:
+                controls.stop.set()
         else:
             _work_together(workers, controls.stop)
     run.finalize_controls()

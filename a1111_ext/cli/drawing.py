@@ -15,6 +15,7 @@ from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
 from ..cells.backend import HttpBackend
 from ..cells.events import CellEvent, EventHandler, Outcome
+from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted
 
 LinkLoras = Callable[[Client, Capabilities], Capabilities]
@@ -72,14 +73,6 @@ def _message(event: CellEvent) -> str:
     loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"
     left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"
     return f"{loads}{left}" if event.loads else ""
-
-
-def format_seconds(seconds: float) -> str:
-    """Return `45 s`, `12 min` or `3 h 20 min`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _json_event(event: CellEvent) -> None:

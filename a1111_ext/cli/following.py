@@ -8,12 +8,13 @@ from datetime import datetime, timezone
 from kohya_ext.project.cli import say
 from kohya_ext.project.epochs import Run
 
+from ..api.lora_links import with_run
 from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
 from ..grids.page.document import LiveState
-from ..grids.runner import with_epochs
+from ..grids.runner import GridStore, pin_grid, with_epochs
 from .drawing import shown_events
 from .grid_options import FollowOptions
-from .grid_session import Drawn, GridSession, Webuis, open_ledger, pinned_grid
+from .grid_session import Drawn, GridSession, Webuis
 from .webui import open_webuis
 
 
@@ -65,11 +66,11 @@ class Following:
         live = None if over else LiveState(f"following the training: {count} epochs")
         with (
             session.backends(grid, run, webuis) as backends,
-            open_ledger(session.project) as ledger,
+            GridStore(session.project.root).open_ledger() as ledger,
             shown_events(session.options["as_json"]) as (on_event, show),
         ):
             grown = with_epochs(grid, grid.subject.files, session.expand)
-            pinned = pinned_grid(grown, run, backends[0].capabilities)
+            pinned = pin_grid(grown, with_run(backends[0].capabilities, run))
             session.write(pinned, ledger, backends, show, live or LiveState("drawing"))
             report = session.generate(pinned, ledger, backends, on_event)
             files = session.write(pinned, ledger, backends, show, live)

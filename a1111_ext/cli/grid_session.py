@@ -15,22 +15,29 @@ from kohya_ext.project.progress import ProgressHandler
 
 from ..api.capabilities import Capabilities
 from ..api.client import Client
-from ..api.lora_links import apply_links, linked_name, plan_links, with_run
+from ..api.lora_links import apply_links, plan_links, with_run
 from ..cells.backend import Backend, HttpBackend
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
-from ..cells.plan import pin_cell
 from ..cells.run import RunReport
 from ..grids.expansion import make_expand
+from ..grids.facts import GridFacts, describe_plan, grid_facts
 from ..grids.page.document import LiveState
-from ..grids.plan import Expand, Subject, select_epochs
-from ..grids.reach import reachable_loras
-from ..grids.runner import Grid, GridFiles, draw_grid, prepare_grid, write_views
+from ..grids.plan import Expand
+from ..grids.reach import require_reachable
+from ..grids.runner import (
+    Grid,
+    GridFiles,
+    GridStore,
+    draw_grid,
+    pin_grid,
+    prepare_grid,
+    subject_of,
+    write_views,
+)
 from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat
-from ..grids.views import GridFacts
 from .cluster import open_executor
-from .describing import describe_plan, grid_facts
 from .drawing import emit_line, open_backends, shown_events
 from .grid_options import SheetOptions, request_of
 from .webui import open_webuis
@@ -61,7 +68,7 @@ class GridSession:
         with open_webuis(self.options["urls"], self.options["auth"]) as webuis:
             grid = self.prepare(run, webuis)
             if self.options["dry_run"]:
-                self._show_plan(pinned_grid(grid, run, webuis[0][1]))
+                self._show_plan(pin_grid(grid, with_run(webuis[0][1], run)))
                 return
             drawn = self._draw(grid, run, webuis)
         self.tell(drawn)
@@ -70,36 +77,24 @@ class GridSession:
 
     def prepare(self, run: Run, webuis: Webuis) -> Grid:
         """Plan the grid, and check every name that it can reach against every WebUI."""
+        subject = subject_of(self.project, run, self.request.epochs)
         grid = prepare_grid(
             self.project,
             self.request,
-            self._subject(run),
+            subject,
             name=_safe_name(self.options["name"]),
             session_id=run.session_id,
             new_seeds=self.options["new_seeds"],
             expand=self.expand,
         )
         for _, capabilities in webuis:
-            self._require_reachable(run, capabilities)
-            pinned_grid(grid, run, capabilities)
+            having = with_run(capabilities, run)
+            require_reachable(self.request, subject, having, self.options["wildcards"])
+            pin_grid(grid, having)
         return grid
 
-    def _require_reachable(self, run: Run, capabilities: Capabilities) -> None:
-        """Check the LoRAs of options that this grid happens not to draw, too."""
-        own = {name for one in run.files for name in (one.name, one.output_name)}
-        texts = [self.request.prompt, self.request.negative_prompt, *self.request.axes]
-        having = with_run(capabilities, run)
-        for one in reachable_loras(texts, self.options["wildcards"]):
-            if one.name not in own:
-                having.require_lora(one.name, one.weight)
-
-    def _subject(self, run: Run) -> Subject:
-        files = select_epochs(run, self.request.epochs)
-        names = {one.name: linked_name(one) for one in run.files}
-        return Subject(files, names, self.project.manifest.trigger_word)
-
     def _show_plan(self, grid: Grid) -> None:
-        with open_ledger(self.project) as ledger:
+        with GridStore(self.project.root).open_ledger() as ledger:
             plan = describe_plan(grid, ledger)
         if self.options["as_json"]:
             emit_json(plan)
@@ -114,10 +109,13 @@ class GridSession:
     def _draw(self, grid: Grid, run: Run, webuis: Webuis) -> Drawn:
         as_json = self.options["as_json"]
         with self.backends(grid, run, webuis) as backends:
-            pinned = pinned_grid(grid, run, backends[0].capabilities)
+            pinned = pin_grid(grid, with_run(backends[0].capabilities, run))
             if not as_json:
                 self._announce(pinned)
-            with open_ledger(self.project) as ledger, shown_events(as_json) as (on_event, show):
+            with (
+                GridStore(self.project.root).open_ledger() as ledger,
+                shown_events(as_json) as (on_event, show),
+            ):
                 report = self.generate(pinned, ledger, backends, on_event)
                 files = self.write(pinned, ledger, backends, show)
         return files, pinned, report
@@ -147,11 +145,16 @@ class GridSession:
             backends = [XyzPlotBackend(webuis[0], grid.plan.cells)]
         with open_executor(self.options["cluster"]) as executor:
             return draw_grid(
-                self.project, grid, ledger, backends, on_event=on_event, executor=executor
+                grid,
+                ledger,
+                backends,
+                on_event=on_event,
+                journal=self.project.journal,
+                executor=executor,
             )
 
     def _announce(self, grid: Grid) -> None:
-        with open_ledger(self.project) as ledger:
+        with GridStore(self.project.root).open_ledger() as ledger:
             plan = describe_plan(grid, ledger)
         shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time", "disk")
         say(", ".join(f"{name}: {plan[name]}" for name in shown))
@@ -178,10 +181,16 @@ class GridSession:
         )
 
     def _facts(self, grid: Grid, backends: tuple[HttpBackend, ...]) -> GridFacts:
-        facts = grid_facts(self.project, grid, any(_is_simulated(one) for one in backends))
-        if not self.options["server_side"]:
-            return facts
-        return replace(facts, warnings=(*facts.warnings, UNCHECKED))
+        facts = grid_facts(
+            grid, is_simulated=any(one.capabilities.is_simulated for one in backends)
+        )
+        root = shell_path(self.project.root)
+        unchecked = (UNCHECKED,) if self.options["server_side"] else ()
+        return replace(
+            facts,
+            warnings=(*facts.warnings, *unchecked),
+            choice_command=f"loraloom grid {root} --choice {grid.grid_id}-choice.json",
+        )
 
     # -- the end --------------------------------------------------------------------------
 
@@ -219,17 +228,3 @@ class GridSession:
 
 def _safe_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:40] or "epochs"
-
-
-def open_ledger(project: Project) -> Ledger:
-    return Ledger(project.cells_db, project.cells_dir)
-
-
-def pinned_grid(grid: Grid, run: Run, capabilities: Capabilities) -> Grid:
-    """Pin checkpoints and LoRAs to what this WebUI has, the epochs that will be lent included."""
-    having = with_run(capabilities, run)
-    return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, having)))
-
-
-def _is_simulated(backend: Backend) -> bool:
-    return isinstance(backend, HttpBackend) and backend.capabilities.is_simulated

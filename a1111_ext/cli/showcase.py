@@ -57,7 +57,7 @@ from ..showcase.selection import (
     plan_selection,
 )
 from ..showcase.styles import Style, require_style
-from ..showcase.templates import Subject, TemplateText, open_library
+from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
 from .board import BoardNews
 from .drawing import emit_line, linking_promoted, open_backends, picture_events
 from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
@@ -121,9 +121,9 @@ def showcase(project: Project, **options: Any) -> None:
     report.require_all()
 
 
-def _subject(project: Project, promoted: Promoted, options: dict[str, Any]) -> Subject:
+def _subject(project: Project, promoted: Promoted, options: dict[str, Any]) -> ShowcaseSubject:
     weight = options["lora_weight"]
-    return Subject(
+    return ShowcaseSubject(
         promoted.name,
         project.manifest.showcase.lora_weight if weight is None else weight,
         project.manifest.trigger_word,

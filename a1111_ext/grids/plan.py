@@ -213,7 +213,7 @@ def with_placeholder(prompt: str, names: Sequence[str], trigger_word: str) -> st
 
 
 @dataclass(frozen=True)
-class Subject:
+class GridSubject:
     """What the grid is about: the epoch files and how the WebUI calls each."""
 
     files: tuple[EpochFile, ...]
@@ -233,7 +233,7 @@ class Subject:
 
 def plan_grid(
     request: GridRequest,
-    subject: Subject,
+    subject: GridSubject,
     *,
     rng: random.Random,
     expand: Expand | None = None,
@@ -298,7 +298,7 @@ def in_batches(plan: GridPlan, size: int) -> GridPlan:
     return plan.with_cells(lambda cell: replace(cell, batch=batches[cell.key]))
 
 
-def _axes(request: GridRequest, subject: Subject, rng: random.Random) -> tuple[Axis, ...]:
+def _axes(request: GridRequest, subject: GridSubject, rng: random.Random) -> tuple[Axis, ...]:
     others = [parse_axis(text, rng) for text in request.axes]
     named = {one.name for one in others}
     axes = [epoch_axis(subject.files, subject.name_of, control=request.control)]
@@ -310,7 +310,7 @@ def _axes(request: GridRequest, subject: Subject, rng: random.Random) -> tuple[A
     return tuple(axes)
 
 
-def _filled(axis: Axis, subject: Subject) -> Axis:
+def _filled(axis: Axis, subject: GridSubject) -> Axis:
     """Fill `{lora}` and `{trigger}` in the prompts of an axis."""
 
     def fill(edit: Edit) -> Edit:
@@ -322,7 +322,7 @@ def _filled(axis: Axis, subject: Subject) -> Axis:
     return replace(axis, values=values)
 
 
-def _base(request: GridRequest, subject: Subject) -> Cell:
+def _base(request: GridRequest, subject: GridSubject) -> Cell:
     picture = request.picture
     return Cell(
         prompt=with_placeholder(request.prompt, subject.known_names, subject.trigger_word),
@@ -364,7 +364,7 @@ class _Maker:
     base: Cell
     axes: tuple[Axis, ...]
     request: GridRequest
-    subject: Subject
+    subject: GridSubject
     expand: Expand | None
 
     def cells(self) -> Callable[[tuple[int, ...]], Cell]:

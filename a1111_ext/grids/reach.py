@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..api.capabilities import Capabilities
 from ..api.lora_tags import lora_tags
+from .plan import GridRequest, GridSubject
 
 if TYPE_CHECKING:
     from dynprompts import WildcardLibrary
@@ -35,6 +37,19 @@ def reachable_loras(texts: Iterable[str], wildcards: Path | None = None) -> tupl
         for one in _loras_of(text, library):
             found.setdefault((one.name, one.weight), one)
     return tuple(found.values())
+
+
+def require_reachable(
+    request: GridRequest, subject: GridSubject, has: Capabilities, wildcards: Path | None = None
+) -> None:
+    """Check the LoRAs of options that a grid happens not to draw, too.
+
+    Raises InputError for one that the WebUI lacks, or a weight that it does not read.
+    """
+    texts = [request.prompt, request.negative_prompt, *request.axes]
+    for one in reachable_loras(texts, wildcards):
+        if one.name not in subject.known_names:
+            has.require_lora(one.name, one.weight)
 
 
 def _loras_of(text: str, library: WildcardLibrary) -> Iterator[Reached]:

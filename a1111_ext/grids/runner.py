@@ -10,29 +10,33 @@ import json
 import random
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project.epochs import EpochFile
+from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import DamagedError
 from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.journal import Journal
 from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.project import Project
 
+from ..api.capabilities import Capabilities
+from ..api.lora_links import linked_name
 from ..cells.backend import Backend
 from ..cells.engine import run_cells
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
-from ..cells.plan import plan_cells
+from ..cells.plan import pin_cell, plan_cells
 from ..cells.run import RunReport
+from .facts import GridFacts
 from .page.document import LiveState, write_page
 from .page.votes import PAGE_NAME
-from .plan import Expand, GridPlan, GridRequest, Subject, plan_grid
+from .plan import Expand, GridPlan, GridRequest, GridSubject, plan_grid, select_epochs
 from .sheet.contact_sheet import SheetFormat, write_sheet
-from .views import GridFacts, link_pictures, make_page, make_sheet, read_records
+from .views import link_pictures, make_page, make_sheet, read_records
 
 SHEET_NAME = "sheet"
 _ABOUT_NAME = "grid.json"
@@ -45,7 +49,7 @@ class Grid:
     grid_id: str
     folder: Path
     request: GridRequest
-    subject: Subject
+    subject: GridSubject
     draw: int
     plan: GridPlan
 
@@ -62,10 +66,28 @@ class GridFiles:
     sheets: tuple[Path, ...]
 
 
+@dataclass(frozen=True)
+class GridStore:
+    """Where grids are kept: a project, or a WebUI's own folder; and the wildcards to use."""
+
+    root: Path
+    wildcards: Path | None = None
+
+    def open_ledger(self) -> Ledger:
+        """Open the ledger of this place. Raises DamagedError or MachineError."""
+        return Ledger(self.root / "cells.db", self.root / "cells")
+
+
+def subject_of(project: Project, run: Run, epochs: str) -> GridSubject:
+    """Return the chosen epoch files of a run, named as WebUIs see them once they are linked."""
+    names = {one.name: linked_name(one) for one in run.files}
+    return GridSubject(select_epochs(run, epochs), names, project.manifest.trigger_word)
+
+
 def prepare_grid(
     project: Project,
     request: GridRequest,
-    subject: Subject,
+    subject: GridSubject,
     *,
     name: str = "epochs",
     session_id: str = "",
@@ -103,6 +125,11 @@ def with_epochs(grid: Grid, files: Iterable[EpochFile], expand: Expand | None = 
     return replace(grid, subject=subject, plan=plan)
 
 
+def pin_grid(grid: Grid, has: Capabilities) -> Grid:
+    """Pin checkpoints and LoRAs to what a WebUI has. Raises InputError for what it lacks."""
+    return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, has)))
+
+
 def read_about(folder: Path) -> dict[str, Any]:
     """Read what `write_about` wrote. OSError or ValueError when there is no such thing."""
     about = json.loads((folder / _ABOUT_NAME).read_text(encoding="utf-8"))
@@ -134,16 +161,20 @@ def write_about(grid: Grid) -> None:
 
 
 def draw_grid(
-    project: Project,
     grid: Grid,
     ledger: Ledger,
-    backends: list[Backend],
+    backends: Sequence[Backend],
     *,
     on_event: EventHandler,
+    journal: Journal | None = None,
     stop: threading.Event | None = None,
+    pause: threading.Event | None = None,
     executor: Executor | None = None,
 ) -> RunReport:
-    """Draw what is missing of a pinned grid; finished cells are kept whatever happens."""
+    """Draw what is missing of a pinned grid; finished cells are kept whatever happens.
+
+    A project's `journal` notes the run.
+    """
     write_about(grid)
     report = run_cells(
         plan_cells(grid.plan.cells, grid.plan.controls),
@@ -151,18 +182,20 @@ def draw_grid(
         backends,
         on_event=on_event,
         stop=stop,
+        pause=pause,
         executor=executor,
         n_iter=grid.request.batch_count,
     )
-    project.journal.append(
-        "grid",
-        grid=grid.grid_id,
-        epochs=[one.name for one in grid.subject.files],
-        drawn=report.drawn,
-        known=report.known,
-        failed=len(report.failed),
-        stopped=report.stopped,
-    )
+    if journal is not None:
+        journal.append(
+            "grid",
+            grid=grid.grid_id,
+            epochs=[one.name for one in grid.subject.files],
+            drawn=report.drawn,
+            known=report.known,
+            failed=len(report.failed),
+            stopped=report.stopped,
+        )
     return report
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kohya_ext.project.files import link_or_copy
@@ -12,23 +11,12 @@ from kohya_ext.project.files import link_or_copy
 from ..cells.cell import Cell
 from ..cells.ledger import Ledger, Record, State
 from .axes import Axis
+from .facts import GridFacts
 from .page.document import CellState, GridPage, LiveState, PageAxis, PageCell, PageValue
 from .plan import GridPlan, Place
 from .sheet.layout import Section, Sheet, SheetCell
 
 PICTURES = "pictures"
-
-
-@dataclass(frozen=True)
-class GridFacts:
-    """What a grid says about itself: title and badge, and which checks were not made."""
-
-    grid_id: str
-    title: str
-    subtitle: str = ""
-    badge: str = ""
-    warnings: tuple[str, ...] = ()
-    choice_command: str = ""
 
 
 def read_records(plan: GridPlan, ledger: Ledger) -> dict[str, Record]:

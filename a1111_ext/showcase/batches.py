@@ -25,7 +25,7 @@ from .album import Landing, ShowPicture, picture_name
 from .content import forbidden_words
 from .framing import framing_of
 from .reach import Reach, Reached
-from .templates import ShowcaseTemplate, Subject, TemplateText, text_seed
+from .templates import ShowcaseSubject, ShowcaseTemplate, TemplateText, text_seed
 
 _SHOWN_NAMES = 6
 
@@ -61,7 +61,7 @@ class Shot:
 class BatchPlan:
     """A whole batch; `reaches` is what each template could bring."""
 
-    subject: Subject
+    subject: ShowcaseSubject
     shots: tuple[Shot, ...]
     reaches: tuple[Reach, ...]
 
@@ -72,7 +72,7 @@ class BatchPlan:
 
 
 def plan_batch(
-    request: BatchRequest, subject: Subject, library: WildcardLibrary | None = None
+    request: BatchRequest, subject: ShowcaseSubject, library: WildcardLibrary | None = None
 ) -> BatchPlan:
     """Draw every prompt and make every cell; nothing is asked of a WebUI.
 
@@ -123,7 +123,7 @@ def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, se
     return Shot(with_loras(cell, {}), key, template.name, sample.picks, framing)
 
 
-def _require_lora(shot: Shot, subject: Subject) -> None:
+def _require_lora(shot: Shot, subject: ShowcaseSubject) -> None:
     if not any(use.name == subject.lora for use in shot.cell.loras):
         raise InputError(
             "LL612",
@@ -236,7 +236,7 @@ def _land_each(
     return land
 
 
-def shown_as(subject: Subject, shot: Shot) -> ShowPicture:
+def shown_as(subject: ShowcaseSubject, shot: Shot) -> ShowPicture:
     """Return how the album describes a picture."""
     use = next(use for use in shot.cell.loras if use.name == subject.lora)
     return ShowPicture(

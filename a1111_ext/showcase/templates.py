@@ -27,7 +27,7 @@ _SEED_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Subject:
+class ShowcaseSubject:
     """What the showcase shows: the LoRA as prompts name it, its weight, the trigger word."""
 
     lora: str
@@ -69,7 +69,7 @@ class ShowcaseTemplate:
     """A template ready to be drawn. Raises InputError when it cannot be read."""
 
     def __init__(
-        self, text: TemplateText, subject: Subject, library: WildcardLibrary | None = None
+        self, text: TemplateText, subject: ShowcaseSubject, library: WildcardLibrary | None = None
     ) -> None:
         self.name = text.name
         self.source = subject.fill(text.prompt)

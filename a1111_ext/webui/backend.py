@@ -15,7 +15,7 @@ from kohya_ext.project import HostError
 
 from ..api.client import OutOfMemory
 from ..api.payloads import FORGE_HIRES, vae_settings
-from ..cells.backend import Backend
+from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
 from ..cells.verify import Generated
 
@@ -29,10 +29,6 @@ SAID_ALOUD: Mapping[str, object] = {
 
 Begin = Callable[[], AbstractContextManager[Any]]
 """Gives a fresh processing object for one picture, and ends what belongs to it."""
-
-
-class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
-    """Raised out of a run, so that the unfinished picture is not kept."""
 
 
 class InProcessBackend(Backend):

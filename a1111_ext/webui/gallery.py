@@ -9,9 +9,9 @@ from typing import Any
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.events import CellEvent, Outcome
-from ..grids.runner import Grid
+from ..grids.runner import Grid, GridStore
 from .backend import InProcessBackend
-from .grid import DrawnCell, DrawnGrid, GridStore, count_missing, draw_grid, label
+from .grid import DrawnCell, DrawnGrid, count_missing, draw_here, label
 from .grid_options import GridOptions
 from .page import copies_of
 
@@ -50,7 +50,7 @@ def draw_for_gallery(
     """Draw a grid as the page says and return the host's `Processed`: sheet first, then cells."""
     with store.open_ledger() as ledger:
         progress = HostProgress(grid, count_missing(grid, ledger))
-        drawn = draw_grid(grid, ledger, InProcessBackend(copies_of(p)), progress)
+        drawn = draw_here(grid, ledger, InProcessBackend(copies_of(p)), progress)
     for sentence in comments(drawn, options):
         p.comment(sentence)
     return _processed(p, drawn, options, with_cells)

@@ -9,39 +9,33 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kohya_ext.project.journal import Journal
 from kohya_ext.project.manifest import PictureSettings
 
+from ..api.capabilities import Capabilities
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.backend import Backend
 from ..cells.cell import Cell, with_loras
-from ..cells.engine import run_cells
 from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from ..grids.expansion import make_expand
-from ..grids.plan import GridPlan, GridRequest, Place, Subject, plan_grid, select_epochs
-from ..grids.runner import Grid, GridFiles, write_about, write_views
-from ..grids.views import GridFacts
-from .backend import DrawingStopped
+from ..grids.facts import grid_facts
+from ..grids.plan import GridPlan, GridRequest, GridSubject, Place, plan_grid, select_epochs
+from ..grids.reach import require_reachable
+from ..grids.runner import Grid, GridFiles, GridStore, draw_grid, write_views
 from .grid_options import GridOptions
 from .prompt_lora import EpochsOfPrompt
 from .seeds import read_seeds
 
 
-@dataclass(frozen=True)
-class GridStore:
-    """Where grids are kept (a project, or the WebUI's own folder), and the wildcards to use."""
-
-    root: Path
-    wildcards: Path | None = None
-
-    def open_ledger(self) -> Ledger:
-        """Open the ledger of this place. Raises DamagedError."""
-        return Ledger(self.root / "cells.db", self.root / "cells")
-
-
 def plan_page_grid(
-    page: Cell, found: EpochsOfPrompt, options: GridOptions, store: GridStore, rng: random.Random
+    page: Cell,
+    found: EpochsOfPrompt,
+    options: GridOptions,
+    store: GridStore,
+    has: Capabilities,
+    rng: random.Random,
 ) -> Grid:
     """Plan epochs x seeds for `page`, whose prompt names one of the epochs.
 
@@ -50,8 +44,9 @@ def plan_page_grid(
     files = select_epochs(found.run, options.epochs)
     hashes = {one.name: one.metadata.get("sshs_model_hash", "")[:12] for one in files}
     names = {one.name: one.name for one in found.run.files} | {found.tag.name: found.tag.name}
-    subject = Subject(files, names, "")
+    subject = GridSubject(files, names, "")
     request = _request(page, options, found.tag, rng)
+    require_reachable(request, subject, has, store.wildcards)
 
     def on_page(cell: Cell) -> Cell:
         prompt = _as_weighted(cell.prompt, found.tag, hashes)
@@ -152,36 +147,25 @@ class DrawnGrid:
         )
 
 
-def draw_grid(
+def draw_here(
     grid: Grid,
     ledger: Ledger,
     backend: Backend,
     on_event: Callable[[CellEvent], None],
     stop: threading.Event | None = None,
     pause: threading.Event | None = None,
+    journal: Journal | None = None,
 ) -> DrawnGrid:
     """Draw what the ledger does not have, and write sheet and page.
 
     An interrupted run keeps what is finished. Raises MachineError or DamagedError of the disk.
     """
-    write_about(grid)
-    plan = plan_cells(grid.plan.cells, grid.plan.controls)
-    try:
-        report = run_cells(plan, ledger, [backend], on_event=on_event, stop=stop, pause=pause)
-        stopped = report.stopped
-    except DrawingStopped:
-        stopped = True
-    finally:
-        backend.close()
-    files = write_views(grid, ledger, _facts(grid))
+    report = draw_grid(
+        grid, ledger, [backend], on_event=on_event, stop=stop, pause=pause, journal=journal
+    )
+    files = write_views(grid, ledger, grid_facts(grid))
     cells = tuple(_read(ledger, place) for place in grid.plan.places)
-    return DrawnGrid(grid, cells, files, stopped)
-
-
-def _facts(grid: Grid) -> GridFacts:
-    name = grid.subject.files[0].output_name
-    seeds = len(grid.plan.axes[grid.plan.columns].values)
-    return GridFacts(grid.grid_id, name, f"{len(grid.subject.files)} epochs, {seeds} seeds")
+    return DrawnGrid(grid, cells, files, report.stopped)
 
 
 def _read(ledger: Ledger, place: Place) -> DrawnCell:

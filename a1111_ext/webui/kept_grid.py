@@ -8,8 +8,7 @@ from pathlib import Path
 
 from kohya_ext.project import MissingError
 
-from ..grids.runner import SHEET_NAME, read_about
-from .grid import GridStore
+from ..grids.runner import SHEET_NAME, GridStore, read_about
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.files import link_or_copy
 
 from ..api.capabilities import Capabilities
-from ..api.lora_links import linked_name, plan_links
-from ..cells.plan import pin_cell
+from ..api.lora_links import plan_links
 from ..grids.expansion import make_expand
-from ..grids.plan import Subject, request_from, select_epochs
-from ..grids.runner import Grid, prepare_grid
+from ..grids.plan import request_from
+from ..grids.reach import require_reachable
+from ..grids.runner import Grid, pin_grid, prepare_grid, subject_of
 from .capabilities import read_capabilities, refresh_loras
-from .grid import DrawnGrid
 
 
 def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
@@ -36,14 +34,14 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
             f"({', '.join(request.picture.scripts)}), which the tab and its routes do not run.",
             "Draw it with `loraloom grid`, or take grid.picture.scripts out of the manifest.",
         )
-    files = select_epochs(run, request.epochs)
+    subject = subject_of(project, run, request.epochs)
     has = link_here(project, run, read_capabilities())
-    names = {one.name: linked_name(one) for one in run.files}
-    subject = Subject(files, names, project.manifest.trigger_word)
     named = project.manifest.showcase.wildcards
-    expand = make_expand(project.root / named if named else None)
+    wildcards = project.root / named if named else None
+    require_reachable(request, subject, has, wildcards)
+    expand = make_expand(wildcards)
     grid = prepare_grid(project, request, subject, session_id=run.session_id, expand=expand)
-    return replace(grid, plan=grid.plan.with_cells(lambda cell: pin_cell(cell, has)))
+    return pin_grid(grid, has)
 
 
 def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:
@@ -54,15 +52,3 @@ def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:
         link_or_copy(link.epoch_file.path, link.target)
     refresh_loras()
     return read_capabilities()
-
-
-def note_grid(project: Project, drawn: DrawnGrid) -> None:
-    """Write into the project's journal what was drawn."""
-    project.journal.append(
-        "grid",
-        grid=drawn.grid.grid_id,
-        epochs=[one.name for one in drawn.grid.subject.files],
-        drawn=len(drawn.finished),
-        failed=len(drawn.failures),
-        stopped=drawn.stopped,
-    )

@@ -86,8 +86,10 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
             raise Refusal(error.code, error.problem, error.cure) from error
 
     def _draw(self, p: Any, options: GridOptions, lora: str, with_cells: bool) -> Any:
+        from ..grids.runner import GridStore
+        from .capabilities import read_capabilities
         from .gallery import draw_for_gallery
-        from .grid import GridStore, plan_page_grid
+        from .grid import plan_page_grid
         from .page import read_page
         from .prompt_lora import find_epochs
         from .settings import lora_folders, own_folder, wildcards
@@ -95,5 +97,5 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         page = read_page(p)
         found = find_epochs(page.prompt, lora_folders(), lora.strip())
         store = GridStore(own_folder(), wildcards())
-        grid = plan_page_grid(page, found, options, store, random.Random())
+        grid = plan_page_grid(page, found, options, store, read_capabilities(), random.Random())
         return draw_for_gallery(p, grid, store, options, with_cells)

@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import ConflictError, MissingError, open_project
+from kohya_ext.project.journal import Journal
 
 from ..cells.cell import Cell
 from ..cells.events import CellEvent
-from ..grids.runner import Grid
+from ..grids.runner import Grid, GridStore
 from ..screens.projects import find_projects
 from .access import require_inside
 from .backend import InProcessBackend
 from .call import Call
 from .capabilities import read_capabilities
-from .grid import DrawnGrid, GridStore, draw_grid, plan_page_grid
+from .grid import DrawnGrid, draw_here, plan_page_grid
 from .grid_options import GridOptions
 from .jobs import FINISHED, GridJobs, JobView, Switches
 from .kept_grid import GridPlace, KeptGrid, read_kept_grid
 from .page import with_host_settings, without_comments
-from .project_grid import note_grid, prepare_project_grid
+from .project_grid import prepare_project_grid
 from .prompt_lora import find_epochs
 from .request import DrawRequest, parse_request
 from .seeds import read_seeds
@@ -61,12 +62,11 @@ class GridService:
         grid = prepare_project_grid(project, changes_of(request))
         store = GridStore(project.root)
 
-        def work(tell: Tell, switches: Switches) -> DrawnGrid:
-            drawn = _draw(grid, store, tell, switches)
-            note_grid(project, drawn)
-            return drawn
-
-        return self._jobs.start(work, len(grid.plan.cells), GridPlace(store.root, grid.grid_id))
+        return self._jobs.start(
+            lambda tell, switches: _draw(grid, store, tell, switches, project.journal),
+            len(grid.plan.cells),
+            GridPlace(store.root, grid.grid_id),
+        )
 
     def start_page(self, request: DrawRequest) -> JobView:
         """Begin a grid of a LoRA that the WebUI has; raises ToolError as its plan does."""
@@ -189,7 +189,7 @@ def plan_request(request: DrawRequest, store: GridStore) -> Grid:
     )
     page = with_host_settings(page, given)
     options = GridOptions(request.epochs, request.seeds, request.control)
-    return plan_page_grid(page, found, options, store, random.Random())
+    return plan_page_grid(page, found, options, store, has, random.Random())
 
 
 def changes_of(request: DrawRequest) -> dict[str, Any]:
@@ -200,10 +200,16 @@ def changes_of(request: DrawRequest) -> dict[str, Any]:
     return changes
 
 
-def _draw(grid: Grid, store: GridStore, tell: Tell, switches: Switches) -> DrawnGrid:
+def _draw(
+    grid: Grid,
+    store: GridStore,
+    tell: Tell,
+    switches: Switches,
+    journal: Journal | None = None,
+) -> DrawnGrid:
     with store.open_ledger() as ledger:
         backend = InProcessBackend(begin_alone)
-        return draw_grid(grid, ledger, backend, tell, switches.stop, switches.pause)
+        return draw_here(grid, ledger, backend, tell, switches.stop, switches.pause, journal)
 
 
 @contextmanager

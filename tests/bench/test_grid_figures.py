@@ -28,7 +28,7 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import Infotext, format_infotext
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
 from a1111_ext.cells.verify import Generated
-from a1111_ext.grids.plan import GridRequest, Subject, plan_grid
+from a1111_ext.grids.plan import GridRequest, GridSubject, plan_grid
 from a1111_ext.simulator import start_webui
 from kohya_ext.project.epochs import find_runs
 from kohya_ext.project.lora_file import Tensor, write_lora
@@ -68,7 +68,7 @@ def big_grid(folder: Path) -> Any:
     for epoch in range(50):
         save_lora(folder, f"fox-{epoch:06d}", epoch=epoch, epochs=60)
     (run,) = find_runs(folder)
-    subject = Subject(run.files, {one.name: one.name for one in run.files}, "Quillfox")
+    subject = GridSubject(run.files, {one.name: one.name for one in run.files}, "Quillfox")
     request = GridRequest(
         prompt="{lora} photo of {trigger}",
         seeds=tuple(range(100)),

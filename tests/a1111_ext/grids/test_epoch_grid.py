@@ -13,7 +13,7 @@ from a1111_ext.grids.expansion import make_expand
 from a1111_ext.grids.plan import (
     GridPlan,
     GridRequest,
-    Subject,
+    GridSubject,
     plan_grid,
     request_from,
     select_epochs,
@@ -33,9 +33,9 @@ def run(tmp_path: Path) -> Run:
     return require_run(tmp_path / "model")
 
 
-def subject(run: Run, text: str = "all") -> Subject:
+def subject(run: Run, text: str = "all") -> GridSubject:
     names = {one.name: f"lent-{one.name}" for one in run.files}
-    return Subject(select_epochs(run, text), names, "Quillfox")
+    return GridSubject(select_epochs(run, text), names, "Quillfox")
 
 
 def plan(run: Run, *, seed: int = 1, epochs: str = "all", **changes) -> GridPlan:
@@ -186,7 +186,7 @@ def test_a_template_draws_one_text_whatever_the_lora_is_called(run: Run):
     """Names that would be templates themselves, a weight axis, and the tag inside an option."""
     names = {one.name: f"my__fox#{one.epoch}|{{x}}" for one in run.files}
     request = GridRequest("{a|b|c} {{lora} red|{lora} blue} {1|2|3}", seeds=tuple(range(30)))
-    own = Subject(run.epochs, names, "Quillfox")
+    own = GridSubject(run.epochs, names, "Quillfox")
     grid = plan_grid(request, own, rng=random.Random(1), expand=make_expand(None))
     texts: dict[int, set[str]] = {}
     for place in grid.places:

@@ -18,7 +18,7 @@ from a1111_ext.cells import HttpBackend, Ledger
 from a1111_ext.publish.promoted import link_promoted, require_promoted
 from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.batches import BatchPlan, BatchRequest, draw_batch, pin_batch, plan_batch
-from a1111_ext.showcase.templates import Subject, TemplateText
+from a1111_ext.showcase.templates import ShowcaseSubject, TemplateText
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.refusal import Refusal
 from dynprompts import WildcardLibrary
@@ -26,7 +26,7 @@ from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
-SUBJECT = Subject("quillfox-v1", 0.8, "Quillfox")
+SUBJECT = ShowcaseSubject("quillfox-v1", 0.8, "Quillfox")
 TEMPLATE = "${framing={headshot|full body}}{lora} photo of {trigger}, ${framing}, {moss|snow|dusk}"
 SMALL = PictureSettings(width=64, height=64, steps=2)
 

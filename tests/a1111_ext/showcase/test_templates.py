@@ -11,8 +11,8 @@ from a1111_ext.showcase.framing import framing_in, framing_of
 from a1111_ext.showcase.reach import find_reach
 from a1111_ext.showcase.styles import Style
 from a1111_ext.showcase.templates import (
+    ShowcaseSubject,
     ShowcaseTemplate,
-    Subject,
     TemplateText,
     open_library,
     plain_checkpoint,
@@ -21,7 +21,7 @@ from a1111_ext.showcase.templates import (
 from dynprompts import Pick, WildcardLibrary, parse
 from kohya_ext.project import ToolError
 
-SUBJECT = Subject("quillfox-v1", 0.8, "Quillfox")
+SUBJECT = ShowcaseSubject("quillfox-v1", 0.8, "Quillfox")
 
 SCENES = """\
 scenes:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from a1111_ext.api.client import OutOfMemory
+from a1111_ext.cells.backend import DrawingStopped
 from a1111_ext.cells.cell import Cell, CheckpointPin, HiresFix
 from a1111_ext.cells.verify import verify_picture
-from a1111_ext.webui.backend import DrawingStopped, InProcessBackend, apply_cell
+from a1111_ext.webui.backend import InProcessBackend, apply_cell
 from kohya_ext.project import ToolError
 
 CELL = Cell("a fox", 5, width=64, height=72, steps=2, checkpoint=CheckpointPin("tiny-a"))

@@ -182,6 +182,7 @@ def test_failed_pictures_have_their_reason(app: Any, host: Any):
         ({"sampler": "euler a"}, 400, "LL410"),
         ({"epochs": "9"}, 400, "LL509"),
         ({"prompt": "<lora:Quillfox:1> {a|b"}, 400, "LL513"),
+        ({"prompt": "<lora:Quillfox:1> {a|0.001::<lora:Gone:1>}"}, 400, "LL409"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,38 +1,50 @@
-"""What is said about a grid before and after it is drawn: cells, loads, time, disk, axes."""
+"""What is said about a grid: its title, what was not checked, and what drawing it means."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from kohya_ext.project import Project
-from kohya_ext.project.cli import shell_path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
-from ..grids.axes import Axis
-from ..grids.plan import EPOCH_AXIS, GridPlan
-from ..grids.runner import Grid
-from ..grids.views import GridFacts
-from .drawing import format_seconds
+from .axes import Axis
+from .plan import EPOCH_AXIS
+
+if TYPE_CHECKING:
+    from .runner import Grid
 
 _BYTES_PER_PIXEL = 1.6
 """A PNG of a photograph-like picture; for the plan's estimate of disk space."""
 
 
-def grid_facts(project: Project, grid: Grid, is_simulated: bool) -> GridFacts:
+@dataclass(frozen=True)
+class GridFacts:
+    """What a grid says about itself: title and badge, and which checks were not made."""
+
+    grid_id: str
+    title: str
+    subtitle: str = ""
+    badge: str = ""
+    warnings: tuple[str, ...] = ()
+    choice_command: str = ""
+
+
+def grid_facts(grid: Grid, *, is_simulated: bool = False) -> GridFacts:
     """Say what a grid shows and which checks were not made."""
-    plan = grid.plan
+    plan, subject = grid.plan, grid.subject
     shown = [one for one in plan.axes if len(one.values) > 1]
-    warnings = [] if plan.has_control else ["whether the LoRA changes the picture (no control row)"]
+    warnings = (
+        () if plan.has_control else ("whether the LoRA changes the picture (no control row)",)
+    )
     names = " × ".join(one.name for one in shown) or "one picture"
-    command = f"loraloom grid {shell_path(project.root)} --choice {grid.grid_id}-choice.json"
+    skipped = f", {plan.skipped} left out" if plan.skipped else ""
     return GridFacts(
         grid_id=grid.grid_id,
-        title=f"{project.manifest.trigger_word}: {names}",
-        subtitle=f"{' × '.join(map(count_values, shown)) or 'one cell'}: {_pictures(plan)}",
+        title=f"{subject.trigger_word or subject.files[0].output_name}: {names}",
+        subtitle=f"{' × '.join(map(count_values, shown)) or 'one cell'}: "
+        f"{len(plan.places)} pictures{skipped}",
         badge="simulated" if is_simulated else "",
-        warnings=tuple(warnings),
-        choice_command=command,
+        warnings=warnings,
     )
 
 
@@ -44,11 +56,6 @@ def count_values(axis: Axis) -> str:
     plural = "" if number == 1 else "s"
     counted = f"{number} {noun}{plural}" if noun else f"{number} value{plural} of {axis.name}"
     return f"({counted} and no LoRA)" if controls else counted
-
-
-def _pictures(plan: GridPlan) -> str:
-    skipped = f", {plan.skipped} left out" if plan.skipped else ""
-    return f"{len(plan.places)} pictures{skipped}"
 
 
 def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:
@@ -74,3 +81,11 @@ def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:
         else format_seconds(mean * len(missing)),
         "disk": f"about {pixels * _BYTES_PER_PIXEL / 1e6:.0f} MB",
     }
+
+
+def format_seconds(seconds: float) -> str:
+    """Return `45 s`, `12 min` or `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
