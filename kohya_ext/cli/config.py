@@ -22,7 +22,8 @@ from ..project.cli import (
 )
 
 if TYPE_CHECKING:
-    from ..training.config.conversion import Conversion, GuiPrint
+    from ..training.config.conversion import Conversion
+    from ..training.config.gui_emulation import GuiPrint
     from ..training.config.of_project import ConfigPlan
 
 _VERSIONS = ("v24", "v25", "v26")
@@ -170,7 +171,7 @@ def _as_dict(plan: ConfigPlan) -> dict[str, object]:
 
 
 def _of_project_as_gui(project: Project, as_json: bool) -> None:
-    from ..training.config.conversion import print_as_gui
+    from ..training.config.gui_emulation import print_as_gui
     from ..training.config.of_project import plan_project_call
 
     planned = plan_project_call(project)
@@ -193,7 +194,8 @@ def _of_json(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    from ..training.config.conversion import apply_conversion, convert, print_as_gui
+    from ..training.config.conversion import apply_conversion, convert
+    from ..training.config.gui_emulation import print_as_gui
     from ..training.config.kohya_json import GuiVersion, load_json
 
     gui = GuiVersion(version)

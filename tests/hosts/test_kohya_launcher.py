@@ -34,8 +34,7 @@ from kohya_ext.project import Project, ToolError, apply_init, open_project, plan
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
-from kohya_ext.training.config.arguments import Dataset, call_as_gui
-from kohya_ext.training.config.conversion import print_as_gui
+from kohya_ext.training.config.gui_emulation import gui_call, print_as_gui
 from kohya_ext.training.config.kohya_json import GuiVersion, find_problems, keys_of
 from kohya_ext.training.run.record import find_runs_in
 from kohya_ext.training.trainer import simulated_trainer
@@ -496,7 +495,7 @@ def assert_prints_what_we_run(page, kohya: KohyaGui, project: Project, version: 
     """Press Kohya's own "Print training command"; hold its toml and command against ours."""
     shown = project.images_dir.glob("*_*/*.png")
     draws = sum(int(one.parent.name.partition("_")[0]) for one in shown)
-    ours = call_as_gui(wanted(project, version), version, Dataset(draws=draws))
+    ours = gui_call(wanted(project, version), version, draws)
     path = print_command(page, project.model_dir)
     tomllib = pytest.importorskip("tomllib")
     assert unlike(tomllib.loads(path.read_text(encoding="utf-8")), ours.toml) == {}

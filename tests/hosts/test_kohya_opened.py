@@ -18,7 +18,7 @@ import pytest
 from odd_jsons import ODD, odd_json
 
 from kohya_ext.project import ToolError
-from kohya_ext.training.config.conversion import print_as_gui
+from kohya_ext.training.config.gui_emulation import print_as_gui
 from kohya_ext.training.config.kohya_json import SECRETS, GuiVersion, keys_of, load_json
 
 from .conftest import named

@@ -23,9 +23,10 @@ from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.project.epochs import find_epoch_files, read_epoch_file
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.simulator.creature import recipes, write_pictures
-from kohya_ext.training.config.arguments import Dataset, format_toml, plan_call
+from kohya_ext.training.config.arguments import plan_call
 from kohya_ext.training.config.kohya_json import GuiVersion, complete
 from kohya_ext.training.config.presets import preset_values, presets
+from kohya_ext.training.config.toml import format_toml
 from kohya_ext.training.run.events import Event, SampleSaved, StepFinished
 from kohya_ext.training.run.follow import EventHandler, Follow, unheard
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
@@ -423,7 +424,7 @@ def test_the_parser_takes_every_preset(preset, tmp_path: Path):
     for family, flag in FLAGS.items():
         values[flag] = preset.family.value == family
     values |= {"output_name": "x", "output_dir": str(tmp_path), "max_train_epochs": 3}
-    call = plan_call(complete(values, GuiVersion.V26), GuiVersion.V26, Dataset(draws=10))
+    call = plan_call(complete(values, GuiVersion.V26), GuiVersion.V26, 10)
     config = tmp_path / "config.toml"
     config.write_text(format_toml(call.toml), encoding="utf-8")
     answer = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,17 @@ from ...project.families import family_of_script
 from ...project.lora_file import LoraHeader, read_header
 from ...project.lora_kind import read_facts
 from ..config.arguments import TrainerCall
+from ..config.paths import MODEL_FILES, is_hub_name
 from ..dataset.steps import StepPlan
 from ..run.states import find_states, state_at, state_problem
 from ..trainer import Trainer
 from .findings import Finding, error, warning, whole
 
-_FILES = ("vae", "network_weights", "clip_l", "clip_g", "t5xxl", "ae")
-_HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
-
 
 def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[Finding]:
     model = str(values.get("pretrained_model_name_or_path") or "")
     if not Path(model).exists() or not model:
-        if _HUB_NAME.match(model):
+        if is_hub_name("pretrained_model_name_or_path", model):
             yield warning(
                 "LL380",
                 f'"{model}" is not a file here; the trainer would fetch it from the model hub.',
@@ -36,10 +33,13 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
                 f"The base model {model!r} does not exist.",
                 "Correct pretrained_model_name_or_path.",
             )
-    for key in _FILES:
-        text = str(values.get(key) or "")
-        if text and not Path(text).exists() and not (key == "vae" and _HUB_NAME.match(text)):
-            yield error("LL381", f"{key} names {text}, which does not exist.", "Correct the path.")
+    for key in ("vae", *MODEL_FILES):
+        given = values.get(key)
+        for text in map(str, given if isinstance(given, list) else [given or ""]):
+            if text and not Path(text).exists() and not is_hub_name(key, text):
+                yield error(
+                    "LL381", f"{key} names {text}, which does not exist.", "Correct the path."
+                )
     yield from _check_weights(values)
     yield from _check_module(str(values.get("network_module") or ""), trainer)
 

@@ -1,16 +1,16 @@
 """From a Kohya config to what sd-scripts gets: script, config toml, arguments.
 
-`as_gui` gives exactly what the GUI of that version would run; the default differs where the GUI
-is wrong, and lists each difference. Types and choices are checked here: the toml route of
-sd-scripts checks none and ignores unknown keys.
+Where the GUI would send something else, it is wrong, and each difference is listed with its
+reason. Types and choices are checked here: the toml route of sd-scripts checks none and ignores
+unknown keys.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -19,11 +19,10 @@ from typing import Any
 from ...project import InputError
 from ...project.families import zeros_of_script
 from ..trainer import argument_table
-from .gui_emulation import LORAPLUS, NETWORK_TEXTS, gui_call, quoted, script_of
-from .kohya_json import SECRETS, GuiVersion, Values, without_secrets
+from .gui_emulation import GuiCall, gui_call, quoted
+from .gui_fields import LISTS, LORAPLUS, Toml, launch_words, script_of, trainer_values
+from .kohya_json import SECRETS, GuiVersion, Values, keys_of, without_secrets
 from .trainer_parsers import read_arguments
-
-Toml = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,38 +86,26 @@ def _as_words(key: str, value: object) -> list[str]:
     return [f"--{key}={value}"]
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """What the GUI itself counts: pictures times repeats over all folders, and whether regular."""
+def plan_call(values: Mapping[str, Any], version: GuiVersion, draws: int = 0) -> TrainerCall:
+    """Return what a complete config asks of the trainer; `draws` is what the GUI would count.
 
-    draws: int = 0
-
-
-def call_as_gui(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) -> TrainerCall:
-    """Return exactly what the GUI of `version` would run for a complete config."""
-    call = gui_call(values, version, dataset.draws)
-    return TrainerCall(call.script, call.toml, call.launch, call.additional, call.sample_prompts)
-
-
-def plan_call(values: Mapping[str, Any], version: GuiVersion, dataset: Dataset) -> TrainerCall:
-    """Return what we run: the GUI's call, put right where it is wrong, with each difference."""
+    Raises InputError (learning rates that train nothing; an unknown LoRA type).
+    """
     values, secrets = without_secrets(values)
-    gui = call_as_gui(values, version, dataset)
-    fixed = _Mended(gui.script, dict(gui.toml))
-    for key in secrets:
-        why = f"a secret comes from the environment only: set {SECRETS[key]}"
-        fixed.found.append(Difference(key, _SECRET, None, why))
-    fixed.mend_network(values, version)
-    fixed.count_by_epochs(values)
-    fixed.send_zeros(values)
-    fixed.drop_what_is_ignored()
-    fixed.fit_types()
-    launch = fixed.split_words(values, "extra_accelerate_launch_args", gui.launch)
-    additional = fixed.split_words(values, "additional_parameters", gui.additional)
-    return TrainerCall(
-        gui.script, dict(sorted(fixed.toml.items())), launch, additional, gui.sample_prompts,
-        tuple(fixed.found),
-    )  # fmt: skip
+    own = {key: value for key, value in values.items() if key in keys_of(version)}
+    script = script_of(own)
+    words = _shell_words(str(own.get("additional_parameters") or ""))
+    toml, additional = take_words(_toml(own, version, script), words, script)
+    extra = _shell_words(str(own.get("extra_accelerate_launch_args") or ""))
+    call = TrainerCall(
+        script,
+        dict(sorted(fit_types(toml, script).items())),
+        launch_words(own, extra),
+        additional,
+        str(own.get("sample_prompts") or ""),
+    )
+    found = _differences(gui_call(own, version, draws), call, own, secrets)
+    return replace(call, differences=tuple(found))
 
 
 def _shell_words(text: str) -> tuple[str, ...]:
@@ -131,95 +118,163 @@ def _shell_words(text: str) -> tuple[str, ...]:
         return tuple(text.split())
 
 
-_ZEROS = ("prior_loss_weight", "max_grad_norm", "network_alpha")
+_ZEROS = ("max_data_loader_n_workers", "prior_loss_weight", "max_grad_norm", "network_alpha")
 """Arguments whose 0 means something else than the trainer's own default."""
 
 
 _NO_LONGER_READ = ("mem_eff_save", "single_blocks_to_swap", "double_blocks_to_swap")
+"""Keys of the GUI's toml that were arguments of sd-scripts once."""
+
 _NEVER_READ = (
     "epoch", "noise_offset_type", "lowvram", "stop_text_encoder_training", *LORAPLUS,
     *_NO_LONGER_READ,
 )  # fmt: skip
-"""Keys of the GUI's toml that sd-scripts ignores; the last three were arguments once."""
+"""Keys of the GUI's toml that sd-scripts ignores."""
+
+_OF_SAMPLES = ("sample_prompts", "sample_sampler", "sample_every_n_epochs", "sample_every_n_steps")
 
 
-@dataclass
-class _Mended:
-    """The GUI's toml while it is put right, and what was changed in it."""
+def _toml(values: Values, version: GuiVersion, script: str) -> Toml:
+    """Return the trainer's arguments: what is empty or means none is left out."""
+    toml = trainer_values(values, version, script)
+    epochs = int(values.get("max_train_epochs") or 0) or int(values.get("epoch") or 0)
+    steps = int(values.get("max_train_steps") or 0)
+    if epochs and not steps:
+        toml["max_train_epochs"] = epochs
+    toml["max_train_steps"] = steps
+    given = int(values.get("lr_warmup_steps") or 0)
+    toml["lr_warmup_steps"] = given if given > 0 else float(values.get("lr_warmup") or 0) / 100
+    toml["network_args"] = [_whole_list(pair) for pair in toml["network_args"]]
+    off = list(_NO_LONGER_READ)
+    if not str(values.get("sample_prompts") or "").strip():
+        off += _OF_SAMPLES  # it would look for the file
+    if toml.get("dynamo_backend") == "no":
+        off.append("dynamo_backend")  # that is accelerate's word
+    if toml.get("max_token_length") == 75:
+        off.append("max_token_length")  # its own way, and none of its choices
+    zeros = (*_ZEROS, *zeros_of_script(script))
+    return {
+        key: value
+        for key, value in toml.items()
+        if key not in off and (value not in ("", False, None) or (_is_zero(value) and key in zeros))
+    }
 
-    script: str
-    toml: Toml
-    found: list[Difference] = field(default_factory=list)
 
-    def change(self, key: str, value: object, why: str, *, matters: bool = True) -> None:
-        if self.toml.get(key) == value and type(self.toml.get(key)) is type(value):
-            return
-        self.found.append(Difference(key, self.toml.get(key), value, why, matters))
+def _is_zero(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
+
+
+def _whole_list(pair: str) -> str:
+    """Take the blanks out of `block_dims=4, 8`: sd-scripts would stop at them."""
+    return "".join(pair.split()) if pair.partition("=")[0] in LISTS else pair
+
+
+def take_words(toml: Toml, words: Sequence[str], script: str) -> tuple[Toml, tuple[str, ...]]:
+    """Lay command line words over the toml, as the trainer does; return what it must parse itself.
+
+    That is what is no argument in our list, or has a value that its parser would refuse.
+    """
+    known = arguments_of(script)
+    found, rest = dict(toml), list[str]()
+    at = 0
+    while at < len(words):
+        end = at + 1
+        while end < len(words) and not words[end].startswith("--"):
+            end += 1
+        name, equals, text = words[at].removeprefix("--").partition("=")
+        given = [text] if equals else list(words[at + 1 : end])
+        row = known.get(name) if words[at].startswith("--") else None
+        value = _parsed(row, given) if row else None
         if value is None:
-            self.toml.pop(key, None)
+            rest += words[at:end]
         else:
-            self.toml[key] = value
+            found[name] = value
+        at = end
+    return found, tuple(rest)
 
-    def split_words(
-        self, values: Mapping[str, Any], key: str, gui: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        """Replace the GUI's pieces of a free text in its words by what was meant."""
-        text = str(values.get(key) or "")
-        theirs, ours = quoted(text), _shell_words(text)
-        if theirs == ours or not theirs:
-            return gui
-        why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
-        self.found.append(Difference(key, list(theirs), list(ours), why))
-        at = next(i for i in range(len(gui)) if gui[i : i + len(theirs)] == theirs)
-        return (*gui[:at], *ours, *gui[at + len(theirs) :])
 
-    def mend_network(self, values: Mapping[str, Any], version: GuiVersion) -> None:
-        """Keep values with blanks whole, and send v25's LoRA+ where the trainer reads it."""
-        tight = {key: "".join(str(values[key]).split()) for key in NETWORK_TEXTS if key in values}
-        arguments = list(gui_call({**values, **tight}, version, 0).toml["network_args"])
-        why = "the GUI takes a list with blanks to pieces, and sd-scripts would stop at them"
-        self.change("network_args", arguments, why)
-        ratios = [f"{key}={self.toml[key]}" for key in LORAPLUS if key in self.toml]
-        if ratios:
-            why = "sd-scripts reads LoRA+ as a network argument only, and ignores the GUI's key"
-            self.change("network_args", [*arguments, *ratios], why)
+def _parsed(row: Sequence[Any], given: Sequence[str]) -> Any:
+    """Return the value that the trainer's parser would make of these words, or None."""
+    kind, nargs = row[:2]
+    if kind == "bool":
+        return None if given else True
+    if nargs not in ("*", "+") and len(given) != 1:
+        return None
+    make = {"int": int, "float": float}.get(kind, str)
+    if kind == "int_or_float":
+        make = float if any("." in one or "e" in one.lower() for one in given) else int
+    try:
+        made = [make(one) for one in given]
+    except ValueError:
+        return None
+    return made if nargs in ("*", "+") else made[0]
 
-    def count_by_epochs(self, values: Mapping[str, Any]) -> None:
-        epochs = int(values.get("max_train_epochs") or 0) or int(values.get("epoch") or 0)
-        if not epochs or int(values.get("max_train_steps") or 0):
-            return
-        why = "the GUI's estimate of steps ignores buckets, so the last epoch would be cut"
-        if "max_train_epochs" in self.toml:
-            why = "sd-scripts counts by the epochs anyhow"
-        self.change("max_train_steps", None, why, matters="max_train_epochs" not in self.toml)
-        self.change("max_train_epochs", epochs, "so many epochs are asked for")
 
-    def send_zeros(self, values: Mapping[str, Any]) -> None:
-        for key in (*_ZEROS, *zeros_of_script(self.script)):
-            if key in values and values[key] == 0 and key not in self.toml:
-                why = "the GUI drops a 0, and the trainer would take its own default"
-                self.change(key, values[key], why)
+def fit_types(toml: Toml, script: str) -> Toml:
+    """Send 64 for 64.0 and true for 1 where the trainer's argument is of that type."""
+    fitted = dict(toml)
+    for key, (kind, *_) in arguments_of(script).items():
+        value = toml.get(key)
+        if kind == "int" and isinstance(value, float) and value == int(value):
+            fitted[key] = int(value)
+        elif kind == "bool" and not isinstance(value, bool) and value == 1:
+            fitted[key] = True
+    return fitted
 
-    def drop_what_is_ignored(self) -> None:
-        """Drop what no sd-scripts reads; what only newer ones know stays for the check on disk."""
-        for key in [key for key in self.toml if key in _NEVER_READ]:
-            why = "it is no argument of sd-scripts, which would ignore it"
-            self.change(key, None, why, matters=key in _NO_LONGER_READ)
-        if self.toml.get("dynamo_backend") == "no":
-            why = "that is accelerate's word; sd-scripts has none for off"
-            self.change("dynamo_backend", None, why, matters=False)
-        if self.toml.get("max_token_length") == 75:
-            why = "75 is sd-scripts' own way, and none of its choices"
-            self.change("max_token_length", None, why, matters=False)
 
-    def fit_types(self) -> None:
-        """Send 64 for 64.0 and true for 1 where the trainer's argument is of that type."""
-        for key, (kind, *_) in arguments_of(self.script).items():
-            value = self.toml.get(key)
-            if kind == "int" and isinstance(value, float) and value == int(value):
-                self.change(key, int(value), "sd-scripts wants a whole number", matters=False)
-            elif kind == "bool" and not isinstance(value, bool) and value == 1:
-                self.change(key, True, "sd-scripts has a switch here", matters=False)
+# Where the GUI would do something else.
+
+
+def _differences(
+    gui: GuiCall, ours: TrainerCall, values: Values, secrets: Sequence[str]
+) -> Iterator[Difference]:
+    for key in secrets:
+        why = f"a secret comes from the environment only: set {SECRETS[key]}"
+        yield Difference(key, _SECRET, None, why)
+    words = _shell_words(str(values.get("additional_parameters") or ""))
+    theirs, _ = take_words(gui.toml, words, gui.script)
+    for key in sorted({*theirs, *ours.toml}):
+        a, b = theirs.get(key), ours.toml.get(key)
+        if a != b or type(a) is not type(b):
+            why, matters = _reason(key, a, b, theirs)
+            yield Difference(key, a, b, why, matters)
+    for key in ("extra_accelerate_launch_args", "additional_parameters"):
+        text = values.get(key)
+        if (split := quoted(text)) != (meant := _shell_words(str(text or ""))):
+            why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
+            yield Difference(key, list(split), list(meant), why)
+
+
+def _reason(key: str, gui: object, ours: object, toml: Toml) -> tuple[str, bool]:
+    """Return why we send something else for a key, and whether the training changes by it."""
+    if key in _NEVER_READ:
+        return "it is no argument of sd-scripts, which would ignore it", key in _NO_LONGER_READ
+    if gui == ours:
+        kind = "has a switch here" if ours is True else "wants a whole number"
+        return f"sd-scripts {kind}", False
+    if key == "max_train_steps" and "max_train_epochs" in toml:
+        return "sd-scripts counts by the epochs anyhow", False
+    if key == "network_args" and any("loraplus" in str(one) for one in ours or ()):  # type: ignore[attr-defined]  # a list
+        why = "sd-scripts reads LoRA+ as a network argument only, and ignores the GUI's key"
+        return why, True
+    if gui is None and _is_zero(ours):
+        return "the GUI drops a 0, and the trainer would take its own default", True
+    return _REASONS.get(key, ("the config says so", True))
+
+
+_REASONS: Mapping[str, tuple[str, bool]] = {
+    "max_train_steps": (
+        "the GUI's estimate of steps ignores buckets, so the last epoch would be cut", True
+    ),
+    "max_train_epochs": ("so many epochs are asked for", True),
+    "lr_warmup_steps": ("the GUI forgets or estimates it; a share of all steps is exact", False),
+    "network_args": (
+        "the GUI takes a list with blanks to pieces, and sd-scripts would stop at them", True
+    ),
+    "dynamo_backend": ("that is accelerate's word; sd-scripts has none for off", False),
+    "max_token_length": ("75 is sd-scripts' own way, and none of its choices", False),
+    **dict.fromkeys(_OF_SAMPLES, ("there are no sample prompts", False)),
+}  # fmt: skip
 
 
 # What the trainer's own parsers take.
@@ -294,52 +349,3 @@ def _argument_problem(row: list[Any] | None, value: object) -> str | None:
         if choices and member not in choices[0]:
             return f"it must be one of {', '.join(str(one) for one in choices[0] if one)}"
     return None
-
-
-def format_toml(toml: Mapping[str, Any]) -> str:
-    """Return a flat toml text, keys sorted; texts are quoted as JSON, which toml reads."""
-    lines = []
-    for key, value in sorted(toml.items()):
-        lines.append(f"{key} = {_toml_value(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml_value(member) for member in value) + "]"
-    if isinstance(value, int):
-        return str(value)
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def format_gui_toml(toml: Mapping[str, Any]) -> str:
-    """Return the toml text letter by letter as the GUI writes it."""
-    return "".join(f"{key} = {_gui_value(value)}\n" for key, value in toml.items())
-
-
-def _gui_value(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return "[" + "".join(f" {_gui_value(member)}," for member in value) + "]"
-    if isinstance(value, float):
-        return str(value).replace("e+0", "e+").replace("e-0", "e-")
-    return _toml_value(value)
-
-
-__all__ = [
-    "SECRETS",
-    "Dataset",
-    "Difference",
-    "TrainerCall",
-    "Values",
-    "arguments_of",
-    "call_as_gui",
-    "format_gui_toml",
-    "format_toml",
-    "plan_call",
-    "require_valid_call",
-    "script_of",
-]

@@ -1,33 +1,36 @@
-"""What the Kohya GUI itself would run for a config: script, config toml, launch arguments.
+"""What the Kohya GUI itself would run for a config, faults included: for `--as-gui` only, and for
+the list of what we do otherwise.
 
-Measured field by field against the GUI's own print of v24.1.7, v25.2.1 and v26 (tests/hosts); what
-it should have run instead is the business of `arguments`.
+Measured field by field against the GUI's own print of v24.1.7, v25.2.1 and v26 (tests/hosts).
 """
 
 from __future__ import annotations
 
 import math
-import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...project import InputError
-from ...project.families import trained
+from ...project import InputError, ToolError
+from .gui_fields import (
+    LORAPLUS,
+    LYCORIS_PRESETS,
+    ONLY_SDXL_ANIMA,
+    Toml,
+    Values,
+    as_float,
+    as_int,
+    launch_words,
+    script_of,
+    trainer_values,
+    words_of,
+)
+from .gui_load import take_as_gui
 from .kohya_json import GuiVersion, keys_of
-
-Toml = dict[str, Any]
-Values = Mapping[str, Any]
-
-SEPARATOR = os.sep
-"""What the GUI puts between folder and file: that of the machine it runs on."""
-
-LYCORIS_PRESETS = (
-    "attn-mlp", "attn-only", "full", "full-lin", "unet-transformer-only", "unet-convblock-only",
-)  # fmt: skip
+from .toml import format_gui_toml
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,10 @@ class GuiCall:
     additional: tuple[str, ...]
     sample_prompts: str
 
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-_FAMILIES = tuple(
-    (row.flag, row.script)
-    for row in dict.fromkeys(one.facts.training for one in trained())
-    if row is not None and row.script != "train_network"
-)
-"""Checkbox and script; SD 1.5 and SD 2 share the one that is left."""
-
-
-def script_of(values: Values) -> str:
-    """Return the sd-scripts trainer for a config, without .py."""
-    return next((script for flag, script in _FAMILIES if values.get(flag)), "train_network")
+    @property
+    def script_name(self) -> str:
+        """The file in sd-scripts' root."""
+        return f"{self.script}.py"
 
 
 def gui_call(values: Values, version: GuiVersion, draws: int) -> GuiCall:
@@ -66,17 +57,34 @@ def gui_call(values: Values, version: GuiVersion, draws: int) -> GuiCall:
     known = keys_of(version)
     own = {key: value for key, value in values.items() if key in known}
     script = script_of(own)
-    toml = _dropped_empty(_toml(own, version, draws, script))
-    toml["max_data_loader_n_workers"] = _int(own.get("max_data_loader_n_workers"))
-    if toml.get("model_type") == "chroma":  # its trainer insists on both
-        toml |= {"apply_t5_attn_mask": True, "guidance_scale": _float(own.get("guidance_scale"))}
+    toml = trainer_values(own, version, script)
+    # It joins the pairs and splits them at blanks, so a value with a blank falls apart.
+    pairs = words_of(" ".join(toml["network_args"]))
+    v25 = version is GuiVersion.V25  # sends LoRA+ where no trainer reads it
+    toml["network_args"] = [one for one in pairs if not (v25 and one.startswith("loraplus"))]
+    toml |= {"epoch": as_int(own.get("epoch")), "noise_offset_type": own.get("noise_offset_type")}
+    if version is GuiVersion.V25:
+        toml |= {key: own.get(key) for key in ("lowvram", *LORAPLUS)}
+    toml["max_train_steps"] = steps = _steps(own, draws)
+    toml["stop_text_encoder_training"] = _stop(own, steps)
+    toml["lr_warmup_steps"] = _warmup(own, version, steps)
+    kept = {"max_data_loader_n_workers": toml["max_data_loader_n_workers"]}
+    if toml.get("model_type") == "chroma":  # its trainer insists on it
+        kept["guidance_scale"] = toml["guidance_scale"]
+    # It drops "", False, None and every 0.
+    toml = {key: value for key, value in toml.items() if value not in ("", False, None)} | kept
     return GuiCall(
         script,
         dict(sorted(toml.items())),
-        _launch(own),
+        launch_words(own, quoted(own.get("extra_accelerate_launch_args"))),
         quoted(own.get("additional_parameters")),
         str(own.get("sample_prompts") or ""),
     )
+
+
+def quoted(text: object) -> tuple[str, ...]:
+    """Split as the GUI does: without its quotes at blanks, each word quoted for a shell."""
+    return tuple(shlex.quote(word) for word in words_of(text))
 
 
 def gui_draws(folder: Path) -> int:
@@ -94,7 +102,6 @@ def gui_draws(folder: Path) -> int:
 # What the GUI refuses, with nothing but a line in its console.
 
 _SETTINGS = re.compile(r"^(\S+=\S+)( \S+=\S+)*$|^$")
-_ONLY_SDXL_ANIMA = ("Kohya LoHa", "Kohya LoKr")
 _READ_AS_INT = ("bucket_reso_steps", "min_bucket_reso", "num_cpu_threads_per_process")
 
 
@@ -130,13 +137,13 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
         yield f"mixed_precision is {precision!r}, which the GUI cannot quote"
     if not isinstance(values.get("stop_text_encoder_training"), (int, float, type(None))):
         yield "stop_text_encoder_training is not a number"
-    if _int(values.get("bucket_reso_steps")) < 1:
+    if as_int(values.get("bucket_reso_steps")) < 1:
         yield "bucket_reso_steps must be at least 1"
-    if not 0 <= _float(values.get("noise_offset")) <= 1:
+    if not 0 <= as_float(values.get("noise_offset")) <= 1:
         yield "noise_offset must lie between 0 and 1"
     if not values.get("dataset_config"):
         for key in ("train_batch_size", "gradient_accumulation_steps"):
-            if not _int(values.get("max_train_steps")) and not _int(values.get(key)):
+            if not as_int(values.get("max_train_steps")) and not as_int(values.get(key)):
                 yield f"{key} must be at least 1"
         if not values.get("train_data_dir"):
             yield "train_data_dir is empty"
@@ -148,13 +155,13 @@ def _family_refusals(values: Values, kind: str) -> Iterator[str]:
     if values.get("flux1_checkbox") and not (kind.startswith("Flux1") or "LyCORIS" in kind):
         yield f'Flux trains the LoRA types Flux1, Flux1 OFT and LyCORIS, not "{kind}"'
     anima, lumina = bool(values.get("anima_checkbox")), bool(values.get("lumina_checkbox"))
-    if anima and kind not in ("Anima", *_ONLY_SDXL_ANIMA):
+    if anima and kind not in ("Anima", *ONLY_SDXL_ANIMA):
         yield f'Anima trains the LoRA types Anima, Kohya LoHa and Kohya LoKr, not "{kind}"'
     if kind == "Anima" and not anima:
         yield "the LoRA type Anima needs the Anima model"
     if lumina != (kind == "Lumina"):
         yield "the LoRA type Lumina and the Lumina model go together only"
-    if kind in _ONLY_SDXL_ANIMA:
+    if kind in ONLY_SDXL_ANIMA:
         others = ("flux1_checkbox", "sd3_checkbox", "hunyuan_image_checkbox", "lumina_checkbox")
         if not (values.get("sdxl") or anima) or any(values.get(flag) for flag in others):
             yield f"{kind} is for SDXL and Anima only"
@@ -162,147 +169,20 @@ def _family_refusals(values: Values, kind: str) -> Iterator[str]:
         yield "anima_compile and anima_torch_compile exclude each other"
 
 
-# The config toml.
-
-_AS_IT_IS = _names("""
-    async_upload bucket_no_upscale bucket_reso_steps cache_latents cache_latents_to_disk
-    caption_dropout_rate caption_extension clip_skip color_aug dataset_config
-    debiased_estimation_loss dim_from_weights dynamo_backend enable_bucket flip_aug fp8_base
-    full_bf16 full_fp16 gradient_checkpointing highvram huber_c huber_scale huber_schedule
-    huggingface_path_in_repo huggingface_repo_id huggingface_repo_type
-    huggingface_repo_visibility huggingface_token ip_noise_gamma ip_noise_gamma_random_strength
-    log_config log_tracker_config log_tracker_name log_with logging_dir loss_type lr_scheduler
-    lr_scheduler_power lr_scheduler_type masked_loss max_bucket_reso max_grad_norm max_timestep
-    mem_eff_attn metadata_author metadata_description metadata_license metadata_tags
-    metadata_title min_snr_gamma min_timestep mixed_precision network_alpha network_dim
-    network_dropout network_weights noise_offset_type output_dir output_name
-    pretrained_model_name_or_path prior_loss_weight random_crop reg_data_dir resume
-    resume_from_huggingface sample_every_n_epochs sample_every_n_steps sample_sampler
-    save_every_n_epochs save_every_n_steps save_last_n_epochs save_last_n_epochs_state
-    save_last_n_steps save_last_n_steps_state save_model_as save_precision save_state
-    save_state_on_train_end save_state_to_huggingface scale_v_pred_loss_like_noise_pred
-    scale_weight_norms shuffle_caption skip_cache_check train_batch_size train_data_dir
-    training_comment v2 v_parameterization v_pred_like_loss vae vae_batch_size wandb_api_key
-    weighted_captions
-""")
-
-_AS_INT = _names("""
-    caption_dropout_every_n_epochs epoch gradient_accumulation_steps keep_tokens
-    max_token_length max_train_epochs min_bucket_reso persistent_data_loader_workers seed
-""")
-
-
-def _toml(values: Values, version: GuiVersion, draws: int, script: str) -> Toml:
-    v24 = version is GuiVersion.V24
-    toml: Toml = {key: values.get(key) for key in _AS_IT_IS}
-    toml |= {key: _int(values.get(key)) for key in _AS_INT}
-    toml["optimizer_type"] = values.get("optimizer")
-    toml["resolution"] = values.get("max_resolution")
-    toml["optimizer_args"] = _words(values.get("optimizer_args"))
-    toml["lr_scheduler_args"] = _words(values.get("lr_scheduler_args"))
-    cycles = values.get("lr_scheduler_num_cycles")
-    toml["lr_scheduler_num_cycles"] = _int(values.get("epoch") if cycles == "" else cycles)
-    toml["sdpa"] = values.get("xformers") == "sdpa"
-    toml["xformers"] = values.get("xformers") == "xformers"
-    toml["network_module"], toml["network_args"] = _network(values, version)
-    toml["sample_prompts"] = _prompt_file(values, v24)
-    name = None if v24 else values.get("output_name")
-    toml["wandb_run_name"] = values.get("wandb_run_name") or name
-    if version is GuiVersion.V25:
-        toml |= {key: values.get(key) for key in ("lowvram", *LORAPLUS)}
-    toml |= _learning_rates(values, v24)
-    toml |= _noise(values, v24)
-    toml["max_train_steps"] = _steps(values, draws)
-    toml["stop_text_encoder_training"] = _stop(values, toml["max_train_steps"])
-    toml["lr_warmup_steps"] = _warmup(values, version, toml["max_train_steps"])
-    toml |= _family(values)
-    return toml | _inpainting(values, script)
-
-
-def _dropped_empty(toml: Toml) -> Toml:
-    """Drop what the GUI drops: "", False, None and every 0."""
-    return {key: value for key, value in toml.items() if value not in ("", False, None)}
-
-
-def _int(value: object) -> int:
-    return int(_float(value))
-
-
-def _float(value: object) -> float:
-    try:
-        return float(value or 0)  # type: ignore[arg-type]  # whatever a json may hold
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _words(text: object) -> list[str]:
-    return str(text or "").replace('"', "").split()
-
-
-def quoted(text: object) -> tuple[str, ...]:
-    """Split as the GUI does: without its quotes at blanks, each word quoted for a shell."""
-    return tuple(shlex.quote(word) for word in _words(text))
-
-
-def _prompt_file(values: Values, v24: bool) -> str:
-    folder = str(values.get("output_dir") or "")
-    between = "" if not folder or folder.endswith(("/", SEPARATOR)) else SEPARATOR
-    return folder + between + ("prompt.txt" if v24 else "sample/prompt.txt")
-
-
-def _learning_rates(values: Values, v24: bool) -> Toml:
-    names = ("learning_rate", "unet_lr", "text_encoder_lr", "t5xxl_lr")
-    base, unet, text, t5xxl = (_float(values.get(name)) for name in names)
-    if not (base or unet or text):
-        raise InputError(
-            "LL303",
-            "All learning rates are 0, so nothing would be trained.",
-            "Set learning_rate, unet_lr or text_encoder_lr.",
-        )
-    if not text and t5xxl > 0:
-        raise InputError(
-            "LL303",
-            f"t5xxl_lr is {t5xxl:g} while text_encoder_lr is 0, which sd-scripts cannot express.",
-            "Set text_encoder_lr too, or t5xxl_lr to 0.",
-        )
-    rates: Toml = {"text_encoder_lr": [text, t5xxl if t5xxl > 0 else text] if text > 0 else None}
-    if v24:
-        rates = {"text_encoder_lr": values.get("text_encoder_lr")}
-    return {
-        "learning_rate": base,
-        "unet_lr": values.get("unet_lr") if v24 else unet,
-        "network_train_unet_only": not text and bool(unet),
-        "network_train_text_encoder_only": bool(text) and not unet,
-        **rates,
-    }
-
-
-def _noise(values: Values, v24: bool) -> Toml:
-    """Return the noise settings of the chosen kind; v24 sends both kinds."""
-    kind = values.get("noise_offset_type")
-    original = ("adaptive_noise_scale", "noise_offset", "noise_offset_random_strength")
-    multires = ("multires_noise_discount", "multires_noise_iterations")
-    chosen = [
-        *(original if v24 or kind == "Original" else ()),
-        *(multires if v24 or kind == "Multires" else ()),
-    ]
-    return {key: values.get(key) for key in chosen}
-
-
 def _steps(values: Values, draws: int) -> int:
     """Return the steps as the GUI counts them: without buckets, doubled for a reg folder."""
-    given = _int(values.get("max_train_steps"))
+    given = as_int(values.get("max_train_steps"))
     if given or values.get("dataset_config"):
         return given
-    batches = float(draws) / _int(values.get("train_batch_size"))
-    batches /= _int(values.get("gradient_accumulation_steps"))
+    batches = float(draws) / as_int(values.get("train_batch_size"))
+    batches /= as_int(values.get("gradient_accumulation_steps"))
     factor = 2 if values.get("reg_data_dir") else 1
-    return math.ceil(batches * _int(values.get("epoch")) * factor)
+    return math.ceil(batches * as_int(values.get("epoch")) * factor)
 
 
 def _stop(values: Values, max_train_steps: int) -> int:
     """Return what is left of a key that the GUI ignores when it is positive."""
-    percent = min(0, _int(values.get("stop_text_encoder_training")))
+    percent = min(0, as_int(values.get("stop_text_encoder_training")))
     if values.get("dataset_config") and max_train_steps <= 0:
         return 0
     return math.ceil(float(max_train_steps) / 100 * percent)
@@ -310,7 +190,7 @@ def _stop(values: Values, max_train_steps: int) -> int:
 
 def _warmup(values: Values, version: GuiVersion, max_train_steps: int) -> int | float:
     """Return steps, or from v25 on a share of all steps as a float below 1."""
-    percent, given = _float(values.get("lr_warmup")), _float(values.get("lr_warmup_steps"))
+    percent, given = as_float(values.get("lr_warmup")), as_float(values.get("lr_warmup_steps"))
     counted = round(int(percent) * max_train_steps / 100)
     by_toml = bool(values.get("dataset_config"))
     if version is GuiVersion.V24:
@@ -325,295 +205,65 @@ def _warmup(values: Values, version: GuiVersion, max_train_steps: int) -> int | 
     return int(given) if given > 0 else percent / 100
 
 
-def _inpainting(values: Values, script: str) -> Toml:
-    """Return v26's inpainting switch, which turns caching of latents off."""
-    if not values.get("train_inpainting") or script not in ("train_network", "sdxl_train_network"):
-        return {}
-    return {"train_inpainting": True, "cache_latents": False, "cache_latents_to_disk": False}
+# What the GUI itself would run.
 
 
-# Model families. A row of the tables is `toml key` or `toml key:json key`; a leading + means an
-# int, a leading ~ a float.
+@dataclass(frozen=True)
+class GuiPrint:
+    """What the GUI of a version would run: its toml letter by letter, and its command."""
 
-_TIMESTEPS = "show_timesteps show_timesteps_resolution"
+    call: GuiCall
+    secrets: tuple[str, ...]
 
-_FLUX = f"""
-    cache_text_encoder_outputs:flux1_cache_text_encoder_outputs
-    cache_text_encoder_outputs_to_disk:flux1_cache_text_encoder_outputs_to_disk
-    clip_l t5xxl ae fp8_base_unet model_prediction_type timestep_sampling split_mode
-    +t5xxl_max_token_length ~guidance_scale ~discrete_flow_shift mem_eff_save apply_t5_attn_mask
-    cpu_offload_checkpointing blocks_to_swap single_blocks_to_swap double_blocks_to_swap
-    {_TIMESTEPS}
-"""
+    @property
+    def toml(self) -> str:
+        return format_gui_toml(self.call.toml)
 
-_SD3 = f"""
-    cache_text_encoder_outputs:sd3_cache_text_encoder_outputs
-    cache_text_encoder_outputs_to_disk:sd3_cache_text_encoder_outputs_to_disk
-    clip_g clip_g_dropout_rate clip_l:sd3_clip_l clip_l_dropout_rate:sd3_clip_l_dropout_rate
-    enable_scaled_pos_embed:sd3_enable_scaled_pos_embed fused_backward_pass:sd3_fused_backward_pass
-    disable_mmap_load_safetensors:sd3_disable_mmap_load_safetensors logit_mean logit_std
-    mode_scale pos_emb_random_crop_rate save_clip save_t5xxl t5_dropout_rate:sd3_t5_dropout_rate
-    t5xxl:sd3_t5xxl t5xxl_device t5xxl_dtype text_encoder_batch_size:sd3_text_encoder_batch_size
-    weighting_scheme blocks_to_swap {_TIMESTEPS}
-"""
-
-_HUNYUAN = """
-    cache_text_encoder_outputs:hunyuan_image_cache_text_encoder_outputs
-    cache_text_encoder_outputs_to_disk:hunyuan_image_cache_text_encoder_outputs_to_disk
-    vae:hunyuan_vae text_encoder:hunyuan_text_encoder byt5:hunyuan_byt5
-    ~discrete_flow_shift:hunyuan_discrete_flow_shift
-    model_prediction_type:hunyuan_model_prediction_type
-    timestep_sampling:hunyuan_timestep_sampling ~sigmoid_scale:hunyuan_sigmoid_scale
-    attn_mode:hunyuan_attn_mode split_attn:hunyuan_split_attn fp8_scaled:hunyuan_fp8_scaled
-    fp8_vl:hunyuan_fp8_vl text_encoder_cpu:hunyuan_text_encoder_cpu
-    +vae_chunk_size:hunyuan_vae_chunk_size blocks_to_swap
-"""
-
-_ANIMA = f"""
-    cache_text_encoder_outputs:anima_cache_text_encoder_outputs
-    cache_text_encoder_outputs_to_disk:anima_cache_text_encoder_outputs_to_disk
-    vae:anima_vae qwen3:anima_qwen3 llm_adapter_path:anima_llm_adapter_path
-    t5_tokenizer_path:anima_t5_tokenizer_path ~discrete_flow_shift:anima_discrete_flow_shift
-    timestep_sampling:anima_timestep_sampling ~sigmoid_scale:anima_sigmoid_scale
-    +qwen3_max_token_length:anima_qwen3_max_token_length
-    +t5_max_token_length:anima_t5_max_token_length attn_mode:anima_attn_mode
-    split_attn:anima_split_attn +vae_chunk_size:anima_vae_chunk_size
-    vae_disable_cache:anima_vae_disable_cache
-    unsloth_offload_checkpointing:anima_unsloth_offload_checkpointing
-    qwen_image_vae_2d:anima_qwen_image_vae_2d compile:anima_compile
-    torch_compile:anima_torch_compile compile_backend:anima_compile_backend
-    compile_mode:anima_compile_mode compile_dynamic:anima_compile_dynamic
-    compile_fullgraph:anima_compile_fullgraph
-    +compile_cache_size_limit:anima_compile_cache_size_limit blocks_to_swap {_TIMESTEPS}
-"""
-
-_LUMINA = f"""
-    cache_text_encoder_outputs:lumina_cache_text_encoder_outputs
-    cache_text_encoder_outputs_to_disk:lumina_cache_text_encoder_outputs_to_disk
-    gemma2:lumina_gemma2 ae:lumina_ae ~discrete_flow_shift:lumina_discrete_flow_shift
-    model_prediction_type:lumina_model_prediction_type
-    timestep_sampling:lumina_timestep_sampling ~sigmoid_scale:lumina_sigmoid_scale
-    +gemma2_max_token_length:lumina_gemma2_max_token_length system_prompt:lumina_system_prompt
-    use_flash_attn:lumina_use_flash_attn use_sage_attn:lumina_use_sage_attn blocks_to_swap
-    {_TIMESTEPS}
-"""
-
-_SDXL = "cache_text_encoder_outputs:sdxl_cache_text_encoder_outputs no_half_vae:sdxl_no_half_vae"
-
-_FAMILY_ROWS = {
-    "sdxl": _SDXL,
-    "flux": _FLUX,
-    "sd3": _SD3,
-    "hunyuan": _HUNYUAN,
-    "anima": _ANIMA,
-    "lumina": _LUMINA,
-}
-
-_ANY_OF_THEM = ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command's words; the GUI puts the time into the toml's name and its own folder."""
+        script = f"sd-scripts/{self.call.script_name}"
+        config = f"{self.call.toml.get('output_dir', '')}/config_lora-<time>.toml"
+        words = ("accelerate", "launch", *self.call.launch, script, "--config_file", config)
+        return (*words, *self.call.additional)
 
 
-def _family(values: Values) -> Toml:
-    """Return the settings of all families that are switched on; usually that is one.
+def print_as_gui(
+    data: Mapping[str, Any],
+    version: GuiVersion,
+    *,
+    where: str,
+    draws: int | None = None,
+    in_browser: bool = True,
+) -> GuiPrint:
+    """Return exactly what the GUI of `version` would run for a json; secrets are left out.
 
-    Of several the script is the first one's, while each sends its own.
+    `where` names the json in messages; `in_browser` as in `take_as_gui`. Raises InputError,
+    with the GUI's reasons, when it would run nothing.
     """
-    chosen = [script.split("_")[0] for flag, script in _FAMILIES if values.get(flag)]
-    toml: Toml = {}
-    for family in chosen:
-        for row in _FAMILY_ROWS[family].split():
-            key, _, source = row.lstrip("+~").partition(":")
-            value = values.get(source or key)
-            value = _int(value) if row[0] == "+" else _float(value) if row[0] == "~" else value
-            if key not in toml or not (key in _ANY_OF_THEM or key == "t5xxl"):
-                toml[key] = value
-            elif key in _ANY_OF_THEM:
-                toml[key] = toml[key] or value
-    off: list[str] = []
-    if "flux" in chosen:
-        off.append("max_token_length")
-        if str(values.get("model_type") or "").lower() == "chroma":
-            toml["model_type"] = "chroma"
-            off += [] if "sd3" in chosen else ["clip_l"]  # Chroma has none
-    if {"hunyuan", "anima", "lumina"} & set(chosen):
-        off += ["clip_skip", "max_token_length"]
-    if "hunyuan" in chosen:  # its text encoders are never trained
-        toml |= {"network_train_unet_only": True, "network_train_text_encoder_only": False}
-        off.append("v2")
-    if not values.get("show_timesteps"):
-        off += _TIMESTEPS.split()
-    if not toml.get("compile"):
-        off += [key for key in toml if key.startswith("compile_")]
-    off += [key for key, none in (("attn_mode", "torch"), ("compile_dynamic", "auto"))
-            if "anima" in chosen and toml.get(key) == none]  # fmt: skip
-    return toml | dict.fromkeys(off)
+    taken = take_as_gui(data, version, in_browser=in_browser)
+    values = taken.values
+    problems = (*taken.problems, *gui_refusals(values, version))
+    needs_count = not values.get("max_train_steps") and not values.get("dataset_config")
+    folder = Path(str(values.get("train_data_dir") or ""))
+    if not problems and needs_count and draws is None:
+        if not folder.is_dir():
+            problems = (f"train_data_dir {folder} is not on this machine: see --draws",)
+        elif version is GuiVersion.V26 and not _has_concepts(folder):
+            problems = (f"{folder} holds no folder such as 5_Trigger",)
+        else:
+            draws = gui_draws(folder)
+    if problems:
+        raise InputError(
+            "LL311",
+            f"The Kohya GUI {version.value} would run nothing for {where}: {'; '.join(problems)}.",
+            "Without --as-gui the json is read, repaired and explained.",
+        )
+    try:
+        return GuiPrint(gui_call(values, version, draws or 0), taken.secrets)
+    except ToolError as refused:
+        raise InputError("LL311", f"{where}: {refused.problem}", refused.cure) from refused
 
 
-# The network. A word of the LyCORIS rows is `argument`, `argument:json key` or `argument=constant`.
-
-LORAPLUS = ("loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio")
-
-_LYCORIS: Mapping[str, str] = {
-    "LyCORIS/BOFT": "conv_dim conv_alpha module_dropout use_tucker rank_dropout "
-    "rank_dropout_scale algo=boft train_norm",
-    "LyCORIS/Diag-OFT": "conv_dim conv_alpha module_dropout use_tucker rank_dropout "
-    "rank_dropout_scale constraint:constrain rescaled algo=diag-oft train_norm",
-    "LyCORIS/DyLoRA": "conv_dim conv_alpha use_tucker block_size:unit rank_dropout "
-    "module_dropout algo=dylora train_norm",
-    "LyCORIS/GLoRA": "conv_dim conv_alpha use_tucker rank_dropout module_dropout "
-    "rank_dropout_scale algo=glora train_norm",
-    "LyCORIS/iA3": "conv_dim conv_alpha train_on_input algo=ia3",
-    "LyCORIS/LoCon": "conv_dim conv_alpha use_tucker rank_dropout bypass_mode dora_wd "
-    "module_dropout use_tucker use_scalar rank_dropout_scale algo=locon train_norm",
-    "LyCORIS/LoHa": "conv_dim conv_alpha use_tucker rank_dropout bypass_mode dora_wd "
-    "module_dropout use_tucker use_scalar rank_dropout_scale algo=loha train_norm",
-    "LyCORIS/LoKr": "conv_dim conv_alpha use_tucker rank_dropout bypass_mode dora_wd "
-    "module_dropout factor use_cp use_scalar decompose_both rank_dropout_scale algo=lokr "
-    "train_norm",
-    "LyCORIS/Native Fine-Tuning": "rank_dropout module_dropout rank_dropout_scale algo=full "
-    "train_norm",
-}
-
-_LYCORIS_V24: Mapping[str, str] = {
-    "LyCORIS/BOFT": "conv_dim conv_alpha module_dropout use_tucker use_scalar rank_dropout "
-    "rank_dropout_scale constrain rescaled algo=boft train_norm",
-    "LyCORIS/Diag-OFT": "conv_dim conv_alpha module_dropout use_tucker use_scalar rank_dropout "
-    "rank_dropout_scale constrain rescaled algo=diag-oft train_norm",
-    "LyCORIS/GLoRA": "conv_dim conv_alpha rank_dropout module_dropout rank_dropout_scale "
-    "algo=glora train_norm",
-    "LyCORIS/LoCon": "conv_dim conv_alpha rank_dropout bypass_mode dora_wd module_dropout "
-    "use_tucker use_scalar rank_dropout_scale algo=locon train_norm",
-    "LyCORIS/LoHa": "conv_dim conv_alpha rank_dropout bypass_mode dora_wd module_dropout "
-    "use_tucker use_scalar rank_dropout_scale algo=loha train_norm",
-    "LyCORIS/LoKr": "conv_dim conv_alpha rank_dropout bypass_mode dora_wd module_dropout factor "
-    "use_cp use_scalar decompose_both rank_dropout_scale algo=lokr train_norm",
-    "LyCORIS/Native Fine-Tuning": "rank_dropout module_dropout use_tucker use_scalar "
-    "rank_dropout_scale algo=full train_norm",
-}
-
-# In the order of the GUI's own fields, which is the order of what it sends.
-_BLOCKS = _names("""
-    down_lr_weight mid_lr_weight up_lr_weight block_lr_zero_threshold block_dims block_alphas
-    conv_block_dims conv_block_alphas rank_dropout module_dropout
-""")
-
-_DYLORA = ("conv_dim", "conv_alpha", *_BLOCKS[:-2], "unit", *_BLOCKS[-2:])
-
-_FLUX_NETWORK = _names("""
-    img_attn_dim img_mlp_dim img_mod_dim single_dim txt_attn_dim txt_mlp_dim txt_mod_dim
-    single_mod_dim in_dims train_double_block_indices train_single_block_indices
-""")
-
-NETWORK_TEXTS = (*_BLOCKS[:-2], *_FLUX_NETWORK)
-"""Texts that go into the network's arguments; a list in them must hold no blanks."""
-
-_MODULES = {
-    "Anima": "networks.lora_anima",
-    "Lumina": "networks.lora_lumina",
-    "HunyuanImage-2.1": "networks.lora_hunyuan_image",
-}
-
-_DROPOUTS = ("rank_dropout", "module_dropout")
-
-
-def _network(values: Values, version: GuiVersion) -> tuple[str, list[str]]:
-    module, arguments = _network_of(str(values.get("LoRA_type") or "Standard"), values, version)
-    if version is GuiVersion.V26:
-        arguments += _truthy(values, LORAPLUS)
-    # The GUI joins the pairs and splits them at blanks, so a value with a blank falls apart.
-    return module, _words(" ".join(arguments))
-
-
-def _network_of(kind: str, values: Values, version: GuiVersion) -> tuple[str, list[str]]:
-    if kind in _LYCORIS:
-        return "lycoris.kohya", _lycoris(kind, values, version)
-    if kind in ("Standard", "Kohya LoCon"):
-        module = "networks.lora_sd3" if values.get("sd3_checkbox") else "networks.lora"
-        conv = ["conv_dim", "conv_alpha"] if kind == "Kohya LoCon" else []
-        return module, _pairs(values, conv) + _truthy(values, _BLOCKS)
-    if kind == "LoRA-FA":
-        return "networks.lora_fa", _truthy(values, _BLOCKS)
-    if kind == "Kohya DyLoRA":
-        return "networks.dylora", _truthy(values, _DYLORA)
-    if kind == "Flux1":
-        return "networks.lora_flux", _flux_network(values, version)
-    if kind == "Flux1 OFT":
-        return "networks.oft_flux", _truthy(values, ["enable_all_linear"])
-    if kind in _ONLY_SDXL_ANIMA:
-        return f"networks.{kind.split()[1].lower()}", _native(kind, values)
-    if kind in _MODULES:
-        return _MODULES[kind], _positive(values, _DROPOUTS)
-    raise InputError(
-        "LL304",
-        f'"{kind}" is not a LoRA type of the Kohya GUI {version.value}.',
-        f"Choose one of {', '.join(map(str, keys_of(version)['LoRA_type'].choices))}.",
-    )
-
-
-def _lycoris(kind: str, values: Values, version: GuiVersion) -> list[str]:
-    rows = _LYCORIS_V24 if version is GuiVersion.V24 and kind in _LYCORIS_V24 else _LYCORIS
-    found = [f"preset={values.get('LyCORIS_preset')}"]
-    for word in rows[kind].split():
-        name, _, key = word.partition(":")
-        found.append(word if "=" in word else f"{name}={values.get(key or name)}")
-    return found
-
-
-def _flux_network(values: Values, version: GuiVersion) -> list[str]:
-    ggpo = ["ggpo_sigma", "ggpo_beta"] if values.get("train_lora_ggpo") else []
-    found = _truthy(values, [*ggpo, *_FLUX_NETWORK])
-    if values.get("split_mode"):
-        found.append("train_blocks=single")
-    if values.get("split_qkv"):
-        found.append("split_qkv=True")
-    if values.get("train_t5xxl") and values.get("flux1_checkbox"):
-        found.append("train_t5xxl=True")
-    return found + (_positive(values, _DROPOUTS) if version is GuiVersion.V26 else [])
-
-
-def _native(kind: str, values: Values) -> list[str]:
-    """Return the arguments of sd-scripts' own LoHa and LoKr: only what is not its default."""
-    found = []
-    if _float(values.get("conv_dim")) > 0:
-        alpha = values.get("conv_alpha")
-        whole = int(alpha) if alpha is not None and float(alpha) == int(alpha) else alpha
-        found += [f"conv_dim={_int(values['conv_dim'])}", f"conv_alpha={whole}"]
-    if values.get("use_tucker"):
-        found.append("use_tucker=True")
-    if kind == "Kohya LoKr" and _int(values.get("factor", -1)) != -1:
-        found.append(f"factor={_int(values['factor'])}")
-    return found + _positive(values, _DROPOUTS)
-
-
-def _pairs(values: Values, keys: Sequence[str]) -> list[str]:
-    return [f"{key}={values.get(key)}" for key in keys]
-
-
-def _truthy(values: Values, keys: Sequence[str]) -> list[str]:
-    return [f"{key}={values[key]}" for key in keys if values.get(key)]
-
-
-def _positive(values: Values, keys: Sequence[str]) -> list[str]:
-    return [f"{key}={values[key]}" for key in keys if _float(values.get(key)) > 0]
-
-
-def _launch(values: Values) -> tuple[str, ...]:
-    """Return accelerate's own arguments in the GUI's order."""
-    found: list[str] = []
-    for key in ("dynamo_backend", "dynamo_mode"):
-        if values.get(key):
-            found += [f"--{key}", str(values[key])]
-    switches = ("dynamo_use_fullgraph", "dynamo_use_dynamic")
-    found += [f"--{key}" for key in switches if values.get(key)]
-    found += quoted(values.get("extra_accelerate_launch_args"))
-    if values.get("gpu_ids"):
-        found += ["--gpu_ids", shlex.quote(str(values["gpu_ids"]))]
-    if _int(values.get("main_process_port")) > 0:
-        found += ["--main_process_port", str(_int(values["main_process_port"]))]
-    if values.get("mixed_precision"):
-        found += ["--mixed_precision", shlex.quote(str(values["mixed_precision"]))]
-    if values.get("multi_gpu"):
-        found.append("--multi_gpu")
-    for key in ("num_processes", "num_machines", "num_cpu_threads_per_process"):
-        if _int(values.get(key)) > 0:
-            found += [f"--{key}", str(_int(values[key]))]
-    return tuple(found)
+def _has_concepts(folder: Path) -> bool:
+    return any(one.is_dir() and re.match(r"^\d+_.+$", one.name) for one in folder.iterdir())

@@ -5,8 +5,6 @@ Written are the Kohya GUI's json and sd-scripts' toml; both say the same.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -27,30 +25,26 @@ from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.settings import advise_on
 from ..dataset.folders import inspect_pictures, read_folders
 from ..dataset.steps import BucketedDataset, Shown, StepPlan, plan_steps, rules_of
-from .arguments import (
-    SECRETS,
-    Dataset,
-    TrainerCall,
-    arguments_of,
-    format_toml,
-    plan_call,
-    require_valid_call,
-)
+from .arguments import TrainerCall, arguments_of, plan_call, require_valid_call
 from .conversion import format_dataset_toml
-from .kohya_json import GuiVersion, Values, default_values, keys_of, require_valid, without_secrets
+from .gui_fields import fields_of_family
+from .kohya_json import (
+    SECRETS,
+    GuiVersion,
+    Values,
+    complete,
+    default_values,
+    keys_of,
+    require_valid,
+    without_secrets,
+)
+from .paths import GUI_PATHS, with_absolute_paths
 from .presets import preset_values, require_preset
 from .samples import draw_samples
-from .training_config import TrainingConfig
+from .toml import format_toml
 
 FEWEST_STEPS = 1500
 """The practice's rule of thumb for a whole run, with a grain of salt."""
-
-_PATHS = """
-    pretrained_model_name_or_path vae train_data_dir reg_data_dir output_dir logging_dir resume
-    network_weights dataset_config log_tracker_config ae clip_l t5xxl clip_g sd3_clip_l sd3_t5xxl
-"""
-_HUB_NAME = re.compile(r"^\w[\w.-]*/[\w.-]+$")
-_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
 
 @dataclass(frozen=True)
@@ -131,50 +125,55 @@ class ProjectCall:
 def plan_project_call(project: Project) -> ProjectCall:
     """Plan values and call of a project, reading no picture. Raises as `plan_config`."""
     version = GuiVersion(project.manifest.training.kohya_version)
-    values = training_of(project).as_kohya(version)
+    values = values_of(project, version)
     require_valid(values, version)
     draws = sum(_repeats(place) for place in _staged(project.images_dir))
-    call = _with_own_prompts(project, plan_call(values, version, Dataset(draws=draws)))
+    call = plan_call(values, version, draws)
+    if call.sample_prompts.strip():
+        path = project.config_dir / f"{project.manifest.output_name}.prompts.txt"
+        own = {"sample_prompts": str(path), "sample_sampler": values.get("sample_sampler")}
+        call = replace(call, toml=dict(sorted({**call.toml, **own}.items())))
     known = arguments_of(call.script)
     recorded = {key: value for key, value in call.toml.items() if key in known}
     require_valid_call(replace(call, toml=recorded))  # the trainer on disk is held to by `check`
     return ProjectCall(version, values, call)
 
 
-def training_of(project: Project) -> TrainingConfig:
-    """Return what a project trains: its preset, over it the manifest, over it the overrides.
+def values_of(project: Project, version: GuiVersion) -> Values:
+    """Return the GUI's values of a project: its preset, over it the manifest and its overrides.
 
     Relative paths in the manifest count from its folder. Raises InputError (a GUI that does not
     train this family; sample prompts) or MissingError.
     """
     manifest = project.manifest
     training = manifest.training
-    version = GuiVersion(training.kohya_version)
     if not manifest.base_model.path:
         raise MissingError(
             "LL307",
             f"{project.manifest_path} names no base model.",
             "Write the checkpoint file under base_model.path.",
         )
-    preset = require_preset(training.preset, manifest.base_model.family)
+    family = manifest.base_model.family
+    preset = require_preset(training.preset, family)
     overrides = _overrides(training.overrides, version)
-    stock = TrainingConfig.of_kohya(default_values(GuiVersion.V26))
-    config = replace(stock, family=manifest.base_model.family)
-    if not config.fits(version):
+    known = keys_of(version)
+    own = fields_of_family(family, version)
+    if own is None:
         raise InputError(
             "LL302",
-            f"The Kohya GUI {version.value} does not train {config.family.value}.",
+            f"The Kohya GUI {version.value} does not train {family.value}.",
             "Write a newer one under training.kohya_version.",
         )
-    config = config.with_values(preset_values(preset, manifest.subject.kind))
-    config = config.with_values(_of_manifest(project)).with_values(overrides)
-    paths = {key: value for key, value in config.as_kohya(GuiVersion.V26).items() if value}
-    config = config.with_values(
-        {key: str(_path_of(project, str(paths[key]))) for key in _PATHS.split() if key in paths}
-    )
-    config = _with_samples(project, config)
-    _require_files(config)
-    return config
+    values = {
+        **default_values(GuiVersion.V26),
+        **preset_values(preset, manifest.subject.kind),
+        **own,
+        **_of_manifest(project),
+        **overrides,
+    }
+    values = with_absolute_paths(values, project.root, GUI_PATHS) | _samples(project, values)
+    _require_files(values)
+    return complete({key: value for key, value in values.items() if key in known}, version)
 
 
 def _of_manifest(project: Project) -> Values:
@@ -207,37 +206,24 @@ def _of_manifest(project: Project) -> Values:
     return values | {key: value for key, value in optional.items() if value is not None}
 
 
-def _path_of(project: Project, text: str) -> Path | str:
-    """Return a manifest's path made absolute, or a name on the model hub as it is."""
-    path = Path(text).expanduser()
-    found = path if path.is_absolute() else project.root / path
-    is_hub_name = _HUB_NAME.match(text) and path.suffix.lower() not in _WEIGHTS
-    if is_hub_name and not found.exists() and not (project.root / path.parts[0]).exists():
-        return text
-    return Path(os.path.abspath(found))  # noqa: PTH100  # resolve() would follow links away
-
-
-def _with_samples(project: Project, config: TrainingConfig) -> TrainingConfig:
+def _samples(project: Project, values: Values) -> Values:
     """Draw the sample prompts of the manifest, and those under training.overrides."""
     manifest = project.manifest
-    lines = (*manifest.training.sample_prompts, *config.sample_prompts.splitlines())
     folder = manifest.showcase.wildcards
     prompts = draw_samples(
-        lines,
+        (*manifest.training.sample_prompts, *values["sample_prompts"].splitlines()),
         trigger_word=manifest.trigger_word,
-        seed=int(config.seed),
+        seed=int(values["seed"]),
         wildcards=project.root / folder if folder else None,
     )
-    if not prompts:
-        return config
-    given = "sample_every_n_epochs" in manifest.training.overrides
-    every = config.sample_every_n_epochs if given else manifest.training.sample_every_n_epochs
-    return replace(config, sample_prompts="\n".join(prompts), sample_every_n_epochs=every)
+    found: Values = {"sample_prompts": "\n".join(prompts)} if prompts else {}
+    if prompts and "sample_every_n_epochs" not in manifest.training.overrides:
+        found["sample_every_n_epochs"] = manifest.training.sample_every_n_epochs
+    return found
 
 
-def _require_files(config: TrainingConfig) -> None:
+def _require_files(values: Values) -> None:
     """Refuse a Flux, say, without its other three files, which the trainer would miss late."""
-    values = config.as_kohya(GuiVersion.V26)
     family = family_of_values(values)
     training = family.facts.training
     needed = [one for one in (training.companions if training else ()) if one.needed]
@@ -271,20 +257,6 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
                 f'Did you mean "{close[0]}"?' if close else "Correct the name.",
             )
     return dict(overrides)
-
-
-def _with_own_prompts(project: Project, call: TrainerCall) -> TrainerCall:
-    toml = dict(call.toml)
-    for key in ("sample_prompts", "sample_sampler"):
-        toml.pop(key, None)
-    if call.sample_prompts.strip():
-        path = project.config_dir / f"{project.manifest.output_name}.prompts.txt"
-        toml["sample_prompts"] = str(path)
-        toml["sample_sampler"] = call.toml.get("sample_sampler", "euler_a")
-    else:
-        toml.pop("sample_every_n_epochs", None)
-        toml.pop("sample_every_n_steps", None)
-    return replace(call, toml=toml)
 
 
 def _staged(images_dir: Path) -> list[PurePosixPath]:

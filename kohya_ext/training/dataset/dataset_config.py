@@ -7,12 +7,12 @@ is `material`'s and `preflight`'s to say.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..checks.findings import Finding, Level, error, warning
+from ..config.toml import parse_toml
 from .bucketed import Subset, TrainingDataset
 from .folders import FolderReading, TrainingFolder, pictures_in
 from .steps import rules_of
@@ -94,16 +94,7 @@ def _wrong(problem: str, cure: str) -> Finding:
 
 def _read(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8-sig")
-    if path.suffix.lower() == ".json":
-        found = json.loads(text)
-    elif sys.version_info >= (3, 11):
-        import tomllib
-
-        found = tomllib.loads(text)
-    else:
-        import tomli
-
-        found = tomli.loads(text)
+    found = json.loads(text) if path.suffix.lower() == ".json" else parse_toml(text)
     if not isinstance(found, dict):
         raise ValueError("it holds no tables")
     return found

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...project import Project
 from ...project.files import write_text_atomic
-from ..checks.settings import advise_on
-from ..config.arguments import Dataset, TrainerCall, plan_call
-from ..config.conversion import without_prompts
-from ..config.kohya_json import GuiVersion, read_kohya_json
+from ..config.arguments import TrainerCall
+from ..config.conversion import convert
+from ..config.kohya_json import GuiVersion
 from ..config.of_project import apply_config, plan_config, plan_project_call
-from ..dataset.folders import read_folders
-
-_PATHS = (
-    "pretrained_model_name_or_path",
-    "vae",
-    "train_data_dir",
-    "reg_data_dir",
-    "output_dir",
-    "logging_dir",
-    "network_weights",
-    "resume",
-    "dataset_config",
-)
 
 
 @dataclass(frozen=True)
@@ -78,31 +62,15 @@ def write_project_config(project: Project) -> None:
 
 
 def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
-    """Plan the job of any Kohya json; relative paths in it count from the current folder.
+    """Plan the job of any Kohya json; relative paths in it count from its folder.
 
-    Raises MissingError (no json), InputError (learning rates).
+    Raises MissingError (not a json), InputError (learning rates; an unknown LoRA type).
     """
-    config = read_kohya_json(path, version)
-    values = _absolute(config.meant)
-    call = plan_call(values, version, Dataset(draws=_draws(values)))
-    repairs = [one for one in config.repairs if not one.only_gui]
-    notes = [str(one) for one in (*repairs, *call.notable, *advise_on(values))]
-    name = str(values.get("output_name") or "last")
-    return Job(name, without_prompts(call), path.absolute(), None, tuple(notes))
-
-
-def _absolute(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(values)
-    for key in _PATHS:
-        text = str(found.get(key) or "")
-        if text and (key != "pretrained_model_name_or_path" or Path(text).exists()):
-            found[key] = str(Path(text).expanduser().absolute())
-    return found
-
-
-def _draws(values: Mapping[str, Any]) -> int:
-    root = Path(str(values.get("train_data_dir") or ""))
-    return read_folders(root).draws if root.name and root.is_dir() else 0
+    converted = convert(path, version)
+    repairs = [one for one in converted.config.repairs if not one.only_gui]
+    notes = [*repairs, *converted.call.notable, *converted.advice]
+    name = str(converted.config.meant.get("output_name") or "last")
+    return Job(name, converted.call, path.absolute(), None, tuple(map(str, notes)))
 
 
 def write_prompts(call: TrainerCall) -> None:

@@ -19,7 +19,7 @@ from ...project.files import link_or_copy, write_json_atomic
 from ...project.process import Child, start
 from ..checks.machine import ALWAYS_NEEDED, find_gpus
 from ..checks.preflight import DEFAULT_STEPS, Preflight, effective, run_preflight, save_every
-from ..config.arguments import format_toml
+from ..config.toml import format_toml
 from ..dataset.folders import dataset_hash, dataset_rows
 from ..trainer import Trainer, probe, scripts_version
 from .follow import EventHandler, Follow, unheard

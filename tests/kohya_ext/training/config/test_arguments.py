@@ -13,26 +13,23 @@ import yaml
 
 from kohya_ext.project import ToolError
 from kohya_ext.training.config.arguments import (
-    Dataset,
-    TrainerCall,
-    call_as_gui,
-    format_gui_toml,
-    format_toml,
     plan_call,
     require_valid_call,
 )
+from kohya_ext.training.config.gui_emulation import GuiCall, gui_call
 from kohya_ext.training.config.gui_load import take_as_gui
 from kohya_ext.training.config.kohya_json import GuiVersion, complete, load_json
+from kohya_ext.training.config.toml import format_gui_toml, format_toml
 
 RECORDED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands"
+DRAWS = 57
 VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion.V24}
-DATASET = Dataset(draws=57)
 
 
 @pytest.fixture(autouse=True)
 def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recordings were made where folders are parted by slashes."""
-    monkeypatch.setattr("kohya_ext.training.config.gui_emulation.SEPARATOR", "/")
+    monkeypatch.setattr("kohya_ext.training.config.gui_fields.SEPARATOR", "/")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -64,8 +61,8 @@ def values(version: GuiVersion = GuiVersion.V26, **changes: Any) -> dict[str, An
     return complete({"output_dir": "out", "output_name": "Quillfox", **changes}, version)
 
 
-def call(**changes: Any) -> TrainerCall:
-    return call_as_gui(values(**changes), GuiVersion.V26, DATASET)
+def call(**changes: Any) -> GuiCall:
+    return gui_call(values(**changes), GuiVersion.V26, DRAWS)
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.toml")), ids=lambda path: path.stem)
@@ -73,7 +70,7 @@ def test_as_gui_equals_what_the_gui_printed(path: Path):
     number, _, host = path.stem.partition(".")
     taken = take_as_gui(load_json(RECORDED / f"{number}.json"), VERSIONS[host])
     assert taken.problems == ()
-    ours = call_as_gui(taken.values, VERSIONS[host], DATASET)
+    ours = gui_call(taken.values, VERSIONS[host], DRAWS)
     assert {key: as_number(value) for key, value in ours.toml.items()} == read_toml(path)
     command = (RECORDED / f"{number}.command").read_text(encoding="utf-8")
     assert command.startswith(f"accelerate launch {' '.join(ours.launch)} ")
@@ -91,7 +88,7 @@ def printed() -> list[Any]:
 
 @pytest.mark.parametrize(("version", "row"), printed())
 def test_every_type_prints_as_the_gui_does(version: GuiVersion, row: dict[str, Any]):
-    ours = call_as_gui(complete(row["values"], version), version, Dataset(row["draws"]))
+    ours = gui_call(complete(row["values"], version), version, row["draws"])
     assert [*ours.launch, ours.script, *ours.additional] == row["words"]
     assert format_gui_toml(ours.toml).splitlines() == row["toml"]
 
@@ -156,15 +153,15 @@ def test_rates_that_train_nothing(rates: dict[str, float]):
 
 
 def test_secrets_are_never_sent_by_file():
-    ours = plan_call(values(wandb_api_key="geheim"), GuiVersion.V26, DATASET)
+    ours = plan_call(values(wandb_api_key="geheim"), GuiVersion.V26, DRAWS)
     assert "wandb_api_key" not in ours.toml
     assert any(one.key == "wandb_api_key" for one in ours.differences)
 
 
 def test_epochs_are_sent_as_epochs():
     chosen = values(epoch=8, max_train_steps=0, train_batch_size=2)
-    gui = call_as_gui(chosen, GuiVersion.V26, DATASET)
-    ours = plan_call(chosen, GuiVersion.V26, DATASET)
+    gui = gui_call(chosen, GuiVersion.V26, DRAWS)
+    ours = plan_call(chosen, GuiVersion.V26, DRAWS)
     assert gui.toml["max_train_steps"] == 228
     assert ours.toml["max_train_epochs"] == 8
     assert "max_train_steps" not in ours.toml
@@ -172,12 +169,12 @@ def test_epochs_are_sent_as_epochs():
 
 
 def test_a_zero_that_the_gui_drops_is_sent():
-    ours = plan_call(values(max_grad_norm=0, prior_loss_weight=0), GuiVersion.V26, DATASET)
+    ours = plan_call(values(max_grad_norm=0, prior_loss_weight=0), GuiVersion.V26, DRAWS)
     assert (ours.toml["max_grad_norm"], ours.toml["prior_loss_weight"]) == (0, 0)
 
 
 def test_differences_are_told_in_plain_words():
-    ours = plan_call(values(epoch=8, max_train_steps=0), GuiVersion.V26, DATASET)
+    ours = plan_call(values(epoch=8, max_train_steps=0), GuiVersion.V26, DRAWS)
     told = {one.key: str(one) for one in ours.differences}
     assert told["max_train_steps"].startswith(
         "max_train_steps is left out (the GUI would send 456): the GUI's estimate"
@@ -189,16 +186,14 @@ def test_differences_are_told_in_plain_words():
 
 
 def test_only_what_changes_the_training_is_notable():
-    ours = plan_call(
-        values(max_train_epochs=8, epoch=8, max_train_steps=0), GuiVersion.V26, DATASET
-    )
+    ours = plan_call(values(max_train_epochs=8, epoch=8, max_train_steps=0), GuiVersion.V26, DRAWS)
     assert {one.key for one in ours.differences} >= {"epoch", "dynamo_backend", "max_train_steps"}
     assert ours.notable == ()
 
 
 def test_what_only_a_newer_trainer_knows_stays_in():
     """The check on disk decides about it; to drop it would be to train something else."""
-    ours = plan_call(values(train_inpainting=True), GuiVersion.V26, DATASET)
+    ours = plan_call(values(train_inpainting=True), GuiVersion.V26, DRAWS)
     assert ours.toml["train_inpainting"] is True
     with pytest.raises(ToolError, match=r"train_inpainting = true: this version has no .*LL305"):
         require_valid_call(ours)
@@ -206,29 +201,29 @@ def test_what_only_a_newer_trainer_knows_stays_in():
 
 def test_what_the_trainer_reads_no_longer_is_told():
     flux = {"flux1_checkbox": True, "LoRA_type": "Flux1", "single_blocks_to_swap": 3}
-    ours = plan_call(values(**flux), GuiVersion.V26, DATASET)
+    ours = plan_call(values(**flux), GuiVersion.V26, DRAWS)
     assert "single_blocks_to_swap" not in ours.toml
     assert "single_blocks_to_swap is left out" in " ".join(map(str, ours.notable))
 
 
 def test_a_zero_of_flux_is_sent_to_flux_only():
     zero = {"guidance_scale": 0, "LoRA_type": "Flux1"}
-    flux = plan_call(values(flux1_checkbox=True, **zero), GuiVersion.V26, DATASET)
+    flux = plan_call(values(flux1_checkbox=True, **zero), GuiVersion.V26, DRAWS)
     assert flux.toml["guidance_scale"] == 0
-    assert "guidance_scale" not in plan_call(values(**zero), GuiVersion.V26, DATASET).toml
+    assert "guidance_scale" not in plan_call(values(**zero), GuiVersion.V26, DRAWS).toml
 
 
 def test_a_list_with_blanks_stays_whole():
     config = values(LoRA_type="Standard", block_dims="4, 8")
-    assert "8" in call_as_gui(config, GuiVersion.V26, DATASET).toml["network_args"]
-    ours = plan_call(config, GuiVersion.V26, DATASET)
+    assert "8" in gui_call(config, GuiVersion.V26, DRAWS).toml["network_args"]
+    ours = plan_call(config, GuiVersion.V26, DRAWS)
     assert ours.toml["network_args"] == ["block_dims=4,8"]
     assert "takes a list with blanks to pieces" in str(ours.notable)
 
 
 def test_lora_plus_of_v25_reaches_the_network():
     config = values(GuiVersion.V25, loraplus_lr_ratio=4)
-    ours = plan_call(config, GuiVersion.V25, DATASET)
+    ours = plan_call(config, GuiVersion.V25, DRAWS)
     assert ours.toml["network_args"] == ["loraplus_lr_ratio=4"]
     assert "loraplus_lr_ratio" not in ours.toml
 
@@ -245,8 +240,8 @@ def test_lora_plus_of_v25_reaches_the_network():
 )
 def test_additional_parameters_are_split_as_a_shell_would(text: str, gui: Any, ours: Any):
     config = values(additional_parameters=text, extra_accelerate_launch_args=text)
-    assert call_as_gui(config, GuiVersion.V26, DATASET).additional == gui
-    call = plan_call(config, GuiVersion.V26, DATASET)
+    assert gui_call(config, GuiVersion.V26, DRAWS).additional == gui
+    call = plan_call(config, GuiVersion.V26, DRAWS)
     assert call.additional == ours
     assert set(ours) <= set(call.launch)
     assert call.launch[-2:] == ("--num_cpu_threads_per_process", "2")
@@ -254,7 +249,7 @@ def test_additional_parameters_are_split_as_a_shell_would(text: str, gui: Any, o
 
 def test_a_switch_is_sent_as_a_switch():
     ours = plan_call(
-        values(persistent_data_loader_workers=True, bucket_reso_steps=64.0), GuiVersion.V26, DATASET
+        values(persistent_data_loader_workers=True, bucket_reso_steps=64.0), GuiVersion.V26, DRAWS
     )
     assert ours.toml["persistent_data_loader_workers"] is True
     assert isinstance(ours.toml["bucket_reso_steps"], int)
@@ -262,7 +257,7 @@ def test_a_switch_is_sent_as_a_switch():
 
 
 def test_the_toml_as_command_line_words():
-    ours = plan_call(values(LoRA_type="Kohya LoCon", cache_latents=True), GuiVersion.V26, DATASET)
+    ours = plan_call(values(LoRA_type="Kohya LoCon", cache_latents=True), GuiVersion.V26, DRAWS)
     words = ours.arguments
     assert "--cache_latents" in words
     assert words[words.index("--network_args") + 1] == "conv_dim=1"
@@ -272,9 +267,7 @@ def test_the_toml_as_command_line_words():
 def test_warmup_in_percent_becomes_a_share():
     assert call(lr_warmup=5).toml["lr_warmup_steps"] == 0.05
     assert call(lr_warmup=5, lr_warmup_steps=7).toml["lr_warmup_steps"] == 7
-    v24 = call_as_gui(
-        values(GuiVersion.V24, lr_warmup=5, max_train_steps=100), GuiVersion.V24, DATASET
-    )
+    v24 = gui_call(values(GuiVersion.V24, lr_warmup=5, max_train_steps=100), GuiVersion.V24, DRAWS)
     assert v24.toml["lr_warmup_steps"] == 5
 
 
@@ -285,7 +278,7 @@ def test_several_gpus_are_accelerates_business():
 
 
 def test_our_call_is_one_that_the_trainer_takes():
-    require_valid_call(plan_call(values(), GuiVersion.V26, DATASET))
+    require_valid_call(plan_call(values(), GuiVersion.V26, DRAWS))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +295,7 @@ def test_our_call_is_one_that_the_trainer_takes():
     ],
 )
 def test_what_the_trainer_would_misread(key: str, value: object):
-    ours = plan_call(values(), GuiVersion.V26, DATASET)
+    ours = plan_call(values(), GuiVersion.V26, DRAWS)
     ours.toml[key] = value
     with pytest.raises(ToolError, match=rf"{key} = .*LL305"):
         require_valid_call(ours)

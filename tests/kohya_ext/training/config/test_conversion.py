@@ -10,7 +10,8 @@ import pytest
 
 from kohya_ext.cli import main
 from kohya_ext.project import ToolError
-from kohya_ext.training.config.conversion import convert, print_as_gui
+from kohya_ext.training.config.conversion import convert
+from kohya_ext.training.config.gui_emulation import print_as_gui
 from kohya_ext.training.config.kohya_json import GuiVersion, complete
 
 RECORDED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands"
@@ -20,7 +21,7 @@ V24, V25, V26 = GuiVersion
 @pytest.fixture(autouse=True)
 def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recordings were made where folders are parted by slashes."""
-    monkeypatch.setattr("kohya_ext.training.config.gui_emulation.SEPARATOR", "/")
+    monkeypatch.setattr("kohya_ext.training.config.gui_fields.SEPARATOR", "/")
 
 
 @pytest.fixture

@@ -10,20 +10,16 @@ import pytest
 from kohya_ext.project import ToolError
 from kohya_ext.project.families import Family, trained
 from kohya_ext.project.manifest import SubjectKind
-from kohya_ext.training.config.arguments import Dataset, plan_call, require_valid_call
+from kohya_ext.training.config.arguments import plan_call, require_valid_call
 from kohya_ext.training.config.gui_emulation import gui_refusals
-from kohya_ext.training.config.kohya_json import (
-    GuiVersion,
-    default_values,
-    find_problems,
-)
+from kohya_ext.training.config.gui_fields import fields_of_family
+from kohya_ext.training.config.kohya_json import GuiVersion, complete, find_problems, keys_of
 from kohya_ext.training.config.presets import (
     preset_values,
     presets,
     require_preset,
     values_for,
 )
-from kohya_ext.training.config.training_config import TrainingConfig
 
 NAMES = [one.name for one in presets()]
 TRIPLES = [
@@ -35,15 +31,14 @@ TRIPLES = [
 
 
 def values_of(preset: Any, kind: SubjectKind, version: GuiVersion) -> dict[str, Any]:
-    stock = TrainingConfig.of_kohya(default_values(GuiVersion.V26))
     chosen = {"output_dir": "out", "train_data_dir": "train", "max_train_epochs": 4}
-    config = stock.with_values({**preset_values(preset, kind), **chosen, "max_train_steps": 0})
-    from dataclasses import replace
-
-    config = replace(config, family=preset.family)
-    if not config.fits(version):
-        pytest.skip(f"{version.value} trains no {config.family.value}")
-    return config.as_kohya(version)
+    known = keys_of(version)
+    family = fields_of_family(preset.family, version)
+    if family is None:
+        pytest.skip(f"{version.value} trains no {preset.family.value}")
+    own = {**preset_values(preset, kind), **chosen, "max_train_steps": 0}
+    values = own | family
+    return complete({key: value for key, value in values.items() if key in known}, version)
 
 
 def test_the_asked_ones_are_there():
@@ -59,7 +54,7 @@ def test_a_preset_fits_gui_and_trainer(preset: Any, kind: SubjectKind, version: 
     values = values_of(preset, kind, version)
     assert find_problems(values, version) == ()
     assert gui_refusals(values, version) == ()
-    call = plan_call(values, version, Dataset(10))
+    call = plan_call(values, version, 10)
     require_valid_call(call)
     if call.toml.get("cache_text_encoder_outputs"):  # sd-scripts stops otherwise
         assert not {"shuffle_caption", "caption_dropout_rate"} & set(call.toml)
