@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ...project import Progress, ProgressHandler, silent
-from ..config.arguments import TrainerCall, format_toml
+from ..config.arguments import TrainerCall
+from ..config.toml import format_toml
 from ..run.events import Announced, StreamReader, in_english
 from ..run.failures import cure_of
 from ..trainer import Trainer

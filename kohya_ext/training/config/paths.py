@@ -10,34 +10,48 @@ from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-MODEL_FILES = (
-    "ae", "clip_l", "clip_g", "t5xxl", "gemma2", "text_encoder", "byt5", "qwen3",
-    "llm_adapter_path", "network_weights", "base_weights",
-)  # fmt: skip
+from ...project.families import trained
+
+_COMPANIONS = [
+    one
+    for family in trained()
+    for one in (family.facts.training.companions if family.facts.training else ())
+]
+_MAYBE_HUB = ("pretrained_model_name_or_path", "vae", "t5_tokenizer_path")
+_GUI_HUB = ("anima_vae", "hunyuan_vae", "anima_t5_tokenizer_path")
+
+MODEL_FILES = tuple(
+    dict.fromkeys(
+        name
+        for name in (
+            *(one.argument for one in _COMPANIONS),
+            "llm_adapter_path",
+            "network_weights",
+            "base_weights",
+        )
+        if name not in _MAYBE_HUB
+    )
+)
 """Arguments of sd-scripts that name files which it loads beside the base model."""
 
-_MAYBE_HUB = ("pretrained_model_name_or_path", "vae", "t5_tokenizer_path")
 _OTHERS = (
     "train_data_dir", "reg_data_dir", "conditioning_data_dir", "in_json", "dataset_config",
     "resume", "output_dir", "logging_dir", "tokenizer_cache_dir", "log_tracker_config",
     "console_log_file",
 )  # fmt: skip
-_ONLY_TRAINER = ("sample_prompts",)
-"""A file to the trainer, while the GUI's field of that name holds the prompts themselves."""
-
-_GUI_NAMES = (
-    "sd3_clip_l", "sd3_t5xxl", "lumina_ae", "lumina_gemma2", "hunyuan_text_encoder",
-    "hunyuan_byt5", "anima_qwen3", "anima_llm_adapter_path",
-)  # fmt: skip
-_GUI_HUB_NAMES = ("anima_vae", "hunyuan_vae", "anima_t5_tokenizer_path")
-
-_HUB = frozenset((*_MAYBE_HUB, *_GUI_HUB_NAMES))
 _PRESET = "LyCORIS_preset"
-GUI_PATHS = (_PRESET, *_MAYBE_HUB, *MODEL_FILES, *_OTHERS, *_GUI_NAMES, *_GUI_HUB_NAMES)
-"""The Kohya GUI's fields, and what its additional parameters may name."""
 
-ARGUMENT_PATHS = (*_MAYBE_HUB, *MODEL_FILES, *_OTHERS, *_ONLY_TRAINER)
-"""The arguments of sd-scripts."""
+ARGUMENT_PATHS = (*_MAYBE_HUB, *MODEL_FILES, *_OTHERS, "sample_prompts")
+"""The arguments of sd-scripts; the GUI's field `sample_prompts` holds the prompts themselves."""
+
+GUI_PATHS = (
+    *(one for one in ARGUMENT_PATHS if one != "sample_prompts"),
+    *(one.key for one in _COMPANIONS if one.key not in _GUI_HUB),
+    *_GUI_HUB,
+    "anima_llm_adapter_path",
+    _PRESET,
+)
+"""The Kohya GUI's fields, and what its additional parameters may name."""
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
 _WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft", ".gguf")
@@ -50,7 +64,7 @@ def is_hub_name(key: str, text: str, folder: Path | None = None) -> bool:
     """
     path = Path(text)
     return (
-        key in _HUB
+        key in (*_MAYBE_HUB, *_GUI_HUB)
         and _HUB_NAME.fullmatch(text) is not None
         and path.suffix.lower() not in _WEIGHTS
         and not (folder and (folder / path.parts[0]).exists())
