@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import click
 
 from kohya_ext.project import Project
-from kohya_ext.project.advice import write_advice
 from kohya_ext.project.cli import (
     emit,
     emit_json,
@@ -23,14 +20,10 @@ from kohya_ext.project.cli import (
 from kohya_ext.project.epochs import require_run
 
 from ..cells.ledger import Ledger
-from ..publish.tag_scores import find_tagger
 from ..quality.advice import Advice
-from ..quality.advice import advise as give_advice
-from ..quality.embedding import open_embedding
-from ..quality.gathering import NO_TAGGER, Sources, gather
+from ..quality.giving import find_sources, give_advice
 from ..quality.ordering import EXIT_CODES, Verdict
 from ..quality.probes import plan_probes
-from ..quality.shots import require_grids
 from ..quality.signal import SignalName
 
 
@@ -77,11 +70,9 @@ def advise(
         _print_probes(project, as_json)
         return
     require_run(project.model_dir)
-    quiet_numpy()
     sources = find_sources(project, grids, model, embedding, off)
     with progress_bar() as progress, Ledger(project.cells_db, project.cells_dir) as ledger:
-        advice = give_advice(gather(sources, ledger, on_progress=progress))
-    keep_advice(project, advice, sources)
+        advice = give_advice(sources, ledger, on_progress=progress)
     if as_json:
         emit_json(advice.as_dict())
     else:
@@ -90,48 +81,6 @@ def advise(
         say("The tagger is simulated: it sees colours only, so this advice means little.")
     next_step(_next(project, advice))
     context.exit(EXIT_CODES[advice.verdict])
-
-
-def quiet_numpy() -> None:
-    """Let numpy compute with one thread: many would get into the training's way, and are slower.
-
-    Only where numpy was not imported yet; it reads these when it is.
-    """
-    if "numpy" not in sys.modules:
-        for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
-
-
-def find_sources(
-    project: Project,
-    grids: tuple[str, ...] = (),
-    model: Path | None = None,
-    embedding: str | None = None,
-    off: tuple[str, ...] = (),
-) -> Sources:
-    """Return what to look at: grids, tagger and embedding as named or as the project has them."""
-    tagger, why = find_tagger(project, model)
-    return Sources(
-        project,
-        require_grids(project, grids),
-        tagger,
-        None if embedding is None else open_embedding(project, embedding),
-        NO_TAGGER if tagger is not None or not why else why,
-        frozenset(SignalName(name) for name in off),
-    )
-
-
-def keep_advice(project: Project, advice: Advice, sources: Sources) -> None:
-    """Keep the advice in the project, where reports, packs and tabs find it."""
-    simulated = sources.tagger is not None and sources.tagger.is_simulated
-    write_advice(
-        project,
-        {
-            **advice.as_dict(),
-            "grids": [one.name for one in sources.grids],
-            "is_simulated": simulated,
-        },
-    )
 
 
 def tell_advice(advice: Advice) -> None:

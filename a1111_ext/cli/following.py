@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 
-from kohya_ext.project.cli import say
+from kohya_ext.project import ToolError
+from kohya_ext.project.cli import say, shell_path
 from kohya_ext.project.epochs import Run
 
 from ..api.lora_links import with_run
 from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
 from ..grids.page.document import LiveState
 from ..grids.runner import GridStore, pin_grid, with_epochs
+from ..quality.advice import Advice
 from .drawing import shown_events
 from .grid_options import FollowOptions
 from .grid_session import Drawn, GridSession, Webuis
+from .stopping import stop_after_epoch
 from .webui import open_webuis
 
 
@@ -23,6 +26,7 @@ class Following:
 
     def __init__(self, session: GridSession, options: FollowOptions) -> None:
         self._session, self._options = session, options
+        self._asked_to_stop = False
         self._started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
     def run(self) -> None:
@@ -73,5 +77,24 @@ class Following:
             pinned = pin_grid(grown, with_run(backends[0].capabilities, run))
             session.write(pinned, ledger, backends, show, live or LiveState("drawing"))
             report = session.generate(pinned, ledger, backends, on_event)
+            advice = session.advise(pinned, run, ledger, show)
             files = session.write(pinned, ledger, backends, show, live)
+        if advice is not None and not over:
+            self._act_on(advice)
         return files, pinned, report
+
+    def _act_on(self, advice: Advice) -> None:
+        """Say how the epochs stand; stop the training when that was asked for."""
+        say(f"so far: {advice.summary}")
+        if not advice.suggests_stop or self._asked_to_stop:
+            return
+        root = self._session.project.root
+        say("the newest epochs are overtrained: more training will not help")
+        if not self._options.stop_when_overtrained:
+            say(f"stop it with: loraloom train {shell_path(root)} --stop-after-epoch")
+            return
+        self._asked_to_stop = True
+        try:
+            stop_after_epoch(root)
+        except ToolError as error:
+            say(f"the training could not be stopped from here: {error}")

@@ -15,6 +15,7 @@ from ..grids.live import POLL_SECONDS
 from ..grids.plan import GridRequest, request_from
 from ..grids.sheet.contact_sheet import SheetFormat
 from ..grids.values import parse_real_numbers, parse_whole_numbers
+from ..quality.probes import plan_probes, probe_axis
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -40,6 +41,7 @@ class FollowOptions:
     same_gpu: bool = False
     until: int | None = None
     every: float = POLL_SECONDS
+    stop_when_overtrained: bool = False
 
 
 SHEET_OPTIONS = (
@@ -110,6 +112,10 @@ REQUEST_OPTIONS = (
         help="So many seeds drawn together: a third faster, the pictures differ a little.",
     ),
     click.option("--name", default="epochs", help="The first part of the grid folder's name."),
+    click.option(
+        "--probes", is_flag=True, help="Draw probe prompts made from the training set, too."
+    ),
+    click.option("--no-advice", is_flag=True, help="Do not say which epoch to take, and why."),
     click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 again."),
 )
 FOLLOW_OPTIONS = (
@@ -117,6 +123,11 @@ FOLLOW_OPTIONS = (
     click.option("--at-end", is_flag=True, help="With --follow: wait for the end, then draw."),
     click.option("--same-gpu", is_flag=True, help="With --follow: draw beside the training."),
     click.option("--until", type=int, metavar="EPOCH", help="With --follow: the last epoch."),
+    click.option(
+        "--stop-when-overtrained",
+        is_flag=True,
+        help="With --follow: stop the training after its next epoch once two are overtrained.",
+    ),
     click.option("--every", type=float, default=POLL_SECONDS, hidden=True),
 )
 
@@ -134,13 +145,20 @@ def follow_of(options: dict[str, Any]) -> FollowOptions | None:
     """Return how the grid follows a training; None when it does not."""
     if not options["follow"]:
         return None
-    return FollowOptions(options["at_end"], options["same_gpu"], options["until"], options["every"])
+    return FollowOptions(
+        options["at_end"],
+        options["same_gpu"],
+        options["until"],
+        options["every"],
+        options["stop_when_overtrained"],
+    )
 
 
 def request_of(project: Project, options: dict[str, Any]) -> GridRequest:
+    probes = (probe_axis(plan_probes(project)),) if options["probes"] else ()
     changes: dict[str, Any] = {
         "epochs": options["epochs"],
-        "axes": tuple(options["axes"]),
+        "axes": (*options["axes"], *probes),
         "skip": tuple(options["skip"]),
         "columns": options["columns"],
         "control": not options["no_control"],
@@ -172,4 +190,6 @@ NO_REQUEST: dict[str, Any] = {
     "server_side": False,
     "cluster": None,
     "new_seeds": False,
+    "probes": False,
+    "no_advice": True,
 }

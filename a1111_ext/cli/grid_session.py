@@ -37,6 +37,9 @@ from ..grids.runner import (
 )
 from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat
+from ..quality.advice import Advice
+from ..quality.giving import find_sources, give_advice
+from .advise import tell_advice
 from .cluster import open_executor
 from .drawing import emit_line, open_backends, shown_events
 from .grid_options import SheetOptions, request_of
@@ -60,6 +63,7 @@ class GridSession:
         self.sheet = SheetOptions(
             SheetFormat(options["form"]), options["cell_pixels"], options["single_file"]
         )
+        self.advice: Advice | None = None
         self.expand: Expand = make_expand(options["wildcards"])
 
     def run(self) -> None:
@@ -117,6 +121,7 @@ class GridSession:
                 shown_events(as_json) as (on_event, show),
             ):
                 report = self.generate(pinned, ledger, backends, on_event)
+                self.advise(pinned, run, ledger, show)
                 files = self.write(pinned, ledger, backends, show)
         return files, pinned, report
 
@@ -152,6 +157,16 @@ class GridSession:
                 journal=self.project.journal,
                 executor=executor,
             )
+
+    def advise(
+        self, grid: Grid, run: Run, ledger: Ledger, on_progress: ProgressHandler
+    ) -> Advice | None:
+        """Advise on the epochs that the grid shows; one epoch alone needs none."""
+        if self.options["no_advice"] or len(grid.subject.files) < 2:
+            return None
+        sources = find_sources(self.project, (grid.grid_id,))
+        self.advice = give_advice(sources, ledger, run=run, on_progress=on_progress)
+        return self.advice
 
     def _announce(self, grid: Grid) -> None:
         with GridStore(self.project.root).open_ledger() as ledger:
@@ -207,12 +222,15 @@ class GridSession:
                     "drawn": report.drawn,
                     "known": report.known,
                     "failed": [[cell.key, reason] for cell, reason in report.failed],
+                    "advice": None if self.advice is None else self.advice.as_dict(),
                 }
             )
         else:
             for sheet in files.sheets:
                 emit(f"contact sheet: {shell_path(sheet)}")
             emit(f"page: {shell_path(files.page)}")
+            if self.advice is not None:
+                tell_advice(self.advice)
         if self.options["server_side"] and report.drawn:
             say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
         if report.unchecked:

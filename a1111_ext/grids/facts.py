@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kohya_ext.project.advice import KeptAdvice, advice_of_grid
+
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from .axes import Axis
@@ -27,6 +29,7 @@ class GridFacts:
     badge: str = ""
     warnings: tuple[str, ...] = ()
     choice_command: str = ""
+    advice: KeptAdvice | None = None
 
 
 def grid_facts(grid: Grid, *, is_simulated: bool = False) -> GridFacts:
@@ -45,6 +48,7 @@ def grid_facts(grid: Grid, *, is_simulated: bool = False) -> GridFacts:
         f"{len(plan.places)} pictures{skipped}",
         badge="simulated" if is_simulated else "",
         warnings=warnings,
+        advice=advice_of_grid(grid.folder.parent.parent, grid.grid_id),
     )
 
 

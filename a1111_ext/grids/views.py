@@ -214,6 +214,7 @@ def make_page(
         choice_file=f"{facts.grid_id}-choice.json",
         choice_command=facts.choice_command,
         live=live,
+        advice=facts.advice,
     )
 
 

@@ -68,6 +68,12 @@ def make_probes(
     return tuple(probes[:MOST])
 
 
+def probe_axis(probes: Sequence[Probe]) -> str:
+    """Return the probes as a grid's axis, in the csv that axes are written in."""
+    quoted = ('"' + one.prompt.replace('"', '""') + '"' for one in probes)
+    return f"Prompt={','.join(quoted)}"
+
+
 def _least_seen(words: Sequence[str], counts: Mapping[str, int]) -> list[str]:
     """Order words by how seldom the set shows them; those never seen stand first as listed."""
     return sorted(words, key=lambda word: counts.get(plain_tag(word), 0))

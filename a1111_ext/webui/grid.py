@@ -24,6 +24,7 @@ from ..grids.facts import grid_facts
 from ..grids.plan import GridPlan, GridRequest, GridSubject, Place, plan_grid, select_epochs
 from ..grids.reach import require_reachable
 from ..grids.runner import Grid, GridFiles, GridStore, draw_grid, write_views
+from ..quality.giving import advise_quietly
 from .grid_options import GridOptions
 from .prompt_lora import EpochsOfPrompt
 from .seeds import read_seeds
@@ -163,6 +164,7 @@ def draw_here(
     report = draw_grid(
         grid, ledger, [backend], on_event=on_event, stop=stop, pause=pause, journal=journal
     )
+    advise_quietly(grid.folder, ledger)
     files = write_views(grid, ledger, grid_facts(grid))
     cells = tuple(_read(ledger, place) for place in grid.plan.places)
     return DrawnGrid(grid, cells, files, report.stopped)

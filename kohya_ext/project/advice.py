@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from .files import write_json_atomic
-from .project import Project
 
 FILE_NAME = "advice.json"
 FORMAT = 1
@@ -49,26 +48,28 @@ class KeptAdvice:
     not_measured: tuple[tuple[str, str], ...]
     curves: tuple[Curve, ...]
     epochs: tuple[str, ...]
+    grids: tuple[str, ...] = ()
     is_simulated: bool = False
 
 
-def advice_path(project: Project) -> Path:
-    """Return where the advice is kept."""
-    return project.root / FILE_NAME
+def write_advice(root: Path, data: Mapping[str, Any]) -> None:
+    """Keep advice in a project's folder, as its maker gives it for JSON. Raises MachineError."""
+    write_json_atomic(root / FILE_NAME, {"format": FORMAT, **data})
 
 
-def write_advice(project: Project, data: Mapping[str, Any]) -> None:
-    """Keep advice as its maker gives it for JSON. Raises MachineError."""
-    write_json_atomic(advice_path(project), {"format": FORMAT, **data})
-
-
-def read_advice(project: Project) -> KeptAdvice | None:
-    """Return the newest advice, or None where there is none; a damaged file counts as none."""
+def read_advice(root: Path) -> KeptAdvice | None:
+    """Return a project's newest advice, or None; a file that is damaged counts as none."""
     try:
-        data = json.loads(advice_path(project).read_text(encoding="utf-8"))
+        data = json.loads((root / FILE_NAME).read_text(encoding="utf-8"))
         return parse_advice(data) if data["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it is made again with `loraloom advise`
+
+
+def advice_of_grid(root: Path, grid_id: str) -> KeptAdvice | None:
+    """Return the newest advice if it rests on this grid."""
+    found = read_advice(root)
+    return found if found is not None and grid_id in found.grids else None
 
 
 def parse_advice(data: Mapping[str, Any]) -> KeptAdvice:
@@ -91,6 +92,7 @@ def parse_advice(data: Mapping[str, Any]) -> KeptAdvice:
             for name, one in data["signals"].items()
         ),
         epochs=tuple(str(one["name"]) for one in data["epochs"]),
+        grids=tuple(str(one) for one in data.get("grids", ())),
         is_simulated=bool(data.get("is_simulated", False)),
     )
 
@@ -99,12 +101,14 @@ def _numbers(values: Sequence[Any]) -> tuple[float | None, ...]:
     return tuple(None if value is None else float(value) for value in values)
 
 
-def find_place(advice: KeptAdvice | None, file_names: Sequence[str]) -> str:
-    """Return the place of an epoch file that the advice names, or an empty text."""
-    for one in advice.picks if advice is not None else ():
-        if one.file in file_names:
-            return one.place
-    return ""
+def describe_curve(curve: Curve, epochs: Sequence[str]) -> str:
+    """Return a curve in words, for those who do not see it: `x-000001: 0.12, x-000002: 0.95`."""
+    told = [
+        f"{name}: {value:.2f}"
+        for name, value in zip(epochs, curve.values, strict=False)
+        if value is not None
+    ]
+    return ", ".join(told)
 
 
 def sparkline(curve: Curve) -> str:

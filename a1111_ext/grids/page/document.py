@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from kohya_ext.project.advice import KeptAdvice, describe_curve, sparkline
 from kohya_ext.project.errors import DamagedError, InputError
 from kohya_ext.project.files import replacing, write_text_atomic
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
@@ -100,13 +101,18 @@ class GridPage:
     choice_file: str = "grid-choice.json"
     choice_command: str = ""
     live: LiveState | None = None
+    advice: KeptAdvice | None = None
 
     @property
     def revision(self) -> str:
         """A hash of what is shown, so that an open page knows when it is old."""
         seen = [(one.at, one.key, one.state.value, one.note) for one in self.cells]
-        text = json.dumps([self.title, seen, self.live is None])
+        text = json.dumps([self.title, seen, self.live is None, self._advised])
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+    @property
+    def _advised(self) -> str:
+        return "" if self.advice is None else repr(self.advice)
 
 
 def thumbnail_side(count: int) -> int:
@@ -243,6 +249,7 @@ def _data(
         "served": served_at,
         "kept": None,  # filled in by the server that shows the page
         "live": None,
+        "advice": None if page.advice is None else _advice(page.advice),
     }
     if page.live is not None:
         data["live"] = {
@@ -253,6 +260,26 @@ def _data(
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     # "<" never reaches the parser: no prompt can end the script element
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _advice(advice: KeptAdvice) -> Mapping[str, Any]:
+    """Return the advice for the page; each curve as the address of a picture."""
+    return {
+        "verdict": advice.verdict,
+        "summary": advice.summary,
+        "simulated": advice.is_simulated,
+        "picks": [{"place": one.place, "reasons": one.reasons} for one in advice.picks],
+        "curves": [
+            {
+                "name": one.name,
+                "picture": "data:image/svg+xml;base64,"
+                + base64.b64encode(sparkline(one).encode("ascii")).decode("ascii"),
+                "text": describe_curve(one, advice.epochs),
+            }
+            for one in advice.curves
+        ],
+        "not_measured": advice.not_measured,
+    }
 
 
 def _axis(axis: PageAxis) -> Mapping[str, Any]:

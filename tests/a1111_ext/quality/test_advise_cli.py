@@ -72,7 +72,7 @@ def test_json_is_kept_in_the_project(drawn: Project, capsys):
     capsys.readouterr()
     advise(drawn, "--json")
     data = json.loads(capsys.readouterr().out)
-    kept = read_advice(drawn)
+    kept = read_advice(drawn.root)
     assert kept is not None
     assert kept.summary == data["summary"]
     assert kept.epochs == tuple(f"Quillfox-{n:06d}" for n in range(1, EPOCHS + 1))
@@ -91,9 +91,9 @@ def test_a_tagger_adds_its_signals(drawn: Project, tagger: Path, capsys):
 
 
 def test_a_damaged_kept_advice_counts_as_none(project: Project):
-    assert read_advice(project) is None
+    assert read_advice(project.root) is None
     (project.root / "advice.json").write_text('{"format": 1}', encoding="utf-8")
-    assert read_advice(project) is None
+    assert read_advice(project.root) is None
 
 
 def test_without_epochs_there_is_nothing_to_advise(project: Project, capsys):
@@ -251,3 +251,32 @@ def test_a_library_error_is_a_tool_error(project: Project, tmp_path: Path):
     (tmp_path / "model.onnx").write_bytes(b"not a model")
     with pytest.raises(ToolError, match="LL532"):
         open_embedding(project, str(tmp_path))
+
+
+# -- where it shows -----------------------------------------------------------------------------
+
+
+def test_the_page_of_a_grid_shows_the_advice(drawn: Project):
+    (folder,) = grid_folders(drawn)
+    kept = read_advice(drawn.root)
+    assert kept is not None
+    assert kept.grids == (folder.name,)
+    page = (folder / "grid.html").read_text(encoding="utf-8")
+    assert json.dumps(kept.summary, ensure_ascii=False)[1:-1] in page
+    assert "data:image/svg+xml;base64," in page
+
+
+def test_a_grid_draws_probes_when_asked(trained: Project, webui: SimulatedWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "1", "--probes"]
+    assert main([*arguments, "--dry-run", "--json"]) == 0
+    axes = json.loads(capsys.readouterr().out)["axes"]
+    assert "full body" in axes
+    assert "oil painting" in axes
+
+
+def test_a_grid_can_do_without_advice(trained: Project, webui: SimulatedWebui, capsys):
+    arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "1", "--no-advice"]
+    assert main([*arguments, "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["advice"] is None
+    assert read_advice(trained.root) is None

@@ -830,6 +830,18 @@ function restore() {
   if (chosen >= 0) choice = { cell: chosen };
 }
 
+function showAdvice() {
+  const advice = data.advice, panel = byId("advice");
+  panel.classList.toggle("hidden", !advice);
+  if (!advice) return;
+  panel.open = true;
+  panel.querySelector("summary").textContent = (advice.simulated ? "Advice (simulated): " : "Advice: ") + advice.summary;
+  panel.querySelector("ol").append(...advice.picks.map((one) => make("li", {}, make("strong", { textContent: one.place }), " " + one.reasons.join(" "))));
+  panel.querySelector(".curves").append(...advice.curves.map((one) => make("figure", { title: one.text },
+    make("img", { src: one.picture, alt: one.name + " over the epochs: " + one.text }), make("figcaption", { textContent: one.name }))));
+  panel.querySelector("ul").append(...advice.not_measured.map(([name, why]) => make("li", { textContent: "Not measured, " + name + ": " + why })));
+}
+
 function start() {
   byId("title").textContent = data.title;
   byId("subtitle").textContent = data.subtitle;
@@ -837,6 +849,7 @@ function start() {
   byId("badge").classList.toggle("hidden", !data.badge);
   byId("legend").classList.toggle("hidden", !data.legend.length);
   byId("legend").querySelector("dl").append(...data.legend.flatMap(([name, text]) => [make("dt", { textContent: name }), make("dd", { textContent: text })]));
+  showAdvice();
   theme(kept("localStorage", "theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
   restore();
   byId("columns").append(...shownAxes().map((axis) => make("option", { value: axis, textContent: axes[axis].name })));
