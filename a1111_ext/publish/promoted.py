@@ -35,6 +35,17 @@ class Promoted:
     steps: int | None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def place(self) -> str:
+        """Return `epoch 8 of 20, 1,776 steps` as far as it is known."""
+        planned = self.metadata.get("ss_num_epochs", "")
+        parts = []
+        if self.epoch is not None:
+            parts.append(f"epoch {self.epoch}" + (f" of {planned}" if planned.isdigit() else ""))
+        if self.steps is not None:
+            parts.append(f"{self.steps:,} steps")
+        return ", ".join(parts)
+
     @cached_property
     def tensors_sha256(self) -> str:
         """SHA-256 of the tensors alone."""

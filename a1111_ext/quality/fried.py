@@ -21,7 +21,7 @@ from .signal import (
 )
 from .texture import FIGURES, Texture
 
-FLOOR = {"laplacian": 0.30, "fine": 0.30, "saturated": 0.35, "clipped": 0.50}
+FLOOR = {"laplacian": 0.30, "fine": 0.30, "saturated": 0.45, "clipped": 0.80}
 """Log-ratios to the control below these are never called fried, however little noise there is."""
 
 _ABSENT = {"laplacian": 0.02, "fine": 0.002, "saturated": 0.02, "clipped": 0.01}

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from ..project import ToolError
+from ..project.advice import KeptAdvice, sparkline
 from .bridge import Difference
 from .jobs import JobView
 from .views import ConfigView, FolderSteps, Overview, PicturesPage, PictureView, label_of, thumbnail
@@ -58,7 +59,28 @@ def opened(root: Path, next_command: str, buttons: Sequence[str]) -> str:
 
 def overview(view: Overview) -> str:
     """Show where a project stands."""
-    return table(view.rows)
+    return table(view.rows) + ("" if view.advice is None else advice(view.advice))
+
+
+def advice(given: KeptAdvice) -> str:
+    """Show the newest advice on the epochs: in words, as curves, and what was not measured."""
+    note = " (simulated)" if given.is_simulated else ""
+    picks = "".join(
+        f"<li><b>{escape(one.place)}</b> {escape(' '.join(one.reasons))}</li>"
+        for one in given.picks
+    )
+    curves = "".join(
+        f'<figure style="margin:0 1em 0 0">{sparkline(one)}'
+        f"<figcaption>{escape(one.name)}</figcaption></figure>"
+        for one in given.curves
+    )
+    missing = "".join(
+        f"<li>Not measured, {escape(name)}: {escape(why)}</li>" for name, why in given.not_measured
+    )
+    return (
+        f"<p><b>Advice{note}:</b> {escape(given.summary)}</p><ol>{picks}</ol>"
+        f'<div style="display:flex;flex-wrap:wrap">{curves}</div><ul>{missing}</ul>'
+    )
 
 
 def pictures(page: PicturesPage) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from ..dataset.intake import source_pictures
 from ..dataset.layout import read_staged
 from ..project import Project
+from ..project.advice import KeptAdvice, read_advice
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.pictures import open_upright
@@ -37,6 +38,7 @@ class Overview:
     trigger_word: str
     rows: tuple[tuple[str, str], ...]
     next_command: str
+    advice: KeptAdvice | None = None
 
 
 def view_overview(project: Project) -> Overview:
@@ -44,7 +46,12 @@ def view_overview(project: Project) -> Overview:
     standing = read_standing(project)
     parts = (line.partition("  ") for line in standing.lines())
     rows = tuple((name, value.strip()) for name, _, value in parts)
-    return Overview(standing.trigger_word, rows, standing.next_command(_quoted(project.root)))
+    return Overview(
+        standing.trigger_word,
+        rows,
+        standing.next_command(_quoted(project.root)),
+        read_advice(project.root),
+    )
 
 
 def _quoted(path: Path) -> str:

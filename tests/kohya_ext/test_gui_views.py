@@ -25,6 +25,7 @@ from kohya_ext.gui.views import (
     view_pictures,
 )
 from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, open_project
+from kohya_ext.project.advice import write_advice
 from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 
 WAIT = 30.0
@@ -286,3 +287,21 @@ def test_values_read_back_are_counted():
     text = markup.sent(287, (Difference("conv_dim", 16, 1),))
     assert "1 of 287 values did not arrive" in text
     assert "Convolution Rank (Dimension)" in text
+
+
+def test_the_newest_advice_is_shown_escaped(project: Project):
+    assert "Advice" not in markup.overview(view_overview(project))
+    data = {
+        "verdict": "take",
+        "summary": "Take <b>epoch 2</b>.",
+        "picks": [{"name": "a", "file": "a", "place": "epoch 2", "reasons": ["<script>"]}],
+        "not_measured": {"votes": "Nobody has voted."},
+        "signals": {"fried": {"values": [0.0, 1.5], "bad": [False, True]}},
+        "epochs": [{"name": "a"}, {"name": "b"}],
+    }
+    write_advice(project.root, data)
+    text = markup.overview(view_overview(project))
+    assert "Take &lt;b&gt;epoch 2" in text
+    assert "<script>" not in text
+    assert "<svg" in text
+    assert "#c2352b" in text

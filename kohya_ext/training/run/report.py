@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...project import MissingError
+from ...project.advice import KeptAdvice, read_advice
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
 from .follow import Follow
@@ -50,6 +51,7 @@ class Report:
     files: tuple[EpochFile, ...]
     data: Mapping[str, Any]
     environment: Mapping[str, Any]
+    advice: KeptAdvice | None = None
 
     @property
     def last(self) -> Session:
@@ -87,12 +89,21 @@ def read_report(runs_dir: Path, run_id: str = "") -> Report:
         )
     chain = _chain(runs[-1], find_runs_in(runs_dir))
     plan = runs[-1].plan
+    files = _files(plan.output_dir, plan.name, runs[-1])
     return Report(
         tuple(_session(one) for one in chain),
-        _files(plan.output_dir, plan.name, runs[-1]),
+        files,
         _read(runs[-1].folder / "data.json"),
         _read(runs[-1].folder / "environment.json"),
+        _advice(plan.project, files),
     )
+
+
+def _advice(project: str, files: tuple[EpochFile, ...]) -> KeptAdvice | None:
+    """Return the newest advice if it is on the epochs of this run."""
+    found = read_advice(Path(project)) if project else None
+    known = {one.name for one in files}
+    return found if found is not None and known >= set(found.epochs) else None
 
 
 def _chain(last: RunStatus, runs: tuple[RunStatus, ...]) -> list[RunStatus]:
@@ -196,6 +207,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             for one in report.files
         ],
         "losses": report.losses,
+        "advice": None if report.advice is None else asdict(report.advice),
     }
 
 
@@ -220,6 +232,10 @@ def format_report(report: Report) -> str:
     for one in facts["files"]:
         loss = f"{one['loss']:.3g}" if one["loss"] is not None else ""
         lines.append(f"| {one['name']} | {one['epoch']} | {one['step']} | {loss} |")
+    if report.advice is not None:
+        lines += ["", "## Advice", "", report.advice.summary, ""]
+        lines += [f"- **{one.place}:** {' '.join(one.reasons)}" for one in report.advice.picks]
+        lines += [f"- Not measured, {name}: {why}" for name, why in report.advice.not_measured]
     lines += ["", "![loss](loss.png)", "", "```toml", facts["config"].rstrip(), "```", ""]
     return "\n".join(lines)
 

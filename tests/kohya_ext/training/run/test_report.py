@@ -13,6 +13,7 @@ from PIL import Image
 
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
+from kohya_ext.project.advice import write_advice
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
 from kohya_ext.training.run.record import StopRequest, ask
 from kohya_ext.training.run.report import as_dict, draw_losses, format_report, read_report
@@ -155,3 +156,33 @@ def test_the_command_writes_three_files(trainable: Project, capsys: pytest.Captu
     with Image.open(plan.run.folder / "loss.png") as picture:
         assert picture.size == (1000, 460)
     assert "loss.png" in (plan.run.folder / "report.md").read_text(encoding="utf-8")
+
+
+def advice_on(names: list[str]) -> dict[str, object]:
+    return {
+        "verdict": "take",
+        "summary": "Take epoch 2 of 3 (12 steps).",
+        "picks": [
+            {"name": names[1], "file": "x", "place": "epoch 2 of 3", "reasons": ["It is good."]}
+        ],
+        "not_measured": {"votes": "Nobody has voted."},
+        "signals": {"fried": {"values": [0.0, None, 1.5], "bad": [False, False, True]}},
+        "epochs": [{"name": name} for name in names],
+    }
+
+
+def test_advice_on_these_epochs_stands_in_the_report(trainable: Project):
+    train(trainable)
+    write_advice(trainable.root, advice_on(["Quillfox-000001", "Quillfox-000002", "Quillfox"]))
+    text = format_report(read_report(runs_dir_of(trainable)))
+    assert "Take epoch 2 of 3 (12 steps)." in text
+    assert "- **epoch 2 of 3:** It is good." in text
+    assert "Not measured, votes" in text
+
+
+def test_advice_on_another_run_does_not(trainable: Project):
+    train(trainable)
+    write_advice(trainable.root, advice_on(["Other-000001", "Other-000002", "Other"]))
+    report = read_report(runs_dir_of(trainable))
+    assert report.advice is None
+    assert "Advice" not in format_report(report)
