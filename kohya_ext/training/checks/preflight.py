@@ -5,21 +5,19 @@ Each row is a finding with a code; errors stop a run, warnings do not. Nothing i
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...project import ProgressHandler, ToolError, silent
 from ...project.files import free_bytes
-from ..config.arguments import TrainerCall, arguments_of, require_valid_call
-from ..dataset.bucketed import TrainingDataset, draws_of, numbered_datasets, shown_datasets
-from ..dataset.dataset_config import read_dataset_config
+from ..config.arguments import TrainerCall, require_valid_call
+from ..config.call_values import effective, processes_of
+from ..dataset.bucketed import TrainingDataset
+from ..dataset.expected import DEFAULT_STEPS, expected_steps, read_datasets, rules_in
 from ..dataset.folders import PictureFacts, inspect_pictures
-from ..dataset.steps import BucketedDataset, BucketRules, StepPlan, plan_steps, rules_of
-from ..run.launch import processes_of
+from ..dataset.steps import BucketRules, StepPlan
 from ..trainer import Trainer
 from .ask_trainer import TrainerAnswer, ask_trainer
 from .files import (
@@ -30,12 +28,9 @@ from .files import (
     check_resume,
     estimated_file_bytes,
 )
-from .findings import Finding, Level, error, warning, whole
-from .images import check_captions, check_folders, check_pictures, read_regular
+from .findings import Finding, Level, error, warning
+from .images import check_captions, check_pictures
 from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
-
-DEFAULT_STEPS = 1600
-"""What sd-scripts trains when it is told neither steps nor epochs."""
 
 
 @dataclass(frozen=True)
@@ -63,30 +58,6 @@ class Preflight:
             raise ToolError(first.code, first.problem, first.cure + rest)
 
 
-def effective(call: TrainerCall) -> dict[str, Any]:
-    """Return what sd-scripts will use: the toml, and over it the additional arguments."""
-    known = arguments_of(call.script)
-    values = dict(call.toml)
-    words = [word.strip("'") for word in call.additional]
-    for at, word in enumerate(words):
-        if not word.startswith("--"):
-            continue
-        name, equals, text = word[2:].partition("=")
-        following = words[at + 1] if at + 1 < len(words) else "--"
-        if not equals and not following.startswith("--"):
-            text, equals = following, "="
-        values[name] = _typed(text, known.get(name)) if equals else True
-    return values
-
-
-def _typed(text: str, row: Sequence[Any] | None) -> Any:
-    kind = row[0] if row else "str"
-    try:
-        return int(text) if kind == "int" else float(text) if "float" in kind else text
-    except ValueError:
-        return text
-
-
 def run_preflight(
     call: TrainerCall,
     trainer: Trainer | None = None,
@@ -106,7 +77,8 @@ def run_preflight(
     """
     values = effective(call)
     findings: list[Finding] = [*_check_call(call, trainer), *_check_settings(values)]
-    datasets, found = _read_datasets(values, trainer)
+    scripts = None if trainer is None or trainer.is_simulated else trainer.folder
+    datasets, found = read_datasets(values, scripts)
     findings += found
     facts: dict[Path, PictureFacts] = {}
     for dataset in datasets:
@@ -114,11 +86,10 @@ def run_preflight(
     pictures = tuple(
         facts[path]
         for path in dict.fromkeys(path for one in datasets for path in one.trained_pictures)
+        if path in facts
     )
     is_data_wrong = any(one.level is Level.ERROR for one in findings)
-    shown = shown_datasets(datasets, facts, values.get("seed"))
-    draws = draws_of(datasets, facts)
-    steps = _plan(values, shown, processes_of(call.launch), draws) if shown and draws else None
+    steps = expected_steps(values, datasets, facts, processes_of(call.launch))
     findings += check_files(values, trainer)
     findings += check_resume(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
@@ -137,25 +108,6 @@ def run_preflight(
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
 
 
-def _read_datasets(
-    values: Mapping[str, Any], trainer: Trainer | None
-) -> tuple[tuple[TrainingDataset, ...], list[Finding]]:
-    """Return what is trained: of a dataset config, else of the numbered folders."""
-    if values.get("dataset_config"):
-        scripts = None if trainer is None or trainer.is_simulated else trainer.folder
-        return read_dataset_config(values, scripts)
-    reading, findings = check_folders(values)
-    regular, more = read_regular(values)
-    rules = _rules(values)
-    if reading is None or rules is None:
-        return (), [*findings, *more]
-    split = values.get("validation_split") or 0.0, values.get("validation_seed")
-    extension = str(values.get("caption_extension", ".caption"))
-    batch_size = whole(values.get("train_batch_size")) or 1
-    readings = (reading, False), (regular, True)
-    return numbered_datasets(readings, extension, rules, batch_size, split), [*findings, *more]
-
-
 def _check_dataset(
     dataset: TrainingDataset, facts: dict[Path, PictureFacts], progress: ProgressHandler
 ) -> Iterator[Finding]:
@@ -163,12 +115,13 @@ def _check_dataset(
     if dataset.rules.enabled:
         yield from _check_buckets(dataset.rules)
     for subset in dataset.subsets:
-        found = inspect_pictures(subset.reading.pictures, progress=progress)
+        there = [one for one in subset.reading.pictures if one not in subset.sizes or one.exists()]
+        found = inspect_pictures(there, progress=progress)
         facts |= {one.path: one for one in found}
         yield from check_pictures(found, subset.reading, dataset.rules)
-        yield from check_captions(
-            subset.reading, subset.caption_extension, needed=not subset.is_reg
-        )
+        if not subset.is_listed:
+            extension = subset.caption_extension
+            yield from check_captions(subset.reading, extension, needed=not subset.is_reg)
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -219,7 +172,7 @@ def _check_settings(values: Mapping[str, Any]) -> Iterator[Finding]:
             f"Neither epochs nor steps are given; sd-scripts would train {DEFAULT_STEPS} steps.",
             "Give max_train_epochs.",
         )
-    if _rules(values) is None and not values.get("dataset_config"):
+    if rules_in(values) is None and not values.get("dataset_config"):
         yield error(
             "LL377",
             f"The resolution {values.get('resolution')!r} cannot be used.",
@@ -250,49 +203,3 @@ def _check_buckets(rules: BucketRules) -> Iterator[Finding]:
             f"{max(rules.resolution)}; sd-scripts would refuse it.",
             f"Set max_bucket_reso to {max(rules.resolution) * 2}.",
         )
-
-
-def _rules(values: Mapping[str, Any]) -> BucketRules | None:
-    resolution = values.get("resolution")
-    if not isinstance(resolution, str) or not re.fullmatch(r"\d+(\s*,\s*\d+)?", resolution):
-        return None
-    try:
-        return rules_of(values)
-    except (ValueError, TypeError):
-        return None
-
-
-def _plan(
-    values: Mapping[str, Any], shown: tuple[BucketedDataset, ...], processes: int, draws: int
-) -> StepPlan | None:
-    """Count the steps; `draws` leaves out regularisation."""
-    epochs = whole(values.get("max_train_epochs"))
-    if not epochs:
-        once = _count(shown, values, 1, processes)
-        steps = whole(values.get("max_train_steps")) or DEFAULT_STEPS
-        epochs = math.ceil(steps / once.steps_per_epoch) if once.steps_per_epoch else 0
-    return replace(_count(shown, values, epochs, processes), draws=draws) if epochs else None
-
-
-def _count(
-    shown: tuple[BucketedDataset, ...], values: Mapping[str, Any], epochs: int, processes: int
-) -> StepPlan:
-    return plan_steps(
-        shown,
-        gradient_accumulation=whole(values.get("gradient_accumulation_steps")) or 1,
-        processes=processes,
-        epochs=epochs,
-        save_every_n_epochs=save_every(values, epochs),
-        output_name=str(values.get("output_name") or "last"),
-    )
-
-
-def save_every(values: Mapping[str, Any], epochs: int) -> int:
-    """Return after how many epochs a file is saved; 0: only the last one.
-
-    sd-scripts lets save_n_epoch_ratio, the number of files, count over save_every_n_epochs.
-    """
-    ratio = whole(values.get("save_n_epoch_ratio"))
-    if ratio > 0:
-        return epochs // ratio or 1
-    return whole(values.get("save_every_n_epochs"))

@@ -23,9 +23,11 @@ from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.settings import advise_on
+from ..dataset.expected import expected_steps, read_datasets
 from ..dataset.folders import inspect_pictures, read_folders
-from ..dataset.steps import BucketedDataset, Shown, StepPlan, plan_steps, rules_of
+from ..dataset.steps import StepPlan
 from .arguments import TrainerCall, arguments_of, plan_call, require_valid_call
+from .call_values import effective, processes_of
 from .conversion import format_dataset_toml
 from .gui_fields import fields_of_family
 from .kohya_json import (
@@ -99,8 +101,7 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
     staged).
     """
     call = plan_project_call(project)
-    shown = read_shown(project.images_dir, progress=progress)
-    steps = steps_of(shown, call.call.toml)
+    steps = _read_steps(project.images_dir, call.call, progress)
     return ConfigPlan(
         project.config_dir,
         project.manifest.output_name,
@@ -277,33 +278,33 @@ def _repeats(place: PurePosixPath) -> int:
     return int(place.parts[0].partition("_")[0])
 
 
-def read_shown(images_dir: Path, *, progress: ProgressHandler = silent) -> tuple[Shown, ...]:
-    """Return size and repeats of every staged picture; unchanged ones are not decoded again.
+def _read_steps(images_dir: Path, call: TrainerCall, progress: ProgressHandler) -> StepPlan:
+    """Count the trainer's steps of all pictures; unchanged ones are not decoded again.
 
     Raises MissingError, DamagedError.
     """
-    places = _staged(images_dir)
-    facts = inspect_pictures((images_dir / place for place in places), progress=progress)
-    for one in facts:
-        if one.problem:
+    staged = [images_dir / place for place in _staged(images_dir)]
+    values = effective(call)
+    datasets, _ = read_datasets(values)
+    subsets = [subset for dataset in datasets for subset in dataset.subsets]
+    others = (path for one in subsets for path in one.reading.pictures if path not in one.sizes)
+    wanted = list(dict.fromkeys((*staged, *others)))
+    facts = {one.path: one for one in inspect_pictures(wanted, progress=progress)}
+    for path in staged:
+        if problem := facts[path].problem:
             raise DamagedError(
-                "LL202", one.problem, "Get the picture again, or take it out of the project."
+                "LL202", problem, "Get the picture again, or take it out of the project."
             )
-    return tuple(
-        Shown(one.width, one.height, _repeats(place))
-        for one, place in zip(facts, places, strict=True)
-    )
-
-
-def steps_of(shown: tuple[Shown, ...], toml: Mapping[str, Any]) -> StepPlan:
-    """Return the exact steps of what sd-scripts gets."""
-    return plan_steps(
-        [BucketedDataset(shown, rules_of(toml), int(toml["train_batch_size"]))],
-        gradient_accumulation=int(toml.get("gradient_accumulation_steps", 1)),
-        epochs=int(toml["max_train_epochs"]),
-        save_every_n_epochs=int(toml.get("save_every_n_epochs", 0)),
-        output_name=str(toml["output_name"]),
-    )
+    processes = processes_of(call.launch)
+    steps = expected_steps(values, datasets, facts, processes)
+    if steps is None:  # a validation split that is drawn by lot: as if nothing were kept back
+        whole = tuple(replace(one, validation_split=0.0) for one in datasets)
+        steps = expected_steps(values, whole, facts, processes)
+    if steps is None:
+        raise MissingError(
+            "LL309", "No picture is trained with these settings.", "See `loraloom check`."
+        )
+    return steps
 
 
 def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:

@@ -9,20 +9,25 @@ import math
 import os
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .folders import FolderReading, PictureFacts
-from .steps import BucketedDataset, BucketRules, Shown, with_regularisation
+from .steps import BucketedDataset, BucketRules, Shown, Size, with_regularisation
 
 
 @dataclass(frozen=True)
 class Subset:
-    """Folders of pictures whose captions end alike, for training or for regularisation."""
+    """Folders of pictures whose captions end alike, for training or for regularisation.
+
+    Of a listed one a metadata file gives the captions, and `sizes` where pictures need not be read.
+    """
 
     reading: FolderReading
     caption_extension: str
     is_reg: bool = False
+    is_listed: bool = False
+    sizes: Mapping[Path, Size] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class TrainingDataset:
     """Subsets that share buckets and batch size.
 
     `validation_split` is the share of each folder that is not trained, drawn by
-    `validation_seed`. Not expected are the steps where a metadata file lists the pictures.
+    `validation_seed`. Pictures of at most `skipped_area` pixels are left out.
     """
 
     subsets: tuple[Subset, ...]
@@ -38,7 +43,7 @@ class TrainingDataset:
     batch_size: int = 1
     validation_split: float = 0.0
     validation_seed: int | None = None
-    is_foretold: bool = True
+    skipped_area: int = 0
 
     @property
     def trained_pictures(self) -> tuple[Path, ...]:
@@ -53,10 +58,12 @@ def numbered_datasets(
     rules: BucketRules,
     batch_size: int,
     validation: tuple[float, int | None] = (0.0, None),
+    skipped_area: int = 0,
 ) -> tuple[TrainingDataset, ...]:
     """Return the one dataset of numbered folders: (reading, whether it is regularisation)."""
     subsets = tuple(Subset(reading, extension, is_reg) for reading, is_reg in readings if reading)
-    return (TrainingDataset(subsets, rules, batch_size, *validation),) if subsets else ()
+    found = TrainingDataset(subsets, rules, batch_size, *validation, skipped_area)
+    return (found,) if subsets else ()
 
 
 def shown_datasets(
@@ -70,7 +77,7 @@ def shown_datasets(
     found = []
     for dataset in datasets:
         unknown = dataset.validation_split and dataset.validation_seed is None and seed is None
-        if unknown or not dataset.is_foretold:
+        if unknown:
             return None
         trained = _shown(dataset, facts, draw, is_reg=False)
         regular = _shown(dataset, facts, draw, is_reg=True)
@@ -80,15 +87,14 @@ def shown_datasets(
 
 
 def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFacts]) -> int:
-    """Return pictures times repeats, regularisation and broken pictures left out."""
-    return sum(
-        folder.repeats
-        for dataset in datasets
-        for subset in dataset.subsets
-        for folder in subset.reading.folders
-        for path in folder.pictures
-        if not subset.is_reg and not facts[path].problem
-    )
+    """Return pictures times repeats; what is not trained (regularisation, validation) left out."""
+    found = 0
+    for dataset in datasets:
+        for subset in dataset.subsets:
+            for folder in subset.reading.folders if not subset.is_reg else ():
+                there = [one for one in folder.pictures if _size(one, subset, dataset, facts)]
+                found += folder.repeats * _trained_count(len(there), dataset)
+    return found
 
 
 def _shown(
@@ -104,11 +110,25 @@ def _shown(
         if subset.is_reg is not is_reg:
             continue
         for folder in subset.reading.folders:
-            for path in _trained(folder.pictures, dataset, draw, is_reg=is_reg):
-                one = facts[path]
-                if not one.problem:
-                    found[path] = Shown(one.width, one.height, folder.repeats)
+            sizes = {one: _size(one, subset, dataset, facts) for one in folder.pictures}
+            there = tuple(one for one in folder.pictures if sizes[one])
+            for path in _trained(there, dataset, draw, is_reg=is_reg):
+                if size := sizes[path]:
+                    found[path] = Shown(*size, folder.repeats)
     return list(found.values())
+
+
+def _size(
+    path: Path, subset: Subset, dataset: TrainingDataset, facts: Mapping[Path, PictureFacts]
+) -> Size | None:
+    """Return a picture's size; None where it is broken, or small enough to be left out."""
+    size = subset.sizes.get(path)
+    if size is None:
+        one = facts[path]
+        if one.problem:
+            return None
+        size = one.width, one.height
+    return size if size[0] * size[1] > dataset.skipped_area else None
 
 
 def _trained(
@@ -120,4 +140,10 @@ def _trained(
         return found
     seed = dataset.validation_seed
     (random.Random(seed) if seed is not None else draw).shuffle(found)
-    return found[: math.ceil(len(found) * (1 - dataset.validation_split))]
+    return found[: _trained_count(len(found), dataset)]
+
+
+def _trained_count(pictures: int, dataset: TrainingDataset) -> int:
+    """Return how many of a folder's pictures are trained."""
+    split = dataset.validation_split
+    return math.ceil(pictures * (1 - split)) if split > 0 else pictures

@@ -15,7 +15,8 @@ from ..checks.findings import Finding, Level, error, warning
 from ..config.toml import parse_toml
 from .bucketed import Subset, TrainingDataset
 from .folders import FolderReading, TrainingFolder, pictures_in
-from .steps import rules_of
+from .listed import read_listed
+from .steps import rules_of, skipped_area_of
 
 Rows = Mapping[str, str]
 
@@ -39,7 +40,7 @@ _OF_DATASETS: Rows = {
     "batch_size": _WHOLE, "bucket_no_upscale": _FLAG, "bucket_reso_steps": _WHOLE,
     "enable_bucket": _FLAG, "max_bucket_reso": _WHOLE, "min_bucket_reso": _WHOLE,
     "validation_seed": _WHOLE, "validation_split": _POINT, "resolution": _SIZE,
-    "network_multiplier": _POINT, "resize_interpolation": _TEXT,
+    "network_multiplier": _POINT, "resize_interpolation": _TEXT, "skip_image_resolution": _SIZE,
 }  # fmt: skip
 _FOLDER: Rows = {"image_dir": _TEXT, "is_reg": _FLAG, "alpha_mask": _FLAG}
 _METADATA: Rows = {"metadata_file": _TEXT, "image_dir": _TEXT, "alpha_mask": _FLAG}
@@ -81,7 +82,7 @@ def read_dataset_config(
         dataset, more = _dataset(place, {**values, **general}, table, scripts or Path())
         findings += more
         found += [dataset] if dataset else []
-    given = any(one.trained_pictures or not one.is_foretold for one in found)
+    given = any(one.trained_pictures for one in found)
     if not given and not any(one.level is Level.ERROR for one in findings):
         problem = f"The dataset config {path} gives no pictures; sd-scripts would end with success."
         findings.append(error("LL361", problem, "Name folders with pictures as image_dir."))
@@ -209,23 +210,24 @@ def _dataset(
         settings["batch_size"],
         settings.get("validation_split") or 0.0,
         settings.get("validation_seed"),
-        is_foretold=all("metadata_file" not in one for one in table.get("subsets", [])),
+        skipped_area_of(settings.get("skip_image_resolution")),
     ), findings
 
 
 def _subset(
     place: str, settings: Mapping[str, Any], base: Path
 ) -> tuple[Subset | None, Finding | None]:
-    for key in ("metadata_file", "image_dir"):
-        path = base / str(settings.get(key) or "")
-        if key not in settings or (path.is_file() if key == "metadata_file" else path.is_dir()):
-            continue
-        after = "fail" if key == "metadata_file" else "train on the rest"
-        problem = f"{place} names {path}, which does not exist; sd-scripts would {after}."
-        return None, _wrong(problem, f"Correct {key}.")
+    repeats = settings.get("num_repeats", 1)
     if "metadata_file" in settings:
-        return None, None  # that file lists the pictures
-    folder, repeats = base / str(settings["image_dir"]), settings.get("num_repeats", 1)
+        images = str(base / str(settings["image_dir"])) if settings.get("image_dir") else ""
+        listed, wrong = read_listed(base / str(settings["metadata_file"]), images, repeats)
+        return listed, wrong[0] if wrong else None
+    folder = base / str(settings["image_dir"])
+    if not folder.is_dir():
+        problem = (
+            f"{place} names {folder}, which does not exist; sd-scripts would train on the rest."
+        )
+        return None, _wrong(problem, "Correct image_dir.")
     pictures, unread = pictures_in(folder)
     if repeats < 1 or not pictures:
         code, why = ("LL364", "0 repeats") if pictures else ("LL366", "no pictures")

@@ -68,11 +68,13 @@ class StepPlan:
     epochs: int
     buckets: tuple[tuple[Size, int], ...]
     epoch_files: tuple[tuple[str, int, int], ...]
+    max_steps: int = 0
 
     @property
     def steps(self) -> int:
-        """Optimizer updates of the whole run."""
-        return self.steps_per_epoch * self.epochs
+        """Optimizer updates of the whole run; one of so many steps may end inside an epoch."""
+        whole = self.steps_per_epoch * self.epochs
+        return min(whole, self.max_steps) if self.max_steps else whole
 
 
 def bucket_sizes(rules: BucketRules) -> list[Size]:
@@ -177,31 +179,39 @@ def plan_steps(
     epochs: int,
     save_every_n_epochs: int,
     output_name: str,
+    max_steps: int = 0,
 ) -> StepPlan:
-    """Count batches, steps and epoch files as sd-scripts will: the batches of datasets add up."""
+    """Count batches, steps and epoch files as sd-scripts will: the batches of datasets add up.
+
+    With `max_steps` the last epoch may be a part of one.
+    """
     given = tuple(datasets)
     counts = sum((one.buckets for one in given), Counter[Size]())
     batches = sum(one.batches for one in given)
     per_epoch = math.ceil(batches / processes / gradient_accumulation)
+    last = min(epochs * per_epoch, max_steps) if max_steps else epochs * per_epoch
     return StepPlan(
         draws=sum(counts.values()),
         batches_per_epoch=batches,
         steps_per_epoch=per_epoch,
         epochs=epochs,
         buckets=tuple(sorted(counts.items())),
-        epoch_files=_epoch_files(output_name, epochs, save_every_n_epochs, per_epoch),
+        epoch_files=(
+            *_numbered_files(output_name, epochs, save_every_n_epochs, per_epoch),
+            (output_name, epochs, last),
+        ),
+        max_steps=max_steps,
     )
 
 
-def _epoch_files(
+def _numbered_files(
     name: str, epochs: int, every: int, per_epoch: int
-) -> tuple[tuple[str, int, int], ...]:
-    numbered = [
+) -> list[tuple[str, int, int]]:
+    return [
         (f"{name}-{epoch:06d}", epoch, epoch * per_epoch)
         for epoch in range(1, epochs)
         if every and epoch % every == 0
     ]
-    return (*numbered, (name, epochs, epochs * per_epoch))
 
 
 def rules_of(toml: Mapping[str, Any]) -> BucketRules:
@@ -219,3 +229,16 @@ def rules_of(toml: Mapping[str, Any]) -> BucketRules:
         maximum=-(-int(toml.get("max_bucket_reso", 1024)) // step) * step,
         step=step,
     )
+
+
+def skipped_area_of(value: object) -> int:
+    """Return the pixels up to which skip_image_resolution leaves pictures out; 0: none are.
+
+    It is a size, two of them, or the trainer's text of these.
+    """
+    sizes = value if isinstance(value, list) else str(value or "").split(",")
+    try:
+        numbers = [int(one) for one in sizes]
+    except ValueError:
+        return 0
+    return numbers[0] * numbers[-1] if len(numbers) in (1, 2) else 0

@@ -8,30 +8,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from ..config.call_values import launcher_words
 from ..trainer import Trainer
 from .job import Job
-
-_WITHOUT_LAUNCHER = {
-    "--dynamo_backend",
-    "--dynamo_mode",
-    "--dynamo_use_dynamic",
-    "--dynamo_use_fullgraph",
-    "--gpu_ids",
-    "--main_process_port",
-    "--mixed_precision",
-    "--num_cpu_threads_per_process",
-    "--num_machines",
-    "--num_processes",
-}
-"""Arguments of accelerate that change nothing, or that plain python gets otherwise."""
-
-
-def processes_of(launch: tuple[str, ...]) -> int:
-    """Return how many processes train at once; each gets its share of the batches."""
-    if not launcher_words(launch):
-        return 1
-    text = dict(pairwise((*launch, ""))).get("--num_processes", "")
-    return int(text) if text.isdigit() and int(text) else 1
 
 
 def command_of(job: Job, trainer: Trainer, config: Path) -> tuple[str, ...]:
@@ -43,16 +22,6 @@ def command_of(job: Job, trainer: Trainer, config: Path) -> tuple[str, ...]:
     if launch and not trainer.is_simulated:
         return (str(trainer.python), "-m", "accelerate.commands.launch", *launch, *own)
     return (str(trainer.python), *own)
-
-
-def launcher_words(launch: tuple[str, ...]) -> tuple[str, ...]:
-    """Return accelerate's arguments when one of them needs the launcher, else nothing."""
-    pairs = dict(pairwise((*launch, "")))
-    many = pairs.get("--num_processes", "1") not in ("", "0", "1")
-    machines = pairs.get("--num_machines", "1") not in ("", "0", "1")
-    compiled = pairs.get("--dynamo_backend", "no") not in ("", "no")
-    others = any(word.startswith("--") and word not in _WITHOUT_LAUNCHER for word in launch)
-    return launch if many or machines or compiled or others else ()
 
 
 def environment_of(job: Job, trainer: Trainer) -> tuple[tuple[str, str], ...]:

@@ -18,8 +18,10 @@ from ...project import ConflictError, HostError, MissingError, ProgressHandler, 
 from ...project.files import link_or_copy, write_json_atomic
 from ...project.process import Child, start
 from ..checks.machine import ALWAYS_NEEDED, find_gpus
-from ..checks.preflight import DEFAULT_STEPS, Preflight, effective, run_preflight, save_every
+from ..checks.preflight import Preflight, run_preflight
+from ..config.call_values import effective
 from ..config.toml import format_toml
+from ..dataset.expected import save_every
 from ..dataset.folders import dataset_hash, dataset_rows
 from ..trainer import Trainer, probe, scripts_version
 from .follow import EventHandler, Follow, unheard
@@ -282,7 +284,7 @@ def plan_run(
         epochs_done=options.resume.epoch if options.resume else 0,
         epochs=steps.epochs if steps else 0,
         steps_per_epoch=steps.steps_per_epoch if steps else 0,
-        max_steps=0 if values.get("max_train_epochs") else _max_steps(values),
+        max_steps=steps.max_steps if steps else 0,
         save_every=save_every(values, steps.epochs if steps else 0),
         keep_last=int(values.get("save_last_n_epochs") or 0),
         saves_states=bool(values.get("save_state")),
@@ -304,10 +306,6 @@ def _with_own_weights(job: Job, options: RunOptions, folder: Path) -> Mapping[st
     if options.weights is None:
         return job.call.toml
     return {**job.call.toml, "network_weights": str(_own_weights(options.weights, folder))}
-
-
-def _max_steps(values: Mapping[str, Any]) -> int:
-    return int(values.get("max_train_steps") or DEFAULT_STEPS)
 
 
 def finalize_unseen(job: Job) -> tuple[Result, ...]:

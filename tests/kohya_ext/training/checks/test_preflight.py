@@ -17,7 +17,7 @@ from kohya_ext.training.checks.findings import Finding, Level, error
 from kohya_ext.training.checks.machine import Gpu, find_gpus, needed_packages
 from kohya_ext.training.checks.preflight import Preflight, run_preflight
 from kohya_ext.training.config.arguments import TrainerCall
-from kohya_ext.training.run.launch import launcher_words
+from kohya_ext.training.config.call_values import launcher_words
 from kohya_ext.training.trainer import Environment, Origin, Trainer
 
 HALF = Tensor("F16", (1,), b"\0\0")

@@ -115,11 +115,24 @@ def test_what_is_kept_for_validation_is_not_trained(desk: Desk):
     assert batches(desk.check({"datasets": [table]})) == 2
 
 
-def test_a_metadata_file_leaves_the_steps_open(desk: Desk):
+def test_an_empty_metadata_file_is_skipped(desk: Desk):
     (desk.root / "meta.json").write_text("{}", encoding="utf-8")
     table = {"subsets": [{"metadata_file": str(desk.root / "meta.json")}]}
     preflight = desk.check({"datasets": [table, {"subsets": [desk.folder("a")]}]})
-    assert (preflight.findings, preflight.steps) == ((), None)
+    assert [(one.code, one.level.value) for one in preflight.findings] == [("LL366", "warning")]
+    assert preflight.steps is not None
+
+
+def test_the_steps_of_a_metadata_file_are_counted(desk: Desk):
+    picture = next(path for path in desk.root.rglob("*.png"))
+    rows = {str(picture): {"caption": "x"}, "b.png": {"tags": "y", "image_size": [64, 64]}}
+    (desk.root / "meta.json").write_text(json.dumps(rows), encoding="utf-8")
+    subset = {"metadata_file": str(desk.root / "meta.json"), "image_dir": str(desk.root),
+              "num_repeats": 3}  # fmt: skip
+    preflight = desk.check({"datasets": [{"subsets": [subset]}]})
+    assert preflight.findings == ()
+    assert preflight.steps is not None
+    assert preflight.steps.draws == 6
 
 
 @pytest.mark.parametrize(

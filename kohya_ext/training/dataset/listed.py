@@ -1,0 +1,95 @@
+"""Pictures that a metadata file lists, as sd-scripts' fine-tuning datasets read them.
+
+A json of `{"picture": {"caption": ..., "image_size": [w, h]}}`, or one object a line (jsonl).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...project.pictures import TRAINER_SUFFIXES
+from ..checks.findings import Finding, error, warning
+from .bucketed import Subset
+from .folders import FolderReading, TrainingFolder
+from .steps import Size
+
+_CACHE = re.compile(r"_(\d+)x(\d+)_\w+\.npz$")
+"""A cache of latents says its picture's size in its name."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    path: Path
+    size: Size | None
+
+
+def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None, list[Finding]]:
+    """Read a metadata file as one subset; None with a finding where the trainer would fail."""
+    if not path.is_file():
+        return None, [_wrong(f"The metadata file {path} does not exist.", "Correct the path.")]
+    try:
+        entries = _entries(path)
+        rows = [_row(key, table, image_dir) for key, table in entries.items()]
+    except (ValueError, TypeError, AttributeError, KeyError) as wrong:
+        return None, [_wrong(f"{path} is not a metadata file: {wrong}.", "Correct it there.")]
+    lost = [row.path for row in rows if row.size is None and not row.path.is_file()]
+    if lost:
+        problem = f"{path} lists {lost[0]}, which does not exist, nor does a cache of it."
+        return None, [_wrong(problem, "Correct the path, or take it out of the file.")]
+    if not rows:
+        problem = f"{path} lists no pictures; sd-scripts would skip it."
+        return None, [warning("LL366", problem, "Write it again, or take it out.")]
+    pictures = tuple(row.path for row in rows)
+    folder = TrainingFolder(path, repeats, "", pictures)
+    sizes = {row.path: row.size for row in rows if row.size is not None}
+    reading = FolderReading(path, (folder,), (), (), ())
+    return Subset(reading, "", is_listed=True, sizes=sizes), []
+
+
+def _wrong(problem: str, cure: str) -> Finding:
+    return error("LL356", problem, cure)
+
+
+def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".jsonl":
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError("it holds no table of pictures")
+        return found
+    rows = [json.loads(line) for line in text.splitlines()]
+    for row in rows:
+        if "width" in row and "height" in row:
+            row["image_size"] = [row["width"], row["height"]]
+    return {row["image_path"]: row for row in rows}
+
+
+def _row(key: str, table: Mapping[str, Any], image_dir: str) -> _Row:
+    path = Path(key)
+    if not path.is_absolute():
+        if not image_dir:
+            raise ValueError(f'"{key}" is a relative path, and no image_dir is given')
+        path = Path(image_dir) / key
+    if not path.suffix or not path.exists():
+        names = (path.with_name(path.name + suffix) for suffix in TRAINER_SUFFIXES)
+        path = next((one for one in names if one.is_file()), path)
+    size = table.get("image_size")
+    if size is not None:
+        width, height = size
+        return _Row(path, (int(width), int(height)))
+    return _Row(path, _size_of_cache(path))
+
+
+def _size_of_cache(path: Path) -> Size | None:
+    if not path.parent.is_dir():
+        return None
+    for one in sorted(path.parent.iterdir()):
+        found = _CACHE.search(one.name)
+        if found and one.name[: found.start()] == path.stem:
+            return int(found[1]), int(found[2])
+    return None
