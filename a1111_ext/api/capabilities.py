@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kohya_ext.project import InputError, ToolError
+from kohya_ext.project.json_reader import ShapeError
 
-from .client import ApiError, Client
+from .client import ApiError, Client, unexpected
 from .lora_list import list_lora_files, read_metadata
 
 LOAD_SECONDS = 600.0
@@ -191,6 +192,13 @@ def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) ->
 
 def fetch_capabilities(client: Client) -> Capabilities:
     """Ask a WebUI what it has: a dozen short requests. Raises HostError."""
+    try:
+        return _fetch_capabilities(client)
+    except (KeyError, TypeError, AttributeError, ShapeError) as error:
+        raise unexpected(client.url, client.last_path, error) from error
+
+
+def _fetch_capabilities(client: Client) -> Capabilities:
     options = client.get("/sdapi/v1/options")
     # Forge has this route in place of A1111's /sd-vae: a VAE is a module there
     modules = _get_or(client, "/sdapi/v1/sd-modules", None)

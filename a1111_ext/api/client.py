@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from kohya_ext.project import HostError, InputError
+from kohya_ext.project.json_reader import ShapeError, parse_json
+from kohya_ext.project.limits import limits
 
 if TYPE_CHECKING:
     import requests
@@ -24,6 +27,7 @@ PICTURE_SECONDS = 1800.0
 """How long one picture may take: large ones on a CPU take many minutes."""
 
 _TRIES = 3
+_REDIRECTS = 4
 _PIECE_BYTES = 1 << 20
 """How much of an answer is read at a time; a picture has some megabytes."""
 
@@ -70,13 +74,51 @@ def parse_credentials(text: str) -> Credentials | None:
     return Credentials(user, password)
 
 
+def split_address(text: str) -> tuple[str, Credentials | None]:
+    """Split an address as people type it into a plain URL and the credentials within it.
+
+    Whatever is printed, kept or sent on is the plain URL. Raises InputError for an address that
+    holds a user without a password, or cannot be read; the sentence does not repeat it.
+    """
+    url = (text if "://" in text or not text else f"http://{text}").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        if "@" not in parts.netloc:
+            return url, None
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    except ValueError:
+        host, user, password = "", "", ""
+    if not (host and user and password):
+        raise InputError(
+            "LL403",
+            "The address of the WebUI cannot be read; it is not repeated, for it may hold a "
+            "password.",
+            "Write it as http://127.0.0.1:7860 and give --auth user:password beside it.",
+        )
+    return urlunsplit(parts._replace(netloc=host)), Credentials(user, password)
+
+
+def unexpected(url: str, path: str, error: Exception) -> ApiError:
+    """Return the error for an answer of another shape than this route's."""
+    return ApiError(
+        "LL418",
+        f"The WebUI at {url} answered {path} in an unexpected way: {error}.",
+        "Check the address, and update the WebUI; an extension may change its answers.",
+    )
+
+
 class Client:
-    """Talk to one WebUI at `url`, for example http://127.0.0.1:7860."""
+    """Talk to one WebUI at `url`, for example http://127.0.0.1:7860.
+
+    Credentials within the address count unless others are given; `url` never holds them.
+    """
 
     def __init__(self, url: str, credentials: Credentials | None = None) -> None:
-        self.url = (url if "://" in url or not url else f"http://{url}").rstrip("/")
-        self._credentials = credentials
+        self.url, within = split_address(url)
+        self._credentials = credentials or within
         self._session: requests.Session | None = None
+        self.last_path = ""
 
     def get(self, path: str, *, seconds: float = ANSWER_SECONDS) -> Any:
         """Return the JSON of a route; tried again when the connection fails.
@@ -85,17 +127,26 @@ class Client:
         """
         for attempt in range(_TRIES):
             try:
-                return self._send("GET", path, None, seconds)
+                return self._send("GET", path, None, seconds, limits().answer_bytes)
             except ConnectionLost:
                 if attempt == _TRIES - 1:
                     raise
         raise AssertionError("the loop returns or raises")
 
     def post(
-        self, path: str, body: Mapping[str, Any] | None = None, *, seconds: float = ANSWER_SECONDS
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        most_bytes: int | None = None,
     ) -> Any:
-        """Send JSON to a route and return its JSON; never tried again. Raises ApiError."""
-        return self._send("POST", path, dict(body or {}), seconds)
+        """Send JSON to a route and return its JSON; never tried again. Raises ApiError.
+
+        An answer of more than `most_bytes` (else `limits().picture_bytes`) is refused.
+        """
+        most = min(limits().picture_bytes, most_bytes or limits().picture_bytes)
+        return self._send("POST", path, dict(body or {}), seconds, most)
 
     def another(self) -> Client:
         """Return a client of its own for another thread."""
@@ -130,23 +181,29 @@ class Client:
     def __exit__(self, *details: object) -> None:
         self.close()
 
-    def _send(self, method: str, path: str, body: object, seconds: float) -> Any:
+    def _send(self, method: str, path: str, body: object, seconds: float, most: int) -> Any:
         import requests
 
         if self._session is None:
             self._session = requests.Session()
             self._session.trust_env = False  # a proxy is no way to a WebUI on this network
+            self._session.headers["Accept-Encoding"] = "identity"  # its length is its real size
             if self._credentials:
                 self._session.auth = (self._credentials.user, self._credentials.password)
+        self.last_path = path
+        until = time.monotonic() + seconds
         try:
-            answer = self._session.request(
-                method,
-                self.url + path,
-                json=body if method == "POST" else None,
-                timeout=(ANSWER_SECONDS, seconds),
-                stream=True,  # else requests reads a picture in pieces of 10 kB
-            )
-            return self._read(answer, path)
+            answer = self._request(method, self.url + path, body, seconds)
+            try:
+                return self._read(answer, path, _content(answer, most, until))
+            finally:
+                answer.close()
+        except _TooLong as error:
+            raise ApiError(
+                "LL416",
+                f"The WebUI at {self.url} answered {path} with more than {most} bytes.",
+                "Check the address; if the answer is meant, raise the limit (docs/cells.md).",
+            ) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
             raise ApiError(
                 "LL401",
@@ -167,22 +224,48 @@ class Client:
                 "address.",
             ) from error
 
-    def _read(self, answer: requests.Response, path: str) -> Any:
+    def _request(self, method: str, url: str, body: object, seconds: float) -> requests.Response:
+        """Send a request; follow a redirect on the same host only, and never away from https."""
+        assert self._session is not None
+        for _ in range(_REDIRECTS):
+            answer = self._session.request(
+                method,
+                url,
+                json=body if method == "POST" else None,
+                timeout=(ANSWER_SECONDS, seconds),
+                stream=True,  # a picture is read in large pieces, and no more than its limit
+                allow_redirects=False,
+            )
+            if not answer.is_redirect:
+                return answer
+            target = urljoin(url, answer.headers["location"])
+            answer.close()
+            here, there = urlsplit(url), urlsplit(target)
+            is_safe = there.scheme in ("https", here.scheme) and there.scheme in ("http", "https")
+            if not is_safe or there.hostname != here.hostname or "@" in there.netloc:
+                break
+            url = target
+        raise ApiError(
+            "LL417",
+            f"The WebUI at {self.url} sends requests on to another address.",
+            "Name the address at which it really runs; prompts are not sent elsewhere unasked.",
+        )
+
+    def _read(self, answer: requests.Response, path: str, body: bytes) -> Any:
         if answer.status_code == 200:
-            body = b"".join(answer.iter_content(_PIECE_BYTES))
             try:
-                return json.loads(body)
-            except ValueError as error:
+                return parse_json(body)
+            except ShapeError as error:
                 raise ApiError(
                     "LL406",
-                    f"{self.url}{path} did not answer with JSON: that is no WebUI.",
+                    f"{self.url}{path} did not answer as a WebUI does: {error}.",
                     "Check the address and the port.",
                     200,
                 ) from error
-        held_back = _held_back(answer)
+        held_back = _held_back(answer.status_code, body)
         if held_back is not None:
             return held_back
-        message = _message(answer)
+        message = _message(answer.reason, body)
         if answer.status_code == 401:
             raise ApiError(
                 "LL403",
@@ -212,6 +295,29 @@ class Client:
         )
 
 
+class _TooLong(Exception):
+    """An answer is longer than its limit."""
+
+
+def _content(answer: requests.Response, most: int, until: float) -> bytes:
+    """Read the body in pieces. Raises _TooLong, and Timeout for one that drips past `until`."""
+    import requests
+
+    raw: Any = answer.raw
+    read1 = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 2, or 1 as in A1111
+    if int(answer.headers.get("content-length") or 0) > most:
+        raise _TooLong
+    pieces, size = [], 0
+    while piece := read1(_PIECE_BYTES):
+        size += len(piece)
+        if size > most:
+            raise _TooLong
+        if time.monotonic() > until:
+            raise requests.exceptions.ReadTimeout("the answer goes on for too long")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
 _REASONS = {
     "Connection refused": "connection refused",
     "10061": "connection refused",  # Windows says it in its own language
@@ -230,29 +336,30 @@ def _reason(error: Exception) -> str:
     return next((said for mark, said in _REASONS.items() if mark in text), type(error).__name__)
 
 
-def _held_back(answer: requests.Response) -> Any:
+def _held_back(status: int, body: bytes) -> Any:
     """Return the answer that a server's own schema refused; None for any other error.
 
     Forge started with `--port` answers /sdapi/v1/cmd-flags so: a number where its schema says text.
     """
-    if answer.status_code != 500 or b"ResponseValidationError" not in answer.content[:100]:
+    if status != 500 or b"ResponseValidationError" not in body[:100]:
         return None
     try:
-        return answer.json().get("body")
+        return parse_json(body).get("body")
     except (ValueError, AttributeError):
         return None
 
 
-def _message(answer: requests.Response) -> str:
+def _message(reason: str, body: bytes) -> str:
     """Find the sentence in any of the WebUI's error shapes."""
+    otherwise = reason or "no reason given"
     try:
-        data = answer.json()
-    except ValueError:
-        return answer.reason or "no reason given"
+        data = parse_json(body)
+    except ShapeError:
+        return otherwise
     if not isinstance(data, dict):
-        return answer.reason or "no reason given"
+        return otherwise
     for key in ("errors", "message", "detail", "error"):
         value = data.get(key)
         if value:
             return value if isinstance(value, str) else json.dumps(value)[:400]
-    return answer.reason or "no reason given"
+    return otherwise

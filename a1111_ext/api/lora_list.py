@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.lora_file import MAX_HEADER_BYTES
 
 SUFFIXES = (".safetensors", ".pt", ".ckpt")
@@ -68,6 +69,6 @@ def _metadata(raw: bytes) -> Mapping[str, Any]:
     if raw.startswith(_START):
         found, _ = json.JSONDecoder().raw_decode(text, len(_START))
     else:
-        header = json.loads(text)
+        header = parse_json(text)
         found = header.get("__metadata__") if isinstance(header, dict) else None
     return found if isinstance(found, dict) else {}

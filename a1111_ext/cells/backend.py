@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import binascii
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kohya_ext.project import HostError, InputError, ToolError
+from kohya_ext.project.json_reader import parse_json
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
@@ -24,6 +24,12 @@ port and API makes it start without API for good."""
 _POLL_SECONDS = 0.5
 _UNLOAD_SECONDS = 120.0
 _EARLIER_SECONDS = 1800.0
+
+_PIXEL_BYTES = 6
+"""More than a pixel of a PNG without loss takes as base64."""
+
+_ANSWER_BYTES = 16_000_000
+"""What an answer may have beside its pictures: infotexts, and extensions that say much."""
 
 
 class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
@@ -132,7 +138,9 @@ class HttpBackend(Backend):
         count = first.batch.size if is_batch else len(cells)
         route, body = picture_request(first, self.capabilities, count=count)
         started = self._clock()
-        answer = self.client.post(route, body, seconds=PICTURE_SECONDS)
+        width, height = first.final_size
+        most = _ANSWER_BYTES + count * width * height * _PIXEL_BYTES
+        answer = self.client.post(route, body, seconds=PICTURE_SECONDS, most_bytes=most)
         seconds = (self._clock() - started) / count
         generated = _read_answer(answer, count, seconds, self.name)
         return [
@@ -286,7 +294,7 @@ class HttpBackend(Backend):
 
 def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Generated]:
     try:
-        info = json.loads(answer["info"])
+        info = parse_json(answer["info"])
         pictures = [
             binascii.a2b_base64(one.rpartition(",")[2] if one[:5] == "data:" else one)
             for one in answer["images"]

@@ -22,6 +22,7 @@ from typing import Any
 
 from kohya_ext.project import DamagedError
 from kohya_ext.project.files import explain_os_error, write_bytes_atomic
+from kohya_ext.project.json_reader import parse_json
 
 from .cell import Cell, cell_from_dict
 
@@ -86,7 +87,7 @@ class Record:
     @property
     def cell(self) -> Cell:
         """The cell as it was written down."""
-        return cell_from_dict(json.loads(self.request))
+        return cell_from_dict(parse_json(self.request))
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,7 @@ class Ledger:
     def saved_settings(self, server: str) -> dict[str, Any]:
         """Return a WebUI's own settings as they were before a run that never put them back."""
         row = self._row("SELECT settings FROM borrowed WHERE server = ?", server)
-        found: dict[str, Any] = json.loads(row[0]) if row else {}
+        found: dict[str, Any] = parse_json(row[0]) if row else {}
         return found
 
     def note_saved_settings(self, server: str, settings: Mapping[str, Any]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project.errors import InputError
+from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.project import Project
 from kohya_ext.project.server import LARGEST_BYTES
 
@@ -54,7 +54,7 @@ def read_choice(path: Path) -> Choice:
 
 def parse_choice(text: str) -> Choice:
     """Read a choice from JSON; ValueError for anything else."""
-    data = json.loads(text)
+    data = parse_json(text)
     if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
         raise ValueError(f'it is not of the kind "{KIND}"')
     try:

@@ -6,7 +6,6 @@ that the same command goes on where it was), sheet.png, grid.html and pictures/.
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 import threading
@@ -20,6 +19,7 @@ from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import DamagedError
 from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.journal import Journal
+from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.project import Project
 
@@ -132,7 +132,7 @@ def pin_grid(grid: Grid, has: Capabilities) -> Grid:
 
 def read_about(folder: Path) -> dict[str, Any]:
     """Read what `write_about` wrote. OSError or ValueError when there is no such thing."""
-    about = json.loads((folder / _ABOUT_NAME).read_text(encoding="utf-8"))
+    about = read_json(folder / _ABOUT_NAME)
     if not isinstance(about, dict):
         raise ValueError(f"{_ABOUT_NAME} holds no object")
     return about

@@ -10,12 +10,12 @@ import binascii
 import csv
 import io
 import itertools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kohya_ext.project.errors import HostError, InputError, ToolError
+from kohya_ext.project.json_reader import parse_json
 
 from ..api.client import PICTURE_SECONDS
 from ..api.payloads import picture_request
@@ -216,7 +216,7 @@ class XyzPlotBackend(Backend):
         """Skip the main grid; what follows is aligned with the infotexts."""
         cells = self._plot.cells
         try:
-            info = json.loads(answer["info"])
+            info = parse_json(answer["info"])
             images, texts = answer["images"][1:], info["infotexts"][1:]
             if len(images) != len(cells):
                 raise ValueError(f"{len(images)} pictures for {len(cells)} cells")

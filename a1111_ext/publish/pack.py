@@ -5,7 +5,6 @@ Pictures and LoRA are copied byte for byte. A pack that its user has edited is n
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shutil
@@ -21,6 +20,7 @@ from kohya_ext.project.files import (
     write_json_atomic,
     write_text_atomic,
 )
+from kohya_ext.project.json_reader import read_json
 
 from .card import description, hub_card, short_description, user_metadata
 from .checklist import write_page
@@ -123,7 +123,7 @@ def _free_folder(wanted: Path) -> Path:
 def is_untouched(folder: Path) -> bool:
     """Tell whether a folder is a pack of ours in which nothing was changed or added."""
     try:
-        record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD_NAME)
         written: dict[str, str] = dict(record["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -5,13 +5,13 @@ Everything here can be made again at any time; a file that is damaged counts as 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.json_reader import read_json
 
 from .fingerprint import Fingerprint, fingerprint_of, parse_fingerprint, read_fingerprints
 from .texture import Texture, texture_of
@@ -67,7 +67,7 @@ class Measures:
     ) -> _Kept:
         path = self._folder / f"{name}.json"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
             if data["format"] == FORMAT:
                 return read(data["value"])
         except (OSError, ValueError, KeyError, TypeError):

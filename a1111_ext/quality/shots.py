@@ -5,13 +5,13 @@ Read off grid.json and the ledger, so that any grid serves, also one of an earli
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError, InputError, Project
+from kohya_ext.project.json_reader import read_json
 
 from ..cells.ledger import Ledger, State
 
@@ -88,7 +88,7 @@ def read_shots(folder: Path, ledger: Ledger) -> GridShots:
     Of several LoRA weights the one nearest to 1 counts.
     """
     try:
-        about = json.loads((folder / ABOUT_NAME).read_text(encoding="utf-8"))
+        about = read_json(folder / ABOUT_NAME)
         return _shots(about, folder, ledger)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DamagedError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import Project
+from kohya_ext.project.json_reader import read_json
 
 from .ballot import Ballot
 
@@ -42,7 +42,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Read what a page kept; a file that is damaged counts as nothing."""
     try:
         if path.stat().st_size <= _LARGEST_BYTES:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
             return data if isinstance(data, dict) else {}
     except (OSError, ValueError):
         pass

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import InputError
+from kohya_ext.project.json_reader import parse_json
 
 _LARGEST_BYTES = 5_000_000
 
@@ -83,7 +83,7 @@ def _from_csv(text: str) -> list[tuple[str, str]]:
 
 
 def _from_json(text: str) -> list[tuple[str, str]]:
-    data: Any = json.loads(text)
+    data: Any = parse_json(text)
     ratings = data.get("ratings", data)
     if not isinstance(ratings, dict):
         raise ValueError("it holds no object of pictures and ratings")

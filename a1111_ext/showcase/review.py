@@ -16,6 +16,7 @@ from typing import Any
 
 from kohya_ext.project import InputError, Project
 from kohya_ext.project.files import write_text_atomic
+from kohya_ext.project.json_reader import parse_json
 
 from .album import ShowPicture, read_album
 from .ratings import Rating, parse_rating
@@ -45,7 +46,7 @@ class Review:
 
 def parse_review(text: str) -> Review:
     """Read a review from the board's JSON; ValueError for anything else."""
-    data = json.loads(text)
+    data = parse_json(text)
     if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
         raise ValueError(f'it is not of the kind "{KIND}"')
     ratings = data.get("ratings", {})
@@ -156,7 +157,7 @@ def write_live(
 def _earlier_words(path: Path) -> BoardWords:
     try:
         text = path.read_text(encoding="utf-8")
-        data = json.loads(text[text.index("(") + 1 : text.rindex(")")])
+        data = parse_json(text[text.index("(") + 1 : text.rindex(")")])
         return BoardWords(*(str(data[name]) for name in ("status", "badge", "take", "next")))
     except (OSError, ValueError, KeyError, TypeError):
         return BoardWords()

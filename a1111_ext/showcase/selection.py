@@ -6,7 +6,6 @@ checkpoints and framings are there. Files that were not chosen stay where they a
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.files import sha256_of, write_json_atomic
+from kohya_ext.project.json_reader import read_json
 
 from .album import ShowPicture
 from .arrangement import Distance, arrange, can_be_arranged, no_distance
@@ -282,7 +282,7 @@ def read_selection(project: Project) -> tuple[SelectedFile, ...]:
     """
     path = project.showcase_dir / SELECTION_NAME
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        data: Any = read_json(path)
         if data.get("kind") != KIND:
             raise ValueError(f'it is not of the kind "{KIND}"')
         found = tuple(

@@ -5,7 +5,6 @@ They are written down, so that a number still leads to its grid after the WebUI 
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from kohya_ext.project import MissingError, ToolError
 from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.json_reader import read_json
 
 from ..cells.events import CellEvent, Outcome
 from .grid import DrawnGrid
@@ -201,7 +201,7 @@ def _as_dict(view: JobView) -> dict[str, object]:
 def _read_book(book: Path) -> dict[str, JobView]:
     """Read the grids of before; those that were not at their end were cut off."""
     try:
-        rows = json.loads(book.read_text(encoding="utf-8"))
+        rows = read_json(book)
         views = [_view_of(row) for row in rows]
     except FileNotFoundError:
         return {}

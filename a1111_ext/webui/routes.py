@@ -5,7 +5,6 @@ Plain Starlette routes: pydantic 1 and 2 disagree, and the hosts have one or the
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kohya_ext.project import ConflictError, InputError, MissingError, RuleError, ToolError
+from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.server import LARGEST_BYTES
 
 from .access import is_allowed
@@ -173,7 +173,7 @@ async def _read_body(request: Any) -> Mapping[str, Any]:
     if kind != "application/json":
         raise _no_json(f'The request is "{kind or "nothing"}", not application/json.')
     try:
-        body = json.loads(content or b"{}")
+        body = parse_json(content or b"{}")
     except ValueError as error:
         raise _no_json(f"The request is not valid JSON: {error}.") from error
     if not isinstance(body, dict):

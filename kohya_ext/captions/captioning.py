@@ -5,7 +5,6 @@ What a person changed by hand is found, kept as an edit and applied again; nothi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ from ..project import (
     silent,
 )
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
+from ..project.json_reader import read_json
 from ..project.placeholders import fill_placeholders
 from ..project.tagging import Scores, Tagger, forbidden_content, read_scores, write_scores
 from .edits import CaptionEdit, apply_edit, find_edit, merge_edits, read_edit, write_edit
@@ -224,7 +224,7 @@ def _read_caption(path: Path) -> str | None:
 def _read_written(project: Project) -> dict[str, tuple[str, ...]]:
     """Return what we wrote for each stem: one text, or several while writing was cut off."""
     try:
-        data = json.loads((project.images_dir / WRITTEN_NAME).read_text(encoding="utf-8"))
+        data = read_json(project.images_dir / WRITTEN_NAME)
     except (OSError, ValueError):
         return {}
     rows = data.items() if isinstance(data, dict) else ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import DamagedError
 from ..project.files import write_json_atomic
+from ..project.json_reader import read_json
 from .rules import format_caption, parse_tags, tag_key
 
 
@@ -77,7 +77,7 @@ def read_edit(folder: Path, stem: str) -> CaptionEdit | None:
     if not path.exists():
         return None
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         return CaptionEdit(
             tuple(data.get("added", ())), tuple(data.get("removed", ())), data.get("text", "")
         )

@@ -5,7 +5,6 @@ Only files that were staged by us are ever moved or removed; captions travel wit
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -38,6 +37,7 @@ from ..project.files import (
     replacing,
     write_json_atomic,
 )
+from ..project.json_reader import read_json
 from ..project.manifest import SubjectKind
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
 from ..project.pictures.memory import PictureMemory
@@ -232,7 +232,7 @@ def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPict
 def read_staged(images_dir: Path) -> dict[PurePosixPath, str]:
     """Return what we staged: place relative to images/, and the source's size and time."""
     try:
-        data = json.loads((images_dir / STAGED_NAME).read_text(encoding="utf-8"))
+        data = read_json(images_dir / STAGED_NAME)
     except (OSError, ValueError):
         return {}
     return {PurePosixPath(name): str(mark) for name, mark in data.items()}

@@ -5,7 +5,6 @@ Who makes it is no concern here; reports, packs and both host tabs read it.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import write_json_atomic
+from .json_reader import read_json
 
 FILE_NAME = "advice.json"
 FORMAT = 1
@@ -60,7 +60,7 @@ def write_advice(root: Path, data: Mapping[str, Any]) -> None:
 def read_advice(root: Path) -> KeptAdvice | None:
     """Return a project's newest advice, or None; a file that is damaged counts as none."""
     try:
-        data = json.loads((root / FILE_NAME).read_text(encoding="utf-8"))
+        data = read_json(root / FILE_NAME)
         return parse_advice(data) if data["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it is made again with `loraloom advise`

@@ -15,6 +15,7 @@ from typing import Any
 
 from .errors import DamagedError
 from .files import explain_os_error
+from .json_reader import parse_json
 
 
 def _now() -> datetime:
@@ -72,7 +73,7 @@ class Journal:
 
     def _parse(self, line: bytes, number: int, *, last: bool) -> JournalEntry | None:
         try:
-            data = json.loads(line)
+            data = parse_json(line)
             return JournalEntry(data.pop("at"), data.pop("kind"), data)
         except (ValueError, KeyError, AttributeError) as error:
             if last:  # a power cut in the middle of a write
@@ -97,7 +98,7 @@ def _mend_torn_line(stream: Any) -> bytes:
     keep = content.rfind(b"\n") + 1
     tail = content[keep:]
     try:
-        json.loads(tail)
+        parse_json(tail)
     except ValueError:
         stream.truncate(keep)
         return b""

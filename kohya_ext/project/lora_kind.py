@@ -5,13 +5,13 @@ Tensor names come first: a header may have been copied or edited, the layers are
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from .families import Family, FamilyFacts, family_named
+from .json_reader import parse_json
 from .lora_file import LoraHeader, TensorInfo
 
 
@@ -278,7 +278,7 @@ def _is_musubi(metadata: Mapping[str, str], module: str) -> bool:
 def json_object(text: str) -> dict[str, object]:
     """Read a JSON object that a trainer wrote as a header's text; {} for anything else."""
     try:
-        found = json.loads(text) if text.startswith("{") and len(text) < 1_000_000 else None
+        found = parse_json(text) if text.startswith("{") and len(text) < 1_000_000 else None
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -5,14 +5,14 @@ Kept as settings.json in the user folder (LORALOOM_HOME, else `.loraloom` in the
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import DamagedError
-from .files import write_json_atomic
+from .files import make_folder, write_json_atomic
+from .json_reader import read_json
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read_settings() -> Settings:
     if not path.exists():
         return Settings()
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         if not isinstance(data, dict):
             raise TypeError(f"it holds {type(data).__name__}")
         known = {one.name for one in fields(Settings)}
@@ -65,7 +65,9 @@ def write_setting(name: str, value: str | tuple[str, ...]) -> Settings:
         raise ValueError(f"no setting is called {name!r}")
     changes: dict[str, Any] = {name: value}
     settings = replace(read_settings(), **changes)
+    make_folder(user_folder())
     write_json_atomic(
         settings_path(), {one.name: getattr(settings, one.name) for one in fields(settings)}
     )
+    settings_path().chmod(0o600)  # addresses of other machines are nobody else's business
     return settings

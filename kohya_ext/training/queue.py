@@ -6,7 +6,6 @@ a reboot cut off is resumed from its newest state, or trained again. Running the
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from ..project import (
     user_folder,
 )
 from ..project.files import write_json_atomic
+from ..project.json_reader import read_json
 from ..project.process import holding
 from .config.kohya_json import GuiVersion
 from .run.follow import EventHandler, unheard
@@ -125,7 +125,7 @@ def read_queue() -> Queue:
     if not path.exists():
         return Queue()
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
         if data["format"] != _FORMAT:
             raise ValueError(f"format {data['format']} is none that this loraloom knows")
         entries = tuple(_entry(row) for row in data["entries"])

@@ -6,7 +6,6 @@ git checkout, since the pip package of sd-scripts has its library only and no tr
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from ..project import (
     user_folder,
 )
 from ..project.files import write_text_atomic
+from ..project.json_reader import parse_json
 from ..project.settings import write_setting
 
 SCRIPT = "train_network.py"
@@ -227,7 +227,7 @@ def probe(trainer: Trainer, packages: Sequence[str]) -> Environment:
             check=True,
             stdin=subprocess.DEVNULL,
         )
-        data = json.loads(answer.stdout)
+        data = parse_json(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise MissingError(
             "LL352",

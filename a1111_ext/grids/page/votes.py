@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.json_reader import parse_json, read_json
 from kohya_ext.project.server import LARGEST_BYTES
 
 PAGE_NAME = "grid.html"
@@ -30,14 +31,14 @@ def with_votes(page: Path) -> bytes:
 
 def keep_votes(page: Path, text: str) -> None:
     """Keep what a page sent. ValueError for anything else than votes and a choice."""
-    write_json_atomic(page.with_name(FILE_NAME), _parse(json.loads(text)))
+    write_json_atomic(page.with_name(FILE_NAME), _parse(parse_json(text)))
 
 
 def _read(path: Path) -> dict[str, Any]:
     """Read what was kept; a file that is not ours, or damaged, counts as nothing."""
     try:
         if path.stat().st_size <= LARGEST_BYTES:
-            return _parse(json.loads(path.read_text(encoding="utf-8")))
+            return _parse(read_json(path))
     except (OSError, ValueError):
         pass
     return {"votes": [], "choice": None}

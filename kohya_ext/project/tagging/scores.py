@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..files import write_json_atomic
+from ..json_reader import read_json
 
 FLOOR = 0.02
 """Probabilities below are not kept: no sensible threshold is lower."""
@@ -32,7 +32,7 @@ def scores_path(folder: Path, picture_sha256: str) -> Path:
 def read_scores(folder: Path, picture_sha256: str) -> Scores | None:
     """Return the stored scores of a picture, or None; a damaged file counts as none."""
     try:
-        data = json.loads(scores_path(folder, picture_sha256).read_text(encoding="utf-8"))
+        data = read_json(scores_path(folder, picture_sha256))
         return Scores(
             picture_sha256,
             str(data["model"]),

@@ -7,7 +7,6 @@ What was imported once is imported again only after it changed; a failure is alw
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from ...project import Progress, ProgressHandler, silent, user_folder
 from ...project.files import write_json_atomic
+from ...project.json_reader import parse_json, read_json
 from ..trainer import Environment, Trainer
 
 IMPORT_SECONDS = 180.0
@@ -86,7 +86,7 @@ def _stamp(trainer: Trainer, environment: Environment, name: str) -> str:
 
 def _read(store: Path) -> list[str]:
     try:
-        data = json.loads(store.read_text(encoding="utf-8"))
+        data = read_json(store)
     except (OSError, ValueError):  # a cache may be gone or cut
         return []
     return [one for one in data if isinstance(one, str)] if isinstance(data, list) else []
@@ -112,6 +112,6 @@ def _import(trainer: Trainer, names: list[str], seconds: float) -> dict[str, str
     found: dict[str, str] = {}
     for line in output.decode("utf-8", "replace").splitlines():
         if line.startswith(_MARK):
-            name, problem = json.loads(line.removeprefix(_MARK))
+            name, problem = parse_json(line.removeprefix(_MARK))
             found[name] = why if problem is None else problem
     return found or {names[0]: why}

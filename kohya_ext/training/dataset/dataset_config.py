@@ -6,11 +6,11 @@ is `material`'s and `preflight`'s to say.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...project.json_reader import parse_json
 from ..checks.findings import Finding, Level, error, warning
 from ..config.toml import parse_toml
 from .bucketed import Subset, TrainingDataset
@@ -95,7 +95,7 @@ def _wrong(problem: str, cure: str) -> Finding:
 
 def _read(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8-sig")
-    found = json.loads(text) if path.suffix.lower() == ".json" else parse_toml(text)
+    found = parse_json(text) if path.suffix.lower() == ".json" else parse_toml(text)
     if not isinstance(found, dict):
         raise ValueError("it holds no tables")
     return found

@@ -6,7 +6,6 @@ Only reading and naming happen here; what follows from it is `preflight`'s to sa
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import Any
 
 from ...project import Progress, ProgressHandler, ToolError, silent, user_folder
 from ...project.files import write_json_atomic
+from ...project.json_reader import read_json
 from ...project.pictures import TRAINER_SUFFIXES, read_picture
 from ...project.pictures.picture import CONVERTED_SUFFIXES
 
@@ -182,7 +182,7 @@ def _inspect(
 
 def _read_cache(path: Path) -> dict[str, PictureFacts]:
     try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        data: Any = read_json(path)
         if data["format"] != _CACHE_FORMAT:
             return {}
         rows = data["pictures"]

@@ -6,7 +6,6 @@ result.json; it is enough to find a run again, to go on watching it, or to settl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Any
 
 from ...project import DamagedError, ToolError
 from ...project.files import write_json_atomic, write_text_atomic
+from ...project.json_reader import read_json
 from ...project.process import Tree, find_tree, is_held
 
 
@@ -237,7 +237,7 @@ def read_result(folder: Path) -> Result | None:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data: Mapping[str, Any] = read_json(path)
         return dict(data)
     except FileNotFoundError:
         return None

@@ -6,7 +6,6 @@ Drawing the loss curve is here too; it needs nothing but Pillow.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from ...project import MissingError
 from ...project.advice import KeptAdvice, read_advice
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
+from ...project.json_reader import read_json
 from .follow import Follow
 from .record import Outcome, RunStatus, find_runs_in
 from .tensorboard import read_scalars
@@ -155,7 +155,7 @@ def _files(folder: Path, name: str, run: RunStatus) -> tuple[EpochFile, ...]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(path)
         return found
     except FileNotFoundError:  # a run of an older loraloom
         return {}

@@ -6,13 +6,13 @@ repeats epochs; the epoch in the folder's name is right, and `--initial_epoch` m
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...project import MissingError, ToolError
+from ...project.json_reader import read_json
 from ...project.lora_file import read_header
 
 _PARTS = ("optimizer.bin", "scheduler.bin", "random_states_0.pkl")
@@ -74,7 +74,7 @@ def _epoch_of(folder: Path, output_name: str) -> int | None:
     if folder.name != f"{output_name}-state":
         return None
     try:
-        data = json.loads((folder / "train_state.json").read_text(encoding="utf-8"))
+        data = read_json(folder / "train_state.json")
         return int(data["current_epoch"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

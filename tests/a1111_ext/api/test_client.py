@@ -93,7 +93,7 @@ def test_addresses_that_are_none(url: str):
         (401, b'{"detail": "Incorrect username or password"}', "LL403", "Incorrect username"),
         (500, b'{"error": "KeyError", "errors": "colour"}', "LL405", "colour"),
         (500, b"<html>", "LL405", "Internal Server Error"),
-        (200, b"<html>", "LL406", "that is no WebUI"),
+        (200, b"<html>", "LL406", "did not answer as a WebUI does"),
         (422, b'{"detail": [{"loc": ["body"], "msg": "x"}]}', "LL405", "loc"),
         (500, b"[]", "LL405", "500"),
     ],

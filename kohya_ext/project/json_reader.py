@@ -1,0 +1,55 @@
+"""JSON from outside: files, answers, requests. Bounded in size, and one error for all damage.
+
+Everything that can be wrong with it is one ShapeError: its sentence goes into the caller's error.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .limits import limits
+
+_NAMES = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
+
+
+class ShapeError(ValueError):
+    """JSON is damaged, too large, nested too deeply, or not an object; one short clause."""
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Parse JSON in UTF-8, with or without a byte order mark. Raises ShapeError."""
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
+        return json.loads(text.removeprefix("\ufeff"))
+    except RecursionError:
+        raise ShapeError("it is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ShapeError(f"it is not UTF-8 text (byte {error.start})") from error
+    except ValueError as error:
+        raise ShapeError(f"it is not valid JSON: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of at most `limits().json_bytes`. Raises ShapeError, OSError."""
+    return parse_json(read_bounded(path, limits().json_bytes))
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object. Raises ShapeError, OSError."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ShapeError(f"it holds {_NAMES.get(type(found), 'a number')}, not an object")
+    return found
+
+
+def read_bounded(path: Path, most_bytes: int) -> bytes:
+    """Read a whole regular file that is no longer than `most_bytes`. Raises ShapeError, OSError."""
+    if not path.is_file() and path.exists():
+        raise ShapeError("it is not a regular file")
+    with path.open("rb") as stream:
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ShapeError(f"it is longer than {most_bytes} bytes")
+    return content
