@@ -6,7 +6,7 @@ from .backend import Backend, HttpBackend
 from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras, without_loras
 from .engine import run_cells
 from .events import CellEvent, Outcome
-from .ledger import Ledger, Record, State
+from .ledger import CellState, Ledger, Record
 from .plan import CellPlan, pin_cell, plan_cells
 from .run import Patience, RunReport
 from .verify import Generated, Mismatch, verify_picture
@@ -16,6 +16,7 @@ __all__ = [
     "Cell",
     "CellEvent",
     "CellPlan",
+    "CellState",
     "CheckpointPin",
     "Generated",
     "HiresFix",
@@ -28,7 +29,6 @@ __all__ = [
     "Record",
     "RunReport",
     "SourcePicture",
-    "State",
     "pin_cell",
     "plan_cells",
     "run_cells",

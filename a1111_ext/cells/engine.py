@@ -16,7 +16,7 @@ from .backend import Backend, DrawingStopped
 from .events import EventHandler
 from .ledger import Ledger
 from .plan import CellPlan
-from .run import LOOK_SECONDS, Patience, Run, RunReport, Switches
+from .run import LOOK_SECONDS, CellRun, Patience, RunReport, Switches
 from .worker import Worker
 
 _GRACE_SECONDS = 10.0
@@ -43,7 +43,7 @@ def run_cells(
     Errors of the disk stop the run; errors of one picture are reported with that cell.
     """
     controls = Switches(stop or threading.Event(), pause or threading.Event(), n_iter)
-    run = Run(plan, ledger, backends, on_event, controls, patience or Patience(), executor)
+    run = CellRun(plan, ledger, backends, on_event, controls, patience or Patience(), executor)
     run.finalize_known()
     workers = [Worker(run, backend) for backend in backends]
     run.look_at_pause()
@@ -86,7 +86,7 @@ def _saving_settings(plan: CellPlan, ledger: Ledger, backends: Sequence[Backend]
 
 
 @contextmanager
-def _interrupting(run: Run, workers: Sequence[Worker]) -> Iterator[None]:
+def _interrupting(run: CellRun, workers: Sequence[Worker]) -> Iterator[None]:
     """While the block lasts, end our jobs at the WebUIs as soon as the run stops or pauses."""
     over = threading.Event()
 

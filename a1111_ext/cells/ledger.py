@@ -63,7 +63,7 @@ _OPEN_TRIES = 100
 _OPEN_PAUSE_SECONDS = 0.05
 
 
-class State(str, Enum):
+class CellState(str, Enum):
     """Where a cell stands."""
 
     PLANNED = "planned"
@@ -77,7 +77,7 @@ class Record:
     """What the ledger knows of one cell; `pixels` is the hash of the picture's pixels."""
 
     request: str
-    state: State
+    state: CellState
     infotext: str
     pixels: str
     server: str
@@ -212,13 +212,13 @@ class Ledger:
                 "WHERE key = ?",
                 (self._owner, now, server, key),
             )
-        was_claimed = row[0] == State.CLAIMED.value and row[1] != self._owner
+        was_claimed = row[0] == CellState.CLAIMED.value and row[1] != self._owner
         return Claim(str(row[3]) if was_claimed else "")
 
     def _may_take(self, state: str, owner: str, claimed_at: float, now: float) -> bool:
-        if state in (State.PLANNED.value, State.FAILED.value):
+        if state in (CellState.PLANNED.value, CellState.FAILED.value):
             return True
-        if state != State.CLAIMED.value:
+        if state != CellState.CLAIMED.value:
             return False
         return owner == self._owner or not _holds(owner, abs(now - claimed_at))
 
@@ -424,7 +424,7 @@ _RECORD = "request, state, infotext, pixels, server, seconds, reason"
 
 def _record(row: tuple[Any, ...]) -> Record:
     request, state, infotext, pixels, server, seconds, reason = row
-    return Record(request, State(state), infotext, pixels, server, seconds, reason)
+    return Record(request, CellState(state), infotext, pixels, server, seconds, reason)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -77,7 +77,7 @@ class Switches:
     n_iter: int
 
 
-class Run:
+class CellRun:
     """The state of one run, shared by its backends' threads under one lock."""
 
     def __init__(

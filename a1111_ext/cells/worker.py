@@ -13,7 +13,7 @@ from ..api.client import ApiError, ConnectionLost, OutOfMemory
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
-from .run import Run
+from .run import CellRun
 from .verify import Checked, Generated, check_picture, generated_from_png
 from .waiting import Group, group_of
 
@@ -35,7 +35,7 @@ class _Useless(Exception):
 class Worker:
     """A thread's work for one backend, until nothing waits or it is of no more use."""
 
-    def __init__(self, run: Run, backend: Backend) -> None:
+    def __init__(self, run: CellRun, backend: Backend) -> None:
         self._run, self._backend = run, backend
         self._asking: tuple[Cell, ...] = ()
         self._interrupted = False

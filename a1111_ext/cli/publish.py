@@ -22,7 +22,7 @@ from kohya_ext.project.cli import (
 from kohya_ext.project.manifest import SubjectKind
 
 from ..publish.checklist import to_do
-from ..publish.checks import Check, State, check_material, require_all
+from ..publish.checks import Check, CheckState, check_material, require_all
 from ..publish.contents import Material, gather
 from ..publish.pack import PackPlan, apply_pack, plan_pack
 from ..publish.tag_scores import find_tagger, look_at
@@ -69,7 +69,7 @@ def _check(project: Project, material: Material, model: Path | None) -> tuple[Ch
 
 def _tell_refusals(checks: tuple[Check, ...]) -> None:
     """Name every refusal but the first, which ends the command as its error."""
-    for one in [one for one in checks if one.state is State.REFUSED][1:]:
+    for one in [one for one in checks if one.state is CheckState.REFUSED][1:]:
         say(f"also refused: {one.detail} {one.cure} [{one.code}]")
 
 

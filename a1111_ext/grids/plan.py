@@ -103,7 +103,7 @@ def request_from(manifest: Manifest, **changes: Any) -> GridRequest:
 
 
 @dataclass(frozen=True)
-class Place:
+class PlacedCell:
     """A cell and where it stands: one index per axis."""
 
     at: tuple[int, ...]
@@ -115,7 +115,7 @@ class GridPlan:
     """A whole grid; `controls` maps a cell's key to its no-LoRA control's."""
 
     axes: tuple[Axis, ...]
-    places: tuple[Place, ...]
+    places: tuple[PlacedCell, ...]
     controls: Mapping[str, str]
     skipped: int
     columns: int
@@ -133,7 +133,7 @@ class GridPlan:
         for cell in self.cells:
             if cell.key not in changed:
                 changed[cell.key] = change(cell)
-        places = tuple(Place(one.at, changed[one.cell.key]) for one in self.places)
+        places = tuple(PlacedCell(one.at, changed[one.cell.key]) for one in self.places)
         controls = {
             changed[key].key: changed[control].key
             for key, control in self.controls.items()
@@ -244,7 +244,7 @@ def plan_grid(
     """
     axes = _axes(request, subject, rng)
     rules = [parse_skip_rule(text, axes) for text in request.skip]
-    places: list[Place] = []
+    places: list[PlacedCell] = []
     controls: dict[str, str] = {}
     skipped = 0
     cell_at = _Maker(_base(request, subject), axes, request, subject, expand).cells()
@@ -254,7 +254,7 @@ def plan_grid(
             skipped += 1
             continue
         cell = cell_at(at)
-        places.append(Place(at, cell))
+        places.append(PlacedCell(at, cell))
         if request.control:
             control = _control_of(axes, at)
             if control not in control_keys:

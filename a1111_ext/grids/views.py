@@ -9,11 +9,11 @@ from pathlib import Path
 from kohya_ext.project.files import link_or_copy
 
 from ..cells.cell import Cell
-from ..cells.ledger import Ledger, Record, State
+from ..cells.ledger import CellState, Ledger, Record
 from .axes import Axis
 from .facts import GridFacts
-from .page.document import CellState, GridPage, LiveState, PageAxis, PageCell, PageValue
-from .plan import GridPlan, Place
+from .page.document import GridPage, LiveState, PageAxis, PageCell, PageCellState, PageValue
+from .plan import GridPlan, PlacedCell
 from .sheet.layout import Section, Sheet, SheetCell
 
 PICTURES = "pictures"
@@ -127,7 +127,7 @@ def _section(
     plan: GridPlan,
     ledger: Ledger,
     records: Mapping[str, Record],
-    places: Mapping[tuple[int, ...], Place],
+    places: Mapping[tuple[int, ...], PlacedCell],
     row_axes: Sequence[int],
     section_axes: Sequence[int],
     corner: Mapping[int, int],
@@ -170,12 +170,12 @@ def _row_label(plan: GridPlan, row_axes: Sequence[int], combination: Mapping[int
 
 
 def _sheet_cell(
-    place: Place | None, ledger: Ledger, records: Mapping[str, Record]
+    place: PlacedCell | None, ledger: Ledger, records: Mapping[str, Record]
 ) -> SheetCell | None:
     if place is None:
         return None
     record = records.get(place.cell.key)
-    if record is not None and record.state is State.DONE:
+    if record is not None and record.state is CellState.DONE:
         path = ledger.picture_path(place.cell.key)
         return SheetCell(path, _picture_size(path))
     note = record.reason if record is not None and record.reason else "not drawn yet"
@@ -223,15 +223,15 @@ def _page_axis(axis: Axis) -> PageAxis:
     return PageAxis(axis.name, values, about_lora=axis.about_lora)
 
 
-def _page_cell(place: Place, ledger: Ledger, records: Mapping[str, Record]) -> PageCell:
+def _page_cell(place: PlacedCell, ledger: Ledger, records: Mapping[str, Record]) -> PageCell:
     key = place.cell.key
     record = records.get(key)
-    if record is None or record.state in {State.PLANNED, State.CLAIMED}:
-        return PageCell(place.at, key, CellState.WAITING)
-    if record.state is State.FAILED:
-        return PageCell(place.at, key, CellState.FAILED, note=record.reason)
+    if record is None or record.state in {CellState.PLANNED, CellState.CLAIMED}:
+        return PageCell(place.at, key, PageCellState.WAITING)
+    if record.state is CellState.FAILED:
+        return PageCell(place.at, key, PageCellState.FAILED, note=record.reason)
     path = ledger.picture_path(key)
-    return PageCell(place.at, key, CellState.DONE, path, _picture_size(path), record.infotext)
+    return PageCell(place.at, key, PageCellState.DONE, path, _picture_size(path), record.infotext)
 
 
 def link_pictures(plan: GridPlan, page: GridPage, folder: Path) -> dict[str, str]:

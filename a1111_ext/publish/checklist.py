@@ -10,15 +10,15 @@ from string import Template
 from kohya_ext.project.manifest import SubjectKind
 
 from .card import weight_text
-from .checks import Check, State
+from .checks import Check, CheckState
 from .contents import Material
 from .site import AS_OF, MOST_PICTURES
 
 _MARKS = {
-    State.PASSED: "&#10003;",
-    State.TO_DO: "&#9744;",
-    State.NOT_CHECKED: "?",
-    State.REFUSED: "&#10007;",
+    CheckState.PASSED: "&#10003;",
+    CheckState.TO_DO: "&#9744;",
+    CheckState.NOT_CHECKED: "?",
+    CheckState.REFUSED: "&#10007;",
 }
 
 
@@ -67,7 +67,7 @@ def site_rules(material: Material) -> list[str]:
 
 def to_do(checks: Sequence[Check]) -> list[Check]:
     """Return what is left to a person."""
-    return [one for one in checks if one.state in (State.TO_DO, State.NOT_CHECKED)]
+    return [one for one in checks if one.state in (CheckState.TO_DO, CheckState.NOT_CHECKED)]
 
 
 def write_page(

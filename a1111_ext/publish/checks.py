@@ -20,7 +20,7 @@ Seen = Mapping[str, Scores]
 """What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""
 
 
-class State(str, Enum):
+class CheckState(str, Enum):
     """How a check ended."""
 
     PASSED = "passed"
@@ -34,14 +34,14 @@ class Check:
     """One check: `detail` is a whole sentence; a refusal has a code and a cure."""
 
     what: str
-    state: State
+    state: CheckState
     detail: str
     code: str = ""
     cure: str = ""
 
     def require(self) -> None:
         """Raise the refusal as ToolError."""
-        if self.state is State.REFUSED:
+        if self.state is CheckState.REFUSED:
             raise ToolError(self.code, self.detail, self.cure)
 
 
@@ -73,11 +73,11 @@ def _checks(material: Material, seen: Seen, tagger_note: str) -> Iterator[Check]
 
 
 def _passed(what: str, detail: str) -> Check:
-    return Check(what, State.PASSED, detail)
+    return Check(what, CheckState.PASSED, detail)
 
 
 def _refused(what: str, code: str, detail: str, cure: str) -> Check:
-    return Check(what, State.REFUSED, detail, code, cure)
+    return Check(what, CheckState.REFUSED, detail, code, cure)
 
 
 def _check_consent(material: Material) -> Check:
@@ -95,7 +95,7 @@ def _check_consent(material: Material) -> Check:
     if "publi" not in consent.scope.casefold():
         return Check(
             what,
-            State.TO_DO,
+            CheckState.TO_DO,
             f'{consent.name} agreed on {consent.date} to "{consent.scope}", which does not name '
             "publishing: ask before you publish.",
         )
@@ -193,7 +193,7 @@ def _check_checkpoints(material: Material) -> Check:
     if missing:
         return Check(
             what,
-            State.TO_DO,
+            CheckState.TO_DO,
             f"{missing[0]} does not tell its checkpoint's hash; name the checkpoint by hand.",
         )
     return _passed(what, f"{', '.join(names)}.")
@@ -218,7 +218,7 @@ def _check_base_model(material: Material) -> Check:
     if not is_listed(name):
         return Check(
             what,
-            State.TO_DO,
+            CheckState.TO_DO,
             f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
         )
     return _passed(what, f"{name}, as Civitai's list spells it.")
@@ -258,7 +258,7 @@ def _check_sight(material: Material, seen: Seen, tagger_note: str) -> Check:
         why = tagger_note or "No tagger is named under captions.model in the manifest."
         return Check(
             what,
-            State.NOT_CHECKED,
+            CheckState.NOT_CHECKED,
             f"{unseen} of {len(material.pictures)} pictures were not looked at by a tagger. {why} "
             "Look at each one yourself: nobody who looks like a minor, least of all with anything "
             "sexual.",
@@ -276,7 +276,7 @@ def _check_neighbours(material: Material) -> Check:
         one, other = alike[0]
         return Check(
             what,
-            State.TO_DO,
+            CheckState.TO_DO,
             f"{one.path.name} and {other.path.name} stand side by side and are both "
             f"{one.framing}: move one of them.",
         )
@@ -290,14 +290,18 @@ def _to_do(material: Material) -> Iterator[Check]:
     if not publish.source_link:
         yield Check(
             "Source",
-            State.TO_DO,
+            CheckState.TO_DO,
             "The manifest has no publish.source_link: say where the training pictures are from.",
         )
     if not material.description:
-        yield Check("Description", State.TO_DO, "Write publish.description in the manifest.")
+        yield Check("Description", CheckState.TO_DO, "Write publish.description in the manifest.")
     if not publish.license:
         yield Check(
-            "Licence", State.TO_DO, "The manifest has no publish.license: say what others may do."
+            "Licence",
+            CheckState.TO_DO,
+            "The manifest has no publish.license: say what others may do.",
         )
     if material.promoted.steps is None:
-        yield Check("Steps", State.TO_DO, "The file does not tell its steps: fill them in by hand.")
+        yield Check(
+            "Steps", CheckState.TO_DO, "The file does not tell its steps: fill them in by hand."
+        )

@@ -13,7 +13,7 @@ from typing import Any
 from kohya_ext.project import DamagedError, InputError, Project
 from kohya_ext.project.json_reader import read_json
 
-from ..cells.ledger import Ledger, State
+from ..cells.ledger import CellState, Ledger
 
 ABOUT_NAME = "grid.json"
 _WEIGHT_AXIS = "LoRA weight"
@@ -110,7 +110,7 @@ def _shots(about: dict[str, Any], folder: Path, ledger: Ledger) -> GridShots:
         at, record = cell["at"], records.get(cell["key"])
         value = values[at[judged]]
         is_control = not value["file"]
-        if record is None or record.state is not State.DONE:
+        if record is None or record.state is not CellState.DONE:
             continue
         if is_control and value["label"] not in _NOTHING:
             continue  # a judged axis that is not one of epochs

@@ -30,7 +30,7 @@ Address = Callable[[Path], str]
 
 
 @dataclass(frozen=True)
-class Place:
+class ScreenHost:
     """Where the page is: how the shelf is read, how files are reached, how projects get here."""
 
     read: ReadShelf
@@ -75,10 +75,10 @@ def build_page(project_folder: str) -> None:
         return server.url_of(*share_of(file))
 
     where = "Write the folder of a project, or one that holds projects, into the box above."
-    build(Place(read, address, where), project_folder, with_folder=True)
+    build(ScreenHost(read, address, where), project_folder, with_folder=True)
 
 
-def build(place: Place, folder: str = "", *, with_folder: bool = False) -> Callable[..., Any]:
+def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> Callable[..., Any]:
     """Build the components; return what fills them, to be called with the Blocks around them.
 
     Only a page with a box for its folder is filled here and now: inside the WebUI this is part of
@@ -117,7 +117,7 @@ def _choice(gradio: Any, choices: tuple[str, ...], value: str | None) -> Any:
     return gradio.update(choices=list(choices or (NOTHING,)), value=value or NOTHING)
 
 
-def _connect(gradio: Any, place: Place, widgets: Widgets) -> Callable[..., Any]:
+def _connect(gradio: Any, place: ScreenHost, widgets: Widgets) -> Callable[..., Any]:
     def show(folder: str, label: str | None, name: str | None) -> list[Any]:
         shown = _look(place, folder, label, name)
         return [
@@ -154,7 +154,7 @@ class Shown:
     frame: str = ""
 
 
-def _look(place: Place, folder: str, label: str | None, name: str | None) -> Shown:
+def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -> Shown:
     """Read the shelf and choose from it; what goes wrong is shown in place of the facts."""
     try:
         choice = choose(place.read(folder), label, name)
@@ -171,7 +171,7 @@ def _look(place: Place, folder: str, label: str | None, name: str | None) -> Sho
         return Shown(facts=markup.problem(f"{type(error).__name__}: {error}"))
 
 
-def _frame(place: Place, choice: Choice) -> str:
+def _frame(place: ScreenHost, choice: Choice) -> str:
     if choice.grid is None:
         return ""
     sheet = place.address(choice.grid.sheet) if choice.grid.sheet else ""

@@ -1,4 +1,4 @@
-"""Who may call our routes, and which files they reach; no host modules.
+"""Who may call our routes, which files they reach, and where pages of grids are found.
 
 The host protects its own routes only (--api-auth); ours must ask for themselves.
 """
@@ -9,8 +9,12 @@ import base64
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 from pathlib import Path
+from urllib.parse import quote
 
 from kohya_ext.project import RuleError
+from kohya_ext.project.server import Shares
+
+from ..grids.page.share import share_of
 
 
 def is_allowed(authorization: str, credentials: Mapping[str, str]) -> bool:
@@ -50,3 +54,17 @@ def _resolved(path: Path) -> Path | None:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+PAGES = "/loraloom/pages"
+SHARES = Shares()
+"""What this process' tab shows; its addresses are known only to who sees the tab."""
+
+
+def address(file: Path) -> str:
+    """Return where the browser finds a file, below the path that the host itself is served at."""
+    from modules import shared
+
+    below = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
+    share, path = share_of(file)
+    return f"{'/' + below if below else ''}{PAGES}/{SHARES.add(share)}/{quote(path)}"

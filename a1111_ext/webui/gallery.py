@@ -9,11 +9,12 @@ from typing import Any
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.events import CellEvent, Outcome
+from ..cells.plan import plan_cells
 from ..grids.runner import Grid, GridStore
 from .backend import InProcessBackend
-from .grid import DrawnCell, DrawnGrid, count_missing, draw_here, label
-from .grid_options import GridOptions
-from .page import copies_of
+from .drawn import DrawnCell, DrawnGrid, draw_here
+from .request import GridOptions
+from .txt2img import copies_of
 
 SCRIPT = "LoRA epoch grid"
 
@@ -49,19 +50,20 @@ def draw_for_gallery(
 ) -> Any:
     """Draw a grid as the page says and return the host's `Processed`: sheet first, then cells."""
     with store.open_ledger() as ledger:
-        progress = HostProgress(grid, count_missing(grid, ledger))
+        cells = plan_cells(grid.plan.cells).cells
+        progress = HostProgress(grid, sum(not ledger.is_done(cell.key) for cell in cells))
         drawn = draw_here(grid, ledger, InProcessBackend(copies_of(p)), progress)
-    for sentence in comments(drawn, options):
+    for sentence in comments(grid, drawn, options):
         p.comment(sentence)
-    return _processed(p, drawn, options, with_cells)
+    return _processed(p, grid, drawn, options, with_cells)
 
 
-def comments(drawn: DrawnGrid, options: GridOptions) -> tuple[str, ...]:
+def comments(grid: Grid, drawn: DrawnGrid, options: GridOptions) -> tuple[str, ...]:
     """Return what the host shows under the gallery: failures, and where an interrupt fell."""
     said = list(_failures(drawn))
     if drawn.stopped:
         were_drawn = "-1" in [one.strip() for one in options.seeds.split(",")]
-        seeds = f'write {seeds_of(drawn.grid)} into "Seeds of the grid" and '
+        seeds = f'write {seeds_of(grid)} into "Seeds of the grid" and '
         said.append(
             f"Interrupted after {len(drawn.finished)} of {len(drawn.cells)} pictures; they are "
             f"kept. To go on, {seeds if were_drawn else ''}press Generate."
@@ -77,7 +79,7 @@ def _failures(drawn: DrawnGrid) -> Iterator[str]:
             by_reason.setdefault(one.reason, []).append(one)
     for reason, cells in by_reason.items():
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        first = f"{label(drawn.grid, cells[0].place)}, seed {cells[0].cell.seed}"
+        first = f"{cells[0].epoch}, seed {cells[0].cell.seed}" if cells[0].cell else ""
         yield f"Not drawn: {first}{more}: {reason.rstrip('.')}."
 
 
@@ -86,19 +88,19 @@ def seeds_of(grid: Grid) -> str:
     return ", ".join(one.label for one in grid.plan.axes[grid.plan.columns].values)
 
 
-def _processed(p: Any, drawn: DrawnGrid, options: GridOptions, with_cells: bool) -> Any:
+def _processed(p: Any, grid: Grid, drawn: DrawnGrid, options: GridOptions, with_cells: bool) -> Any:
     from modules import processing
 
-    first = drawn.cells[0].cell
-    shown = drawn.finished if with_cells else ()
-    told = _infotext_with_lora(drawn)
-    about = grid_infotext(drawn.grid, options, told)
+    first = grid.plan.cells[0]
+    shown = [(one, one.cell) for one in drawn.finished if with_cells and one.cell]
+    told = _infotext_with_lora(grid, drawn)
+    about = grid_infotext(grid, options, told)
     _tell_checkpoint(p, told)
-    sheets = [_open(path, "") for path in drawn.files.sheets]
-    cells = (*(first for _ in sheets), *(one.cell for one in shown))
+    sheets = [_open(drawn.sheet, "")] if drawn.sheet else []
+    cells = (*(first for _ in sheets), *(cell for _, cell in shown))
     result = processing.Processed(
         p,
-        [*sheets, *(_open(one.path, str(one.path)) for one in shown if one.path)],
+        [*sheets, *(_open(one.path, str(one.path)) for one, _ in shown if one.path)],
         seed=first.seed,
         info=about,
         subseed=first.subseed,
@@ -107,20 +109,20 @@ def _processed(p: Any, drawn: DrawnGrid, options: GridOptions, with_cells: bool)
         all_seeds=[one.seed for one in cells],
         all_subseeds=[one.subseed for one in cells],
         index_of_first_image=len(sheets),
-        infotexts=[*(about for _ in sheets), *(one.infotext for one in shown)],
+        infotexts=[*(about for _ in sheets), *(one.infotext for one, _ in shown)],
     )
     _save_grid(p, result, len(sheets))
     return result
 
 
-def _infotext_with_lora(drawn: DrawnGrid) -> str:
+def _infotext_with_lora(grid: Grid, drawn: DrawnGrid) -> str:
     """Return a finished picture's infotext whose prompt names the LoRA; "" without a picture."""
     for one in drawn.finished:
-        if one.cell.loras:
+        if one.cell and one.cell.loras:
             return one.infotext
     if not drawn.finished:
         return ""
-    prompt = next(one.cell.prompt for one in drawn.cells if one.cell.loras)
+    prompt = next(cell.prompt for cell in grid.plan.cells if cell.loras)
     return format_infotext(replace(parse_infotext(drawn.finished[0].infotext), prompt=prompt))
 
 

@@ -1,33 +1,151 @@
-"""An epoch grid of this WebUI: planned from a page and its prompt, drawn in-process, kept."""
+"""Epoch grids of this WebUI as plans: of a page and its prompt, or of a LoRA project.
+
+A1111 reads `<lora:NAME:weight...>`; NAME is a file's stem, whatever folder it is in.
+"""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import random
-import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from kohya_ext.project.journal import Journal
+from kohya_ext.project import InputError, Project, ToolError
+from kohya_ext.project.epochs import EpochFile, Run, find_runs, read_epoch_file, require_run
+from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.manifest import PictureSettings
 
 from ..api.capabilities import Capabilities
+from ..api.lora_links import plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
-from ..cells.backend import Backend
 from ..cells.cell import Cell, with_loras
-from ..cells.events import CellEvent
-from ..cells.ledger import Ledger
-from ..cells.plan import plan_cells
+from ..grids.axes import resolve_seeds
 from ..grids.expansion import make_expand
-from ..grids.facts import grid_facts
-from ..grids.plan import GridPlan, GridRequest, GridSubject, Place, plan_grid, select_epochs
+from ..grids.plan import (
+    GridPlan,
+    GridRequest,
+    GridSubject,
+    plan_grid,
+    request_from,
+    select_epochs,
+)
 from ..grids.reach import require_reachable
-from ..grids.runner import Grid, GridFiles, GridStore, draw_grid, write_views
-from ..quality.giving import advise_quietly
-from .grid_options import GridOptions
-from .prompt_lora import EpochsOfPrompt
-from .seeds import read_seeds
+from ..grids.runner import (
+    Grid,
+    GridStore,
+    pin_grid,
+    prepare_grid,
+    subject_of,
+)
+from ..grids.values import parse_whole_numbers
+from .backend import read_capabilities, refresh_loras
+from .request import GridOptions
+
+
+@dataclass(frozen=True)
+class EpochsOfPrompt:
+    """The tag in the prompt whose LoRA has epochs, and its run."""
+
+    tag: LoraTag
+    run: Run
+
+    @property
+    def epochs(self) -> tuple[EpochFile, ...]:
+        return self.run.epochs
+
+
+def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsOfPrompt:
+    """Find the epochs of the LoRA that the prompt names; `lora` says which, where two have some.
+
+    Raises InputError (no LoRA in the prompt; no epochs; epochs of more than one) or MissingError
+    (no file).
+    """
+    tags = [one for one in dict.fromkeys(lora_tags(prompt)) if not lora or one.name == lora]
+    if not tags:
+        raise InputError(
+            "LL751",
+            f'The prompt names no LoRA "{lora}".' if lora else "The prompt names no LoRA.",
+            "Write one of its epoch files into the prompt, for example <lora:Quillfox-000004:1>.",
+        )
+    found = [
+        EpochsOfPrompt(tag, run)
+        for tag in tags
+        if (run := _find_run(tag.name, folders)) is not None
+    ]
+    with_epochs = [one for one in found if len(one.epochs) > 1]
+    if len(with_epochs) == 1:
+        return with_epochs[0]
+    if with_epochs:
+        names = ", ".join(one.tag.name for one in with_epochs)
+        raise InputError(
+            "LL754",
+            f"The prompt names more than one LoRA with epochs: {names}.",
+            'Write the one to compare into the box "LoRA".',
+        )
+    raise _refusal(tags, found)
+
+
+def _refusal(tags: Sequence[LoraTag], found: Sequence[EpochsOfPrompt]) -> ToolError:
+    names = ", ".join(one.name for one in tags)
+    if found:
+        return InputError(
+            "LL753",
+            f'Only one epoch of "{found[0].tag.name}" is in {found[0].run.files[0].path.parent}.',
+            "Put the run's other epoch files beside it; they share one ss_session_id.",
+        )
+    return InputError(
+        "LL752",
+        f"No file in the host's LoRA folders is called {names}.",
+        "Check spelling and capitals; the host matches them exactly.",
+    )
+
+
+def _find_run(name: str, folders: Iterable[Path]) -> Run | None:
+    """Return the run of the file NAME.safetensors; else the newest whose output name is NAME.
+
+    A name is not a path: one with a separator would lead the search out of the folders.
+    """
+    if set(name) & set("/\\\0"):
+        return None
+    for folder in folders:
+        exact = sorted(folder.rglob(f"{glob.escape(name)}.safetensors"))
+        for path in exact:
+            if path.stem == name:  # Windows finds other capitals, too; the host does not
+                return _run_of(path)
+        named = sorted(folder.rglob(f"{glob.escape(name)}-*.safetensors"))
+        parents = dict.fromkeys(path.parent for path in named)
+        runs = [run for parent in parents for run in find_runs(parent) if run.output_name == name]
+        if runs:
+            return runs[-1]
+    return None
+
+
+def _run_of(path: Path) -> Run:
+    read_epoch_file(path)  # says what is wrong with a damaged file
+    runs = find_runs(path.parent)
+    return next(run for run in runs if any(one.path == path for one in run.files))
+
+
+LARGEST = 2**32 - 1
+MOST = 1000
+
+
+def read_seeds(text: str, rng: random.Random) -> tuple[int, ...]:
+    """Return the seeds of "5, 7, 10-12, -1"; each -1 is drawn here, once.
+
+    Raises InputError (for anything else; for none, too many, or one out of range).
+    """
+    seeds = resolve_seeds(parse_whole_numbers(text, "Seed"), rng)
+    if seeds and len(seeds) <= MOST and all(0 <= one <= LARGEST for one in seeds):
+        return seeds
+    raise InputError(
+        "LL759",
+        f'"{text.strip()}" are no seeds for a grid.',
+        f"Name 1 to {MOST} numbers from 0 to {LARGEST}; -1 is a random one.",
+    )
 
 
 def plan_page_grid(
@@ -105,83 +223,36 @@ def _digest(plan: GridPlan) -> str:
     return hashlib.sha256(keys.encode("ascii")).hexdigest()[:8]
 
 
-def label(grid: Grid, place: Place) -> str:
-    """Return the epoch that a place stands for."""
-    return grid.plan.axes[grid.plan.judged].values[place.at[grid.plan.judged]].label
+def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
+    """Lend the project's epoch files to this WebUI and plan the manifest's grid.
 
-
-@dataclass(frozen=True)
-class DrawnCell:
-    """One place after the run: its picture, or why there is none ("" when it was not drawn)."""
-
-    place: Place
-    infotext: str
-    path: Path | None
-    reason: str
-
-    @property
-    def cell(self) -> Cell:
-        return self.place.cell
-
-
-@dataclass(frozen=True)
-class DrawnGrid:
-    """What came of a grid, and its page and contact sheet."""
-
-    grid: Grid
-    cells: tuple[DrawnCell, ...]
-    files: GridFiles
-    stopped: bool
-
-    @property
-    def finished(self) -> tuple[DrawnCell, ...]:
-        """The cells that have a picture."""
-        return tuple(one for one in self.cells if one.path is not None)
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """Whole sentences, one for each cell that failed."""
-        return tuple(
-            f"{label(self.grid, one.place)}, seed {one.cell.seed}: {one.reason}."
-            for one in self.cells
-            if one.reason
-        )
-
-
-def draw_here(
-    grid: Grid,
-    ledger: Ledger,
-    backend: Backend,
-    on_event: Callable[[CellEvent], None],
-    stop: threading.Event | None = None,
-    pause: threading.Event | None = None,
-    journal: Journal | None = None,
-) -> DrawnGrid:
-    """Draw what the ledger does not have, and write sheet and page.
-
-    An interrupted run keeps what is finished. Raises MachineError or DamagedError of the disk.
+    `changes` are fields of the request that are asked for otherwise. Raises MissingError (no epoch
+    files) or InputError (names that the WebUI lacks; the request).
     """
-    report = draw_grid(
-        grid, ledger, [backend], on_event=on_event, stop=stop, pause=pause, journal=journal
-    )
-    advise_quietly(grid.folder, ledger)
-    files = write_views(grid, ledger, grid_facts(grid))
-    cells = tuple(_read(ledger, place) for place in grid.plan.places)
-    return DrawnGrid(grid, cells, files, report.stopped)
+    run = require_run(project.model_dir)
+    request = request_from(project.manifest, **changes)
+    if request.picture.scripts:
+        raise InputError(
+            "LL767",
+            f"The grid of {project.root.name} asks for always-on scripts "
+            f"({', '.join(request.picture.scripts)}), which the tab and its routes do not run.",
+            "Draw it with `loraloom grid`, or take grid.picture.scripts out of the manifest.",
+        )
+    subject = subject_of(project, run, request.epochs)
+    has = link_here(project, run, read_capabilities())
+    named = project.manifest.showcase.wildcards
+    wildcards = project.root / named if named else None
+    require_reachable(request, subject, has, wildcards)
+    expand = make_expand(wildcards)
+    grid = prepare_grid(project, request, subject, session_id=run.session_id, expand=expand)
+    return pin_grid(grid, has)
 
 
-def _read(ledger: Ledger, place: Place) -> DrawnCell:
-    key = place.cell.key
-    record = ledger.record(key)
-    path = ledger.picture_path(key) if ledger.is_done(key) else None
-    return DrawnCell(
-        place,
-        infotext=record.infotext if record and path else "",
-        path=path,
-        reason=record.reason if record and path is None else "",
-    )
-
-
-def count_missing(grid: Grid, ledger: Ledger) -> int:
-    """Return how many pictures are still to be drawn."""
-    return sum(1 for cell in plan_cells(grid.plan.cells).cells if not ledger.is_done(cell.key))
+def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:
+    """Put the run's files into this WebUI's LoRA folder; return what it has now."""
+    plan = plan_links(run, has, Path(has.lora_dir))
+    for link in plan.new:
+        project.journal.append("link-loras", url=plan.url, path=str(link.target))
+        link_or_copy(link.epoch_file.path, link.target)
+    refresh_loras()
+    return read_capabilities()

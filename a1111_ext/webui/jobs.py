@@ -1,6 +1,6 @@
-"""Grids that a caller of our routes started: one after the other, followed by their number.
+"""Grids that a caller of our routes started: one after the other, followed by their id.
 
-They are written down, so that a number still leads to its grid after the WebUI was restarted.
+They are written down, so that an id still leads to its grid after the WebUI was restarted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pathlib import Path
 
 from kohya_ext.project import MissingError, ToolError
 from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.jobs import Job, Say, StepStopped
 from kohya_ext.project.json_reader import read_json
+from kohya_ext.project.progress import Progress, ProgressHandler
 
 from ..cells.events import CellEvent, Outcome
-from .grid import DrawnGrid
-from .kept_grid import GridPlace
+from .drawn import DrawnGrid, GridPlace
 
 _log = logging.getLogger(__name__)
 _KEPT = 100
@@ -30,7 +31,7 @@ _CUT_OFF = (
 )
 
 
-class JobState(str, Enum):
+class GridState(str, Enum):
     """How far a grid is."""
 
     WAITING = "waiting"
@@ -41,16 +42,15 @@ class JobState(str, Enum):
     FAILED = "failed"
 
 
-_STATE_AFTER = {Outcome.PAUSED: JobState.PAUSED, Outcome.RESUMED: JobState.RUNNING}
-FINISHED = (JobState.DONE, JobState.STOPPED, JobState.FAILED)
+FINISHED = (GridState.DONE, GridState.STOPPED, GridState.FAILED)
 
 
 @dataclass(frozen=True)
-class JobView:
+class GridStatus:
     """One grid as it stands; `message` is a whole sentence when something went wrong."""
 
-    number: str
-    state: JobState
+    grid_id: str
+    state: GridState
     done: int = 0
     total: int = 0
     message: str = ""
@@ -58,7 +58,7 @@ class JobView:
 
     @property
     def has_result(self) -> bool:
-        return self.state in (JobState.DONE, JobState.STOPPED)
+        return self.state in (GridState.DONE, GridState.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -73,93 +73,115 @@ Work = Callable[[Callable[[CellEvent], None], Switches], DrawnGrid]
 """Draws one grid: tells each settled cell, looks at the switches to learn what it is to do."""
 
 
+class _Started:
+    """A grid whose job runs, or has run, in this process."""
+
+    def __init__(self, work: Work, total: int, place: GridPlace | None) -> None:
+        self.grid_id = secrets.token_hex(8)
+        self.switches = Switches()
+        self._work, self._total, self._place = work, total, place
+        self._is_paused = False
+        self.job: Job
+
+    def draw(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        """Draw it, as a job's work."""
+
+        def tell(event: CellEvent) -> None:
+            if event.outcome in (Outcome.PAUSED, Outcome.RESUMED):
+                self._is_paused = event.outcome is Outcome.PAUSED
+            progress(Progress("Pictures", event.done, self._total))
+
+        drawn = self._work(tell, self.switches)
+        progress(Progress("Pictures", len(drawn.finished), self._total))
+        said = _say_failures(drawn.failures)
+        if drawn.stopped:
+            raise StepStopped(said)
+        say(said)
+
+    @property
+    def status(self) -> GridStatus:
+        """How it stands now."""
+        view = self.job.view()
+        done = view.progress.done if view.progress else 0
+        message = view.error or "".join(view.lines)
+        state = GridState.PAUSED if self._is_paused else GridState.RUNNING
+        if view.is_waiting:
+            state = GridState.WAITING
+        elif view.is_finished:
+            state = GridState.STOPPED if view.is_stopped else GridState.DONE
+            state = GridState.FAILED if view.error else state
+        return GridStatus(self.grid_id, state, done, self._total, message, self._place)
+
+
 class GridJobs:
     """The grids that were started here; with a `book` also those of before a restart."""
 
     def __init__(self, book: Path | None = None) -> None:
         self._book = book
         self._lock = threading.Lock()
-        self._one_at_a_time = threading.Lock()
-        self._views: dict[str, JobView] = _read_book(book) if book else {}
-        self._switches: dict[str, Switches] = {one: Switches() for one in self._views}
+        self._turn = threading.Lock()
+        self._grids: dict[str, _Started | GridStatus] = dict(_read_book(book)) if book else {}
 
-    def start(self, work: Work, total: int, place: GridPlace | None = None) -> JobView:
+    def start(self, work: Work, total: int, place: GridPlace | None = None) -> GridStatus:
         """Begin a grid in a thread of its own; it waits for those before it.
 
-        Raises MachineError (when it cannot be written down).
+        Raises MachineError when it cannot be written down.
         """
-        number = secrets.token_hex(8)
-        view = JobView(number, JobState.WAITING, total=total, place=place)
+        grid = _Started(work, total, place)
+        grid.job = Job(grid.grid_id, grid.draw, turn=self._turn, on_end=self._note_end)
         with self._lock:
-            self._forget_oldest()
-            self._views[number], self._switches[number] = view, Switches()
+            statuses = {one: self._status(one) for one in self._grids}
+            finished = [one for one, status in statuses.items() if status.state in FINISHED]
+            for old in finished[: max(0, len(self._grids) - _KEPT + 1)]:
+                del self._grids[old]
+            self._grids[grid.grid_id] = grid
             try:
                 self._write_book()
             except ToolError:
-                del self._views[number], self._switches[number]
+                del self._grids[grid.grid_id]
                 raise
-        threading.Thread(
-            target=self._run, args=(number, work), name=f"loraloom-{number}", daemon=True
-        ).start()
-        return view
+        status = grid.status
+        grid.job.start()
+        return status
 
-    def view(self, number: str) -> JobView:
-        """Return how a grid stands; raises MissingError for a number that there is not."""
+    def _status(self, grid_id: str) -> GridStatus:
+        found = self._grids[grid_id]
+        return found.status if isinstance(found, _Started) else found
+
+    def find(self, grid_id: str) -> GridStatus:
+        """Return how a grid stands; raises MissingError for an id that there is not."""
         with self._lock:
-            found = self._views.get(number)
-        if found is None:
-            raise MissingError(
-                "LL762",
-                f'There is no grid "{number}".',
-                f"See GET /loraloom/v1/grids: the last {_KEPT} are remembered.",
-            )
-        return found
+            if grid_id in self._grids:
+                return self._status(grid_id)
+        raise MissingError(
+            "LL762",
+            f'There is no grid "{grid_id}".',
+            f"See GET /loraloom/v1/grids: the last {_KEPT} are remembered.",
+        )
 
-    def views(self) -> tuple[JobView, ...]:
+    def all(self) -> tuple[GridStatus, ...]:
         """Return all grids, the oldest first."""
         with self._lock:
-            return tuple(self._views.values())
+            return tuple(map(self._status, self._grids))
 
-    def stop(self, number: str) -> JobView:
+    def stop(self, grid_id: str) -> GridStatus:
         """Ask a grid to stop after the picture that is being drawn."""
-        self.view(number)
-        self._switches[number].stop.set()
-        return self.view(number)
+        return self._switch(grid_id, lambda switches: switches.stop.set())
 
-    def pause(self, number: str, is_paused: bool) -> JobView:
-        """Let a grid wait after the picture that is being drawn, or go on."""
-        self.view(number)
-        switch = self._switches[number].pause
-        (switch.set if is_paused else switch.clear)()
-        return self.view(number)
+    def pause(self, grid_id: str) -> GridStatus:
+        """Let a grid wait after the picture that is being drawn."""
+        return self._switch(grid_id, lambda switches: switches.pause.set())
 
-    def _forget_oldest(self) -> None:
-        finished = [one for one, view in self._views.items() if view.state in FINISHED]
-        for number in finished[: max(0, len(self._views) - _KEPT + 1)]:
-            del self._views[number], self._switches[number]
+    def resume(self, grid_id: str) -> GridStatus:
+        """Let a paused grid go on."""
+        return self._switch(grid_id, lambda switches: switches.pause.clear())
 
-    def _change(self, number: str, **changes: object) -> None:
-        with self._lock:
-            self._views[number] = replace(self._views[number], **changes)  # type: ignore[arg-type]
-
-    def _run(self, number: str, work: Work) -> None:
-        def tell(event: CellEvent) -> None:
-            new = _STATE_AFTER.get(event.outcome)
-            self._change(number, done=event.done, **({"state": new} if new else {}))
-
-        with self._one_at_a_time:
-            self._change(number, state=JobState.RUNNING)
-            try:
-                result = work(tell, self._switches[number])
-            except ToolError as error:
-                self._change(number, state=JobState.FAILED, message=str(error))
-            except Exception as error:  # noqa: BLE001  # a thread's end: nobody above can show it
-                _log.error("loraloom: a grid failed", exc_info=error)
-                message = f"{type(error).__name__}: {error}. The console shows where."
-                self._change(number, state=JobState.FAILED, message=message)
-            else:
-                self._finish(number, result)
-            self._note_end()
+    def _switch(self, grid_id: str, change: Callable[[Switches], None]) -> GridStatus:
+        self.find(grid_id)
+        grid = self._grids[grid_id]
+        if isinstance(grid, _Started):
+            change(grid.switches)
+        return self.find(grid_id)
 
     def _note_end(self) -> None:
         try:
@@ -170,13 +192,7 @@ class GridJobs:
 
     def _write_book(self) -> None:
         if self._book is not None:
-            write_json_atomic(self._book, [_as_dict(one) for one in self._views.values()])
-
-    def _finish(self, number: str, drawn: DrawnGrid) -> None:
-        state = JobState.STOPPED if drawn.stopped else JobState.DONE
-        failures = drawn.failures
-        message = _say_failures(failures)
-        self._change(number, state=state, done=len(drawn.finished), message=message)
+            write_json_atomic(self._book, [_as_dict(self._status(one)) for one in self._grids])
 
 
 def _say_failures(failures: tuple[str, ...]) -> str:
@@ -185,41 +201,41 @@ def _say_failures(failures: tuple[str, ...]) -> str:
     return f"{len(failures)} pictures failed, the first: {failures[0]}"
 
 
-def _as_dict(view: JobView) -> dict[str, object]:
-    place = view.place
+def _as_dict(status: GridStatus) -> dict[str, object]:
+    place = status.place
     return {
-        "grid": view.number,
-        "state": view.state.value,
-        "done": view.done,
-        "total": view.total,
-        "message": view.message,
+        "grid": status.grid_id,
+        "state": status.state.value,
+        "done": status.done,
+        "total": status.total,
+        "message": status.message,
         "root": str(place.root) if place else "",
         "name": place.grid_id if place else "",
     }
 
 
-def _read_book(book: Path) -> dict[str, JobView]:
+def _read_book(book: Path) -> dict[str, GridStatus]:
     """Read the grids of before; those that were not at their end were cut off."""
     try:
         rows = read_json(book)
-        views = [_view_of(row) for row in rows]
+        statuses = [_status_of(row) for row in rows]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         _log.warning("loraloom: %s is damaged and begun again: %s", book, error)
         return {}
-    return {one.number: one for one in views}
+    return {one.grid_id: one for one in statuses}
 
 
-def _view_of(row: dict[str, str]) -> JobView:
-    view = JobView(
+def _status_of(row: dict[str, str]) -> GridStatus:
+    status = GridStatus(
         row["grid"],
-        JobState(row["state"]),
+        GridState(row["state"]),
         int(row["done"]),
         int(row["total"]),
         row["message"],
         GridPlace(Path(row["root"]), row["name"]) if row["name"] else None,
     )
-    if view.state in FINISHED:
-        return view
-    return replace(view, state=JobState.STOPPED, message=_CUT_OFF)
+    if status.state in FINISHED:
+        return status
+    return replace(status, state=GridState.STOPPED, message=_CUT_OFF)

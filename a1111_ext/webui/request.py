@@ -1,4 +1,7 @@
-"""What a caller of our route asks for, checked field by field; no host modules."""
+"""What is asked of us, by a script's boxes or by a caller of our routes; no host modules.
+
+Read at the host's start, so it imports next to nothing.
+"""
 
 from __future__ import annotations
 
@@ -86,3 +89,20 @@ def _value(name: str, kind: type[Any], value: Any) -> Any:
 
 def _wrong(what: str, cure: str) -> ToolError:
     return InputError("LL761", f"{what}.", cure)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: the names in its path, and its JSON object."""
+
+    names: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """What to compare, as typed: epochs, seeds, and whether a row without the LoRA is wanted."""
+
+    epochs: str = "all"
+    seeds: str = "-1, -1, -1, -1"
+    control: bool = True

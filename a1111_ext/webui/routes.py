@@ -16,7 +16,7 @@ from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.server import LARGEST_BYTES
 
 from .access import is_allowed
-from .call import Call
+from .request import Call
 from .settings import credentials, serves_api
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def add_routes(app: Any) -> None:
         ("GET", "/projects", lambda call: service().list_projects(call)),
         ("GET", "/grids", lambda call: service().list_grids(call)),
         ("POST", "/grids", lambda call: service().start(call)),
-        ("GET", "/grids/{number}", lambda call: service().status(call)),
-        ("POST", "/grids/{number}/stop", lambda call: service().stop(call)),
-        ("POST", "/grids/{number}/pause", lambda call: service().pause(call)),
-        ("POST", "/grids/{number}/resume", lambda call: service().resume(call)),
-        ("GET", "/grids/{number}/result", lambda call: service().result(call)),
-        ("GET", "/grids/{number}/files/{path:path}", lambda call: service().send_file(call)),
+        ("GET", "/grids/{grid_id}", lambda call: service().status(call)),
+        ("POST", "/grids/{grid_id}/stop", lambda call: service().stop(call)),
+        ("POST", "/grids/{grid_id}/pause", lambda call: service().pause(call)),
+        ("POST", "/grids/{grid_id}/resume", lambda call: service().resume(call)),
+        ("GET", "/grids/{grid_id}/result", lambda call: service().result(call)),
+        ("GET", "/grids/{grid_id}/files/{path:path}", lambda call: service().send_file(call)),
     ):
         app.add_route(PREFIX + path, endpoint(answer, known), methods=[method])
 
@@ -80,7 +80,7 @@ def add_page_route(app: Any) -> None:
     from fastapi.concurrency import run_in_threadpool
     from fastapi.responses import PlainTextResponse, Response
 
-    from .shares import PAGES, SHARES
+    from .access import PAGES, SHARES
 
     async def respond(request: Request) -> Response:
         content = None

@@ -9,7 +9,7 @@ from modules import scripts
 
 from kohya_ext.project import ToolError
 
-from .grid_options import GridOptions
+from .request import GridOptions
 
 TITLE = "LoRA epoch grid"
 
@@ -87,12 +87,11 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
 
     def _draw(self, p: Any, options: GridOptions, lora: str, with_cells: bool) -> Any:
         from ..grids.runner import GridStore
-        from .capabilities import read_capabilities
+        from .backend import read_capabilities
         from .gallery import draw_for_gallery
-        from .grid import plan_page_grid
-        from .page import read_page
-        from .prompt_lora import find_epochs
+        from .grid import find_epochs, plan_page_grid
         from .settings import lora_folders, own_folder, wildcards
+        from .txt2img import read_page
 
         page = read_page(p)
         found = find_epochs(page.prompt, lora_folders(), lora.strip())

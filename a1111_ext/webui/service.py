@@ -16,19 +16,13 @@ from ..cells.events import CellEvent
 from ..grids.runner import Grid, GridStore
 from ..screens.projects import find_projects
 from .access import require_inside
-from .backend import InProcessBackend
-from .call import Call
-from .capabilities import read_capabilities
-from .grid import DrawnGrid, draw_here, plan_page_grid
-from .grid_options import GridOptions
-from .jobs import FINISHED, GridJobs, JobView, Switches
-from .kept_grid import GridPlace, KeptGrid, read_kept_grid
-from .page import with_host_settings, without_comments
-from .project_grid import prepare_project_grid
-from .prompt_lora import find_epochs
-from .request import DrawRequest, parse_request
-from .seeds import read_seeds
+from .backend import InProcessBackend, read_capabilities
+from .drawn import DrawnGrid, GridPlace, draw_here, read_drawn
+from .grid import find_epochs, plan_page_grid, prepare_project_grid, read_seeds
+from .jobs import FINISHED, GridJobs, GridStatus, Switches
+from .request import Call, DrawRequest, GridOptions, parse_request
 from .settings import lora_folders, own_folder, project_folders, wildcards
+from .txt2img import with_host_settings, without_comments
 
 V1 = "/loraloom/v1"
 Tell = Callable[[CellEvent], None]
@@ -46,7 +40,7 @@ class GridService:
 
     def list_grids(self, call: Call) -> Any:
         """Return the grids that were started here, before restarts, too."""
-        return {"grids": [describe(one) for one in self._jobs.views()]}
+        return {"grids": [describe(one) for one in self._jobs.all()]}
 
     def start(self, call: Call) -> Any:
         """Plan the grid that the body asks for, and begin it; every error of the plan is raised."""
@@ -55,7 +49,7 @@ class GridService:
             self.start_project(request) if request.project else self.start_page(request)
         )
 
-    def start_project(self, request: DrawRequest) -> JobView:
+    def start_project(self, request: DrawRequest) -> GridStatus:
         """Begin the grid of a project; raises MissingError, InputError or what its plan raises."""
         folder = require_inside(Path(request.project).expanduser(), project_folders())
         project = open_project(folder)
@@ -68,7 +62,7 @@ class GridService:
             GridPlace(store.root, grid.grid_id),
         )
 
-    def start_page(self, request: DrawRequest) -> JobView:
+    def start_page(self, request: DrawRequest) -> GridStatus:
         """Begin a grid of a LoRA that the WebUI has; raises ToolError as its plan does."""
         store = GridStore(own_folder(), wildcards())
         grid = plan_request(request, store)
@@ -80,24 +74,24 @@ class GridService:
 
     def status(self, call: Call) -> Any:
         """Return how a grid stands; raises MissingError."""
-        return describe(self._jobs.view(call.names["number"]))
+        return describe(self._jobs.find(call.names["grid_id"]))
 
     def stop(self, call: Call) -> Any:
         """Stop a grid after the picture that is being drawn; raises MissingError."""
-        return describe(self._jobs.stop(call.names["number"]))
+        return describe(self._jobs.stop(call.names["grid_id"]))
 
     def pause(self, call: Call) -> Any:
         """Let a grid wait after the picture that is being drawn; raises MissingError."""
-        return describe(self._jobs.pause(call.names["number"], True))
+        return describe(self._jobs.pause(call.names["grid_id"]))
 
     def resume(self, call: Call) -> Any:
         """End a grid's pause; raises MissingError."""
-        return describe(self._jobs.pause(call.names["number"], False))
+        return describe(self._jobs.resume(call.names["grid_id"]))
 
     def result(self, call: Call) -> Any:
         """Return sheet, page and cells of a finished grid; raises MissingError."""
-        view = self._jobs.view(call.names["number"])
-        return {**describe(view), **describe_result(view.number, require_kept(view))}
+        status = self._jobs.find(call.names["grid_id"])
+        return {**describe(status), **describe_result(status.grid_id, require_kept(status))}
 
     def send_file(self, call: Call) -> Any:
         """Send the sheet or a cell's picture of a grid.
@@ -106,58 +100,58 @@ class GridService:
         """
         from fastapi.responses import FileResponse
 
-        view = self._jobs.view(call.names["number"])
-        path = require_kept(view).files.get(call.names["path"])
+        status = self._jobs.find(call.names["grid_id"])
+        path = require_kept(status).files.get(call.names["path"])
         if path is None:
             raise MissingError(
                 "LL765",
-                f'The grid {view.number} has no file "{call.names["path"]}".',
+                f'The grid {status.grid_id} has no file "{call.names["path"]}".',
                 "Its result lists the files.",
             )
         return FileResponse(require_inside(path, project_folders()))
 
 
-def require_kept(view: JobView) -> KeptGrid:
+def require_kept(status: GridStatus) -> DrawnGrid:
     """Return what is on disk of a grid that is at its end.
 
     Raises ConflictError without a result, RuleError when its project may no longer be entered,
     MissingError when it is gone.
     """
-    if view.place is None or not view.has_result:
+    if status.place is None or not status.has_result:
         raise ConflictError(
             "LL763",
-            f"The grid {view.number} is {view.state.value}, it has no result."
-            + (f" {view.message}" if view.message else ""),
-            "Start it again." if view.state in FINISHED else "Ask again when its state is done.",
+            f"The grid {status.grid_id} is {status.state.value}, it has no result."
+            + (f" {status.message}" if status.message else ""),
+            "Start it again." if status.state in FINISHED else "Ask again when its state is done.",
         )
-    require_inside(view.place.root, project_folders())
-    return read_kept_grid(view.place)
+    require_inside(status.place.root, project_folders())
+    return read_drawn(status.place)
 
 
-def describe(view: JobView) -> dict[str, Any]:
+def describe(status: GridStatus) -> dict[str, Any]:
     """Return how a grid stands as plain values."""
     return {
-        "grid": view.number,
-        "state": view.state.value,
-        "done": view.done,
-        "total": view.total,
-        "message": view.message,
-        "status": f"{V1}/grids/{view.number}",
-        "result": f"{V1}/grids/{view.number}/result",
+        "grid": status.grid_id,
+        "state": status.state.value,
+        "done": status.done,
+        "total": status.total,
+        "message": status.message,
+        "status": f"{V1}/grids/{status.grid_id}",
+        "result": f"{V1}/grids/{status.grid_id}/result",
     }
 
 
-def describe_result(number: str, kept: KeptGrid) -> dict[str, Any]:
+def describe_result(grid_id: str, kept: DrawnGrid) -> dict[str, Any]:
     """Return the cells of a drawn grid as plain values, with the addresses of their pictures."""
-    files = f"{V1}/grids/{number}/files"
+    files = f"{V1}/grids/{grid_id}/files"
     cells = [
         {
             "epoch": one.epoch,
-            "seed": one.seed,
+            "seed": one.cell.seed if one.cell else None,
             "key": one.key,
             "picture": f"{files}/cells/{one.key}.png" if one.path else None,
             "infotext": one.infotext,
-            "problem": one.problem,
+            "problem": one.reason,
         }
         for one in kept.cells
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..screens.page import Place, build
+from ..screens.page import ScreenHost, build
 from ..screens.shelf import Shelf, read_shelf
+from .access import address
 from .settings import own_folder, project_folders
-from .shares import address
 
 WHERE = (
     "Name the folders with your projects in Settings, section loraloom, press Apply settings "
@@ -17,7 +17,7 @@ WHERE = (
 
 def fill_tab(blocks: Any) -> None:
     """Build the page inside the tab's Blocks; it is read whenever the host's page loads."""
-    fill = build(Place(read_host_shelf, address, WHERE))
+    fill = build(ScreenHost(read_host_shelf, address, WHERE))
     fill(blocks)
 
 

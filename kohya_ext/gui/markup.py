@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ..project import ToolError
 from ..project.advice import KeptAdvice, sparkline
+from ..project.jobs import JobView
 from .bridge import Difference
-from .jobs import JobView
 from .views import ConfigView, FolderSteps, Overview, PicturesPage, PictureView, label_of, thumbnail
 
 _CELL = "padding:.2em .8em;vertical-align:top"

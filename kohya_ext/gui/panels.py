@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import InputError, Project, open_project
+from ..project.jobs import Jobs, sentence_of
 from . import markup
-from .jobs import Jobs, sentence_of
 from .views import view_config, view_folders, view_overview, view_pictures
 
 JOBS = Jobs()

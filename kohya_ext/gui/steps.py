@@ -14,6 +14,7 @@ from ..dataset.intake import apply_import, plan_import
 from ..dataset.layout import apply_layout, plan_layout
 from ..dataset.roles import Role
 from ..project import ProgressHandler, Project, ToolError, read_settings
+from ..project.jobs import Say, StepStopped, Work, stoppable
 from ..project.tagging import Tagger, open_tagger
 from ..training.checks.findings import Finding
 from ..training.checks.preflight import Preflight, run_preflight
@@ -27,7 +28,6 @@ from ..training.run.session import RunOptions, attach, plan_training, start_deta
 from ..training.run.states import require_state
 from ..training.trainer import Origin, Trainer, find_trainer, require_trainer, trainer_at
 from .bridge import find_host_folder
-from .jobs import Say, StepStopped, Work, stoppable
 
 Step = Callable[[Project, ProgressHandler, Say, threading.Event], None]
 

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..project import Project, ToolError, apply_init, plan_init
+from ..project.jobs import Job, sentence_of
 from ..project.manifest import SubjectKind
 from . import markup, steps
 from .bridge import LoraTab, find_differences, find_lora_tab, missing_keys
-from .jobs import Job, sentence_of
 from .panels import JOBS, Panels, read_panels, require_folder_text, require_project
 from .views import lora_tab_values
 

@@ -418,10 +418,10 @@ def test_a_page_of_two_thousand(tmp_path: Path):
     from chromium import open_chromium
 
     from a1111_ext.grids.page.document import (
-        CellState,
         GridPage,
         PageAxis,
         PageCell,
+        PageCellState,
         PageValue,
         write_page,
     )
@@ -436,7 +436,9 @@ def test_a_page_of_two_thousand(tmp_path: Path):
         PageAxis("Seed", tuple(PageValue(str(n)) for n in range(40))),
     )
     cells = tuple(
-        PageCell((e, s), f"{e:032x}{s:032x}", CellState.DONE, paths[(e + s) % 20], (512, 512), "x")
+        PageCell(
+            (e, s), f"{e:032x}{s:032x}", PageCellState.DONE, paths[(e + s) % 20], (512, 512), "x"
+        )
         for e in range(50)
         for s in range(40)
     )

@@ -584,7 +584,7 @@ def test_reading_back_sees_what_kohya_overwrites(
 
 
 BREAKS = {
-    "import": "from .jobs import",
+    "import": "from ..project.jobs import",
     "layout": "    beginning = _lay_out_beginning",
     "events": "    form.stop.click(",
     "fields": "    lora_tab = find_lora_tab",

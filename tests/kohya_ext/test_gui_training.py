@@ -11,10 +11,10 @@ import pytest
 
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.gui import steps
-from kohya_ext.gui.jobs import Job, JobView
 from kohya_ext.gui.panels import JOBS, read_panels
 from kohya_ext.gui.tab import find_running
 from kohya_ext.project import Project, open_project
+from kohya_ext.project.jobs import Job, JobView
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.run.job import job_of_project

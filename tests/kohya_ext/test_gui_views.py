@@ -11,7 +11,6 @@ from PIL import Image
 
 from kohya_ext.gui import markup, steps
 from kohya_ext.gui.bridge import Difference
-from kohya_ext.gui.jobs import Job, Jobs, JobView, Say, stoppable
 from kohya_ext.gui.panels import read_panels, require_folder_text
 from kohya_ext.gui.views import (
     PAGE_SIZE,
@@ -26,6 +25,7 @@ from kohya_ext.gui.views import (
 )
 from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, open_project
 from kohya_ext.project.advice import write_advice
+from kohya_ext.project.jobs import Job, Jobs, JobView, Say, stoppable
 from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 
 WAIT = 30.0

@@ -35,7 +35,7 @@ _THREADS = max(1, min(4, os.cpu_count() or 1))
 _WEBP_QUALITY = 80
 
 
-class CellState(str, Enum):
+class PageCellState(str, Enum):
     """How far one cell of the page is."""
 
     DONE = "done"
@@ -68,7 +68,7 @@ class PageCell:
 
     at: tuple[int, ...]
     key: str
-    state: CellState
+    state: PageCellState
     path: Path | None = None
     size: tuple[int, int] = (0, 0)
     infotext: str = ""
@@ -227,7 +227,7 @@ def _data(
     inside: bool,
 ) -> str:
     """Return the page's JSON, safe inside a script element."""
-    done = [one.size for one in page.cells if one.state is CellState.DONE and all(one.size)]
+    done = [one.size for one in page.cells if one.state is PageCellState.DONE and all(one.size)]
     data: dict[str, Any] = {
         "grid_id": page.grid_id,
         "revision": page.revision,
@@ -297,7 +297,7 @@ def _axis(axis: PageAxis) -> Mapping[str, Any]:
 
 def _cell(cell: PageCell, link: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {"at": cell.at, "key": cell.key, "state": cell.state.value}
-    if cell.state is CellState.DONE:
+    if cell.state is PageCellState.DONE:
         found["file"] = link
     for name, text in (("note", cell.note), ("info", cell.infotext), ("warning", cell.warning)):
         if text:
@@ -318,7 +318,7 @@ def _thumbnails(
     made: list[tuple[str, str]] = []
 
     def one(cell: PageCell) -> str:
-        if cell.path is None or cell.state is not CellState.DONE:
+        if cell.path is None or cell.state is not PageCellState.DONE:
             return ""
         return base64.b64encode(_thumbnail(cell.path, cell.key, side, kind, folder)).decode("ascii")
 

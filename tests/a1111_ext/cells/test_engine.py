@@ -16,13 +16,13 @@ from a1111_ext.api.client import Client, ConnectionLost, OutOfMemory
 from a1111_ext.cells import (
     Backend,
     Cell,
+    CellState,
     CheckpointPin,
     Generated,
     HiresFix,
     HttpBackend,
     Ledger,
     Outcome,
-    State,
     pin_cell,
     plan_cells,
     run_cells,
@@ -300,7 +300,7 @@ def test_a_lost_server_fails_what_waits(backend, ledger):
     assert len(report.failed) == 2
     record = ledger.record(cells[0].key)
     assert record is not None
-    assert record.state is State.PLANNED
+    assert record.state is CellState.PLANNED
 
 
 def test_a_stop_leaves_the_rest(backend, ledger):

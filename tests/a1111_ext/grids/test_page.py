@@ -9,10 +9,10 @@ import pytest
 
 from a1111_ext.grids.page import document as grid_page
 from a1111_ext.grids.page.document import (
-    CellState,
     GridPage,
     PageAxis,
     PageCell,
+    PageCellState,
     PageValue,
     write_page,
 )
@@ -34,7 +34,7 @@ def test_a_picture_in_two_places_has_one_thumbnail(tmp_path: Path, monkeypatch: 
     path = tmp_path / "control.png"
     Image.new("RGB", (64, 64), "red").save(path)
     cells = tuple(
-        PageCell((number, 0), "c" * 64, CellState.DONE, path, (64, 64), "Steps: 1")
+        PageCell((number, 0), "c" * 64, PageCellState.DONE, path, (64, 64), "Steps: 1")
         for number in range(2)
     )
     axes = (

@@ -17,7 +17,7 @@ from promotions import promote_epoch, with_manifest
 
 from a1111_ext.publish.card import hub_card
 from a1111_ext.publish.checklist import form_fields, site_rules
-from a1111_ext.publish.checks import State, check_material
+from a1111_ext.publish.checks import CheckState, check_material
 from a1111_ext.publish.contents import gather
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
@@ -489,7 +489,7 @@ def test_stored_scores_are_enough(ready: Project):
     checks = check_material(
         gather(ready), {one.sha256: read(ready, one.sha256) for one in gather(ready).pictures}
     )
-    assert all(one.state is State.PASSED for one in checks if one.what.startswith("Content"))
+    assert all(one.state is CheckState.PASSED for one in checks if one.what.startswith("Content"))
 
 
 def read(project: Project, digest: str) -> Scores:

@@ -56,7 +56,9 @@ def test_the_standalone_page_without_a_project_asks_for_one(gradio: FakeGradio):
 
 
 def in_host(gradio: FakeGradio, read: Any) -> Component:
-    place = screen.Place(read, lambda file: f"/pages/{file.parent.name}/{file.name}", "Do this.")
+    place = screen.ScreenHost(
+        read, lambda file: f"/pages/{file.parent.name}/{file.name}", "Do this."
+    )
     with gradio.module.Blocks() as blocks:
         screen.build(place)(blocks)
     return blocks

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from a1111_ext.cells import Outcome
-from a1111_ext.webui.jobs import GridJobs, JobState, Switches
-from a1111_ext.webui.kept_grid import GridPlace
+from a1111_ext.webui.drawn import GridPlace
+from a1111_ext.webui.jobs import GridJobs, GridState, Switches
 from kohya_ext.project import ToolError
 
 
@@ -19,18 +19,18 @@ def drawn(*, finished: int = 2, stopped: bool = False, failures: tuple[str, ...]
     return SimpleNamespace(finished=(None,) * finished, stopped=stopped, failures=failures)
 
 
-def wait_for(number: str) -> None:
+def wait_for(grid_id: str) -> None:
     """Wait until the thread of a grid has ended."""
     for one in threading.enumerate():
-        if one.name == f"loraloom-{number}":
+        if one.name == f"loraloom-{grid_id}":
             one.join(timeout=60)
 
 
 def run(work: Any) -> Any:
     jobs = GridJobs()
-    number = jobs.start(work, 4).number
-    wait_for(number)
-    return jobs.view(number)
+    grid_id = jobs.start(work, 4).grid_id
+    wait_for(grid_id)
+    return jobs.find(grid_id)
 
 
 def test_a_grid_comes_to_its_end():
@@ -39,7 +39,7 @@ def test_a_grid_comes_to_its_end():
         return drawn(finished=4)
 
     view = run(work)
-    assert (view.state, view.done, view.total, view.message) == (JobState.DONE, 4, 4, "")
+    assert (view.state, view.done, view.total, view.message) == (GridState.DONE, 4, 4, "")
 
 
 def test_failed_pictures_are_told():
@@ -48,7 +48,7 @@ def test_failed_pictures_are_told():
 
 
 def test_a_stopped_grid_says_so():
-    assert run(lambda tell, switches: drawn(stopped=True)).state is JobState.STOPPED
+    assert run(lambda tell, switches: drawn(stopped=True)).state is GridState.STOPPED
 
 
 def test_an_error_is_a_sentence_of_the_grid():
@@ -56,15 +56,15 @@ def test_an_error_is_a_sentence_of_the_grid():
         raise ToolError("LL110", "The disk is full.", "Free some space.")
 
     view = run(work)
-    assert view.state is JobState.FAILED
+    assert view.state is GridState.FAILED
     assert view.message == "The disk is full. Free some space. [LL110]"
 
 
 def test_a_bug_is_told_too(caplog: pytest.LogCaptureFixture):
     view = run(lambda tell, switches: 1 // 0)
-    assert view.state is JobState.FAILED
+    assert view.state is GridState.FAILED
     assert view.message.startswith("ZeroDivisionError: ")
-    assert "a grid failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_the_second_grid_waits_for_the_first():
@@ -76,14 +76,14 @@ def test_the_second_grid_waits_for_the_first():
         assert resume.wait(60)
         return drawn()
 
-    one = jobs.start(first, 4).number
+    one = jobs.start(first, 4).grid_id
     assert begun.wait(60)
-    two = jobs.start(lambda tell, switches: drawn(), 4).number
-    assert [view.state for view in jobs.views()] == [JobState.RUNNING, JobState.WAITING]
+    two = jobs.start(lambda tell, switches: drawn(), 4).grid_id
+    assert [view.state for view in jobs.all()] == [GridState.RUNNING, GridState.WAITING]
     resume.set()
     wait_for(one)
     wait_for(two)
-    assert jobs.view(two).state is JobState.DONE
+    assert jobs.find(two).state is GridState.DONE
 
 
 def test_stop_reaches_the_work():
@@ -92,10 +92,10 @@ def test_stop_reaches_the_work():
     def work(tell: Any, switches: Switches) -> Any:
         return drawn(stopped=switches.stop.wait(60))
 
-    number = jobs.start(work, 4).number
-    jobs.stop(number)
-    wait_for(number)
-    assert jobs.view(number).state is JobState.STOPPED
+    grid_id = jobs.start(work, 4).grid_id
+    jobs.stop(grid_id)
+    wait_for(grid_id)
+    assert jobs.find(grid_id).state is GridState.STOPPED
 
 
 def test_a_pause_is_told_until_it_ends():
@@ -109,27 +109,27 @@ def test_a_pause_is_told_until_it_ends():
         assert seen.wait(60)
         return drawn(stopped=switches.pause.is_set())
 
-    number = jobs.start(work, 4).number
-    jobs.pause(number, True)
+    grid_id = jobs.start(work, 4).grid_id
+    jobs.pause(grid_id)
     assert told.wait(60)
-    assert jobs.view(number).state is JobState.PAUSED
-    jobs.pause(number, False)
+    assert jobs.find(grid_id).state is GridState.PAUSED
+    jobs.resume(grid_id)
     seen.set()
-    wait_for(number)
-    assert jobs.view(number).state is JobState.DONE
+    wait_for(grid_id)
+    assert jobs.find(grid_id).state is GridState.DONE
 
 
-def test_an_unknown_number_is_refused():
+def test_an_unknown_id_is_refused():
     with pytest.raises(ToolError, match='There is no grid "abc"') as caught:
-        GridJobs().view("abc")
+        GridJobs().find("abc")
     assert caught.value.code == "LL762"
 
 
 def test_only_the_last_hundred_are_remembered():
     jobs = GridJobs()
     for _ in range(103):
-        wait_for(jobs.start(lambda tell, switches: drawn(), 1).number)
-    assert len(jobs.views()) == 100
+        wait_for(jobs.start(lambda tell, switches: drawn(), 1).grid_id)
+    assert len(jobs.all()) == 100
 
 
 # -- after a restart --------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_a_restart_forgets_no_grid(tmp_path: Path):
     book, place = tmp_path / "a b" / "started.json", GridPlace(tmp_path / "fox", "epochs-1")
     before = GridJobs(book)
     begun, resume = threading.Event(), threading.Event()
-    done = before.start(lambda tell, switches: drawn(finished=4), 4, place).number
+    done = before.start(lambda tell, switches: drawn(finished=4), 4, place).grid_id
     wait_for(done)
 
     def slow(tell: Any, switches: Switches) -> Any:
@@ -147,30 +147,30 @@ def test_a_restart_forgets_no_grid(tmp_path: Path):
         assert resume.wait(60)
         return drawn()
 
-    running = before.start(slow, 4, place).number
+    running = before.start(slow, 4, place).grid_id
     assert begun.wait(60)
-    waiting = before.start(lambda tell, switches: drawn(), 4, place).number
+    waiting = before.start(lambda tell, switches: drawn(), 4, place).grid_id
     after = GridJobs(book)  # the WebUI was killed here
     resume.set()
     wait_for(running)
     wait_for(waiting)
-    assert after.view(done) == before.view(done)
-    for number in (running, waiting):
-        view = after.view(number)
-        assert view.state is JobState.STOPPED
+    assert after.find(done) == before.find(done)
+    for grid_id in (running, waiting):
+        view = after.find(grid_id)
+        assert view.state is GridState.STOPPED
         assert view.message.startswith("The WebUI ended before this grid was finished.")
-        assert after.stop(number) == view
+        assert after.stop(grid_id) == view
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"grid": "a"}]', "7"])
-def test_a_damaged_book_is_begun_anew(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture):
+def test_a_damaged_book_is_begun_again(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture):
     book = tmp_path / "started.json"
     book.write_text(text, encoding="utf-8")
     jobs = GridJobs(book)
-    assert jobs.views() == ()
+    assert jobs.all() == ()
     assert "is damaged and begun again" in caplog.text
-    wait_for(jobs.start(lambda tell, switches: drawn(), 1).number)
-    assert len(GridJobs(book).views()) == 1
+    wait_for(jobs.start(lambda tell, switches: drawn(), 1).grid_id)
+    assert len(GridJobs(book).all()) == 1
 
 
 def test_a_grid_that_cannot_be_written_down_is_not_begun(tmp_path: Path):
@@ -178,4 +178,4 @@ def test_a_grid_that_cannot_be_written_down_is_not_begun(tmp_path: Path):
     jobs = GridJobs(tmp_path / "file" / "started.json")
     with pytest.raises(ToolError):
         jobs.start(lambda tell, switches: drawn(), 1)
-    assert jobs.views() == ()
+    assert jobs.all() == ()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from loras import save_lora
 
-from a1111_ext.webui.prompt_lora import find_epochs
+from a1111_ext.webui.grid import find_epochs
 from kohya_ext.project import ToolError
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from a1111_ext.webui.seeds import LARGEST, MOST, read_seeds
+from a1111_ext.webui.grid import LARGEST, MOST, read_seeds
 from kohya_ext.project import ToolError
 
 

@@ -1,4 +1,4 @@
-"""Long steps that go on while nobody looks: one thread each, followed from any browser window.
+"""Long work that goes on while nobody looks: one thread each, followed from any browser window.
 
 A page that is reloaded finds its job again; a job ends by itself or when it is stopped.
 """
@@ -9,10 +9,12 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import ConflictError, Progress, ProgressHandler, ToolError
+from .errors import ConflictError, ToolError
+from .progress import Progress, ProgressHandler
 
 _log = logging.getLogger(__name__)
 _KEPT_LINES = 200
@@ -47,7 +49,10 @@ def stoppable(progress: ProgressHandler, stop: threading.Event) -> ProgressHandl
 
 @dataclass(frozen=True)
 class JobView:
-    """One job as it stands now; `error` is a whole sentence or empty."""
+    """One job as it stands now; `error` is a whole sentence or empty.
+
+    One that is waiting has its turn after others.
+    """
 
     name: str
     progress: Progress | None
@@ -56,13 +61,23 @@ class JobView:
     is_finished: bool
     is_stopped: bool
     version: int
+    is_waiting: bool = False
 
 
 class Job:
-    """One run of a step in a thread of its own."""
+    """One run of a step in a thread of its own; jobs that share a `turn` run one at a time."""
 
-    def __init__(self, name: str, work: Work) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        *,
+        turn: threading.Lock | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = name
+        self._turn, self._on_end = turn, on_end
+        self._is_waiting = turn is not None
         self._work = work
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -114,9 +129,18 @@ class Job:
             self._is_finished,
             self._is_stopped,
             self._version,
+            self._is_waiting,
         )
 
     def _run(self) -> None:
+        with self._turn or nullcontext():
+            with self._changed:
+                self._is_waiting = False
+                self._tell()
+            self._work_to_the_end()
+            self._on_end()
+
+    def _work_to_the_end(self) -> None:
         error = ""
         try:
             self._work(self._report, self._say, self._stop)

@@ -71,7 +71,7 @@ def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyT
     """Return a cell with what the host is set to: checkpoint, VAE, clip skip, Forge's own boxes.
 
     Whatever a request does not name is drawn so, through the page and through our routes alike.
-    Raises ToolError LL408 for a checkpoint that the host would silently ignore.
+    Raises InputError for a checkpoint that the host would silently ignore.
     """
     from modules import shared
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from a1111_ext.cells.cell import HiresFix
-from a1111_ext.webui.page import copies_of, read_page
+from a1111_ext.webui.txt2img import copies_of, read_page
 from kohya_ext.project import ToolError
 
 
