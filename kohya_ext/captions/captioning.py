@@ -5,7 +5,7 @@ What a person changed by hand is found, kept as an edit and applied again; nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +23,7 @@ from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_json
 from ..project.placeholders import fill_placeholders
 from ..project.tagging import Scores, Tagger, forbidden_content, read_scores, write_scores
-from .edits import CaptionEdit, apply_edit, find_edit, merge_edits, read_edit, write_edit
+from .edits import CaptionEdit, EditBook, apply_edit, find_edit, merge_edits
 from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
 
 WRITTEN_NAME = ".captions.json"
@@ -166,10 +166,11 @@ def plan_captions(
 ) -> CaptionPlan:
     """Plan every caption: rules over scores, then the edits that a person made."""
     written = _read_written(project)
+    book = EditBook(project)
     extension = project.manifest.captions.caption_extension
     return CaptionPlan(
         tuple(
-            _plan_one(project, place.with_suffix(extension), one, rules, written)
+            _plan_one(project, place.with_suffix(extension), one, rules, written, book)
             for place, one in scores.items()
         )
     )
@@ -181,10 +182,11 @@ def _plan_one(
     scores: Scores,
     rules: CaptionRules,
     written: Mapping[str, tuple[str, ...]],
+    book: EditBook,
 ) -> PlannedCaption:
     tags = caption_tags(scores, rules)
     line = format_caption(rules.prefix, tags)
-    stored = read_edit(project.captions_dir, place.stem)
+    stored = book.find(place.stem)
     present = _read_caption(project.images_dir / place)
     fresh = None
     if present is not None:
@@ -237,22 +239,27 @@ def apply_captions(project: Project, plan: CaptionPlan) -> None:
     What is about to be written is recorded first, so that a run that was cut off does not take our
     own captions for hand-made ones. Raises MachineError (disk full).
     """
-    for one in plan.captions:
-        if one.edit:
-            write_edit(project.captions_dir, one.place.stem, one.edit)
+    edits = {one.place.stem: one.edit for one in plan.captions if one.edit}
+    EditBook(project).save(edits, "caption file")
+    write_captions(project, plan.captions)
+    project.journal.append(
+        "caption", pictures=len(plan.captions), changed=plan.changed, edits=plan.edits
+    )
+
+
+def write_captions(project: Project, captions: Iterable[PlannedCaption]) -> None:
+    """Write the caption files that differ, and what we wrote, before and after."""
+    planned = tuple(captions)
     written = _read_written(project)
-    for one in plan.captions:
+    for one in planned:
         accounted = (one.present.strip(),) if one.present else ()
         written[one.place.stem] = tuple(dict.fromkeys((*accounted, one.text)))
     _write_written(project, written)
-    for one in plan.captions:
+    for one in planned:
         if one.is_new:
             write_text_atomic(project.images_dir / one.place, one.text + "\n")
         written[one.place.stem] = (one.text,)
     _write_written(project, written)
-    project.journal.append(
-        "caption", pictures=len(plan.captions), changed=plan.changed, edits=plan.edits
-    )
 
 
 def _write_written(project: Project, written: Mapping[str, tuple[str, ...]]) -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from ..project import DamagedError
-from ..project.files import write_json_atomic
+from ..project import DamagedError, Project
+from ..project.decisions import DecisionKind, DecisionStore
+from ..project.decisions.role_plan import memory_of
+from ..project.files import explained
 from ..project.json_reader import read_json
+from ..project.pictures import find_pictures
 from .rules import format_caption, parse_tags, tag_key
 
 
 @dataclass(frozen=True)
 class CaptionEdit:
-    """Tags that a person added or removed; or, when `text` is set, the whole line."""
+    """Tags that a person added, removed or put in order; or, when `text` is set, the whole line.
+
+    Tags that the order does not name come last, as the rules have them.
+    """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     text: str = ""
+    order: tuple[str, ...] = ()
 
 
 def find_edit(written: str, present: str, prefix: str) -> CaptionEdit | None:
@@ -51,7 +61,11 @@ def merge_edits(old: CaptionEdit | None, new: CaptionEdit) -> CaptionEdit:
     back = {tag_key(tag) for tag in new.added}
     added = (*(tag for tag in old.added if tag_key(tag) not in gone), *new.added)
     removed = (*(tag for tag in old.removed if tag_key(tag) not in back), *new.removed)
-    return CaptionEdit(added=tuple(dict.fromkeys(added)), removed=tuple(dict.fromkeys(removed)))
+    return CaptionEdit(
+        added=tuple(dict.fromkeys(added)),
+        removed=tuple(dict.fromkeys(removed)),
+        order=new.order or old.order,
+    )
 
 
 def apply_edit(line: str, tags: tuple[str, ...], prefix: str, edit: CaptionEdit | None) -> str:
@@ -60,36 +74,112 @@ def apply_edit(line: str, tags: tuple[str, ...], prefix: str, edit: CaptionEdit 
         return line
     if edit.text:
         return edit.text
+    return format_caption(prefix, edited_tags(tags, edit))
+
+
+def edited_tags(tags: tuple[str, ...], edit: CaptionEdit) -> tuple[str, ...]:
+    """Return the rules' tags as a person wants them; not for an edit of the whole line."""
     gone = {tag_key(tag) for tag in edit.removed}
     kept = [tag for tag in tags if tag_key(tag) not in gone]
     keys = {tag_key(tag) for tag in kept}
-    return format_caption(prefix, [*kept, *(tag for tag in edit.added if tag_key(tag) not in keys)])
+    found = [*kept, *(tag for tag in edit.added if tag_key(tag) not in keys)]
+    places = {tag_key(tag): number for number, tag in enumerate(edit.order)}
+    return tuple(sorted(found, key=lambda tag: places.get(tag_key(tag), len(places))))
 
 
-def edit_path(folder: Path, stem: str) -> Path:
-    """Return where the edit of a picture is kept."""
-    return folder / f"{stem}.json"
+def edit_for(
+    line: str, tags: tuple[str, ...], prefix: str, wanted: Sequence[str]
+) -> CaptionEdit | None:
+    """Return the edit that makes of the rules' tags the wanted ones in their order; None: none."""
+    keys, wanted_keys = [tag_key(tag) for tag in tags], [tag_key(tag) for tag in wanted]
+    added = tuple(tag for tag in wanted if tag_key(tag) not in keys)
+    removed = tuple(tag for tag in tags if tag_key(tag) not in wanted_keys)
+    edit = CaptionEdit(added=added, removed=removed)
+    plain = edited_tags(tags, edit)
+    if [tag_key(tag) for tag in plain] != wanted_keys:
+        edit = CaptionEdit(added=added, removed=removed, order=tuple(wanted))
+    return edit if edit != CaptionEdit() else None
 
 
-def read_edit(folder: Path, stem: str) -> CaptionEdit | None:
-    """Return the stored edit of a picture. Raises DamagedError for a damaged file."""
-    path = edit_path(folder, stem)
-    if not path.exists():
+def edit_from_value(value: Mapping[str, Any] | None) -> CaptionEdit | None:
+    """Read an edit from the store of decisions; ValueError for anything else."""
+    if value is None:
         return None
     try:
-        data = read_json(path)
-        return CaptionEdit(
-            tuple(data.get("added", ())), tuple(data.get("removed", ())), data.get("text", "")
-        )
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        lists = {name: tuple(map(str, value.get(name, ()))) for name in _LISTS}
+        return CaptionEdit(**lists, text=str(value.get("text", "")))
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"{value!r} is not a caption edit") from error
+
+
+def value_of_edit(edit: CaptionEdit | None) -> dict[str, Any] | None:
+    """Return an edit as plain values, without what is empty; None takes an earlier one back."""
+    if edit is None:
+        return None
+    values = {**{name: list(getattr(edit, name)) for name in _LISTS}, "text": edit.text}
+    return {name: value for name, value in values.items() if value}
+
+
+_LISTS = ("added", "removed", "order")
+
+
+class EditBook:
+    """The caption edits of a project by stem: in reviews.db, under the key of the picture.
+
+    Files of an earlier loraloom in captions/ are taken over by `save`, and stay as NAME.json.moved.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        memory = memory_of(project)
+        pictures = find_pictures(project.source_dir) if project.source_dir.is_dir() else ()
+        found = memory.keys_of(pictures)
+        self._keys = {path.stem.casefold(): key for path, key in found.items()}
+        with DecisionStore(project.reviews_db) as store:
+            values = store.values(DecisionKind.CAPTION)
+        self._edits = {key: edit_from_value(value) for key, value in values.items()}
+        self._old = self._read_old_files()
+
+    def key_of(self, stem: str) -> str:
+        """Return what a picture's edits are kept under: its key, or its name without a source."""
+        return self._keys.get(stem.casefold(), f"name:{stem.casefold()}")
+
+    def find(self, stem: str) -> CaptionEdit | None:
+        """Return the edit of a picture, or None."""
+        key = self.key_of(stem)
+        found = self._edits.get(key)
+        return found if found is not None or key in self._edits else self._old.get(key)
+
+    def save(self, edits: Mapping[str, CaptionEdit | None], way: str) -> None:
+        """Keep edits by stem. Raises MachineError or DamagedError."""
+        with DecisionStore(self._project.reviews_db) as store:
+            self._move_old_files(store)
+            values = {self.key_of(stem): value_of_edit(edit) for stem, edit in edits.items()}
+            store.decide(DecisionKind.CAPTION, values, way)
+        self._edits |= {self.key_of(stem): edit for stem, edit in edits.items()}
+
+    def _read_old_files(self) -> dict[str, CaptionEdit]:
+        folder = self._project.captions_dir
+        files = sorted(folder.glob("*.json")) if folder.is_dir() else ()
+        found = {self.key_of(path.stem): _read_file(path) for path in files}
+        return {key: edit for key, edit in found.items() if edit is not None}
+
+    def _move_old_files(self, store: DecisionStore) -> None:
+        folder = self._project.captions_dir
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+            at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+            value = {self.key_of(path.stem): value_of_edit(_read_file(path))}
+            store.move_in(f"captions/{path.name}", [(DecisionKind.CAPTION, value)], at)
+            with explained(path):
+                path.replace(path.with_name(f"{path.name}.moved"))
+
+
+def _read_file(path: Path) -> CaptionEdit | None:
+    try:
+        return edit_from_value(read_json(path))
+    except (OSError, ValueError) as error:
         raise DamagedError(
             "LL254",
             f"The caption edit {path} cannot be read: {error}.",
             "Correct it, or delete it to go back to the rules.",
         ) from error
-
-
-def write_edit(folder: Path, stem: str, edit: CaptionEdit) -> None:
-    """Store an edit atomically."""
-    data = {"added": list(edit.added), "removed": list(edit.removed), "text": edit.text}
-    write_json_atomic(edit_path(folder, stem), {key: value for key, value in data.items() if value})

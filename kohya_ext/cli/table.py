@@ -17,6 +17,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (START, "init", "kohya_ext.cli.project:init", "Make a new LoRA project."),
     (START, "show", "kohya_ext.cli.project:show", "Show where a project stands."),
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
+    (DATASET, "board", "kohya_ext.cli.board:board", "Judge and caption pictures by keys."),
     (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
     (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
     (TRAINING, "presets", "kohya_ext.cli.config:presets", "List presets and their reasons."),

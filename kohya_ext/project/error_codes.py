@@ -33,6 +33,7 @@ TITLES: dict[str, str] = {
     "LL132": "A hostile or damaged safetensors header",
     "LL133": "No epoch files",
     "LL140": "The store of decisions cannot be used",
+    "LL141": "A board without captions",
     "LL201": "No pictures",
     "LL202": "A broken picture",
     "LL203": "A stem that repeats",

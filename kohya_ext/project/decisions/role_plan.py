@@ -114,10 +114,12 @@ def apply_roles(store: DecisionStore, plan: RolePlan) -> None:
 
 def folder_source(project: Project, keys: Mapping[Path, str]) -> RoleSource:
     """Return what the folders in source/ say of pictures there."""
-    statements = {
-        key: Statement(_value(role_of_path(path.relative_to(project.source_dir))))
-        for path, key in keys.items()
+    folders = {path.parent for path in keys}
+    roles = {
+        folder: Statement(_value(role_of_path((folder / "a").relative_to(project.source_dir))))
+        for folder in folders
     }
+    statements = {key: roles[path.parent] for path, key in keys.items()}
     return RoleSource(SOURCE_FOLDER, statements, usual=Role.SUPPORTING)
 
 

@@ -43,9 +43,9 @@ class KnownFile:
 
 
 def mark_of(path: Path) -> str:
-    """Return what changes when a file does; on Windows the last part is the time it was made."""
+    """Return what changes when a file's pixels do."""
     status = path.stat()
-    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 class PictureMemory:
@@ -177,10 +177,12 @@ class PictureMemory:
 
 
 def _mark_if_there(path: Path) -> str:
+    """A rating may be written within the same size and time: ctime (not on Windows) tells."""
     try:
-        return mark_of(path)
+        status = path.stat()
     except OSError:
         return ""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def _rating_text(found: FileRating | None) -> str:

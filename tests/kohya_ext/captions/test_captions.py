@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from kohya_ext.captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
-from kohya_ext.captions.edits import CaptionEdit, find_edit, read_edit
+from kohya_ext.captions.edits import CaptionEdit, EditBook, find_edit
 from kohya_ext.captions.rules import (
     CaptionRules,
     caption_tags,
@@ -139,7 +139,7 @@ def test_hand_edits_survive_new_rules(staged: Project, model: Path):
         run(open_project(staged.root))["01"]
         == "photo of Quillfox, quillfox (simulated), tiny bell\n"
     )
-    stored = read_edit(staged.captions_dir, path.stem)
+    stored = EditBook(staged).find(path.stem)
     assert stored == CaptionEdit(added=("tiny bell",), removed=("solo",))
 
 
@@ -184,7 +184,7 @@ def test_a_second_edit_is_added_to_the_first(staged: Project, model: Path):
     for change in (("solo, ", ""), ("no humans", "no humans, bell"), (", bell", "")):
         path.write_text(path.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
         run(staged)
-    assert read_edit(staged.captions_dir, path.stem) == CaptionEdit(removed=("solo", "bell"))
+    assert EditBook(staged).find(path.stem) == CaptionEdit(removed=("solo", "bell"))
 
 
 def test_captions_that_were_there_before_are_kept(staged: Project, model: Path):

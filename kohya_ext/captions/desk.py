@@ -1,0 +1,263 @@
+"""Captions on the board: what the rules gave, what a hand changed, and edits of many at once.
+
+An edit is planned as texts before and after; applied, it is a decision in reviews.db, and the
+caption files follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..dataset.layout import read_staged
+from ..project import Project
+from ..project.files import sha256_of
+from ..project.tagging import Scores, read_scores
+from ..project.tagging.framing import framing_of
+from .captioning import PlannedCaption, read_rules, write_captions
+from .edits import (
+    CaptionEdit,
+    EditBook,
+    apply_edit,
+    edit_for,
+    edit_from_value,
+    edited_tags,
+    value_of_edit,
+)
+from .rules import caption_tags, format_caption, parse_tags, tag_key
+
+_MOST_SUGGESTIONS = 12
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a picture's caption is made of: the rules' tags, or the text of a file without scores.
+
+    `place` is the caption file relative to images/; None for a picture that is not staged.
+    """
+
+    stem: str
+    place: PurePosixPath | None
+    tags: tuple[str, ...]
+    text: str | None
+    framing: str = ""
+    is_scored: bool = False
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One caption as it is shown: its text, its tags, and which of them a hand changed."""
+
+    text: str
+    tags: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_by_hand: bool = False
+    is_whole_line: bool = False
+    framing: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; what is empty is left out."""
+        values = {
+            "text": self.text,
+            "tags": list(self.tags),
+            "added": list(self.added),
+            "removed": list(self.removed),
+            "hand": self.is_by_hand,
+            "line": self.is_whole_line,
+            "framing": self.framing,
+        }
+        return {name: value for name, value in values.items() if value}
+
+
+class CaptionDesk:
+    """The captions of a project's pictures by their keys; the caller keeps the decisions."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._rules = read_rules(project)
+        self._sources = self._read_sources()
+
+    @property
+    def prefix(self) -> str:
+        """What every caption begins with."""
+        return self._rules.prefix.strip().rstrip(",").rstrip()
+
+    def captions(self, edits: Mapping[str, Any]) -> dict[str, Caption]:
+        """Return all captions with the edits that hold, by key."""
+        return {key: self.caption(key, edits.get(key)) for key in self._sources}
+
+    def caption(self, key: str, value: Mapping[str, Any] | None) -> Caption:
+        """Return one caption with its edit."""
+        source = self._sources[key]
+        edit = edit_from_value(value)
+        if edit is None and source.text is None and not source.is_scored:
+            return Caption("", ())
+        if edit is None or (edit.text and source.text == edit.text):
+            tags = source.tags if source.text is None else self._tags_of(source.text)
+            text = format_caption(self._rules.prefix, tags) if source.text is None else source.text
+            return Caption(text, tags, is_by_hand=edit is not None, framing=source.framing)
+        text = apply_edit("", source.tags, self._rules.prefix, edit)
+        if edit.text:
+            return Caption(
+                text,
+                self._tags_of(text),
+                is_by_hand=True,
+                is_whole_line=True,
+                framing=source.framing,
+            )
+        tags = edited_tags(source.tags, edit)
+        return Caption(text, tags, edit.added, edit.removed, True, False, source.framing)
+
+    def knows(self, key: str) -> bool:
+        """Tell whether a picture has a caption, or may get one."""
+        return key in self._sources
+
+    def edited(
+        self, key: str, value: Mapping[str, Any] | None, change: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Return the edit after a change as plain values; ValueError for a change not known."""
+        source, before = self._sources[key], self.caption(key, value)
+        kind = change.get("op")
+        if kind == "reset":
+            return None
+        if kind == "text":
+            return self._text_edit(source, str(change.get("text", "")))
+        wanted = _changed(before.tags, change)
+        if before.is_whole_line or source.text is not None:
+            return value_of_edit(
+                CaptionEdit(text=self._with_tags(before.text, before.tags, wanted))
+            )
+        line = format_caption(self._rules.prefix, source.tags)
+        return value_of_edit(edit_for(line, source.tags, self._rules.prefix, wanted))
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Let the caption files of staged pictures follow the edits that hold, by key."""
+        planned = []
+        for key, value in values.items():
+            source = self._sources.get(key)
+            if source is None or source.place is None:
+                continue
+            path = self._project.images_dir / source.place
+            present = path.read_text(encoding="utf-8-sig") if path.is_file() else None
+            text = self.caption(key, value).text
+            planned.append(PlannedCaption(source.place, text, present, None))
+        if planned:
+            write_captions(self._project, planned)
+
+    def complete(self, begun: str, counts: Mapping[str, int]) -> list[str]:
+        """Return tags that begin with, or hold, what was typed: those of the set first."""
+        wanted = tag_key(begun)
+        if not wanted:
+            return []
+        known = list(dict.fromkeys([*sorted(counts, key=lambda tag: -counts[tag]), *self._words()]))
+        starts = [tag for tag in known if tag_key(tag).startswith(wanted)]
+        holds = [tag for tag in known if wanted in tag_key(tag) and tag not in starts]
+        return (starts + holds)[:_MOST_SUGGESTIONS]
+
+    def _words(self) -> tuple[str, ...]:
+        """Return the tagger's vocabulary where the manifest or the settings name one."""
+        from ..project import ToolError, read_settings
+        from ..project.tagging.vocabulary import Category, read_vocabulary
+        from .rules import spelled
+
+        if not hasattr(self, "_vocabulary"):
+            named = self._project.manifest.captions.model or read_settings().tagger_model
+            self._vocabulary: tuple[str, ...] = ()
+            if named:
+                try:
+                    found = read_vocabulary(self._project.root / named / "selected_tags.csv")
+                    self._vocabulary = tuple(
+                        spelled(one.name)
+                        for one in found.tags
+                        if one.category is not Category.RATING
+                    )
+                except ToolError:  # no tagger there: the set's own tags are left
+                    pass
+        return self._vocabulary
+
+    def _text_edit(self, source: Source, text: str) -> dict[str, Any] | None:
+        """Keep a typed line as a difference where it begins with the prefix, else as a whole."""
+        line = " ".join(text.split())
+        parts = parse_tags(line)
+        head = parse_tags(self.prefix)
+        if source.text is None and parts[: len(head)] == head:
+            rules = format_caption(self._rules.prefix, source.tags)
+            wanted = parts[len(head) :]
+            return value_of_edit(edit_for(rules, source.tags, self._rules.prefix, wanted))
+        return value_of_edit(CaptionEdit(text=line)) if line else None
+
+    def _with_tags(self, text: str, before: tuple[str, ...], wanted: tuple[str, ...]) -> str:
+        head = text[: len(text) - len(", ".join(before))] if before else f"{text}, "
+        return (head + ", ".join(wanted)).strip().rstrip(",")
+
+    def _tags_of(self, text: str) -> tuple[str, ...]:
+        parts, head = parse_tags(text), parse_tags(self.prefix)
+        return parts[len(head) :] if parts[: len(head)] == head else parts
+
+    def _read_sources(self) -> dict[str, Source]:
+        book = EditBook(self._project)
+        extension = self._project.manifest.captions.caption_extension
+        found = {}
+        for place in sorted(read_staged(self._project.images_dir)):
+            path = self._project.images_dir / place
+            if not path.is_file():
+                continue
+            caption = place.with_suffix(extension)
+            scores = read_scores(self._project.scores_dir, sha256_of(path))
+            found[book.key_of(place.stem)] = self._source_of(caption, scores)
+        return found
+
+    def _source_of(self, place: PurePosixPath, scores: Scores | None) -> Source:
+        if scores is not None:
+            tags = caption_tags(scores, self._rules)
+            return Source(place.stem, place, tags, None, framing_of(scores), True)
+        path = self._project.images_dir / place
+        try:
+            text = " ".join(path.read_text(encoding="utf-8-sig").split())
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        return Source(place.stem, place, (), text or None)
+
+
+def _changed(tags: tuple[str, ...], change: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tags after an operation: add, remove, replace or first."""
+    kind = change.get("op")
+    named = tuple(parse_tags(str(change.get("tags", ""))))
+    keys = {tag_key(tag) for tag in named}
+    if not named:
+        raise ValueError("no tag is named")
+    if kind == "add":
+        new = tuple(tag for tag in named if tag_key(tag) not in {tag_key(one) for one in tags})
+        return (*new, *tags) if change.get("first") else (*tags, *new)
+    if kind == "remove":
+        return tuple(tag for tag in tags if tag_key(tag) not in keys)
+    if kind == "first":
+        present = tuple(tag for tag in tags if tag_key(tag) in keys)
+        ordered = sorted(
+            present, key=lambda tag: [tag_key(one) for one in named].index(tag_key(tag))
+        )
+        return (*ordered, *(tag for tag in tags if tag_key(tag) not in keys))
+    if kind == "replace":
+        return _replaced(tags, keys, parse_tags(str(change.get("by", ""))))
+    raise ValueError(f"{kind!r} is not a change of captions")
+
+
+def _replaced(
+    tags: tuple[str, ...], gone: Collection[str], new: tuple[str, ...]
+) -> tuple[str, ...]:
+    if not new:
+        raise ValueError("no tag is named to put in its place")
+    if not any(tag_key(tag) in gone for tag in tags):
+        return tags
+    others = {tag_key(tag) for tag in tags if tag_key(tag) not in gone}
+    found: list[str] = []
+    for tag in tags:
+        if tag_key(tag) not in gone:
+            found.append(tag)
+            continue
+        there = {*others, *(tag_key(one) for one in found)}
+        found += [one for one in new if tag_key(one) not in there]
+    return tuple(found)

@@ -1,0 +1,333 @@
+"""The board: one static page on which people decide, and the JSON that it speaks.
+
+A view says which pictures there are and what may be decided on them; captions come from a desk
+that the caller brings. Every decision is in reviews.db before the page is told so.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import InputError
+from ..json_reader import parse_json
+from ..pictures.thumbnails import large_picture, read_thumbnail
+from ..server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
+from .store import Decision, DecisionKind, DecisionStore
+
+PAGE_NAME = "board.html"
+_LONG_SECONDS = 31_536_000
+_MOST_SHOWN = 200
+_SHOWN_AS_THEY_ARE = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decision that may be made: its key on the keyboard, its value and its words."""
+
+    key: str
+    value: str
+    label: str
+    is_out: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a board; sizes in pixels, 0 while they are not known."""
+
+    key: str
+    name: str
+    path: Path
+    width: int = 0
+    height: int = 0
+    sharpness: float = 0.0
+    note: str = ""
+    framing: str = ""
+    group: int = 0
+
+    def as_list(self) -> list[Any]:
+        """Return plain values for JSON, short, for there are ten thousand of them."""
+        size = [self.width, self.height, self.sharpness]
+        return [self.key, self.name, *size, self.note, self.framing, self.group]
+
+
+class BoardView(Protocol):
+    """What a board shows: its words, its pictures, and which decisions are made there."""
+
+    title: str
+    kind: DecisionKind
+    way: str
+    choices: tuple[Choice, ...]
+    reviews_db: Path
+    thumbs_dir: Path
+
+    def items(self) -> Sequence[Item]: ...
+
+    def news(self, number: int) -> tuple[int, Sequence[Item]]:
+        """Return a new number, and the items that changed since an earlier one."""
+        ...
+
+
+class CaptionDesk(Protocol):
+    """Edits captions: see kohya_ext.captions.desk."""
+
+    @property
+    def prefix(self) -> str: ...
+
+    def captions(self, edits: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    def caption(self, key: str, value: Mapping[str, Any] | None) -> Any: ...
+
+    def knows(self, key: str) -> bool: ...
+
+    def edited(
+        self, key: str, value: Mapping[str, Any] | None, change: Mapping[str, Any]
+    ) -> dict[str, Any] | None: ...
+
+    def write(self, values: Mapping[str, Any]) -> None: ...
+
+    def complete(self, begun: str, counts: Mapping[str, int]) -> list[str]: ...
+
+
+OpenDesk = Callable[[], CaptionDesk]
+
+
+class BoardShare:
+    """Answers what a board's page asks; give it to a page server, or to a host's own routes."""
+
+    def __init__(self, view: BoardView, open_desk: OpenDesk | None = None) -> None:
+        self.view = view
+        self._open_desk = open_desk
+        self._desk: CaptionDesk | None = None
+        self._lock = threading.RLock()
+        self._items: dict[str, Item] = {}
+        self._store = DecisionStore(view.reviews_db)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def answer(self, request: PageRequest) -> PageAnswer:
+        """Answer one request; ValueError and ToolError are the server's to word."""
+        path = request.path
+        if request.body is not None:
+            return self._take(path, request)
+        if path in _assets():
+            kind = TYPES[Path(path).suffix]
+            return PageAnswer(200, _assets()[path], kind, OWN_PAGE)
+        folder, _, rest = path.partition("/")
+        if folder in ("thumb", "large", "picture"):
+            return self._picture(folder, rest)
+        answers: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
+            "state.json": self._state,
+            "changes.json": self._changes,
+            "captions.json": self._captions,
+            "complete.json": self._complete,
+            "history.json": self._history,
+        }
+        found = answers.get(path)
+        return _json(found(request.query)) if found else PageAnswer(404, b"There is no such page.")
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def _state(self, query: Mapping[str, str]) -> Any:
+        view = self.view
+        number = self._store.last_number()
+        facts, _ = view.news(0)
+        items = view.items()
+        with self._lock:
+            self._items = {one.key: one for one in items}
+        decisions = self._store.current(view.kind)
+        return {
+            "title": view.title,
+            "choices": [vars(one) for one in view.choices],
+            "items": [one.as_list() for one in items],
+            "values": {key: decisions[key].value for key in self._items if key in decisions},
+            "ways": {key: decisions[key].way for key in self._items if key in decisions},
+            "hasCaptions": self._open_desk is not None,
+            "number": number,
+            "facts": facts,
+        }
+
+    def _changes(self, query: Mapping[str, str]) -> Any:
+        since, facts = _whole(query, "since"), _whole(query, "facts")
+        changes = self._store.since(since)
+        number, items = self.view.news(facts)
+        with self._lock:
+            self._items |= {one.key: one for one in items}
+        told = self._told(changes)
+        told["number"] = changes[-1].number if changes else since
+        return {**told, "facts": number, "items": [one.as_list() for one in items]}
+
+    def _told(self, changes: Sequence[Decision]) -> dict[str, Any]:
+        """Return what a page must know of changes: values by key, and captions anew."""
+        kind = self.view.kind
+        own = {one.subject: (one.value, one.way) for one in changes if one.kind is kind}
+        captions = [one.subject for one in changes if one.kind is DecisionKind.CAPTION]
+        told: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items()}}
+        told["number"] = max((one.number for one in changes), default=self._store.last_number())
+        if captions and self._desk is not None:
+            edits = self._store.values(DecisionKind.CAPTION)
+            told["captions"] = {
+                key: self._desk.caption(key, edits.get(key)).as_dict()
+                for key in dict.fromkeys(captions)
+                if self._desk.knows(key)
+            }
+        return told
+
+    def _captions(self, query: Mapping[str, str]) -> Any:
+        desk = self._require_desk()
+        found = desk.captions(self._store.values(DecisionKind.CAPTION))
+        return {
+            "prefix": desk.prefix,
+            "captions": {key: one.as_dict() for key, one in found.items()},
+        }
+
+    def _complete(self, query: Mapping[str, str]) -> Any:
+        desk = self._require_desk()
+        counts: dict[str, int] = {}
+        for one in desk.captions(self._store.values(DecisionKind.CAPTION)).values():
+            for tag in one.tags:
+                counts[tag] = counts.get(tag, 0) + 1
+        found = desk.complete(query.get("q", ""), counts)
+        return [[tag, counts.get(tag, 0)] for tag in found]
+
+    def _history(self, query: Mapping[str, str]) -> Any:
+        key = query.get("key", "")
+        return [[one.at, one.way, one.value] for one in self._store.history(self.view.kind, key)]
+
+    def _picture(self, folder: str, key: str) -> PageAnswer:
+        item = self._find(key)
+        if item is None:
+            return PageAnswer(404, b"There is no such picture.")
+        kind = "image/jpeg"
+        if folder == "thumb":
+            content = read_thumbnail(self.view.thumbs_dir, key, item.path)
+        elif folder == "picture" and item.path.suffix.lower() in _SHOWN_AS_THEY_ARE:
+            content, kind = item.path.read_bytes(), TYPES[item.path.suffix.lower()]
+        else:
+            content = large_picture(item.path, key)
+        return PageAnswer(200, content, kind, OWN_PAGE, _LONG_SECONDS)
+
+    def _find(self, key: str) -> Item | None:
+        with self._lock:
+            if not self._items:
+                self._items = {one.key: one for one in self.view.items()}
+            return self._items.get(key)
+
+    # -- what is decided ----------------------------------------------------------------------
+
+    def _take(self, path: str, request: PageRequest) -> PageAnswer:
+        if not request.is_json:
+            raise ValueError("A board takes application/json.")
+        data = parse_json(request.body or b"{}")
+        if not isinstance(data, dict):
+            raise ValueError("A board takes a JSON object.")
+        takers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+            "decide": self._decide,
+            "undo": lambda data: self._after(self._store.undo(self.view.way)),
+            "redo": lambda data: self._after(self._store.redo(self.view.way)),
+            "captions/preview": self._preview,
+            "captions/apply": self._apply,
+        }
+        taker = takers.get(path)
+        if taker is None:
+            return PageAnswer(404, b"There is no such page.")
+        with self._lock:
+            return _json(taker(data))
+
+    def _decide(self, data: Mapping[str, Any]) -> Any:
+        value = data.get("value")
+        if value is not None and value not in {one.value for one in self.view.choices}:
+            raise ValueError(f"{value!r} is not a choice of this board.")
+        keys = self._keys(data)
+        return self._after(
+            self._store.decide(self.view.kind, dict.fromkeys(keys, value), self.view.way)
+        )
+
+    def _keys(self, data: Mapping[str, Any]) -> list[str]:
+        keys = data.get("keys")
+        if not isinstance(keys, list) or not keys:
+            raise ValueError("No picture is named.")
+        unknown = [key for key in keys if not isinstance(key, str) or self._find(key) is None]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not a picture of this board.")
+        return keys
+
+    def _after(self, changes: Sequence[Decision]) -> Any:
+        """Let caption files follow, and tell the page."""
+        edits = {one.subject: one.value for one in changes if one.kind is DecisionKind.CAPTION}
+        if edits:
+            self._require_desk().write(edits)
+        return {**self._told(changes), "count": len(changes)}
+
+    def _planned(self, data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Return the edit before and after a change for each picture that it changes."""
+        desk, change = self._require_desk(), data.get("change")
+        if not isinstance(change, dict):
+            raise ValueError("No change is named.")
+        held = self._store.values(DecisionKind.CAPTION)
+        found = {}
+        for key in self._keys(data):
+            if desk.knows(key):
+                before, after = held.get(key), desk.edited(key, held.get(key), change)
+                if desk.caption(key, before) != desk.caption(key, after):
+                    found[key] = (before, after)
+        return found
+
+    def _preview(self, data: Mapping[str, Any]) -> Any:
+        desk, planned = self._require_desk(), self._planned(data)
+        shown = [
+            [key, desk.caption(key, before).text, desk.caption(key, after).text]
+            for key, (before, after) in list(planned.items())[:_MOST_SHOWN]
+        ]
+        return {"count": len(planned), "shown": shown}
+
+    def _apply(self, data: Mapping[str, Any]) -> Any:
+        edits = {key: after for key, (_, after) in self._planned(data).items()}
+        return self._after(self._store.decide(DecisionKind.CAPTION, edits, self.view.way))
+
+    def _require_desk(self) -> CaptionDesk:
+        with self._lock:
+            if self._desk is None:
+                if self._open_desk is None:
+                    raise InputError(
+                        "LL141",
+                        "This board shows no captions.",
+                        "Open the board of the project's pictures: loraloom board PROJECT",
+                    )
+                self._desk = self._open_desk()
+            return self._desk
+
+
+def _json(data: Any) -> PageAnswer:
+    content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return PageAnswer(200, content, TYPES[".json"], OWN_PAGE)
+
+
+def _whole(query: Mapping[str, str], name: str) -> int:
+    value = query.get(name, "0")
+    if not (value.isascii() and value.isdigit() and len(value) < 16):
+        raise ValueError(f"{name} is not a number.")
+    return int(value)
+
+
+@lru_cache(maxsize=1)
+def _assets() -> Mapping[str, bytes]:
+    return dict(package_files(__package__ or "", "web"))
+
+
+__all__ = [
+    "PAGE_NAME",
+    "BoardShare",
+    "BoardView",
+    "CaptionDesk",
+    "Choice",
+    "Item",
+    "OpenDesk",
+]
