@@ -220,7 +220,7 @@ def _steady(evidence: Evidence, index: int) -> str:
 
 
 def _and(parts: Sequence[str]) -> str:
-    return " and ".join(parts)
+    return ", and ".join(parts)
 
 
 def _capital(text: str) -> str:

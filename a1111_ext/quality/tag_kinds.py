@@ -45,7 +45,7 @@ _WORDS: dict[TagKind, str] = {
     TagKind.STYLE: """
         monochrome greyscale sketch realistic photorealistic photo lineart chibi pixel_art
         watercolor oil_painting traditional_media comic 3d retro_artstyle film_grain painting
-        illustration
+        illustration dark bright
     """,
 }
 _KINDS = {word: kind for kind, words in _WORDS.items() for word in words.split()}

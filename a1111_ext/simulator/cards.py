@@ -1,7 +1,8 @@
 """The pictures that the simulated WebUI answers with: cards that say what was asked for.
 
-A landscape whose hues come from seed and checkpoint, with a creature that a LoRA makes appear;
-the more steps the LoRA was trained, the harsher the colours, as overtraining looks.
+A landscape whose hues come from seed and checkpoint, or from a place that the prompt names, with
+a creature that a LoRA makes appear. `Course` says how a LoRA's pictures change with its training:
+the creature grows, then colours burn, prompts are ignored and the meadow of the set comes unasked.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -36,6 +38,30 @@ class Card:
     height: int
 
 
+@dataclass(frozen=True)
+class Course:
+    """How training shows, by strength: from 0 (begun) over 1 (three quarters) to 1.3 (the end)."""
+
+    knows_at: float = 0.85
+    fries_from: float = 0.95
+    forgets_from: float = 0.95
+
+    def knows(self, strength: float) -> float:
+        """How far the creature has grown, from 0 to 1."""
+        return min(1.0, strength / self.knows_at)
+
+    def fries(self, strength: float) -> float:
+        """How much colours and edges are overdone; 0 for not at all."""
+        return max(0.0, strength - self.fries_from)
+
+    def forgets(self, strength: float) -> float:
+        """How far the prompt gives way to the training set's meadow, from 0 to 1."""
+        return min(1.0, max(0.0, strength - self.forgets_from) / 0.3)
+
+
+USUAL = Course()
+
+
 class _Dice:
     """Small numbers that follow from a text alone, the same on every machine."""
 
@@ -49,30 +75,58 @@ class _Dice:
         return low + (high - low) * int.from_bytes(digest[:4], "big") / 0xFFFFFFFF
 
 
-def draw_card(card: Card) -> Image.Image:
+def draw_card(card: Card, course: Course = USUAL) -> Image.Image:
     """Return the picture, RGB, in the card's size."""
     from PIL import Image, ImageDraw, ImageEnhance
 
-    picture = _landscape(card)
+    picture = _landscape(card, course.forgets(card.strength))
     draw = ImageDraw.Draw(picture)
     if card.strength > 0:
-        _creature(draw, card)
-    if card.strength > 0.6:
-        harsh = 1 + 1.6 * (card.strength - 0.6)
-        picture = ImageEnhance.Color(picture).enhance(harsh)
-        picture = ImageEnhance.Contrast(picture).enhance(1 + 0.7 * (harsh - 1))
+        _creature(draw, card, course.knows(card.strength))
+    fried = course.fries(card.strength)
+    if fried > 0:
+        picture = ImageEnhance.Color(picture).enhance(1 + 5 * fried)
+        picture = ImageEnhance.Contrast(picture).enhance(1 + 2.5 * fried)
     picture = picture.resize((card.width, card.height), Image.Resampling.BILINEAR)
     _mark(picture, card)
     _label(picture, card)
     return picture
 
 
-def _landscape(card: Card) -> Image.Image:
+_Colour = tuple[int, int, int]
+_PLACES: dict[str, tuple[_Colour, _Colour, _Colour]] = {
+    "snow": ((176, 198, 222), (238, 244, 250), (244, 248, 252)),
+    "night": ((20, 26, 58), (54, 66, 110), (34, 52, 54)),
+    "sunset": ((72, 60, 118), (244, 158, 110), (86, 74, 84)),
+    "dusk": ((72, 60, 118), (244, 158, 110), (86, 74, 84)),
+    "desert": ((244, 206, 140), (250, 234, 196), (222, 178, 110)),
+    "beach": ((120, 190, 236), (226, 243, 250), (236, 212, 160)),
+    "meadow": ((110, 180, 240), (206, 233, 244), (84, 186, 62)),
+    "grass": ((110, 180, 240), (206, 233, 244), (84, 186, 62)),
+}
+"""Upper sky, lower sky and ground of places that a prompt may name."""
+
+
+def _place_of(prompt: str) -> str:
+    words = re.findall("[a-z]+", re.sub("<[^>]*>", "", prompt.casefold()))
+    return next((word for word in words if word in _PLACES), "")
+
+
+def _mixed(one: _Colour, other: _Colour, share: float) -> _Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _landscape(card: Card, forgotten: float) -> Image.Image:
     from PIL import Image, ImageDraw
 
     dice = _Dice(f"{card.seed}/{card.checkpoint}")
-    hue = dice.draw(0, 360)
-    sky_top, sky_low = _colour(hue, 0.35, 0.55), _colour(hue + 40, 0.3, 0.88)
+    hue = dice.draw(100, 250)  # nothing here has the colour of the creature
+    asked, habit = _place_of(card.prompt), _PLACES["meadow"]
+    own = (_colour(hue, 0.35, 0.55), _colour(hue + 40, 0.3, 0.88), _colour(hue, 0.25, 0.6))
+    wanted = _PLACES.get(asked, own)
+    top, low, ground = (_mixed(a, b, forgotten) for a, b in zip(wanted, habit, strict=True))
+    sky_top, sky_low = top, low
     column = Image.new("RGB", (1, 2))
     column.putpixel((0, 0), sky_top)
     column.putpixel((0, 1), sky_low)
@@ -87,7 +141,9 @@ def _landscape(card: Card) -> Image.Image:
             (x, base + 10 * math.sin(phase + x / length) + 4 * math.sin(phase * 2 + x / 11))
             for x in range(0, _SCALE + 8, 8)
         ]
-        shade = _colour(hue + 150 + 14 * layer, 0.25, 0.6 - 0.13 * layer)
+        shade = _colour(hue - 14 * layer, 0.25, 0.6 - 0.13 * layer)
+        if asked or forgotten:
+            shade = _mixed(ground, (0, 0, 0), 0.08 * layer)
         draw.polygon([(0, _SCALE), *points, (_SCALE, _SCALE)], fill=shade)
     return picture
 
@@ -99,13 +155,12 @@ def _colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _creature(draw: ImageDraw.ImageDraw, card: Card) -> None:
+def _creature(draw: ImageDraw.ImageDraw, card: Card, grown: float) -> None:
     """A creature that takes shape with training: body first, then ears, quills and a face."""
     dice = _Dice(f"creature {card.seed}")
-    grown = min(1.0, card.strength / 0.6)
-    unit = dice.draw(24, 34)
+    unit = dice.draw(40, 46) * (0.4 + 0.6 * grown)
     x, y = dice.draw(96, 160), dice.draw(112, 136)
-    fur = _colour(24, 0.35 + 0.4 * grown, 0.85)
+    fur = _colour(24, 0.4 + 0.5 * grown, 0.85)
     cream = _colour(36, 0.15, 0.97)
     for quill in range(round(9 * grown)):
         angle = math.radians(150 + quill * 14)

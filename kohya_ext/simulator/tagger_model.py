@@ -51,7 +51,7 @@ _PROBES = (
     _Probe("grass", 0, -1.5, (("g", _BOTTOM, 0.09), ("r", _BOTTOM, -0.09))),
     _Probe("sand", 0, -4.2, (("r", _BOTTOM, 0.06), ("b", _BOTTOM, -0.06))),
     _Probe("outdoors", 0, -0.6, (("b", _TOP, 0.03), ("r", _TOP, -0.02))),
-    _Probe("orange_fur", 0, -1.0, (("r", _MIDDLE, 0.05), ("b", _MIDDLE, -0.05))),
+    _Probe("orange_fur", 0, -2.4, (("r", _MIDDLE, 0.14), ("b", _MIDDLE, -0.14))),
     _Probe("close-up", 0, -7.0, (("r", _MIDDLE, 0.09), ("b", _MIDDLE, -0.09))),
     _Probe("full_body", 0, 2.4, (("r", _MIDDLE, -0.05), ("b", _MIDDLE, 0.04))),
     _Probe("bright", 0, -9.0, (("g", _TOP, 0.03), ("g", _MIDDLE, 0.03))),

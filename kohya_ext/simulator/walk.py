@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import MachineError, Project, open_project
+from ..project.advice import read_advice
 from ..project.epochs import require_run
 from ..project.files import write_text_atomic
 from ..project.lora_file import read_header, tensor_sha256
@@ -115,6 +116,7 @@ def _manifest_changes(folder: DemoFolder) -> tuple[tuple[str, str], ...]:
         ("undesired_tags: [] ", "undesired_tags: [orange_fur, fox_ears, solo]"),
         ('preset: "" ', "preset: sd15-locon-24"),
         ("max_train_epochs: 10", f"max_train_epochs: {EPOCHS}"),
+        ("seeds: [-1, -1, -1, -1]", "seeds: [11, 12, 13, 14]"),
         ('negative_prompt: ""\n  seeds', 'negative_prompt: "blurry"\n  seeds'),
         (
             "${framing={headshot|upper body|full body}}",
@@ -171,6 +173,11 @@ def stations(folder: DemoFolder, webui_url: str) -> tuple[Station, ...]:
             ("grid", project, *webui),
             "All epochs x four seeds; the first row is drawn without the LoRA.",
             _drawn,
+        ),
+        Station(
+            ("advise", project),
+            "Which epoch, and why: from pictures, weights and votes; nothing is deleted.",
+            _advised,
         ),
         Station(
             ("promote", project, str(CHOSEN_EPOCH), LORA_NAME, *webui),
@@ -264,6 +271,16 @@ def _drawn(project: Project) -> str:
     wanted = (EPOCHS + 1) * 4
     _require(cells == wanted, f"{cells} of {wanted} cells were drawn")
     return f"{cells} pictures, each one checked, on one sheet and one page"
+
+
+def _advised(project: Project) -> str:
+    advice = read_advice(project.root)
+    _require(advice is not None and bool(advice.picks), "no epoch was advised")
+    assert advice is not None
+    run = require_run(project.model_dir)
+    named = next(one.epoch for one in run.epochs if one.name == advice.picks[0].name)
+    _require(named == CHOSEN_EPOCH, f"epoch {named} was advised: {advice.summary}")
+    return f"{advice.picks[0].place} comes first; the last ones are overtrained"
 
 
 def promoted_file(project: Project) -> Path:

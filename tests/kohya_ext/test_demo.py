@@ -31,7 +31,7 @@ def test_the_demo_walks_the_whole_road(tmp_path: Path):
     page, pack = (line.partition(": ")[2] for line in result.stdout.splitlines()[-2:])
     assert "simulated" in Path(page).read_text(encoding="utf-8").lower()
     assert any(Path(pack).rglob("quillfox-v1.safetensors"))
-    assert result.stderr.count("verified: ") == 12
+    assert result.stderr.count("verified: ") == 13
     assert not list(tmp_path.glob("my demo/webui/*.lock"))
 
 
