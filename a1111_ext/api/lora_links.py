@@ -5,6 +5,8 @@ All epochs of a run share one `ss_output_name`, so only file names tell them apa
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,11 +64,28 @@ def linked_name(one: EpochFile) -> str:
     return f"{plain}-{session}-{end}{step}"
 
 
+def linked_names(files: Sequence[EpochFile]) -> dict[EpochFile, str]:
+    """Return the linked name of each file; of several of one epoch, all but one get a mark.
+
+    The mark is a digest of the file's own name and header, so it stays the same.
+    """
+    names: dict[EpochFile, str] = {}
+    taken: set[str] = set()
+    for one in sorted(files, key=lambda one: (len(one.name), one.name)):
+        name = linked_name(one)
+        if name.casefold() in taken:
+            told = json.dumps([one.name, sorted(one.metadata.items())])
+            name = f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:6]}"
+        taken.add(name.casefold())
+        names[one] = name
+    return {one: names[one] for one in files}
+
+
 def with_run(capabilities: Capabilities, run: Run) -> Capabilities:
     """Return capabilities as they will be once the files of a run are lent."""
     linked = tuple(
-        Lora(linked_name(one), one.output_name, shown_hash(one, capabilities), str(one.path))
-        for one in run.files
+        Lora(name, one.output_name, shown_hash(one, capabilities), str(one.path))
+        for one, name in linked_names(run.files).items()
     )
     names = {one.name for one in linked}
     others = (one for one in capabilities.loras if one.name not in names)
@@ -116,7 +135,8 @@ def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) 
     """Plan to lend every epoch file of a run. Raises MissingError."""
     folder = find_lora_folder(capabilities, named) / FOLDER
     links = tuple(
-        LoraLink(one, folder / f"{linked_name(one)}{one.path.suffix}") for one in run.files
+        LoraLink(one, folder / f"{name}{one.path.suffix}")
+        for one, name in linked_names(run.files).items()
     )
     return LinkPlan(capabilities.url, links)
 

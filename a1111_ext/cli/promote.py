@@ -18,7 +18,7 @@ from kohya_ext.project.cli import (
     say,
     shell_path,
 )
-from kohya_ext.project.epochs import Run, find_runs, require_run
+from kohya_ext.project.epochs import EpochFile, find_runs, read_epoch_file, require_run
 
 from ..api.client import ConnectionLost
 from ..publish.promote import (
@@ -51,11 +51,12 @@ def promote(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Copy the chosen EPOCH (a number, "last" or a file) as NAME, with its header rewritten.
+    """Copy the chosen EPOCH as NAME, with its header rewritten.
 
-    The file goes to publish/ and, when a WebUI is known, into its LoRA folder.
+    EPOCH is a number, "last", a file's name, or a path. The file goes to publish/ and, when a
+    WebUI is known, into its LoRA folder.
     """
-    plan = plan_promotion(project, find_epoch(_runs(project), epoch), name)
+    plan = plan_promotion(project, _source(project, epoch), name)
     if dry_run:
         _show_plan(plan, as_json)
         next_step()
@@ -65,9 +66,12 @@ def promote(
     next_step(f"loraloom showcase {shell_path(project.root)}")
 
 
-def _runs(project: Project) -> tuple[Run, ...]:
+def _source(project: Project, word: str) -> EpochFile:
+    """Find the epoch that is named, by a path or within the project's own training."""
+    if Path(word).is_file():
+        return read_epoch_file(Path(word))
     require_run(project.model_dir)
-    return find_runs(project.model_dir)
+    return find_epoch(find_runs(project.model_dir), word)
 
 
 def _promote(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project.epochs import EpochFile, Run
+from kohya_ext.project.epochs import EpochFile, Run, require_family
 from kohya_ext.project.errors import DamagedError
 from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.journal import Journal
@@ -24,7 +24,7 @@ from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.project import Project
 
 from ..api.capabilities import Capabilities
-from ..api.lora_links import linked_name
+from ..api.lora_links import linked_names
 from ..cells.backend import Backend
 from ..cells.engine import run_cells
 from ..cells.events import EventHandler
@@ -79,9 +79,14 @@ class GridStore:
 
 
 def subject_of(project: Project, run: Run, epochs: str) -> GridSubject:
-    """Return the chosen epoch files of a run, named as WebUIs see them once they are linked."""
-    names = {one.name: linked_name(one) for one in run.files}
-    return GridSubject(select_epochs(run, epochs), names, project.manifest.trigger_word)
+    """Return the chosen epoch files of a run, named as WebUIs see them once they are linked.
+
+    Raises InputError (no such epochs; a LoRA of another base model family).
+    """
+    names = {one.name: name for one, name in linked_names(run.files).items()}
+    files = select_epochs(run, epochs)
+    require_family(files, project.manifest.base_model.family)
+    return GridSubject(files, names, project.manifest.trigger_word)
 
 
 def prepare_grid(

@@ -21,7 +21,7 @@ from kohya_ext.project import (
     Project,
     ToolError,
 )
-from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file
+from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file, require_family
 from kohya_ext.project.families import Family
 from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
 from kohya_ext.project.lora_file import LoraHeader, read_header, rewrite_metadata, tensor_sha256
@@ -30,7 +30,7 @@ from kohya_ext.project.manifest import Manifest
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
-from ..api.lora_links import find_lora_folder, linked_name
+from ..api.lora_links import find_lora_folder, linked_names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
@@ -71,9 +71,10 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
     Raises InputError.
     """
     wanted = word.strip().removesuffix(".safetensors")
-    for one in (one for run in reversed(runs) for one in run.files):
-        if wanted in {one.name, linked_name(one)}:
-            return one
+    for run in reversed(runs):
+        for one, name in linked_names(run.files).items():
+            if wanted in {one.name, name}:
+                return one
     run = runs[-1]
     if wanted.casefold() == "last" and run.epochs:
         return run.epochs[-1]
@@ -97,6 +98,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     """
     plain = name.removesuffix(".safetensors")
     _require_usable(plain)
+    require_family([source], project.manifest.base_model.family)
     target = project.publish_dir / f"{plain}.safetensors"
     changes = header_changes(source.path, plain, project.manifest)
     plan = PromotePlan(source, plain, target, changes)
@@ -165,12 +167,16 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
 def _implementation(header: LoraHeader, family: Family) -> dict[str, str]:
     """Name the architecture where the trainer did not; the file's own layers have the word."""
     facts = read_facts(header)
-    if facts.contradicts(family):
-        family = facts.families[0]
-    is_diffusers = facts.naming is Naming.DIFFUSERS
+    of_diffusers = facts.naming is Naming.DIFFUSERS or facts.trainer == "OneTrainer"
+    if of_diffusers:
+        implementation = "diffusers"
+    elif facts.naming is Naming.COMFY:
+        implementation = "https://github.com/comfyanonymous/ComfyUI"
+    else:
+        implementation = family.facts.implementation if facts.naming is Naming.KOHYA else ""
     found = {
         "modelspec.architecture": f"{family.facts.architectures[0]}/lora",
-        "modelspec.implementation": "diffusers" if is_diffusers else family.facts.implementation,
+        "modelspec.implementation": implementation,
     }
     return {key: value for key, value in found.items() if value and key not in header.metadata}
 

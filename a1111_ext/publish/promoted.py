@@ -5,7 +5,6 @@ The journal says which one was promoted last; epochs and steps are read off the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ from kohya_ext.project import MissingError, Project
 from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import tensor_sha256
+from kohya_ext.project.lora_kind import Kind, LoraFacts, json_object
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
@@ -34,6 +34,7 @@ class Promoted:
     epoch: int | None
     steps: int | None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    facts: LoraFacts | None = field(default=None, repr=False, compare=False)
 
     @property
     def place(self) -> str:
@@ -70,27 +71,23 @@ class Promoted:
     def network(self) -> str:
         """`rank 24, alpha 12` as far as the header tells."""
         dim, alpha = self.metadata.get("ss_network_dim"), self.metadata.get("ss_network_alpha")
-        parts = [f"rank {dim}" if dim else "", f"alpha {alpha}" if alpha else ""]
+        kind = self.facts.kind if self.facts else None
+        dim = dim or (str(self.facts.rank) if self.facts and self.facts.rank else "")
+        parts = [kind.value if kind not in (None, Kind.LORA) else ""]
+        parts += [f"rank {dim}" if dim else "", f"alpha {alpha}" if alpha else ""]
         return ", ".join(filter(None, parts))
 
     @property
     def module(self) -> str:
         """The kind of network: LORA, LoCon or DoRA, as publishing sites call them."""
+        if self.facts and self.facts.kind:
+            return {Kind.LORA: "LORA", Kind.DORA: "DoRA"}.get(self.facts.kind, "LoCon")
         module = self.metadata.get("ss_network_module", "")
         arguments = self.metadata.get("ss_network_args", "")
-        if _says_dora(arguments):
+        if str(json_object(arguments).get("dora_wd")).lower() == "true":
             return "DoRA"
         is_locon = "lycoris" in module or "locon" in module or "conv_dim" in arguments
         return "LoCon" if is_locon else "LORA"
-
-
-def _says_dora(arguments: str) -> bool:
-    try:
-        values: Any = json.loads(arguments or "{}")
-    except ValueError:
-        return False
-    wanted = values.get("dora_wd") if isinstance(values, dict) else None
-    return str(wanted).lower() == "true"
 
 
 def find_promoted(project: Project) -> Promoted | None:
@@ -107,6 +104,7 @@ def find_promoted(project: Project) -> Promoted | None:
         epoch=known.epoch if known.epoch is not None else _whole(entry.facts.get("epoch")),
         steps=known.step if known.step is not None else _whole(entry.facts.get("steps")),
         metadata=known.metadata,
+        facts=known.facts,
     )
 
 

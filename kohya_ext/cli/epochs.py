@@ -51,7 +51,9 @@ def _line(one: EpochFile) -> str:
     epoch = f"epoch {one.epoch}" if one.epoch is not None else "no epoch in its header"
     step = f", step {one.step}" if one.step is not None else ""
     kind = ", final" if one.is_final else ", step save" if one.is_step_save else ""
-    return f"{one.path.name}: {epoch}{step}{kind}"
+    trainer = f", by {one.facts.trainer}" if one.facts.trainer else ""
+    what = f"{one.facts.kind.value if one.facts.kind else ''} for {one.facts.family_title}"
+    return f"{one.path.name}: {epoch}{step}{kind} ({what}{trainer})"
 
 
 def _as_dict(found: Findings) -> dict[str, Any]:
@@ -75,6 +77,10 @@ def _run(run: Run) -> dict[str, Any]:
                 "step": one.step,
                 "final": one.is_final,
                 "step_save": one.is_step_save,
+                "kind": one.facts.kind.value if one.facts.kind else None,
+                "families": [family.value for family in one.facts.families],
+                "model": one.facts.family_title,
+                "trainer": one.facts.trainer,
             }
             for one in run.files
         ],

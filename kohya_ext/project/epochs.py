@@ -2,28 +2,37 @@
 
 sd-scripts gives all files of one session the same `ss_session_id` and writes the last epoch
 without a number. A resumed session has a new id, restarts `ss_steps` and keeps `ss_epoch`
-absolute; it belongs to the run that it goes on with.
+absolute; it belongs to the run that it goes on with. ai-toolkit and OneTrainer count in names.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .errors import MissingError, ToolError
+from .errors import InputError, MissingError, ToolError
+from .families import Family
 from .files import require_folder
 from .lora_file import read_header
+from .lora_kind import LoraFacts, json_object, read_facts, trainer_of
 
 _NUMBERED = re.compile(r"-(\d{6,})$")
 _STEP_SAVE = re.compile(r"-step(\d{8,})$")
+_AI_TOOLKIT = re.compile(r"_(\d{9})$")
+_ONE_TRAINER = re.compile(
+    r"[-_ ]?\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-save-(?P<step>\d+)-(?P<epoch>\d+)-(?P<inner>\d+)$"
+)
+"""OneTrainer's name: when, steps in all, epochs that are done, steps of the one under way."""
 
 
 @dataclass(frozen=True)
 class EpochFile:
     """One saved LoRA of a run; `step` counts optimizer updates since the run began.
 
+    `is_step_save`: after so many steps, in the middle of an epoch; `facts`: what the file is.
     In a resumed session the header counts from the resume; `is_resumed` tells, and `step` is
     fixed. `epoch` is None when the header has no training metadata and the name no number.
     """
@@ -37,6 +46,8 @@ class EpochFile:
     finished_at: float
     is_resumed: bool
     metadata: dict[str, str] = field(repr=False, compare=False, hash=False)
+    facts: LoraFacts = field(repr=False, compare=False, hash=False)
+    is_step_save: bool = False
 
     @property
     def name(self) -> str:
@@ -48,11 +59,6 @@ class EpochFile:
         """The number in the file's name; None for the last epoch, which has none."""
         found = _NUMBERED.search(self.name)
         return int(found.group(1)) if found else None
-
-    @property
-    def is_step_save(self) -> bool:
-        """Whether it was saved after so many steps, in the middle of an epoch."""
-        return _STEP_SAVE.search(self.name) is not None
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,9 @@ class Run:
 
     @property
     def epochs(self) -> tuple[EpochFile, ...]:
-        """The files saved at the end of an epoch, without step saves of the same epoch."""
-        return tuple(one for one in self.files if not one.is_step_save)
+        """The files saved at the end of an epoch; all files of a run that saved by steps alone."""
+        whole = tuple(one for one in self.files if not one.is_step_save)
+        return self.files if all(one.is_final for one in whole) else whole
 
 
 @dataclass(frozen=True)
@@ -94,27 +101,82 @@ class Findings:
 
 
 def read_epoch_file(path: Path) -> EpochFile:
-    """Read one LoRA file's place in its run; raises DamagedError for a damaged file."""
-    metadata = dict(read_header(path).metadata)
-    numbered = _NUMBERED.search(path.stem)
-    step_save = _STEP_SAVE.search(path.stem)
-    epoch = _whole(metadata.get("ss_epoch"))
-    if step_save and epoch is not None:
-        epoch += 1  # sd-scripts counts epochs from 0 in step saves, from 1 in epoch saves
-    said = _whole(metadata.get("ss_steps"))
-    total = None if step_save else _total_steps(metadata, epoch)
-    is_resumed = said is not None and total is not None and said < total
+    """Read one LoRA file's place in its run.
+
+    Raises DamagedError for a damaged file, or InputError for one that is not a LoRA.
+    """
+    header = read_header(path)
+    metadata = dict(header.metadata)
+    facts = read_facts(header)
+    if facts.what:
+        raise InputError(
+            "LL134",
+            f"{path} is not a LoRA: it is {facts.what}.",
+            "Name a LoRA file; a whole model belongs into the checkpoints' folder.",
+        )
+    place = _place_of(path.stem, metadata)
+    total = None if place.is_step_save else _total_steps(metadata, place.epoch)
+    is_resumed = place.step is not None and total is not None and place.step < total
     return EpochFile(
         path=path,
-        epoch=epoch if epoch is not None else (int(numbered.group(1)) if numbered else None),
-        step=total if is_resumed else said,
+        epoch=place.epoch,
+        step=total if is_resumed else place.step,
         session_id=metadata.get("ss_session_id", ""),
-        output_name=metadata.get("ss_output_name", _without_number(path.stem)),
-        is_final=not numbered and not step_save,
-        finished_at=_real(metadata.get("ss_training_finished_at")),
+        output_name=place.output_name,
+        is_final=place.is_final,
+        finished_at=_finished(path, metadata, facts),
         is_resumed=is_resumed,
         metadata=metadata,
+        facts=facts,
+        is_step_save=place.is_step_save,
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What name and header say of a file's place in its training."""
+
+    output_name: str
+    epoch: int | None
+    step: int | None
+    is_final: bool
+    is_step_save: bool
+
+
+def _finished(path: Path, metadata: dict[str, str], facts: LoraFacts) -> float:
+    """Return when the training ended; trainers that do not write it leave the file's own time."""
+    said = _real(metadata.get("ss_training_finished_at"))
+    if said or facts.trainer not in ("ai-toolkit", "OneTrainer"):
+        return said
+    return path.stat().st_mtime
+
+
+def _place_of(stem: str, metadata: dict[str, str]) -> _Place:
+    one_trainer = _ONE_TRAINER.search(stem)
+    if one_trainer:
+        done, inner = int(one_trainer["epoch"]), int(one_trainer["inner"])
+        name = stem[: one_trainer.start()] or "OneTrainer"
+        return _Place(name, done + bool(inner), int(one_trainer["step"]), False, bool(inner))
+    software = json_object(metadata.get("training_info", ""))
+    by_steps = _AI_TOOLKIT.search(stem)
+    if software or (by_steps and trainer_of(metadata) == "ai-toolkit"):
+        name = metadata.get("name", "") or _AI_TOOLKIT.sub("", stem).removesuffix("_LoRA")
+        step = _number(software.get("step"))
+        step = int(by_steps.group(1)) if by_steps and step is None else step
+        return _Place(name, _number(software.get("epoch")), step, not by_steps, bool(by_steps))
+    return _place_by_sd_scripts(stem, metadata)
+
+
+def _place_by_sd_scripts(stem: str, metadata: dict[str, str]) -> _Place:
+    numbered, step_save = _NUMBERED.search(stem), _STEP_SAVE.search(stem)
+    epoch, step = _whole(metadata.get("ss_epoch")), _whole(metadata.get("ss_steps"))
+    if step_save:
+        epoch = epoch + 1 if epoch is not None else None  # counted from 0 here, else from 1
+        step = int(step_save.group(1)) if step is None else step
+    elif epoch is None and numbered:
+        epoch = int(numbered.group(1))
+    name = metadata.get("ss_output_name", _without_number(stem))
+    return _Place(name, epoch, step, not numbered and not step_save, bool(step_save))
 
 
 def _total_steps(metadata: dict[str, str], epoch: int | None) -> int | None:
@@ -137,6 +199,10 @@ def _whole(text: str | None) -> int | None:
         return int(text) if text is not None else None
     except ValueError:
         return None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _real(text: str | None) -> float:
@@ -187,7 +253,7 @@ def require_run(folder: Path) -> Run:
 
 def _group(files: list[EpochFile]) -> tuple[Run, ...]:
     sessions: dict[tuple[str, str], list[EpochFile]] = {}
-    for one in files:
+    for one in _with_finals_name(files):
         sessions.setdefault((one.session_id, one.output_name), []).append(one)
     runs = [
         Run(session, output_name, tuple(sorted(members, key=_training_order)))
@@ -195,6 +261,16 @@ def _group(files: list[EpochFile]) -> tuple[Run, ...]:
     ]
     runs.sort(key=_finished_at)
     return _joined(runs)
+
+
+def _with_finals_name(files: list[EpochFile]) -> list[EpochFile]:
+    """Give OneTrainer's saves the name of its final file, which is called as the user likes."""
+    own = [one for one in files if one.facts.trainer == "OneTrainer" and not one.session_id]
+    finals = {one.output_name for one in own if one.is_final}
+    if len(finals) != 1:
+        return files
+    name = next(iter(finals))
+    return [replace(one, output_name=name) if one in own else one for one in files]
 
 
 def _finished_at(run: Run) -> float:
@@ -224,12 +300,21 @@ def _goes_on(run: Run, before: Run) -> bool:
     return resumed and any((one.epoch or 0) < min(epochs) for one in before.epochs if one.epoch)
 
 
-def _training_order(one: EpochFile) -> tuple[float, float, bool, str]:
-    """Order by epoch, then step; a file that says neither comes last, as the final one does."""
+def _training_order(one: EpochFile) -> tuple[bool, float, float, str]:
+    """Order by epoch, then step; a file that says neither comes late, the final one last."""
     last = float("inf")
-    return (
-        last if one.epoch is None else one.epoch,
-        last if one.step is None else one.step,
-        one.is_final,
-        one.name,
-    )
+    step = last if one.step is None else one.step
+    epoch = last if one.epoch is None else one.epoch
+    return one.is_final, epoch, step, one.name
+
+
+def require_family(files: Iterable[EpochFile], family: Family) -> None:
+    """Raise InputError when a file's own layers say that it is of another family."""
+    for one in files:
+        if one.facts.contradicts(family):
+            raise InputError(
+                "LL135",
+                f"{one.path} is a LoRA for {one.facts.family_title}, but the project is for "
+                f"{family.facts.title} (base_model.family: {family.value}).",
+                "Correct base_model.family in the manifest, or take the file out of the folder.",
+            )

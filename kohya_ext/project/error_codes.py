@@ -32,6 +32,8 @@ TITLES: dict[str, str] = {
     "LL131": "A safetensors file is cut short",
     "LL132": "A hostile or damaged safetensors header",
     "LL133": "No epoch files",
+    "LL134": "A file that is not a LoRA",
+    "LL135": "A LoRA of another base model family",
     "LL140": "The store of decisions cannot be used",
     "LL141": "A board without captions",
     "LL201": "No pictures",

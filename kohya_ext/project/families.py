@@ -117,7 +117,7 @@ _FLUX_MARKS = (
     Mark(_SINGLE, (3072,)),
     Mark(r"^single_blocks_\d+_linear2$", (15360,)),
     Mark(r"^double_blocks_\d+_img_attn_norm_key_norm"),
-    Mark(r"^(double|single)_blocks_\d+_processor_"),
+    Mark(r"^(double|single)_blocks_\d+_processor(_|$)"),
     Mark(r"^single_transformer_blocks_\d+_(attn_to_[qkv]|proj_mlp|norm_linear)$", (3072,)),
     Mark(_JOINT, (3072,)),
 )
@@ -199,7 +199,8 @@ class Family(str, Enum):
             Mark(r"^te2_text_model_"),
             Mark(r"^conditioner_"),
         ),
-        never=r"^(down_blocks_0|up_blocks_[23])_attentions|^te3_|^cond_stage_model_|_add_k_proj",
+        never=r"^(down_blocks_0|up_blocks_[23])_attentions|^te3_|^cond_stage_model_|_add_k_proj"
+        r"|^(joint|double|single|transformer)_blocks_|^single_transformer_|^layers_",
         drawing=Drawing(1024, 25, 6.0, "SDXL", "xl", has_clip_skip=True, on_a1111=True),
         training=Training(
             "sdxl_train_network", "sdxl", "Standard", "networks.lora", "sdxl-lora-12gb",
@@ -294,7 +295,7 @@ class Family(str, Enum):
             Mark(_SINGLE, (3584,)),
             Mark(r"^(single_)?transformer_blocks_\d+_attn_to_[qkv]$", (3584,)),
         ),
-        never=r"joint_|stream_modulation|^transformer_blocks_\d+_attn[12]_",
+        never=r"joint_|stream_modulation|^transformer_blocks_\d+_(attn[12]|img_mlp|txt_mlp|img_mod|txt_mod)_",
         drawing=Drawing(2048, 50, 3.5),
         training=Training(
             "hunyuan_image_train_network", "hunyuan_image_checkbox", "HunyuanImage-2.1",
@@ -317,7 +318,7 @@ class Family(str, Enum):
         civitai=("Anima",),
         marks=(
             Mark(r"^(net_)?blocks_\d+_self_attn_(q|k|v|output)_proj$", (2048,)),
-            Mark(r"^(net_)?blocks_\d+_cross_attn_[kv]_proj$", (1024,)),
+            Mark(r"^(net_)?blocks_\d+_cross_attn_[kv]_proj$", (1024, 2048)),
             Mark(r"^(net_)?blocks_\d+_mlp_layer[12]$", (2048, 8192)),
             Mark(r"^(net_)?llm_adapter_"),
         ),
@@ -348,7 +349,7 @@ class Family(str, Enum):
             Mark(r"^(layers|noise_refiner|context_refiner)_\d+_attn_to_[qkv]$", (2304,)),
             Mark(r"^layers_\d+_adaLN_modulation_1$"),
         ),
-        never=r"_adaLN_modulation_0$|_attention_to_",
+        never=r"^layers_\d+_adaLN_modulation_0$|_attention_to_",
         drawing=Drawing(
             1024, 32, 4.0, "Unknown", "lumina", ("the VAE ae", "the text encoder Gemma 2 2B"),
             shift=6.0,
@@ -392,7 +393,7 @@ class Family(str, Enum):
             Mark(_REFINED + r"(qkv|out|to_[qkv]|to_out_0)$", (3840,)),
             Mark(r"^layers_\d+_adaLN_modulation_0$"),
         ),
-        never=r"_adaLN_modulation_1$|_attn_to_",
+        never=r"^layers_\d+_adaLN_modulation_1$|_attn_to_",
         drawing=Drawing(
             1024, 9, 1.0, "Unknown", "zit", ("the VAE ae", "the text encoder Qwen3 4B"),
             shift=9.0, has_negative=False,
@@ -414,7 +415,7 @@ class Family(str, Enum):
             Mark(r"^transformer_blocks_\d+_ff_(context_)?linear_in$"),
             Mark(r"^(double|single)_stream_modulation_"),
         ),
-        never=r"_blocks_\d+_(img|txt)_mod_lin|_modulation_lin(ear)?$|_mlp_fc\d|_norm1?_linear$|_proj_mlp$"
+        never=r"_blocks_\d+_(img|txt)_mod_lin|^single_blocks_\d+_modulation_lin|_mlp_fc\d|_norm1?_linear$|_proj_mlp$"
         r"|^(double|single)_blocks_\d+_processor_|joint_|distilled_guidance",
         drawing=Drawing(
             1024, 4, 1.0, "Unknown", "klein", ("the Flux.2 VAE", "its text encoder"),
@@ -425,7 +426,7 @@ class Family(str, Enum):
 
 def family_named(text: str) -> Family | None:
     """Return the family that a header names: a ModelSpec architecture or a base model version."""
-    plain = text.split("/")[0].strip().casefold().replace("_", "-")
+    plain = text.split("/")[0].strip().casefold().replace("_", "-").strip("-")
     if not plain:
         return None
     for one in Family:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -249,6 +250,8 @@ def _write_header(stream: BinaryIO, header: Mapping[str, Any]) -> None:
 def rewrite_metadata(source: Path, target: Path, changes: Mapping[str, str | None]) -> None:
     """Copy `source` to `target` with other metadata; None removes a key, tensors stay as bytes.
 
+    What changes nothing is a copy byte for byte.
+
     Never overwrites (ConflictError); raises DamagedError (source) or MachineError (full disk).
     """
     if target.exists():
@@ -256,17 +259,20 @@ def rewrite_metadata(source: Path, target: Path, changes: Mapping[str, str | Non
             "LL112", f"{target} exists already.", "Move it away, or choose another name."
         )
     old = read_header(source)
-    metadata = {**old.metadata, **changes}
-    header: dict[str, Any] = {
-        "__metadata__": {key: value for key, value in metadata.items() if value is not None}
-    }
+    merged = {**old.metadata, **changes}
+    metadata = {key: value for key, value in merged.items() if value is not None}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if metadata == old.metadata:
+        with source.open("rb") as reader, replacing(target) as writer:
+            shutil.copyfileobj(reader, writer, _BLOCK_BYTES)
+        return
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     for one in old.tensors:
         header[one.name] = {
             "dtype": one.dtype,
             "shape": list(one.shape),
             "data_offsets": [one.begin, one.end],
         }
-    target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as reader, replacing(target) as writer:
         _write_header(writer, header)
         reader.seek(old.data_begin)

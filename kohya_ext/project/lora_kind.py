@@ -6,13 +6,14 @@ Tensor names come first: a header may have been copied or edited, the layers are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from .families import Family, FamilyFacts, family_named
 from .json_reader import parse_json
-from .lora_file import LoraHeader, TensorInfo
+from .lora_file import LoraHeader
 
 
 class Kind(str, Enum):
@@ -41,7 +42,7 @@ class Naming(str, Enum):
 
 @dataclass(frozen=True)
 class LoraFacts:
-    """What a file is; `kind` is None when it is not a LoRA, and `what` then names it.
+    """What a file is; `kind` is None when its tensors tell none, `what` names what is no LoRA.
 
     `families` are those that its layers fit, the likeliest first, or the one that the header
     chooses among them. `other` names a model without a row. `trainer` is "" where nothing tells.
@@ -79,7 +80,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     (Kind.OFT, r"\.oft_(blocks|diag|R|r)(\.\w+)*$"),
     (Kind.GLORA, r"\.(a1|a2|b1|b2|bm1|bm2)\.weight$"),
     (Kind.IA3, r"\.on_input$"),
-    (Kind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+)*$|[._](\w+_)?lora\d?\.(down|up)\.weight$"),
+    (Kind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+)*$|[._]lora\d?\.(down|up)\.weight$"),
     (Kind.FULL, r"\.(diff|diff_b|set_weight|w_norm|b_norm)$"),
 )
 _NOT_OF_THE_KIND = re.compile(r"\.(alpha|scale|rank|bias)$")
@@ -91,6 +92,8 @@ _SUFFIX = re.compile(
 _INPUT = re.compile(
     r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$|\.hada_w1_b$|\.diff$|\.weight$"
 )
+_FACTOR = re.compile(r"\.lokr_w([12])(_b)?$")
+"""The two Kronecker factors of a LoKr: their widths multiply."""
 _CONVOLUTION = re.compile(r"_(resnets|in_layers|out_layers|conv_shortcut|downsamplers|upsamplers)_")
 
 _PREFIXES: tuple[tuple[str, str, Naming], ...] = (
@@ -114,35 +117,72 @@ _COMPILED = tuple((re.compile(start), into, naming) for start, into, naming in _
 
 def read_facts(header: LoraHeader) -> LoraFacts:
     """Read what a file is out of its header; no tensor is decoded."""
-    names = [one.name for one in header.tensors]
-    kind = _kind_of(header.tensors)
-    modules, naming = _modules(header.tensors)
-    families = families_of(modules)
-    other = "" if families else other_model(modules) or ""
+    layers = _layers_of(tuple((one.name, one.shape) for one in header.tensors))
+    families = layers.families
     declared = _declared(header.metadata)
-    if declared is not None and (declared in families or not (families or other)):
+    if declared is not None and (declared in families or not (families or layers.other)):
         families = (declared,)
+    said = header.metadata.get("ss_network_dim", "")
+    is_trained = any(key.startswith(("ss_", "ot_")) for key in header.metadata)
     return LoraFacts(
-        kind,
-        naming,
-        trainer_of(header.metadata, names),
+        layers.kind,
+        layers.naming,
+        trainer_of(header.metadata) or layers.trainer,
         families,
         declared,
-        other,
-        "" if kind else _what(names, families),
-        _rank(header),
+        layers.other,
+        "" if layers.what == _UNKNOWN and is_trained else layers.what,
+        int(said) if said.isdigit() else layers.rank,
     )
 
 
-def _kind_of(tensors: Iterable[TensorInfo]) -> Kind | None:
+@dataclass(frozen=True)
+class _Layers:
+    """What names and sizes alone tell; the epochs of one run share it."""
+
+    kind: Kind | None
+    naming: Naming
+    trainer: str
+    families: tuple[Family, ...]
+    other: str
+    what: str
+    rank: int | None
+
+
+_Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@lru_cache(maxsize=8)
+def _layers_of(shapes: _Shapes) -> _Layers:
+    names = [name for name, _ in shapes]
+    kind = _kind_of(shapes)
+    modules, naming = _modules(shapes)
+    families = families_of(modules)
+    other = "" if families else other_model(modules) or ""
+    if not families and not other:  # sizes of nobody's: a shrunk model; names alone may tell
+        families = families_of(dict.fromkeys(modules, 0))
+    is_named_so = not names or any(name.startswith(("lora_", "lycoris_")) for name in names)
+    is_mixture = any(name.startswith("lora_transformer_") for name in names)
+    return _Layers(
+        kind,
+        naming,
+        "OneTrainer" if is_mixture else "",
+        families,
+        other,
+        "" if kind or is_named_so else _what(names, families),
+        next((shape[0] for name, shape in shapes if _DOWN.search(name) and shape), None),
+    )
+
+
+def _kind_of(shapes: _Shapes) -> Kind | None:
     found: set[Kind] = set()
-    for one in tensors:
+    for name, shape in shapes:
         for kind, pattern in _COMPILED_KINDS:
-            if pattern.search(one.name):
+            if pattern.search(name):
                 found.add(kind)
-                if kind is Kind.OFT and len(one.shape) == 4:
+                if kind is Kind.OFT and len(shape) == 4:
                     found.add(Kind.BOFT)
-                if kind is Kind.LORA and _is_convolution(one):
+                if kind is Kind.LORA and _is_convolution(name, shape):
                     found.add(Kind.LOCON)
                 break
     if Kind.DORA in found and found & {Kind.LOHA, Kind.LOKR}:
@@ -155,23 +195,28 @@ def _kind_of(tensors: Iterable[TensorInfo]) -> Kind | None:
 _COMPILED_KINDS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 
 
-def _is_convolution(tensor: TensorInfo) -> bool:
+def _is_convolution(name: str, shape: tuple[int, ...]) -> bool:
     """Tell whether a pair of matrices lies on a convolution, not on a linear layer as 1x1."""
-    if ".lora_mid." in tensor.name or (len(tensor.shape) == 4 and tensor.shape[-1] > 1):
+    if ".lora_mid." in name or (len(shape) == 4 and shape[-1] > 1):
         return True
-    return len(tensor.shape) == 4 and bool(_CONVOLUTION.search(tensor.name.replace(".", "_")))
+    return len(shape) == 4 and bool(_CONVOLUTION.search(name.replace(".", "_")))
 
 
-def _modules(tensors: Iterable[TensorInfo]) -> tuple[dict[str, int], Naming]:
+def _modules(shapes: _Shapes) -> tuple[dict[str, int], Naming]:
     """Map flat module names to input widths, 0 where the file does not tell."""
     modules: dict[str, int] = {}
     counted: dict[Naming, int] = {}
-    for one in tensors:
-        name, naming = _without_prefix(_SUFFIX.sub("", one.name))
+    factors: dict[str, dict[str, int]] = {}
+    for whole, shape in shapes:
+        name, naming = _without_prefix(_SUFFIX.sub("", whole))
         counted[naming] = counted.get(naming, 0) + 1
         flat = re.sub(r"_processor_(?=to_)", "_", name.replace(".", "_"))
-        width = one.shape[1] if len(one.shape) > 1 and _INPUT.search(one.name) else 0
+        width = shape[1] if len(shape) > 1 and _INPUT.search(whole) else 0
         modules[flat] = max(modules.get(flat, 0), width)
+        part = _FACTOR.search(whole)
+        if part and len(shape) > 1:
+            factors.setdefault(flat, {})[part.group(1)] = shape[1]
+    modules |= {flat: w["1"] * w["2"] for flat, w in factors.items() if len(w) == 2}
     best = max(counted, key=lambda one: counted[one]) if counted else Naming.OTHER
     return modules, best
 
@@ -185,17 +230,27 @@ def _without_prefix(name: str) -> tuple[str, Naming]:
 
 
 _OTHERS: Mapping[str, tuple[str, ...]] = {
-    "Wan": (r"^blocks_\d+_(self_attn|cross_attn)_[qkvo]$",),
-    "HunyuanVideo": (r"^double_blocks_\d+_(img|txt)_mlp_fc[12]$", r"modulation_linear$"),
+    "Wan": (r"^blocks_\d+_(self_attn|cross_attn)_[qkvo]$", r"^blocks_\d+_attn[12]_to_[qkv]$"),
+    "HunyuanVideo": (
+        r"^double_blocks_\d+_(img|txt)_mlp_fc[12]$",
+        r"^single_blocks_\d+_modulation_linear$",
+        r"^context_embedder_token_refiner_",
+    ),
     "HiDream": (r"(double|single)_stream_blocks_\d+_",),
     "AuraFlow": (r"^joint_transformer_blocks_|^(double|single)_layers_\d+_attn",),
     "PixArt, LTX or another of their build": (r"^transformer_blocks_\d+_attn[12]_to_[qkv]$",),
     "Stable Cascade": (r"^(down|up)_blocks_\d+_\d+_(attention|kv_mapper|mapper)",),
+    "Krea 2": (r"^blocks_\d+_attn_(gate|w[qkvo])$",),
     "Kandinsky 5": (r"^(visual|text)_transformer_blocks_",),
 }
 """Models that trainers make LoRAs for and that have no row: named when their file is refused."""
 
-_BY_LIKELIHOOD = sorted(Family, key=lambda one: one is Family.CHROMA)  # after Flux, else in order
+_BY_LIKELIHOOD = (
+    Family.QWEN_IMAGE,
+    *(one for one in Family if one not in (Family.QWEN_IMAGE, Family.CHROMA)),
+    Family.CHROMA,
+)
+"""Qwen-Image has only blocks of the kind that Flux has among others; Chroma is the rarer Flux."""
 
 
 def families_of(modules: Mapping[str, int]) -> tuple[Family, ...]:
@@ -243,8 +298,8 @@ def _declared(metadata: Mapping[str, str]) -> Family | None:
     return Family.SD2 if metadata.get("ss_v2") == "True" else None
 
 
-def trainer_of(metadata: Mapping[str, str], names: Iterable[str] = ()) -> str:
-    """Name the program that trained a file, "" where neither header nor names tell."""
+def trainer_of(metadata: Mapping[str, str]) -> str:
+    """Name the program that trained a file, "" where the header does not tell."""
     software = json_object(metadata.get("software", "")).get("name")
     if software or "training_info" in metadata:
         return str(software or "ai-toolkit")
@@ -255,9 +310,7 @@ def trainer_of(metadata: Mapping[str, str], names: Iterable[str] = ()) -> str:
         return "musubi-tuner" if _is_musubi(metadata, module) else "sd-scripts"
     if any(key.startswith("ss_") for key in metadata):
         return "sd-scripts"
-    if "lora_adapter_metadata" in metadata:
-        return "diffusers"
-    return "OneTrainer" if any(one.startswith("lora_transformer_") for one in names) else ""
+    return "diffusers" if "lora_adapter_metadata" in metadata else ""
 
 
 _MUSUBI = re.compile(
@@ -279,22 +332,17 @@ def json_object(text: str) -> dict[str, object]:
     """Read a JSON object that a trainer wrote as a header's text; {} for anything else."""
     try:
         found = parse_json(text) if text.startswith("{") and len(text) < 1_000_000 else None
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _rank(header: LoraHeader) -> int | None:
-    """Return the rank: from the metadata, else from the first down matrix."""
-    said = header.metadata.get("ss_network_dim", "")
-    if said.isdigit():
-        return int(said)
-    down = re.compile(r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$")
-    shapes = (one.shape for one in header.tensors if down.search(one.name))
-    first = next(shapes, None)
-    return first[0] if first else None
+_DOWN = re.compile(
+    r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$|\.hada_w1_b$|\.lokr_w2_b$"
+)
 
 
+_UNKNOWN = "a file of other tensors"
 _WHAT: tuple[tuple[str, str], ...] = (
     ("a ControlNet", r"^control_model\.|^lllite_|^controlnet_|^input_hint_block\."),
     ("a textual inversion", r"^(emb_params|string_to_param|clip_[lg])$"),
@@ -304,13 +352,10 @@ _WHAT: tuple[tuple[str, str], ...] = (
 )
 
 
-def _what(names: Iterable[str], families: tuple[Family, ...]) -> str:
-    names = tuple(names)
-    if not names:
-        return "a file without tensors"
+def _what(names: Sequence[str], families: tuple[Family, ...]) -> str:
     if families:
         return f"a whole {families[0].facts.title} model"
     for what, pattern in _WHAT:
         if any(re.search(pattern, name) for name in names):
             return what
-    return "a file of other tensors"
+    return _UNKNOWN

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from loras import save_tensors
 
 from kohya_ext.project import ToolError
-from kohya_ext.project.epochs import find_epoch_files, find_runs, read_epoch_file, require_run
+from kohya_ext.project.epochs import (
+    find_epoch_files,
+    find_runs,
+    read_epoch_file,
+    require_family,
+    require_run,
+)
+from kohya_ext.project.families import Family
 from kohya_ext.project.lora_file import Tensor, write_lora
 
 
@@ -162,3 +171,79 @@ def test_a_last_epoch_cut_by_max_train_steps_is_not_resumed(tmp_path: Path):
 def test_before_the_first_training_the_next_step_is_named(tmp_path: Path):
     with pytest.raises(ToolError, match=r"no epoch files yet.*Train first"):
         require_run(tmp_path / "model")
+
+
+LORA = {
+    "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 768)
+}
+
+
+def test_ai_toolkit_counts_steps_in_names(tmp_path: Path):
+    saves = [("fox_000000500", 500, 6), ("fox_000000250", 250, 3), ("fox", 750, 9)]
+    for name, step, epoch in saves:
+        info = {"training_info": json.dumps({"step": step, "epoch": epoch}), "name": "fox"}
+        save_tensors(tmp_path / f"{name}.safetensors", LORA, info)
+    run = find_runs(tmp_path)[0]
+    assert [(one.step, one.epoch, one.is_final) for one in run.epochs] == [
+        (250, 3, False), (500, 6, False), (750, 9, True),
+    ]  # fmt: skip
+    assert run.output_name == "fox"
+
+
+def test_ai_toolkit_names_count_without_their_header(tmp_path: Path):
+    software = {"software": '{"name": "ai-toolkit"}'}
+    path = save_tensors(tmp_path / "fox_LoRA_000000250.safetensors", LORA, software)
+    one = read_epoch_file(path)
+    assert (one.output_name, one.step, one.epoch, one.is_final) == ("fox", 250, None, False)
+
+
+def test_nine_digits_are_no_steps_of_another_trainer(tmp_path: Path):
+    one = read_epoch_file(save_tensors(tmp_path / "fox_000000250.safetensors", LORA, {}))
+    assert (one.step, one.is_final) == (None, True)
+
+
+def test_onetrainer_counts_in_names_and_ends_with_any(tmp_path: Path):
+    own = {"ot_branch": "master"}
+    for name in (
+        "fox-2026-08-01_10-30-00-save-200-4-0", "fox-2026-08-01_10-20-00-save-75-1-25",
+        "fox-2026-08-01_10-25-00-save-100-2-0", "aaa final",
+    ):  # fmt: skip
+        save_tensors(tmp_path / f"{name}.safetensors", LORA, own)
+    (run,) = find_runs(tmp_path)
+    assert run.output_name == "aaa final"
+    assert [(one.step, one.epoch, one.is_step_save) for one in run.files] == [
+        (75, 2, True), (100, 2, False), (200, 4, False), (None, None, False),
+    ]  # fmt: skip
+    assert run.files[-1].is_final
+    assert len(run.epochs) == 3
+
+
+def test_the_final_file_stands_last_whatever_its_header_says(tmp_path: Path):
+    save(tmp_path, "fox", 2, 20)
+    save(tmp_path, "fox-000004", 4, 40)
+    assert names(tmp_path) == [["fox-000004", "fox"]]
+
+
+def test_a_run_that_saved_by_steps_alone_has_epochs_to_compare(tmp_path: Path):
+    save(tmp_path, "fox-step00000005", 0, 5)
+    save(tmp_path, "fox", 1, 10)
+    assert [one.name for one in find_runs(tmp_path)[0].epochs] == ["fox-step00000005", "fox"]
+
+
+def test_a_file_that_is_no_lora_is_refused(tmp_path: Path):
+    path = save_tensors(tmp_path / "base.safetensors", {"conditioner.embedders.0.a": (1,)}, {})
+    with pytest.raises(ToolError, match=r"base.safetensors is not a LoRA: .* SDXL model.*LL134"):
+        read_epoch_file(path)
+    assert [one.path for one in find_epoch_files(tmp_path).unreadable] == [path]
+
+
+def test_a_lora_of_another_family_is_an_error(tmp_path: Path):
+    path = save_tensors(
+        tmp_path / "fox.safetensors",
+        {"lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight": (4, 1536)},
+        {},
+    )
+    files = [read_epoch_file(path)]
+    require_family(files, Family.SD3)
+    with pytest.raises(ToolError, match=r"is a LoRA for SD 3, but the project is for SDXL.*LL135"):
+        require_family(files, Family.SDXL)

@@ -167,3 +167,21 @@ def test_a_large_file_costs_only_its_header(tmp_path: Path):
     with path.open("r+b") as stream:
         stream.truncate(path.stat().st_size + size)
     assert read_header(path).data_bytes == size
+
+
+@pytest.mark.parametrize("metadata", [{}, {"a": "1", "b": "ü"}], ids=["none", "some"])
+def test_a_rewrite_that_changes_nothing_is_the_file(tmp_path: Path, metadata: dict[str, str]):
+    header: dict[str, object] = {"x": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}
+    if metadata:
+        header["__metadata__"] = metadata  # neither our order nor our blanks
+    source = raw_file(tmp_path / "a.safetensors", json.dumps(header, indent=1).encode(), b"xy")
+    rewrite_metadata(source, tmp_path / "b.safetensors", {**metadata, "absent": None})
+    assert (tmp_path / "b.safetensors").read_bytes() == source.read_bytes()
+
+
+def test_a_rewrite_that_empties_the_metadata_leaves_none(tmp_path: Path):
+    source = tmp_path / "a.safetensors"
+    write_lora(source, {"x": Tensor("U8", (1,), b"x")}, {"a": "1"})
+    rewrite_metadata(source, tmp_path / "b.safetensors", {"a": None})
+    write_lora(tmp_path / "c.safetensors", {"x": Tensor("U8", (1,), b"x")}, {})
+    assert (tmp_path / "b.safetensors").read_bytes() == (tmp_path / "c.safetensors").read_bytes()

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...project import ToolError
 from ...project.families import family_of_script
-from ...project.lora_file import LoraHeader, read_header
+from ...project.lora_file import read_header
 from ...project.lora_kind import read_facts
 from ..config.arguments import TrainerCall
 from ..config.paths import MODEL_FILES, is_hub_name
@@ -65,7 +65,7 @@ def _check_weights(values: Mapping[str, Any]) -> Iterator[Finding]:
     except ToolError as refused:
         yield error(refused.code, refused.problem, refused.cure)
         return
-    rank = rank_of(header)
+    rank = read_facts(header).rank
     wanted = whole(values.get("network_dim")) or 4
     if rank and rank != wanted and not values.get("dim_from_weights"):
         yield error(
@@ -73,16 +73,6 @@ def _check_weights(values: Mapping[str, Any]) -> Iterator[Finding]:
             f"network_weights {path.name} has rank {rank}, this config {wanted}.",
             f"Set network_dim to {rank}, or dim_from_weights.",
         )
-
-
-def rank_of(header: LoraHeader) -> int | None:
-    """Return the rank of a LoRA: from its metadata, else from its first down matrix."""
-    said = header.metadata.get("ss_network_dim", "")
-    if said.isdigit():
-        return int(said)
-    shapes = (one.shape for one in header.tensors if one.name.endswith("lora_down.weight"))
-    first = next(shapes, None)
-    return first[0] if first else None
 
 
 def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[Finding]:

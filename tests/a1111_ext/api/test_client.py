@@ -20,6 +20,7 @@ from a1111_ext.api.lora_links import (
     apply_links,
     find_linked,
     linked_name,
+    linked_names,
     plan_links,
     remove_links,
     with_run,
@@ -31,7 +32,7 @@ from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.files import sha256_of
-from kohya_ext.project.lora_file import tensor_sha256
+from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
 
 
 @contextmanager
@@ -227,6 +228,17 @@ def test_lent_files_have_names_of_their_own(trained: Project, client: Client):
     assert {one.name for one in capabilities.loras} == set(names)
     assert plan_links(run, capabilities).new == ()
     assert linked_name(run.files[0]) == names[0]
+
+
+def test_two_files_of_one_epoch_get_two_linked_names(trained: Project, client: Client):
+    source = trained.model_dir / "Quill fox-000002.safetensors"
+    rewrite_metadata(source, source.with_name("again.safetensors"), {"note": "other"})
+    run = require_run(trained.model_dir)
+    names = linked_names(run.files)
+    assert len(set(names.values())) == len(run.files) == 4
+    assert linked_names(tuple(reversed(run.files))) == names
+    capabilities = apply_links(trained, plan_links(run, fetch_capabilities(client)), client)
+    assert set(names.values()) <= {one.name for one in capabilities.loras}
 
 
 def test_a_file_without_a_hash_is_hashed_as_the_webui_does(trained: Project, client: Client):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loras import save_lora
+from loras import save_lora, save_tensors
 
 from a1111_ext.cli import following
 from a1111_ext.cli.grid_options import SheetOptions
@@ -151,6 +151,15 @@ def test_without_a_control_it_is_said(trained: Project, webui, capsys):
     assert main(["grid", str(trained.root), "--webui", webui.url, "--no-control"]) == 0
     assert "was not checked that the LoRA changes" in capsys.readouterr().err
     assert "no control row" in (only_grid(trained) / "grid.html").read_text(encoding="utf-8")
+
+
+def test_a_lora_of_another_family_draws_nothing(trained: Project, webui, capsys):
+    name = "lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight"
+    run = {"ss_session_id": "123456", "ss_output_name": "Quillfox", "ss_epoch": "3"}
+    save_tensors(trained.model_dir / "Quillfox-000003.safetensors", {name: (4, 1536)}, run)
+    assert main(["grid", str(trained.root), "--webui", webui.url]) == 1
+    error = capsys.readouterr().err
+    assert "Quillfox-000003.safetensors is a LoRA for SD 3, but the project is for SD 1.5" in error
 
 
 def test_a_failed_cell_is_shown_with_its_reason(trained: Project, webui, capsys):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from loras import save_lora
+from loras import save_lora, save_tensors
 
 from a1111_ext.publish import promote as promoting
 from a1111_ext.publish.promote import (
@@ -216,3 +216,53 @@ def test_a_dry_run_writes_nothing(trained: Project, capsys):
     assert main(["promote", str(trained.root), "1", "Quillfox-v1", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 10
     assert not trained.publish_dir.exists()
+
+
+# -- other files and other trainers ---------------------------------------------------------------
+
+
+def test_promote_takes_a_path(trained: Project, tmp_path: Path, capsys):
+    path = save_lora(tmp_path, "from elsewhere", epoch=7)
+    assert main(["promote", str(trained.root), str(path), "Quillfox-v7", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epoch"] == 7
+
+
+def test_promote_refuses_what_is_no_lora(trained: Project, tmp_path: Path, capsys):
+    path = save_tensors(tmp_path / "vae.safetensors", {"encoder.conv_in.weight": (1,)}, {})
+    assert main(["promote", str(trained.root), str(path), "Quillfox-v7"]) == 1
+    assert "vae.safetensors is not a LoRA: it is a VAE" in capsys.readouterr().err
+
+
+def test_promote_refuses_a_lora_of_another_family(trained: Project, tmp_path: Path, capsys):
+    name = "lora_unet_single_blocks_0_linear2.lora_down.weight"
+    path = save_tensors(tmp_path / "flux.safetensors", {name: (4, 15360)}, {})
+    assert main(["promote", str(trained.root), str(path), "Quillfox-v7"]) == 1
+    assert "is a LoRA for Flux or Chroma, but the project is for SD 1.5" in capsys.readouterr().err
+    assert not list(trained.publish_dir.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "implementation"),
+    [
+        ("lora_unet_mid_block_a.lora_down.weight", {}, "diffusers"),
+        ("unet.mid_block.a.lora_A.weight", {}, "diffusers"),
+        ("lora_unet_mid_block_a.lora_down.weight", {"ot_branch": "master"}, "diffusers"),
+        ("diffusion_model.input_blocks.1.1.a.lora_A.weight", {}, "comfyanonymous"),
+        ("mystery.lora_A.weight", {}, None),
+    ],
+)
+def test_the_implementation_is_that_of_the_tensors_names(
+    project: Project, name: str, metadata: dict[str, str], implementation: str | None
+):
+    source = save_tensors(project.model_dir / "a.safetensors", {name: (4, 8)}, metadata)
+    written = promoting.header_changes(source, "Quillfox-v1", project.manifest)
+    found = written.get("modelspec.implementation")
+    assert found is None if implementation is None else implementation in str(found)
+
+
+def test_what_the_trainer_wrote_stays(project: Project):
+    said = {"modelspec.implementation": "mine", "modelspec.architecture": "stable-diffusion-v1"}
+    name = "lora_unet_mid_block_a.lora_down.weight"
+    source = save_tensors(project.model_dir / "a.safetensors", {name: (4, 8)}, said)
+    changes = promoting.header_changes(source, "Quillfox-v1", project.manifest)
+    assert not set(said) & set(changes)
