@@ -19,6 +19,7 @@ from .template import Template, parse
 from .wildcards import WildcardLibrary
 
 if TYPE_CHECKING:
+    from .tools.lint import lint_text
     from .unparser import unparse
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "UndefinedVariable",
     "WildcardLibrary",
     "WildcardNotFound",
+    "lint_text",
     "parse",
     "unparse",
 ]
@@ -45,4 +47,8 @@ def __getattr__(name: str) -> Any:
         from .unparser import unparse
 
         return unparse
+    if name == "lint_text":
+        from .tools.lint import lint_text
+
+        return lint_text
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

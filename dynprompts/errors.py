@@ -108,19 +108,23 @@ class PromptSyntaxError(PromptError):
         return self.origin.at(self.source, self.span.start)[1]
 
     def __str__(self) -> str:
-        row, column = line_and_column(self.source, self.span.start)
-        shown, column = _window(self.source.split("\n")[row - 1], column - 1)
-        width = max(1, min(self.span.end - self.span.start, len(shown) - column))
-        marker = " " * column + "^" * width
         hint = f" {self.hint}" if self.hint else ""
         head = f"{self.where}: {self.message} [{self.code}]"
-        return f"{head}\n  {shown}\n  {marker} {self.message}.{hint}"
+        return f"{head}\n{excerpt(self.source, self.span)} {self.message}.{hint}"
 
 
 def _rebuild_syntax(
     code: str, message: str, source: str, span: Span, hint: str, origin: Origin
 ) -> PromptSyntaxError:
     return PromptSyntaxError(code, message, source=source, span=span, hint=hint, origin=origin)
+
+
+def excerpt(source: str, span: Span) -> str:
+    """Return the line in which a span begins, and carets below it."""
+    row, column = line_and_column(source, span.start)
+    shown, column = _window(source.split("\n")[row - 1], column - 1)
+    width = max(1, min(span.end - span.start, len(shown) - column))
+    return f"  {shown}\n  {' ' * column}{'^' * width}"
 
 
 _SHOWN = 90

@@ -41,16 +41,18 @@ class Patterns:
     head      method, range and separator of a variant
     lively    whatever makes a text more than text
     brackets  all brackets that can stand in a wildcard's path or arguments
+    amount    the range of a variant with a variable in it, and its separator
     """
 
     __slots__ = (
-        "brackets", "head", "lively", "option", "path", "top", "value", "wrapped", "wrapper",
+        "amount", "brackets", "head", "lively", "option", "path", "top", "value", "wrapped",
+        "wrapper",
     )  # fmt: skip
 
     def __init__(self, *compiled: re.Pattern[str]) -> None:
         (
             self.top, self.option, self.value, self.wrapper, self.wrapped,
-            self.path, self.head, self.lively, self.brackets,
+            self.path, self.head, self.lively, self.brackets, self.amount,
         ) = compiled  # fmt: skip
 
 
@@ -73,6 +75,7 @@ def patterns(config: ParserConfig) -> Patterns:
 
     never = "(?!)"
     separator = r"[^${}]+" if config == ParserConfig() else rf"(?:(?!{start}|{end}|\$)[\s\S])+"
+    got = rf"{variable}\s*[A-Za-z_-][A-Za-z0-9_-]*\s*(?::[0-9\s-]*)?{variable_end}"
     return Patterns(
         marks(never),
         marks(rf"{end}|\|"),
@@ -87,4 +90,8 @@ def patterns(config: ParserConfig) -> Patterns:
         ),
         re.compile(rf"{variable}|{wrap}|{start}|{wild}|#|\\(?:{'|'.join(every)})|^\s*/[/*]"),
         re.compile(rf"\\.|#[^\n]*|{variable}|{wrap}|{start}|[()]|{'|'.join(ends)}", re.DOTALL),
+        re.compile(
+            rf"\s*((?:[0-9]{{1,20}}-)?{got}(?:-(?:[0-9]{{1,20}}|{got})?)?|-{got})\$\$"
+            rf"(?:({separator})(?<!\\)\$\$)?"
+        ),
     )

@@ -109,10 +109,13 @@ class Slotted(Node):
 
 
 class Variant(Slotted):
-    """`{2-3$$ and $$a|2::b|c}`: between `low` and `high` options, joined by `separator`."""
+    """`{2-3$$ and $$a|2::b|c}`: between `low` and `high` options, joined by `separator`.
 
-    __slots__ = ("high", "low", "method", "options", "separator")
-    _fields = ("options", "low", "high", "separator", "method")
+    `amount` is `${n}` or `1-${n}` where a variable says how many.
+    """
+
+    __slots__ = ("amount", "high", "low", "method", "options", "separator")
+    _fields = ("options", "low", "high", "separator", "method", "amount")
 
     def __init__(
         self,
@@ -123,8 +126,10 @@ class Variant(Slotted):
         method: Method | None = None,
         start: int = 0,
         end: int = 0,
+        amount: Sequence | None = None,
     ) -> None:
         self.options = options
+        self.amount = amount
         self.low = low
         self.high = high
         self.separator = separator
@@ -239,6 +244,8 @@ def number_slots(root: Sequence) -> None:
                 continue
             shape += "\1"
             if isinstance(part, Variant):
+                if part.amount is not None:
+                    visit(part.amount)
                 part.slot = take("{" + "|".join([visit(one.body) for one in part.options]))
             elif isinstance(part, Wildcard):
                 part.slot = take("__" + visit(part.path))

@@ -48,6 +48,8 @@ _BLANKS_AND_COMMENTS = re.compile(r"(?:\s*#[^\n]*(?=\n))*\s*", re.ASCII)
 _ARGUMENT = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*=\s*")
 _ARGUMENT_MARKS = re.compile(r"\\.|#[^\n]*|[,()\[\]{}]", re.DOTALL)
 _BAD_RANGE = re.compile(r"[0-9\s.+-]{0,40}\$\$")
+_AMOUNT = re.compile(r"([0-9]{1,20})(?:(-)([0-9]{0,20}))?|-([0-9]{1,20})")
+_COMMENTS = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
 _HEAD_STARTS = frozenset("!@~$+-.0123456789 \t\n\r\f\v#")
 _WEIGHT_STARTS = frozenset("+-.0123456789")
 _MOST_WEIGHT = 1e15
@@ -92,6 +94,12 @@ class _Parser:
         )
 
     def _unclosed(self, start: int, opening: str, close: str) -> PromptSyntaxError:
+        for comment in _COMMENTS.finditer(self._text, start, self._end):
+            if close in (comment.group(1) or ""):
+                return self._fail(
+                    "DP101", f'this "#" begins a comment, so that a "{opening}" is never closed',
+                    comment.start(), comment.start() + 1, r"Write \# for the character.",
+                )  # fmt: skip
         return self._fail(
             "DP101", f'this "{opening}" is never closed', start, start + len(opening),
             f'A "{close}" is expected.',
@@ -119,6 +127,7 @@ class _Parser:
                     continue
             found = search(text, position, end)
             if found is None:
+                words_start = words_start if words else position
                 words += text[position:end]
                 position = end
                 break
@@ -214,9 +223,11 @@ class _Parser:
         variant_end"""
         self._check_depth(start, depth + 1)
         text, end, config = self._text, self._end, self._config
-        low, high, separator, method = 1, 1, ",", None
+        low, high, separator, method, amount = 1, 1, ",", None, None
         if text[position : position + 1] in _HEAD_STARTS:
             method, low, high, separator, position = self._head(position)
+            if low == high == 1 and config.variable_start in text:
+                amount, low, high, separator, position = self._amount(position, depth)
         options: list[Option] = []
         search, close = self._patterns.option.search, config.variant_end
         while True:
@@ -242,7 +253,9 @@ class _Parser:
                 position = stop + 1
                 continue
             position = stop + len(close)
-            return Variant(tuple(options), low, high, separator, method, start, position), position
+            return Variant(
+                tuple(options), low, high, separator, method, start, position, amount
+            ), position
 
     def _head(self, position: int) -> tuple[Method | None, int, int, str, int]:
         """method = "!" | "@" | "~"; range = n | n "-" m | n "-" | "-" m"""
@@ -268,6 +281,14 @@ class _Parser:
                 "Leave it out, or write at least a blank: {2$$ $$a|b}.",
             )  # fmt: skip
         return method, min(low, high), max(low, high), separator or ",", after
+
+    def _amount(self, position: int, depth: int) -> tuple[Sequence | None, int, int, str, int]:
+        """amount = [n "-"] get ["-" [n | get]] | "-" get"""
+        found = self._patterns.amount.match(self._text, position, self._end)
+        if found is None:
+            return None, 1, 1, ",", position
+        amount = self._region(found.start(1), found.end(1), depth)
+        return amount, 0, UNBOUNDED, found.group(2) or ",", found.end()
 
     def _refuse_bad_range(self, position: int) -> None:
         bad = _BAD_RANGE.match(self._text, position, self._end)
@@ -528,6 +549,22 @@ def _without_tail(value: Sequence) -> Sequence:
     text = last.text.rstrip()
     rest = (Text(text, last.start, last.end),) if text else ()
     return Sequence(value.parts[:-1] + rest)
+
+
+def parse_amount(text: str) -> tuple[int, int] | None:
+    """range = n | n "-" m | n "-" | "-" m, as a variable gives it; None for anything else"""
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        return None
+    first, dash, last, upto = found.groups()
+    low = _number(first) if first else 1
+    if upto:
+        high = _number(upto)
+    elif last:
+        high = _number(last)
+    else:
+        high = UNBOUNDED if dash else low
+    return min(low, high), max(low, high)
 
 
 def _number(digits: str) -> int:

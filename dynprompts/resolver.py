@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from .errors import Endless, LimitExceeded, UndefinedVariable, WildcardNotFound
+from .errors import Endless, LimitExceeded, PromptError, UndefinedVariable, WildcardNotFound
 from .nodes import (
     Assign,
     Get,
@@ -19,7 +19,7 @@ from .nodes import (
     Wrap,
     number_slots,
 )
-from .parser import parse_sequence
+from .parser import parse_amount, parse_sequence
 from .randomness import slot_keys, thresholds
 from .sample import Pick
 from .scope import Binding, Rules, Scope, bound_arguments
@@ -107,11 +107,13 @@ class Resolver:
                 yield picks + more, space
 
     def _is_routed(self, sequence: Sequence, scope: Scope, seen: set[str]) -> bool:
-        """Whether any wildcard path in reach holds more than text."""
+        """Whether a wildcard's path or a number of options in reach holds more than text."""
         sequences = [sequence]
         sequences += [binding.value for binding in scope.variables.values()]
         while sequences:
             for node in _walk(sequences.pop()):
+                if isinstance(node, Variant) and node.amount is not None:
+                    return True
                 if not isinstance(node, Wildcard):
                     continue
                 path = node.path.plain
@@ -149,28 +151,49 @@ class Resolver:
         return Wrapped(wrapper, self.sequence(node.inner, scope), self.rules.limits)
 
     def _variant(self, variant: Variant, scope: Scope, name: str) -> Space:
+        if variant.amount is None:
+            return self._bounded(variant, scope, name, (variant.low, variant.high))
+        parts = [self._part(part, scope, "") for part in variant.amount.parts]
+        opener = partial(self._of_amount, variant, scope, name)
+        return Routed(variant.slot, parts, opener, self.rules.limits)
+
+    def _of_amount(self, variant: Variant, scope: Scope, name: str, text: str) -> Space:
+        """Return the space of a variant once its variable says how many options."""
+        bounds = parse_amount(text)
+        if bounds is None:
+            raise PromptError(
+                "DP124", f'"{text}" is not a number of options', where=scope.place(variant)
+            )
+        return self._bounded(variant, scope, name, bounds)
+
+    def _bounded(self, variant: Variant, scope: Scope, name: str, bounds: tuple[int, int]) -> Space:
         place = partial(scope.place, variant)
-        single = variant.low == variant.high == 1
+        single = bounds == (1, 1) and variant.amount is None
         slot = f"={name}" if name else variant.slot
         options: Options = NodeOptions(self, variant, scope, name or scope.source(variant))
         only = variant.options[0].body.parts if len(variant.options) == 1 else ()
         if not single and len(only) == 1 and isinstance(only[0], Wildcard):
-            opener = partial(self._ranged, variant, only[0], scope, name)
+            opener = partial(self._ranged, variant, only[0], scope, name, bounds)
             return self._at_path(only[0], scope, opener)
         if single:
             return self.choosing(slot, options, place, distinct=True)
-        bounds = variant.low, variant.high
         return self.ranging(slot, options, place, bounds, variant.separator)
 
     def _ranged(
-        self, variant: Variant, wildcard: Wildcard, scope: Scope, name: str, path: str
+        self,
+        variant: Variant,
+        wildcard: Wildcard,
+        scope: Scope,
+        name: str,
+        bounds: tuple[int, int],
+        path: str,
     ) -> Space:
         """Return the space of `{2$$__name__}`: several values of one wildcard."""
         options = self._values(wildcard, scope, name, path)
         if options is None:
             return self._missing(path)
         slot = f"={name}" if name else variant.slot
-        bounds, place = (variant.low, variant.high), partial(scope.place, variant)
+        place = partial(scope.place, variant)
         return self.ranging(slot, options, place, bounds, variant.separator)
 
     def choosing(self, slot: str, options: Options, place: partial[str], distinct: bool) -> Space:
@@ -277,7 +300,8 @@ def _walk(sequence: Sequence) -> Iterator[Node]:
 def insides(node: Node) -> tuple[Sequence, ...]:
     """Return the sequences directly inside a node."""
     if isinstance(node, Variant):
-        return tuple(option.body for option in node.options)
+        amount = () if node.amount is None else (node.amount,)
+        return amount + tuple(option.body for option in node.options)
     if isinstance(node, Wildcard):
         return (node.path, *(argument.value for argument in node.arguments))
     if isinstance(node, Assign):

@@ -231,6 +231,8 @@ class Survey:
 
     def _variant(self, variant: Variant, scope: Scope, states: States, name: str) -> States:
         single = variant.low == variant.high == 1
+        if variant.amount is not None:
+            self._sequence(variant.amount, scope, _OUTSIDE)
         only = variant.options[0].body.parts if len(variant.options) == 1 else ()
         if not single and len(only) == 1 and isinstance(only[0], Wildcard):
             step = self._stepper(only[0], scope, name, single=False)

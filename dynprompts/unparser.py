@@ -93,7 +93,11 @@ class _Writer:
             if option.weight != 1.0 or read or _WEIGHT_LIKE.match(body):
                 body = f"{format_weight(option.weight)}::{body}"
             options.append(body)
-        inside = f"{method}{_range(variant)}{'|'.join(options)}"
+        bounds = _range(variant)
+        if variant.amount is not None:
+            separator = "" if variant.separator == "," else f"{variant.separator}$$"
+            bounds = f"{self.sequence(variant.amount, closed=False)}$${separator}"
+        inside = f"{method}{bounds}{'|'.join(options)}"
         return f"{self._config.variant_start}{inside}{self._config.variant_end}"
 
     def _wildcard(self, wildcard: Wildcard) -> str:

@@ -14,7 +14,7 @@ from ..sample import Sample
 from ..scope import Rules
 from ..template import Template, parse
 from ..wildcards import WildcardLibrary
-from .lint import ERROR, Finding, lint_library, lint_template
+from .lint import ERROR, Finding, finding_of, lint_library, lint_template
 
 _MOST_DRAWN = 1_000_000
 
@@ -102,6 +102,11 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             print(f'Error: the wildcard folder "{folder}" is not there', file=sys.stderr)
             return 2
     library = WildcardLibrary(*options.wildcards)
+    wrong = [word for word in options.set if not word.partition("=")[0].strip() or "=" not in word]
+    if wrong:
+        parser.print_usage(sys.stderr)
+        print(f'Error: --set needs NAME=VALUE, but got "{wrong[0]}"', file=sys.stderr)
+        return 2
     variables = dict(_assignments(options.set))
     if options.template is None:
         if options.lint and options.wildcards:
@@ -118,7 +123,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except PromptError as error:
         if not options.lint:
             raise
-        return _print_findings([Finding(error.code, ERROR, error.message, error.where)], options)
+        return _print_findings([finding_of(error)], options)
     if options.lint:
         findings = lint_template(template.document, template.rules, variables)
         return _print_findings(findings, options)

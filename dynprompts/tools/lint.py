@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable
 
-from ..errors import LimitExceeded, PromptSyntaxError
+from ..errors import LimitExceeded, PromptError, PromptSyntaxError, Span
+from ..findings import ERROR, WARNING, Finding, Findings
+from ..lexer import ParserConfig, patterns
 from ..nodes import Assign, Get, Node, Sequence, Variant, Wildcard
-from ..resolver import insides
+from ..parser import parse_sequence
+from ..resolver import insides, read_document
 from ..scope import Rules
-from ..wildcards import Collection, Document
+from ..slips import Names, find_slips, is_suspect
+from ..wildcards import Collection, Document, WildcardLibrary
+from .cycles import find_cycles
+from .suggest import Suggestions
 
-ERROR, WARNING = "error", "warning"
-
-_SEVERITIES = {
-    "DP201": ERROR,  # missing reference
-    "DP202": WARNING,  # ambiguous reference
-    "DP203": WARNING,  # cycle with a way out
-    "DP204": ERROR,  # broken file
-    "DP205": WARNING,  # encoding
-    "DP206": WARNING,  # value left out
-    "DP207": WARNING,  # duplicate name
-    "DP208": WARNING,  # tab
-    "DP209": WARNING,  # undefined variable
-    "DP210": WARNING,  # option that is never drawn
-    "DP211": ERROR,  # nothing can be drawn
-    "DP212": ERROR,  # cycle without a way out
-}
+__all__ = ["ERROR", "WARNING", "Finding", "lint_library", "lint_template", "lint_text"]
 
 
-class Finding(NamedTuple):
-    """One thing that lint found; `where` is file:line:column, as far as it is known."""
+def lint_text(
+    text: str,
+    library: WildcardLibrary | None = None,
+    variables: Iterable[str] = (),
+    config: ParserConfig | None = None,
+) -> list[Finding]:
+    """Return what is to be said about a text that may not even be a template.
 
-    code: str
-    severity: str
-    message: str
-    where: str
+    `variables` are the names of those that are set from outside. For forms and other programs.
+    """
+    rules = Rules(library or WildcardLibrary(), config or ParserConfig())
+    try:
+        document = read_document(text, rules)
+    except PromptError as error:
+        return [finding_of(error)]
+    return lint_template(document, rules, variables)
 
-    def __str__(self) -> str:
-        return f"{self.where}: {self.severity}: {self.message} [{self.code}]"
+
+def finding_of(error: PromptError) -> Finding:
+    """Return the finding for a template that cannot be read."""
+    found = Findings()
+    _say_error(found, error)
+    return found.findings()[0]
 
 
 def lint_template(document: Document, rules: Rules, given: Iterable[str] = ()) -> list[Finding]:
@@ -61,47 +65,67 @@ def lint_library(rules: Rules, given: Iterable[str] = ()) -> list[Finding]:
     return linter.findings()
 
 
+def _say_error(found: Findings, error: PromptError) -> None:
+    if isinstance(error, PromptSyntaxError):
+        found.say(error.code, error.message, error.where, error.hint, error.source, error.span)
+    else:
+        found.say(error.code, error.message, error.where)
+
+
 class _Linter:
     """Collects findings; each wildcard is read once, by its own name."""
 
     def __init__(self, rules: Rules, given: set[str]) -> None:
         self._rules, self._library = rules, rules.library
-        self._found: dict[Finding, None] = {}
-        self._leads: dict[str, list[tuple[Node, str, str]]] = {}
-        self._exits: dict[str, list[set[str]]] = {}
+        self._found = Findings()
+        self._leads: dict[str, dict[str, list[str]]] = {}
+        self._exits: dict[str, set[frozenset[str]]] = {}
         self._waiting: list[str] = []
         self._set = set(given)
-        self._gets: list[tuple[str, str]] = []
+        self._gets: dict[str, list[tuple[str, str, Span]]] = {}
+        self._got: Counter[str] = Counter()
         self._resolved: dict[str, tuple[str, ...]] = {}
+        self._suggestions: Suggestions | None = None
+        self._hints: dict[str, str] = {}
+        self._names = Names(self._is_wildcard, self._set)
 
     def findings(self) -> list[Finding]:
         """Return everything, in the order of files and lines."""
-        self._cycles()
-        for name, where in self._gets:
+        for code, message, where in find_cycles(self._leads, self._exits):
+            self._found.say(code, message, where)
+        variables = Suggestions(sorted(self._set))
+        for name, places in self._gets.items():
             if name not in self._set:
-                self._say("DP209", f'the variable "{name}" is set nowhere here', where)
-        return sorted(self._found, key=lambda one: (_place(one.where), one.code))
+                near = variables.near(name)
+                hint = f"Did you mean ${{{near}}}?" if near else ""
+                message = f'the variable "{name}" is set nowhere here'
+                for where, text, span in places:
+                    self._found.say("DP209", message, where, hint, text, span)
+                self._found.count("DP209", message, self._got[name] - len(places))
+        return self._found.findings()
 
-    def _say(self, code: str, message: str, where: str) -> None:
-        severity = _SEVERITIES.get(code, ERROR)
-        self._found.setdefault(Finding(code, severity, message, where))
+    def _is_wildcard(self, name: str) -> bool:
+        return bool(self._library.matching(name))
 
     # Files
 
     def files(self) -> None:
         """Check encodings, tabs, broken files and names that are given twice."""
         for problem in self._library.problems():
-            self._say(problem.code, problem.message, problem.where)
+            self._found.say(problem.code, problem.message, problem.where)
         for name, text in self._library.raw_texts():
-            for number, line in enumerate(text.split("\n"), start=1):
-                if "\t" in line:
-                    where = f"{name}:{number}:{line.index(chr(9)) + 1}"
-                    self._say("DP208", "a tab stands here; blanks are expected", where)
+            place = text.find("\t")
+            while place >= 0:
+                line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+                where = f"{name}:{line}:{column}"
+                self._found.say("DP208", "a tab stands here; blanks are expected", where)
+                break_at = text.find("\n", place)
+                place = text.find("\t", break_at) if break_at >= 0 else -1
         for name in self._library.names:
             givers = self._library.givers(name)
             if len(givers) > 1:
                 message = f'"{name}" is given by {" and ".join(givers)}; the last one counts'
-                self._say("DP207", message, givers[-1])
+                self._found.say("DP207", message, givers[-1])
 
     # Texts
 
@@ -117,24 +141,37 @@ class _Linter:
     def collection(self, name: str) -> None:
         """Check all values of one wildcard."""
         found = self._library.collection(name)
-        exits: list[set[str]] = []
+        exits: set[frozenset[str]] = set()
         self._exits[name] = exits
         if found is None:
-            exits.append(set())
+            exits.add(frozenset())
             return
         self._weights(found, name)
-        limits, config = self._rules.limits, self._rules.config
-        for index in range(len(found.texts)):
-            needed: set[str] = set()
-            try:
-                document = found.document(index, config, limits.nesting)
-            except (PromptSyntaxError, LimitExceeded) as error:
-                self._say(error.code, error.message, error.where)
+        config = self._rules.config
+        lively = patterns(config).lively.search
+        usual = config == ParserConfig()
+        for index, text in enumerate(found.texts):
+            may_be_drawn = found.weights is None or found.weights[index] > 0
+            if not lively(text):
+                if usual and is_suspect(text):
+                    self._slips(self._read(found, index))
+                if may_be_drawn:
+                    exits.add(frozenset())
                 continue
-            if document is not None:
-                needed = self.text(document, name)
-            if found.weights is None or found.weights[index] > 0:
-                exits.append(needed)
+            try:
+                document = self._read(found, index)
+            except (PromptSyntaxError, LimitExceeded) as error:
+                _say_error(self._found, error)
+                continue
+            needed = self.text(document, name)
+            if may_be_drawn:
+                exits.add(frozenset(needed))
+
+    def _read(self, found: Collection, index: int) -> Document:
+        """Parse a value for this one time: a long file is not to be kept as trees."""
+        text, origin = found.texts[index], found.origin(index)
+        nesting = self._rules.limits.nesting
+        return Document(parse_sequence(text, self._rules.config, origin, nesting), text, origin)
 
     def _weights(self, found: Collection, name: str) -> None:
         weights = found.weights
@@ -142,57 +179,81 @@ class _Linter:
             return
         if not any(weights):
             message = f'all values of "{name}" weigh 0, so none can be drawn'
-            self._say("DP211", message, found.where(0))
+            self._found.say("DP211", message, found.where(0))
             return
         for index, weight in enumerate(weights):
             if not weight:
                 message = f'a value of "{name}" weighs 0 and is never drawn'
-                self._say("DP210", message, _full(found, index))
+                origin = found.origin(index)
+                where = f"{origin.name}:{origin.line}:{origin.column}"
+                self._found.say("DP210", message, where)
 
     def text(self, document: Document, name: str) -> set[str]:
         """Check a text; return the wildcards that every draw of it needs."""
-        return self._sequence(document.root, document, name)
+        needed = self._sequence(document.root, document, name)
+        self._slips(document)
+        return needed
+
+    def _slips(self, document: Document) -> None:
+        slips = find_slips(document.text, document.root, self._names, self._rules.config)
+        for slip in slips:
+            where = document.origin.place(document.text, slip.span.start)
+            self._found.say(slip.code, slip.message, where, slip.hint, document.text, slip.span)
+
+    def _say(self, code: str, message: str, document: Document, node: Node, hint: str = "") -> None:
+        where = document.origin.place(document.text, node.start)
+        self._found.say(code, message, where, hint, document.text, node.span)
 
     def _sequence(self, sequence: Sequence, document: Document, name: str) -> set[str]:
         needed: set[str] = set()
         for node in sequence.parts:
-            where = document.origin.place(document.text, node.start)
             if isinstance(node, Variant):
-                needed |= self._variant(node, document, name, where)
+                needed |= self._variant(node, document, name)
                 continue
             inner = [self._sequence(one, document, name) for one in insides(node)]
             if isinstance(node, Wildcard):
                 self._set.update(argument.name for argument in node.arguments)
-                needed |= self._reference(node, name, where)
+                needed |= self._reference(node, name, document)
             elif isinstance(node, Assign):
                 self._set.add(node.name)
             elif isinstance(node, Get):
                 if node.default is None:
-                    self._gets.append((node.name, where))
+                    self._get(node, document)
             else:
                 needed = needed.union(*inner)
         return needed
 
-    def _variant(self, variant: Variant, document: Document, name: str, where: str) -> set[str]:
+    def _get(self, node: Get, document: Document) -> None:
+        self._got[node.name] += 1
+        places = self._gets.setdefault(node.name, [])
+        where = document.origin.place(document.text, node.start)
+        if len(places) < _MOST_PLACES:
+            places.append((where, document.text, node.span))
+
+    def _variant(self, variant: Variant, document: Document, name: str) -> set[str]:
         weights = [option.weight for option in variant.options]
         if not any(weights):
             if variant.high:
-                self._say("DP211", "all options weigh 0, so none can be drawn", where)
+                self._say("DP211", "all options weigh 0, so none can be drawn", document, variant)
         else:
             for option in variant.options:
                 if not option.weight:
-                    place = document.origin.place(document.text, option.start)
-                    self._say("DP210", "this option weighs 0 and is never drawn", place)
+                    self._say("DP210", "this option weighs 0 and is never drawn", document, option)
         if variant.low > len(variant.options) and not _is_wildcard(variant):
             message = f"{variant.low} options are wanted, and there are {len(variant.options)}"
-            self._say("DP210", message, where)
-        every = [self._sequence(option.body, document, name) for option in variant.options]
+            self._say("DP210", message, document, variant)
+        every = [
+            set() if option.body.plain is not None else self._sequence(option.body, document, name)
+            for option in variant.options
+        ]
+        if variant.amount is not None:
+            self._sequence(variant.amount, document, name)
         drawn = [one for one, weight in zip(every, weights, strict=True) if weight]
         if variant.low == 0 or not drawn:
             return set()
         return set.intersection(*drawn)
 
-    def _reference(self, node: Wildcard, name: str, where: str) -> set[str]:
+    def _reference(self, node: Wildcard, name: str, document: Document) -> set[str]:
         path = node.path.plain
         if path is None:
             return set()
@@ -201,71 +262,41 @@ class _Linter:
         names = self._resolved[path]
         if not names or self._library.collection(path) is None:
             said = "has no values" if names else "is not there"
-            self._say("DP201", f'the wildcard "{path}" {said}', where)
+            self._say("DP201", f'the wildcard "{path}" {said}', document, node,
+                      "" if names else self._near(path))  # fmt: skip
             return set()
         exact = "/".join(part for part in path.replace("\\", "/").split("/") if part)
         is_glob = any(letter in path for letter in "*?[")
         if exact not in names and not is_glob and len(names) > 1:
-            message = f'"{path}" can mean {" or ".join(names)}; all their values are drawn from'
-            self._say("DP202", message, where)
+            message = f'"{path}" can mean {_listed(names)}; all their values are drawn from'
+            self._say("DP202", message, document, node)
         self._waiting += names
+        leads = self._leads.setdefault(name, {})
         for one in names:
-            self._leads.setdefault(name, []).append((node, one, where))
+            places = leads.setdefault(one, [])
+            if len(places) < _MOST_PLACES:
+                places.append(document.origin.place(document.text, node.start))
         return set(names) if len(names) == 1 else set()
 
-    # Cycles
+    def _near(self, path: str) -> str:
+        if path not in self._hints:
+            if self._suggestions is None:
+                self._suggestions = Suggestions(self._library.names)
+            near = self._suggestions.near(path)
+            self._hints[path] = f"Did you mean __{near}__?" if near else ""
+        return self._hints[path]
 
-    def _cycles(self) -> None:
-        """A wildcard ends when one of its values needs nothing, or only wildcards that end."""
-        ending: set[str] = set()
-        grown = True
-        while grown:
-            grown = False
-            for name, exits in self._exits.items():
-                if name not in ending and any(needed <= ending for needed in exits):
-                    ending.add(name)
-                    grown = True
-        for name in self._exits:
-            for _, target, where in self._leads.get(name, ()):
-                if not self._leads_to(target, name):
-                    continue
-                if name in ending:
-                    self._say("DP203", f'"{name}" leads back to itself', where)
-                elif self._exits.get(name):
-                    self._say("DP212", f'"{name}" leads back to itself without a way out', where)
 
-    def _leads_to(self, start: str, goal: str) -> bool:
-        seen, waiting = {start}, [start]
-        while waiting:
-            name = waiting.pop()
-            if name == goal:
-                return True
-            for _, target, _ in self._leads.get(name, ()):
-                if target not in seen:
-                    seen.add(target)
-                    waiting.append(target)
-        return False
+_MOST_PLACES = 20
+_MOST_LISTED = 4
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) <= _MOST_LISTED:
+        return " or ".join(names)
+    return f"{' or '.join(names[:_MOST_LISTED])} or {len(names) - _MOST_LISTED} more"
 
 
 def _is_wildcard(variant: Variant) -> bool:
     parts = variant.options[0].body.parts
     return len(variant.options) == 1 and len(parts) == 1 and isinstance(parts[0], Wildcard)
-
-
-def _full(found: Collection, index: int) -> str:
-    origin = found.origin(index)
-    return f"{origin.name}:{origin.line}:{origin.column}"
-
-
-def _place(where: str) -> tuple[str, tuple[int, ...]]:
-    name, *numbers = _split(where)
-    return name, tuple(int(number) for number in numbers)
-
-
-def _split(where: str) -> Iterator[str]:
-    parts = where.split(":")
-    numbers: list[str] = []
-    while len(parts) > 1 and parts[-1].isdigit():
-        numbers.insert(0, parts.pop())
-    yield ":".join(parts)
-    yield from numbers

@@ -289,3 +289,33 @@ def test_corners(text: str, wanted: str | None):
         drawn = None
     if wanted is not None:
         assert drawn == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("${n=2}{${n}$$a|b|c}", ["a,b", "a,c", "b,a", "b,c", "c,a", "c,b"]),
+        ("${n=!{1|2}}{${n}$$a|b}", ["a", "b", "a,b", "b,a"]),
+        ("{${n:2}$$ and $$__cold__}", ["ice and snow", "snow and ice"]),
+        ("{1-${n:2}$$a|b}", ["a", "b", "a,b", "b,a"]),
+        ("{-${n:2}$$a|b}", ["a", "b", "a,b", "b,a"]),
+        ("{!${n:2-}$$a|b}", ["a,b", "b,a"]),
+        ("${n=2-1}{${n}$$a|b}", ["a", "b", "a,b", "b,a"]),
+        ("${n=-1}{${n}$$a|b}", ["a", "b"]),
+        ("${n=1}{1-${n}$$a|${n}}", ["a", "1"]),
+        ("${n=1}{${n}-${n}$$a|b}", ["a", "b"]),
+        ("{${n:1}-2$$a|b}", ["a", "b", "a,b", "b,a"]),
+    ],
+)
+def test_a_variable_says_how_many(text: str, wanted: list[str]):
+    template = parse(text, LIBRARY)
+    assert [one.text for one in template.combinations()] == wanted
+    assert template.count() == len(wanted)
+    assert {template.random(seed).text for seed in range(99)} <= set(wanted)
+    assert parse(str(template)).root == template.root
+    assert template.reach().variables[0].name == "n"
+
+
+def test_a_variable_that_says_something_else():
+    with pytest.raises(PromptError, match=r'"many" is not a number of options \[DP124\]'):
+        parse("${n=many}{${n}$$a|b}").random(1)

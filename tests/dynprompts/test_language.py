@@ -257,7 +257,7 @@ def test_every_code_is_explained():
     root = Path(dynprompts.__file__).parent
     raised = {
         code
-        for path in root.glob("*.py")
+        for path in root.rglob("*.py")
         for code in re.findall(r'"(DP[0-9]{3})"', path.read_text(encoding="utf-8"))
     }
     page = (root.parent / "docs" / "dynprompts.md").read_text(encoding="utf-8")

@@ -100,7 +100,8 @@ def test_reach_is_listed(capsys: pytest.CaptureFixture[str], wildcards: str):
 def test_lint_has_an_exit_code(capsys: pytest.CaptureFixture[str], wildcards: str):
     assert run(capsys, "__hair__", "-w", wildcards, "--lint") == (0, "", "0 errors, 0 warnings\n")
     code, out, _ = run(capsys, "__no__", "-w", wildcards, "--lint")
-    assert (code, out) == (1, 'template:1:1: error: the wildcard "no" is not there [DP201]\n')
+    said = 'template:1:1: error: the wildcard "no" is not there [DP201]\n  __no__\n  ^^^^^^\n'
+    assert (code, out) == (1, said)
     assert run(capsys, "{0::a|b}", "--lint")[0] == 0
     assert run(capsys, "{0::a|b}", "--lint", "--strict")[0] == 1
     code, out, _ = run(capsys, "{a|b", "--lint", "--json")
@@ -127,6 +128,9 @@ def test_variables_and_files(
         (("--lint",), 2, "a template is expected"),
         (("a", "--number", "-1"), 2, "not between 0 and"),
         (("a", "--number", "x"), 2, "invalid"),
+        (("a", "--set", "x"), 2, 'NAME=VALUE, but got "x"'),
+        (("a", "--set", "=x"), 2, 'NAME=VALUE, but got "=x"'),
+        (("${n=x}{${n}$$a|b}",), 1, "DP124"),
         (("a", "-w", "nowhere-at-all"), 2, 'folder "nowhere-at-all" is not there'),
         (("{a|b",), 1, "DP101"),
         (("${x}",), 1, "DP121"),

@@ -1,0 +1,514 @@
+"""What resembles the language and is not: slips that go into the prompt as text, or do nothing.
+
+Each rule has a code, a sentence and a hint; it looks at the text of one sequence, in which every
+construct of the language is one mark and escaped characters are blanked out.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from .errors import Span
+from .lexer import ParserConfig
+from .nodes import Argument, Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
+
+_NODE, _BLANK = "\1", "\2"
+_ESCAPED = re.compile(r"\\.|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
+_JINJA = re.compile(
+    r"\{%-?\s*(?:end)?(?:set|for|if|elif|else|prompt|macro|include|import|block|raw|with)\w*\b"
+    r"|\{\{-?\s*\w+\s*\(|\{\{-?\s+[\w.]+(?:\s*\|\s*\w+)?\s+-?\}\}|\{#.*?#\}",
+    re.DOTALL,
+)
+_OTHERS = re.compile(
+    r"<(?:random|wildcard|setvar|var|setmacro|macro|repeat|alternate|fromto)\b[:\[]"
+)
+_NETWORK = "(?:lora|lyco|hypernet)"
+_RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
+    (re.compile(pattern), code, message, hint)
+    for pattern, code, message, hint in (
+        (r"\d+(?:-\d*)?\$\$(?=\s*\x01)", "DP221",
+         "this number of options stands outside of brackets",
+         "Write it inside: {2$$__name__}."),
+        (r"\$\$", "DP221", 'this "$$" belongs to no number of options',
+         "Write the number first, inside the brackets: {2$$a|b}."),
+        (r"(?<![\w$])\$\(\s*[A-Za-z_][\w-]*\s*\)|(?<![\w$\\])\$[A-Za-z_][A-Za-z0-9_]*(?![\w$])",
+         "DP224", "this variable has no braces and stays as it is", "Write ${name}."),
+        (r"\$(?=\{?\s+\{)", "DP224", 'this "$" begins nothing', "Write ${name}, without blanks."),
+        (r"(?<![^\W_])__(?=[^\W_])(?!\w*__)", "DP223", "this wildcard is never closed",
+         "Two underscores are expected behind its name, too: __name__."),
+        (r"(?<=[^\W_])__(?![\w_])", "DP223", 'this "__" opens no wildcard',
+         "Two underscores are expected before its name, too: __name__."),
+        (r"\uff3f{2}|[\uff5b\uff5d]", "DP220", "this is a full-width mark and stays as it is",
+         "Write { } | __ in their usual width."),
+        (rf"<\s+{_NETWORK}\s*:|<{_NETWORK}\s+[^<>:]+:", "DP226", "this is not read as a network",
+         "Write <lora:name:weight>, without blanks."),
+        (rf"<{_NETWORK}:[^<>]*:\s*-?\d+,\d+\s*>", "DP226", "this weight has a comma",
+         "Write a point: <lora:name:0.8>."),
+        (rf"(?<![<\w/]){_NETWORK}:[^\s<>|,:]+:-?[\d.]+>", "DP226", 'a "<" is missing before this',
+         "Write <lora:name:weight>."),
+        (r"\([^()\n,:]+:\s*\d+,\d+\s*\)", "DP226", "this weight has a comma",
+         "Write a point: (text:1.2)."),
+    )
+)  # fmt: skip
+_WEIGHT = re.compile(r"\s*(?:[+-]?\d[\d.,_/ ]*(?:[eE]\d+)?\s*%?|[+-]\s*\.?\d[\d.]*|\.\d+\s+)\s*::")
+_EARLY = re.compile(r"\s*\d+(?:\.\d+)?%?\s*:\s*(?=[^\W\d_]|[(\x01])")
+_LATE = re.compile(r"(?<=[^\s:(\[<])\s*::\s*\d+(?:\.\d+)?%?\s*$")
+_LATE_SINGLE = re.compile(r"\s*[^()\[\]<>:\d\s][^()\[\]<>:]*:\s*\d+(?:\.\d+)?%?\s*")
+_HEAD = re.compile(r"\s*[!@~]?\s*(?:\d+(?:\s*(?:-|\.\.|\u2013)\s*\d*)?|-\d+)\s*\$(?!\$)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ASSIGNED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\??=\s*")
+_UNDERLINED = re.compile(r"(?<![\w/])_([^\W_][\w/*-]*?)_(?!\w)")
+_RULE_STARTS = re.compile(
+    r"[$%<\uff3f\uff5b\uff5d]|__|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\([^()\n,:]+:\s*\d+,"
+)
+_MAY_BE_FACE = re.compile(r"[:;=][-'o^]?[()\[\]{}<>|]|[()\[\]{}<>|][-'o]?[:;=_.oO0wv^3-]")
+_BRACKET = re.compile(r"[][()<>]")
+_MARKED = re.compile(r"<([A-Za-z][\w/-]+)>|%([A-Za-z][\w/-]+)%")
+_BAR = re.compile(r"[^\W_]\s*\|\s*(?=[^\W_\s])")
+_STRENGTH = re.compile(r":\s*-?\d*\.?\d+\s*$")
+_FACE = re.compile(
+    r"(?:^|(?<=[\s,|\x01]))(?:[>]?[:;=][-'o^]?[()\[\]{}<>|]+|[()\[\]{}<>|][-'o]?[:;=]|[<>|({\[]{1,2}[_.oO0wv^-]+[<>|)}\]]{1,2}|<3)"
+)
+_DOTS = re.compile("\\.{3,}|[\u1801\u2026\u22ee\u22ef\u22f0\u22f1\ufe19]")
+_CLOSERS = {"]": "[", ")": "(", ">": "<"}
+_PLAIN = re.compile(
+    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(].*:.*\d|<[A-Za-z]|%[A-Za-z]"
+)
+_USUAL = re.compile(
+    r"\((?:[^\W_]|[ ,.'_-])*:\d+(?:\.\d*)?\)|<(?:lora|lyco|hypernet):[^<>|$%{}:]+(?::-?[\d.]+)*>"
+)
+
+
+class Slip(NamedTuple):
+    """A piece of a text that is probably not meant as it stands."""
+
+    span: Span
+    code: str
+    message: str
+    hint: str
+
+
+class Names(NamedTuple):
+    """Which names are known: of wildcards, and of variables."""
+
+    is_wildcard: Callable[[str], bool]
+    variables: Collection[str]
+
+
+def is_suspect(text: str) -> bool:
+    """Whether a text without constructs can hold a slip at all; told soon, for long files."""
+    if ":" in text and text[:1] not in "0123456789":
+        text = _USUAL.sub("", text)
+    return _PLAIN.search(text) is not None
+
+
+def find_slips(text: str, root: Sequence, names: Names, config: ParserConfig) -> Iterator[Slip]:
+    """Yield the slips of a text and its tree, in no order. Other brackets have no rules yet."""
+    if config != ParserConfig():
+        return
+    found = _JINJA.search(text) if "{{" in text or "{%" in text or "{#" in text else None
+    if found is not None:
+        yield Slip(
+            Span(*found.span()), "DP227", "this is a jinja template, which is another language",
+            "Here it stays text; jinja templates are drawn by JinjaGenerator of dynprompts.compat.",
+        )  # fmt: skip
+        return
+    finder = _Finder(text, names)
+    if "#" in text:
+        yield from finder.comments()
+    if "<" in text or "/*" in text:
+        yield from finder.whole()
+    yield from finder.sequence(root, top=True)
+
+
+class _Flat:
+    """The text of a sequence: constructs are one mark each, escaped characters blanks."""
+
+    def __init__(self, source: str, parts: tuple[Node, ...]) -> None:
+        pieces: list[str] = []
+        self.nodes: dict[int, Node] = {}
+        self._starts, self._offsets = [0], [parts[0].start if parts else 0]
+        length = 0
+        for part in parts:
+            self._starts.append(length)
+            self._offsets.append(part.start)
+            piece = _NODE
+            if isinstance(part, Text):
+                piece = source[part.start : part.end]
+                if "\\" in piece or "#" in piece or "/*" in piece:
+                    piece = _ESCAPED.sub(_blanks, piece)
+            else:
+                self.nodes[length] = part
+            pieces.append(piece)
+            length += len(piece)
+        self.text = "".join(pieces)
+        self._end = parts[-1].end if parts else 0
+
+    def at(self, place: int) -> int:
+        """Return the offset in the source of a place."""
+        index = bisect_right(self._starts, place) - 1
+        return min(self._offsets[index] + place - self._starts[index], self._end)
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the part of the source between two places."""
+        return Span(self.at(start), max(self.at(end - 1) + 1, self.at(start) + 1))
+
+
+def _blanks(found: re.Match[str]) -> str:
+    return _BLANK * len(found.group())
+
+
+class _Finder:
+    """Goes through one tree."""
+
+    def __init__(self, text: str, names: Names) -> None:
+        self._text, self._names = text, names
+
+    def comments(self) -> Iterator[Slip]:
+        """A "#" behind a text, with something directly behind it, was hardly meant as a comment."""
+        text = self._text
+        for found in _COMMENT.finditer(text):
+            if found.group(1) is None:
+                continue
+            start = found.start()
+            before = text[text.rfind("\n", 0, start) + 1 : start]
+            behind = found.group(1)
+            if not before.strip() or not behind.strip() or behind[0] in "#! \t-=":
+                continue
+            span = Span(start, start + 1)
+            count = re.search(r"(\d+)$", before)
+            if count is not None and behind.startswith("__"):
+                yield Slip(
+                    span, "DP225", '"#" begins a comment: the rest of the line is left out',
+                    f"Several values are {{{count.group(1)}$${behind.split()[0]}}} here.",
+                )  # fmt: skip
+                continue
+            yield Slip(
+                span, "DP225", '"#" begins a comment: the rest of the line is left out',
+                r"Write \# for the character.",
+            )  # fmt: skip
+
+    def whole(self) -> Iterator[Slip]:
+        """What is seen in the text as a whole."""
+        text = self._text
+        start = text.find("/*")
+        if start >= 0 and "*/" not in text[start:] and not text[:start].strip():
+            yield Slip(Span(start, start + 2), "DP225", 'this "/*" is never closed',
+                       "Write */ behind the comment.")  # fmt: skip
+        for found in _OTHERS.finditer(text):
+            yield Slip(
+                Span(*found.span()), "DP227", "this is the language of another program",
+                "Here a variant is {a|b}, a wildcard __name__, a variable ${name}.",
+            )  # fmt: skip
+        for found in re.finditer(rf"<{_NETWORK}:(?=[^<>|]*(?:<|$)|[^<>]*$)", text):
+            if not _is_escaped(text, found.start()):
+                yield Slip(Span(*found.span()), "DP226", 'this "<" is never closed',
+                           'A ">" is expected behind the weight.')  # fmt: skip
+
+    def sequence(self, sequence: Sequence, *, top: bool) -> Iterator[Slip]:
+        """Look at a sequence, then at what is inside of it; at the top nothing has to close."""
+        flat = _Flat(self._text, sequence.parts)
+        if is_suspect(flat.text):
+            yield from self._texts(flat, top)
+        if not flat.nodes:
+            return
+        yield from self._around(flat)
+        open_before = _open_places(flat.text)
+        for place, node in flat.nodes.items():
+            if isinstance(node, Variant):
+                yield from self._variant(node, place in open_before)
+            elif isinstance(node, Wildcard):
+                yield from self._arguments(node.arguments)
+            elif isinstance(node, Wrap):
+                yield from self._wrap(node)
+            elif isinstance(node, (Assign, Get)):
+                yield from self._variable(node)
+
+    def _arguments(self, arguments: tuple[Argument, ...]) -> Iterator[Slip]:
+        for argument in arguments:
+            yield from self.sequence(argument.value, top=False)
+
+    def _texts(self, flat: _Flat, top: bool) -> Iterator[Slip]:
+        text = flat.text
+        if _MAY_BE_FACE.search(text):
+            text = _FACE.sub(_blanks, text)
+        if _RULE_STARTS.search(text):
+            yield from self._rules(flat, text)
+        if top:
+            yield from self._outside(flat, text)
+        if "(" in text or ")" in text:
+            yield from self._strengths(flat, text)
+
+    def _rules(self, flat: _Flat, text: str) -> Iterator[Slip]:
+        taken: set[int] = set()
+        for pattern, code, message, hint in _RULES:
+            for found in pattern.finditer(text):
+                if taken.isdisjoint(range(*found.span())):
+                    taken.update(range(*found.span()))
+                    yield Slip(flat.span(*found.span()), code, message, hint)
+        for found in _UNDERLINED.finditer(text):
+            if self._names.is_wildcard(found.group(1)):
+                yield Slip(flat.span(*found.span()), "DP223", "this is not read as a wildcard",
+                           f"Did you mean __{found.group(1)}__?")  # fmt: skip
+        for found in _MARKED.finditer(text):
+            name = found.group(1) or found.group(2)
+            if name in self._names.variables:
+                yield Slip(flat.span(*found.span()), "DP224", "this is not read as a variable",
+                           f"Did you mean ${{{name}}}?")  # fmt: skip
+            elif self._names.is_wildcard(name):
+                yield Slip(flat.span(*found.span()), "DP223", "this is not read as a wildcard",
+                           f"Did you mean __{name}__?")  # fmt: skip
+
+    def _outside(self, flat: _Flat, text: str) -> Iterator[Slip]:
+        """Marks that mean something inside of brackets only."""
+        found = text.find("}")
+        if found >= 0:
+            yield Slip(flat.span(found, found + 1), "DP220", 'this "}" closes nothing',
+                       r"A { is missing before it; write \} for the character.")  # fmt: skip
+            return
+        for bar in _BAR.finditer(text):
+            if not _inside_square(text, bar.start()):
+                yield Slip(
+                    flat.span(text.index("|", bar.start()), text.index("|", bar.start()) + 1),
+                    "DP229", 'this "|" stands outside of a variant', "Write {a|b} for one of both.",
+                )  # fmt: skip
+                break
+        weight = _WEIGHT.match(text)
+        if weight is not None:
+            yield Slip(
+                flat.span(*weight.span()), "DP222", "a weight stands inside of brackets only",
+                "Write {2::a|b}; wildcards of .txt have weights with weights_in_txt.",
+            )  # fmt: skip
+
+    def _strengths(self, flat: _Flat, text: str) -> Iterator[Slip]:
+        """`(a:1.2` and `a:1.2)`, where no option opens or closes a bracket for its variant."""
+        opened: list[int] = []
+        uneven = any(_is_uneven(self._text, node) for node in flat.nodes.values())
+        for place, letter in enumerate(text):
+            if letter == "(":
+                opened.append(place)
+            elif letter == ")":
+                if opened:
+                    opened.pop()
+                elif not uneven and _STRENGTH.search(text, max(0, place - 12), place):
+                    yield Slip(flat.span(place, place + 1), "DP226", 'this ")" closes nothing',
+                               "Write (text:1.2).")  # fmt: skip
+        for place in opened:
+            end = re.compile(r"[,\n|(]|$").search(text, place + 1)
+            stop = end.start() if end is not None else len(text)
+            if not uneven and _STRENGTH.search(text[place:stop]):
+                yield Slip(flat.span(place, place + 1), "DP226", 'this "(" is never closed',
+                           'A ")" is expected behind the weight: (text:1.2).')  # fmt: skip
+
+    def _around(self, flat: _Flat) -> Iterator[Slip]:
+        """What stands directly before or behind a construct."""
+        text = flat.text
+        for place, node in flat.nodes.items():
+            behind = text[place + 1 : place + 40]
+            if isinstance(node, Wildcard) and re.match(r"\(\s*[A-Za-z_][\w-]*\s*=", behind):
+                yield Slip(
+                    flat.span(place + 1, place + 2), "DP223",
+                    "these arguments stand behind the wildcard",
+                    "Write them before the closing mark: __name(a=b)__.",
+                )  # fmt: skip
+            elif isinstance(node, Wildcard) and re.search(r"(?:^|[\s,])[!@~]$", text[:place]):
+                yield Slip(
+                    flat.span(place - 1, place), "DP223", "this sign stands before the wildcard",
+                    "Write it behind the opening mark: __@name__.",
+                )  # fmt: skip
+            elif isinstance(node, Get) and node.default is None:
+                found = re.match(r"\s*\??=(?![=>])", behind)
+                if found is not None:
+                    yield Slip(
+                        flat.span(place + 1, place + 1 + found.end()), "DP224",
+                        "a variable is set inside of its braces", "Write ${name=value}.",
+                    )  # fmt: skip
+            elif isinstance(node, Variant):
+                found = re.match(r"\s*::\s*\d|\s*\$\$", behind)
+                if found is not None:
+                    yield Slip(
+                        flat.span(place + 1, place + 1 + found.end()), "DP222",
+                        "this stands behind a closed variant",
+                        "Weights and numbers stand inside: {2::a|b}, {2$$a|b}.",
+                    )  # fmt: skip
+
+    # Inside
+
+    def _variant(self, variant: Variant, in_brackets: bool) -> Iterator[Slip]:
+        source, start = self._text, variant.start + 1
+        first = variant.options[0]
+        head = _HEAD.match(source, start, variant.end)
+        if head is not None and variant.low == variant.high == 1:
+            yield Slip(Span(start, head.end()), "DP221", "a number of options ends with two $",
+                       "Write {2$$a|b}.")  # fmt: skip
+        else:
+            yield from self._heads(variant)
+        flats = [_Flat(source, option.body.parts) for option in variant.options]
+        divided = self._divided(variant, flats)
+        if divided is not None:
+            yield divided
+        if len(variant.options) == 1 and first.weight == 1.0:
+            yield from self._lone(variant)
+        if not in_brackets and divided is None:
+            yield from self._weights(variant, flats)
+        for option, flat in zip(variant.options, flats, strict=True):
+            if flat.nodes or is_suspect(flat.text):
+                yield from self.sequence(option.body, top=False)
+
+    def _heads(self, variant: Variant) -> Iterator[Slip]:
+        body = variant.options[0].body.parts
+        if not body or not isinstance(body[0], Text):
+            return
+        start = body[0].start
+        before = self._text[variant.start : start].rstrip()
+        found = re.compile(r"[!@~](?=[\w{_])").match(self._text, start, body[0].end)
+        if found is not None and before.endswith("$$"):
+            yield Slip(
+                Span(start, start + 1), "DP221", "this sign stands behind the number of options",
+                "Write it first: {@2$$a|b}.",
+            )  # fmt: skip
+
+    def _divided(self, variant: Variant, flats: list[_Flat]) -> Slip | None:
+        """`{blonde|[black|gray]}`: a bracket that one option opens and a later one closes."""
+        waiting: dict[str, int] = {}
+        for flat in flats:
+            text = flat.text
+            if not _BRACKET.search(text):
+                continue
+            text = _FACE.sub(_blanks, text)
+            level: list[str] = []
+            for letter in text:
+                if letter in "[(<":
+                    level.append(letter)
+                elif letter in _CLOSERS:
+                    wanted = _CLOSERS[letter]
+                    if wanted in level:
+                        level.remove(wanted)
+                    elif wanted in waiting:
+                        start = waiting[wanted]
+                        return Slip(
+                            Span(start, start + 1), "DP220",
+                            f'a "|" of the variant divides what stands in this "{wanted}"',
+                            r"Write \| inside of it, for example [black\|gray].",
+                        )  # fmt: skip
+            for letter in level:
+                if letter != "<" or re.search(r"<\w+:", text):
+                    waiting[letter] = flat.at(text.rindex(letter))
+        return None
+
+    def _lone(self, variant: Variant) -> Iterator[Slip]:
+        only = variant.options[0].body
+        if variant.low != 1 or variant.high != 1 or variant.method or not only.parts:
+            return
+        assigned = _ASSIGNED.match(self._text, only.parts[0].start, variant.end - 1)
+        if assigned is not None and isinstance(only.parts[0], Text):
+            yield Slip(Span(variant.start, variant.start + 1), "DP224",
+                       'a "$" is missing before this', "Write ${name=value}.")  # fmt: skip
+            return
+        word = (only.plain or "").strip()
+        span = Span(variant.start, variant.end)
+        if "\uff5c" in word:
+            yield Slip(span, "DP220", "this is a full-width mark and stays as it is",
+                       "Write { } | __ in their usual width.")  # fmt: skip
+        elif word in self._names.variables:
+            yield Slip(span, "DP224", "this variant has one option and is the name of a variable",
+                       f"Did you mean ${{{word}}}?")  # fmt: skip
+        elif _NAME.fullmatch(word) and self._names.is_wildcard(word):
+            yield Slip(span, "DP223", "this variant has one option and is the name of a wildcard",
+                       f"Did you mean __{word}__?")  # fmt: skip
+        elif _NAME.fullmatch(word) and word != "prompt" and self._is_single(variant):
+            yield Slip(span, "DP228", "this variant has one option",
+                       f"Did you mean ${{{word}}} or __{word}__?")  # fmt: skip
+
+    def _is_single(self, variant: Variant) -> bool:
+        """Whether no other bracket stands around it, as in NovelAI's emphasis."""
+        text = self._text
+        return text[variant.start - 1 : variant.start] != "{" and text[variant.end :][:1] != "}"
+
+    def _weights(self, variant: Variant, flats: list[_Flat]) -> Iterator[Slip]:
+        late = early = filled = 0
+        for flat in flats:
+            text = flat.text
+            if not text.strip():
+                continue
+            filled += 1
+            found = _WEIGHT.match(text)
+            if found is not None:
+                yield Slip(
+                    flat.span(*found.span()), "DP222", "this is not read as a weight",
+                    "A weight is a number such as 2 or 0.5, without sign or blanks: {2::a|b}.",
+                )  # fmt: skip
+                return
+            found = _LATE.search(text)
+            if found is not None:
+                message = "this weight stands behind its option"
+                yield Slip(flat.span(*found.span()), "DP222", message, "Write it first: {2::a|b}.")
+                return
+            late += _LATE_SINGLE.fullmatch(text) is not None
+            early += _EARLY.match(text) is not None
+        if len(flats) > 1 and filled and filled in (late, early):
+            yield Slip(
+                Span(variant.start, variant.end), "DP222",
+                "these numbers are not read as weights", "Write {2::red|1::blue}.",
+            )  # fmt: skip
+
+    def _wrap(self, wrap: Wrap) -> Iterator[Slip]:
+        parts = wrap.wrapper.parts
+        plain = all(isinstance(part, Text) for part in parts)
+        if plain and not any(_DOTS.search(part.text) for part in parts if isinstance(part, Text)):
+            yield Slip(
+                Span(wrap.start, wrap.start + 2), "DP230", "this wrapper has no dots",
+                "Three dots stand where the inner text goes: %{before ... after$$inner}.",
+            )  # fmt: skip
+        yield from self.sequence(wrap.wrapper, top=False)
+        yield from self.sequence(wrap.inner, top=False)
+
+    def _variable(self, node: Assign | Get) -> Iterator[Slip]:
+        value = node.value if isinstance(node, Assign) else node.default
+        if value is None:
+            return
+        first = value.parts[0] if value.parts else None
+        if isinstance(first, Text) and self._text[first.start] == "=":
+            yield Slip(
+                Span(first.start, first.start + 1), "DP224", "this sign becomes text",
+                "A variable is set by ${name=value}, if not set yet by ${name?=value}.",
+            )  # fmt: skip
+        yield from self.sequence(value, top=False)
+
+
+def _is_escaped(text: str, place: int) -> bool:
+    run = place - len(text[:place].rstrip("\\"))
+    return run % 2 == 1
+
+
+def _open_places(text: str) -> set[int]:
+    """Return the constructs that stand inside of round or square brackets."""
+    level, found = 0, set[int]()
+    if "(" not in text and "[" not in text:
+        return found
+    for place, letter in enumerate(text):
+        if letter in "([":
+            level += 1
+        elif letter in ")]":
+            level = max(0, level - 1)
+        elif letter == _NODE and level:
+            found.add(place)
+    return found
+
+
+def _inside_square(text: str, place: int) -> bool:
+    return text.count("[", 0, place) > text.count("]", 0, place)
+
+
+def _is_uneven(source: str, node: Node) -> bool:
+    if not isinstance(node, Variant):
+        return False
+    inner = source[node.start : node.end]
+    return inner.count("(") != inner.count(")") or any(
+        source[one.start : one.end].count("(") != source[one.start : one.end].count(")")
+        for one in node.options
+    )

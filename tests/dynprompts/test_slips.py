@@ -1,0 +1,110 @@
+"""Slips: what resembles the language and is not is told, with its place and what was meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dynprompts import ParserConfig, WildcardLibrary
+from dynprompts.scope import Rules
+from dynprompts.slips import is_suspect
+from dynprompts.tools.lint import lint_library, lint_text
+
+LIBRARY = WildcardLibrary(texts={"colour.txt": "red\nblue\n", "hair/long.txt": "x\n"})
+
+
+SLIPS = json.loads((Path(__file__).parent / "data" / "slips.json").read_text("utf-8"))
+"""Text, code, line and column, hint."""
+
+
+@pytest.mark.parametrize(("text", "code", "place", "hint"), SLIPS, ids=[row[0] for row in SLIPS])
+def test_a_slip_is_told(text: str, code: str, place: str, hint: str):
+    found = lint_text(text, LIBRARY)
+    assert (code, place, hint) in [(o.code, o.where.split(":", 1)[1], o.hint) for o in found]
+    assert all(one.excerpt.endswith("^") for one in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "photo of a {red|2::blue} cat, (red hair:1.2), [a:b:0.5], ((x)), <lora:my__lora:0.8>",
+        "${x={a|b}}${y=!__colour__}${x} ${y} ${z:none} {2$$ and $$a|b|c} {1-2$$__colour__}",
+        "$5, 50% off, a__b, 16:9, BREAK, >_<, :), :}, {:(|:)}, ({red|blue:1.1}:1.2)",
+        "({red:1.2|blue:1.1}) {16:9|4:3} {(a:1.2)|(b:1.1)} [red|blue] o_o (o_o) {3::|a}",
+        "# a note\na, b # another note\n\\{ \\} \\| \\$name \\# \\__x\\__ // x",
+        "{<lora:a:|<lora:b:}0.8> <lora:{a|b}_x:{0.8|1}> {@a|b} {!a|b} __@colour__ {~a|b}",
+        "%{photo of ... at night$${a|b}} %{__colour__$$x} {{a|b}|c} {{masterpiece}} {prompt}",
+        "{(a|(b}:1.2) __colour__, __hair/*__ (text) name: 2 {a, b|c: d} /* note */ x",
+        "", "{}", "{ a | b }", "a\\", "%{a{b|c} d$$e}",
+    ],
+)  # fmt: skip
+def test_usual_prompts_are_left_alone(text: str):
+    assert lint_text(text, LIBRARY) == []
+
+
+def test_variables_from_outside_are_meant():
+    found = lint_text("{subject} $subject <subject> %subject%", LIBRARY, ["subject"])
+    assert [one.hint for one in found] == [
+        "Did you mean ${subject}?", "Write ${name}.", "Did you mean ${subject}?",
+        "Did you mean ${subject}?",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_told_as_well():
+    (found,) = lint_text("a {b|c")
+    assert (found.code, found.severity, found.where) == ("DP101", "error", "template:1:3")
+    assert found.excerpt == "  a {b|c\n    ^"
+    (deep,) = lint_text("{" * 120)
+    assert (deep.code, deep.excerpt) == ("DP130", "")
+
+
+def test_other_brackets_have_no_slips():
+    assert lint_text("<a} b|c>", config=ParserConfig("<", ">")) == []
+
+
+def test_slips_stand_in_wildcards_with_file_and_line():
+    texts = {
+        "a.txt": "fine\n3::red\nplain (a:1.2\nb {c|d}} __colour_\n",
+        "b.yaml": "k: ['2:: x', 'y}']",
+    }
+    found = lint_library(Rules(WildcardLibrary(texts=texts)))
+    assert [(one.code, one.where) for one in found] == [
+        ("DP222", "a.txt:2:1"), ("DP226", "a.txt:3:7"), ("DP220", "a.txt:4:8"),
+        ("DP223", "a.txt:4:10"), ("DP220", "b.yaml:1:16"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["a (b:1.2), <lora:x:1>", "a, b", "plain words", "(x)", "a_b"])
+def test_plain_lines_cost_one_look(text: str):
+    assert not is_suspect(text)
+
+
+def test_repeats_are_folded():
+    names = "".join(f"__gone{n % 3}__ ${{v}}\n" for n in range(90))
+    braces = "".join(f"x{n}}}\n" for n in range(50))
+    tree = {"z.txt": names, "b.txt": braces, "a.txt": "__gone1__ here\n"}
+    found = lint_library(Rules(WildcardLibrary(texts=tree)))
+    missing = {one.message: (one.where, one.times) for one in found if one.code == "DP201"}
+    assert sorted(missing.values())[0] == ("a.txt:1:1", 2)
+    assert len(missing) == 3
+    undefined = [one for one in found if one.code == "DP209"]
+    assert [one.times for one in undefined] == [3]
+    several = [one for one in found if one.code == "DP220"]
+    assert (len(several), sum(one.times for one in several)) == (20, 50)
+    assert "(and 30 more)" in str(several[-1])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [
+        ("Colour", "colour"), ("colors", "colour"), ("long", ""), ("wildcards/colour", "colour"),
+        ("other/long", "hair/long"), ("q", ""), ("something else", ""),
+    ],
+)  # fmt: skip
+def test_near_names_are_suggested(wanted: str, meant: str):
+    found = lint_text(f"__{wanted}__", LIBRARY)
+    assert [one.hint for one in found if one.code == "DP201"] == (
+        [] if wanted == "long" else [f"Did you mean __{meant}__?" if meant else ""]
+    )
