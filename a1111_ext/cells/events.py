@@ -12,12 +12,14 @@ from .cell import Cell
 class Outcome(str, Enum):
     """What became of a cell; WAITING means that it will be asked for once more.
 
+    DAMAGED: its kept picture is not the one that was checked; it is drawn again.
     PAUSED and RESUMED are about the whole run; their cell is one that waits.
     """
 
     DRAWN = "drawn"
     KNOWN = "known"
     FAILED = "failed"
+    DAMAGED = "damaged"
     WAITING = "waiting"
     PAUSED = "paused"
     RESUMED = "resumed"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import platform
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -21,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError
-from kohya_ext.project.files import explain_os_error, write_bytes_atomic
+from kohya_ext.project.files import explain_os_error, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
 from .cell import Cell, cell_from_dict
+from .picture_store import DAMAGED, REJECTED, PictureStore
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cells (
@@ -37,7 +39,9 @@ CREATE TABLE IF NOT EXISTS cells (
     pixels TEXT NOT NULL DEFAULT '',
     server TEXT NOT NULL DEFAULT '',
     seconds REAL NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT ''
+    reason TEXT NOT NULL DEFAULT '',
+    file TEXT NOT NULL DEFAULT '',
+    bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS pins (
     title TEXT PRIMARY KEY,
@@ -55,9 +59,7 @@ CREATE TABLE IF NOT EXISTS switches (
 CLAIM_SECONDS = 3600.0
 """A claim of a process on another machine that died without a word is void after this time."""
 
-REJECTED = "rejected"
-"""The folder beside the pictures for those that failed a check."""
-
+_log = logging.getLogger(__name__)
 _MANY = 500
 _OPEN_TRIES = 100
 _OPEN_PAUSE_SECONDS = 0.05
@@ -105,13 +107,21 @@ class Ledger:
 
     def __init__(self, db: Path, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._folder = folder
+        self.pictures = PictureStore(folder)
+        self.damaged: list[str] = []
+        """Keys of finished cells whose picture was found to be another one, oldest first."""
+        self._digests: dict[str, str] = {}
+        self.set_aside: Path | None = None
+        """Where a damaged ledger was moved: the pictures in `folder` are taken up again."""
         self._clock = clock
         self._owner = _this_owner()
         self._lock = threading.RLock()  # one connection, used by every backend's thread
         self._db = _connect(db)
         try:
             _prepare(self._db)
-        except sqlite3.DatabaseError as error:
+            if _is_damaged(self._db):
+                raise sqlite3.DatabaseError("its file is damaged")
+        except sqlite3.OperationalError as error:
             self._db.close()
             if "full" in str(error):
                 raise explain_os_error(OSError(errno.ENOSPC, "disk full"), db) from error
@@ -120,8 +130,13 @@ class Ledger:
             raise DamagedError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",
-                "Move it away; the pictures in cells/ stay and are taken up again.",
+                "Close other programs that use it, and run the same command again.",
             ) from error
+        except sqlite3.DatabaseError:
+            self._db.close()
+            self.set_aside = _set_aside(db)
+            self._db = _connect(db)
+            _prepare(self._db)
 
     def close(self) -> None:
         """Give claimed cells back and close the file."""
@@ -144,49 +159,16 @@ class Ledger:
 
     def picture_path(self, key: str) -> Path:
         """Return where the picture of a cell is kept."""
-        return self._folder / key[:2] / f"{key}.png"
-
-    def rejected_path(self, key: str) -> Path:
-        """Return where a picture goes that failed a check."""
-        return self._folder / REJECTED / f"{key}.png"
+        return self.pictures.path(key)
 
     def keep(self, key: str, png: bytes) -> Path:
         """Write a picture that came back, whole or not at all. Raises MachineError."""
-        path = self.picture_path(key)
-        write_bytes_atomic(path, png)
-        _flush_folder(path.parent)
-        return path
+        self._digests[key] = self.pictures.write(key, png)
+        return self.pictures.path(key)
 
     def kept(self, key: str) -> bytes | None:
         """Return a picture that an earlier run kept, whether it was checked or not."""
-        try:
-            return self.picture_path(key).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise explain_os_error(error, self.picture_path(key)) from error
-
-    def _reject(self, key: str) -> None:
-        """Move a picture aside, where nobody takes it for a good one."""
-        path, aside = self.picture_path(key), self.rejected_path(key)
-        try:
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(aside)
-        except FileNotFoundError:
-            return  # it failed before there was a picture
-        except OSError as error:
-            raise explain_os_error(error, aside) from error
-
-    def _existing(self) -> set[str]:
-        """Return the keys of all pictures on the disk, in one walk."""
-        found: set[str] = set()
-        try:
-            folders = [one.path for one in os.scandir(self._folder) if len(one.name) == 2]
-        except FileNotFoundError:
-            return found
-        for folder in folders:
-            found.update(one.name[:-4] for one in os.scandir(folder) if one.name[-4:] == ".png")
-        return found
+        return self.pictures.read(key)
 
     # -- cells ----------------------------------------------------------------------------
 
@@ -233,11 +215,16 @@ class Ledger:
 
     def finish(self, key: str, *, infotext: str, pixels: str, server: str, seconds: float) -> None:
         """Mark a cell done whose picture was kept and verified."""
+        digest, size = self._digests.pop(key, ""), 0
+        with suppress(FileNotFoundError):
+            path = self.pictures.path(key)
+            size = path.stat().st_size
+            digest = digest or sha256_of(path)  # kept by a run that was killed
         with self._transaction():
             self._db.execute(
                 "UPDATE cells SET state = 'done', owner = '', infotext = ?, pixels = ?, "
-                "server = ?, seconds = ?, reason = '' WHERE key = ?",
-                (infotext, pixels, server, seconds, key),
+                "server = ?, seconds = ?, reason = '', file = ?, bytes = ? WHERE key = ?",
+                (infotext, pixels, server, seconds, digest, size, key),
             )
 
     def fail(self, key: str, reason: str) -> None:
@@ -247,31 +234,39 @@ class Ledger:
                 "UPDATE cells SET state = 'failed', owner = '', reason = ? WHERE key = ?",
                 (reason, key),
             )
-        self._reject(key)
+        self.pictures.move_aside(key, REJECTED)
 
     def is_done(self, key: str) -> bool:
         """Whether a cell is done and its picture is still there."""
         return bool(self.done_among([key]))
 
     def done_among(self, keys: Collection[str]) -> set[str]:
-        """Return which of these cells are done; one whose picture is gone is planned again."""
-        done = self.done_keys() if len(keys) > _MANY else self._done_of(keys)
-        marked = done.intersection(keys)
-        if len(keys) > _MANY:
-            there = self._existing()
-        else:
-            there = {key for key in marked if self.picture_path(key).exists()}
-        lost = marked - there
-        if lost:
+        """Return which of these cells are done and have the very picture that was checked.
+
+        A cell whose picture is gone is planned again. So is one whose picture is another one: that
+        picture is moved aside, and the key is added to `damaged`.
+        """
+        known = self._done_files(keys)
+        gone, differs = self.pictures.wrong_among(known)
+        for key in differs:
+            self.pictures.move_aside(key, DAMAGED)
+        self.damaged += sorted(differs)
+        if gone or differs:
             with self._transaction():
                 self._db.executemany(
-                    "UPDATE cells SET state = 'planned' WHERE key = ?", [(key,) for key in lost]
+                    "UPDATE cells SET state = 'planned' WHERE key = ?",
+                    [(key,) for key in gone | differs],
                 )
-        return marked - lost
+        return known.keys() - gone - differs
 
-    def _done_of(self, keys: Iterable[str]) -> set[str]:
-        query = "SELECT 1 FROM cells WHERE key = ? AND state = 'done'"
-        return {key for key in keys if self._row(query, key)}
+    def _done_files(self, keys: Collection[str]) -> dict[str, tuple[str, int]]:
+        """Return hash and size of the picture of every finished cell among `keys`."""
+        query = "SELECT key, file, bytes FROM cells WHERE state = 'done'"
+        if len(keys) > _MANY:
+            wanted, rows = set(keys), self._rows(query)
+            return {str(key): (str(file), int(size)) for key, file, size in rows if key in wanted}
+        found = (self._row(f"{query} AND key = ?", key) for key in keys)
+        return {str(row[0]): (str(row[1]), int(row[2])) for row in found if row is not None}
 
     def record(self, key: str) -> Record | None:
         """Return what is known of a cell."""
@@ -370,7 +365,7 @@ class Ledger:
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
                     raise
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "full" in str(error):
                 raise explain_os_error(OSError(errno.ENOSPC, "disk full"), self._folder) from error
             raise DamagedError(
@@ -411,6 +406,7 @@ def _prepare(db: sqlite3.Connection, *, sleep: Callable[[float], None] = time.sl
             # a row lost in a power cut is found again by its picture, so it need not be flushed
             db.execute("PRAGMA synchronous=NORMAL")
             db.executescript(_SCHEMA)
+            _add_columns(db)
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or attempt == _OPEN_TRIES - 1:
                 raise
@@ -419,26 +415,44 @@ def _prepare(db: sqlite3.Connection, *, sleep: Callable[[float], None] = time.sl
             return
 
 
+def _is_damaged(db: sqlite3.Connection) -> bool:
+    """Tell whether the file is torn; a look at its pages, some milliseconds for 10,000 cells."""
+    return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+
+
+def _set_aside(db: Path) -> Path:
+    """Move a damaged ledger away, with what SQLite keeps beside it. Raises MachineError."""
+    aside = db.with_name(
+        f"{db.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
+    )
+    try:
+        db.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                db.with_name(db.name + suffix).replace(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise explain_os_error(error, db) from error
+    _log.warning("The ledger %s was damaged; it is kept as %s and made again.", db, aside.name)
+    return aside
+
+
+def _add_columns(db: sqlite3.Connection) -> None:
+    """Bring a ledger of an older loraloom to today's columns; what it holds stays."""
+    there = {str(row[1]) for row in db.execute("PRAGMA table_info(cells)")}
+    for name, kind in (
+        ("file", "TEXT NOT NULL DEFAULT ''"),
+        ("bytes", "INTEGER NOT NULL DEFAULT 0"),
+    ):
+        if name not in there:
+            db.execute(f"ALTER TABLE cells ADD COLUMN {name} {kind}")
+
+
 _RECORD = "request, state, infotext, pixels, server, seconds, reason"
 
 
 def _record(row: tuple[Any, ...]) -> Record:
     request, state, infotext, pixels, server, seconds, reason = row
     return Record(request, CellState(state), infotext, pixels, server, seconds, reason)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Let a new name in a folder survive a power cut; Windows does so by itself."""
-    if os.name == "nt":
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise explain_os_error(error, folder) from error
 
 
 # -- owners of claims ---------------------------------------------------------------------------

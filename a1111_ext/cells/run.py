@@ -13,6 +13,7 @@ from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .events import CellEvent, EventHandler, Outcome
 from .ledger import Claim, Ledger
+from .picture_store import DAMAGED
 from .plan import CellPlan
 from .verify import Checked, Generated
 from .waiting import Group, Waiting, group_of
@@ -118,6 +119,10 @@ class CellRun:
             if cell.key in done:
                 self._known.add(cell.key)
                 self._tell(Outcome.KNOWN, cell)
+            elif cell.key in self.ledger.damaged:
+                aside = self.ledger.pictures.aside(cell.key, DAMAGED)
+                self._tell(Outcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}")
+                waiting.append(cell)
             else:
                 waiting.append(cell)
         self._waiting = Waiting(waiting)
@@ -205,6 +210,10 @@ class CellRun:
             if cell.key in done:
                 self._known.add(cell.key)
                 self._tell(Outcome.KNOWN, cell)
+            elif cell.key in self.ledger.damaged:
+                aside = self.ledger.pictures.aside(cell.key, DAMAGED)
+                self._tell(Outcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}")
+                self._waiting.put_back([cell])
             else:
                 self._waiting.put_back([cell])
 

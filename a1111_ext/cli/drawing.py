@@ -68,7 +68,7 @@ def _message(event: CellEvent) -> str:
     """Say beside the bar what just happened, or how far the run is."""
     if event.outcome is Outcome.PAUSED:
         return "paused; on with: loraloom pause PROJECT --resume"
-    if event.outcome in (Outcome.FAILED, Outcome.WAITING):
+    if event.outcome in (Outcome.FAILED, Outcome.WAITING, Outcome.DAMAGED):
         return f"{event.outcome.value}: {event.cell.called}: {event.reason}"
     loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"
     left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"

@@ -368,10 +368,14 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path):
         assert other.claim(cell().key)
 
 
-def test_a_damaged_ledger_is_named(tmp_path: Path):
-    (tmp_path / "a.db").write_bytes(b"no database at all, but long enough to be one" * 100)
-    with pytest.raises(ToolError, match="LL450"):
-        Ledger(tmp_path / "a.db", tmp_path / "cells")
+def test_a_damaged_ledger_is_kept_aside_and_made_again(tmp_path: Path):
+    damaged = b"no database at all, but long enough to be one" * 100
+    (tmp_path / "a.db").write_bytes(damaged)
+    with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
+        assert ledger.set_aside is not None
+        assert ledger.set_aside.read_bytes() == damaged
+        ledger.add([cell()])
+        assert ledger.done_keys() == set()
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def test_a_lora_of_another_kind_is_noticed_at_once(backend, ledger, webui):
     plan = plan_cells([*(without_loras(one) for one in cells), *cells], controls)
     report = run_cells(plan, ledger, [backend])
     assert (report.drawn, len(report.failed)) == (2, 2)
-    assert ledger.rejected_path(cells[0].key).is_file()
+    assert ledger.pictures.aside(cells[0].key, "rejected").is_file()
     assert not ledger.picture_path(cells[0].key).exists()
 
 

@@ -215,7 +215,7 @@ def test_a_grid_that_is_not_there(app: Any):
 
 def test_a_grid_that_failed_has_no_result(app: Any, host: Any):
     (host.data / "loraloom").mkdir(parents=True)
-    (host.data / "loraloom" / "cells.db").write_text("this is no database" * 99, encoding="utf-8")
+    (host.data / "loraloom" / "cells.db").mkdir()
     status = finish(app, FOX)
     assert status["state"] == "failed"
     assert "LL450" in status["message"]
@@ -334,7 +334,7 @@ def test_a_picture_that_leads_out_of_the_folders_is_not_sent(
     path.unlink()
     path.symlink_to(secret)
     answer = ask(app, "GET", cell["picture"])
-    assert (answer.status, answer.json["error"]) == (403, "LL755")
+    assert (answer.status, answer.json["error"]) == (404, "LL765")
 
 
 def test_some_things_may_be_asked_for_otherwise(app: Any, fox: Project):
