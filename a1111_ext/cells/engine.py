@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from ..api.client import ApiError
 from .backend import Backend, DrawingStopped
@@ -17,6 +17,7 @@ from .events import EventHandler
 from .ledger import Ledger
 from .plan import CellPlan
 from .run import LOOK_SECONDS, CellRun, Patience, RunReport, Switches
+from .turns import Turns
 from .worker import Worker
 
 _GRACE_SECONDS = 10.0
@@ -43,11 +44,14 @@ def run_cells(
     Errors of the disk stop the run; errors of one picture are reported with that cell.
     """
     controls = Switches(stop or threading.Event(), pause or threading.Event(), n_iter)
-    run = CellRun(plan, ledger, backends, on_event, controls, patience or Patience(), executor)
+    turns = Turns()
+    run = CellRun(
+        plan, ledger, backends, on_event, controls, patience or Patience(), executor, turns
+    )
     run.finalize_known()
     workers = [Worker(run, backend) for backend in backends]
     run.look_at_pause()
-    with _saving_settings(plan, ledger, backends), _interrupting(run, workers):
+    with closing(turns), _saving_settings(plan, ledger, backends), _interrupting(run, workers):
         if len(workers) == 1:
             try:
                 workers[0].work()  # in this thread: a backend inside a WebUI is bound to it

@@ -10,7 +10,6 @@ import errno
 import json
 import logging
 import os
-import platform
 import sqlite3
 import threading
 import time
@@ -26,6 +25,7 @@ from kohya_ext.project.files import explain_os_error, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
 from .cell import Cell, cell_from_dict
+from .owners import holds, this_owner
 from .picture_store import DAMAGED, REJECTED, PictureStore
 
 _SCHEMA = """
@@ -56,9 +56,6 @@ CREATE TABLE IF NOT EXISTS switches (
     is_on INTEGER NOT NULL
 );
 """
-CLAIM_SECONDS = 3600.0
-"""A claim of a process on another machine that died without a word is void after this time."""
-
 _log = logging.getLogger(__name__)
 _MANY = 500
 _OPEN_TRIES = 100
@@ -114,7 +111,7 @@ class Ledger:
         self.set_aside: Path | None = None
         """Where a damaged ledger was moved: the pictures in `folder` are taken up again."""
         self._clock = clock
-        self._owner = _this_owner()
+        self._owner = this_owner()
         self._lock = threading.RLock()  # one connection, used by every backend's thread
         self._db = _connect(db)
         try:
@@ -202,7 +199,7 @@ class Ledger:
             return True
         if state != CellState.CLAIMED.value:
             return False
-        return owner == self._owner or not _holds(owner, abs(now - claimed_at))
+        return owner == self._owner or not holds(owner, abs(now - claimed_at))
 
     def release(self, key: str) -> None:
         """Give a claimed cell back, undrawn."""
@@ -453,39 +450,3 @@ _RECORD = "request, state, infotext, pixels, server, seconds, reason"
 def _record(row: tuple[Any, ...]) -> Record:
     request, state, infotext, pixels, server, seconds, reason = row
     return Record(request, CellState(state), infotext, pixels, server, seconds, reason)
-
-
-# -- owners of claims ---------------------------------------------------------------------------
-
-
-def _this_owner() -> str:
-    """Name this ledger's owner: machine, process, the process' birth, and a number of its own."""
-    pid = os.getpid()
-    return f"{platform.node()}|{pid}|{_birth(pid)}|{os.urandom(4).hex()}"
-
-
-def _birth(pid: int) -> str:
-    """Return what tells a process from a later one of the same number; "" when it is gone.
-
-    On Linux in ticks since the start of the machine: setting the clock does not change it.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return stat.rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        pass
-    import psutil
-
-    try:
-        return f"{psutil.Process(pid).create_time():.0f}"
-    except psutil.Error:
-        return ""
-
-
-def _holds(owner: str, age_seconds: float) -> bool:
-    """Whether a claim still holds: its process lives, or it is another machine's and not old."""
-    machine, _, rest = owner.partition("|")
-    if machine != platform.node():
-        return age_seconds < CLAIM_SECONDS
-    pid, _, rest = rest.partition("|")
-    return pid.isdigit() and _birth(int(pid)) == rest.partition("|")[0] != ""

@@ -15,6 +15,7 @@ from .events import CellEvent, EventHandler, Outcome
 from .ledger import Claim, Ledger
 from .picture_store import DAMAGED
 from .plan import CellPlan
+from .turns import Turns
 from .verify import Checked, Generated
 from .waiting import Group, Waiting, group_of
 
@@ -90,7 +91,9 @@ class CellRun:
         switches: Switches,
         patience: Patience,
         executor: Executor | None,
+        turns: Turns,
     ) -> None:
+        self.turns = turns
         self.ledger, self.switches, self.patience = ledger, switches, patience
         self.stop, self.executor = switches.stop, executor
         self._plan, self._backends, self._on_event = plan, backends, on_event
@@ -157,6 +160,8 @@ class CellRun:
         with self._changed:
             if is_paused != self._is_paused:
                 self._is_paused = is_paused
+                if is_paused:
+                    self.turns.leave()  # others need not wait for this run
                 cell = self._waiting.first() or self._in_hand()
                 if cell is not None:
                     self._tell(Outcome.PAUSED if is_paused else Outcome.RESUMED, cell)
@@ -216,6 +221,16 @@ class CellRun:
                 self._waiting.put_back([cell])
             else:
                 self._waiting.put_back([cell])
+
+    @property
+    def may_draw(self) -> bool:
+        """Whether the run is neither stopped nor paused."""
+        return not (self.stop.is_set() or self._is_paused)
+
+    def group_with(self, checkpoint: str) -> Group | None:
+        """Return a group that waits for this checkpoint, by its title."""
+        with self._changed:
+            return self._waiting.find_group(checkpoint)
 
     def landed(self) -> None:
         """A request's cells are settled or given back."""

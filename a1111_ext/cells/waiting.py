@@ -45,6 +45,11 @@ class Waiting:
         """Return the first cell that waits; None when none does."""
         return next((cell for group in self._groups.values() for cell in group), None)
 
+    def find_group(self, checkpoint: str) -> Group | None:
+        """Return the first group of a checkpoint's title."""
+        cells = (group[0] for group in self._groups.values())
+        return next((group_of(one) for one in cells if one.checkpoint.title == checkpoint), None)
+
     def put_back(self, cells: Iterable[Cell]) -> None:
         """Let cells wait again, first of their group."""
         for cell in reversed(list(cells)):

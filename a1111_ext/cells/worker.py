@@ -13,7 +13,7 @@ from ..api.client import ApiError, ConnectionLost, OutOfMemory
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
-from .run import CellRun
+from .run import LOOK_SECONDS, CellRun
 from .verify import Checked, Generated, check_picture, generated_from_png
 from .waiting import Group, group_of
 
@@ -48,16 +48,24 @@ class Worker:
             with ThreadPoolExecutor(1, thread_name_prefix="check") as checker:
                 self._work(checker)
         finally:
+            self._run.turns.leave(self._backend.name)
             self._run.leave(self._backend)
 
     def _work(self, checker: Executor) -> None:
         checking: Future[None] | None = None
         near: Group | None = None
+        if self._backend.is_remote:  # another command may have loaded what we need
+            near = self._run.group_with(self._run.turns.loaded(self._backend.name))
         while taken := self._run.take(self._backend, near):
             near = group_of(taken[0][0])
             try:
+                if not self._has_turn(taken[0][0]):
+                    cells = [cell for cell, _ in taken]
+                    self._run.give_back(cells, "not its turn", is_loss=False)
+                    continue
                 answers = self._draw(taken)
             except _Lost:
+                self._run.turns.leave(self._backend.name)
                 if not self._comes_back():
                     break
                 near = None
@@ -73,6 +81,22 @@ class Worker:
                 checking.result()  # a host's own thread and progress bar go step by step
         if checking is not None:
             checking.result()
+
+    def _has_turn(self, cell: Cell) -> bool:
+        """Wait while other commands of this machine draw with another checkpoint there."""
+        if not self._backend.is_remote:
+            return True
+        run, name, is_told = self._run, self._backend.name, False
+        while run.may_draw:
+            other = run.turns.ask(name, cell.checkpoint.title)
+            if not other:
+                return True
+            if not is_told:
+                reason = f"another command draws with {other} at {name}, this one comes next"
+                run.tell_waiting(cell, self._backend, reason)
+                is_told = True
+            run.stop.wait(LOOK_SECONDS)
+        return False
 
     def _draw(self, taken: Sequence[tuple[Cell, str]]) -> list[Answer]:
         """Take up pictures of an earlier run, or have them drawn, and keep them."""
@@ -110,7 +134,11 @@ class Worker:
                 return self._ask(cells)
             except ConnectionLost as error:
                 run.give_back(cells, error.problem)
-                run.tell_waiting(cells[0], backend, error.problem)
+                again = ""
+                if backend.is_remote:
+                    wait = run.patience.return_seconds
+                    again = f" Waiting up to {wait:.0f} s for it to come back."
+                run.tell_waiting(cells[0], backend, f"{error.problem}{again}")
                 raise _Lost from error
             except OutOfMemory as error:
                 if is_last:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from kohya_ext.project import Progress
-from kohya_ext.project.cli import emit, progress_bar
+from kohya_ext.project.cli import emit, progress_bar, say
 from kohya_ext.project.progress import ProgressHandler, silent
 
 from ..api.capabilities import Capabilities, fetch_hashed
@@ -49,8 +50,19 @@ def shown_events(as_json: bool) -> Iterator[tuple[EventHandler, ProgressHandler]
     if as_json:
         yield _json_event, silent
         return
+    is_plain = not sys.stderr.isatty()
+    last = ""
     with progress_bar() as show:
-        yield (lambda event: show(_progress(event))), show
+
+        def tell(event: CellEvent) -> None:
+            nonlocal last
+            said = f"{event.outcome.value} {event.reason}"
+            if is_plain and event.outcome in _TOLD and said != last:  # a log keeps every line
+                say(_message(event))
+            last = said
+            show(_progress(event))
+
+        yield tell, show
 
 
 @contextmanager
@@ -58,6 +70,15 @@ def picture_events(as_json: bool) -> Iterator[EventHandler]:
     """Show each settled picture: as a progress bar, or as one line of JSON."""
     with shown_events(as_json) as (on_event, _):
         yield on_event
+
+
+_TOLD = (
+    Outcome.WAITING,
+    Outcome.FAILED,
+    Outcome.DAMAGED,
+    Outcome.PAUSED,
+    Outcome.RESUMED,
+)
 
 
 def _progress(event: CellEvent) -> Progress:
@@ -68,6 +89,8 @@ def _message(event: CellEvent) -> str:
     """Say beside the bar what just happened, or how far the run is."""
     if event.outcome is Outcome.PAUSED:
         return "paused; on with: loraloom pause PROJECT --resume"
+    if event.outcome is Outcome.RESUMED:
+        return "resumed"
     if event.outcome in (Outcome.FAILED, Outcome.WAITING, Outcome.DAMAGED):
         return f"{event.outcome.value}: {event.cell.called}: {event.reason}"
     loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"

@@ -16,6 +16,7 @@ from a1111_ext.api.client import Client, ConnectionLost, OutOfMemory
 from a1111_ext.cells import (
     Backend,
     Cell,
+    CellEvent,
     CellState,
     CheckpointPin,
     Generated,
@@ -23,6 +24,7 @@ from a1111_ext.cells import (
     HttpBackend,
     Ledger,
     Outcome,
+    Patience,
     pin_cell,
     plan_cells,
     run_cells,
@@ -31,6 +33,7 @@ from a1111_ext.cells import (
     without_loras,
 )
 from a1111_ext.cells.cell import cell_from_dict
+from a1111_ext.cli.drawing import shown_events
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
 
@@ -292,6 +295,24 @@ def test_many_backends_share_one_ledger(backend, ledger):
     report = run_cells(plan_cells(cells), ledger, [Quick() for _ in range(12)])
     assert (report.drawn, report.failed) == (120, ())
     assert ledger.done_keys() == {one.key for one in cells}
+
+
+def test_waiting_for_a_lost_server_is_told(backend, ledger, capsys):
+    """Also where the output is a pipe, whose lines do not change."""
+    (one,) = pinned(backend, cell())
+    fake = FakeBackend(lost())
+    fake.is_remote = True
+    told: list[str] = []
+    patience = Patience(return_seconds=0)
+    with shown_events(as_json=False) as (show, _):
+
+        def on_event(event: CellEvent) -> None:
+            told.append(event.reason)
+            show(event)
+
+        run_cells(plan_cells([one]), ledger, [fake], on_event=on_event, patience=patience)
+    assert told[0] == "No WebUI answers. Waiting up to 0 s for it to come back."
+    assert f": {told[0]}\n" in capsys.readouterr().err
 
 
 def test_a_lost_server_fails_what_waits(backend, ledger):
