@@ -36,7 +36,7 @@ _FORMS = ("json", "toml", "dataset", "arguments", "schema")
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Any Kohya GUI LoRA json, read, repaired and explained; no project is needed.",
+    help="Any json or toml for sd-scripts, read and explained; no project is needed.",
 )
 @click.option(
     "--gui", "version", type=click.Choice(_VERSIONS), help="The Kohya GUI version to write for."
@@ -72,7 +72,8 @@ def config(
 ) -> None:
     """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/.
 
-    With --from, do the same for any Kohya json: print it repaired, or write it with --to.
+    With --from, do the same for any config of the Kohya GUI, of sd-scripts or of
+    LoRA_Easy_Training_Scripts: print it as the GUI's json, or write it with --to.
     """
     if source is not None and project is not None:
         raise click.UsageError("Give a project or --from, not both.")
@@ -119,7 +120,8 @@ def _of_project(
     if as_json:
         emit_json(_as_dict(plan))
     elif show or dry_run:
-        emit(_form(show or "toml", plan.values, plan.call.arguments, plan.toml, plan.dataset_toml))
+        words = (*plan.call.arguments, *plan.call.additional)
+        emit(_form(show or "toml", plan.values, words, plan.toml, plan.dataset_toml))
     else:
         emit("\n".join(map(str, plan.paths)))
     _tell(plan, verbose)
@@ -195,12 +197,13 @@ def _of_json(
     as_json: bool,
 ) -> None:
     from ..training.config.conversion import apply_conversion, convert
+    from ..training.config.forms import read_data
     from ..training.config.gui_emulation import print_as_gui
-    from ..training.config.kohya_json import GuiVersion, load_json
+    from ..training.config.kohya_json import GuiVersion
 
     gui = GuiVersion(version)
     if as_gui:
-        data = load_json(source)
+        data, _ = read_data(source)
         _print(print_as_gui(data, gui, where=str(source), draws=draws), as_json)
         return
     converted = convert(source, gui, draws)
@@ -212,13 +215,18 @@ def _of_json(
     elif written:
         emit("\n".join(map(str, written)))
     else:
-        emit(_form(show or "json", values, call.arguments, converted.toml, converted.dataset_toml))
+        words = (*call.arguments, *call.additional)
+        emit(_form(show or "json", values, words, converted.toml, converted.dataset_toml))
     _explain(converted, verbose)
     next_step(f"loraloom check --config {shell_path(written[0] if written else source)}")
 
 
 def _explain(converted: Conversion, verbose: bool) -> None:
     config = converted.config
+    if converted.form.value != "Kohya GUI":
+        say(f"read as settings of {converted.form.value}, for {converted.call.script_name}")
+    for note in converted.notes:
+        say(f"note: {note}")
     for one in config.repairs:
         note = ", for the GUI only: the trainer takes the old value" if one.only_gui else ""
         say(f"repaired: {one}{note}")
@@ -227,9 +235,11 @@ def _explain(converted: Conversion, verbose: bool) -> None:
         say(f"filled in with the defaults of the GUI {config.version.value}: {shown}")
     kept = sorted(set(config.unknown) - {"save_as_bool"})
     if kept:
-        say(f"kept, though the GUI {config.version.value} ignores them: {', '.join(kept)}")
+        say(f"kept in the json, ignored by the GUI {config.version.value}: {', '.join(kept)}")
     for difference in converted.call.differences if verbose else converted.call.notable:
         say(f"unlike the GUI: {difference}")
+    for difference in converted.differences:
+        say(f"the json says it otherwise: {difference}")
     for sentence in converted.advice:
         say(f"advice: {sentence}")
 
@@ -238,6 +248,9 @@ def _conversion_as_dict(converted: Conversion, written: tuple[Path, ...]) -> dic
     config, call = converted.config, converted.call
     return {
         "name": converted.name,
+        "form": converted.form.value,
+        "notes": list(converted.notes),
+        "json_differences": [str(one) for one in converted.differences],
         "gui": config.version.value,
         "written": [str(path) for path in written],
         "values": config.as_json(),

@@ -37,7 +37,7 @@ def job_options(command: _Command) -> _Command:
         "--config",
         "config",
         type=click.Path(path_type=Path),
-        help="Any Kohya GUI LoRA json; no project is needed.",
+        help="Any json or toml for sd-scripts or of the Kohya GUI; no project is needed.",
     )(command)
     return click.argument("project", required=False)(command)
 
@@ -56,12 +56,12 @@ def trainer_option(command: _Command) -> _Command:
 def read_job(project: str | None, config: Path | None, version: str) -> Job:
     """Return the job of a json or of a project (default: the current folder)."""
     from ..training.config.kohya_json import GuiVersion
-    from ..training.run.job import job_of_json, job_of_project
+    from ..training.run.job import job_of_config, job_of_project
 
     if config is not None:
         if project is not None:
             raise click.UsageError("Give a project or --config, not both.")
-        return job_of_json(config, GuiVersion(version))
+        return job_of_config(config, GuiVersion(version))
     return job_of_project(open_project(Path(project or ".")))
 
 

@@ -23,7 +23,8 @@ from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.pictures import open_upright
 from ..project.status import read_standing
-from ..training.config.kohya_json import GuiVersion, keys_of, read_kohya_json
+from ..training.config.forms import read_data
+from ..training.config.kohya_json import GuiVersion, keys_of, repair
 from ..training.config.of_project import plan_config
 from ..training.config.presets import preset_values, require_preset
 
@@ -168,7 +169,7 @@ def view_config(project: Project) -> ConfigView | None:
     if not path.is_file():
         return None
     version = GuiVersion(project.manifest.training.kohya_version)
-    values = read_kohya_json(path, version).values
+    values = repair(read_data(path)[0], version).values
     reasons = _reasons(project)
     shown = dict.fromkeys((*_MAIN_KEYS, *reasons))
     rows = (_row(key, values[key], reasons) for key in shown if key in values)

@@ -67,6 +67,8 @@ TITLES: dict[str, str] = {
     "LL310": "A secret in the manifest",
     "LL311": "The Kohya GUI would run nothing",
     "LL312": "A sample prompt that cannot be used",
+    "LL313": "A config that is not one for a LoRA of sd-scripts",
+    "LL314": "A value of the wrong type in a config",
     "LL340": "No such entry in the queue",
     "LL341": "The queue cannot be used",
     "LL342": "The entry does not wait",

@@ -29,7 +29,7 @@ from ..project.json_reader import read_json
 from ..project.process import holding
 from .config.kohya_json import GuiVersion
 from .run.follow import EventHandler, unheard
-from .run.job import Job, job_of_json, job_of_project
+from .run.job import Job, job_of_config, job_of_project
 from .run.record import Outcome, Result, RunPlan, RunStatus, find_runs_in, standing_of
 from .run.runner import finalize, run_training
 from .run.session import RunOptions, apply_training, plan_training
@@ -332,7 +332,7 @@ def _take_up_interrupted(gpu: str) -> None:
 def _job(entry: Entry) -> Job:
     path = Path(entry.source)
     if path.suffix == ".json":
-        return job_of_json(path, GuiVersion(entry.version))
+        return job_of_config(path, GuiVersion(entry.version))
     project: Project = open_project(path)
     return job_of_project(project)
 

@@ -18,8 +18,9 @@ import pytest
 from odd_jsons import ODD, odd_json
 
 from kohya_ext.project import ToolError
+from kohya_ext.training.config.forms import read_data
 from kohya_ext.training.config.gui_emulation import print_as_gui
-from kohya_ext.training.config.kohya_json import SECRETS, GuiVersion, keys_of, load_json
+from kohya_ext.training.config.kohya_json import SECRETS, GuiVersion, keys_of
 
 from .conftest import named
 
@@ -63,7 +64,7 @@ def presets_of(gui: Path, places: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the GUI's own presets and test configs, with folders that are there."""
     found = {}
     for path in sorted([*gui.glob("presets/lora/*.json"), *gui.glob("test/config/*.json")]):
-        data = load_json(path)
+        data = read_data(path)[0]
         if "LoRA_type" not in data:
             continue
         elsewhere = ("reg_data_dir", "vae", "resume", "dataset_config", "network_weights",

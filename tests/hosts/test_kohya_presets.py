@@ -13,11 +13,11 @@ import pytest
 from kohya_ext.project import ToolError
 from kohya_ext.training.config.arguments import require_valid_call
 from kohya_ext.training.config.conversion import convert
+from kohya_ext.training.config.forms import read_data
 from kohya_ext.training.config.gui_load import take_as_gui
 from kohya_ext.training.config.kohya_json import (
     GuiVersion,
     find_problems,
-    load_json,
     repair,
 )
 
@@ -51,7 +51,7 @@ def test_all_load_and_are_written_without_loss(
     files: list[Path], version: GuiVersion, tmp_path: Path
 ):
     for path in files:
-        data = load_json(path)
+        data = read_data(path)[0]
         config = repair(data, version)
         assert find_problems(config.values, version) == (), path.name
         written = config.as_json()
@@ -69,7 +69,7 @@ def test_all_load_and_are_written_without_loss(
 
 @pytest.mark.parametrize("version", list(GuiVersion))
 def test_the_gui_goes_on_after_as_many_as_was_measured(files: list[Path], version: GuiVersion):
-    usable = [path for path in files if not take_as_gui(load_json(path), version).problems]
+    usable = [path for path in files if not take_as_gui(read_data(path)[0], version).problems]
     assert len(usable) == USABLE[version]
 
 

@@ -70,7 +70,7 @@ class TrainerCall:
     @property
     def arguments(self) -> tuple[str, ...]:
         """The same as `toml`, as command line words; switches that are off are not there."""
-        return tuple(word for key, value in self.toml.items() for word in _as_words(key, value))
+        return tuple(word for key, value in self.toml.items() for word in as_words(key, value))
 
     @property
     def notable(self) -> tuple[Difference, ...]:
@@ -78,7 +78,7 @@ class TrainerCall:
         return tuple(one for one in self.differences if one.matters)
 
 
-def _as_words(key: str, value: object) -> list[str]:
+def as_words(key: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [f"--{key}"] if value else []
     if isinstance(value, (list, tuple)):
@@ -94,9 +94,9 @@ def plan_call(values: Mapping[str, Any], version: GuiVersion, draws: int = 0) ->
     values, secrets = without_secrets(values)
     own = {key: value for key, value in values.items() if key in keys_of(version)}
     script = script_of(own)
-    words = _shell_words(str(own.get("additional_parameters") or ""))
+    words = shell_words_of(str(own.get("additional_parameters") or ""))
     toml, additional = take_words(_toml(own, version, script), words, script)
-    extra = _shell_words(str(own.get("extra_accelerate_launch_args") or ""))
+    extra = shell_words_of(str(own.get("extra_accelerate_launch_args") or ""))
     call = TrainerCall(
         script,
         dict(sorted(fit_types(toml, script).items())),
@@ -108,7 +108,7 @@ def plan_call(values: Mapping[str, Any], version: GuiVersion, draws: int = 0) ->
     return replace(call, differences=tuple(found))
 
 
-def _shell_words(text: str) -> tuple[str, ...]:
+def shell_words_of(text: str) -> tuple[str, ...]:
     """Split as a shell would, but leave backslashes alone: Windows paths hold them."""
     lexer = shlex.shlex(text, posix=True)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
@@ -217,8 +217,10 @@ def fit_types(toml: Toml, script: str) -> Toml:
         value = toml.get(key)
         if kind == "int" and isinstance(value, float) and value == int(value):
             fitted[key] = int(value)
-        elif kind == "bool" and not isinstance(value, bool) and value == 1:
+        elif kind == "bool" and not isinstance(value, bool) and value in (1, "true", "True"):
             fitted[key] = True
+        elif kind == "bool" and value in ("false", "False"):
+            del fitted[key]
     return fitted
 
 
@@ -231,7 +233,7 @@ def _differences(
     for key in secrets:
         why = f"a secret comes from the environment only: set {SECRETS[key]}"
         yield Difference(key, _SECRET, None, why)
-    words = _shell_words(str(values.get("additional_parameters") or ""))
+    words = shell_words_of(str(values.get("additional_parameters") or ""))
     theirs, _ = take_words(gui.toml, words, gui.script)
     for key in sorted({*theirs, *ours.toml}):
         a, b = theirs.get(key), ours.toml.get(key)
@@ -240,7 +242,7 @@ def _differences(
             yield Difference(key, a, b, why, matters)
     for key in ("extra_accelerate_launch_args", "additional_parameters"):
         text = values.get(key)
-        if (split := quoted(text)) != (meant := _shell_words(str(text or ""))):
+        if (split := quoted(text)) != (meant := shell_words_of(str(text or ""))):
             why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
             yield Difference(key, list(split), list(meant), why)
 
@@ -301,6 +303,21 @@ def arguments_of(script: str, version: str | Path = "main") -> Mapping[str, list
     extra = table["extra"].get(script, {})
     found: dict[str, list[Any]] = {**table["train_network"], **extra}
     return found
+
+
+@lru_cache(maxsize=1)
+def all_arguments() -> Mapping[str, tuple[str, ...]]:
+    """Return the arguments of all LoRA trainers, and the scripts that take each."""
+    found: dict[str, tuple[str, ...]] = {}
+    for script in ("train_network", *_argument_tables()["main"]["extra"]):
+        for name in arguments_of(script):
+            found[name] = (*found.get(name, ()), script)
+    return found
+
+
+def trainer_default(name: str) -> Any:
+    """Return what sd-scripts takes for an argument that is not given."""
+    return _argument_tables()["main"]["defaults"].get(name)
 
 
 _FITS: Mapping[str, tuple[type, ...]] = {

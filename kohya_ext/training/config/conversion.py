@@ -1,34 +1,43 @@
-"""Any Kohya json, without a project: read, repaired, explained, and turned into what runs it."""
+"""Any config for sd-scripts, without a project: read, explained, and turned into what runs it."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...project.files import write_json_atomic, write_text_atomic
+from ...project.files import make_folder, write_json_atomic, write_text_atomic
+from ...project.settings import user_folder
 from ..checks.settings import advise_on
 from ..dataset.folders import FolderReading, read_folders
-from .arguments import TrainerCall, plan_call
-from .kohya_json import GuiVersion, KohyaConfig, load_json, repair
+from .arguments import Difference, TrainerCall, plan_call
+from .forms import ConfigSource, Form, read_config
+from .gui_values import as_json_values, close_gap, with_fields
+from .kohya_json import HANDLED, SAVE_AS_BOOL, GuiVersion, KohyaConfig, keys_of, repair
 from .paths import ARGUMENT_PATHS, GUI_PATHS, with_absolute_paths
-from .toml import format_toml
+from .toml import format_dataset, format_toml
+from .trainer_form import read_settings, unknown_names
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A json as its author meant it: repaired for the GUI, and as a call of the trainer.
+    """A config as its author meant it: as the GUI's json, and as a call of the trainer.
 
-    `dataset_toml` is empty when the training folder is not on this machine.
+    `dataset_toml` is empty when the training folder is not on this machine; `differences` is what
+    the GUI's json cannot say, `notes` what was concluded or left out.
     """
 
     name: str
+    form: Form
     config: KohyaConfig
     call: TrainerCall
     dataset_toml: str
     advice: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     @property
     def toml(self) -> str:
@@ -37,23 +46,76 @@ class Conversion:
 
 
 def convert(path: Path, version: GuiVersion, draws: int | None = None) -> Conversion:
-    """Convert any Kohya json; `draws` where the pictures lie on another machine.
+    """Convert any config for sd-scripts; `draws` where the pictures lie on another machine.
 
-    Relative paths in it count from its folder. Raises MissingError (not a json) or
-    InputError (learning rates; an unknown LoRA type).
+    Relative paths in it count from its folder. Raises MissingError (cannot be read) or InputError
+    (another trainer's; a value that cannot be; learning rates; an unknown LoRA type).
     """
+    source = read_config(path)
     folder = path.absolute().parent
-    config = repair(with_absolute_paths(load_json(path), folder, GUI_PATHS), version)
+    if source.form is Form.TRAINER:
+        return _of_trainer(source, path, version)
+    settings, repairs = with_fields(source.settings, version, path)
+    config = repair(with_absolute_paths(settings, folder, GUI_PATHS), version)
+    config = replace(config, repairs=(*repairs, *config.repairs))
     reading = find_folders(config.meant.get("train_data_dir"))
     call = plan_call(config.meant, version, draws or (reading.draws if reading else 0))
     toml = with_absolute_paths(call.toml, folder, ARGUMENT_PATHS)
+    call, dataset = _with_dataset(replace(call, toml=toml), source, folder)
+    values, differences = close_gap(config.values, call, version)
+    newer = keys_of(GuiVersion.V26)
+    unknown = [key for key in config.unknown if key not in (*newer, *HANDLED)]
     return Conversion(
         str(config.meant.get("output_name") or path.stem),
-        config,
-        replace(call, toml=toml),
-        format_dataset_toml(toml, reading) if reading else "",
+        source.form,
+        replace(config, values=values),
+        call,
+        dataset or (format_dataset_toml(toml, reading) if reading else ""),
         advise_on(config.meant),
+        (*source.notes, *unknown_names(unknown)),
+        differences,
     )
+
+
+def _of_trainer(source: ConfigSource, path: Path, version: GuiVersion) -> Conversion:
+    """Convert settings under the trainer's own names: what it gets is what they say."""
+    read = read_settings(source.settings, path)
+    call, dataset = _with_dataset(read.call, source, path.absolute().parent)
+    values, differences = close_gap(as_json_values(call, version), call, version)
+    config = KohyaConfig(version, values, {SAVE_AS_BOOL: False}, (), values, ())
+    reading = find_folders(call.toml.get("train_data_dir"))
+    return Conversion(
+        str(call.toml.get("output_name") or path.stem),
+        source.form,
+        config,
+        call,
+        dataset or (format_dataset_toml(call.toml, reading) if reading else ""),
+        advise_on(values),
+        (*source.notes, *read.notes),
+        differences,
+    )
+
+
+def _with_dataset(call: TrainerCall, source: ConfigSource, folder: Path) -> tuple[TrainerCall, str]:
+    """Name the dataset config that stands inside a config as a file of its own; return its text."""
+    if source.dataset is None:
+        return call, ""
+    keys = ("image_dir", "metadata_file", "conditioning_data_dir")
+    datasets = [
+        {
+            **dataset,
+            "subsets": [
+                with_absolute_paths(one, folder, keys) for one in dataset.get("subsets", ())
+            ],
+        }
+        for dataset in source.dataset["datasets"]
+    ]
+    text = format_dataset({**source.dataset, "datasets": datasets})
+    name = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    path = user_folder() / "datasets" / f"{name}.toml"
+    return replace(
+        call, toml=dict(sorted({**call.toml, "dataset_config": str(path)}.items()))
+    ), text
 
 
 def find_folders(root: object) -> FolderReading | None:
@@ -63,18 +125,34 @@ def find_folders(root: object) -> FolderReading | None:
 
 
 def apply_conversion(conversion: Conversion, folder: Path) -> tuple[Path, ...]:
-    """Write the repaired json, the config toml and the dataset toml; return their paths.
+    """Write the GUI's json, the config toml and the dataset toml; return their paths.
 
     Raises MachineError when the folder cannot be written.
     """
     name = re.sub(r'[\\/:*?"<>|]', "_", conversion.name)
-    written = [folder / f"{name}.json", folder / f"{name}.toml"]
-    write_json_atomic(written[0], conversion.config.as_json(), sort_keys=True)
-    write_text_atomic(written[1], conversion.toml)
-    if conversion.dataset_toml:
-        written.append(folder / f"{name}.dataset.toml")
-        write_text_atomic(written[-1], conversion.dataset_toml)
-    return tuple(written)
+    paths = [folder / f"{name}.json", folder / f"{name}.toml", folder / f"{name}.dataset.toml"]
+    json_values, toml = conversion.config.as_json(), dict(conversion.call.toml)
+    if is_inside_dataset(conversion.call):
+        json_values["dataset_config"] = toml["dataset_config"] = str(paths[2].absolute())
+    write_json_atomic(paths[0], json_values, sort_keys=True)
+    write_text_atomic(paths[1], format_toml(toml))
+    if not conversion.dataset_toml:
+        return tuple(paths[:2])
+    write_text_atomic(paths[2], conversion.dataset_toml)
+    return tuple(paths)
+
+
+def is_inside_dataset(call: TrainerCall) -> bool:
+    """Tell whether the dataset config of a call stood inside its config, and is ours to write."""
+    return Path(str(call.toml.get("dataset_config") or "")).parent == user_folder() / "datasets"
+
+
+def write_dataset(conversion: Conversion) -> None:
+    """Write the dataset config of a config that holds it, named by its content."""
+    if is_inside_dataset(conversion.call):
+        path = Path(str(conversion.call.toml["dataset_config"]))
+        make_folder(path.parent)
+        write_text_atomic(path, conversion.dataset_toml)
 
 
 # The same pictures as a dataset toml.
@@ -110,14 +188,14 @@ def format_dataset_toml(toml: Mapping[str, Any], reading: FolderReading) -> str:
     sides = str(dataset.get("resolution")).split(",")
     if all(side.strip().isdigit() for side in sides):
         dataset["resolution"] = int(sides[0]) if len(sides) == 1 else [*map(int, sides)]
-    sections = [("[general]", general), ("[[datasets]]", dataset)]
-    for found, is_reg in ((reading, False), (find_folders(toml.get("reg_data_dir")), True)):
-        for folder in found.folders if found else ():
-            subset: dict[str, Any] = {
-                "image_dir": str(folder.path),
-                "num_repeats": folder.repeats,
-                "class_tokens": folder.class_tokens,
-            }
-            subset |= {"is_reg": True} if is_reg else {}
-            sections.append(("[[datasets.subsets]]", subset))
-    return "\n".join(f"{head}\n{format_toml(rows).lstrip()}" for head, rows in sections)
+    subsets = [
+        {
+            "image_dir": str(folder.path),
+            "num_repeats": folder.repeats,
+            "class_tokens": folder.class_tokens,
+            **({"is_reg": True} if is_reg else {}),
+        }
+        for found, is_reg in ((reading, False), (find_folders(toml.get("reg_data_dir")), True))
+        for folder in (found.folders if found else ())
+    ]
+    return format_dataset({"general": general, "datasets": [{**dataset, "subsets": subsets}]})

@@ -39,6 +39,11 @@ _FAMILIES = tuple(
 """Checkbox and script; SD 1.5 and SD 2 share the one that is left."""
 
 
+def flag_of_script(script: str) -> str | None:
+    """Return the checkbox that chooses a script; train_network has none."""
+    return next((flag for flag, one in _FAMILIES if one == script), None)
+
+
 def fields_of_family(family: Family, version: GuiVersion) -> dict[str, Any] | None:
     """Return the fields that choose a family, or None where this GUI does not train it."""
     training = family.facts.training
@@ -244,6 +249,14 @@ _FAMILY_ROWS = {
     "anima": _ANIMA,
     "lumina": _LUMINA,
 }
+
+
+def family_rows(script: str) -> dict[str, str]:
+    """Return the arguments that a family's trainer has under another field's name."""
+    rows = _FAMILY_ROWS.get(script.split("_")[0], "")
+    pairs = (row.lstrip("+~").partition(":") for row in rows.split())
+    return {argument: field or argument for argument, _, field in pairs}
+
 
 _ANY_OF_THEM = ("cache_text_encoder_outputs", "cache_text_encoder_outputs_to_disk")
 

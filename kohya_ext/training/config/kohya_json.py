@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from ...project import InputError, MissingError
+from ...project import InputError
 
 Value = str | int | float | bool
 Values = dict[str, Any]
@@ -213,32 +212,6 @@ class KohyaConfig:
         return dict(sorted({**self.values, **self.unknown}.items()))
 
 
-def read_kohya_json(path: Path, version: GuiVersion) -> KohyaConfig:
-    """Read any Kohya LoRA json. Raises MissingError when it is not a valid JSON object."""
-    return repair(load_json(path), version)
-
-
-def load_json(path: Path) -> Values:
-    """Return the object in a json file. Raises MissingError when there is none."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise MissingError(
-            "LL301", f"{path} cannot be read: {error.strerror}.", "Check the path."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise MissingError(
-            "LL301", f"{path} is not valid JSON: {error}.", "Save it again from the Kohya GUI."
-        ) from error
-    if not isinstance(data, dict):
-        raise MissingError(
-            "LL301",
-            f"{path} holds a {type(data).__name__}, not a JSON object.",
-            "Name a config that the Kohya GUI saved.",
-        )
-    return data
-
-
 SECRETS: Mapping[str, str] = {"wandb_api_key": "WANDB_API_KEY", "huggingface_token": "HF_TOKEN"}
 """Keys that are never written to a file, and the environment variable that does instead."""
 
@@ -259,6 +232,9 @@ def without_secrets(data: Mapping[str, Any]) -> tuple[Values, tuple[str, ...]]:
             kept[key] = _SECRET_WORD.sub("", text).strip()
     return kept, tuple(dict.fromkeys(found))
 
+
+HANDLED = (SAVE_AS_BOOL, "lora_network_weights", "use_wandb", "use_8bit_adam")
+"""Keys of older GUIs that are read, or say nothing."""
 
 _RENAMED = {"lora_network_weights": "network_weights"}
 _LORA_TYPES = {"LoCon": "LyCORIS/LoCon"}
@@ -306,8 +282,9 @@ def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
         given["log_with"] = "wandb"
         repairs.append(Repair("log_with", "", "wandb", "use_wandb of an older GUI"))
     if given.get("optimizer") is None:
-        given["optimizer"] = "AdamW8bit" if given.get("use_8bit_adam") else "AdamW"
-        why = "of a GUI that had no choice of optimizers yet"
+        is_8bit = given.get("use_8bit_adam")
+        given["optimizer"] = "AdamW8bit" if is_8bit else "AdamW"
+        why = "use_8bit_adam of an older GUI" if is_8bit else "none is named, and the GUI takes it"
         repairs.append(Repair("optimizer", None, given["optimizer"], why))
     if given.get("max_train_steps") is None and given.get("epoch"):
         given["max_train_steps"] = 0
@@ -332,7 +309,7 @@ def _coerced(key: Key, value: object) -> tuple[Any, str]:
     if key.kind == "number" and not isinstance(value, (int, float)):
         return _number(key, value)
     if key.kind == "number" and isinstance(value, float) and not math.isfinite(value):
-        return key.default, "no number"
+        return key.default, "not a number"
     if key.coerced == "int" and isinstance(value, float) and value != int(value):
         return int(value), "the GUI takes whole numbers only"
     return value, ""
@@ -350,14 +327,18 @@ def _text(value: object) -> str:
 
 def _number(key: Key, value: object) -> tuple[Value, str]:
     text = str(value).strip()
-    if not text:
+    if text.casefold() in ("", "none", "null"):
         return key.default if not key.coerced else _number_of_blank(key), "empty"
     try:
         number = float(text)
     except ValueError:
-        return key.default, "no number"
+        number = math.nan
     if not math.isfinite(number):
-        return key.default, "no number"
+        raise InputError(
+            "LL314",
+            f"{key.name} is {json.dumps(value)}, not a number.",
+            "Correct it in the config.",
+        )
     if key.coerced == "int" or key.precision == 0:
         return int(number), "a whole number, not a text"
     whole = number == int(number) and "e" not in text.lower() and "." not in text

@@ -37,6 +37,16 @@ def _value(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def format_dataset(data: Mapping[str, Any]) -> str:
+    """Return a dataset config as toml: `[general]`, `[[datasets]]` and their subsets."""
+    parts = [("[general]", data.get("general") or {})]
+    for dataset in data.get("datasets") or ():
+        own = {key: value for key, value in dataset.items() if key != "subsets"}
+        parts.append(("[[datasets]]", own))
+        parts += [("[[datasets.subsets]]", one) for one in dataset.get("subsets") or ()]
+    return "\n".join(f"{head}\n{format_toml(rows).lstrip()}" for head, rows in parts)
+
+
 def format_gui_toml(toml: Mapping[str, Any]) -> str:
     """Return the toml text letter by letter as the GUI writes it."""
     return "".join(f"{key} = {_gui_value(value)}\n" for key, value in toml.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...project import Project
 from ...project.files import write_text_atomic
 from ..config.arguments import TrainerCall
-from ..config.conversion import convert
+from ..config.conversion import convert, write_dataset
 from ..config.kohya_json import GuiVersion
 from ..config.of_project import apply_config, plan_config, plan_project_call
 
@@ -61,15 +61,17 @@ def write_project_config(project: Project) -> None:
     apply_config(project, plan_config(project))
 
 
-def job_of_json(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
-    """Plan the job of any Kohya json; relative paths in it count from its folder.
+def job_of_config(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
+    """Plan the job of any config for sd-scripts; relative paths in it count from its folder.
 
-    Raises MissingError (not a json), InputError (learning rates; an unknown LoRA type).
+    A dataset config inside it is put beside the settings of loraloom. Raises MissingError (cannot
+    be read), InputError (another trainer's; learning rates; an unknown LoRA type).
     """
     converted = convert(path, version)
+    write_dataset(converted)
     repairs = [one for one in converted.config.repairs if not one.only_gui]
-    notes = [*repairs, *converted.call.notable, *converted.advice]
-    name = str(converted.config.meant.get("output_name") or "last")
+    notes = [*converted.notes, *repairs, *converted.call.notable, *converted.advice]
+    name = str(converted.call.toml.get("output_name") or "last")
     return Job(name, converted.call, path.absolute(), None, tuple(map(str, notes)))
 
 

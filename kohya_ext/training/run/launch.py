@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,7 @@ from .job import Job
 def command_of(job: Job, trainer: Trainer, config: Path) -> tuple[str, ...]:
     """Return plain python, or accelerate's launcher where several processes are asked for."""
     script = trainer.script(job.call.script_name)
-    extra = [word for quoted in job.call.additional for word in shlex.split(quoted)]
+    extra = list(job.call.additional)
     own = [str(script), "--config_file", str(config), *extra]
     launch = launcher_words(job.call.launch)
     if launch and not trainer.is_simulated:

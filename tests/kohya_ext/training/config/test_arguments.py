@@ -16,9 +16,10 @@ from kohya_ext.training.config.arguments import (
     plan_call,
     require_valid_call,
 )
+from kohya_ext.training.config.forms import read_data
 from kohya_ext.training.config.gui_emulation import GuiCall, gui_call
 from kohya_ext.training.config.gui_load import take_as_gui
-from kohya_ext.training.config.kohya_json import GuiVersion, complete, load_json
+from kohya_ext.training.config.kohya_json import GuiVersion, complete
 from kohya_ext.training.config.toml import format_gui_toml, format_toml
 
 RECORDED = Path(__file__).resolve().parents[3] / "recorded" / "kohya-commands"
@@ -68,7 +69,7 @@ def call(**changes: Any) -> GuiCall:
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.toml")), ids=lambda path: path.stem)
 def test_as_gui_equals_what_the_gui_printed(path: Path):
     number, _, host = path.stem.partition(".")
-    taken = take_as_gui(load_json(RECORDED / f"{number}.json"), VERSIONS[host])
+    taken = take_as_gui(read_data(RECORDED / f"{number}.json")[0], VERSIONS[host])
     assert taken.problems == ()
     ours = gui_call(taken.values, VERSIONS[host], DRAWS)
     assert {key: as_number(value) for key, value in ours.toml.items()} == read_toml(path)

@@ -69,7 +69,7 @@ def test_from_a_json_without_a_project(source: Path, capsys: pytest.CaptureFixtu
     )
     assert 'repaired: epoch: "3" -> 3' in err
     assert "WANDB_API_KEY" in err
-    assert "kept, though the GUI v26 ignores them: a_key_of_mine" in err
+    assert "a_key_of_mine is left out: neither sd-scripts nor the Kohya GUI knows it" in err
     assert "unlike the GUI: max_train_epochs = 3 is sent" in err
     assert "Next: loraloom check --config" in err
     assert "hush" not in out + err

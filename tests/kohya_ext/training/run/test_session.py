@@ -17,7 +17,7 @@ from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.training.config.of_project import plan_config
 from kohya_ext.training.run.events import EpochBegan, Event, SampleSaved, Saving, StepFinished
 from kohya_ext.training.run.follow import Follow, progress_of
-from kohya_ext.training.run.job import Job, job_of_json, job_of_project, runs_dir_of
+from kohya_ext.training.run.job import Job, job_of_config, job_of_project, runs_dir_of
 from kohya_ext.training.run.record import (
     Outcome,
     Result,
@@ -432,7 +432,7 @@ def test_no_secret_of_a_json_is_written_or_told(trainable: Project, tmp_path: Pa
     values = plan_config(trainable).values
     config = tmp_path / "any.json"
     config.write_text(json.dumps({**values, "wandb_api_key": "sekrit"}), encoding="utf-8")
-    job = job_of_json(config)
+    job = job_of_config(config)
     assert "sekrit" not in "".join(job.notes)
     assert "WANDB_API_KEY" in "".join(job.notes)
     planned = plan_training(job, simulated_trainer())

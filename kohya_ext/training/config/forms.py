@@ -1,0 +1,192 @@
+"""The one place that says "I know this form": it opens a training config and tells whose it is.
+
+Read are jsons and tomls of the Kohya GUI, of sd-scripts and of LoRA_Easy_Training_Scripts, flat or
+in sections; what was made for another trainer is refused by its name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ...project import InputError, MissingError
+from . import lora_easy
+from .arguments import all_arguments
+from .kohya_json import GuiVersion, keys_of
+from .other_trainers import other_trainer
+from .toml import parse_toml
+
+
+class Form(str, Enum):
+    """Whose names the settings have: fields of the Kohya GUI, or arguments of sd-scripts."""
+
+    GUI = "Kohya GUI"
+    TRAINER = "sd-scripts"
+
+
+@dataclass(frozen=True)
+class ConfigSource:
+    """What a config file holds: flat settings, a dataset config inside it, what to tell of both."""
+
+    form: Form
+    settings: Mapping[str, Any]
+    dataset: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_config(path: Path) -> ConfigSource:
+    """Read any training config for sd-scripts.
+
+    Raises MissingError (cannot be read, neither JSON nor toml) or InputError (made for another
+    trainer, no setting that is known).
+    """
+    data, notes = read_data(path)
+    if name := other_trainer(data):
+        raise InputError(
+            "LL313",
+            f"{path} is a config of {name}, not of a LoRA that sd-scripts trains.",
+            "Train it there, or write a config for sd-scripts.",
+        )
+    if lora_easy.is_form(data):
+        settings, datasets, more = lora_easy.read(data, path)
+        return ConfigSource(Form.TRAINER, settings, datasets, (*notes, *more))
+    dataset = _dataset_of(data)
+    if dataset is not None:
+        data = {key: value for key, value in data.items() if key not in dataset}
+    settings, clashes = _flat(data)
+    gui, trainer = {*keys_of(GuiVersion.V26)}, {*all_arguments()}
+    if not settings.keys() & (gui | trainer):
+        what = "only a dataset config" if dataset else f"only {_listed(data)}"
+        raise InputError(
+            "LL313",
+            f"{path} holds {what}: no setting of the Kohya GUI or of sd-scripts.",
+            "Name a dataset config under dataset_config of a training config."
+            if dataset
+            else "Name a training config.",
+        )
+    is_flat = not any(isinstance(value, dict) for value in data.values())
+    is_json = is_flat and path.suffix.lower() != ".toml"
+    if "LoRA_type" in settings or (is_json and settings.keys() & _SURE):
+        form = Form.GUI
+    elif not is_json or settings.keys() & (trainer - gui):
+        form = Form.TRAINER
+    else:
+        form = Form.GUI
+    return ConfigSource(form, settings, dataset, (*notes, *clashes))
+
+
+_SURE = {
+    "LyCORIS_preset", "max_resolution", "additional_parameters", "model_list",
+    "num_cpu_threads_per_process", "lr_warmup",
+}  # fmt: skip
+"""Fields that only the GUI writes, and hand-made configs hardly have."""
+
+
+def _listed(data: Mapping[str, Any]) -> str:
+    shown = ", ".join(f'"{key}"' for key in list(data)[:6]) or "nothing"
+    return shown + (f" and {len(data) - 6} more" if len(data) > 6 else "")
+
+
+def _dataset_of(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a dataset config inside a config: its `[[datasets]]` with their `[general]`."""
+    datasets = data.get("datasets")
+    if not (isinstance(datasets, list) and all(isinstance(one, dict) for one in datasets)):
+        return None
+    return {key: data[key] for key in ("general", "datasets") if key in data}
+
+
+def _flat(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Take settings out of their sections, as sd-scripts does; the later of two wins."""
+    found: dict[str, Any] = {}
+    notes = []
+    for key, value in data.items():
+        is_section = isinstance(value, dict) and not key.endswith("_args")
+        inner, more = _flat(value) if is_section else ({key: value}, [])
+        notes += more
+        for name, one in inner.items():
+            if name in found and found[name] != one:
+                notes.append(f"{name} stands there twice, and {one!r} wins over {found[name]!r}")
+            found[name] = one
+    return found, notes
+
+
+# The file.
+
+
+def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the object or tables in a file, and what had to be overlooked. Raises MissingError."""
+    try:
+        text = _text(path.read_bytes())
+    except OSError as error:
+        raise MissingError(
+            "LL301", f"{path} cannot be read: {error.strerror}.", "Check the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise MissingError(
+            "LL301",
+            f"{path} is not text in UTF-8 or UTF-16: {error}.",
+            "Save it as UTF-8.",
+        ) from error
+    suffix = path.suffix.lower()
+    name = "toml" if suffix == ".toml" else "YAML" if suffix in (".yaml", ".yml") else "JSON"
+    notes: list[str] = []
+    try:
+        data = _parsed(text, name, notes)
+    except (ValueError, RecursionError) as error:
+        raise MissingError(
+            "LL301",
+            f"{path} is not valid {name}: {' '.join(str(error).split())}.",
+            "Correct it there, or save it again from the program that wrote it.",
+        ) from error
+    if not isinstance(data, dict):
+        raise MissingError(
+            "LL301",
+            f"{path} holds a {type(data).__name__}, not a JSON object.",
+            "Name a config that the Kohya GUI saved.",
+        )
+    return data, notes
+
+
+def _text(data: bytes) -> str:
+    """Decode UTF-8, or UTF-16 as Windows Notepad writes it."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16")
+    if data[1:2] == b"\0":
+        return data.decode("utf-16-le")
+    return data.decode("utf-8-sig")
+
+
+def _parsed(text: str, name: str, notes: list[str]) -> object:
+    if name == "toml":
+        return parse_toml(text)
+    if name == "YAML":
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error)) from error
+    try:
+        return json.loads(text)
+    except ValueError:
+        plain = _without_comments(text)
+        if plain == text:
+            raise
+        data: object = json.loads(plain)
+        notes.append("it has comments or commas that JSON does not allow; they are overlooked")
+        return data
+
+
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|#[^\n]*', re.DOTALL)
+_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
+
+
+def _without_comments(text: str) -> str:
+    """Take comments and trailing commas out, outside of texts."""
+    bare = _COMMENT.sub(lambda match: match[1] or "", text)
+    return _COMMA.sub(lambda match: match[1] or "", bare)

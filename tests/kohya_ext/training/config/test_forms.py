@@ -1,0 +1,381 @@
+"""A config is known by its form: read as its author meant it, or refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kohya_ext.cli import main
+from kohya_ext.project import ToolError
+from kohya_ext.training.config.arguments import require_valid_call
+from kohya_ext.training.config.conversion import Conversion, apply_conversion, convert
+from kohya_ext.training.config.forms import Form, read_data
+from kohya_ext.training.config.kohya_json import GuiVersion
+from kohya_ext.training.config.toml import parse_toml
+from kohya_ext.training.run.job import job_of_config
+
+V26 = GuiVersion.V26
+BASE = {
+    "pretrained_model_name_or_path": "/m/fox_xl.safetensors",
+    "train_data_dir": "/data/fox",
+    "output_dir": "/data/out",
+    "output_name": "fox",
+}
+FLAT = {
+    **BASE,
+    "network_module": "networks.lora",
+    "network_dim": 48,
+    "network_alpha": 24,
+    "optimizer_type": "Prodigy",
+    "learning_rate": 1.0,
+    "unet_lr": 1.0,
+    "text_encoder_lr": 1.0,
+    "max_train_epochs": 7,
+    "no_half_vae": True,
+    "sdpa": True,
+}
+
+
+def read(folder: Path, data: object, name: str = "fox.json") -> Conversion:
+    path = folder / name
+    path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+    return convert(path, V26)
+
+
+def refused(folder: Path, data: object, name: str = "fox.json") -> str:
+    with pytest.raises(ToolError) as caught:
+        read(folder, data, name)
+    return str(caught.value)
+
+
+def test_names_of_the_trainer_are_taken_as_they_are(tmp_path: Path):
+    found = read(tmp_path, {**FLAT, "resolution": "1024,1024"})
+    assert found.form is Form.TRAINER
+    assert found.call.script_name == "sdxl_train_network.py"
+    assert found.call.toml["optimizer_type"] == "Prodigy"
+    assert found.call.toml["resolution"] == "1024,1024"
+    assert found.call.toml["no_half_vae"] is True
+    assert "lr_scheduler" not in found.call.toml
+    require_valid_call(found.call)
+
+
+@pytest.mark.parametrize("size", ["768,768", [768, 768], 768, 768.0, "768"])
+def test_a_resolution_in_any_spelling(tmp_path: Path, size: object):
+    found = read(tmp_path, {**FLAT, "resolution": size})
+    assert found.call.toml["resolution"] in ("768", "768,768")
+    require_valid_call(found.call)
+
+
+def test_the_json_of_the_gui_trains_the_same(tmp_path: Path):
+    more = {"resolution": [1024, 1024], "ip_noise_gamma": 0.1, "zero_terminal_snr": True}
+    first = read(tmp_path, {**FLAT, **more})
+    assert first.differences == ()
+    values = first.config.as_json()
+    assert (values["optimizer"], values["max_resolution"]) == ("Prodigy", "1024,1024")
+    assert (values["xformers"], values["sdxl_no_half_vae"]) == ("sdpa", True)
+    assert values["additional_parameters"] == "--zero_terminal_snr"
+    again = read(tmp_path, values)
+    assert again.form is Form.GUI
+    expected = {**first.call.toml, "max_data_loader_n_workers": 8}
+    assert {key: again.call.toml.get(key) for key in expected} == {
+        **expected,
+        "text_encoder_lr": [1.0, 1.0],
+    }
+
+
+def test_names_of_the_trainer_in_a_json_of_the_gui(tmp_path: Path):
+    data = {**BASE, "LoRA_type": "Standard", "max_resolution": "768,768", "epoch": 3}
+    found = read(
+        tmp_path,
+        {**data, "optimizer_type": "Adafactor", "network_train_unet_only": True, "sdpa": True},
+    )
+    assert found.form is Form.GUI
+    toml = found.call.toml
+    assert (toml["optimizer_type"], toml["network_train_unet_only"]) == ("Adafactor", True)
+    assert (toml["sdpa"], "xformers" in toml) == (True, False)
+    told = " ".join(map(str, found.config.repairs))
+    assert "optimizer_type is sd-scripts' name for it" in told
+    assert "AdamW" not in told
+
+
+def test_a_field_of_the_gui_wins_over_another_name(tmp_path: Path):
+    data = {**BASE, "LoRA_type": "Standard", "optimizer": "Lion", "optimizer_type": "Prodigy"}
+    found = read(tmp_path, data)
+    assert found.call.toml["optimizer_type"] == "Lion"
+    assert "the GUI's field optimizer says otherwise" in " ".join(map(str, found.config.repairs))
+
+
+def test_unknown_names_are_told_with_the_nearest(tmp_path: Path):
+    for extra in ({}, {"LoRA_type": "Standard", "network_module": None}):
+        found = read(tmp_path, {**FLAT, **extra, "netwrok_dropout": 0.1})
+        assert any(
+            "netwrok_dropout is left out" in one and '"network_dropout"' in one
+            for one in found.notes
+        )
+
+
+def test_sections_of_a_json_are_read(tmp_path: Path):
+    found = read(
+        tmp_path,
+        {
+            "general": {"seed": 47, "shuffle_caption": True},
+            "model": {"pretrained_model_name_or_path": "/m/fox_xl.safetensors"},
+            "training": {"resolution": "1024,1024", "network_dim": 64, "max_train_steps": 600},
+            "folders": {"train_data_dir": "/data/fox", "output_dir": "/data/out"},
+        },
+    )
+    expected = {"seed": 47, "network_dim": 64, "max_train_steps": 600, "resolution": "1024,1024"}
+    assert found.call.toml.items() >= expected.items()
+    assert any("network_module is networks.lora" in one for one in found.notes)
+    assert any("no learning rate is named" in one for one in found.notes)
+
+
+GROUPED = """
+[model_arguments]
+pretrained_model_name_or_path = "base.safetensors"
+[additional_network_arguments]
+network_module = "networks.lora"
+network_dim = 24
+network_args = ["conv_dim=8", "conv_alpha=4"]
+[optimizer_arguments]
+optimizer_type = "Adafactor"
+unet_lr = "1e-4"
+[dataset_arguments]
+resolution = 640
+train_data_dir = "pictures"
+[training_arguments]
+output_dir = "out"
+output_name = "fox"
+max_train_epochs = 4
+epoch = 9
+noise_offset_type = "Original"
+dynamo_backend = "no"
+max_token_length = 75
+"""
+
+
+def test_a_grouped_toml_is_read(tmp_path: Path):
+    found = read(tmp_path, GROUPED, "fox.toml")
+    toml = found.call.toml
+    assert (toml["unet_lr"], toml["max_train_epochs"], toml["resolution"]) == (1e-4, 4, "640")
+    assert toml["train_data_dir"] == str(tmp_path / "pictures")
+    assert not {"epoch", "noise_offset_type", "dynamo_backend", "max_token_length"} & set(toml)
+    require_valid_call(found.call)
+    values = found.config.values
+    assert (values["LoRA_type"], values["conv_dim"]) == ("Kohya LoCon", 8)
+    job = job_of_config(tmp_path / "fox.toml")
+    assert job.call.toml == toml
+    assert job.name == "fox"
+
+
+def test_our_own_toml_is_read_back(tmp_path: Path):
+    found = read(tmp_path, {**BASE, "LoRA_type": "Kohya LoCon", "epoch": 3, "max_train_steps": 0})
+    written = apply_conversion(found, tmp_path / "written")
+    again = convert(written[1], V26)
+    assert again.call.toml == {key: value for key, value in found.call.toml.items() if value != []}
+
+
+def test_a_dataset_config_inside_a_toml(tmp_path: Path):
+    text = (
+        GROUPED
+        + """
+[[datasets]]
+resolution = 512
+[[datasets.subsets]]
+image_dir = "fox pictures"
+num_repeats = 3
+"""
+    )
+    found = read(tmp_path, text, "fox.toml")
+    job = job_of_config(tmp_path / "fox.toml")
+    path = Path(str(job.call.toml["dataset_config"]))
+    subset = parse_toml(path.read_text(encoding="utf-8"))["datasets"][0]["subsets"][0]
+    assert subset == {"image_dir": str(tmp_path / "fox pictures"), "num_repeats": 3}
+    written = apply_conversion(found, tmp_path / "written")
+    assert parse_toml(written[1].read_text(encoding="utf-8"))["dataset_config"] == str(written[2])
+    assert json.loads(written[0].read_text(encoding="utf-8"))["dataset_config"] == str(written[2])
+
+
+LORA_EASY = """
+[[subsets]]
+name = "foxes"
+image_dir = "foxes"
+num_repeats = 2
+caption_extension = ".txt"
+flip_aug = false
+
+[train_mode]
+train_mode = "lora"
+
+[general_args.args]
+pretrained_model_name_or_path = "/m/fox.safetensors"
+sdxl = true
+no_half_vae = true
+mixed_precision = "bf16"
+max_train_epochs = 6
+
+[general_args.dataset_args]
+resolution = [1024, 1024]
+batch_size = 2
+max_token_length = 225
+
+[network_args.args]
+network_dim = 16
+network_alpha = 8.0
+
+[network_args.args.network_args]
+algo = "lokr"
+factor = 4
+block_dims = [1, 2]
+
+[optimizer_args.args]
+optimizer_type = "Prodigy"
+learning_rate = 1.0
+lr_scheduler = "cosine"
+warmup_ratio = 0.05
+
+[optimizer_args.args.optimizer_args]
+weight_decay = 0.1
+decouple = "true"
+
+[saving_args.args]
+output_dir = "/data/out"
+output_name = "fox"
+"""
+
+
+def test_a_saved_toml_of_lora_easy(tmp_path: Path):
+    found = read(tmp_path, LORA_EASY, "fox.toml")
+    toml = found.call.toml
+    assert found.call.script_name == "sdxl_train_network.py"
+    assert (toml["network_module"], toml["max_token_length"]) == ("lycoris.kohya", 225)
+    assert toml["network_args"] == ["algo=lokr", "factor=4", "block_dims=1,2"]
+    assert toml["optimizer_args"] == ["weight_decay=0.1", "decouple=True"]
+    assert toml["lr_warmup_steps"] == 0.05
+    require_valid_call(found.call)
+    dataset = parse_toml(found.dataset_toml)
+    assert dataset["general"] == {"resolution": [1024, 1024], "batch_size": 2}
+    assert dataset["datasets"][0]["subsets"] == [
+        {"image_dir": str(tmp_path / "foxes"), "num_repeats": 2, "caption_extension": ".txt"}
+    ]
+
+
+def test_a_scheduler_that_only_lora_easy_counts(tmp_path: Path):
+    name = "LoraEasyCustomOptimizer.RexAnnealingWarmRestarts.RexAnnealingWarmRestarts"
+    text = LORA_EASY.replace("warmup_ratio", f'lr_scheduler_type = "{name}"\nwarmup_ratio')
+    assert "LL313" in refused(tmp_path, text, "fox.toml")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "word"),
+    [
+        ({"foo": 1}, "x.json", '"foo"'),
+        ({}, "x.json", "nothing"),
+        ({"job": "extension", "config": {"name": "fox", "process": []}}, "x.json", "ai-toolkit"),
+        ({"job": "extension", "config": {"name": "fox", "process": []}}, "x.yaml", "ai-toolkit"),
+        ({"training_method": "LORA", "base_model_name": "x", "lora_rank": 8}, "x.json",
+         "OneTrainer"),
+        ('network_module = "networks.lora_wan"\ndit = "x"\n', "x.toml", "musubi-tuner"),
+        ('[[datasets]]\nimage_directory = "x"\n', "x.toml", "musubi-tuner"),
+        ({"instance_data_dir": "x", "rank": 4, "learning_rate": 1}, "x.json", "diffusers"),
+        ({"_diffusers_version": "0.30", "_class_name": "UNet"}, "x.json", "diffusers"),
+        ('[model]\ntype = "wan"\n[adapter]\ntype = "lora"\nrank = 8\n', "x.toml", "diffusion-pipe"),
+        ({"model_family": "sdxl", "lora_rank": 8, "learning_rate": 1}, "x.json", "SimpleTuner"),
+        ({"learning_rate": 1, "no_token_padding": False, "train_batch_size": 1}, "x.json",
+         "Dreambooth"),
+        ('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "x"\n', "x.toml", "dataset config"),
+        ('learning_rate = 1\noutput_dir = "x"\n', "x.toml", "a whole model, not a LoRA"),
+    ],
+)  # fmt: skip
+def test_what_is_not_ours_is_refused_by_name(tmp_path: Path, data: Any, name: str, word: str):
+    if name.endswith(".yaml"):
+        data = yaml.safe_dump(data)
+    message = refused(tmp_path, data, name)
+    assert word in message
+    assert "LL313" in message
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_the_encodings_of_notepad_are_read(tmp_path: Path, encoding: str):
+    path = tmp_path / "fox.json"
+    path.write_bytes(json.dumps(FLAT).encode(encoding))
+    assert convert(path, V26).call.toml["network_dim"] == 48
+
+
+def test_comments_and_trailing_commas_are_overlooked(tmp_path: Path):
+    text = '{ // a note\n "learning_rate": 1e-4, /* more */ "vae": "a//b, ]",\n}'
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    data, notes = read_data(tmp_path / "x.json")
+    assert data == {"learning_rate": 1e-4, "vae": "a//b, ]"}
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("learning_rate", "1,5e-4"),
+        ("network_dim", 8.5),
+        ("cache_latents", "perhaps"),
+        ("max_train_epochs", True),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, key: str, value: object):
+    message = refused(tmp_path, {**FLAT, key: value})
+    assert key in message
+    assert "LL314" in message
+
+
+def test_a_rate_with_a_comma_is_refused_in_the_gui_too(tmp_path: Path):
+    message = refused(tmp_path, {**BASE, "LoRA_type": "Standard", "unet_lr": "1,5e-4"})
+    assert "unet_lr" in message
+    assert "LL314" in message
+
+
+def test_a_caption_extension_keeps_its_meaning(tmp_path: Path):
+    found = read(tmp_path, {**BASE, "LoRA_type": "Standard", "caption_extension": ".tags"})
+    assert found.call.toml["caption_extension"] == ".tags"
+    assert "--caption_extension=.tags" in found.config.values["additional_parameters"]
+
+
+def test_additional_parameters_are_in_every_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = '--network_train_unet_only --lr_scheduler_args "T_max=3" --ip_noise_gamma 0.1 --new'
+    path = tmp_path / "fox.json"
+    path.write_text(json.dumps({**BASE, "epoch": 2, "additional_parameters": words}), "utf-8")
+    for form in ("arguments", "toml"):
+        assert main(["config", "--from", str(path), "--show", form]) == 0
+        out = capsys.readouterr().out
+        assert "network_train_unet_only" in out
+        assert "T_max=3" in out
+        assert "ip_noise_gamma" in out
+    found = convert(path, V26)
+    assert found.call.toml["lr_scheduler_args"] == ["T_max=3"]
+    assert found.call.additional == ("--new",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "script"),
+    [
+        ({"network_module": "networks.lora_flux"}, "flux_train_network"),
+        ({"model_train_type": "anima-lora"}, "anima_train_network"),
+        ({"qwen3": "/m/q.safetensors"}, "anima_train_network"),
+        ({"sdxl": True, "pretrained_model_name_or_path": "/m/a.safetensors"}, "sdxl_train_network"),
+        ({"cache_text_encoder_outputs": True}, "sdxl_train_network"),
+        ({"pretrained_model_name_or_path": "/m/a.safetensors"}, "train_network"),
+        ({"pretrained_model_name_or_path": "C:\\m\\PonyV6.safetensors"}, "sdxl_train_network"),
+    ],
+)
+def test_the_trainer_is_concluded(tmp_path: Path, settings: dict[str, Any], script: str):
+    data = {**FLAT, "pretrained_model_name_or_path": "/m/fox.safetensors", **settings}
+    assert read(tmp_path, data).call.script == script
+
+
+def test_an_argument_of_another_trainer_is_told(tmp_path: Path):
+    found = read(tmp_path, {**FLAT, "sdxl": True, "gemma2": "/m/g.safetensors"})
+    assert "gemma2" not in found.call.toml
+    assert any("only lumina_train_network.py" in one for one in found.notes)
