@@ -95,6 +95,7 @@ def train(
     Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
     files stay. Success means: every epoch file is there, opens, and has the expected steps.
     """
+    from ..training.run.continuation import AlreadyTrained
     from ..training.run.session import (
         RunOptions,
         apply_training,
@@ -113,8 +114,12 @@ def train(
         say(f"the last run ended unseen: {ended.problem or ended.outcome.value} {ended.cure}")
     state = require_state(job.output_dir, job.name) if resume else None
     options = RunOptions(state, epochs, save_states, keep_states, move_old, weights)
-    with progress_bar() as progress:
-        plan = plan_training(job, chosen, options, progress=progress)
+    try:
+        with progress_bar() as progress:
+            plan = plan_training(job, chosen, options, progress=progress)
+    except AlreadyTrained as done:
+        say(str(done))
+        return _end(job, config, done.result, as_json)
     _tell(plan)
     if dry_run:
         _show(plan, as_json)
@@ -160,6 +165,8 @@ def _tell(plan: TrainingPlan) -> None:
     for one in plan.preflight.warnings:
         say(f"warning: {one}")
     run = plan.run
+    for move in plan.moves:
+        say(f"kept: {move.source.name} as {move.target.relative_to(run.output_dir)}")
     if run.epochs_done:
         say(f"going on after epoch {run.epochs_done}, from {run.resumed_from}")
     if run.epochs:
@@ -222,7 +229,7 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
     if result.outcome is Outcome.FINISHED:
         if not as_json:
             for one in result.files:
-                emit(f"{one.name}: epoch {one.epoch}, step {one.steps}")
+                emit(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
         say(f"trained and verified in {duration(result.seconds)}")
         next_step(f"loraloom epochs {_place(job)}")
         return 0

@@ -204,7 +204,7 @@ def _look_on(running: RunPlan, progress: ProgressHandler, say: Say, stop: thread
 
 def _tell_end(result: Result, say: Say) -> None:
     for one in result.files:
-        say(f"{one.name}: epoch {one.epoch}, step {one.steps}")
+        say(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
     if result.outcome is Outcome.FINISHED:
         say("Trained, and every epoch file verified.")
     elif result.outcome is Outcome.STOPPED:

@@ -74,6 +74,7 @@ TITLES: dict[str, str] = {
     "LL342": "The entry does not wait",
     "LL343": "The queue is being run already",
     "LL344": "The record of a run is damaged",
+    "LL345": "The training is done already",
     "LL350": "No trainer is known",
     "LL351": "No sd-scripts, or too old a one",
     "LL352": "No Python for the trainer",

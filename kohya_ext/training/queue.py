@@ -28,12 +28,14 @@ from ..project.files import write_json_atomic
 from ..project.json_reader import read_json
 from ..project.process import holding
 from .config.kohya_json import GuiVersion
+from .run.continuation import AlreadyTrained
+from .run.earlier import states_of
 from .run.follow import EventHandler, unheard
 from .run.job import Job, job_of_config, job_of_project
 from .run.record import Outcome, Result, RunPlan, RunStatus, find_runs_in, standing_of
 from .run.runner import finalize, run_training
 from .run.session import RunOptions, apply_training, plan_training
-from .run.states import find_states, require_state
+from .run.states import require_state
 from .trainer import Trainer
 
 FIRST_CARD = "0"
@@ -356,6 +358,8 @@ def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
             _update(replace(entry, run=str(plan.run.folder)))
             entry = replace(entry, run=str(plan.run.folder))
             result = apply_training(plan, handler)
+    except AlreadyTrained as done:
+        return _ended(entry, done.result)
     except ToolError as error:
         failed = replace(entry, state=State.FAILED, outcome=Outcome.FAILED.value, ended=_now())
         return replace(failed, problem=str(error))
@@ -374,13 +378,8 @@ def _left_over(entry: Entry, job: Job) -> RunStatus | None:
 
 
 def _going_on(run: RunPlan, options: RunOptions) -> RunOptions:
-    """Resume from the newest state that this run saved, else train again beside its files."""
-    began = (run.folder / "plan.json").stat().st_mtime
-    states = [
-        one
-        for one in find_states(run.output_dir, run.name)
-        if one.path.stat().st_mtime >= began - 2 and one.epoch < run.epochs
-    ]
+    """Resume from the newest state of this run, else train again beside its files."""
+    states = [one for one in states_of(run) if one.epoch < run.epochs]
     return replace(options, resume=states[-1]) if states else replace(options, move_old=True)
 
 

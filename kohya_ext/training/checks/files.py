@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,14 @@ def _check_weights(values: Mapping[str, Any]) -> Iterator[Finding]:
 
 def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[Finding]:
     text = str(values.get("resume") or "")
+    done = whole(values.get("initial_epoch")) - 1 if values.get("initial_epoch") else None
+    if not text and done and steps and done >= steps.epochs:
+        yield error(
+            "LL383",
+            f"{Path(str(values.get('network_weights') or 'The LoRA')).name} is at epoch {done} "
+            f"already, and the run has {steps.epochs} epochs.",
+            f"Ask for more than {done} epochs.",
+        )
     if not text:
         return
     problem = state_problem(Path(text))
@@ -88,7 +97,6 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
         )
         return
     state = state_at(Path(text))
-    done = whole(values.get("initial_epoch")) - 1 if values.get("initial_epoch") else None
     epoch = done if done is not None else (state.epoch if state else 0)
     if steps and epoch >= steps.epochs:
         yield error(
@@ -107,6 +115,9 @@ def check_output(
     there = [
         name + suffix for name, _, _ in steps.epoch_files if (folder / (name + suffix)).exists()
     ]
+    if values.get("save_every_n_steps") and folder.is_dir():
+        name = glob.escape(str(values.get("output_name") or "at"))
+        there += sorted(one.name for one in folder.glob(f"{name}-step*{suffix}"))
     if not there or resuming:
         return
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""

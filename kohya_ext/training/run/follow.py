@@ -157,11 +157,15 @@ class Follow:
         return self.announced.steps if self.announced else self.plan.steps
 
     @property
+    def done_before(self) -> int:
+        """Steps of the epochs before a resume; the trainer counts from there."""
+        per_epoch = self.announced.steps_per_epoch if self.announced else self.plan.steps_per_epoch
+        return self.plan.epochs_done * per_epoch
+
+    @property
     def done_steps(self) -> int:
         """Steps done of the whole run, those before a resume included."""
-        per_epoch = self.announced.steps_per_epoch if self.announced else self.plan.steps_per_epoch
-        before = self.plan.epochs_done * per_epoch
-        return before + (self.step.step if self.step else 0)
+        return self.done_before + (self.step.step if self.step else 0)
 
     @property
     def eta_seconds(self) -> float | None:

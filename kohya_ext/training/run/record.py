@@ -41,11 +41,15 @@ class StopRequest(str, Enum):
 
 @dataclass(frozen=True)
 class Expected:
-    """One epoch file that must be there in the end; `steps` as its header will say."""
+    """One epoch file that must be there in the end; `steps` as its header will say.
+
+    After a resume the header counts from there; `step` counts from the first epoch on.
+    """
 
     name: str
     epoch: int
     steps: int
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class RunPlan:
     draws: int
     max_steps: int = 0
     logging_dir: str = ""
+    keep_states: int = 0
+    saves_steps: bool = False
 
     @property
     def steps(self) -> int:
@@ -128,8 +134,9 @@ def expected_files(
     rows = [(f"{plan.name}-{epoch:06d}", epoch) for epoch in numbered]
     before = plan.epochs_done * steps_per_epoch
     return tuple(
-        Expected(name, epoch, min(epoch * steps_per_epoch, steps) - before)
+        Expected(name, epoch, step - before, step)
         for name, epoch in (*rows, (plan.name, epochs))
+        for step in (min(epoch * steps_per_epoch, steps),)
     )
 
 

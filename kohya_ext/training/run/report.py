@@ -109,7 +109,7 @@ def _advice(project: str, files: tuple[EpochFile, ...]) -> KeptAdvice | None:
 def _chain(last: RunStatus, runs: tuple[RunStatus, ...]) -> list[RunStatus]:
     """Return the runs that `last` goes on from: each the newest before that saved its state."""
     found = [last]
-    while found[0].plan.resumed_from:
+    while found[0].plan.epochs_done:
         begun = found[0].plan
         earlier = [
             one

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ...project import ConflictError, Project, ToolError, open_project
 from ...project.process import Child, Tree, holding, new_mark, start
+from .earlier import drop_old_states
 from .follow import EventHandler, Follow, unheard
 from .keychain import with_stored_secrets
 from .plugins import free_for_training
@@ -192,6 +193,8 @@ def _journal_start(project: Project | None, plan: RunPlan) -> None:
 
 def _write_down(plan: RunPlan, project: Project | None, result: Result) -> Result:
     write_result(plan, result)
+    if result.outcome is not Outcome.NAN:  # the newest states would hold NaN as well
+        drop_old_states(plan)
     if project is not None:
         project.journal.append(
             "train-end",

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...project import ConflictError, HostError, MissingError, ProgressHandler, silent
+from ...project import ConflictError, HostError, MissingError, ProgressHandler, ToolError, silent
+from ...project.epochs import read_epoch_file
 from ...project.files import link_or_copy, write_json_atomic
 from ...project.process import Child, start
 from ..checks.machine import ALWAYS_NEEDED, find_gpus
@@ -24,6 +25,8 @@ from ..config.toml import format_toml
 from ..dataset.expected import save_every
 from ..dataset.folders import dataset_hash, dataset_rows
 from ..trainer import Trainer, probe, scripts_version
+from .continuation import find_last
+from .earlier import Move, apply_moves, numbered_state, plan_moves
 from .follow import EventHandler, Follow, unheard
 from .job import Job, write_project_config, write_prompts
 from .launch import command_of, environment_of
@@ -70,7 +73,28 @@ def adjust(job: Job, options: RunOptions) -> Job:
         toml |= options.resume.arguments
     if options.weights is not None:
         toml |= {"network_weights": str(options.weights.absolute()), "dim_from_weights": True}
+        done = epochs_done(job, options)
+        toml |= {"initial_epoch": done + 1} if done else {}
     return replace(job, call=replace(job.call, toml=toml))
+
+
+def epochs_done(job: Job, options: RunOptions) -> int:
+    """Return how many epochs lie before the run: those of its state, or of its own weights.
+
+    A LoRA of another folder or name, or one that is moved aside, is a beginning.
+    """
+    if options.resume is not None:
+        return options.resume.epoch
+    weights = options.weights
+    if weights is None or options.move_old or not weights.is_file():
+        return 0
+    if weights.suffix != ".safetensors" or weights.resolve().parent != job.output_dir.resolve():
+        return 0
+    try:
+        found = read_epoch_file(weights)
+    except ToolError:
+        return 0
+    return found.epoch or 0 if found.output_name == job.name else 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,7 @@ class TrainingPlan:
     options: RunOptions
     preflight: Preflight
     run: RunPlan
+    moves: tuple[Move, ...] = ()
 
 
 def plan_training(
@@ -93,12 +118,17 @@ def plan_training(
 ) -> TrainingPlan:
     """Check a job and plan its run; nothing is written or started.
 
-    Raises the preflight's first error as ToolError, or ConflictError while the job runs.
+    The same job that was cut off goes on from its last state. Raises the preflight's first error
+    as ToolError, ConflictError while the job runs, or AlreadyTrained.
     """
     options = _with_own_state(job, options)
-    adjusted = adjust(job, options)
     require_idle(job)
-    allowed = options.resume is not None or options.move_old
+    is_asked = options.resume is not None or options.move_old or options.weights is not None
+    last = None if is_asked else find_last(job, adjust(job, options))
+    if last is not None:
+        options = replace(options, resume=last.state)
+    adjusted = adjust(job, options)
+    allowed = bool(options.move_old or last or epochs_done(job, options))
     preflight = run_preflight(
         adjusted.call,
         trainer,
@@ -106,10 +136,29 @@ def plan_training(
         may_be_freed=job.frees_card,
         progress=progress,
     )
+    if last is not None:
+        epochs = preflight.steps.epochs if preflight.steps else 0
+        last.require_to_go_on(epochs, _data_hash(adjusted, preflight))
     preflight.require_ok()
-    return TrainingPlan(
-        adjusted, trainer, options, preflight, plan_run(adjusted, trainer, preflight, options)
-    )
+    options = _with_numbered_state(job, options)
+    adjusted = adjust(job, options)
+    run = plan_run(adjusted, trainer, preflight, options)
+    moves = plan_moves(run, aside=options.move_old)
+    return TrainingPlan(adjusted, trainer, options, preflight, run, moves)
+
+
+def _with_numbered_state(job: Job, options: RunOptions) -> RunOptions:
+    """Name the state of a last epoch as it will be called when the run begins."""
+    state = options.resume
+    if state is None or options.move_old or state.path != job.output_dir / f"{job.name}-state":
+        return options
+    numbered = numbered_state(state.path, job.name)
+    return replace(options, resume=replace(state, path=numbered)) if numbered else options
+
+
+def _data_hash(job: Job, preflight: Preflight) -> str:
+    extension = str(effective(job.call).get("caption_extension", ".caption"))
+    return dataset_hash(preflight.pictures, extension)
 
 
 def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Result:
@@ -265,7 +314,7 @@ def plan_run(
     run_id = new_run_id(now(), job.runs_dir)
     folder = job.runs_dir / run_id
     steps = preflight.steps
-    extension = str(values.get("caption_extension", ".caption"))
+    from_weights = options.weights if options.resume is None and epochs_done(job, options) else None
     return RunPlan(
         run_id=run_id,
         name=str(values.get("output_name") or "last"),
@@ -281,19 +330,21 @@ def plan_run(
         output_dir=job.output_dir,
         suffix=f".{values.get('save_model_as') or 'safetensors'}",
         has_metadata=not values.get("no_metadata"),
-        epochs_done=options.resume.epoch if options.resume else 0,
+        epochs_done=epochs_done(job, options),
         epochs=steps.epochs if steps else 0,
         steps_per_epoch=steps.steps_per_epoch if steps else 0,
         max_steps=steps.max_steps if steps else 0,
         save_every=save_every(values, steps.epochs if steps else 0),
         keep_last=int(values.get("save_last_n_epochs") or 0),
         saves_states=bool(values.get("save_state")),
-        resumed_from=str(options.resume.path) if options.resume else "",
+        resumed_from=str(options.resume.path if options.resume else from_weights or ""),
         logging_dir=str(values.get("logging_dir") or ""),
         base_model=str(values.get("pretrained_model_name_or_path") or ""),
-        data_hash=dataset_hash(preflight.pictures, extension),
+        data_hash=_data_hash(job, preflight),
         pictures=len(preflight.pictures),
         draws=steps.draws if steps else 0,
+        keep_states=int(values.get("save_last_n_epochs_state") or 0),
+        saves_steps=bool(values.get("save_every_n_steps")),
     )
 
 
@@ -335,8 +386,7 @@ def write_inputs(plan: TrainingPlan) -> None:
     weights = plan.options.weights
     if weights is not None:
         link_or_copy(weights, _own_weights(weights, run.folder))
-    if plan.options.move_old:
-        move_old_files(run)
+    apply_moves(plan.moves)
     write_prompts(job.call)
     write_plan(run)
     extension = str(effective(job.call).get("caption_extension", ".caption"))
@@ -356,16 +406,3 @@ def _surroundings(trainer: Trainer) -> dict[str, Any]:
         "packages": dict(found.packages),
         "gpus": [asdict(card) for card in find_gpus()],
     }
-
-
-def move_old_files(plan: RunPlan) -> tuple[Path, ...]:
-    """Move epoch files that the run would overwrite into `earlier-N/`; return their new places."""
-    targets = [plan.output_dir / f"{one.name}{plan.suffix}" for one in plan.expected]
-    there = [path for path in targets if path.exists()]
-    if not there:
-        return ()
-    number = 1
-    while (folder := plan.output_dir / f"earlier-{number}").exists():
-        number += 1
-    folder.mkdir(parents=True)
-    return tuple(path.rename(folder / path.name) for path in there)

@@ -24,7 +24,7 @@ def judge(follow: Follow, why: Outcome | None, code: int | None, *, unseen: bool
         files=good,
         trainer_steps=follow.announced.steps if follow.announced else None,
         trainer_epochs=follow.announced.epochs if follow.announced else None,
-        last_step=follow.step.step if follow.step else 0,
+        last_step=follow.done_steps if follow.step else 0,
         last_loss=follow.last_loss,
     )
     if follow.no_data:
@@ -103,7 +103,8 @@ def _nan(result: Result, follow: Follow) -> Result:
         result,
         outcome=Outcome.NAN,
         code="LL391",
-        problem=f"The loss became NaN at step {follow.first_nan}; the training was stopped. "
+        problem=f"The loss became NaN at step {follow.done_before + (follow.first_nan or 0)}; the "
+        "training was stopped. "
         f"Epoch files from before: {usable}.",
         cure="Lower the learning rate, use bf16 instead of fp16, or another optimizer; "
         "for SDXL with fp16 switch no_half_vae on.",
@@ -120,7 +121,7 @@ def _failed(result: Result, follow: Follow, good: tuple[Expected, ...], *, unsee
     how = "while nobody watched" if unseen else f"with exit code {code}"
     if code is not None and code < 0:
         how = f"by signal {-code}"
-    at = f" at step {follow.step.step} of {follow.step.total}" if follow.step else ""
+    at = f" at step {follow.done_steps} of {follow.step.total}" if follow.step else ""
     return replace(
         result,
         outcome=Outcome.LOST if unseen else Outcome.FAILED,

@@ -15,6 +15,7 @@ import pytest
 from kohya_ext.project import Progress, Project, ToolError
 from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.training.config.of_project import plan_config
+from kohya_ext.training.run.continuation import AlreadyTrained
 from kohya_ext.training.run.events import EpochBegan, Event, SampleSaved, Saving, StepFinished
 from kohya_ext.training.run.follow import Follow, progress_of
 from kohya_ext.training.run.job import Job, job_of_config, job_of_project, runs_dir_of
@@ -214,9 +215,122 @@ def test_a_state_named_by_the_config_counts_right(trainable: Project, monkeypatc
     assert plan(project).run.epochs_done == 1
 
 
-def test_only_the_newest_states_are_kept(trainable: Project):
-    apply_training(plan(trainable, save_states=True, keep_states=1))
-    assert [one.epoch for one in find_states(trainable.model_dir, "Quillfox")] == [2, 3]
+@pytest.mark.parametrize("kept", [1, 2])
+def test_as_many_states_stay_as_asked(trainable: Project, monkeypatch, kept: int):
+    def epochs() -> list[int]:
+        return [one.epoch for one in find_states(trainable.model_dir, "Quillfox")]
+
+    apply_training(plan(trainable, save_states=True, keep_states=kept))
+    assert epochs() == [1, 2, 3][-kept:]
+    state = require_state(trainable.model_dir, "Quillfox")
+    apply_training(plan(trainable, save_states=True, keep_states=kept, epochs=5, resume=state))
+    assert epochs() == [1, 2, 3, 4, 5][-kept:]
+
+
+def test_no_finished_epoch_is_lost_when_more_follow(trainable: Project):
+    apply_training(plan(trainable, save_states=True))
+    third = (trainable.model_dir / "Quillfox.safetensors").read_bytes()
+    state = require_state(trainable.model_dir, "Quillfox")
+    planned = plan(trainable, save_states=True, epochs=5, resume=state)
+    assert [one.target.name for one in planned.moves] == [
+        "Quillfox-000003.safetensors", "Quillfox-000003-state"]  # fmt: skip
+    assert (trainable.model_dir / "Quillfox.safetensors").exists()  # a plan moves nothing
+    assert apply_training(planned).outcome is Outcome.FINISHED
+    steps = planned.run.steps_per_epoch
+    assert [(epoch, step) for _, epoch, step in epochs_of(trainable)] == [
+        (epoch, epoch * steps) for epoch in (1, 2, 3, 4, 5)]  # fmt: skip
+    assert (trainable.model_dir / "Quillfox-000003.safetensors").read_bytes() == third
+
+
+def test_steps_of_a_resumed_run_count_from_the_first(trainable: Project):
+    apply_training(plan(trainable, save_states=True))
+    state = require_state(trainable.model_dir, "Quillfox")
+    result = apply_training(plan(trainable, save_states=True, epochs=5, resume=state))
+    listed = {name: step for name, _, step in epochs_of(trainable)}
+    assert {one.name: one.step for one in result.files}.items() <= listed.items()
+    assert result.last_step == listed["Quillfox"]
+
+
+def test_its_own_lora_goes_on_with_the_next_number(trainable: Project):
+    apply_training(plan(trainable))
+    weights = trainable.model_dir / "Quillfox.safetensors"
+    planned = plan(trainable, weights=weights, epochs=5)
+    assert planned.run.epochs_done == 3
+    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert [epoch for _, epoch, _ in epochs_of(trainable)] == [1, 2, 3, 4, 5]
+    with pytest.raises(ToolError, match="at epoch 5 already"):
+        plan(trainable, weights=weights, epochs=5)
+
+
+def test_a_lora_of_elsewhere_is_a_beginning(trainable: Project, tmp_path: Path):
+    apply_training(plan(trainable))
+    other = tmp_path / "other.safetensors"
+    other.write_bytes((trainable.model_dir / "Quillfox.safetensors").read_bytes())
+    with pytest.raises(ToolError, match="LL385"):
+        plan(trainable, weights=other)
+    assert plan(trainable, weights=other, move_old=True).run.epochs_done == 0
+
+
+def test_a_repeated_epoch_is_kept_aside(trainable: Project):
+    """Its state was lost, so that an older one goes on: the files of later epochs stay."""
+    apply_training(plan(trainable, save_states=True, keep_states=3))
+    first = next(one for one in find_states(trainable.model_dir, "Quillfox") if one.epoch == 1)
+    planned = plan(trainable, save_states=True, keep_states=3, resume=first)
+    assert apply_training(planned).outcome is Outcome.FINISHED
+    aside = sorted(one.name for one in (trainable.model_dir / "earlier-1").iterdir())
+    assert aside == ["Quillfox-000002.safetensors", "Quillfox.safetensors"]
+
+
+def test_states_of_an_earlier_run_are_moved_with_its_files(trainable: Project):
+    apply_training(plan(trainable, save_states=True, keep_states=3))
+    planned = plan(trainable, move_old=True)
+    write_inputs(planned)
+    assert find_states(trainable.model_dir, "Quillfox") == ()
+    assert len(find_states(trainable.model_dir / "earlier-1", "Quillfox")) == 3
+
+
+# The same command once more.
+
+
+def test_what_was_cut_off_goes_on_by_itself(trainable: Project, monkeypatch):
+    pause(trainable, monkeypatch)
+    planned = plan(trainable, save_states=True)
+    assert planned.run.epochs_done == 1
+    assert apply_training(planned).outcome is Outcome.FINISHED
+    with pytest.raises(AlreadyTrained, match="holds epochs 1, 2, 3 of Quillfox") as done:
+        plan(trainable, save_states=True)
+    assert done.value.result.outcome is Outcome.FINISHED
+    assert plan(trainable, save_states=True, epochs=4).run.epochs_done == 3
+
+
+def test_what_was_cut_off_without_a_state_is_told(trainable: Project, monkeypatch):
+    stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
+    with pytest.raises(ToolError, match=r"holds epoch 1 of Quillfox; .* No state was saved"):
+        plan(trainable)
+
+
+def test_what_left_nothing_begins_again(trainable: Project, monkeypatch):
+    planned = plan(trainable)
+    monkeypatch.setenv(SWITCH, "hang@2")
+    write_inputs(planned)
+    ask(planned.run.folder, StopRequest.NOW)
+    assert run_training(planned.run).outcome is Outcome.STOPPED
+    assert plan(trainable).run.epochs_done == 0
+
+
+def test_another_config_does_not_go_on(trainable: Project, monkeypatch, change):
+    pause(trainable, monkeypatch)
+    project = change(trainable, ("save_every_n_epochs: 1", "overrides: {learning_rate: 0.0003}"))
+    with pytest.raises(ToolError, match="would be overwritten"):
+        plan(project)
+
+
+def test_other_captions_do_not_go_on(trainable: Project, monkeypatch):
+    pause(trainable, monkeypatch)
+    picture = next(trainable.images_dir.rglob("*.png"))
+    picture.with_suffix(".txt").write_text("Quillfox, night", encoding="utf-8")
+    with pytest.raises(ToolError, match="captions changed since"):
+        plan(trainable)
 
 
 def test_no_state_to_resume(trainable: Project):
@@ -238,7 +352,7 @@ def test_a_run_without_states_cannot_be_paused(trainable: Project):
 
 def test_earlier_files_are_moved_aside_on_request(trainable: Project):
     apply_training(plan(trainable))
-    with pytest.raises(ToolError, match="LL385"):
+    with pytest.raises(AlreadyTrained):
         plan(trainable)
     assert apply_training(plan(trainable, move_old=True)).outcome is Outcome.FINISHED
     assert len(list((trainable.model_dir / "earlier-1").glob("*.safetensors"))) == 3
