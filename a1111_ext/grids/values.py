@@ -11,6 +11,7 @@ import csv
 import io
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from kohya_ext.project.errors import InputError, ToolError
@@ -21,7 +22,10 @@ _WHOLE_RANGE = re.compile(_WHOLE + r"(?:\s*\(([+-]\d+)\s*\))?\s*")
 _WHOLE_COUNT = re.compile(_WHOLE + r"\s*\[(\d+)\s*\]\s*")
 _REAL_RANGE = re.compile(_REAL + r"(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\))?\s*")
 _REAL_COUNT = re.compile(_REAL + r"\s*\[(\d+)\s*\]\s*")
+_DIGITS = re.compile(r"\d+").findall
 _MOST_VALUES = 10_000
+_MOST_DIGITS = 18
+_LONGEST_VALUE = 100
 
 
 def parse_list(text: str) -> tuple[str, ...]:
@@ -33,7 +37,7 @@ def parse_list(text: str) -> tuple[str, ...]:
 def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
     """Read whole numbers, ranges and counts. Raises InputError."""
     found: list[int] = []
-    for value in filter(None, parse_list(text)):
+    for value in _values(text, axis):
         if match := _WHOLE_RANGE.fullmatch(value):
             start, end = _whole(match[1]), _whole(match[2])
             numbers = range(start, end + 1, _step(int(match[3] or 1), value, axis))
@@ -49,7 +53,7 @@ def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
 def parse_real_numbers(text: str, axis: str) -> tuple[float, ...]:
     """Read numbers, ranges and counts. Raises InputError."""
     found: list[float] = []
-    for value in filter(None, parse_list(text)):
+    for value in _values(text, axis):
         if match := _REAL_RANGE.fullmatch(value):
             start, end = _real(match[1]), _real(match[2])
             step = _step(float(match[3] or 1), value, axis)
@@ -61,6 +65,15 @@ def parse_real_numbers(text: str, axis: str) -> tuple[float, ...]:
         else:
             found.append(_number(float, value, axis))
     return tuple(found)
+
+
+def _values(text: str, axis: str) -> Iterator[str]:
+    """Yield the values that are not empty; none is longer than any number that can be meant."""
+    for value in filter(None, parse_list(text)):
+        if len(value) > _LONGEST_VALUE or any(len(one) > _MOST_DIGITS for one in _DIGITS(value)):
+            shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
+            raise _wrong(shown, axis, f"a number has at most {_MOST_DIGITS} digits")
+        yield value
 
 
 def _whole(text: str) -> int:

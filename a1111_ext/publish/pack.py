@@ -16,6 +16,7 @@ from typing import Any
 from kohya_ext.project import MachineError, Progress, ProgressHandler, Project, silent
 from kohya_ext.project.files import (
     explain_os_error,
+    part_beside,
     sha256_of,
     write_json_atomic,
     write_text_atomic,
@@ -135,7 +136,7 @@ def is_untouched(folder: Path) -> bool:
 
 def apply_pack(project: Project, plan: PackPlan, *, on_progress: ProgressHandler = silent) -> Path:
     """Write a pack whole or not at all, and note it. Raises MachineError."""
-    beside = plan.folder.with_name(f".{plan.folder.name}.{secrets.token_hex(4)}.part")
+    beside = part_beside(plan.folder)
     try:
         beside.mkdir(parents=True)
         written = _write_files(beside, plan.files, on_progress)

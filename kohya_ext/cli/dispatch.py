@@ -49,11 +49,29 @@ def _run(words: list[str]) -> int:
     from ..project.errors import ToolError, UnknownCommand
 
     try:
+        _require_text(words)
         result = _main(_load(words[0]), words)
     except ToolError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        from ..project.printable import printable
+
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, UnknownCommand) else 1
     return result if isinstance(result, int) else 0
+
+
+def _require_text(words: list[str]) -> None:
+    """Refuse an argument of bytes that are not UTF-8: it could be neither kept nor sent."""
+    from ..project.errors import InputError
+
+    for word in words:
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(
+                "LL117",
+                f'The argument "{word}" is not UTF-8 text.',
+                "Type it again, or rename the file that it names.",
+            ) from error
 
 
 def _load(name: str) -> click.Command:

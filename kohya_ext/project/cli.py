@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .printable import printable, printable_json
 from .progress import Progress, ProgressHandler
 from .project import Project, open_project
 
@@ -53,18 +54,19 @@ def dry_run_option(command: _Command) -> _Command:
 
 def emit(text: str) -> None:
     """Print data to stdout."""
-    click.echo(text)
+    click.echo(printable(text))
 
 
 def emit_json(data: object) -> None:
     """Print data to stdout as JSON; paths as text. A console without UTF-8 gets ASCII escapes."""
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(data, ensure_ascii=not is_utf8, indent=2, default=str))
+    text = json.dumps(data, ensure_ascii=not is_utf8, indent=2, default=str)
+    click.echo(printable_json(text))
 
 
 def say(text: str) -> None:
     """Print talk to stderr."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def next_step(command: str = "") -> None:

@@ -24,6 +24,7 @@ TITLES: dict[str, str] = {
     "LL114": "The settings file is damaged",
     "LL115": "The journal is damaged",
     "LL116": "A program cannot be started",
+    "LL117": "An argument that is not text",
     "LL118": "A step of the demo did not leave what it should",
     "LL119": "The simulated WebUI did not start",
     "LL120": "The operating system refused something",

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -28,6 +29,12 @@ _LONGEST_ON_WINDOWS = 240
 """Letters of a path: Windows takes 259 by default, and our file beside needs some more."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_PART_NAME_BYTES = 80
+"""Of a name: file systems take 255 bytes, and our mark needs some of them."""
+
+_MACHINE = hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:6]
+_PART = re.compile(r"\..*\.(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-[0-9a-f]{8}\.part", re.DOTALL)
+_SWEPT: set[Path] = set()
 _RESERVED_ON_WINDOWS = re.compile(r"^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$", re.IGNORECASE)
 
 
@@ -80,6 +87,43 @@ def explained(path: Path) -> Iterator[None]:
         raise explain_os_error(error, path) from error
 
 
+def part_beside(path: Path) -> Path:
+    """Return a new name beside `path` for what is not whole yet.
+
+    What a killed process of this machine left there under such a name is removed first.
+    """
+    _remove_left_parts(path.parent)
+    short = path.name.encode("utf-8", "replace")[:_PART_NAME_BYTES].decode("utf-8", "ignore")
+    return path.with_name(f".{short}.{_MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def _remove_left_parts(folder: Path) -> None:
+    """Remove unfinished files whose process is gone; looked for once in each folder."""
+    if folder in _SWEPT:
+        return
+    _SWEPT.add(folder)
+    try:
+        names = [one.name for one in os.scandir(folder) if one.name.endswith(".part")]
+    except OSError:  # it is made later, or cannot be read: whoever writes says so
+        return
+    for name in names:
+        match = _PART.fullmatch(name)
+        if match is None or match["machine"] != _MACHINE or _is_running(int(match["pid"])):
+            continue
+        left = folder / name
+        with suppress(OSError):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(pid)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` and move it there when the block ends well.
@@ -87,7 +131,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     The bytes are flushed to the disk first. When the block raises, `path` stays as it was and the
     file beside it is removed. Raises MachineError (disk full).
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    beside = part_beside(path)
     try:
         with beside.open("xb") as stream:
             yield stream

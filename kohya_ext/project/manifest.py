@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from .errors import InputError, MachineError, MissingError
 from .families import Family
 from .files import is_portable_name, require_folder
+from .json_reader import read_bounded
+from .limits import limits
 
 if TYPE_CHECKING:
     import yaml
@@ -246,12 +248,12 @@ def read_manifest(path: Path) -> Manifest:
     format).
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, limits().text_bytes).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise MissingError(
             "LL101", f"{path.parent} has no {MANIFEST_NAME}.", _nearest_project(path.parent)
         ) from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise MachineError(
             "LL104", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file."
         ) from error
@@ -346,7 +348,7 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]
             f"{path}:{line}: no valid YAML: {problem}.",
             next(cures, "Correct that line."),
         ) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise InputError(
             "LL102", f"{path}: no valid YAML: {error}.", "Correct the file."
         ) from error
@@ -370,6 +372,12 @@ def _collect_lines(node: yaml.Node, place: _Place, lines: dict[_Place, int], pat
         seen: set[str] = set()
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise InputError(
+                    "LL102",
+                    f"{path}:{line}: a list or a mapping stands here in place of a key.",
+                    "Write `key: value`; put a text that begins with ?, [ or { in quotes.",
+                )
             if key.value in seen:
                 raise InputError(
                     "LL102",

@@ -15,6 +15,7 @@ from kohya_ext.project.files import (
     free_bytes,
     is_portable_name,
     link_or_copy,
+    part_beside,
     replacing,
     require_folder,
     sha256_of,
@@ -147,3 +148,28 @@ def test_portable_names(name: str):
 @pytest.mark.parametrize("name", ["", " a", "a.", "con", "NUL.txt", "a/b", "a\\b", "a:b", "a\n"])
 def test_names_that_windows_refuses(name: str):
     assert not is_portable_name(name)
+
+
+def test_a_name_of_almost_the_longest_length_is_written(tmp_path: Path):
+    path = tmp_path / ("ü" * 120 + ".txt")
+    write_text_atomic(path, "right")
+    assert path.read_text(encoding="utf-8") == "right"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ours = part_beside(tmp_path / "a.json")
+    machine = ours.name.split(".")[-2].split("-")[0]
+    dead = tmp_path / f".a.json.{machine}-999999999-00000000.part"
+    folder = tmp_path / f".pack.{machine}-999999999-11111111.part"
+    elsewhere = tmp_path / ".a.json.ffffff-999999999-22222222.part"
+    alive = tmp_path / f".a.json.{machine}-{os.getpid()}-33333333.part"
+    foreign = tmp_path / "movie.part"
+    folder.mkdir()
+    for one in (dead, folder / "x", elsewhere, alive, foreign):
+        one.write_text("half", encoding="utf-8")
+    monkeypatch.setattr("kohya_ext.project.files._SWEPT", set())
+    write_text_atomic(tmp_path / "a.json", "{}")
+    left = {one.name for one in tmp_path.iterdir()}
+    assert left == {"a.json", elsewhere.name, alive.name, foreign.name}

@@ -214,3 +214,17 @@ def test_odd_ratings_are_refused(ratings: str):
     text = f"trigger_word: Fox\ndataset:\n  ratings: {ratings}\n"
     with pytest.raises(ToolError, match=r"yaml:3: dataset\.ratings.*LL102"):
         parse_manifest(text, Path("lora-project.yaml"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "trigger_word: Foxy\n? [a, b]\n: c\n",
+        "? {a: b}\n: c\n",
+        "trigger_word: Foxy\nx: &a [&b [1, 2], *b, *b]\n? *a\n: 1\n",
+        "a: &a [x, x]\nb: &b [*a, *a]\n? [*b]\n: 1",
+    ],
+)
+def test_a_list_as_a_key_is_one_sentence(text: str, tmp_path: Path):
+    with pytest.raises(ToolError, match="LL102"):
+        parse_manifest(text, tmp_path / "lora-project.yaml")

@@ -87,6 +87,22 @@ def test_real_numbers_and_ranges(text: str, expected: tuple[float, ...]):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "0-99999999999999999999999",
+        "1-99999999999999999999999999",
+        "9" * 5000,
+        "1-2 [" + "9" * 30 + "]",
+    ],
+)
+@pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
+def test_ranges_without_end_are_one_sentence(read, text: str):
+    with pytest.raises(ToolError, match="LL506") as caught:
+        read(text, "Seed")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
     "text", ["x", "nan", "inf", "1-5 (+0)", "1-99999999", "0-1 [99999]", "1e400"]
 )
 def test_numbers_that_cannot_be_used(text: str):
