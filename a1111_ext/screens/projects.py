@@ -12,6 +12,7 @@ from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import find_epoch_files
 
 from ..grids.page.votes import PAGE_NAME
+from ..grids.telling import tell_apart
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class GridRow:
     page: Path
     sheet: Path | None
     made_at: str
+    about: str = ""
+    """What tells it from the other grids of the list."""
 
     @property
     def label(self) -> str:
-        """The name with the time: names alone say little."""
-        return f"{self.name} ({self.made_at})"
+        """What it is about, or else its name, with the time."""
+        return f"{self.about or self.name} ({self.made_at})"
 
 
 @dataclass(frozen=True)
@@ -110,15 +113,29 @@ def _count_epochs(folder: Path) -> int:
 def find_grids(root: Path) -> tuple[GridRow, ...]:
     """Return the grids kept under `root`, the newest first."""
     pages = sorted((root / "grids").glob(f"*/{PAGE_NAME}"), key=_changed, reverse=True)
-    return tuple(_grid_row(page) for page in pages)
+    told = tell_apart([_read_about(page) for page in pages])
+    seen = [
+        (page, one if one and told.count(one) == 1 else "")
+        for page, one in zip(pages, told, strict=True)
+    ]
+    return tuple(_grid_row(page, one) for page, one in seen)
 
 
-def _grid_row(page: Path) -> GridRow:
+def _read_about(page: Path) -> dict[str, Any]:
+    from ..grids.runner import read_about
+
+    try:
+        return read_about(page.parent)
+    except (OSError, ValueError):
+        return {}
+
+
+def _grid_row(page: Path, about: str) -> GridRow:
     from ..grids.runner import SHEET_NAME
 
     sheet = page.with_name(f"{SHEET_NAME}.png")
     made = datetime.fromtimestamp(_changed(page)).strftime("%Y-%m-%d %H:%M")
-    return GridRow(page.parent.name, page, sheet if sheet.is_file() else None, made)
+    return GridRow(page.parent.name, page, sheet if sheet.is_file() else None, made, about)
 
 
 def _changed(page: Path) -> float:

@@ -22,9 +22,13 @@ class Entry:
     project: ProjectRow | None = None
 
     def find_grid(self, label: str | None) -> GridRow | None:
-        """Return the grid called `label`; the newest one when there is none of that name."""
-        named = (one for one in self.grids if one.label == label)
-        return next(named, self.grids[0] if self.grids else None)
+        """Return the grid called `label`; the newest one when there is none of that name.
+
+        With another grid in the list a label may say something else; its time stays.
+        """
+        named = [one for one in self.grids if one.label == label]
+        timed = [one for one in self.grids if (label or "").endswith(f"({one.made_at})")]
+        return next(iter((*named, *timed, *self.grids)), None)
 
 
 @dataclass(frozen=True)
