@@ -50,8 +50,9 @@ def import_(
 ) -> None:
     """Take the pictures of FOLDER into PROJECT; those known already are passed over.
 
-    Subfolders called primary, supporting and out give the roles; so do the ratings of a picture
-    viewer (1, 2, -1) and a csv file. Near-duplicates and pictures that cannot be read are named.
+    Captions beside them (.txt, .caption, .cap, metadata lists) come in as made by hand. Subfolders
+    called primary, supporting and out give the roles, or numbers such as 5_fox; so do the ratings
+    of a picture viewer (1, 2, -1) and a csv file. What is left out is named.
     """
     with progress_bar() as progress:
         plan = plan_import(
@@ -67,6 +68,10 @@ def import_(
         say(f"left out: {path} ({why})")
     if plan.unread:
         say(plan.unread_sentence)
+    for sentence in plan.folder_sentences(project.manifest.dataset.repeats):
+        say(f"folder: {sentence}")
+    for sentence in plan.caption_sentences:
+        say(f"caption: {sentence}")
     for sentence in plan.role_sentences:
         say(f"role: {sentence}")
     alike = plan.alike_sentences
@@ -94,6 +99,25 @@ def import_(
                     for one in plan.alike
                 ],
                 "unread": [str(path) for path in plan.unread],
+                "captions": {
+                    "new": {
+                        plan.names.get(key, key): one.text for key, one in plan.captions.new.items()
+                    },
+                    "kept_out": {
+                        plan.names.get(key, key): one.text
+                        for key, one in plan.captions.kept_out.items()
+                    },
+                    "unread": [str(path) for path, _ in plan.captions.unread],
+                },
+                "folders": [
+                    {
+                        "name": one.name,
+                        "repeats": one.repeats,
+                        "role": one.role.value,
+                        "pictures": one.pictures,
+                    }
+                    for one in plan.numbered
+                ],
             }
         )
     else:
@@ -103,6 +127,10 @@ def import_(
         emit(f"{len(plan.new)} pictures {verb}: {primary} primary, {supporting} supporting{out}")
         if plan.known:
             emit(f"{len(plan.known)} known already")
+        if plan.captions.new:
+            verb = "would come" if dry_run else "came"
+            count = len(plan.captions.new)
+            emit(f"{count} caption{'' if count == 1 else 's'} {verb} in as made by hand")
     next_step(f"loraloom stage {shell_path(project.root)}")
 
 

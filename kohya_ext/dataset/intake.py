@@ -10,7 +10,9 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from ..captions.edits import CaptionEdit, value_of_edit
 from ..project import (
     ConflictError,
     InputError,
@@ -22,7 +24,7 @@ from ..project import (
     ToolError,
     silent,
 )
-from ..project.decisions import DecisionStore, Role, Statement, role_of_path
+from ..project.decisions import DecisionKind, DecisionStore, Role, Statement, role_of_path
 from ..project.decisions.role_plan import (
     IMPORT_FOLDER,
     RolePlan,
@@ -35,10 +37,12 @@ from ..project.decisions.role_plan import (
     rating_source,
 )
 from ..project.files import free_bytes, make_folder, replacing
+from ..project.manifest import Repeats
 from ..project.pictures import find_other_pictures, find_pictures, inspect_picture
 from ..project.pictures.alike import Pair, find_alike
 from ..project.pictures.memory import PictureMemory
 from ..project.pictures.ratings import FileRating, read_rating
+from .captions_beside import CaptionFinder, FoundCaption
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,27 @@ class Intake:
     target: PurePosixPath
     key: str
     role: Role
+
+
+@dataclass(frozen=True)
+class CaptionIntake:
+    """Captions beside the pictures, by key: those that come in, and those that a person's own
+    caption in the project keeps out; and files that could not be read, and why.
+    """
+
+    new: Mapping[str, FoundCaption]
+    kept_out: Mapping[str, FoundCaption]
+    unread: tuple[tuple[Path, str], ...]
+
+
+@dataclass(frozen=True)
+class NumberedFolder:
+    """One folder with repeats in its name, as sd-scripts reads them."""
+
+    name: str
+    repeats: int
+    role: Role
+    pictures: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,9 @@ class ImportPlan:
     names: Mapping[str, str]
     """A name for each key: its place in source/, or relative to the folder."""
     memory: PictureMemory
+    captions: CaptionIntake
+    numbered: tuple[NumberedFolder, ...]
+    """Folders such as 5_fox, with the role that their repeats stand for."""
 
     @property
     def new_bytes(self) -> int:
@@ -93,6 +121,28 @@ class ImportPlan:
             for change in self.roles.changes
             if change.key not in new
         )
+
+    @property
+    def caption_sentences(self) -> tuple[str, ...]:
+        """What to say about captions that stay out, and what the repeats of folders mean here."""
+        kept = (
+            f"{self.names.get(key, key)} keeps the caption that was made here; {one.file} says: "
+            f"{one.text}"
+            for key, one in self.captions.kept_out.items()
+        )
+        unread = (f"{path} is not read as a caption: {why}" for path, why in self.captions.unread)
+        return (*kept, *unread)
+
+    def folder_sentences(self, own: Repeats) -> tuple[str, ...]:
+        """What to say about folders such as 5_fox; `own` are the manifest's repeats."""
+        told = []
+        for one in self.numbered:
+            here = own.primary if one.role is Role.PRIMARY else own.supporting
+            said = f"{one.name}: {one.pictures} pictures, {one.repeats} repeats, {one.role.value}"
+            if one.role is not Role.OUT and here != one.repeats:
+                said += f"; here {here}: write dataset.repeats.{one.role.value}: {one.repeats}"
+            told.append(said)
+        return tuple(told)
 
     @property
     def alike_sentences(self) -> tuple[str, ...]:
@@ -143,12 +193,14 @@ def plan_import(
     memory = memory_of(project)
     index = read_index(project, memory)
     stems = {_stem_key(place): project.source_dir / place for place in index.values()}
-    planner = _Planner(folder, memory, index, stems, dict(roles or {}))
+    finder = CaptionFinder(folder, project.manifest.captions.caption_extension)
+    planner = _Planner(folder, memory, index, stems, dict(roles or {}), finder)
     for number, path in enumerate(found):
         progress(Progress("Reading pictures", number, len(found), path.name))
         planner.look_at(path, rename=rename)
     progress(Progress("Reading pictures", len(found), len(found)))
     planner.require_some()
+    numbered = planner.roles_of_numbers(project.manifest.dataset.repeats)
     with DecisionStore(project.reviews_db) as store:
         rated, ratings = rating_source(project.manifest, planner.ratings)
         own = {project.source_dir / place: key for key, place in index.items()}
@@ -162,6 +214,7 @@ def plan_import(
             ],
             ratings,
         )
+        captions = _plan_captions(planner.captions, finder, store)
     new = tuple(planner.with_roles(plan, rename=rename))
     names = {key: place.as_posix() for key, place in index.items()}
     names |= {one.key: one.origin.relative_to(folder).as_posix() for one in new}
@@ -177,7 +230,35 @@ def plan_import(
         alike,
         names,
         memory,
+        captions,
+        numbered,
     )
+
+
+_REPEATS = frozenset(map(str, range(501)))
+"""Numbers before `_` that are taken for repeats; 2026_holiday is a year."""
+
+CAPTION_BESIDE = "caption beside the picture"
+
+
+def _plan_captions(
+    found: Mapping[str, FoundCaption], finder: CaptionFinder, store: DecisionStore
+) -> CaptionIntake:
+    """Take captions in where the project has none, or one that came from there, too."""
+    held = store.current(DecisionKind.CAPTION)
+    new: dict[str, FoundCaption] = {}
+    kept_out: dict[str, FoundCaption] = {}
+    for key, caption in found.items():
+        own = held.get(key)
+        if own is not None and own.value == _edit_of(caption):
+            continue
+        is_free = own is None or own.value is None or own.way == CAPTION_BESIDE
+        (new if is_free else kept_out)[key] = caption
+    return CaptionIntake(new, kept_out, tuple(finder.unread))
+
+
+def _edit_of(caption: FoundCaption) -> Mapping[str, Any] | None:
+    return value_of_edit(CaptionEdit(text=caption.text))
 
 
 def _outside(paths: Iterable[Path], root: Path) -> list[Path]:
@@ -203,9 +284,11 @@ class _Planner:
         index: Mapping[str, PurePosixPath],
         stems: dict[str, Path],
         roles: dict[str, Role],
+        finder: CaptionFinder,
     ) -> None:
         self._folder, self._memory, self._index = folder, memory, index
-        self._stems, self._roles = stems, roles
+        self._stems, self._roles, self._finder = stems, roles, finder
+        self._numbers: dict[str, tuple[str, int]] = {}
         self._fresh: dict[str, Path] = {}
         self._errors: list[ToolError] = []
         self.known: list[Path] = []
@@ -213,6 +296,7 @@ class _Planner:
         self.ratings: dict[str, FileRating | None] = {}
         self.folder_roles: dict[str, Statement] = {}
         self.asked: dict[str, Role] = {}
+        self.captions: dict[str, FoundCaption] = {}
 
     def look_at(self, path: Path, *, rename: bool) -> None:
         try:
@@ -250,9 +334,35 @@ class _Planner:
         role = role_of_path(relative)
         if role is not None or key not in self.folder_roles:
             self.folder_roles[key] = Statement(role.value if role else None)
+        for part in reversed(relative.parts[:-1]):
+            number, underscore, name = part.partition("_")
+            if role is None and underscore and name and number in _REPEATS:
+                self._numbers.setdefault(key, (part, int(number)))
+                break
+        caption = self._finder.find(path) if key not in self.captions else None
+        if caption is not None:
+            self.captions[key] = caption
         asked = self._roles.get(path.name) or self._roles.get(relative.as_posix())
         if asked is not None:
             self.asked[key] = asked
+
+    def roles_of_numbers(self, own: Repeats) -> tuple[NumberedFolder, ...]:
+        """Give pictures in folders such as 5_fox the role of their repeats; the most are primary.
+
+        0 repeats are not trained, and one number alone is that of the manifest which it equals.
+        """
+        numbers = {number for _, number in self._numbers.values() if number}
+        most = max(numbers, default=0)
+        if numbers == {own.supporting} and own.supporting != own.primary:
+            most += 1
+        folders: dict[str, NumberedFolder] = {}
+        for key, (name, number) in self._numbers.items():
+            few = Role.SUPPORTING if number else Role.OUT
+            role = Role.PRIMARY if number and number == most else few
+            self.folder_roles[key] = Statement(role.value)
+            count = folders[name].pictures if name in folders else 0
+            folders[name] = NumberedFolder(name, number, role, count + 1)
+        return tuple(folders.values())
 
     def require_some(self) -> None:
         """Raise the first error when not one picture could be read."""
@@ -316,6 +426,8 @@ def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandle
         )
     with DecisionStore(project.reviews_db) as store:
         apply_roles(store, plan.roles)
+        edits = {key: _edit_of(one) for key, one in plan.captions.new.items()}
+        store.decide(DecisionKind.CAPTION, edits, CAPTION_BESIDE)
         for number, one in enumerate(plan.new):
             progress(Progress("Copying pictures", number, len(plan.new), one.origin.name))
             target = project.source_dir / one.target
@@ -329,7 +441,12 @@ def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandle
         store.note_seen(placed.way, {key: one.value for key, one in placed.statements.items()})
     plan.memory.save()
     progress(Progress("Copying pictures", len(plan.new), len(plan.new)))
-    project.journal.append("import", folder=str(plan.folder), pictures=len(plan.new))
+    project.journal.append(
+        "import",
+        folder=str(plan.folder),
+        pictures=len(plan.new),
+        captions=len(plan.captions.new),
+    )
 
 
 def read_index(project: Project, memory: PictureMemory | None = None) -> dict[str, PurePosixPath]:
