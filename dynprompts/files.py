@@ -134,12 +134,15 @@ class _Lines:
     """Lines and columns of growing offsets, each counted on from the one before."""
 
     def __init__(self, text: str) -> None:
-        self._text, self._offset, self._line = text, 0, 1
+        self._text, self._offset, self._line, self._start = text, 0, 1, 0
 
     def at(self, offset: int) -> tuple[int, int]:
-        self._line += self._text.count("\n", self._offset, offset)
+        breaks = self._text.count("\n", self._offset, offset)
+        if breaks:
+            self._line += breaks
+            self._start = self._text.rindex("\n", self._offset, offset) + 1
         self._offset = offset
-        return self._line, offset - self._text.rfind("\n", 0, offset)
+        return self._line, offset - self._start + 1
 
 
 def read_yaml(text: str, where: str) -> Any:

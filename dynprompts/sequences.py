@@ -35,7 +35,8 @@ class Sequenced(Space):
     """Parts one after the other, behind the immediate variables that are drawn first."""
 
     __slots__ = (
-        "_drawn", "_free", "_immediates", "_limits", "_parts", "_scope", "_sequence", "_steps",
+        "_drawn", "_free", "_front", "_immediates", "_limits", "_parts", "_ranks", "_scope", "_sequence", "_sizes",
+        "_steps",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,9 @@ class Sequenced(Space):
         self._limits = limits
         self._free = [part for part in parts if not isinstance(part, (str, Stream))]
         self._drawn = 0
+        self._sizes: list[int] | None = None
+        self._ranks: list[tuple[int, list[str], list[Pick | None]]] | None = None
+        self._front = ""
         self._steps: list[Step] | None = None
 
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
@@ -135,10 +139,27 @@ class Sequenced(Space):
         return size
 
     def unrank(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
+        if self._ranks is not None:
+            words, chosen = [], []
+            for size, texts_of, picks_of in self._ranks:
+                rank, digit = divmod(rank, size)
+                words.append(texts_of[digit])
+                chosen.append(picks_of[digit])
+            words.append(self._front)
+            words.reverse()
+            chosen.reverse()
+            texts += words
+            picks += chosen
+            return
         number = rank
         digits = []
-        for free in reversed(self._free):
-            size = free.size
+        if self._sizes is None:
+            self._sizes = [free.size for free in reversed(self._free)]
+            self._prepare_ranks()
+            if self._ranks is not None:
+                self.unrank(rank, known, texts, picks)
+                return
+        for size in self._sizes:
             if size == 1:
                 digits.append(0)
             else:
@@ -153,6 +174,24 @@ class Sequenced(Space):
                 part.turn(number, known, texts, picks)
             else:
                 part.unrank(digits.pop(), known, texts, picks)
+
+    def _prepare_ranks(self) -> None:
+        """Make tables, last part first, where all that is free are variants of a few texts."""
+        if self._immediates:
+            return
+        behind = ""
+        ranks = []
+        for part in reversed(self._parts):
+            if isinstance(part, str):
+                behind = part + behind
+                continue
+            cells = part.plain_cells() if type(part) is Choosing else None
+            if cells is None:
+                return
+            words = [text + behind for text, _, _ in cells]
+            ranks.append((len(cells), words, [pick for _, pick, _ in cells]))
+            behind = ""
+        self._ranks, self._front = ranks, behind
 
     def _unrank_immediates(self, rank: int, known: Known, picks: Picks) -> None:
         digits = []

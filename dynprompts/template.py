@@ -151,7 +151,7 @@ class Template:
                 raise
             return _distinct(self._drawn(seed, tries), amount)
         numbers = islice(_different(total, seed), tries)
-        return _distinct((_guarded(lambda n=n: self._unranked(n, space)) for n in numbers), amount)  # type: ignore[misc]  # bound now
+        return _guarded(lambda: _distinct((self._unranked(n, space) for n in numbers), amount))
 
     def _drawn(self, seed: int, tries: int) -> Iterator[Sample]:
         """Draw with seeds that follow from one; what nests too deeply is left out."""

@@ -32,6 +32,10 @@ Sizes = tuple["list[int]", "list[int]"]
 """How many results each option has, and the options up to each together."""
 
 
+Cell = tuple[str, "Pick | None", "Space | None"]
+"""An option: its text and pick, or its space."""
+
+
 class Options:
     """What a variant chooses from: its own options, or the values of a wildcard."""
 
@@ -95,7 +99,7 @@ class Choosing(Space):
         self._weighted = options.weights is not None
         self._thresholds: list[int] | None = None
         self._flat: bool | None = None
-        self._cells: dict[int, tuple[str, Pick | None, Space | None]] = {}
+        self._cells: dict[int, Cell] = {}
         self._distinct = distinct
         self._kept: list[int] | None = None
         self._sizes: list[int] | None = None
@@ -149,9 +153,9 @@ class Choosing(Space):
         found = [cell[1] if cell[2] is None else cell[2] for cell in cells]
         return self._k1, self._k2, self._total, places, texts, found, (self, "", "")
 
-    def _cell(self, index: int) -> tuple[str, Pick | None, Space | None]:
+    def _cell(self, index: int) -> Cell:
         text = self.options.plain(index)
-        cell: tuple[str, Pick | None, Space | None]
+        cell: Cell
         if text is not None:
             cell = text, self.options.pick(index, text), None
         else:
@@ -221,6 +225,13 @@ class Choosing(Space):
         if self.size and self._kept is not None:  # which of them are kept is known with the size
             rank = self._kept[rank]
         self._unrank_raw(rank, known, texts, picks)
+
+    def plain_cells(self) -> list[Cell] | None:
+        """Return the options by their ranks, where they are few and each is one text."""
+        few = 0 < self.size == self._total <= _WORTH_A_TABLE
+        if not few or self._sizes_of_all() is not None:
+            return None
+        return [self._cells.get(index) or self._cell(index) for index in range(self._total)]
 
     def _unrank_raw(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
         index = rank

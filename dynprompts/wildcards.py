@@ -1,6 +1,7 @@
 """Wildcard files: found below their roots, read when first needed, matched by name or glob.
 
-Nothing outside the roots is ever read: neither ".." nor a link leads out of them.
+Nothing outside the roots is ever read: neither ".." nor a link leads out of them, unless links
+are to be followed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _TREES = (".yaml", ".yml", ".json")
 _SUFFIXES = (".txt", *_TREES)
 _LAST = "\U0010ffff"
+_LINK = "the link leads out of the folder of wildcards and is not followed"
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -200,7 +202,8 @@ class WildcardLibrary:
 
     `sort` orders values by code point, `dedup` keeps the first of equal ones. `weights_in_txt`
     reads "3::red" as red with weight 3 in text files, and in yaml and json files that are a list.
-    A later root counts before an earlier one.
+    A later root counts before an earlier one. `follow_links` reads what a link, or a junction of
+    Windows, brings in from outside of the roots.
     """
 
     def __init__(
@@ -210,7 +213,9 @@ class WildcardLibrary:
         sort: bool = True,
         dedup: bool = True,
         weights_in_txt: bool = False,
+        follow_links: bool = False,
     ) -> None:
+        self._follow_links = follow_links
         self._roots = tuple(os.fspath(root) for root in roots)
         self._given = dict(texts or {})
         self._sort, self._dedup, self._weights_in_txt = sort, dedup, weights_in_txt
@@ -222,7 +227,7 @@ class WildcardLibrary:
     def _scan(self) -> None:
         self._files: list[_File] = []
         self._folders: dict[str, int] = {}
-        self._cycles: list[Problem] = []
+        self._links: list[str] = []
         for root in self._roots:
             base = os.path.realpath(root)
             self._walk(root, "", base, (base,))
@@ -249,13 +254,30 @@ class WildcardLibrary:
                 continue
             if entry.is_dir():
                 inside.append(entry)
-            elif _is_ours(entry, base):
-                file = _File(prefix + entry.name, len(self._files), entry.path, None)
-                self._files.append(file)
+            elif _is_ours(entry):
+                real = os.path.realpath(entry.path) if entry.is_symlink() else base
+                if self._may_follow(real, base, prefix + entry.name):
+                    file = _File(prefix + entry.name, len(self._files), entry.path, None)
+                    self._files.append(file)
         for entry in inside:
             real = os.path.realpath(entry.path)
-            if _is_inside(real, base) and real not in above:
+            followed = self._may_follow(real, base, prefix + entry.name)
+            if followed and real not in above:
                 self._walk(entry.path, f"{prefix}{entry.name}/", base, (*above, real))
+
+    def _may_follow(self, real: str, base: str, name: str) -> bool:
+        if self._follow_links or _is_inside(real, base):
+            return True
+        self._links.append(name)
+        return False
+
+    def link_of(self, pattern: str) -> str:
+        """Return the link that is not followed and that a name would need, "" without one."""
+        for link in self._links:
+            name = os.path.splitext(link)[0]  # noqa: PTH122  # no pathlib at import
+            if pattern == name or pattern.startswith(f"{link}/"):
+                return link
+        return ""
 
     def _forget(self) -> None:
         self.version += 1
@@ -327,6 +349,11 @@ class WildcardLibrary:
         """Return the values of a name or glob, None when there are none."""
         if pattern not in self._found:
             names = self.matching(pattern)
+            link = "" if names else self.link_of(pattern)
+            if link:
+                from .files import Problem
+
+                _log([Problem("DP231", _LINK, link)])
             self._found[pattern] = self._gather(names) if names else None
         return self._found[pattern]
 
@@ -378,9 +405,9 @@ class WildcardLibrary:
 
     def problems(self) -> tuple[Problem, ...]:
         """Read every file and return what is wrong with any."""
-        from .files import decode
+        from .files import Problem, decode
 
-        found: list[Problem] = []
+        found = [Problem("DP231", _LINK, link) for link in self._links]
         for file in self._files:
             if file.suffix == ".txt":
                 decode(file.content(found), file.where, found)
@@ -516,12 +543,9 @@ def _uneven(weights: list[float]) -> list[float] | None:
     return None if len(set(weights)) <= 1 and (not weights or weights[0] > 0) else weights
 
 
-def _is_ours(entry: os.DirEntry[str], base: str) -> bool:
-    """Whether a file is one of wildcards, and no link that leads out of the root."""
-    suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122  # no pathlib at import
-    if suffix.lower() not in _SUFFIXES:
-        return False
-    return not entry.is_symlink() or _is_inside(os.path.realpath(entry.path), base)
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    """Whether a file is one of wildcards."""
+    return os.path.splitext(entry.name)[1].lower() in _SUFFIXES  # noqa: PTH122  # no pathlib
 
 
 def _is_inside(path: str, base: str) -> bool:

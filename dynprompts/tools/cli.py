@@ -55,6 +55,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="folder with wildcard files; several times for several",
     )  # fmt: skip
     parser.add_argument(
+        "--follow-links", action="store_true", help="read folders that links bring in"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="set a variable"
     )
     ways = parser.add_mutually_exclusive_group()
@@ -101,7 +104,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             parser.print_usage(sys.stderr)
             print(f'Error: the wildcard folder "{folder}" is not there', file=sys.stderr)
             return 2
-    library = WildcardLibrary(*options.wildcards)
+    library = WildcardLibrary(*options.wildcards, follow_links=options.follow_links)
     wrong = [word for word in options.set if not word.partition("=")[0].strip() or "=" not in word]
     if wrong:
         parser.print_usage(sys.stderr)

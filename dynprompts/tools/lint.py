@@ -279,6 +279,9 @@ class _Linter:
         return set(names) if len(names) == 1 else set()
 
     def _near(self, path: str) -> str:
+        link = self._library.link_of(path)
+        if link:
+            return f'"{link}" is a link that is not followed; --follow-links reads it.'
         if path not in self._hints:
             if self._suggestions is None:
                 self._suggestions = Suggestions(self._library.names)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dynprompts import WildcardLibrary, parse
+from dynprompts import WildcardLibrary, lint_text, parse
+from dynprompts.scope import Rules
+from dynprompts.tools.lint import lint_library
 
 
 def texts(library: WildcardLibrary, name: str) -> list[str]:
@@ -213,6 +215,42 @@ def test_a_later_root_counts(tmp_path: Path):
     library = WildcardLibrary(tmp_path / "one", str(tmp_path / "two"))
     assert texts(library, "w") == ["b"]
     assert library.givers("w") == ("w.txt", "w.txt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_a_linked_folder_is_told_and_followed_on_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    root, other = tmp_path / "wildcards", tmp_path / "elsewhere" / "coll"
+    other.mkdir(parents=True)
+    root.mkdir()
+    (other / "x.txt").write_text("linked\n", encoding="utf-8")
+    (other / "back").symlink_to(root, target_is_directory=True)
+    (root / "coll").symlink_to(other, target_is_directory=True)
+    (root / "one.txt").symlink_to(other / "x.txt")
+    closed = WildcardLibrary(root)
+    assert closed.names == ()
+    assert [(one.code, one.where) for one in closed.problems()] == [
+        ("DP231", "one.txt"), ("DP231", "coll"),
+    ]  # fmt: skip
+    assert [one.code for one in lint_library(Rules(closed))] == ["DP231", "DP231"]
+    (missing,) = lint_text("__coll/x__", closed)
+    assert missing.hint == '"coll" is a link that is not followed; --follow-links reads it.'
+    assert parse("__one__ __coll/x__", closed).random(1).text == "__one__ __coll/x__"
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["one.txt", "coll"]
+    assert closed.link_of("collection") == ""
+    followed = WildcardLibrary(root, follow_links=True)
+    assert followed.names == ("coll/x", "one")
+    assert parse("__coll/x__", followed).random(1).text == "linked"
+    assert followed.problems() == ()
+
+
+def test_places_in_json_of_one_line():
+    library = WildcardLibrary(texts={"a.json": '{"k": ["one", "two"],\n "l": ["three"]}'})
+    assert [one.where for one in library.values("k")] == ["a.json:1", "a.json:1"]
+    found = library.collection("l")
+    assert found is not None
+    assert found.origin(0)[1:3] == (2, 9)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
