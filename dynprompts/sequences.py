@@ -35,8 +35,8 @@ class Sequenced(Space):
     """Parts one after the other, behind the immediate variables that are drawn first."""
 
     __slots__ = (
-        "_drawn", "_free", "_front", "_immediates", "_limits", "_parts", "_ranks", "_scope", "_sequence", "_sizes",
-        "_steps",
+        "_drawn", "_free", "_front", "_immediates", "_limits", "_parts", "_ranks", "_scope",
+        "_sequence", "_sizes", "_steps",
     )  # fmt: skip
 
     def __init__(

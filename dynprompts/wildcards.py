@@ -10,6 +10,8 @@ import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from operator import eq
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import Origin
@@ -517,18 +519,44 @@ class WildcardLibrary:
                 numbers.sort(key=stripped.__getitem__)
             texts = [stripped[number] for number in numbers]
             return Collection(texts, None, lambda index: _place(lines, numbers[index], where))
-        # the first of equal values is written last, so it is the one that stays
-        first = dict(zip(reversed(stripped), range(len(lines) - 1, -1, -1), strict=True))
-        first.pop("", None)
         if self._sort:
-            texts = sorted(first)
+            texts = sorted(stripped)  # before repeats are dropped: a set would scatter them
+            del texts[: bisect_left(texts, "\0")]
             start = bisect_left(texts, "#")
             del texts[start : bisect_left(texts, "$", start)]
+            if any(map(eq, texts, islice(texts, 1, None))):
+                texts = list(dict.fromkeys(texts))
         else:
-            texts = sorted((t for t in first if t[0] != "#"), key=first.__getitem__)
-        return Collection(texts, None, lambda index: _place(lines, first[texts[index]], where))
+            texts = [text for text in dict.fromkeys(stripped) if text and text[0] != "#"]
+        return Collection(texts, None, _Places(lines, stripped, texts, where))
 
 
+class _Places:
+    """Where the values of a text file stand: the first line of each.
+
+    A few are looked for; who asks for more has all lines numbered.
+    """
+
+    __slots__ = ("_asked", "_first", "_lines", "_stripped", "_texts", "_where")
+
+    def __init__(self, lines: list[str], stripped: list[str], texts: list[str], where: str) -> None:
+        self._lines, self._stripped, self._texts, self._where = lines, stripped, texts, where
+        self._asked = 0
+        self._first: dict[str, int] = {}
+
+    def __call__(self, index: int) -> Origin:
+        text = self._texts[index]
+        if not self._first:
+            self._asked += 1
+            if self._asked <= _MOST_LOOKED_FOR:
+                return _place(self._lines, self._stripped.index(text), self._where)
+            # the first of equal values is written last, so it is the one that stays
+            numbers = range(len(self._stripped) - 1, -1, -1)
+            self._first = dict(zip(reversed(self._stripped), numbers, strict=True))
+        return _place(self._lines, self._first[text], self._where)
+
+
+_MOST_LOOKED_FOR = 4
 _READ: dict[tuple[object, ...], Collection] = {}
 _WORTH_KEEPING = 1 << 20
 _MOST_KEPT = 4
