@@ -47,7 +47,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if output is not None:
         output["codes"] = sorted(MADE)
         return
-    chosen = config.option.keyword or config.option.lf or config.args != config.getini("testpaths")
+    chosen = (
+        config.option.keyword
+        or config.option.lf
+        or config.option.collectonly
+        or config.args != config.getini("testpaths")
+    )
     missing = sorted(set(TITLES) - MADE)
     if not chosen and exitstatus == 0 and missing:
         print(f"\nno test makes the errors {', '.join(missing)}")

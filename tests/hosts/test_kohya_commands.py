@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from kohya_ext.project import ToolError
-from kohya_ext.training.config.arguments import format_gui_toml
 from kohya_ext.training.config.gui_emulation import gui_call, gui_draws, gui_refusals
 from kohya_ext.training.config.kohya_json import GuiVersion, Key, complete, keys_of
+from kohya_ext.training.config.toml import format_gui_toml
 
 from .conftest import named
 
