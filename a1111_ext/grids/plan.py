@@ -237,9 +237,11 @@ def plan_grid(
     *,
     rng: random.Random,
     expand: Expand | None = None,
+    page: Cell | None = None,
 ) -> GridPlan:
     """Plan every cell of a grid; `rng` draws the seeds that are -1.
 
+    `page` is a cell that has more to it than the request tells, for cells to start from.
     Raises InputError (no place for the LoRA; axes, values, skip rules).
     """
     axes = _axes(request, subject, rng)
@@ -247,7 +249,7 @@ def plan_grid(
     places: list[PlacedCell] = []
     controls: dict[str, str] = {}
     skipped = 0
-    cell_at = _Maker(_base(request, subject), axes, request, subject, expand).cells()
+    cell_at = _Maker(_base(request, subject, page), axes, request, subject, expand).cells()
     control_keys: dict[tuple[int, ...], str] = {}
     for at in _positions(axes):
         if any(rule.skips(at) for rule in rules):
@@ -322,10 +324,14 @@ def _filled(axis: Axis, subject: GridSubject) -> Axis:
     return replace(axis, values=values)
 
 
-def _base(request: GridRequest, subject: GridSubject) -> Cell:
+def _base(request: GridRequest, subject: GridSubject, page: Cell | None) -> Cell:
     picture = request.picture
+    prompt = with_placeholder(request.prompt, subject.known_names, subject.trigger_word)
+    loras = (LoraUse(""),)  # what {lora} stands for, until the texts are filled
+    if page is not None:
+        return replace(page, prompt=prompt, seed=0, loras=loras)
     return Cell(
-        prompt=with_placeholder(request.prompt, subject.known_names, subject.trigger_word),
+        prompt=prompt,
         negative_prompt=request.negative_prompt,
         seed=0,
         width=picture.width,
@@ -337,7 +343,7 @@ def _base(request: GridRequest, subject: GridSubject) -> Cell:
         clip_skip=picture.clip_skip,
         scripts=script_uses(picture.scripts),
         checkpoint=CheckpointPin(request.checkpoint),
-        loras=(LoraUse(""),),  # what {lora} stands for, until the texts are filled
+        loras=loras,
     )
 
 

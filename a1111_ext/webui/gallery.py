@@ -165,6 +165,7 @@ def grid_infotext(grid: Grid, options: GridOptions, infotext: str) -> str:
         "Grid seeds": seeds_of(grid),
         "Grid epochs": options.epochs or "all",
         "Grid without LoRA": str(options.control),
+        **({"Grid axes": "\n".join(options.axis_lines)} if options.axis_lines else {}),
     }
     return ", ".join([infotext, *(f"{name}: {quoted(text)}" for name, text in fields.items())])
 

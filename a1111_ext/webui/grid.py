@@ -21,9 +21,10 @@ from kohya_ext.project.manifest import PictureSettings
 from ..api.capabilities import Capabilities
 from ..api.lora_links import plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
-from ..cells.cell import Cell, with_loras
-from ..grids.axes import resolve_seeds
+from ..cells.cell import Cell, CheckpointPin, with_loras
+from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import make_expand
+from ..grids.facts import format_seconds, grid_facts
 from ..grids.plan import (
     GridPlan,
     GridRequest,
@@ -167,16 +168,55 @@ def plan_page_grid(
     request = _request(page, options, found.tag, rng)
     require_reachable(request, subject, has, store.wildcards)
 
-    def on_page(cell: Cell) -> Cell:
-        prompt = _as_weighted(cell.prompt, found.tag, hashes)
-        negative = cell.negative_prompt
-        made = replace(page, seed=cell.seed, prompt=prompt, negative_prompt=negative)
-        return with_loras(made, hashes)
+    plan = plan_grid(request, subject, rng=rng, expand=make_expand(store.wildcards), page=page)
+    named = {parse_axis(text, random.Random(0)).name for text in request.axes}
+    keeps_weight = not _CHANGING_WEIGHTS & named
 
-    plan = plan_grid(request, subject, rng=rng, expand=make_expand(store.wildcards))
-    pinned = plan.with_cells(on_page)
+    def pin(cell: Cell) -> Cell:
+        prompt = _as_weighted(cell.prompt, found.tag, hashes) if keeps_weight else cell.prompt
+        made = with_loras(replace(cell, prompt=prompt), hashes)
+        return made if not request.axes else _pin_names(made, page, has)
+
+    pinned = plan.with_cells(pin)
     grid_id = f"{found.run.output_name}-{_digest(pinned)}"
     return Grid(grid_id, store.root / "grids" / grid_id, request, subject, 0, pinned)
+
+
+_CHANGING_WEIGHTS = {"LoRA weight", "Prompt S/R", "Several", "Prompt"}
+"""Axes with which the weight in the page's own tag no longer counts."""
+
+
+def _pin_names(cell: Cell, page: Cell, has: Capabilities) -> Cell:
+    """Check what an axis changed by name; the page's own names are the host's."""
+    upscaler = cell.hires_fix.upscaler if cell.hires_fix else None
+    names = (cell.sampler, cell.scheduler, upscaler)
+    if names != (page.sampler, page.scheduler, page.hires_fix and page.hires_fix.upscaler):
+        has.require_names(sampler=names[0], scheduler=names[1], upscaler=upscaler)
+    if cell.checkpoint == page.checkpoint:
+        return cell
+    found = has.require_checkpoint(cell.checkpoint.title)
+    pin = CheckpointPin(found.title.partition(" [")[0], found.sha256)
+    return replace(cell, checkpoint=pin)
+
+
+def describe_page_grid(
+    prompt: str, folders: Sequence[Path], lora: str, options: GridOptions, store: GridStore
+) -> str:
+    """Say before anything is drawn how many pictures a page's grid has, and how long they take.
+
+    Raises InputError or MissingError as the grid's plan does.
+    """
+    found = find_epochs(prompt, folders, lora)
+    grid = plan_page_grid(
+        Cell(prompt, 0), found, options, store, read_capabilities(), random.Random(0)
+    )
+    with store.open_ledger() as ledger:
+        mean = ledger.mean_seconds()
+    count = len({cell.key for cell in grid.plan.cells})
+    expected = "the time is known after the first picture"
+    if mean is not None:
+        expected = f"about {format_seconds(mean * count)}, as long as pictures took so far"
+    return f"{grid_facts(grid).subtitle}; {expected}"
 
 
 def _request(page: Cell, options: GridOptions, tag: LoraTag, rng: random.Random) -> GridRequest:
@@ -198,6 +238,7 @@ def _request(page: Cell, options: GridOptions, tag: LoraTag, rng: random.Random)
         ),
         epochs=options.epochs,
         control=options.control,
+        axes=options.axis_lines,
     )
 
 

@@ -19,13 +19,13 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "clip_skip": (0, 12),
 }
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-PROJECT_FIELDS = ("prompt", "negative_prompt", "checkpoint", "seeds", "epochs", "control")
+PROJECT_FIELDS = ("prompt", "negative_prompt", "checkpoint", "seeds", "epochs", "axes", "control")
 """What may be asked for otherwise than a project's manifest says."""
 
 
 @dataclass(frozen=True)
 class DrawRequest:
-    """An epoch grid to be drawn; `epochs` and `seeds` as in the script's boxes.
+    """An epoch grid to be drawn; `epochs`, `seeds` and `axes` as in the script's boxes.
 
     Without a checkpoint and with clip skip 0 the WebUI draws as it is set.
     With a `project` its manifest says the rest, and `given` names what the caller wants otherwise.
@@ -36,6 +36,7 @@ class DrawRequest:
     lora: str = ""
     epochs: str = "all"
     seeds: str = "-1, -1, -1, -1"
+    axes: str = ""
     control: bool = True
     width: int = 512
     height: int = 512
@@ -75,8 +76,9 @@ def _require_project_fields(values: Mapping[str, Any]) -> None:
 
 
 def _value(name: str, kind: type[Any], value: Any) -> Any:
-    if name in ("seeds", "epochs") and isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(str(one) for one in value)
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if name in ("seeds", "epochs", "axes") and is_list:
+        return ("\n" if name == "axes" else ", ").join(str(one) for one in value)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -101,8 +103,17 @@ class Call:
 
 @dataclass(frozen=True)
 class GridOptions:
-    """What to compare, as typed: epochs, seeds, and whether a row without the LoRA is wanted."""
+    """What to compare, as typed: epochs, seeds, and whether a row without the LoRA is wanted.
+
+    `axes` are further ones, one a line: `CFG Scale=5,7`.
+    """
 
     epochs: str = "all"
     seeds: str = "-1, -1, -1, -1"
     control: bool = True
+    axes: str = ""
+
+    @property
+    def axis_lines(self) -> tuple[str, ...]:
+        """The further axes, one text each."""
+        return tuple(line.strip() for line in self.axes.splitlines() if line.strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from html import escape
 from typing import Any
 
 from modules import scripts
@@ -23,6 +24,8 @@ Refusal.__name__ = TITLE
 
 class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
     """Selectable in txt2img; the LoRA to compare is the one in the prompt."""
+
+    _prompt: Any = None
 
     def title(self) -> str:
         """Return what stands in the host's list of scripts."""
@@ -66,6 +69,16 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
             value=GridOptions.control,
             elem_id=self.elem_id("control"),
         )
+        axes = gradio.Textbox(
+            label="Further axes",
+            value="",
+            lines=2,
+            placeholder="CFG Scale=5,7",
+            info="One a line, values as in X/Y/Z plot: LoRA weight=0.6,0.8,1; Checkpoint name=a,b; "
+            "Prompt S/R=red,blue; Sampler, Schedule type, Steps, CFG Scale, Size, Clip skip, VAE, "
+            "Prompt, Negative prompt, Hires upscaler, Denoising and others.",
+            elem_id=self.elem_id("axes"),
+        )
         with_cells = gradio.Checkbox(
             label="Show the single pictures, too", value=True, elem_id=self.elem_id("with_cells")
         )
@@ -73,15 +86,41 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
             (seeds, "Grid seeds"),
             (epochs, "Grid epochs"),
             (control, "Grid without LoRA"),
+            (axes, "Grid axes"),
         ]
-        return [seeds, epochs, lora, control, with_cells]
+        self._add_count(gradio, [seeds, epochs, lora, control, axes])
+        return [seeds, epochs, lora, control, with_cells, axes]
+
+    def after_component(self, component: Any, **options: Any) -> None:
+        """Remember the page's prompt box, for the count of pictures."""
+        if options.get("elem_id") == "txt2img_prompt":
+            self._prompt = component
+
+    def _add_count(self, gradio: Any, boxes: list[Any]) -> None:
+        """Show how many pictures the grid has, and how long they take, before Generate."""
+        if self._prompt is None:
+            return
+        button = gradio.Button("Count the pictures", elem_id=self.elem_id("count"))
+        said = gradio.HTML("", elem_id=self.elem_id("counted"))
+        inputs = [self._prompt, *boxes]
+        button.click(count_pictures, inputs, [said])
+        for box in boxes:
+            listen = getattr(box, "blur", None) or box.change  # not at every letter
+            listen(count_pictures, inputs, [said])
 
     def run(
-        self, p: Any, seeds: str, epochs: str, lora: str, control: bool, with_cells: bool
+        self,
+        p: Any,
+        seeds: str,
+        epochs: str,
+        lora: str,
+        control: bool,
+        with_cells: bool,
+        axes: str = "",
     ) -> Any:
         """Draw the grid; raises ToolError, which the host shows under the gallery."""
         try:
-            return self._draw(p, GridOptions(epochs, seeds, control), lora, with_cells)
+            return self._draw(p, GridOptions(epochs, seeds, control, axes), lora, with_cells)
         except ToolError as error:
             raise Refusal(error.code, error.problem, error.cure) from error
 
@@ -98,3 +137,26 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         store = GridStore(own_folder(), wildcards())
         grid = plan_page_grid(page, found, options, store, read_capabilities(), random.Random())
         return draw_for_gallery(p, grid, store, options, with_cells)
+
+
+def count_pictures(
+    prompt: str, seeds: str, epochs: str, lora: str, control: bool, axes: str
+) -> str:
+    """Return the count as HTML, or why there is none."""
+    from ..grids.runner import GridStore
+    from .grid import describe_page_grid
+    from .settings import lora_folders, own_folder, wildcards
+
+    try:
+        said = describe_page_grid(
+            prompt,
+            lora_folders(),
+            lora.strip(),
+            GridOptions(epochs, seeds, control, axes),
+            GridStore(own_folder(), wildcards()),
+        )
+    except ToolError as error:
+        said = str(error)
+    except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
+        said = f"{type(error).__name__}: {error}"
+    return f"<p>{escape(said)}</p>"

@@ -182,7 +182,7 @@ def plan_request(request: DrawRequest, store: GridStore) -> Grid:
         scheduler=request.scheduler,
     )
     page = with_host_settings(page, given)
-    options = GridOptions(request.epochs, request.seeds, request.control)
+    options = GridOptions(request.epochs, request.seeds, request.control, request.axes)
     return plan_page_grid(page, found, options, store, has, random.Random())
 
 
@@ -191,6 +191,8 @@ def changes_of(request: DrawRequest) -> dict[str, Any]:
     changes = {name: getattr(request, name) for name in request.given}
     if "seeds" in changes:
         changes["seeds"] = read_seeds(request.seeds, random.Random())
+    if "axes" in changes:
+        changes["axes"] = GridOptions(axes=request.axes).axis_lines
     return changes
 
 

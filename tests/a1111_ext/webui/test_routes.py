@@ -378,6 +378,13 @@ def test_there_are_no_routes_without_the_hosts_api(host: Any):
     assert ask(app, "GET", "/loraloom/pages/x/0/grids/a/grid.html").status == 404
 
 
+def test_axes_may_be_asked_for(app: Any, fox: Project):
+    for more in ({"project": str(fox.root)}, FOX):
+        request = {**more, "seeds": "1", "epochs": "1", "axes": ["CFG Scale=5,7", "Steps=2,3"]}
+        status = finish(app, request | {"control": False})
+        assert (status["done"], status["total"]) == (4, 4)
+
+
 def answer_of(work: Any) -> Answer:
     from fastapi import FastAPI
 

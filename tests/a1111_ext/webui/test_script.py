@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_gradio import FakeGradio
 
 from a1111_ext.api.infotext import parse_infotext
 from kohya_ext.project import ToolError
 
-BOXES = {"seeds": "5, 7", "epochs": "all", "lora": "", "control": True, "with_cells": True}
+BOXES = {
+    "seeds": "5, 7",
+    "epochs": "all",
+    "lora": "",
+    "control": True,
+    "with_cells": True,
+    "axes": "",
+}
 
 
 def run(p: Any, **boxes: Any) -> Any:
@@ -164,6 +173,72 @@ def test_a_lora_that_changes_nothing_is_told(
     monkeypatch.setattr(host.processing, "_picture", without_lora)
     result = run(host.page(prompt="<lora:Quillfox:1> a fox"), epochs="last")
     assert "Not drawn: Quillfox, seed 5 and 1 more: the LoRA changed nothing" in result.comments
+
+
+def test_further_axes_are_drawn_too(host: Any):
+    axes = 'CFG Scale=5,7\n"Prompt S/R"=fox,hen'.replace('"', "")
+    result = run(host.page(), seeds="5", epochs="2", control=False, axes=axes)
+    told = [parse_infotext(one) for one in result.infotexts[1:]]
+    assert [one.fields["CFG scale"] for one in told] == ["5.0", "5.0", "7.0", "7.0"]
+    assert [one.prompt.split()[-1] for one in told] == ["fox", "hen", "fox", "hen"]
+    assert parse_infotext(result.info).fields["Grid axes"] == axes
+
+
+def test_an_axis_of_checkpoints_pins_what_the_host_has(host: Any):
+    result = run(
+        host.page(), seeds="5", epochs="2", control=False, axes="Checkpoint name=tiny-a,tiny-b"
+    )
+    names = [parse_infotext(one).fields["Model"] for one in result.infotexts[1:]]
+    assert names == ["tiny-a", "tiny-b"]
+    for axes in ("Checkpoint name=tiny-a,gone", "Sampler=Euler a,Euler b"):
+        with pytest.raises(ToolError, match=r"LL408|LL410"):
+            run(host.page(), seeds="5", axes=axes)
+
+
+def test_an_axis_of_weights_replaces_the_pages_own(host: Any):
+    page = host.page(prompt="a fox <lora:Quillfox-000002:0.8:0.6>")
+    prompts = run(page, seeds="5", epochs="2", axes="LoRA weight=0.5,1").all_prompts[1:]
+    assert prompts == [
+        "a fox",
+        "a fox <lora:Quillfox-000002:0.5>",
+        "a fox <lora:Quillfox-000002:1>",
+    ]
+
+
+def boxes_with_prompt(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Build the script's boxes on a page that has a prompt box; return all components."""
+    gradio = FakeGradio()
+    monkeypatch.setitem(sys.modules, "gradio", gradio.module)
+    script = importlib.import_module("a1111_ext.webui.script").EpochGridScript()
+    with gradio.module.Blocks() as page:
+        prompt = gradio.module.Textbox(elem_id="txt2img_prompt")
+        script.after_component(prompt, elem_id="txt2img_prompt")
+        script.ui(False)
+    return gradio.every(page)
+
+
+def test_the_count_is_shown_before_anything_is_drawn(host: Any, monkeypatch):
+    made = boxes_with_prompt(monkeypatch)
+    (button,) = [one for one in made if one.kind == "Button"]
+    (click,) = button.handlers
+    values = ["a fox <lora:Quillfox-000002:1>", "5, 7", "all", "", True, "CFG Scale=5,7"]
+    assert len(click.inputs) == len(values)
+    assert click.function(*values) == (
+        "<p>(3 epochs and no LoRA) × 2 values of CFG Scale × 2 seeds: 16 pictures; "
+        "the time is known after the first picture</p>"
+    )
+    run(host.page())
+    assert "about " in click.function(*values)
+    assert "LL751" in click.function("a fox", *values[1:])
+    assert "LL505" in click.function(*values[:-1], "Colour=red")
+    listening = [one for one in made if one.handlers and one.kind != "Button"]
+    assert [handler.event for one in listening for handler in one.handlers] == [
+        "blur",
+        "blur",
+        "blur",
+        "change",
+        "blur",
+    ]
 
 
 def test_the_page_is_left_as_it_was(host: Any):
