@@ -19,7 +19,7 @@ from .arguments import (
     trainer_default,
 )
 from .gui_fields import LISTS, family_rows, flag_of_script, script_of
-from .kohya_json import GuiVersion, Repair, Values, default_values, keys_of
+from .kohya_json import HANDLED, GuiVersion, Repair, Values, default_values, keys_of
 from .trainer_form import OTHER_NAMES, typed
 
 _RENAMED = {"optimizer_type": "optimizer", "resolution": "max_resolution"}
@@ -234,7 +234,8 @@ def with_fields(
     repairs: list[Repair] = []
     words: list[str] = []
     settings = with_usual_names(settings, gui, repairs)
-    taken = {key: value for key, value in settings.items() if key in gui or key not in tables}
+    theirs = tables.keys() - gui.keys() - set(HANDLED)
+    taken = {key: value for key, value in settings.items() if key not in theirs}
     for name in settings.keys() - taken.keys() - {"network_module"}:
         value = typed(name, settings[name], tables[name], path) if settings[name] else None
         if value in (None, "", False) or value == trainer_default(name):

@@ -233,7 +233,7 @@ def _module_of(script: str, toml: Toml, path: Path) -> str:
     if not toml.keys() & {"network_dim", "network_alpha", "network_args", "unet_lr"}:
         raise InputError(
             "LL313",
-            f"{path} names no network_module: it trains a whole model, not a LoRA.",
+            f"{path} names no network_module: sd-scripts would not train a LoRA with it.",
             "Write network_module, network_dim and network_alpha, or name another config.",
         )
     rows = (one.facts.training for one in trained())

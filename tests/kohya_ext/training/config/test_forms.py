@@ -102,6 +102,14 @@ def test_names_of_the_trainer_in_a_json_of_the_gui(tmp_path: Path):
     assert "AdamW" not in told
 
 
+def test_the_8_bit_box_of_an_old_gui_is_an_optimizer(tmp_path: Path):
+    """sd-scripts refuses the old argument beside an optimizer."""
+    found = read(tmp_path, {**BASE, "max_resolution": "512,512", "use_8bit_adam": True})
+    assert found.call.toml["optimizer_type"] == "AdamW8bit"
+    assert "use_8bit_adam" not in found.call.toml
+    assert found.config.values["additional_parameters"] == ""
+
+
 def test_a_field_of_the_gui_wins_over_another_name(tmp_path: Path):
     data = {**BASE, "LoRA_type": "Standard", "optimizer": "Lion", "optimizer_type": "Prodigy"}
     found = read(tmp_path, data)
@@ -288,7 +296,7 @@ def test_a_scheduler_that_only_lora_easy_counts(tmp_path: Path):
         ({"learning_rate": 1, "no_token_padding": False, "train_batch_size": 1}, "x.json",
          "Dreambooth"),
         ('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "x"\n', "x.toml", "dataset config"),
-        ('learning_rate = 1\noutput_dir = "x"\n', "x.toml", "a whole model, not a LoRA"),
+        ('learning_rate = 1\noutput_dir = "x"\n', "x.toml", "would not train a LoRA"),
     ],
 )  # fmt: skip
 def test_what_is_not_ours_is_refused_by_name(tmp_path: Path, data: Any, name: str, word: str):
