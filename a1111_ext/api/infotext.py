@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-_FIELD = re.compile(r'\s*([\w ./+-]+?):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -33,22 +32,95 @@ class Infotext:
 
 
 def parse_infotext(text: str) -> Infotext:
-    """Read an infotext; ValueError when it has no parameter line."""
-    lines = text.strip("\n").split("\n")
-    start = next((i for i in range(len(lines) - 1, -1, -1) if lines[i].startswith("Steps: ")), None)
-    if start is None:
+    """Read an infotext as the WebUI does; ValueError when it has no line of parameters.
+
+    That line is the last of three fields or more that has Steps, wherever it stands in it; lines
+    after it, such as `Template:` of Dynamic Prompts, belong to no prompt. Each line is stripped.
+    """
+    lines = [line.strip() for line in text.strip().split("\n")]
+    at, fields = _parameters(lines)
+    texts: dict[str, list[str]] = {"prompt": [], _NEGATIVE: [], "template": []}
+    into = "prompt"
+    for number, line in enumerate(lines[:at]):
+        if line.startswith(_NEGATIVE):
+            into, line = _NEGATIVE, line.removeprefix(_NEGATIVE).strip()
+        elif number and line.startswith(_TEMPLATES):
+            into = "template"
+        texts[into].append(line)
+    prompt, negative = ("\n".join(texts[one]).lstrip("\n") for one in ("prompt", _NEGATIVE))
+    return Infotext(prompt, negative, fields)
+
+
+_NEGATIVE = "Negative prompt:"
+_TEMPLATES = ("Template:", "Negative Template:")
+"""Dynamic Prompts adds them after the parameters, SD.Next before them."""
+_FEWEST_FIELDS = 3
+"""So many fields make the WebUI take a line for the parameters."""
+
+
+def _parameters(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """Return the line of parameters and its fields; one of Steps alone does, where no other is."""
+    short: tuple[int, dict[str, str]] | None = None
+    for at in range(len(lines) - 1, -1, -1):
+        line = lines[at]
+        if line.startswith((*_TEMPLATES, _NEGATIVE)) or "Steps" not in line:
+            continue
+        is_plain = line.startswith("Steps:")
+        if line.count(":") < _FEWEST_FIELDS and not (is_plain and short is None):
+            continue
+        pairs = read_fields(line)
+        fields = {name.strip(): _unquoted(value) for name, value in pairs}
+        if "Steps" in fields and len(pairs) >= _FEWEST_FIELDS:
+            return at, fields
+        if is_plain and short is None:
+            short = at, fields
+    if short is None:
         raise ValueError("there is no line of parameters")
-    fields = {
-        name.strip(): _unquoted(value) for name, value in _FIELD.findall(" ".join(lines[start:]))
-    }
-    prompt: list[str] = []
-    negative: list[str] = []
-    in_negative = False
-    for line in lines[:start]:
-        if line.startswith("Negative prompt:"):
-            in_negative, line = True, line.removeprefix("Negative prompt:").lstrip(" ")
-        (negative if in_negative else prompt).append(line)
-    return Infotext("\n".join(prompt), "\n".join(negative), fields)
+    return short
+
+
+def read_fields(line: str) -> list[tuple[str, str]]:
+    """Return the pairs of `name: value` in a line, in linear time.
+
+    They are those that the WebUI's expression finds,
+    `\\s*(\\w[\\w \\-/]+):\\s*("(?:\\\\.|[^\\\\"])+"|[^,]*)(?:,|$)`, which is quadratic.
+    """
+    found: list[tuple[str, str]] = []
+    start = 0  # neither the last field nor the last colon can be part of a name
+    colon = line.find(":")
+    while colon >= 0:
+        name = _name_before(line, start, colon) if colon - start > 1 else ""
+        start = colon + 1
+        if len(name) > 1:
+            value, start = _value_after(line, start)
+            found.append((name, value))
+        colon = line.find(":", start)
+    return found
+
+
+def _name_before(line: str, start: int, colon: int) -> str:
+    """Return the longest name that ends before a colon: it begins with a letter, digit or _."""
+    at = colon
+    while at > start and (line[at - 1].isalnum() or line[at - 1] in "_ -/"):
+        at -= 1
+    while at < colon and line[at] in " -/":
+        at += 1
+    return line[at:colon]
+
+
+def _value_after(line: str, start: int) -> tuple[str, int]:
+    """Return a value and where the next field may begin."""
+    while start < len(line) and line[start].isspace():
+        start += 1
+    quoted_text = _QUOTED.match(line, start)
+    if quoted_text:
+        return quoted_text.group(1), quoted_text.end()
+    comma = line.find(",", start)
+    end = len(line) if comma < 0 else comma
+    return line[start:end], end + 1
+
+
+_QUOTED = re.compile(r'("(?:\\.|[^\\"])+")(?:,|$)')
 
 
 def _unquoted(value: str) -> str:
@@ -75,11 +147,45 @@ def quoted(value: str) -> str:
     return value
 
 
-def read_infotext(png: bytes) -> str:
-    """Return the `parameters` text chunk of a PNG without decoding its pixels; "" if none."""
+def read_infotext(picture: bytes | Path) -> str:
+    """Return the infotext of a picture without decoding its pixels; "" if there is none.
+
+    PNG keeps it in the text chunk `parameters`; JPEG, WebP and AVIF in the EXIF field UserComment,
+    which goes first where a file has both, as in the WebUI. Raises OSError or SyntaxError for what
+    is not a picture.
+    """
     import io
 
     from PIL import Image
 
-    with Image.open(io.BytesIO(png)) as picture:
-        return str(picture.info.get("parameters", ""))
+    with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as opened:
+        said = opened.info.get("parameters") or opened.info.get("comment") or ""
+        if said and "exif" not in opened.info:  # a PNG would be decoded to look for it
+            return said.decode("utf-8", "ignore") if isinstance(said, bytes) else str(said)
+        comment = opened.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
+    found = user_comment(comment) if isinstance(comment, bytes) else str(comment)
+    return found or (said.decode("utf-8", "ignore") if isinstance(said, bytes) else str(said))
+
+
+_EXIF, _USER_COMMENT = 0x8769, 0x9286
+_CODE_BYTES = 8
+
+
+def user_comment(raw: bytes) -> str:
+    """Decode an EXIF UserComment: 8 bytes name its code, UTF-16 may have either byte order."""
+    code, text = raw[:_CODE_BYTES], raw[_CODE_BYTES:]
+    if code == b"UNICODE\0":
+        return _utf16(text)
+    if code in (b"ASCII\0\0\0", b"\0" * _CODE_BYTES):
+        return text.decode("utf-8", "ignore").strip("\0")
+    if code == b"JIS\0\0\0\0\0":
+        return text.decode("shift_jis", "ignore").strip("\0")
+    return raw.decode("utf-8", "ignore").strip("\0")
+
+
+def _utf16(text: bytes) -> str:
+    """Decode by the byte order mark, else in the order in which more of the text is plain."""
+    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return text.decode("utf-16", "ignore").strip("\0")
+    big = text[0::2].count(0) >= text[1::2].count(0)
+    return text.decode("utf-16-be" if big else "utf-16-le", "ignore").strip("\0")

@@ -14,7 +14,7 @@ from kohya_ext.project import DamagedError, MissingError, Project
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.manifest import Manifest, PublishSettings
 
-from ..api.infotext import Infotext, parse_infotext
+from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
 from ..showcase.album import read_album
 from ..showcase.selection import read_selection
@@ -149,11 +149,8 @@ def gather(project: Project) -> Material:
 
 
 def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture:
-    from PIL import Image
-
     try:
-        with Image.open(path) as picture:
-            raw = str(picture.info.get("parameters", ""))
+        raw = read_infotext(path)
         sha256 = sha256_of(path)
     except (OSError, SyntaxError) as error:
         why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)

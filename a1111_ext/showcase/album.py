@@ -15,8 +15,9 @@ from typing import Any
 from dynprompts import Pick
 from kohya_ext.project import Journal, Project
 from kohya_ext.project.files import link_or_copy
+from kohya_ext.project.pictures import find_pictures, looks_like_a_picture
 
-from ..api.infotext import Infotext, parse_infotext
+from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell
 from .framing import framing_in
@@ -98,7 +99,7 @@ def read_album(project: Project) -> tuple[ShowPicture, ...]:
     for entry in _records(project).entries("picture"):
         picture = _from_facts(entry.facts)
         noted[picture.file] = picture
-    present = {path.name: path for path in sorted(folder.glob("*.png"))}
+    present = {path.name: path for path in find_pictures(folder) if path.parent == folder}
     known = [picture for name, picture in noted.items() if name in present]
     own = (path for name, path in present.items() if name not in noted)
     return (*known, *_own_pictures(own))
@@ -116,15 +117,14 @@ def _own_pictures(paths: Iterator[Path]) -> Iterator[ShowPicture]:
         infotext = read_parameters(path)
         if infotext is not None:
             yield _from_infotext(path.name, infotext)
+        elif looks_like_a_picture(path):
+            yield ShowPicture(file=path.name, seed=-1, checkpoint="", prompt="")
 
 
 def read_parameters(path: Path) -> Infotext | None:
     """Return a picture's generation parameters without decoding its pixels, or None."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as picture:
-            return parse_infotext(str(picture.info.get("parameters", "")))
+        return parse_infotext(read_infotext(path))
     except (OSError, ValueError, SyntaxError):
         return None
 

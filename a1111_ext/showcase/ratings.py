@@ -96,10 +96,11 @@ def require_known(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]
     A name may be a path, or lack its suffix.
     """
     there = set(known)
+    stems = {Path(one).stem: one for one in sorted(there)}
     found = []
     for name in names:
         plain = Path(name).name
-        match = next((one for one in (plain, f"{plain}.png") if one in there), None)
+        match = plain if plain in there else stems.get(plain)
         if match is None:
             raise InputError(
                 "LL619",

@@ -7,6 +7,7 @@ so it never gets a style from us.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,38 +37,62 @@ def _around(style: str, prompt: str) -> str:
 
 
 def read_styles(path: Path) -> tuple[Style, ...]:
-    """Read a styles.csv, also one of the old form `name,text`. Raises InputError."""
+    """Read a styles.csv as the WebUI does; `path` may be a pattern such as `styles*.csv`.
+
+    Blanks after commas do not count, rows whose name begins with "#" are comments, the later of
+    two equal names stands, and old files have the columns name and text. Raises InputError.
+    """
+    found: dict[str, Style] = {}
+    for one in _files_of(path):
+        found |= {style.name: style for style in _styles_of(one)}
+    return tuple(found.values())
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not set("*?") & set(path.name):
+        return [path]
+    files = sorted(path.parent.glob(path.name))
+    if files:
+        return files
+    raise InputError(
+        "LL611",
+        f"No styles file is called {path.name} in {path.parent}.",
+        "Name the styles.csv of your WebUI under showcase.styles_file.",
+    )
+
+
+def _styles_of(path: Path) -> Iterator[Style]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream, skipinitialspace=True)
+            rows, columns = list(reader), set(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             "LL611",
             f"The styles file {path} cannot be read: {error}.",
             "Name the styles.csv of your WebUI under showcase.styles_file.",
         ) from error
-    if rows and not {"prompt", "text"} & set(rows[0]):
+    text = "prompt" if "prompt" in columns else "text"
+    missing = [one for one in (text, "name") if one not in columns]
+    if rows and missing:
+        name = "prompt" if missing[0] == "text" else missing[0]
         raise InputError(
             "LL611",
-            f"{path} is no styles file: it has no column prompt.",
+            f"{path} is not a styles file: it has no column {name}.",
             "Its first line is: name,prompt,negative_prompt",
         )
-    return tuple(
-        Style(
-            (row.get("name") or "").strip(),
-            row.get("prompt") or row.get("text") or "",
-            row.get("negative_prompt") or "",
-        )
-        for row in rows
-    )
+    for row in rows:
+        name = row["name"] or ""
+        if not name.startswith("#"):
+            yield Style(name, row[text] or "", row.get("negative_prompt") or "")
 
 
 def require_style(path: Path, name: str) -> Style:
-    """Return the style called exactly `name`. Raises InputError."""
-    styles = read_styles(path)
-    found = next((one for one in styles if one.name == name), None)
+    """Return the style called `name`. Raises InputError."""
+    styles = {one.name: one for one in read_styles(path)}
+    found = styles.get(name) or {one.strip(): style for one, style in styles.items()}.get(name)
     if found is None:
-        names = [one.name for one in styles]
+        names = list(styles)
         close = get_close_matches(name, names, n=1)
         known = f'Did you mean "{close[0]}"?' if close else f"It has {', '.join(names) or 'none'}."
         raise InputError("LL611", f'{path} has no style "{name}".', known)

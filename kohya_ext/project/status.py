@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .epochs import find_epoch_files
-from .pictures import find_pictures
+from .pictures import find_pictures, looks_like_a_picture
 from .project import Project
 
 
@@ -95,7 +95,7 @@ def read_standing(project: Project) -> ProjectStatus:
         epoch_files=_epoch_files(project.model_dir),
         grids=sum(1 for _ in project.grids_dir.glob("*/")),
         promoted=str(promoted.facts.get("name", "")) if promoted else "",
-        showcase_pictures=_pictures(project.showcase_dir),
+        showcase_pictures=_showcase_pictures(project.showcase_dir),
         selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
     )
@@ -103,6 +103,12 @@ def read_standing(project: Project) -> ProjectStatus:
 
 def _pictures(folder: Path) -> int:
     return sum(1 for _ in find_pictures(folder)) if folder.is_dir() else 0
+
+
+def _showcase_pictures(folder: Path) -> int:
+    """Count what the album shows: pictures of the folder itself."""
+    own = (one for one in find_pictures(folder) if one.parent == folder) if folder.is_dir() else ()
+    return sum(map(looks_like_a_picture, own))
 
 
 def _staged(project: Project) -> tuple[StagedFolder, ...]:

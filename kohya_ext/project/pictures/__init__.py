@@ -10,6 +10,7 @@ from .picture import (
     find_other_pictures,
     find_pictures,
     inspect_picture,
+    looks_like_a_picture,
     open_upright,
     read_picture,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "find_pictures",
     "inspect_picture",
     "look_of",
+    "looks_like_a_picture",
     "open_upright",
     "read_picture",
     "unlikeness",

@@ -121,6 +121,19 @@ def find_pictures(folder: Path) -> Iterator[Path]:
     return _walk(folder, _is_read)
 
 
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+
+
+def looks_like_a_picture(path: Path) -> bool:
+    """Tell by its first bytes whether a file can be a picture; an empty one may become one."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(12)
+    except OSError:
+        return False
+    return not start or start.startswith(_BEGINNINGS) or start[4:8] in (b"ftyp", b"jP  ", b"JXL ")
+
+
 def find_other_pictures(folder: Path) -> Iterator[Path]:
     """List the pictures of kinds that are not read, as `find_pictures` lists the others."""
     return _walk(folder, lambda suffix: suffix in _KNOWN and not _is_read(suffix))

@@ -21,6 +21,7 @@ from a1111_ext.showcase.ratings import Rating, read_ratings, require_known
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
+from kohya_ext.project.status import read_standing
 
 
 def picture(number: int, framing: str = "", checkpoint: str = "a", lora: str = "q") -> ShowPicture:
@@ -199,6 +200,23 @@ def save_picture(project: Project, name: str, hash_: str, words: str = "portrait
     Image.frombytes("RGB", (16, 16), noise).save(stream, "PNG", pnginfo=info)
     project.showcase_dir.mkdir(exist_ok=True)
     (project.showcase_dir / name).write_bytes(stream.getvalue())
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_pictures_of_other_formats_count(project: Project, form: str):
+    save_picture(project, "mine.png", "abc123abc123")
+    source = project.showcase_dir / "mine.png"
+    with Image.open(source) as picture:
+        exif = picture.getexif()
+        text = str(picture.info["parameters"])
+        exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
+        picture.save(project.showcase_dir / f"mine.{form.lower()}", form, exif=exif)
+    source.unlink()
+    Image.new("RGB", (8, 8)).save(project.showcase_dir / "silent.jpg")
+    mine, silent = read_album(project)
+    assert (mine.file, mine.seed, mine.lora) == (f"mine.{form.lower()}", 12, "quillfox-v1")
+    assert (silent.file, silent.prompt) == ("silent.jpg", "")
+    assert read_standing(project).showcase_pictures == 2
 
 
 def test_pictures_that_the_user_put_there_count(project: Project):

@@ -67,3 +67,38 @@ def test_unusable_styles_are_named(tmp_path: Path, text: str, name: str, words: 
 def test_a_missing_styles_file_is_named(tmp_path: Path):
     with pytest.raises(ToolError, match="LL611"):
         require_style(tmp_path / "styles.csv", "a")
+
+
+def test_rows_are_read_as_the_webui_reads_them(tmp_path: Path):
+    text = (
+        "name,prompt,negative_prompt\n"
+        'Ink, "ink drawing, {prompt}, fine lines", "photo, 3d"\n'
+        "Ink2,a,b\n"
+        '"Two lines","first\nsecond",\n'
+        "#note,x,y\n"
+        "Ink2,later one,c\n"
+        "Short\n"
+        "\n"
+    )
+    assert read_styles(styles_file(tmp_path, text)) == (
+        Style("Ink", "ink drawing, {prompt}, fine lines", "photo, 3d"),
+        Style("Ink2", "later one", "c"),
+        Style("Two lines", "first\nsecond", ""),
+        Style("Short", "", ""),
+    )
+
+
+def test_a_name_with_blanks_behind_it_is_found(tmp_path: Path):
+    path = styles_file(tmp_path, "name,prompt,negative_prompt\nInk ,a,\n")
+    assert [one.name for one in read_styles(path)] == ["Ink "]
+    assert require_style(path, "Ink").prompt == require_style(path, "Ink ").prompt == "a"
+
+
+def test_several_files_are_read_by_a_pattern(tmp_path: Path):
+    for name, word in (("styles.csv", "first"), ("styles_more.csv", "second")):
+        text = f"name,prompt,negative_prompt\nshared,{word},\n{word},x,\n"
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = {one.name: one.prompt for one in read_styles(tmp_path / "styles*.csv")}
+    assert found == {"shared": "second", "first": "x", "second": "x"}
+    with pytest.raises(ToolError, match=r"No styles file is called other\*.csv.*LL611"):
+        read_styles(tmp_path / "other*.csv")
