@@ -834,12 +834,17 @@ function showAdvice() {
   const advice = data.advice, panel = byId("advice");
   panel.classList.toggle("hidden", !advice);
   if (!advice) return;
-  panel.open = true;
+  panel.open = innerWidth >= 700;
   panel.querySelector("summary").textContent = (advice.simulated ? "Advice (simulated): " : "Advice: ") + advice.summary;
   panel.querySelector("ol").append(...advice.picks.map((one) => make("li", {}, make("strong", { textContent: one.place }), " " + one.reasons.join(" "))));
   panel.querySelector(".curves").append(...advice.curves.map((one) => make("figure", { title: one.text },
     make("img", { src: one.picture, alt: one.name + " over the epochs: " + one.text }), make("figcaption", { textContent: one.name }))));
-  panel.querySelector("ul").append(...advice.not_measured.map(([name, why]) => make("li", { textContent: "Not measured, " + name + ": " + why })));
+  const lacking = new Map();
+  advice.not_measured.forEach(([name, why]) => lacking.set(why, [...(lacking.get(why) || []), name]));
+  const rest = panel.querySelector("details");
+  rest.classList.toggle("hidden", !lacking.size);
+  rest.querySelector("summary").textContent = "Not measured: " + advice.not_measured.map(([name]) => name).join(", ");
+  rest.querySelector("ul").append(...[...lacking].map(([why, names]) => make("li", { textContent: names.join(", ") + ": " + why })));
 }
 
 function start() {
