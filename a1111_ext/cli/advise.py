@@ -79,7 +79,7 @@ def advise(
         tell_advice(advice)
     if sources.tagger is not None and sources.tagger.is_simulated:
         say("The tagger is simulated: it sees colours only, so this advice means little.")
-    next_step(_next(project, advice))
+    next_step(command_after(project, advice))
     context.exit(EXIT_CODES[advice.verdict])
 
 
@@ -94,7 +94,8 @@ def tell_advice(advice: Advice) -> None:
         emit(f"Not measured, {name.value}: {why}")
 
 
-def _next(project: Project, advice: Advice) -> str:
+def command_after(project: Project, advice: Advice) -> str:
+    """Return the command that follows from the advice."""
     root = shell_path(project.root)
     if advice.verdict is Verdict.TRAIN_ON:
         return f"loraloom train {root}"

@@ -39,7 +39,7 @@ from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat
 from ..quality.advice import Advice
 from ..quality.giving import find_sources, give_advice
-from .advise import tell_advice
+from .advise import command_after, tell_advice
 from .cluster import open_executor
 from .drawing import emit_line, open_backends, shown_events
 from .grid_options import SheetOptions, request_of
@@ -240,7 +240,12 @@ class GridSession:
             say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
         root = shell_path(self.project.root)
         is_tryout = self.options["name"] == TRYOUT
-        next_step(f"loraloom grid {root}" if is_tryout else f"loraloom promote {root} EPOCH NAME")
+        if self.advice is not None:
+            next_step(command_after(self.project, self.advice))
+        else:
+            next_step(
+                f"loraloom grid {root}" if is_tryout else f"loraloom promote {root} EPOCH NAME"
+            )
         report.require_all()
 
 

@@ -68,6 +68,17 @@ def page(browser: Any, project: Project) -> Iterator[Any]:
     assert errors == []
 
 
+def test_the_advice_stands_above_the_pictures(page: Any):
+    panel = page.locator("#advice")
+    assert panel.locator("> summary").inner_text().startswith("Advice: ")
+    panel.evaluate("one => { one.open = true; }")
+    assert panel.locator("li").count() >= 2
+    curves = panel.locator("figure img")
+    assert curves.count() >= 2
+    assert all(curves.nth(n).evaluate("one => one.naturalWidth") for n in range(curves.count()))
+    assert "Quillfox-000002: " in (curves.first.get_attribute("alt") or "")
+
+
 def test_every_picture_has_its_place(page: Any):
     assert page.locator("#subtitle").inner_text() == (
         "(3 epochs and no LoRA) × 2 values of CFG Scale × 4 seeds: 32 pictures"
