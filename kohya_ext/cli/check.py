@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check(
     project: str | None, config: Path | None, version: str, trainer: str | None, as_json: bool
 ) -> int:
-    """Check PROJECT, or any Kohya json, without starting anything.
+    """Check PROJECT, or any config, without starting anything.
 
     Pictures are decoded completely, captions and folders read as the trainer reads them, every
     argument compared with what the trainer on this machine takes. Exit code 1: it would fail.

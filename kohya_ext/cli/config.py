@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,20 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("v24", "v25", "v26")
 _FORMS = ("json", "toml", "dataset", "arguments", "schema")
+
+
+@dataclass(frozen=True)
+class ConfigOptions:
+    """The options of `config`; `folder` is that of --to."""
+
+    version: str | None
+    as_gui: bool
+    folder: Path | None
+    show: str | None
+    draws: int | None
+    dry_run: bool
+    verbose: bool
+    as_json: bool
 
 
 @click.command()
@@ -58,35 +72,25 @@ _FORMS = ("json", "toml", "dataset", "arguments", "schema")
 @dry_run_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell also what changes nothing.")
 @json_option
-def config(
-    project: str | None,
-    source: Path | None,
-    version: str | None,
-    as_gui: bool,
-    folder: Path | None,
-    show: str | None,
-    draws: int | None,
-    dry_run: bool,
-    verbose: bool,
-    as_json: bool,
-) -> None:
+def config(project: str | None, source: Path | None, **given: Any) -> None:
     """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/.
 
     With --from, do the same for any config of the Kohya GUI, of sd-scripts or of
     LoRA_Easy_Training_Scripts: print it as the GUI's json, or write it with --to.
     """
+    options = ConfigOptions(**given)
     if source is not None and project is not None:
         raise click.UsageError("Give a project or --from, not both.")
-    if show == "schema":
-        _show_schema(version or "v26")
+    if options.show == "schema":
+        _show_schema(options.version or "v26")
     elif source is not None:
-        _of_json(source, version or "v26", as_gui, folder, show, draws, dry_run, verbose, as_json)
+        _of_file(source, options)
     else:
-        opened = _opened(project, version)
-        if as_gui:
-            _of_project_as_gui(opened, as_json)
+        opened = _opened(project, options.version)
+        if options.as_gui:
+            _of_project_as_gui(opened, options.as_json)
         else:
-            _of_project(opened, show, dry_run, verbose, as_json)
+            _of_project(opened, options)
 
 
 def _opened(project: str | None, version: str | None) -> Project:
@@ -108,23 +112,21 @@ def _show_schema(version: str) -> None:
 # Of a project.
 
 
-def _of_project(
-    project: Project, show: str | None, dry_run: bool, verbose: bool, as_json: bool
-) -> None:
+def _of_project(project: Project, options: ConfigOptions) -> None:
     from ..training.config.of_project import apply_config, plan_config
 
     with progress_bar() as progress:
         plan = plan_config(project, progress=progress)
-    if not dry_run:
+    if not options.dry_run:
         apply_config(project, plan)
-    if as_json:
+    if options.as_json:
         emit_json(_as_dict(plan))
-    elif show or dry_run:
+    elif options.show or options.dry_run:
         words = (*plan.call.arguments, *plan.call.additional)
-        emit(_form(show or "toml", plan.values, words, plan.toml, plan.dataset_toml))
+        emit(_form(options.show or "toml", plan.values, words, plan.toml, plan.dataset_toml))
     else:
         emit("\n".join(map(str, plan.paths)))
-    _tell(plan, verbose)
+    _tell(plan, options.verbose)
     next_step(f"loraloom check {shell_path(project.root)}")
 
 
@@ -182,42 +184,33 @@ def _of_project_as_gui(project: Project, as_json: bool) -> None:
     next_step(f"loraloom config {shell_path(project.root)}")
 
 
-# Of any json.
+# Of any config.
 
 
-def _of_json(
-    source: Path,
-    version: str,
-    as_gui: bool,
-    folder: Path | None,
-    show: str | None,
-    draws: int | None,
-    dry_run: bool,
-    verbose: bool,
-    as_json: bool,
-) -> None:
+def _of_file(source: Path, options: ConfigOptions) -> None:
     from ..training.config.conversion import apply_conversion, convert
     from ..training.config.forms import read_data
     from ..training.config.gui_emulation import print_as_gui
     from ..training.config.kohya_json import GuiVersion
 
-    gui = GuiVersion(version)
-    if as_gui:
+    gui = GuiVersion(options.version or "v26")
+    if options.as_gui:
         data, _ = read_data(source)
-        _print(print_as_gui(data, gui, where=str(source), draws=draws), as_json)
+        _print(print_as_gui(data, gui, where=str(source), draws=options.draws), options.as_json)
         return
-    converted = convert(source, gui, draws)
+    converted = convert(source, gui, options.draws)
     values = converted.config.as_json()
     call = converted.call
-    written = apply_conversion(converted, folder) if folder and not dry_run else ()
-    if as_json:
+    folder = None if options.dry_run else options.folder
+    written = apply_conversion(converted, folder) if folder else ()
+    if options.as_json:
         emit_json(_conversion_as_dict(converted, written))
     elif written:
         emit("\n".join(map(str, written)))
     else:
         words = (*call.arguments, *call.additional)
-        emit(_form(show or "json", values, words, converted.toml, converted.dataset_toml))
-    _explain(converted, verbose)
+        emit(_form(options.show or "json", values, words, converted.toml, converted.dataset_toml))
+    _explain(converted, options.verbose)
     next_step(f"loraloom check --config {shell_path(written[0] if written else source)}")
 
 

@@ -41,7 +41,7 @@ _number = click.argument("number", type=int)
 def add(
     sources: tuple[Path, ...], epochs: int | None, gpu: str, resume: bool, version: str
 ) -> None:
-    """Put projects, or Kohya jsons, at the end of the queue."""
+    """Put projects, or configs of the Kohya GUI or sd-scripts, at the end of the queue."""
     from ..training.queue import add as add_one
 
     for source in sources:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +44,26 @@ if TYPE_CHECKING:
 _STOPPED = 130
 
 
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of `train`; `act` is what is asked of a running training instead."""
+
+    epochs: int | None
+    save_states: bool
+    keep_states: int
+    resume: bool
+    weights: Path | None
+    move_old: bool
+    detach: bool
+    act: str | None
+    dry_run: bool
+    as_json: bool
+
+
 @click.command()
 @job_options
 @trainer_option
-@click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs in all.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Total number of epochs.")
 @click.option("--save-states", is_flag=True, help="Save states, so that it can be resumed.")
 @click.option(
     "--keep-states",
@@ -62,9 +79,9 @@ _STOPPED = 130
     help="Go on from this LoRA file, without a state: an undercooked one gets more epochs.",
 )
 @click.option("--move-old", is_flag=True, help="Move epoch files of an earlier run aside first.")
-@click.option("--detach", is_flag=True, help="Train on when this terminal is closed.")
-@click.option("--attach", "act", flag_value="attach", help="Look on at the training under way.")
-@click.option("--stop", "act", flag_value="stop", help="Stop the training under way now.")
+@click.option("--detach", is_flag=True, help="Keep training after this terminal closes.")
+@click.option("--attach", "act", flag_value="attach", help="Follow a running training.")
+@click.option("--stop", "act", flag_value="stop", help="Stop a running training now.")
 @click.option(
     "--stop-after-epoch",
     "act",
@@ -75,22 +92,9 @@ _STOPPED = 130
 @dry_run_option
 @json_option
 def train(
-    project: str | None,
-    config: Path | None,
-    version: str,
-    trainer: str | None,
-    epochs: int | None,
-    save_states: bool,
-    keep_states: int,
-    resume: bool,
-    weights: Path | None,
-    move_old: bool,
-    detach: bool,
-    act: str | None,
-    dry_run: bool,
-    as_json: bool,
+    project: str | None, config: Path | None, version: str, trainer: str | None, **given: Any
 ) -> int:
-    """Train the LoRA of PROJECT, or of any Kohya json, and verify what came of it.
+    """Train the LoRA of PROJECT, or of any config, and verify the result.
 
     Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
     files stay. Success means: every epoch file is there, opens, and has the expected steps.
@@ -106,35 +110,43 @@ def train(
     from ..training.run.states import require_state
     from ..training.trainer import require_trainer
 
+    asked = TrainOptions(**given)
     job = read_job(project, config, version)
-    if act is not None:
-        return _act(act, job, config, as_json)
+    if asked.act is not None:
+        return _act(asked.act, job, config, asked.as_json)
     chosen = named_trainer(trainer) or require_trainer()
     for ended in finalize_unseen(job):
         say(f"the last run ended unseen: {ended.problem or ended.outcome.value} {ended.cure}")
-    state = require_state(job.output_dir, job.name) if resume else None
-    options = RunOptions(state, epochs, save_states, keep_states, move_old, weights)
+    state = require_state(job.output_dir, job.name) if asked.resume else None
+    options = RunOptions(
+        state,
+        asked.epochs,
+        asked.save_states,
+        asked.keep_states,
+        asked.move_old,
+        asked.weights,
+    )
     try:
         with progress_bar() as progress:
             plan = plan_training(job, chosen, options, progress=progress)
     except AlreadyTrained as done:
         say(str(done))
-        return _end(job, config, done.result, as_json)
+        return _end(job, config, done.result, asked.as_json)
     _tell(plan)
-    if dry_run:
-        _show(plan, as_json)
+    if asked.dry_run:
+        _show(plan, asked.as_json)
         next_step()
         return 0
     if chosen.is_simulated:
         say("simulated trainer: it trains nothing, its LoRA files are for practice only")
-    if detach:
+    if asked.detach:
         run = start_detached(plan)
         emit(str(run.folder))
         next_step(f"loraloom train {job_words(job, config)} --attach")
         return 0
     with _handing_over(plan.run), training_bar() as handler:
         result = apply_training(plan, handler)
-    return _end(job, config, result, as_json)
+    return _end(job, config, result, asked.as_json)
 
 
 @contextmanager

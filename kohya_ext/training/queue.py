@@ -27,6 +27,7 @@ from ..project import (
 from ..project.files import write_json_atomic
 from ..project.json_reader import read_json
 from ..project.process import holding
+from .config.forms import CONFIG_SUFFIXES
 from .config.kohya_json import GuiVersion
 from .run.continuation import AlreadyTrained
 from .run.earlier import states_of
@@ -58,7 +59,7 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """One training in the queue; `source` is a project's folder or a Kohya json.
+    """One training in the queue; `source` is a project's folder or a config.
 
     `gpu` is the card that it must have, empty for any; `card` the one that it got. With `resume`
     it goes on from the newest state that is there when its turn comes.
@@ -83,7 +84,8 @@ class Entry:
     @property
     def name(self) -> str:
         """What the user calls it."""
-        return Path(self.source).stem if self.source.endswith(".json") else Path(self.source).name
+        path = Path(self.source)
+        return path.stem if path.suffix.lower() in CONFIG_SUFFIXES else path.name
 
     @property
     def is_over(self) -> bool:
@@ -185,7 +187,7 @@ def _now() -> str:
 def add(
     source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "", resume: bool = False
 ) -> Entry:
-    """Put a project's folder or a json at the end. Raises ToolError when it cannot be planned."""
+    """Put a project's folder or a config at the end. Raises ToolError when it cannot be planned."""
     path = source.expanduser().absolute()
     _job(Entry(0, str(path), version))
     with changing() as box:
@@ -333,7 +335,7 @@ def _take_up_interrupted(gpu: str) -> None:
 
 def _job(entry: Entry) -> Job:
     path = Path(entry.source)
-    if path.suffix == ".json":
+    if path.suffix.lower() in CONFIG_SUFFIXES:
         return job_of_config(path, GuiVersion(entry.version))
     project: Project = open_project(path)
     return job_of_project(project)

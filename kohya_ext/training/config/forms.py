@@ -21,6 +21,8 @@ from .kohya_json import GuiVersion, keys_of
 from .other_trainers import other_trainer
 from .toml import parse_toml
 
+CONFIG_SUFFIXES = (".json", ".toml")
+
 
 class Form(str, Enum):
     """Whose names the settings have: fields of the Kohya GUI, or arguments of sd-scripts."""

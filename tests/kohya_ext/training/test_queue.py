@@ -283,6 +283,15 @@ def test_the_commands(projects: list[Project], capsys: Capture):
     assert "The queue is empty." in capsys.readouterr().out
 
 
+def test_a_toml_waits_in_the_queue(projects: list[Project], capsys: Capture):
+    assert main(["config", str(projects[0].root)]) == 0
+    path = projects[0].config_dir / "Fox.toml"
+    assert main(["queue", "add", str(path)]) == 0
+    assert f"{path.stem}: waiting" in capsys.readouterr().out
+    assert main(["queue", "run", "--trainer", "simulated"]) == 0
+    assert "done, 2 epoch files" in capsys.readouterr().out
+
+
 def test_the_summary_says_what_failed(projects: list[Project], capsys: Capture, monkeypatch):
     monkeypatch.setenv(SWITCH, "crash@2")
     main(["queue", "add", str(projects[0].root)])
