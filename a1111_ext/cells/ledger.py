@@ -237,14 +237,14 @@ class Ledger:
         """Whether a cell is done and its picture is still there."""
         return bool(self.done_among([key]))
 
-    def done_among(self, keys: Collection[str]) -> set[str]:
+    def done_among(self, keys: Collection[str], *, whole: bool = False) -> set[str]:
         """Return which of these cells are done and have the very picture that was checked.
 
         A cell whose picture is gone is planned again. So is one whose picture is another one: that
         picture is moved aside, and the key is added to `damaged`.
         """
         known = self._done_files(keys)
-        gone, differs = self.pictures.wrong_among(known)
+        gone, differs = self.pictures.wrong_among(known, whole=whole)
         for key in differs:
             self.pictures.move_aside(key, DAMAGED)
         self.damaged += sorted(differs)

@@ -74,13 +74,15 @@ class PictureStore:
                     found[one.name[:-4]] = one.stat().st_size
         return found
 
-    def wrong_among(self, known: Mapping[str, tuple[str, int]]) -> tuple[set[str], set[str]]:
+    def wrong_among(
+        self, known: Mapping[str, tuple[str, int]], *, whole: bool = False
+    ) -> tuple[set[str], set[str]]:
         """Return the keys whose picture is gone, and those whose picture is another one.
 
         `known` has hash and size in bytes for each key; an empty hash proves nothing either way.
-        Of more than `PROVE_AT_MOST` only the sizes are compared.
+        Of more than `PROVE_AT_MOST` only the sizes are compared, unless `whole` is set.
         """
-        if len(known) > PROVE_AT_MOST:
+        if len(known) > PROVE_AT_MOST and not whole:
             there = self.sizes()
             gone = known.keys() - there.keys()
             differs = {

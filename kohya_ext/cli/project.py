@@ -49,9 +49,13 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 
 @click.command()
 @project_argument
+@click.option("--verify", is_flag=True, help="Read every file and say what is damaged.")
 @json_option
-def show(project: Project, as_json: bool) -> None:
+def show(project: Project, verify: bool, as_json: bool) -> None:
     """Show where PROJECT stands: pictures, captions, epochs, grids, showcase."""
+    if verify:
+        _verify(project, as_json)
+        return
     standing = read_standing(project)
     if as_json:
         emit_json(standing.as_dict())
@@ -59,3 +63,17 @@ def show(project: Project, as_json: bool) -> None:
     for line in standing.lines():
         emit(line)
     next_step(standing.next_command(shell_path(project.root)))
+
+
+def _verify(project: Project, as_json: bool) -> None:
+    from ..project.proof import prove_project
+
+    proofs = prove_project(project)
+    if as_json:
+        emit_json([one.as_dict() for one in proofs])
+    else:
+        for line in (line for one in proofs for line in one.lines()):
+            emit(line)
+    if any(one.lost for one in proofs):
+        raise click.exceptions.Exit(1)
+    next_step(f"loraloom show {shell_path(project.root)}")

@@ -8,12 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
-from ...project import MachineError, ToolError
+from ...project import ToolError
+from ...project.plugins import load_plugins
 
 GROUP = "loraloom.before_training"
 FALLBACK: tuple[str, ...] = ("a1111_ext.api.free:before_training",)
@@ -25,23 +23,7 @@ _log = logging.getLogger(__name__)
 
 def find_plugins() -> tuple[BeforeTraining, ...]:
     """Import all plugins; raises MachineError for one that cannot be imported."""
-    installed = {entry.value: entry for entry in entry_points(group=GROUP)}
-    targets = [*installed, *(target for target in FALLBACK if target not in installed)]
-    return tuple(_load(target) for target in targets)
-
-
-def _load(target: str) -> BeforeTraining:
-    module, _, attribute = target.partition(":")
-    try:
-        plugin: Any = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise MachineError(
-            "LL389",
-            f"The plugin {target} cannot be loaded: {error}.",
-            "Update or remove the package that brings it, or switch training.free_webui off.",
-        ) from error
-    called: BeforeTraining = plugin
-    return called
+    return load_plugins(GROUP, FALLBACK)
 
 
 @contextmanager

@@ -1,0 +1,34 @@
+"""The pictures and the ledger of a project, proved: the plugin of the group `loraloom.verify`."""
+
+from __future__ import annotations
+
+from kohya_ext.project import Project
+from kohya_ext.project.proof import Proof
+
+from .ledger import Ledger
+from .picture_store import DAMAGED
+
+
+def prove_cells(project: Project) -> tuple[Proof, ...]:
+    """Compare every finished cell's picture with its hash; a damaged ledger is made again.
+
+    A picture that differs is moved aside and its cell planned again: the command that drew it
+    draws it once more.
+    """
+    if not project.cells_db.exists():
+        return ()
+    with Ledger(project.cells_db, project.cells_dir) as ledger:
+        if ledger.set_aside is not None:
+            kept = len(ledger.pictures.sizes())
+            said = f"cells.db was damaged and is kept as {ledger.set_aside.name}; "
+            said += f"{kept} pictures are taken up by the commands that drew them"
+            return (Proof("pictures", 0, repaired=(said,)),)
+        known = ledger.done_keys()
+        done = ledger.done_among(known, whole=True)
+        moved = tuple(
+            f"{key[:12]}: moved to {ledger.pictures.aside(key, DAMAGED)}, to be drawn again"
+            for key in ledger.damaged
+        )
+        gone = known - done - set(ledger.damaged)
+        lost = tuple(f"{key[:12]}: its picture is gone, to be drawn again" for key in sorted(gone))
+        return (Proof("pictures", len(done), lost=(*moved, *lost)),)

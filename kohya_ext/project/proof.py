@@ -1,0 +1,109 @@
+"""Is everything in a project still what it was? One row per kind of file; for `show --verify`.
+
+Files are read whole, so it takes as long as the disk. The other half proves its pictures through
+the plugins of the group `loraloom.verify`: functions of a project that return such rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import ToolError
+from .json_reader import ShapeError, read_json_object
+from .lora_file import read_header, tensor_sha256
+from .plugins import load_plugins
+from .project import Project
+
+GROUP = "loraloom.verify"
+OWN = ("a1111_ext.cells.proof:prove_cells",)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How many of one kind are intact; the others by name, each with what became of it."""
+
+    kind: str
+    intact: int
+    repaired: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for `--json`."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return what `loraloom show --verify` prints."""
+        counts = [f"{self.intact} intact"]
+        counts += [f"{len(self.repaired)} repaired"] if self.repaired else []
+        counts += [f"{len(self.lost)} damaged or lost"] if self.lost else []
+        return [
+            f"{self.kind}: {', '.join(counts)}",
+            *(f"  repaired: {one}" for one in self.repaired),
+            *(f"  damaged or lost: {one}" for one in self.lost),
+        ]
+
+
+Prover = Callable[[Project], tuple[Proof, ...]]
+
+
+def prove_project(project: Project, provers: tuple[Prover, ...] | None = None) -> tuple[Proof, ...]:
+    """Look at every file that matters. Raises MachineError for a plugin that cannot be loaded."""
+    others: tuple[Prover, ...] = load_plugins(GROUP, OWN) if provers is None else provers
+    own = (
+        _journal(project),
+        _decisions(project),
+        _each("caption edits", project.captions_dir.glob("*.json"), read_json_object),
+        _each("tag scores", project.scores_dir.glob("*.json"), read_json_object),
+        _each("epoch files", project.model_dir.glob("*.safetensors"), _prove_tensors),
+    )
+    rows = [*own, *(row for prove in others for row in prove(project))]
+    return tuple(row for row in rows if row.intact or row.repaired or row.lost)
+
+
+def _journal(project: Project) -> Proof:
+    path = project.journal.path
+    if not path.exists():
+        return Proof("journal", 0)
+    try:
+        return Proof("journal", len(project.journal.entries()))
+    except ToolError as error:
+        return Proof("journal", 0, lost=(str(error),))
+
+
+def _decisions(project: Project) -> Proof:
+    path = project.root / "reviews.db"
+    if not path.exists():
+        return Proof("decisions", 0)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            found = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            count = int(db.execute("SELECT COUNT(*) FROM decisions").fetchone()[0])
+    except sqlite3.Error as error:
+        found, count = str(error), 0
+    if found == "ok":
+        return Proof("decisions", count)
+    return Proof("decisions", 0, lost=(f"{path.name}: {found}; restore it from a backup",))
+
+
+def _each(kind: str, paths: Iterator[Path], prove: Callable[[Path], object]) -> Proof:
+    intact, lost = 0, []
+    for path in sorted(paths):
+        try:
+            prove(path)
+            intact += 1
+        except (OSError, ShapeError, ToolError) as error:
+            what = error.problem if isinstance(error, ToolError) else f"{path.name}: {error}"
+            lost.append(what)
+    return Proof(kind, intact, lost=tuple(lost))
+
+
+def _prove_tensors(path: Path) -> None:
+    """Compare the tensors with the hash in the header, where the trainer wrote one."""
+    said = read_header(path).metadata.get("sshs_model_hash", "")
+    if said and tensor_sha256(path) != said:
+        raise ShapeError("its tensors are not those that its header was written for")
