@@ -31,8 +31,8 @@ from ..project.settings import write_setting
 
 SCRIPT = "train_network.py"
 REPOSITORY = "https://github.com/kohya-ss/sd-scripts"
-PINNED_TAG = "v0.10.1"
-"""The newest released version of sd-scripts that loraloom's own runs were made with."""
+PINNED_TAG = "v0.11.1"
+"""The release of sd-scripts that the newest Kohya GUI pins."""
 
 _INSTALLED_MARK = ".loraloom-installed"
 _ENVIRONMENTS = ("venv", ".venv")
@@ -66,11 +66,7 @@ class Trainer:
         """Return a training script; raises MissingError when this sd-scripts has none such."""
         path = self.folder / name
         if not path.is_file():
-            raise MissingError(
-                "LL351",
-                f"{self.folder} has no {name}.",
-                "This base model needs a newer sd-scripts: `loraloom trainer install`.",
-            )
+            raise MissingError("LL351", f"{self.folder} has no {name}.", too_old(self.folder, name))
         return path
 
 
@@ -255,11 +251,38 @@ def scripts_version(folder: Path) -> str:
 
 
 def argument_table(folder: Path) -> str:
-    """Return which recorded list of arguments fits this sd-scripts: `main` or `v0.9.1`.
+    """Return which recorded list of arguments fits this sd-scripts: `main` is v0.10.1.
 
-    v0.10 brought the other model families, so their scripts tell the two apart unrun.
+    v0.10 brought the other model families, v0.11 its own LoHa: their files tell them apart unrun.
     """
+    if (folder / "networks" / "loha.py").is_file():
+        return "v0.11.1"
     return "main" if (folder / "flux_train_network.py").is_file() else "v0.9.1"
+
+
+_SINCE = {
+    "anima_train_network.py": "v0.10.1",
+    "networks.loha": "v0.11.0",
+    "networks.lokr": "v0.11.0",
+    "train_inpainting": "v0.10.4",
+    **dict.fromkeys(
+        (
+            "flux_train_network.py", "sd3_train_network.py", "lumina_train_network.py",
+            "hunyuan_image_train_network.py", "networks.lora_flux", "networks.lora_sd3",
+        ),
+        "v0.10.0",
+    ),
+}  # fmt: skip
+"""Which release of sd-scripts brought a script, module or argument, as its own history says."""
+
+
+def too_old(folder: Path, name: str) -> str:
+    """Say which sd-scripts lies in `folder`, which one brought `name`, and which one we install."""
+    since = f"{name} came with {_SINCE[name]}, and " if name in _SINCE else ""
+    return (
+        f"{since}{scripts_version(folder)} lies in {folder}; "
+        f"`loraloom trainer install` takes {PINNED_TAG}."
+    )
 
 
 def install_folder() -> Path:
@@ -302,7 +325,14 @@ def plan_install(
     own_python = own / ("python.exe" if os.name == "nt" else "python")
     base = python or Path(sys.executable)
     steps: list[InstallStep] = []
-    if not (folder / SCRIPT).is_file():
+    mark = folder / _INSTALLED_MARK
+    if (folder / SCRIPT).is_file() and mark.is_file():
+        if mark.read_text(encoding="utf-8").strip() != tag:
+            fetch = ("git", "fetch", "--depth", "1", repository, "tag", tag)
+            steps.append(InstallStep(f"fetching sd-scripts {tag}", fetch, folder))
+            checkout = ("git", "checkout", "--force", tag)
+            steps.append(InstallStep(f"changing to sd-scripts {tag}", checkout, folder))
+    elif not (folder / SCRIPT).is_file():
         clone = ("git", "clone", "--depth", "1", "--branch", tag, repository, str(folder))
         steps.append(InstallStep(f"cloning sd-scripts {tag}", clone, folder.parent))
     if not own_python.is_file():

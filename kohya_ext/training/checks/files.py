@@ -15,7 +15,7 @@ from ..config.arguments import TrainerCall
 from ..config.paths import MODEL_FILES, is_hub_name
 from ..dataset.steps import StepPlan
 from ..run.states import find_states, state_at, state_problem
-from ..trainer import Trainer
+from ..trainer import Trainer, too_old
 from .findings import Finding, error, warning, whole
 
 
@@ -52,7 +52,7 @@ def _check_module(module: str, trainer: Trainer | None) -> Iterator[Finding]:
         yield error(
             "LL378",
             f"This sd-scripts has no {module}.",
-            "Choose another LoRA type, or a newer sd-scripts.",
+            f"Choose another LoRA type, or a newer sd-scripts. {too_old(trainer.folder, module)}",
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...project import InputError
 from ...project.families import zeros_of_script
-from ..trainer import argument_table
+from ..trainer import argument_table, too_old
 from .gui_emulation import GuiCall, gui_call, quoted
 from .gui_fields import LISTS, LORAPLUS, Toml, launch_words, script_of, trainer_values
 from .kohya_json import SECRETS, GuiVersion, Values, keys_of, without_secrets
@@ -299,10 +299,15 @@ def arguments_of(script: str, version: str | Path = "main") -> Mapping[str, list
         if read is not None:
             return read
         version = argument_table(version)
-    table = _argument_tables()[version]
-    extra = table["extra"].get(script, {})
-    found: dict[str, list[Any]] = {**table["train_network"], **extra}
+    found: dict[str, list[Any]] = {}
+    for name in ("main", NEWEST) if version == NEWEST else (version,):
+        table = _argument_tables()[name]
+        found |= {**table["train_network"], **table["extra"].get(script, {})}
     return found
+
+
+NEWEST = "v0.11.1"
+"""The newest recorded release; its table holds what it adds to `main`, which is v0.10.1."""
 
 
 @lru_cache(maxsize=1)
@@ -310,7 +315,7 @@ def all_arguments() -> Mapping[str, tuple[str, ...]]:
     """Return the arguments of all LoRA trainers, and the scripts that take each."""
     found: dict[str, tuple[str, ...]] = {}
     for script in ("train_network", *_argument_tables()["main"]["extra"]):
-        for name in arguments_of(script):
+        for name in arguments_of(script, NEWEST):
             found[name] = (*found.get(name, ()), script)
     return found
 
@@ -346,10 +351,12 @@ def require_valid_call(call: TrainerCall, version: str | Path = "main") -> None:
             continue
         why = _argument_problem(known.get(key), value)
         if why:
+            is_newer = key not in known and key in arguments_of(call.script, NEWEST)
+            update = f"{too_old(version, key)} " if is_newer and isinstance(version, Path) else ""
             raise InputError(
                 "LL305",
                 f"sd-scripts' {call.script_name} cannot take {key} = {_shown(value)}: {why}.",
-                "Correct the value; through a config file sd-scripts would not notice.",
+                f"{update}Correct the value; through a config file sd-scripts would not notice.",
             )
 
 

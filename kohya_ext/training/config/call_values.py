@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from .arguments import TrainerCall, arguments_of
+from .arguments import NEWEST, TrainerCall, arguments_of
 
 _WITHOUT_LAUNCHER = {
     "--dynamo_backend",
@@ -25,7 +25,7 @@ _WITHOUT_LAUNCHER = {
 
 def effective(call: TrainerCall) -> dict[str, Any]:
     """Return what sd-scripts will use: the toml, and over it the additional arguments."""
-    known = arguments_of(call.script)
+    known = arguments_of(call.script, NEWEST)
     values = dict(call.toml)
     words = [word.strip("'") for word in call.additional]
     for at, word in enumerate(words):

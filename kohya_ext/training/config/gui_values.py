@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .arguments import (
+    NEWEST,
     Difference,
     TrainerCall,
     all_arguments,
@@ -131,7 +132,7 @@ def _blank_values(script: str, version: GuiVersion) -> Values:
     """Return a complete json that asks the trainer for its own defaults, not for the GUI's."""
     values = default_values(version)
     names = {field: argument for argument, field in {**_RENAMED, **family_rows(script)}.items()}
-    known = arguments_of(script)
+    known = arguments_of(script, NEWEST)
     for field, key in keys_of(version).items():
         argument = names.get(field, field)
         default = trainer_default(argument)
@@ -230,7 +231,9 @@ def with_fields(
     """
     gui = keys_of(GuiVersion.V26)
     script = script_of(settings)
-    tables = {name: arguments_of(owners[0])[name] for name, owners in all_arguments().items()}
+    tables = {
+        name: arguments_of(owners[0], NEWEST)[name] for name, owners in all_arguments().items()
+    }
     repairs: list[Repair] = []
     words: list[str] = []
     settings = with_usual_names(settings, gui, repairs)

@@ -18,6 +18,7 @@ from ...project.families import FLAGS, trained
 from ...project.lora_file import read_header
 from ...project.lora_kind import read_facts
 from .arguments import (
+    NEWEST,
     TrainerCall,
     all_arguments,
     arguments_of,
@@ -68,7 +69,7 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     for argument, field in family_rows(script).items():
         if field in given and argument not in given:
             given[argument] = given.pop(field)
-    known = arguments_of(script)
+    known = arguments_of(script, NEWEST)
     threads = given.pop("num_cpu_threads_per_process", 2)
     toml: Toml = {}
     unknown = []

@@ -179,3 +179,42 @@ def test_a_mirror_can_be_named(capsys: pytest.CaptureFixture[str]):
     assert main(["trainer", "install", "--from", "/srv/sd-scripts", "--dry-run"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first.split()[-2] == "/srv/sd-scripts"
+
+
+def test_an_older_installation_is_brought_to_the_release():
+    apply_install(plan_install(tag="v0.10.1"), run=Steps())
+    assert [one.title for one in plan_install(tag="v0.10.1").steps] == [
+        "installing PyTorch", "installing its packages",
+    ]  # fmt: skip
+    titles = [one.title for one in plan_install().steps]
+    assert titles[:2] == ["fetching sd-scripts v0.11.1", "changing to sd-scripts v0.11.1"]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git on this machine")
+def test_a_clone_really_changes_to_the_release(tmp_path: Path):
+    origin = make_scripts(tmp_path / "origin", environment="")
+    commit = "-c user.name=a -c user.email=a@b commit -q -m one"
+    for words in ("init -q -b main", "add .", commit, "tag v1"):
+        subprocess.run(["git", *words.split()], cwd=origin, check=True)
+    source = str(origin)
+    plan = plan_install(tag="v1", repository=source)
+    plan.folder.parent.mkdir(parents=True)
+    assert run_step(plan.steps[0]) == 0
+    (install_folder() / ".loraloom-installed").write_text("v1", encoding="utf-8")
+    (origin / "anima_train_network.py").write_text("new", encoding="utf-8")
+    for words in ("add .", commit, "tag v2"):
+        subprocess.run(["git", *words.split()], cwd=origin, check=True)
+    newer = plan_install(tag="v2", repository=source)
+    assert [run_step(one) for one in newer.steps[:2]] == [0, 0]
+    assert (install_folder() / "anima_train_network.py").read_text(encoding="utf-8") == "new"
+
+
+def test_an_sd_scripts_older_than_needed_is_named(tmp_path: Path):
+    folder = make_scripts(tmp_path / "old")
+    (folder / ".loraloom-installed").write_text("v0.9.1", encoding="utf-8")
+    with pytest.raises(ToolError) as caught:
+        trainer_at(folder).script("anima_train_network.py")
+    assert caught.value.cure == (
+        f"anima_train_network.py came with v0.10.1, and v0.9.1 lies in {folder}; "
+        "`loraloom trainer install` takes v0.11.1."
+    )
