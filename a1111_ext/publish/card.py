@@ -8,6 +8,9 @@ from typing import Any
 from kohya_ext.project.manifest import SubjectKind
 
 from .contents import Material
+from .markdown import block, code, inline, require_safe_link
+
+_DESCRIPTION = "publish.description"
 
 _HUB_LICENSES = {
     "apache-2.0", "mit", "openrail", "creativeml-openrail-m", "openrail++", "cc0-1.0", "cc-by-4.0",
@@ -51,16 +54,16 @@ def weight_text(material: Material) -> str:
 def description(material: Material) -> str:
     """Return description.md: what the site's description field takes."""
     promoted, manifest = material.promoted, material.manifest
-    lines = [f"# {material.title}", ""]
+    lines = [f"# {inline(material.title)}", ""]
     if material.is_simulated:
         lines += [SIMULATED_NOTE, ""]
     if material.description:
-        lines += [material.description, ""]
-    lines += [f"- **{name}:** {_code(name, value)}" for name, value in facts(material)]
+        lines += [block(material.description, _DESCRIPTION), ""]
+    lines += [f"- **{name}:** {_value(name, value)}" for name, value in facts(material)]
     lines += ["", "## How to use it", ""]
     lines += [
-        f"Write `<lora:{promoted.name}:{material.weight:g}>` and `{manifest.trigger_word}` into "
-        "the prompt.",
+        f"Write `<lora:{promoted.name}:{material.weight:g}>` and {code(manifest.trigger_word)} "
+        "into the prompt.",
         "",
         "## The pictures",
         "",
@@ -69,16 +72,17 @@ def description(material: Material) -> str:
     ]
     if material.checkpoints:
         lines += ["", "Checkpoints:", ""]
-        lines += [f"- {name} `{digest}`" for name, digest in material.checkpoints]
+        lines += [f"- {inline(name)} `{digest}`" for name, digest in material.checkpoints]
     if material.helpers:
         lines += ["", "Other LoRAs in some of the pictures:", ""]
-        lines += [f"- {name} `{digest}`" for name, digest in material.helpers]
+        lines += [f"- {inline(name)} `{digest}`" for name, digest in material.helpers]
     return "\n".join(lines) + "\n"
 
 
-def _code(name: str, value: str) -> str:
-    is_code = name in {"Trigger word", "AutoV3", "SHA256"}
-    return f"`{value}`" if is_code else value
+def _value(name: str, value: str) -> str:
+    if name == "Source":
+        return block(require_safe_link(value, "publish.source_link"), "publish.source_link")
+    return code(value) if name in {"Trigger word", "AutoV3", "SHA256"} else inline(value)
 
 
 def user_metadata(material: Material) -> str:
@@ -116,24 +120,26 @@ def hub_card(material: Material, pictures: tuple[str, ...]) -> str:
         _front_matter(material, pictures), allow_unicode=True, sort_keys=False, width=1000
     )
     manifest, promoted = material.manifest, material.promoted
-    lines = [f"---\n{front}---\n", f"# {material.title}\n"]
+    lines = [f"---\n{front}---\n", f"# {inline(material.title)}\n"]
     if material.is_simulated:
         lines.append(f"{SIMULATED_NOTE}\n")
     if material.description:
-        lines.append(f"{material.description}\n")
+        lines.append(f"{block(material.description, _DESCRIPTION)}\n")
     lines.append("<Gallery />\n")
     lines.append(
-        f"## Trigger words\n\nUse `{manifest.trigger_word}` to call the subject, at weight "
+        f"## Trigger words\n\nUse {code(manifest.trigger_word)} to call the subject, at weight "
         f"{material.weight:g}.\n"
     )
-    rows = "\n".join(f"| {name} | {value} |" for name, value in facts(material))
+    rows = "\n".join(f"| {name} | {_value(name, value)} |" for name, value in facts(material))
     lines.append(f"## Facts\n\n| | |\n|---|---|\n{rows}\n")
     lines.append(
         f"## Download model\n\nThe weights are in Safetensors format: `{promoted.path.name}`.\n"
     )
     if manifest.subject.kind is SubjectKind.PERSON and manifest.subject.consent:
         consent = manifest.subject.consent
-        lines.append(f"## Consent\n\nThe person shown agreed on {consent.date}: {consent.scope}.\n")
+        lines.append(
+            f"## Consent\n\nThe person shown agreed on {consent.date}: {inline(consent.scope)}.\n"
+        )
     return "\n".join(lines)
 
 

@@ -200,6 +200,7 @@ TITLES: dict[str, str] = {
     "LL628": "Forbidden content in a picture",
     "LL629": "Nothing to upscale",
     "LL630": "Another checkpoint of that name",
+    "LL640": "A link that sites refuse",
     "LL701": "No Kohya GUI in that folder",
     "LL702": "The Kohya GUI's Python was not found",
     "LL703": "The Kohya GUI's Python gives no answer",
