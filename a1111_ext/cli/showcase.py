@@ -100,6 +100,13 @@ from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
     show_default=True,
     help="Unlink seed from prompt: another prompt for each checkpoint.",
 )
+@click.option(
+    "--balance/--no-balance",
+    "balanced",
+    default=True,
+    show_default=True,
+    help="Draw every option of the template evenly.",
+)
 @click.option("--no-hires-fix", is_flag=True, help="Small pictures first, to be upscaled later.")
 @dry_run_option
 @json_option
@@ -144,6 +151,7 @@ def _request(project: Project, options: dict[str, Any]) -> BatchRequest:
         count=options["count"] or wanted.count,
         seed=wanted.seed if options["seed"] is None else options["seed"],
         unlinked=options["unlinked"],
+        balanced=options["balanced"],
         hires_fix=None if options["no_hires_fix"] else wanted.hires_fix,
         picture=wanted.picture,
     )

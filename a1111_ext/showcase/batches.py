@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from dynprompts import Pick, WildcardLibrary
+from dynprompts import Pick, Sample, WildcardLibrary
 from kohya_ext.project import InputError, Project, RuleError, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
@@ -35,6 +35,7 @@ class BatchRequest:
     """What is asked for: `count` pictures per template and checkpoint, seeds counting up.
 
     `unlinked` is the WebUI's "Unlink seed from prompt": another prompt for each checkpoint.
+    `balanced` draws every option of a template's variants as evenly as their number allows.
     """
 
     templates: tuple[TemplateText, ...]
@@ -42,6 +43,7 @@ class BatchRequest:
     count: int = 10
     seed: int = 1
     unlinked: bool = True
+    balanced: bool = False
     hires_fix: HiresSettings | None = None
     picture: PictureSettings = field(default_factory=PictureSettings)
 
@@ -87,10 +89,10 @@ def plan_batch(
         )
     templates = [ShowcaseTemplate(one, subject, library) for one in request.templates]
     shots = [
-        _shot(request, template, checkpoint, request.seed + number)
+        _shot(request, template.name, checkpoint, request.seed + number, drawn)
         for template in templates
         for checkpoint in request.checkpoints
-        for number in range(request.count)
+        for number, drawn in enumerate(_texts(request, template, checkpoint))
     ]
     for shot in shots:
         _require_lora(shot, subject)
@@ -98,9 +100,24 @@ def plan_batch(
     return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates))
 
 
-def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, seed: int) -> Shot:
-    key = text_seed(seed, checkpoint, unlinked=request.unlinked)
-    sample, negative_prompt = template.draw(key)
+def _texts(
+    request: BatchRequest, template: ShowcaseTemplate, checkpoint: str
+) -> list[tuple[Sample, str]]:
+    """Draw prompt and negative prompt of every picture with one checkpoint."""
+    keys = [
+        text_seed(request.seed + number, checkpoint, unlinked=request.unlinked)
+        for number in range(request.count)
+    ]
+    if not request.balanced:
+        return [template.draw(key) for key in keys]
+    samples = template.draw_balanced(request.count, keys[0])
+    return [(one, template.draw(one.seed or 0)[1]) for one in samples]
+
+
+def _shot(
+    request: BatchRequest, template: str, checkpoint: str, seed: int, drawn: tuple[Sample, str]
+) -> Shot:
+    sample, negative_prompt = drawn
     picture, hires = request.picture, request.hires_fix
     cell = Cell(
         prompt=sample.text,
@@ -120,7 +137,7 @@ def _shot(request: BatchRequest, template: ShowcaseTemplate, checkpoint: str, se
         else None,
     )
     framing = framing_of(sample.picks, sample.text)
-    return Shot(with_loras(cell, {}), key, template.name, sample.picks, framing)
+    return Shot(with_loras(cell, {}), sample.seed or 0, template, sample.picks, framing)
 
 
 def _require_lora(shot: Shot, subject: ShowcaseSubject) -> None:

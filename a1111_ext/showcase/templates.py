@@ -100,6 +100,13 @@ class ShowcaseTemplate:
         except PromptError as error:
             raise self._unreadable(error) from error
 
+    def draw_balanced(self, count: int, text_seed: int) -> list[Sample]:
+        """Draw prompts whose options come evenly. Raises InputError."""
+        try:
+            return self._prompt.balanced(count, *self._prompt.choices, seed=text_seed)
+        except PromptError as error:
+            raise self._unreadable(error) from error
+
     def _unreadable(self, error: PromptError) -> ToolError:
         return InputError(
             "LL613",

@@ -22,8 +22,7 @@ def load_extension() -> tuple[type, ...]:
     _register("ui_settings", _guarded("settings", add_settings, problems))
     _register("app_started", _guarded("routes", add_routes, problems))
     _register("ui_tabs", lambda: [(build_tab(problems), LABEL, "loraloom")])
-    made = _guarded("script", load_script, problems)()
-    return (made,) if made else ()
+    return _guarded("script", load_scripts, problems)() or ()
 
 
 def _register(category: str, callback: Callable[..., Any]) -> None:
@@ -60,12 +59,11 @@ def say_broken(part: str, error: Exception) -> str:
     return sentence
 
 
-def load_script() -> type:
-    """Return the class of the script "LoRA epoch grid"."""
-    from .script import EpochGridScript
+def load_scripts() -> tuple[type, ...]:
+    """Return the classes of the scripts "LoRA epoch grid" and "LoRA showcase"."""
+    from .script import EpochGridScript, ShowcaseScript
 
-    made: type = EpochGridScript
-    return made
+    return EpochGridScript, ShowcaseScript
 
 
 def add_settings() -> None:

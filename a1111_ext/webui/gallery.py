@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
+from ..cells.cell import Cell
 from ..cells.events import CellEvent, Outcome
+from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from ..grids.runner import Grid, GridStore
 from .backend import InProcessBackend
@@ -22,15 +24,17 @@ SCRIPT = "LoRA epoch grid"
 class HostProgress:
     """Tells the host's progress bar how many pictures come and which one is being drawn."""
 
-    def __init__(self, grid: Grid, missing: int) -> None:
+    def __init__(self, script: str, cells: Iterable[Cell], ledger: Ledger) -> None:
         from modules import shared
 
-        self._state = shared.state
+        undrawn = [cell for cell in plan_cells(cells).cells if not ledger.is_done(cell.key)]
+        missing = len(undrawn)
+        self._script, self._state = script, shared.state
         self._missing = missing
         self._drawn = 0
         self._state.job_count = max(1, missing)
         if missing:
-            shared.total_tqdm.updateTotal(missing * grid.plan.cells[0].steps)
+            shared.total_tqdm.updateTotal(sum(cell.steps for cell in undrawn))
         self._say()
 
     def __call__(self, event: CellEvent) -> None:
@@ -41,7 +45,7 @@ class HostProgress:
     def _say(self) -> None:
         if self._missing:
             number = min(self._drawn + 1, self._missing)
-            self._state.job = f"{SCRIPT}: picture {number} of {self._missing}"
+            self._state.job = f"{self._script}: picture {number} of {self._missing}"
             self._state.textinfo = self._state.job
 
 
@@ -50,8 +54,7 @@ def draw_for_gallery(
 ) -> Any:
     """Draw a grid as the page says and return the host's `Processed`: sheet first, then cells."""
     with store.open_ledger() as ledger:
-        cells = plan_cells(grid.plan.cells).cells
-        progress = HostProgress(grid, sum(not ledger.is_done(cell.key) for cell in cells))
+        progress = HostProgress(SCRIPT, grid.plan.cells, ledger)
         drawn = draw_here(grid, ledger, InProcessBackend(copies_of(p)), progress)
     for sentence in comments(grid, drawn, options):
         p.comment(sentence)
@@ -95,12 +98,12 @@ def _processed(p: Any, grid: Grid, drawn: DrawnGrid, options: GridOptions, with_
     shown = [(one, one.cell) for one in drawn.finished if with_cells and one.cell]
     told = _infotext_with_lora(grid, drawn)
     about = grid_infotext(grid, options, told)
-    _tell_checkpoint(p, told)
-    sheets = [_open(drawn.sheet, "")] if drawn.sheet else []
+    tell_checkpoint(p, told)
+    sheets = [open_picture(drawn.sheet, "")] if drawn.sheet else []
     cells = (*(first for _ in sheets), *(cell for _, cell in shown))
     result = processing.Processed(
         p,
-        [*sheets, *(_open(one.path, str(one.path)) for one, _ in shown if one.path)],
+        [*sheets, *(open_picture(one.path, str(one.path)) for one, _ in shown if one.path)],
         seed=first.seed,
         info=about,
         subseed=first.subseed,
@@ -126,7 +129,7 @@ def _infotext_with_lora(grid: Grid, drawn: DrawnGrid) -> str:
     return format_infotext(replace(parse_infotext(drawn.finished[0].infotext), prompt=prompt))
 
 
-def _tell_checkpoint(p: Any, infotext: str) -> None:
+def tell_checkpoint(p: Any, infotext: str) -> None:
     """Write into the page's object what drawing one of its copies found out."""
     if infotext:
         fields = parse_infotext(infotext).fields
@@ -170,7 +173,7 @@ def grid_infotext(grid: Grid, options: GridOptions, infotext: str) -> str:
     return ", ".join([infotext, *(f"{name}: {quoted(text)}" for name, text in fields.items())])
 
 
-def _open(path: Path, saved_as: str) -> Any:
+def open_picture(path: Path, saved_as: str) -> Any:
     """Open a picture for the gallery; with `saved_as` the host shows that very file."""
     from PIL import Image
 

@@ -102,6 +102,17 @@ class Call:
 
 
 @dataclass(frozen=True)
+class ShowcaseOptions:
+    """What to show, as chosen in the script's boxes; without checkpoints the loaded one."""
+
+    project: str = ""
+    checkpoints: tuple[str, ...] = ()
+    count: int = 10
+    unlinked: bool = True
+    balanced: bool = True
+
+
+@dataclass(frozen=True)
 class GridOptions:
     """What to compare, as typed: epochs, seeds, and whether a row without the LoRA is wanted.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -10,16 +11,21 @@ from modules import scripts
 
 from kohya_ext.project import ToolError
 
-from .request import GridOptions
+from .request import GridOptions, ShowcaseOptions
 
 TITLE = "LoRA epoch grid"
+SHOWCASE_TITLE = "LoRA showcase"
 
 
 class Refusal(ToolError):
     """An error of ours; the host shows its class's name and its sentence."""
 
 
-Refusal.__name__ = TITLE
+class ShowcaseRefusal(ToolError):
+    """The same for the showcase."""
+
+
+Refusal.__name__, ShowcaseRefusal.__name__ = TITLE, SHOWCASE_TITLE
 
 
 class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
@@ -88,25 +94,13 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
             (control, "Grid without LoRA"),
             (axes, "Grid axes"),
         ]
-        self._add_count(gradio, [seeds, epochs, lora, control, axes])
+        _add_count(gradio, self, [seeds, epochs, lora, control, axes], count_pictures)
         return [seeds, epochs, lora, control, with_cells, axes]
 
     def after_component(self, component: Any, **options: Any) -> None:
         """Remember the page's prompt box, for the count of pictures."""
         if options.get("elem_id") == "txt2img_prompt":
             self._prompt = component
-
-    def _add_count(self, gradio: Any, boxes: list[Any]) -> None:
-        """Show how many pictures the grid has, and how long they take, before Generate."""
-        if self._prompt is None:
-            return
-        button = gradio.Button("Count the pictures", elem_id=self.elem_id("count"))
-        said = gradio.HTML("", elem_id=self.elem_id("counted"))
-        inputs = [self._prompt, *boxes]
-        button.click(count_pictures, inputs, [said])
-        for box in boxes:
-            listen = getattr(box, "blur", None) or box.change  # not at every letter
-            listen(count_pictures, inputs, [said])
 
     def run(
         self,
@@ -139,6 +133,151 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         return draw_for_gallery(p, grid, store, options, with_cells)
 
 
+class ShowcaseScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
+    """Selectable in txt2img; draws the prompt as a template over several checkpoints."""
+
+    _prompt: Any = None
+
+    def title(self) -> str:
+        """Return what stands in the host's list of scripts."""
+        return SHOWCASE_TITLE
+
+    def show(self, is_img2img: bool) -> bool:
+        """Offer it in txt2img only."""
+        return not is_img2img
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Build the boxes; their values come to `run` in this order."""
+        import gradio
+        from modules import sd_models
+
+        gradio.HTML(
+            "<p>Shows a LoRA: your prompt is a template such as <code>&lt;lora:quillfox-v1:0.8&gt; "
+            "photo of Quillfox, {smiling|calm}</code>, drawn over several checkpoints. Seeds count "
+            "up from the page's Seed; size, sampler, styles and Hires. fix are the page's. With a "
+            "project its promoted LoRA is shown as <code>{lora}</code>, and the pictures land in "
+            "its showcase folder.</p>"
+        )
+        project = gradio.Textbox(
+            label="Project",
+            value="",
+            placeholder="none",
+            info="Name or folder of a project in Settings, section loraloom. Without a prompt its "
+            "own template is drawn.",
+            elem_id=self.elem_id("project"),
+        )
+        checkpoints = gradio.Dropdown(
+            list(sd_models.checkpoints_list),
+            value=[],
+            label="Checkpoints (none: the loaded one)",
+            multiselect=True,
+            elem_id=self.elem_id("checkpoints"),
+        )
+        count = gradio.Slider(
+            minimum=1,
+            maximum=200,
+            step=1,
+            value=ShowcaseOptions.count,
+            label="Pictures per checkpoint",
+            elem_id=self.elem_id("count"),
+        )
+        unlinked = gradio.Checkbox(
+            label="Unlink seed from prompt: another prompt for each checkpoint",
+            value=ShowcaseOptions.unlinked,
+            elem_id=self.elem_id("unlinked"),
+        )
+        balanced = gradio.Checkbox(
+            label="Balanced: every option of the template comes as often as the others",
+            value=ShowcaseOptions.balanced,
+            elem_id=self.elem_id("balanced"),
+        )
+        boxes = [project, checkpoints, count, unlinked, balanced]
+        _add_count(gradio, self, boxes, count_showcase)
+        return boxes
+
+    def after_component(self, component: Any, **options: Any) -> None:
+        """Remember the page's prompt box, for the count of pictures."""
+        if options.get("elem_id") == "txt2img_prompt":
+            self._prompt = component
+
+    def run(
+        self,
+        p: Any,
+        project: str = "",
+        checkpoints: Any = (),
+        count: float = ShowcaseOptions.count,
+        unlinked: bool = ShowcaseOptions.unlinked,
+        balanced: bool = ShowcaseOptions.balanced,
+    ) -> Any:
+        """Draw the showcase; raises ToolError, which the host shows under the gallery."""
+        from .showcase import draw_showcase
+        from .txt2img import read_page
+
+        options = _showcase_options(project, checkpoints, count, unlinked, balanced)
+        try:
+            return draw_showcase(p, _plan_showcase(read_page(p), int(p.seed), options))
+        except ToolError as error:
+            raise ShowcaseRefusal(error.code, error.problem, error.cure) from error
+
+
+def _showcase_options(
+    project: str, checkpoints: Any, count: float, unlinked: bool, balanced: bool
+) -> ShowcaseOptions:
+    named = checkpoints if isinstance(checkpoints, (list, tuple)) else [checkpoints]
+    titles = tuple(str(one) for one in named if one)
+    return ShowcaseOptions(project, titles, int(count), unlinked, balanced)
+
+
+def _plan_showcase(
+    page: Any, seed: int, options: ShowcaseOptions, *, is_count: bool = False
+) -> Any:
+    from ..grids.runner import GridStore
+    from .settings import own_folder, project_folders, wildcards
+    from .showcase import plan_showcase
+
+    own = GridStore(own_folder(), wildcards())
+    rng = random.Random()
+    return plan_showcase(page, seed, options, project_folders(), own, rng, is_count=is_count)
+
+
+def count_showcase(prompt: str, *boxes: Any) -> str:
+    """Return the count of a showcase's pictures as HTML, or why there is none."""
+
+    def describe() -> str:
+        from ..cells.cell import Cell
+        from .showcase import describe_showcase
+
+        page = Cell(prompt, 0)
+        options = _showcase_options(*boxes)
+        return describe_showcase(_plan_showcase(page, 1, options, is_count=True))
+
+    return _said(describe)
+
+
+def _add_count(gradio: Any, script: Any, boxes: list[Any], count: Callable[..., str]) -> None:
+    """Show how many pictures come, and how long they take, before Generate."""
+    if script._prompt is None:
+        return
+    button = gradio.Button("Count the pictures", elem_id=script.elem_id("count_pictures"))
+    said = gradio.HTML("", elem_id=script.elem_id("counted"))
+    inputs = [script._prompt, *boxes]
+    button.click(count, inputs, [said])
+    for box in boxes:
+        listen = getattr(box, "blur", None) or box.change  # not at every letter
+        listen(count, inputs, [said])
+
+
+def _said(describe: Callable[[], str]) -> str:
+    """Return what a function says as HTML, or what went wrong with it."""
+    try:
+        said = describe()
+    except ToolError as error:
+        said = str(error)
+    except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
+        said = f"{type(error).__name__}: {error}"
+    return f"<p>{escape(said)}</p>"
+
+
 def count_pictures(
     prompt: str, seeds: str, epochs: str, lora: str, control: bool, axes: str
 ) -> str:
@@ -147,16 +286,13 @@ def count_pictures(
     from .grid import describe_page_grid
     from .settings import lora_folders, own_folder, wildcards
 
-    try:
-        said = describe_page_grid(
+    def describe() -> str:
+        return describe_page_grid(
             prompt,
             lora_folders(),
             lora.strip(),
             GridOptions(epochs, seeds, control, axes),
             GridStore(own_folder(), wildcards()),
         )
-    except ToolError as error:
-        said = str(error)
-    except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
-        said = f"{type(error).__name__}: {error}"
-    return f"<p>{escape(said)}</p>"
+
+    return _said(describe)

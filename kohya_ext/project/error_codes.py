@@ -226,4 +226,5 @@ TITLES: dict[str, str] = {
     "LL765": "A grid without that file",
     "LL766": "A started grid that is gone",
     "LL767": "A grid with always-on scripts, inside the WebUI",
+    "LL768": "A project that this WebUI does not know",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ showcase:
   hires_fix: {{upscaler: Latent, scale: 1.5, denoising_strength: 0.3}}
   picture: {{width: 64, height: 64, steps: 2}}
 """
+
+
+def test_balanced_prompts_have_every_option_evenly():
+    asked = request(count=6, balanced=True, checkpoints=("a",), seed=11)
+    plan = plan_batch(asked, SUBJECT)
+    assert set(Counter(shot.framing for shot in plan.shots).values()) == {3}
+    lights = Counter(shot.cell.prompt.rpartition(", ")[2] for shot in plan.shots)
+    assert set(lights.values()) == {2}
+    more = plan_batch(replace(asked, count=12), SUBJECT)
+    assert more.shots[:6] == plan.shots
 
 
 def request(**changes: Any) -> BatchRequest:

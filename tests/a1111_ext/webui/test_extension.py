@@ -50,7 +50,7 @@ def routes_of(app: Any) -> set[str]:
 
 def test_everything_is_there_once(host: Any, gradio: FakeGradio):
     made, (blocks, label, name), app = start(host)
-    assert [one.__name__ for one in made] == ["EpochGridScript"]
+    assert [one.__name__ for one in made] == ["EpochGridScript", "ShowcaseScript"]
     assert (label, name) == ("loraloom", "loraloom")
     assert "loraloom_project_folders" in host.shared.opts.data_labels
     assert ask(app, "GET", "/loraloom/v1/projects").json == {"projects": []}
@@ -68,11 +68,13 @@ def test_an_older_host_is_entered_by_its_own_functions(
 
 
 def test_the_boxes_of_the_script_come_in_the_order_of_its_run(host: Any, gradio: FakeGradio):
-    (made,), _, _ = start(host)
-    with gradio.module.Blocks():
-        boxes = made().ui(False)
-    names = made.run.__code__.co_varnames[2 : made.run.__code__.co_argcount]
-    assert [box.options["elem_id"].rpartition("grid_")[2] for box in boxes] == list(names)
+    for made in start(host)[0]:
+        with gradio.module.Blocks():
+            boxes = made().ui(False)
+        names = made.run.__code__.co_varnames[2 : made.run.__code__.co_argcount]
+        start_of_id = made().elem_id("")
+        ids = [box.options["elem_id"].removeprefix(start_of_id) for box in boxes]
+        assert ids == list(names)
 
 
 def test_the_api_cannot_open_further_folders(host: Any, gradio: FakeGradio):

@@ -1,0 +1,253 @@
+"""The script "LoRA showcase": a template over several checkpoints, drawn by this WebUI.
+
+With a project its promoted LoRA is shown and the pictures land in its showcase/; without one the
+prompt names the LoRA.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kohya_ext.project import ConflictError, InputError, MissingError, Project, open_project
+from kohya_ext.project.files import link_or_copy, sha256_of
+
+from ..api.capabilities import Capabilities
+from ..api.lora_tags import lora_tags
+from ..cells.cell import Cell, with_loras
+from ..cells.engine import run_cells
+from ..cells.ledger import Ledger
+from ..cells.run import RunReport
+from ..grids.facts import format_seconds
+from ..grids.runner import GridStore
+from ..publish.promote import require_free_name
+from ..publish.promoted import Promoted, require_promoted
+from ..screens.projects import find_projects
+from ..showcase.batches import (
+    BatchPlan,
+    BatchRequest,
+    Shot,
+    draw_batch,
+    plan_batch,
+    require_reachable,
+)
+from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
+from .backend import InProcessBackend, read_capabilities, refresh_loras
+from .gallery import HostProgress, open_picture, tell_checkpoint
+from .request import ShowcaseOptions
+from .txt2img import copies_of, pin_checkpoint
+
+SCRIPT = "LoRA showcase"
+
+
+@dataclass(frozen=True)
+class Showcase:
+    """A planned showcase: where its pictures are kept, and every cell pinned to this WebUI."""
+
+    store: GridStore
+    plan: BatchPlan
+    project: Project | None = None
+
+    def draw(self, ledger: Ledger, backend: InProcessBackend, on_event: HostProgress) -> RunReport:
+        """Draw what is missing; a project's pictures land in its showcase/."""
+        if self.project is not None:
+            return draw_batch(self.project, self.plan, ledger, [backend], on_event=on_event)
+        return run_cells(self.plan.cells, ledger, [backend], on_event=on_event)
+
+
+def find_project(name: str, folders: tuple[Path, ...]) -> Project:
+    """Open a project by its folder or its name, in the folders that may be entered.
+
+    Raises MissingError.
+    """
+    wanted = Path(name).expanduser()
+    for row in find_projects(folders):
+        if not row.problem and (row.name == name or row.root == wanted.absolute()):
+            return open_project(row.root)
+    raise MissingError(
+        "LL768",
+        f'No project "{name}" is in the folders that loraloom may enter here.',
+        "Add its folder in the host's Settings, section loraloom, or open it in the tab.",
+    )
+
+
+def plan_showcase(
+    page: Cell,
+    seed: int,
+    options: ShowcaseOptions,
+    folders: tuple[Path, ...],
+    own: GridStore,
+    rng: random.Random,
+    *,
+    is_count: bool = False,
+) -> Showcase:
+    """Plan the pictures of a page; the page's prompt is the template, else the project's.
+
+    A promoted LoRA is put where this WebUI sees it, unless the pictures are only counted.
+    Raises InputError, MissingError, ConflictError or RuleError as the batch's plan does.
+    """
+    seed = rng.randrange(2**31) if seed == -1 else seed
+    if not options.project.strip():
+        return Showcase(own, _planned(page, seed, options, _subject_of(page.prompt), page, own))
+    project = find_project(options.project.strip(), folders)
+    promoted, wanted = require_promoted(project), project.manifest.showcase
+    subject = ShowcaseSubject(promoted.name, wanted.lora_weight, project.manifest.trigger_word)
+    named = project.root / wanted.wildcards if wanted.wildcards else own.wildcards
+    store = GridStore(project.root, named)
+    text = page
+    if not page.prompt.strip():
+        negative = page.negative_prompt or wanted.negative_prompt
+        text = replace(page, prompt=wanted.template, negative_prompt=negative)
+    if not is_count:
+        show_here(promoted)
+    plan = _planned(page, seed, options, subject, text, store, promoted)
+    return Showcase(store, plan, project)
+
+
+def _subject_of(prompt: str) -> ShowcaseSubject:
+    tags = lora_tags(prompt)
+    if not tags:
+        raise InputError(
+            "LL751",
+            "The prompt names no LoRA.",
+            'Write its tag into the prompt, or a project into the box "Project".',
+        )
+    try:
+        weight = float(tags[0].weight)
+    except ValueError:
+        weight = 1.0
+    return ShowcaseSubject(tags[0].name, weight, "")
+
+
+def _planned(
+    page: Cell,
+    seed: int,
+    options: ShowcaseOptions,
+    subject: ShowcaseSubject,
+    text: Cell,
+    store: GridStore,
+    promoted: Promoted | None = None,
+) -> BatchPlan:
+    pins = {name: pin_checkpoint(name) for name in options.checkpoints or ("",)}
+    request = BatchRequest(
+        (TemplateText("the page", text.prompt, text.negative_prompt),),
+        tuple(pins),
+        options.count,
+        seed,
+        options.unlinked,
+        options.balanced,
+    )
+    plan = plan_batch(request, subject, open_library(store.wildcards))
+    has = read_capabilities()
+    require_reachable(plan, has)
+    if promoted is None:
+        has.require_lora(subject.lora)
+    hashes = {one.name: one.hash for one in has.loras if one.hash}
+    if promoted is not None:
+        hashes[subject.lora] = promoted.autov3
+
+    def pin(shot: Shot) -> Shot:
+        cell = replace(
+            page,
+            prompt=shot.cell.prompt,
+            negative_prompt=shot.cell.negative_prompt,
+            seed=shot.cell.seed,
+            checkpoint=pins[shot.cell.checkpoint.title],
+        )
+        return replace(shot, cell=with_loras(cell, hashes))
+
+    return replace(plan, shots=tuple(map(pin, plan.shots)))
+
+
+def show_here(promoted: Promoted) -> None:
+    """Put a promoted file into this WebUI's LoRA folder. Raises ConflictError."""
+    has = read_capabilities()
+    require_free_name(has, promoted.name, promoted.tensors_sha256)
+    target = Path(has.lora_dir) / promoted.path.name
+    if target.exists() and sha256_of(target) != promoted.sha256:
+        raise ConflictError(
+            "LL112",
+            f"{target} exists already, with other content.",
+            "Move it away, or promote under another name.",
+        )
+    if not target.exists():
+        link_or_copy(promoted.path, target)
+    if not _sees(has, promoted):
+        refresh_loras()
+
+
+def _sees(has: Capabilities, promoted: Promoted) -> bool:
+    return any(one.name == promoted.name for one in has.loras)
+
+
+def describe_showcase(showcase: Showcase) -> str:
+    """Say before anything is drawn how many pictures come, and how long they take."""
+    cells = showcase.plan.cells
+    with showcase.store.open_ledger() as ledger:
+        missing = [cell for cell in cells.cells if not ledger.is_done(cell.key)]
+        mean = ledger.mean_seconds()
+    expected = "the time is known after the first picture"
+    if mean is not None:
+        expected = f"about {format_seconds(mean * len(missing))}, as long as pictures took so far"
+    framings = Counter(shot.framing or "framing not told" for shot in showcase.plan.shots)
+    told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
+    loads = cells.checkpoint_loads
+    return (
+        f"{len(cells.cells)} pictures, {len(missing)} to draw, {loads} checkpoint"
+        f"{'' if loads == 1 else 's'}: {told}; {expected}"
+    )
+
+
+def draw_showcase(p: Any, showcase: Showcase) -> Any:
+    """Draw a showcase as the page says and return the host's `Processed`."""
+    from modules import processing
+
+    shots = showcase.plan.shots
+    with showcase.store.open_ledger() as ledger:
+        progress = HostProgress(SCRIPT, showcase.plan.cells.cells, ledger)
+        report = showcase.draw(ledger, InProcessBackend(copies_of(p)), progress)
+        keys = [shot.cell.key for shot in shots]
+        records, done = ledger.records(keys), ledger.done_among(keys)
+        drawn = [
+            (shot.cell, ledger.picture_path(shot.cell.key), records[shot.cell.key].infotext)
+            for shot in shots
+            if shot.cell.key in done
+        ]
+    for sentence in _comments(showcase, report):
+        p.comment(sentence)
+    first, about = shots[0].cell, drawn[0][2] if drawn else ""
+    tell_checkpoint(p, about)
+    return processing.Processed(
+        p,
+        [open_picture(path, str(path)) for _, path, _ in drawn],
+        seed=first.seed,
+        info=about,
+        subseed=first.subseed,
+        all_prompts=[cell.prompt for cell, _, _ in drawn],
+        all_negative_prompts=[cell.negative_prompt for cell, _, _ in drawn],
+        all_seeds=[cell.seed for cell, _, _ in drawn],
+        all_subseeds=[cell.subseed for cell, _, _ in drawn],
+        infotexts=[text for _, _, text in drawn],
+    )
+
+
+def _comments(showcase: Showcase, report: RunReport) -> list[str]:
+    reasons: dict[str, list[Cell]] = {}
+    for cell, reason in report.failed:
+        reasons.setdefault(reason, []).append(cell)
+    said = []
+    for reason, cells in reasons.items():
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        said.append(f"Not drawn: seed {cells[0].seed}{more}: {reason.rstrip('.')}.")
+    if report.stopped:
+        seed = showcase.plan.shots[0].cell.seed
+        said.append(
+            f"Interrupted after {report.drawn + report.known} of {len(showcase.plan.shots)} "
+            f"pictures; they are kept. To go on, write {seed} into Seed and press Generate."
+        )
+    if showcase.project is not None:
+        said.append(f"The pictures are in {showcase.project.showcase_dir}.")
+    return said
