@@ -15,7 +15,7 @@ from .errors import (
 from .lexer import ParserConfig
 from .limits import Limits
 from .sample import Pick, Sample
-from .template import Template, parse
+from .template import Template, parse, parse_lines
 from .wildcards import WildcardLibrary
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "WildcardNotFound",
     "lint_text",
     "parse",
+    "parse_lines",
     "unparse",
 ]
 

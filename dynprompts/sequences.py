@@ -35,8 +35,8 @@ class Sequenced(Space):
     """Parts one after the other, behind the immediate variables that are drawn first."""
 
     __slots__ = (
-        "_drawn", "_free", "_front", "_immediates", "_limits", "_parts", "_ranks", "_scope",
-        "_sequence", "_sizes", "_steps",
+        "_drawn", "_free", "_front", "_immediates", "_limits", "_listed", "_parts", "_ranks",
+        "_scope", "_sequence", "_sizes", "_steps",
     )  # fmt: skip
 
     def __init__(
@@ -52,12 +52,21 @@ class Sequenced(Space):
         self._parts = parts
         self._immediates = immediates
         self._limits = limits
+        self._listed = parts
         self._free = [part for part in parts if not isinstance(part, (str, Stream))]
         self._drawn = 0
         self._sizes: list[int] | None = None
         self._ranks: list[tuple[int, list[str], list[Pick | None]]] | None = None
         self._front = ""
         self._steps: list[Step] | None = None
+
+    def list_lone_stream(self) -> None:
+        """Let `{@a|b}` be listed in full, where nothing else in the template changes."""
+        streams = [part for part in self._parts if isinstance(part, Stream) and part.is_cyclical]
+        if len(streams) == 1 and not self._free and not self._immediates and self._size is None:
+            inner = streams[0].inner
+            self._listed = [inner if part is streams[0] else part for part in self._parts]
+            self._free = [inner]
 
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
         if self._immediates:
@@ -167,7 +176,7 @@ class Sequenced(Space):
                 digits.append(digit)
         if self._immediates:
             self._unrank_immediates(rank, known, picks)
-        for part in self._parts:
+        for part in self._listed:
             if isinstance(part, str):
                 texts.append(part)
             elif isinstance(part, Stream):
@@ -181,7 +190,7 @@ class Sequenced(Space):
             return
         behind = ""
         ranks = []
-        for part in reversed(self._parts):
+        for part in reversed(self._listed):
             if isinstance(part, str):
                 behind = part + behind
                 continue
@@ -266,7 +275,7 @@ class Sequenced(Space):
         texts: Texts = []
         picks: Picks = list(first)
         place = 0
-        for part in self._parts:
+        for part in self._listed:
             if part.__class__ is str:
                 texts.append(part)
             elif part.__class__ is Stream:

@@ -225,7 +225,8 @@ class _Finder:
                 yield from self._arguments(node.arguments)
             elif isinstance(node, Wrap):
                 yield from self._wrap(node)
-            elif isinstance(node, (Assign, Get)):
+            else:
+                assert isinstance(node, (Assign, Get))
                 yield from self._variable(node)
 
     def _arguments(self, arguments: tuple[Argument, ...]) -> Iterator[Slip]:

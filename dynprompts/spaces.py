@@ -148,21 +148,21 @@ class Lazy(Space):
 class Stream(Space):
     """`{@..}` or `{~..}`: counts as one result, and gives the next one with each prompt."""
 
-    __slots__ = ("_cyclical", "inner")
+    __slots__ = ("inner", "is_cyclical")
 
     def __init__(self, inner: Space, method: Method) -> None:
         self._size = 1
         self.inner = inner
-        self._cyclical = method is Method.CYCLICAL
+        self.is_cyclical = method is Method.CYCLICAL
 
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
-        if self._cyclical:
+        if self.is_cyclical:
             self.inner.turn(known["seed"], known, texts, picks)
         else:
             self.inner.draw(state, known, texts, picks)
 
     def turn(self, number: int, known: Known, texts: Texts, picks: Picks) -> None:
-        if self._cyclical:
+        if self.is_cyclical:
             self.inner.turn(number, known, texts, picks)
         else:
             self.inner.draw(mix(number), known, texts, picks)

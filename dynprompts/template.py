@@ -16,6 +16,7 @@ from .randomness import below, draw, mix, slot_keys
 from .resolver import Resolver, numbered, read_document
 from .sample import Sample
 from .scope import Binding, Rules, Scope
+from .sequences import Sequenced
 from .spaces import Picks, Space, Texts, joined, unknown
 from .wildcards import Document, WildcardLibrary
 
@@ -35,10 +36,12 @@ class Template:
         rules: Rules,
         variables: Mapping[str, Document],
         ignore_whitespace: bool,
+        no_repeats: bool | frozenset[str] = False,
     ) -> None:
         self._document, self.rules = document, rules
         self.variables = variables
         self.ignore_whitespace = ignore_whitespace
+        self.no_repeats = no_repeats
         self._space: Space | None = None
         self._version = -1
 
@@ -65,7 +68,7 @@ class Template:
 
     def _compared(self) -> tuple[object, ...]:
         variables = {name: one.root for name, one in self.variables.items()}
-        return self.root, self.rules, variables, self.ignore_whitespace
+        return self.root, self.rules, variables, self.ignore_whitespace, self.no_repeats
 
     def __str__(self) -> str:
         from .unparser import unparse
@@ -245,9 +248,19 @@ class Template:
         """What the template can become, resolved anew when the library changed."""
         version = self.rules.library.version
         if self._space is None or self._version != version:
-            self._space = self.resolved(Resolver(self.rules))
+            self._space = self.resolved(self._resolver())
+            if isinstance(self._space, Sequenced):
+                self._space.list_lone_stream()
             self._version = version
         return self._space
+
+    def _resolver(self) -> Resolver:
+        if not self.no_repeats:
+            return Resolver(self.rules)
+        from .unrepeated import UnrepeatedResolver
+
+        names = self.no_repeats if isinstance(self.no_repeats, frozenset) else None
+        return UnrepeatedResolver(self.rules, names)
 
     def resolved(self, resolver: Resolver) -> Space:
         """Resolve the template."""
@@ -334,18 +347,41 @@ def parse(
     strict: bool = False,
     unknown_variable: str | None = None,
     limits: Limits = LIMITS,
+    no_repeats: bool | Iterable[str] = False,
 ) -> Template:
     """Parse a template. Raises PromptSyntaxError (DP1xx) or LimitExceeded (DP130).
 
     `variables` are templates by name, as if set before the template. `strict` makes a missing
-    wildcard an error (DP120) instead of leaving its reference in the text.
+    wildcard an error (DP120) instead of leaving its reference in the text. `no_repeats` draws no
+    option twice in one prompt as long as others are left: of all variants and wildcards, or of
+    those that are named as their picks are.
     """
     brackets = config or _DEFAULT
     rules = Rules(library or _NO_WILDCARDS, brackets, strict, unknown_variable, limits)
     values: dict[str, Any] = {}
     for name, value in (variables or {}).items():
         values[name] = read_document(value, rules, f"variable {name}")
-    return Template(read_document(text, rules), rules, values, ignore_whitespace)
+    unrepeated = no_repeats if isinstance(no_repeats, bool) else frozenset(no_repeats)
+    return Template(read_document(text, rules), rules, values, ignore_whitespace, unrepeated)
+
+
+def parse_lines(
+    text: str, library: WildcardLibrary | None = None, **options: Any
+) -> list[Template]:
+    """Parse each line as a template of its own; empty ones and "#" lines are left out.
+
+    Takes the options of `parse`. An error tells the line in the whole text.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            found.append(parse(line.strip(), library, **options))
+        except PromptError as error:
+            error.where = f"line {number}, {error.where}"
+            raise
+    return found
 
 
 _PATIENCE = 20

@@ -132,6 +132,29 @@ class Choosing(Space):
         else:
             self._open(space.draw, state, index, known, texts, picks)
 
+    @property
+    def keys(self) -> tuple[int, int]:
+        """The two keys of the slot."""
+        return self._k1, self._k2
+
+    @property
+    def drawable(self) -> int:
+        """How many options can be drawn."""
+        weights = self.options.weights
+        return self._total if weights is None else sum(weight > 0 for weight in weights)
+
+    def index_at(self, state: int) -> int:
+        """Return the option on which a 64-bit draw falls."""
+        return self._weigh(state) if self._weighted else state * self._total >> 64
+
+    def left_at(self, state: int, taken: set[int]) -> int:
+        """Return the option on which a draw falls among those that are not taken."""
+        weights = self.options.weights or [1.0] * self._total
+        left = [i for i, weight in enumerate(weights) if weight > 0 and i not in taken]
+        totals = list(accumulate(weights[index] for index in left))
+        place = bisect_right(totals, draw(state, (self._k2, self._k1)) * totals[-1] / 2.0**64)
+        return left[min(place, len(left) - 1)]
+
     def _weigh(self, state: int) -> int:
         """Return the option on which a 64-bit draw falls, by the weights."""
         if self._thresholds is None:
@@ -309,6 +332,14 @@ class Ranging(Choosing):
         if options.weights is not None:
             self._positive = sum(weight > 0 for weight in options.weights)
 
+    def amount_at(self, state: int) -> tuple[int, int]:
+        """Return the slot's draw, and how many options it asks for."""
+        state = draw(state, (self._k1, self._k2))
+        amount = self._low + (state * (self._high - self._low + 1) >> 64)
+        if amount and not self._positive:
+            raise NothingToDraw("DP122", "all weights are 0", where=self.place())
+        return state, min(amount, self._positive)
+
     def draw(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
         k1, k2 = self._k1, self._k2
         product = (state ^ k1) * (state ^ k2)
@@ -355,17 +386,10 @@ class Ranging(Choosing):
                 if index not in taken:
                     break
             else:
-                index = self._weigh_left(state, taken)
+                index = self.left_at(state, taken)
             taken.add(index)
             chosen.append(index)
         return chosen
-
-    def _weigh_left(self, state: int, taken: set[int]) -> int:
-        weights = self.options.weights or []
-        left = [i for i, weight in enumerate(weights) if weight > 0 and i not in taken]
-        totals = list(accumulate(weights[index] for index in left))
-        place = bisect_right(totals, draw(state, (self._k2, self._k1)) * totals[-1] / 2.0**64)
-        return left[min(place, len(left) - 1)]
 
     def _append_plain(self, chosen: Sequence[int], texts: Texts, picks: Picks) -> bool:
         """Append the chosen options, if all are plain."""

@@ -369,8 +369,16 @@ class WildcardLibrary:
         if wanted in self._names:
             return (wanted,)
         if wanted not in self._matched:
-            self._matched[wanted] = self._globbed(wanted) or self._below_any(wanted)
+            self._matched[wanted] = (
+                self._globbed(wanted) or self._below_any(wanted) or self._united(wanted)
+            )
         return self._matched[wanted]
+
+    def _united(self, wanted: str) -> tuple[str, ...]:
+        """`a+b` means the values of both, where no wildcard is called so."""
+        parts = wanted.split("+")
+        found = [self.matching(part.strip()) for part in parts] if len(parts) > 1 else []
+        return tuple(dict.fromkeys(name for names in found for name in names)) if all(found) else ()
 
     def _globbed(self, pattern: str) -> tuple[str, ...]:
         from fnmatch import translate

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import PromptError
 from ..sample import Sample
 from ..scope import Rules
-from ..template import Template, parse
+from ..template import Template, parse, parse_lines
 from ..wildcards import WildcardLibrary
 from .lint import ERROR, Finding, finding_of, lint_library, lint_template
 
@@ -80,6 +80,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--balance", action="append", metavar="NAME", help="draw a variant's options evenly"
     )
+    parser.add_argument(
+        "--no-repeats", nargs="*", metavar="NAME",
+        help="draw no option twice in one prompt, of all variants or of those named",
+    )  # fmt: skip
+    parser.add_argument(
+        "--lines", action="store_true", help="each line of the template is one of its own"
+    )
     parser.add_argument("--picks", action="store_true", help="show what was picked")
     parser.add_argument("--coverage", action="store_true", help="report what the batch drew")
     parser.add_argument(
@@ -120,13 +127,22 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     text = _read(options.template)
     strict = options.strict and not options.lint
     try:
-        template = parse(
-            text, library, variables=variables, ignore_whitespace=options.squeeze, strict=strict
-        )
+        templates = (parse_lines if options.lines else _parse_one)(
+            text, library, variables=variables, ignore_whitespace=options.squeeze, strict=strict,
+            no_repeats=options.no_repeats or options.no_repeats is not None,
+        )  # fmt: skip
     except PromptError as error:
         if not options.lint:
             raise
         return _print_findings([finding_of(error)], options)
+    return max([_show(template, options, variables) for template in templates], default=0)
+
+
+def _parse_one(text: str, library: WildcardLibrary, **options: Any) -> list[Template]:
+    return [parse(text, library, **options)]
+
+
+def _show(template: Template, options: argparse.Namespace, variables: dict[str, str]) -> int:
     if options.lint:
         findings = lint_template(template.document, template.rules, variables)
         return _print_findings(findings, options)

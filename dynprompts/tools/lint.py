@@ -266,7 +266,7 @@ class _Linter:
                       "" if names else self._near(path))  # fmt: skip
             return set()
         exact = "/".join(part for part in path.replace("\\", "/").split("/") if part)
-        is_glob = any(letter in path for letter in "*?[")
+        is_glob = any(letter in path for letter in "*?[+")
         if exact not in names and not is_glob and len(names) > 1:
             message = f'"{path}" can mean {_listed(names)}; all their values are drawn from'
             self._say("DP202", message, document, node)

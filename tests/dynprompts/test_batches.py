@@ -6,7 +6,15 @@ from collections import Counter
 
 import pytest
 
-from dynprompts import LimitExceeded, Limits, PromptError, WildcardLibrary, parse
+from dynprompts import (
+    LimitExceeded,
+    Limits,
+    NothingToDraw,
+    PromptError,
+    WildcardLibrary,
+    parse,
+    parse_lines,
+)
 
 LIBRARY = WildcardLibrary(
     texts={
@@ -231,3 +239,59 @@ def test_a_changed_library_is_seen():
     assert template.count() == 2
     with pytest.raises(LimitExceeded):
         parse("__loop__", LIBRARY).count()
+
+
+def test_no_option_comes_twice_in_a_prompt():
+    library = WildcardLibrary(
+        texts={"c.txt": "red\ngreen\nblue\n", "w.yaml": "w: ['9::x', y, '0::z']"}
+    )
+    template = parse("__c__ __c__ __c__ {1|2}{1|2}{1|2}", library, no_repeats=True)
+    usual = parse(template.source, library)
+    for seed in range(200):
+        *colours, numbers = template.random(seed).text.split()
+        assert sorted(colours) == ["blue", "green", "red"]
+        assert numbers[0] != numbers[1]
+        *free, _ = usual.random(seed).text.split()
+        assert len(set(free)) < 3 or free == colours  # what does not repeat is drawn as ever
+    named = parse("__c__ {1-2$$__c__} {1|2}{1|2}", library, no_repeats=["c"])
+    texts = [named.random(seed).text for seed in range(100)]
+    assert all(len(set(text.split()[0:1] + text.split()[1].split(","))) >= 2 for text in texts)
+    assert any(text.endswith(("11", "22")) for text in texts)
+    assert len(parse("{2$$__c__}", library, no_repeats=["w"]).random(1).text.split(",")) == 2
+    weighted = parse("__w__ __w__ {2$$__w__}", library, no_repeats=True)
+    assert {weighted.random(seed).text for seed in range(60)} == {
+        "x y x,y", "x y y,x", "y x x,y", "y x y,x",
+    }  # fmt: skip
+    many = parse("{5::a|0.0001::b|0.0001::c} " * 3, no_repeats=True)
+    assert sorted(many.random(1).text.split()) == ["a", "b", "c"]
+    for text in ("{0::a}", "{1$$0::a|0::b}", "{0-1$$0::a}"):
+        with pytest.raises(NothingToDraw):
+            [parse(text, no_repeats=True).random(seed) for seed in range(9)]
+    assert parse("{a|b}", no_repeats=True) != parse("{a|b}")
+    assert parse("{a|b}{a|b}", no_repeats=True).count() == 4
+
+
+def test_wildcards_are_united_by_a_plus():
+    library = WildcardLibrary(
+        texts={"a.txt": "1\n2\n", "b/c.txt": "2\n3\n", "d+e.txt": "4\n", "d.txt": "5\n"}
+    )
+    assert [one.text for one in parse("__a + c__", library).combinations()] == ["1", "2", "3"]
+    assert [one.text for one in parse("__b/*+d__", library).combinations()] == ["2", "3", "5"]
+    assert parse("__d+e__", library).random(1).text == "4"
+    assert parse("__a+nope__", library).random(1).text == "__a+nope__"
+
+
+def test_each_line_is_a_template():
+    first, second = parse_lines("a {b}\n\n  # note\n {c|d} \n")
+    assert (first.random(1).text, second.count()) == ("a b", 2)
+    with pytest.raises(PromptError, match="line 3, template:1:1"):
+        parse_lines("a\nb\n{c")
+
+
+def test_a_lone_cyclical_variant_is_listed_in_full():
+    lone = parse("a {@x|{y|z}} b")
+    assert [one.text for one in lone.combinations()] == ["a x b", "a y b", "a z b"]
+    assert lone.combination(2).text == "a z b"
+    assert lone.random(1).text == "a y b"
+    assert parse("{@x|y}{@x|y}").count() == parse("${v=!{a}}{@x|y}").count() == 1
+    assert parse("{@x|y}{1|2}").count() == parse("{~x|y} {1|2}").count() == 2

@@ -117,6 +117,7 @@ def test_branches_have_a_limit():
 def test_repeated_results_are_dropped_up_to_a_limit():
     text = "{{a|b|c}|{a|d}}"
     assert parse(text).count() == 4
+    assert parse("{0$${a|b}|a}").count() == 1
     free = parse(text, limits=Limits(distinct=4))
     assert free.count() == 5 == len(list(free.combinations()))
 

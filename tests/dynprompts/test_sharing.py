@@ -9,6 +9,8 @@ from dynprompts.scope import Rules
 from dynprompts.tools.lint import lint_library
 
 LEVELS = 45
+SOON = (0,)
+"""Seeds with which a first prompt is drawn soon, and then none for long."""
 SHARED = WildcardLibrary(
     texts={
         **{f"a{n}.txt": f"x __a{n - 1}__\ny __a{n - 1}__\n" for n in range(1, LEVELS + 1)},
@@ -78,6 +80,7 @@ def test_a_count_without_end_is_refused_at_its_place():
         ("__{__loop__|loop}__ ", [0, 1, 1, 1]),
         ("__never__", [0, 0, 0, 0]),
         ("${x={a|__loop__}}${x} ${x}", [0, 1, 1, 4]),
+        ("${x=__loop__}__${x}__", [0, 0, 1, 1]),
         ("{@__loop__} {~__loop__}", [1, 1, 1, 1]),
     ],
 )
@@ -99,6 +102,8 @@ def test_samples_of_what_has_no_end():
     with pytest.raises(LimitExceeded):
         template("__never__").sample(2)
     assert {one.text for one in template("{__never__|ok}").sample(2)} == {"ok"}
+    rare = template("{25::__never__|{a|b|c|d|e|f|g|h|i}}")
+    assert 0 < min(len(rare.sample(9, seed)) for seed in SOON) < 9
     with pytest.raises(LimitExceeded, match="DP133"):
         template("__branches__", limits=Limits(bits=100)).sample(2, depth=9)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynprompts import ParserConfig, WildcardLibrary
+from dynprompts.findings import Findings
 from dynprompts.scope import Rules
 from dynprompts.slips import is_suspect
 from dynprompts.tools.lint import lint_library, lint_text
@@ -79,6 +80,43 @@ def test_slips_stand_in_wildcards_with_file_and_line():
 @pytest.mark.parametrize("text", ["a (b:1.2), <lora:x:1>", "a, b", "plain words", "(x)", "a_b"])
 def test_plain_lines_cost_one_look(text: str):
     assert not is_suspect(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a|<b} {c|d>} x", "a <lora:x:1> \\<lora:y", "{x|} __colour__(text)",
+        "{[a]|b]}", "<colo> %q%",
+        "${colour:a} = b => c",
+        "__colour__ (a:1.2", "{a|b} :: x", "{(a:1|b} c", "{<|>} {a", "a (b|c:1.2",
+    ],
+)  # fmt: skip
+def test_what_only_resembles_a_slip_is_no_error(text: str):
+    assert all(one.severity == "warning" or one.code == "DP101" for one in lint_text(text, LIBRARY))
+
+
+def test_many_readings_and_places_are_cut_short():
+    texts = {f"d{n}/same.txt": "a\n" for n in range(9)}
+    texts["x.txt"] = "".join(f"{n} __y__ ${{gone}} __{n}__\n" for n in range(30))
+    texts["y.txt"] = "".join(f"{n} __x__\n" for n in range(30)) + "end __x__ __z__\n"
+    texts["z.txt"] = "z\n__z__ __x__\n"
+    library = WildcardLibrary(texts=texts)
+    (found,) = lint_text("__same__", library)
+    assert "or 5 more; all their values" in found.message
+    codes = [one for one in lint_library(Rules(library)) if one.code in ("DP203", "DP212")]
+    assert sum(one.times for one in codes) >= 40
+    (gone,) = [one for one in lint_library(Rules(library)) if one.code == "DP209"]
+    assert gone.times == 30
+    (amount,) = lint_text("{${n}$$a|b|c}", library)
+    assert amount.code == "DP209"
+
+
+def test_the_first_place_of_a_name_is_kept():
+    found = Findings()
+    for where in ("b:2:1", "b:2:1", "c:1:1", "a:9:9"):
+        found.say("DP201", "gone", where)
+    (only,) = found.findings()
+    assert (only.where, only.times, only.excerpt) == ("a:9:9", 3, "")
 
 
 def test_repeats_are_folded():

@@ -67,6 +67,19 @@ def test_a_cycle_is_counted_to_a_depth(capsys: pytest.CaptureFixture[str], tmp_p
     ]  # fmt: skip
 
 
+def test_a_file_of_prompts_is_read_line_by_line(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    path = tmp_path / "prompts.txt"
+    path.write_text("a {b}\n# note\n{c|d} e\n", encoding="utf-8")
+    assert run(capsys, f"@{path}", "--lines")[1].split("\n")[0] == "a b"
+    assert run(capsys, f"@{path}", "--lines", "--count")[1] == "1\n2\n"
+    assert run(capsys, "{a|b", "--lines")[0] == 1
+    assert run(capsys, "{a|b}{a|b}", "--no-repeats", "--number", "20")[1].split() != []
+    found = run(capsys, "{a|b}{a|b}", "--no-repeats", "--number", "20")[1].split()
+    assert set(found) == {"ab", "ba"}
+    found = run(capsys, "{a|b}{a|b}", "--no-repeats", "{a|b}", "--number", "20")[1].split()
+    assert set(found) == {"ab", "ba"}
+
+
 def test_json_lines(capsys: pytest.CaptureFixture[str]):
     _, out, _ = run(capsys, "{a|b}", "--number", "2", "--json", "--picks")
     first = json.loads(out.splitlines()[0])
