@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from ..project.cli import (
 if TYPE_CHECKING:
     from ..training.config.conversion import Conversion
     from ..training.config.gui_emulation import GuiPrint
+    from ..training.config.kohya_json import GuiVersion
     from ..training.config.of_project import ConfigPlan
 
 _VERSIONS = ("v24", "v25", "v26")
@@ -126,8 +128,16 @@ def _of_project(project: Project, options: ConfigOptions) -> None:
         emit(_form(options.show or "toml", plan.values, words, plan.toml, plan.dataset_toml))
     else:
         emit("\n".join(map(str, plan.paths)))
+        _tell_of_load(plan.values, plan.version)
     _tell(plan, options.verbose)
     next_step(f"loraloom check {shell_path(project.root)}")
+
+
+def _tell_of_load(values: Mapping[str, Any], version: GuiVersion) -> None:
+    from ..training.config.gui_load import loses_on_load
+
+    if lost := loses_on_load(dict(values), version):
+        say(f"note: {lost}")
 
 
 def _form(
@@ -207,6 +217,7 @@ def _of_file(source: Path, options: ConfigOptions) -> None:
         emit_json(_conversion_as_dict(converted, written))
     elif written:
         emit("\n".join(map(str, written)))
+        _tell_of_load(values, gui)
     else:
         words = (*call.arguments, *call.additional)
         emit(_form(options.show or "json", values, words, converted.toml, converted.dataset_toml))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..project import MissingError
+from ..project import MissingError, ToolError
 from ..project.cli import emit, emit_json, json_option, next_step, say, shell_path
 from ..project.epochs import EpochFile, Findings, Run, find_epoch_files, require_run
 from ..project.manifest import MANIFEST_NAME
@@ -33,10 +33,12 @@ def epochs(folder: Path, as_json: bool) -> None:
     if as_json:
         emit_json(_as_dict(found))
     else:
+        losses = _validations(folder) if is_project else {}
         for run in found.runs:
             emit(f"{run.output_name} (session {run.session_id or 'unknown'})")
             for one in run.files:
-                emit(f"  {_line(one)}")
+                loss = losses.get((one.name, one.step))
+                emit(f"  {_line(one)}" + (f", validation {loss:.3g}" if loss is not None else ""))
     for damaged in found.unreadable:
         say(f"unreadable: {damaged.error}")
     if not found.runs and not as_json:
@@ -45,6 +47,20 @@ def epochs(folder: Path, as_json: bool) -> None:
         next_step(f"loraloom grid {shell_path(folder)}")
     else:
         next_step("put them into the model folder of a project, then: loraloom grid PROJECT")
+
+
+def _validations(folder: Path) -> dict[tuple[str, int | None], float]:
+    """Return the validation losses of the newest training by file and step, where there are any."""
+    from ..project import open_project
+    from ..training.run.job import runs_dir_of
+    from ..training.run.report import read_report
+
+    try:
+        report = read_report(runs_dir_of(open_project(folder)))
+    except ToolError:  # e.g. files that came from another machine
+        return {}
+    losses = report.validations
+    return {(one.name, one.step): losses[one.step] for one in report.files if one.step in losses}
 
 
 def _line(one: EpochFile) -> str:

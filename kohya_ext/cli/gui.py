@@ -11,6 +11,7 @@ from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
 from ..project import HostError, MissingError, open_project, read_settings, write_setting
 from ..project.cli import dry_run_option, emit, next_step, say, shell_path, shell_words
 
+_HANGUP, _TERMINATED = 128 + 1, 128 + 15
 _WINDOWS_CTRL_C = 0xC000013A
 _FOLDER = click.Path(path_type=Path)
 
@@ -36,7 +37,7 @@ def kohya(
     uninstall: bool,
     dry_run: bool,
     arguments: tuple[str, ...],
-) -> None:
+) -> int:
     """Start your Kohya GUI with a loraloom tab beside "LoRA"; none of its files is edited.
 
     ARGUMENTS after -- go to kohya_gui.py, for example: -- --headless --server_port 7861
@@ -52,7 +53,8 @@ def kohya(
         _uninstall(gui, dry_run)
     else:
         root = open_project(project).root if project else None
-        _start(gui, arguments, root, dry_run)
+        return _start(gui, arguments, root, dry_run)
+    return 0
 
 
 def _remembered() -> Path:
@@ -66,14 +68,17 @@ def _remembered() -> Path:
     return Path(known)
 
 
-def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_run: bool) -> None:
+def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_run: bool) -> int:
     plan = plan_launch(gui, arguments, project)
     if dry_run:
         emit(shell_words(plan.command))
         next_step()
-        return
+        return 0
     say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C ends it.")
     code = run_host(plan)
+    if code in (_HANGUP, _TERMINATED):
+        say("The Kohya GUI was ended as well.")
+        return code
     if code not in (0, 130, -2, _WINDOWS_CTRL_C):  # -2 and 130: Ctrl-C
         raise HostError(
             "LL705",
@@ -81,6 +86,7 @@ def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_
             "Its own messages above tell why. Without our tab it starts with: gui.sh or gui.bat",
         )
     next_step(f"loraloom kohya --dir {shell_path(gui.folder)}")
+    return 0
 
 
 def _install(gui: KohyaGui, dry_run: bool) -> None:

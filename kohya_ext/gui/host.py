@@ -6,8 +6,11 @@ Looking and planning only read; the plan's command is run in the foreground by `
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,15 +101,50 @@ def plan_launch(
     )
 
 
+_KILL_SECONDS = 10.0
+"""How long the GUI may take to end when it is asked to."""
+
+
 def run_host(plan: LaunchPlan) -> int:
     """Run the planned command in the foreground and return its exit code.
 
-    Ctrl-C reaches the GUI directly, since it shares our terminal; we wait until it has ended.
+    Ctrl-C reaches the GUI directly, since it shares our terminal; we wait until it has ended. A
+    signal to us alone, or a closed window, ends it as well: then it is 128 and the signal.
     """
     environment = {**os.environ, **dict(plan.environment)}
-    with subprocess.Popen(plan.command, cwd=plan.folder, env=environment) as process:
+    started = subprocess.Popen(plan.command, cwd=plan.folder, env=environment)
+    with started as process, _ended_with_us(process) as received:
         while True:
             try:
-                return process.wait()
+                code = process.wait()
+                return 128 + received[0] if received else code
             except KeyboardInterrupt:
                 continue
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Pass the signals that end us on to the GUI; yield those received."""
+    received: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        received.append(number)
+        process.terminate()
+        timer = threading.Timer(_KILL_SECONDS, process.kill)
+        timer.daemon = True
+        timer.start()
+
+    names = ("SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # only there signals arrive
+    before = {
+        one: signal.signal(one, end)
+        for one in numbers
+        if signal.getsignal(one) is not signal.SIG_IGN  # as nohup leaves it
+    }
+    try:
+        yield received
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -115,6 +115,8 @@ class TrainingSettings:
     network_weights: str = ""
     resume: str = ""
     kohya_version: str = "v26"
+    validation_split: float = 0.0
+    validate_every_n_epochs: int = 1
     overrides: Mapping[str, Any] = field(default_factory=dict)
     free_webui: bool = False
 

@@ -36,6 +36,7 @@ class ProjectStatus:
     showcase_pictures: int
     selected: int
     packs: int
+    training: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for `--json`."""
@@ -50,6 +51,7 @@ class ProjectStatus:
             *((folder.name, _folder_line(folder)) for folder in self.staged),
             ("config", "written" if self.config else "none yet"),
             ("epoch files", str(self.epoch_files)),
+            *([("training", f"run {self.training} is under way")] if self.training else []),
             ("grids", str(self.grids)),
             ("promoted", self.promoted or "none yet"),
             ("showcase", f"{_count(self.showcase_pictures, 'picture')}, {self.selected} selected"),
@@ -65,6 +67,7 @@ class ProjectStatus:
             (not self.staged, f"loraloom stage {shown}"),
             (not any(one.captions for one in self.staged), f"loraloom caption {shown}"),
             (not self.config, f"loraloom config {shown}"),
+            (bool(self.training), f"loraloom train {shown} --attach"),
             (not self.epoch_files, f"loraloom train {shown}"),
             (not self.grids, f"loraloom grid {shown}"),
             (not self.promoted, f"loraloom promote {shown} EPOCH NAME"),
@@ -98,7 +101,15 @@ def read_standing(project: Project) -> ProjectStatus:
         showcase_pictures=_showcase_pictures(project.showcase_dir),
         selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
+        training=_training(project),
     )
+
+
+def _training(project: Project) -> str:
+    """Return the run that was begun and of which no end is written down; empty without one."""
+    began, ended = project.journal.last("train-start"), project.journal.last("train-end")
+    run = str(began.facts.get("run", "")) if began else ""
+    return "" if ended and ended.facts.get("run") == run else run
 
 
 def _pictures(folder: Path) -> int:

@@ -316,7 +316,8 @@ def _begin_next(gpu: str) -> Entry | None:
         entry = None if queue.halt else queue.next_for(gpu)
         if entry is None:
             return None
-        begun = replace(entry, state=State.RUNNING, started=_now(), card=gpu)
+        started = entry.started if entry.run else _now()  # one that is taken over began earlier
+        begun = replace(entry, state=State.RUNNING, started=started, card=gpu)
         entries = tuple(begun if one.number == begun.number else one for one in queue.entries)
         box[0] = replace(queue, entries=entries)
     return begun

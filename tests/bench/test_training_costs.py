@@ -75,7 +75,8 @@ def make_pictures(folder: Path) -> None:
 def test_preflight_of_a_thousand_pictures(tmp_path: Path):
     make_pictures(tmp_path / "images" / "2_Mira")
     base = tmp_path / "base.safetensors"
-    write_lora(base, {"cond_stage_model.transformer.x": Tensor("F16", (1,), b"\0\0")}, {})
+    half = Tensor("F16", (1,), b"\0\0")
+    write_lora(base, {"cond_stage_model.transformer.x": half, "model.diffusion_model.x": half}, {})
     call = TrainerCall(
         "train_network",
         {

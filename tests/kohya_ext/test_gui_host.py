@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -79,6 +80,21 @@ def test_old_guis_get_no_unknown_option(tmp_path: Path):
 
 def test_exit_code_of_the_gui_comes_back(gui: KohyaGui):
     assert run_host(plan_launch(gui, ("--fail",))) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a console's programs together")
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", 0)])
+def test_a_signal_to_us_ends_the_gui(gui: KohyaGui, number: int):
+    (gui.folder / "kohya_gui.py").write_text(
+        "import os, signal, sys, threading\n"
+        "os.kill(os.getppid(), int(sys.argv[-1]))\n"
+        "threading.Event().wait(60)\n",
+        encoding="utf-8",
+    )
+    plan = plan_launch(gui, (str(int(number)),))
+    before = signal.getsignal(number)
+    assert run_host(plan) == 128 + number
+    assert signal.getsignal(number) == before
 
 
 def test_stay_and_leave_are_inverse(gui: KohyaGui):

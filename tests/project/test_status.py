@@ -67,3 +67,12 @@ def test_a_damaged_epoch_file_does_not_count(project: Project):
 @pytest.mark.parametrize("key", ["root", "imported", "staged", "promoted"])
 def test_the_json_has_its_keys(project: Project, key: str):
     assert key in read_standing(project).as_dict()
+
+
+def test_a_training_under_way_comes_before_the_grid(project: Project):
+    project.journal.append("train-start", run="one")
+    status = read_standing(project)
+    assert status.training == "one"
+    assert "run one is under way" in "\n".join(status.lines())
+    project.journal.append("train-end", run="one")
+    assert read_standing(project).training == ""

@@ -11,8 +11,7 @@ from ...project import ToolError
 from ...project.families import family_of_script
 from ...project.lora_file import read_header
 from ...project.lora_kind import read_facts
-from ..config.arguments import TrainerCall
-from ..config.paths import MODEL_FILES, is_hub_name
+from ..config.paths import is_hub_name
 from ..dataset.steps import StepPlan
 from ..run.states import find_states, state_at, state_problem
 from ..trainer import Trainer, too_old
@@ -34,13 +33,6 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
                 f"The base model {model!r} does not exist.",
                 "Correct pretrained_model_name_or_path.",
             )
-    for key in ("vae", *MODEL_FILES):
-        given = values.get(key)
-        for text in map(str, given if isinstance(given, list) else [given or ""]):
-            if text and not Path(text).exists() and not is_hub_name(key, text):
-                yield error(
-                    "LL381", f"{key} names {text}, which does not exist.", "Correct the path."
-                )
     yield from _check_weights(values)
     yield from _check_module(str(values.get("network_module") or ""), trainer)
 
@@ -63,8 +55,7 @@ def _check_weights(values: Mapping[str, Any]) -> Iterator[Finding]:
         return
     try:
         header = read_header(path)
-    except ToolError as refused:
-        yield error(refused.code, refused.problem, refused.cure)
+    except ToolError:  # as the base model's companion it is named there
         return
     rank = read_facts(header).rank
     wanted = whole(values.get("network_dim")) or 4
@@ -171,45 +162,12 @@ def check_disk(
     if needed > available:
         yield error(
             "LL386",
-            f"{files} epoch files and {states} states need about {needed / 1e9:.1f} GB, but "
-            f"{folder} has {available / 1e9:.1f} GB free.",
+            f"{files} epoch files and {states} states need about {_size(needed)}, but "
+            f"{folder} has {_size(available)} free.",
             "Free some space, save less often, or keep fewer states.",
         )
 
 
-def check_family(call: TrainerCall, values: Mapping[str, Any]) -> Iterator[Finding]:
-    path = Path(str(values.get("pretrained_model_name_or_path") or ""))
-    if not path.is_file() or path.suffix != ".safetensors":
-        return
-    try:
-        families = read_facts(read_header(path)).families
-    except ToolError as refused:
-        yield error(refused.code, refused.problem, refused.cure)
-        return
-    wanted = family_of_script(call.script, values)
-    if not families or wanted is None or wanted in families:
-        return
-    found = families[0].facts
-    if found.training is None:
-        yield error(
-            "LL384",
-            f"{path.name} is a {found.title} model, which sd-scripts does not train.",
-            "Choose another base model, or a trainer made for this one.",
-        )
-    elif found.training.script != call.script:
-        yield error(
-            "LL384",
-            f"{path.name} is a {found.title} model, but {call.script_name} would train it.",
-            f"Choose the base model family {found.title} in the config, or another base model.",
-        )
-    else:
-        by_type = bool(found.training.fixed) or not found.training.flag.startswith("v2")
-        key = "model_type" if by_type and found.training.flag else "v2"
-        value = dict(found.training.fixed).get(key, "flux")
-        value = found.training.flag == "v2" if key == "v2" else value
-        shown = values.get(key, False if key == "v2" else "flux")
-        yield error(
-            "LL384",
-            f"{path.name} is a {found.title} model, but {key} is {shown}.",
-            f"Set {key} to {value}.",
-        )
+def _size(count: int) -> str:
+    """Say a size as people do: GB, and MB below a tenth of one."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"

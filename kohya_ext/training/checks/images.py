@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,3 +213,47 @@ def _check_missing(
         f"({shown}); the words of their folder are used instead.",
         "Caption them with `loraloom caption`, or let it be if that is meant.",
     )
+
+
+_WHOLE_CHECK_BYTES = 4_000_000
+"""Our choice: larger caches are only opened, so that thousands of them take seconds."""
+
+
+def check_caches(pictures: Iterable[Path], values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Look at what is cached beside the pictures: sd-scripts would end at a damaged file."""
+    latents = values.get("cache_latents_to_disk")
+    outputs = values.get("cache_text_encoder_outputs_to_disk")
+    if not (latents or outputs):
+        return
+    folders: dict[Path, list[Path]] = {}
+    for folder in {one.parent for one in pictures}:
+        if folder.is_dir():
+            folders[folder] = sorted(folder.glob("*.npz"))
+    stems = {(one.parent, one.stem) for one in pictures}
+    broken = [
+        path
+        for folder, paths in folders.items()
+        for path in paths
+        if _belongs(path, folder, stems) and not _is_whole(path)
+    ]
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        yield error(
+            "LL202",
+            f"The cache {broken[0]}{more} is damaged; sd-scripts would end there.",
+            "Delete it; it is made again.",
+        )
+
+
+def _belongs(path: Path, folder: Path, stems: set[tuple[Path, str]]) -> bool:
+    """Tell whether a cache is one of these pictures: its name begins with theirs."""
+    parts = path.stem.split("_")
+    return any((folder, "_".join(parts[:end])) in stems for end in range(len(parts), 0, -1))
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return path.stat().st_size > _WHOLE_CHECK_BYTES or archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
+        return False

@@ -20,16 +20,17 @@ from ..dataset.folders import PictureFacts, inspect_pictures
 from ..dataset.steps import BucketRules, StepPlan
 from ..trainer import Trainer
 from .ask_trainer import TrainerAnswer, ask_trainer
+from .base_model import check_base_model
+from .combinations import check_combinations
 from .files import (
     check_disk,
-    check_family,
     check_files,
     check_output,
     check_resume,
     estimated_file_bytes,
 )
 from .findings import Finding, Level, error, warning
-from .images import check_captions, check_pictures
+from .images import check_caches, check_captions, check_pictures
 from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
 
 
@@ -76,27 +77,29 @@ def run_preflight(
     trainer itself.
     """
     values = effective(call)
-    findings: list[Finding] = [*_check_call(call, trainer), *_check_settings(values)]
+    combined = list(check_combinations(call.script, values))
+    known = {part for part, one in combined if one.level is Level.ERROR}
+    findings = [*_check_call(call, trainer), *_check_settings(values)]
+    findings += [one for _, one in combined]
     scripts = None if trainer is None or trainer.is_simulated else trainer.folder
-    datasets, found = read_datasets(values, scripts)
-    findings += found
+    datasets, of_data = read_datasets(values, scripts)
     facts: dict[Path, PictureFacts] = {}
     for dataset in datasets:
-        findings += _check_dataset(dataset, facts, progress)
-    pictures = tuple(
-        facts[path]
-        for path in dict.fromkeys(path for one in datasets for path in one.trained_pictures)
-        if path in facts
-    )
-    is_data_wrong = any(one.level is Level.ERROR for one in findings)
+        of_data += _check_dataset(dataset, facts, progress)
+    trained = list(dict.fromkeys(path for one in datasets for path in one.trained_pictures))
+    of_data += check_caches(trained, values)
+    if any(one.level is Level.ERROR for one in of_data):
+        known |= {"dataset", "cached latents", "cached text encoder outputs"}
+    findings += of_data
     steps = expected_steps(values, datasets, facts, processes_of(call.launch))
+    findings += _check_validation(datasets)
     findings += check_files(values, trainer)
     findings += check_resume(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
     if steps:
         findings += check_output(values, steps, resuming=resuming)
         findings += check_disk(values, steps, file_bytes, free)
-    findings += check_family(call, values)
+    findings += check_base_model(call, values)
     if trainer is not None and not trainer.is_simulated:
         cards = gpus()
         missing = list(check_environment(values, trainer, cards, progress))
@@ -104,7 +107,8 @@ def run_preflight(
         findings += check_gpus(cards, chosen_gpu(call.launch), may_be_freed=may_be_freed)
         if not any(one.level is Level.ERROR for one in missing):
             answer = ask(call, trainer, processes_of(call.launch), progress=progress)
-            findings += answer.besides("dataset") if is_data_wrong else answer.findings
+            findings += answer.besides(*known)
+    pictures = tuple(facts[path] for path in trained if path in facts)
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
 
 
@@ -122,6 +126,28 @@ def _check_dataset(
         if not subset.is_listed:
             extension = subset.caption_extension
             yield from check_captions(subset.reading, extension, needed=not subset.is_reg)
+
+
+_FEW_PICTURES = 50
+"""Our choice: of fewer, those kept back are missed more than their loss tells."""
+
+
+def _check_validation(datasets: Iterable[TrainingDataset]) -> Iterator[Finding]:
+    for dataset in datasets:
+        count = len(dataset.trained_pictures)
+        kept = count - sum(
+            dataset.trained_count(len(folder.pictures))
+            for subset in dataset.subsets
+            if not subset.is_reg
+            for folder in subset.reading.folders
+        )
+        if dataset.validation_split and 0 < count < _FEW_PICTURES:
+            yield warning(
+                "LL359",
+                f"{kept} of {count} pictures are kept back for validation and never trained; a "
+                "set this small suffers, and its validation loss tells little.",
+                "Leave validation_split out, or collect more pictures.",
+            )
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -152,3 +152,25 @@ def _problem(key: Key, value: object, version: GuiVersion) -> str | None:
     if key.widget in ("Dropdown", "Radio") and version is not GuiVersion.V24:
         return key.choice_problem(value)
     return None
+
+
+def loses_on_load(values: Values, version: GuiVersion) -> str:
+    """Say what the page's own Load loses while its section Parameters is closed; empty if nothing.
+
+    Gradio 6 has not made the fields of a closed section yet, and the page's handlers write their
+    old values over the loaded ones. Loaded twice they are right.
+    """
+    if version is not GuiVersion.V26:
+        return ""
+    lost = [
+        key
+        for key, default in (("network_dim", 8), ("conv_dim", 1), ("lr_warmup", 10))
+        if values.get(key, default) not in (default, None)
+    ]
+    if not lost:
+        return ""
+    return (
+        f"the Kohya GUI's own Load loses {', '.join(lost)} while its section Parameters is "
+        "closed: open it first, or load the json twice; the loraloom tab and `loraloom train` "
+        "take them as they are"
+    )

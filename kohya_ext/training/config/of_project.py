@@ -21,6 +21,7 @@ from ...project import (
 )
 from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
+from ...project.manifest import TrainingSettings
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.settings import advise_on
 from ..dataset.expected import expected_steps, read_datasets
@@ -173,6 +174,7 @@ def values_of(project: Project, version: GuiVersion) -> Values:
         **overrides,
     }
     values = with_absolute_paths(values, project.root, GUI_PATHS) | _samples(project, values)
+    values |= _validation(training, values)
     _require_files(values)
     return complete({key: value for key, value in values.items() if key in known}, version)
 
@@ -205,6 +207,19 @@ def _of_manifest(project: Project) -> Values:
         "seed": training.seed,
     }
     return values | {key: value for key, value in optional.items() if value is not None}
+
+
+def _validation(training: TrainingSettings, values: Values) -> Values:
+    """Return what keeps pictures back for validation: the GUI has no fields for it."""
+    if not training.validation_split:
+        return {}
+    words = (
+        str(values.get("additional_parameters") or ""),
+        f"--validation_split={training.validation_split:g}",
+        f"--validation_seed={values.get('seed') or 1}",
+        f"--validate_every_n_epochs={training.validate_every_n_epochs}",
+    )
+    return {"additional_parameters": " ".join(words).strip()}
 
 
 def _samples(project: Project, values: Values) -> Values:

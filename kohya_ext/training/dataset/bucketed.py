@@ -51,6 +51,11 @@ class TrainingDataset:
         readings = (one.reading for one in self.subsets if not one.is_reg)
         return tuple(path for reading in readings for path in reading.pictures)
 
+    def trained_count(self, pictures: int) -> int:
+        """Return how many of a folder's pictures are trained, and not kept for validation."""
+        split = self.validation_split
+        return math.ceil(pictures * (1 - split)) if split > 0 else pictures
+
 
 def numbered_datasets(
     readings: Iterable[tuple[FolderReading | None, bool]],
@@ -93,7 +98,7 @@ def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFa
         for subset in dataset.subsets:
             for folder in subset.reading.folders if not subset.is_reg else ():
                 there = [one for one in folder.pictures if _size(one, subset, dataset, facts)]
-                found += folder.repeats * _trained_count(len(there), dataset)
+                found += folder.repeats * dataset.trained_count(len(there))
     return found
 
 
@@ -140,10 +145,4 @@ def _trained(
         return found
     seed = dataset.validation_seed
     (random.Random(seed) if seed is not None else draw).shuffle(found)
-    return found[: _trained_count(len(found), dataset)]
-
-
-def _trained_count(pictures: int, dataset: TrainingDataset) -> int:
-    """Return how many of a folder's pictures are trained."""
-    split = dataset.validation_split
-    return math.ceil(pictures * (1 - split)) if split > 0 else pictures
+    return found[: dataset.trained_count(len(found))]

@@ -78,6 +78,13 @@ class ProgressReported:
 
 
 @dataclass(frozen=True)
+class Validated:
+    """The loss on pictures kept back was measured; the last step before it says when."""
+
+    loss: float
+
+
+@dataclass(frozen=True)
 class Saving:
     """An epoch file is being written; the next epoch's begin says that it is complete."""
 
@@ -124,6 +131,7 @@ Event = (
     | StepFinished
     | LossRecorded
     | ProgressReported
+    | Validated
     | Saving
     | SampleSaved
     | Removed
@@ -136,6 +144,7 @@ _BAR = re.compile(
     r"\[[\d:]+<[\d:?]+,\s*(?P<rate>[\d.?]+)(?P<unit>s/it|it/s)(?P<rest>[^\]]*)\]"
 )
 _LOSS = re.compile(r"avr_loss=([^,\]\s]+)")
+_VALIDATION = re.compile(r"val_(?:epoch_)?avg_loss=([^,\]\s]+)")
 _LOG = re.compile(r"(?:^|\s)(INFO|WARNING|ERROR|CRITICAL)\s+(\S.*)$")
 _PLACE = re.compile(r"[\w.]+\.py:\d+")
 _EPOCH = re.compile(r"^\s*epoch (\d+)/(\d+)\s*$")
@@ -244,7 +253,10 @@ class StreamReader:
         what = re.split(r"[|:\]]", bar.string[: bar.start()].rstrip(": "))[-1].strip()
         done, total = int(bar["done"]), int(bar["total"])
         if what != "steps":
-            return [*self._read_phase(what), ProgressReported(what, done, total)]
+            events = [*self._read_phase(what), ProgressReported(what, done, total)]
+            kept_back = _VALIDATION.search(bar["rest"]) if done == total else None
+            value = _number(kept_back[1]) if kept_back else None
+            return [*events, Validated(value)] if value is not None else events
         loss = _LOSS.search(bar["rest"])
         rate = None if "?" in bar["rate"] else float(bar["rate"])
         if rate is not None and bar["unit"] == "it/s":

@@ -21,6 +21,7 @@ from .events import (
     Saving,
     StepFinished,
     StreamReader,
+    Validated,
     Warned,
 )
 from .record import RunPlan
@@ -71,6 +72,7 @@ class Follow:
     errors: list[str] = field(default_factory=list)
     losses: dict[int, float] = field(default_factory=dict)
     step_losses: dict[int, float] = field(default_factory=dict)
+    validations: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._tails = (Tail(self.plan.stdout), Tail(self.plan.stderr))
@@ -133,6 +135,8 @@ class Follow:
             self.saved.append(event.path)
         elif isinstance(event, StepFinished):
             self._take_step(event)
+        elif isinstance(event, Validated):
+            self.validations[self.done_steps] = event.loss
         elif isinstance(event, ErrorLogged):
             self.errors.append(event.text)
             self.no_data = self.no_data or event.is_no_data
@@ -179,6 +183,8 @@ class Follow:
         """Say it in a few words: `epoch 3/10, loss 0.0812`."""
         words = [f"epoch {self.epoch}/{self.epochs}"] if self.epoch else []
         words += [f"loss {self.last_loss:.3g}"] if self.last_loss is not None else []
+        kept_back = next(reversed(self.validations.values()), None)
+        words += [f"validation {kept_back:.3g}"] if kept_back is not None else []
         return ", ".join(words)
 
 

@@ -7,7 +7,7 @@ Drawing the loss curve is here too; it needs nothing but Pillow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class Session:
     run: RunStatus
     losses: Mapping[int, float]
     step_losses: Mapping[int, float]
+    validations: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def outcome(self) -> str:
@@ -66,6 +67,11 @@ class Report:
     def step_losses(self) -> dict[int, float]:
         """Each step's own loss, where TensorBoard files were written."""
         return _joined(one.step_losses for one in self.sessions)
+
+    @property
+    def validations(self) -> dict[int, float]:
+        """The loss on pictures kept back, by step; empty where none were."""
+        return _joined(one.validations for one in self.sessions)
 
 
 def _joined(parts: Iterable[Mapping[int, float]]) -> dict[int, float]:
@@ -129,7 +135,7 @@ def _session(run: RunStatus) -> Session:
     follow.poll()
     before = run.plan.epochs_done * run.plan.steps_per_epoch
     losses = {before + step: loss for step, loss in follow.losses.items()}
-    return Session(run, losses, _step_losses(run, before))
+    return Session(run, losses, _step_losses(run, before), dict(follow.validations))
 
 
 def _step_losses(run: RunStatus, before: int) -> dict[int, float]:
@@ -203,10 +209,12 @@ def as_dict(report: Report) -> dict[str, Any]:
                 "epoch": one.epoch,
                 "step": one.step,
                 "loss": report.losses.get(one.step) if one.step else None,
+                "validation_loss": report.validations.get(one.step) if one.step else None,
             }
             for one in report.files
         ],
         "losses": report.losses,
+        "validation_losses": report.validations,
         "advice": None if report.advice is None else asdict(report.advice),
     }
 
@@ -228,10 +236,14 @@ def format_report(report: Report) -> str:
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if value)]
     if facts["problem"]:
         lines += ["", facts["problem"]]
-    lines += ["", "| File | Epoch | Step | Loss (moving average) |", "|---|---|---|---|"]
+    kept_back = " Validation loss |" if report.validations else ""
+    head = f"| File | Epoch | Step | Loss (moving average) |{kept_back}"
+    lines += ["", head, "|---|---|---|---|" + ("---|" if kept_back else "")]
     for one in facts["files"]:
         loss = f"{one['loss']:.3g}" if one["loss"] is not None else ""
-        lines.append(f"| {one['name']} | {one['epoch']} | {one['step']} | {loss} |")
+        row = f"| {one['name']} | {one['epoch']} | {one['step']} | {loss} |"
+        value = one["validation_loss"]
+        lines.append(row + (f" {value:.3g} |" if value is not None else " |" if kept_back else ""))
     if report.advice is not None:
         lines += ["", "## Advice", "", report.advice.summary, ""]
         lines += [f"- **{one.place}:** {' '.join(one.reasons)}" for one in report.advice.picks]

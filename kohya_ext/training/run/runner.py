@@ -139,7 +139,7 @@ def _see_through(
 ) -> tuple[Result, BaseException | None]:
     """Watch a process to its end and write down how it ended, also when watching is broken off."""
     assert tree is not None
-    began, follow = time.time(), Follow(plan)
+    began, follow = (plan.folder / "plan.json").stat().st_mtime, Follow(plan)
     interruption: BaseException | None = None
     why: Outcome | None = Outcome.STOPPED
     try:

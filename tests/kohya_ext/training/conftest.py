@@ -36,7 +36,8 @@ def trainable(project: Project) -> Project:
     write_pictures(project.source_dir, recipes(4))
     apply_layout(project, plan_layout(project))
     base = project.root / "base.safetensors"
-    write_lora(base, {"cond_stage_model.transformer.x": Tensor("F16", (1,), b"\0\0")}, {})
+    half = Tensor("F16", (1,), b"\0\0")
+    write_lora(base, {"cond_stage_model.transformer.x": half, "model.diffusion_model.x": half}, {})
     return change_manifest(
         project, ("path: ''", f'path: "{base.as_posix()}"'), ("epochs: 10", "epochs: 3")
     )

@@ -56,7 +56,7 @@ def desk(tmp_path: Path) -> Desk:
     for name in ("5_Trigword/a.png", "5_Trigword/b.png"):
         desk.picture(name)
     base = tmp_path / "sd15.safetensors"
-    write_lora(base, {"cond_stage_model.transformer.x": HALF}, {})
+    write_lora(base, {"cond_stage_model.transformer.x": HALF, "model.diffusion_model.x": HALF}, {})
     desk.values |= {
         "train_data_dir": str(desk.train), "output_dir": str(tmp_path / "out"),
         "logging_dir": "", "pretrained_model_name_or_path": str(base), "log_with": "",

@@ -88,7 +88,10 @@ def desk(tmp_path: Path) -> Desk:
     desk.model.mkdir()
     for name in ("5_fox/a.png", "5_fox/b.png", "2_fox/c.png"):
         desk.picture(name)
-    base = desk.weights("base.safetensors", {"cond_stage_model.transformer.x": HALF})
+    base = desk.weights(
+        "base.safetensors",
+        {"cond_stage_model.transformer.x": HALF, "model.diffusion_model.x": HALF},
+    )
     desk.toml = {
         "pretrained_model_name_or_path": str(base),
         "train_data_dir": str(desk.images),

@@ -311,3 +311,14 @@ def test_regularisation_draws_match_the_others(regular, shown):
     pictures = [Shown(64, 64, 7)]
     given = [Shown(64, 64, repeats) for _, repeats in regular]
     assert [one.repeats for one in with_regularisation(pictures, given)[1:]] == shown
+
+
+def test_pictures_are_kept_back_for_validation(staged: Project):
+    text = staged.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("training:\n", "training:\n  validation_split: 0.25\n", 1)
+    staged.manifest_path.write_text(text, encoding="utf-8")
+    plan = plan_config(open_project(staged.root))
+    assert plan.call.toml["validation_split"] == 0.25
+    assert plan.call.toml["validation_seed"] >= 1
+    assert plan.call.toml["validate_every_n_epochs"] == 1
+    assert "--validation_split=0.25" in plan.values["additional_parameters"]

@@ -28,7 +28,10 @@ class Desk:
             Image.new("RGB", size, (len(name), ord(name[0]), ord(name[2]))).save(path)
             path.with_suffix(".txt").write_text("a fox", encoding="utf-8")
         base = root / "base.safetensors"
-        write_lora(base, {"cond_stage_model.transformer.x": Tensor("F16", (1,), b"\0\0")}, {})
+        half = Tensor("F16", (1,), b"\0\0")
+        write_lora(
+            base, {"cond_stage_model.transformer.x": half, "model.diffusion_model.x": half}, {}
+        )
         self.toml: dict[str, Any] = {
             "pretrained_model_name_or_path": str(base), "output_dir": str(root),
             "output_name": "fox", "resolution": "64,64", "enable_bucket": True,

@@ -18,6 +18,7 @@ from kohya_ext.training.run.events import (
     Saving,
     StepFinished,
     StreamReader,
+    Validated,
     Warned,
 )
 from kohya_ext.training.run.failures import find_error
@@ -199,3 +200,15 @@ def test_several_lines_of_one_error_stay_together():
     assert found is not None
     assert "size mismatch for lora_te" in found.headline
     assert "another rank" in found.cure
+
+
+def test_the_loss_on_pictures_kept_back_is_read():
+    bar = "epoch validation steps: {}|#| {}/8 [00:01<00:00, 5.0it/s, val_epoch_avg_loss=0.13, {}]"
+    reader = StreamReader()
+    assert not any(
+        isinstance(one, Validated) for one in reader.read_stderr(bar.format("50%", 4, "timestep=2"))
+    )
+    events = reader.read_stderr(bar.format("100%", 8, "timestep=800"))
+    assert Validated(0.13) in events
+    step = "validation steps: 100%|#| 2/2 [00:01<00:00, 5.0it/s, val_avg_loss=nan, timestep=8]"
+    assert any(isinstance(one, Validated) for one in reader.read_stderr(step))

@@ -57,6 +57,23 @@ def test_every_picture_has_its_hash(trainable: Project):
     assert rows[0]["caption_sha256"] is None
 
 
+def test_validation_stands_beside_the_epochs(trainable: Project, capsys):
+    from kohya_ext.cli.epochs import epochs
+
+    plan, _ = train(trainable)
+    assert "Validation" not in format_report(read_report(runs_dir_of(trainable)))
+    bar = "\repoch validation steps: 100%|#| 8/8 [00:01<00:00, 5.0it/s, val_epoch_avg_loss=0.125]\r"
+    with plan.run.stderr.open("ab") as stream:
+        stream.write(bar.encode())
+    report = read_report(runs_dir_of(trainable))
+    assert report.validations == {18: 0.125}
+    assert "| Quillfox | 3 | 18 |" in format_report(report)
+    assert "| 0.125 |" in format_report(report)
+    epochs.callback(trainable.root, False)
+    assert "step 18, final" in (out := capsys.readouterr().out)
+    assert "validation 0.125" in out
+
+
 def test_resumed_sessions_make_one_curve(trainable: Project, monkeypatch):
     plan = plan_training(
         job_of_project(trainable), simulated_trainer(), RunOptions(save_states=True)
