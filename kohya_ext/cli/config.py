@@ -206,6 +206,8 @@ def _of_file(source: Path, options: ConfigOptions) -> None:
     gui = GuiVersion(options.version or "v26")
     if options.as_gui:
         data, _ = read_data(source)
+        if source.suffix.lower() == ".toml":
+            raise click.UsageError("The Kohya GUI opens json files only: leave --as-gui out.")
         _print(print_as_gui(data, gui, where=str(source), draws=options.draws), options.as_json)
         return
     converted = convert(source, gui, options.draws)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ...project import InputError, MissingError
+from ...project.json_reader import ShapeError, read_bounded
+from ...project.limits import limits
 from . import lora_easy
 from .arguments import all_arguments
 from .kohya_json import GuiVersion, keys_of
@@ -123,11 +125,10 @@ def _flat(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
     """Return the object or tables in a file, and what had to be overlooked. Raises MissingError."""
     try:
-        text = _text(path.read_bytes())
-    except OSError as error:
-        raise MissingError(
-            "LL301", f"{path} cannot be read: {error.strerror}.", "Check the path."
-        ) from error
+        text = _text(read_bounded(path, limits().json_bytes))
+    except (OSError, ShapeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise MissingError("LL301", f"{path} cannot be read: {why}.", "Check the path.") from error
     except UnicodeDecodeError as error:
         raise MissingError(
             "LL301",

@@ -66,9 +66,9 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     notes = [f"{key} is left out, a secret: set {SECRETS[key]} instead" for key in secrets]
     given = _renamed({key: value for key, value in given.items() if _is_set(value)}, notes)
     script = _script_of(given, path.parent, notes)
-    for argument, field in family_rows(script).items():
-        if field in given and argument not in given:
-            given[argument] = given.pop(field)
+    rows = family_rows(script)
+    fields = {name: field for name, field in rows.items() if field in given and name not in given}
+    given |= {name: given.pop(field) for name, field in fields.items()}
     known = arguments_of(script, NEWEST)
     threads = given.pop("num_cpu_threads_per_process", 2)
     toml: Toml = {}
@@ -79,6 +79,8 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
         elif key in all_arguments():
             owners = ", ".join(f"{one}.py" for one in all_arguments()[key])
             notes.append(f"{key} is left out: {script}.py has no such argument, only {owners}")
+        elif key in rows or key == "train_inpainting":
+            toml[key] = value  # of a newer trainer than our list; the check on disk decides
         elif key in LORAPLUS:
             toml["network_args"] = [*toml.get("network_args", []), f"{key}={value}"]
         elif key not in (*_HINTS, *_GUI_LEFTOVERS):

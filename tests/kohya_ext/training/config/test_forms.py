@@ -383,6 +383,18 @@ def test_the_trainer_is_concluded(tmp_path: Path, settings: dict[str, Any], scri
     assert read(tmp_path, data).call.script == script
 
 
+def test_what_only_a_newer_trainer_knows_stays_in(tmp_path: Path):
+    more = {"model_train_type": "anima-lora", "compile": True, "anima_qwen3": "/m/q.safetensors"}
+    toml = read(tmp_path, {**FLAT, **more}).call.toml
+    assert (toml["compile"], toml["qwen3"]) == (True, "/m/q.safetensors")
+
+
+def test_a_toml_is_nothing_that_the_gui_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "fox.toml").write_text(GROUPED, encoding="utf-8")
+    assert main(["config", "--from", str(tmp_path / "fox.toml"), "--as-gui"]) == 2
+    assert "opens json files only" in capsys.readouterr().err
+
+
 def test_an_argument_of_another_trainer_is_told(tmp_path: Path):
     found = read(tmp_path, {**FLAT, "sdxl": True, "gemma2": "/m/g.safetensors"})
     assert "gemma2" not in found.call.toml
