@@ -139,7 +139,7 @@ def _live_bar() -> Iterator[tuple[EventHandler, Callable[[str], None]]]:
         def show(event: Event, follow: Follow) -> None:
             if isinstance(event, (EpochBegan, StepFinished)):
                 done, total = follow.done_steps, follow.total_steps or None
-                name, line = "Training", _rest_of_line(follow)
+                name, line = "Training", ", ".join(filter(None, (follow.line, _left(follow))))
             elif isinstance(event, ProgressReported):
                 done, total, name, line = event.done, event.total, follow.phase, event.what
             elif isinstance(event, PhaseBegan):
@@ -186,10 +186,6 @@ def standing_line(follow: Follow) -> str:
     """Say how far a run is: `epoch 3/10, loss 0.08, step 30 of 150, 4 minutes left`."""
     steps = f"step {follow.done_steps} of {follow.total_steps}" if follow.total_steps else ""
     return ", ".join(filter(None, (follow.line, steps, _left(follow))))
-
-
-def _rest_of_line(follow: Follow) -> str:
-    return ", ".join(filter(None, (follow.line, _left(follow))))
 
 
 def _left(follow: Follow) -> str:

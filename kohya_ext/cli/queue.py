@@ -115,7 +115,9 @@ def run(trainer: str | None, gpu: str, as_json: bool) -> int:
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     with training_bar() as handler:
-        ended = run_queue(chosen, gpu=gpu or FIRST_CARD, tell=_tell, handler=handler)
+        ended = run_queue(
+            chosen, gpu=gpu or FIRST_CARD, tell=lambda one: say(_line(one)), handler=handler
+        )
     if as_json:
         emit_json([asdict(one) for one in ended])
     else:
@@ -132,10 +134,6 @@ def stop() -> None:
     halt()
     emit("The queue ends after the present training.")
     next_step("loraloom train PROJECT --stop, to stop that one too")
-
-
-def _tell(entry: Entry) -> None:
-    say(_line(entry))
 
 
 def _summary(ended: Sequence[Entry]) -> None:

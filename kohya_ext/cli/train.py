@@ -243,7 +243,8 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
             for one in result.files:
                 emit(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
         say(f"trained and verified in {duration(result.seconds)}")
-        next_step(f"loraloom epochs {_place(job)}")
+        place = job.project.root if job.project else job.output_dir
+        next_step(f"loraloom epochs {shell_path(place)}")
         return 0
     if result.outcome is Outcome.STOPPED:
         say(f"Stopped at step {result.last_step}. {result.cure}")
@@ -260,10 +261,6 @@ def _way_on(job: Job) -> str:
         return " --resume"
     saved = any(job.output_dir.glob(f"{glob.escape(job.name)}*.safetensors"))
     return " --move-old" if saved else ""
-
-
-def _place(job: Job) -> str:
-    return shell_path(job.project.root if job.project else job.output_dir)
 
 
 def _as_dict(result: Result) -> dict[str, Any]:

@@ -101,15 +101,12 @@ def _card(one: PictureView) -> str:
     if one.caption is None:
         caption = "<i>no caption yet</i>" if one.is_staged else ""
     else:
-        caption = escape(_shortened(one.caption))
+        more = " …" if len(one.caption) > _SHOWN_CAPTION else ""
+        caption = escape(one.caption[:_SHOWN_CAPTION] + more)
     return (
         f'<div style="{_CARD}">{_image(one)}<br><b>{escape(one.path.name)}</b><br>'
         f"{one.role.value}, {one.repeats} times per epoch<br>{caption}</div>"
     )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN_CAPTION else text[:_SHOWN_CAPTION] + " …"
 
 
 def _image(one: PictureView) -> str:

@@ -16,7 +16,6 @@ from ..dataset.roles import Role
 from ..project import ProgressHandler, Project, ToolError, read_settings
 from ..project.jobs import Say, StepStopped, Work, stoppable
 from ..project.tagging import Tagger, open_tagger
-from ..training.checks.findings import Finding
 from ..training.checks.preflight import Preflight, run_preflight
 from ..training.config.of_project import apply_config, plan_config
 from ..training.run.events import ErrorLogged, Event, Saving, Warned
@@ -123,17 +122,13 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
 
 def _tell(preflight: Preflight, say: Say) -> None:
     for one in (*preflight.errors[1:], *preflight.warnings):
-        say(_row(one))
+        say(f"{one.level.value.capitalize()}: {one}")
     steps = preflight.steps
     if steps:
         say(
             f"{len(preflight.pictures)} pictures, {steps.draws} draws: {steps.steps} steps in "
             f"{steps.epochs} epochs of {steps.steps_per_epoch}."
         )
-
-
-def _row(one: Finding) -> str:
-    return f"{one.level.value.capitalize()}: {one}"
 
 
 def find_own_trainer() -> Trainer | None:

@@ -175,7 +175,7 @@ def _place_by_sd_scripts(stem: str, metadata: dict[str, str]) -> _Place:
         step = int(step_save.group(1)) if step is None else step
     elif epoch is None and numbered:
         epoch = int(numbered.group(1))
-    name = metadata.get("ss_output_name", _without_number(stem))
+    name = metadata.get("ss_output_name", _STEP_SAVE.sub("", _NUMBERED.sub("", stem)))
     return _Place(name, epoch, step, not numbered and not step_save, bool(step_save))
 
 
@@ -188,10 +188,6 @@ def _total_steps(metadata: dict[str, str], epoch: int | None) -> int | None:
     steps = epoch * math.ceil(batches / accumulation)
     last = _whole(metadata.get("ss_max_train_steps"))
     return min(steps, last) if last else steps
-
-
-def _without_number(stem: str) -> str:
-    return _STEP_SAVE.sub("", _NUMBERED.sub("", stem))
 
 
 def _whole(text: str | None) -> int | None:
@@ -259,7 +255,7 @@ def _group(files: list[EpochFile]) -> tuple[Run, ...]:
         Run(session, output_name, tuple(sorted(members, key=_training_order)))
         for (session, output_name), members in sessions.items()
     ]
-    runs.sort(key=_finished_at)
+    runs.sort(key=lambda run: max(one.finished_at for one in run.files))
     return _joined(runs)
 
 
@@ -271,10 +267,6 @@ def _with_finals_name(files: list[EpochFile]) -> list[EpochFile]:
         return files
     name = next(iter(finals))
     return [replace(one, output_name=name) if one in own else one for one in files]
-
-
-def _finished_at(run: Run) -> float:
-    return max(one.finished_at for one in run.files)
 
 
 def _joined(runs: list[Run]) -> tuple[Run, ...]:

@@ -160,10 +160,6 @@ _LEFT: list[Child] = []
 """Children that may outlive us; an ended one stays a zombie until it was polled."""
 
 
-def _clear_left() -> None:
-    _LEFT[:] = [child for child in _LEFT if child.poll() is None]
-
-
 def new_mark() -> str:
     """Return a fresh name for a tree."""
     return secrets.token_hex(8)
@@ -201,7 +197,7 @@ def start(
     MachineError (when the program cannot be started; for the stream files).
     """
     mark = mark or new_mark()
-    _clear_left()
+    _LEFT[:] = [child for child in _LEFT if child.poll() is None]
     try:
         with stdout.open("ab") as out, stderr.open("ab") as err:
             process = _spawn(command, folder, {**environment, MARK: mark}, out, err)

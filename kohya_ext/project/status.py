@@ -48,7 +48,10 @@ class ProjectStatus:
             ("project", self.root),
             ("trigger word", f"{self.trigger_word} ({self.kind})"),
             ("imported", _count(self.imported, "picture")),
-            *((folder.name, _folder_line(folder)) for folder in self.staged),
+            *(
+                (one.name, f"{_count(one.pictures, 'picture')}, {_count(one.captions, 'caption')}")
+                for one in self.staged
+            ),
             ("config", "written" if self.config else "none yet"),
             ("epoch files", str(self.epoch_files)),
             *([("training", f"run {self.training} is under way")] if self.training else []),
@@ -79,10 +82,6 @@ class ProjectStatus:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _folder_line(folder: StagedFolder) -> str:
-    return f"{_count(folder.pictures, 'picture')}, {_count(folder.captions, 'caption')}"
 
 
 def read_standing(project: Project) -> ProjectStatus:

@@ -132,7 +132,10 @@ def _model_bytes(probes: tuple[_Probe, ...]) -> bytes:
             _field(6, NOTE.encode()),
             _field(7, graph),
             _field(8, _number(2, 17)),
-            *(_field(14, _text_pair(key, value)) for key, value in metadata.items()),
+            *(
+                _field(14, _field(1, key.encode()) + _field(2, value.encode()))
+                for key, value in metadata.items()
+            ),
         )
     )
 
@@ -155,10 +158,6 @@ def _number(field: int, value: int) -> bytes:
 
 def _field(field: int, content: bytes) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(content)) + content
-
-
-def _text_pair(key: str, value: str) -> bytes:
-    return _field(1, key.encode()) + _field(2, value.encode())
 
 
 def _node(kind: str, inputs: list[str], output: str, attributes: bytes) -> bytes:

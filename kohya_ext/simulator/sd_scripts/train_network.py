@@ -107,16 +107,13 @@ def read_folders(root: Path, extension: str) -> list[Folder]:
         number, underscore, _ = folder.name.partition("_")
         if not underscore or not number.isdigit() or int(number) < 1:
             continue
-        pictures = sorted(path for path in folder.iterdir() if _is_picture(path))
+        suffixes = (*SUFFIXES, *(one.upper() for one in SUFFIXES))
+        pictures = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
         if pictures:
             sizes = tuple(picture_size(path) for path in pictures)
             tags = count_tags(pictures, extension)
             found.append(Folder(folder.name, int(number), sizes, tags))
     return found
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix in SUFFIXES or path.suffix in {one.upper() for one in SUFFIXES}
 
 
 def count_tags(pictures: Iterable[Path], extension: str) -> dict[str, int]:

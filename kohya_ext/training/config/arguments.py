@@ -144,7 +144,10 @@ def _toml(values: Values, version: GuiVersion, script: str) -> Toml:
     toml["max_train_steps"] = steps
     given = int(values.get("lr_warmup_steps") or 0)
     toml["lr_warmup_steps"] = given if given > 0 else float(values.get("lr_warmup") or 0) / 100
-    toml["network_args"] = [_whole_list(pair) for pair in toml["network_args"]]
+    toml["network_args"] = [  # sd-scripts would stop at the blank of block_dims=4, 8
+        "".join(pair.split()) if pair.partition("=")[0] in LISTS else pair
+        for pair in toml["network_args"]
+    ]
     off = list(_NO_LONGER_READ)
     if not str(values.get("sample_prompts") or "").strip():
         off += _OF_SAMPLES  # it would look for the file
@@ -162,11 +165,6 @@ def _toml(values: Values, version: GuiVersion, script: str) -> Toml:
 
 def _is_zero(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == 0
-
-
-def _whole_list(pair: str) -> str:
-    """Take the blanks out of `block_dims=4, 8`: sd-scripts would stop at them."""
-    return "".join(pair.split()) if pair.partition("=")[0] in LISTS else pair
 
 
 def take_words(toml: Toml, words: Sequence[str], script: str) -> tuple[Toml, tuple[str, ...]]:

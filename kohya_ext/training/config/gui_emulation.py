@@ -249,7 +249,9 @@ def print_as_gui(
     if not problems and needs_count and draws is None:
         if not folder.is_dir():
             problems = (f"train_data_dir {folder} is not on this machine: see --draws",)
-        elif version is GuiVersion.V26 and not _has_concepts(folder):
+        elif version is GuiVersion.V26 and not any(
+            one.is_dir() and re.match(r"^\d+_.+$", one.name) for one in folder.iterdir()
+        ):
             problems = (f"{folder} holds no folder such as 5_Trigger",)
         else:
             draws = gui_draws(folder)
@@ -263,7 +265,3 @@ def print_as_gui(
         return GuiPrint(gui_call(values, version, draws or 0), taken.secrets)
     except ToolError as refused:
         raise InputError("LL311", f"{where}: {refused.problem}", refused.cure) from refused
-
-
-def _has_concepts(folder: Path) -> bool:
-    return any(one.is_dir() and re.match(r"^\d+_.+$", one.name) for one in folder.iterdir())

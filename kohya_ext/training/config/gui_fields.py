@@ -375,7 +375,8 @@ def _network_of(kind: str, values: Values, version: GuiVersion) -> tuple[str, li
     if kind in ("Standard", "Kohya LoCon"):
         module = "networks.lora_sd3" if values.get("sd3_checkbox") else "networks.lora"
         conv = ["conv_dim", "conv_alpha"] if kind == "Kohya LoCon" else []
-        return module, _pairs(values, conv) + _truthy(values, _BLOCKS)
+        pairs = [f"{key}={values.get(key)}" for key in conv]
+        return module, pairs + _truthy(values, _BLOCKS)
     if kind == "LoRA-FA":
         return "networks.lora_fa", _truthy(values, _BLOCKS)
     if kind == "Kohya DyLoRA":
@@ -428,10 +429,6 @@ def _native(kind: str, values: Values) -> list[str]:
     if kind == "Kohya LoKr" and as_int(values.get("factor", -1)) != -1:
         found.append(f"factor={as_int(values['factor'])}")
     return found + _positive(values, _DROPOUTS)
-
-
-def _pairs(values: Values, keys: Sequence[str]) -> list[str]:
-    return [f"{key}={values.get(key)}" for key in keys]
 
 
 def _truthy(values: Values, keys: Sequence[str]) -> list[str]:

@@ -41,7 +41,9 @@ def take_as_gui(
     for name, key in keys_of(version).items():
         value = given.get(name)
         value = key.default if value is None else _shown(key, value)
-        values[name] = int(value) if _is_whole(value) and version is GuiVersion.V26 else value
+        is_whole = isinstance(value, float) and value.is_integer()
+        # the browser sends a 1 for 1.0
+        values[name] = int(value) if is_whole and version is GuiVersion.V26 else value
         problem = _problem(key, values[name], version)
         if problem:
             problems.append(f"{name} is {values[name]!r}, but {problem}")
@@ -86,11 +88,6 @@ def _handled(values: Values, version: GuiVersion) -> Values:
     if values.get("model_type") == "chroma":
         changed |= {"guidance_scale": 0, "timestep_sampling": "sigmoid"}
     return changed
-
-
-def _is_whole(value: object) -> bool:
-    """Whether the browser would send a 1 for this 1.0."""
-    return isinstance(value, float) and value.is_integer()
 
 
 def _loaded(given: Values, version: GuiVersion) -> Values:

@@ -83,10 +83,6 @@ _THREADS = "num_cpu_threads_per_process"
 """The one slider that ends at the number of cores of the machine that the GUI runs on."""
 
 
-def _cores() -> int:
-    return max(2, os.cpu_count() or 2)
-
-
 _EMPTY: Mapping[str, Value] = {"str": "", "number": 0, "bool": False}
 SAVE_AS_BOOL = "save_as_bool"
 """A key that every saved json carries, always false."""
@@ -117,7 +113,7 @@ def keys_of(version: GuiVersion) -> Mapping[str, Key]:
             tuple(facts.get("choices") or ()),
             bool(facts.get("allow_custom_value")),
             facts.get("minimum"),
-            _cores() if name == _THREADS else facts.get("maximum"),
+            max(2, os.cpu_count() or 2) if name == _THREADS else facts.get("maximum"),
             facts.get("coerced", ""),
             facts.get("precision"),
             facts.get("label", ""),

@@ -129,7 +129,7 @@ def plan_project_call(project: Project) -> ProjectCall:
     version = GuiVersion(project.manifest.training.kohya_version)
     values = values_of(project, version)
     require_valid(values, version)
-    draws = sum(_repeats(place) for place in _staged(project.images_dir))
+    draws = sum(int(one.parts[0].partition("_")[0]) for one in _staged(project.images_dir))
     call = plan_call(values, version, draws)
     if call.sample_prompts.strip():
         path = project.config_dir / f"{project.manifest.output_name}.prompts.txt"
@@ -287,10 +287,6 @@ def _staged(images_dir: Path) -> list[PurePosixPath]:
             "LL309", f"{images_dir} holds no staged pictures.", "Run `loraloom stage` first."
         )
     return places
-
-
-def _repeats(place: PurePosixPath) -> int:
-    return int(place.parts[0].partition("_")[0])
 
 
 def _read_steps(images_dir: Path, call: TrainerCall, progress: ProgressHandler) -> StepPlan:

@@ -18,7 +18,8 @@ def other_trainer(data: Mapping[str, Any]) -> str | None:
         return "musubi-tuner"
     if "adapter" in keys and "model" in keys and isinstance(data["adapter"], dict):
         return "diffusion-pipe"
-    if any({"type", "rank"} <= one.get("args", {}).keys() for one in inner if _has_args(one)):
+    widgets = [one["args"] for one in inner if isinstance(one.get("args"), dict)]
+    if any({"type", "rank"} <= one.keys() for one in widgets):
         return "a trainer on diffusion-pipe"
     if {"model_family", "lora_rank"} <= keys or "--model_family" in keys:
         return "SimpleTuner"
@@ -38,10 +39,6 @@ _OTHER_TABS = {
     "no_token_padding", "learning_rate_te", "learning_rate_te1", "image_folder", "token_string",
     "latent_metadata_filename",
 }  # fmt: skip
-
-
-def _has_args(section: Mapping[str, Any]) -> bool:
-    return isinstance(section.get("args"), dict)
 
 
 _MUSUBI_MODULES = (

@@ -64,7 +64,9 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     """
     given, secrets = without_secrets(settings)
     notes = [f"{key} is left out, a secret: set {SECRETS[key]} instead" for key in secrets]
-    given = _renamed({key: value for key, value in given.items() if _is_set(value)}, notes)
+    given = _renamed(
+        {key: value for key, value in given.items() if value not in (None, "", [])}, notes
+    )
     script = _script_of(given, path.parent, notes)
     rows = family_rows(script)
     fields = {name: field for name, field in rows.items() if field in given and name not in given}
@@ -98,10 +100,6 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     toml = with_absolute_paths(fit_types(toml, script), path.absolute().parent, ARGUMENT_PATHS)
     call = TrainerCall(script, dict(sorted(toml.items())), launch, (), "")
     return TrainerSettings(call, tuple(notes))
-
-
-def _is_set(value: object) -> bool:
-    return value is not None and value != "" and value != []
 
 
 def _renamed(given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ _OF_DATASETS: Rows = {
 _FOLDER: Rows = {"image_dir": _TEXT, "is_reg": _FLAG, "alpha_mask": _FLAG}
 _METADATA: Rows = {"metadata_file": _TEXT, "image_dir": _TEXT, "alpha_mask": _FLAG}
 _PAIRED: Rows = {"image_dir": _TEXT, "conditioning_data_dir": _TEXT}
+_ALL_KEYS = {*_ANYWHERE, *_OF_FOLDERS, *_OF_DATASETS, *_FOLDER, *_METADATA, *_PAIRED}
 """Keys and types of sd-scripts, library/config_util.py: ConfigSanitizer; a flag is a whole number
 there, too."""
 
@@ -157,18 +158,12 @@ def _table(table: Mapping[str, Any], place: str, known: Rows, source: str | None
     for key, value in table.items():
         there = source is None or f'"{key}"' in source
         kind = known.get(key)
-        if not there or (kind is None and (source is None or _is_ours(key))):
+        if not there or (kind is None and (source is None or key in _ALL_KEYS)):
             yield f"{place}.{key} is not a key that sd-scripts takes there"
         elif kind is not None and not _fits(value, kind):
             yield f"{place}.{key} is {value!r}, where sd-scripts takes {kind}"
         elif key in ("batch_size", "bucket_reso_steps") and value < 1:
             yield f"{place}.{key} is {value}, and sd-scripts would divide by it"
-
-
-def _is_ours(key: str) -> bool:
-    """Tell whether we know the key from another place, so that it is wrong at this one."""
-    return any(key in one for one in (_ANYWHERE, _OF_FOLDERS, _OF_DATASETS, _FOLDER, _METADATA,
-                                      _PAIRED))  # fmt: skip
 
 
 def _fits(value: object, kind: str) -> bool:
