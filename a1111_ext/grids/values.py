@@ -29,9 +29,15 @@ _LONGEST_VALUE = 100
 
 
 def parse_list(text: str) -> tuple[str, ...]:
-    """Split csv text into values, without the blanks around them."""
+    """Split csv text into values, without the blanks around them. Raises InputError."""
     rows = csv.reader(io.StringIO(text), skipinitialspace=True)
-    return tuple(value.strip() for row in rows for value in row)
+    try:
+        return tuple(value.strip() for row in rows for value in row)
+    except csv.Error as error:
+        shown = text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
+        raise InputError(
+            "LL506", f'The values "{shown}" are not valid csv: {error}.', "Correct them."
+        ) from error
 
 
 def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
