@@ -38,6 +38,7 @@ from ..grids.runner import (
 from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat
 from ..quality.advice import Advice
+from ..quality.gathering import Sources
 from ..quality.giving import find_sources, give_advice
 from .advise import command_after, tell_advice
 from .cluster import open_executor
@@ -64,6 +65,7 @@ class GridSession:
             SheetFormat(options["form"]), options["cell_pixels"], options["single_file"]
         )
         self.advice: Advice | None = None
+        self._sources: Sources | None = None
         self.expand: Expand = make_expand(options["wildcards"])
 
     def run(self) -> None:
@@ -164,7 +166,9 @@ class GridSession:
         """Advise on the epochs that the grid shows; one epoch alone needs none."""
         if self.options["no_advice"] or len(grid.subject.files) < 2:
             return None
-        sources = find_sources(self.project, (grid.grid_id,))
+        if self._sources is None:  # opening a tagger takes seconds, and a grid may grow for hours
+            self._sources = find_sources(self.project)
+        sources = replace(self._sources, grids=(grid.folder,))
         self.advice = give_advice(sources, ledger, run=run, on_progress=on_progress)
         return self.advice
 

@@ -44,11 +44,10 @@ class Advice:
     @property
     def suggests_stop(self) -> bool:
         """Whether going on is of no use: two overtrained epochs follow one that is good."""
-        onset = self.order.onset
         return (
-            self.verdict is Verdict.TAKE
-            and onset is not None
-            and len(self.order.overtrained) - onset >= _SURE
+            self.verdict in (Verdict.TAKE, Verdict.UNDECIDED)
+            and bool(self.picks)
+            and self.order.overtrained_at_the_end >= _SURE
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -52,6 +52,17 @@ class Evidence:
         found = self.signal(name)
         return None if found is None else found.values[index]
 
+    def compared(self) -> tuple[int, ...]:
+        """Return the epochs that have pictures; all of them where none has."""
+        names = [one for one in self.signals if one is not SignalName.WEIGHTS]
+        found = tuple(
+            index
+            for index in range(len(self.epochs))
+            if any(self.value(name, index) is not None for name in names)
+            or self.ballot(index).is_chosen
+        )
+        return found or tuple(range(len(self.epochs)))
+
     def ballot(self, index: int) -> Ballot:
         """Return what people said of one epoch."""
         return self.ballots[index] if index < len(self.ballots) else Ballot()

@@ -14,10 +14,10 @@ from .signal import (
     Signal,
     SignalName,
     error_of_median,
-    least_until,
     neighbour_spread,
     spread_before,
     unmeasured,
+    usual_before,
 )
 from .texture import FIGURES, Texture
 
@@ -95,7 +95,7 @@ def _beyond(name: str, curve: list[float | None], series: Series[Texture]) -> li
         )
         is_beyond = value is not None and (value > held or _is_new(curve, index, limit))
         if is_beyond:
-            held = min(held, limit)
+            held = min(held, limit + max(0.0, usual_before(curve, index) or 0.0))
         elif value is not None:
             held = math.inf
         found.append(is_beyond)
@@ -104,8 +104,8 @@ def _beyond(name: str, curve: list[float | None], series: Series[Texture]) -> li
 
 def _is_new(curve: list[float | None], index: int, limit: float) -> bool:
     value = curve[index] or 0.0
-    before = least_until(curve, index - 1) if index else math.inf
-    if math.isinf(before):
+    before = usual_before(curve, index)
+    if before is None:
         return value > _AT_ONCE * limit
     # a style that was there from the first epoch on is learned, not fried
     return value > limit and (value - before > limit or value > 2 * _AT_ONCE * limit)

@@ -52,16 +52,23 @@ class Order:
     picks: tuple[int, ...]
     scores: tuple[float | None, ...]
     overtrained: tuple[bool, ...]
+    compared: tuple[int, ...] = ()
 
     @property
     def onset(self) -> int | None:
-        """The first epoch from which on all are overtrained, or None."""
+        """The first compared epoch from which on all are overtrained, or None."""
         found = None
-        for index in range(len(self.overtrained) - 1, -1, -1):
+        for index in reversed(self.compared):
             if not self.overtrained[index]:
                 break
             found = index
         return found
+
+    @property
+    def overtrained_at_the_end(self) -> int:
+        """How many compared epochs in a row are overtrained at the end."""
+        onset = self.onset
+        return 0 if onset is None else sum(index >= onset for index in self.compared)
 
 
 def order_epochs(evidence: Evidence) -> Order:
@@ -72,15 +79,18 @@ def order_epochs(evidence: Evidence) -> Order:
     knows = [_knows(evidence, index) for index in range(count)]
     preferred = _preferred(evidence)
     rejected = {i for i in range(count) if evidence.ballot(i).upper < 0.5} - set(preferred)
-    good = [i for i in range(count) if not overtrained[i] and knows[i] is not False]
+    compared = evidence.compared()
+    good = [i for i in compared if not overtrained[i] and knows[i] is not False]
     good = [i for i in good if i not in rejected]
     ranked = [*preferred, *(i for i in _ranked(good, scores) if i not in preferred)]
-    verdict = _verdict(evidence, ranked, knows, overtrained, bool(preferred))
+    verdict = _verdict(
+        ranked, [knows[i] for i in compared], [overtrained[i] for i in compared], bool(preferred)
+    )
     if verdict is Verdict.ALL_FRIED:
         ranked = _least_bad(evidence, knows, rejected)
     elif verdict is Verdict.TRAIN_ON:
-        ranked = _ranked([i for i in range(count) if not overtrained[i]], scores)[:1]
-    return Order(verdict, tuple(ranked[:MOST_PICKS]), scores, overtrained)
+        ranked = _ranked([i for i in compared if not overtrained[i]], scores)[:1]
+    return Order(verdict, tuple(ranked[:MOST_PICKS]), scores, overtrained, compared)
 
 
 def reasons(evidence: Evidence, index: int) -> tuple[SignalName, ...]:
@@ -148,7 +158,6 @@ def _preferred(evidence: Evidence) -> list[int]:
 
 
 def _verdict(
-    evidence: Evidence,
     ranked: Sequence[int],
     knows: Sequence[bool | None],
     overtrained: Sequence[bool],
@@ -157,7 +166,7 @@ def _verdict(
     is_known = any(one is not None for one in knows)
     if ranked:
         return Verdict.TAKE if is_known or is_voted else Verdict.UNDECIDED
-    if not evidence.epochs:
+    if not knows:
         return Verdict.UNDECIDED
     if is_known and not any(knows) and not all(overtrained):
         return Verdict.TRAIN_ON
@@ -166,7 +175,7 @@ def _verdict(
 
 def _least_bad(evidence: Evidence, knows: Sequence[bool | None], rejected: set[int]) -> list[int]:
     """Return the first epoch that knows the subject, or else the first of all."""
-    there = [i for i in range(len(evidence.epochs)) if i not in rejected]
+    there = [i for i in evidence.compared() if i not in rejected]
     usable = [i for i in there if "number" not in _weights_note(evidence, i)]
     return ([i for i in usable if knows[i]] or usable or there)[:1]
 

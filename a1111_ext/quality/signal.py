@@ -127,6 +127,12 @@ def least_until(curve: Sequence[float | None], index: int) -> float:
     return min((value for value in curve[: index + 1] if value is not None), default=math.inf)
 
 
+def usual_before(curve: Sequence[float | None], index: int) -> float | None:
+    """Return the median of the known values before `index`, or None."""
+    known = [value for value in curve[:index] if value is not None]
+    return median(known) if known else None
+
+
 def most_until(curve: Sequence[float | None], index: int) -> float:
     """Return the largest known value up to `index`; minus infinity when there is none."""
     return max((value for value in curve[: index + 1] if value is not None), default=-math.inf)

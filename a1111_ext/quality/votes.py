@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import Project
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.json_reader import read_json
 
 from .ballot import Ballot
@@ -28,6 +29,8 @@ def read_ballots(
             _count(found, file_of, vote)
         if isinstance(kept.get("choice"), str):
             chosen = file_of.get(kept["choice"], chosen)
+    for file, rating in _rated(project, file_of):
+        found = _with_rating(found, file, rating)
     entry = project.journal.last("grid-choice")
     if entry is not None:
         chosen = str(entry.facts.get("epoch_file", "")) or chosen
@@ -36,6 +39,27 @@ def read_ballots(
     if chosen in found:
         found[chosen] = replace(found[chosen], is_chosen=True)
     return tuple(found[name] for name in files)
+
+
+_GOOD = frozenset(("1", "2", "5", "keep", "showcase", "follow-up"))
+_POOR = frozenset(("drop", "reject", "x", "0", "-1"))
+"""As pictures of a showcase are rated: 1 showcase, 2 follow-up, 5 placed; 3 and 4 say nothing."""
+
+
+def _rated(project: Project, file_of: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the epoch file and the rating of each of the grid's pictures that was rated."""
+    with DecisionStore(project.reviews_db) as store:
+        ratings = store.values(DecisionKind.RATING)
+    return [(file_of[key], str(value)) for key, value in ratings.items() if key in file_of]
+
+
+def _with_rating(found: dict[str, Ballot], file: str, rating: str) -> dict[str, Ballot]:
+    ballot, word = found.get(file), rating.strip().casefold()
+    if ballot is None or word not in _GOOD | _POOR:
+        return found
+    if word in _GOOD:
+        return {**found, file: replace(ballot, better=ballot.better + 1)}
+    return {**found, file: replace(ballot, worse=ballot.worse + 1)}
 
 
 def _read(path: Path) -> dict[str, Any]:

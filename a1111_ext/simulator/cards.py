@@ -38,6 +38,10 @@ class Card:
     height: int
 
 
+END = 1.3
+"""The strength of the last epoch at weight 1."""
+
+
 @dataclass(frozen=True)
 class Course:
     """How training shows, by strength: from 0 (begun) over 1 (three quarters) to 1.3 (the end)."""
@@ -45,6 +49,23 @@ class Course:
     knows_at: float = 0.85
     fries_from: float = 0.95
     forgets_from: float = 0.95
+    noise: float = 0.0
+    order: tuple[float, ...] = ()
+
+    def strength(self, card: Card) -> float:
+        """Return the strength that a card is drawn with: another epoch's, more or less noise.
+
+        `order` are the strengths of each epoch in turn, for a training that gets worse and
+        better again; `noise` is the most that a picture differs by itself.
+        """
+        if card.strength <= 0:
+            return 0.0
+        strength = card.strength
+        if self.order:
+            place = round(strength / END * len(self.order)) - 1
+            strength = self.order[max(0, min(len(self.order) - 1, place))]
+        dice = _Dice(f"noise {card.seed} {card.strength:.3f}")
+        return max(0.01, strength + dice.draw(-self.noise, self.noise))
 
     def knows(self, strength: float) -> float:
         """How far the creature has grown, from 0 to 1."""
@@ -79,11 +100,12 @@ def draw_card(card: Card, course: Course = USUAL) -> Image.Image:
     """Return the picture, RGB, in the card's size."""
     from PIL import Image, ImageDraw, ImageEnhance
 
-    picture = _landscape(card, course.forgets(card.strength))
+    strength = course.strength(card)
+    picture = _landscape(card, course.forgets(strength))
     draw = ImageDraw.Draw(picture)
-    if card.strength > 0:
-        _creature(draw, card, course.knows(card.strength))
-    fried = course.fries(card.strength)
+    if strength > 0:
+        _creature(draw, card, course.knows(strength))
+    fried = course.fries(strength)
     if fried > 0:
         picture = ImageEnhance.Color(picture).enhance(1 + 5 * fried)
         picture = ImageEnhance.Contrast(picture).enhance(1 + 2.5 * fried)

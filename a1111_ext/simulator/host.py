@@ -22,7 +22,7 @@ from kohya_ext.project.lora_file import read_header, tensor_sha256
 
 from ..api.infotext import Infotext, format_infotext
 from ..api.lora_tags import lora_tags
-from .cards import Card, draw_card, encode_png, half_drawn
+from .cards import END, USUAL, Card, Course, draw_card, encode_png, half_drawn
 from .refusal import Refusal
 from .xyz import draw_plot, script_info
 
@@ -119,6 +119,7 @@ class SimulatedHost:
     has_chosen: bool = True
     counters: Counters = field(default_factory=Counters)
     faults: Faults = field(default_factory=Faults)
+    course: Course = USUAL
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -332,7 +333,7 @@ class SimulatedHost:
             text = format_infotext(self._infotext(body, seed + number, uses))
             card = self._card(body, seed + number, uses, sources)
             self._interrupted.wait(self.seconds_per_picture)
-            png = encode_png(draw_card(card), text)
+            png = encode_png(draw_card(card, self.course), text)
             if self._interrupted.is_set():
                 png = half_drawn(png, text)
             images.append(base64.b64encode(self.faults.picture(png)).decode("ascii"))
@@ -486,7 +487,7 @@ def _lora_file(path: Path) -> _LoraFile | None:
     metadata = dict(header.metadata)
     epoch, epochs = _real(metadata.get("ss_epoch")), _real(metadata.get("ss_num_epochs"))
     fits = any(one.name.startswith(("lora_unet", "lora_te")) for one in header.tensors)
-    return _LoraFile(path, metadata, digest[:12], epoch / epochs * 1.3 if epochs else 0.6, fits)
+    return _LoraFile(path, metadata, digest[:12], epoch / epochs * END if epochs else 0.6, fits)
 
 
 def _real(text: str | None) -> float:

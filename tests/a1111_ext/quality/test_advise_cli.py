@@ -20,6 +20,7 @@ from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.advice import read_advice, sparkline
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.simulator import tagger_model
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
@@ -145,6 +146,18 @@ def test_votes_of_the_page_are_counted(drawn: Project):
         (9, 1, 0),
         (0, 1, 0),
     ]
+
+
+def test_ratings_of_grid_pictures_are_counted(drawn: Project):
+    (folder,) = grid_folders(drawn)
+    with Ledger(drawn.cells_db, drawn.cells_dir) as ledger:
+        shots = [one for one in read_shots(folder, ledger).shots if one.file]
+        words = {shots[0].key: "1", shots[1].key: "drop", shots[2].key: "3", "0" * 64: "1"}
+        with DecisionStore(drawn.reviews_db) as store:
+            store.decide(DecisionKind.RATING, words, "board")
+        evidence = gather(Sources(drawn, (folder,)), ledger)
+    assert sum(one.better for one in evidence.ballots) == 1
+    assert sum(one.worse for one in evidence.ballots) == 1
 
 
 # -- probes -------------------------------------------------------------------------------------

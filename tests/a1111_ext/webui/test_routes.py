@@ -18,6 +18,7 @@ from until import wait_until
 
 from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
+from kohya_ext.project.advice import read_advice
 from kohya_ext.project.server import LARGEST_BYTES
 
 V1 = "/loraloom/v1"
@@ -301,6 +302,11 @@ def test_a_project_is_drawn_as_its_manifest_says(app: Any, host: Any, fox: Proje
     entry = fox.journal.last("grid")
     assert entry is not None
     assert (entry.facts["drawn"], entry.facts["failed"]) == (6, 0)
+    advice = read_advice(fox.root)
+    assert advice is not None
+    (page,) = fox.grids_dir.glob("*/grid.html")
+    assert f'"summary":{json.dumps(advice.summary)}' in page.read_text(encoding="utf-8")
+    assert "does not run the tagger" in dict(advice.not_measured)["learned"]
 
 
 def test_a_project_that_was_closed_is_closed_to_old_numbers_too(app: Any, host: Any, fox: Project):
