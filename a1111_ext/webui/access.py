@@ -9,12 +9,16 @@ import base64
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from kohya_ext.project import RuleError
+from kohya_ext.project import Project, RuleError
 from kohya_ext.project.server import Shares
 
-from ..grids.page.share import share_of
+from ..grids.page.share import PromotionHost, share_of
+
+if TYPE_CHECKING:
+    from ..publish.promote import PromotePlan
 
 
 def is_allowed(authorization: str, credentials: Mapping[str, str]) -> bool:
@@ -61,10 +65,31 @@ SHARES = Shares()
 """What this process' tab shows; its addresses are known only to who sees the tab."""
 
 
+class ThisWebui(PromotionHost):
+    """Promoted files go into this WebUI's LoRA folder, too."""
+
+    def check(self, plan: PromotePlan) -> None:
+        from ..publish.promote import require_free_name
+        from .backend import read_capabilities
+
+        require_free_name(read_capabilities(), plan.name, plan.hash)
+
+    def show(self, project: Project) -> str:
+        from ..publish.promoted import require_promoted
+        from .showcase import show_here
+
+        promoted = require_promoted(project)
+        show_here(promoted)
+        return f"This WebUI has it: <lora:{promoted.name}:1>"
+
+
+HERE = ThisWebui()
+
+
 def address(file: Path) -> str:
     """Return where the browser finds a file, below the path that the host itself is served at."""
     from modules import shared
 
     below = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
-    share, path = share_of(file)
+    share, path = share_of(file, HERE)
     return f"{'/' + below if below else ''}{PAGES}/{SHARES.add(share)}/{quote(path)}"

@@ -1,23 +1,51 @@
-"""The grids of one folder as the page server hands them out: pages, pictures, votes, choices."""
+"""The grids of one folder as the page server hands them out: pages, pictures, votes, choices.
+
+The page of a project's grid can also promote the epoch that is chosen on it.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kohya_ext.project import MANIFEST_NAME, open_project
+from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
+from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.server import NOT_FOUND, FolderShare, PageAnswer, PageRequest
 
 from ..choice import Choice, parse_choice, write_choice
 from .votes import PAGE_NAME, keep_votes, with_votes
 
+if TYPE_CHECKING:
+    from ...publish.promote import PromotePlan
+
 GRIDS = "grids"
 CHOICE = "choice"
 """Where a page sends its choice: this name beside it."""
 
-_NOT_SERVED, _SERVED = b'"served":""', f'"served":"{CHOICE}"'.encode("ascii")
+PROMOTE = "promote"
+"""Where it sends choice and name of the LoRA to be promoted."""
+
+_NOT_SERVED = b'"served":""'
 """How a page learns where its choice goes; no text in the page's JSON can hold it."""
+
+
+class PromotionHost:
+    """Where promoted files are shown besides the project: nowhere, unless a WebUI shows them."""
+
+    def check(self, plan: PromotePlan) -> None:
+        """Raise ConflictError when something there has the name already."""
+
+    def show(self, project: Project) -> str:
+        """Show the promoted file; return a sentence that says where, or ""."""
+        return ""
+
+
+NOWHERE = PromotionHost()
 
 
 @dataclass(frozen=True)
@@ -26,6 +54,7 @@ class GridShare:
 
     root: Path
     on_choice: Callable[[Choice], None] = lambda choice: None
+    host: PromotionHost = NOWHERE
 
     def answer(self, request: PageRequest) -> PageAnswer:
         """Return a file below `grids`, or keep what a page sends."""
@@ -34,28 +63,66 @@ class GridShare:
             return files.answer(request)
         beside, _, name = request.path.rpartition("/")
         page = files.find(f"{beside}/{PAGE_NAME}")
-        if page is None or name not in (PAGE_NAME, *self._choice_name()):
+        names = (PAGE_NAME, CHOICE, PROMOTE) if self._is_project else (PAGE_NAME,)
+        if page is None or name not in names:
             return NOT_FOUND
         text = request.body.decode("utf-8")
         if name == PAGE_NAME:
             keep_votes(page, text)
+        elif name == CHOICE:
+            self._keep_choice(text)
         else:
-            choice = parse_choice(text)
-            write_choice(open_project(self.root), choice)
-            self.on_choice(choice)
+            return PageAnswer(200, self._promote(text).encode("utf-8"))
         return PageAnswer(204)
+
+    def _keep_choice(self, text: str) -> Path:
+        choice = parse_choice(text)
+        path = write_choice(open_project(self.root), choice)
+        self.on_choice(choice)
+        return path
+
+    def _promote(self, text: str) -> str:
+        """Promote the chosen epoch under the name that the page sent; return what is to be said."""
+        from ...publish.promote import apply_promotion, plan_promotion
+
+        data = json.loads(text)
+        if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+            raise ValueError("it holds no name")
+        source = self._keep_choice(json.dumps(data.get("choice")))
+        project = open_project(self.root)
+        plan = plan_promotion(project, read_epoch_file(source), data["name"].strip())
+        self.host.check(plan)
+        promotion = apply_promotion(project, plan)
+        said = f"{promotion.source} is promoted as {promotion.name}."
+        return f"{said} {self.host.show(project)}".strip()
 
     def _page(self, path: Path) -> bytes:
         if path.name != PAGE_NAME:
             return path.read_bytes()
         page = with_votes(path)
-        return page.replace(_NOT_SERVED, _SERVED, 1) if self._choice_name() else page
+        if not self._is_project:
+            return page
+        name = json.dumps(self._free_name())
+        served = f'"served":"{CHOICE}","promote":"{PROMOTE}","promote_name":{name}'
+        return page.replace(_NOT_SERVED, served.encode("ascii"), 1)
 
-    def _choice_name(self) -> tuple[str, ...]:
-        return (CHOICE,) if (self.root / MANIFEST_NAME).is_file() else ()
+    @property
+    def _is_project(self) -> bool:
+        return (self.root / MANIFEST_NAME).is_file()
+
+    def _free_name(self) -> str:
+        """Return a simple name that no promoted file has: the trigger word and a version."""
+        try:
+            project = open_project(self.root)
+        except ToolError:
+            return ""
+        word = re.sub(r"[^A-Za-z0-9]+", "-", project.manifest.trigger_word).strip("-") or "lora"
+        names = (f"{word}-v{number}" for number in itertools.count(1))
+        free = (one for one in names if not (project.publish_dir / f"{one}.safetensors").exists())
+        return next(free)
 
 
-def share_of(file: Path) -> tuple[GridShare, str]:
+def share_of(file: Path, host: PromotionHost = NOWHERE) -> tuple[GridShare, str]:
     """Return the share of a grid's page or sheet, and the file's path in it."""
     root = file.parents[2]
-    return GridShare(root), file.relative_to(root).as_posix()
+    return GridShare(root, host=host), file.relative_to(root).as_posix()

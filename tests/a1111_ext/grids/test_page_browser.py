@@ -233,6 +233,10 @@ def test_a_served_page_sends_the_choice(browser: Any, project: Project):
         page.locator("#choice-save").click()
         page.locator("#toast").filter(has_text="project").wait_for()
         assert [one.epoch.startswith("Quillfox") for one in taken] == [True]
+        page.locator("#promote-name").fill("Quillfox-p1")
+        page.locator("#promote-now").click()
+        page.locator("#toast").filter(has_text="is promoted as Quillfox-p1.").wait_for()
+        assert (project.publish_dir / "Quillfox-p1.safetensors").is_file()
     finally:
         context.close()
         server.close()

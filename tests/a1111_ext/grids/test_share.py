@@ -10,8 +10,9 @@ import requests
 from loras import save_lora
 
 from a1111_ext.grids.choice import Choice
-from a1111_ext.grids.page.share import GridShare, share_of
-from kohya_ext.project import Project
+from a1111_ext.grids.page.share import GridShare, PromotionHost, share_of
+from a1111_ext.publish.promote import PromotePlan
+from kohya_ext.project import ConflictError, Project
 from kohya_ext.project.server import PageServer
 
 VOTES = '{"votes":[],"choice":"' + "a" * 64 + '"}'
@@ -65,6 +66,38 @@ def test_a_page_of_a_project_sends_its_choice(address: str, project: Project):
     assert entry is not None
     assert entry.facts["epoch"] == "fox-000002"
     assert send(beside, CHOICE.replace("fox-000002", "gone")) == 400
+
+
+def test_an_epoch_is_promoted_from_the_page(address: str, project: Project):
+    page = requests.get(address, timeout=30).text
+    assert f'"promote":"promote","promote_name":"{project.manifest.trigger_word}-v1"' in page
+    beside = address.replace("grid.html", "promote")
+    body = f'{{"name": "fox-v1", "choice": {CHOICE}}}'
+    answer = requests.post(beside, body, timeout=30)
+    assert (answer.status_code, answer.text) == (
+        200,
+        "fox-000002.safetensors is promoted as fox-v1.",
+    )
+    assert (project.publish_dir / "fox-v1.safetensors").is_file()
+    for name in ("grid-choice", "promote"):
+        assert project.journal.last(name) is not None
+    assert send(beside, body.replace("fox-v1", "no name")) == 400
+    assert send(beside, f'{{"name": 5, "choice": {CHOICE}}}') == 400
+    assert send(beside, "[]") == 400
+    with PageServer() as server:
+        share = GridShare(project.root, host=Taken())
+        answer = requests.post(
+            server.url_of(share, "grids/a b/promote"), body.replace("v1", "v2"), timeout=30
+        )
+    assert (answer.status_code, answer.text) == (400, "It is taken. [LL605]")
+    assert not (project.publish_dir / "fox-v2.safetensors").exists()
+
+
+class Taken(PromotionHost):
+    """A WebUI that has another LoRA of the name."""
+
+    def check(self, plan: PromotePlan) -> None:
+        raise ConflictError("LL605", "It is taken.")
 
 
 def test_whoever_serves_it_learns_of_the_choice(page: Path, project: Project):

@@ -256,6 +256,30 @@ def test_pages_of_the_tab_are_served_in_a_sandbox(app: Any, host: Any):
 VOTES = {"votes": [], "choice": "a" * 64}
 
 
+def test_an_epoch_is_promoted_from_the_tab(app: Any, host: Any, fox: Project):
+    from a1111_ext.webui.access import address
+    from a1111_ext.webui.tab import read_host_shelf
+
+    finish(app, {"project": str(fox.root), "seeds": "1", "epochs": "1"})
+    (grid,) = next(one for one in read_host_shelf().entries if one.grids).grids
+    choice = {
+        "kind": "loraloom-grid-choice",
+        "format": 1,
+        "grid": grid.name,
+        "epoch": "Quillfox-000001",
+        "epoch_file": "Quillfox-000001.safetensors",
+        "cell": "abc",
+        "values": {},
+        "votes": [],
+    }
+    body = json.dumps({"name": "fox-v1", "choice": choice}).encode()
+    beside = address(grid.page).replace("grid.html", "promote")
+    answer = ask(app, "POST", beside, body, kind="text/plain;charset=UTF-8")
+    assert answer.status == 200
+    assert answer.body.decode().endswith("This WebUI has it: <lora:fox-v1:1>")
+    assert (host.loras / "fox-v1.safetensors").is_file()
+
+
 def test_votes_in_the_tab_are_kept(app: Any, host: Any):
     """The page sends them as plain text: a sandbox must not ask before it sends."""
     from a1111_ext.webui.access import address

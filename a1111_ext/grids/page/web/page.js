@@ -653,6 +653,19 @@ async function saveChoice() {
   setTimeout(() => URL.revokeObjectURL(link.href), 5000);
   toast("Saved as " + data.choice_file);
 }
+async function promote() {
+  const body = JSON.stringify({ name: byId("promote-name").value, choice: choiceData() });
+  try {
+    const answer = await fetch(data.promote, { method: "POST", body });
+    toast(answer.ok ? await answer.text() : "Not promoted: " + await answer.text());
+  } catch { toast("Not promoted: the program that showed this page has ended"); }
+}
+if (data.promote) {
+  byId("promote").classList.remove("hidden");
+  byId("promote-name").value = data.promote_name;
+  byId("promote-name").onkeydown = (event) => event.stopPropagation();
+  byId("promote-now").onclick = promote;
+}
 byId("choice-save").onclick = saveChoice;
 byId("choice-copy").onclick = () => copy(data.choice_command, "Command");
 byId("choice-clear").onclick = () => { choice = null; keep("localStorage", "choice", null); showChoice(); redecorate(); };
