@@ -49,7 +49,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     chosen = (
         config.option.keyword
-        or config.option.lf
+        or getattr(config.option, "lf", False)  # no option where that plugin is off
         or config.option.collectonly
         or config.args != config.getini("testpaths")
     )

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
-from kohya_ext.project import InputError, ToolError
+from kohya_ext.project import InputError, MissingError, ToolError
+from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import ShapeError
 
 from .client import ApiError, Client, unexpected
-from .lora_list import list_lora_files, read_metadata
+from .lora_list import hash_of, list_lora_files, read_metadata
 
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
@@ -75,7 +76,19 @@ class Capabilities:
     extensions: tuple[str, ...] = ()
     always_on: tuple[AlwaysOn, ...] = ()
     vaes: tuple[str, ...] | None = None
-    """Names of VAE files; None where the WebUI does not tell, as Forge."""
+    """Names of VAE files; None where the WebUI does not tell."""
+    missing_files: tuple[str, ...] = ()
+    """VAEs that the WebUI lists and whose files are gone from this machine."""
+    text_encoders: tuple[str, ...] = ()
+    """Forge's chosen modules that are no VAE: a model such as Flux draws nothing without them."""
+    embeddings: Mapping[str, str] = field(default_factory=dict)
+    """Embeddings that fit the loaded model, with the hash that infotexts show where it is known."""
+    img2img_upscaler: str = ""
+    """The WebUI's own setting for how a picture is enlarged before it is redrawn."""
+    without_weights: tuple[str, ...] = ()
+    proved_upscalers: tuple[str, ...] = ()
+    unchecked_upscalers: tuple[str, ...] = ()
+    """Upscalers by what `prove_upscalers` found of them."""
 
     @property
     def kind(self) -> str:
@@ -130,14 +143,34 @@ class Capabilities:
             raise _unknown("LL409", "LoRA", name, self.url, (one.name for one in self.loras))
         return found
 
+    def lora_hash(self, name: str, weight: str = "1") -> str:
+        """Return the hash of a LoRA as infotexts show it; "" where its file cannot be read here.
+
+        Only the file itself tells whether it is still the one of an earlier picture. Raises
+        InputError as `require_lora` does.
+        """
+        found = self.require_lora(name, weight)
+        if found.hash or not is_this_machine(self.url) or not found.path.endswith(".safetensors"):
+            return found.hash
+        try:
+            return hash_of(Path(found.path), whole=self.is_forge)[:12]
+        except (OSError, ToolError):
+            return ""
+
     @cached_property
     def _loras_by_name(self) -> Mapping[str, Lora]:
         return {one.name: one for one in self.loras}
 
     def require_vae(self, name: str) -> None:
-        """Raise InputError for a VAE that is not there."""
+        """Raise InputError for an unknown VAE, MissingError for one whose file is gone."""
         if self.vaes is not None and name not in ("", "Automatic", "None", *self.vaes):
             raise _unknown("LL410", "VAE", name, self.url, self.vaes)
+        if name in self.missing_files:
+            raise MissingError(
+                "LL419",
+                f"The WebUI at {self.url} lists the VAE {name}, but its file is gone.",
+                "Put the file back, or choose another VAE.",
+            )
 
     def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:
         """Raise InputError for an always-on script that is not there or takes less.
@@ -157,7 +190,10 @@ class Capabilities:
             )
 
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
-        """Raise InputError for a sampler, scheduler or upscaler that is not there."""
+        """Raise InputError for a sampler, scheduler or upscaler that is not there.
+
+        Raises MissingError for an upscaler that was found to have no weights.
+        """
         for kind, word, names in (
             ("sampling method", sampler, self.samplers),
             ("schedule type", scheduler, self.schedulers),
@@ -165,6 +201,19 @@ class Capabilities:
         ):
             if word is not None and word not in names:
                 raise _unknown("LL410", kind, word, self.url, names)
+        if upscaler is not None:
+            self.require_weights(upscaler)
+
+    def require_weights(self, upscaler: str) -> None:
+        """Raise MissingError for an upscaler that was found to have no weights."""
+        if upscaler in self.without_weights:
+            raise MissingError(
+                "LL419",
+                f"The WebUI at {self.url} lists the upscaler {upscaler}, but has no weights for "
+                "it; it would silently do a plain resize.",
+                "Its own window says what it could not load: put that file into its models folder, "
+                "or choose another upscaler.",
+            )
 
 
 def _is_weight(text: str) -> bool:
@@ -178,11 +227,11 @@ def _is_weight(text: str) -> bool:
 _INSTEAD = {"LoRA": "silently draw without it", "always-on script": "refuse the picture"}
 
 
-def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> ToolError:
+def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> InputError:
     known = list(names)
     close = [one for one in get_close_matches(word, known, n=3, cutoff=0.3) if one != "None"]
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
-    return ToolError(
+    return InputError(
         code,
         f'The WebUI at {url} has no {kind} "{word}"; it would '
         f"{_INSTEAD.get(kind, 'silently use another')}.",
@@ -202,8 +251,12 @@ def _fetch_capabilities(client: Client) -> Capabilities:
     options = client.get("/sdapi/v1/options")
     # Forge has this route in place of A1111's /sd-vae: a VAE is a module there
     modules = _get_or(client, "/sdapi/v1/sd-modules", None)
-    vaes = _get_or(client, "/sdapi/v1/sd-vae", None) if modules is None else modules
     flags = client.get("/sdapi/v1/cmd-flags")
+    encoders = text_encoder_names(modules or (), flags)
+    if modules is None:
+        vaes = _get_or(client, "/sdapi/v1/sd-vae", None)
+    else:
+        vaes = [one for one in modules if one["model_name"] not in encoders]
     scripts = client.get("/sdapi/v1/scripts")
     upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
     latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
@@ -226,6 +279,10 @@ def _fetch_capabilities(client: Client) -> Capabilities:
             if one.get("enabled", True)
         ),
         vaes=None if vaes is None else tuple(str(one["model_name"]) for one in vaes),
+        missing_files=_missing_files(client.url, vaes or ()),
+        text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
+        embeddings=_embeddings(client, flags),
+        img2img_upscaler=str(options.get("upscaler_for_img2img") or ""),
         always_on=tuple(
             AlwaysOn(one["name"], len(one["args"]), bool(one["is_img2img"]))
             for one in _get_or(client, "/sdapi/v1/script-info", [])
@@ -240,6 +297,60 @@ def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:
     if is_this_machine(client.url) and folders and folders[0].is_dir():
         return tuple(_lora_of(path) for path in list_lora_files(folders))
     return tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60))
+
+
+def text_encoder_names(modules: Iterable[Mapping[str, Any]], flags: Mapping[str, Any]) -> set[str]:
+    """Return the names of Forge's modules that lie in folders of text encoders."""
+    more = (flags.get("text_encoder_dirs"), flags.get("text_encoder_dir"))
+    named = [one for many in more if many for one in ([many] if isinstance(many, str) else many)]
+    folders = [PurePath(str(one)) for one in named]
+    found = set()
+    for one in modules:
+        path = PurePath(str(one.get("filename") or ""))
+        inside = any(part.casefold() in _ENCODER_FOLDERS for part in path.parts[:-1])
+        if inside or any(folder in path.parents for folder in folders):
+            found.add(str(one["model_name"]))
+    return found
+
+
+_ENCODER_FOLDERS = {"text_encoder", "text_encoders", "clip"}
+
+
+def chosen_among(modules: Any, names: Collection[str]) -> tuple[str, ...]:
+    """Return those of the chosen modules, which are paths or names, that are among `names`."""
+    chosen = modules if isinstance(modules, list) else ()
+    return tuple(str(one) for one in chosen if file_name(str(one)) in names)
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path of any system: the WebUI may run on another one."""
+    return path.rpartition("/")[2].rpartition("\\")[2]
+
+
+def _missing_files(url: str, vaes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    if not is_this_machine(url):
+        return ()
+    paths = {str(one["model_name"]): str(one.get("filename") or "") for one in vaes}
+    return tuple(name for name, path in paths.items() if path and _is_gone(Path(path)))
+
+
+def _is_gone(path: Path) -> bool:
+    """Tell that a file was removed: its folder is seen from here, it is not."""
+    return path.is_absolute() and path.parent.is_dir() and not path.exists()
+
+
+def _embeddings(client: Client, flags: Mapping[str, Any]) -> dict[str, str]:
+    """Return the embeddings of the loaded model with their hashes, where the files are seen."""
+    answer = _get_or(client, "/sdapi/v1/embeddings", {})
+    names = list(answer.get("loaded") or ()) if isinstance(answer, dict) else []
+    folder = Path(str(flags.get("embeddings_dir") or ""))
+    if not names or not is_this_machine(client.url) or not folder.is_absolute():
+        return dict.fromkeys(names, "")
+    files = {one.stem: one for one in sorted(folder.rglob("*")) if one.suffix in _EMBEDDINGS}
+    return {name: sha256_of(files[name])[:12] if name in files else "" for name in names}
+
+
+_EMBEDDINGS = (".pt", ".safetensors", ".bin")
 
 
 def lora_folders_of(flags: Mapping[str, Any]) -> list[Path]:

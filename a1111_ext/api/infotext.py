@@ -23,8 +23,12 @@ class Infotext:
 
     def lora_hashes(self) -> dict[str, str]:
         """Return the hashes of the LoRAs that were used, by name."""
+        return self.hashes("Lora hashes")
+
+    def hashes(self, field: str) -> dict[str, str]:
+        """Return the names and hashes of a field such as `TI hashes`; {} when it is not there."""
         found = {}
-        for part in self.fields.get("Lora hashes", "").split(","):
+        for part in self.fields.get(field, "").split(","):
             name, colon, value = part.strip().rpartition(": ")
             if colon:
                 found[name] = value

@@ -10,19 +10,21 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from kohya_ext.project import ConflictError, HostError, MissingError, Project
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
-from kohya_ext.project.lora_file import tensor_sha256
 
 from .capabilities import Capabilities, Lora, fetch_capabilities
 from .client import Client
+from .lora_list import hash_of
 
 FOLDER = "loraloom"
 """The folder of ours inside the WebUI's LoRA folder."""
+
+LINKED = "link-loras"
+"""The entry of the journal for a file that was put there."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,7 @@ def shown_hash(one: EpochFile, capabilities: Capabilities) -> str:
     known = one.metadata.get("sshs_model_hash")
     if known:
         return known[:12]
-    return _hash_of(one.path, _stamp(one.path), whole=capabilities.is_forge)[:12]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-@lru_cache(maxsize=1024)
-def _hash_of(path: Path, stamp: tuple[int, int], *, whole: bool) -> str:
-    return sha256_of(path) if whole else tensor_sha256(path)
+    return hash_of(one.path, whole=capabilities.is_forge)[:12]
 
 
 def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> Path:
@@ -148,14 +140,18 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
     that name), HostError (the WebUI does not see one).
     """
     counts = dict.fromkeys(Transfer, 0)
+    known = {entry.facts["path"] for entry in project.journal.entries() if entry.kind == LINKED}
+    again = any(str(link.target) in known for link in plan.new)
     for link in plan.links:
         if link.target.exists():
             _require_same(link)
             continue
-        project.journal.append("link-loras", url=plan.url, path=str(link.target))
+        project.journal.append(LINKED, url=plan.url, path=str(link.target))
         counts[link_or_copy(link.epoch_file.path, link.target)] += 1
     client.post("/sdapi/v1/refresh-loras", seconds=120)
     capabilities = fetch_capabilities(client)
+    if again:
+        forget_loras(client, capabilities)
     seen = {one.name for one in capabilities.loras}
     for link in plan.links:
         if link.name not in seen:
@@ -165,6 +161,15 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
                 "It reads another LoRA folder: name it with --lora-folder PATH.",
             )
     return capabilities
+
+
+def forget_loras(client: Client, capabilities: Capabilities) -> None:
+    """Let a WebUI read LoRA files again where a new one may stand under an earlier one's name.
+
+    Forge goes by path and weight alone, and would draw with the file that it read before.
+    """
+    if capabilities.is_forge:
+        client.post("/sdapi/v1/unload-checkpoint", seconds=120)
 
 
 def _require_same(link: LoraLink) -> None:
@@ -182,7 +187,7 @@ def find_linked(project: Project) -> tuple[Path, ...]:
     """Return the files that this project has lent and not taken back."""
     linked: dict[Path, None] = {}
     for entry in project.journal.entries():
-        if entry.kind == "link-loras":
+        if entry.kind == LINKED:
             linked[Path(entry.facts["path"])] = None
         elif entry.kind == "take back":
             linked.pop(Path(entry.facts["path"]), None)

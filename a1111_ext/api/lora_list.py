@@ -13,11 +13,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import parse_json
-from kohya_ext.project.lora_file import MAX_HEADER_BYTES
+from kohya_ext.project.lora_file import MAX_HEADER_BYTES, tensor_sha256
 
 SUFFIXES = (".safetensors", ".pt", ".ckpt")
 """What the WebUI takes as LoRA files."""
+
+
+def hash_of(path: Path, *, whole: bool) -> str:
+    """Return the SHA-256 of a LoRA's tensors, or of the whole file, as Forge takes it."""
+    status = path.stat()
+    return _hash_of(path, (status.st_size, status.st_mtime_ns), whole)
+
+
+@lru_cache(maxsize=1024)
+def _hash_of(path: Path, stamp: tuple[int, int], whole: bool) -> str:
+    return sha256_of(path) if whole else tensor_sha256(path)
+
 
 _START = b'{"__metadata__":'
 

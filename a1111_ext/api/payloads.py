@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,18 +100,21 @@ def _override_settings(cell: Cell, capabilities: Capabilities) -> dict[str, Any]
     settings = {**SAID_ALOUD, "CLIP_stop_at_last_layers": cell.clip_skip, **cell.override_settings}
     if cell.checkpoint.title:
         settings["sd_model_checkpoint"] = cell.checkpoint.title
-    return settings | vae_settings(cell.vae, is_forge=capabilities.is_forge)
+    encoders = capabilities.text_encoders if capabilities.is_forge else None
+    return settings | vae_settings(cell.vae, encoders)
 
 
-def vae_settings(vae: str, *, is_forge: bool) -> dict[str, Any]:
+def vae_settings(vae: str, text_encoders: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the options that make a WebUI take a VAE and say so; none for "", as it is set.
 
-    Forge ignores A1111's `sd_vae`: there a VAE is one of the additional modules.
+    Forge ignores A1111's `sd_vae`: there a VAE is one of the additional modules, beside the
+    `text_encoders` that are chosen; None of them means A1111.
     """
     if not vae:
         return {}
-    if is_forge:
-        return {"forge_additional_modules": [] if vae in ("Automatic", "None") else [vae]}
+    if text_encoders is not None:
+        named = [] if vae in ("Automatic", "None") else [vae]
+        return {"forge_additional_modules": [*text_encoders, *named]}
     return {"sd_vae": vae, "add_vae_name_to_info": True}
 
 
@@ -137,7 +140,10 @@ SAID_ALOUD: Mapping[str, Any] = {
 }
 """Options without which an answer cannot be checked or would hold more than its pictures."""
 
-NULLABLE = ("upscaler_for_img2img",)
+UPSCALER_OPTION = "upscaler_for_img2img"
+"""The WebUI's own setting for how a picture is enlarged before it is redrawn."""
+
+NULLABLE = (UPSCALER_OPTION,)
 """Options that may be null, and be put back as null."""
 
 OVERRIDDEN = (

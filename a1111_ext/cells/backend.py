@@ -48,6 +48,11 @@ class Backend:
     draws_rows = False
     """Draws several seeds of one row in one request."""
 
+    @property
+    def keeps_loras(self) -> bool:
+        """Whether it may draw with an earlier file of a LoRA's name until its memory is freed."""
+        return False
+
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
         raise NotImplementedError
@@ -116,6 +121,11 @@ class HttpBackend(Backend):
         self._was_down = False
         self._lacks: dict[object, str] = {}
         self._lacks_of: Capabilities | None = None
+
+    @property
+    def keeps_loras(self) -> bool:
+        """Forge takes LoRAs of the same paths and weights for those that it drew with last."""
+        return self.capabilities.is_forge
 
     # -- drawing --------------------------------------------------------------------------
 

@@ -35,6 +35,14 @@ class LoraUse:
 
 
 @dataclass(frozen=True)
+class EmbeddingUse:
+    """One embedding in the prompts: its name, and hash as infotexts show it where it is known."""
+
+    name: str
+    hash: str = ""
+
+
+@dataclass(frozen=True)
 class CheckpointPin:
     """The checkpoint to draw with: its title as asked for, and its SHA-256 where known.
 
@@ -133,6 +141,7 @@ class Cell:
     checkpoint: CheckpointPin = field(default_factory=CheckpointPin)
     vae: str = ""
     loras: tuple[LoraUse, ...] = ()
+    embeddings: tuple[EmbeddingUse, ...] = ()
     hires_fix: HiresFix | None = None
     source: SourcePicture | None = None
     scripts: tuple[ScriptUse, ...] = ()
@@ -185,7 +194,7 @@ class Cell:
         parts = [
             f'"{name}":{_field_json(float(values[name]) if name in _REALS else values[name])}'
             for name in _FIELDS
-            if name not in without
+            if name not in without and (name not in _LEFT_OUT or values[name])
         ]
         return "{" + ",".join(parts) + "}"
 
@@ -215,6 +224,9 @@ class Cell:
 
 
 _FIELDS = tuple(sorted(one.name for one in fields(Cell)))
+_LEFT_OUT = frozenset({"embeddings"})
+"""Fields that stand in the request only where there are some: older keys stay what they were."""
+
 _REALS = frozenset(one.name for one in fields(Cell) if one.type == "float")
 
 
@@ -243,12 +255,19 @@ def _nested_json(kind: Any, value: Any) -> str:
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
+def without_hashes(request: str) -> str:
+    """Return a request in JSON as if nothing were known of its files but their names."""
+    return re.sub(r'"hash":"[0-9a-f]*"', '"hash":""', request)
+
+
 def cell_from_dict(data: Mapping[str, Any]) -> Cell:
     """Make a cell of what `as_dict` gave; ValueError for anything else."""
     values = dict(data)
     try:
         values["checkpoint"] = CheckpointPin(**values["checkpoint"])
         values["loras"] = tuple(LoraUse(**one) for one in values["loras"])
+        embeddings = values.get("embeddings", ())
+        values["embeddings"] = tuple(EmbeddingUse(**one) for one in embeddings)
         values["scripts"] = tuple(ScriptUse(**one) for one in values["scripts"])
         values["batch"] = Batch(**values["batch"])
         if values["hires_fix"] is not None:

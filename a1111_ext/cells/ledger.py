@@ -24,7 +24,7 @@ from kohya_ext.project import DamagedError
 from kohya_ext.project.files import explain_os_error, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
-from .cell import Cell, cell_from_dict
+from .cell import Cell, cell_from_dict, without_hashes
 from .owners import holds, this_owner
 from .picture_store import DAMAGED, REJECTED, PictureStore
 
@@ -166,6 +166,20 @@ class Ledger:
     def kept(self, key: str) -> bytes | None:
         """Return a picture that an earlier run kept, whether it was checked or not."""
         return self.pictures.read(key)
+
+    def pixels_by_request(self) -> dict[str, set[str]]:
+        """Return the pixels of finished pictures by their request without the hashes of its LoRAs.
+
+        A request with several pixels was drawn with different files under one name.
+        """
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT request, pixels FROM cells WHERE state = 'done' AND pixels != ''"
+            ).fetchall()
+        found: dict[str, set[str]] = {}
+        for request, pixels in rows:
+            found.setdefault(without_hashes(request), set()).add(pixels)
+        return found
 
     # -- cells ----------------------------------------------------------------------------
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..api.capabilities import Capabilities
-from .cell import Cell, CheckpointPin, LoraUse
+from ..api.embeddings import find_embeddings
+from ..api.payloads import UPSCALER_OPTION
+from .cell import Cell, CheckpointPin, EmbeddingUse, LoraUse
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,23 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         is_img2img = cell.source is not None
         capabilities.require_script(script.name, len(script.args), is_img2img=is_img2img)
     loras = tuple(
-        LoraUse(use.name, use.weight, capabilities.require_lora(use.name, use.weight).hash)
+        LoraUse(use.name, use.weight, capabilities.lora_hash(use.name, use.weight))
         for use in cell.loras
     )
+    embeddings: tuple[EmbeddingUse, ...] = ()
+    if not capabilities.is_forge:  # Forge says nothing of embeddings in its infotexts
+        texts = f"{cell.prompt}\n{cell.negative_prompt}"
+        names = find_embeddings(texts, capabilities.embeddings)
+        embeddings = tuple(EmbeddingUse(one, capabilities.embeddings[one]) for one in names)
     pin = CheckpointPin(checkpoint.title.partition(" [")[0], checkpoint.sha256)
-    return replace(cell, checkpoint=pin, loras=loras, hires_fix=hires)
+    return replace(cell, checkpoint=pin, loras=loras, embeddings=embeddings, hires_fix=hires)
+
+
+def upscaler_of(cell: Cell, capabilities: Capabilities) -> str:
+    """Return the upscaler that a WebUI would use for a cell; "" when it uses none."""
+    if cell.source is not None:
+        named = cell.override_settings.get(UPSCALER_OPTION)
+        return str(named or capabilities.img2img_upscaler)
+    if cell.hires_fix is None:
+        return ""
+    return cell.hires_fix.upscaler or capabilities.default_upscaler

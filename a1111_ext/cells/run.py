@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from kohya_ext.project import HostError, StoppedError
 
 from .backend import Backend
-from .cell import BATCH_SIZE, Cell
+from .cell import BATCH_SIZE, Cell, without_hashes
 from .events import CellEvent, EventHandler, Outcome
 from .ledger import Claim, Ledger
 from .picture_store import DAMAGED
 from .plan import CellPlan
 from .turns import Turns
-from .verify import Checked, Generated
+from .verify import Checked, Generated, pixels_digest
 from .waiting import Group, Waiting, group_of
 
 LOOK_SECONDS = 0.2
@@ -110,6 +110,7 @@ class CellRun:
         self._asked: dict[str, str] = {}
         self._last_loss = "no WebUI was left to draw it"
         self._pixels: dict[str, str] = {}
+        self._earlier: dict[str, set[str]] | None = None
         self._seconds: list[float] = []
         self._is_paused = False
 
@@ -308,6 +309,25 @@ class CellRun:
             if generated.seconds:
                 self._seconds.append(generated.seconds)
             self._tell(Outcome.DRAWN, cell, server, generated.seconds)
+
+    def may_be_earlier(
+        self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
+    ) -> bool:
+        """Tell whether a host seems to have drawn with a LoRA that it should have read again.
+
+        So it looks when a picture is that of an earlier file under the name of its LoRA.
+        """
+        drawn = [(cell, one.png) for cell, one, _ in answers if cell.loras]
+        if not backend.keeps_loras or not drawn:
+            return False
+        with self._changed:
+            if self._earlier is None:
+                self._earlier = self.ledger.pixels_by_request()
+        for cell, png in drawn:
+            earlier = self._earlier.get(without_hashes(cell.as_json()))
+            if earlier and pixels_digest(png) in earlier:
+                return True
+        return False
 
     def _unchanged(self, cell: Cell, pixels: str) -> str:
         control = self._pixels.get(self._plan.controls.get(cell.key, ""), "")

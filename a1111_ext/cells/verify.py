@@ -80,6 +80,7 @@ def check_picture(cell: Cell, generated: Generated) -> Checked:
             *_verify_fields(cell, infotext),
             *_verify_checkpoint(cell, infotext.fields, generated.checkpoint_hash),
             *_verify_loras(cell, infotext),
+            *_verify_embeddings(cell, infotext),
         ),
         pixels,
     )
@@ -286,6 +287,17 @@ def _verify_loras(cell: Cell, infotext: Infotext) -> list[Mismatch]:
             found.append(Mismatch("LoRA", use.token, "a picture without it"))
         elif use.hash and not got[use.name].startswith(use.hash[:10]):
             found.append(Mismatch("LoRA hash", f"{use.name} {use.hash}", got[use.name]))
+    return found
+
+
+def _verify_embeddings(cell: Cell, infotext: Infotext) -> list[Mismatch]:
+    got = infotext.hashes("TI hashes")
+    found = []
+    for use in cell.embeddings:
+        if use.name not in got:
+            found.append(Mismatch("embedding", use.name, "a picture without it"))
+        elif use.hash and not got[use.name].startswith(use.hash[:10]):
+            found.append(Mismatch("embedding hash", f"{use.name} {use.hash}", got[use.name]))
     return found
 
 

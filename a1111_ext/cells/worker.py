@@ -131,7 +131,11 @@ class Worker:
             is_last = attempt == _TRIES - 1
             try:
                 run.asked(cells, backend)
-                return self._ask(cells)
+                answers = self._ask(cells)
+                if self._run.may_be_earlier(backend, answers):
+                    backend.free_memory()  # and the same once more, as the proof
+                    answers = self._ask(cells)
+                return answers
             except ConnectionLost as error:
                 run.give_back(cells, error.problem)
                 again = ""

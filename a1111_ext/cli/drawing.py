@@ -14,8 +14,12 @@ from kohya_ext.project.progress import ProgressHandler, silent
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
+from ..api.embeddings import find_embeddings, words_like_embeddings
+from ..api.upscalers import prove_upscalers
 from ..cells.backend import HttpBackend
+from ..cells.cell import Cell
 from ..cells.events import CellEvent, EventHandler, Outcome
+from ..cells.plan import upscaler_of
 from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted
 
@@ -25,18 +29,60 @@ LinkLoras = Callable[[Client, Capabilities], Capabilities]
 
 @contextmanager
 def open_backends(
-    link_loras: LinkLoras, webuis: Iterable[tuple[Client, Capabilities]], titles: Iterable[str]
+    link_loras: LinkLoras, webuis: Iterable[tuple[Client, Capabilities]], cells: Iterable[Cell]
 ) -> Iterator[tuple[HttpBackend, ...]]:
-    """Hand the LoRAs over, let each WebUI hash the checkpoints, put its settings back after."""
-    wanted = tuple(dict.fromkeys(titles))
+    """Hand the LoRAs over, let each WebUI hash the checkpoints and show that upscalers work.
+
+    Its settings are put back after. Raises MissingError for an upscaler without weights.
+    """
+    wanted = tuple(cells)
+    titles = dict.fromkeys(cell.checkpoint.title for cell in wanted)
     with ExitStack() as stack:
         backends = []
         for client, capabilities in webuis:
-            found = link_loras(client, capabilities)
-            backend = HttpBackend(client, fetch_hashed(client, found, *wanted))
+            found = fetch_hashed(client, link_loras(client, capabilities), *titles)
+            found = _with_proved_upscalers(client, found, wanted)
+            backend = HttpBackend(client, found)
             stack.callback(backend.close)
             backends.append(backend)
         yield tuple(backends)
+
+
+def _with_proved_upscalers(
+    client: Client, found: Capabilities, cells: Iterable[Cell]
+) -> Capabilities:
+    names = dict.fromkeys(upscaler_of(cell, found) for cell in cells)
+    found = prove_upscalers(client, found, names)
+    for name in names:
+        found.require_weights(name)
+        if name in found.unchecked_upscalers:
+            say(f"the WebUI at {found.url} could not show whether it has the upscaler {name}")
+    return found
+
+
+def describe_embeddings(
+    cells: Iterable[Cell], trigger_word: str, capabilities: Capabilities | None
+) -> dict[str, str]:
+    """Return what to tell of embeddings in prompts: those that are there, and words like one.
+
+    A word whose embedding is not installed is an ordinary word to the WebUI: nobody else says so.
+    """
+    prompts = {text: None for cell in cells for text in (cell.prompt, cell.negative_prompt)}
+    known = trigger_word.split()
+    names = capabilities.embeddings if capabilities else {}
+    found = {one: None for text in prompts for one in find_embeddings(text, names)}
+    like = words_like_embeddings(prompts, [*names, *known])
+    about = {"embeddings": ", ".join(found) or "none"}
+    if like:
+        about["looks like an embedding, but the WebUI has none of that name"] = ", ".join(like)
+    return about
+
+
+def say_embeddings(cells: Iterable[Cell], trigger_word: str, capabilities: Capabilities) -> None:
+    """Say what there is to say of embeddings before pictures are drawn."""
+    for name, value in describe_embeddings(cells, trigger_word, capabilities).items():
+        if value != "none":
+            say(f"{name}: {value}")
 
 
 def linking_promoted(promoted: Promoted, lora_folder: Path | None) -> LinkLoras:

@@ -42,7 +42,7 @@ from ..quality.gathering import Sources
 from ..quality.giving import find_sources, give_advice
 from .advise import command_after, tell_advice
 from .cluster import open_executor
-from .drawing import emit_line, open_backends, shown_events
+from .drawing import describe_embeddings, emit_line, open_backends, say_embeddings, shown_events
 from .grid_options import SheetOptions, request_of
 from .webui import open_webuis
 
@@ -74,7 +74,7 @@ class GridSession:
         with open_webuis(self.options["urls"], self.options["auth"]) as webuis:
             grid = self.prepare(run, webuis)
             if self.options["dry_run"]:
-                self._show_plan(pin_grid(grid, with_run(webuis[0][1], run)))
+                self._show_plan(pin_grid(grid, with_run(webuis[0][1], run)), webuis[0][1])
                 return
             drawn = self._draw(grid, run, webuis)
         self.tell(drawn)
@@ -99,9 +99,11 @@ class GridSession:
             pin_grid(grid, having)
         return grid
 
-    def _show_plan(self, grid: Grid) -> None:
+    def _show_plan(self, grid: Grid, capabilities: Capabilities) -> None:
         with GridStore(self.project.root).open_ledger() as ledger:
             plan = describe_plan(grid, ledger)
+        trigger_word = self.project.manifest.trigger_word
+        plan |= describe_embeddings(grid.plan.cells, trigger_word, capabilities)
         if self.options["as_json"]:
             emit_json(plan)
         else:
@@ -117,7 +119,7 @@ class GridSession:
         with self.backends(grid, run, webuis) as backends:
             pinned = pin_grid(grid, with_run(backends[0].capabilities, run))
             if not as_json:
-                self._announce(pinned)
+                self._announce(pinned, backends[0].capabilities)
             with (
                 GridStore(self.project.root).open_ledger() as ledger,
                 shown_events(as_json) as (on_event, show),
@@ -135,8 +137,7 @@ class GridSession:
             link = plan_links(run, found, self.options["lora_folder"])
             return apply_links(self.project, link, client)
 
-        titles = (cell.checkpoint.title for cell in grid.plan.cells)
-        with open_backends(link_loras, webuis, titles) as opened:
+        with open_backends(link_loras, webuis, grid.plan.cells) as opened:
             yield opened
 
     def generate(
@@ -172,11 +173,12 @@ class GridSession:
         self.advice = give_advice(sources, ledger, run=run, on_progress=on_progress)
         return self.advice
 
-    def _announce(self, grid: Grid) -> None:
+    def _announce(self, grid: Grid, capabilities: Capabilities) -> None:
         with GridStore(self.project.root).open_ledger() as ledger:
             plan = describe_plan(grid, ledger)
         shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time", "disk")
         say(", ".join(f"{name}: {plan[name]}" for name in shown))
+        say_embeddings(grid.plan.cells, self.project.manifest.trigger_word, capabilities)
 
     def write(
         self,

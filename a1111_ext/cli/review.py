@@ -123,11 +123,10 @@ def upscale(project: Project, files: tuple[str, ...], **options: Any) -> None:
         if options["dry_run"]:
             _show_plan(project, planned, as_json)
             return
-        titles = [one.cell.checkpoint.title for one in planned]
         link_loras = linking_promoted(promoted, options["lora_folder"])
         with (
             open_webuis(options["urls"], options["auth"]) as webuis,
-            open_backends(link_loras, webuis, titles) as backends,
+            open_backends(link_loras, webuis, [one.cell for one in planned]) as backends,
         ):
             first = backends[0].capabilities
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)

@@ -59,7 +59,14 @@ from ..showcase.selection import (
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
 from .board import BoardNews
-from .drawing import emit_line, linking_promoted, open_backends, picture_events
+from .drawing import (
+    describe_embeddings,
+    emit_line,
+    linking_promoted,
+    open_backends,
+    picture_events,
+    say_embeddings,
+)
 from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
 
 # -- showcase -----------------------------------------------------------------------------------
@@ -190,6 +197,7 @@ def _dry_run(
     project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
 ) -> None:
     """Show prompts, cells, loads and time; names are checked where a WebUI answers."""
+    found = None
     try:
         with open_webuis(options["urls"], options["auth"]) as webuis:
             found = webuis[0][1]
@@ -202,6 +210,8 @@ def _dry_run(
         say(f"not checked against a WebUI: {error.problem}")
     with Ledger(project.cells_db, project.cells_dir) as ledger:
         about = describe_batch(plan, ledger)
+    cells = [shot.cell for shot in plan.shots]
+    about |= describe_embeddings(cells, project.manifest.trigger_word, found)
     if options["as_json"]:
         emit_json({**about, "shots": [_shown(shot) for shot in plan.shots]})
     else:
@@ -268,13 +278,13 @@ def _draw(
     project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
 ) -> tuple[RunReport, BatchPlan]:
     as_json = options["as_json"]
-    titles = [shot.cell.checkpoint.title for shot in plan.shots]
+    cells = [shot.cell for shot in plan.shots]
     link_loras = linking_promoted(promoted, options["lora_folder"])
     with open_webuis(options["urls"], options["auth"]) as webuis:
         for _, capabilities in webuis:
             require_reachable(plan, capabilities)
         with (
-            open_backends(link_loras, webuis, titles) as backends,
+            open_backends(link_loras, webuis, cells) as backends,
             Ledger(project.cells_db, project.cells_dir) as ledger,
         ):
             first, *others = (one.capabilities for one in backends)
@@ -286,6 +296,7 @@ def _draw(
                 about = describe_batch(pinned, ledger)
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
                 say(", ".join(f"{name}: {about[name]}" for name in shown))
+                say_embeddings(cells, project.manifest.trigger_word, first)
                 say(f"look at them while they come: {shell_path(news.page)}")
             with news, picture_events(as_json) as show:
                 on_event = news.following(show)

@@ -30,7 +30,7 @@ from kohya_ext.project.manifest import Manifest
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
-from ..api.lora_links import find_lora_folder, linked_names
+from ..api.lora_links import find_lora_folder, forget_loras, linked_names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
@@ -301,6 +301,7 @@ def hand_over(
             )
     else:
         link_or_copy(promotion.path, target)
+        forget_loras(client, capabilities)
     client.post("/sdapi/v1/refresh-loras", seconds=120)
     if not any(one.name == promotion.name for one in fetch_capabilities(client).loras):
         raise HostError(

@@ -17,6 +17,7 @@ from kohya_ext.project.files import sha256_of
 
 from ..api.capabilities import Capabilities
 from ..api.infotext import Infotext
+from ..api.payloads import UPSCALER_OPTION
 from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
 from ..cells.engine import run_cells
@@ -25,9 +26,6 @@ from ..cells.ledger import Ledger
 from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name, read_parameters
-
-UPSCALER_OPTION = "upscaler_for_img2img"
-"""The WebUI's own setting for how a picture is enlarged before it is redrawn."""
 
 
 @dataclass(frozen=True)

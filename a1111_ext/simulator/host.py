@@ -17,18 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import ToolError
-from kohya_ext.project.lora_file import read_header, tensor_sha256
-
+from ..api.embeddings import find_embeddings
 from ..api.infotext import Infotext, format_infotext
 from ..api.lora_tags import lora_tags
-from .cards import END, USUAL, Card, Course, draw_card, encode_png, half_drawn
+from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
+from .models import LoraFile, checkpoint_sha256, embedding_hash, read_lora_file
 from .refusal import Refusal
+from .upscalers import enlarge
 from .xyz import draw_plot, script_info
 
 SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun", "DDIM", "UniPC")
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
-UPSCALERS = ("None", "Lanczos", "Nearest")
+UPSCALERS = ("None", "Lanczos", "Nearest", "R-ESRGAN 4x+")
 LATENT = ("Latent", "Latent (nearest)", "Latent (bicubic)")
 DEFAULT_CHECKPOINTS = ("simulated-a", "simulated-b")
 VERSION = "v1.10.1"
@@ -46,17 +46,6 @@ class Counters:
     interrupts: int = 0
     unloads: int = 0
     lora_listings: int = 0
-
-
-@dataclass(frozen=True)
-class _LoraFile:
-    """A LoRA on disk; `progress` is how far its training was, 0 to 1."""
-
-    path: Path
-    metadata: dict[str, str]
-    hash: str
-    progress: float
-    fits: bool
 
 
 @dataclass
@@ -108,6 +97,7 @@ class SimulatedHost:
 
     `held` are the options that its config.json holds: only those are put back after an override.
     `has_chosen` is False as in a fresh folder: no checkpoint is named before the first picture.
+    `weights` are the listed upscalers whose weights are there; others do a plain resize.
     """
 
     folder: Path
@@ -117,6 +107,9 @@ class SimulatedHost:
     always_on: dict[str, int] = field(default_factory=lambda: dict(ALWAYS_ON))
     held: tuple[str, ...] = ("samples_format", "sd_model_checkpoint")
     has_chosen: bool = True
+    embeddings: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    version: str = VERSION
     counters: Counters = field(default_factory=Counters)
     faults: Faults = field(default_factory=Faults)
     course: Course = USUAL
@@ -131,7 +124,7 @@ class SimulatedHost:
         self.lora_dir.mkdir(parents=True, exist_ok=True)
         self._loaded = self.checkpoints[0]
         self._used_loras: tuple[str, ...] = ()
-        self._listed: dict[str, _LoraFile] = {}
+        self._listed: dict[str, LoraFile] = {}
         self._data: dict[str, Any] = {name: _DEFAULTS.get(name, self._loaded) for name in self.held}
         self.refresh_loras()
         self.counters.refreshes = 0
@@ -145,7 +138,7 @@ class SimulatedHost:
 
     def options(self) -> dict[str, Any]:
         name = self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))) or self._loaded
-        digest = _checkpoint_sha256(name)
+        digest = checkpoint_sha256(name)
         title = f"{name}.safetensors [{digest[:10]}]" if self.has_chosen else None
         shown = {**_DEFAULTS, **self._data}
         return {**shown, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
@@ -174,13 +167,30 @@ class SimulatedHost:
     def upscalers(self) -> list[dict[str, Any]]:
         return [{"name": name, "scale": 4.0} for name in UPSCALERS]
 
+    def loaded_embeddings(self) -> dict[str, Any]:
+        one = {"step": 100, "sd_checkpoint": None, "sd_checkpoint_name": None}
+        shown = {**one, "shape": 768, "vectors": 8}
+        return {"loaded": dict.fromkeys(self.embeddings, shown), "skipped": {}}
+
+    def enlarge(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer /extra-single-image: without weights a plain resize, with status 200."""
+        name = str(body.get("upscaler_1") or "None")
+        if name not in (known := [one["name"] for one in self.upscalers()]):
+            raise Refusal(500, "AssertionError", f"could not find upscaler named {name} in {known}")
+        image = enlarge(str(body["image"]), float(body["upscaling_resize"]), name in self.weights)
+        return {"html_info": "", "image": image}
+
+    def sd_modules(self) -> Any:
+        """Answer /sd-modules, by which Forge is known."""
+        raise Refusal(404, "HTTPException", "Not Found")
+
     def latent_upscale_modes(self) -> list[dict[str, Any]]:
         return [{"name": name} for name in LATENT]
 
     def sd_models(self) -> list[dict[str, Any]]:
         rows = []
         for name in self.checkpoints:
-            digest = _checkpoint_sha256(name)
+            digest = checkpoint_sha256(name)
             path = self.folder / "models" / "Stable-diffusion" / f"{name}.safetensors"
             rows.append(
                 {
@@ -253,8 +263,14 @@ class SimulatedHost:
 
     def refresh_loras(self) -> None:
         self.counters.refreshes += 1
-        found = {path.stem: path for path in sorted(self.lora_dir.rglob("*.safetensors"))}
-        self._listed = {name: one for name, path in found.items() if (one := _lora_file(path))}
+        self._listed = self._read_loras(self.lora_dir)
+
+    def _read_loras(self, folder: Path) -> dict[str, LoraFile]:
+        found = {path.stem: path for path in sorted(folder.rglob("*.safetensors"))}
+        return {name: one for name, path in found.items() if (one := self._read(path))}
+
+    def _read(self, path: Path) -> LoraFile | None:
+        return read_lora_file(path)
 
     def unload_checkpoint(self) -> dict[str, Any]:
         self.counters.unloads += 1
@@ -265,7 +281,7 @@ class SimulatedHost:
 
     def _checkpoint(self, word: str) -> str | None:
         for name in self.checkpoints:
-            digest = _checkpoint_sha256(name)
+            digest = checkpoint_sha256(name)
             plain = f"{name}.safetensors"
             short = digest[:10]
             if word in (name, plain, f"{plain} [{short}]", f"{name} [{short}]", short, digest):
@@ -331,7 +347,7 @@ class SimulatedHost:
         images, infotexts = [], []
         for number in range(count):
             text = format_infotext(self._infotext(body, seed + number, uses))
-            card = self._card(body, seed + number, uses, sources)
+            card = self._card(body, seed + number, self._drawn_with(uses), sources)
             self._interrupted.wait(self.seconds_per_picture)
             png = encode_png(draw_card(card, self.course), text)
             if self._interrupted.is_set():
@@ -362,7 +378,8 @@ class SimulatedHost:
         if body.get("enable_hr") and body.get("denoising_strength") is None:
             raise Refusal(500, "TypeError", "'<' not supported between NoneType and float")
         upscaler = body.get("hr_upscaler") or "Latent"
-        if body.get("enable_hr") and upscaler not in UPSCALERS + LATENT:
+        names = [one["name"] for one in (*self.upscalers(), *self.latent_upscale_modes())]
+        if body.get("enable_hr") and upscaler not in names:
             raise Refusal(500, "AssertionError", f"could not find upscaler named {upscaler}")
         for name in body.get("alwayson_scripts") or {}:
             if name.lower() not in {*self.scripts()["txt2img"]}:
@@ -370,7 +387,7 @@ class SimulatedHost:
         if sources is not None and not sources:
             raise Refusal(404, "HTTPException", "Init image not found")
 
-    def _use_loras(self, prompt: str) -> list[tuple[str, float, _LoraFile]]:
+    def _use_loras(self, prompt: str) -> list[tuple[str, float, LoraFile]]:
         """Load the LoRAs of a prompt; unknown names and weights that are no number are ignored."""
         used = []
         for tag in lora_tags(prompt):
@@ -387,11 +404,15 @@ class SimulatedHost:
             self.counters.lora_swaps += 1
         return used
 
+    def _drawn_with(self, uses: list[tuple[str, float, LoraFile]]) -> Any:
+        """Return the LoRAs that the model was really patched with; here those that were asked."""
+        return uses
+
     def _card(
         self,
         body: dict[str, Any],
         seed: int,
-        uses: list[tuple[str, float, _LoraFile]],
+        uses: list[tuple[str, float, LoraFile]],
         sources: list[str] | None,
     ) -> Card:
         strength = sum(abs(weight) * one.progress for _, weight, one in uses if one.fits)
@@ -420,7 +441,7 @@ class SimulatedHost:
         self,
         body: dict[str, Any],
         seed: int,
-        uses: list[tuple[str, float, _LoraFile]],
+        uses: list[tuple[str, float, LoraFile]],
     ) -> Infotext:
         sampler = str(body.get("sampler_name") or "Euler")
         known = sampler in SAMPLERS  # another name becomes the default, with status 200
@@ -433,7 +454,7 @@ class SimulatedHost:
             "CFG scale": str(float(body.get("cfg_scale", 7.0))),
             "Seed": str(seed),
             "Size": f"{body.get('width', 512)}x{body.get('height', 512)}",
-            "Model hash": _checkpoint_sha256(self._loaded)[:10],
+            "Model hash": checkpoint_sha256(self._loaded)[:10],
             "Model": self._loaded,
         }
         vae = self._data.get("sd_vae", "Automatic")
@@ -453,7 +474,10 @@ class SimulatedHost:
             fields["Lora hashes"] = ", ".join(f"{name}: {one.hash}" for name, _, one in uses)
         if any(name.lower() == "adetailer" for name in body.get("alwayson_scripts") or {}):
             fields["ADetailer version"] = "25.3.0"
-        fields["Version"] = VERSION
+        words = f"{body.get('prompt', '')}\n{body.get('negative_prompt') or ''}"
+        if found := find_embeddings(words, self.embeddings):
+            fields["TI hashes"] = ", ".join(f"{one}: {embedding_hash(one)}" for one in found)
+        fields["Version"] = self.version
         fields["Simulated"] = "drawn by the loraloom simulated WebUI"
         negative = str(body.get("negative_prompt") or "")
         return Infotext(str(body.get("prompt", "")), negative, fields)
@@ -467,31 +491,7 @@ class SimulatedHost:
             "seed": seed,
             "all_seeds": [seed + number for number in range(count)],
             "sd_model_name": self._loaded,
-            "sd_model_hash": _checkpoint_sha256(self._loaded)[:10],
+            "sd_model_hash": checkpoint_sha256(self._loaded)[:10],
             "infotexts": infotexts,
-            "version": VERSION,
+            "version": self.version,
         }
-
-
-def _checkpoint_sha256(name: str) -> str:
-    """A checkpoint of the simulator is nothing but its name."""
-    return hashlib.sha256(f"simulated checkpoint {name}".encode()).hexdigest()
-
-
-def _lora_file(path: Path) -> _LoraFile | None:
-    try:
-        header = read_header(path)
-        digest = header.metadata.get("sshs_model_hash") or tensor_sha256(path)
-    except ToolError:
-        return None  # the real one lists it and fails later; nobody asks for it here
-    metadata = dict(header.metadata)
-    epoch, epochs = _real(metadata.get("ss_epoch")), _real(metadata.get("ss_num_epochs"))
-    fits = any(one.name.startswith(("lora_unet", "lora_te")) for one in header.tensors)
-    return _LoraFile(path, metadata, digest[:12], epoch / epochs * END if epochs else 0.6, fits)
-
-
-def _real(text: str | None) -> float:
-    try:
-        return float(text or 0)
-    except ValueError:
-        return 0.0

@@ -28,6 +28,8 @@ _GET: dict[str, Route] = {
     "/sdapi/v1/cmd-flags": lambda host, body: host.cmd_flags(),
     "/sdapi/v1/scripts": lambda host, body: host.scripts(),
     "/sdapi/v1/upscalers": lambda host, body: host.upscalers(),
+    "/sdapi/v1/embeddings": lambda host, body: host.loaded_embeddings(),
+    "/sdapi/v1/sd-modules": lambda host, body: host.sd_modules(),
     "/sdapi/v1/latent-upscale-modes": lambda host, body: host.latent_upscale_modes(),
     "/sdapi/v1/sd-models": lambda host, body: host.sd_models(),
     "/sdapi/v1/samplers": lambda host, body: host.samplers(),
@@ -44,6 +46,7 @@ _POST: dict[str, Route] = {
     "/sdapi/v1/unload-checkpoint": lambda host, body: host.unload_checkpoint(),
     "/sdapi/v1/reload-checkpoint": lambda host, body: host.reload_checkpoint(),
     "/sdapi/v1/interrupt": lambda host, body: host.interrupt(),
+    "/sdapi/v1/extra-single-image": lambda host, body: host.enlarge(body),
     "/internal/progress": lambda host, body: host.task_progress(str(body.get("id_task") or "")),
     "/sdapi/v1/txt2img": lambda host, body: host.draw(body, None),
     "/sdapi/v1/img2img": lambda host, body: host.draw(body, body.get("init_images")),
@@ -85,9 +88,11 @@ class SimulatedWebui:
 
 
 @contextmanager
-def start_webui(folder: Path, *, auth: str = "", **settings: Any) -> Iterator[SimulatedWebui]:
+def start_webui(
+    folder: Path, *, auth: str = "", kind: type[SimulatedHost] = SimulatedHost, **settings: Any
+) -> Iterator[SimulatedWebui]:
     """Run a simulated WebUI whose models lie in `folder` while the block lasts."""
-    webui = SimulatedWebui(SimulatedHost(folder, **settings), auth=auth)
+    webui = SimulatedWebui(kind(folder, **settings), auth=auth)
     webui.start()
     try:
         yield webui

@@ -14,7 +14,7 @@ from typing import Any
 
 from kohya_ext.project import HostError
 
-from ..api.capabilities import Capabilities, Checkpoint, Lora
+from ..api.capabilities import Capabilities, Checkpoint, Lora, chosen_among, text_encoder_names
 from ..api.client import OutOfMemory
 from ..api.payloads import FORGE_HIRES, vae_settings
 from ..cells.backend import Backend, DrawingStopped
@@ -40,6 +40,15 @@ class InProcessBackend(Backend):
     """
 
     name = NAME
+
+    @property
+    def keeps_loras(self) -> bool:
+        """Forge takes LoRAs of the same paths and weights for those that it drew with last."""
+        return keeps_loras()
+
+    def free_memory(self) -> None:
+        """Let the host read its LoRAs again; its checkpoint stays, as people at the page use it."""
+        forget_loras()
 
     def __init__(self, begin: Begin, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._begin = begin
@@ -71,7 +80,7 @@ def apply_cell(p: Any, cell: Cell) -> None:
     if cell.checkpoint.title:
         p.override_settings["sd_model_checkpoint"] = cell.checkpoint.title
     is_forge = hasattr(p, "hr_additional_modules")
-    p.override_settings |= vae_settings(cell.vae, is_forge=is_forge)
+    p.override_settings |= vae_settings(cell.vae, _text_encoders() if is_forge else None)
     p.enable_hr = cell.hires_fix is not None
     if cell.hires_fix is not None:
         p.hr_upscaler, p.hr_scale = cell.hires_fix.upscaler, cell.hires_fix.scale
@@ -79,6 +88,17 @@ def apply_cell(p: Any, cell: Cell) -> None:
         p.denoising_strength = cell.hires_fix.denoising_strength
         if is_forge and p.hr_additional_modules is None:  # as when the page is a request to its API
             p.hr_additional_modules = list(FORGE_HIRES["hr_additional_modules"])
+
+
+def _text_encoders() -> tuple[str, ...]:
+    """Return Forge's chosen modules that are no VAE; what each is its own list tells."""
+    from modules import shared
+
+    main_entry = sys.modules.get("modules_forge.main_entry")
+    listed = getattr(main_entry, "module_list", {})
+    rows = [{"model_name": name, "filename": path} for name, path in listed.items()]
+    encoders = text_encoder_names(rows, vars(shared.cmd_opts))
+    return chosen_among(getattr(shared.opts, "forge_additional_modules", None), encoders)
 
 
 @contextmanager
@@ -184,3 +204,24 @@ def refresh_loras() -> None:
     networks = sys.modules.get("networks")
     if networks is not None:
         networks.list_available_networks()
+    forget_loras()
+
+
+def keeps_loras() -> bool:
+    """Tell whether the host takes LoRAs of the same paths and weights for those it drew with."""
+    return hasattr(_loaded_model(), _APPLIED)
+
+
+def forget_loras() -> None:
+    """Let Forge read LoRA files again: it goes by path and weight, not by what is in the file."""
+    if keeps_loras():
+        setattr(_loaded_model(), _APPLIED, "")
+
+
+_APPLIED = "current_lora_hash"
+
+
+def _loaded_model() -> Any:
+    from modules import sd_models
+
+    return getattr(getattr(sd_models, "model_data", None), "sd_model", None)

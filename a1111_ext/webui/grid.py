@@ -19,7 +19,7 @@ from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.manifest import PictureSettings
 
 from ..api.capabilities import Capabilities
-from ..api.lora_links import plan_links
+from ..api.lora_links import LINKED, plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.cell import Cell, CheckpointPin, with_loras
 from ..grids.axes import parse_axis, resolve_seeds
@@ -293,7 +293,7 @@ def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:
     """Put the run's files into this WebUI's LoRA folder; return what it has now."""
     plan = plan_links(run, has, Path(has.lora_dir))
     for link in plan.new:
-        project.journal.append("link-loras", url=plan.url, path=str(link.target))
+        project.journal.append(LINKED, url=plan.url, path=str(link.target))
         link_or_copy(link.epoch_file.path, link.target)
     refresh_loras()
     return read_capabilities()

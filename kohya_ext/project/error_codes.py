@@ -144,6 +144,7 @@ TITLES: dict[str, str] = {
     "LL416": "An answer that is too long",
     "LL417": "A WebUI that sends requests elsewhere",
     "LL418": "An answer of an unexpected shape",
+    "LL419": "A model that the WebUI lists but does not have",
     "LL450": "The ledger cannot be used",
     "LL451": "An answer without a usable picture",
     "LL452": "Pictures failed",

@@ -50,7 +50,7 @@ def test_hires_fix_uses_the_hosts_own_upscaler(tmp_path: Path):
         assert hires.upscaler == upscaler
 
 
-@pytest.mark.parametrize("word", ["Nose", "R-ESRGAN 4x+", "None4x"])
+@pytest.mark.parametrize("word", ["Nose", "SwinIR 4x", "None4x"])
 def test_none_is_never_what_was_meant(tmp_path: Path, word: str):
     found = fetched(tmp_path)
     with pytest.raises(ToolError, match=r"no upscaler.*LL410") as caught:

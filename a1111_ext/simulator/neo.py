@@ -1,0 +1,102 @@
+"""What Forge Neo does otherwise than A1111, as measured on neo-2.26.
+
+It leaves out of infotexts what it takes for granted, has no latent upscalers, takes VAE and text
+encoders as one list of modules, and keeps the LoRAs that it drew with last by path and weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from ..api.infotext import Infotext
+from .host import SimulatedHost
+from .models import LoraFile, read_lora_file
+from .refusal import Refusal
+
+USUAL_CLIP_SKIP = 2
+Uses = list[tuple[str, float, LoraFile]]
+
+
+@dataclass
+class SimulatedNeo(SimulatedHost):
+    """A simulated Forge Neo; `modules` are files below models/, VAE/ and text_encoder/.
+
+    `is_sd1` tells of which kind its checkpoints are: clip skip is named for SD 1.x only.
+    """
+
+    version: str = "neo-2.26"
+    modules: tuple[str, ...] = ()
+    more_lora_dirs: tuple[Path, ...] = ()
+    is_sd1: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._applied: tuple[list[tuple[Path, float]], Uses] = ([], [])
+
+    def options(self) -> dict[str, Any]:
+        chosen = self._data.get("forge_additional_modules", [])
+        skip = self._data.get("CLIP_stop_at_last_layers", USUAL_CLIP_SKIP)
+        more = {"forge_additional_modules": chosen, "CLIP_stop_at_last_layers": skip}
+        return {**super().options(), **more}
+
+    def cmd_flags(self) -> dict[str, Any]:
+        return {**super().cmd_flags(), "lora_dirs": [str(one) for one in self.more_lora_dirs]}
+
+    def latent_upscale_modes(self) -> list[dict[str, Any]]:
+        return []
+
+    def upscalers(self) -> list[dict[str, Any]]:
+        return [{"name": name, "scale": 4.0} for name in ("None", "ESRGAN")]
+
+    def sd_modules(self) -> Any:
+        folder = self.folder.absolute() / "models"
+        return [
+            {"model_name": PurePath(one).name, "filename": str(folder / one)}
+            for one in self.modules
+        ]
+
+    def refresh_loras(self) -> None:
+        folders, own = (*getattr(self, "more_lora_dirs", ()),), self.lora_dir
+        super().refresh_loras()
+        for folder in folders:
+            if folder != own:
+                self._listed.update(self._read_loras(folder))
+
+    def _read(self, path: Path) -> LoraFile | None:
+        return read_lora_file(path, whole=True)
+
+    def unload_checkpoint(self) -> dict[str, Any]:
+        """Forget what the model was patched with."""
+        self._applied = ([], [])
+        return super().unload_checkpoint()
+
+    def _use_loras(self, prompt: str) -> Uses:
+        """Keep the LoRAs of the last picture where paths and weights are the same."""
+        uses = super()._use_loras(prompt)
+        wanted = [(one.path, weight) for _, weight, one in uses]
+        if self._applied[0] != wanted:
+            self._applied = (wanted, uses)
+        return uses
+
+    def _drawn_with(self, uses: Uses) -> Uses:
+        return self._applied[1]
+
+    def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
+        if body.get("enable_hr") and not body.get("hr_upscaler"):
+            raise Refusal(500, "ValueError", 'Could not find upscaler named "None"')
+        super()._refuse_nonsense(body, sources)
+
+    def _infotext(self, body: dict[str, Any], seed: int, uses: Uses) -> Infotext:
+        made = super()._infotext(body, seed, uses)
+        fields = {name: one for name, one in made.fields.items() if name not in _NEVER}
+        if self.is_sd1:
+            skip = self._data.get("CLIP_stop_at_last_layers", USUAL_CLIP_SKIP)
+            fields["Clip skip"] = f"{skip:g}"
+        for number, path in enumerate(self._data.get("forge_additional_modules") or (), start=1):
+            fields[f"Module {number}"] = PurePath(str(path)).stem
+        return Infotext(made.prompt, made.negative_prompt, {**fields, "RNG": "CPU"})
+
+
+_NEVER = frozenset({"VAE", "Clip skip", "TI hashes"})

@@ -1,0 +1,132 @@
+"""A word that should be an embedding: without its file it is an ordinary word."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from promotions import promote_epoch, with_manifest
+
+from a1111_ext.api.capabilities import fetch_capabilities
+from a1111_ext.api.client import Client
+from a1111_ext.api.embeddings import find_embeddings, words_like_embeddings
+from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
+from a1111_ext.cells.cell import EmbeddingUse, cell_from_dict
+from a1111_ext.simulator import SimulatedWebui, server, start_webui
+from a1111_ext.simulator.models import embedding_hash
+from kohya_ext.cli import main
+from kohya_ext.project import Project
+
+FAST = "FastNegativeV2"
+CELL = Cell("a fox", 1, f"blurry, ({FAST}:1.2)", 64, 64, 2, sampler="Euler a")
+
+
+@pytest.fixture
+def webui(tmp_path: Path) -> Iterator[SimulatedWebui]:
+    with start_webui(tmp_path / "webui", embeddings=(FAST, "soft")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("blurry, FastNegativeV2, bad", (FAST,)),
+        ("(fastnegativev2:1.2)", (FAST,)),
+        ("soft light, SOFT", ("soft",)),
+        ("softly, unsoft, soft-focus, soft.x", ()),
+        ("<lora:soft:1> a fox", ()),
+        ("soft hands-2", ("soft hands-2",)),
+        ("", ()),
+    ],
+    ids=["plain", "weighted", "once", "parts-of-words", "a-lora", "the-longer-one", "empty"],
+)
+def test_embeddings_stand_as_whole_words(text: str, found: tuple[str, ...]):
+    names = (FAST, "soft", "soft hands-2")
+    assert find_embeddings(text, names) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("blurry, FastNegativeV2, bad hands", (FAST,)),
+        ("easynegative, (ng_deepnegative_v1_75t:0.8)", ("easynegative", "ng_deepnegative_v1_75t")),
+        ("bad-hands-5, BadDream, hands-neg", ("bad-hands-5", "BadDream", "hands-neg")),
+        ("1girl, looking_at_viewer, 4k, negative space, masterpiece, iPad", ()),
+        ("<lora:StyleV2:1> a fox", ()),
+        ("photo of QuillFox", ()),
+    ],
+    ids=["camel", "versions", "more", "ordinary-words", "a-lora", "the-trigger-word"],
+)
+def test_words_that_look_like_one(text: str, found: tuple[str, ...]):
+    assert words_like_embeddings([text], ["quillfox"]) == found
+
+
+def test_used_embeddings_are_pinned_and_checked(client: Client, tmp_path: Path):
+    backend = HttpBackend(client)
+    pinned = pin_cell(CELL, backend.capabilities)
+    assert pinned.embeddings == (EmbeddingUse(FAST),)
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as ledger:
+        assert run_cells(plan_cells([pinned]), ledger, [backend]).drawn == 1
+
+
+def test_an_embedding_that_was_not_used_is_noticed(
+    client: Client, webui: SimulatedWebui, tmp_path: Path
+):
+    backend = HttpBackend(client)
+    pinned = pin_cell(CELL, backend.capabilities)
+    other = replace(pinned, embeddings=(EmbeddingUse("soft", "0" * 12), EmbeddingUse(FAST)))
+    webui.host.embeddings = ("soft",)
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as ledger:
+        cells = [pinned, replace(other, prompt="soft light")]
+        failed = dict(run_cells(plan_cells(cells), ledger, [backend]).failed)
+    assert failed[cells[0]] == f"embedding: asked for {FAST}, got a picture without it"
+    assert (
+        f"embedding hash: asked for soft 000000000000, got {embedding_hash('soft')}"
+        in (failed[cells[1]])
+    )
+
+
+def test_hashes_come_from_the_files_of_this_machine(client: Client, tmp_path: Path, monkeypatch):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / f"{FAST}.safetensors").write_bytes(b"fox")
+    flags = {"lora_dir": "", "embeddings_dir": str(tmp_path)}
+    monkeypatch.setitem(server._GET, "/sdapi/v1/cmd-flags", lambda host, body: flags)
+    expected = {FAST: hashlib.sha256(b"fox").hexdigest()[:12], "soft": ""}
+    assert fetch_capabilities(client).embeddings == expected
+
+
+def test_cells_without_embeddings_keep_their_keys():
+    assert CELL.key == "10c99a7bbf3a12a1567051f110d9fcb4c063168d681190004276715ca4a3a8c1"
+    with_one = replace(CELL, embeddings=(EmbeddingUse(FAST),))
+    assert with_one.key != CELL.key
+    assert cell_from_dict(json.loads(with_one.as_json())) == with_one
+    assert cell_from_dict(json.loads(CELL.as_json())) == CELL
+    assert with_one.with_seed(5) == replace(with_one, seed=5)
+    assert with_one.with_seed(5).key == replace(with_one, seed=5).key
+
+
+SHOWCASE = f"""
+showcase:
+  template: "{{lora}} photo of {{trigger}}, soft light"
+  negative_prompt: "{FAST}, EasyNegativeV3"
+  checkpoints: [simulated-a]
+  count: 1
+  picture: {{width: 64, height: 64, steps: 2}}
+"""
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["planned", "drawn"])
+def test_the_plan_names_what_is_one_and_what_only_looks_so(
+    project: Project, webui: SimulatedWebui, capsys, dry: bool
+):
+    promote_epoch(project)
+    project = with_manifest(project, SHOWCASE)
+    words = ["showcase", str(project.root), "--webui", webui.url]
+    assert main([*words, "--dry-run"] if dry else words) == 0
+    output = "".join(capsys.readouterr())
+    assert f"embeddings: soft, {FAST}\n" in output
+    assert "looks like an embedding, but the WebUI has none of that name: EasyNegativeV3" in output

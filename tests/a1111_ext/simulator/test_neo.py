@@ -1,0 +1,174 @@
+"""A grid on Forge Neo, simulated with the silent mistakes that were measured on neo-2.26."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loras import save_lora
+from promotions import promote_epoch, with_manifest
+
+from a1111_ext.api.capabilities import fetch_capabilities
+from a1111_ext.api.client import Client
+from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras
+from a1111_ext.cells.cell import HiresFix
+from a1111_ext.cells.verify import pixels_digest
+from a1111_ext.simulator import SimulatedWebui, start_webui
+from a1111_ext.simulator.neo import SimulatedNeo
+from kohya_ext.cli import main
+from kohya_ext.project import InputError, Project
+
+MODULES = ("VAE/soft.safetensors", "VAE/sharp.safetensors", "text_encoder/clip.safetensors")
+
+
+@pytest.fixture
+def neo(tmp_path: Path) -> Iterator[SimulatedWebui]:
+    more = (tmp_path / "more",)
+    with start_webui(
+        tmp_path / "neo", kind=SimulatedNeo, modules=MODULES, more_lora_dirs=more
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def backend(neo: SimulatedWebui) -> Iterator[HttpBackend]:
+    backend = HttpBackend(Client(neo.url))
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
+        yield opened
+
+
+def small(prompt: str = "a fox", **changes: object) -> Cell:
+    settings = {"seed": 1, "width": 64, "height": 64, "steps": 2, "sampler": "Euler a"}
+    return with_loras(Cell(**{"prompt": prompt, **settings, **changes}), {})  # type: ignore[arg-type]
+
+
+def drawn(backend: HttpBackend, ledger: Ledger, *cells: Cell) -> list[str]:
+    """Draw cells; return why each of them failed."""
+    pinned = [pin_cell(cell, backend.capabilities) for cell in cells]
+    return [reason for _, reason in run_cells(plan_cells(pinned), ledger, [backend]).failed]
+
+
+@pytest.mark.parametrize("clip_skip", [1, 2])
+@pytest.mark.parametrize("is_sd1", [True, False], ids=["sd1", "others"])
+def test_right_pictures_are_not_refused(backend, ledger, neo, clip_skip: int, is_sd1: bool):
+    neo.host.is_sd1 = is_sd1
+    hires = HiresFix(scale=1.5, denoising_strength=0.3)
+    cells = [small(clip_skip=clip_skip), small(clip_skip=clip_skip, hires_fix=hires)]
+    assert drawn(backend, ledger, *cells) == []
+    assert backend.capabilities.is_forge
+
+
+def test_latent_upscalers_are_not_assumed(backend, ledger):
+    with pytest.raises(InputError, match=r'no upscaler "Latent".*LL410'):
+        drawn(backend, ledger, small(hires_fix=HiresFix("Latent")))
+
+
+def test_a_vae_leaves_the_text_encoders_alone(backend, ledger, neo):
+    """A model such as Flux draws nothing without them."""
+    folder = neo.host.folder.absolute() / "models"
+    encoder = str(folder / "text_encoder" / "clip.safetensors")
+    chosen = [str(folder / "VAE" / "sharp.safetensors"), encoder]
+    neo.host.set_options({"forge_additional_modules": chosen})
+    with Client(neo.url) as client:
+        found = fetch_capabilities(client)
+    assert found.vaes == ("soft.safetensors", "sharp.safetensors")
+    assert found.text_encoders == (encoder,)
+    asked = []
+    neo.host.faults.before = lambda body: asked.append(
+        body["override_settings"]["forge_additional_modules"]
+    )
+    fresh = HttpBackend(Client(neo.url))
+    assert drawn(fresh, ledger, small(vae="soft.safetensors"), small(vae="None")) == []
+    fresh.close()
+    assert sorted(asked, key=len) == [[encoder], [encoder, "soft.safetensors"]]
+    assert neo.host.options()["forge_additional_modules"] == chosen  # put back
+    with pytest.raises(InputError, match=r'no VAE "clip\.safetensors"'):
+        found.require_vae("clip.safetensors")
+
+
+def test_loras_of_further_folders_are_seen(backend, ledger, neo, tmp_path: Path):
+    save_lora(tmp_path / "more", "Lantern", epoch=2)
+    neo.host.refresh_loras()
+    fresh = HttpBackend(Client(neo.url))
+    assert drawn(fresh, ledger, small("<lora:Lantern:1> a fox")) == []
+    fresh.close()
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by-promote", "behind-our-back"])
+def test_another_file_under_one_name_is_read_again(neo, ledger, project: Project, told: bool):
+    """Measured: the pixels of epoch 1 with the hash of epoch 3 in the infotext, and accepted."""
+    cell = small("<lora:Lantern:1> a fox")
+    pictures = []
+    for epoch in (1, 3):
+        for old in neo.host.lora_dir.glob("*.safetensors"):
+            old.unlink()
+        save_lora(neo.host.lora_dir, "Lantern", epoch=epoch)
+        neo.host.refresh_loras()
+        if told:
+            neo.host.unload_checkpoint()
+        backend = HttpBackend(Client(neo.url))
+        pinned = pin_cell(cell, backend.capabilities)
+        assert drawn(backend, ledger, cell) == []
+        backend.close()
+        record = ledger.record(pinned.key)
+        assert record is not None
+        pictures.append(record.pixels)
+    assert len(set(pictures)) == 2
+    assert neo.host.counters.unloads == (2 if told else 1)
+
+
+def test_one_file_under_two_hashes_is_drawn_twice_at_most(neo, ledger):
+    """Two files with the same weights give the same picture, rightly."""
+    first = save_lora(neo.host.lora_dir, "Lantern", epoch=1, epochs=4)
+    neo.host.refresh_loras()
+    backend = HttpBackend(Client(neo.url))
+    assert drawn(backend, ledger, small("<lora:Lantern:0> a fox")) == []
+    first.unlink()
+    save_lora(neo.host.lora_dir, "Lantern", epoch=2, epochs=4)
+    neo.host.refresh_loras()
+    fresh = HttpBackend(Client(neo.url))
+    assert drawn(fresh, ledger, small("<lora:Lantern:0> a fox")) == []
+    assert neo.host.counters.pictures == 3  # the second of them twice, as the proof
+
+
+def test_a_promoted_file_is_not_drawn_from_memory(neo: SimulatedWebui, project: Project, capsys):
+    showcase = (
+        "showcase:\n  template: '{lora} photo of {trigger}'\n  checkpoints: [simulated-a]\n"
+        "  count: 1\n  picture: {width: 64, height: 64, steps: 2}\n"
+    )
+    seen = []
+    for epoch in (1, 3):
+        path = promote_epoch(project, "quillfox", epoch)
+        project = with_manifest(project, showcase)
+        words = ["showcase", str(project.root), "--webui", neo.url]
+        assert main(words) == 0, capsys.readouterr().err
+        seen.append({one.read_bytes() for one in project.showcase_dir.glob("*.png")})
+        path.unlink()
+        for old in neo.host.lora_dir.rglob("quillfox.safetensors"):
+            old.unlink()
+        neo.host.refresh_loras()
+    assert len(seen[1] - seen[0]) == 1
+
+
+def test_the_simulator_makes_the_mistake(neo: SimulatedWebui):
+    """Else the tests above would prove nothing."""
+    body = {"prompt": "<lora:Lantern:1> a fox", "seed": 1, "steps": 2, "width": 64, "height": 64}
+    hashes, pixels = [], []
+    for epoch in (1, 3):
+        save_lora(neo.host.lora_dir, "Lantern", epoch=epoch)
+        neo.host.refresh_loras()
+        answer = neo.host.draw(body, None)
+        png = base64.b64decode(answer["images"][0])
+        pixels.append(pixels_digest(png))
+        hashes.append(parse_infotext(read_infotext(png)).lora_hashes()["Lantern"])
+    assert len(set(hashes)) == 2
+    assert len(set(pixels)) == 1
