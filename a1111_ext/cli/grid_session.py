@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from kohya_ext.project import Project
+from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.progress import ProgressHandler
@@ -167,10 +167,13 @@ class GridSession:
         """Advise on the epochs that the grid shows; one epoch alone needs none."""
         if self.options["no_advice"] or len(grid.subject.files) < 2:
             return None
-        if self._sources is None:  # opening a tagger takes seconds, and a grid may grow for hours
-            self._sources = find_sources(self.project)
-        sources = replace(self._sources, grids=(grid.folder,))
-        self.advice = give_advice(sources, ledger, run=run, on_progress=on_progress)
+        try:
+            if self._sources is None:  # opening a tagger takes seconds; a grid may grow for hours
+                self._sources = find_sources(self.project)
+            sources = replace(self._sources, grids=(grid.folder,))
+            self.advice = give_advice(sources, ledger, run=run, on_progress=on_progress)
+        except ToolError as error:  # the pictures are drawn all the same
+            say(f"no advice: {error}")
         return self.advice
 
     def _announce(self, grid: Grid, capabilities: Capabilities) -> None:

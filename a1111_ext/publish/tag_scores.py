@@ -18,7 +18,9 @@ from kohya_ext.project.tagging import Scores, Tagger, open_tagger, read_scores, 
 from .contents import PackPicture
 
 
-def find_tagger(project: Project, named: Path | None = None) -> tuple[Tagger | None, str]:
+def find_tagger(
+    project: Project, named: Path | None = None, *, on_cpu: bool = False
+) -> tuple[Tagger | None, str]:
     """Return the tagger that is known, and what to say about it.
 
     Raises MissingError or DamagedError (when one is named and cannot be used).
@@ -27,7 +29,7 @@ def find_tagger(project: Project, named: Path | None = None) -> tuple[Tagger | N
     if folder is None:
         return None, ""
     try:
-        tagger = open_tagger(folder)
+        tagger = open_tagger(folder, on_cpu=on_cpu)
     except PackageMissing as error:
         return None, error.problem
     note = (

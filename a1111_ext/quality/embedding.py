@@ -139,9 +139,8 @@ def open_onnx(path: Path) -> OnnxEmbedding:
             f'Install it: "{sys.executable}" -m pip install onnxruntime',
         ) from error
     try:
-        session = onnxruntime.InferenceSession(
-            str(file), providers=onnxruntime.get_available_providers()
-        )
+        # the graphics card belongs to the training or the WebUI
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own, unnamed classes
         raise _unusable(file, str(error).splitlines()[0]) from error
     inputs = session.get_inputs()

@@ -45,7 +45,7 @@ def find_sources(
 
     Raises InputError (no such grid or plug-in), MissingError or DamagedError (a named model).
     """
-    tagger, why = find_tagger(project, model)
+    tagger, why = find_tagger(project, model, on_cpu=True)
     return Sources(
         project,
         require_grids(project, grids),

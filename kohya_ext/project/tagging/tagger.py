@@ -72,8 +72,10 @@ def _square(picture: Image.Image, pixels: int) -> Image.Image:
     return square.resize((pixels, pixels), way)
 
 
-def open_tagger(folder: Path) -> Tagger:
+def open_tagger(folder: Path, *, on_cpu: bool = False) -> Tagger:
     """Open `model.onnx` and `selected_tags.csv` in `folder`.
+
+    `on_cpu` leaves the graphics card to a training or a WebUI that may need all of its memory.
 
     Raises MissingError (no model there; onnxruntime is missing) or DamagedError (tag list; no
     WD14-shaped model).
@@ -87,14 +89,14 @@ def open_tagger(folder: Path) -> Tagger:
             "it under captions.model in the manifest.",
         )
     vocabulary = read_vocabulary(folder / "selected_tags.csv")
-    session = _open_session(model)
+    session = _open_session(model, on_cpu)
     pixels = _require_wd14_shape(session, vocabulary, model)
     notes = session.get_modelmeta().custom_metadata_map
     simulated = any("simulated" in text for text in notes.values())
     return Tagger(session, vocabulary, sha256_of(model), pixels, simulated)
 
 
-def _open_session(model: Path) -> Any:
+def _open_session(model: Path, on_cpu: bool) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -104,9 +106,9 @@ def _open_session(model: Path) -> Any:
             f'Install it: "{sys.executable}" -m pip install onnxruntime',
         ) from error
     try:
-        return onnxruntime.InferenceSession(
-            str(model), providers=onnxruntime.get_available_providers()
-        )
+        every = onnxruntime.get_available_providers()
+        chosen = ["CPUExecutionProvider"] if on_cpu else every
+        return onnxruntime.InferenceSession(str(model), providers=chosen)
     except Exception as error:  # onnxruntime raises its own, unnamed classes
         raise _no_wd14(model, str(error).splitlines()[0]) from error
 

@@ -293,3 +293,15 @@ def test_a_grid_can_do_without_advice(trained: Project, webui: SimulatedWebui, c
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["advice"] is None
     assert read_advice(trained.root) is None
+
+
+def test_a_tagger_that_is_gone_does_not_cost_the_grid(
+    trained: Project, webui: SimulatedWebui, capsys
+):
+    text = trained.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("  model: ''", "  model: gone")
+    trained.manifest_path.write_text(text, encoding="utf-8")
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--seeds", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert "page: " in out
+    assert "no advice: " in err
