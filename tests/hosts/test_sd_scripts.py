@@ -29,7 +29,7 @@ from kohya_ext.training.config.presets import preset_values, presets
 from kohya_ext.training.config.toml import format_toml
 from kohya_ext.training.run.events import Event, SampleSaved, StepFinished
 from kohya_ext.training.run.follow import EventHandler, Follow, unheard
-from kohya_ext.training.run.job import job_of_project, runs_dir_of
+from kohya_ext.training.run.job import job_of_config, job_of_project, runs_dir_of
 from kohya_ext.training.run.record import Outcome, Result, StopRequest, ask, find_process
 from kohya_ext.training.run.report import read_report
 from kohya_ext.training.run.runner import run_training
@@ -215,6 +215,61 @@ def test_steps_of_a_dataset_config_are_the_trainers_own(desk: Desk):
     assert result.outcome is Outcome.FINISHED, result.problem
     assert result.trainer_steps == planned.run.steps > 4
     assert [one.steps for one in result.files] == [planned.run.steps // 2, planned.run.steps]
+
+
+SAVED = """
+[[subsets]]
+name = "foxes"
+image_dir = "{images}"
+num_repeats = 2
+caption_extension = ".txt"
+
+[general_args.args]
+pretrained_model_name_or_path = "{base}"
+tokenizer_cache_dir = "{cache}"
+mixed_precision = "no"
+max_train_epochs = 2
+max_data_loader_n_workers = 0
+[general_args.dataset_args]
+resolution = 128
+batch_size = 1
+[network_args.args]
+network_dim = 4
+network_alpha = 2.0
+[network_args.args.network_args]
+conv_dim = 2
+conv_alpha = 1.0
+[optimizer_args.args]
+optimizer_type = "AdamW"
+lr_scheduler = "cosine"
+learning_rate = 1e-4
+warmup_ratio = 0.25
+[saving_args.args]
+output_dir = "out"
+output_name = "fox"
+save_every_n_epochs = 1
+[bucket_args.dataset_args]
+enable_bucket = true
+min_bucket_reso = 64
+max_bucket_reso = 256
+bucket_reso_steps = 64
+"""
+
+
+def test_a_saved_toml_of_another_tool_trains(desk: Desk, tmp_path: Path):
+    images = next(desk.project.images_dir.glob("*_Quillfox"))
+    text = SAVED.format(images=images.as_posix(), base=desk.base, cache=desk.cache.as_posix())
+    (tmp_path / "fox.toml").write_text(text, encoding="utf-8")
+    job = job_of_config(tmp_path / "fox.toml")
+    result = apply_training(plan_training(job, desk.trainer, RunOptions()), unheard)
+    assert result.outcome is Outcome.FINISHED
+    pictures = len(list(images.glob("*.png")))
+    assert [(one.name, one.steps) for one in result.files] == [
+        ("fox-000001", 2 * pictures),
+        ("fox", 4 * pictures),
+    ]
+    header = read_epoch_file(tmp_path / "out" / "fox.safetensors")
+    assert header.step == 4 * pictures
 
 
 def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
