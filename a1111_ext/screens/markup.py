@@ -20,6 +20,11 @@ def problem(sentence: str) -> str:
     return f'<div role="alert" style="{style}">{escape(sentence)}</div>'
 
 
+def notice(sentence: str) -> str:
+    """Show what was done."""
+    return f'<div role="status" style="padding:.4em .8em">{escape(sentence)}</div>'
+
+
 def facts(choice: Choice, where: str) -> str:
     """Show what is known of the chosen project; `where` says how projects get onto the list."""
     if choice.entry is None:

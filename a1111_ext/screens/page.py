@@ -25,6 +25,9 @@ NOTHING = "none yet"
 ReadShelf = Callable[[str], Shelf]
 """Reads the shelf for what stands in the box "Folder"; hosts that have no such box get ""."""
 
+Opener = Callable[[str, str], str]
+"""Opens the project in a folder, or makes one with a trigger word; returns its name."""
+
 Address = Callable[[Path], str]
 """Gives the address under which the browser finds a file."""
 
@@ -36,6 +39,7 @@ class ScreenHost:
     read: ReadShelf
     address: Address
     where: str
+    open: Opener | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,51 @@ def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> 
     widgets = Widgets(box, project, grid, facts, frame, refresh, *was)
     for one in (box, project, grid, refresh):
         one.do_not_save_to_config = True  # A1111 would take what it saw first as default for ever
-    return _connect(gradio, place, widgets)
+    fill = _connect(gradio, place, widgets)
+    if place.open is not None:
+        _add_opener(gradio, place, place.open, widgets)
+    return fill
+
+
+def _add_opener(gradio: Any, place: ScreenHost, opener: Opener, widgets: Widgets) -> None:
+    """Add the boxes by which a project is opened or made from its folder."""
+    with gradio.Row():
+        folder = gradio.Textbox(
+            label="Folder of a project to open or make", placeholder="~/loras/quillfox", scale=3
+        )
+        word = gradio.Textbox(label="Trigger word (for a new one)", scale=2)
+        button = gradio.Button("Open or make", scale=1)
+    said = gradio.HTML("")
+    for one in (folder, word, button):
+        one.do_not_save_to_config = True
+
+    def open_it(named: str, trigger_word: str) -> list[Any]:
+        nothing = gradio.update(value=None)
+        try:
+            name = opener(named, trigger_word)
+        except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
+            _log.warning("loraloom: a project could not be opened: %s", error)
+            return [markup.problem(str(error)), None, None, nothing, nothing]
+        return [markup.notice(f"{name} is open."), name, None, nothing, nothing]
+
+    lists = [widgets.project, widgets.grid]
+    were = [widgets.was_project, widgets.was_grid]
+    button.click(open_it, [folder, word], [said, *were, *lists]).then(
+        lambda *asked: _filled(gradio, place, *asked), [widgets.folder, *were], widgets.shown
+    )
+
+
+def _filled(
+    gradio: Any, place: ScreenHost, folder: str, label: str | None, name: str | None
+) -> list[Any]:
+    """Return what the lists, the facts and the frame are filled with."""
+    shown = _look(place, folder, label, name)
+    return [
+        _choice(gradio, shown.projects, shown.project),
+        _choice(gradio, shown.grids, shown.grid),
+        shown.facts,
+        shown.frame,
+    ]
 
 
 def _dropdown(gradio: Any, label: str, choices: tuple[str, ...], value: str | None) -> Any:
@@ -119,13 +167,7 @@ def _choice(gradio: Any, choices: tuple[str, ...], value: str | None) -> Any:
 
 def _connect(gradio: Any, place: ScreenHost, widgets: Widgets) -> Callable[..., Any]:
     def show(folder: str, label: str | None, name: str | None) -> list[Any]:
-        shown = _look(place, folder, label, name)
-        return [
-            _choice(gradio, shown.projects, shown.project),
-            _choice(gradio, shown.grids, shown.grid),
-            shown.facts,
-            shown.frame,
-        ]
+        return _filled(gradio, place, folder, label, name)
 
     def let_go(label: str | None, name: str | None) -> list[Any]:
         return [label, name, gradio.update(value=None), gradio.update(value=None)]

@@ -6,6 +6,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project import RuleError
+
 FOLDERS = "loraloom_project_folders"
 SECTION = ("loraloom", "loraloom")
 
@@ -54,6 +56,33 @@ def project_folders() -> tuple[Path, ...]:
     text = str(getattr(shared.opts, FOLDERS, "") or "")
     named = (Path(line.strip()).expanduser() for line in text.splitlines() if line.strip())
     return tuple(dict.fromkeys([*named, own_folder()]))
+
+
+def allow_folder(root: Path) -> None:
+    """Add a project to the folders of the settings, unless it is seen already.
+
+    Raises RuleError where the host forbids that its page changes folders.
+    """
+    from modules import shared
+
+    if any(folder.resolve() in (root.resolve(), root.resolve().parent) for folder in _named()):
+        return
+    flags = ("freeze_settings", "hide_ui_dir_config")
+    set_flag = next((one for one in flags if getattr(shared.cmd_opts, one, False)), "")
+    text = str(getattr(shared.opts, FOLDERS, "") or "").rstrip()
+    changed = "\n".join(filter(None, (text, str(root))))
+    if set_flag or not shared.opts.set(FOLDERS, changed):
+        raise RuleError(
+            "LL770",
+            f"{root} may not be added to the folders of loraloom"
+            + (f": the host was started with --{set_flag.replace('_', '-')}." if set_flag else "."),
+            "Ask whoever runs the WebUI to name it in Settings, section loraloom.",
+        )
+    shared.opts.save(shared.config_filename)
+
+
+def _named() -> tuple[Path, ...]:
+    return tuple(one for one in project_folders() if one != own_folder())
 
 
 def lora_folders() -> tuple[Path, ...]:

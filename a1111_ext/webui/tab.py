@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from kohya_ext.project import MANIFEST_NAME, InputError, apply_init, open_project, plan_init
 
 from ..screens.page import ScreenHost, build
 from ..screens.shelf import Shelf, read_shelf
 from .access import address
-from .settings import own_folder, project_folders
+from .settings import allow_folder, own_folder, project_folders
 
 WHERE = (
-    "Name the folders with your projects in Settings, section loraloom, press Apply settings "
-    "there, and Refresh here."
+    "Open or make one by its folder above, or name folders with projects in Settings, section "
+    "loraloom."
 )
 
 
 def fill_tab(blocks: Any) -> None:
     """Build the page inside the tab's Blocks; it is read whenever the host's page loads."""
-    fill = build(ScreenHost(read_host_shelf, address, WHERE))
+    fill = build(ScreenHost(read_host_shelf, address, WHERE, open_project_here))
     fill(blocks)
 
 
 def read_host_shelf(_: str = "") -> Shelf:
     """Read the projects of the configured folders, and the grids of no project."""
     return read_shelf(project_folders(), own_folder())
+
+
+def open_project_here(folder: str, trigger_word: str) -> str:
+    """Open the project in a folder, or make one there, and let the tab see it from now on.
+
+    Raises InputError, RuleError, or what opening or making it raises. Returns its name.
+    """
+    root = Path(folder.strip()).expanduser()
+    if not folder.strip() or not root.is_absolute():
+        raise InputError(
+            "LL769",
+            f'"{folder.strip()}" is not the whole path of a folder.',
+            "Write it from the root on, or beginning with ~.",
+        )
+    if (root / MANIFEST_NAME).is_file():
+        project = open_project(root)
+    elif trigger_word.strip():
+        allow_folder(root)
+        project = apply_init(plan_init(root, trigger_word.strip()))
+    else:
+        raise InputError(
+            "LL769",
+            f"{root} is no project yet.",
+            "Write a trigger word beside it, and it is made.",
+        )
+    allow_folder(project.root)
+    return project.root.name

@@ -228,4 +228,6 @@ TITLES: dict[str, str] = {
     "LL766": "A started grid that is gone",
     "LL767": "A grid with always-on scripts, inside the WebUI",
     "LL768": "A project that this WebUI does not know",
+    "LL769": "A folder that cannot be opened as a project",
+    "LL770": "Folders that may not be changed here",
 }

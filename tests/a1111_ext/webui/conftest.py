@@ -71,6 +71,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubHost]:
     made.paths_internal.data_path = str(data)
     made.paths_internal.extensions_dir = str(data / "extensions")
     made.shared.cmd_opts.lora_dir = str(made.loras)
+    made.shared.config_filename = str(data / "config.json")
     for name in ("tiny-a.safetensors", "tiny-b.safetensors"):
         made.sd_models.CheckpointInfo(f"{data}/models/{name}").register()
     next(iter(made.sd_models.checkpoints_list.values())).calculate_shorthash()

@@ -54,7 +54,13 @@ def test_everything_is_there_once(host: Any, gradio: FakeGradio):
     assert (label, name) == ("loraloom", "loraloom")
     assert "loraloom_project_folders" in host.shared.opts.data_labels
     assert ask(app, "GET", "/loraloom/v1/projects").json == {"projects": []}
-    assert gradio.labels(blocks) == ["Folder", "Project", "Grid"]
+    assert gradio.labels(blocks) == [
+        "Folder",
+        "Project",
+        "Grid",
+        "Folder of a project to open or make",
+        "Trigger word (for a new one)",
+    ]
 
 
 def test_an_older_host_is_entered_by_its_own_functions(
