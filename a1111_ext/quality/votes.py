@@ -23,8 +23,9 @@ def read_ballots(
     """Return a ballot for each of `files`; `file_of` gives the epoch file of a picture's key."""
     found = dict.fromkeys(files, Ballot())
     chosen = ""
+    decided = _decided(project)
     for folder in folders:
-        kept = _read(folder / _VOTES_NAME)
+        kept = decided.get(folder.name) or _read(folder / _VOTES_NAME)
         for vote in kept.get("votes", ()):
             _count(found, file_of, vote)
         if isinstance(kept.get("choice"), str):
@@ -39,6 +40,13 @@ def read_ballots(
     if chosen in found:
         found[chosen] = replace(found[chosen], is_chosen=True)
     return tuple(found[name] for name in files)
+
+
+def _decided(project: Project) -> dict[str, dict[str, Any]]:
+    """Return the votes that the project's decisions hold, by the name of the grid."""
+    with DecisionStore(project.reviews_db) as store:
+        found = store.values(DecisionKind.VOTES)
+    return {grid: value for grid, value in found.items() if isinstance(value, dict)}
 
 
 _GOOD = frozenset(("1", "2", "5", "keep", "showcase", "follow-up"))

@@ -148,6 +148,19 @@ def test_votes_of_the_page_are_counted(drawn: Project):
     ]
 
 
+def test_votes_among_the_decisions_outrank_the_file(drawn: Project):
+    (folder,) = grid_folders(drawn)
+    with Ledger(drawn.cells_db, drawn.cells_dir) as ledger:
+        keys = [one.key for one in read_shots(folder, ledger).shots if one.file]
+        vote = {"left": keys[0], "right": keys[-1], "answer": "left"}
+        with DecisionStore(drawn.reviews_db) as store:
+            kept = {"votes": [vote, "nonsense"], "choice": keys[-1]}
+            store.decide(DecisionKind.VOTES, {folder.name: kept}, "board")
+        evidence = gather(Sources(drawn, (folder,)), ledger)
+    assert [one.better for one in evidence.ballots] == [1, 0, 0]
+    assert [one.is_chosen for one in evidence.ballots] == [False, False, True]
+
+
 def test_ratings_of_grid_pictures_are_counted(drawn: Project):
     (folder,) = grid_folders(drawn)
     with Ledger(drawn.cells_db, drawn.cells_dir) as ledger:
