@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kohya_ext.project import InputError, MissingError, ToolError
+from kohya_ext.project.families import Family
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import ShapeError
 
@@ -170,6 +171,26 @@ class Capabilities:
                 "LL419",
                 f"The WebUI at {self.url} lists the VAE {name}, but its file is gone.",
                 "Put the file back, or choose another VAE.",
+            )
+
+    def require_forge(self) -> None:
+        """Raise InputError for settings that A1111 does not have and would silently ignore."""
+        if not self.is_forge:
+            raise InputError(
+                "LL422",
+                f"The WebUI at {self.url} is {self.kind}, which has no distilled CFG scale, shift "
+                "or modules.",
+                "Name a Forge or Forge Neo, or take distilled_cfg_scale and modules out.",
+            )
+
+    def require_family(self, family: Family) -> None:
+        """Raise InputError for a base model family that this WebUI cannot draw."""
+        if not (self.is_forge or self.is_simulated or family.facts.drawing.on_a1111):
+            raise InputError(
+                "LL423",
+                f"The WebUI at {self.url} is {self.kind}, which does not draw "
+                f"{family.facts.title}.",
+                "Name a Forge or Forge Neo that does.",
             )
 
     def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:

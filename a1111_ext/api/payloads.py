@@ -49,9 +49,11 @@ def picture_request(
         "override_settings": _override_settings(cell, capabilities),
         # the other checkpoint is not loaded by this, only by the next request that wants it;
         # a VAE would be, so that one is put back when all is drawn
-        "override_settings_restore_afterwards": not cell.vae,
+        "override_settings_restore_afterwards": not (cell.vae or cell.modules),
         "alwayson_scripts": _alwayson_scripts(cell, capabilities),
     }
+    if cell.distilled_cfg_scale is not None and capabilities.is_forge:
+        body["distilled_cfg_scale"] = cell.distilled_cfg_scale  # Forge Neo takes a shift by it, too
     if cell.hires_fix:
         body |= {
             "enable_hr": True,
@@ -101,7 +103,16 @@ def _override_settings(cell: Cell, capabilities: Capabilities) -> dict[str, Any]
     if cell.checkpoint.title:
         settings["sd_model_checkpoint"] = cell.checkpoint.title
     encoders = capabilities.text_encoders if capabilities.is_forge else None
-    return settings | vae_settings(cell.vae, encoders)
+    settings |= vae_settings(cell.vae, encoders)
+    return settings | (module_settings(cell) if capabilities.is_forge else {})
+
+
+def module_settings(cell: Cell) -> dict[str, Any]:
+    """Return Forge's option for the files beside the checkpoint; none where none are asked for."""
+    if not cell.modules:
+        return {}
+    named = [cell.vae] if cell.vae not in ("", "Automatic", "None") else []
+    return {"forge_additional_modules": [*cell.modules, *named]}
 
 
 def vae_settings(vae: str, text_encoders: Sequence[str] | None = None) -> dict[str, Any]:

@@ -147,6 +147,8 @@ class Cell:
     scripts: tuple[ScriptUse, ...] = ()
     override_settings_json: str = "{}"
     batch: Batch = field(default_factory=Batch)
+    distilled_cfg_scale: float | None = None
+    modules: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -194,7 +196,7 @@ class Cell:
         parts = [
             f'"{name}":{_field_json(float(values[name]) if name in _REALS else values[name])}'
             for name in _FIELDS
-            if name not in without and (name not in _LEFT_OUT or values[name])
+            if name not in without and (name not in _LEFT_OUT or values[name] not in (None, ()))
         ]
         return "{" + ",".join(parts) + "}"
 
@@ -224,10 +226,10 @@ class Cell:
 
 
 _FIELDS = tuple(sorted(one.name for one in fields(Cell)))
-_LEFT_OUT = frozenset({"embeddings"})
+_LEFT_OUT = frozenset({"distilled_cfg_scale", "embeddings", "modules"})
 """Fields that stand in the request only where there are some: older keys stay what they were."""
 
-_REALS = frozenset(one.name for one in fields(Cell) if one.type == "float")
+_REALS = frozenset(one.name for one in fields(Cell) if str(one.type).startswith("float"))
 
 
 def _field_json(value: Any) -> str:
@@ -249,7 +251,7 @@ _LONG_TEXT = 2000
 def _nested_json(kind: Any, value: Any) -> str:
     plain = value
     if kind is tuple:
-        plain = [asdict(one) for one in value]
+        plain = [one if isinstance(one, str) else asdict(one) for one in value]
     elif value is not None and kind not in (str, float, bool):
         plain = asdict(value)
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -270,6 +272,7 @@ def cell_from_dict(data: Mapping[str, Any]) -> Cell:
         values["embeddings"] = tuple(EmbeddingUse(**one) for one in embeddings)
         values["scripts"] = tuple(ScriptUse(**one) for one in values["scripts"])
         values["batch"] = Batch(**values["batch"])
+        values["modules"] = tuple(values.get("modules", ()))
         if values["hires_fix"] is not None:
             values["hires_fix"] = HiresFix(**values["hires_fix"])
         if values["source"] is not None:

@@ -77,6 +77,8 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         upscaler=hires.upscaler if hires else None,
     )
     capabilities.require_vae(cell.vae)
+    if cell.modules or cell.distilled_cfg_scale is not None:
+        capabilities.require_forge()
     for script in cell.scripts:
         is_img2img = cell.source is not None
         capabilities.require_script(script.name, len(script.args), is_img2img=is_img2img)

@@ -175,6 +175,9 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     ]
     if cell.source is None:
         expected.append(("size", f"{cell.width}x{cell.height}", fields.get("Size")))
+    if cell.distilled_cfg_scale is not None:
+        got = fields.get("Distilled CFG Scale", fields.get("Shift"))
+        expected.append(("distilled CFG scale", f"{cell.distilled_cfg_scale:g}", _number(got)))
     if cell.scheduler != AUTOMATIC:
         expected.append(("schedule type", cell.scheduler, fields.get("Schedule type")))
     if cell.subseed_strength:
@@ -192,6 +195,7 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
         if got is not None and asked != got
     ]
     found += _verify_vae(cell, fields)
+    found += _verify_modules(cell, fields)
     if "{" in infotext.prompt:
         found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
     if _wants_adetailer(cell) and not any(name.startswith("ADetailer ") for name in fields):
@@ -221,6 +225,14 @@ def _verify_vae(cell: Cell, fields: Mapping[str, str]) -> list[Mismatch]:
     if _stem(cell.vae) in used:
         return []
     return [Mismatch("VAE", repr(_stem(cell.vae)), repr(", ".join(used) or "none"))]
+
+
+def _verify_modules(cell: Cell, fields: Mapping[str, str]) -> list[Mismatch]:
+    """Look for every text encoder and VAE that was asked for among Forge's `Module 1` and so on."""
+    used = {_stem(text) for name, text in fields.items() if re.fullmatch(r"Module \d+", name)}
+    missing = [one for one in map(_stem, cell.modules) if one not in used]
+    shown = ", ".join(sorted(used)) or "none"
+    return [Mismatch("modules", repr(", ".join(missing)), repr(shown))] if missing else []
 
 
 def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str | None]]:

@@ -93,7 +93,11 @@ class GridSession:
             new_seeds=self.options["new_seeds"],
             expand=self.expand,
         )
+        family = self.project.manifest.base_model.family
+        if self.request.negative_prompt and not family.facts.drawing.has_negative:
+            say(f"{family.facts.title} at CFG scale 1 ignores the negative prompt")
         for _, capabilities in webuis:
+            capabilities.require_family(family)
             having = with_run(capabilities, run)
             require_reachable(self.request, subject, having, self.options["wildcards"])
             pin_grid(grid, having)

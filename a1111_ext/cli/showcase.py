@@ -282,6 +282,7 @@ def _draw(
     link_loras = linking_promoted(promoted, options["lora_folder"])
     with open_webuis(options["urls"], options["auth"]) as webuis:
         for _, capabilities in webuis:
+            capabilities.require_family(project.manifest.base_model.family)
             require_reachable(plan, capabilities)
         with (
             open_backends(link_loras, webuis, cells) as backends,

@@ -375,6 +375,8 @@ KINDS: tuple[AxisKind, ...] = (
     AxisKind("Sampler", _words_field("sampler")),
     AxisKind("Schedule type", _words_field("scheduler")),
     AxisKind("Steps", _whole_field("steps", 1)),
+    AxisKind("Distilled CFG Scale", _real_field("distilled_cfg_scale", 0)),
+    AxisKind("Shift", _real_field("distilled_cfg_scale", 0)),
     AxisKind("CFG Scale", _real_field("cfg_scale", 0)),
     AxisKind("Size", _sizes),
     AxisKind("Clip skip", _whole_field("clip_skip", 1)),

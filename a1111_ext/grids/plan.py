@@ -82,8 +82,9 @@ class GridRequest:
     def digest(self) -> str:
         """A hash of the request without its epochs, which may still grow in number."""
         values = {key: value for key, value in asdict(self).items() if key != "epochs"}
-        if not self.picture.scripts:
-            del values["picture"]["scripts"]  # grids of before there were any keep their names
+        for name in ("scripts", "distilled_cfg_scale", "modules"):
+            if values["picture"][name] in ({}, (), None):
+                del values["picture"][name]  # grids of before there were any keep their names
         text = json.dumps(values, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
 
@@ -342,6 +343,8 @@ def _base(request: GridRequest, subject: GridSubject, page: Cell | None) -> Cell
         scheduler=picture.scheduler,
         clip_skip=picture.clip_skip,
         scripts=script_uses(picture.scripts),
+        distilled_cfg_scale=picture.distilled_cfg_scale,
+        modules=picture.modules,
         checkpoint=CheckpointPin(request.checkpoint),
         loras=loras,
     )

@@ -131,6 +131,8 @@ def _shot(
         scheduler=picture.scheduler,
         clip_skip=picture.clip_skip,
         scripts=script_uses(picture.scripts),
+        distilled_cfg_scale=picture.distilled_cfg_scale,
+        modules=picture.modules,
         checkpoint=CheckpointPin(checkpoint),
         hires_fix=HiresFix(hires.upscaler, hires.scale, hires.denoising_strength, hires.steps)
         if hires

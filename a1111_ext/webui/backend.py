@@ -16,7 +16,7 @@ from kohya_ext.project import HostError
 
 from ..api.capabilities import Capabilities, Checkpoint, Lora, chosen_among, text_encoder_names
 from ..api.client import OutOfMemory
-from ..api.payloads import FORGE_HIRES, vae_settings
+from ..api.payloads import FORGE_HIRES, module_settings, vae_settings
 from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
 from ..cells.verify import Generated
@@ -81,6 +81,10 @@ def apply_cell(p: Any, cell: Cell) -> None:
         p.override_settings["sd_model_checkpoint"] = cell.checkpoint.title
     is_forge = hasattr(p, "hr_additional_modules")
     p.override_settings |= vae_settings(cell.vae, _text_encoders() if is_forge else None)
+    if is_forge:
+        p.override_settings |= module_settings(cell)
+        if cell.distilled_cfg_scale is not None:
+            p.distilled_cfg_scale = cell.distilled_cfg_scale
     p.enable_hr = cell.hires_fix is not None
     if cell.hires_fix is not None:
         p.hr_upscaler, p.hr_scale = cell.hires_fix.upscaler, cell.hires_fix.scale

@@ -280,6 +280,7 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
             "Draw it with `loraloom grid`, or take grid.picture.scripts out of the manifest.",
         )
     subject = subject_of(project, run, request.epochs)
+    read_capabilities().require_family(project.manifest.base_model.family)
     has = link_here(project, run, read_capabilities())
     named = project.manifest.showcase.wildcards
     wildcards = project.root / named if named else None

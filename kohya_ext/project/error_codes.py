@@ -145,6 +145,8 @@ TITLES: dict[str, str] = {
     "LL417": "A WebUI that sends requests elsewhere",
     "LL418": "An answer of an unexpected shape",
     "LL419": "A model that the WebUI lists but does not have",
+    "LL422": "A setting that only Forge has",
+    "LL423": "A model that this WebUI does not draw",
     "LL450": "The ledger cannot be used",
     "LL451": "An answer without a usable picture",
     "LL452": "Pictures failed",

@@ -135,7 +135,8 @@ class HiresSettings:
 class PictureSettings:
     """How a WebUI draws a picture, in the WebUI's own words; sizes in pixels.
 
-    `scripts` are always-on scripts such as ADetailer, each with its arguments as its API has them.
+    `scripts` are always-on scripts such as ADetailer, each with its arguments as its API has them;
+    `distilled_cfg_scale` (Shift for models that have one) and `modules` are Forge's.
     """
 
     width: int = 512
@@ -145,6 +146,8 @@ class PictureSettings:
     scheduler: str = "Automatic"
     cfg_scale: float = 7.0
     clip_skip: int = 1
+    distilled_cfg_scale: float | None = None
+    modules: tuple[str, ...] = ()
     scripts: Mapping[str, list[Any]] = field(default_factory=dict)
 
 

@@ -1,0 +1,129 @@
+"""Flux, Chroma, Lumina, Anima, Qwen-Image and Z-Image: what Forge and Forge Neo need for them."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
+from a1111_ext.api.client import Client
+from a1111_ext.api.payloads import picture_request
+from a1111_ext.cells import Cell, Generated, verify_picture
+from a1111_ext.cells.cell import cell_from_dict
+from a1111_ext.cells.plan import pin_cell
+from a1111_ext.grids.axes import parse_axis
+from a1111_ext.grids.plan import request_from
+from kohya_ext.project import ToolError
+from kohya_ext.project.families import Family
+from kohya_ext.project.manifest import parse_manifest
+
+PLAIN = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M")
+FLUX = replace(PLAIN, distilled_cfg_scale=3.5, modules=("ae", "clip_l", "t5xxl_fp8"))
+MODULES = "Module 1: ae, Module 2: t5xxl_fp8, Module 3: clip_l, "
+
+
+def generated(said: str) -> Generated:
+    """An answer as Forge Neo writes it, cut short."""
+    stream = io.BytesIO()
+    small = Image.frombytes("RGB", (8, 8), random.Random(1).randbytes(8 * 8 * 3))
+    small.resize((64, 64), Image.Resampling.BILINEAR).save(stream, "PNG")
+    text = (
+        "a fox\nSteps: 2, Sampler: DPM++ 2M, Schedule type: Automatic, CFG scale: 7.0, Seed: 5, "
+        f"Size: 64x64, {said}Version: neo-2.26"
+    )
+    return Generated(stream.getvalue(), text, "", 0.1)
+
+
+@pytest.fixture
+def a1111(client: Client) -> Capabilities:
+    return replace(fetch_capabilities(client), is_simulated=False)
+
+
+@pytest.fixture
+def forge(a1111: Capabilities) -> Capabilities:
+    return replace(a1111, is_forge=True)
+
+
+def test_forge_is_asked_for_modules_and_distilled_cfg(forge: Capabilities):
+    _, body = picture_request(FLUX, forge)
+    assert body["distilled_cfg_scale"] == 3.5
+    modules = body["override_settings"]["forge_additional_modules"]
+    assert modules == ["ae", "clip_l", "t5xxl_fp8"]
+    assert body["override_settings_restore_afterwards"] is False  # or it would load them again
+    _, body = picture_request(replace(FLUX, vae="other"), forge)
+    assert body["override_settings"]["forge_additional_modules"] == [*FLUX.modules, "other"]
+
+
+def test_nothing_is_asked_where_nothing_is_set(forge: Capabilities):
+    _, body = picture_request(PLAIN, forge)
+    assert "distilled_cfg_scale" not in body
+    assert "forge_additional_modules" not in body["override_settings"]
+
+
+def test_a1111_refuses_what_it_would_ignore(a1111: Capabilities, forge: Capabilities):
+    for cell in (replace(PLAIN, distilled_cfg_scale=3.0), replace(PLAIN, modules=("ae",))):
+        pin_cell(cell, forge)
+        with pytest.raises(ToolError, match=r"is A1111, which has no distilled CFG.*LL422"):
+            pin_cell(cell, a1111)
+
+
+@pytest.mark.parametrize("family", list(Family), ids=str.__str__)
+def test_a1111_draws_its_own_families_only(
+    family: Family, a1111: Capabilities, forge: Capabilities
+):
+    forge.require_family(family)
+    if family in (Family.SD15, Family.SD2, Family.SDXL, Family.SD3):
+        a1111.require_family(family)
+        return
+    with pytest.raises(ToolError, match=rf"A1111, which does not draw {family.facts.title}.*LL423"):
+        a1111.require_family(family)
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        (f"Distilled CFG Scale: 3.5, {MODULES}", []),
+        (f"Shift: 3.5, {MODULES}", []),
+        (MODULES, []),
+        (f"Distilled CFG Scale: 3.0, {MODULES}", ["distilled CFG scale"]),
+        (f"Shift: 9.0, {MODULES}", ["distilled CFG scale"]),
+        ("Distilled CFG Scale: 3.5, Module 1: ae, Module 2: clip_l, ", ["modules"]),
+        ("Distilled CFG Scale: 3.5, ", ["modules"]),
+    ],
+)
+def test_infotexts_are_compared_with_both(said: str, what: list[str]):
+    found = verify_picture(FLUX, generated(said))
+    assert [one.what for one in found] == what
+
+
+def test_older_requests_keep_their_keys():
+    assert "modules" not in PLAIN.as_json()
+    assert "distilled" not in PLAIN.as_json()
+    assert FLUX.key != PLAIN.key
+    whole = replace(FLUX, distilled_cfg_scale=3)
+    assert whole.key == replace(FLUX, distilled_cfg_scale=3.0).key
+    assert whole.with_seed(6).key == replace(whole, seed=6).key
+
+
+def test_a_cell_survives_json():
+    assert cell_from_dict(json.loads(json.dumps(FLUX.as_dict()))) == FLUX
+
+
+@pytest.mark.parametrize("name", ["Distilled CFG Scale", "Shift"])
+def test_both_are_axes(name: str):
+    axis = parse_axis(f"{name}=1,3.5", random.Random(1))
+    assert [one.edits[0].apply(PLAIN).distilled_cfg_scale for one in axis.values] == [1.0, 3.5]
+
+
+def test_a_manifest_asks_for_them():
+    text = "trigger_word: Quillfox\ngrid:\n  picture: {distilled_cfg_scale: 3.5, modules: [ae]}\n"
+    asked = request_from(parse_manifest(text, Path("m.yaml")))
+    plain = request_from(parse_manifest("trigger_word: Quillfox\n", Path("m.yaml")))
+    assert (asked.picture.distilled_cfg_scale, asked.picture.modules) == (3.5, ("ae",))
+    assert asked.digest != plain.digest
