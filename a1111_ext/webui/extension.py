@@ -60,10 +60,11 @@ def say_broken(part: str, error: Exception) -> str:
 
 
 def load_scripts() -> tuple[type, ...]:
-    """Return the classes of the scripts "LoRA epoch grid" and "LoRA showcase"."""
+    """Return the classes of our scripts: epoch grid, showcase, dynamic prompts."""
+    from .dynamic_script import DynamicPromptsScript
     from .script import EpochGridScript, ShowcaseScript
 
-    return EpochGridScript, ShowcaseScript
+    return EpochGridScript, ShowcaseScript, DynamicPromptsScript
 
 
 def add_settings() -> None:

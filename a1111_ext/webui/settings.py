@@ -9,6 +9,7 @@ from typing import Any
 from kohya_ext.project import RuleError
 
 FOLDERS = "loraloom_project_folders"
+FOLLOW_LINKS = "loraloom_follow_links"
 SECTION = ("loraloom", "loraloom")
 
 
@@ -28,6 +29,15 @@ def add_settings() -> None:
     )
     option.info("the tab and the API of loraloom see these folders, what is in them, and no others")
     shared.opts.add_option(FOLDERS, option)
+    links = shared.OptionInfo(
+        False,
+        "Follow links among wildcards",
+        section=SECTION,
+        restrict_api=True,
+        onchange=refuse_api,
+    )
+    links.info("a linked folder is left out otherwise")
+    shared.opts.add_option(FOLLOW_LINKS, links)
 
 
 def refuse_api() -> None:
@@ -103,6 +113,17 @@ def wildcards() -> Path | None:
     named = shared.opts.data.get("wildcard_dir")
     folders = [Path(named), own] if named else [own]
     return next((one for one in folders if one.is_dir()), None)
+
+
+def prompt_library() -> Any:
+    """Return the prompt box's wildcards: those of Dynamic Prompts, and `wildcards/` of ours."""
+    from modules import shared
+
+    from dynprompts import WildcardLibrary
+
+    folders = [one for one in (wildcards(), own_folder() / "wildcards") if one and one.is_dir()]
+    followed = bool(getattr(shared.opts, FOLLOW_LINKS, False))
+    return WildcardLibrary(*folders, follow_links=followed)
 
 
 def credentials() -> dict[str, str]:

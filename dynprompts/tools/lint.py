@@ -25,17 +25,24 @@ def lint_text(
     library: WildcardLibrary | None = None,
     variables: Iterable[str] = (),
     config: ParserConfig | None = None,
+    *,
+    follow: bool = True,
 ) -> list[Finding]:
     """Return what is to be said about a text that may not even be a template.
 
-    `variables` are the names of those that are set from outside. For forms and other programs.
+    `variables` are the names of those that are set from outside. Without `follow` the values of
+    its wildcards are left out, so that a form can ask at each keystroke.
     """
     rules = Rules(library or WildcardLibrary(), config or ParserConfig())
     try:
         document = read_document(text, rules)
     except PromptError as error:
         return [finding_of(error)]
-    return lint_template(document, rules, variables)
+    linter = _Linter(rules, set(variables))
+    linter.text(document, "")
+    if follow:
+        linter.follow()
+    return linter.findings()
 
 
 def finding_of(error: PromptError) -> Finding:

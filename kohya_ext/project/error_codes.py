@@ -232,4 +232,6 @@ TITLES: dict[str, str] = {
     "LL768": "A project that this WebUI does not know",
     "LL769": "A folder that cannot be opened as a project",
     "LL770": "Folders that may not be changed here",
+    "LL775": "A prompt on the page that cannot be drawn from",
+    "LL776": "More combinations on the page than are drawn without a number",
 }

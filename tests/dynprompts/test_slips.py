@@ -61,6 +61,12 @@ def test_what_cannot_be_read_is_told_as_well():
     assert (deep.code, deep.excerpt) == ("DP130", "")
 
 
+def test_wildcards_can_be_left_out():
+    library = WildcardLibrary(texts={"a.txt": "{b}} __gone__\n"})
+    assert len(lint_text("__a__", library)) == 2
+    assert lint_text("__a__", library, follow=False) == []
+
+
 def test_other_brackets_have_no_slips():
     assert lint_text("<a} b|c>", config=ParserConfig("<", ">")) == []
 

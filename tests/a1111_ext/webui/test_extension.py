@@ -50,7 +50,11 @@ def routes_of(app: Any) -> set[str]:
 
 def test_everything_is_there_once(host: Any, gradio: FakeGradio):
     made, (blocks, label, name), app = start(host)
-    assert [one.__name__ for one in made] == ["EpochGridScript", "ShowcaseScript"]
+    assert [one.__name__ for one in made] == [
+        "EpochGridScript",
+        "ShowcaseScript",
+        "DynamicPromptsScript",
+    ]
     assert (label, name) == ("loraloom", "loraloom")
     assert "loraloom_project_folders" in host.shared.opts.data_labels
     assert ask(app, "GET", "/loraloom/v1/projects").json == {"projects": []}

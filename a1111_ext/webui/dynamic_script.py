@@ -1,0 +1,129 @@
+"""The section "Dynamic prompts (loraloom)" of txt2img and img2img: templates in the prompt box."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+from typing import Any
+
+from modules import scripts, shared
+
+from dynprompts import lint_text
+from kohya_ext.project import ToolError
+
+from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts
+from .settings import prompt_library
+
+TITLE = "Dynamic prompts (loraloom)"
+_MOST_HINTS = 5
+OTHERS = "dynamic prompts v"
+"""How the title of the extension that we leave the prompt to begins."""
+
+
+class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
+    """Always there, switched off until its box is ticked."""
+
+    def title(self) -> str:
+        """Return the name under which the API finds it."""
+        return TITLE
+
+    def show(self, is_img2img: bool) -> Any:
+        """Stand on both pages."""
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Build the boxes, in the order of PromptOptions."""
+        import gradio
+
+        with gradio.Accordion(TITLE, open=False, elem_id=self.elem_id("section")):
+            enabled = gradio.Checkbox(
+                label="Draw the prompt as a template",
+                value=False,
+                elem_id=self.elem_id("enabled"),
+                info="{red|blue}, __wildcard__, ${name=value}: see docs/dynprompts.md",
+            )
+            combinatorial = gradio.Checkbox(
+                label="All combinations", value=False, elem_id=self.elem_id("combinatorial")
+            )
+            most = gradio.Number(
+                label="Combinations at most", value=0, precision=0, elem_id=self.elem_id("most"),
+                info="0 draws all of them; Batch count is not used",
+            )  # fmt: skip
+            fixed = gradio.Checkbox(
+                label="Fixed seed", value=False, elem_id=self.elem_id("fixed"),
+                info="the same seed for all pictures; the prompts still differ",
+            )  # fmt: skip
+            unlinked = gradio.Checkbox(
+                label="Unlink seed from prompt", value=False, elem_id=self.elem_id("unlinked")
+            )
+            negative = gradio.Checkbox(
+                label="Negative prompt, too", value=True, elem_id=self.elem_id("negative")
+            )
+            no_repeats = gradio.Checkbox(
+                label="No option twice in one prompt", value=False,
+                elem_id=self.elem_id("no_repeats"),
+            )  # fmt: skip
+        return [enabled, combinatorial, most, fixed, unlinked, negative, no_repeats]
+
+    def process(self, p: Any, *values: Any) -> None:
+        """Replace the page's prompts by drawn ones, before the host draws the first picture."""
+        names = [one.name for one in fields(PromptOptions)]
+        options = PromptOptions(**dict(zip(names, values, strict=False)))
+        if not options.enabled or _is_left_to_another(p):
+            return
+        try:
+            page = page_of(p)
+            plan = plan_prompts(page, options, prompt_library(), random.getrandbits(32))
+        except ToolError as error:
+            # the host would only log an error, and draw the template as it stands
+            p.comment(str(error))
+            shared.state.interrupt()
+            return
+        if plan is not None:
+            apply_plan(p, plan)
+            for hint in hints_of(page, options):
+                p.comment(hint)
+
+
+def hints_of(page: Page, options: PromptOptions) -> list[str]:
+    """Return what in the templates is probably not meant as it stands, for below the pictures."""
+    texts = [page.prompt, page.negative] if options.negative else [page.prompt]
+    library = prompt_library()
+    found = [one for text in texts for one in lint_text(text, library, follow=False)]
+    return [f"{one.message}. {one.hint}\n{one.excerpt}" for one in found[:_MOST_HINTS]]
+
+
+def _is_left_to_another(p: Any) -> bool:
+    for script in p.scripts.alwayson_scripts:
+        is_other = script.title().lower().startswith(OTHERS)
+        if is_other and script.args_to > script.args_from and p.script_args[script.args_from]:
+            return True
+    return False
+
+
+def page_of(p: Any) -> Page:
+    """Return what the host is about to draw."""
+    return Page(
+        prompt=p.all_prompts[0],
+        negative=p.all_negative_prompts[0],
+        seed=int(p.all_seeds[0]),
+        subseed=int(p.all_subseeds[0]),
+        subseed_strength=float(p.subseed_strength or 0),
+        pictures=len(p.all_prompts),
+        batch_size=int(p.batch_size),
+        hires=(getattr(p, "all_hr_prompts", None) or [""])[0],
+        hires_negative=(getattr(p, "all_hr_negative_prompts", None) or [""])[0],
+    )
+
+
+def apply_plan(p: Any, plan: PromptPlan) -> None:
+    """Put the drawn prompts where the host takes them from."""
+    p.all_prompts, p.all_negative_prompts = list(plan.prompts), list(plan.negatives)
+    p.all_seeds, p.all_subseeds = list(plan.seeds), list(plan.subseeds)
+    p.n_iter = plan.batch_count
+    if getattr(p, "all_hr_prompts", None):
+        p.all_hr_prompts = list(plan.hires)
+        p.all_hr_negative_prompts = list(plan.hires_negatives)
+    p.extra_generation_params.update(plan.fields)
+    if any(plan.picks):
+        p.extra_generation_params["Template picks"] = list(plan.picks)
