@@ -17,7 +17,7 @@ from loras import save_lora
 from PIL import Image
 from until import wait_until
 
-from a1111_ext.api.client import Client
+from a1111_ext.api.client import Client, ConnectionLost
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import (
     Backend,
@@ -902,3 +902,19 @@ def test_pictures_are_sent_as_data_uris_too(backend, webui):
     }
     assert verify_picture(cell(), replace(backend.generate(cell()), png=b"")) != ()
     assert base64.b64encode(backend.generate(cell()).png)[:4] == b"iVBO"
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3])
+def test_a_lost_cell_is_asked_for_as_often_as_promised(backend, ledger, monkeypatch, tries: int):
+    asked: list[str] = []
+
+    def lose(*arguments: Any, **named: Any) -> None:
+        asked.append("again")
+        raise ConnectionLost("LL401", "No WebUI answers.", "")
+
+    monkeypatch.setattr(backend, "generate", lose)
+    monkeypatch.setattr(backend, "generate_row", lose)
+    monkeypatch.setattr(backend, "is_back", lambda: True)
+    patience = Patience(tries=tries, pause_seconds=0.0, return_seconds=5.0)
+    report = draw(backend, ledger, cell(), patience=patience)
+    assert (len(asked), len(report.failed)) == (tries, 1)

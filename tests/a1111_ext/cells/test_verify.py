@@ -12,7 +12,7 @@ from PIL import Image
 
 from a1111_ext.api.infotext import format_infotext, parse_infotext
 from a1111_ext.cells import Cell, Generated, verify_picture
-from a1111_ext.cells.cell import CheckpointPin, HiresFix, script_uses
+from a1111_ext.cells.cell import CheckpointPin, HiresFix, LoraUse, script_uses
 
 
 def generated(schedule: str, more: str = "") -> Generated:
@@ -148,3 +148,25 @@ def test_the_answers_hash_counts_where_the_infotext_has_none():
         answered(format_infotext(replace(said, fields=kept))), checkpoint_hash="ffffffffff"
     )
     assert [one.what for one in verify_picture(ASKED, other)] == ["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "wrong"),
+    [
+        ("0123456789ab", "0123456789ab", 0),
+        ("0123456789ab", "0123456789", 0),  # Forge writes ten digits
+        ("0123456789ab", "012345678", 1),
+        ("0123456789ab", "0123456780ab", 1),  # the tenth digit differs
+        ("0123456789ab", "1123456789ab", 1),
+        ("", "0123456789ab", 0),
+    ],
+)
+def test_ten_digits_of_a_loras_hash_must_agree(asked: str, got: str, wrong: int):
+    cell = Cell(
+        "a fox <lora:fox:1>", 5, width=64, height=64, steps=2, sampler="DPM++ 2M",
+        loras=(LoraUse("fox", "1", asked),),
+    )  # fmt: skip
+    answer = generated("Automatic", f'Lora hashes: "fox: {got}", ')
+    answer = replace(answer, infotext=answer.infotext.replace("a fox", "a fox <lora:fox:1>", 1))
+    found = [one.what for one in verify_picture(cell, answer)]
+    assert found == ["LoRA hash"] * wrong
