@@ -79,3 +79,13 @@ def frame(choice: Choice, page: str, sheet: str) -> str:
         f'<iframe src="{escape(page)}" title="{escape(choice.grid.name)}" '
         f'style="width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"></iframe>'
     )
+
+
+def board(page: str) -> str:
+    """Show a project's board, folded: its frame is loaded when somebody opens it."""
+    return (
+        "<details><summary><b>Judge and caption the training pictures</b></summary>"
+        f'<p><a href="{escape(page)}" target="_blank">Open it in a window of its own</a></p>'
+        f'<iframe src="{escape(page)}" title="Board" loading="lazy" '
+        f'style="width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"></iframe></details>'
+    )

@@ -40,6 +40,8 @@ class ScreenHost:
     address: Address
     where: str
     open: Opener | None = None
+    board: Address | None = None
+    """Gives the address of the board of a project's root."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,12 @@ class Widgets:
 
 def build_page(project_folder: str) -> None:
     """Build the page inside an open gradio Tab of the standalone GUI."""
+    from kohya_ext.project.decisions.boards import PAGE_NAME, Boards
     from kohya_ext.project.server import PageServer
 
     from ..grids.page.share import share_of
 
-    server = PageServer()
+    server, boards = PageServer(), Boards()
 
     def read(folder: str) -> Shelf:
         return read_shelf([Path(folder.strip()).expanduser()] if folder.strip() else [])
@@ -78,8 +81,11 @@ def build_page(project_folder: str) -> None:
     def address(file: Path) -> str:
         return server.url_of(*share_of(file))
 
+    def board(root: Path) -> str:
+        return server.url_of(boards.open(root), PAGE_NAME)
+
     where = "Write the folder of a project, or one that holds projects, into the box above."
-    build(ScreenHost(read, address, where), project_folder, with_folder=True)
+    build(ScreenHost(read, address, where, board=board), project_folder, with_folder=True)
 
 
 def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> Callable[..., Any]:
@@ -205,12 +211,22 @@ def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -
             choice.label,
             choice.grid_labels,
             choice.grid_label,
-            markup.facts(choice, place.where),
+            markup.facts(choice, place.where) + _board(place, choice),
             _frame(place, choice),
         )
     except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
         _log.error("loraloom: the projects could not be shown", exc_info=error)
         return Shown(facts=markup.problem(f"{type(error).__name__}: {error}"))
+
+
+def _board(place: ScreenHost, choice: Choice) -> str:
+    """Show the board of a project that has pictures, folded."""
+    entry = choice.entry
+    if place.board is None or entry is None or entry.project is None or entry.project.problem:
+        return ""
+    if not (entry.root / "source").is_dir():
+        return ""
+    return markup.board(place.board(entry.root))
 
 
 def _frame(place: ScreenHost, choice: Choice) -> str:

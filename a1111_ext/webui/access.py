@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hmac import compare_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from kohya_ext.project import Project, RuleError
-from kohya_ext.project.server import Shares
+from kohya_ext.project.server import Share, Shares
 
 from ..grids.page.share import PromotionHost, share_of
 
 if TYPE_CHECKING:
+    from kohya_ext.project.decisions.boards import Boards
+
     from ..publish.promote import PromotePlan
 
 
@@ -88,8 +91,26 @@ HERE = ThisWebui()
 
 def address(file: Path) -> str:
     """Return where the browser finds a file, below the path that the host itself is served at."""
+    share, path = share_of(file, HERE)
+    return _address(share, path)
+
+
+def board_address(root: Path) -> str:
+    """Return where the browser finds the board of a project. Raises MissingError, InputError."""
+    from kohya_ext.project.decisions.boards import PAGE_NAME
+
+    return _address(_boards().open(root), PAGE_NAME)
+
+
+@lru_cache(maxsize=1)
+def _boards() -> Boards:
+    from kohya_ext.project.decisions.boards import Boards
+
+    return Boards()
+
+
+def _address(share: Share, path: str) -> str:
     from modules import shared
 
     below = str(getattr(shared.cmd_opts, "subpath", None) or "").strip("/")
-    share, path = share_of(file, HERE)
     return f"{'/' + below if below else ''}{PAGES}/{SHARES.add(share)}/{quote(path)}"

@@ -29,7 +29,6 @@ def board(project: Project, port: int, browse: bool) -> None:
     share = BoardShare(view, lambda: CaptionDesk(project))
     with PageServer(port=port) as server:
         url = server.url_of(share, PAGE_NAME)
-        view.start()
         emit(url)
         say("the board answers until Ctrl-C")
         if browse:
@@ -40,6 +39,5 @@ def board(project: Project, port: int, browse: bool) -> None:
         except KeyboardInterrupt:
             pass
         finally:
-            view.stop()
             share.close()
     next_step(f"loraloom stage {shell_path(project.root)}")

@@ -15,6 +15,7 @@ from ..project import Project, ToolError, apply_init, plan_init
 from ..project.jobs import Job, sentence_of
 from ..project.manifest import SubjectKind
 from . import markup, steps
+from .board import board_frame
 from .bridge import LoraTab, find_differences, find_lora_tab, missing_keys
 from .panels import JOBS, Panels, read_panels, require_folder_text, require_project
 from .views import lora_tab_values
@@ -70,6 +71,7 @@ class Form:
     send: Any
     sent: Any
     beginning: Beginning
+    board: Any
 
     def show(self, panels: Panels) -> Shown:
         """Return what each box gets, by component."""
@@ -91,6 +93,7 @@ def build_page(folder: str = "") -> None:
     if lora_tab is not None:
         _connect_sending(gradio, form, lora_tab)
     if folder:
+        Context.root_block.load(board_frame, [form.folder], [form.board], show_progress="hidden")
         Context.root_block.load(
             _follower(form), [form.folder, form.page], form.outputs, show_progress="hidden"
         )
@@ -119,12 +122,13 @@ def _lay_out(gradio: Any, folder: str, with_sending: bool) -> Form:
             gradio.Markdown("### Steps")
             boxes["folders"] = gradio.HTML()
     gradio.Markdown("### Pictures")
+    board = gradio.HTML()
     boxes["pictures"] = gradio.HTML()
     with gradio.Row():
         page = gradio.Number(label="Page", value=1, precision=0, minimum=1, scale=0)
     gradio.Markdown("### Config")
     boxes["config"] = gradio.HTML()
-    return Form(path, opener, page, boxes, buttons, training, stop, send, sent, beginning)
+    return Form(path, opener, page, boxes, buttons, training, stop, send, sent, beginning, board)
 
 
 def _lay_out_beginning(gradio: Any) -> Beginning:
@@ -172,6 +176,8 @@ def _connect(form: Form) -> None:
     _connect_beginning(form)
     _connect_training(form)
     for event in (form.open.click, form.folder.submit):
+        # first, for following may last as long as a training; refreshed boxes leave it in place
+        event(board_frame, [form.folder], [form.board], show_progress="hidden")
         event(_follower(form), seen, form.outputs, concurrency_limit=None, show_progress="hidden")
     form.page.change(
         lambda folder, page: form.show(read_panels(folder, int(page or 1))), seen, form.outputs
@@ -202,14 +208,14 @@ def _connect_beginning(form: Form) -> None:
         lambda folder, word, kind: form.show(make_project(folder, word, kind)),
         [form.folder, begin.word, begin.kind],
         form.outputs,
-    )
+    ).then(board_frame, [form.folder], [form.board], show_progress="hidden")
     begin.bring.click(
         importing,
         [form.folder, form.page, begin.source, begin.rename],
         form.outputs,
         concurrency_limit=None,
         show_progress="hidden",
-    )
+    ).then(board_frame, [form.folder], [form.board], show_progress="hidden")
 
 
 def _connect_training(form: Form) -> None:

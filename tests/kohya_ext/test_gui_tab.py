@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
 from pathlib import Path
 
 import pytest
+import requests
 from fake_gradio_page import Component, FakePage, Handler
 
 from kohya_ext.gui import tab
@@ -194,3 +196,16 @@ def test_project_that_cannot_be_sent_says_why(
     page.press("Send to LoRA tab")
     assert "[LL307]" in page.text
     assert {key: field.shown for key, field in fields.items()} == before
+
+
+def test_the_board_is_in_the_tab(page: FakePage, project: Project):
+    tab.build_page()
+    page.write("Project folder", str(project.root))
+    assert "<iframe" not in page.text
+    page.press("Open project")
+    assert "Judge and caption the pictures" in page.text
+    (address,) = re.findall(r'<iframe src="([^"]+)"', page.text)
+    answer = requests.get(address, timeout=30)
+    assert answer.status_code == 200
+    assert "Board" in answer.text
+    assert requests.get(address.replace("board.html", "state.json"), timeout=30).ok

@@ -66,6 +66,12 @@ class BoardView(Protocol):
     reviews_db: Path
     thumbs_dir: Path
 
+    def start(self) -> None:
+        """Begin to look at pictures in the background, once."""
+        ...
+
+    def stop(self) -> None: ...
+
     def items(self) -> Sequence[Item]: ...
 
     def news(self, number: int) -> tuple[int, Sequence[Item]]:
@@ -109,7 +115,8 @@ class BoardShare:
         self._store = DecisionStore(view.reviews_db)
 
     def close(self) -> None:
-        """Close the store."""
+        """Stop looking at pictures, and close the store."""
+        self.view.stop()
         self._store.close()
 
     def answer(self, request: PageRequest) -> PageAnswer:
@@ -137,6 +144,7 @@ class BoardShare:
 
     def _state(self, query: Mapping[str, str]) -> Any:
         view = self.view
+        view.start()
         number = self._store.last_number()
         facts, _ = view.news(0)
         items = view.items()
@@ -181,6 +189,8 @@ class BoardShare:
         return told
 
     def _captions(self, query: Mapping[str, str]) -> Any:
+        with self._lock:
+            self._desk = None  # a page that is loaded again shows what was staged meanwhile
         desk = self._require_desk()
         found = desk.captions(self._store.values(DecisionKind.CAPTION))
         return {

@@ -78,8 +78,11 @@ class PicturesView:
 
     def start(self) -> None:
         """Begin to look at pictures in the background: facts, thumbnails, near-duplicates."""
-        self._news.append("")  # a number above 0 asks for news
-        self._thread = threading.Thread(target=self._look, name="loraloom board", daemon=True)
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._news.append("")  # a number above 0 asks for news
+            self._thread = threading.Thread(target=self._look, name="loraloom board", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,12 @@ def test_a1111_keeps_none_of_our_boxes_as_default(gradio: FakeGradio, root: Path
     boxes = [one for one in gradio.every(blocks) if one.kind in kinds]
     assert len(boxes) == 4
     assert all(one.do_not_save_to_config for one in boxes)
+
+
+def test_the_board_of_a_project_is_in_the_page(gradio: FakeGradio, root: Path):
+    (root / "source").mkdir()
+    with gradio.module.Blocks() as blocks:
+        screen.build_page(str(root))
+    shown = gradio.text(blocks)
+    assert "Judge and caption the training pictures" in shown
+    assert re.search(r'<iframe src="http://127\.0\.0\.1:\d+/[\w-]+/board\.html"', shown)

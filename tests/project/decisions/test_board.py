@@ -13,6 +13,7 @@ from PIL import Image
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
+from kohya_ext.project.decisions.boards import Boards
 from kohya_ext.project.decisions.pictures_view import PicturesView
 from kohya_ext.project.pictures.identity import picture_key
 from kohya_ext.project.server import PageAnswer, PageRequest
@@ -168,3 +169,13 @@ def test_a_project_without_pictures_has_a_board(project: Project):
     share = BoardShare(PicturesView(project))
     assert ask(share, "state.json")["items"] == []
     share.close()
+
+
+def test_a_project_has_one_board(filled: Project):
+    boards = Boards()
+    first = boards.open(filled.root)
+    assert boards.open(filled.root / ".." / filled.root.name) is first
+    assert ask(first, "captions.json")["prefix"] == "photo of Quillfox"
+    boards.close()
+    assert boards.open(filled.root) is not first
+    boards.close()
