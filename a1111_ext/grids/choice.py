@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.errors import InputError
 from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.project import Project
 from kohya_ext.project.server import LARGEST_BYTES
 
 KIND = "loraloom-grid-choice"
+EPOCH = "epoch"
+"""The subject of the decision which epoch to take."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _vote(data: Mapping[str, Any]) -> Vote:
 
 
 def write_choice(project: Project, choice: Choice) -> Path:
-    """Write a choice to the project's journal and return the epoch file that it names.
+    """Keep a choice in reviews.db, note it in the journal, and return the epoch file that it names.
 
     Raises InputError when the grid or the epoch file is not this project's.
     """
@@ -101,13 +104,28 @@ def write_choice(project: Project, choice: Choice) -> Path:
             f"The chosen epoch file {choice.epoch_file} is not in {project.model_dir}.",
             "Choose an epoch whose file is still there.",
         )
-    project.journal.append(
-        "grid-choice",
-        grid=choice.grid_id,
-        epoch=choice.epoch,
-        epoch_file=choice.epoch_file,
-        cell=choice.cell,
-        values=dict(choice.values),
-        votes=[vars(one) for one in choice.votes],
-    )
+    facts = {
+        "grid": choice.grid_id,
+        "epoch": choice.epoch,
+        "epoch_file": choice.epoch_file,
+        "cell": choice.cell,
+        "values": dict(choice.values),
+        "votes": [vars(one) for one in choice.votes],
+    }
+    with DecisionStore(project.reviews_db) as store:
+        store.decide(DecisionKind.CHOICE, {EPOCH: facts}, "grid page")
+    project.journal.append("grid-choice", **facts)
     return path
+
+
+def find_chosen(project: Project) -> Mapping[str, Any] | None:
+    """Return the facts of the epoch that was chosen last, or None.
+
+    A choice of an earlier loraloom stands in the journal only.
+    """
+    with DecisionStore(project.reviews_db) as store:
+        found = store.find(DecisionKind.CHOICE, EPOCH)
+    if found is not None:
+        return dict(found.value)
+    entry = project.journal.last("grid-choice")
+    return entry.facts if entry else None

@@ -9,12 +9,10 @@ from typing import Any
 
 from kohya_ext.project import Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.json_reader import read_json
 
+from ..grids.choice import find_chosen
+from ..grids.page.votes import read_votes
 from .ballot import Ballot
-
-_LARGEST_BYTES = 5_000_000
-_VOTES_NAME = "votes.json"
 
 
 def read_ballots(
@@ -23,30 +21,22 @@ def read_ballots(
     """Return a ballot for each of `files`; `file_of` gives the epoch file of a picture's key."""
     found = dict.fromkeys(files, Ballot())
     chosen = ""
-    decided = _decided(project)
     for folder in folders:
-        kept = decided.get(folder.name) or _read(folder / _VOTES_NAME)
+        kept = read_votes(folder)
         for vote in kept.get("votes", ()):
             _count(found, file_of, vote)
         if isinstance(kept.get("choice"), str):
             chosen = file_of.get(kept["choice"], chosen)
     for file, rating in _rated(project, file_of):
         found = _with_rating(found, file, rating)
-    entry = project.journal.last("grid-choice")
-    if entry is not None:
-        chosen = str(entry.facts.get("epoch_file", "")) or chosen
+    facts = find_chosen(project)
+    if facts is not None:
+        chosen = str(facts.get("epoch_file", "")) or chosen
         if not any(one.count for one in found.values()):
-            _count_summary(found, entry.facts.get("votes", ()))
+            _count_summary(found, facts.get("votes", ()))
     if chosen in found:
         found[chosen] = replace(found[chosen], is_chosen=True)
     return tuple(found[name] for name in files)
-
-
-def _decided(project: Project) -> dict[str, dict[str, Any]]:
-    """Return the votes that the project's decisions hold, by the name of the grid."""
-    with DecisionStore(project.reviews_db) as store:
-        found = store.values(DecisionKind.VOTES)
-    return {grid: value for grid, value in found.items() if isinstance(value, dict)}
 
 
 _GOOD = frozenset(("1", "2", "5", "keep", "showcase", "follow-up"))
@@ -68,17 +58,6 @@ def _with_rating(found: dict[str, Ballot], file: str, rating: str) -> dict[str, 
     if word in _GOOD:
         return {**found, file: replace(ballot, better=ballot.better + 1)}
     return {**found, file: replace(ballot, worse=ballot.worse + 1)}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read what a page kept; a file that is damaged counts as nothing."""
-    try:
-        if path.stat().st_size <= _LARGEST_BYTES:
-            data = read_json(path)
-            return data if isinstance(data, dict) else {}
-    except (OSError, ValueError):
-        pass
-    return {}
 
 
 def _count(found: dict[str, Ballot], file_of: Mapping[str, str], vote: Any) -> None:

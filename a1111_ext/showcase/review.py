@@ -1,4 +1,4 @@
-"""The review: what a person says of the showcase, kept in showcase/review.json, and its board.
+"""The review: what a person says of the showcase, kept in reviews.db, and its board.
 
 The board is a page of plain JavaScript beside the pictures. `review.live.js` holds its data and
 is written again for every picture that lands, so an open page follows a batch without a server.
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import InputError, Project
-from kohya_ext.project.files import write_text_atomic
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.files import explained, write_text_atomic
 from kohya_ext.project.json_reader import parse_json
 
 from .album import ShowPicture, read_album
@@ -24,6 +25,9 @@ from .selection import MOST_PICTURES
 
 KIND = "loraloom-review"
 REVIEW_NAME = "review.json"
+PLACE = "showcase"
+"""How the subjects of decisions on the showcase begin."""
+
 PAGE_NAME = "review.html"
 LIVE_NAME = "review.live.js"
 _ASSETS = (PAGE_NAME, "review.css", "review.js")
@@ -73,9 +77,30 @@ def _plain(name: Any) -> str:
 
 
 def read_review(project: Project) -> Review:
-    """Return the project's review; an empty one when there is none. Raises InputError."""
+    """Return the project's review; an empty one when there is none. Raises InputError.
+
+    A review.json of an earlier loraloom counts for what was not decided since.
+    """
     path = project.showcase_dir / REVIEW_NAME
-    return read_review_file(path) if path.exists() else Review()
+    old = read_review_file(path) if path.exists() else Review()
+    with DecisionStore(project.reviews_db) as store:
+        return merged(old, _stored_review(store))
+
+
+def _stored_review(store: DecisionStore) -> Review:
+    ratings = {
+        name: rating
+        for name, word in _of_showcase(store.values(DecisionKind.RATING)).items()
+        if (rating := parse_rating(str(word))) is not None
+    }
+    upscale = tuple(_of_showcase(store.values(DecisionKind.UPSCALE)))
+    order = store.find(DecisionKind.ORDER, PLACE)
+    return Review(ratings, upscale, tuple(order.value) if order else ())
+
+
+def _of_showcase(values: Mapping[str, Any]) -> dict[str, Any]:
+    head = f"{PLACE}/"
+    return {key.removeprefix(head): one for key, one in values.items() if key.startswith(head)}
 
 
 def read_review_file(path: Path) -> Review:
@@ -108,14 +133,29 @@ def merged(old: Review, new: Review) -> Review:
 
 
 def write_review(project: Project, review: Review) -> Path:
-    """Keep a review in the project, note it, and tell an open board."""
+    """Keep a review in reviews.db, note it in the journal, and tell an open board."""
     path = project.showcase_dir / REVIEW_NAME
-    data = {"kind": KIND, "format": 1, **review.as_dict()}
-    write_text_atomic(path, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+    before = read_review(project)
+    ratings: dict[str, Any] = dict.fromkeys(before.ratings)
+    ratings |= {name: rating.value for name, rating in review.ratings.items()}
+    upscale: dict[str, Any] = dict.fromkeys(before.upscale)
+    upscale |= dict.fromkeys(review.upscale, True)
+    with DecisionStore(project.reviews_db) as store:
+        store.decide_together(
+            {
+                DecisionKind.RATING: {f"{PLACE}/{name}": one for name, one in ratings.items()},
+                DecisionKind.UPSCALE: {f"{PLACE}/{name}": one for name, one in upscale.items()},
+                DecisionKind.ORDER: {PLACE: list(review.order) or None},
+            },
+            "review",
+        )
+    if path.exists():
+        with explained(path):
+            path.replace(path.with_name(f"{REVIEW_NAME}.moved"))
     project.journal.append("review", **review.as_dict())
     if (project.showcase_dir / PAGE_NAME).exists():
         write_live(project)
-    return path
+    return project.reviews_db
 
 
 # -- the board ----------------------------------------------------------------------------------

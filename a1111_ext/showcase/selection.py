@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import InputError, MissingError, Project
-from kohya_ext.project.files import sha256_of, write_json_atomic
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.files import explained, sha256_of
 from kohya_ext.project.json_reader import read_json
 
 from .album import ShowPicture
@@ -240,31 +241,33 @@ def _without_crowding(
 
 
 def apply_selection(project: Project, selection: Selection) -> Path:
-    """Write showcase/selection.json and note the order in the journal."""
+    """Keep the selection in reviews.db and note the order in the journal."""
+    values = {
+        "kind": KIND,
+        "format": 1,
+        "lora": selection.lora,
+        "lora_hash": selection.lora_hash,
+        "pictures": [
+            {
+                "file": one.picture.file,
+                "sha256": sha256_of(project.showcase_dir / one.picture.file),
+                "framing": one.picture.framing,
+                "checkpoint": one.picture.checkpoint,
+                "seed": one.picture.seed,
+                "reason": one.reason,
+            }
+            for one in selection.chosen
+        ],
+        "left_out": dict(selection.left_out),
+    }
+    with DecisionStore(project.reviews_db) as store:
+        store.decide(DecisionKind.SELECTION, {"showcase": values}, "select")
     path = project.showcase_dir / SELECTION_NAME
-    write_json_atomic(
-        path,
-        {
-            "kind": KIND,
-            "format": 1,
-            "lora": selection.lora,
-            "lora_hash": selection.lora_hash,
-            "pictures": [
-                {
-                    "file": one.picture.file,
-                    "sha256": sha256_of(project.showcase_dir / one.picture.file),
-                    "framing": one.picture.framing,
-                    "checkpoint": one.picture.checkpoint,
-                    "seed": one.picture.seed,
-                    "reason": one.reason,
-                }
-                for one in selection.chosen
-            ],
-            "left_out": dict(selection.left_out),
-        },
-    )
+    if path.exists():
+        with explained(path):
+            path.replace(path.with_name(f"{SELECTION_NAME}.moved"))
     project.journal.append("select", pictures=len(selection.chosen), order=list(selection.files))
-    return path
+    return project.reviews_db
 
 
 @dataclass(frozen=True)
@@ -276,13 +279,15 @@ class SelectedFile:
 
 
 def read_selection(project: Project) -> tuple[SelectedFile, ...]:
-    """Return the selected pictures in their order; the file may have been edited by hand.
+    """Return the selected pictures in their order; a selection.json put there by hand wins.
 
     Raises MissingError when there is none, or it cannot be used.
     """
     path = project.showcase_dir / SELECTION_NAME
+    with DecisionStore(project.reviews_db) as store:
+        kept = store.find(DecisionKind.SELECTION, "showcase")
     try:
-        data: Any = read_json(path)
+        data: Any = kept.value if kept and not path.exists() else read_json(path)
         if data.get("kind") != KIND:
             raise ValueError(f'it is not of the kind "{KIND}"')
         found = tuple(

@@ -1,4 +1,6 @@
-"""Votes and choice made on a grid's page, kept beside it by the server that shows the page.
+"""Votes and choice made on a grid's page, kept in reviews.db by the server that shows the page.
+
+A `votes.json` of an earlier loraloom, or of somebody else, beside the page is read as well.
 
 A page that is opened as a file keeps them in its browser instead.
 """
@@ -7,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from kohya_ext.project.files import write_json_atomic
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.files import explained
 from kohya_ext.project.json_reader import parse_json, read_json
 from kohya_ext.project.server import LARGEST_BYTES
 
@@ -25,13 +29,70 @@ _KEPT_NOWHERE = b'"kept":null'
 def with_votes(page: Path) -> bytes:
     """Return a grid's page with what was kept of it; OSError when it cannot be read."""
     content = page.read_bytes()
-    kept = json.dumps(_read(page.with_name(FILE_NAME)), separators=(",", ":"))
+    kept = json.dumps(read_votes(page.parent), separators=(",", ":"))
     return content.replace(_KEPT_NOWHERE, b'"kept":' + kept.encode("ascii"), 1)
 
 
 def keep_votes(page: Path, text: str) -> None:
     """Keep what a page sent. ValueError for anything else than votes and a choice."""
-    write_json_atomic(page.with_name(FILE_NAME), _parse(parse_json(text)))
+    found = _parse(parse_json(text))
+    with _store(page.parent) as store:
+        _move_in(store, page.parent)
+        grid_id = page.parent.name
+        before = _stored_votes(store, grid_id)
+        votes = {f"{grid_id}#{at}": vote for at, vote in enumerate(found["votes"])}
+        gone = {f"{grid_id}#{at}": None for at in range(len(votes), len(before))}
+        store.decide_together(
+            {
+                DecisionKind.VOTES: {**votes, **gone},
+                DecisionKind.CHOICE: {f"grid:{grid_id}": found["choice"]},
+            },
+            "grid page",
+        )
+
+
+def read_votes(folder: Path) -> dict[str, Any]:
+    """Return the votes and the choice that were made on the page of a grid's folder."""
+    with _store(folder) as store:
+        if (folder / FILE_NAME).is_file() and not store.has_moved_in(_place(folder)):
+            return _read(folder / FILE_NAME)
+        choice = store.find(DecisionKind.CHOICE, f"grid:{folder.name}")
+        votes = _stored_votes(store, folder.name)
+        return _parse({"votes": votes, "choice": choice.value if choice else None})
+
+
+def _store(folder: Path) -> DecisionStore:
+    """Open the store of the project, or of the WebUI's own folder, that a grid's folder is in."""
+    root = folder.parent.parent if folder.parent.name == "grids" else folder
+    return DecisionStore(root / "reviews.db")
+
+
+def _place(folder: Path) -> str:
+    return f"{folder.name}/{FILE_NAME}"
+
+
+def _move_in(store: DecisionStore, folder: Path) -> None:
+    """Take over what an earlier loraloom kept beside the page; the file gets another name."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return
+    old = _read(path)
+    at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    votes = {f"{folder.name}#{number}": vote for number, vote in enumerate(old["votes"])}
+    choice = {f"grid:{folder.name}": old["choice"]} if old["choice"] else {}
+    kinds = [(DecisionKind.VOTES, votes), (DecisionKind.CHOICE, choice)]
+    store.move_in(_place(folder), kinds, at)
+    with explained(path):
+        path.replace(path.with_name(f"{FILE_NAME}.moved"))
+
+
+def _stored_votes(store: DecisionStore, grid_id: str) -> list[Any]:
+    rows = {
+        int(subject.rpartition("#")[2]): value
+        for subject, value in store.values(DecisionKind.VOTES).items()
+        if subject.rpartition("#")[0] == grid_id
+    }
+    return [rows[at] for at in sorted(rows)]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from loras import save_lora
 
 from a1111_ext.grids.choice import Choice, read_choice, write_choice
 from a1111_ext.grids.page.share import GridShare, share_of
-from a1111_ext.grids.page.votes import FILE_NAME
+from a1111_ext.grids.page.votes import FILE_NAME, read_votes
 from a1111_ext.simulator import start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, apply_init, plan_init
@@ -287,8 +287,7 @@ def test_votes_in_a_tab_are_there_the_next_day(browser: Any, project: Project):
 
 
 def votes_of(page: Path) -> str:
-    path = page.with_name(FILE_NAME)
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return json.dumps(read_votes(page.parent))
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:

@@ -53,7 +53,6 @@ def test_a_page_keeps_its_votes_and_nothing_else(address: str, page: Path):
         "grid.html",
         "grid.json",
         "other.html",
-        "votes.json",
     }
 
 

@@ -63,3 +63,22 @@ def test_only_votes_are_kept(page: Path, text: str):
 def test_somebody_elses_votes_are_read_with_care(page: Path, text: str):
     page.with_name(FILE_NAME).write_text(text, encoding="utf-8")
     assert kept(page) == NONE
+
+
+def test_votes_of_an_earlier_loraloom_move_in(page: Path):
+    page.with_name(FILE_NAME).write_text(json.dumps(VOTES), encoding="utf-8")
+    assert kept(page) == VOTES
+    more = {**VOTES, "votes": [*VOTES["votes"], {"left": B, "right": A, "answer": "left"}]}
+    keep_votes(page, json.dumps(more))
+    assert kept(page) == more
+    assert sorted(one.name for one in page.parent.iterdir())[-1] == "votes.json.moved"
+
+
+def test_grids_of_one_project_share_a_store(tmp_path: Path):
+    pages = [tmp_path / "grids" / name / "grid.html" for name in ("one", "two")]
+    for path in pages:
+        path.parent.mkdir(parents=True)
+        path.write_text('"kept":null', encoding="utf-8")
+    keep_votes(pages[0], json.dumps(VOTES))
+    assert with_votes(pages[1]) == b'"kept":{"votes":[],"choice":null}'
+    assert (tmp_path / "reviews.db").is_file()

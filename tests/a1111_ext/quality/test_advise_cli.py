@@ -10,6 +10,7 @@ from loras import save_lora
 from PIL import Image
 
 from a1111_ext.cells import Ledger
+from a1111_ext.grids.page.votes import keep_votes
 from a1111_ext.quality import embedding
 from a1111_ext.quality.embedding import open_embedding
 from a1111_ext.quality.gathering import Sources, gather
@@ -153,9 +154,8 @@ def test_votes_among_the_decisions_outrank_the_file(drawn: Project):
     with Ledger(drawn.cells_db, drawn.cells_dir) as ledger:
         keys = [one.key for one in read_shots(folder, ledger).shots if one.file]
         vote = {"left": keys[0], "right": keys[-1], "answer": "left"}
-        with DecisionStore(drawn.reviews_db) as store:
-            kept = {"votes": [vote, "nonsense"], "choice": keys[-1]}
-            store.decide(DecisionKind.VOTES, {folder.name: kept}, "board")
+        kept = {"votes": [vote], "choice": keys[-1]}
+        keep_votes(folder / "grid.html", json.dumps(kept))
         evidence = gather(Sources(drawn, (folder,)), ledger)
     assert [one.better for one in evidence.ballots] == [1, 0, 0]
     assert [one.is_chosen for one in evidence.ballots] == [False, False, True]

@@ -399,3 +399,14 @@ def test_each_picture_is_looked_at_once(tmp_path: Path):
             distance(one, other)
     assert len(seen) == 4
     assert distance("broken.png", "0.png") == 1.0
+
+
+def test_a_review_of_an_earlier_loraloom_moves_in(project: Project):
+    project.showcase_dir.mkdir()
+    data = {"kind": "loraloom-review", "format": 1, **REVIEW.as_dict()}
+    (project.showcase_dir / "review.json").write_text(json.dumps(data), encoding="utf-8")
+    assert read_review(project) == REVIEW
+    newer = Review({"b.png": Rating.SHOWCASE}, (), ("b.png",))
+    write_review(project, newer)
+    assert read_review(project) == newer
+    assert not (project.showcase_dir / "review.json").exists()

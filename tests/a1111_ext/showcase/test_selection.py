@@ -21,6 +21,7 @@ from a1111_ext.showcase.ratings import Rating, read_ratings, require_known
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.status import read_standing
 
 
@@ -252,7 +253,8 @@ def shown(project: Project) -> Project:
 
 def test_select_writes_the_order(shown: Project, capsys: pytest.CaptureFixture[str]):
     assert main(["select", str(shown.root), "--keep", "3", "--drop", "2.png"]) == 0
-    data = json.loads((shown.showcase_dir / "selection.json").read_text(encoding="utf-8"))
+    with DecisionStore(shown.reviews_db) as store:
+        data = store.values(DecisionKind.SELECTION)["showcase"]
     assert [one["file"] for one in data["pictures"]] == [one.file for one in read_selection(shown)]
     assert {one.file for one in read_selection(shown)} == {"0.png", "1.png", "3.png"}
     assert (shown.showcase_dir / "2.png").exists()
@@ -265,7 +267,7 @@ def test_select_writes_the_order(shown: Project, capsys: pytest.CaptureFixture[s
 def test_a_dry_selection_writes_nothing(shown: Project, capsys: pytest.CaptureFixture[str]):
     assert main(["select", str(shown.root), "--dry-run", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["pictures"]) == 4
-    assert not (shown.showcase_dir / "selection.json").exists()
+    assert not shown.reviews_db.exists()
 
 
 def test_unknown_names_are_refused(shown: Project, capsys: pytest.CaptureFixture[str]):

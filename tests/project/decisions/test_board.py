@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
 from kohya_ext.project.decisions.boards import Boards
 from kohya_ext.project.decisions.pictures_view import PicturesView
 from kohya_ext.project.pictures.identity import picture_key
+from kohya_ext.project.pictures.thumbnails import read_thumbnail
 from kohya_ext.project.server import PageAnswer, PageRequest
 
 
@@ -141,20 +143,19 @@ def test_pictures_are_shown(share: BoardShare, filled: Project, name: str, kind:
     assert whole.body == source.read_bytes()
 
 
-def test_thumbnails_are_made_once(share: BoardShare, filled: Project):
-    key = keys_of(share)["a.png"]
-    first = share.answer(PageRequest(f"thumb/{key}")).body
-    (kept,) = (filled.cache_dir / "thumbs").rglob("*.jpg")
+def test_thumbnails_are_made_once(filled: Project, tmp_path: Path):
+    picture = filled.source_dir / "primary" / "a.png"
+    first = read_thumbnail(tmp_path / "thumbs", "abc", picture)
+    (kept,) = (tmp_path / "thumbs").rglob("*.jpg")
+    assert kept.read_bytes() == first
     kept.write_bytes(b"as it was kept")
-    assert share.answer(PageRequest(f"thumb/{key}")).body == b"as it was kept" != first
+    assert read_thumbnail(tmp_path / "thumbs", "abc", picture) == b"as it was kept"
 
 
 def test_facts_come_in_the_background(share: BoardShare, filled: Project):
     view = share.view
     assert isinstance(view, PicturesView)
-    state = ask(share, "state.json")
-    assert [row[2] for row in state["items"]] == [0, 0, 0]
-    view.start()
+    ask(share, "state.json")  # the first page begins it
     assert view._thread is not None
     view._thread.join(60)
     told = ask(share, "changes.json", since="0", facts="1")
