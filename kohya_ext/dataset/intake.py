@@ -138,7 +138,9 @@ class ImportPlan:
         told = []
         for one in self.numbered:
             here = own.primary if one.role is Role.PRIMARY else own.supporting
-            said = f"{one.name}: {one.pictures} pictures, {one.repeats} repeats, {one.role.value}"
+            many = ("" if number == 1 else "s" for number in (one.pictures, one.repeats))
+            said = f"{one.name}: {one.pictures} picture{next(many)}, "
+            said += f"{one.repeats} repeat{next(many)}, {one.role.value}"
             if one.role is not Role.OUT and here != one.repeats:
                 said += f"; here {here}: write dataset.repeats.{one.role.value}: {one.repeats}"
             told.append(said)

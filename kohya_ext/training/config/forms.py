@@ -65,7 +65,7 @@ def read_config(path: Path) -> ConfigSource:
     settings, clashes = _flat(data)
     gui, trainer = {*keys_of(GuiVersion.V26)}, {*all_arguments()}
     if not settings.keys() & (gui | trainer):
-        what = "only a dataset config" if dataset else f"only {_listed(data)}"
+        what = "only a dataset config" if dataset else _listed(data)
         raise InputError(
             "LL313",
             f"{path} holds {what}: no setting of the Kohya GUI or of sd-scripts.",
@@ -77,7 +77,7 @@ def read_config(path: Path) -> ConfigSource:
     is_json = is_flat and path.suffix.lower() != ".toml"
     if "LoRA_type" in settings or (is_json and settings.keys() & _SURE):
         form = Form.GUI
-    elif not is_json or settings.keys() & (trainer - gui):
+    elif not is_json or settings.keys() & _OF_NETWORKS:
         form = Form.TRAINER
     else:
         form = Form.GUI
@@ -90,10 +90,17 @@ _SURE = {
 }  # fmt: skip
 """Fields that only the GUI writes, and hand-made configs hardly have."""
 
+_OF_NETWORKS = {"network_module", "network_args"}
+"""What names a LoRA to sd-scripts, and is no field of the GUI."""
+
 
 def _listed(data: Mapping[str, Any]) -> str:
-    shown = ", ".join(f'"{key}"' for key in list(data)[:6]) or "nothing"
-    return shown + (f" and {len(data) - 6} more" if len(data) > 6 else "")
+    shown = ", ".join(f'"{key}"' for key in list(data)[:6])
+    return (
+        f"only {shown}" + (f" and {len(data) - 6} more" if len(data) > 6 else "")
+        if data
+        else "nothing"
+    )
 
 
 def _dataset_of(data: Mapping[str, Any]) -> dict[str, Any] | None:

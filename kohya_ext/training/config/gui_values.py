@@ -257,6 +257,11 @@ def with_fields(
             words += as_words(name, value)
     if "LoRA_type" not in settings and "network_args" not in settings:
         taken |= fields_of(_module(settings), script, version)
+    if isinstance(taken.get("text_encoder_lr"), list):
+        rates = _rates({"text_encoder_lr": taken["text_encoder_lr"]})
+        why = "a rate per text encoder, as sd-scripts takes them"
+        repairs.append(Repair("text_encoder_lr", taken["text_encoder_lr"], rates, why))
+        taken |= rates
     if words:
         text = str(settings.get("additional_parameters") or "")
         after = " ".join([text, *map(_quoted, words)]).strip()

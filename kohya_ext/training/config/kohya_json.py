@@ -214,6 +214,9 @@ SECRETS: Mapping[str, str] = {"wandb_api_key": "WANDB_API_KEY", "huggingface_tok
 _SECRET_WORD = re.compile(
     r"--(wandb_api_key|huggingface_token)(?:=|\s+)(\"[^\"]*\"|'[^']*'|\S+)\s?"
 )
+_OF_WORDS = (
+    "optimizer_args", "lr_scheduler_args", "additional_parameters", "extra_accelerate_launch_args",
+)  # fmt: skip
 _FREE_WORDS = ("additional_parameters", "extra_accelerate_launch_args")
 
 
@@ -298,6 +301,10 @@ def _coerced(key: Key, value: object) -> tuple[Any, str]:
     if key.kind == "bool" and not isinstance(value, bool):
         truth = str(value).strip().lower() in ("true", "1", "1.0", "yes", "on")
         return truth, "it must be true or false; the GUI takes any text for true"
+    if key.name == "xformers" and str(value).lower() in ("true", "false"):
+        return ("xformers" if str(value).lower() == "true" else "none"), "a checkbox in older GUIs"
+    if key.kind == "str" and isinstance(value, (list, tuple)) and key.name in _OF_WORDS:
+        return " ".join(map(_text, value)), "it must be a text"
     if key.kind == "str" and not isinstance(value, str):
         return _text(value), "it must be a text"
     if key.kind == "number" and isinstance(value, bool):

@@ -110,6 +110,28 @@ def test_the_8_bit_box_of_an_old_gui_is_an_optimizer(tmp_path: Path):
     assert found.config.values["additional_parameters"] == ""
 
 
+def test_a_few_settings_are_a_json_of_the_gui(tmp_path: Path):
+    data = {**BASE, "optimizer_type": "Prodigy", "learning_rate": 1.0, "resolution": 1024}
+    found = read(tmp_path, data)
+    assert found.form is Form.GUI
+    toml = found.call.toml
+    assert (toml["optimizer_type"], toml["learning_rate"]) == ("Prodigy", 1.0)
+    assert (toml["resolution"], toml["network_module"]) == ("1024", "networks.lora")
+
+
+def test_lists_in_fields_for_texts(tmp_path: Path):
+    data = {**BASE, "LoRA_type": "Standard", "flux1_checkbox": False, "xformers": "True"}
+    lists = {
+        "optimizer_args": ["weight_decay=0.1", "d_coef=2"],
+        "additional_parameters": ["--ip_noise_gamma", "0.1"],
+        "text_encoder_lr": [0.00005, 0.00002],
+    }
+    toml = read(tmp_path, {**data, **lists}).call.toml
+    assert toml["optimizer_args"] == ["weight_decay=0.1", "d_coef=2"]
+    assert (toml["ip_noise_gamma"], toml["xformers"]) == (0.1, True)
+    assert toml["text_encoder_lr"] == [0.00005, 0.00002]
+
+
 def test_a_field_of_the_gui_wins_over_another_name(tmp_path: Path):
     data = {**BASE, "LoRA_type": "Standard", "optimizer": "Lion", "optimizer_type": "Prodigy"}
     found = read(tmp_path, data)
@@ -282,7 +304,7 @@ def test_a_scheduler_that_only_lora_easy_counts(tmp_path: Path):
     ("data", "name", "word"),
     [
         ({"foo": 1}, "x.json", '"foo"'),
-        ({}, "x.json", "nothing"),
+        ({}, "x.json", "holds nothing: no setting"),
         ({"job": "extension", "config": {"name": "fox", "process": []}}, "x.json", "ai-toolkit"),
         ({"job": "extension", "config": {"name": "fox", "process": []}}, "x.yaml", "ai-toolkit"),
         ({"training_method": "LORA", "base_model_name": "x", "lora_rank": 8}, "x.json",
