@@ -149,6 +149,8 @@ class GridPlan:
 def select_epochs(run: Run, text: str = "all") -> tuple[EpochFile, ...]:
     """Choose epoch files: `all`, or numbers and ranges such as `2,4,8-20 (+4),last`.
 
+    A file that was saved by steps is also called by its step.
+
     Raises InputError (for a word that is none of these; when nothing is left).
     """
     files = run.epochs
@@ -162,7 +164,13 @@ def select_epochs(run: Run, text: str = "all") -> tuple[EpochFile, ...]:
         else:
             numbers |= set(parse_whole_numbers(word, EPOCH_AXIS))
     last = files[-1:] if wants_last else ()
-    return _require_files(tuple(one for one in files if one.epoch in numbers or one in last), text)
+    chosen = (one for one in files if _is_number(one, numbers) or one in last)
+    return _require_files(tuple(chosen), text)
+
+
+def _is_number(one: EpochFile, numbers: set[int]) -> bool:
+    """Tell whether a file is meant by one of the numbers: its epoch, or the step in its name."""
+    return one.epoch in numbers or (one.is_step_save and one.step in numbers)
 
 
 def _require_files(files: tuple[EpochFile, ...], text: str) -> tuple[EpochFile, ...]:

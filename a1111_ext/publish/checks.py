@@ -209,6 +209,15 @@ def _check_weights(material: Material) -> Check:
 
 def _check_base_model(material: Material) -> Check:
     what, name = "Base model", material.base_model
+    family, facts_of_file = material.manifest.base_model.family, material.promoted.facts
+    if facts_of_file is not None and facts_of_file.contradicts(family):
+        return _refused(
+            what,
+            "LL135",
+            f"{material.promoted.path.name} is a LoRA for {facts_of_file.family_title}, but the "
+            f"project is for {family.facts.title}.",
+            "Correct base_model.family in the manifest, or promote a file of this model.",
+        )
     problem = base_model_problem(name, material.manifest.base_model.family)
     if problem is not None:
         sentence, cure = problem

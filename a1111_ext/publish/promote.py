@@ -82,6 +82,9 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
         for one in run.epochs:
             if one.epoch == int(wanted):
                 return one
+        for one in run.files:
+            if one.is_step_save and one.step == int(wanted):
+                return one
     numbers = [str(one.epoch) for one in run.epochs if one.epoch is not None]
     known = ", ".join([*numbers, "last"])
     raise InputError(

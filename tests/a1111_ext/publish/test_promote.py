@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from loras import save_lora, save_tensors
 
+from a1111_ext.grids.plan import select_epochs
 from a1111_ext.publish import promote as promoting
 from a1111_ext.publish.promote import (
     apply_promotion,
@@ -266,3 +267,13 @@ def test_what_the_trainer_wrote_stays(project: Project):
     source = save_tensors(project.model_dir / "a.safetensors", {name: (4, 8)}, said)
     changes = promoting.header_changes(source, "Quillfox-v1", project.manifest)
     assert not set(said) & set(changes)
+
+
+def test_an_epoch_that_was_saved_by_steps_is_called_by_its_step(project: Project):
+    name = "lora_unet_mid_block_a.lora_down.weight"
+    for stem, step in (("fox_000000250", 250), ("fox_000000500", 500), ("fox", 750)):
+        info = {"training_info": json.dumps({"step": step, "epoch": step // 100}), "name": "fox"}
+        save_tensors(project.model_dir / f"{stem}.safetensors", {name: (4, 8)}, info)
+    runs = find_runs(project.model_dir)
+    assert find_epoch(runs, "500").name == "fox_000000500"
+    assert [one.name for one in select_epochs(runs[-1], "250,last")] == ["fox_000000250", "fox"]

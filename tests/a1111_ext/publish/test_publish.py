@@ -544,3 +544,29 @@ def test_bad_journals_are_no_traceback(project: Project):
     project.journal.append("promote", name="x")
     with pytest.raises(ToolError, match="LL604"):
         require_promoted(project)
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("JPEG", ".jpg"), ("WEBP", ".webp")])
+def test_pictures_of_other_formats_are_published(ready: Project, form: str, suffix: str):
+    for path in sorted(ready.showcase_dir.glob("*.png")):
+        with Image.open(path) as picture:
+            exif, text = picture.getexif(), str(picture.info["parameters"])
+            exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-le")
+            picture.convert("RGB").save(path.with_suffix(suffix), form, exif=exif.tobytes())
+        path.unlink()
+    assert main(["select", str(ready.root)]) == 0
+    assert publish(ready) == 0
+    packed = [one for one in pack_of(ready).rglob(f"*{suffix}") if "preview" not in one.name]
+    assert len(packed) >= 3
+    card = (pack_of(ready) / "README.md").read_text(encoding="utf-8")
+    assert WORDS[0] in card
+
+
+def test_a_file_of_another_family_is_not_published(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    """The manifest was changed after the promotion; the file says what it is."""
+    text = ready.manifest_path.read_text(encoding="utf-8")
+    assert "family: sd15" in text
+    ready.manifest_path.write_text(text.replace("family: sd15", "family: sd3"), encoding="utf-8")
+    assert "is a LoRA for SD 1.5, but the project is for SD 3" in refusal(ready, capsys)
