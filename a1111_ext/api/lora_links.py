@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,10 @@ from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
 
 from .capabilities import Capabilities, Lora, fetch_capabilities
-from .client import Client
+from .client import PICTURE_SECONDS, ApiError, Client
 from .lora_list import hash_of
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "loraloom"
 """The folder of ours inside the WebUI's LoRA folder."""
@@ -151,7 +154,7 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
     client.post("/sdapi/v1/refresh-loras", seconds=120)
     capabilities = fetch_capabilities(client)
     if again:
-        forget_loras(client, capabilities)
+        forget_loras(client)
     seen = {one.name for one in capabilities.loras}
     for link in plan.links:
         if link.name not in seen:
@@ -163,13 +166,20 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
     return capabilities
 
 
-def forget_loras(client: Client, capabilities: Capabilities) -> None:
+def forget_loras(client: Client) -> None:
     """Let a WebUI read LoRA files again where a new one may stand under an earlier one's name.
 
-    Forge goes by path and weight alone, and would draw with the file that it read before.
+    A1111 and Forge go by name and weight alone, and keep what the picture before was drawn with;
+    unloading the checkpoint does not end that in A1111. A small picture without a LoRA does.
     """
-    if capabilities.is_forge:
-        client.post("/sdapi/v1/unload-checkpoint", seconds=120)
+    small = {"prompt": "", "steps": 1, "width": 64, "height": 64, "cfg_scale": 1}
+    unseen = {"send_images": False, "save_images": False}
+    try:
+        client.post("/sdapi/v1/txt2img", {**small, **unseen}, seconds=PICTURE_SECONDS)
+    except ApiError as error:
+        if not error.status:
+            raise
+        _log.warning("The WebUI at %s drew no picture without LoRAs: %s", client.url, error.problem)
 
 
 def _require_same(link: LoraLink) -> None:

@@ -13,6 +13,7 @@ from kohya_ext.project.json_reader import parse_json
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
+from ..api.lora_links import forget_loras
 from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
 from .verify import Generated
@@ -50,8 +51,11 @@ class Backend:
 
     @property
     def keeps_loras(self) -> bool:
-        """Whether it may draw with an earlier file of a LoRA's name until its memory is freed."""
+        """Whether it may draw with an earlier file of a LoRA's name until it is made to forget."""
         return False
+
+    def forget_loras(self) -> None:
+        """Let the host read LoRA files again, where it keeps those that it drew with."""
 
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
@@ -124,8 +128,12 @@ class HttpBackend(Backend):
 
     @property
     def keeps_loras(self) -> bool:
-        """Forge takes LoRAs of the same paths and weights for those that it drew with last."""
-        return self.capabilities.is_forge
+        """LoRAs of the same names and weights are taken for those of the picture before."""
+        return True
+
+    def forget_loras(self) -> None:
+        """Let the WebUI draw without LoRAs, after which it reads their files again."""
+        forget_loras(self.client)
 
     # -- drawing --------------------------------------------------------------------------
 

@@ -133,7 +133,7 @@ class Worker:
                 run.asked(cells, backend)
                 answers = self._ask(cells)
                 if self._run.may_be_earlier(backend, answers):
-                    backend.free_memory()  # and the same once more, as the proof
+                    backend.forget_loras()  # and the same once more, as the proof
                     answers = self._ask(cells)
                 return answers
             except ConnectionLost as error:

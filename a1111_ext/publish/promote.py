@@ -304,7 +304,7 @@ def hand_over(
             )
     else:
         link_or_copy(promotion.path, target)
-        forget_loras(client, capabilities)
+        forget_loras(client)
     client.post("/sdapi/v1/refresh-loras", seconds=120)
     if not any(one.name == promotion.name for one in fetch_capabilities(client).loras):
         raise HostError(

@@ -124,6 +124,7 @@ class SimulatedHost:
         self.lora_dir.mkdir(parents=True, exist_ok=True)
         self._loaded = self.checkpoints[0]
         self._used_loras: tuple[str, ...] = ()
+        self._applied: list[tuple[str, float, LoraFile]] = []
         self._listed: dict[str, LoraFile] = {}
         self._data: dict[str, Any] = {name: _DEFAULTS.get(name, self._loaded) for name in self.held}
         self.refresh_loras()
@@ -347,14 +348,14 @@ class SimulatedHost:
         images, infotexts = [], []
         for number in range(count):
             text = format_infotext(self._infotext(body, seed + number, uses))
-            card = self._card(body, seed + number, self._drawn_with(uses), sources)
+            card = self._card(body, seed + number, self._applied, sources)
             self._interrupted.wait(self.seconds_per_picture)
             png = encode_png(draw_card(card, self.course), text)
             if self._interrupted.is_set():
                 png = half_drawn(png, text)
             images.append(base64.b64encode(self.faults.picture(png)).decode("ascii"))
             infotexts.append(text)
-            self.counters.pictures += 1
+            self.counters.pictures += bool(body.get("send_images", True))
             if self._interrupted.is_set():
                 break
         return {
@@ -388,7 +389,10 @@ class SimulatedHost:
             raise Refusal(404, "HTTPException", "Init image not found")
 
     def _use_loras(self, prompt: str) -> list[tuple[str, float, LoraFile]]:
-        """Load the LoRAs of a prompt; unknown names and weights that are no number are ignored."""
+        """Load the LoRAs of a prompt; unknown names and weights that are no number are ignored.
+
+        Those of the same names and weights as before stay as they were, whatever their files are.
+        """
         used = []
         for tag in lora_tags(prompt):
             one = self._listed.get(tag.name)
@@ -398,15 +402,13 @@ class SimulatedHost:
                 continue
             if one:
                 used.append((tag.name, weight, one))
+        if [one[:2] for one in self._applied] != [one[:2] for one in used]:
+            self._applied = used
         names = tuple(name for name, _, _ in used)
         if names != self._used_loras:
             self._used_loras = names
             self.counters.lora_swaps += 1
         return used
-
-    def _drawn_with(self, uses: list[tuple[str, float, LoraFile]]) -> Any:
-        """Return the LoRAs that the model was really patched with; here those that were asked."""
-        return uses
 
     def _card(
         self,

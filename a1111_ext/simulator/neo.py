@@ -1,7 +1,7 @@
 """What Forge Neo does otherwise than A1111, as measured on neo-2.26.
 
-It leaves out of infotexts what it takes for granted, has no latent upscalers, takes VAE and text
-encoders as one list of modules, and keeps the LoRAs that it drew with last by path and weight.
+It leaves out of infotexts what it takes for granted, has no latent upscalers, and takes VAE and
+text encoders as one list of modules.
 """
 
 from __future__ import annotations
@@ -30,10 +30,6 @@ class SimulatedNeo(SimulatedHost):
     modules: tuple[str, ...] = ()
     more_lora_dirs: tuple[Path, ...] = ()
     is_sd1: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._applied: tuple[list[tuple[Path, float]], Uses] = ([], [])
 
     def options(self) -> dict[str, Any]:
         chosen = self._data.get("forge_additional_modules", [])
@@ -68,20 +64,9 @@ class SimulatedNeo(SimulatedHost):
         return read_lora_file(path, whole=True)
 
     def unload_checkpoint(self) -> dict[str, Any]:
-        """Forget what the model was patched with."""
-        self._applied = ([], [])
+        """Forget what the model was patched with, unlike A1111."""
+        self._applied = []
         return super().unload_checkpoint()
-
-    def _use_loras(self, prompt: str) -> Uses:
-        """Keep the LoRAs of the last picture where paths and weights are the same."""
-        uses = super()._use_loras(prompt)
-        wanted = [(one.path, weight) for _, weight, one in uses]
-        if self._applied[0] != wanted:
-            self._applied = (wanted, uses)
-        return uses
-
-    def _drawn_with(self, uses: Uses) -> Uses:
-        return self._applied[1]
 
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
         if body.get("enable_hr") and not body.get("hr_upscaler"):

@@ -43,11 +43,11 @@ class InProcessBackend(Backend):
 
     @property
     def keeps_loras(self) -> bool:
-        """Forge takes LoRAs of the same paths and weights for those that it drew with last."""
-        return keeps_loras()
+        """LoRAs of the same names and weights are taken for those of the picture before."""
+        return True
 
-    def free_memory(self) -> None:
-        """Let the host read its LoRAs again; its checkpoint stays, as people at the page use it."""
+    def forget_loras(self) -> None:
+        """Let the host read its LoRAs again."""
         forget_loras()
 
     def __init__(self, begin: Begin, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -211,18 +211,21 @@ def refresh_loras() -> None:
     forget_loras()
 
 
-def keeps_loras() -> bool:
-    """Tell whether the host takes LoRAs of the same paths and weights for those it drew with."""
-    return hasattr(_loaded_model(), _APPLIED)
-
-
 def forget_loras() -> None:
-    """Let Forge read LoRA files again: it goes by path and weight, not by what is in the file."""
-    if keeps_loras():
-        setattr(_loaded_model(), _APPLIED, "")
+    """Let the host read LoRA files again: it goes by name and weight, not by what is in the file.
+
+    Forge notes what it has put into the model as a whole, A1111 in each layer.
+    """
+    model = _loaded_model()
+    if hasattr(model, _IN_FORGE):
+        setattr(model, _IN_FORGE, "")
+    for layer in model.modules() if hasattr(model, "modules") else ():
+        if getattr(layer, _IN_A1111, ()):  # one that was never changed has nothing to go back to
+            setattr(layer, _IN_A1111, ("forgotten",))
 
 
-_APPLIED = "current_lora_hash"
+_IN_FORGE = "current_lora_hash"
+_IN_A1111 = "network_current_names"
 
 
 def _loaded_model() -> Any:
