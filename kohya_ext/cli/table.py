@@ -18,6 +18,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (START, "show", "kohya_ext.cli.project:show", "Show where a project stands."),
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Take pictures in, only new ones."),
     (DATASET, "board", "kohya_ext.cli.board:board", "Judge and caption pictures by keys."),
+    (DATASET, "ratings", "kohya_ext.cli.ratings:ratings", "Read or write viewers' ratings."),
     (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
     (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
     (TRAINING, "presets", "kohya_ext.cli.config:presets", "List presets and their reasons."),

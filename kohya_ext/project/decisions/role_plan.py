@@ -21,6 +21,8 @@ from .store import DecisionKind, DecisionStore, Statement
 SOURCE_FOLDER = "folder in source/"
 IMPORT_FOLDER = "folder of the import"
 FILE_RATING = "rating in the file"
+VIEWER = "viewer"
+"""The way of the rating itself: what was seen of it is not what was seen of the role."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _is_news(source: RoleSource, seen: Mapping[str, Any], key: str, value: str) 
 def apply_roles(store: DecisionStore, plan: RolePlan) -> None:
     """Record the planned roles and ratings. Raises MachineError or DamagedError."""
     if plan.ratings:
-        store.notice(DecisionKind.RATING, FILE_RATING, plan.ratings)
+        store.notice(DecisionKind.RATING, VIEWER, plan.ratings)
     for source in plan.sources:
         if source.is_asked:
             values = {key: one.value for key, one in source.statements.items()}

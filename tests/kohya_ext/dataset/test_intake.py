@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from kohya_ext.project import Project, ToolError, apply_init, plan_init
 from kohya_ext.project import files as files_module
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.pictures import can_read
-from kohya_ext.project.pictures.ratings import write_rating
+from kohya_ext.project.pictures.ratings import read_rating, write_rating
 
 
 def draw(path: Path, colour: object = "red", size: tuple[int, int] = (40, 30)) -> Path:
@@ -355,6 +356,18 @@ def test_the_board_wins_over_older_words(project: Project, folder: Path):
     assert roles_of(project) == {"a.png": "out", "b.JPG": "out", "c.webp": "supporting"}
 
 
+def test_a_touched_file_says_nothing_new(project: Project, folder: Path):
+    write_rating(folder / "b.JPG", 1)
+    take_in(project, folder)
+    keys = {place.name: key for key, place in read_index(project).items()}
+    with DecisionStore(project.reviews_db) as store:
+        store.decide(DecisionKind.ROLE, {keys["b.JPG"]: "out"}, "board")
+    later = (folder / "b.JPG").stat().st_mtime + 10_000
+    os.utime(folder / "b.JPG", (later, later))
+    assert take_in(project, folder) == ()
+    assert roles_of(project)["b.JPG"] == "out"
+
+
 def test_a_roles_file_counts_for_known_pictures(project: Project, folder: Path):
     take_in(project, folder)
     said = take_in(project, folder, roles={"primary/a.png": Role.OUT})
@@ -451,3 +464,37 @@ def test_a_caption_waits_for_a_picture_that_is_out(project: Project, folder: Pat
     apply_layout(project, plan_layout(project, roles={"b.JPG": Role.PRIMARY}))
     (caption,) = project.images_dir.glob("*/b.txt")
     assert caption.read_text(encoding="utf-8") == "my own words"
+
+
+def test_roles_are_written_for_viewers(project: Project, folder: Path, capsys):
+    take_in(project, folder, roles={"b.JPG": Role.OUT})
+    assert main(["ratings", str(project.root), str(folder), "--write", "--dry-run"]) == 0
+    assert read_rating(folder / "b.JPG") is None
+    assert main(["ratings", str(project.root), str(folder), "--write"]) == 0
+    assert "3 ratings written" in capsys.readouterr().out
+    found = {path.name: read_rating(path) for path in sorted(folder.rglob("*.*")) if path.is_file()}
+    rated = {name: one.rating for name, one in found.items() if one}
+    assert rated == {"a.png": 1, "b.JPG": -1, "c.webp": 2}
+    assert take_in(project, folder) == ()
+
+
+def test_ratings_are_read_when_asked(project: Project, folder: Path, capsys):
+    take_in(project, folder)
+    write_rating(project.source_dir / "supporting" / "b.JPG", 1)
+    assert main(["ratings", str(project.root), "--json"]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert out["changed"] == ["b.JPG: undecided -> primary (rating in the file)"]
+    assert roles_of(project)["b.JPG"] == "primary"
+
+
+def test_a_rating_that_cannot_be_written_stops_nothing(project: Project, folder: Path, capsys):
+    take_in(project, folder, roles={"b.JPG": Role.OUT})
+    path = folder / "b.JPG"
+    bad = b"http://ns.adobe.com/xap/1.0/\0<damaged"
+    content = path.read_bytes()
+    segment = b"\xff\xe1" + (len(bad) + 2).to_bytes(2, "big") + bad
+    path.write_bytes(content[:2] + segment + content[2:])
+    assert main(["ratings", str(project.root), str(folder), "--write"]) == 0
+    said = capsys.readouterr()
+    assert "b.JPG" in said.err
+    assert "LL209" in said.err
