@@ -127,6 +127,8 @@ def showcase(project: Project, **options: Any) -> None:
     plan = plan_batch(
         _request(project, options), subject, open_library(_wildcards(project, options))
     )
+    for hint in plan.hints:
+        say(hint)
     if options["dry_run"]:
         _dry_run(project, promoted, plan, options)
         return

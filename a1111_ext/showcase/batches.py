@@ -61,11 +61,12 @@ class Shot:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """A whole batch; `reaches` is what each template could bring."""
+    """A whole batch; `reaches` is what each template could bring, `hints` what looks like slips."""
 
     subject: ShowcaseSubject
     shots: tuple[Shot, ...]
     reaches: tuple[Reach, ...]
+    hints: tuple[str, ...] = ()
 
     @property
     def cells(self) -> CellPlan:
@@ -97,7 +98,8 @@ def plan_batch(
     for shot in shots:
         _require_lora(shot, subject)
         require_decent(shot.cell.prompt, f"seed {shot.cell.seed} of {shot.template}")
-    return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates))
+    hints = tuple(hint for one in templates for hint in one.hints)
+    return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates), hints)
 
 
 def _texts(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dynprompts import PromptError, Sample, Template, WildcardLibrary, parse
+from dynprompts import PromptError, Sample, Template, WildcardLibrary, lint_text, parse
 from kohya_ext.project import InputError, ToolError
 from kohya_ext.project.placeholders import fill_placeholders
 
@@ -113,6 +113,18 @@ class ShowcaseTemplate:
             f"The template ({self.name}) cannot be expanded: {error}",
             "Correct it; docs/dynprompts.md explains the language.",
         )
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What in it resembles the language and would go into the pictures as text."""
+        texts = (self.source, self.negative_source)
+        found = [
+            one
+            for text in texts
+            for one in lint_text(text, self._library, self._variables, follow=False)
+            if one.severity == "warning"  # an error, a missing wildcard say, stops the batch
+        ]
+        return tuple(f"{self.name}: {one.message}. {one.hint}\n{one.excerpt}" for one in found)
 
     @cached_property
     def reach(self) -> Reach:

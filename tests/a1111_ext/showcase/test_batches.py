@@ -325,3 +325,15 @@ def test_an_unknown_checkpoint_stops_before_the_first(
     assert run("showcase", ready.root, *words) == 1
     assert "LL408" in capsys.readouterr().err
     assert webui.host.counters.pictures == 0
+
+
+def test_slips_in_a_template_are_told_before_it_is_drawn():
+    slipped = TemplateText("the manifest", "{lora} $animal {red|blue} {2$a|b}", "{x|y")
+    with pytest.raises(ToolError, match="never closed"):
+        plan_batch(request(templates=(slipped,)), SUBJECT)
+    fine = plan_batch(request(templates=(replace(slipped, negative_prompt="{x|y}"),)), SUBJECT)
+    assert [one.split("\n")[0] for one in fine.hints] == [
+        "the manifest: this variable has no braces and stays as it is. Write ${name}.",
+        "the manifest: a number of options ends with two $. Write {2$$a|b}.",
+    ]
+    assert plan_batch(request(), SUBJECT).hints == ()
