@@ -1,1 +1,1 @@
-"""The WebUI's HTTP API: client, payloads, capabilities, lending LoRA files."""
+"""The WebUI's HTTP API: client, payloads, capabilities, linking LoRA files."""

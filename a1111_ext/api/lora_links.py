@@ -1,4 +1,4 @@
-"""Lending: epoch files put where the WebUI sees them, under names that are theirs alone.
+"""Links: epoch files put where the WebUI sees them, under names that are theirs alone.
 
 All epochs of a run share one `ss_output_name`, so only file names tell them apart.
 """
@@ -32,7 +32,7 @@ LINKED = "link-loras"
 
 @dataclass(frozen=True)
 class LoraLink:
-    """One file to be lent: from the project to the WebUI's folder, under `name`."""
+    """One file to be linked: from the project to the WebUI's folder, under `name`."""
 
     epoch_file: EpochFile
     target: Path
@@ -45,7 +45,7 @@ class LoraLink:
 
 @dataclass(frozen=True)
 class LinkPlan:
-    """What would be lent to which WebUI."""
+    """What would be linked into which WebUI."""
 
     url: str
     links: tuple[LoraLink, ...]
@@ -87,7 +87,7 @@ def linked_names(files: Sequence[EpochFile]) -> dict[EpochFile, str]:
 
 
 def with_run(capabilities: Capabilities, run: Run) -> Capabilities:
-    """Return capabilities as they will be once the files of a run are lent."""
+    """Return capabilities as they will be once the files of a run are linked."""
     linked = tuple(
         Lora(name, one.output_name, shown_hash(one, capabilities), str(one.path))
         for one, name in linked_names(run.files).items()
@@ -118,7 +118,7 @@ def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> P
         where = f"its LoRA folder is {folder}" if folder else "it does not say where its LoRAs are"
         raise MissingError(
             "LL411",
-            f"The WebUI at {capabilities.url} cannot be lent files: {where}, "
+            f"The WebUI at {capabilities.url} cannot be given LoRA files: {where}, "
             "which is not a folder on this machine.",
             "If it runs on another machine, share that folder and name it here: "
             "--lora-folder PATH.",
@@ -127,7 +127,7 @@ def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> P
 
 
 def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) -> LinkPlan:
-    """Plan to lend every epoch file of a run. Raises MissingError."""
+    """Plan to link every epoch file of a run. Raises MissingError."""
     folder = find_lora_folder(capabilities, named) / FOLDER
     links = tuple(
         LoraLink(one, folder / f"{name}{one.path.suffix}")
@@ -137,7 +137,7 @@ def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) 
 
 
 def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilities:
-    """Lend the files, refresh the WebUI's list and make sure that it sees each of them.
+    """Link the files, refresh the WebUI's list and make sure that it sees each of them.
 
     Files that are there already and the same are kept. Raises ConflictError (another file of
     that name), HostError (the WebUI does not see one).
@@ -189,12 +189,12 @@ def _require_same(link: LoraLink) -> None:
     raise ConflictError(
         "LL112",
         f"{target} exists already, with other content.",
-        "Move it away and lend again.",
+        "Move it away and link again.",
     )
 
 
 def find_linked(project: Project) -> tuple[Path, ...]:
-    """Return the files that this project has lent and not taken back."""
+    """Return the files that this project has linked and not removed."""
     linked: dict[Path, None] = {}
     for entry in project.journal.entries():
         if entry.kind == LINKED:
@@ -205,7 +205,7 @@ def find_linked(project: Project) -> tuple[Path, ...]:
 
 
 def remove_links(project: Project, paths: Sequence[Path], client: Client | None) -> None:
-    """Remove lent files from the WebUI's folder; the project's own files stay."""
+    """Remove linked files from the WebUI's folder; the project's own files stay."""
     for path in paths:
         with explained(path):  # on Windows a WebUI that has it loaded holds it
             path.unlink(missing_ok=True)

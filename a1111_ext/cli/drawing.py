@@ -86,7 +86,7 @@ def say_embeddings(cells: Iterable[Cell], trigger_word: str, capabilities: Capab
 
 
 def linking_promoted(promoted: Promoted, lora_folder: Path | None) -> LinkLoras:
-    """Return how the promoted file is lent to each WebUI."""
+    """Return how the promoted file is linked into each WebUI."""
     return lambda client, found: link_promoted(promoted, client, found, lora_folder)
 
 

@@ -135,7 +135,7 @@ class GridSession:
 
     @contextmanager
     def backends(self, grid: Grid, run: Run, webuis: Webuis) -> Iterator[tuple[HttpBackend, ...]]:
-        """Lend the epochs to every WebUI; put its settings back after."""
+        """Link the epochs into every WebUI; put its settings back after."""
 
         def link_loras(client: Client, found: Capabilities) -> Capabilities:
             link = plan_links(run, found, self.options["lora_folder"])

@@ -228,7 +228,7 @@ def _dry_run(
 def _pinned_where_possible(
     plan: BatchPlan, capabilities: Capabilities, promoted: Promoted
 ) -> BatchPlan:
-    """Pin the plan, so that finished pictures are known; not before the LoRA was lent."""
+    """Pin the plan, so that finished pictures are known; not before the LoRA was linked."""
     if any(one.name == promoted.name for one in capabilities.loras):
         return pin_batch(plan, capabilities, promoted.autov3)
     say(f"{promoted.name} will be put into the WebUI's LoRA folder")

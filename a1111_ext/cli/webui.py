@@ -124,7 +124,7 @@ def _show(found: Capabilities) -> None:
 @project_argument
 @webui_options
 @lora_folder_option
-@click.option("--remove", "back", is_flag=True, help="Remove what was lent.")
+@click.option("--remove", "back", is_flag=True, help="Remove what was linked.")
 @dry_run_option
 @json_option
 def link_loras(
@@ -153,6 +153,6 @@ def link_loras(
     if as_json:
         emit_json(names)
     else:
-        emit("\n".join(names) or "nothing is lent")
+        emit("\n".join(names) or "nothing is linked")
     say("nothing was done (--dry-run)" if dry_run else f"{len(names)} files")
     next_step(f"loraloom {'show' if back else 'grid'} {shell_path(project.root)}")

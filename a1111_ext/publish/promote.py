@@ -65,7 +65,7 @@ class Promotion:
 
 
 def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
-    """Return the epoch that `word` names: a file of any run, by stem or lent name, or of the
+    """Return the epoch that `word` names: a file of any run, by stem or linked name, or of the
     newest run by number or `last`.
 
     Raises InputError.

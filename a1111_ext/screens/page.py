@@ -102,6 +102,7 @@ def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> 
         project = _dropdown(gradio, "Project", first.projects, first.project)
         grid = _dropdown(gradio, "Grid", first.grids, first.grid)
         refresh = gradio.Button("Open" if with_folder else "Refresh", scale=1)
+    opener = _opener_boxes(gradio) if place.open is not None else ()
     facts = gradio.HTML(first.facts, elem_id=f"{ID}_facts")
     frame = gradio.HTML(first.frame, elem_id=f"{ID}_frame")
     was = gradio.State(None), gradio.State(None)
@@ -110,12 +111,12 @@ def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> 
         one.do_not_save_to_config = True  # A1111 would take what it saw first as default for ever
     fill = _connect(gradio, place, widgets)
     if place.open is not None:
-        _add_opener(gradio, place, place.open, widgets)
+        _connect_opener(gradio, place, opener, widgets)
     return fill
 
 
-def _add_opener(gradio: Any, place: ScreenHost, opener: Opener, widgets: Widgets) -> None:
-    """Add the boxes by which a project is opened or made from its folder."""
+def _opener_boxes(gradio: Any) -> tuple[Any, ...]:
+    """Build the boxes by which a project is opened or made from its folder."""
     with gradio.Row():
         folder = gradio.Textbox(
             label="Folder of a project to open or make", placeholder="~/loras/quillfox", scale=3
@@ -125,11 +126,19 @@ def _add_opener(gradio: Any, place: ScreenHost, opener: Opener, widgets: Widgets
     said = gradio.HTML("")
     for one in (folder, word, button):
         one.do_not_save_to_config = True
+    return folder, word, button, said
+
+
+def _connect_opener(
+    gradio: Any, place: ScreenHost, boxes: tuple[Any, ...], widgets: Widgets
+) -> None:
+    folder, word, button, said = boxes
 
     def open_it(named: str, trigger_word: str) -> list[Any]:
         nothing = gradio.update(value=None)
         try:
-            name = opener(named, trigger_word)
+            assert place.open is not None  # the boxes are there for it
+            name = place.open(named, trigger_word)
         except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
             _log.warning("loraloom: a project could not be opened: %s", error)
             return [markup.problem(str(error)), None, None, nothing, nothing]

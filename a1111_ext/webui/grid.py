@@ -265,7 +265,7 @@ def _digest(plan: GridPlan) -> str:
 
 
 def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
-    """Lend the project's epoch files to this WebUI and plan the manifest's grid.
+    """Link the project's epoch files into this WebUI and plan the manifest's grid.
 
     `changes` are fields of the request that are asked for otherwise. Raises MissingError (no epoch
     files) or InputError (names that the WebUI lacks; the request).

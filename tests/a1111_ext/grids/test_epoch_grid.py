@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def subject(run: Run, text: str = "all") -> GridSubject:
-    names = {one.name: f"lent-{one.name}" for one in run.files}
+    names = {one.name: f"linked-{one.name}" for one in run.files}
     return GridSubject(select_epochs(run, text), names, "Quillfox")
 
 
@@ -84,11 +84,11 @@ def test_prompts_name_whole_files(run: Run):
     prompts = [place.cell.prompt for place in plan(run, seeds=(1,)).places]
     assert prompts == [
         "photo of Quillfox",
-        "<lora:lent-fox-000001:1> photo of Quillfox",
-        "<lora:lent-fox-000002:1> photo of Quillfox",
-        "<lora:lent-fox-000009:1> photo of Quillfox",
-        "<lora:lent-fox-000010:1> photo of Quillfox",
-        "<lora:lent-fox:1> photo of Quillfox",
+        "<lora:linked-fox-000001:1> photo of Quillfox",
+        "<lora:linked-fox-000002:1> photo of Quillfox",
+        "<lora:linked-fox-000009:1> photo of Quillfox",
+        "<lora:linked-fox-000010:1> photo of Quillfox",
+        "<lora:linked-fox:1> photo of Quillfox",
     ]
 
 
@@ -97,10 +97,10 @@ def test_epochs_times_weights(run: Run):
     prompts = [place.cell.prompt.partition(">")[0] for place in grid.places]
     assert prompts == [
         "photo of Quillfox",
-        "<lora:lent-fox-000001:0.5",
-        "<lora:lent-fox-000001:1",
-        "<lora:lent-fox-000002:0.5",
-        "<lora:lent-fox-000002:1",
+        "<lora:linked-fox-000001:0.5",
+        "<lora:linked-fox-000001:1",
+        "<lora:linked-fox-000002:0.5",
+        "<lora:linked-fox-000002:1",
     ]
     assert len(grid.controls) == 4
 
@@ -208,8 +208,8 @@ def test_a_skip_rule_names_an_epoch_in_any_of_its_ways(run: Run, label: str):
 def test_a_prompt_axis_has_its_own_subject(run: Run):
     grid = plan(run, epochs="1", axes=('Prompt="{lora} a, b",{lora} c',), seeds=(1,))
     assert [place.cell.prompt for place in grid.places][2:] == [
-        "<lora:lent-fox-000001:1> a, b",
-        "<lora:lent-fox-000001:1> c",
+        "<lora:linked-fox-000001:1> a, b",
+        "<lora:linked-fox-000001:1> c",
     ]
 
 
