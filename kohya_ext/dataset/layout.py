@@ -35,12 +35,15 @@ from ..project.files import (
     link_or_copy,
     make_folder,
     replacing,
+    sha256_of,
     write_json_atomic,
 )
 from ..project.json_reader import read_json
 from ..project.manifest import SubjectKind
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
+from ..project.pictures.identity import picture_key
 from ..project.pictures.memory import PictureMemory
+from ..project.tagging.scores import scores_path
 from .intake import source_pictures
 from .roles import Role
 
@@ -270,6 +273,7 @@ def apply_layout(
     if plan.memory is not None:
         plan.memory.save()
     counts = {"linked": 0, "copied": 0, "changed": 0, "kept": 0}
+    _carry_scores(project, plan, by_stem, old)
     _make_room(project, plan, by_stem)
     for number, one in enumerate(plan.pictures):
         progress(Progress("Staging", number, len(plan.pictures), one.target.name))
@@ -293,6 +297,26 @@ def _mark(one: StagedPicture) -> str:
 def _write_staged(images_dir: Path, marks: Mapping[PurePosixPath, str]) -> None:
     data = {place.as_posix(): mark for place, mark in marks.items()}
     write_json_atomic(images_dir / STAGED_NAME, data, sort_keys=True)
+
+
+def _carry_scores(
+    project: Project,
+    plan: LayoutPlan,
+    by_stem: Mapping[str, PurePosixPath],
+    old: Mapping[PurePosixPath, str],
+) -> None:
+    """Keep the scores of a picture whose metadata changed, as by a rating: its pixels did not."""
+    for one in plan.pictures:
+        earlier = by_stem.get(one.target.stem.casefold())
+        if one.change is not Change.NONE or earlier is None or old[earlier] == _mark(one):
+            continue
+        staged = plan.images_dir / earlier
+        if not staged.is_file() or picture_key(staged) != picture_key(one.source):
+            continue
+        known = scores_path(project.scores_dir, sha256_of(staged))
+        wanted = scores_path(project.scores_dir, sha256_of(one.source))
+        if known.is_file() and not wanted.exists():
+            link_or_copy(known, wanted)
 
 
 def _make_room(project: Project, plan: LayoutPlan, by_stem: Mapping[str, PurePosixPath]) -> None:

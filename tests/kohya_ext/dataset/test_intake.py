@@ -18,8 +18,10 @@ from kohya_ext.dataset.roles import Role, read_roles_csv
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
 from kohya_ext.project import files as files_module
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.files import sha256_of
 from kohya_ext.project.pictures import can_read
 from kohya_ext.project.pictures.ratings import read_rating, write_rating
+from kohya_ext.project.tagging import Scores, read_scores, write_scores
 
 
 def draw(path: Path, colour: object = "red", size: tuple[int, int] = (40, 30)) -> Path:
@@ -498,3 +500,17 @@ def test_a_rating_that_cannot_be_written_stops_nothing(project: Project, folder:
     said = capsys.readouterr()
     assert "b.JPG" in said.err
     assert "LL209" in said.err
+
+
+def test_scores_outlive_a_written_rating(project: Project, folder: Path):
+    take_in(project, folder)
+    apply_layout(project, plan_layout(project))
+    (staged,) = project.images_dir.glob("*/a.png")
+    write_scores(project.scores_dir, Scores(sha256_of(staged), "m", {}, {"solo": 0.9}, {}))
+    write_rating(project.source_dir / "primary" / "a.png", 2)
+    apply_layout(project, plan_layout(project, roles={"a.png": Role.SUPPORTING}))
+    (again,) = project.images_dir.glob("*/a.png")
+    assert again.parent.name == "2_Quillfox"
+    found = read_scores(project.scores_dir, sha256_of(again))
+    assert found is not None
+    assert found.general == {"solo": 0.9}
