@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .evidence import Epoch, Evidence
-from .learned import TagCurve
+from .learned import LEAST_LEARNED, TagCurve
 from .ordering import Order, Verdict, reasons
 from .signal import SignalName
 
@@ -130,7 +130,8 @@ def _knows(evidence: Evidence, index: int) -> str:
     if curve is None:
         return f"knows {known:.2f} of the subject, where 1 is the training set"
     value = curve.values[index] or 0.0
-    verb = "knows" if value >= 0.5 * curve.training else "does not quite know"
+    is_known = known >= LEAST_LEARNED and value >= 0.5 * curve.training
+    verb = "knows" if is_known else "does not quite know"
     return f"{verb} {_spelled(curve.tag)} ({value:.2f} against {_before(evidence, curve, index)})"
 
 
