@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _TAG = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
@@ -20,9 +21,21 @@ class LoraTag:
 def lora_tags(prompt: str) -> tuple[LoraTag, ...]:
     """Return the LoRA tags of a prompt, in order."""
     return tuple(
-        LoraTag(found.group(1), found.group(2) or "1", found.group(0))
-        for found in _TAG.finditer(prompt)
+        LoraTag(found.group(1), found.group(2) or "1", found.group(0)) for found in _tags(prompt)
     )
+
+
+def _tags(prompt: str) -> Iterator[re.Match[str]]:
+    """Find the tags in linear time: an expression alone would look for each ">" to the end."""
+    start, end = prompt.find("<lora:"), 0
+    while start >= 0:
+        end = prompt.find(">", start) if end <= start else end
+        if end < 0:
+            return
+        found = _TAG.match(prompt, start, end + 1)
+        if found:
+            yield found
+        start = prompt.find("<lora:", end if found else start + 1)
 
 
 def lora_tag(name: str, weight: float = 1.0) -> str:
@@ -37,4 +50,9 @@ def without_lora(prompt: str, name: str) -> str:
 
 def replace_lora(prompt: str, name: str, tag: str) -> str:
     """Replace the tags of the LoRA called exactly `name` by `tag`."""
-    return _TAG.sub(lambda found: tag if found.group(1) == name else found.group(0), prompt)
+    parts: list[str] = []
+    done = 0
+    for found in _tags(prompt):
+        parts += (prompt[done : found.start()], tag if found.group(1) == name else found.group(0))
+        done = found.end()
+    return "".join([*parts, prompt[done:]])

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from a1111_ext.api.infotext import parse_infotext, read_fields, read_infotext, user_comment
+from a1111_ext.api.lora_tags import lora_tags, replace_lora
 
 FIELDS = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 260, Size: 512x512"
 WEBUI = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -142,3 +143,27 @@ def test_a_comment_in_japanese_code_is_read():
 
 def test_a_picture_without_any_has_none():
     assert read_infotext(encoded("JPEG", b"")) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("<lora:" * 30_000, 0), ("<lora:a" * 30_000, 0), ("<lora:a:1> " * 20_000, 20_000),
+     ("<lora::" * 30_000, 0)],
+    ids=["open", "one-name", "many", "empty"],
+)  # fmt: skip
+def test_tags_of_long_prompts_are_found_at_once(text: str, count: int):
+    began = time.process_time()
+    assert len(lora_tags(text)) == count
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["<lora:a>", "<lora:a:1><lora:b:0.5:x>", "x<lora::1> <lora:<lora:c:1>", "<lora:", ">", "a>b",
+     "<lora:a:>", "<<lora:d:2>>", "<lora:\n:1>"],
+)  # fmt: skip
+def test_tags_are_those_of_the_plain_expression(prompt: str):
+    plain = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
+    expected = [one.group(0) for one in plain.finditer(prompt)]
+    assert [one.text for one in lora_tags(prompt)] == expected
+    assert replace_lora(prompt, "d", "X") == prompt.replace("<lora:d:2>", "X")
