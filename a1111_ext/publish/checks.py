@@ -9,10 +9,10 @@ from enum import Enum
 from itertools import pairwise
 
 from kohya_ext.project import ToolError
+from kohya_ext.project.content import PUBLISHING_RATINGS, forbidden_picture, forbidden_words
 from kohya_ext.project.manifest import SubjectKind
-from kohya_ext.project.tagging import PUBLISHING_RATINGS, Scores, forbidden_content
+from kohya_ext.project.tagging import Scores
 
-from ..showcase.content import forbidden_words
 from .contents import Material, PackPicture
 from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed
 
@@ -253,7 +253,7 @@ def _check_sight(material: Material, seen: Seen, tagger_note: str) -> Check:
     unseen = 0
     for one in material.pictures:
         scores = seen.get(one.sha256)
-        signs = forbidden_content(scores, PUBLISHING_RATINGS) if scores else None
+        signs = forbidden_picture(scores, one.prompt, PUBLISHING_RATINGS) if scores else None
         unseen += scores is None
         if signs is not None:
             return _refused(

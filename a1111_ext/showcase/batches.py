@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from dynprompts import Pick, Sample, WildcardLibrary
 from kohya_ext.project import InputError, Project, RuleError, ToolError
+from kohya_ext.project.content import forbidden_words
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 
 from ..api.capabilities import Capabilities
@@ -22,7 +23,6 @@ from ..cells.ledger import Ledger
 from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name
-from .content import forbidden_words
 from .framing import framing_of
 from .reach import Reach, Reached
 from .templates import ShowcaseSubject, ShowcaseTemplate, TemplateText, text_seed

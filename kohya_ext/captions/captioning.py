@@ -19,10 +19,11 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_json
 from ..project.placeholders import fill_placeholders
-from ..project.tagging import Scores, Tagger, forbidden_content, read_scores, write_scores
+from ..project.tagging import Scores, Tagger, read_scores, write_scores
 from .edits import CaptionEdit, EditBook, apply_edit, find_edit, merge_edits
 from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
 
@@ -127,9 +128,9 @@ def score_pictures(
     for number, place in enumerate(places):
         progress(Progress("Tagging", number, len(places), place.name))
         scores = _score_one(project, tagger, place)
-        _require_decent(project, place, scores)
         found[place] = scores
     progress(Progress("Tagging", len(places), len(places)))
+    _require_decent(project, {place: (one, "") for place, one in found.items()})
     return found
 
 
@@ -150,14 +151,19 @@ def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) ->
     return scores
 
 
-def _require_decent(project: Project, place: PurePosixPath, scores: Scores) -> None:
-    signs = forbidden_content(scores)
-    if signs:
+def _require_decent(project: Project, pictures: Mapping[PurePosixPath, tuple[Scores, str]]) -> None:
+    """Raise RuleError naming every picture whose scores and caption hold both signs."""
+    found = {
+        place: signs
+        for place, (scores, caption) in pictures.items()
+        if (signs := forbidden_picture(scores, caption))
+    }
+    if found:
+        named = "; ".join(f"{place} ({one.minor}, {one.sexual})" for place, one in found.items())
         raise RuleError(
             "LL258",
-            f"{project.images_dir / place} looks like a minor ({signs[0]}) together with "
-            f"something sexual ({signs[1]}).",
-            "Such a picture is never trained on: delete it.",
+            f"Signs of a minor together with something sexual, in {project.images_dir}: {named}.",
+            cure_for_training(project.root.name, (place.name for place in found)),
         )
 
 
@@ -168,12 +174,12 @@ def plan_captions(
     written = _read_written(project)
     book = EditBook(project)
     extension = project.manifest.captions.caption_extension
-    return CaptionPlan(
-        tuple(
-            _plan_one(project, place.with_suffix(extension), one, rules, written, book)
-            for place, one in scores.items()
-        )
-    )
+    planned = {
+        place: _plan_one(project, place.with_suffix(extension), one, rules, written, book)
+        for place, one in scores.items()
+    }
+    _require_decent(project, {one: (scores[one], planned[one].text) for one in planned})
+    return CaptionPlan(tuple(planned.values()))
 
 
 def _plan_one(

@@ -33,7 +33,13 @@ def check(
     job = read_job(project, config, version)
     found = named_trainer(trainer) or find_trainer()
     with progress_bar() as progress:
-        preflight = run_preflight(job.call, found, may_be_freed=job.frees_card, progress=progress)
+        preflight = run_preflight(
+            job.call,
+            found,
+            scores_dir=job.scores_dir,
+            may_be_freed=job.frees_card,
+            progress=progress,
+        )
     if found is None:
         say("No trainer is known on this machine, so its own packages were not checked.")
     if as_json:

@@ -5,7 +5,7 @@ Only files that were staged by us are ever moved or removed; captions travel wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,7 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.content import cure_for_training, find_forbidden
 from ..project.decisions import DecisionStore
 from ..project.decisions.role_plan import (
     RolePlan,
@@ -163,6 +164,7 @@ def plan_layout(
         one = _plan_picture(project, read_picture(path), role)
         folders.setdefault(_repeats(project, one.role), []).append(one)
     progress(Progress("Reading pictures", len(paths), len(paths)))
+    _require_decent(project, [one for pictures in folders.values() for one in pictures])
     wanted = {one.target for pictures in folders.values() for one in pictures}
     staged = read_staged(project.images_dir)
     _require_no_foreign_files(project.images_dir, staged)
@@ -177,6 +179,31 @@ def plan_layout(
     return LayoutPlan(
         project.images_dir, extension, plans, dropped, tuple(out), chosen, said, memory
     )
+
+
+def _require_decent(project: Project, pictures: Sequence[StagedPicture]) -> None:
+    """Raise RuleError naming every picture that its scores or its caption forbid."""
+    extension = project.manifest.captions.caption_extension
+    looked_at: list[tuple[Path, str]] = []
+    name_of: dict[Path, str] = {}
+    for one in pictures:
+        staged = project.images_dir / one.target
+        caption = staged.with_suffix(extension)
+        text = caption.read_text("utf-8", "replace") if caption.is_file() else ""
+        for path in (one.source, staged):
+            looked_at.append((path, text))
+            name_of[path] = one.source.name
+    found = {
+        name_of[path]: signs
+        for path, signs in find_forbidden(looked_at, project.scores_dir).items()
+    }
+    if found:
+        named = "; ".join(f"{name} ({one.minor}, {one.sexual})" for name, one in found.items())
+        raise RuleError(
+            "LL258",
+            f"Signs of a minor together with something sexual, in {project.source_dir}: {named}.",
+            cure_for_training(project.root.name, found),
+        )
 
 
 def _repeats(project: Project, role: Role) -> int:

@@ -112,7 +112,7 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
     trainer = find_own_trainer()
     if trainer is None:
         say("No trainer is known on this machine, so its own packages were not checked.")
-    preflight = run_preflight(job.call, trainer, progress=progress)
+    preflight = run_preflight(job.call, trainer, scores_dir=job.scores_dir, progress=progress)
     _tell(preflight, say)
     if preflight.errors:
         first = preflight.errors[0]

@@ -44,6 +44,12 @@ def read_scores(folder: Path, picture_sha256: str) -> Scores | None:
         return None
 
 
+def read_all_scores(folder: Path) -> dict[str, Scores]:
+    """Return all stored scores by the hash of their picture's file; damaged ones are left out."""
+    found = (read_scores(folder, path.stem) for path in folder.glob("*.json"))
+    return {one.picture_sha256: one for one in found if one is not None}
+
+
 def write_scores(folder: Path, scores: Scores) -> None:
     """Store the scores of one picture atomically."""
     data = {

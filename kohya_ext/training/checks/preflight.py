@@ -22,6 +22,7 @@ from ..trainer import Trainer
 from .ask_trainer import TrainerAnswer, ask_trainer
 from .base_model import check_base_model
 from .combinations import check_combinations
+from .content import check_content
 from .files import (
     check_disk,
     check_files,
@@ -64,6 +65,7 @@ def run_preflight(
     trainer: Trainer | None = None,
     *,
     resuming: bool = False,
+    scores_dir: Path | None = None,
     may_be_freed: bool = False,
     gpus: Callable[[], tuple[Gpu, ...]] = find_gpus,
     free: Callable[[Path], int] = free_bytes,
@@ -91,6 +93,13 @@ def run_preflight(
     if any(one.level is Level.ERROR for one in of_data):
         known |= {"dataset", "cached latents", "cached text encoder outputs"}
     findings += of_data
+    captioned = [
+        (path, subset.caption_extension)
+        for one in datasets
+        for subset in one.subsets
+        for path in subset.reading.pictures
+    ]
+    findings += check_content(dict.fromkeys(captioned), scores_dir)
     steps = expected_steps(values, datasets, facts, processes_of(call.launch))
     findings += _check_validation(datasets)
     findings += check_files(values, trainer)

@@ -34,6 +34,11 @@ class Job:
         return self.project is not None and self.project.manifest.training.free_webui
 
     @property
+    def scores_dir(self) -> Path | None:
+        """Where the tag scores of its pictures are stored; None for a config without a project."""
+        return self.project.scores_dir if self.project is not None else None
+
+    @property
     def runs_dir(self) -> Path:
         """Where each run keeps what it was told and what it said."""
         if self.project is not None:

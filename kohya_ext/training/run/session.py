@@ -133,6 +133,7 @@ def plan_training(
         adjusted.call,
         trainer,
         resuming=allowed,
+        scores_dir=job.scores_dir,
         may_be_freed=job.frees_card,
         progress=progress,
     )

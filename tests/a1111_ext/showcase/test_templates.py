@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from a1111_ext.showcase.content import forbidden_words
 from a1111_ext.showcase.framing import framing_in, framing_of
 from a1111_ext.showcase.reach import find_reach
 from a1111_ext.showcase.styles import Style
@@ -20,6 +19,7 @@ from a1111_ext.showcase.templates import (
 )
 from dynprompts import Pick, WildcardLibrary, parse
 from kohya_ext.project import ToolError
+from kohya_ext.project.content import forbidden_words
 
 SUBJECT = ShowcaseSubject("quillfox-v1", 0.8, "Quillfox")
 

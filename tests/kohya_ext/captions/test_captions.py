@@ -19,7 +19,8 @@ from kohya_ext.captions.rules import (
 from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, open_project
-from kohya_ext.project.tagging import Scores, forbidden_content, open_tagger, read_vocabulary
+from kohya_ext.project.content import forbidden_picture
+from kohya_ext.project.tagging import Scores, open_tagger, read_vocabulary
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
@@ -245,7 +246,7 @@ def test_minors_never_with_anything_sexual(
     general: dict[str, float], explicit: float, forbidden: bool
 ):
     one = Scores("p", "m", {"explicit": explicit}, general, {})
-    assert (forbidden_content(one) is not None) is forbidden
+    assert (forbidden_picture(one) is not None) is forbidden
 
 
 def test_forbidden_content_stops_captioning(

@@ -1,0 +1,25 @@
+"""The one content rule: who looks like a minor never goes with anything sexual."""
+
+from __future__ import annotations
+
+from .rule import (
+    PUBLISHING_RATINGS,
+    TRAINING_RATINGS,
+    Signs,
+    cure_for_training,
+    forbidden_caption,
+    forbidden_picture,
+    forbidden_words,
+)
+from .search import find_forbidden
+
+__all__ = [
+    "PUBLISHING_RATINGS",
+    "TRAINING_RATINGS",
+    "Signs",
+    "cure_for_training",
+    "find_forbidden",
+    "forbidden_caption",
+    "forbidden_picture",
+    "forbidden_words",
+]

@@ -1,0 +1,134 @@
+"""Signs of a minor and of something sexual, in a tagger's scores, a caption or a prompt.
+
+The words stand in words.yaml. Thresholds lie far below those of captions: rather one alarm too
+many. No option switches the rule off. Negative prompts do not count: they name what must not be.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+from ..tagging.scores import Scores
+
+MINOR_THRESHOLD = 0.15
+SEXUAL_THRESHOLD = 0.15
+RATING_THRESHOLD = 0.25
+
+TRAINING_RATINGS = ("sensitive", "questionable", "explicit")
+PUBLISHING_RATINGS = TRAINING_RATINGS
+"""The tagger's ratings that count as sexual beside a sign of a minor."""
+
+
+class Signs(NamedTuple):
+    """The two signs that must not stand together, each as it was found."""
+
+    minor: str
+    sexual: str
+
+
+@dataclass(frozen=True)
+class _Words:
+    tags: frozenset[str]
+    parts: frozenset[str]
+    harmless: frozenset[str]
+    pattern: re.Pattern[str]
+
+    def in_tag(self, tag: str) -> bool:
+        """Whether a tag of a tagger or a caption is such a word."""
+        plain = _plain(tag)
+        if plain in self.harmless:
+            return False
+        return plain in self.tags or not self.parts.isdisjoint(re.split(r"[ \-()/:]+", plain))
+
+    def in_text(self, text: str) -> str:
+        """Return the first such word of a text, or ""."""
+        found = self.pattern.search(text)
+        return found.group(0) if found else ""
+
+
+@lru_cache(maxsize=1)
+def _words() -> tuple[_Words, _Words]:
+    import yaml
+
+    text = (resources.files(__package__) / "words.yaml").read_text(encoding="utf-8")
+    data = yaml.safe_load(text)
+    return _read(data["minor"]), _read(data["sexual"])
+
+
+def _read(data: dict[str, Any]) -> _Words:
+    words = "|".join(data["words"])
+    letters = "|".join(map(re.escape, data["letters"]))  # scripts that part no words
+    return _Words(
+        frozenset(data["tags"]),
+        frozenset(data["parts"]),
+        frozenset(data["harmless"]),
+        re.compile(rf"(?<!\w)(?:{words})(?!\w)|{letters}", re.IGNORECASE),
+    )
+
+
+def forbidden_picture(
+    scores: Scores | None, caption: str = "", ratings: Sequence[str] = TRAINING_RATINGS
+) -> Signs | None:
+    """Return the pair of signs in a picture's scores and caption together, or None."""
+    minor_words, sexual_words = _words()
+    general = scores.general if scores else {}
+    tags = [part.strip() for part in re.split(r"[,\n]", caption)]
+    minor = _first(general, minor_words, MINOR_THRESHOLD) or _in_caption(caption, tags, minor_words)
+    if not minor:
+        return None
+    for rating in ratings if scores else ():
+        if scores and scores.ratings.get(rating, 0.0) >= RATING_THRESHOLD:
+            return Signs(minor, f"rating {rating}")
+    sexual = _first(general, sexual_words, SEXUAL_THRESHOLD)
+    sexual = sexual or _in_caption(caption, tags, sexual_words)
+    return Signs(minor, sexual) if sexual else None
+
+
+def forbidden_caption(caption: str) -> Signs | None:
+    """Return the pair of signs within one caption, or None."""
+    return forbidden_picture(None, caption)
+
+
+def forbidden_words(prompt: str) -> Signs | None:
+    """Return the pair of words that must not stand in one prompt, or None."""
+    minor_words, sexual_words = _words()
+    plain = _text(prompt)
+    minor, sexual = minor_words.in_text(plain), sexual_words.in_text(plain)
+    return Signs(minor, sexual) if minor and sexual else None
+
+
+def cure_for_training(project: str, pictures: Iterable[str]) -> str:
+    """Say how pictures are taken out so that no later step brings them back."""
+    first = next(iter(pictures), "NAME")
+    return (
+        "Set each to Out on the board (key 0), or write lines such as "
+        f'"{first},out" into a file and run: loraloom stage {project} --roles FILE. '
+        "There is no switch for this rule."
+    )
+
+
+def _first(general: Mapping[str, float], words: _Words, threshold: float) -> str:
+    return next(
+        (tag for tag, score in general.items() if score >= threshold and words.in_tag(tag)), ""
+    )
+
+
+def _in_caption(caption: str, tags: Sequence[str], words: _Words) -> str:
+    whole = next((tag for tag in tags if tag and words.in_tag(tag)), "")
+    return whole or words.in_text(_text(caption))
+
+
+def _plain(tag: str) -> str:
+    return re.sub(r"[\s_]+", " ", tag).strip().casefold()
+
+
+def _text(text: str) -> str:
+    """Return text for the patterns: one spelling of each letter, and no mark inside a word."""
+    plain = unicodedata.normalize("NFKC", text).replace("_", " ")
+    return re.sub("[\u200b-\u200f\u2060\ufeff\u00ad]", "", plain)
