@@ -99,7 +99,7 @@ _CURES = (
         "go to the chosen optimizer, scheduler and network as they are.",
     ),
     (
-        r"not enough values to unpack|too many values to unpack",
+        r"not enough values to unpack \(expected 2|too many values to unpack \(expected 2",
         "Write each of network_args, optimizer_args and lr_scheduler_args as name=value, without "
         "blanks around the sign.",
     ),

@@ -352,8 +352,7 @@ class Asking:
                 asking._networking(args)
                 answers.part = "settings"
                 encoders, unet = self.models
-                several = encoders if len(encoders) > 1 or "sdxl" in base.__name__.lower() else (
-                    encoders[0])  # fmt: skip
+                several = encoders[0] if asking.script.stem == "train_network" else encoders
                 return "asked", several, Anything(), unet
 
             def load_unet_lazily(self, *arguments: Any) -> Any:
@@ -417,9 +416,7 @@ class Asking:
 
     def _look_at_outputs(self, args: Any, more: tuple[Any, ...]) -> None:
         self.answers.part = "cached text encoder outputs"
-        dataset = next(
-            (one for one in more if hasattr(one, "new_cache_text_encoder_outputs")), None
-        )
+        dataset = next((one for one in more if "new_cache_text_encoder_outputs" in dir(one)), None)
         if getattr(args, "cache_text_encoder_outputs", False) and dataset is not None:
             base: Any = importlib.import_module("library.strategy_base")
             strategy = base.TextEncoderOutputsCachingStrategy.get_strategy()
