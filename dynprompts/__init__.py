@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import (
-    LimitExceeded,
-    NothingToDraw,
-    PromptError,
-    PromptSyntaxError,
-    UndefinedVariable,
-    WildcardNotFound,
-)
-from .lexer import ParserConfig
-from .limits import Limits
-from .sample import Pick, Sample
-from .template import Template, parse, parse_lines
-from .wildcards import WildcardLibrary
-
 if TYPE_CHECKING:
+    from .errors import (
+        LimitExceeded,
+        NothingToDraw,
+        PromptError,
+        PromptSyntaxError,
+        UndefinedVariable,
+        WildcardNotFound,
+    )
+    from .lexer import ParserConfig
+    from .limits import Limits
+    from .sample import Pick, Sample
+    from .template import Template, parse, parse_lines
     from .tools.lint import lint_text
     from .unparser import unparse
+    from .wildcards import WildcardLibrary
 
 __all__ = [
     "LimitExceeded",
@@ -42,14 +41,27 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "errors": (
+        "LimitExceeded", "NothingToDraw", "PromptError", "PromptSyntaxError", "UndefinedVariable",
+        "WildcardNotFound",
+    ),
+    "lexer": ("ParserConfig",),
+    "limits": ("Limits",),
+    "sample": ("Pick", "Sample"),
+    "template": ("Template", "parse", "parse_lines"),
+    "tools.lint": ("lint_text",),
+    "unparser": ("unparse",),
+    "wildcards": ("WildcardLibrary",),
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
-    """Import what only some need when it is asked for."""
-    if name == "unparse":
-        from .unparser import unparse
+    """Import what is asked for when it is asked for."""
+    from importlib import import_module
 
-        return unparse
-    if name == "lint_text":
-        from .tools.lint import lint_text
-
-        return lint_text
+    for home, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+            return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
