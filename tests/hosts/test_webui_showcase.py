@@ -202,7 +202,7 @@ def test_mistakes_are_noticed_before_the_first_picture(
     for words, code in (
         (("--checkpoint", stage.checkpoints[0].upper()), "LL408"),
         (("--prompt", "{lora} {99999::a|<lora:nobody-has-this:1>}"), "LL614"),
-        (("--prompt", "{lora} {99999::a|__nobody/has_this__}"), "LL615"),
+        (("--prompt", "{lora} {99999::a|__nobody/has_this__}"), "LL613"),
     ):
         assert main(["showcase", root, *words]) == 1
         assert code in capsys.readouterr().err
