@@ -174,8 +174,8 @@ def _steps(values: Values, draws: int) -> int:
     given = as_int(values.get("max_train_steps"))
     if given or values.get("dataset_config"):
         return given
-    batches = float(draws) / as_int(values.get("train_batch_size"))
-    batches /= as_int(values.get("gradient_accumulation_steps"))
+    batches = float(draws) / (as_int(values.get("train_batch_size")) or 1)
+    batches /= as_int(values.get("gradient_accumulation_steps")) or 1
     factor = 2 if values.get("reg_data_dir") else 1
     return math.ceil(batches * as_int(values.get("epoch")) * factor)
 

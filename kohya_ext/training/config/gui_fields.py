@@ -65,7 +65,7 @@ def as_int(value: object) -> int:
 def as_float(value: object) -> float:
     try:
         return float(value or 0)  # type: ignore[arg-type]  # whatever a json may hold
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 

@@ -292,9 +292,13 @@ def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
     return given
 
 
+_LARGEST = 2**63
+"""Beyond it no program takes a whole number."""
+
+
 def _coerced(key: Key, value: object) -> tuple[Any, str]:
     """Return the value in the key's own type, and why it was changed."""
-    if key.name == "LoRA_type" and value in _LORA_TYPES:
+    if key.name == "LoRA_type" and str(value) in _LORA_TYPES:
         return _LORA_TYPES[str(value)], "renamed by the GUI"
     if key.name == "xformers" and isinstance(value, bool):
         return ("xformers" if value else "none"), "a checkbox in older GUIs"
@@ -307,6 +311,10 @@ def _coerced(key: Key, value: object) -> tuple[Any, str]:
         return " ".join(map(_text, value)), "it must be a text"
     if key.kind == "str" and not isinstance(value, str):
         return _text(value), "it must be a text"
+    if key.kind == "number" and isinstance(value, int) and abs(value) > _LARGEST:
+        raise InputError(
+            "LL314", f"{key.name} is a number of {len(str(value))} digits.", "Correct it there."
+        )
     if key.kind == "number" and isinstance(value, bool):
         return int(value), "it must be a number"
     if key.kind == "number" and not isinstance(value, (int, float)):

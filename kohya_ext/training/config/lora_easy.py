@@ -63,9 +63,10 @@ def read(data: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], dict[str,
         arguments["lr_warmup_steps"] = float(ratio)
         notes.append(f"lr_warmup_steps is {ratio}, a share of all steps: warmup_ratio there")
     arguments |= {key: general.pop(key) for key in _ARGUMENTS_TOO if key in general}
+    rows = data.get("subsets")
     subsets = [
         {key: value for key, value in _set(one).items() if key != "name"}
-        for one in data.get("subsets", [])
+        for one in (rows if isinstance(rows, list) else ())
     ]
     if arguments.get("max_token_length") == 75:  # sd-scripts' own way, and none of its choices
         del arguments["max_token_length"]

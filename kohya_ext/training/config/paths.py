@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from ...project import InputError
 from ...project.families import trained
 
 _COMPANIONS = [
@@ -84,10 +85,15 @@ def absolute_path(text: str, folder: Path) -> str:
 def with_absolute_paths(
     values: Mapping[str, Any], folder: Path, keys: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return a copy in which every path is absolute; empty ones and hub names stay."""
+    """Return a copy in which every path is absolute; empty ones and hub names stay.
+
+    Raises InputError for what can be no path.
+    """
     found = dict(values)
     for key in keys:
         value = found.get(key)
+        if "\0" in str(value):
+            raise InputError("LL314", f"{key} is {value!r}, which no path can be.", "Correct it.")
         if key == "resume" and found.get("resume_from_huggingface"):
             continue
         if key == _PRESET and not str(value).endswith(".toml"):

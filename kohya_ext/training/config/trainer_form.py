@@ -6,6 +6,7 @@ name that it would ignore is told.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -168,10 +169,10 @@ def _made(key: str, value: object, kind: str, path: Path) -> Any:
     if kind not in _WANTED:
         return _plain(value)
     try:
-        number = float(str(value).strip()) if not isinstance(value, bool) else None
+        number = float(str(value).strip()) if not isinstance(value, bool) else math.nan
     except ValueError:
-        number = None
-    if number is None or (kind == "int" and number != int(number)):
+        number = math.nan
+    if not math.isfinite(number) or (kind == "int" and number != int(number)):
         raise _wrong(key, value, _WANTED[kind], path)
     is_whole = kind == "int" or (isinstance(value, int) and kind == "int_or_float")
     return int(number) if is_whole else value if isinstance(value, (int, float)) else number

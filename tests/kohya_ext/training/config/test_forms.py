@@ -359,6 +359,27 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, key: str, value: o
     assert "LL314" in message
 
 
+ODD = [None, True, -1, 1.5, float("nan"), "", "x", [], [1, None], {}, {"args": {"x": 1}}, "\0",
+       10**400, [[1]], "C:\\x"]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+@pytest.mark.parametrize("form", [{}, {"LoRA_type": "Standard", "network_module": None}])
+def test_odd_values_never_crash(tmp_path: Path, form: dict[str, Any], value: object):
+    names = (
+        "LoRA_type", "optimizer_type", "resolution", "train_batch_size", "seed", "lr_warmup_steps",
+        "network_args", "datasets", "text_encoder_lr", "output_dir", "xformers", "epoch",
+        "additional_parameters", "gradient_accumulation_steps", "subsets", "general",
+    )  # fmt: skip
+    for name in names:
+        try:
+            found = read(tmp_path, {**FLAT, **form, name: value})
+        except ToolError:
+            continue
+        assert parse_toml(found.toml)
+        json.dumps(found.config.as_json())
+
+
 def test_a_rate_with_a_comma_is_refused_in_the_gui_too(tmp_path: Path):
     message = refused(tmp_path, {**BASE, "LoRA_type": "Standard", "unet_lr": "1,5e-4"})
     assert "unet_lr" in message
