@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -93,6 +95,21 @@ def _serve(project: Project) -> None:
 # -- upscale ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class UpscaleArguments:
+    """What was typed after `loraloom upscale`."""
+
+    files: tuple[str, ...]
+    urls: tuple[str, ...]
+    auth: str
+    lora_folder: Path | None
+    scale: float
+    denoising_strength: float
+    upscaler: str
+    dry_run: bool
+    as_json: bool
+
+
 @click.command()
 @project_argument
 @click.argument("files", nargs=-1)
@@ -109,23 +126,24 @@ def _serve(project: Project) -> None:
 @click.option("--upscaler", default="", help="As the WebUI shows it; else its own setting.")
 @dry_run_option
 @json_option
-def upscale(project: Project, files: tuple[str, ...], **options: Any) -> None:
+def upscale(project: Project, **given: Any) -> None:
     """Draw FILES of the showcase larger by img2img, each with its own checkpoint.
 
     Without FILES: those that are marked on the review page.
     """
     promoted = require_promoted(project)
-    request = UpscaleRequest(options["scale"], options["denoising_strength"], options["upscaler"])
-    chosen = _chosen(project, files)
-    as_json = options["as_json"]
+    options = UpscaleArguments(**given)
+    request = UpscaleRequest(options.scale, options.denoising_strength, options.upscaler)
+    chosen = _chosen(project, options.files)
+    as_json = options.as_json
     with Ledger(project.cells_db, project.cells_dir) as ledger:
         planned = plan_upscales(project, chosen, ledger, request)
-        if options["dry_run"]:
+        if options.dry_run:
             _show_plan(project, planned, as_json)
             return
-        link_loras = linking_promoted(promoted, options["lora_folder"])
+        link_loras = linking_promoted(promoted, options.lora_folder)
         with (
-            open_webuis(options["urls"], options["auth"]) as webuis,
+            open_webuis(options.urls, options.auth) as webuis,
             open_backends(link_loras, webuis, [one.cell for one in planned]) as backends,
         ):
             first = backends[0].capabilities

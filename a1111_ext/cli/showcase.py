@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,44 @@ from .drawing import (
 )
 from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
 
+
+@dataclass(frozen=True)
+class ShowcaseArguments:
+    """What was typed after `loraloom showcase`; None where the manifest decides."""
+
+    urls: tuple[str, ...]
+    auth: str
+    lora_folder: Path | None
+    prompts: tuple[str, ...]
+    files: tuple[Path, ...]
+    negative_prompt: str | None
+    style: str | None
+    styles_file: Path | None
+    wildcards: Path | None
+    checkpoints: tuple[str, ...]
+    count: int | None
+    seed: int | None
+    lora_weight: float | None
+    unlinked: bool
+    balanced: bool
+    no_hires_fix: bool
+    dry_run: bool
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class SelectArguments:
+    """What was typed after `loraloom select`."""
+
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    ratings: Path | None
+    most: int
+    fill: bool | None
+    dry_run: bool
+    as_json: bool
+
+
 # -- showcase -----------------------------------------------------------------------------------
 
 
@@ -117,11 +155,12 @@ from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
 @click.option("--no-hires-fix", is_flag=True, help="Small pictures first, to be upscaled later.")
 @dry_run_option
 @json_option
-def showcase(project: Project, **options: Any) -> None:
+def showcase(project: Project, **given: Any) -> None:
     """Draw the promoted LoRA: a template over several checkpoints, into showcase/.
 
     The same command goes on where it was stopped.
     """
+    options = ShowcaseArguments(**given)
     promoted = require_promoted(project)
     subject = _subject(project, promoted, options)
     plan = plan_batch(
@@ -129,16 +168,16 @@ def showcase(project: Project, **options: Any) -> None:
     )
     for hint in plan.hints:
         say(hint)
-    if options["dry_run"]:
+    if options.dry_run:
         _dry_run(project, promoted, plan, options)
         return
     report, plan = _draw(project, promoted, plan, options)
-    _tell_drawn(project, plan, report, options["as_json"])
+    _tell_drawn(project, plan, report, options.as_json)
     report.require_all()
 
 
-def _subject(project: Project, promoted: Promoted, options: dict[str, Any]) -> ShowcaseSubject:
-    weight = options["lora_weight"]
+def _subject(project: Project, promoted: Promoted, options: ShowcaseArguments) -> ShowcaseSubject:
+    weight = options.lora_weight
     return ShowcaseSubject(
         promoted.name,
         project.manifest.showcase.lora_weight if weight is None else weight,
@@ -146,22 +185,22 @@ def _subject(project: Project, promoted: Promoted, options: dict[str, Any]) -> S
     )
 
 
-def _request(project: Project, options: dict[str, Any]) -> BatchRequest:
+def _request(project: Project, options: ShowcaseArguments) -> BatchRequest:
     wanted = project.manifest.showcase
     style = _style(project, options)
-    negative = options["negative_prompt"]
+    negative = options.negative_prompt
     negative = wanted.negative_prompt if negative is None else negative
-    texts = [(f"prompt {number}", text) for number, text in enumerate(options["prompts"], start=1)]
-    texts += [(path.name, _read_template(path)) for path in options["files"]]
+    texts = [(f"prompt {number}", text) for number, text in enumerate(options.prompts, start=1)]
+    texts += [(path.name, _read_template(path)) for path in options.files]
     texts = texts or [("showcase.template", wanted.template)]
     return BatchRequest(
         templates=tuple(TemplateText(name, text, negative).styled(style) for name, text in texts),
-        checkpoints=options["checkpoints"] or wanted.checkpoints or ("",),
-        count=options["count"] or wanted.count,
-        seed=wanted.seed if options["seed"] is None else options["seed"],
-        unlinked=options["unlinked"],
-        balanced=options["balanced"],
-        hires_fix=None if options["no_hires_fix"] else wanted.hires_fix,
+        checkpoints=options.checkpoints or wanted.checkpoints or ("",),
+        count=options.count or wanted.count,
+        seed=wanted.seed if options.seed is None else options.seed,
+        unlinked=options.unlinked,
+        balanced=options.balanced,
+        hires_fix=None if options.no_hires_fix else wanted.hires_fix,
         picture=wanted.picture,
     )
 
@@ -177,18 +216,18 @@ def _read_template(path: Path) -> str:
         ) from error
 
 
-def _style(project: Project, options: dict[str, Any]) -> Style | None:
+def _style(project: Project, options: ShowcaseArguments) -> Style | None:
     wanted = project.manifest.showcase
-    name = options["style"] or wanted.style
+    name = options.style or wanted.style
     if not name:
         return None
-    path: Path = options["styles_file"] or project.root / (wanted.styles_file or "styles.csv")
+    path: Path = options.styles_file or project.root / (wanted.styles_file or "styles.csv")
     return require_style(path, name)
 
 
-def _wildcards(project: Project, options: dict[str, Any]) -> Path | None:
+def _wildcards(project: Project, options: ShowcaseArguments) -> Path | None:
     named = project.manifest.showcase.wildcards
-    folder: Path | None = options["wildcards"]
+    folder: Path | None = options.wildcards
     return folder or (project.root / named if named else None)
 
 
@@ -196,12 +235,12 @@ def _wildcards(project: Project, options: dict[str, Any]) -> Path | None:
 
 
 def _dry_run(
-    project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
+    project: Project, promoted: Promoted, plan: BatchPlan, options: ShowcaseArguments
 ) -> None:
     """Show prompts, cells, loads and time; names are checked where a WebUI answers."""
     found = None
     try:
-        with open_webuis(options["urls"], options["auth"]) as webuis:
+        with open_webuis(options.urls, options.auth) as webuis:
             found = webuis[0][1]
             require_reachable(plan, found)
             for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
@@ -214,7 +253,7 @@ def _dry_run(
         about = describe_batch(plan, ledger)
     cells = [shot.cell for shot in plan.shots]
     about |= describe_embeddings(cells, project.manifest.trigger_word, found)
-    if options["as_json"]:
+    if options.as_json:
         emit_json({**about, "shots": [_shown(shot) for shot in plan.shots]})
     else:
         for shot in plan.shots:
@@ -277,12 +316,12 @@ def describe_batch(plan: BatchPlan, ledger: Ledger) -> dict[str, Any]:
 
 
 def _draw(
-    project: Project, promoted: Promoted, plan: BatchPlan, options: dict[str, Any]
+    project: Project, promoted: Promoted, plan: BatchPlan, options: ShowcaseArguments
 ) -> tuple[RunReport, BatchPlan]:
-    as_json = options["as_json"]
+    as_json = options.as_json
     cells = [shot.cell for shot in plan.shots]
-    link_loras = linking_promoted(promoted, options["lora_folder"])
-    with open_webuis(options["urls"], options["auth"]) as webuis:
+    link_loras = linking_promoted(promoted, options.lora_folder)
+    with open_webuis(options.urls, options.auth) as webuis:
         for _, capabilities in webuis:
             capabilities.require_family(project.manifest.base_model.family)
             require_reachable(plan, capabilities)
@@ -350,32 +389,33 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 )
 @dry_run_option
 @json_option
-def select(project: Project, **options: Any) -> None:
+def select(project: Project, **given: Any) -> None:
     """Choose the pictures of the post and their order, into showcase/selection.json.
 
     Never two of the same framing side by side; the files that are not chosen stay.
     """
+    options = SelectArguments(**given)
     promoted = require_promoted(project)
     album = read_album(project)
     names = [one.file for one in album]
-    review = _review(project, options["ratings"], names)
+    review = _review(project, options.ratings, names)
     wanted = SelectionOptions(
-        most=options["most"],
-        kept=require_known(options["kept"], names),
-        dropped=require_known(options["dropped"], names),
+        most=options.most,
+        kept=require_known(options.kept, names),
+        dropped=require_known(options.dropped, names),
         ratings=review.ratings,
         order=review.order,
-        fill=options["fill"],
+        fill=options.fill,
     )
     with progress_bar() as progress:
         distance = make_distance(project.showcase_dir, len(names), on_progress=progress)
         selection = plan_selection(album, promoted.name, promoted.autov3, wanted, distance)
-    if not options["dry_run"]:
-        if options["ratings"]:
+    if not options.dry_run:
+        if options.ratings:
             write_review(project, review)
         apply_selection(project, selection)
-    _tell_selected(selection, options["as_json"])
-    if options["dry_run"]:
+    _tell_selected(selection, options.as_json)
+    if options.dry_run:
         say("nothing was written (--dry-run)")
     next_step(f"loraloom publish {shell_path(project.root)}")
 
