@@ -32,7 +32,7 @@ class Following:
     def run(self) -> None:
         """Draw until the training is over, and say where the grid is."""
         options = self._session.options
-        with open_webuis(options["urls"], options["auth"]) as webuis:
+        with open_webuis(options.urls, options.auth) as webuis:
             drawn = self._follow(webuis)
         self._session.tell(drawn)
 
@@ -71,7 +71,7 @@ class Following:
         with (
             session.backends(grid, run, webuis) as backends,
             GridStore(session.project.root).open_ledger() as ledger,
-            shown_events(session.options["as_json"]) as (on_event, show),
+            shown_events(session.options.as_json) as (on_event, show),
         ):
             grown = with_epochs(grid, grid.subject.files, session.expand)
             pinned = pin_grid(grown, with_run(backends[0].capabilities, run))

@@ -13,7 +13,14 @@ from kohya_ext.project.cli import dry_run_option, json_option, project_argument
 from ..grids.choice import read_choice
 from .choosing import serve_newest, take_choice
 from .following import Following
-from .grid_options import FOLLOW_OPTIONS, REQUEST_OPTIONS, SHEET_OPTIONS, add_all, follow_of
+from .grid_options import (
+    FOLLOW_OPTIONS,
+    REQUEST_OPTIONS,
+    SHEET_OPTIONS,
+    GridArguments,
+    add_all,
+    follow_of,
+)
 from .grid_session import GridSession
 from .webui import lora_folder_option, webui_options
 
@@ -39,16 +46,17 @@ from .webui import lora_folder_option, webui_options
 @click.option("--serve", is_flag=True, help="Show the newest grid; its choice is written here.")
 @dry_run_option
 @json_option
-def grid(project: Project, **options: Any) -> None:
+def grid(project: Project, **given: Any) -> None:
     """Draw epochs x seeds (x anything else) and find the epoch before overtraining."""
-    if options["choice"]:
-        take_choice(project, read_choice(options["choice"]))
-    elif options["serve"]:
+    options = GridArguments(**given)
+    if options.choice:
+        take_choice(project, read_choice(options.choice))
+    elif options.serve:
         serve_newest(project)
     else:
         session = GridSession(project, options)
         follow = follow_of(options)
-        if follow is None or options["dry_run"]:
+        if follow is None or options.dry_run:
             session.run()
         else:
             Following(session, follow).run()

@@ -21,6 +21,49 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
+class GridArguments:
+    """What was typed after `loraloom grid`, or what `tryout` asks for; None: the manifest's."""
+
+    urls: tuple[str, ...] = ()
+    auth: str = ""
+    lora_folder: Path | None = None
+    prompt: str | None = None
+    template: Path | None = None
+    negative_prompt: str | None = None
+    epochs: str = "all"
+    weights: str | None = None
+    seeds: str | None = None
+    axes: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    columns: str = "Seed"
+    checkpoint: str | None = None
+    no_control: bool = False
+    unlink_seed: bool = False
+    wildcards: Path | None = None
+    batch_count: int = 1
+    batch_size: int = 1
+    name: str = "epochs"
+    probes: bool = False
+    no_advice: bool = False
+    new_seeds: bool = False
+    form: str = SheetFormat.PNG.value
+    cell_pixels: int | None = None
+    single_file: int | None = None
+    follow: bool = False
+    at_end: bool = False
+    same_gpu: bool = False
+    until: int | None = None
+    stop_when_overtrained: bool = False
+    every: float = POLL_SECONDS
+    choice: Path | None = None
+    server_side: bool = False
+    cluster: str | None = None
+    serve: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
 class SheetOptions:
     """How the result is written; `cell_pixels` and `single_file` (MB) are None by default."""
 
@@ -141,55 +184,38 @@ def add_all(options: tuple[Callable[[Any], Any], ...]) -> Callable[[_Command], _
     return add
 
 
-def follow_of(options: dict[str, Any]) -> FollowOptions | None:
+def follow_of(options: GridArguments) -> FollowOptions | None:
     """Return how the grid follows a training; None when it does not."""
-    if not options["follow"]:
+    if not options.follow:
         return None
     return FollowOptions(
-        options["at_end"],
-        options["same_gpu"],
-        options["until"],
-        options["every"],
-        options["stop_when_overtrained"],
+        options.at_end,
+        options.same_gpu,
+        options.until,
+        options.every,
+        options.stop_when_overtrained,
     )
 
 
-def request_of(project: Project, options: dict[str, Any]) -> GridRequest:
-    probes = (probe_axis(plan_probes(project)),) if options["probes"] else ()
+def request_of(project: Project, options: GridArguments) -> GridRequest:
+    probes = (probe_axis(plan_probes(project)),) if options.probes else ()
     changes: dict[str, Any] = {
-        "epochs": options["epochs"],
-        "axes": (*options["axes"], *probes),
-        "skip": tuple(options["skip"]),
-        "columns": options["columns"],
-        "control": not options["no_control"],
-        "unlink_seed": options["unlink_seed"],
-        "batch_count": options["batch_count"],
-        "batch_size": options["batch_size"],
+        "epochs": options.epochs,
+        "axes": (*options.axes, *probes),
+        "skip": tuple(options.skip),
+        "columns": options.columns,
+        "control": not options.no_control,
+        "unlink_seed": options.unlink_seed,
+        "batch_count": options.batch_count,
+        "batch_size": options.batch_size,
     }
     for name in ("prompt", "negative_prompt", "checkpoint"):
-        if options[name] is not None:
-            changes[name] = options[name]
-    if options["template"] is not None:
-        changes["prompt"] = options["template"].read_text(encoding="utf-8-sig").strip()
-    if options["weights"]:
-        changes["lora_weights"] = parse_real_numbers(options["weights"], "LoRA weight")
-    if options["seeds"]:
-        changes["seeds"] = parse_whole_numbers(options["seeds"], "Seed")
+        if getattr(options, name) is not None:
+            changes[name] = getattr(options, name)
+    if options.template is not None:
+        changes["prompt"] = options.template.read_text(encoding="utf-8-sig").strip()
+    if options.weights:
+        changes["lora_weights"] = parse_real_numbers(options.weights, "LoRA weight")
+    if options.seeds:
+        changes["seeds"] = parse_whole_numbers(options.seeds, "Seed")
     return request_from(project.manifest, **changes)
-
-
-NO_REQUEST: dict[str, Any] = {
-    "template": None,
-    "axes": (),
-    "skip": (),
-    "columns": "Seed",
-    "no_control": False,
-    "unlink_seed": False,
-    "batch_count": 1,
-    "batch_size": 1,
-    "server_side": False,
-    "cluster": None,
-    "new_seeds": False,
-    "probes": False,
-    "no_advice": True,
-}

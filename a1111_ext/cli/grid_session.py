@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
@@ -43,7 +42,7 @@ from ..quality.giving import find_sources, give_advice
 from .advise import command_after, tell_advice
 from .cluster import open_executor
 from .drawing import describe_embeddings, emit_line, open_backends, say_embeddings, shown_events
-from .grid_options import SheetOptions, request_of
+from .grid_options import GridArguments, SheetOptions, request_of
 from .webui import open_webuis
 
 TRYOUT = "tryout"
@@ -57,23 +56,23 @@ Drawn = tuple[GridFiles, Grid, RunReport]
 class GridSession:
     """One `grid` command: its options, made into a request, drawn on the WebUIs that it names."""
 
-    def __init__(self, project: Project, options: dict[str, Any]) -> None:
+    def __init__(self, project: Project, options: GridArguments) -> None:
         self.project = project
         self.options = options
         self.request = request_of(project, options)
         self.sheet = SheetOptions(
-            SheetFormat(options["form"]), options["cell_pixels"], options["single_file"]
+            SheetFormat(options.form), options.cell_pixels, options.single_file
         )
         self.advice: Advice | None = None
         self._sources: Sources | None = None
-        self.expand: Expand = make_expand(options["wildcards"])
+        self.expand: Expand = make_expand(options.wildcards)
 
     def run(self) -> None:
         """Draw the newest run's grid, write sheet and page, and say where they are."""
         run = require_run(self.project.model_dir)  # before a WebUI is asked for
-        with open_webuis(self.options["urls"], self.options["auth"]) as webuis:
+        with open_webuis(self.options.urls, self.options.auth) as webuis:
             grid = self.prepare(run, webuis)
-            if self.options["dry_run"]:
+            if self.options.dry_run:
                 self._show_plan(pin_grid(grid, with_run(webuis[0][1], run)), webuis[0][1])
                 return
             drawn = self._draw(grid, run, webuis)
@@ -88,9 +87,9 @@ class GridSession:
             self.project,
             self.request,
             subject,
-            name=_safe_name(self.options["name"]),
+            name=_safe_name(self.options.name),
             session_id=run.session_id,
-            new_seeds=self.options["new_seeds"],
+            new_seeds=self.options.new_seeds,
             expand=self.expand,
         )
         family = self.project.manifest.base_model.family
@@ -99,7 +98,7 @@ class GridSession:
         for _, capabilities in webuis:
             capabilities.require_family(family)
             having = with_run(capabilities, run)
-            require_reachable(self.request, subject, having, self.options["wildcards"])
+            require_reachable(self.request, subject, having, self.options.wildcards)
             pin_grid(grid, having)
         return grid
 
@@ -108,7 +107,7 @@ class GridSession:
             plan = describe_plan(grid, ledger)
         trigger_word = self.project.manifest.trigger_word
         plan |= describe_embeddings(grid.plan.cells, trigger_word, capabilities)
-        if self.options["as_json"]:
+        if self.options.as_json:
             emit_json(plan)
         else:
             for name, value in plan.items():
@@ -119,7 +118,7 @@ class GridSession:
     # -- drawing --------------------------------------------------------------------------
 
     def _draw(self, grid: Grid, run: Run, webuis: Webuis) -> Drawn:
-        as_json = self.options["as_json"]
+        as_json = self.options.as_json
         with self.backends(grid, run, webuis) as backends:
             pinned = pin_grid(grid, with_run(backends[0].capabilities, run))
             if not as_json:
@@ -138,7 +137,7 @@ class GridSession:
         """Link the epochs into every WebUI; put its settings back after."""
 
         def link_loras(client: Client, found: Capabilities) -> Capabilities:
-            link = plan_links(run, found, self.options["lora_folder"])
+            link = plan_links(run, found, self.options.lora_folder)
             return apply_links(self.project, link, client)
 
         with open_backends(link_loras, webuis, grid.plan.cells) as opened:
@@ -153,9 +152,9 @@ class GridSession:
     ) -> RunReport:
         """Draw by our own requests, by the WebUI's own plot, or by a cluster's workers."""
         backends: list[Backend] = list(webuis)
-        if self.options["server_side"]:
+        if self.options.server_side:
             backends = [XyzPlotBackend(webuis[0], grid.plan.cells)]
-        with open_executor(self.options["cluster"]) as executor:
+        with open_executor(self.options.cluster) as executor:
             return draw_grid(
                 grid,
                 ledger,
@@ -169,7 +168,7 @@ class GridSession:
         self, grid: Grid, run: Run, ledger: Ledger, on_progress: ProgressHandler
     ) -> Advice | None:
         """Advise on the epochs that the grid shows; one epoch alone needs none."""
-        if self.options["no_advice"] or len(grid.subject.files) < 2:
+        if self.options.no_advice or len(grid.subject.files) < 2:
             return None
         try:
             if self._sources is None:  # opening a tagger takes seconds; a grid may grow for hours
@@ -213,7 +212,7 @@ class GridSession:
             grid, is_simulated=any(one.capabilities.is_simulated for one in backends)
         )
         root = shell_path(self.project.root)
-        unchecked = (UNCHECKED,) if self.options["server_side"] else ()
+        unchecked = (UNCHECKED,) if self.options.server_side else ()
         return replace(
             facts,
             warnings=(*facts.warnings, *unchecked),
@@ -225,7 +224,7 @@ class GridSession:
     def tell(self, drawn: Drawn) -> None:
         """Say where the files are, what was not checked, and what failed."""
         files, grid, report = drawn
-        if self.options["as_json"]:
+        if self.options.as_json:
             emit_line(
                 {
                     "event": "grid",
@@ -244,7 +243,7 @@ class GridSession:
             emit(f"page: {shell_path(files.page)}")
             if self.advice is not None:
                 tell_advice(self.advice)
-        if self.options["server_side"] and report.drawn:
+        if self.options.server_side and report.drawn:
             say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
         if report.unchecked:
             say(f"{report.unchecked} pictures have no control: it was not checked that their LoRA")
@@ -252,7 +251,7 @@ class GridSession:
         if not grid.plan.has_control:
             say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
         root = shell_path(self.project.root)
-        is_tryout = self.options["name"] == TRYOUT
+        is_tryout = self.options.name == TRYOUT
         if self.advice is not None:
             next_step(command_after(self.project, self.advice))
         else:

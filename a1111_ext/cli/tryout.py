@@ -11,7 +11,7 @@ import click
 from kohya_ext.project import Project
 from kohya_ext.project.cli import dry_run_option, json_option, project_argument
 
-from .grid_options import NO_REQUEST, SHEET_OPTIONS, add_all
+from .grid_options import SHEET_OPTIONS, GridArguments, add_all
 from .grid_session import TRYOUT, GridSession
 from .webui import lora_folder_option, webui_options
 
@@ -37,18 +37,18 @@ def tryout(project: Project, **options: Any) -> None:
     count, first = options.pop("count"), options.pop("seed")
     session = GridSession(
         project,
-        {
-            **NO_REQUEST,
+        GridArguments(
             **options,
-            "prompt": showcase.template or project.manifest.grid.prompt,
-            "negative_prompt": showcase.negative_prompt,
-            "weights": f"{showcase.lora_weight:g}",
-            "seeds": f"{first}-{first + count - 1}",
-            "epochs": "last",
-            "checkpoint": (*showcase.checkpoints, project.manifest.grid.checkpoint)[0],
-            "wildcards": folder,
-            "name": TRYOUT,
-        },
+            prompt=showcase.template or project.manifest.grid.prompt,
+            negative_prompt=showcase.negative_prompt,
+            weights=f"{showcase.lora_weight:g}",
+            seeds=f"{first}-{first + count - 1}",
+            epochs="last",
+            checkpoint=(*showcase.checkpoints, project.manifest.grid.checkpoint)[0],
+            wildcards=folder,
+            name=TRYOUT,
+            no_advice=True,
+        ),
     )
     session.request = replace(session.request, picture=showcase.picture)
     session.run()
