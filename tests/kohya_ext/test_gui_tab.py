@@ -89,7 +89,7 @@ def test_earlier_files_are_moved_aside_when_ticked(
     for name in ("Import", "Stage", "Train"):
         page.press(name)
     page.press("Train")
-    assert "[LL385]" in page.text
+    assert "[LL345]" in page.text
     box = next(one for one in page.components if "--move-old" in str(one.options.get("label")))
     box.shown = True
     page.press("Train")

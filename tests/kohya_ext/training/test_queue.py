@@ -44,7 +44,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def projects(tmp_path: Path) -> list[Project]:
     base = tmp_path / "base.ckpt"
-    base.write_bytes(b"simulated")
+    base.write_bytes(b"\x80simulated")
     found = []
     for word in ("Fox", "Owl", "Elk"):
         project = apply_init(plan_init(tmp_path / f"my {word}", word))

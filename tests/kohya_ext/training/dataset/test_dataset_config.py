@@ -59,7 +59,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def batches(preflight: Preflight) -> int:
-    assert preflight.findings == ()
+    assert {one.code for one in preflight.findings} <= {"LL359"}  # few are kept back
     assert preflight.steps is not None
     return preflight.steps.batches_per_epoch
 
