@@ -78,8 +78,6 @@ def no_model(path: Path) -> str:
         return "is a pointer of Git LFS, not the model itself"
     if plain.startswith((b'{"error', b'{"message')):
         return "is a server's error message, not a model"
-    if path.suffix == ".ckpt" and not begin.startswith((b"PK", b"\x80")):
-        return "is not a checkpoint of PyTorch"
     return ""
 
 

@@ -88,12 +88,7 @@ def test_what_came_instead_of_a_model_is_named(desk: Desk, begin: bytes, said: s
     assert said in desk.check(vae=str(other))[0].problem
 
 
-def test_a_ckpt_must_be_one_of_pytorch(desk: Desk):
-    path = desk.root / "base.ckpt"
-    path.write_bytes(b"something else")
-    assert "not a checkpoint" in no_model(path)
-    path.write_bytes(b"PK\x03\x04")
-    assert no_model(path) == ""
+def test_a_folder_cannot_be_read_as_a_model(desk: Desk):
     assert "cannot be read" in no_model(desk.root)
 
 
