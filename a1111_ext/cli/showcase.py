@@ -29,7 +29,7 @@ from ..cells.plan import plan_cells
 from ..cells.run import RunReport
 from ..publish.promoted import Promoted, require_promoted
 from ..showcase.album import read_album
-from ..showcase.arrangement import neighbours_alike
+from ..showcase.arrangement import neighbours_alike, neighbours_of_one_checkpoint
 from ..showcase.batches import (
     BatchPlan,
     BatchRequest,
@@ -392,7 +392,8 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 def select(project: Project, **given: Any) -> None:
     """Choose the pictures of the post and their order, into showcase/selection.json.
 
-    Never two of the same framing side by side; the files that are not chosen stay.
+    Two of one framing stand side by side only where no order avoids it; files that are not chosen
+    stay.
     """
     options = SelectArguments(**given)
     promoted = require_promoted(project)
@@ -434,6 +435,7 @@ def _review(project: Project, path: Path | None, names: list[str]) -> Review:
 
 
 def _tell_selected(selection: Selection, as_json: bool) -> None:
+    ordered = [chosen.picture for chosen in selection.chosen]
     if as_json:
         emit_json(
             {
@@ -442,6 +444,10 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
                     for one in selection.chosen
                 ],
                 "left_out": dict(selection.left_out),
+                "side_by_side": {
+                    "framing": neighbours_alike(ordered),
+                    "checkpoint": neighbours_of_one_checkpoint(ordered),
+                },
             }
         )
         return
@@ -452,5 +458,8 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
         say(f"{count} left out: {reason}")
     if "not rated 1" in selection.left_out:
         say("--fill would choose among those too")
-    for pair in neighbours_alike([chosen.picture for chosen in selection.chosen]):
-        say(f"side by side in your order, and of one framing: {' and '.join(pair)}")
+    for pair in neighbours_alike(ordered):
+        say(f"side by side, and of one framing: {' and '.join(pair)}")
+    alike = neighbours_of_one_checkpoint(ordered)
+    if alike:
+        say(f"{len(alike)} times two of one checkpoint are side by side")

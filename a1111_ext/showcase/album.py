@@ -102,7 +102,14 @@ def read_album(project: Project) -> tuple[ShowPicture, ...]:
     present = {path.name: path for path in find_pictures(folder) if path.parent == folder}
     known = [picture for name, picture in noted.items() if name in present]
     own = (path for name, path in present.items() if name not in noted)
-    return (*known, *_own_pictures(own))
+    return (*known, *_own_pictures(own, _promoted(project)))
+
+
+def _promoted(project: Project) -> tuple[str, str]:
+    """Return name and hash of the LoRA that was promoted last, as the journal has them."""
+    entry = project.journal.last("promote")
+    facts = entry.facts if entry else {}
+    return str(facts.get("name", "")), str(facts.get("hash", ""))
 
 
 def _from_facts(facts: Mapping[str, Any]) -> ShowPicture:
@@ -112,11 +119,11 @@ def _from_facts(facts: Mapping[str, Any]) -> ShowPicture:
     return ShowPicture(**values)
 
 
-def _own_pictures(paths: Iterator[Path]) -> Iterator[ShowPicture]:
+def _own_pictures(paths: Iterator[Path], ours: tuple[str, str]) -> Iterator[ShowPicture]:
     for path in paths:
         infotext = read_parameters(path)
         if infotext is not None:
-            yield _from_infotext(path.name, infotext)
+            yield _from_infotext(path.name, infotext, ours)
         elif looks_like_a_picture(path):
             yield ShowPicture(file=path.name, seed=-1, checkpoint="", prompt="")
 
@@ -129,10 +136,19 @@ def read_parameters(path: Path) -> Infotext | None:
         return None
 
 
-def _from_infotext(name: str, infotext: Infotext) -> ShowPicture:
+def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> ShowPicture:
+    """Read what a picture tells; of several LoRAs the promoted one counts, by hash, then name."""
     fields, hashes = infotext.fields, infotext.lora_hashes()
     tags = [tag for tag in lora_tags(infotext.prompt) if tag.name in hashes]
-    first = tags[0] if tags else None
+    name_of_ours, digest = ours
+    first = max(
+        tags,
+        key=lambda tag: (
+            bool(hashes[tag.name]) and digest.startswith(hashes[tag.name]),
+            tag.name == name_of_ours,
+        ),
+        default=None,
+    )
     seed = fields.get("Seed", "")
     return ShowPicture(
         file=name,

@@ -17,6 +17,7 @@ from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import explained, sha256_of
 from kohya_ext.project.json_reader import read_json
 
+from ..api.lora_tags import lora_tags
 from .album import ShowPicture
 from .arrangement import Distance, arrange, can_be_arranged, no_distance
 from .ratings import Rating
@@ -104,14 +105,25 @@ def plan_selection(
 ) -> Selection:
     """Choose and arrange.
 
-    Raises MissingError (nothing to choose from) or InputError (more kept than fit; the kept ones
-    cannot be kept apart).
+    Raises MissingError (nothing to choose from) or InputError (more kept than fit; a kept one that
+    cannot be in).
     """
+    _require_one_word(options)
     left_out: Counter[str] = Counter()
     kept, free = list[ShowPicture](), list[ShowPicture]()
     for picture, rating in _rated(album, options):
-        if picture.lora != lora or picture.lora_hash != lora_hash:
+        other = _other_file(picture, lora, lora_hash)
+        if other and rating is Rating.SHOWCASE:
+            raise InputError(
+                "LL641",
+                f"{picture.file} is kept or rated 1, but it was drawn {other}.",
+                "Draw it again with the promoted file, or drop it: "
+                f"loraloom select PROJECT --drop {picture.file}",
+            )
+        if other:
             left_out["drawn with another file"] += 1
+        elif picture.lora != lora and rating is not Rating.SHOWCASE:
+            left_out["drawn under another name"] += 1
         elif rating in _REASONS:
             left_out[_REASONS[rating]] += 1
         elif rating is Rating.SHOWCASE:
@@ -147,10 +159,40 @@ def _rated(
 ) -> Iterator[tuple[ShowPicture, Rating | None]]:
     """Yield pictures with a person's word on each; an upscaled one stands for its small one."""
     upscaled = {one.upscaled_from for one in album if one.upscaled_from}
+    out = {
+        one.upscaled_from
+        for one in album
+        if one.upscaled_from and options.rating_of(one.file) not in (None, Rating.SHOWCASE)
+    }
     for one in album:
-        if one.file not in upscaled or one.file in options.kept:
-            own = options.rating_of(one.file)
+        own = options.rating_of(one.file)
+        is_wanted = one.file in options.kept or (own is Rating.SHOWCASE and one.file in out)
+        if one.file not in upscaled or is_wanted:
             yield one, own if own or not one.upscaled_from else options.rating_of(one.upscaled_from)
+
+
+def _require_one_word(options: SelectionOptions) -> None:
+    both = [name for name in options.kept if name in options.dropped]
+    if both:
+        raise InputError(
+            "LL641",
+            f"{both[0]} stands under --keep and under --drop.",
+            "Name it under one of the two.",
+        )
+
+
+def _other_file(picture: ShowPicture, lora: str, lora_hash: str) -> str:
+    """Say with which other file a picture was drawn, "" when it was this one: hashes decide."""
+    if picture.lora_hash == lora_hash and (lora_hash or picture.lora == lora):
+        return ""
+    if not picture.prompt:
+        return "by nobody knows what: it has no generation data"
+    if picture.lora == lora and picture.lora_hash:
+        return f"with another {lora} ({picture.lora_hash}) than the promoted one ({lora_hash})"
+    if any(tag.name == lora for tag in lora_tags(picture.prompt)):
+        return f"without {lora}: the infotext has no hash for its tag, the WebUI ignored it"
+    found = f"it has {picture.lora}" if picture.lora else "the infotext has no hash of a LoRA"
+    return f"without {lora}: {found}"
 
 
 def _by_hand(kept: Sequence[ShowPicture], order: Sequence[str]) -> tuple[ShowPicture, ...]:
@@ -182,7 +224,8 @@ def _require_room(kept: Sequence[ShowPicture], most: int) -> None:
     if len(kept) > most:
         raise InputError(
             "LL620",
-            f"{len(kept)} pictures are kept or rated 1, but a post takes at most {most}.",
+            f"{len(kept)} pictures are kept or rated 1, but this post takes at most {most}: "
+            f"{', '.join(one.file for one in kept[most:])} would be out.",
             "Rate some of them 2, for a follow-up post.",
         )
 
@@ -220,19 +263,19 @@ def _is_near_copy(one: ShowPicture, chosen: Sequence[ShowPicture], distance: Dis
 def _without_crowding(
     kept: Sequence[ShowPicture], added: Sequence[ShowPicture]
 ) -> list[ShowPicture]:
-    """Take added pictures of a framing that is too frequent out again, the last ones first."""
+    """Take added pictures of a framing that is too frequent out again, the last ones first.
+
+    Kept ones stay, and so does everything where there is one framing only.
+    """
     chosen, spare = list(kept), list(added)
+    if len({one.framing for one in chosen + spare}) == 1:
+        return chosen + spare
     while not can_be_arranged([one.framing for one in chosen + spare]):
         counts = Counter(one.framing for one in chosen + spare if one.framing)
         crowded = counts.most_common(1)[0][0]
         found = next((one for one in reversed(spare) if one.framing == crowded), None)
         if found is None:
-            raise InputError(
-                "LL621",
-                f"{counts[crowded]} of the kept pictures are of one framing ({crowded}), and "
-                f"there are only {len(chosen + spare) - counts[crowded]} others to put between.",
-                "Keep fewer of them, or keep others too.",
-            )
+            break
         spare.remove(found)
     return chosen + spare
 

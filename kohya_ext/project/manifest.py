@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
 from importlib import resources
@@ -281,13 +282,23 @@ def _nearest_project(folder: Path) -> str:
 def parse_manifest(text: str, path: Path) -> Manifest:
     """Make a manifest of yaml text; `path` is for the messages."""
     data, lines = _load_yaml(text, path)
-    data = _with_text_keys(_migrate(data, path))
+    data = _with_text_keys(_with_text_dates(_migrate(data, path)))
     _validate(data, lines, path)
     _check_paths(data, lines, path)
     manifest: Manifest = _build(Manifest, data)
     _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
     _check_names(manifest, lines, path)
     return manifest
+
+
+def _with_text_dates(value: Any) -> Any:
+    """Read 2026-01-02 without quotes, which is a date for YAML, as the text that it looks like."""
+    if isinstance(value, dict):
+        return {key: _with_text_dates(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_text_dates(one) for one in value]
+    is_day = isinstance(value, date) and not isinstance(value, datetime)
+    return value.isoformat() if is_day else value
 
 
 def _with_text_keys(data: dict[str, Any]) -> dict[str, Any]:

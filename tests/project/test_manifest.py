@@ -53,6 +53,12 @@ def test_groups_become_typed_records():
     assert manifest.grid.picture.width == 768
 
 
+@pytest.mark.parametrize("day", ["2026-01-02", '"2026-01-02"'])
+def test_a_day_needs_no_quotes(day: str):
+    text = f"trigger_word: Q\nsubject: {{consent: {{name: Ada, date: {day}, scope: all}}}}"
+    assert parse_manifest(text, PATH).subject.consent == Consent("Ada", "2026-01-02", "all")
+
+
 def test_an_empty_group_is_its_default():
     assert parse_manifest("trigger_word: Q\ndataset:\n", PATH).dataset.repeats.supporting == 2
 

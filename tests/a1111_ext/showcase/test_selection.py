@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import random
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,16 @@ from promotions import promote_epoch
 
 from a1111_ext.publish.promoted import require_promoted
 from a1111_ext.showcase.album import Landing, ShowPicture, read_album
-from a1111_ext.showcase.arrangement import arrange, can_be_arranged
+from a1111_ext.showcase.arrangement import (
+    arrange,
+    can_be_arranged,
+    neighbours_alike,
+    neighbours_of_one_checkpoint,
+)
 from a1111_ext.showcase.ratings import Rating, read_ratings, require_known
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from kohya_ext.cli import main
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, MissingError, Project, ToolError
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.status import read_standing
 
@@ -40,22 +47,35 @@ def has_neighbours_alike(pictures: tuple[ShowPicture, ...]) -> bool:
 # -- order --------------------------------------------------------------------------------------
 
 
+def clashes(pictures: Sequence[ShowPicture]) -> tuple[int, int]:
+    return len(neighbours_alike(pictures)), len(neighbours_of_one_checkpoint(pictures))
+
+
 @given(st.lists(st.sampled_from(["", "head", "upper", "full", "behind"]), max_size=24))
-def test_equal_framings_never_touch(framings: list[str]):
+def test_equal_framings_touch_only_where_they_must(framings: list[str]):
     pictures = album(*framings)
-    if not can_be_arranged(framings):
-        with pytest.raises(ValueError, match="one framing"):
-            arrange(pictures)
-        return
     ordered = arrange(pictures)
     assert sorted(ordered, key=lambda one: one.seed) == pictures
-    assert not has_neighbours_alike(ordered)
+    assert has_neighbours_alike(ordered) == (not can_be_arranged(framings))
+
+
+KINDS = st.tuples(st.sampled_from(["", "head", "head", "full"]), st.sampled_from("aab"))
+
+
+@given(st.lists(KINDS, max_size=6))
+def test_no_order_has_fewer_clashes(kinds: list[tuple[str, str]]):
+    pictures = [picture(n, framing, name) for n, (framing, name) in enumerate(kinds)]
+    assert clashes(arrange(pictures)) == min(clashes(order) for order in permutations(pictures))
+
+
+def test_many_pictures_are_arranged_in_time():
+    kinds = [(("head", "head", "full")[n % 3], "aaab"[n % 4]) for n in range(24)]
+    pictures = [picture(n, framing, name) for n, (framing, name) in enumerate(kinds)]
+    assert clashes(arrange(pictures)) == (7, 11)
 
 
 @given(st.lists(st.sampled_from(["head", "full", ""]), min_size=1, max_size=7))
 def test_an_order_is_found_where_one_exists(framings: list[str]):
-    from itertools import permutations
-
     exists = any(
         all(not a or a != b for a, b in pairwise(order)) for order in permutations(framings)
     )
@@ -134,10 +154,45 @@ def test_too_many_kept_are_refused():
         choose(pictures, kept=tuple(one.file for one in pictures[:21]))
 
 
-def test_kept_pictures_of_one_framing_are_refused():
-    pictures = album("head", "head", "head", "full")
-    with pytest.raises(ToolError, match="LL621"):
-        choose(pictures, kept=("0.png", "1.png", "2.png"), dropped=("3.png",))
+@pytest.mark.parametrize("rating", [Rating.SHOWCASE, None])
+def test_eight_portraits_are_a_selection(rating: Rating | None):
+    pictures = album(*["head"] * 8)
+    ratings = {one.file: rating for one in pictures} if rating else {}
+    assert len(choose(pictures, ratings=ratings).chosen) == 8
+
+
+def test_kept_pictures_of_one_framing_are_all_in():
+    selection = choose(album("head", "head", "head", "full"), kept=("0.png", "1.png", "2.png"))
+    ordered = [one.picture for one in selection.chosen]
+    assert len(ordered) == 4
+    assert clashes(ordered)[0] == 1
+
+
+@pytest.mark.parametrize("options", [{"kept": ("1.png",)}, {"ratings": {"1.png": Rating.SHOWCASE}}])
+def test_a_kept_picture_of_another_file_ends_the_choice(options: dict[str, object]):
+    with pytest.raises(InputError, match=r"1\.png.*\[LL641\]") as caught:
+        choose([picture(0), picture(1, lora="older")], **options)
+    assert "it has older" in str(caught.value)
+
+
+def test_one_picture_is_not_kept_and_dropped():
+    with pytest.raises(InputError, match=r"0\.png stands under --keep and under --drop"):
+        choose(album("head"), kept=("0.png",), dropped=("0.png",))
+
+
+def test_the_file_is_known_by_its_hash():
+    ours = replace(picture(0, lora="Quillfox-000003"), lora_hash="abc")
+    others = [replace(picture(1), lora_hash="def")]
+    kept = plan_selection([ours, *others], "q", "abc", SelectionOptions(kept=("0.png",)))
+    assert kept.files == ("0.png",)
+    with pytest.raises(MissingError, match="1 drawn under another name"):
+        plan_selection([ours], "q", "abc", SelectionOptions())
+
+
+def test_a_small_picture_rated_1_stays_when_its_large_one_is_dropped():
+    large = replace(picture(1), upscaled_from="0.png")
+    ratings = {"0.png": Rating.SHOWCASE, "1.png": Rating.DROP}
+    assert choose([picture(0), large], ratings=ratings).files == ("0.png",)
 
 
 def test_near_copies_are_chosen_once():
@@ -240,6 +295,36 @@ def test_a_landed_picture_is_noted_once(project: Project, tmp_path: Path):
         Landing(project).land(picture(1, "full"), source)
     assert read_album(project) == (picture(1, "full"),)
     assert len((project.showcase_dir / "pictures.jsonl").read_text().splitlines()) == 1
+
+
+def retell(project: Project, name: str, old: str, new: str) -> None:
+    """Put other words into a picture's infotext."""
+    path = project.showcase_dir / name
+    with Image.open(path) as picture:
+        text = str(picture.info["parameters"])
+        picture.load()
+        info = PngImagePlugin.PngInfo()
+        assert old in text
+        info.add_text("parameters", text.replace(old, new))
+        picture.save(path, pnginfo=info)
+
+
+def test_our_lora_is_found_behind_another(shown: Project, capsys: pytest.CaptureFixture[str]):
+    retell(shown, "0.png", "<lora:quill", "<lora:detail:0.4> <lora:quill")
+    retell(shown, "0.png", 'Lora hashes: "', 'Lora hashes: "detail: aaaabbbbcccc, ')
+    assert main(["select", str(shown.root), "--keep", "0.png"]) == 0
+    assert "0.png" in {one.file for one in read_selection(shown)}
+    capsys.readouterr()
+
+
+def test_a_kept_picture_without_our_hash_is_named(
+    shown: Project, capsys: pytest.CaptureFixture[str]
+):
+    retell(shown, "0.png", "Lora hashes", "Other hashes")
+    assert main(["select", str(shown.root), "--keep", "0.png"]) == 1
+    said = capsys.readouterr().err
+    assert "0.png" in said
+    assert "the WebUI ignored it" in said
 
 
 @pytest.fixture
