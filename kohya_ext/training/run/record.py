@@ -6,7 +6,8 @@ result.json; it is enough to find a run again, to go on watching it, or to settl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
@@ -15,7 +16,7 @@ from typing import Any
 
 from ...project import DamagedError, ToolError
 from ...project.files import write_json_atomic, write_text_atomic
-from ...project.json_reader import read_json
+from ...project.json_reader import read_json_object
 from ...project.process import Tree, find_tree, is_held
 
 
@@ -189,16 +190,14 @@ def read_plan(folder: Path) -> RunPlan:
 
     Raises DamagedError when it cannot be used.
     """
-    data = _read_json(folder / "plan.json") or {}
+    data = read_facts(folder / "plan.json") or {}
     known = {one.name for one in fields(RunPlan)}
-    try:
+    with _undamaged(folder / "plan.json"):
         values = {key: value for key, value in data.items() if key in known}
         values |= {key: Path(data[key]) for key in ("work_folder", "output_dir")}
         values["command"] = tuple(data["command"])
         values["environment"] = tuple((name, value) for name, value in data["environment"])
         return RunPlan(**{**values, "folder": folder})
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder / "plan.json", error) from error
 
 
 def write_process(plan: RunPlan, tree: Tree) -> None:
@@ -208,10 +207,11 @@ def write_process(plan: RunPlan, tree: Tree) -> None:
 
 def find_process(folder: Path) -> Tree | None:
     """Return the run's process tree, also when we died while starting it; None before a start."""
-    data = _read_json(folder / "process.json")
+    data = read_facts(folder / "process.json")
     if data is None:
         return None
-    tree = Tree(int(data["pid"]), float(data["created"]), str(data["mark"]))
+    with _undamaged(folder / "process.json"):
+        tree = Tree(int(data["pid"]), float(data["created"]), str(data["mark"]))
     if tree.pid:
         return tree
     return find_tree(tree.mark) or tree
@@ -224,8 +224,9 @@ def ask(folder: Path, what: StopRequest) -> None:
 
 def read_ask(folder: Path) -> StopRequest | None:
     """Return what was asked, or None."""
-    data = _read_json(folder / "request.json")
-    return StopRequest(data["ask"]) if data else None
+    data = read_facts(folder / "request.json")
+    with _undamaged(folder / "request.json"):
+        return StopRequest(data["ask"]) if data else None
 
 
 def write_result(plan: RunPlan, result: Result) -> None:
@@ -235,20 +236,26 @@ def write_result(plan: RunPlan, result: Result) -> None:
 
 def read_result(folder: Path) -> Result | None:
     """Return how the run ended, or None while it runs or when nobody saw its end."""
-    data = _read_json(folder / "result.json")
+    data = read_facts(folder / "result.json")
     if data is None:
         return None
-    files = tuple(Expected(**row) for row in data.pop("files"))
-    return replace(Result(Outcome(data.pop("outcome"))), **data, files=files)
+    with _undamaged(folder / "result.json"):
+        files = tuple(Expected(**row) for row in data.pop("files"))
+        return replace(Result(Outcome(data.pop("outcome"))), **data, files=files)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """Return the object in a file of a run, or None where there is none. Raises DamagedError."""
+    with _undamaged(path):
+        return read_json_object(path) if path.exists() else None
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """Turn what a damaged file leads to inside the block into DamagedError."""
     try:
-        data: Mapping[str, Any] = read_json(path)
-        return dict(data)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 

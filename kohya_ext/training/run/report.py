@@ -15,9 +15,8 @@ from ...project import MissingError
 from ...project.advice import KeptAdvice, read_advice
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
-from ...project.json_reader import read_json
 from .follow import Follow
-from .record import Outcome, RunStatus, find_runs_in
+from .record import Outcome, RunStatus, find_runs_in, read_facts
 from .tensorboard import read_scalars
 
 if TYPE_CHECKING:
@@ -99,8 +98,8 @@ def read_report(runs_dir: Path, run_id: str = "") -> Report:
     return Report(
         tuple(_session(one) for one in chain),
         files,
-        _read(runs[-1].folder / "data.json"),
-        _read(runs[-1].folder / "environment.json"),
+        read_facts(runs[-1].folder / "data.json") or {},  # none in an older run
+        read_facts(runs[-1].folder / "environment.json") or {},
         _advice(plan.project, files),
     )
 
@@ -157,14 +156,6 @@ def _files(folder: Path, name: str, run: RunStatus) -> tuple[EpochFile, ...]:
         if found.output_name == name and (not names or names & {one.name for one in found.files}):
             return found.files
     return ()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = read_json(path)
-        return found
-    except FileNotFoundError:  # a run of an older loraloom
-        return {}
 
 
 # As plain values, as text, as a picture.

@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 
-from kohya_ext.project import Project
+from kohya_ext.project import DamagedError, Project
 from kohya_ext.training.dataset.folders import caption_of
 from kohya_ext.training.run.launch import environment_of
-from kohya_ext.training.run.record import Expected, Outcome
+from kohya_ext.training.run.record import (
+    Expected,
+    Outcome,
+    find_process,
+    read_ask,
+    read_facts,
+    read_plan,
+    read_result,
+)
 from kohya_ext.training.run.verify import judge, verify
 from kohya_ext.training.trainer import simulated_trainer
 
@@ -70,3 +78,19 @@ def test_a_caption_of_a_shorter_stem_is_the_trainers_own_rule(
     (tmp_path / caption).write_text("x", encoding="utf-8")
     found = caption_of(picture, ".txt")
     assert (found is not None) is is_found
+
+
+@pytest.mark.parametrize("content", [b"x", b"null", b"[]", b'"x"', b"7", b"[" * 50_000, b"\xff"])
+@pytest.mark.parametrize("name", ["plan", "process", "request", "result"])
+def test_a_damaged_record_of_a_run_is_one_sentence(tmp_path: Path, name: str, content: bytes):
+    (tmp_path / f"{name}.json").write_bytes(content)
+    read = {
+        "plan": read_plan,
+        "process": find_process,
+        "request": read_ask,
+        "result": read_result,
+    }[name]
+    with pytest.raises(DamagedError, match="LL344"):
+        read(tmp_path)
+    with pytest.raises(DamagedError, match="LL344"):
+        read_facts(tmp_path / f"{name}.json")
