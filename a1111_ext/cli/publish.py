@@ -24,6 +24,7 @@ from kohya_ext.project.manifest import SubjectKind
 from ..publish.checklist import to_do
 from ..publish.checks import Check, CheckState, check_material, require_all
 from ..publish.contents import Material, gather
+from ..publish.header import refresh_header
 from ..publish.pack import PackPlan, apply_pack, plan_pack
 from ..publish.tag_scores import find_tagger, look_at
 
@@ -46,6 +47,11 @@ def publish(project: Project, model: Path | None, dry_run: bool, as_json: bool) 
     checks = _check(project, material, model)
     _tell_refusals(checks)
     require_all(checks)
+    if not dry_run and refresh_header(project, material.promoted.path, material.promoted.name):
+        say(f"the header of {material.promoted.path.name} says what the manifest says now")
+        material = gather(project)
+        checks = _check(project, material, model)
+        require_all(checks)
     plan = plan_pack(project, material, checks)
     if not dry_run:
         with progress_bar() as progress:

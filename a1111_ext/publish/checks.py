@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from kohya_ext.project import ToolError
 from kohya_ext.project.content import PUBLISHING_RATINGS, forbidden_picture, forbidden_words
+from kohya_ext.project.families import Family, family_named
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.tagging import Scores
 
@@ -63,9 +64,11 @@ def _checks(material: Material, seen: Seen, tagger_note: str) -> Iterator[Check]
     yield _check_unchanged(material)
     yield _check_infotexts(material)
     yield _check_file(material)
+    yield _check_ignored(material)
     yield _check_checkpoints(material)
     yield _check_weights(material)
     yield _check_base_model(material)
+    yield _check_trigger(material)
     yield _check_words(material)
     yield _check_sight(material, seen, tagger_note)
     yield _check_neighbours(material)
@@ -186,6 +189,46 @@ def _other_file(what: str, one: PackPicture, name: str, autov3: str) -> Check:
     )
 
 
+def _check_ignored(material: Material) -> Check:
+    what = "LoRAs of the prompts"
+    for one in material.pictures:
+        if one.ignored:
+            return _refused(
+                what,
+                "LL642",
+                f"The prompt of {one.path.name} names the LoRA {one.ignored[0]}, but its "
+                "generation data hold no hash of it: the WebUI ignored that tag.",
+                f"Draw it again with that LoRA in place, or drop it: loraloom select PROJECT "
+                f"--drop {one.path.name}",
+            )
+    others = ", ".join(f"{name}: {digest}" for name, digest in material.helpers)
+    return _passed(what, f"Each was used; others than this one: {others or 'none'}.")
+
+
+def _check_trigger(material: Material) -> Check:
+    """Accept another trigger word than that of the header only where the training knows it."""
+    what, word = "Trigger word", material.manifest.trigger_word
+    metadata = material.promoted.metadata
+    said = metadata.get("modelspec.trigger_phrase", "")
+    trained = _plain(" ".join(metadata.get(key, "") for key in _TRAINED_WORDS))
+    if said and said != word and _plain(word) not in trained:
+        return _refused(
+            what,
+            "LL643",
+            f'The header of {material.promoted.path.name} has the trigger word "{said}", the '
+            f'manifest "{word}", which no caption of the training has.',
+            "Correct trigger_word in the manifest.",
+        )
+    return _passed(what, f"{word}.")
+
+
+_TRAINED_WORDS = ("ss_tag_frequency", "ss_dataset_dirs")
+
+
+def _plain(text: str) -> str:
+    return text.casefold().replace("_", " ")
+
+
 def _check_checkpoints(material: Material) -> Check:
     what = "Checkpoints"
     names = [f"{name} [{digest}]" if digest else name for name, digest in material.checkpoints]
@@ -218,6 +261,17 @@ def _check_base_model(material: Material) -> Check:
             f"project is for {family.facts.title}.",
             "Correct base_model.family in the manifest, or promote a file of this model.",
         )
+    for key in ("modelspec.architecture", "ss_base_model_version"):
+        said = material.promoted.metadata.get(key, "")
+        named = family_named(said)
+        if named is not None and named is not family and not _names(family, said):
+            return _refused(
+                what,
+                "LL643",
+                f"The header of {material.promoted.path.name} says {said} ({key}), but the "
+                f"project is for {family.facts.title}.",
+                "Correct base_model.family in the manifest, or promote a file of this model.",
+            )
     problem = base_model_problem(name, material.manifest.base_model.family)
     if problem is not None:
         sentence, cure = problem
@@ -231,6 +285,12 @@ def _check_base_model(material: Material) -> Check:
             f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
         )
     return _passed(what, f"{name}, as Civitai's list spells it.")
+
+
+def _names(family: Family, said: str) -> bool:
+    """Tell whether a header's name of a model is one that `family` shares with another."""
+    known = (*family.facts.architectures, *family.facts.base_versions)
+    return said.split("/")[0].casefold() in {one.casefold() for one in known}
 
 
 def _check_words(material: Material) -> Check:

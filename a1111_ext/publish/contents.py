@@ -18,6 +18,7 @@ from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
 from ..showcase.album import read_album
 from ..showcase.selection import read_selection
+from .header import with_header
 from .promoted import Promoted, require_promoted
 from .site import default_base_model
 
@@ -49,6 +50,15 @@ class PackPicture:
     def lora_hashes(self) -> dict[str, str]:
         """Hashes of all LoRAs by the names that the prompt uses."""
         return self.infotext.lora_hashes() if self.infotext else {}
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """LoRAs that the prompt names and the WebUI did not use: there is no hash of them."""
+        known = set(self.lora_hashes)
+        names = dict.fromkeys(tag.name.strip() for tag in lora_tags(self.prompt))
+        return tuple(
+            one for one in names if not {one, one.replace(":", "").replace(",", "")} & known
+        )
 
     def weights_of(self, lora: str) -> tuple[float, ...]:
         """The weights at which the prompt calls a LoRA."""
@@ -115,7 +125,13 @@ class Material:
     def helpers(self) -> tuple[tuple[str, str], ...]:
         """Other LoRAs in the pictures: names and hashes."""
         pairs = (pair for one in self.pictures for pair in one.lora_hashes.items())
-        return tuple(dict.fromkeys(pair for pair in pairs if pair[0] != self.promoted.name))
+        return tuple(
+            dict.fromkeys(
+                pair
+                for pair in pairs
+                if self.promoted.autov3 != pair[1] and pair[0] != self.promoted.name
+            )
+        )
 
     @property
     def clip_skip(self) -> int:
@@ -145,7 +161,8 @@ def gather(project: Project) -> Material:
         raise MissingError(
             "LL622", "The selection is empty.", "Select pictures: loraloom select PROJECT"
         )
-    return Material(project.manifest, promoted, tuple(pictures))
+    manifest = with_header(project.manifest, promoted.metadata)
+    return Material(manifest, promoted, tuple(pictures))
 
 
 def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture:

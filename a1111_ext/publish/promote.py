@@ -148,7 +148,7 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
         )
     about = manifest.publish
     said = {
-        "modelspec.description": about.description,
+        "modelspec.description": (about.description or manifest.subject.description).strip(),
         "modelspec.author": about.author,
         "modelspec.license": about.license,
         "modelspec.tags": ", ".join(about.tags),
@@ -211,6 +211,14 @@ def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
         plan.hash,
         plan.source.path.name,
     )
+
+
+def _has_tensors(path: Path, digest: str) -> bool:
+    """Tell whether a file has these tensors, whatever its header says."""
+    try:
+        return tensor_sha256(path) == digest
+    except ToolError:
+        return False
 
 
 def _is_done(plan: PromotePlan) -> bool:
@@ -296,7 +304,8 @@ def hand_over(
     """
     target = find_lora_folder(capabilities, folder) / promotion.path.name
     if target.exists():
-        if sha256_of(target) != sha256_of(promotion.path):
+        is_same = sha256_of(target) == sha256_of(promotion.path)
+        if not is_same and not _has_tensors(target, promotion.hash):
             raise ConflictError(
                 "LL112",
                 f"{target} exists already, with other content.",

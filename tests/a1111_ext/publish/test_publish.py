@@ -25,9 +25,10 @@ from a1111_ext.publish.site import base_model_problem
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.families import Family
 from kohya_ext.project.files import sha256_of
-from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
+from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
 from kohya_ext.project.tagging import Scores, write_scores
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
@@ -254,6 +255,67 @@ def gather_again(source: Path, path: Path, changes: dict[str, str], project: Pro
     return gather(project).is_simulated
 
 
+# -- the header ---------------------------------------------------------------------------------
+
+
+def test_what_is_written_after_promote_reaches_the_header(ready: Project):
+    before = require_promoted(ready).tensors_sha256
+    assert publish(ready) == 0
+    said = PUBLISH.replace("CC-BY-4.0", "MIT").replace('author: "me"', 'author: "Ada"')
+    ready = with_manifest(ready, said.replace("fantasy", "forest"), section="publish")
+    assert publish(ready) == 0
+    lora = pack_of(ready) / "quillfox-v1.safetensors"
+    header = read_header(lora).metadata
+    assert header["modelspec.license"] == "MIT"
+    assert header["modelspec.author"] == "Ada"
+    assert header["modelspec.tags"] == "creature, forest"
+    assert header["ss_output_name"] == "quillfox-v1"
+    assert tensor_sha256(lora) == before
+    assert sha256_of(lora) == require_promoted(ready).sha256
+    front = front_matter((pack_of(ready) / "README.md").read_text(encoding="utf-8"))
+    assert front["license"] == "mit"
+
+
+def test_what_is_taken_out_of_the_manifest_leaves_the_header(ready: Project):
+    assert publish(ready) == 0
+    ready = with_manifest(ready, PUBLISH.replace('license: "CC-BY-4.0"', ""), section="publish")
+    assert publish(ready) == 0
+    header = read_header(require_promoted(ready).path).metadata
+    assert "modelspec.license" not in header
+    assert header["modelspec.author"] == "me"
+
+
+def change_header(project: Project, changes: dict[str, str]) -> None:
+    path = require_promoted(project).path
+    source = path.rename(path.with_name("source.bin"))
+    rewrite_metadata(source, path, changes)
+    source.unlink()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"},
+        {"ss_base_model_version": "sdxl_base_v1-0"},
+        {"modelspec.trigger_phrase": "Thornhare", "ss_tag_frequency": '{"5_x": {"hare": 3}}'},
+    ],
+)
+def test_a_header_of_another_model_or_word_is_refused(
+    ready: Project, capsys: pytest.CaptureFixture[str], changes: dict[str, str]
+):
+    change_header(ready, changes)
+    said = refusal(ready, capsys)
+    assert "LL643" in said or "LL135" in said
+
+
+def test_a_trigger_word_of_the_training_is_taken(ready: Project):
+    tags = '{"5_x": {"quillfox": 3}}'
+    change_header(ready, {"modelspec.trigger_phrase": "Thornhare", "ss_tag_frequency": tags})
+    assert publish(ready) == 0
+    header = read_header(require_promoted(ready).path).metadata
+    assert header["modelspec.trigger_phrase"] == "Quillfox"
+
+
 # -- made again ---------------------------------------------------------------------------------
 
 
@@ -304,11 +366,17 @@ def test_a_copy_that_is_not_whole_is_noticed(
 # -- what is refused ----------------------------------------------------------------------------
 
 
+def selection_by_hand(project: Project) -> Any:
+    """Return the selection as `select` keeps it, to be written into selection.json."""
+    with DecisionStore(project.reviews_db) as store:
+        return store.values(DecisionKind.SELECTION)["showcase"]
+
+
 def replace_picture(project: Project, text: str) -> None:
     """Put another picture in place of the first one and select again, by hand."""
     save_picture(project.showcase_dir / "0.png", text, "other")
     path = project.showcase_dir / "selection.json"
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = selection_by_hand(project)
     for one in data["pictures"]:
         one.pop("sha256")
     path.write_text(json.dumps(data), encoding="utf-8")
@@ -321,6 +389,7 @@ def replace_picture(project: Project, text: str) -> None:
         (infotext("SAME", "portrait", name="Quillfox-000003"), "LL626", "the name Quillfox-000003"),
         (infotext("SAME", "portrait", name="other").replace("SAME", "1"), "LL626", "has other"),
         ("", "LL624", "has no generation data"),
+        (infotext("SAME", "portrait <lora:detail:0.4>"), "LL642", "names the LoRA detail"),
         (infotext("SAME", "a naked child"), "LL616", '"child" and "naked"'),
     ],
 )
@@ -408,7 +477,7 @@ def test_base_models_fit_their_family(name: str, family: Family, fits: bool):
 
 def test_twenty_one_pictures_are_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
     path = ready.showcase_dir / "selection.json"
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = selection_by_hand(ready)
     data["pictures"] *= 7
     path.write_text(json.dumps(data), encoding="utf-8")
     assert "LL620" in refusal(ready, capsys)
