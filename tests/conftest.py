@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.codes_made = MADE
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_testnodedown(node: object, error: object) -> None:
     """Collect what a worker of pytest-xdist has made."""
     MADE.update(getattr(node, "workeroutput", {}).get("codes", ()))

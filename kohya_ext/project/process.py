@@ -51,7 +51,10 @@ class Tree:
             return False
 
     def members(self) -> list[psutil.Process]:
-        """Return every living process of the tree, orphans included."""
+        """Return every living process of the tree, orphans included.
+
+        Not the console that Windows starts beside programs: it ends with the last of them.
+        """
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             if _is_marked(process, self.mark):
@@ -59,7 +62,7 @@ class Tree:
         if self.pid and self.is_running:
             _add_family(psutil.Process(self.pid), found)
         found.pop(os.getpid(), None)
-        return list(found.values())
+        return [one for one in found.values() if not _is_console(one)]
 
     def end(self, *, grace_seconds: float = 5.0) -> int:
         """End the whole tree: ask first, then kill; return how many processes it had.
@@ -82,6 +85,15 @@ def _is_marked(process: psutil.Process, mark: str) -> bool:
             return False
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, OSError, ValueError):  # of another user, or gone meanwhile
+        return False
+
+
+def _is_console(process: psutil.Process) -> bool:
+    if os.name != "nt":
+        return False
+    try:
+        return process.name().lower() == "conhost.exe"
+    except (psutil.Error, OSError):  # gone meanwhile, or its name cannot be read
         return False
 
 

@@ -211,6 +211,8 @@ def test_pictures_behind_a_link_come_in_once(project: Project, folder: Path, tmp
         (folder / "round").symlink_to(folder, target_is_directory=True)
     except OSError:
         pytest.skip("this system lets us make no links")
+    if not (folder / "linked").is_symlink():
+        pytest.skip("Wine says that it made a link, and made none")
     names = sorted(one.origin.name for one in plan_import(project, folder).new)
     assert names == ["a.png", "b.JPG", "c.webp", "linked.png"]
 
@@ -236,7 +238,7 @@ def test_a_name_that_is_no_text(project: Project, tmp_path: Path):
     folder.mkdir()
     try:
         draw(folder / "plain.png").rename(folder / os.fsdecode(b"f\x81chsin.png"))
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         pytest.skip("this system has no such names")
     with pytest.raises(ToolError, match=r'"f\?chsin.png" in .*old is not UTF-8 text.*LL208'):
         plan_import(project, folder)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -493,9 +494,10 @@ def test_a_run_that_ended_unseen_is_judged_by_its_files(trainable: Project):
 
 def test_a_watcher_that_cannot_begin_is_reported(trainable: Project, monkeypatch):
     planned = plan(trainable)
-    monkeypatch.setattr("sys.executable", str(Path(os.sep, "bin", "false")))
-    if not Path("/bin/false").exists():
-        pytest.skip("needs a program that fails")
+    failing = (sys.executable, "-c", "raise SystemExit(1)")
+    monkeypatch.setattr(
+        "kohya_ext.training.run.session.watcher_command", lambda root, folder: failing
+    )
     with pytest.raises(ToolError, match="LL398"):
         start_detached(planned)
 
