@@ -56,7 +56,7 @@ def decode(content: bytes, where: str, problems: list[Problem]) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = "the file is no UTF-8 and is read as windows-1252"
+        message = "the file is not UTF-8 and is read as windows-1252"
         problems.append(Problem("DP205", message, f"{where}:{line}"))
         return content.decode("cp1252", errors="replace")
 
@@ -270,7 +270,7 @@ class _TreeReader:
             if not isinstance(key, Scalar) or key.text is None:
                 origin = key.origin if isinstance(key, Scalar) else Origin(self._where)
                 shown = key.shown if isinstance(key, Scalar) else "a list or mapping"
-                self._problem("DP206", f"the key {shown} is no text and is left out", origin)
+                self._problem("DP206", f"the key {shown} is not text and is left out", origin)
                 continue
             name = "/".join(part for part in f"{prefix}{key.text}".split("/") if part)
             if key.text in seen:
@@ -307,7 +307,7 @@ class _TreeReader:
                 return Entry(said.text, float(number), said.origin)
         origin = item.origin if isinstance(item, Scalar) else Origin(self._where)
         shown = item.shown if isinstance(item, Scalar) else "a list or mapping"
-        self._problem("DP206", f'a value of "{name}" is no text and is left out: {shown}', origin)
+        self._problem("DP206", f'a value of "{name}" is not text and is left out: {shown}', origin)
         return None
 
 

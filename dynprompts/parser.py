@@ -294,7 +294,7 @@ class _Parser:
         bad = _BAD_RANGE.match(self._text, position, self._end)
         if bad is not None:
             raise self._fail(
-                "DP108", "this is no number of options", position, bad.end(),
+                "DP108", "this is not a number of options", position, bad.end(),
                 "Write {2$$a|b}, {1-2$$a|b}, {2-$$a|b} or {-2$$a|b}, without blanks.",
             )  # fmt: skip
 

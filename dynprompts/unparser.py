@@ -72,7 +72,7 @@ class _Writer:
         if isinstance(node, Wrap):
             wrapper, inner = self._after_blanks(node.wrapper), self._after_blanks(node.inner)
             return f"{config.wrap_start}{wrapper}$${inner}{config.wrap_end}"
-        raise TypeError(f"{node!r} is no part of a template")
+        raise TypeError(f"{node!r} is not part of a template")
 
     def _after_blanks(self, sequence: Sequence) -> str:
         """In a wrap a comment guards the line break that follows it, also inside an argument."""

@@ -52,7 +52,7 @@ class LinkPlan:
 
     @property
     def new(self) -> tuple[LoraLink, ...]:
-        """Loans whose file is not there yet."""
+        """Links whose file is not there yet."""
         return tuple(one for one in self.links if not one.target.exists())
 
 

@@ -1,4 +1,4 @@
-"""From a cell to the request that the WebUI takes; every field said aloud, nothing left to luck."""
+"""From a cell to the request that the WebUI takes; every field explicit, nothing left to chance."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ def cell_from_dict(data: Mapping[str, Any]) -> Cell:
             values["source"] = SourcePicture(**values["source"])
         return Cell(**values)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"this is no cell: {error}") from error
+        raise ValueError(f"this is not a cell: {error}") from error
 
 
 def with_loras(cell: Cell, hashes: Mapping[str, str]) -> Cell:

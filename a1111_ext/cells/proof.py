@@ -21,7 +21,7 @@ def prove_cells(project: Project) -> tuple[Proof, ...]:
         if ledger.set_aside is not None:
             kept = len(ledger.pictures.sizes())
             said = f"cells.db was damaged and is kept as {ledger.set_aside.name}; "
-            said += f"{kept} pictures are taken up by the commands that drew them"
+            said += f"{kept} pictures are found again by the commands that drew them"
             return (Proof("pictures", 0, repaired=(said,)),)
         known = ledger.done_keys()
         done = ledger.done_among(known, whole=True)

@@ -63,7 +63,7 @@ def advise(
 ) -> None:
     """Say which epoch to take, with reasons: at most three, the best first.
 
-    Exit code 0: take the first one. 3: none is good yet, train on. 4: all are overtrained.
+    Exit code 0: take the first one. 3: none is good yet, train longer. 4: all are overtrained.
     5: too little was measured to say. Nothing is deleted or changed.
     """
     if probes:

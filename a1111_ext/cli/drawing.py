@@ -134,7 +134,7 @@ def _progress(event: CellEvent) -> Progress:
 def _message(event: CellEvent) -> str:
     """Say beside the bar what just happened, or how far the run is."""
     if event.outcome is Outcome.PAUSED:
-        return "paused; on with: loraloom pause PROJECT --resume"
+        return "paused; resume with: loraloom pause PROJECT --resume"
     if event.outcome is Outcome.RESUMED:
         return "resumed"
     if event.outcome in (Outcome.FAILED, Outcome.WAITING, Outcome.DAMAGED):

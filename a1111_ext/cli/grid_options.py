@@ -104,7 +104,7 @@ SHEET_OPTIONS = (
         "--single-file",
         type=click.IntRange(1, 2000),
         metavar="MB",
-        help="Put the full pictures into the page too, up to so many megabytes.",
+        help="Embed the full pictures in the page too, up to this many megabytes.",
     ),
 )
 REQUEST_OPTIONS = (
@@ -112,9 +112,9 @@ REQUEST_OPTIONS = (
     click.option(
         "--template",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A text file with the template, in place of --prompt.",
+        help="A text file with the template, instead of --prompt.",
     ),
-    click.option("--negative-prompt", help="In place of the manifest's."),
+    click.option("--negative-prompt", help="Used instead of the manifest's."),
     click.option("--epochs", default="all", help="Which: all, or 2,4,8-20 (+4),last"),
     click.option("--weights", help="LoRA weights, for example 0.6,0.8,1"),
     click.option("--seeds", help="Seeds; each -1 is drawn once, the same for all rows."),
@@ -132,7 +132,7 @@ REQUEST_OPTIONS = (
         help="Leave cells out: 'LoRA epoch=epoch 2 & LoRA weight=0.6|0.8'.",
     ),
     click.option("--columns", default="Seed", help="The axis that runs across."),
-    click.option("--checkpoint", help="As the WebUI shows it."),
+    click.option("--checkpoint", help="Name of the checkpoint, as the WebUI shows it."),
     click.option("--no-control", is_flag=True, help="Draw no row without the LoRA."),
     click.option(
         "--unlink-seed", is_flag=True, help="Unlink seed from prompt: another text for each axis."
@@ -146,13 +146,13 @@ REQUEST_OPTIONS = (
         "--batch-count",
         type=click.IntRange(1, 100),
         default=1,
-        help="So many seeds of a row in one request, the same pictures bit for bit.",
+        help="Seeds per request (n_iter). Pictures are identical to single requests.",
     ),
     click.option(
         "--batch-size",
         type=click.IntRange(1, 64),
         default=1,
-        help="So many seeds drawn together: a third faster, the pictures differ a little.",
+        help="Seeds per batch (batch_size). About a third faster; pictures differ slightly.",
     ),
     click.option("--name", default="epochs", help="The first part of the grid folder's name."),
     click.option(

@@ -16,13 +16,13 @@ from ..cells.ledger import Ledger
 def pause(project: Project, resume: bool) -> None:
     """Pause or resume every grid, tryout, showcase and upscale of PROJECT, in any window.
 
-    The picture that is being drawn is ended at once, if it is ours, and drawn again afterwards.
+    A picture in progress is interrupted, if it is ours, and drawn again afterwards.
     """
     root = shell_path(project.root)
     with Ledger(project.cells_db, project.cells_dir) as ledger:
         ledger.set_paused(not resume)
     if resume:
-        say("what was paused goes on; finished pictures are kept")
+        say("drawing is resumed; finished pictures are kept")
         next_step(f"loraloom show {root}")
     else:
         say("nothing is drawn for this project until the pause ends; commands wait meanwhile")

@@ -41,7 +41,7 @@ from ..publish.tag_scores import find_tagger, look_at
 def publish(project: Project, model: Path | None, dry_run: bool, as_json: bool) -> None:
     """Make the publish pack: LoRA, sidecars, pictures, description, card and a checklist.
 
-    Nothing is sent anywhere. It refuses when something is not true or not allowed.
+    Nothing is sent anywhere. It stops when something is wrong or not allowed.
     """
     material = gather(project)
     checks = _check(project, material, model)

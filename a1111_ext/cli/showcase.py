@@ -114,7 +114,9 @@ class SelectArguments:
 @project_argument
 @webui_options
 @lora_folder_option
-@click.option("--prompt", "prompts", multiple=True, help="A template, in place of the manifest's.")
+@click.option(
+    "--prompt", "prompts", multiple=True, help="A template, used instead of the manifest's."
+)
 @click.option(
     "--template",
     "files",
@@ -122,7 +124,7 @@ class SelectArguments:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A text file with a template; several are drawn one after the other.",
 )
-@click.option("--negative-prompt", help="In place of the manifest's.")
+@click.option("--negative-prompt", help="Used instead of the manifest's.")
 @click.option("--style", help="A style of the styles file; its {prompt} takes the template.")
 @click.option(
     "--styles-file",
@@ -134,10 +136,15 @@ class SelectArguments:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder with wildcards, in place of the manifest's.",
 )
-@click.option("--checkpoint", "checkpoints", multiple=True, help="As the WebUI shows it.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    help="Name of the checkpoint, as the WebUI shows it.",
+)
 @click.option("--count", type=click.IntRange(1, 10000), help="Pictures per checkpoint.")
 @click.option("--seed", type=click.IntRange(0, 4294967295), help="The first seed; they count up.")
-@click.option("--lora-weight", type=click.FloatRange(-5, 5), help="In place of the manifest's.")
+@click.option("--lora-weight", type=click.FloatRange(-5, 5), help="Used instead of the manifest's.")
 @click.option(
     "--unlink-seed/--link-seed",
     "unlinked",
@@ -367,8 +374,10 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 
 @click.command()
 @project_argument
-@click.option("--keep", "kept", multiple=True, metavar="FILE", help="This picture is in.")
-@click.option("--drop", "dropped", multiple=True, metavar="FILE", help="This picture is out.")
+@click.option("--keep", "kept", multiple=True, metavar="FILE", help="Always include this picture.")
+@click.option(
+    "--drop", "dropped", multiple=True, metavar="FILE", help="Always exclude this picture."
+)
 @click.option(
     "--ratings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -380,7 +389,7 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
     type=click.IntRange(1, MOST_PICTURES),
     default=MOST_PICTURES,
     show_default=True,
-    help="At most so many; a post takes no more than 20.",
+    help="The most pictures to choose; a post takes no more than 20.",
 )
 @click.option(
     "--fill/--no-fill",

@@ -12,7 +12,9 @@ from kohya_ext.project.cli import emit, next_step, say
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one."
+)
 def simulator(folder: Path, port: int) -> None:
     """Run a simulated WebUI until Ctrl-C; its models lie in FOLDER, its pictures are cards.
 

@@ -25,7 +25,7 @@ from .webui import lora_folder_option, webui_options
 @click.option(
     "--wildcards",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="In place of the manifest's.",
+    help="Used instead of the manifest's.",
 )
 @add_all(SHEET_OPTIONS)
 @dry_run_option

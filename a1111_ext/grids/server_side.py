@@ -95,7 +95,7 @@ def plan_plot(cells: Sequence[Cell]) -> Plot:
     found = tuple(cell for cell in order if cell is not None)
     if len(found) != len(order) or len(found) != len(unique):
         raise _impossible(
-            "the cells are no full table (a template draws another text for each seed, a skip "
+            "the cells are not a full table (a template draws another text for each seed, a skip "
             "rule leaves some out, or more than three things vary)"
         )
     return Plot(axes, base, found)

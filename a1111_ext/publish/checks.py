@@ -86,7 +86,7 @@ def _refused(what: str, code: str, detail: str, cure: str) -> Check:
 def _check_consent(material: Material) -> Check:
     subject, what = material.manifest.subject, "Consent"
     if subject.kind is not SubjectKind.PERSON:
-        return _passed(what, f"The subject is no real person ({subject.kind.value}).")
+        return _passed(what, f"The subject is not a real person ({subject.kind.value}).")
     if subject.consent is None:
         return _refused(
             what,

@@ -22,7 +22,7 @@ from .header import with_header
 from .promoted import Promoted, require_promoted
 from .site import default_base_model
 
-_REHEARSED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
+_SIMULATED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
 """Where the simulated trainer says that it trained nothing."""
 
 
@@ -141,7 +141,7 @@ class Material:
     @property
     def is_simulated(self) -> bool:
         """Whether anything in it comes from the simulated hosts."""
-        said = {self.promoted.metadata.get(key) for key in _REHEARSED_KEYS}
+        said = {self.promoted.metadata.get(key) for key in _SIMULATED_KEYS}
         return "simulated" in said or any(one.is_simulated for one in self.pictures)
 
 

@@ -1,7 +1,7 @@
 """Promotion: the chosen epoch gets a simple name, inside the file too, before prompts carry it.
 
 The header alone is rewritten; tensors are copied as bytes. An alias that still had the old name
-would answer to `<lora:OLD:1>` in the WebUI.
+would match `<lora:OLD:1>` in the WebUI.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
     known = ", ".join([*numbers, "last"])
     raise InputError(
         "LL601",
-        f'No epoch file of the newest training answers to "{word}".',
+        f'No epoch file of the newest training matches "{word}".',
         f"Name it by its number ({known}) or by its file, for example {run.files[-1].name}.",
     )
 
@@ -279,7 +279,7 @@ def require_promotion(project: Project) -> Promotion:
 
 
 def require_free_name(capabilities: Capabilities, name: str, digest: str) -> None:
-    """Raise ConflictError when another LoRA of the WebUI answers to `name`.
+    """Raise ConflictError when another LoRA of the WebUI matches `name`.
 
     The WebUI keeps the last of two files with one stem, and an alias may hide a file.
     """
@@ -288,7 +288,7 @@ def require_free_name(capabilities: Capabilities, name: str, digest: str) -> Non
         if name.casefold() in {one.name.casefold(), one.alias.casefold()} and not same:
             raise ConflictError(
                 "LL605",
-                f'The WebUI at {capabilities.url} has another LoRA that answers to "{name}": '
+                f'The WebUI at {capabilities.url} has another LoRA that matches "{name}": '
                 f"{one.path or one.name}.",
                 "Choose another name, or move that file away.",
             )

@@ -149,7 +149,7 @@ def link_promoted(
     """Make sure that a WebUI has the promoted LoRA under its own name.
 
     Raises MissingError (folder out of reach), HostError (not seen) or ConflictError (another file
-    lies there; another LoRA answers to the name).
+    lies there; another LoRA has the name).
     """
     require_free_name(capabilities, promoted.name, promoted.tensors_sha256)
     if any(one.name == promoted.name for one in capabilities.loras):

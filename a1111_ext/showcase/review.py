@@ -55,7 +55,7 @@ def parse_review(text: str) -> Review:
         raise ValueError(f'it is not of the kind "{KIND}"')
     ratings = data.get("ratings", {})
     if not isinstance(ratings, dict):
-        raise ValueError("its ratings are no object")
+        raise ValueError("its ratings are not an object")
     found = {_plain(name): parse_rating(str(word)) for name, word in ratings.items()}
     return Review(
         {name: rating for name, rating in found.items() if rating is not None},
@@ -112,7 +112,7 @@ def read_review_file(path: Path) -> Review:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(
             "LL618",
-            f"{path} is no review of a showcase: {error}.",
+            f"{path} is not a review of a showcase: {error}.",
             "Save it again from the review page: loraloom review PROJECT",
         ) from error
 

@@ -345,7 +345,7 @@ def read_selection(project: Project) -> tuple[SelectedFile, ...]:
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MissingError(
             "LL622",
-            f"{path} is no selection: {error}.",
+            f"{path} is not a selection: {error}.",
             "Make it again: loraloom select PROJECT",
         ) from error
     return tuple(replace(one, file=_plain_name(one.file, path)) for one in found)

@@ -144,7 +144,7 @@ def read_seeds(text: str, rng: random.Random) -> tuple[int, ...]:
         return seeds
     raise InputError(
         "LL759",
-        f'"{text.strip()}" are no seeds for a grid.',
+        f'"{text.strip()}" are not seeds for a grid.',
         f"Name 1 to {MOST} numbers from 0 to {LARGEST}; -1 is a random one.",
     )
 

@@ -59,7 +59,7 @@ def parse_request(body: Mapping[str, Any]) -> DrawRequest:
     known = {one.name: type(one.default) for one in fields(DrawRequest) if one.name != "given"}
     for name in body:
         if name not in known:
-            raise _wrong(f'"{name}" is no field of a grid', f"Fields: {', '.join(known)}.")
+            raise _wrong(f'"{name}" is not a field of a grid', f"Fields: {', '.join(known)}.")
     values = {name: _value(name, known[name], body[name]) for name in body}
     if values.get("project"):
         _require_project_fields(values)

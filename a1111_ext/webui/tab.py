@@ -50,7 +50,7 @@ def open_project_here(folder: str, trigger_word: str) -> str:
     else:
         raise InputError(
             "LL769",
-            f"{root} is no project yet.",
+            f"{root} is not a project yet.",
             "Write a trigger word beside it, and it is made.",
         )
     allow_folder(project.root)

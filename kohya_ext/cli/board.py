@@ -16,10 +16,10 @@ from ..project.server import PageServer
 
 @click.command()
 @project_argument
-@click.option("--port", type=int, default=0, help="Where to listen; 0: wherever there is room.")
+@click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 def board(project: Project, port: int, browse: bool) -> None:
-    """Judge the pictures of PROJECT on one page: roles and captions, by keys.
+    """Set roles and captions of PROJECT's pictures on one page, with the keyboard.
 
     Every decision is kept at once; the page may be closed, and opened twice. It answers on this
     machine only.

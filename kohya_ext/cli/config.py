@@ -72,7 +72,7 @@ class ConfigOptions:
     help="With --from: pictures times repeats, where the pictures lie on another machine.",
 )  # fmt: skip
 @dry_run_option
-@click.option("-v", "--verbose", is_flag=True, help="Tell also what changes nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list what changes nothing.")
 @json_option
 def config(project: str | None, source: Path | None, **given: Any) -> None:
     """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/.

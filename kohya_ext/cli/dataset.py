@@ -48,7 +48,7 @@ def import_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Take the pictures of FOLDER into PROJECT; those known already are passed over.
+    """Import the pictures of FOLDER into PROJECT; those already imported are skipped.
 
     Captions beside them (.txt, .caption, .cap, metadata lists) come in as made by hand. Subfolders
     called primary, supporting and out give the roles, or numbers such as 5_fox; so do the ratings
@@ -142,7 +142,7 @@ def import_(
 def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) -> None:
     """Make the folders that the trainer reads: images/5_Trigger, images/2_Trigger.
 
-    Roles hold until they are changed; without --roles those of the last time stay.
+    Roles stay as they are until they are changed.
     """
     with progress_bar() as progress:
         chosen = read_roles_csv(roles) if roles else None
@@ -154,7 +154,7 @@ def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) ->
         for folder in plan.folders:
             emit(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
     if plan.out:
-        say(f"{len(plan.out)} pictures are out")
+        say(f"{len(plan.out)} left out")
     for sentence in plan.role_sentences:
         say(f"role: {sentence}")
     for sentence in advise(plan):

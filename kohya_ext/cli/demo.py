@@ -47,7 +47,7 @@ The same with your own pictures and the real programs:
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="loraloom-demo")
 def demo(folder: Path) -> None:
-    """Walk the whole road on simulated hosts, from pictures to a publish pack, in FOLDER.
+    """Run the whole workflow on simulated hosts, from pictures to a publish pack, in FOLDER.
 
     Nothing but the two hosts is replaced: the trainer trains nothing, the WebUI draws cards.
     """
@@ -60,7 +60,7 @@ def demo(folder: Path) -> None:
     project = open_project(place.project)
     grid = newest_grid(project)
     say("")
-    say(f"Every step was verified. The whole road took {time.monotonic() - started:.0f} s.")
+    say(f"Every step was verified. The whole workflow took {time.monotonic() - started:.0f} s.")
     emit(f"contact sheet page: {next(grid.glob('*.html'))}")
     emit(f"publish pack: {newest_pack(project)}")
     say("")

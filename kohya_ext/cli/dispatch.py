@@ -134,7 +134,7 @@ def overview() -> str:
         "Usage: loraloom COMMAND [ARGUMENTS]",
         "",
         "One road for LoRA makers: from a folder of pictures to a trained, compared, shown and",
-        "published LoRA. See it walk by itself:  loraloom demo",
+        "published LoRA. See all of it run:  loraloom demo",
     ]
     width = max(len(name) for _, name, _, _ in COMMANDS)
     for section in dict.fromkeys(row[0] for row in COMMANDS):

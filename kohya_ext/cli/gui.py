@@ -62,7 +62,7 @@ def _remembered() -> Path:
     if not known:
         raise MissingError(
             "LL704",
-            "Nobody has said yet where the Kohya GUI is.",
+            "The folder of the Kohya GUI is not known yet.",
             "Name its folder once, it is remembered: loraloom kohya --dir FOLDER",
         )
     return Path(known)
@@ -117,7 +117,7 @@ def _uninstall(gui: KohyaGui, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("project", required=False, type=_FOLDER)
-@click.option("--port", type=int, default=7870, show_default=True, help="Where to listen.")
+@click.option("--port", type=int, default=7870, show_default=True, help="Port to listen on.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 def gui(project: Path | None, port: int, browse: bool) -> None:
     """Open both halves in one page of their own; PROJECT is opened first.

@@ -52,7 +52,7 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 @click.option("--verify", is_flag=True, help="Read every file and say what is damaged.")
 @json_option
 def show(project: Project, verify: bool, as_json: bool) -> None:
-    """Show where PROJECT stands: pictures, captions, epochs, grids, showcase."""
+    """Show the status of PROJECT: pictures, captions, epochs, grids, showcase."""
     if verify:
         _verify(project, as_json)
         return

@@ -31,9 +31,9 @@ _number = click.argument("number", type=int)
 
 @queue.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Train so many epochs.")
-@click.option("--gpu", default="", metavar="N", help="The graphics card that it must have.")
-@click.option("--resume", is_flag=True, help="Go on from the newest state, as train --resume.")
+@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Total number of epochs.")
+@click.option("--gpu", default="", metavar="N", help="The graphics card that it needs.")
+@click.option("--resume", is_flag=True, help="Resume from the newest state, as train --resume.")
 @click.option(
     "--gui", "version", type=click.Choice(["v24", "v25", "v26"]), default="v26", show_default=True,
     help="The Kohya GUI version that a json is of.",
@@ -106,7 +106,7 @@ def clear() -> None:
 def run(trainer: str | None, gpu: str, as_json: bool) -> int:
     """Train what waits, one after the other; what is added meanwhile, too.
 
-    A training that fails does not hold up the next. Exit code 1: at least one failed.
+    A training that fails does not stop the next. Exit code 1: at least one failed.
     """
     from ..training.queue import FIRST_CARD, State, run_queue
     from ..training.trainer import require_trainer

@@ -12,7 +12,9 @@ from .jobs import job_options, read_runs
 
 @click.command()
 @job_options
-@click.option("--run", "run_id", default="", metavar="ID", help="Another run than the newest.")
+@click.option(
+    "--run", "run_id", default="", metavar="ID", help="Report on this run instead of the newest."
+)
 @json_option
 def report(
     project: str | None, config: Path | None, version: str, run_id: str, as_json: bool

@@ -72,11 +72,11 @@ class TrainOptions:
     show_default=True,
     help="How many of the newest states stay on the disk.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the newest whole state.")
+@click.option("--resume", is_flag=True, help="Resume from the newest complete state.")
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Go on from this LoRA file, without a state: an undercooked one gets more epochs.",
+    help="Continue from this LoRA file, without a state: an undertrained one gets more epochs.",
 )
 @click.option("--move-old", is_flag=True, help="Move epoch files of an earlier run aside first.")
 @click.option("--detach", is_flag=True, help="Keep training after this terminal closes.")

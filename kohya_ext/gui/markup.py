@@ -58,7 +58,7 @@ def opened(root: Path, next_command: str, buttons: Sequence[str]) -> str:
 
 
 def overview(view: Overview) -> str:
-    """Show where a project stands."""
+    """Show a project's status."""
     return table(view.rows) + ("" if view.advice is None else advice(view.advice))
 
 

@@ -67,7 +67,7 @@ def stage(project: Project, progress: ProgressHandler, say: Say, stop: threading
     for folder in plan.folders:
         say(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
     if plan.out:
-        say(f"{len(plan.out)} pictures are out.")
+        say(f"{len(plan.out)} left out.")
     for sentence in plan.role_sentences:
         say(f"Role: {sentence}")
     for sentence in advise(plan):
@@ -170,7 +170,7 @@ def looking_on(running: RunPlan) -> Step:
     """Return the step that looks on at a training which somebody else started."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
-        say(f"Run {running.run_id} was started elsewhere; this looks on.")
+        say(f"Run {running.run_id} was started elsewhere; it is followed here.")
         _look_on(running, progress, say, stop)
 
     return run

@@ -48,7 +48,7 @@ def json_option(command: _Command) -> _Command:
 
 def dry_run_option(command: _Command) -> _Command:
     """Add `--dry-run`, given as `dry_run`."""
-    text = "Print what would be done, and do nothing."
+    text = "Print what would be done; change nothing."
     return click.option("--dry-run", is_flag=True, help=text)(command)
 
 

@@ -80,7 +80,7 @@ class Journal:
                 return None
             raise DamagedError(
                 "LL115",
-                f"Line {number} of {self.path} is no journal entry.",
+                f"Line {number} of {self.path} is not a journal entry.",
                 "Restore the file from a backup, or delete that line.",
             ) from error
 

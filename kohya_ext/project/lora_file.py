@@ -150,7 +150,7 @@ def _parse_header(raw: bytes, path: Path) -> tuple[dict[str, str], tuple[TensorI
     except RecursionError as error:
         raise _hostile(path, "it is nested without bound") from error
     except ValueError as error:
-        raise _no_safetensors(path, f"its header is no valid JSON ({error})") from error
+        raise _no_safetensors(path, f"its header is not valid JSON ({error})") from error
     metadata = data.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(
         isinstance(value, str) for value in metadata.values()

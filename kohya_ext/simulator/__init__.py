@@ -1,1 +1,1 @@
-"""Simulated: what stands in for the trainer and the tagger, and the demo that walks the road."""
+"""Simulated: what replaces the trainer and the tagger, and the demo that runs the workflow."""

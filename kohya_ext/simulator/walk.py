@@ -363,6 +363,6 @@ def _wait_for_address(stdout: Path, is_gone: Callable[[], bool], stderr: Path) -
     said = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise MachineError(
         "LL119",
-        f"The simulated WebUI did not start: {said[-1] if said else 'it said nothing'}.",
+        f"The simulated WebUI did not start: {said[-1] if said else 'it printed nothing'}.",
         f"See {stderr}.",
     )

@@ -40,7 +40,7 @@ def test_encodings(content: bytes, wanted: list[str]):
 def test_a_wrong_encoding_is_logged(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
         texts(given(w__txt="ok\ncafé".encode("latin-1")), "w")
-    assert "w.txt:2: the file is no UTF-8 and is read as windows-1252" in caplog.text
+    assert "w.txt:2: the file is not UTF-8 and is read as windows-1252" in caplog.text
 
 
 def test_weights_in_txt_are_asked_for():

@@ -118,11 +118,11 @@ def _parse(data: Any) -> dict[str, Any]:
 
 def _vote(one: Any) -> dict[str, str]:
     if not isinstance(one, dict) or one.get("answer") not in _ANSWERS:
-        raise ValueError(f"{one!r} is no vote")
+        raise ValueError(f"{one!r} is not a vote")
     return {"left": _key(one.get("left")), "right": _key(one.get("right")), "answer": one["answer"]}
 
 
 def _key(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError(f"{value!r} is no cell's key")
+        raise ValueError(f"{value!r} is not the key of a cell")
     return value

@@ -52,11 +52,11 @@ class TiffTags:
         self.data = memoryview(data)
         order = bytes(self.data[:2])
         if order not in (b"II", b"MM"):
-            raise ValueError("it is no TIFF structure")
+            raise ValueError("it is not a TIFF structure")
         self.order = "<" if order == b"II" else ">"
         kind = self._number("H", 2)
         if kind not in (42, 43):
-            raise ValueError("it is no TIFF structure")
+            raise ValueError("it is not a TIFF structure")
         self.is_big = kind == 43
         self.word = "Q" if self.is_big else "I"
         self.word_bytes = 8 if self.is_big else 4

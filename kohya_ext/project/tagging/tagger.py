@@ -128,6 +128,6 @@ def _require_wd14_shape(session: Any, vocabulary: Vocabulary, model: Path) -> in
 def _no_wd14(model: Path, why: str) -> ToolError:
     return DamagedError(
         "LL253",
-        f"{model} is no WD14 tagger: {why}.",
+        f"{model} is not a WD14 tagger: {why}.",
         "Use a model with the WD14 interface, together with its own selected_tags.csv.",
     )

@@ -180,7 +180,7 @@ def check_captions(
                 "Write something in it, or delete it: the folder's words are used then.",
             )
         elif state is CaptionState.NOT_UTF8:
-            yield error("LL259", f"The caption {name} is no UTF-8 text.", "Save it as UTF-8.")
+            yield error("LL259", f"The caption {name} is not UTF-8 text.", "Save it as UTF-8.")
         elif state is CaptionState.MARKED:
             yield warning(
                 "LL375",

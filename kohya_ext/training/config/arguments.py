@@ -248,7 +248,7 @@ def _differences(
 def _reason(key: str, gui: object, ours: object, toml: Toml) -> tuple[str, bool]:
     """Return why we send something else for a key, and whether the training changes by it."""
     if key in _NEVER_READ:
-        return "it is no argument of sd-scripts, which would ignore it", key in _NO_LONGER_READ
+        return "it is not an argument of sd-scripts, which would ignore it", key in _NO_LONGER_READ
     if gui == ours:
         kind = "has a switch here" if ours is True else "wants a whole number"
         return f"sd-scripts {kind}", False
@@ -266,7 +266,7 @@ _REASONS: Mapping[str, tuple[str, bool]] = {
     "max_train_steps": (
         "the GUI's estimate of steps ignores buckets, so the last epoch would be cut", True
     ),
-    "max_train_epochs": ("so many epochs are asked for", True),
+    "max_train_epochs": ("the number of epochs is given", True),
     "lr_warmup_steps": ("the GUI forgets or estimates it; a share of all steps is exact", False),
     "network_args": (
         "the GUI takes a list with blanks to pieces, and sd-scripts would stop at them", True

@@ -91,7 +91,7 @@ _SURE = {
 """Fields that only the GUI writes, and hand-made configs hardly have."""
 
 _OF_NETWORKS = {"network_module", "network_args"}
-"""What names a LoRA to sd-scripts, and is no field of the GUI."""
+"""What names a LoRA to sd-scripts, and is not a field of the GUI."""
 
 
 def _listed(data: Mapping[str, Any]) -> str:

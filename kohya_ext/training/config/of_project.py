@@ -269,7 +269,7 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
             close = get_close_matches(key, list(known), n=1)
             raise InputError(
                 "LL308",
-                f"training.overrides.{key} is no field of the Kohya GUI {version.value}.",
+                f"training.overrides.{key} is not a field of the Kohya GUI {version.value}.",
                 f'Did you mean "{close[0]}"?' if close else "Correct the name.",
             )
     return dict(overrides)

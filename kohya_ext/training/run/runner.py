@@ -108,7 +108,7 @@ def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
             raise ConflictError(
                 "LL394",
                 f"Run {plan.run_id} of {plan.name} is watched by another program.",
-                "Look on with `loraloom train --attach`.",
+                "Follow it with `loraloom train --attach`.",
             )
         ended = read_result(plan.folder)  # another watcher was quicker: how it ended stands
         return ended or _conduct(plan, handler)

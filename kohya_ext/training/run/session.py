@@ -234,7 +234,7 @@ def watcher_command(root: Path, folder: Path) -> tuple[str, ...]:
 def attach(
     run: RunPlan, handler: EventHandler = unheard, *, sleep: Callable[[float], None] = time.sleep
 ) -> Result:
-    """Look on at a run to its end, whoever watches it; take it over when its watcher dies.
+    """Follow a run to its end, whoever watches it; take it over when its watcher dies.
 
     Interrupting this leaves a watched run alone.
     """

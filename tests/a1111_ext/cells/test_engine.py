@@ -79,7 +79,7 @@ def test_a_cell_survives_json():
     one = cell(hires_fix=HiresFix(), checkpoint=CheckpointPin("a", "b"))
     one = with_loras(replace(one, prompt="<lora:x:0.8> y"), {"x": "abc"})
     assert cell_from_dict(one.as_dict()) == one
-    with pytest.raises(ValueError, match="this is no cell"):
+    with pytest.raises(ValueError, match="this is not a cell"):
         cell_from_dict({"prompt": "x"})
 
 

@@ -26,7 +26,7 @@ def test_what_was_given_is_remembered():
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"widht": 512}, '"widht" is no field of a grid'),
+        ({"widht": 512}, '"widht" is not a field of a grid'),
         ({"width": "512"}, "It must be a whole number"),
         ({"width": True}, "It must be a whole number"),
         ({"steps": 0}, "It must be between 1 and 1000"),

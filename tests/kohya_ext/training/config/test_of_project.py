@@ -244,7 +244,7 @@ def test_flux_names_its_four_files(staged: Project):
     assert plan.call.script == "flux_train_network"
     assert plan.call.toml["ae"] == str(staged.root / "ae.sft")
     old = change(whole, ("overrides:", "kohya_version: v24\n  overrides:"))
-    with pytest.raises(ToolError, match=r"ae is no field of the Kohya GUI v24.*LL308"):
+    with pytest.raises(ToolError, match=r"ae is not a field of the Kohya GUI v24.*LL308"):
         plan_config(old)
 
 
