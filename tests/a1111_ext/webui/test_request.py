@@ -34,7 +34,7 @@ def test_what_was_given_is_remembered():
         ({"control": 1}, "It must be true or false"),
         ({"prompt": None}, "It must be a text"),
         ({"project": "x", "width": 64}, "decided by the manifest"),
-        ({"given": ["x"]}, '"given" is no field'),
+        ({"given": ["x"]}, '"given" is not a field'),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value[:20],
 )
