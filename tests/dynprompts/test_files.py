@@ -102,7 +102,7 @@ def test_yaml_in_all_its_forms(caplog: pytest.LogCaptureFixture):
     assert texts(library, "merged2/m") == ["n"]
     assert texts(library, "tagged") == ["5"]
     assert "the key 1 is not text" in caplog.text
-    assert "the key a list or mapping is no text" in caplog.text
+    assert "the key a list or mapping is not text" in caplog.text
     assert '"f" has no values (7)' in caplog.text
 
 

@@ -90,7 +90,7 @@ def test_a_damaged_ledger_is_repaired(project: Project, drawn, capsys: pytest.Ca
     project.cells_db.write_bytes(b"not a database" * 500)
     code, found = verify(project, capsys)
     assert (code, found["pictures"]["lost"]) == (0, [])
-    assert "3 pictures are taken up" in found["pictures"]["repaired"][0]
+    assert "3 pictures are found again" in found["pictures"]["repaired"][0]
 
 
 def test_damaged_decisions_are_named(project: Project, drawn, capsys: pytest.CaptureFixture[str]):
