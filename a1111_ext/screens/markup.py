@@ -82,10 +82,20 @@ def frame(choice: Choice, page: str, sheet: str) -> str:
 
 
 def board(page: str) -> str:
-    """Show a project's board, folded: its frame is loaded when somebody opens it."""
+    """Show a project's board, folded."""
+    return _folded("Judge and caption the training pictures", "Board", page)
+
+
+def wildcards(page: str) -> str:
+    """Show the page of wildcards, folded."""
+    return _folded("Search and edit wildcards", "Wildcards", page)
+
+
+def _folded(words: str, title: str, page: str) -> str:
+    """Return a frame that is loaded when somebody opens it."""
     return (
-        "<details><summary><b>Judge and caption the training pictures</b></summary>"
+        f"<details><summary><b>{escape(words)}</b></summary>"
         f'<p><a href="{escape(page)}" target="_blank">Open it in a window of its own</a></p>'
-        f'<iframe src="{escape(page)}" title="Board" loading="lazy" '
+        f'<iframe src="{escape(page)}" title="{escape(title)}" loading="lazy" '
         f'style="width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"></iframe></details>'
     )

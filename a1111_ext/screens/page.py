@@ -42,6 +42,8 @@ class ScreenHost:
     open: Opener | None = None
     board: Address | None = None
     """Gives the address of the board of a project's root."""
+    wildcards: Callable[[], str] | None = None
+    """Gives the address of the page of wildcards."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> 
     opener = _opener_boxes(gradio) if place.open is not None else ()
     facts = gradio.HTML(first.facts, elem_id=f"{ID}_facts")
     frame = gradio.HTML(first.frame, elem_id=f"{ID}_frame")
+    if place.wildcards is not None:
+        gradio.HTML(markup.wildcards(place.wildcards()), elem_id=f"{ID}_wildcards")
     was = gradio.State(None), gradio.State(None)
     widgets = Widgets(box, project, grid, facts, frame, refresh, *was)
     for one in (box, project, grid, refresh):

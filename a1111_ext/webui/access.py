@@ -102,6 +102,14 @@ def board_address(root: Path) -> str:
     return _address(_boards().open(root), PAGE_NAME)
 
 
+def wildcards_address() -> str:
+    """Return where the browser finds the page of wildcards."""
+    from ..screens.wildcards import PAGE_NAME, WildcardShare
+    from .settings import wildcard_folders
+
+    return _address(WildcardShare(wildcard_folders), PAGE_NAME)
+
+
 @lru_cache(maxsize=1)
 def _boards() -> Boards:
     from kohya_ext.project.decisions.boards import Boards

@@ -115,13 +115,20 @@ def wildcards() -> Path | None:
     return next((one for one in folders if one.is_dir()), None)
 
 
+def wildcard_folders() -> tuple[Path, ...]:
+    """Return the folders of the prompt box's wildcards; the last one, ours, may not be there."""
+    other = wildcards()
+    own = own_folder() / "wildcards"
+    return (other, own) if other else (own,)
+
+
 def prompt_library() -> Any:
     """Return the prompt box's wildcards: those of Dynamic Prompts, and `wildcards/` of ours."""
     from modules import shared
 
     from dynprompts import WildcardLibrary
 
-    folders = [one for one in (wildcards(), own_folder() / "wildcards") if one and one.is_dir()]
+    folders = [one for one in wildcard_folders() if one.is_dir()]
     followed = bool(getattr(shared.opts, FOLLOW_LINKS, False))
     return WildcardLibrary(*folders, follow_links=followed)
 

@@ -236,4 +236,7 @@ TITLES: dict[str, str] = {
     "LL770": "Folders that may not be changed here",
     "LL775": "A prompt on the page that cannot be drawn from",
     "LL776": "More combinations on the page than are drawn without a number",
+    "LL785": "A name or a content that a wildcard file cannot have",
+    "LL786": "A wildcard file that leads out of the wildcard folders",
+    "LL787": "A wildcard file that was changed meanwhile",
 }

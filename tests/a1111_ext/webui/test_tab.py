@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_gradio import FakeGradio
 
-from a1111_ext.webui.settings import FOLDERS, add_settings
+from a1111_ext.webui.settings import FOLDERS, add_settings, own_folder
 from a1111_ext.webui.tab import fill_tab, open_project_here, read_host_shelf
 from kohya_ext.project import ToolError, apply_init, open_project, plan_init
 
@@ -79,3 +79,17 @@ def test_the_button_opens_and_shows_the_project(gradio: FakeGradio, tmp_path: Pa
     project, _, facts, _ = filling.function("", label, name)
     assert (project["value"], "Quillfox" in facts) == ("fox", True)
     assert 'role="alert"' in opening.function("nowhere", "")[0]
+
+
+@pytest.mark.usefixtures("gradio")
+def test_the_tab_knows_where_wildcards_are_edited(host: Any):
+    from a1111_ext.webui.access import SHARES, wildcards_address
+
+    found = wildcards_address()
+    assert wildcards_address() == found
+    target = found.partition("/loraloom/pages/")[2]
+    assert SHARES.answer(target).status == 200
+    token = target.partition("/")[0]
+    sent = b'{"file": "fox.txt", "text": "red\\n", "stamp": ""}'
+    assert SHARES.answer(f"{token}/save", sent, "application/json").status == 200
+    assert (own_folder() / "wildcards" / "fox.txt").read_text(encoding="utf-8") == "red\n"

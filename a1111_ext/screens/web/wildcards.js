@@ -1,0 +1,103 @@
+"use strict";
+const of = (id) => document.getElementById(id);
+let stamp = "", opened = "", isChanged = false, asked = {}, timer = 0;
+
+async function ask(path, data) {
+  const answer = await fetch(path, data === undefined ? {} : {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(data),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
+function say(sentence, isError = false) {
+  of("said").textContent = sentence;
+  of("said").className = isError ? "error" : "";
+}
+
+function guard(action) {
+  return () => action().catch((error) => say(error.message, true));
+}
+
+/* Only the answer to the latest question counts. */
+async function latest(key, path, data) {
+  const number = asked[key] = (asked[key] || 0) + 1;
+  const answer = await ask(path, data);
+  return number === asked[key] ? answer : null;
+}
+
+function fill(list, rows, make) {
+  list.replaceChildren(...rows.map((row) => {
+    const line = document.createElement("li");
+    make(line, row);
+    return line;
+  }));
+}
+
+async function search() {
+  const found = await latest("names", "names", { words: of("search").value });
+  if (!found) return;
+  const { names, total } = found;
+  of("count").textContent = names.length < total ? `${names.length} of ${total} names` : `${total} ${total === 1 ? "name" : "names"}`;
+  fill(of("names"), names, (line, [name, file]) => {
+    const button = document.createElement("button");
+    button.textContent = name;
+    button.title = file;
+    button.onclick = guard(async () => {
+      of("template").value = `__${name}__`;
+      await draw();
+      if (file !== opened) await open(file);
+    });
+    line.append(button);
+  });
+}
+
+async function draw() {
+  const seed = Number(of("seed").value);
+  const found = await latest("draw", "draw", { template: of("template").value, seed });
+  if (!found) return;
+  fill(of("draws"), found.prompts, (line, [used, text]) => { line.value = used; line.textContent = text; });
+  if (found.problem) fill(of("draws"), [found.problem], (line, text) => { line.textContent = text; });
+}
+
+async function open(file) {
+  if (isChanged && !confirm("Leave the changes that are not saved?")) return;
+  const found = await ask("open", { file });
+  of("file").value = opened = found.file;
+  of("text").value = found.text;
+  stamp = found.stamp;
+  isChanged = false;
+  say(stamp ? `${opened} is open.` : `${opened} is a new file.`);
+  await lint();
+}
+
+async function lint() {
+  const found = await latest("lint", "lint", { file: of("file").value, text: of("text").value });
+  if (!found) return;
+  fill(of("findings"), found.findings, (line, [severity, text]) => {
+    line.className = severity;
+    line.textContent = text;
+  });
+}
+
+async function save() {
+  const file = of("file").value;
+  const sent = of("text").value;
+  const found = await ask("save", { file, text: sent, stamp: file === opened ? stamp : "" });
+  stamp = found.stamp;
+  opened = file;
+  isChanged = of("text").value !== sent;
+  say(`${file} is saved.`);
+  await search();
+}
+
+of("search").oninput = guard(search);
+of("draw").onclick = guard(draw);
+of("open").onclick = guard(() => open(of("file").value));
+of("save").onclick = guard(save);
+of("text").oninput = () => {
+  isChanged = true;
+  clearTimeout(timer);
+  timer = setTimeout(guard(lint), 250);
+};
+guard(search)();
