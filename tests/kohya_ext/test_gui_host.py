@@ -84,7 +84,7 @@ def test_exit_code_of_the_gui_comes_back(gui: KohyaGui):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a console's programs together")
 @pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", 0)])
-def test_a_signal_to_us_ends_the_gui(gui: KohyaGui, number: int):
+def test_a_signal_to_us_ends_the_gui(gui: KohyaGui, heard_signals, number: int):
     (gui.folder / "kohya_gui.py").write_text(
         "import os, signal, sys, threading\n"
         "os.kill(os.getppid(), int(sys.argv[-1]))\n"
