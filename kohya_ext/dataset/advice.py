@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from .layout import LayoutPlan
+from .repeats import Group, balance
 from .roles import Role
 
 WISHED_RATIO = 2.0
@@ -48,9 +51,11 @@ def _balance(plan: LayoutPlan) -> list[str]:
     ratio = primary / supporting
     if WISHED_RATIO / 2 <= ratio <= WISHED_RATIO * 2:
         return []
-    better = max(1, round(WISHED_RATIO * supporting / counts[Role.PRIMARY]))
+    wished = Group(counts[Role.PRIMARY], Fraction(WISHED_RATIO))
+    better = balance(counts[Role.SUPPORTING], (wished,))
     return [
         f"Primaries give {primary} draws per epoch, supporting pictures {supporting}: "
-        f"{ratio:.1f} to 1 where about 2 to 1 is meant. "
-        f"dataset.repeats.primary: {better} would come near."
+        f"{ratio:.1f} to 1 where about 2 to 1 is meant. dataset.repeats: "
+        f"{{primary: {better.others[0]}, supporting: {better.base}}} would give "
+        f"{better.draws[0]} and {better.base_draws}, {float(better.ratios[0]):.1f} to 1."
     ]
