@@ -203,6 +203,7 @@ def check_combinations(script: str, values: Values) -> Iterator[tuple[str, Findi
     yield from (("settings", found) for found in _check_bucket_step(script, values))
     yield from (("optimizer", found) for found in _check_optimizer(values))
     yield from (("network", found) for found in _check_network(values))
+    yield from (("", found) for found in _check_block_rates(script, values))
     for silent in (_check_timesteps, _check_rates):
         yield from (("", found) for found in silent(values))
     yield from (("", found) for found in _check_vae(script, values))
@@ -284,6 +285,26 @@ def _check_network(values: Values) -> Iterator[Finding]:
                 f"network_args has {name}, which networks.lora never reads: it would train "
                 "without it, in silence.",
                 _nearest(name, known),
+            )
+
+
+def _check_block_rates(script: str, values: Values) -> Iterator[Finding]:
+    """Return the block weights of a wrong number, which `networks.lora` fills up or cuts off."""
+    if values.get("network_module") != "networks.lora":
+        return
+    outer, middle = (9, 3) if script == "sdxl_train_network" else (12, 1)
+    wanted = {"down_lr_weight": outer, "mid_lr_weight": middle, "up_lr_weight": outer}
+    for word in _words(values, "network_args"):
+        name, _, given = (part.strip() for part in word.partition("="))
+        count = given.count(",") + 1
+        by_name = name != "mid_lr_weight" and "," not in given  # "cosine", "sine+.25"
+        if name in wanted and not by_name and count != wanted[name]:
+            happens = "fills up with 1" if count < wanted[name] else "cuts off"
+            yield error(
+                "LL359",
+                f"{name} has {count} values where {script}.py has {wanted[name]} blocks, which it "
+                f"{happens}: other blocks would be trained, in silence.",
+                f"Give {wanted[name]} values, or leave it out.",
             )
 
 

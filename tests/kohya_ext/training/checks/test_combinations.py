@@ -131,3 +131,33 @@ def test_sdxl_in_fp16_needs_a_fixed_vae():
     (one,) = found("sdxl_train_network", mixed_precision="fp16")
     assert (one.code, one.level) == ("LL359", Level.WARNING)
     assert "no_half_vae" in one.cure
+
+
+@pytest.mark.parametrize(
+    ("script", "word", "wanted"),
+    [
+        ("train_network", "down_lr_weight=1,1,1", 12),
+        ("train_network", "up_lr_weight=1,1,1,1,1,1,1,1,1,1,1,1,1", 12),
+        ("train_network", "mid_lr_weight=1,1", 1),
+        ("sdxl_train_network", "mid_lr_weight=1", 3),
+        ("sdxl_train_network", "down_lr_weight=1,1", 9),
+    ],
+)
+def test_block_weights_of_a_wrong_number_train_in_silence(
+    script: str, word: str, wanted: int
+) -> None:
+    only = [one for one in found(script, network_args=[word]) if one.code == "LL359"]
+    assert any(f"has {wanted} blocks" in one.problem for one in only)
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("train_network", "down_lr_weight=0,0,0,0,1,1,1,1,1,1,1,1"),
+        ("train_network", "up_lr_weight=sine+.25"),
+        ("train_network", "mid_lr_weight=0.5"),
+        ("sdxl_train_network", "mid_lr_weight=1,1,1"),
+    ],
+)
+def test_block_weights_of_the_right_number_or_by_name_are_silent(script: str, word: str) -> None:
+    assert not [one for one in found(script, network_args=[word]) if "blocks" in one.problem]
