@@ -243,7 +243,7 @@ def test_what_a_comment_left_is_read_back(text: str):
 
 
 def test_only_templates_are_written():
-    with pytest.raises(TypeError, match="no part of a template"):
+    with pytest.raises(TypeError, match="not part of a template"):
         unparse(Sequence((Option(Sequence()),)))
 
 
