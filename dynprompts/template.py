@@ -245,7 +245,7 @@ class Template:
 
     @property
     def space(self) -> Space:
-        """What the template can become, resolved anew when the library changed."""
+        """What the template can become, resolved again when the library changed."""
         version = self.rules.library.version
         if self._space is None or self._version != version:
             self._space = self.resolved(self._resolver())

@@ -389,7 +389,7 @@ class SimulatedHost:
             raise Refusal(404, "HTTPException", "Init image not found")
 
     def _use_loras(self, prompt: str) -> list[tuple[str, float, LoraFile]]:
-        """Load the LoRAs of a prompt; unknown names and weights that are no number are ignored.
+        """Load the LoRAs of a prompt; unknown names and weights that are not numbers are ignored.
 
         Those of the same names and weights as before stay as they were, whatever their files are.
         """

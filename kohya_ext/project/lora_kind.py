@@ -42,7 +42,7 @@ class Naming(str, Enum):
 
 @dataclass(frozen=True)
 class LoraFacts:
-    """What a file is; `kind` is None when its tensors tell none, `what` names what is no LoRA.
+    """What a file is; `kind` is None when its tensors tell none, `what` names what is not a LoRA.
 
     `families` are those that its layers fit, the likeliest first, or the one that the header
     chooses among them. `other` names a model without a row. `trainer` is "" where nothing tells.

@@ -173,7 +173,7 @@ class BoardShare:
         return {**told, "facts": number, "items": [one.as_list() for one in items]}
 
     def _told(self, changes: Sequence[Decision]) -> dict[str, Any]:
-        """Return what a page must know of changes: values by key, and captions anew."""
+        """Return what a page must know of changes: values by key, and captions again."""
         kind = self.view.kind
         own = {one.subject: (one.value, one.way) for one in changes if one.kind is kind}
         captions = [one.subject for one in changes if one.kind is DecisionKind.CAPTION]
