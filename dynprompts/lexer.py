@@ -95,3 +95,14 @@ def patterns(config: ParserConfig) -> Patterns:
             rf"(?:({separator})(?<!\\)\$\$)?"
         ),
     )
+
+
+def unescape(group: str, start: int, after: int) -> tuple[str, int]:
+    """An odd run of backslashes takes the mark after it out of the language; an even one is
+    half as many backslashes, and the mark counts."""
+    run = len(group) - len(group.lstrip("\\"))
+    if run == len(group):
+        return group, after
+    if run % 2:
+        return "\\" * (run // 2) + group[run:], after
+    return "\\" * (run // 2), start + run

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from .amounts import UNBOUNDED, bounded
+from .brackets import OpenBrackets, match_brackets
 from .errors import LimitExceeded, Origin, PromptSyntaxError, Span
 from .lexer import (
     COMMENT,
@@ -19,6 +21,7 @@ from .lexer import (
     ParserConfig,
     Patterns,
     patterns,
+    unescape,
 )
 from .limits import LIMITS
 from .nodes import (
@@ -36,9 +39,6 @@ from .nodes import (
     Wrap,
 )
 
-UNBOUNDED = 1 << 30
-"""The upper bound of `{2-$$...}`, and of a number with more than nine digits."""
-
 _METHODS = {method.value: method for method in Method}
 _WEIGHT = re.compile(r"([+-]?[0-9]+\.[0-9]*|[+-]?\.[0-9]+|[0-9]+)::")
 _NAME = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*")
@@ -48,7 +48,6 @@ _BLANKS_AND_COMMENTS = re.compile(r"(?:\s*#[^\n]*(?=\n))*\s*", re.ASCII)
 _ARGUMENT = re.compile(r"\s*([A-Za-z_-][A-Za-z0-9_-]*)\s*=\s*")
 _ARGUMENT_MARKS = re.compile(r"\\.|#[^\n]*|[,()\[\]{}]", re.DOTALL)
 _BAD_RANGE = re.compile(r"[0-9\s.+-]{0,40}\$\$")
-_AMOUNT = re.compile(r"([0-9]{1,20})(?:(-)([0-9]{0,20}))?|-([0-9]{1,20})")
 _COMMENTS = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
 _HEAD_STARTS = frozenset("!@~$+-.0123456789 \t\n\r\f\v#")
 _WEIGHT_STARTS = frozenset("+-.0123456789")
@@ -142,7 +141,7 @@ class _Parser:
                 position = start
                 if not value or text[start] != "|":
                     break
-                brackets = brackets or _OpenBrackets(text, begin)
+                brackets = brackets or OpenBrackets(text, begin)
                 if not brackets.open_at(start):
                     raise self._fail(
                         "DP111", 'this "|" stands outside of a variant', start, after,
@@ -168,7 +167,7 @@ class _Parser:
             elif kind == TAG:
                 node, position = self._tag(found.group(), start, after)
             else:
-                node, position = _escape(found.group(), start, after)
+                node, position = unescape(found.group(), start, after)
             if type(node) is str:
                 if not words:
                     words_start = start
@@ -269,11 +268,11 @@ class _Parser:
             self._refuse_bad_range(after)
             return method, 1, 1, ",", after
         if only_dash:
-            low, high = 1, _number(upto)
+            low, high = 1, bounded(upto)
         elif dash:
-            low, high = _number(first), _number(last) if last else UNBOUNDED
+            low, high = bounded(first), bounded(last) if last else UNBOUNDED
         else:
-            low = high = _number(first)
+            low = high = bounded(first)
         after = found.end()
         if separator is None and self._text.startswith("$$", after):
             raise self._fail(
@@ -457,31 +456,8 @@ class _Parser:
     def _pair(self, opening: int) -> int | None:
         """Return the position after the bracket that closes the one at `opening`."""
         if self._pairs is None:
-            self._pairs = self._match_brackets()
+            self._pairs = match_brackets(self._text, self._config)
         return self._pairs.get(opening)
-
-    def _match_brackets(self) -> dict[int, int]:
-        pairs: dict[int, int] = {}
-        stack: list[tuple[int, bool]] = []
-        braces = 0
-        config = self._config
-        opening = (config.variable_start, config.wrap_start, config.variant_start)
-        for found in self._patterns.brackets.finditer(self._text):
-            group = found.group()
-            if group == "(":
-                stack.append((found.start(), True))
-            elif group == ")":
-                if stack and stack[-1][1]:
-                    pairs[stack.pop()[0]] = found.end()
-            elif group in opening:
-                stack.append((found.start(), False))
-                braces += 1
-            elif braces and group[0] not in "\\#":
-                while stack[-1][1]:
-                    stack.pop()
-                pairs[stack.pop()[0]] = found.end()
-                braces -= 1
-        return pairs
 
     def _arguments(self, position: int, end: int, depth: int) -> tuple[Argument, ...]:
         """arguments = name "=" value ("," name "=" value)* ; a piece without "=" goes on"""
@@ -513,34 +489,6 @@ class _Parser:
         return tuple(arguments)
 
 
-class _OpenBrackets:
-    """Whether a "[" stands open: inside it, a "|" is A1111's alternation and stays text."""
-
-    __slots__ = ("_level", "_seen", "_text")
-
-    def __init__(self, text: str, start: int) -> None:
-        self._text, self._seen, self._level = text, start, 0
-
-    def open_at(self, position: int) -> bool:
-        """Count on to `position`."""
-        opened = self._text.count("[", self._seen, position)
-        closed = self._text.count("]", self._seen, position)
-        self._level = max(0, self._level + opened - closed)
-        self._seen = position
-        return self._level > 0
-
-
-def _escape(group: str, start: int, after: int) -> tuple[str, int]:
-    """An odd run of backslashes takes the mark after it out of the language; an even one is
-    half as many backslashes, and the mark counts."""
-    run = len(group) - len(group.lstrip("\\"))
-    if run == len(group):
-        return group, after
-    if run % 2:
-        return "\\" * (run // 2) + group[run:], after
-    return "\\" * (run // 2), start + run
-
-
 def _without_tail(value: Sequence) -> Sequence:
     """Drop the blanks before a comment that ended an argument."""
     last = value.parts[-1] if value.parts else None
@@ -549,23 +497,3 @@ def _without_tail(value: Sequence) -> Sequence:
     text = last.text.rstrip()
     rest = (Text(text, last.start, last.end),) if text else ()
     return Sequence(value.parts[:-1] + rest)
-
-
-def parse_amount(text: str) -> tuple[int, int] | None:
-    """range = n | n "-" m | n "-" | "-" m, as a variable gives it; None for anything else"""
-    found = _AMOUNT.fullmatch(text)
-    if found is None:
-        return None
-    first, dash, last, upto = found.groups()
-    low = _number(first) if first else 1
-    if upto:
-        high = _number(upto)
-    elif last:
-        high = _number(last)
-    else:
-        high = UNBOUNDED if dash else low
-    return min(low, high), max(low, high)
-
-
-def _number(digits: str) -> int:
-    return int(digits) if len(digits) < 10 else UNBOUNDED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from .amounts import parse_amount
 from .errors import Endless, LimitExceeded, PromptError, UndefinedVariable, WildcardNotFound
 from .nodes import (
     Assign,
@@ -19,14 +20,14 @@ from .nodes import (
     Wrap,
     number_slots,
 )
-from .parser import parse_amount, parse_sequence
+from .parser import parse_sequence
 from .randomness import slot_keys, thresholds
 from .sample import Pick
 from .scope import Binding, Rules, Scope, bound_arguments
 from .sequences import Branching, Immediate, Sequenced
 from .spaces import Bound, Lazy, Missing, Nothing, Routed, Space, Stream, Wrapped, unknown
+from .values import Collection, Document
 from .variants import Choosing, Options, Ranging, Sizes
-from .wildcards import Collection, Document
 
 
 class Resolver:

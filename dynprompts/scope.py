@@ -9,7 +9,8 @@ from .errors import LimitExceeded, Origin
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
 from .nodes import Node, Record, Sequence, Wildcard
-from .wildcards import Document, WildcardLibrary
+from .values import Document
+from .wildcards import WildcardLibrary
 
 if TYPE_CHECKING:
     from .spaces import Bound, Space

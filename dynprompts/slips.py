@@ -7,16 +7,14 @@ construct of the language is one mark and escaped characters are blanked out.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from .errors import Span
+from .flat_text import NODE, FlatText, blank_out
 from .lexer import ParserConfig
 from .nodes import Argument, Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
 
-_NODE, _BLANK = "\1", "\2"
-_ESCAPED = re.compile(r"\\.|#[^\n]*|/\*.*?\*/", re.DOTALL)
 _COMMENT = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
 _JINJA = re.compile(
     r"\{%-?\s*(?:end)?(?:set|for|if|elif|else|prompt|macro|include|import|block|raw|with)\w*\b"
@@ -125,43 +123,6 @@ def find_slips(text: str, root: Sequence, names: Names, config: ParserConfig) ->
     yield from finder.sequence(root, top=True)
 
 
-class _Flat:
-    """The text of a sequence: constructs are one mark each, escaped characters blanks."""
-
-    def __init__(self, source: str, parts: tuple[Node, ...]) -> None:
-        pieces: list[str] = []
-        self.nodes: dict[int, Node] = {}
-        self._starts, self._offsets = [0], [parts[0].start if parts else 0]
-        length = 0
-        for part in parts:
-            self._starts.append(length)
-            self._offsets.append(part.start)
-            piece = _NODE
-            if isinstance(part, Text):
-                piece = source[part.start : part.end]
-                if "\\" in piece or "#" in piece or "/*" in piece:
-                    piece = _ESCAPED.sub(_blanks, piece)
-            else:
-                self.nodes[length] = part
-            pieces.append(piece)
-            length += len(piece)
-        self.text = "".join(pieces)
-        self._end = parts[-1].end if parts else 0
-
-    def at(self, place: int) -> int:
-        """Return the offset in the source of a place."""
-        index = bisect_right(self._starts, place) - 1
-        return min(self._offsets[index] + place - self._starts[index], self._end)
-
-    def span(self, start: int, end: int) -> Span:
-        """Return the part of the source between two places."""
-        return Span(self.at(start), max(self.at(end - 1) + 1, self.at(start) + 1))
-
-
-def _blanks(found: re.Match[str]) -> str:
-    return _BLANK * len(found.group())
-
-
 class _Finder:
     """Goes through one tree."""
 
@@ -211,7 +172,7 @@ class _Finder:
 
     def sequence(self, sequence: Sequence, *, top: bool) -> Iterator[Slip]:
         """Look at a sequence, then at what is inside of it; at the top nothing has to close."""
-        flat = _Flat(self._text, sequence.parts)
+        flat = FlatText(self._text, sequence.parts)
         if is_suspect(flat.text):
             yield from self._texts(flat, top)
         if not flat.nodes:
@@ -233,10 +194,10 @@ class _Finder:
         for argument in arguments:
             yield from self.sequence(argument.value, top=False)
 
-    def _texts(self, flat: _Flat, top: bool) -> Iterator[Slip]:
+    def _texts(self, flat: FlatText, top: bool) -> Iterator[Slip]:
         text = flat.text
         if _MAY_BE_FACE.search(text):
-            text = _FACE.sub(_blanks, text)
+            text = _FACE.sub(blank_out, text)
         if _RULE_STARTS.search(text):
             yield from self._rules(flat, text)
         if top:
@@ -244,7 +205,7 @@ class _Finder:
         if "(" in text or ")" in text:
             yield from self._strengths(flat, text)
 
-    def _rules(self, flat: _Flat, text: str) -> Iterator[Slip]:
+    def _rules(self, flat: FlatText, text: str) -> Iterator[Slip]:
         taken: set[int] = set()
         for pattern, code, message, hint in _RULES:
             for found in pattern.finditer(text):
@@ -264,7 +225,7 @@ class _Finder:
                 yield Slip(flat.span(*found.span()), "DP223", "this is not read as a wildcard",
                            f"Did you mean __{name}__?")  # fmt: skip
 
-    def _outside(self, flat: _Flat, text: str) -> Iterator[Slip]:
+    def _outside(self, flat: FlatText, text: str) -> Iterator[Slip]:
         """Marks that mean something inside of brackets only."""
         found = text.find("}")
         if found >= 0:
@@ -285,7 +246,7 @@ class _Finder:
                 "Write {2::a|b}; wildcards of .txt have weights with weights_in_txt.",
             )  # fmt: skip
 
-    def _strengths(self, flat: _Flat, text: str) -> Iterator[Slip]:
+    def _strengths(self, flat: FlatText, text: str) -> Iterator[Slip]:
         """`(a:1.2` and `a:1.2)`, where no option opens or closes a bracket for its variant."""
         opened: list[int] = []
         uneven = any(_is_uneven(self._text, node) for node in flat.nodes.values())
@@ -305,7 +266,7 @@ class _Finder:
                 yield Slip(flat.span(place, place + 1), "DP226", 'this "(" is never closed',
                            'A ")" is expected behind the weight: (text:1.2).')  # fmt: skip
 
-    def _around(self, flat: _Flat) -> Iterator[Slip]:
+    def _around(self, flat: FlatText) -> Iterator[Slip]:
         """What stands directly before or behind a construct."""
         text = flat.text
         for place, node in flat.nodes.items():
@@ -348,7 +309,7 @@ class _Finder:
                        "Write {2$$a|b}.")  # fmt: skip
         else:
             yield from self._heads(variant)
-        flats = [_Flat(source, option.body.parts) for option in variant.options]
+        flats = [FlatText(source, option.body.parts) for option in variant.options]
         divided = self._divided(variant, flats)
         if divided is not None:
             yield divided
@@ -373,14 +334,14 @@ class _Finder:
                 "Write it first: {@2$$a|b}.",
             )  # fmt: skip
 
-    def _divided(self, variant: Variant, flats: list[_Flat]) -> Slip | None:
+    def _divided(self, variant: Variant, flats: list[FlatText]) -> Slip | None:
         """`{blonde|[black|gray]}`: a bracket that one option opens and a later one closes."""
         waiting: dict[str, int] = {}
         for flat in flats:
             text = flat.text
             if not _BRACKET.search(text):
                 continue
-            text = _FACE.sub(_blanks, text)
+            text = _FACE.sub(blank_out, text)
             level: list[str] = []
             for letter in text:
                 if letter in "[(<":
@@ -430,7 +391,7 @@ class _Finder:
         text = self._text
         return text[variant.start - 1 : variant.start] != "{" and text[variant.end :][:1] != "}"
 
-    def _weights(self, variant: Variant, flats: list[_Flat]) -> Iterator[Slip]:
+    def _weights(self, variant: Variant, flats: list[FlatText]) -> Iterator[Slip]:
         late = early = filled = 0
         for flat in flats:
             text = flat.text
@@ -496,7 +457,7 @@ def _open_places(text: str) -> set[int]:
             level += 1
         elif letter in ")]":
             level = max(0, level - 1)
-        elif letter == _NODE and level:
+        elif letter == NODE and level:
             found.add(place)
     return found
 

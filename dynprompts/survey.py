@@ -17,7 +17,7 @@ from .errors import LimitExceeded
 from .nodes import Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
 from .resolver import value_scope
 from .scope import Binding, Rules, Scope, bound_arguments
-from .wildcards import Collection, Document
+from .values import Collection, Document
 
 _TAG = re.compile(r"<(\w+):([^<>]*)>")
 _OPEN = re.compile(r"<\w*(?::[^<>]*)?")

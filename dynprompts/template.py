@@ -18,7 +18,8 @@ from .sample import Sample
 from .scope import Binding, Rules, Scope
 from .sequences import Sequenced
 from .spaces import Picks, Space, Texts, joined, unknown
-from .wildcards import Document, WildcardLibrary
+from .values import Document
+from .wildcards import WildcardLibrary
 
 if TYPE_CHECKING:
     from .survey import Choice, Reach, Survey

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from .amounts import UNBOUNDED
 from .lexer import ParserConfig
 from .nodes import Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
-from .parser import UNBOUNDED
 
 _TOP = ParserConfig()
 _GUARD = "/**/"

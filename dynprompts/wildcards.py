@@ -9,110 +9,24 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
-from operator import eq
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from .errors import Origin
-from .lexer import ParserConfig, patterns
-from .nodes import Sequence, number_slots
-from .parser import parse_sequence
-from .randomness import thresholds
+from .values import Collection, Value, collect, collect_lines, collect_weighted_lines, unite
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .files import Entry, FileValues, Problem
+    from .files import FileValues, Problem
 
 _TREES = (".yaml", ".yml", ".json")
 _SUFFIXES = (".txt", *_TREES)
 _LAST = "\U0010ffff"
 _LINK = "the link leads out of the folder of wildcards and is not followed"
+_READ: dict[tuple[object, ...], Collection] = {}
+_WORTH_KEEPING = 1 << 20
+_MOST_KEPT = 4
 _GLOB = re.compile(r"[*?\[]")
-
-
-class Value(NamedTuple):
-    """One value of a wildcard, a template itself; `where` is file:line."""
-
-    text: str
-    weight: float = 1.0
-    where: str = ""
-
-
-class Document:
-    """A text that was parsed, and where it stands."""
-
-    __slots__ = ("origin", "root", "text")
-
-    def __init__(self, root: Sequence, text: str, origin: Origin) -> None:
-        self.root = root
-        self.text = text
-        self.origin = origin
-
-
-class Collection:
-    """The values of one wildcard name or glob, in the order in which they are counted.
-
-    `part` tells of each value of a glob which collection it comes from, and its place there.
-    """
-
-    __slots__ = ("_documents", "_origin", "_part", "_plain", "_thresholds", "texts", "weights")
-
-    def __init__(
-        self,
-        texts: list[str],
-        weights: list[float] | None,
-        origin: Callable[[int], Origin],
-        part: Callable[[int], tuple[Collection, int]] | None = None,
-    ) -> None:
-        self.texts = texts
-        self.weights = weights
-        self._origin = origin
-        self._part = part
-        self._documents: dict[tuple[int, ParserConfig, int], Document] = {}
-        self._plain: dict[ParserConfig, bool] = {}
-        self._thresholds: list[int] | None = None
-
-    def origin(self, index: int) -> Origin:
-        """Return where a value stands."""
-        return self._origin(index)
-
-    def where(self, index: int) -> str:
-        """Return file:line of a value."""
-        origin = self._origin(index)
-        return f"{origin.name}:{origin.line}"
-
-    @property
-    def thresholds(self) -> list[int]:
-        """The values as parts of all 64-bit draws, by their weights."""
-        if self._thresholds is None:
-            self._thresholds = thresholds(self.weights or ())
-        return self._thresholds
-
-    def document(self, index: int, config: ParserConfig, nesting: int) -> Document | None:
-        """Return a value parsed, None for plain text. Raises PromptSyntaxError."""
-        text = self.texts[index]
-        if not patterns(config).lively.search(text):
-            return None
-        if self._part is not None:
-            found, place = self._part(index)
-            return found.document(place, config, nesting)
-        key = index, config, nesting
-        document = self._documents.get(key)
-        if document is None:
-            origin = self.origin(index)
-            root = parse_sequence(text, config, origin, nesting)
-            number_slots(root)
-            document = self._documents[key] = Document(root, text, origin)
-        return document
-
-    def all_plain(self, config: ParserConfig) -> bool:
-        """Whether no value is more than text."""
-        if config not in self._plain:
-            search = patterns(config).lively.search
-            self._plain[config] = not any(map(search, self.texts))
-        return self._plain[config]
 
 
 class _File:
@@ -356,7 +270,8 @@ class WildcardLibrary:
                 from .files import Problem
 
                 _log([Problem("DP231", _LINK, link)])
-            self._found[pattern] = self._gather(names) if names else None
+            parts = [self._own(name) for name in names]
+            self._found[pattern] = unite(parts, self._sort, self._dedup)
         return self._found[pattern]
 
     def matching(self, pattern: str) -> tuple[str, ...]:
@@ -435,33 +350,6 @@ class WildcardLibrary:
 
     # Reading
 
-    def _gather(self, names: tuple[str, ...]) -> Collection | None:
-        parts = [part for part in map(self._own, names) if part.texts]
-        if len(parts) < 2:
-            return parts[0] if parts else None
-        entries = [
-            (text, one.weights[index] if one.weights else 1.0, one, index)
-            for one in parts
-            for index, text in enumerate(one.texts)
-        ]
-        if self._dedup:
-            unique: dict[str, tuple[str, float, Collection, int]] = {}
-            for entry in entries:
-                unique.setdefault(entry[0], entry)
-            entries = list(unique.values())
-        if self._sort:
-            entries.sort(key=lambda entry: entry[0])
-
-        def part(index: int) -> tuple[Collection, int]:
-            return entries[index][2:]
-
-        def origin(index: int) -> Origin:
-            found, place = part(index)
-            return found.origin(place)
-
-        weights = [entry[1] for entry in entries]
-        return Collection([entry[0] for entry in entries], _uneven(weights), origin, part)
-
     def _own(self, name: str) -> Collection:
         file = max(self._names[name], key=lambda one: one.order)
         known = self._texts.get(name)
@@ -470,21 +358,10 @@ class WildcardLibrary:
         if file.suffix == ".txt":
             found = self._txt(file)
         else:
-            found = self._listed(file.tree(self._weights_in_txt).names[name])
+            entries = file.tree(self._weights_in_txt).names[name]
+            found = collect(entries, self._sort, self._dedup)
         self._texts[name] = file.order, found
         return found
-
-    def _listed(self, entries: list[Entry]) -> Collection:
-        if self._dedup:
-            unique: dict[str, Entry] = {}
-            for entry in entries:
-                unique.setdefault(entry.text, entry)
-            entries = list(unique.values())
-        if self._sort:
-            entries = sorted(entries, key=lambda entry: entry.text)
-        weights = _uneven([entry.weight for entry in entries])
-        texts = [entry.text for entry in entries]
-        return Collection(texts, weights, lambda index: entries[index].origin)
 
     def _txt(self, file: _File) -> Collection:
         """values = lines, stripped; empty ones and those that start with "#" are left out"""
@@ -502,81 +379,13 @@ class WildcardLibrary:
         text = decode(file.content(problems), file.where, problems)
         _log(problems)
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        found = self._lines(lines, file.where)
+        read = collect_weighted_lines if self._weights_in_txt else collect_lines
+        found = read(lines, file.where, self._sort, self._dedup)
         if key is not None and len(text) >= _WORTH_KEEPING:
             while len(_READ) >= _MOST_KEPT:
                 del _READ[next(iter(_READ))]
             _READ[key] = found
         return found
-
-    def _lines(self, lines: list[str], where: str) -> Collection:
-        stripped = list(map(str.strip, lines))
-        if self._weights_in_txt:
-            from .files import Entry, split_weight
-
-            entries = []
-            for number, value in enumerate(stripped):
-                if value and not value.startswith("#"):
-                    weight, text = split_weight(value)
-                    column = lines[number].index(value) + 1 + len(value) - len(text)
-                    entries.append(Entry(text, weight, Origin(where, number + 1, column)))
-            return self._listed([entry for entry in entries if entry.text])
-        if not self._dedup:
-            numbers = [n for n, one in enumerate(stripped) if one and not one.startswith("#")]
-            if self._sort:
-                numbers.sort(key=stripped.__getitem__)
-            texts = [stripped[number] for number in numbers]
-            return Collection(texts, None, lambda index: _place(lines, numbers[index], where))
-        if self._sort:
-            texts = sorted(stripped)  # before repeats are dropped: a set would scatter them
-            del texts[: bisect_left(texts, "\0")]
-            start = bisect_left(texts, "#")
-            del texts[start : bisect_left(texts, "$", start)]
-            if any(map(eq, texts, islice(texts, 1, None))):
-                texts = list(dict.fromkeys(texts))
-        else:
-            texts = [text for text in dict.fromkeys(stripped) if text and text[0] != "#"]
-        return Collection(texts, None, _Places(lines, stripped, texts, where))
-
-
-class _Places:
-    """Where the values of a text file stand: the first line of each.
-
-    A few are looked for; who asks for more has all lines numbered.
-    """
-
-    __slots__ = ("_asked", "_first", "_lines", "_stripped", "_texts", "_where")
-
-    def __init__(self, lines: list[str], stripped: list[str], texts: list[str], where: str) -> None:
-        self._lines, self._stripped, self._texts, self._where = lines, stripped, texts, where
-        self._asked = 0
-        self._first: dict[str, int] = {}
-
-    def __call__(self, index: int) -> Origin:
-        text = self._texts[index]
-        if not self._first:
-            self._asked += 1
-            if self._asked <= _MOST_LOOKED_FOR:
-                return _place(self._lines, self._stripped.index(text), self._where)
-            # the first of equal values is written last, so it is the one that stays
-            numbers = range(len(self._stripped) - 1, -1, -1)
-            self._first = dict(zip(reversed(self._stripped), numbers, strict=True))
-        return _place(self._lines, self._first[text], self._where)
-
-
-_MOST_LOOKED_FOR = 4
-_READ: dict[tuple[object, ...], Collection] = {}
-_WORTH_KEEPING = 1 << 20
-_MOST_KEPT = 4
-
-
-def _place(lines: list[str], number: int, where: str) -> Origin:
-    line = lines[number]
-    return Origin(where, number + 1, len(line) - len(line.lstrip()) + 1)
-
-
-def _uneven(weights: list[float]) -> list[float] | None:
-    return None if len(set(weights)) <= 1 and (not weights or weights[0] > 0) else weights
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:

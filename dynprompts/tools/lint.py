@@ -13,7 +13,8 @@ from ..parser import parse_sequence
 from ..resolver import insides, read_document
 from ..scope import Rules
 from ..slips import Names, find_slips, is_suspect
-from ..wildcards import Collection, Document, WildcardLibrary
+from ..values import Collection, Document
+from ..wildcards import WildcardLibrary
 from .cycles import find_cycles
 from .suggest import Suggestions
 
