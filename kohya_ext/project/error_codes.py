@@ -46,6 +46,7 @@ TITLES: dict[str, str] = {
     "LL207": "A foreign picture in images/",
     "LL208": "A file name that is not text",
     "LL209": "A rating that cannot be written",
+    "LL240": "A line of the manifest that no screen can change",
     "LL250": "No tagger in that folder",
     "LL251": "A tag list that cannot be used",
     "LL252": "onnxruntime is not installed",

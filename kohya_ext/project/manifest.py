@@ -1,7 +1,8 @@
 """The manifest `lora-project.yaml`: what the LoRA is of, and the numbers of every step.
 
 Read with line numbers, checked against the schema, migrated in memory from older formats.
-Commands never rewrite it: decisions go to reviews.db.
+Commands never rewrite it: decisions go to reviews.db. Screens change single values in place, see
+`manifest_edit`.
 """
 
 from __future__ import annotations
