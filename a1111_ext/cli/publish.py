@@ -19,14 +19,17 @@ from kohya_ext.project.cli import (
     say,
     shell_path,
 )
+from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.manifest import SubjectKind
 
+from ..publish.check import Check
 from ..publish.checklist import to_do
-from ..publish.checks import Check, CheckState, check_material, require_all
-from ..publish.contents import Material, gather
-from ..publish.header import refresh_header
-from ..publish.pack import PackPlan, apply_pack, plan_pack
-from ..publish.tag_scores import find_tagger, look_at
+from ..publish.checks import require_all
+from ..publish.pack import PackPlan
+from ..publish.publishing import PublishOptions, PublishPlan, apply_publishing, plan_publishing
+
+NOT_CHECKED = 3
+"""Exit code of a pack whose pictures no tagger has rated."""
 
 
 @click.command()
@@ -36,46 +39,66 @@ from ..publish.tag_scores import find_tagger, look_at
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A WD14 tagger's folder, to look at the pictures; else captions.model is used.",
 )
+@click.option(
+    "--content",
+    type=click.Choice([one.value for one in ContentLevel]),
+    help="Your word on what the pictures show, after looking at them; it is kept for these "
+    "pictures.",
+)
 @dry_run_option
 @json_option
-def publish(project: Project, model: Path | None, dry_run: bool, as_json: bool) -> None:
+@click.pass_context
+def publish(
+    context: click.Context,
+    project: Project,
+    model: Path | None,
+    content: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Make the publish pack: LoRA, sidecars, pictures, description, card and a checklist.
 
-    Nothing is sent anywhere. It stops when something is wrong or not allowed.
+    Nothing is sent anywhere. It stops when something is wrong or not allowed. Exit code 3: made,
+    but no tagger has rated the pictures, so nobody has checked their content.
     """
-    material = gather(project)
-    checks = _check(project, material, model)
-    _tell_refusals(checks)
-    require_all(checks)
-    if not dry_run and refresh_header(project, material.promoted.path, material.promoted.name):
-        say(f"the header of {material.promoted.path.name} says what the manifest says now")
-        material = gather(project)
-        checks = _check(project, material, model)
-        require_all(checks)
-    plan = plan_pack(project, material, checks)
-    if not dry_run:
+    options = PublishOptions(model, ContentLevel(content) if content else None)
+    with progress_bar() as progress:
+        plan = plan_publishing(project, options, on_progress=progress)
+    _tell_refusals(plan.refusals)
+    require_all(plan.checks)
+    _tell_header(plan, dry_run)
+    if dry_run:
+        pack = plan.pack(project)
+    else:
         with progress_bar() as progress:
-            apply_pack(project, plan, on_progress=progress)
-    _tell(plan, checks, as_json)
+            pack = apply_publishing(project, plan, on_progress=progress)
+    _tell(pack, plan.checks, as_json)
+    if not plan.is_checked:
+        say("The content of the pictures was not checked: name a tagger with --model FOLDER.")
     if dry_run:
         say("nothing was written (--dry-run)")
         next_step(f"loraloom publish {shell_path(project.root)}")
-        return
-    if project.manifest.subject.kind is SubjectKind.PERSON:
-        say("A real person: Civitai takes no such LoRA; the checklist says what to mind.")
-    next_step(f"open {shell_path(plan.checklist)} and go through it")
+    else:
+        if project.manifest.subject.kind is SubjectKind.PERSON:
+            say("A real person: Civitai takes no such LoRA; the checklist says what to mind.")
+        next_step(f"open {shell_path(pack.checklist)} and go through it")
+    if not plan.is_checked:
+        context.exit(NOT_CHECKED)
 
 
-def _check(project: Project, material: Material, model: Path | None) -> tuple[Check, ...]:
-    tagger, note = find_tagger(project, model)
-    with progress_bar() as progress:
-        seen = look_at(project, material.pictures, tagger, on_progress=progress)
-    return check_material(material, seen, tagger_note=note)
+def _tell_header(plan: PublishPlan, dry_run: bool) -> None:
+    """Name the keys of the header that the manifest changes."""
+    if plan.header_news:
+        verb = "would be" if dry_run else "are"
+        say(
+            f"in the header of {plan.material.promoted.path.name} {verb} written again, as the "
+            f"manifest says now: {', '.join(sorted(plan.header_news))}"
+        )
 
 
-def _tell_refusals(checks: tuple[Check, ...]) -> None:
+def _tell_refusals(refusals: tuple[Check, ...]) -> None:
     """Name every refusal but the first, which ends the command as its error."""
-    for one in [one for one in checks if one.state is CheckState.REFUSED][1:]:
+    for one in refusals[1:]:
         say(f"also refused: {one.detail} {one.cure} [{one.code}]")
 
 

@@ -148,6 +148,8 @@ def _front_matter(material: Material, pictures: tuple[str, ...]) -> dict[str, An
     family = manifest.base_model.family
     tags = ["text-to-image", "lora", "diffusers", "template:sd-lora"]
     tags += [family.facts.hub_tag, *manifest.publish.tags]
+    if material.content and material.content.level.is_for_adults:
+        tags.append("not-for-all-audiences")
     front: dict[str, Any] = {
         "tags": list(dict.fromkeys(tags)),
         "base_model": family.facts.hub,

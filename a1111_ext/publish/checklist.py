@@ -10,7 +10,7 @@ from string import Template
 from kohya_ext.project.manifest import SubjectKind
 
 from .card import weight_text
-from .checks import Check, CheckState
+from .check import Check, CheckState
 from .contents import Material
 from .site import AS_OF, MOST_PICTURES
 

@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from kohya_ext.project import ToolError
-from kohya_ext.project.content import PUBLISHING_RATINGS, forbidden_picture, forbidden_words
+from kohya_ext.project import DamagedError, RuleError
 from kohya_ext.project.families import Family, family_named
 from kohya_ext.project.manifest import SubjectKind
-from kohya_ext.project.tagging import Scores
 
+from .check import Check, CheckState, passed, refused
+from .content import PackContent, judge_content
+from .content_checks import Seen, check_content
 from .contents import Material, PackPicture
 from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed
-
-Seen = Mapping[str, Scores]
-"""What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""
-
-
-class CheckState(str, Enum):
-    """How a check ended."""
-
-    PASSED = "passed"
-    TO_DO = "to do"
-    NOT_CHECKED = "not checked"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: `detail` is a whole sentence; a refusal has a code and a cure."""
-
-    what: str
-    state: CheckState
-    detail: str
-    code: str = ""
-    cure: str = ""
-
-    def require(self) -> None:
-        """Raise the refusal as ToolError."""
-        if self.state is CheckState.REFUSED:
-            raise ToolError(self.code, self.detail, self.cure)
 
 
 def check_material(material: Material, seen: Seen, *, tagger_note: str = "") -> tuple[Check, ...]:
     """Return every check in the order of a checklist; nothing is raised."""
-    return tuple(_checks(material, seen, tagger_note))
+    content = material.content or judge_content(material, seen)
+    return tuple(_checks(material, content, seen, tagger_note))
 
 
 def require_all(checks: Iterable[Check]) -> None:
@@ -57,7 +29,9 @@ def require_all(checks: Iterable[Check]) -> None:
         one.require()
 
 
-def _checks(material: Material, seen: Seen, tagger_note: str) -> Iterator[Check]:
+def _checks(
+    material: Material, content: PackContent, seen: Seen, tagger_note: str
+) -> Iterator[Check]:
     yield _check_consent(material)
     yield _check_header(material)
     yield _check_number(material)
@@ -69,30 +43,22 @@ def _checks(material: Material, seen: Seen, tagger_note: str) -> Iterator[Check]
     yield _check_weights(material)
     yield _check_base_model(material)
     yield _check_trigger(material)
-    yield _check_words(material)
-    yield _check_sight(material, seen, tagger_note)
+    yield from check_content(material, content, seen, tagger_note)
     yield _check_neighbours(material)
     yield from _to_do(material)
-
-
-def _passed(what: str, detail: str) -> Check:
-    return Check(what, CheckState.PASSED, detail)
-
-
-def _refused(what: str, code: str, detail: str, cure: str) -> Check:
-    return Check(what, CheckState.REFUSED, detail, code, cure)
 
 
 def _check_consent(material: Material) -> Check:
     subject, what = material.manifest.subject, "Consent"
     if subject.kind is not SubjectKind.PERSON:
-        return _passed(what, f"The subject is not a real person ({subject.kind.value}).")
+        return passed(what, f"The subject is not a real person ({subject.kind.value}).")
     if subject.consent is None:
-        return _refused(
+        return refused(
             what,
             "LL113",
             "The subject is a real person, and no consent is recorded.",
             "Record it under subject.consent in the manifest: who agreed, when, and to what.",
+            RuleError,
         )
     consent = subject.consent
     if "publi" not in consent.scope.casefold():
@@ -102,77 +68,80 @@ def _check_consent(material: Material) -> Check:
             f'{consent.name} agreed on {consent.date} to "{consent.scope}", which does not name '
             "publishing: ask before you publish.",
         )
-    return _passed(what, f"{consent.name} agreed on {consent.date}: {consent.scope}.")
+    return passed(what, f"{consent.name} agreed on {consent.date}: {consent.scope}.")
 
 
 def _check_header(material: Material) -> Check:
     what, promoted = "The file's own hash", material.promoted
     stored = promoted.metadata.get("sshs_model_hash", "")
     if stored and stored != promoted.tensors_sha256:
-        return _refused(
+        return refused(
             what,
             "LL625",
             f"The header of {promoted.path.name} says that its tensors have the hash "
             f"{stored[:12]}, but they have {promoted.autov3}; every picture would carry the wrong "
             "one.",
             "Promote the epoch again.",
+            DamagedError,
         )
-    return _passed(what, f"AutoV3 {promoted.autov3} is the hash of its tensors.")
+    return passed(what, f"AutoV3 {promoted.autov3} is the hash of its tensors.")
 
 
 def _check_number(material: Material) -> Check:
     what, count = "Number of pictures", len(material.pictures)
     if count > MOST_PICTURES:
-        return _refused(
+        return refused(
             what,
             "LL620",
             f"The selection has {count} pictures; a post takes at most {MOST_PICTURES}.",
             "Take some out of showcase/selection.json, or select again.",
         )
-    return _passed(what, f"{count} of at most {MOST_PICTURES}.")
+    return passed(what, f"{count} of at most {MOST_PICTURES}.")
 
 
 def _check_unchanged(material: Material) -> Check:
     what = "Pictures as they were selected"
-    for one in material.pictures:
+    for one in material.every_picture:
         if one.selected_sha256 and one.selected_sha256 != one.sha256:
-            return _refused(
+            return refused(
                 what,
                 "LL623",
                 f"{one.path.name} was changed after it was selected.",
                 "Look at it, and select again: loraloom select PROJECT",
+                DamagedError,
             )
-    return _passed(what, "Byte for byte.")
+    return passed(what, "Byte for byte.")
 
 
 def _check_infotexts(material: Material) -> Check:
     what = "Generation data"
-    for one in material.pictures:
+    for one in material.every_picture:
         if one.infotext is None:
-            return _refused(
+            return refused(
                 what,
                 "LL624",
                 f"{one.path.name} has no generation data: another program has saved it again.",
                 "Select a picture as the WebUI made it.",
+                DamagedError,
             )
-    return _passed(what, "Every picture holds it, as the WebUI wrote it.")
+    return passed(what, "Every picture holds it, as the WebUI wrote it.")
 
 
 def _check_file(material: Material) -> Check:
     what, promoted = "Drawn with the published file", material.promoted
-    for one in material.pictures:
+    for one in material.every_picture:
         got = one.lora_hashes.get(promoted.name)
         if got is None:
             return _other_file(what, one, promoted.name, promoted.autov3)
         if got != promoted.autov3:
-            return _refused(
+            return refused(
                 what,
                 "LL626",
                 f"{one.path.name} was drawn with another {promoted.name} ({got}) than the one "
                 f"that is published ({promoted.autov3}).",
                 "Draw the showcase again with the promoted file: loraloom showcase PROJECT",
             )
-    return _passed(what, f"Every picture's Lora hashes say {promoted.name}: {promoted.autov3}.")
+    return passed(what, f"Every picture's Lora hashes say {promoted.name}: {promoted.autov3}.")
 
 
 def _other_file(what: str, one: PackPicture, name: str, autov3: str) -> Check:
@@ -181,7 +150,7 @@ def _other_file(what: str, one: PackPicture, name: str, autov3: str) -> Check:
         why = f"under the name {alike}, which nobody else has"
     else:
         why = f"without {name}: it has {', '.join(one.lora_hashes) or 'no LoRA at all'}"
-    return _refused(
+    return refused(
         what,
         "LL626",
         f"{one.path.name} was drawn {why}.",
@@ -191,9 +160,9 @@ def _other_file(what: str, one: PackPicture, name: str, autov3: str) -> Check:
 
 def _check_ignored(material: Material) -> Check:
     what = "LoRAs of the prompts"
-    for one in material.pictures:
+    for one in material.every_picture:
         if one.ignored:
-            return _refused(
+            return refused(
                 what,
                 "LL642",
                 f"The prompt of {one.path.name} names the LoRA {one.ignored[0]}, but its "
@@ -202,7 +171,7 @@ def _check_ignored(material: Material) -> Check:
                 f"--drop {one.path.name}",
             )
     others = ", ".join(f"{name}: {digest}" for name, digest in material.helpers)
-    return _passed(what, f"Each was used; others than this one: {others or 'none'}.")
+    return passed(what, f"Each was used; others than this one: {others or 'none'}.")
 
 
 def _check_trigger(material: Material) -> Check:
@@ -212,14 +181,14 @@ def _check_trigger(material: Material) -> Check:
     said = metadata.get("modelspec.trigger_phrase", "")
     trained = _plain(" ".join(metadata.get(key, "") for key in _TRAINED_WORDS))
     if said and said != word and _plain(word) not in trained:
-        return _refused(
+        return refused(
             what,
             "LL643",
             f'The header of {material.promoted.path.name} has the trigger word "{said}", the '
             f'manifest "{word}", which no caption of the training has.',
             "Correct trigger_word in the manifest.",
         )
-    return _passed(what, f"{word}.")
+    return passed(what, f"{word}.")
 
 
 _TRAINED_WORDS = ("ss_tag_frequency", "ss_dataset_dirs")
@@ -239,22 +208,22 @@ def _check_checkpoints(material: Material) -> Check:
             CheckState.TO_DO,
             f"{missing[0]} does not tell its checkpoint's hash; name the checkpoint by hand.",
         )
-    return _passed(what, f"{', '.join(names)}.")
+    return passed(what, f"{', '.join(names)}.")
 
 
 def _check_weights(material: Material) -> Check:
     what, weights = "Recommended weight", material.weights
     if len(weights) == 1:
-        return _passed(what, f"{weights[0]:g}: every picture was made with it.")
+        return passed(what, f"{weights[0]:g}: every picture was made with it.")
     shown = ", ".join(f"{one:g}" for one in weights)
-    return _passed(what, f"{material.weight:g}; the pictures were made with {shown}.")
+    return passed(what, f"{material.weight:g}; the pictures were made with {shown}.")
 
 
 def _check_base_model(material: Material) -> Check:
     what, name = "Base model", material.base_model
     family, facts_of_file = material.manifest.base_model.family, material.promoted.facts
     if facts_of_file is not None and facts_of_file.contradicts(family):
-        return _refused(
+        return refused(
             what,
             "LL135",
             f"{material.promoted.path.name} is a LoRA for {facts_of_file.family_title}, but the "
@@ -265,7 +234,7 @@ def _check_base_model(material: Material) -> Check:
         said = material.promoted.metadata.get(key, "")
         named = family_named(said)
         if named is not None and named is not family and not _names(family, said):
-            return _refused(
+            return refused(
                 what,
                 "LL643",
                 f"The header of {material.promoted.path.name} says {said} ({key}), but the "
@@ -275,7 +244,7 @@ def _check_base_model(material: Material) -> Check:
     problem = base_model_problem(name, material.manifest.base_model.family)
     if problem is not None:
         sentence, cure = problem
-        return _refused(
+        return refused(
             what, "LL627", f"{sentence}.", f"{cure} Correct publish.base_model in the manifest."
         )
     if not is_listed(name):
@@ -284,56 +253,13 @@ def _check_base_model(material: Material) -> Check:
             CheckState.TO_DO,
             f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
         )
-    return _passed(what, f"{name}, as Civitai's list spells it.")
+    return passed(what, f"{name}, as Civitai's list spells it.")
 
 
 def _names(family: Family, said: str) -> bool:
     """Tell whether a header's name of a model is one that `family` shares with another."""
     known = (*family.facts.architectures, *family.facts.base_versions)
     return said.split("/")[0].casefold() in {one.casefold() for one in known}
-
-
-def _check_words(material: Material) -> Check:
-    what = "Content: words of the prompts"
-    for one in material.pictures:
-        pair = forbidden_words(one.prompt)
-        if pair is not None:
-            return _refused(
-                what,
-                "LL616",
-                f'The prompt of {one.path.name} has "{pair[0]}" and "{pair[1]}" together.',
-                "Such a picture is never published. There is no switch for this rule.",
-            )
-    return _passed(what, "No prompt names a minor together with anything sexual.")
-
-
-def _check_sight(material: Material, seen: Seen, tagger_note: str) -> Check:
-    """Hold what a tagger sees against the content rule; pictures that it never saw are told."""
-    what = "Content: the pictures themselves"
-    unseen = 0
-    for one in material.pictures:
-        scores = seen.get(one.sha256)
-        signs = forbidden_picture(scores, one.prompt, PUBLISHING_RATINGS) if scores else None
-        unseen += scores is None
-        if signs is not None:
-            return _refused(
-                what,
-                "LL628",
-                f"{one.path.name} looks like a minor ({signs[0]}) together with something "
-                f"sexual ({signs[1]}).",
-                "Such a picture is never published: drop it with `loraloom select --drop`.",
-            )
-    if unseen:
-        why = tagger_note or "No tagger is named under captions.model in the manifest."
-        return Check(
-            what,
-            CheckState.NOT_CHECKED,
-            f"{unseen} of {len(material.pictures)} pictures were not looked at by a tagger. {why} "
-            "Look at each one yourself: nobody who looks like a minor, least of all with anything "
-            "sexual.",
-        )
-    note = f" {tagger_note}" if tagger_note else ""
-    return _passed(what, f"The tagger sees no minor together with anything sexual.{note}")
 
 
 def _check_neighbours(material: Material) -> Check:
@@ -351,7 +277,7 @@ def _check_neighbours(material: Material) -> Check:
         )
     framings = Counter(one.framing for one in material.pictures if one.framing)
     told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
-    return _passed(what, f"No two of one framing side by side: {told or 'framing is not told'}.")
+    return passed(what, f"No two of one framing side by side: {told or 'framing is not told'}.")
 
 
 def _to_do(material: Material) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kohya_ext.project import DamagedError, MissingError, Project
 from kohya_ext.project.files import sha256_of
@@ -21,6 +22,9 @@ from ..showcase.selection import read_selection
 from .header import with_header
 from .promoted import Promoted, require_promoted
 from .site import default_base_model
+
+if TYPE_CHECKING:
+    from .content import PackContent
 
 _SIMULATED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
 """Where the simulated trainer says that it trained nothing."""
@@ -84,6 +88,14 @@ class Material:
     manifest: Manifest
     promoted: Promoted
     pictures: tuple[PackPicture, ...] = ()
+    follow_ups: tuple[tuple[PackPicture, ...], ...] = ()
+    content: PackContent | None = None
+    has_ai_label: bool = False
+
+    @property
+    def every_picture(self) -> tuple[PackPicture, ...]:
+        """The pictures of all posts."""
+        return tuple(one for post in (self.pictures, *self.follow_ups) for one in post)
 
     @property
     def publish(self) -> PublishSettings:

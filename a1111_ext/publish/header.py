@@ -1,19 +1,73 @@
-"""The promoted file's header: what the manifest says now is written into it, tensors stay."""
+"""The promoted file's header: what the manifest says is written into it, tensors stay."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from kohya_ext.project import DamagedError, Project
+from kohya_ext.project import DamagedError, MissingError, Project
+from kohya_ext.project.families import Family
 from kohya_ext.project.files import part_beside
-from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
+from kohya_ext.project.lora_file import LoraHeader, read_header, rewrite_metadata, tensor_sha256
+from kohya_ext.project.lora_kind import Naming, read_facts
 from kohya_ext.project.manifest import Manifest
 
-from .promote import header_changes
-
+_HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 _SAID = ("modelspec.description", "modelspec.author", "modelspec.license", "modelspec.tags")
+
+
+def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str | None]:
+    """Return what changes in the header: names, trigger phrase, and the hash as it really is.
+
+    Raises MissingError for a file without weights.
+    """
+    header = read_header(source)
+    metadata = header.metadata
+    digest = tensor_sha256(source)
+    if digest == _HASH_OF_NOTHING:
+        raise MissingError(
+            "LL606",
+            f"{source} holds no weights at all.",
+            "Choose another epoch; publishing sites ignore a file like this.",
+        )
+    about = manifest.publish
+    said = {
+        "modelspec.description": (about.description or manifest.subject.description).strip(),
+        "modelspec.author": about.author,
+        "modelspec.license": about.license,
+        "modelspec.tags": ", ".join(about.tags),
+    }
+    return {
+        "ss_output_name": name,
+        "modelspec.sai_model_spec": metadata.get("modelspec.sai_model_spec", "1.0.1"),
+        **_implementation(header, manifest.base_model.family),
+        "modelspec.title": name,
+        "modelspec.trigger_phrase": manifest.trigger_word,
+        **{key: value for key, value in said.items() if value},
+        "modelspec.hash_sha256": f"0x{digest}",
+        "sshs_model_hash": digest,
+        # it covers the names that change here, and nothing reads it any more
+        "sshs_legacy_hash": None,
+    }
+
+
+def _implementation(header: LoraHeader, family: Family) -> dict[str, str]:
+    """Name the architecture where the trainer did not; the file's own layers have the word."""
+    facts = read_facts(header)
+    of_diffusers = facts.naming is Naming.DIFFUSERS or facts.trainer == "OneTrainer"
+    if of_diffusers:
+        implementation = "diffusers"
+    elif facts.naming is Naming.COMFY:
+        implementation = "https://github.com/comfyanonymous/ComfyUI"
+    else:
+        implementation = family.facts.implementation if facts.naming is Naming.KOHYA else ""
+    found = {
+        "modelspec.architecture": f"{family.facts.architectures[0]}/lora",
+        "modelspec.implementation": implementation,
+    }
+    return {key: value for key, value in found.items() if value and key not in header.metadata}
 
 
 def refresh_header(project: Project, path: Path, name: str) -> bool:
@@ -21,15 +75,20 @@ def refresh_header(project: Project, path: Path, name: str) -> bool:
 
     What the manifest says no more goes back to what the trainer wrote. Raises DamagedError.
     """
+    changes = header_news(project, path, name)
+    if changes:
+        write_header(path, changes, tensor_sha256(path))
+    return bool(changes)
+
+
+def header_news(project: Project, path: Path, name: str) -> dict[str, str | None]:
+    """Return what `refresh_header` would change; None removes a key."""
     changes = header_changes(path, name, project.manifest)
     metadata = read_header(path).metadata
     trained = _trained(project)
     if trained is not None:
         changes |= {key: trained.get(key) for key in _SAID if key not in changes}
-    if all(metadata.get(key) == value for key, value in changes.items()):
-        return False
-    write_header(path, changes, str(changes["sshs_model_hash"]))
-    return True
+    return {key: value for key, value in changes.items() if metadata.get(key) != value}
 
 
 def write_header(path: Path, changes: Mapping[str, str | None], digest: str) -> None:

@@ -24,8 +24,8 @@ from kohya_ext.project.files import (
 from kohya_ext.project.json_reader import read_json
 
 from .card import description, hub_card, short_description, user_metadata
+from .check import Check
 from .checklist import write_page
-from .checks import Check
 from .contents import Material
 
 RECORD_NAME = "pack.json"
@@ -106,6 +106,7 @@ def _facts(material: Material, checks: Sequence[Check]) -> dict[str, Any]:
         "autov3": promoted.autov3,
         "sha256": promoted.sha256,
         "simulated": material.is_simulated,
+        "content": material.content.as_dict() if material.content else None,
         "checks": [
             {"what": one.what, "state": one.state.value, "detail": one.detail} for one in checks
         ],

@@ -6,7 +6,6 @@ would match `<lora:OLD:1>` in the WebUI.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,18 +21,15 @@ from kohya_ext.project import (
     ToolError,
 )
 from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file, require_family
-from kohya_ext.project.families import Family
 from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
-from kohya_ext.project.lora_file import LoraHeader, read_header, rewrite_metadata, tensor_sha256
-from kohya_ext.project.lora_kind import Naming, read_facts
-from kohya_ext.project.manifest import Manifest
+from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
 from ..api.lora_links import find_lora_folder, forget_loras, linked_names
+from .header import header_changes, write_header
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 _EPOCH_NUMBER = re.compile(r"-(\d{6,}|step\d{8,})$")
 
 
@@ -105,7 +101,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     target = project.publish_dir / f"{plain}.safetensors"
     changes = header_changes(source.path, plain, project.manifest)
     plan = PromotePlan(source, plain, target, changes)
-    if target.exists() and not _is_done(plan):
+    if target.exists() and not _has_tensors(target, plan.hash):
         raise ConflictError(
             "LL112",
             f"{target} exists already, with other content.",
@@ -132,67 +128,17 @@ def _require_usable(name: str) -> None:
         )
 
 
-def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str | None]:
-    """Return what changes in the header: names, trigger phrase, and the hash as it really is.
-
-    Raises MissingError for a file without weights.
-    """
-    header = read_header(source)
-    metadata = header.metadata
-    digest = tensor_sha256(source)
-    if digest == _HASH_OF_NOTHING:
-        raise MissingError(
-            "LL606",
-            f"{source} holds no weights at all.",
-            "Choose another epoch; publishing sites ignore a file like this.",
-        )
-    about = manifest.publish
-    said = {
-        "modelspec.description": (about.description or manifest.subject.description).strip(),
-        "modelspec.author": about.author,
-        "modelspec.license": about.license,
-        "modelspec.tags": ", ".join(about.tags),
-    }
-    return {
-        "ss_output_name": name,
-        "modelspec.sai_model_spec": metadata.get("modelspec.sai_model_spec", "1.0.1"),
-        **_implementation(header, manifest.base_model.family),
-        "modelspec.title": name,
-        "modelspec.trigger_phrase": manifest.trigger_word,
-        **{key: value for key, value in said.items() if value},
-        "modelspec.hash_sha256": f"0x{digest}",
-        "sshs_model_hash": digest,
-        # it covers the names that change here, and nothing reads it any more
-        "sshs_legacy_hash": None,
-    }
-
-
-def _implementation(header: LoraHeader, family: Family) -> dict[str, str]:
-    """Name the architecture where the trainer did not; the file's own layers have the word."""
-    facts = read_facts(header)
-    of_diffusers = facts.naming is Naming.DIFFUSERS or facts.trainer == "OneTrainer"
-    if of_diffusers:
-        implementation = "diffusers"
-    elif facts.naming is Naming.COMFY:
-        implementation = "https://github.com/comfyanonymous/ComfyUI"
-    else:
-        implementation = family.facts.implementation if facts.naming is Naming.KOHYA else ""
-    found = {
-        "modelspec.architecture": f"{family.facts.architectures[0]}/lora",
-        "modelspec.implementation": implementation,
-    }
-    return {key: value for key, value in found.items() if value and key not in header.metadata}
-
-
 def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
     """Write the promoted file, check it, and note it in the journal; one that is there stays.
 
     Raises ConflictError (in the way), MachineError (disk full) or DamagedError (not what was
     written).
     """
-    if not plan.target.exists():  # else: the same promotion again, say after Ctrl-C
+    if not plan.target.exists():
         rewrite_metadata(plan.source.path, plan.target, plan.changes)
         _require_whole(plan)
+    elif not _is_whole(plan):  # the same again, after the manifest was changed
+        write_header(plan.target, plan.changes, plan.hash)
     promoted = read_epoch_file(plan.target)
     project.journal.append(
         "promote",
@@ -218,14 +164,6 @@ def _has_tensors(path: Path, digest: str) -> bool:
     try:
         return tensor_sha256(path) == digest
     except ToolError:
-        return False
-
-
-def _is_done(plan: PromotePlan) -> bool:
-    """Tell whether this very promotion was made already."""
-    try:
-        return _is_whole(plan)
-    except ToolError:  # the file in the way is not a LoRA at all
         return False
 
 

@@ -207,6 +207,8 @@ TITLES: dict[str, str] = {
     "LL641": "A kept picture that cannot be in the post",
     "LL642": "A LoRA of the prompt that was ignored",
     "LL643": "A header that says another thing than the manifest",
+    "LL670": "Content that nobody has decided on",
+    "LL671": "Adult pictures of a real person",
     "LL701": "No Kohya GUI in that folder",
     "LL702": "The Kohya GUI's Python was not found",
     "LL703": "The Kohya GUI's Python gives no answer",

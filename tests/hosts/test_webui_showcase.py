@@ -66,8 +66,8 @@ class Stage:
     lora: str
     checkpoints: tuple[str, ...]
 
-    def run(self, command: str, *words: str) -> None:
-        assert main([command, str(self.project.root), *words]) == 0
+    def run(self, command: str, *words: str, code: int = 0) -> None:
+        assert main([command, str(self.project.root), *words]) == code
 
     @property
     def webui(self) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def test_the_second_half_of_the_road(stage: Stage):
     }
 
     stage.run("select")
-    stage.run("publish")
+    stage.run("publish", code=3)  # no tagger looks at the pictures
     pack = project.publish_dir / stage.lora
     record = json.loads((pack / "pack.json").read_text(encoding="utf-8"))
     assert (record["epochs"], record["autov3"]) == (2, promoted.autov3)
@@ -190,7 +190,7 @@ def test_chosen_pictures_are_drawn_larger(stage: Stage):
     now = {name: stage.client.get("/sdapi/v1/options").get(name) for name in names}
     assert now == settings
     stage.run("select")
-    stage.run("publish")
+    stage.run("publish", code=3)  # no tagger looks at the pictures
 
 
 def test_mistakes_are_noticed_before_the_first_picture(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .levels import ContentLevel, Judgement, judge
 from .rule import (
     PUBLISHING_RATINGS,
     TRAINING_RATINGS,
@@ -10,16 +11,21 @@ from .rule import (
     forbidden_caption,
     forbidden_picture,
     forbidden_words,
+    minor_sign,
 )
 from .search import find_forbidden
 
 __all__ = [
     "PUBLISHING_RATINGS",
     "TRAINING_RATINGS",
+    "ContentLevel",
+    "Judgement",
     "Signs",
     "cure_for_training",
     "find_forbidden",
     "forbidden_caption",
     "forbidden_picture",
     "forbidden_words",
+    "judge",
+    "minor_sign",
 ]

@@ -46,6 +46,10 @@ class _Words:
             return False
         return plain in self.tags or not self.parts.isdisjoint(re.split(r"[ \-()/:]+", plain))
 
+    def all_in_text(self, text: str) -> tuple[str, ...]:
+        """Return every such word of a text."""
+        return tuple(dict.fromkeys(found.group(0) for found in self.pattern.finditer(text)))
+
     def in_text(self, text: str) -> str:
         """Return the first such word of a text, or ""."""
         found = self.pattern.search(text)
@@ -98,9 +102,29 @@ def forbidden_caption(caption: str) -> Signs | None:
 def forbidden_words(prompt: str) -> Signs | None:
     """Return the pair of words that must not stand in one prompt, or None."""
     minor_words, sexual_words = _words()
-    plain = _text(prompt)
+    plain = in_one_spelling(prompt)
     minor, sexual = minor_words.in_text(plain), sexual_words.in_text(plain)
     return Signs(minor, sexual) if minor and sexual else None
+
+
+def minor_sign(scores: Scores | None, text: str = "") -> str:
+    """Return what speaks of a minor in scores or a text, or ""; alone it forbids nothing."""
+    minor_words, _ = _words()
+    found = _first(scores.general if scores else {}, minor_words, MINOR_THRESHOLD)
+    return found or minor_words.in_text(in_one_spelling(text))
+
+
+def sexual_words(text: str) -> tuple[str, ...]:
+    """Return the sexual words of a text that `in_one_spelling` returned."""
+    return _words()[1].all_in_text(text)
+
+
+def sexual_tags(scores: Scores, threshold: float = SEXUAL_THRESHOLD) -> tuple[str, ...]:
+    """Return the sexual tags that a tagger saw."""
+    _, words = _words()
+    return tuple(
+        tag for tag, score in scores.general.items() if score >= threshold and words.in_tag(tag)
+    )
 
 
 def cure_for_training(project: str, pictures: Iterable[str]) -> str:
@@ -121,14 +145,14 @@ def _first(general: Mapping[str, float], words: _Words, threshold: float) -> str
 
 def _in_caption(caption: str, tags: Sequence[str], words: _Words) -> str:
     whole = next((tag for tag in tags if tag and words.in_tag(tag)), "")
-    return whole or words.in_text(_text(caption))
+    return whole or words.in_text(in_one_spelling(caption))
 
 
 def _plain(tag: str) -> str:
     return re.sub(r"[\s_]+", " ", tag).strip().casefold()
 
 
-def _text(text: str) -> str:
+def in_one_spelling(text: str) -> str:
     """Return text for the patterns: one spelling of each letter, and no mark inside a word."""
     plain = unicodedata.normalize("NFKC", text).replace("_", " ")
     return re.sub("[\u200b-\u200f\u2060\ufeff\u00ad]", "", plain)

@@ -39,6 +39,7 @@ class DecisionKind(str, Enum):
     UPSCALE = "upscale"
     ORDER = "order"
     SELECTION = "selection"
+    CONTENT = "content"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from loras import save_lora, save_tensors
+from promotions import with_manifest
 
 from a1111_ext.grids.plan import select_epochs
 from a1111_ext.publish import promote as promoting
@@ -110,6 +111,15 @@ def test_a_lost_promotion_does_not_count(trained: Project):
     promote(trained).path.unlink()
     with pytest.raises(ToolError, match="LL604"):
         require_promotion(trained)
+
+
+def test_the_same_again_after_an_edit_of_the_manifest_renews_the_header(trained: Project):
+    before = promote(trained)
+    done = promote(with_manifest(trained, 'publish:\n  author: "Ada"', section="publish"))
+    metadata = read_header(done.path).metadata
+    assert metadata["modelspec.author"] == "Ada"
+    assert (done.path, done.hash) == (before.path, before.hash)
+    assert tensor_sha256(done.path) == done.hash
 
 
 def test_nothing_is_overwritten(trained: Project):

@@ -16,8 +16,9 @@ from PIL import Image, PngImagePlugin
 from promotions import promote_epoch, with_manifest
 
 from a1111_ext.publish.card import hub_card
+from a1111_ext.publish.check import CheckState
 from a1111_ext.publish.checklist import form_fields, site_rules
-from a1111_ext.publish.checks import CheckState, check_material
+from a1111_ext.publish.checks import check_material
 from a1111_ext.publish.contents import gather
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
@@ -74,7 +75,14 @@ def ready(project: Project) -> Project:
     for number, words in enumerate(WORDS):
         save_picture(project.showcase_dir / f"{number}.png", infotext(digest, words))
     assert main(["select", str(project.root)]) == 0
+    store_scores(project, {"general": 0.9}, {"animal": 0.9})
     return project
+
+
+def store_scores(project: Project, ratings: dict[str, float], tags: dict[str, float]) -> None:
+    """Keep scores as a tagger would have left them, so that all pictures count as looked at."""
+    for one in gather(project).every_picture:
+        write_scores(project.scores_dir, Scores(one.sha256, "model", ratings, tags, {}))
 
 
 def publish(project: Project, *words: object) -> int:
@@ -236,6 +244,7 @@ def test_simulateds_are_marked_everywhere(project: Project, webui: SimulatedWebu
     project = with_manifest(project, text)
     assert main(["showcase", str(project.root), "--webui", webui.url]) == 0
     assert main(["select", str(project.root)]) == 0
+    store_scores(project, {"general": 0.9}, {})
     assert publish(project) == 0
     for path in pack_of(project).glob("*.*"):
         if path.suffix in (".md", ".html", ".json", ".txt"):
@@ -529,12 +538,6 @@ def test_a_consent_to_less_is_told(ready: Project, capsys: pytest.CaptureFixture
 # -- what a tagger sees -------------------------------------------------------------------------
 
 
-def store_scores(project: Project, ratings: dict[str, float], tags: dict[str, float]) -> None:
-    for one in gather(project).pictures:
-        scores = Scores(one.sha256, "model", ratings, tags, {})
-        write_scores(project.scores_dir, scores)
-
-
 @pytest.mark.parametrize(
     ("ratings", "tags"),
     [
@@ -551,6 +554,102 @@ def test_pictures_that_look_forbidden_are_refused(
 ):
     store_scores(ready, ratings, tags)
     assert "LL628" in refusal(ready, capsys)
+
+
+# -- the category of content ----------------------------------------------------------------
+
+
+def test_explicit_pictures_never_pass_unseen(ready: Project, capsys: pytest.CaptureFixture[str]):
+    store_scores(ready, {"explicit": 0.97}, {})
+    said = refusal(ready, capsys)
+    assert "3 of 3 pictures are judged explicit, and nobody has decided" in said
+    assert "rating explicit 0.97" in said
+    assert "[LL670]" in said
+
+
+def test_a_person_decides_and_the_pack_carries_it(ready: Project):
+    store_scores(ready, {"explicit": 0.97}, {})
+    assert publish(ready, "--content", "explicit") == 0
+    front = front_matter((pack_of(ready) / "README.md").read_text(encoding="utf-8"))
+    assert "not-for-all-audiences" in front["tags"]
+    record = json.loads((pack_of(ready) / "pack.json").read_text(encoding="utf-8"))
+    assert (record["content"]["level"], record["content"]["judged"]) == ("explicit", "explicit")
+    assert record["content"]["pictures"][0]["reasons"] == ["rating explicit 0.97"]
+
+
+def test_the_decision_holds_for_these_pictures_only(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    store_scores(ready, {"questionable": 0.9}, {})
+    assert publish(ready, "--content", "questionable") == 0
+    assert publish(ready) == 0
+    replace_picture(ready, infotext(require_promoted(ready).autov3, "portrait, nude"))
+    capsys.readouterr()
+    assert publish(ready) == 1
+    assert "LL670" in capsys.readouterr().err
+
+
+def test_a_milder_word_than_the_taggers_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+    store_scores(ready, {"explicit": 0.3}, {})
+    capsys.readouterr()
+    assert publish(ready, "--content", "general") == 0
+    assert "You decided general; judged are explicit" in capsys.readouterr().err
+    front = front_matter((pack_of(ready) / "README.md").read_text(encoding="utf-8"))
+    assert "not-for-all-audiences" not in front["tags"]
+
+
+def test_a_decision_does_not_stand_for_a_tagger(ready: Project):
+    shutil.rmtree(ready.scores_dir)
+    assert publish(ready, "--content", "general") == 3
+
+
+def test_no_decision_overrules_the_rule_on_minors(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    store_scores(ready, {"explicit": 0.97}, {"child": 0.5})
+    capsys.readouterr()
+    assert publish(ready, "--content", "general") == 1
+    assert "LL628" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ['description: "A girl, 15yo."', 'title: "Kid"', 'tags: ["schoolgirl"]']
+)
+def test_what_the_manifest_says_of_the_subject_counts(
+    ready: Project, capsys: pytest.CaptureFixture[str], words: str
+):
+    store_scores(ready, {"sensitive": 0.9}, {"bikini": 0.8})
+    ready = with_manifest(ready, f"publish:\n  {words}", section="publish")
+    assert "LL628" in refusal(ready, capsys)
+
+
+def test_a_description_may_forbid_what_must_not_be(ready: Project):
+    store_scores(ready, {"sensitive": 0.9}, {"bikini": 0.8})
+    words = 'publish:\n  description: "A fox. Never use it for sexual content or minors."'
+    assert publish(with_manifest(ready, words, section="publish")) == 0
+
+
+def test_adult_pictures_of_a_person_need_a_consent_to_them(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    store_scores(ready, {"explicit": 0.9}, {})
+    ready = with_manifest(ready, CONSENT, section="subject")
+    capsys.readouterr()
+    assert publish(ready, "--content", "explicit") == 1
+    assert "LL671" in capsys.readouterr().err
+    wide = CONSENT.replace("publishing", "publishing, nude pictures")
+    assert publish(with_manifest(ready, wide, section="subject"), "--content", "explicit") == 0
+
+
+def test_a_dry_run_names_what_the_header_would_say(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    capsys.readouterr()
+    assert publish(ready, "--dry-run") == 0
+    said = capsys.readouterr().err
+    assert "would be written again" in said
+    assert "modelspec.license" in said
+    assert "modelspec.license" not in read_header(require_promoted(ready).path).metadata
 
 
 def test_stored_scores_are_enough(ready: Project):
@@ -570,9 +669,12 @@ def read(project: Project, digest: str) -> Scores:
 
 
 def test_without_a_tagger_the_page_says_so(ready: Project, capsys: pytest.CaptureFixture[str]):
+    shutil.rmtree(ready.scores_dir)
     capsys.readouterr()
-    publish(ready)
-    assert "not checked: Content" in capsys.readouterr().err
+    assert publish(ready) == 3
+    said = capsys.readouterr().err
+    assert "not checked: Content" in said
+    assert "The content of the pictures was not checked" in said
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
     assert "3 of 3 pictures were not looked at" in page
 
@@ -624,6 +726,7 @@ def test_pictures_of_other_formats_are_published(ready: Project, form: str, suff
             picture.convert("RGB").save(path.with_suffix(suffix), form, exif=exif.tobytes())
         path.unlink()
     assert main(["select", str(ready.root)]) == 0
+    store_scores(ready, {"general": 0.9}, {})
     assert publish(ready) == 0
     packed = [one for one in pack_of(ready).rglob(f"*{suffix}") if "preview" not in one.name]
     assert len(packed) >= 3

@@ -70,6 +70,26 @@ def test_prompts_in_the_languages_of_users(prompt: str):
 @pytest.mark.parametrize(
     "prompt",
     [
+        "she is 13, nude", "14 Jahre alt, nackt", "13 ans, nue", "15 años, desnuda",
+        "15 anni, nuda", "彼女は15歳の 裸", "8歳 裸", "17살 누드",
+        "16 лет, обнажённая", "16-years-girl, naked",
+    ],
+)  # fmt: skip
+def test_ages_in_numbers_of_other_languages(prompt: str):
+    assert forbidden_words(prompt) is not None
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["25歳 裸", "20 años, desnuda", "vor 30 Jahren, nackt", "she is 30, nude", "115歳 裸"],
+)
+def test_adult_ages_in_numbers_are_no_sign(prompt: str):
+    assert forbidden_words(prompt) is None
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
         "baby face, lingerie", "baby-faced adult woman, bikini", "baby blue bikini",
         "a kind woman, lingerie", "18 years old, nude", "a 25yo woman, topless", "age 21, nsfw",
         "in the 12th century, nude statue", "a childlike smile, sexy dress", "baby hair, cleavage",

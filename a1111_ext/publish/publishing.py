@@ -1,0 +1,102 @@
+"""Publishing as one step for command, tab and tests: gather, look, judge, check, plan, write.
+
+The header of the promoted file is made to say what the manifest says, before the pack is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kohya_ext.project import ProgressHandler, Project, silent
+from kohya_ext.project.content import ContentLevel
+from kohya_ext.project.tagging import Scores, Tagger
+
+from .check import Check, CheckState
+from .checks import check_material, require_all
+from .content import decide_content, judge_content, read_decision
+from .contents import Material, gather
+from .header import header_news, refresh_header
+from .pack import PackPlan, apply_pack, plan_pack
+from .tag_scores import find_tagger, look_at
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """What is asked for: a tagger's folder, a person's word on the content."""
+
+    model: Path | None = None
+    content: ContentLevel | None = None
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """A pack that would be written, its checks, and what changes in the LoRA's header first."""
+
+    material: Material
+    checks: tuple[Check, ...]
+    header_news: Mapping[str, str | None]
+    seen: Mapping[str, Scores]
+    tagger_note: str
+    options: PublishOptions
+
+    @property
+    def refusals(self) -> tuple[Check, ...]:
+        """The checks that stop it."""
+        return tuple(one for one in self.checks if one.state is CheckState.REFUSED)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether a tagger has rated every picture."""
+        return self.material.content is not None and not self.material.content.unscored
+
+    def pack(self, project: Project) -> PackPlan:
+        """Plan the files."""
+        return plan_pack(project, self.material, self.checks)
+
+
+def plan_publishing(
+    project: Project, options: PublishOptions, *, on_progress: ProgressHandler = silent
+) -> PublishPlan:
+    """Gather, look and check; nothing is written but new tag scores, nothing is refused yet.
+
+    Raises MissingError or DamagedError for what cannot be read.
+    """
+    material = gather(project)
+    tagger, note = find_tagger(project, options.model)
+    return _planned(project, material, options, tagger, note, on_progress)
+
+
+def _planned(
+    project: Project,
+    material: Material,
+    options: PublishOptions,
+    tagger: Tagger | None,
+    note: str,
+    on_progress: ProgressHandler,
+) -> PublishPlan:
+    seen = look_at(project, material.every_picture, tagger, on_progress=on_progress)
+    decided = options.content or read_decision(project, material)
+    material = replace(material, content=judge_content(material, seen, decided))
+    checks = check_material(material, seen, tagger_note=note)
+    news = header_news(project, material.promoted.path, material.promoted.name)
+    return PublishPlan(material, checks, news, seen, note, options)
+
+
+def apply_publishing(
+    project: Project, plan: PublishPlan, *, on_progress: ProgressHandler = silent
+) -> PackPlan:
+    """Write header and pack, keep a person's word. Raises the first refusal; MachineError."""
+    require_all(plan.checks)
+    if plan.options.content is not None:
+        decide_content(project, plan.material, plan.options.content)
+    promoted = plan.material.promoted
+    if refresh_header(project, promoted.path, promoted.name):
+        material = replace(gather(project), content=plan.material.content)
+        checks = check_material(material, plan.seen, tagger_note=plan.tagger_note)
+        require_all(checks)
+        plan = replace(plan, material=material, checks=checks)
+    pack = plan.pack(project)
+    apply_pack(project, pack, on_progress=on_progress)
+    return pack
