@@ -45,6 +45,12 @@ NOT_CHECKED = 3
     help="Your word on what the pictures show, after looking at them; it is kept for these "
     "pictures.",
 )
+@click.option(
+    "--ai-label/--no-ai-label",
+    default=None,
+    help="Label the copies as made with AI (IPTC digital source type); by default for real "
+    "persons.",
+)
 @dry_run_option
 @json_option
 @click.pass_context
@@ -53,6 +59,7 @@ def publish(
     project: Project,
     model: Path | None,
     content: str | None,
+    ai_label: bool | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -61,7 +68,7 @@ def publish(
     Nothing is sent anywhere. It stops when something is wrong or not allowed. Exit code 3: made,
     but no tagger has rated the pictures, so nobody has checked their content.
     """
-    options = PublishOptions(model, ContentLevel(content) if content else None)
+    options = PublishOptions(model, ContentLevel(content) if content else None, ai_label)
     with progress_bar() as progress:
         plan = plan_publishing(project, options, on_progress=progress)
     _tell_refusals(plan.refusals)

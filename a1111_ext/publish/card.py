@@ -25,6 +25,9 @@ SIMULATED_NOTE = (
 )
 
 
+MADE_WITH_AI = "Made with AI: the pictures were generated, with this LoRA."
+
+
 def facts(material: Material) -> list[tuple[str, str]]:
     """Return what a reader wants to know first, as name and value."""
     promoted, manifest = material.promoted, material.manifest
@@ -69,6 +72,8 @@ def description(material: Material) -> str:
         "",
         f"{len(material.pictures)} pictures, drawn with this very file. Each holds its generation "
         "data: prompt, seed, checkpoint and hashes.",
+        "",
+        MADE_WITH_AI,
     ]
     if material.checkpoints:
         lines += ["", "Checkpoints:", ""]
@@ -135,6 +140,7 @@ def hub_card(material: Material, pictures: tuple[str, ...]) -> str:
     lines.append(
         f"## Download model\n\nThe weights are in Safetensors format: `{promoted.path.name}`.\n"
     )
+    lines.append(f"{MADE_WITH_AI}\n")
     if manifest.subject.kind is SubjectKind.PERSON and manifest.subject.consent:
         consent = manifest.subject.consent
         lines.append(

@@ -1,6 +1,7 @@
 """The publish pack: one folder with the LoRA, its sidecars, the pictures, the words, a checklist.
 
-Pictures and LoRA are copied byte for byte. A pack that its user has edited is never written over.
+Pictures and LoRA are copied byte for byte; labelled copies differ in their XMP alone. A pack that
+its user has edited is never written over.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,10 +24,11 @@ from kohya_ext.project.files import (
 )
 from kohya_ext.project.json_reader import read_json
 
+from .ai_label import load_signers, write_labelled
 from .card import description, hub_card, short_description, user_metadata
 from .check import Check
 from .checklist import write_page
-from .contents import Material
+from .contents import Material, PackPicture
 
 RECORD_NAME = "pack.json"
 CHECKLIST_NAME = "checklist.html"
@@ -36,11 +38,12 @@ _IMAGES = "images"
 
 @dataclass(frozen=True)
 class PackFile:
-    """One file of a pack: a copy of `source`, or `text`."""
+    """One file of a pack: a copy of `source`, labelled as made with AI or not, or `text`."""
 
     place: PurePosixPath
     source: Path | None = None
     text: str = ""
+    is_labelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,20 @@ def plan_pack(project: Project, material: Material, checks: Sequence[Check]) -> 
     }
     files = [
         PackFile(PurePosixPath(material.promoted.path.name), material.promoted.path),
-        PackFile(PurePosixPath(f"{name}{first.path.suffix}"), first.path),
-        *(PackFile(place, one.path) for place, one in zip(places, material.pictures, strict=True)),
+        _picture(material, PurePosixPath(f"{name}{first.path.suffix}"), first),
+        *(
+            _picture(material, place, one)
+            for place, one in zip(places, material.pictures, strict=True)
+        ),
         *(PackFile(PurePosixPath(place), text=text) for place, text in texts.items()),
     ]
     return PackPlan(
         _free_folder(project.publish_dir / name), tuple(files), _facts(material, checks)
     )
+
+
+def _picture(material: Material, place: PurePosixPath, one: PackPicture) -> PackFile:
+    return PackFile(place, one.path, is_labelled=material.has_ai_label)
 
 
 def _picture_places(material: Material) -> tuple[PurePosixPath, ...]:
@@ -106,6 +116,7 @@ def _facts(material: Material, checks: Sequence[Check]) -> dict[str, Any]:
         "autov3": promoted.autov3,
         "sha256": promoted.sha256,
         "simulated": material.is_simulated,
+        "ai_label": material.has_ai_label,
         "content": material.content.as_dict() if material.content else None,
         "checks": [
             {"what": one.what, "state": one.state.value, "detail": one.detail} for one in checks
@@ -140,7 +151,7 @@ def apply_pack(project: Project, plan: PackPlan, *, on_progress: ProgressHandler
     beside = part_beside(plan.folder)
     try:
         beside.mkdir(parents=True)
-        written = _write_files(beside, plan.files, on_progress)
+        written = _write_files(beside, plan, on_progress)
         write_json_atomic(beside / RECORD_NAME, {**plan.facts, "files": written})
         _put_in_place(beside, plan.folder)
     except OSError as error:
@@ -157,28 +168,32 @@ def apply_pack(project: Project, plan: PackPlan, *, on_progress: ProgressHandler
     return plan.folder
 
 
-def _write_files(
-    folder: Path, files: Iterable[PackFile], on_progress: ProgressHandler
-) -> dict[str, str]:
-    """Write the files and return the hash of each; a copy is compared with its source."""
-    wanted = tuple(files)
+def _write_files(folder: Path, plan: PackPlan, on_progress: ProgressHandler) -> dict[str, str]:
+    """Write the files and return the hash of each; a plain copy is compared with its source."""
     written: dict[str, str] = {}
-    for number, one in enumerate(wanted, start=1):
+    signers = load_signers() if any(one.is_labelled for one in plan.files) else ()
+    for number, one in enumerate(plan.files, start=1):
         target = folder / one.place
+        target.parent.mkdir(parents=True, exist_ok=True)
         if one.source is None:
             write_text_atomic(target, one.text)
+        elif one.is_labelled:
+            write_labelled(one.source, target, signers, plan.facts)
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(one.source, target)
+            _copy(one.source, target)
         written[str(one.place)] = sha256_of(target)
-        if one.source is not None and written[str(one.place)] != sha256_of(one.source):
-            raise MachineError(
-                "LL111",
-                f"{one.source} could not be copied whole.",
-                "Check the disk, and that no other program changes the file; then publish again.",
-            )
-        on_progress(Progress("Pack", number, len(wanted)))
+        on_progress(Progress("Pack", number, len(plan.files)))
     return written
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    if sha256_of(target) != sha256_of(source):
+        raise MachineError(
+            "LL111",
+            f"{source} could not be copied whole.",
+            "Check the disk, and that no other program changes the file; then publish again.",
+        )
 
 
 def _put_in_place(beside: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kohya_ext.project import ProgressHandler, Project, silent
 from kohya_ext.project.content import ContentLevel
+from kohya_ext.project.manifest import Manifest, SubjectKind
 from kohya_ext.project.tagging import Scores, Tagger
 
 from .check import Check, CheckState
@@ -24,10 +25,21 @@ from .tag_scores import find_tagger, look_at
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """What is asked for: a tagger's folder, a person's word on the content."""
+    """What is asked for: a tagger's folder, a person's word on the content, the label.
+
+    `ai_label` None: as the manifest says, else for real persons.
+    """
 
     model: Path | None = None
     content: ContentLevel | None = None
+    ai_label: bool | None = None
+
+    def has_ai_label(self, manifest: Manifest) -> bool:
+        """Whether the published copies say that they were made with AI."""
+        for said in (self.ai_label, manifest.publish.ai_label):
+            if said is not None:
+                return said
+        return manifest.subject.kind is SubjectKind.PERSON
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,11 @@ def _planned(
 ) -> PublishPlan:
     seen = look_at(project, material.every_picture, tagger, on_progress=on_progress)
     decided = options.content or read_decision(project, material)
-    material = replace(material, content=judge_content(material, seen, decided))
+    material = replace(
+        material,
+        content=judge_content(material, seen, decided),
+        has_ai_label=options.has_ai_label(project.manifest),
+    )
     checks = check_material(material, seen, tagger_note=note)
     news = header_news(project, material.promoted.path, material.promoted.name)
     return PublishPlan(material, checks, news, seen, note, options)
@@ -93,7 +109,8 @@ def apply_publishing(
         decide_content(project, plan.material, plan.options.content)
     promoted = plan.material.promoted
     if refresh_header(project, promoted.path, promoted.name):
-        material = replace(gather(project), content=plan.material.content)
+        old = plan.material
+        material = replace(gather(project), content=old.content, has_ai_label=old.has_ai_label)
         checks = check_material(material, plan.seen, tagger_note=plan.tagger_note)
         require_all(checks)
         plan = replace(plan, material=material, checks=checks)

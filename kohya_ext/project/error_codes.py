@@ -209,6 +209,8 @@ TITLES: dict[str, str] = {
     "LL643": "A header that says another thing than the manifest",
     "LL670": "Content that nobody has decided on",
     "LL671": "Adult pictures of a real person",
+    "LL672": "A picture that holds no label",
+    "LL673": "A label or generation data lost while publishing",
     "LL701": "No Kohya GUI in that folder",
     "LL702": "The Kohya GUI's Python was not found",
     "LL703": "The Kohya GUI's Python gives no answer",

@@ -183,8 +183,18 @@ class ShowcaseSettings:
 
 
 @dataclass(frozen=True)
+class Permissions:
+    """What others may do with the LoRA, in the words of the publishing site's form."""
+
+    commercial_use: tuple[str, ...] = ()
+    without_credit: bool = False
+    derivatives: bool = True
+    other_license: bool = False
+
+
+@dataclass(frozen=True)
 class PublishSettings:
-    """The publish pack."""
+    """The publish pack; None where it follows from subject or licence."""
 
     title: str = ""
     description: str = ""
@@ -193,6 +203,9 @@ class PublishSettings:
     author: str = ""
     license: str = ""
     tags: tuple[str, ...] = ()
+    category: str = ""
+    ai_label: bool | None = None
+    permissions: Permissions | None = None
 
 
 @dataclass(frozen=True)

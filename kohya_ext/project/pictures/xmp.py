@@ -1,8 +1,15 @@
-"""The rating in an XMP packet: read it, and change it leaving every other letter as it is."""
+"""Simple values in an XMP packet, the rating first: read them, and change them leaving every other
+letter as it is.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 XMP = "http://ns.adobe.com/xap/1.0/"
 MICROSOFT = ("http://ns.microsoft.com/photo/1.0/", "http://ns.microsoft.com/photo/1.0")
@@ -15,7 +22,7 @@ LARGEST_PACKET_BYTES = 16_000_000
 _NEW = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
  <rdf:RDF xmlns:rdf="{rdf}">
-  <rdf:Description rdf:about="" xmlns:xmp="{xmp}" xmp:Rating="{rating}"/>
+  <rdf:Description rdf:about="" xmlns:{prefix}="{space}" {prefix}:{name}="{value}"/>
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
@@ -46,13 +53,8 @@ def find_rating(packet: bytes) -> int | None:
 
 def _values(packet: bytes) -> tuple[int | None, float | None]:
     """Return xmp:Rating and MicrosoftPhoto:Rating, by namespace and however they are written."""
-    from xml.etree import ElementTree
-
-    if len(packet) > LARGEST_PACKET_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
-        return None, None
-    try:
-        root = ElementTree.fromstring(_text_of(packet).strip().rstrip("\0").strip())
-    except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
+    root = _root(packet)
+    if root is None:
         return None, None
     found: dict[str, str] = {}
     for element in root.iter():
@@ -65,6 +67,18 @@ def _values(packet: bytes) -> tuple[int | None, float | None]:
     stars = _number(found.get(XMP))
     percent = next((_number(found[one]) for one in MICROSOFT if one in found), None)
     return None if stars is None else max(-1, min(5, round(stars))), percent
+
+
+def _root(packet: bytes) -> ElementTree.Element | None:
+    """Return the packet as a tree; None when it cannot be read, or not safely."""
+    from xml.etree import ElementTree
+
+    if len(packet) > LARGEST_PACKET_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+        return None
+    try:
+        return ElementTree.fromstring(_text_of(packet).strip().rstrip("\0").strip())
+    except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
+        return None
 
 
 def _number(text: str | None) -> float | None:
@@ -89,7 +103,9 @@ def _encoding_of(packet: bytes) -> str:
 
 def new_packet(rating: int) -> bytes:
     """Return a whole packet that says nothing but a rating."""
-    return _NEW.format(rdf=RDF, xmp=XMP, rating=rating).encode("utf-8")
+    return _NEW.format(rdf=RDF, space=XMP, prefix="xmp", name="Rating", value=rating).encode(
+        "utf-8"
+    )
 
 
 def with_rating(packet: bytes, rating: int) -> bytes:
@@ -99,11 +115,58 @@ def with_rating(packet: bytes, rating: int) -> bytes:
     """
     encoding = _encoding_of(packet)
     text = packet.decode(encoding)
-    changed = _set(text, XMP, str(rating)) or _add(text, rating)
+    changed = _set(text, XMP, "Rating", str(rating)) or _add(
+        text, "xmp", XMP, "Rating", str(rating)
+    )
     for space in MICROSOFT:
-        changed = _set(changed, space, str(percent_of_rating(rating))) or changed
+        changed = _set(changed, space, "Rating", str(percent_of_rating(rating))) or changed
     made = _padded(changed, len(text)).encode(encoding)
     if find_rating(made) != rating:
+        raise ValueError("its XMP is of a form that cannot be changed safely")
+    return made
+
+
+@dataclass(frozen=True)
+class XmpName:
+    """A simple property: its namespace, the usual prefix, and its name."""
+
+    space: str
+    prefix: str
+    name: str
+
+
+def find_value(packet: bytes, name: XmpName) -> str | None:
+    """Return the text of a property; None when it is not there or cannot be read."""
+    root = _root(packet)
+    wanted = f"{{{name.space}}}{name.name}"
+    for element in root.iter() if root is not None else ():
+        if wanted in element.attrib:
+            return element.attrib[wanted]
+        if element.tag == wanted:
+            resource = element.attrib.get(f"{{{RDF}}}resource")
+            return resource or (element.text or "").strip()
+    return None
+
+
+def with_value(packet: bytes | None, name: XmpName, value: str) -> bytes:
+    """Return the packet, or a new one, with a property of this value.
+
+    `value` must need no escapes. ValueError for a packet that cannot be changed safely.
+    """
+    if packet is None:
+        made = _NEW.format(
+            rdf=RDF, space=name.space, prefix=name.prefix, name=name.name, value=value
+        ).encode("utf-8")
+    elif find_value(packet, name) == value:
+        return packet
+    else:
+        encoding = _encoding_of(packet)
+        text = packet.decode(encoding)
+        changed = _set(text, name.space, name.name, value) or _add(
+            text, name.prefix, name.space, name.name, value
+        )
+        made = _padded(changed, len(text)).encode(encoding)
+    if find_value(made, name) != value:
         raise ValueError("its XMP is of a form that cannot be changed safely")
     return made
 
@@ -113,11 +176,11 @@ def _prefixes(text: str, space: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _set(text: str, space: str, value: str) -> str:
-    """Return the text with `Rating` of a namespace set; empty when it is not there."""
+def _set(text: str, space: str, local: str, value: str) -> str:
+    """Return the text with a property of a namespace set; empty when it is not there."""
     found = False
     for prefix in _prefixes(text, space):
-        name = re.escape(f"{prefix}:Rating")
+        name = re.escape(f"{prefix}:{local}")
         for pattern in (
             rf"(<{name}(?:\s[^<>]*)?>)[^<]*(</{name}\s*>)",
             rf"((?<=[\s\"']){name}\s*=\s*\")[^\"<]*(\")",
@@ -128,18 +191,18 @@ def _set(text: str, space: str, value: str) -> str:
     return text if found else ""
 
 
-def _add(text: str, rating: int) -> str:
-    """Add the rating to the first rdf:Description, or in one of its own."""
+def _add(text: str, usual: str, space: str, local: str, value: str) -> str:
+    """Add a property to the first rdf:Description, or in one of its own."""
     rdf = _prefixes(text, RDF)
     if not rdf:
         raise ValueError("its XMP has no RDF")
     prefix = re.escape(rdf[0])
-    words = f' xmlns:xmp="{XMP}" xmp:Rating="{rating}"'
+    words = f' xmlns:{usual}="{space}" {usual}:{local}="{value}"'
     for match in re.finditer(rf"<{prefix}:Description\b([^<>]*?)(/?)>", text):
-        own = re.search(r"xmlns:xmp\s*=\s*[\"']([^\"']*)", match[1])
-        if own and own[1] != XMP:
+        own = re.search(rf"xmlns:{usual}\s*=\s*[\"']([^\"']*)", match[1])
+        if own and own[1] != space:
             continue
-        added = f' xmp:Rating="{rating}"' if own else words
+        added = f' {usual}:{local}="{value}"' if own else words
         return text[: match.end(1)] + added + text[match.end(1) :]
     alone = f'<{rdf[0]}:Description {rdf[0]}:about=""{words}/>'
     changed, count = re.subn(

@@ -15,6 +15,7 @@ from chromium import open_page
 from PIL import Image, PngImagePlugin
 from promotions import promote_epoch, with_manifest
 
+from a1111_ext.publish.ai_label import TRAINED_ALGORITHMIC_MEDIA, source_type
 from a1111_ext.publish.card import hub_card
 from a1111_ext.publish.check import CheckState
 from a1111_ext.publish.checklist import form_fields, site_rules
@@ -650,6 +651,40 @@ def test_a_dry_run_names_what_the_header_would_say(
     assert "would be written again" in said
     assert "modelspec.license" in said
     assert "modelspec.license" not in read_header(require_promoted(ready).path).metadata
+
+
+# -- the label ---------------------------------------------------------------------------------
+
+
+def labelled(project: Project) -> list[bool]:
+    pictures = [*(pack_of(project) / "images").iterdir(), pack_of(project) / "quillfox-v1.png"]
+    return [source_type(one) == TRAINED_ALGORITHMIC_MEDIA for one in pictures]
+
+
+def test_pictures_of_a_person_are_labelled(ready: Project):
+    ready = with_manifest(ready, CONSENT, section="subject")
+    assert publish(ready) == 0
+    assert labelled(ready) == [True] * 4
+    assert not source_type(ready.showcase_dir / "0.png")
+    assert publish(ready, "--no-ai-label") == 0
+    assert labelled(ready) == [False] * 4
+
+
+def test_pictures_of_a_creature_are_labelled_on_request(ready: Project):
+    assert publish(ready) == 0
+    assert labelled(ready) == [False] * 4
+    assert publish(ready, "--ai-label") == 0
+    assert labelled(ready) == [True] * 4
+    ready = with_manifest(ready, f"{PUBLISH}  ai_label: true\n", section="publish")
+    assert publish(ready) == 0
+    assert labelled(ready) == [True] * 4
+    assert is_untouched(pack_of(ready))
+
+
+def test_card_and_description_say_made_with_ai(ready: Project):
+    assert publish(ready) == 0
+    for name in ("README.md", "description.md"):
+        assert "Made with AI" in (pack_of(ready) / name).read_text(encoding="utf-8")
 
 
 def test_stored_scores_are_enough(ready: Project):
