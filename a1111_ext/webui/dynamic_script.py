@@ -12,7 +12,6 @@ from dynprompts import lint_text
 from kohya_ext.project import ToolError
 
 from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts
-from .settings import prompt_library
 
 TITLE = "Dynamic prompts (loraloom)"
 _MOST_HINTS = 5
@@ -67,6 +66,8 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
 
     def process(self, p: Any, *values: Any) -> None:
         """Replace the page's prompts by drawn ones, before the host draws the first picture."""
+        from .settings import prompt_library
+
         names = [one.name for one in fields(PromptOptions)]
         options = PromptOptions(**dict(zip(names, values, strict=False)))
         if not options.enabled or _is_left_to_another(p):
@@ -87,6 +88,8 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
 
 def hints_of(page: Page, options: PromptOptions) -> list[str]:
     """Return what in the templates is probably not meant as it stands, for below the pictures."""
+    from .settings import prompt_library
+
     texts = [page.prompt, page.negative] if options.negative else [page.prompt]
     library = prompt_library()
     found = [one for text in texts for one in lint_text(text, library, follow=False)]

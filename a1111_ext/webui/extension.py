@@ -22,7 +22,9 @@ def load_extension() -> tuple[type, ...]:
     _register("ui_settings", _guarded("settings", add_settings, problems))
     _register("app_started", _guarded("routes", add_routes, problems))
     _register("ui_tabs", lambda: [(build_tab(problems), LABEL, "loraloom")])
-    return _guarded("script", load_scripts, problems)() or ()
+    grids = _guarded("script", load_scripts, problems)() or ()
+    prompts = _guarded("dynamic prompts", load_dynamic_prompts, problems)() or ()
+    return (*grids, *prompts)
 
 
 def _register(category: str, callback: Callable[..., Any]) -> None:
@@ -60,11 +62,17 @@ def say_broken(part: str, error: Exception) -> str:
 
 
 def load_scripts() -> tuple[type, ...]:
-    """Return the classes of our scripts: epoch grid, showcase, dynamic prompts."""
-    from .dynamic_script import DynamicPromptsScript
+    """Return the classes of the scripts that draw cells: epoch grid and showcase."""
     from .script import EpochGridScript, ShowcaseScript
 
-    return EpochGridScript, ShowcaseScript, DynamicPromptsScript
+    return EpochGridScript, ShowcaseScript
+
+
+def load_dynamic_prompts() -> tuple[type, ...]:
+    """Return the class of the script that draws the templates of the prompt box."""
+    from .dynamic_script import DynamicPromptsScript
+
+    return (DynamicPromptsScript,)
 
 
 def add_settings() -> None:

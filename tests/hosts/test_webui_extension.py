@@ -417,8 +417,8 @@ def test_the_tab_shows_the_newest_grid(window: Window, server: Server, chromium:
     fresh = Window(chromium, server)
     fresh.open_tab("loraloom")
     frame = fresh.page.frame_locator("#loraloom_frame iframe")
-    frame.get_by_text("3 epochs, 3 seeds").wait_for()
-    frame.locator("img").first.wait_for()
+    frame.get_by_text("× 3 seeds").wait_for()
+    frame.locator(".cell img").first.wait_for()
     fresh.page.wait_for_timeout(500)
     fresh.shoot("tab")
     fresh.page.close()
@@ -437,7 +437,7 @@ def test_votes_in_the_tab_are_kept_beside_the_grid(window: Window, server: Serve
         fresh = Window(chromium, server)
         fresh.open_tab("loraloom")
         frame = fresh.page.frame_locator("#loraloom_frame iframe")
-        frame.get_by_text("3 epochs, 2 seeds").wait_for()
+        frame.get_by_text("× 2 seeds").wait_for()
         frame.locator("#vote-button").click()
         frame.locator("#vote .progress", has_text=said).wait_for()
         with fresh.page.expect_response(
@@ -463,7 +463,7 @@ def test_projects_are_named_in_the_settings(window: Window, server: Server, tmp_
     window.choose("loraloom_project", "fox")
     window.page.locator("#loraloom_facts", has_text="Quillfox").first.wait_for()
     frame = window.page.frame_locator("#loraloom_frame iframe")
-    frame.locator("img").first.wait_for()
+    frame.locator(".cell img").first.wait_for()
     window.page.wait_for_timeout(500)
     window.shoot("project")
     assert get(server, f"{V1}/projects").json()["projects"][0]["name"] == "fox"
@@ -474,6 +474,7 @@ def test_projects_are_named_in_the_settings(window: Window, server: Server, tmp_
 
 PARTS = {
     "script": "a1111_ext/webui/script.py",
+    "dynamic prompts": "a1111_ext/webui/dynamic_script.py",
     "settings": "a1111_ext/webui/settings.py",
     "tab": "a1111_ext/screens/page.py",
     "routes": "a1111_ext/webui/routes.py",

@@ -96,6 +96,7 @@ def test_the_api_cannot_open_further_folders(host: Any, gradio: FakeGradio):
 
 BREAKS = {
     "script": "a1111_ext.webui.script",
+    "dynamic prompts": "a1111_ext.webui.dynamic_script",
     "settings": "a1111_ext.webui.settings",
     "routes": "a1111_ext.webui.routes",
     "tab": "a1111_ext.webui.tab",
@@ -117,6 +118,8 @@ def test_a_broken_part_is_told_and_the_others_live(
         raise RuntimeError(f"the disk ate {name}")
 
     broken.__getattr__ = fail  # type: ignore[method-assign]  # a module without its names
+    for name in BREAKS.values():  # imported once more, as at the start of a host
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, BREAKS[part], broken)
     made, (blocks, label, _), app = start(host)
     sentence = f"The {part} of loraloom could not be built: RuntimeError: the disk ate "
@@ -124,7 +127,12 @@ def test_a_broken_part_is_told_and_the_others_live(
     assert sentence in gradio.text(blocks)
     assert sentence in caplog.text
     assert "Traceback" in caplog.text
-    assert bool(made) is (part != "script")
+    names = {"EpochGridScript", "ShowcaseScript", "DynamicPromptsScript"}
+    if part == "script":
+        names = {"DynamicPromptsScript"}
+    elif part == "dynamic prompts":
+        names = {"EpochGridScript", "ShowcaseScript"}
+    assert {one.__name__ for one in made} == names
     assert ("loraloom_project_folders" in host.shared.opts.data_labels) is (part != "settings")
     if part in ("script", "tab"):
         assert len(routes_of(app)) == 9
