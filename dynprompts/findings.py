@@ -72,6 +72,10 @@ class Findings:
         severity = ERROR if code.startswith("DP1") or code in ERRORS else WARNING
         kept[where] = Finding(code, severity, message, where, hint, shown)
 
+    def is_full(self, code: str, message: str) -> bool:
+        """Whether more places of a finding are counted only, wherever they are."""
+        return code not in _BY_NAME and len(self._kept.get((code, message), ())) >= _MOST_PLACES
+
     def count(self, code: str, message: str, times: int) -> None:
         """Count more places of a finding that was kept."""
         key = code, message

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from ..errors import LimitExceeded, PromptError, PromptSyntaxError, Span
+from ..errors import LimitExceeded, Origin, PromptError, PromptSyntaxError, Span
 from ..findings import ERROR, WARNING, Finding, Findings
 from ..lexer import ParserConfig, patterns
 from ..nodes import Assign, Get, Node, Sequence, Variant, Wildcard
@@ -16,6 +16,7 @@ from ..slips import Names, find_slips, is_suspect
 from ..values import Collection, Document
 from ..wildcards import WildcardLibrary
 from .cycles import find_cycles
+from .shapes import Shapes, names
 from .suggest import Suggestions
 
 __all__ = ["ERROR", "WARNING", "Finding", "lint_library", "lint_template", "lint_text"]
@@ -92,9 +93,9 @@ class _Linter:
         self._set = set(given)
         self._gets: dict[str, list[tuple[str, str, Span]]] = {}
         self._got: Counter[str] = Counter()
-        self._resolved: dict[str, tuple[str, ...]] = {}
+        self._resolved: dict[str, tuple[tuple[str, ...], str, str, str]] = {}
+        self._shapes = Shapes()
         self._suggestions: Suggestions | None = None
-        self._hints: dict[str, str] = {}
         self._names = Names(self._is_wildcard, self._set)
 
     def findings(self) -> list[Finding]:
@@ -159,21 +160,44 @@ class _Linter:
         lively = patterns(config).lively.search
         usual = config == ParserConfig()
         for index, text in enumerate(found.texts):
-            may_be_drawn = found.weights is None or found.weights[index] > 0
-            if not lively(text):
-                if usual and is_suspect(text):
-                    self._slips(self._read(found, index))
-                if may_be_drawn:
-                    exits.add(frozenset())
-                continue
-            try:
-                document = self._read(found, index)
-            except (PromptSyntaxError, LimitExceeded) as error:
-                _say_error(self._found, error)
-                continue
-            needed = self.text(document, name)
-            if may_be_drawn:
+            needed: set[str] | None = set()
+            if lively(text) or (usual and is_suspect(text)):
+                needed = self._known(found, index, name) if usual else None
+                if needed is None:
+                    needed = self._value(found, index, name)
+            if needed is not None and (found.weights is None or found.weights[index] > 0):
                 exits.add(frozenset(needed))
+
+    def _known(self, found: Collection, index: int, name: str) -> set[str] | None:
+        """Check a value whose shape is known without reading it; None for another one."""
+        text = found.texts[index]
+        shape = self._shapes.find(text)
+        if shape is None or not all(self._found.is_full(*slip) for slip in shape.slips):
+            return None
+        for slip in shape.slips:
+            self._found.count(*slip, 1)
+        needed: set[str] = set()
+        if "__" in text or "${" in text:
+            for number, one in enumerate(names(text)):
+                span = Span(one.start, one.end)
+                if not one.is_wildcard:
+                    self._get(one.name, text, span, lambda: found.origin(index))
+                    continue
+                meant = self._reference(one.name, name, text, span, lambda: found.origin(index))
+                if number in shape.needed:
+                    needed |= meant
+        return needed
+
+    def _value(self, found: Collection, index: int, name: str) -> set[str] | None:
+        """Read a value and check it; None when it cannot be read."""
+        try:
+            document = self._read(found, index)
+        except (PromptSyntaxError, LimitExceeded) as error:
+            _say_error(self._found, error)
+            return None
+        needed = self._sequence(document.root, document, name)
+        self._shapes.learn(document.text, document.root, self._slips(document))
+        return needed
 
     def _read(self, found: Collection, index: int) -> Document:
         """Parse a value for this one time: a long file is not to be kept as trees."""
@@ -202,11 +226,13 @@ class _Linter:
         self._slips(document)
         return needed
 
-    def _slips(self, document: Document) -> None:
-        slips = find_slips(document.text, document.root, self._names, self._rules.config)
-        for slip in slips:
+    def _slips(self, document: Document) -> list[tuple[str, str]]:
+        found = []
+        for slip in find_slips(document.text, document.root, self._names, self._rules.config):
             where = document.origin.place(document.text, slip.span.start)
             self._found.say(slip.code, slip.message, where, slip.hint, document.text, slip.span)
+            found.append((slip.code, slip.message))
+        return found
 
     def _say(self, code: str, message: str, document: Document, node: Node, hint: str = "") -> None:
         where = document.origin.place(document.text, node.start)
@@ -221,22 +247,24 @@ class _Linter:
             inner = [self._sequence(one, document, name) for one in insides(node)]
             if isinstance(node, Wildcard):
                 self._set.update(argument.name for argument in node.arguments)
-                needed |= self._reference(node, name, document)
+                if node.path.plain is not None:
+                    needed |= self._reference(
+                        node.path.plain, name, document.text, node.span, lambda: document.origin
+                    )
             elif isinstance(node, Assign):
                 self._set.add(node.name)
             elif isinstance(node, Get):
                 if node.default is None:
-                    self._get(node, document)
+                    self._get(node.name, document.text, node.span, lambda: document.origin)
             else:
                 needed = needed.union(*inner)
         return needed
 
-    def _get(self, node: Get, document: Document) -> None:
-        self._got[node.name] += 1
-        places = self._gets.setdefault(node.name, [])
-        where = document.origin.place(document.text, node.start)
+    def _get(self, name: str, text: str, span: Span, origin: Callable[[], Origin]) -> None:
+        self._got[name] += 1
+        places = self._gets.setdefault(name, [])
         if len(places) < _MOST_PLACES:
-            places.append((where, document.text, node.span))
+            places.append((origin().place(text, span.start), text, span))
 
     def _variant(self, variant: Variant, document: Document, name: str) -> set[str]:
         weights = [option.weight for option in variant.options]
@@ -261,41 +289,46 @@ class _Linter:
             return set()
         return set.intersection(*drawn)
 
-    def _reference(self, node: Wildcard, name: str, document: Document) -> set[str]:
-        path = node.path.plain
-        if path is None:
-            return set()
+    def _reference(
+        self, path: str, name: str, text: str, span: Span, origin: Callable[[], Origin]
+    ) -> set[str]:
         if path not in self._resolved:
-            self._resolved[path] = self._library.matching(path)
-        names = self._resolved[path]
-        if not names or self._library.collection(path) is None:
-            said = "has no values" if names else "is not there"
-            self._say("DP201", f'the wildcard "{path}" {said}', document, node,
-                      "" if names else self._near(path))  # fmt: skip
+            self._resolved[path] = self._resolve(path)
+        names, code, message, hint = self._resolved[path]
+        if code:
+            self._found.say(code, message, origin().place(text, span.start), hint, text, span)
+        if code == "DP201":
             return set()
-        exact = "/".join(part for part in path.replace("\\", "/").split("/") if part)
-        is_glob = any(letter in path for letter in "*?[+")
-        if exact not in names and not is_glob and len(names) > 1:
-            message = f'"{path}" can mean {_listed(names)}; all their values are drawn from'
-            self._say("DP202", message, document, node)
-        self._waiting += names
         leads = self._leads.setdefault(name, {})
         for one in names:
             places = leads.setdefault(one, [])
             if len(places) < _MOST_PLACES:
-                places.append(document.origin.place(document.text, node.start))
+                places.append(origin().place(text, span.start))
         return set(names) if len(names) == 1 else set()
+
+    def _resolve(self, path: str) -> tuple[tuple[str, ...], str, str, str]:
+        """Return the names that a reference means, and code, sentence and hint of a finding."""
+        names = self._library.matching(path)
+        if not names or self._library.collection(path) is None:
+            said = "has no values" if names else "is not there"
+            hint = "" if names else self._near(path)
+            return names, "DP201", f'the wildcard "{path}" {said}', hint
+        self._waiting += names
+        exact = "/".join(part for part in path.replace("\\", "/").split("/") if part)
+        is_glob = any(letter in path for letter in "*?[+")
+        if exact not in names and not is_glob and len(names) > 1:
+            message = f'"{path}" can mean {_listed(names)}; all their values are drawn from'
+            return names, "DP202", message, ""
+        return names, "", "", ""
 
     def _near(self, path: str) -> str:
         link = self._library.link_of(path)
         if link:
             return f'"{link}" is a link that is not followed; --follow-links reads it.'
-        if path not in self._hints:
-            if self._suggestions is None:
-                self._suggestions = Suggestions(self._library.names)
-            near = self._suggestions.near(path)
-            self._hints[path] = f"Did you mean __{near}__?" if near else ""
-        return self._hints[path]
+        if self._suggestions is None:
+            self._suggestions = Suggestions(self._library.names)
+        near = self._suggestions.near(path)
+        return f"Did you mean __{near}__?" if near else ""
 
 
 _MOST_PLACES = 20
