@@ -6,6 +6,7 @@ construct of the language is one mark and escaped characters are blanked out.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
@@ -13,8 +14,10 @@ from typing import NamedTuple
 from .errors import Span
 from .flat_text import NODE, FlatText, blank_out
 from .lexer import ParserConfig
+from .lone import find_lone
 from .nodes import Argument, Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
 
+_ESCAPED_NAME = re.compile(r"\\_\\_([A-Za-z0-9][\w/-]*(?:\\_[\w/-]+)*)\\_\\_")
 _COMMENT = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
 _JINJA = re.compile(
     r"\{%-?\s*(?:end)?(?:set|for|if|elif|else|prompt|macro|include|import|block|raw|with)\w*\b"
@@ -40,8 +43,9 @@ _RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
          "Two underscores are expected behind its name, too: __name__."),
         (r"(?<=[^\W_])__(?![\w_])", "DP223", 'this "__" opens no wildcard',
          "Two underscores are expected before its name, too: __name__."),
-        (r"\uff3f{2}|[\uff5b\uff5d]", "DP220", "this is a full-width mark and stays as it is",
-         "Write { } | __ in their usual width."),
+        (r"\uff3f{2}|[\uff5b\uff5d]|\d\s*(?:\uff1a\uff1a|\uff04\uff04)", "DP220",
+         "this is a full-width mark and stays as it is",
+         "Write { } | __ :: $$ in their usual width."),
         (rf"<\s+{_NETWORK}\s*:|<{_NETWORK}\s+[^<>:]+:", "DP226", "this is not read as a network",
          "Write <lora:name:weight>, without blanks."),
         (rf"<{_NETWORK}:[^<>]*:\s*-?\d+,\d+\s*>", "DP226", "this weight has a comma",
@@ -50,22 +54,32 @@ _RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
          "Write <lora:name:weight>."),
         (r"\([^()\n,:]+:\s*\d+,\d+\s*\)", "DP226", "this weight has a comma",
          "Write a point: (text:1.2)."),
+        (r"\[[^\[\]\n,:]*:[^\[\]\n,:]*:\s*\d+,\d+\s*\]", "DP226", "this number has a comma",
+         "Write a point: [from:to:0.5]."),
+        (r"\uff08[^\uff08\uff09\n]*[:\uff1a]\s*\d+(?:\.\d+)?\uff09", "DP220",
+         "this is a full-width mark and stays as it is", "Write (text:1.2)."),
+        (r"<(?=[A-Za-z]+:)(?!lora|lyco|hypernet)(?i:lora|lyco|hypernet):|<(?:lora|lyco)=", "DP226",
+         "this is not read as a network", "Write <lora:name:weight>, in small letters."),
+        (r"<(?:lora|lyco):[^<>:|\n]+[,;]\s*-?\d*\.?\d+>", "DP226", "this weight has no colon",
+         "Write <lora:name:weight>."),
     )
 )  # fmt: skip
-_WEIGHT = re.compile(r"\s*(?:[+-]?\d[\d.,_/ ]*(?:[eE]\d+)?\s*%?|[+-]\s*\.?\d[\d.]*|\.\d+\s+)\s*::")
+_WEIGHT = re.compile(
+    r"\s*(?:[+-]?\d[\d.,_/ ]*(?:[eE]\d+)?\s*%?|[+-]\s*\.?\d[\d.]*|\.\d+\s+)\s*::|\s*\d+\s*;;"
+)
 _EARLY = re.compile(r"\s*\d+(?:\.\d+)?%?\s*:\s*(?=[^\W\d_]|[(\x01])")
 _LATE = re.compile(r"(?<=[^\s:(\[<])\s*::\s*\d+(?:\.\d+)?%?\s*$")
-_LATE_SINGLE = re.compile(r"\s*[^()\[\]<>:\d\s][^()\[\]<>:]*:\s*\d+(?:\.\d+)?%?\s*")
+_LATE_SINGLE = re.compile(
+    r"\s*[^()\[\]<>:\d\s][^()\[\]<>:]*(?:[:=*]\s*\d+(?:\.\d+)?%?|\s\d+(?:\.\d+)?%)\s*"
+)
 _HEAD = re.compile(r"\s*[!@~]?\s*(?:\d+(?:\s*(?:-|\.\.|\u2013)\s*\d*)?|-\d+)\s*\$(?!\$)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ASSIGNED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\??=\s*")
 _UNDERLINED = re.compile(r"(?<![\w/])_([^\W_][\w/*-]*?)_(?!\w)")
 _RULE_STARTS = re.compile(
-    r"[$%<\uff3f\uff5b\uff5d]|__|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\([^()\n,:]+:\s*\d+,"
+    r"[$%<\[\uff3f\uff5b\uff5d\uff08\uff1a\uff04]|__|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\([^()\n,:]+:\s*\d+,|[*~@]\w"
 )
 _MAY_BE_FACE = re.compile(r"[:;=][-'o^]?[()\[\]{}<>|]|[()\[\]{}<>|][-'o]?[:;=_.oO0wv^3-]")
 _BRACKET = re.compile(r"[][()<>]")
-_MARKED = re.compile(r"<([A-Za-z][\w/-]+)>|%([A-Za-z][\w/-]+)%")
+_MARKED = re.compile(r"<([A-Za-z][\w/-]*)>|\[([A-Za-z][\w/-]*)\]|([%*~@])([A-Za-z][\w/-]*)\3")
 _BAR = re.compile(r"[^\W_]\s*\|\s*(?=[^\W_\s])")
 _STRENGTH = re.compile(r":\s*-?\d*\.?\d+\s*$")
 _FACE = re.compile(
@@ -74,10 +88,10 @@ _FACE = re.compile(
 _DOTS = re.compile("\\.{3,}|[\u1801\u2026\u22ee\u22ef\u22f0\u22f1\ufe19]")
 _CLOSERS = {"]": "[", ")": "(", ">": "<"}
 _PLAIN = re.compile(
-    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(].*:.*\d|<[A-Za-z]|%[A-Za-z]"
+    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(].*:.*\d|<[A-Za-z]|[%*~@\[][A-Za-z]|\[.*:.*\d,\d|[\uff08\uff1a\uff04]|\\_\\_"
 )
 _USUAL = re.compile(
-    r"\((?:[^\W_]|[ ,.'_-])*:\d+(?:\.\d*)?\)|<(?:lora|lyco|hypernet):[^<>|$%{}:]+(?::-?[\d.]+)*>"
+    r"\((?:[^\W_]|[ ,.'_-])*:\d+(?:\.\d*)?\)|<(?:lora|lyco|hypernet):[^<>|$%{}:,;]+(?::-?[\d.]+)*>"
 )
 
 
@@ -118,6 +132,8 @@ def find_slips(text: str, root: Sequence, names: Names, config: ParserConfig) ->
     finder = _Finder(text, names)
     if "#" in text:
         yield from finder.comments()
+    if "\\_" in text:
+        yield from finder.escaped()
     if "<" in text or "/*" in text:
         yield from finder.whole()
     yield from finder.sequence(root, top=True)
@@ -151,6 +167,15 @@ class _Finder:
             yield Slip(
                 span, "DP225", '"#" begins a comment: the rest of the line is left out',
                 r"Write \# for the character.",
+            )  # fmt: skip
+
+    def escaped(self) -> Iterator[Slip]:
+        """Markdown writes underscores with a stroke, and so a wildcard is copied from a page."""
+        for found in _ESCAPED_NAME.finditer(self._text):
+            name = found.group(1).replace("\\_", "_")
+            yield Slip(
+                Span(*found.span()), "DP223", "these underscores are escaped",
+                f"Did you mean __{name}__?",
             )  # fmt: skip
 
     def whole(self) -> Iterator[Slip]:
@@ -217,7 +242,7 @@ class _Finder:
                 yield Slip(flat.span(*found.span()), "DP223", "this is not read as a wildcard",
                            f"Did you mean __{found.group(1)}__?")  # fmt: skip
         for found in _MARKED.finditer(text):
-            name = found.group(1) or found.group(2)
+            name = found.group(1) or found.group(2) or found.group(4)
             if name in self._names.variables:
                 yield Slip(flat.span(*found.span()), "DP224", "this is not read as a variable",
                            f"Did you mean ${{{name}}}?")  # fmt: skip
@@ -302,7 +327,6 @@ class _Finder:
 
     def _variant(self, variant: Variant, in_brackets: bool) -> Iterator[Slip]:
         source, start = self._text, variant.start + 1
-        first = variant.options[0]
         head = _HEAD.match(source, start, variant.end)
         if head is not None and variant.low == variant.high == 1:
             yield Slip(Span(start, head.end()), "DP221", "a number of options ends with two $",
@@ -313,8 +337,8 @@ class _Finder:
         divided = self._divided(variant, flats)
         if divided is not None:
             yield divided
-        if len(variant.options) == 1 and first.weight == 1.0:
-            yield from self._lone(variant)
+        if len(variant.options) == 1:
+            yield from itertools.starmap(Slip, find_lone(source, variant, self._names))
         if not in_brackets and divided is None:
             yield from self._weights(variant, flats)
         for option, flat in zip(variant.options, flats, strict=True):
@@ -361,35 +385,6 @@ class _Finder:
                 if letter != "<" or re.search(r"<\w+:", text):
                     waiting[letter] = flat.at(text.rindex(letter))
         return None
-
-    def _lone(self, variant: Variant) -> Iterator[Slip]:
-        only = variant.options[0].body
-        if variant.low != 1 or variant.high != 1 or variant.method or not only.parts:
-            return
-        assigned = _ASSIGNED.match(self._text, only.parts[0].start, variant.end - 1)
-        if assigned is not None and isinstance(only.parts[0], Text):
-            yield Slip(Span(variant.start, variant.start + 1), "DP224",
-                       'a "$" is missing before this', "Write ${name=value}.")  # fmt: skip
-            return
-        word = (only.plain or "").strip()
-        span = Span(variant.start, variant.end)
-        if "\uff5c" in word:
-            yield Slip(span, "DP220", "this is a full-width mark and stays as it is",
-                       "Write { } | __ in their usual width.")  # fmt: skip
-        elif word in self._names.variables:
-            yield Slip(span, "DP224", "this variant has one option and is the name of a variable",
-                       f"Did you mean ${{{word}}}?")  # fmt: skip
-        elif _NAME.fullmatch(word) and self._names.is_wildcard(word):
-            yield Slip(span, "DP223", "this variant has one option and is the name of a wildcard",
-                       f"Did you mean __{word}__?")  # fmt: skip
-        elif _NAME.fullmatch(word) and word != "prompt" and self._is_single(variant):
-            yield Slip(span, "DP228", "this variant has one option",
-                       f"Did you mean ${{{word}}} or __{word}__?")  # fmt: skip
-
-    def _is_single(self, variant: Variant) -> bool:
-        """Whether no other bracket stands around it, as in NovelAI's emphasis."""
-        text = self._text
-        return text[variant.start - 1 : variant.start] != "{" and text[variant.end :][:1] != "}"
 
     def _weights(self, variant: Variant, flats: list[FlatText]) -> Iterator[Slip]:
         late = early = filled = 0

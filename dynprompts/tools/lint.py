@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -107,6 +108,8 @@ class _Linter:
             if name not in self._set:
                 near = variables.near(name)
                 hint = f"Did you mean ${{{near}}}?" if near else ""
+                if not near and self._is_wildcard(name):
+                    hint = f"Did you mean __{name}__?"
                 message = f'the variable "{name}" is set nowhere here'
                 for where, text, span in places:
                     self._found.say("DP209", message, where, hint, text, span)
@@ -277,7 +280,10 @@ class _Linter:
                     self._say("DP210", "this option weighs 0 and is never drawn", document, option)
         if variant.low > len(variant.options) and not _is_wildcard(variant):
             message = f"{variant.low} options are wanted, and there are {len(variant.options)}"
-            self._say("DP210", message, document, variant)
+            only = variant.options[0].body.plain or ""
+            is_list = len(variant.options) == 1 and any(one in only for one in ",;/\u3001")
+            hint = 'A "|" stands between options.' if is_list else ""
+            self._say("DP210", message, document, variant, hint)
         every = [
             set() if option.body.plain is not None else self._sequence(option.body, document, name)
             for option in variant.options
@@ -325,12 +331,19 @@ class _Linter:
         link = self._library.link_of(path)
         if link:
             return f'"{link}" is a link that is not followed; --follow-links reads it.'
+        if path in self._set:
+            return f"Did you mean ${{{path}}}?"
+        several = _SEVERAL.fullmatch(path)
+        if several is not None:
+            number, _, name = path.partition("$$")
+            return f"Several values are {{{number}$$__{name}__}}."
         if self._suggestions is None:
             self._suggestions = Suggestions(self._library.names)
         near = self._suggestions.near(path)
         return f"Did you mean __{near}__?" if near else ""
 
 
+_SEVERAL = re.compile(r"\d+(?:-\d*)?\$\$[^$]+")
 _MOST_PLACES = 20
 _MOST_LISTED = 4
 

@@ -38,7 +38,10 @@ def test_a_slip_is_told(text: str, code: str, place: str, hint: str):
         "{<lora:a:|<lora:b:}0.8> <lora:{a|b}_x:{0.8|1}> {@a|b} {!a|b} __@colour__ {~a|b}",
         "%{photo of ... at night$${a|b}} %{__colour__$$x} {{a|b}|c} {{masterpiece}} {prompt}",
         "{(a|(b}:1.2) __colour__, __hair/*__ (text) name: 2 {a, b|c: d} /* note */ x",
-        "", "{}", "{ a | b }", "a\\", "%{a{b|c} d$$e}",
+        "", "{}", "{ a | b }", "a\\", "%{a{b|c} d$$e}", "[red] *red* ~red~ [red|blue:0.5]",
+        "{an extremely delicate and beautiful girl} {high resolution} {,__colour__} {2::a}",
+        "{{masterpiece, best quality}} {a (b), c (d)} {(red, blue:1.2)} (colour) {ab/c/}",
+        "{2$$, $$a|b|c} {1-2$$__colour__} {-1$$a|b} 20% off, a 30% b {a|b 70%} {1|2|3}",
     ],
 )  # fmt: skip
 def test_usual_prompts_are_left_alone(text: str):
