@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import Project, ToolError, apply_init, plan_init
+from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
 from kohya_ext.project.error_codes import TITLES
 from kohya_ext.training.checks.findings import Finding
 from kohya_ext.training.run.record import Result
@@ -80,5 +80,13 @@ def heard_signals():
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """An empty project of an invented creature, in a folder with a blank in its name."""
-    return apply_init(plan_init(tmp_path / "my quillfox", "Quillfox"))
+    """An empty project of an invented creature, in a folder with a blank in its name.
+
+    Its repeats are by hand, so that folders are called 5_Quillfox and 2_Quillfox in every test.
+    """
+    made = apply_init(plan_init(tmp_path / "my quillfox", "Quillfox"))
+    lines = made.manifest_path.read_text("utf-8").splitlines()
+    at = next(number for number, line in enumerate(lines) if "influence: 2.0" in line)
+    lines[at : at + 2] = ["  repeats:", "    primary: 5", "    supporting: 2"]
+    made.manifest_path.write_text("\n".join(lines) + "\n", "utf-8")
+    return open_project(made.root)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..dataset.layout import read_staged, require_consent
+from ..dataset.layout import require_consent
+from ..dataset.staged import read_staged
 from ..project import (
     DamagedError,
     MissingError,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ..dataset.layout import read_staged
+from ..dataset.staged import read_staged
 from ..project import Project
 from ..project.files import sha256_of
 from ..project.tagging import Scores, read_scores

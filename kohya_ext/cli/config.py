@@ -159,6 +159,7 @@ def _tell(plan: ConfigPlan, verbose: bool) -> None:
         f"({steps.draws} draws in {len(steps.buckets)} buckets); "
         f"{len(steps.epoch_files)} epoch files"
     )
+    say(f"ratio: {plan.ratio}")
     for difference in plan.call.differences if verbose else plan.call.notable:
         say(f"unlike the GUI: {difference}")
     for sentence in plan.advice:
@@ -180,6 +181,7 @@ def _as_dict(plan: ConfigPlan) -> dict[str, object]:
             {"name": name, "epoch": epoch, "step": step}
             for name, epoch, step in plan.steps.epoch_files
         ],
+        "ratio": plan.ratio,
         "advice": list(plan.advice),
     }
 

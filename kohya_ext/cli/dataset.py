@@ -149,15 +149,16 @@ def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) ->
         plan = plan_layout(project, roles=chosen, progress=progress)
         counts = {} if dry_run else apply_layout(project, plan, progress=progress)
     if as_json:
-        emit_json(_as_dict(plan))
+        emit_json(_as_dict(plan, project))
     else:
         for folder in plan.folders:
             emit(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
+        emit(f"ratio: {plan.ratio}")
     if plan.out:
         say(f"{len(plan.out)} left out")
     for sentence in plan.role_sentences:
         say(f"role: {sentence}")
-    for sentence in advise(plan):
+    for sentence in advise(project, plan):
         say(f"advice: {sentence}")
     if dry_run:
         say("nothing was done (--dry-run)")
@@ -166,7 +167,8 @@ def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) ->
     next_step(f"loraloom caption {shell_path(project.root)}")
 
 
-def _as_dict(plan: LayoutPlan) -> dict[str, object]:
+def _as_dict(plan: LayoutPlan, project: Project) -> dict[str, object]:
+    reached = plan.ratio.reached
     return {
         "folders": [
             {
@@ -190,5 +192,7 @@ def _as_dict(plan: LayoutPlan) -> dict[str, object]:
         "dropped": [str(place) for place in plan.dropped],
         "out": [str(path) for path in plan.out],
         "roles": list(plan.role_sentences),
-        "advice": list(advise(plan)),
+        "ratio": str(plan.ratio),
+        "ratio_reached": None if reached is None else round(float(reached), 4),
+        "advice": list(advise(project, plan)),
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from ..dataset.ratio import read_ratio
 from ..project import Project, apply_init, plan_init
 from ..project.cli import (
     dry_run_option,
@@ -56,7 +58,8 @@ def show(project: Project, verify: bool, as_json: bool) -> None:
     if verify:
         _verify(project, as_json)
         return
-    standing = read_standing(project)
+    ratio = read_ratio(project)
+    standing = replace(read_standing(project), ratio=str(ratio) if ratio else "")
     if as_json:
         emit_json(standing.as_dict())
         return

@@ -43,6 +43,7 @@ from ..project.pictures.alike import Pair, find_alike
 from ..project.pictures.memory import PictureMemory
 from ..project.pictures.ratings import FileRating, read_rating
 from .captions_beside import CaptionFinder, FoundCaption
+from .ratio import repeats_of
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,17 @@ class ImportPlan:
         unread = (f"{path} is not read as a caption: {why}" for path, why in self.captions.unread)
         return (*kept, *unread)
 
-    def folder_sentences(self, own: Repeats) -> tuple[str, ...]:
-        """What to say about folders such as 5_fox; `own` are the manifest's repeats."""
+    def folder_sentences(self, own: Repeats | None) -> tuple[str, ...]:
+        """What to say about folders such as 5_fox; `own` are the manifest's repeats, by hand."""
         told = []
         for one in self.numbered:
-            here = own.primary if one.role is Role.PRIMARY else own.supporting
+            here = repeats_of(own, one.role) if own else None
             many = ("" if number == 1 else "s" for number in (one.pictures, one.repeats))
             said = f"{one.name}: {one.pictures} picture{next(many)}, "
             said += f"{one.repeats} repeat{next(many)}, {one.role.value}"
             if one.role is not Role.OUT and here != one.repeats:
-                said += f"; here {here}: write dataset.repeats.{one.role.value}: {one.repeats}"
+                chosen = f"here {here}" if own else "here the influence chooses"
+                said += f"; {chosen}: write dataset.repeats.{one.role.value}: {one.repeats}"
             told.append(said)
         return tuple(told)
 
@@ -202,7 +204,7 @@ def plan_import(
         planner.look_at(path, rename=rename)
     progress(Progress("Reading pictures", len(found), len(found)))
     planner.require_some()
-    numbered = planner.roles_of_numbers(project.manifest.dataset.repeats)
+    numbered = planner.roles_of_numbers(project.manifest.dataset.repeats or Repeats())
     with DecisionStore(project.reviews_db) as store:
         rated, ratings = rating_source(project.manifest, planner.ratings)
         own = {project.source_dir / place: key for key, place in index.items()}

@@ -37,18 +37,16 @@ from ..project.files import (
     make_folder,
     replacing,
     sha256_of,
-    write_json_atomic,
 )
-from ..project.json_reader import read_json
 from ..project.manifest import SubjectKind
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
 from ..project.pictures.identity import picture_key
 from ..project.pictures.memory import PictureMemory
 from ..project.tagging.scores import scores_path
 from .intake import source_pictures
+from .ratio import Ratio, choose_repeats, ratio_of, repeats_of
 from .roles import Role
-
-STAGED_NAME = ".staged.json"
+from .staged import read_staged, write_staged
 
 
 class Change(str, Enum):
@@ -96,6 +94,7 @@ class LayoutPlan:
     caption_extension: str
     folders: tuple[FolderPlan, ...]
     dropped: tuple[PurePosixPath, ...]
+    ratio: Ratio
     out: tuple[Path, ...] = ()
     """Pictures that somebody left out of the training set."""
     roles: RolePlan | None = None
@@ -151,8 +150,8 @@ def plan_layout(
     with DecisionStore(project.reviews_db) as store:
         asked = asked_source("roles file", _asked(keys, roles or {}))
         chosen = plan_roles(store, [folder_source(project, keys), asked])
-    folders: dict[int, list[StagedPicture]] = {}
     stems: dict[str, Path] = {}
+    trained: list[tuple[PictureInfo, Role]] = []
     out = []
     for number, path in enumerate(paths):
         progress(Progress("Reading pictures", number, len(paths), path.name))
@@ -161,9 +160,14 @@ def plan_layout(
         if role is Role.OUT:
             out.append(path)
             continue
-        one = _plan_picture(project, read_picture(path), role)
-        folders.setdefault(_repeats(project, one.role), []).append(one)
+        trained.append((read_picture(path), role))
     progress(Progress("Reading pictures", len(paths), len(paths)))
+    settings, primary = project.manifest.dataset, sum(role is Role.PRIMARY for _, role in trained)
+    chosen_repeats = choose_repeats(settings, primary, len(trained) - primary)
+    folders: dict[int, list[StagedPicture]] = {}
+    for info, role in trained:
+        repeats = repeats_of(chosen_repeats, role)
+        folders.setdefault(repeats, []).append(_plan_picture(project, info, role, repeats))
     _require_decent(project, [one for pictures in folders.values() for one in pictures])
     wanted = {one.target for pictures in folders.values() for one in pictures}
     staged = read_staged(project.images_dir)
@@ -176,8 +180,9 @@ def plan_layout(
     )
     names = {key: path.name for path, key in keys.items()}
     said = tuple(chosen.sentence_of(one, names[one.key]) for one in chosen.changes)
+    ratio = ratio_of(settings, ((role, repeats_of(chosen_repeats, role)) for _, role in trained))
     return LayoutPlan(
-        project.images_dir, extension, plans, dropped, tuple(out), chosen, said, memory
+        project.images_dir, extension, plans, dropped, ratio, tuple(out), chosen, said, memory
     )
 
 
@@ -204,11 +209,6 @@ def _require_decent(project: Project, pictures: Sequence[StagedPicture]) -> None
             f"Signs of a minor together with something sexual, in {project.source_dir}: {named}.",
             cure_for_training(project.root.name, found),
         )
-
-
-def _repeats(project: Project, role: Role) -> int:
-    repeats = project.manifest.dataset.repeats
-    return repeats.primary if role is Role.PRIMARY else repeats.supporting
 
 
 def _folder(project: Project, repeats: int) -> str:
@@ -241,7 +241,7 @@ def _require_own_stem(path: Path, stems: dict[str, Path]) -> None:
         )
 
 
-def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPicture:
+def _plan_picture(project: Project, info: PictureInfo, role: Role, repeats: int) -> StagedPicture:
     suffix = info.path.suffix.lower()  # sd-scripts skips mixed case such as .PnG
     change = Change.NONE
     if suffix not in TRAINER_SUFFIXES:
@@ -254,18 +254,9 @@ def _plan_picture(project: Project, info: PictureInfo, role: Role) -> StagedPict
         change = Change.COLOURS
     sideways = info.orientation in (5, 6, 7, 8)
     width, height = (info.height, info.width) if sideways else (info.width, info.height)
-    folder = _folder(project, _repeats(project, role))
+    folder = _folder(project, repeats)
     target = PurePosixPath(folder, info.path.stem + suffix)
     return StagedPicture(info.path, target, role, change, width, height, info.is_transparent)
-
-
-def read_staged(images_dir: Path) -> dict[PurePosixPath, str]:
-    """Return what we staged: place relative to images/, and the source's size and time."""
-    try:
-        data = read_json(images_dir / STAGED_NAME)
-    except (OSError, ValueError):
-        return {}
-    return {PurePosixPath(name): str(mark) for name, mark in data.items()}
 
 
 def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, str]) -> None:
@@ -293,7 +284,7 @@ def apply_layout(
     by_stem = {place.stem.casefold(): place for place in old}
     marks = {one.target: _mark(one) for one in plan.pictures}
     make_folder(plan.images_dir)
-    _write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
+    write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
     if plan.roles is not None:
         with DecisionStore(project.reviews_db) as store:
             apply_roles(store, plan.roles)
@@ -306,7 +297,7 @@ def apply_layout(
         progress(Progress("Staging", number, len(plan.pictures), one.target.name))
         counts[_stage_one(plan, one, old)] += 1
         _take_back_caption(project, plan, one)
-    _write_staged(plan.images_dir, marks)
+    write_staged(plan.images_dir, marks)
     progress(Progress("Staging", len(plan.pictures), len(plan.pictures)))
     project.journal.append(
         "stage",
@@ -319,11 +310,6 @@ def apply_layout(
 def _mark(one: StagedPicture) -> str:
     status = one.source.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def _write_staged(images_dir: Path, marks: Mapping[PurePosixPath, str]) -> None:
-    data = {place.as_posix(): mark for place, mark in marks.items()}
-    write_json_atomic(images_dir / STAGED_NAME, data, sort_keys=True)
 
 
 def _carry_scores(

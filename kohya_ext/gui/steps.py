@@ -70,7 +70,8 @@ def stage(project: Project, progress: ProgressHandler, say: Say, stop: threading
         say(f"{len(plan.out)} left out.")
     for sentence in plan.role_sentences:
         say(f"Role: {sentence}")
-    for sentence in advise(plan):
+    say(f"Ratio: {plan.ratio}")
+    for sentence in advise(project, plan):
         say(f"Advice: {sentence}")
 
 

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from ..dataset.intake import source_pictures
-from ..dataset.layout import read_staged
+from ..dataset.ratio import choose_repeats, repeats_of, repeats_of_folder, staged_roles
 from ..project import Project
 from ..project.advice import KeptAdvice, read_advice
 from ..project.decisions import Role
@@ -95,27 +95,23 @@ def view_pictures(project: Project, number: int = 1) -> PicturesPage:
 
 
 def _staged(project: Project) -> tuple[PictureView, ...]:
-    repeats = project.manifest.dataset.repeats
     extension = project.manifest.captions.caption_extension
     found = []
-    for place in sorted(read_staged(project.images_dir)):
-        path = project.images_dir / place
-        if not path.is_file():
-            continue
-        count = int(place.parts[0].partition("_")[0])
-        role = Role.PRIMARY if count == repeats.primary else Role.SUPPORTING
+    for place, role in staged_roles(project).items():
+        path, count = project.images_dir / place, repeats_of_folder(place)
         found.append(PictureView(path, role, count, True, _caption(path.with_suffix(extension))))
     return tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
 
 
 def _imported(project: Project) -> tuple[PictureView, ...]:
-    repeats = project.manifest.dataset.repeats
-    found = []
-    for path, role in read_roles(project, tuple(source_pictures(project))).items():
-        if role is Role.OUT:
-            continue
-        count = repeats.primary if role is Role.PRIMARY else repeats.supporting
-        found.append(PictureView(path, role, count, False, None))
+    roles = read_roles(project, tuple(source_pictures(project)))
+    trained = {path: role for path, role in roles.items() if role is not Role.OUT}
+    primary = sum(role is Role.PRIMARY for role in trained.values())
+    repeats = choose_repeats(project.manifest.dataset, primary, len(trained) - primary)
+    found = [
+        PictureView(path, role, repeats_of(repeats, role), False, None)
+        for path, role in trained.items()
+    ]
     return tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
 
 

@@ -71,17 +71,22 @@ class BaseModel:
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a picture of each role is shown per epoch."""
+    """How often a picture of each role is shown per epoch, where a person says so."""
 
     primary: int = 5
     supporting: int = 2
 
 
+USUAL_INFLUENCE = 2.0
+"""Primaries give about twice the steps of the supporting pictures."""
+
+
 @dataclass(frozen=True)
 class DatasetSettings:
-    """Staging: repeats per role, and which role a viewer's rating stands for."""
+    """Staging: repeats by hand or the influence that chooses them; what a rating stands for."""
 
-    repeats: Repeats = field(default_factory=Repeats)
+    influence: float | None = None
+    repeats: Repeats | None = None
     ratings: Mapping[str, str] = field(
         default_factory=lambda: {"1": "primary", "2": "supporting", "-1": "out"}
     )

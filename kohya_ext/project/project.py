@@ -180,9 +180,8 @@ base_model:
   path: ''                      # the checkpoint file to train on
 
 dataset:
-  repeats:                      # how often a picture is shown per epoch
-    primary: 5
-    supporting: 2
+  influence: 2.0                # primaries give so many times the steps of the supporting ones
+  # repeats: {{primary: 5, supporting: 2}}   # by hand, in place of the influence
 
 captions:
   model: ''                     # folder with model.onnx and selected_tags.csv

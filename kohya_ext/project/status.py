@@ -37,6 +37,8 @@ class ProjectStatus:
     selected: int
     packs: int
     training: str = ""
+    ratio: str = ""
+    """What primaries weigh against supporting pictures, as `stage` says it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for `--json`."""
@@ -52,6 +54,7 @@ class ProjectStatus:
                 (one.name, f"{_count(one.pictures, 'picture')}, {_count(one.captions, 'caption')}")
                 for one in self.staged
             ),
+            *([("ratio", self.ratio)] if self.ratio else []),
             ("config", "written" if self.config else "none yet"),
             ("epoch files", str(self.epoch_files)),
             *([("training", f"run {self.training} is under way")] if self.training else []),

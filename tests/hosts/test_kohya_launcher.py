@@ -302,7 +302,7 @@ def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiV
     window.get_by_label("Folder with pictures").fill(str(fresh.root.parent / "collected"))
     run_step(window, "Import")
     run_step(window, "Stage")
-    window.get_by_role("cell", name="5_Quillfox").first.wait_for()
+    window.get_by_role("cell", name="_Quillfox").first.wait_for()
     run_step(window, "Caption")
     window.get_by_text("photo of Quillfox,").first.wait_for()
     run_step(window, "Config")

@@ -15,7 +15,7 @@ from loras import save_tensors
 from a1111_ext.publish.card import hub_card, user_metadata
 from a1111_ext.publish.promote import header_changes
 from a1111_ext.publish.site import base_model_problem, default_base_model, is_listed
-from kohya_ext.dataset.layout import STAGED_NAME
+from kohya_ext.dataset.staged import STAGED_NAME
 from kohya_ext.project import ToolError, apply_init, plan_init
 from kohya_ext.project.families import (
     Family,

@@ -32,7 +32,7 @@ def refusal(text: str) -> ToolError:
 def test_one_line_makes_a_manifest():
     manifest = parse_manifest("trigger_word: Quillfox", PATH)
     assert manifest.trigger_word == "Quillfox"
-    assert manifest.dataset.repeats.primary == 5
+    assert manifest.dataset.repeats is None
     assert manifest.grid.seeds == (-1, -1, -1, -1)
     assert manifest.output_name == "Quillfox"
 
@@ -60,7 +60,7 @@ def test_a_day_needs_no_quotes(day: str):
 
 
 def test_an_empty_group_is_its_default():
-    assert parse_manifest("trigger_word: Q\ndataset:\n", PATH).dataset.repeats.supporting == 2
+    assert parse_manifest("trigger_word: Q\ndataset:\n", PATH).dataset.repeats is None
 
 
 @pytest.mark.parametrize(

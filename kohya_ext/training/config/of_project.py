@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...dataset.layout import read_staged
+from ...dataset.ratio import read_ratio
+from ...dataset.staged import read_staged
 from ...project import (
     DamagedError,
     InputError,
@@ -62,6 +63,8 @@ class ConfigPlan:
     steps: StepPlan
     advice: tuple[str, ...]
     dataset_toml: str
+    ratio: str = ""
+    """What primaries weigh against supporting pictures."""
 
     @property
     def toml(self) -> str:
@@ -112,6 +115,7 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
         steps,
         _advise(call.values, steps),
         format_dataset_toml(call.call.toml, read_folders(project.images_dir)),
+        str(read_ratio(project) or ""),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...dataset.ratio import read_ratio
 from ...project import Project
 from ...project.files import write_text_atomic
 from ..config.arguments import TrainerCall
@@ -57,7 +58,8 @@ def job_of_project(project: Project) -> Job:
     Raises InputError.
     """
     call = plan_project_call(project).call
-    notes = tuple(str(one) for one in call.notable)
+    ratio = read_ratio(project)
+    notes = (*([f"ratio: {ratio}"] if ratio else []), *(str(one) for one in call.notable))
     return Job(project.manifest.output_name, call, project.manifest_path, project, notes)
 
 

@@ -183,6 +183,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "steps_per_epoch": run.plan.steps_per_epoch,
         "pictures": run.plan.pictures,
         "draws_per_epoch": run.plan.draws,
+        "ratio": str(report.data.get("ratio", "")),
         "data_hash": run.plan.data_hash,
         "data": report.data.get("pictures", []),
         "sessions": [
@@ -219,6 +220,7 @@ def format_report(report: Report) -> str:
         ("Trainer", f"sd-scripts {facts['trainer_version']}, {facts['script']}"),
         ("Environment", _environment_line(report.environment)),
         ("Pictures", f"{facts['pictures']}, {facts['draws_per_epoch']} draws per epoch"),
+        ("Ratio", facts["ratio"]),
         ("Data", f"sha256 {facts['data_hash']}"),
         ("Length", f"{facts['steps']} steps in {facts['epochs']} epochs"),
         ("Sessions", ", ".join(f"{one['run']} ({one['outcome']})" for one in facts["sessions"])),

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ...dataset.ratio import read_ratio
 from ...project import ConflictError, HostError, MissingError, ProgressHandler, ToolError, silent
 from ...project.epochs import read_epoch_file
 from ...project.files import link_or_copy, write_json_atomic
@@ -392,7 +393,9 @@ def write_inputs(plan: TrainingPlan) -> None:
     write_plan(run)
     extension = str(effective(job.call).get("caption_extension", ".caption"))
     rows = dataset_rows(plan.preflight.pictures, extension)
-    write_json_atomic(run.folder / "data.json", {"pictures": rows})
+    ratio = read_ratio(job.project) if job.project else None
+    facts = {"pictures": rows, **({"ratio": str(ratio)} if ratio else {})}
+    write_json_atomic(run.folder / "data.json", facts)
     write_json_atomic(run.folder / "environment.json", _surroundings(plan.trainer))
 
 

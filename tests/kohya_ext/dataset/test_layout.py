@@ -173,17 +173,17 @@ def test_deep_grey_is_not_trained_white(filled: Project):
     apply_layout(filled, plan)
     with Image.open(filled.images_dir / "5_Quillfox" / "deep.png") as seen:
         assert seen.convert("RGB").getpixel((5, 5)) == (128, 128, 128)
-    assert any("8 bits deep" in sentence for sentence in advise(plan))
+    assert any("8 bits deep" in sentence for sentence in advise(filled, plan))
 
 
 def test_what_lies_beneath_a_transparent_picture_is_told(filled: Project):
     """sd-scripts' `convert("RGB")` drops the transparency."""
     folder = filled.source_dir / "primary"
     Image.new("RGBA", (40, 30), (0, 0, 0, 255)).save(folder / "solid.png")
-    assert not any("transparent" in sentence for sentence in advise(plan_layout(filled)))
+    assert not any("transparent" in sentence for sentence in advise(filled, plan_layout(filled)))
     Image.new("RGBA", (40, 30), (0, 0, 0, 128)).save(folder / "glass.png")
     Image.new("P", (40, 30), 0).save(folder / "palette.png", transparency=0)
-    advice = " ".join(advise(plan_layout(filled)))
+    advice = " ".join(advise(filled, plan_layout(filled)))
     assert "2 of 6 pictures are transparent in places" in advice
 
 
@@ -262,15 +262,15 @@ def test_a_person_who_agreed_is_staged(filled: Project):
 
 
 def test_advice_on_balance(filled: Project):
-    sentences = " ".join(advise(plan_layout(filled)))
+    sentences = " ".join(advise(filled, plan_layout(filled)))
     assert "3 pictures are few" in sentences
     project = with_repeats(filled, 1, 5)
-    assert "0.1 to 1 where about 2 to 1" in " ".join(advise(plan_layout(project)))
+    assert "0.1 to 1 where about 2 to 1" in " ".join(advise(project, plan_layout(project)))
 
 
 def test_advice_without_primaries(filled: Project):
     (filled.source_dir / "primary" / "a.png").unlink()
-    assert "No picture is primary" in " ".join(advise(plan_layout(filled)))
+    assert "No picture is primary" in " ".join(advise(filled, plan_layout(filled)))
 
 
 def test_the_command_stages(filled: Project, capsys: pytest.CaptureFixture[str]):
