@@ -38,7 +38,7 @@ def before_training(
     `training.free_webui: true`. Raises HostError for a WebUI that runs but refuses.
     """
     freed: list[str] = []
-    for url in read_settings().webui_urls if urls is None else urls:
+    for url in read_settings().webuis_of(project) if urls is None else urls:
         with connect(url) as client:
             try:
                 client.post("/sdapi/v1/unload-checkpoint", seconds=UNLOAD_SECONDS)

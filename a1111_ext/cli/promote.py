@@ -78,11 +78,11 @@ def _promote(
     project: Project, plan: PromotePlan, urls: tuple[str, ...], auth: str, folder: Path | None
 ) -> tuple[Promotion, list[Path]]:
     """Promote and hand over to every WebUI that is named; a remembered one may be off."""
-    if not urls and not read_settings().webui_urls:
+    if not urls and not read_settings().webuis_of(project.root):
         say("no WebUI is named, so none was told; name it with --webui URL")
         return apply_promotion(project, plan), []
     try:
-        with open_webuis(urls, auth) as webuis:
+        with open_webuis(urls, auth, project.root) as webuis:
             for _, capabilities in webuis:
                 require_free_name(capabilities, plan.name, plan.hash)
             promotion = apply_promotion(project, plan)

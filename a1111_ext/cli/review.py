@@ -143,7 +143,7 @@ def upscale(project: Project, **given: Any) -> None:
             return
         link_loras = linking_promoted(promoted, options.lora_folder)
         with (
-            open_webuis(options.urls, options.auth) as webuis,
+            open_webuis(options.urls, options.auth, project.root) as webuis,
             open_backends(link_loras, webuis, [one.cell for one in planned]) as backends,
         ):
             first = backends[0].capabilities

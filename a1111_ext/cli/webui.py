@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kohya_ext.project import MissingError, Project, read_settings, write_setting
+from kohya_ext.project import MissingError, Project, open_project, read_settings, remember_webuis
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
@@ -23,6 +23,7 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 from kohya_ext.project.epochs import require_run
+from kohya_ext.project.manifest import MANIFEST_NAME
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client, parse_credentials
@@ -40,7 +41,7 @@ def webui_options(command: _Command) -> _Command:
         help=f"user:password of the WebUI's --api-auth; or in {AUTH_VARIABLE}.",
     )
     urls = click.option(
-        "--webui", "urls", multiple=True, help="Address of a WebUI; the last one is remembered."
+        "--webui", "urls", multiple=True, help="Address of a WebUI; a project remembers its last."
     )
     return auth(urls(command))
 
@@ -56,11 +57,14 @@ lora_folder_option = click.option(
 )
 
 
-def chosen_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses that were named, now or earlier. Raises NoWebuiNamed."""
+def chosen_urls(urls: tuple[str, ...], project: Path | None = None) -> tuple[str, ...]:
+    """Return the addresses named now, else those of the project, else those of this machine.
+
+    Raises NoWebuiNamed.
+    """
     if urls:
         return urls
-    remembered = read_settings().webui_urls
+    remembered = read_settings().webuis_of(project)
     if not remembered:
         raise NoWebuiNamed(
             "LL413",
@@ -72,15 +76,14 @@ def chosen_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 @contextmanager
 def open_webuis(
-    urls: tuple[str, ...], auth: str
+    urls: tuple[str, ...], auth: str, project: Path | None = None
 ) -> Iterator[tuple[tuple[Client, Capabilities], ...]]:
-    """Connect to every WebUI and ask what it has."""
-    clients = [Client(url, parse_credentials(auth)) for url in chosen_urls(urls)]
+    """Connect to every WebUI of a project's folder (or of this machine), ask what it has."""
+    clients = [Client(url, parse_credentials(auth)) for url in chosen_urls(urls, project)]
     try:
         opened = tuple((client, fetch_capabilities(client)) for client in clients)
-        known = tuple(client.url for client in clients)
-        if urls and known != read_settings().webui_urls:  # a mistyped one is not remembered
-            write_setting("webui_urls", known)
+        if urls:  # only now: a mistyped one is not remembered
+            remember_webuis([client.url for client in clients], project)
         for _, capabilities in opened:
             if capabilities.is_simulated:
                 say(f"{capabilities.url} is a simulated WebUI: its pictures are drawn cards")
@@ -91,11 +94,18 @@ def open_webuis(
 
 
 @click.command()
+@click.argument("project", required=False, type=click.Path(path_type=Path))
 @webui_options
 @json_option
-def webui(urls: tuple[str, ...], auth: str, as_json: bool) -> None:
-    """Show what the WebUI is and has: the exact names that it knows."""
-    with open_webuis(urls, auth) as opened:
+def webui(project: Path | None, urls: tuple[str, ...], auth: str, as_json: bool) -> None:
+    """Show what the WebUI of PROJECT is and has: the exact names that it knows.
+
+    Without PROJECT it is the one of the current folder's project, or of this machine.
+    """
+    if project is None and Path(MANIFEST_NAME).is_file():
+        project = Path()
+    root = None if project is None else open_project(project).root
+    with open_webuis(urls, auth, root) as opened:
         if as_json:
             emit_json([dataclasses.asdict(capabilities) for _, capabilities in opened])
         else:
@@ -138,7 +148,7 @@ def link_loras(
 ) -> None:
     """Put the epoch files of PROJECT's newest run where the WebUI sees them."""
     run = None if back else require_run(project.model_dir)
-    with open_webuis(urls, auth) as opened:
+    with open_webuis(urls, auth, project.root) as opened:
         client, capabilities = opened[0]
         if run is None:
             linked = find_linked(project)

@@ -18,7 +18,7 @@ from .journal import Journal, JournalEntry
 from .manifest import MANIFEST_NAME, Manifest, read_manifest
 from .progress import Progress, ProgressHandler, silent
 from .project import InitPlan, Project, apply_init, open_project, plan_init
-from .settings import Settings, read_settings, user_folder, write_setting
+from .settings import Settings, read_settings, remember_webuis, user_folder, write_setting
 
 __all__ = [
     "MANIFEST_NAME",
@@ -45,6 +45,7 @@ __all__ = [
     "plan_init",
     "read_manifest",
     "read_settings",
+    "remember_webuis",
     "silent",
     "user_folder",
     "write_setting",

@@ -1,4 +1,4 @@
-"""What loraloom remembers about this machine, not about a project: trainer, WebUI addresses.
+"""What loraloom remembers about this machine: trainer, Kohya GUI, addresses of WebUIs.
 
 Kept as settings.json in the user folder (LORALOOM_HOME, else `.loraloom` in the home folder).
 """
@@ -6,7 +6,8 @@ Kept as settings.json in the user folder (LORALOOM_HOME, else `.loraloom` in the
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ class Settings:
     kohya_gui: str = ""
     tagger_model: str = ""
     webui_urls: tuple[str, ...] = ()
+    """For what belongs to no project, and for projects that have named none."""
+    project_webuis: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Addresses by the absolute folder of the project that named them last."""
     webui_folder: str = ""
+
+    def webuis_of(self, project: Path | None) -> tuple[str, ...]:
+        """Return the addresses for a project (or for none), else those of this machine."""
+        own = self.project_webuis.get(str(project.absolute())) if project else None
+        return tuple(own or self.webui_urls)
 
 
 def user_folder() -> Path:
@@ -59,12 +68,25 @@ def read_settings() -> Settings:
     return Settings(**values)
 
 
+def remember_webuis(urls: Sequence[str], project: Path | None) -> None:
+    """Remember the addresses for a project; for the machine, too, where it has none so far."""
+    known = read_settings()
+    if project is not None and known.project_webuis.get(str(project.absolute())) != list(urls):
+        own = {**known.project_webuis, str(project.absolute()): list(urls)}
+        _write(replace(known, project_webuis=own))
+    if (project is None or not known.webui_urls) and known.webui_urls != tuple(urls):
+        write_setting("webui_urls", tuple(urls))
+
+
 def write_setting(name: str, value: str | tuple[str, ...]) -> Settings:
     """Change one setting and return them all; ValueError for a name that does not exist."""
     if name not in {one.name for one in fields(Settings)}:
         raise ValueError(f"no setting is called {name!r}")
     changes: dict[str, Any] = {name: value}
-    settings = replace(read_settings(), **changes)
+    return _write(replace(read_settings(), **changes))
+
+
+def _write(settings: Settings) -> Settings:
     make_folder(user_folder())
     write_json_atomic(
         settings_path(), {one.name: getattr(settings, one.name) for one in fields(settings)}

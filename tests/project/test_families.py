@@ -144,7 +144,7 @@ def test_cards_name_it(family: Family):
     )
     material: Any = SimpleNamespace(
         manifest=manifest, promoted=SimpleNamespace(name="Quillfox-v1", path=Path("a.safetensors")),
-        pictures=(), title="Quillfox", description="", weight=1.0, weights=(1.0,),
+        pictures=(), title="Quillfox", description="", content=None, weight=1.0, weights=(1.0,),
         is_simulated=False, base_model=default_base_model(family),
     )  # fmt: skip
     for name in ("epoch", "steps", "hash"):

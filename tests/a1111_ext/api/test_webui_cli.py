@@ -10,7 +10,7 @@ from loras import save_lora
 
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
-from kohya_ext.project import Project, read_settings
+from kohya_ext.project import Project, read_settings, remember_webuis
 
 
 def test_webui_shows_exact_names(webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]):
@@ -26,6 +26,33 @@ def test_webui_shows_exact_names(webui: SimulatedWebui, capsys: pytest.CaptureFi
 def test_a_mistyped_address_is_not_remembered(webui: SimulatedWebui):
     assert main(["webui", "--webui", webui.url.removeprefix("http://")]) == 0
     assert main(["webui", "--webui", "http://127.0.0.1:9"]) == 1
+    assert read_settings().webui_urls == (webui.url,)
+
+
+def test_a_projects_webui_is_its_own(
+    project: Project,
+    webui: SimulatedWebui,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    remember_webuis(["http://127.0.0.1:9"], None)
+    assert main(["webui", str(project.root), "--webui", webui.url]) == 0
+    assert read_settings().webui_urls == ("http://127.0.0.1:9",)
+    assert read_settings().webuis_of(project.root) == (webui.url,)
+    monkeypatch.chdir(project.root)
+    assert main(["webui"]) == 0  # the current folder is the project
+    monkeypatch.chdir(project.root.parent)
+    assert main(["webui"]) == 1
+    assert "127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_the_first_webui_of_a_project_serves_others_too(
+    project: Project, webui: SimulatedWebui, tmp_path: Path
+):
+    assert main(["webui", str(project.root), "--webui", webui.url]) == 0
+    assert read_settings().webuis_of(tmp_path / "another") == (webui.url,)
+    remember_webuis(["http://127.0.0.1:9"], tmp_path / "another")
+    assert read_settings().webuis_of(project.root) == (webui.url,)
     assert read_settings().webui_urls == (webui.url,)
 
 
