@@ -56,6 +56,7 @@ from ..showcase.selection import (
     apply_selection,
     plan_selection,
 )
+from ..showcase.starters import require_starter, template_of
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
 from .board import BoardNews
@@ -79,6 +80,7 @@ class ShowcaseArguments:
     lora_folder: Path | None
     prompts: tuple[str, ...]
     files: tuple[Path, ...]
+    starter: str
     negative_prompt: str | None
     style: str | None
     styles_file: Path | None
@@ -124,6 +126,7 @@ class SelectArguments:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A text file with a template; several are drawn one after the other.",
 )
+@click.option("--starter", default="", help="A starter set: person, creature or style.")
 @click.option("--negative-prompt", help="Used instead of the manifest's.")
 @click.option("--style", help="A style of the styles file; its {prompt} takes the template.")
 @click.option(
@@ -193,13 +196,13 @@ def _subject(project: Project, promoted: Promoted, options: ShowcaseArguments) -
 
 
 def _request(project: Project, options: ShowcaseArguments) -> BatchRequest:
-    wanted = project.manifest.showcase
+    manifest, wanted = project.manifest, project.manifest.showcase
     style = _style(project, options)
-    negative = options.negative_prompt
-    negative = wanted.negative_prompt if negative is None else negative
+    own = require_starter(options.starter).text if options.starter else template_of(manifest)
+    negative = own.negative_prompt if options.negative_prompt is None else options.negative_prompt
     texts = [(f"prompt {number}", text) for number, text in enumerate(options.prompts, start=1)]
     texts += [(path.name, _read_template(path)) for path in options.files]
-    texts = texts or [("showcase.template", wanted.template)]
+    texts = texts or [(own.name, own.prompt)]
     return BatchRequest(
         templates=tuple(TemplateText(name, text, negative).styled(style) for name, text in texts),
         checkpoints=options.checkpoints or wanted.checkpoints or ("",),
@@ -209,6 +212,7 @@ def _request(project: Project, options: ShowcaseArguments) -> BatchRequest:
         balanced=options.balanced,
         hires_fix=None if options.no_hires_fix else wanted.hires_fix,
         picture=wanted.picture,
+        per_checkpoint=wanted.per_checkpoint,
     )
 
 

@@ -6,8 +6,9 @@ Everything is drawn by the cell engine; finished pictures land in showcase/ as t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dynprompts import Pick, Sample, WildcardLibrary
 from kohya_ext.project import InputError, Project, RuleError, ToolError
@@ -25,7 +26,13 @@ from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name
 from .framing import framing_of
 from .reach import Reach, Reached
-from .templates import ShowcaseSubject, ShowcaseTemplate, TemplateText, text_seed
+from .templates import (
+    ShowcaseSubject,
+    ShowcaseTemplate,
+    TemplateText,
+    plain_checkpoint,
+    text_seed,
+)
 
 _SHOWN_NAMES = 6
 
@@ -46,6 +53,28 @@ class BatchRequest:
     balanced: bool = False
     hires_fix: HiresSettings | None = None
     picture: PictureSettings = field(default_factory=PictureSettings)
+    per_checkpoint: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def picture_of(self, checkpoint: str) -> PictureSettings:
+        """Return the settings for one checkpoint: those of all, with its own row on top."""
+        row = self.per_checkpoint.get(self._row_of(checkpoint), {})
+        values: dict[str, Any] = {
+            key: tuple(one) if isinstance(one, list) else one
+            for key, one in row.items()
+            if one is not None
+        }
+        return replace(self.picture, **values)
+
+    def _row_of(self, checkpoint: str) -> str:
+        plain = plain_checkpoint(checkpoint).casefold()
+        names = (one for one in self.per_checkpoint if plain_checkpoint(one).casefold() == plain)
+        return next(names, "")
+
+    @property
+    def unused_rows(self) -> tuple[str, ...]:
+        """Checkpoints with settings of their own that are not drawn on."""
+        used = {self._row_of(one) for one in self.checkpoints}
+        return tuple(one for one in self.per_checkpoint if one not in used)
 
 
 @dataclass(frozen=True)
@@ -98,8 +127,12 @@ def plan_batch(
     for shot in shots:
         _require_lora(shot, subject)
         require_decent(shot.cell.prompt, f"seed {shot.cell.seed} of {shot.template}")
-    hints = tuple(hint for one in templates for hint in one.hints)
-    return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates), hints)
+    hints = [hint for one in templates for hint in one.hints]
+    hints += [
+        f'showcase.per_checkpoint names "{one}", which is none of the checkpoints drawn on'
+        for one in request.unused_rows
+    ]
+    return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates), tuple(hints))
 
 
 def _texts(
@@ -120,7 +153,7 @@ def _shot(
     request: BatchRequest, template: str, checkpoint: str, seed: int, drawn: tuple[Sample, str]
 ) -> Shot:
     sample, negative_prompt = drawn
-    picture, hires = request.picture, request.hires_fix
+    picture, hires = request.picture_of(checkpoint), request.hires_fix
     cell = Cell(
         prompt=sample.text,
         negative_prompt=negative_prompt,

@@ -1,4 +1,4 @@
-"""Styles: the WebUI's styles.csv, read and put round a prompt by us.
+"""Styles: the WebUI's styles.csv, read, written, and put round a prompt by us.
 
 The WebUI reads the file only when its page is opened and ignores unknown styles with status 200,
 so it never gets a style from us.
@@ -7,12 +7,13 @@ so it never gets a style from us.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from kohya_ext.project import InputError
+from kohya_ext.project import ConflictError, InputError
 
 PLACE = "{prompt}"
 
@@ -97,3 +98,51 @@ def require_style(path: Path, name: str) -> Style:
         known = f'Did you mean "{close[0]}"?' if close else f"It has {', '.join(names) or 'none'}."
         raise InputError("LL611", f'{path} has no style "{name}".', known)
     return found
+
+
+_COLUMNS = ("name", "prompt", "negative_prompt")
+
+
+def write_style(path: Path, style: Style, *, replace: bool = False) -> None:
+    """Put a style into a styles.csv, made where there is none; all other rows stay.
+
+    Written as the WebUI writes it, with the old file beside it as `.bak`. Raises InputError (not a
+    styles file) or ConflictError (the name is taken).
+    """
+    from kohya_ext.project.files import explained, write_bytes_atomic
+
+    rows = _rows_of(path) if path.exists() else []
+    old = next((one for one in rows if one["name"] == style.name), None)
+    new = {"name": style.name, "prompt": style.prompt, "negative_prompt": style.negative_prompt}
+    if old == new:
+        return
+    if old is not None and not replace:
+        raise ConflictError(
+            "LL675",
+            f'{path} has another style called "{style.name}".',
+            "Choose another name with --style-name, or replace it with --replace.",
+        )
+    rows = [new if one is old else one for one in rows] + ([] if old else [new])
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, fieldnames=_COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    with explained(path):
+        if path.exists():
+            write_bytes_atomic(path.with_name(f"{path.name}.bak"), path.read_bytes())
+        write_bytes_atomic(path, stream.getvalue().encode("utf-8-sig"))
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    """Return all rows, comments included, in the columns of today."""
+    tuple(_styles_of(path))  # refuses what is not a styles file
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream, skipinitialspace=True))
+    return [
+        {
+            "name": row["name"] or "",
+            "prompt": row.get("prompt", row.get("text")) or "",
+            "negative_prompt": row.get("negative_prompt") or "",
+        }
+        for row in rows
+    ]

@@ -34,6 +34,7 @@ from ..showcase.batches import (
     plan_batch,
     require_reachable,
 )
+from ..showcase.starters import template_of
 from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
 from .backend import InProcessBackend, read_capabilities, refresh_loras
 from .gallery import HostProgress, open_picture, tell_checkpoint
@@ -99,8 +100,9 @@ def plan_showcase(
     store = GridStore(project.root, named)
     text = page
     if not page.prompt.strip():
-        negative = page.negative_prompt or wanted.negative_prompt
-        text = replace(page, prompt=wanted.template, negative_prompt=negative)
+        starter = template_of(project.manifest)
+        negative = page.negative_prompt or starter.negative_prompt
+        text = replace(page, prompt=starter.prompt, negative_prompt=negative)
     if not is_count:
         show_here(promoted)
     plan = _planned(page, seed, options, subject, text, store, promoted)

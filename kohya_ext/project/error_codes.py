@@ -211,6 +211,8 @@ TITLES: dict[str, str] = {
     "LL671": "Adult pictures of a real person",
     "LL672": "A picture that holds no label",
     "LL673": "A label or generation data lost while publishing",
+    "LL674": "No such starter set",
+    "LL675": "Another style of that name",
     "LL701": "No Kohya GUI in that folder",
     "LL702": "The Kohya GUI's Python was not found",
     "LL703": "The Kohya GUI's Python gives no answer",

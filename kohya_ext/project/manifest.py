@@ -172,7 +172,10 @@ class GridSettings:
 
 @dataclass(frozen=True)
 class ShowcaseSettings:
-    """Showcase batches: one template or style, several checkpoints, `count` pictures each."""
+    """Showcase batches: one template or style, several checkpoints, `count` pictures each.
+
+    `per_checkpoint` holds what differs from `picture` by checkpoint: size, clip skip, sampler.
+    """
 
     template: str = ""
     negative_prompt: str = ""
@@ -185,6 +188,7 @@ class ShowcaseSettings:
     lora_weight: float = 1.0
     hires_fix: HiresSettings | None = None
     picture: PictureSettings = field(default_factory=PictureSettings)
+    per_checkpoint: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

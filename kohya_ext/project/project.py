@@ -201,8 +201,7 @@ grid:
   checkpoint: ""                # as the WebUI shows it; empty: the one that is loaded
 
 showcase:
-  template: >-
-    ${{framing={{headshot|upper body|full body}}}}{{lora}} photo of {{trigger}}, ${{framing}}
+  template: ""                  # empty: a starter set; see: loraloom templates
   checkpoints: []               # empty: the one that is loaded
   count: 10                     # pictures per checkpoint
   lora_weight: 1.0

@@ -119,13 +119,10 @@ def _manifest_changes(folder: DemoFolder) -> tuple[tuple[str, str], ...]:
         ("seeds: [-1, -1, -1, -1]", "seeds: [11, 12, 13, 14]"),
         ('negative_prompt: ""\n  seeds', 'negative_prompt: "blurry"\n  seeds'),
         (
-            "${framing={headshot|upper body|full body}}",
-            "${framing={headshot|upper body|full body|close range}}",
-        ),
-        (
-            "{lora} photo of {trigger}, ${framing}",
+            '  template: ""                  # empty: a starter set; see: loraloom templates\n',
+            "  template: >-\n    ${framing={headshot|upper body|full body|close range}}"
             "{lora} photo of {trigger}, ${framing}, {asleep|smile|calm}, "
-            "{0.5::snow|meadow|dusk|night sky}",
+            "{0.5::snow|meadow|dusk|night sky}\n",
         ),
         ("checkpoints: [] ", "checkpoints: [simulated-a.safetensors, simulated-b.safetensors]"),
         ("count: 10 ", f"count: {SHOWN}"),
