@@ -19,14 +19,15 @@ from kohya_ext.project.cli import (
     say,
     shell_path,
 )
-from kohya_ext.project.server import OWN_PAGE, FolderShare
+from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
 
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
-from ..showcase.album import ShowPicture, read_album, read_parameters
+from ..showcase.album import ShowPicture, read_album
 from ..showcase.ratings import require_known
-from ..showcase.review import PAGE_NAME, parse_review, read_review, write_board, write_review
+from ..showcase.review import read_review
+from ..showcase.showcase_view import ShowcaseView
 from ..showcase.upscaling import (
     Upscale,
     UpscaleRequest,
@@ -35,7 +36,6 @@ from ..showcase.upscaling import (
     pin_upscales,
     plan_upscales,
 )
-from .board import BoardNews, board_words
 from .drawing import emit_line, linking_promoted, open_backends, picture_events
 from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
@@ -45,10 +45,24 @@ from .webui import lora_folder_option, open_webuis, webui_options
 
 @click.command()
 @project_argument
-@click.option("--serve", is_flag=True, help="Show the page; what is saved goes to the project.")
+@click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
+@click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 @json_option
-def review(project: Project, serve: bool, as_json: bool) -> None:
-    """Make the review page: rate, mark for upscaling, arrange; also while a batch is drawn."""
+def review(project: Project, port: int, browse: bool, as_json: bool) -> None:
+    """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
+
+    Every decision is kept at once. It answers on this machine only; --json only tells.
+    """
+    if as_json:
+        _tell_review(project)
+        return
+    share = BoardShare(ShowcaseView(project))
+    serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse)
+    share.close()
+    next_step(f"loraloom select {shell_path(project.root)}")
+
+
+def _tell_review(project: Project) -> None:
     album = read_album(project)
     if not album:
         raise MissingError(
@@ -56,40 +70,7 @@ def review(project: Project, serve: bool, as_json: bool) -> None:
             f"{project.showcase_dir} has no pictures yet.",
             f"Draw some: loraloom showcase {shell_path(project.root)}",
         )
-    count = f"{len(album)} pictures"
-    page = write_board(
-        project, board_words(project, count, is_simulated=_is_simulated(project, album))
-    )
-    if as_json:
-        emit_json({"page": page, "pictures": len(album), "review": read_review(project).as_dict()})
-    else:
-        emit(str(page))
-    root = shell_path(project.root)
-    if serve:
-        _serve(project)
-        next_step(f"loraloom select {root}")
-    else:
-        next_step(f"rate on that page and save, then: loraloom select {root} --ratings review.json")
-
-
-def _is_simulated(project: Project, album: tuple[ShowPicture, ...]) -> bool:
-    infotexts = (read_parameters(project.showcase_dir / one.file) for one in album)
-    return any("Simulated" in infotext.fields for infotext in infotexts if infotext)
-
-
-def _serve(project: Project) -> None:
-    """Show the board on the loopback address until Ctrl-C."""
-
-    def take(path: str, text: str) -> bool:
-        if path != "review":
-            return False
-        found = parse_review(text)
-        write_review(project, found)
-        say(f"saved: {len(found.ratings)} ratings, {len(found.upscale)} to upscale")
-        return True
-
-    share = FolderShare(project.showcase_dir, take=take, policy=OWN_PAGE)
-    serve_until_interrupted(share, PAGE_NAME)
+    emit_json({"pictures": len(album), "review": read_review(project).as_dict()})
 
 
 # -- upscale ------------------------------------------------------------------------------------
@@ -148,11 +129,8 @@ def upscale(project: Project, **given: Any) -> None:
         ):
             first = backends[0].capabilities
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)
-            news = BoardNews(project, is_simulated=first.is_simulated)
-            with news, picture_events(as_json) as show:
-                report = draw_upscales(
-                    project, pinned, ledger, backends, on_event=news.following(show)
-                )
+            with picture_events(as_json) as show:
+                report = draw_upscales(project, pinned, ledger, backends, on_event=show)
     _tell(project, report, as_json)
     report.require_all()
 

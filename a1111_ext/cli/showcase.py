@@ -59,7 +59,6 @@ from ..showcase.selection import (
 from ..showcase.starters import require_starter, template_of
 from ..showcase.styles import Style, require_style
 from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
-from .board import BoardNews
 from .drawing import (
     describe_embeddings,
     emit_line,
@@ -344,16 +343,14 @@ def _draw(
             pinned = pin_batch(plan, first, promoted.autov3)
             for other in others:
                 pin_batch(plan, other, promoted.autov3)
-            news = BoardNews(project, is_simulated=first.is_simulated)
             if not as_json:
                 about = describe_batch(pinned, ledger)
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
                 say(", ".join(f"{name}: {about[name]}" for name in shown))
                 say_embeddings(cells, project.manifest.trigger_word, first)
-                say(f"look at them while they come: {shell_path(news.page)}")
-            with news, picture_events(as_json) as show:
-                on_event = news.following(show)
-                return draw_batch(project, pinned, ledger, backends, on_event=on_event), pinned
+                say(f"look at them while they come: loraloom review {shell_path(project.root)}")
+            with picture_events(as_json) as show:
+                return draw_batch(project, pinned, ledger, backends, on_event=show), pinned
 
 
 def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: bool) -> None:
@@ -385,8 +382,8 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 @click.option(
     "--ratings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The review page's file, or picture,rating lines: 1 showcase, 2 follow-up post, "
-    "5 placed already, drop. It is kept in the project.",
+    help="A file of picture,rating lines: 1 showcase, 2 follow-up post, 5 placed already, drop. "
+    "It is kept in the project.",
 )
 @click.option(
     "--most",
@@ -403,7 +400,7 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 @dry_run_option
 @json_option
 def select(project: Project, **given: Any) -> None:
-    """Choose the pictures of the post and their order, into showcase/selection.json.
+    """Choose the pictures of the post and their order; the choice is kept in reviews.db.
 
     Two of one framing stand side by side only where no order avoids it; files that are not chosen
     stay.

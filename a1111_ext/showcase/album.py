@@ -31,7 +31,8 @@ _PART_LENGTH = 48
 class ShowPicture:
     """One picture of the album; `lora_hash` is the WebUI's for the promoted LoRA.
 
-    `checkpoint_sha256` may be its first digits only; `text_seed` is None when nobody noted it.
+    `checkpoint_sha256` may be its first digits only; `text_seed` is None when nobody noted it;
+    `detailed_from` is the picture before ADetailer.
     """
 
     file: str
@@ -48,6 +49,7 @@ class ShowPicture:
     text_seed: int | None = None
     template: str = ""
     upscaled_from: str = ""
+    detailed_from: str = ""
     picks: tuple[Pick, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,10 +89,26 @@ def _records(project: Project) -> Journal:
     return Journal(project.showcase_dir / RECORDS_NAME)
 
 
-def read_album(project: Project) -> tuple[ShowPicture, ...]:
+class OwnPictures:
+    """Remembers what pictures by hand tell, for who reads the album again and again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], tuple[ShowPicture, ...]] = {}
+
+    def read(self, path: Path, ours: tuple[str, str]) -> tuple[ShowPicture, ...]:
+        """Return the picture in a file; nothing where it is none."""
+        status = path.stat()
+        stamp = (path.name, status.st_mtime_ns, status.st_size)
+        if stamp not in self._known:
+            self._known[stamp] = tuple(_own_picture(path, ours))
+        return self._known[stamp]
+
+
+def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPicture, ...]:
     """Return the pictures that are in showcase/, in the order in which they landed.
 
-    Raises DamagedError for damaged records.
+    `own` remembers pictures by hand from one reading to the next. Raises DamagedError for damaged
+    records.
     """
     folder = project.showcase_dir
     if not folder.is_dir():
@@ -101,8 +119,9 @@ def read_album(project: Project) -> tuple[ShowPicture, ...]:
         noted[picture.file] = picture
     present = {path.name: path for path in find_pictures(folder) if path.parent == folder}
     known = [picture for name, picture in noted.items() if name in present]
-    own = (path for name, path in present.items() if name not in noted)
-    return (*known, *_own_pictures(own, _promoted(project)))
+    others = [path for name, path in present.items() if name not in noted]
+    memory, ours = own or OwnPictures(), _promoted(project)
+    return (*known, *(one for path in others for one in memory.read(path, ours)))
 
 
 def _promoted(project: Project) -> tuple[str, str]:
@@ -119,13 +138,12 @@ def _from_facts(facts: Mapping[str, Any]) -> ShowPicture:
     return ShowPicture(**values)
 
 
-def _own_pictures(paths: Iterator[Path], ours: tuple[str, str]) -> Iterator[ShowPicture]:
-    for path in paths:
-        infotext = read_parameters(path)
-        if infotext is not None:
-            yield _from_infotext(path.name, infotext, ours)
-        elif looks_like_a_picture(path):
-            yield ShowPicture(file=path.name, seed=-1, checkpoint="", prompt="")
+def _own_picture(path: Path, ours: tuple[str, str]) -> Iterator[ShowPicture]:
+    infotext = read_parameters(path)
+    if infotext is not None:
+        yield _from_infotext(path.name, infotext, ours)
+    elif looks_like_a_picture(path):
+        yield ShowPicture(file=path.name, seed=-1, checkpoint="", prompt="")
 
 
 def read_parameters(path: Path) -> Infotext | None:

@@ -1,36 +1,27 @@
-"""The review: what a person says of the showcase, kept in reviews.db, and its board.
+"""The review: what a person says of the showcase, kept in reviews.db.
 
-The board is a page of plain JavaScript beside the pictures. `review.live.js` holds its data and
-is written again for every picture that lands, so an open page follows a batch without a server.
+It is said on the board (`showcase_view`), or in a file of ratings.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import InputError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.files import explained, write_text_atomic
+from kohya_ext.project.files import explained
 from kohya_ext.project.json_reader import parse_json
 
-from .album import ShowPicture, read_album
 from .ratings import Rating, parse_rating
-from .selection import MOST_PICTURES
 
 KIND = "loraloom-review"
 REVIEW_NAME = "review.json"
 PLACE = "showcase"
 """How the subjects of decisions on the showcase begin."""
 
-PAGE_NAME = "review.html"
-LIVE_NAME = "review.live.js"
-_ASSETS = (PAGE_NAME, "review.css", "review.js")
 _LARGEST_BYTES = 5_000_000
 
 
@@ -49,7 +40,7 @@ class Review:
 
 
 def parse_review(text: str) -> Review:
-    """Read a review from the board's JSON; ValueError for anything else."""
+    """Read a review from JSON; ValueError for anything else."""
     data = parse_json(text)
     if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
         raise ValueError(f'it is not of the kind "{KIND}"')
@@ -104,7 +95,7 @@ def _of_showcase(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_review_file(path: Path) -> Review:
-    """Read a review that a board saved. Raises InputError."""
+    """Read a review that was saved as a file. Raises InputError."""
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise ValueError("it is too large")
@@ -113,12 +104,12 @@ def read_review_file(path: Path) -> Review:
         raise InputError(
             "LL618",
             f"{path} is not a review of a showcase: {error}.",
-            "Save it again from the review page: loraloom review PROJECT",
+            "Rate on the review page instead: loraloom review PROJECT",
         ) from error
 
 
 def is_review_file(path: Path) -> bool:
-    """Tell whether a ratings file is one that a board saved."""
+    """Tell whether a ratings file is a whole review."""
     try:
         return f'"{KIND}"' in path.read_text(encoding="utf-8-sig")[:_LARGEST_BYTES]
     except (OSError, UnicodeDecodeError):
@@ -133,7 +124,7 @@ def merged(old: Review, new: Review) -> Review:
 
 
 def write_review(project: Project, review: Review) -> Path:
-    """Keep a review in reviews.db, note it in the journal, and tell an open board."""
+    """Keep a review in reviews.db, and note it in the journal."""
     path = project.showcase_dir / REVIEW_NAME
     before = read_review(project)
     ratings: dict[str, Any] = dict.fromkeys(before.ratings)
@@ -153,78 +144,10 @@ def write_review(project: Project, review: Review) -> Path:
         with explained(path):
             path.replace(path.with_name(f"{REVIEW_NAME}.moved"))
     project.journal.append("review", **review.as_dict())
-    if (project.showcase_dir / PAGE_NAME).exists():
-        write_live(project)
     return project.reviews_db
 
 
-# -- the board ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class BoardWords:
-    """What the board says and the project does not know: commands as the user types them."""
-
-    status: str = ""
-    badge: str = ""
-    take: str = ""
-    next: str = ""
-
-
-def write_board(project: Project, words: BoardWords | None = None) -> Path:
-    """Write the page with its data and return it."""
-    for name in _ASSETS:
-        text = (resources.files(__package__) / "web" / name).read_text(encoding="utf-8")
-        write_text_atomic(project.showcase_dir / name, text)
-    write_live(project, words)
-    return project.showcase_dir / PAGE_NAME
-
-
-def write_live(
-    project: Project,
-    words: BoardWords | None = None,
-    album: Sequence[ShowPicture] | None = None,
-) -> None:
-    """Write the page's data; without `words` those of the last time stay."""
-    path = project.showcase_dir / LIVE_NAME
-    words = words or _earlier_words(path)
-    shown = read_album(project) if album is None else album
-    data = board_data(project, shown, read_review(project), words)
-    text = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c")
-    write_text_atomic(path, f"window.loraloomAlbum && loraloomAlbum({text});\n")
-
-
-def _earlier_words(path: Path) -> BoardWords:
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = parse_json(text[text.index("(") + 1 : text.rindex(")")])
-        return BoardWords(*(str(data[name]) for name in ("status", "badge", "take", "next")))
-    except (OSError, ValueError, KeyError, TypeError):
-        return BoardWords()
-
-
-def board_data(
-    project: Project, album: Sequence[ShowPicture], review: Review, words: BoardWords
-) -> dict[str, Any]:
-    """Return the board's data as plain values."""
-    pictures = [_shown(one) for one in album]
-    return {
-        "id": _digest(str(project.root)),
-        "title": f"{project.manifest.trigger_word}: showcase",
-        "most": MOST_PICTURES,
-        "revision": _digest(json.dumps(pictures)),
-        "saved": _digest(json.dumps(review.as_dict())),
-        "review": review.as_dict(),
-        "pictures": pictures,
-        **vars(words),
-    }
-
-
-def _shown(one: ShowPicture) -> dict[str, Any]:
-    values = one.as_dict()
-    names = ("file", "seed", "checkpoint", "prompt", "negative_prompt", "framing", "picks")
-    return {**{name: values[name] for name in names}, "upscaled_from": one.upscaled_from}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+def adopt_review_file(project: Project) -> None:
+    """Take a review.json of an earlier loraloom into reviews.db. Raises InputError."""
+    if (project.showcase_dir / REVIEW_NAME).exists():
+        write_review(project, read_review(project))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,65 +17,13 @@ from ..errors import InputError
 from ..json_reader import parse_json
 from ..pictures.thumbnails import large_picture, read_thumbnail
 from ..server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
+from .board_view import Action, BoardStatus, BoardView, Choice, Item, Mark
 from .store import Decision, DecisionKind, DecisionStore
 
 PAGE_NAME = "board.html"
 _LONG_SECONDS = 31_536_000
 _MOST_SHOWN = 200
 _SHOWN_AS_THEY_ARE = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One decision that may be made: its key on the keyboard, its value and its words."""
-
-    key: str
-    value: str
-    label: str
-    is_out: bool = False
-
-
-@dataclass(frozen=True)
-class Item:
-    """One picture of a board; sizes in pixels, 0 while they are not known."""
-
-    key: str
-    name: str
-    path: Path
-    width: int = 0
-    height: int = 0
-    sharpness: float = 0.0
-    note: str = ""
-    framing: str = ""
-    group: int = 0
-
-    def as_list(self) -> list[Any]:
-        """Return plain values for JSON, short, for there are ten thousand of them."""
-        size = [self.width, self.height, self.sharpness]
-        return [self.key, self.name, *size, self.note, self.framing, self.group]
-
-
-class BoardView(Protocol):
-    """What a board shows: its words, its pictures, and which decisions are made there."""
-
-    title: str
-    kind: DecisionKind
-    way: str
-    choices: tuple[Choice, ...]
-    reviews_db: Path
-    thumbs_dir: Path
-
-    def start(self) -> None:
-        """Begin to look at pictures in the background, once."""
-        ...
-
-    def stop(self) -> None: ...
-
-    def items(self) -> Sequence[Item]: ...
-
-    def news(self, number: int) -> tuple[int, Sequence[Item]]:
-        """Return a new number, and the items that changed since an earlier one."""
-        ...
 
 
 class CaptionDesk(Protocol):
@@ -136,6 +83,8 @@ class BoardShare:
             "captions.json": self._captions,
             "complete.json": self._complete,
             "history.json": self._history,
+            "facts.json": lambda query: self.view.facts_of(query.get("key", "")),
+            "report.json": lambda query: self.view.report(),
         }
         found = answers.get(path)
         return _json(found(request.query)) if found else PageAnswer(404, b"There is no such page.")
@@ -150,17 +99,32 @@ class BoardShare:
         items = view.items()
         with self._lock:
             self._items = {one.key: one for one in items}
-        decisions = self._store.current(view.kind)
+        held = self._by_key(self._store.current(view.kind))
+        marks = [self._by_key(self._store.current(one.kind)) for one in view.marks]
         return {
             "title": view.title,
+            "nothing": view.nothing,
             "choices": [vars(one) for one in view.choices],
+            "marks": [{"key": one.key, "label": one.label} for one in view.marks],
+            "facets": view.facets,
+            "orderOf": view.order_of,
             "items": [one.as_list() for one in items],
-            "values": {key: decisions[key].value for key in self._items if key in decisions},
-            "ways": {key: decisions[key].way for key in self._items if key in decisions},
+            "values": {key: one.value for key, one in held.items()},
+            "ways": {key: one.way for key, one in held.items()},
+            "marked": [list(one) for one in marks],
+            "order": view.order(),
+            "actions": [vars(one) for one in view.actions()],
+            "status": view.status().as_dict(),
             "hasCaptions": self._open_desk is not None,
             "number": number,
             "facts": facts,
         }
+
+    def _by_key(self, decisions: Mapping[str, Decision]) -> dict[str, Decision]:
+        """Return decisions by the keys of this board's pictures."""
+        found = ((self.view.key_of(subject), one) for subject, one in decisions.items())
+        with self._lock:
+            return {key: one for key, one in found if key in self._items}
 
     def _changes(self, query: Mapping[str, str]) -> Any:
         since, facts = _whole(query, "since"), _whole(query, "facts")
@@ -170,14 +134,27 @@ class BoardShare:
             self._items |= {one.key: one for one in items}
         told = self._told(changes)
         told["number"] = changes[-1].number if changes else since
-        return {**told, "facts": number, "items": [one.as_list() for one in items]}
+        rows = [one.as_list() for one in items]
+        return {**told, "facts": number, "items": rows, "status": self.view.status().as_dict()}
 
     def _told(self, changes: Sequence[Decision]) -> dict[str, Any]:
         """Return what a page must know of changes: values by key, and captions again."""
-        kind = self.view.kind
-        own = {one.subject: (one.value, one.way) for one in changes if one.kind is kind}
+        view = self.view
+        own = {
+            view.key_of(one.subject): (one.value, one.way)
+            for one in changes
+            if one.kind is view.kind
+        }
         captions = [one.subject for one in changes if one.kind is DecisionKind.CAPTION]
-        told: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items()}}
+        told: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items() if key}}
+        kinds = {one.kind for one in changes}
+        if any(one.kind in kinds for one in view.marks):
+            told["marked"] = [
+                {view.key_of(each.subject): each.value for each in changes if each.kind is one.kind}
+                for one in view.marks
+            ]
+        if DecisionKind.ORDER in kinds and view.order_of:
+            told["order"] = view.order()
         told["number"] = max((one.number for one in changes), default=self._store.last_number())
         if captions and self._desk is not None:
             edits = self._store.values(DecisionKind.CAPTION)
@@ -208,13 +185,14 @@ class BoardShare:
         return [[tag, counts.get(tag, 0)] for tag in found]
 
     def _history(self, query: Mapping[str, str]) -> Any:
-        key = query.get("key", "")
+        key = self.view.subject_of(query.get("key", ""))
         return [[one.at, one.way, one.value] for one in self._store.history(self.view.kind, key)]
 
     def _picture(self, folder: str, key: str) -> PageAnswer:
         item = self._find(key)
         if item is None:
             return PageAnswer(404, b"There is no such picture.")
+        self.view.give_way()
         kind = "image/jpeg"
         if folder == "thumb":
             content = read_thumbnail(self.view.thumbs_dir, key, item.path)
@@ -242,9 +220,14 @@ class BoardShare:
             "decide": self._decide,
             "undo": lambda data: self._after(self._store.undo(self.view.way)),
             "redo": lambda data: self._after(self._store.redo(self.view.way)),
+            "mark": self._mark,
+            "order": lambda data: self._keep_order(self._keys(data)),
+            "arrange": lambda data: self._keep_order(self.view.arranged(self._keys(data))),
             "captions/preview": self._preview,
             "captions/apply": self._apply,
         }
+        if path.startswith("act/"):
+            return _json({"said": self.view.act(path.removeprefix("act/"), data)})
         taker = takers.get(path)
         if taker is None:
             return PageAnswer(404, b"There is no such page.")
@@ -255,10 +238,21 @@ class BoardShare:
         value = data.get("value")
         if value is not None and value not in {one.value for one in self.view.choices}:
             raise ValueError(f"{value!r} is not a choice of this board.")
-        keys = self._keys(data)
-        return self._after(
-            self._store.decide(self.view.kind, dict.fromkeys(keys, value), self.view.way)
-        )
+        values = {self.view.subject_of(key): value for key in self._keys(data)}
+        together = {self.view.kind: values, **self.view.following(values)}
+        return self._after(self._store.decide_together(together, self.view.way))
+
+    def _mark(self, data: Mapping[str, Any]) -> Any:
+        mark = next((one for one in self.view.marks if one.key == data.get("mark")), None)
+        if mark is None:
+            raise ValueError(f"{data.get('mark')!r} is not a mark of this board.")
+        value = True if data.get("value") else None
+        values = {self.view.subject_of(key): value for key in self._keys(data)}
+        return self._after(self._store.decide(mark.kind, values, self.view.way))
+
+    def _keep_order(self, keys: Sequence[str]) -> Any:
+        decided = self.view.ordered(keys)
+        return self._after(self._store.decide_together(decided, self.view.way))
 
     def _keys(self, data: Mapping[str, Any]) -> list[str]:
         keys = data.get("keys")
@@ -334,10 +328,13 @@ def _assets() -> Mapping[str, bytes]:
 
 __all__ = [
     "PAGE_NAME",
+    "Action",
     "BoardShare",
+    "BoardStatus",
     "BoardView",
     "CaptionDesk",
     "Choice",
     "Item",
+    "Mark",
     "OpenDesk",
 ]

@@ -17,7 +17,7 @@ from ..pictures.facts import facts_of
 from ..pictures.picture import open_upright
 from ..pictures.thumbnails import keep_thumbnail, thumbnail_path
 from ..project import Project
-from .board import Choice, Item
+from .board_view import BoardView, Choice, Item
 from .role_plan import apply_roles, folder_source, memory_of, plan_roles
 from .store import DecisionKind, DecisionStore
 
@@ -25,7 +25,7 @@ _SAVE_EVERY = 40
 _log = logging.getLogger(__name__)
 
 
-class PicturesView:
+class PicturesView(BoardView):
     """Opens the pictures of a project for a board; `start` looks at those not known yet."""
 
     kind = DecisionKind.ROLE

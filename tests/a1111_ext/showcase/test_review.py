@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chromium import open_page
 from PIL import Image, ImageFilter
 from promotions import promote_epoch, with_manifest
 
@@ -20,12 +18,9 @@ from a1111_ext.showcase.album import ShowPicture, read_album
 from a1111_ext.showcase.likeness import make_distance
 from a1111_ext.showcase.ratings import Rating
 from a1111_ext.showcase.review import (
-    BoardWords,
     Review,
     parse_review,
     read_review,
-    write_board,
-    write_live,
     write_review,
 )
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
@@ -34,7 +29,6 @@ from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.pictures import look_of, unlikeness
-from kohya_ext.project.server import OWN_PAGE, FolderShare, PageServer
 
 MANIFEST = """
 showcase:
@@ -56,12 +50,6 @@ def shown(project: Project, webui: SimulatedWebui) -> Project:
     project = with_manifest(project, MANIFEST)
     assert run("showcase", project.root, "--webui", webui.url) == 0
     return project
-
-
-def live_data(project: Project) -> dict[str, object]:
-    text = (project.showcase_dir / "review.live.js").read_text(encoding="utf-8")
-    data: dict[str, object] = json.loads(text[text.index("(") + 1 : text.rindex(")")])
-    return data
 
 
 # -- what is kept -------------------------------------------------------------------------------
@@ -138,42 +126,21 @@ def test_an_upscaled_picture_stands_for_its_small_one():
     assert selection.left_out == {"not rated 1": 1, "there is an upscaled one": 1}
 
 
-# -- the board ----------------------------------------------------------------------------------
+# -- the command --------------------------------------------------------------------------------
 
 
-def test_a_batch_writes_its_board(shown: Project):
-    data = live_data(shown)
-    assert len(data["pictures"]) == 6  # type: ignore[arg-type]
-    assert (data["badge"], data["status"]) == ("simulated", "6 pictures")
-    assert str(shown.root) in str(data["take"])
-    assert (shown.showcase_dir / "review.html").is_file()
-
-
-def test_the_board_keeps_its_words(project: Project):
-    project.showcase_dir.mkdir()
-    write_board(project, BoardWords("drawing", "simulated", "take", "next"))
-    write_review(project, REVIEW)
-    assert live_data(project)["take"] == "take"
-    assert live_data(project)["review"] == REVIEW.as_dict()
-
-
-def test_data_cannot_leave_its_script(project: Project):
-    project.showcase_dir.mkdir()
-    album = [ShowPicture("a.png", 1, "</script>", "<b>")]
-    write_live(project, BoardWords(), album)
-    assert "<" not in (project.showcase_dir / "review.live.js").read_text(encoding="utf-8")
-
-
-def test_the_command_names_the_page(shown: Project, capsys: pytest.CaptureFixture[str]):
+def test_the_command_tells_the_review(shown: Project, capsys: pytest.CaptureFixture[str]):
+    write_review(shown, REVIEW)
     capsys.readouterr()
     assert run("review", shown.root, "--json") == 0
     data = json.loads(capsys.readouterr().out)
-    assert (data["pictures"], Path(data["page"]).name) == (6, "review.html")
-    assert live_data(shown)["badge"] == "simulated"
+    assert (data["pictures"], data["review"]["ratings"]) == (6, {"a.png": "1", "b.png": "drop"})
 
 
-def test_without_pictures_there_is_no_board(project: Project, capsys: pytest.CaptureFixture[str]):
-    assert run("review", project.root) == 1
+def test_without_pictures_there_is_nothing_to_tell(
+    project: Project, capsys: pytest.CaptureFixture[str]
+):
+    assert run("review", project.root, "--json") == 1
     assert "LL617" in capsys.readouterr().err
 
 
@@ -188,81 +155,6 @@ def test_a_saved_review_is_taken(shown: Project, tmp_path: Path):
     assert [one.file for one in read_selection(shown)] == [names[1], names[0]]
     assert run("select", shown.root) == 0  # the project has kept it
     assert [one.file for one in read_selection(shown)] == [names[1], names[0]]
-
-
-@pytest.fixture
-def served(shown: Project) -> Iterator[str]:
-    def take(path: str, text: str) -> bool:
-        return bool(path == "review" and write_review(shown, parse_review(text)))
-
-    with PageServer() as server:
-        share = FolderShare(shown.showcase_dir, take=take, policy=OWN_PAGE)
-        yield server.url_of(share, "review.html")
-
-
-@pytest.mark.browser
-def test_pictures_are_rated_and_ordered_by_key(shown: Project, served: str):
-    names = [one.file for one in read_album(shown)]
-    with open_page(served) as page:
-        page.wait_for_selector(".tile")
-        for key in ("1", "u", "ArrowRight", "x", "ArrowRight", "1", "ArrowRight", "2", "0"):
-            page.keyboard.press(key)
-        page.keyboard.press("Enter")
-        page.keyboard.press("ArrowRight")
-        page.click("#large-rates button:has-text('1 showcase')")
-        page.click("#large-close")
-        page.click("#tab-order")
-        page.click("#strip li:nth-child(2) button[aria-label='Move left']")
-        page.click("#save")
-        page.wait_for_selector("#saved[open]")
-        assert "loraloom select" in page.inner_text("#saved-command")
-    review = read_review(shown)
-    assert review.ratings == {
-        names[0]: Rating.SHOWCASE,
-        names[1]: Rating.DROP,
-        names[2]: Rating.SHOWCASE,
-        names[4]: Rating.SHOWCASE,
-    }
-    assert review.upscale == (names[0],)
-    assert review.order == (names[2], names[0], names[4])
-
-
-@pytest.mark.browser
-def test_the_open_page_follows_a_batch(shown: Project):
-    """Without a server: the page is opened as a file, and pictures come in."""
-    page_file = shown.showcase_dir / "review.html"
-    whole = read_album(shown)
-    write_live(shown, BoardWords("drawing: 2 of 6 pictures"), whole[:2])
-    with open_page(page_file.as_uri()) as page:
-        page.wait_for_selector(".tile")
-        assert page.locator(".tile").count() == 2
-        page.keyboard.press("1")
-        write_live(shown, BoardWords("6 pictures"), whole)
-        page.wait_for_function("document.querySelectorAll('.tile').length === 6")
-        assert page.locator(".tile[data-rating='1']").count() == 1
-        with page.expect_download() as download:
-            page.click("#save")
-        saved = download.value.path().read_text(encoding="utf-8")
-    assert parse_review(saved).ratings == {whole[0].file: Rating.SHOWCASE}
-
-
-@pytest.mark.browser
-def test_equal_framings_are_marked_and_parted(shown: Project, served: str):
-    album = [
-        replace(one, framing="head" if number < 2 else str(number))
-        for number, one in enumerate(read_album(shown))
-    ]
-    write_live(shown, BoardWords("x"), album)
-    with open_page(served) as page:
-        page.wait_for_selector(".tile")
-        for _ in range(3):
-            page.keyboard.press("1")
-            page.keyboard.press("ArrowRight")
-        page.click("#tab-order")
-        assert page.locator("#strip li.alike").count() == 1
-        assert "1 picture has the framing of the one before" in page.inner_text("#order-note")
-        page.click("#arrange")
-        assert page.locator("#strip li.alike").count() == 0
 
 
 # -- larger pictures ----------------------------------------------------------------------------

@@ -7,8 +7,9 @@ const byId = (id) => document.getElementById(id);
 let choices = [], items = [], byKey = new Map(), order = [];
 let cursor = 0, anchor = 0, mode = "grid", isSelecting = false, number = 0, facts = 0;
 let captions = null, prefix = "", hasCaptions = false, waiting = 0;
+let marks = [], facets = [], orderOf = "", ordered = [], actions = [], nothing = "", shownFacts = "";
 const chosen = new Set();
-const FIELDS = ["key", "name", "width", "height", "sharpness", "note", "framing", "group"];
+const FIELDS = ["key", "name", "width", "height", "sharpness", "note", "framing", "group", "facets", "tags", "pair"];
 const itemOf = (row) => Object.fromEntries(FIELDS.map((field, at) => [field, row[at]]));
 const current = () => items[order[cursor]];
 const choiceOf = (value) => choices.findIndex((one) => one.value === value);
@@ -30,6 +31,33 @@ async function ask(path, body) {
   const answer = await fetch(path, options);
   if (!answer.ok) throw new Error((await answer.text()) || `The server answered ${answer.status}.`);
   return answer.json();
+}
+
+// -- pictures: drawn on canvases, for a browser keeps hundreds of megabytes of decoded <img> ------------------
+const drawing = new WeakMap();
+const canvas = () => make("canvas", { role: "img", "aria-label": "", width: 1, height: 1 });
+const fetched = async (url, signal) => createImageBitmap(await (await fetch(url, { signal })).blob());
+function put(target, bitmap) {
+  target.width = bitmap.width;
+  target.height = bitmap.height;
+  target.getContext("2d").drawImage(bitmap, 0, 0);
+}
+function wipe(target) {
+  drawing.get(target)?.abort();
+  target.width = target.height = 1;
+}
+/** Draw a picture when it has come, unless the canvas is wanted for another one by then. */
+async function draw(target, url, name) {
+  drawing.get(target)?.abort();
+  const wanted = new AbortController();
+  drawing.set(target, wanted);
+  target.setAttribute("aria-label", name);
+  try {
+    const bitmap = await fetched(url, wanted.signal);
+    if (!wanted.signal.aborted) put(target, bitmap);
+    bitmap.close();
+    return !wanted.signal.aborted;
+  } catch { if (!wanted.signal.aborted) target.width = target.height = 1; return false; }
 }
 
 // -- decisions: shown at once, sent in order, told when they are not kept ---------------------------------
@@ -57,15 +85,26 @@ function decide(value) {
   const many = chosen.size > 0;
   send("decide", { keys, value }).catch(() => {});
   if (many) { say(`${keys.length} pictures: ${labelOf(value)}`); chosen.clear(); anchor = cursor; paint(); }
-  else { say(`${byKey.get(keys[0]).name}: ${labelOf(value)}`); if (value !== null && cursor < order.length - 1) move(1); else paint(); }
+  else { say(`${byKey.get(keys[0]).name}: ${labelOf(value)}`); if (value !== null && hasNext()) move(1); else paint(); }
 }
+/** Set or take back a mark of the picture, or of all chosen ones; it stays where it is. */
+function toggleMark(mark) {
+  const keys = chosen.size ? [...chosen] : current() ? [current().key] : [];
+  if (!keys.length) return;
+  const value = !keys.every((key) => byKey.get(key).marks.has(mark.key));
+  for (const key of keys) setMark(byKey.get(key), mark.key, value);
+  send("mark", { keys, mark: mark.key, value }).catch(() => {});
+  say(`${keys.length > 1 ? keys.length + " pictures" : byKey.get(keys[0]).name}: ${value ? "" : "not "}${mark.label.toLowerCase()}`);
+  paint();
+}
+const setMark = (one, key, value) => { if (value) one.marks.add(key); else one.marks.delete(key); };
 const labelOf = (value) => (value === null ? "no decision" : choices[choiceOf(value)].label);
 async function turn(path, words) {
   try {
     const told = await send(path, {});
-    const keys = [...Object.keys(told.values || {}), ...Object.keys(told.captions || {})];
+    const keys = [...Object.keys(told.values || {}), ...Object.keys(told.captions || {}), ...(told.marked || []).flatMap(Object.keys)];
     if (!told.count) { say(`Nothing to ${path}.`); return; }
-    say(`${words}: ${keys.length === 1 ? byKey.get(keys[0])?.name : keys.length + " pictures"}`);
+    say(`${words}: ${keys.length === 1 ? byKey.get(keys[0])?.name : keys.length ? keys.length + " pictures" : "the order"}`);
     const at = order.findIndex((index) => items[index].key === keys[0]);
     if (at >= 0) go(at);
   } catch { /* said already */ }
@@ -79,6 +118,10 @@ function take(told) {
       if (one) { one.value = value; one.way = way; }
     }
   }
+  if (!waiting) (told.marked || []).forEach((values, at) => {
+    for (const [key, value] of Object.entries(values)) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, value);
+  });
+  if (told.order) ordered = told.order;
   if (told.captions && captions) Object.assign(captions, told.captions);
   if (told.number > number && !waiting) number = told.number;
   paint();
@@ -90,13 +133,28 @@ async function poll() {
     if (byId("said").classList.contains("alarm")) say("");
     if (waiting) return;
     facts = told.facts;
-    for (const row of told.items) {
-      const news = itemOf(row), one = byKey.get(news.key);
-      if (one) Object.assign(one, news);
-    }
-    if (told.items.length) { paintTwins(); if (["alike"].includes(byId("sort").value)) arrange(); }
+    paintStatus(told.status);
+    if (told.items.length) { takeItems(told.items); paintTwins(); if (["alike"].includes(byId("sort").value)) arrange(); }
     if (told.items.length || told.number > number) take(told);
   } catch (error) { say("The server does not answer.", true); }
+}
+
+/** Put new pictures behind the others: what is shown already stays where it is. */
+function takeItems(rows) {
+  let isMore = false;
+  for (const row of rows) {
+    const news = itemOf(row), one = byKey.get(news.key);
+    if (one) { Object.assign(one, news); continue; }
+    const added = { ...news, at: items.length, value: null, way: "", marks: new Set() };
+    items.push(added);
+    byKey.set(added.key, added);
+    if (isShown(added)) order.push(added.at);
+    isMore = true;
+  }
+  if (!isMore) return;
+  fillFilters();
+  tellShown();
+  stretch();
 }
 
 // -- filter and sort ---------------------------------------------------------------------------------------
@@ -107,6 +165,8 @@ const sorts = {
   small: (a, b) => a.width * a.height - b.width * b.height || a.at - b.at,
   sharp: (a, b) => b.sharpness - a.sharpness || a.at - b.at,
   blurred: (a, b) => a.sharpness - b.sharpness || a.at - b.at,
+  facet: (a, b) => (a.facets[0] || "").localeCompare(b.facets[0] || "") || a.at - b.at,
+  framing: (a, b) => framingOf(a).localeCompare(framingOf(b)) || a.at - b.at,
   alike: (a, b) => a.group - b.group || b.width * b.height - a.width * a.height,
 };
 const rank = (one) => { const at = choiceOf(one.value); return at < 0 ? -1 : at; };
@@ -117,7 +177,14 @@ function isShown(one) {
   if (value === "uncaptioned" && captionOf(one).text) return false;
   if (value === "hand" && !captionOf(one).hand) return false;
   if (value.startsWith("=") && one.value !== value.slice(1)) return false;
+  if (value.startsWith("+") && !one.marks.has(value.slice(1))) return false;
   if (framing && framingOf(one) !== framing) return false;
+  for (let at = 0; at < facets.length; at += 1) {
+    const wanted = byId(`facet-${at}`).value;
+    if (wanted && one.facets[at] !== wanted) return false;
+  }
+  const option = byId("filter-option").value;
+  if (option && !one.tags.includes(option)) return false;
   if (tag && !captionOf(one).tags?.some((each) => each.toLowerCase() === tag)) return false;
   if (name && !one.name.toLowerCase().includes(name)) return false;
   return byId("sort").value !== "alike" || one.group > 0;
@@ -130,22 +197,31 @@ function arrange() {
   cursor = Math.max(0, at);
   anchor = cursor;
   for (const key of [...chosen]) if (!shown.includes(byKey.get(key))) chosen.delete(key);
-  byId("shown").textContent = order.length === items.length ? "" : `${order.length} shown`;
+  tellShown();
   layOut();
   paint();
 }
+function tellShown() { byId("shown").textContent = order.length === items.length ? "" : `${order.length} shown`; }
 function fill(id, values) {
   const select = byId(id), before = select.value;
+  if (select.options.length === values.length && values.every(([value], at) => select.options[at].value === value)) return;
   select.replaceChildren(...values.map(([value, text]) => make("option", { value, textContent: text })));
   select.value = values.some(([value]) => value === before) ? before : values[0][0];
 }
 function fillFilters() {
   fill("filter-value", [["", "all"], ["none", "undecided"], ...choices.map((one) => ["=" + one.value, one.label.toLowerCase()]),
-    ...(hasCaptions ? [["uncaptioned", "no caption"], ["hand", "caption by hand"]] : [])]);
+    ...marks.map((one) => ["+" + one.key, one.label.toLowerCase()]), ...(hasCaptions ? [["uncaptioned", "no caption"], ["hand", "caption by hand"]] : [])]);
   const framings = [...new Set(items.map(framingOf).filter(Boolean))].sort();
   fill("filter-framing", [["", "all"], ...framings.map((one) => [one, one])]);
   byId("framing-label").classList.toggle("hidden", !framings.length);
   byId("tag-label").classList.toggle("hidden", !hasCaptions);
+  facets.forEach((name, at) => {
+    const values = [...new Set(items.map((one) => one.facets[at]).filter(Boolean))].sort();
+    fill(`facet-${at}`, [["", "all"], ...values.map((one) => [one, one])]);
+  });
+  const options = [...new Set(items.flatMap((one) => one.tags || []))].sort();
+  fill("filter-option", [["", "all"], ...options.map((one) => [one, one.length > 60 ? one.slice(0, 59) + "…" : one])]);
+  byId("option-label").classList.toggle("hidden", !options.length);
 }
 
 // -- the grid: only the tiles in sight are there --------------------------------------------------------------
@@ -157,17 +233,18 @@ function layOut() {
   columns = Math.max(1, Math.floor((room + GAP) / (side + GAP)));
   width = (room - (columns - 1) * GAP) / columns;
   height = width + NAME_HEIGHT;
-  space.style.height = `${Math.ceil(order.length / columns) * (height + GAP) + 2 * PAD}px`;
+  stretch();
   for (const tile of tiles.values()) retire(tile);
   tiles.clear();
 }
-function retire(tile) { tile.element.style.display = "none"; delete tile.element.dataset.at; spare.push(tile); }
+function stretch() { space.style.height = `${Math.ceil(order.length / columns) * (height + GAP) + 2 * PAD}px`; }
+function retire(tile) { tile.element.style.display = "none"; drawing.get(tile.image)?.abort(); tile.key = ""; delete tile.element.dataset.at; spare.push(tile); }
 function newTile() {
-  const image = make("img", { alt: "", decoding: "async", draggable: false });
-  const mark = make("span", { className: "mark" }), twin = make("span", { className: "twin" });
-  const element = make("div", { className: "tile" }, image, mark, twin, make("div", { className: "name" }));
+  const image = canvas();
+  const mark = make("span", { className: "mark" }), twin = make("span", { className: "twin" }), extra = make("span", { className: "extra" });
+  const element = make("div", { className: "tile" }, image, mark, twin, extra, make("div", { className: "name" }));
   space.append(element);
-  return { element, image, mark, twin, name: element.lastChild, key: "" };
+  return { element, image, mark, twin, extra, name: element.lastChild, key: "" };
 }
 function paintGrid() {
   if (mode !== "grid") return;
@@ -176,7 +253,7 @@ function paintGrid() {
   for (const [at, tile] of tiles) if (at < first || at >= last) { retire(tile); tiles.delete(at); }
   for (let at = first; at < last; at += 1) paintTile(at);
   const empty = space.querySelector(".empty");
-  if (!order.length && !empty) space.append(make("p", { className: "empty", textContent: items.length ? "No picture fits these filters." : "No pictures yet: import some first." }));
+  if (!order.length && !empty) space.append(make("p", { className: "empty", textContent: items.length ? "No picture fits these filters." : nothing }));
   if (order.length && empty) empty.remove();
 }
 function paintTile(at) {
@@ -194,14 +271,16 @@ function paintTile(at) {
   }
   if (tile.key !== one.key) {
     tile.key = one.key;
-    tile.image.src = `thumb/${one.key}`;
-    tile.image.alt = one.name;
-    tile.name.textContent = one.name;
+    wipe(tile.image);
+    draw(tile.image, `thumb/${one.key}`, one.name);
+    tile.name.textContent = one.note || one.name;
     tile.name.title = one.name;
   }
   const choice = choiceOf(one.value);
   tile.mark.textContent = choice < 0 ? "" : choices[choice].label;
   tile.mark.className = choice < 0 ? "hidden" : `mark ${choices[choice].is_out ? "is-out" : "v" + choice}`;
+  tile.extra.textContent = marks.filter((mark) => one.marks.has(mark.key)).map((mark) => mark.label).join(", ");
+  tile.extra.classList.toggle("hidden", !tile.extra.textContent);
   tile.twin.textContent = one.group ? `alike ${one.group}` : "";
   tile.twin.classList.toggle("hidden", !one.group);
   tile.element.classList.toggle("out", choice >= 0 && choices[choice].is_out);
@@ -228,12 +307,11 @@ function fetchAhead() {
     const one = items[order[cursor + step]];
     if (one) wanted.add(one.key);
   }
-  for (const key of [...ahead.keys()]) if (!wanted.has(key)) ahead.delete(key);
+  for (const [key, ready] of ahead) if (!wanted.has(key)) { ahead.delete(key); ready.then((bitmap) => bitmap.close(), () => {}); }
   for (const key of wanted) if (!ahead.has(key)) {
-    const image = new Image();
-    image.src = `large/${key}`;
-    image.decode().catch(() => {});
-    ahead.set(key, image);
+    const ready = fetched(`large/${key}`);
+    ready.catch(() => {});
+    ahead.set(key, ready);
   }
 }
 function paintOne() {
@@ -244,23 +322,28 @@ function paintOne() {
   byId("one-way").textContent = one && one.value != null ? `${labelOf(one.value)} (${one.way})` : "";
   const choice = one ? choiceOf(one.value) : -1;
   byId("one").classList.toggle("out", choice >= 0 && choices[choice].is_out);
-  if (!one) { large.removeAttribute("src"); large.dataset.key = ""; return; }
+  if (!one) { wipe(large); large.dataset.key = ""; return; }
+  if (facets.length) paintFacts(one);
   if (large.dataset.key === one.key) return;
   large.dataset.key = one.key;
-  large.alt = one.name;
-  const ready = ahead.get(one.key);
-  if (ready && ready.complete && ready.naturalWidth) large.src = ready.src;
-  else {
-    large.src = `thumb/${one.key}`;
-    const image = ready || new Image();
-    if (!ready) { image.src = `large/${one.key}`; ahead.set(one.key, image); }
-    image.decode().then(() => { if (large.dataset.key === one.key) large.src = image.src; }, () => {});
-  }
+  large.setAttribute("aria-label", one.name);
   fetchAhead();
+  let isLarge = false;
+  const isWanted = () => large.dataset.key === one.key;
+  ahead.get(one.key).then((bitmap) => { if (isWanted()) { isLarge = true; drawing.get(large)?.abort(); put(large, bitmap); } }, () => {});
+  setTimeout(() => { if (isWanted() && !isLarge) draw(large, `thumb/${one.key}`, one.name); });
+}
+/** What made the picture; asked for one at a time, for two thousand prompts are megabytes. */
+async function paintFacts(one) {
+  if (shownFacts === one.key) return;
+  shownFacts = one.key;
+  const rows = await ask(`facts.json?key=${one.key}`).catch(() => []);
+  if (shownFacts === one.key) byId("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]));
 }
 function factsOf(one) {
   const words = [];
-  if (one.width) words.push(`${one.width} × ${one.height}`, `sharpness ${one.sharpness}`);
+  if (one.width) words.push(`${one.width} × ${one.height}`);
+  if (one.sharpness) words.push(`sharpness ${one.sharpness}`);
   if (framingOf(one)) words.push(framingOf(one));
   if (one.note) words.push(one.note);
   if (one.group) words.push(`near-duplicate ${one.group}`);
@@ -276,9 +359,16 @@ function go(at, isExtending = false) {
     for (let each = Math.min(anchor, cursor); each <= Math.max(anchor, cursor); each += 1) chosen.add(items[order[each]].key);
   } else anchor = cursor;
   if (mode === "grid") reveal();
+  if (isComparing()) page();
   paint();
 }
-const move = (step, isExtending = false) => go(cursor + step, isExtending);
+function move(step, isExtending = false) {
+  if (!isComparing() || Math.abs(step) > 1) { go(cursor + step, isExtending); return; }
+  const at = together.indexOf(cursor) + step;
+  if (at >= 0 && at < together.length) go(together[at]);
+  else if (!isPicked) go(cursor + step);
+}
+const hasNext = () => (isComparing() && isPicked ? together.indexOf(cursor) < together.length - 1 : cursor < order.length - 1);
 function toggle(at) {
   const key = items[order[at]].key;
   if (chosen.has(key)) chosen.delete(key); else chosen.add(key);
@@ -294,13 +384,117 @@ function nextUndecided() {
 }
 function show(name) {
   mode = name;
-  byId("grid").classList.toggle("hidden", mode !== "grid");
-  byId("one").classList.toggle("hidden", mode !== "one");
-  byId("mode-grid").setAttribute("aria-pressed", mode === "grid");
-  byId("mode-one").setAttribute("aria-pressed", mode === "one");
+  for (const pane of ["grid", "one", "compare", "order"]) byId(pane).classList.toggle("hidden", pane !== (isComparing() ? "compare" : mode));
+  for (const each of MODES) byId(`mode-${each}`).setAttribute("aria-pressed", mode === each);
   if (mode === "grid") { layOut(); reveal(); }
-  (mode === "grid" ? grid : byId("stage")).focus({ preventScroll: true });
+  if (isComparing()) pick();
+  if (mode !== "one") { for (const ready of ahead.values()) ready.then((bitmap) => bitmap.close(), () => {}); ahead.clear(); large.dataset.key = ""; }
+  if (!isComparing()) byId("compare").replaceChildren();
+  const pane = { grid, one: byId("stage") }[mode] || byId(isComparing() ? "compare" : "order");
+  pane.focus({ preventScroll: true });
   paint();
+}
+
+// -- two or four side by side, and the order ----------------------------------------------------------------
+const MODES = ["one", "two", "four", "grid", "order"], COUNTS = { two: 2, four: 4 };
+let together = [], isPicked = false;
+const isComparing = () => mode in COUNTS;
+/** Compare the chosen pictures, or a picture with its other version, or it and those behind it. */
+function pick() {
+  const count = COUNTS[mode], at = (key) => order.findIndex((index) => items[index].key === key);
+  const pair = current()?.pair ? at(current().pair) : -1;
+  together = chosen.size > 1 ? [...chosen].map(at).sort((a, b) => a - b).slice(0, count) : pair >= 0 && count === 2 ? [pair, cursor] : [];
+  isPicked = together.length > 1;
+  if (isPicked) { chosen.clear(); cursor = together[0]; }
+  page();
+}
+function page() {
+  if (together.includes(cursor)) return;
+  const count = COUNTS[mode], isBack = together.length && cursor < together[0];
+  const first = Math.max(0, Math.min(isBack ? cursor - count + 1 : cursor, order.length - count));
+  together = [...Array(Math.min(count, order.length)).keys()].map((each) => first + each);
+  isPicked = false;
+}
+function paintCompare() {
+  if (!isComparing()) return;
+  const figures = byId("compare");
+  figures.dataset.count = COUNTS[mode];
+  while (figures.children.length < together.length) figures.append(make("figure", {}, canvas(), make("span", { className: "mark" }), make("figcaption")));
+  while (figures.children.length > together.length) figures.lastChild.remove();
+  together.forEach((at, place) => {
+    const one = items[order[at]], figure = figures.children[place], [image, mark, caption] = figure.children;
+    figure.dataset.at = at;
+    if (image.dataset.key !== one.key) { image.dataset.key = one.key; draw(image, `large/${one.key}`, one.name); }
+    const choice = choiceOf(one.value);
+    mark.textContent = choice < 0 ? "" : choices[choice].label;
+    mark.className = choice < 0 ? "hidden" : `mark ${choices[choice].is_out ? "is-out" : "v" + choice}`;
+    caption.textContent = [one.note || one.name, ...marks.filter((each) => one.marks.has(each.key)).map((each) => each.label)].join(" · ");
+    figure.classList.toggle("cursor", at === cursor);
+    figure.classList.toggle("out", choice >= 0 && choices[choice].is_out);
+  });
+}
+byId("compare").addEventListener("click", (event) => {
+  const figure = event.target.closest("figure");
+  if (figure) go(Number(figure.dataset.at));
+});
+function inOrder() {
+  const wanted = items.filter((one) => one.value === orderOf).map((one) => one.key);
+  return [...ordered.filter((key) => wanted.includes(key)), ...wanted.filter((key) => !ordered.includes(key))];
+}
+let dragged = "", strip = "";
+function paintOrder() {
+  if (mode !== "order") return;
+  const keys = inOrder(), framing = (key) => (key ? framingOf(byKey.get(key)) : "");
+  const alike = (at) => at > 0 && framing(keys[at]) && framing(keys[at]) === framing(keys[at - 1]);
+  const clashes = keys.filter((_, at) => alike(at)).length;
+  byId("order-note").textContent = !keys.length ? `Pictures with "${choices[choiceOf(orderOf)].label}" stand here to be ordered.`
+    : clashes ? `${clashes} ${clashes === 1 ? "picture has" : "pictures have"} the framing of the one before.` : "No two of the same framing side by side.";
+  byId("order-note").classList.toggle("alarm", clashes > 0);
+  if (strip === keys.join()) return;
+  strip = keys.join();
+  byId("strip").replaceChildren(...keys.map((key, at) => {
+    const button = (by, text, label) => make("button", { textContent: text, title: label, "aria-label": label, onclick: () => place(key, at + by) });
+    const item = make("li", { draggable: true, className: alike(at) ? "alike" : "" }, make("img", { src: `thumb/${key}`, alt: byKey.get(key).name, draggable: false }),
+      make("div", { textContent: `${at + 1}. ${framing(key) || "framing not told"}` }), make("div", { className: "line" }, button(-1, "←", "Move left"), button(1, "→", "Move right")));
+    item.addEventListener("dragstart", () => { dragged = key; });
+    item.addEventListener("dragover", (event) => { event.preventDefault(); item.classList.add("over"); });
+    item.addEventListener("dragleave", () => item.classList.remove("over"));
+    item.addEventListener("drop", (event) => { event.preventDefault(); place(dragged, at); });
+    return item;
+  }));
+}
+function place(key, at) {
+  const rest = inOrder().filter((one) => one !== key);
+  if (!key || at < 0 || at > rest.length) return;
+  rest.splice(at, 0, key);
+  ordered = rest;
+  paintOrder();
+  send("order", { keys: rest }).catch(() => {});
+}
+byId("arrange").onclick = () => { if (inOrder().length) send("arrange", { keys: inOrder() }).then(() => say("Arranged."), () => {}); };
+
+// -- what is under way, what can be started, and the figures ---------------------------------------------------
+function paintStatus(status) {
+  if (!status || !facets.length) return;
+  byId("status-text").textContent = status.text;
+  byId("status").classList.toggle("alarm", status.isAlarm);
+  byId("status-bar").classList.toggle("unused", !status.total);
+  byId("status-bar").max = status.total || 1;
+  byId("status-bar").value = status.done;
+  byId("status-links").replaceChildren(...status.links.map(([href, text]) => make("a", { href, textContent: text, target: "_blank" })));
+}
+async function start(action) {
+  say(`${action.label} …`);
+  try { say((await ask(`act/${action.name}`, {})).said); } catch (error) { say(error.message, true); }
+  poll();
+}
+async function report() {
+  const tables = await ask("report.json").catch((error) => { say(error.message, true); return []; });
+  byId("report-tables").replaceChildren(...tables.flatMap((one) => [make("h2", { textContent: one.title }),
+    ...(one.said ? [make("p", { className: one.isAlarm ? "alarm" : "", textContent: one.said })] : []),
+    ...(one.rows.length ? [make("table", {}, make("tr", {}, ...one.head.map((text) => make("th", { textContent: text }))),
+      ...one.rows.map((row) => make("tr", {}, ...row.map((text) => make("td", { textContent: text })))))] : [])]));
+  byId("report").showModal();
 }
 grid.addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
@@ -324,15 +518,12 @@ byId("stage").addEventListener("pointerup", (event) => {
 // -- zoom ------------------------------------------------------------------------------------------------------------
 function zoom(isOn, event = null) {
   const box = byId("zoom"), one = current();
-  if (!isOn || !one) { box.classList.add("hidden"); return; }
+  if (!isOn || !one) { box.classList.add("hidden"); wipe(byId("zoom-picture")); return; }
   const picture = byId("zoom-picture"), rect = large.getBoundingClientRect();
   const x = event ? (event.clientX - rect.left) / rect.width : 0.5, y = event ? (event.clientY - rect.top) / rect.height : 0.5;
   const center = () => { box.scrollLeft = (box.scrollWidth - box.clientWidth) * x; box.scrollTop = (box.scrollHeight - box.clientHeight) * y; };
-  picture.onload = center;
-  picture.alt = one.name;
-  picture.src = `picture/${one.key}`;
   box.classList.remove("hidden");
-  if (picture.complete) center();
+  draw(picture, `picture/${one.key}`, one.name).then((isDrawn) => { if (isDrawn) center(); });
 }
 byId("zoom").addEventListener("click", () => zoom(false));
 const isZoomed = () => !byId("zoom").classList.contains("hidden");
@@ -455,8 +646,11 @@ function paint() {
   for (const button of byId("choices").children) button.setAttribute("aria-pressed", button.dataset.value === value);
   byId("select-none").classList.toggle("hidden", !chosen.size);
   byId("select-none").textContent = `Select none (${chosen.size})`;
+  for (const button of byId("marks").children) button.setAttribute("aria-pressed", !chosen.size && Boolean(current()?.marks.has(button.dataset.key)));
   paintGrid();
   paintOne();
+  paintCompare();
+  paintOrder();
   paintSide();
 }
 function paintTwins() {
@@ -468,7 +662,7 @@ function paintTwins() {
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input:not([type=range]), textarea, select");
   const isControl = event.ctrlKey || event.metaKey;
-  if (byId("help").open) return;
+  if (byId("help").open || byId("report").open) return;
   if (isTyping) { if (event.key === "Escape") { event.target.blur(); (mode === "grid" ? grid : byId("stage")).focus(); } return; }
   if (isControl) {
     const letter = event.key.toLowerCase();
@@ -480,10 +674,12 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.altKey) return;
-  const choice = choices.find((one) => one.key === event.key.toLowerCase());
+  const choice = mode !== "order" && choices.find((one) => one.key === event.key.toLowerCase());
+  const mark = mode !== "order" && marks.find((one) => one.key === event.key.toLowerCase());
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: mode === "grid" ? -columns : -1, ArrowDown: mode === "grid" ? columns : 1 }[event.key];
   if (choice) decide(choice.value);
-  else if (step) move(step, event.shiftKey);
+  else if (mark) toggleMark(mark);
+  else if (step && mode !== "order") move(step, event.shiftKey);
   else if (event.key === " ") { if (event.target.closest("button")) return; zoom(!isZoomed()); }
   else if (event.key === "Enter") { if (event.target.closest("button")) return; show("one"); }
   else if (event.key === "Escape") { if (isZoomed()) zoom(false); else if (chosen.size) { chosen.clear(); paint(); } else show("grid"); }
@@ -493,13 +689,17 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Delete" || event.key === "Backspace") decide(null);
   else if (event.key === "n" || event.key === "N") nextUndecided();
   else if ((event.key === "c" || event.key === "C") && hasCaptions) openSide(!isSideOpen());
+  else if (event.key === "v" || event.key === "f") show({ v: "two", f: "four" }[event.key]);
+  else if (event.key === "o" && orderOf) show("order");
+  else if (event.key === "h" && facets.length) report();
   else if (event.key === "?") byId("help").showModal();
   else return;
   if (isZoomed() && (choice || step)) zoom(true);
   event.preventDefault();
 });
-byId("mode-grid").onclick = () => show("grid");
-byId("mode-one").onclick = () => show("one");
+for (const each of MODES) byId(`mode-${each}`).onclick = () => show(each);
+byId("report-open").onclick = () => report();
+byId("report-close").onclick = () => byId("report").close();
 byId("undo").onclick = () => turn("undo", "Taken back");
 byId("redo").onclick = () => turn("redo", "Done again");
 byId("help-open").onclick = () => byId("help").showModal();
@@ -509,7 +709,7 @@ byId("side-close").onclick = () => openSide(false);
 byId("select-none").onclick = () => { chosen.clear(); paint(); };
 byId("select-mode").onclick = () => { isSelecting = !isSelecting; byId("select-mode").setAttribute("aria-pressed", isSelecting); if (mode === "one") show("grid"); if (!isSelecting) { chosen.clear(); paint(); } };
 byId("filter-open").onclick = () => { const isOpen = byId("filters").classList.toggle("open"); byId("filter-open").setAttribute("aria-expanded", isOpen); layOut(); paint(); };
-for (const id of ["filter-value", "filter-framing", "sort"]) byId(id).addEventListener("change", (event) => { arrange(); event.target.blur(); (mode === "grid" ? grid : byId("stage")).focus(); });
+byId("filters").addEventListener("change", (event) => { if (event.target.tagName !== "SELECT") return; arrange(); event.target.blur(); (mode === "grid" ? grid : byId("stage")).focus(); });
 for (const id of ["filter-tag", "filter-name"]) byId(id).addEventListener("input", arrange);
 byId("size").addEventListener("input", () => { layOut(); reveal(); paint(); });
 addEventListener("resize", () => { layOut(); paint(); });
@@ -523,8 +723,10 @@ async function begin() {
   number = told.number;
   facts = told.facts;
   hasCaptions = told.hasCaptions;
-  items = told.items.map((row, at) => ({ ...itemOf(row), at, value: told.values[row[0]] ?? null, way: told.ways[row[0]] ?? "" }));
+  [marks, facets, orderOf, ordered, actions, nothing] = [told.marks, told.facets, told.orderOf, told.order, told.actions, told.nothing];
+  items = told.items.map((row, at) => ({ ...itemOf(row), at, value: told.values[row[0]] ?? null, way: told.ways[row[0]] ?? "", marks: new Set() }));
   byKey = new Map(items.map((one) => [one.key, one]));
+  told.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
   document.title = `${told.title}: board`;
   byId("title").textContent = told.title;
   byId("choices").replaceChildren(...choices.map((one, at) => {
@@ -532,7 +734,22 @@ async function begin() {
     button.dataset.value = one.value;
     return button;
   }));
-  byId("keys").prepend(...choices.flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
+  byId("marks").replaceChildren(...marks.map((one) => {
+    const button = make("button", { type: "button", className: "choice", "aria-pressed": "false", "aria-keyshortcuts": one.key, onclick: () => toggleMark(one) }, make("kbd", { textContent: one.key }), one.label);
+    button.dataset.key = one.key;
+    return button;
+  }));
+  byId("facet-labels").replaceChildren(...facets.map((name, at) => make("label", {}, name, " ", make("select", { id: `facet-${at}` }, make("option", { value: "", textContent: "all" })))));
+  byId("mode-order").classList.toggle("hidden", !orderOf);
+  for (const each of ["sharp", "blurred", "alike"]) byId("sort").querySelector(`[value="${each}"]`).hidden = facets.length > 0;
+  byId("sort").querySelector('[value="name"]').textContent = facets.length ? "as they came" : "name";
+  for (const each of ["facet", "framing"]) byId("sort").querySelector(`[value="${each}"]`).hidden = !facets.length;
+  if (facets.length) byId("sort").querySelector('[value="facet"]').textContent = facets[0].toLowerCase();
+  byId("status").classList.toggle("hidden", !facets.length);
+  byId("facts-box").classList.toggle("hidden", !facets.length);
+  byId("actions").replaceChildren(...actions.map((one) => make("button", { type: "button", textContent: one.label, title: one.title, onclick: () => start(one) })));
+  paintStatus(told.status);
+  byId("keys").prepend(...[...choices, ...marks].flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
   byId("captions-open").classList.toggle("hidden", !hasCaptions);
   fillFilters();
   paintTwins();
