@@ -2,22 +2,55 @@
 
 LORALOOM_WEBUI_URL (with LORALOOM_WEBUI_AUTH), LORALOOM_WEBUI_DIR, LORALOOM_KOHYA_GUI,
 LORALOOM_SD_SCRIPTS, LORALOOM_BASE_MODEL; LORALOOM_RECORD=1 writes what was seen to
-tests/recorded/. A check whose host is not named is skipped and says so.
+tests/recorded/, LORALOOM_HOSTS_TABLE=1 rows into docs/testing.md. A check whose host is not named
+is skipped and says so.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts_table import write_rows
 
 from a1111_ext.api.client import Client, parse_credentials
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
+
+_outcomes: dict[str, Counter[str]] = defaultdict(Counter)
+_partly: set[str] = set()
+"""Files of which a check was left out by an option: no row is written for them."""
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note whose checks are left out."""
+    _partly.update(one.path.name for one in items)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count how each live check ended; a failing fixture counts as a failed check."""
+    path = Path(report.nodeid.partition("::")[0])
+    if path.parent.name != "hosts":
+        return
+    if report.when == "call" or report.outcome != "passed":
+        _outcomes[path.name][report.outcome] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the rows of docs/testing.md where LORALOOM_HOSTS_TABLE asks for it."""
+    is_worker = hasattr(session.config, "workerinput")
+    if not os.environ.get("LORALOOM_HOSTS_TABLE") or is_worker or session.shouldstop:
+        return
+    whole = {file: counts for file, counts in _outcomes.items() if file not in _partly}
+    for row in write_rows(PAGE, whole, date.today()):
+        print(row)
 
 
 def named(variable: str) -> str:
