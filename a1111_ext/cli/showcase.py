@@ -84,6 +84,7 @@ class ShowcaseArguments:
     style: str | None
     styles_file: Path | None
     wildcards: Path | None
+    follow_links: bool
     checkpoints: tuple[str, ...]
     count: int | None
     seed: int | None
@@ -139,6 +140,9 @@ class SelectArguments:
     help="The folder with wildcards, in place of the manifest's.",
 )
 @click.option(
+    "--follow-links", is_flag=True, help="Read wildcards that links bring in from outside, too."
+)
+@click.option(
     "--checkpoint",
     "checkpoints",
     multiple=True,
@@ -172,9 +176,8 @@ def showcase(project: Project, **given: Any) -> None:
     options = ShowcaseArguments(**given)
     promoted = require_promoted(project)
     subject = _subject(project, promoted, options)
-    plan = plan_batch(
-        _request(project, options), subject, open_library(_wildcards(project, options))
-    )
+    library = open_library(_wildcards(project, options), options.follow_links)
+    plan = plan_batch(_request(project, options), subject, library)
     for hint in plan.hints:
         say(hint)
     if options.dry_run:

@@ -32,6 +32,9 @@ _BOM = "\ufeff"
 Roots = Callable[[], tuple[Path, ...]]
 """Returns the wildcard folders; a later one counts before an earlier one."""
 
+Switch = Callable[[], bool]
+"""Returns whether links among the wildcards are followed; files behind them are only read."""
+
 
 def search(library: WildcardLibrary, words: str) -> dict[str, Any]:
     """Return the names that have all words in them, each with its file."""
@@ -42,14 +45,20 @@ def search(library: WildcardLibrary, words: str) -> dict[str, Any]:
 
 
 def preview(library: WildcardLibrary, template: str, seed: int) -> dict[str, Any]:
-    """Return what a template draws with some seeds from `seed` on, or why it draws nothing."""
+    """Return what a template draws with some seeds from `seed` on, or why it draws nothing.
+
+    `hints` tell what in it is probably not meant as it stands.
+    """
     try:
         read = parse(template, library)
         seeds = range(seed, seed + _DRAWS)
         drawn = zip(seeds, read.randoms(seeds), strict=True)
-        return {"prompts": [[one, sample.text] for one, sample in drawn], "problem": ""}
+        prompts = [[one, sample.text] for one, sample in drawn]
     except PromptError as error:
-        return {"prompts": [], "problem": str(error)}
+        return {"prompts": [], "problem": str(error), "hints": []}
+    found = lint_text(template, library, follow=False)
+    hints = [[one.severity, str(one)] for one in found[:_MOST_FINDINGS]]
+    return {"prompts": prompts, "problem": "", "hints": hints}
 
 
 def lint_file(library: WildcardLibrary, file: str, text: str) -> list[list[str]]:
@@ -146,8 +155,9 @@ class WildcardShare:
     """Answers what the page asks; equal for the same folders, so that it keeps its address."""
 
     roots: Roots
+    follow_links: Switch = bool
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, compare=False)
-    _known: tuple[tuple[Path, ...], WildcardLibrary] | None = field(
+    _known: tuple[tuple[tuple[Path, ...], bool], WildcardLibrary] | None = field(
         default=None, init=False, compare=False
     )
 
@@ -187,8 +197,9 @@ class WildcardShare:
 
     def _library(self, roots: tuple[Path, ...]) -> WildcardLibrary:
         there = tuple(one for one in roots if one.is_dir())
-        if self._known is None or self._known[0] != there:
-            self._known = there, WildcardLibrary(*there)
+        wanted = there, self.follow_links()
+        if self._known is None or self._known[0] != wanted:
+            self._known = wanted, WildcardLibrary(*there, follow_links=wanted[1])
         self._known[1].refresh()
         return self._known[1]
 

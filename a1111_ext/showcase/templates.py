@@ -135,11 +135,13 @@ class ShowcaseTemplate:
             raise self._unreadable(error) from error
 
 
-def open_library(folder: Path | None) -> WildcardLibrary:
+def open_library(folder: Path | None, follow_links: bool = False) -> WildcardLibrary:
     """Read the wildcards below a folder. Raises MissingError when it is not there."""
     from kohya_ext.project.files import require_folder
 
-    return WildcardLibrary(require_folder(folder)) if folder is not None else WildcardLibrary()
+    if folder is None:
+        return WildcardLibrary()
+    return WildcardLibrary(require_folder(folder), follow_links=follow_links)
 
 
 def text_seed(seed: int, checkpoint: str, *, unlinked: bool) -> int:

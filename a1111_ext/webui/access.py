@@ -105,9 +105,9 @@ def board_address(root: Path) -> str:
 def wildcards_address() -> str:
     """Return where the browser finds the page of wildcards."""
     from ..screens.wildcards import PAGE_NAME, WildcardShare
-    from .settings import wildcard_folders
+    from .settings import follow_links, wildcard_folders
 
-    return _address(WildcardShare(wildcard_folders), PAGE_NAME)
+    return _address(WildcardShare(wildcard_folders, follow_links), PAGE_NAME)
 
 
 @lru_cache(maxsize=1)

@@ -124,13 +124,17 @@ def wildcard_folders() -> tuple[Path, ...]:
 
 def prompt_library() -> Any:
     """Return the prompt box's wildcards: those of Dynamic Prompts, and `wildcards/` of ours."""
-    from modules import shared
-
     from dynprompts import WildcardLibrary
 
     folders = [one for one in wildcard_folders() if one.is_dir()]
-    followed = bool(getattr(shared.opts, FOLLOW_LINKS, False))
-    return WildcardLibrary(*folders, follow_links=followed)
+    return WildcardLibrary(*folders, follow_links=follow_links())
+
+
+def follow_links() -> bool:
+    """Whether links among the wildcards are followed."""
+    from modules import shared
+
+    return bool(getattr(shared.opts, FOLLOW_LINKS, False))
 
 
 def credentials() -> dict[str, str]:

@@ -39,6 +39,7 @@ from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
 from .backend import InProcessBackend, read_capabilities, refresh_loras
 from .gallery import HostProgress, open_picture, tell_checkpoint
 from .request import ShowcaseOptions
+from .settings import follow_links
 from .txt2img import copies_of, pin_checkpoint
 
 SCRIPT = "LoRA showcase"
@@ -142,7 +143,7 @@ def _planned(
         options.unlinked,
         options.balanced,
     )
-    plan = plan_batch(request, subject, open_library(store.wildcards))
+    plan = plan_batch(request, subject, open_library(store.wildcards, follow_links()))
     has = read_capabilities()
     require_reachable(plan, has)
     if promoted is None:
@@ -197,9 +198,10 @@ def describe_showcase(showcase: Showcase) -> str:
     framings = Counter(shot.framing or "framing not told" for shot in showcase.plan.shots)
     told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
     loads = cells.checkpoint_loads
+    hints = "".join(f". {hint.splitlines()[0]}" for hint in showcase.plan.hints)
     return (
         f"{len(cells.cells)} pictures, {len(missing)} to draw, {loads} checkpoint"
-        f"{'' if loads == 1 else 's'}: {told}; {expected}"
+        f"{'' if loads == 1 else 's'}: {told}; {expected}{hints}"
     )
 
 
@@ -240,7 +242,7 @@ def _comments(showcase: Showcase, report: RunReport) -> list[str]:
     reasons: dict[str, list[Cell]] = {}
     for cell, reason in report.failed:
         reasons.setdefault(reason, []).append(cell)
-    said = []
+    said = list(showcase.plan.hints)
     for reason, cells in reasons.items():
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         said.append(f"Not drawn: seed {cells[0].seed}{more}: {reason.rstrip('.')}.")

@@ -42,6 +42,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "pause", "a1111_ext.cli.pause:pause", "Pause or resume drawing."),
     (PICTURES, "prompts", "a1111_ext.cli.prompts:prompts", "Draw, count and check templates."),
     (PICTURES, "templates", "a1111_ext.cli.templates:templates", "Starter sets, and as styles."),
+    (PICTURES, "wildcards", "a1111_ext.cli.wildcards:wildcards", "Search and edit wildcards."),
     (PICTURES, "promote", "a1111_ext.cli.promote:promote", "Give the chosen epoch a simple name."),
     (PICTURES, "showcase", "a1111_ext.cli.showcase:showcase", "Draw the LoRA on checkpoints."),
     (PICTURES, "review", "a1111_ext.cli.review:review", "Rate and arrange on a page."),

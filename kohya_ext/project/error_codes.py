@@ -37,6 +37,7 @@ TITLES: dict[str, str] = {
     "LL135": "A LoRA of another base model family",
     "LL140": "The store of decisions cannot be used",
     "LL141": "A board without captions",
+    "LL161": "A folder of wildcards that is not there",
     "LL201": "No pictures",
     "LL202": "A broken picture",
     "LL203": "A stem that repeats",

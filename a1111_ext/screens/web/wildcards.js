@@ -57,6 +57,7 @@ async function draw() {
   const found = await latest("draw", "draw", { template: of("template").value, seed });
   if (!found) return;
   fill(of("draws"), found.prompts, (line, [used, text]) => { line.value = used; line.textContent = text; });
+  fill(of("hints"), found.hints, (line, [severity, text]) => { line.className = severity; line.textContent = text; });
   if (found.problem) fill(of("draws"), [found.problem], (line, text) => { line.textContent = text; });
 }
 

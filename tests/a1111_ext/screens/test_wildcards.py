@@ -11,7 +11,8 @@ import pytest
 from chromium import open_page
 
 from a1111_ext.screens.wildcards import PAGE_NAME, WildcardShare, open_file, save_file
-from kohya_ext.project import ConflictError, InputError, RuleError
+from kohya_ext.cli import main
+from kohya_ext.project import ConflictError, InputError, RuleError, apply_init, plan_init
 from kohya_ext.project.server import OWN_PAGE, PageRequest, PageServer
 
 
@@ -123,6 +124,54 @@ def test_links_that_lead_out_are_refused(root: Path):
     assert (outside / "x.txt").read_text(encoding="utf-8") == "theirs\n"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_links_are_followed_for_draws_where_asked(root: Path):
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "far.txt").write_text("theirs\n", encoding="utf-8")
+    (root / "folder").symlink_to(outside)
+    followed = [False]
+    share = WildcardShare(lambda: (root,), lambda: followed[0])
+    assert _asked(share, "names", words="far")["total"] == 0
+    followed[0] = True
+    assert _asked(share, "names", words="far")["total"] == 1
+    drawn = _asked(share, "draw", template="__folder/far__", seed=0)
+    assert drawn["prompts"][0] == [0, "theirs"]
+    with pytest.raises(RuleError):
+        _asked(share, "open", file="folder/far.txt")
+
+
+def test_slips_of_a_previewed_template_are_told(root: Path):
+    share = WildcardShare(lambda: (root,))
+    drawn = _asked(share, "draw", template="a {red, blue} __ligth__", seed=0)
+    assert [severity for severity, _ in drawn["hints"]] == ["warning", "error"]
+    assert "Did you mean __light__?" in drawn["hints"][1][1]
+    assert _asked(share, "draw", template="a {red|blue}", seed=0)["hints"] == []
+
+
+def test_the_command_takes_folders_and_projects(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["wildcards", str(root), "--no-serve"]) == 0
+    assert capsys.readouterr().out.startswith(f"2 wildcards in {root}")
+    made = apply_init(plan_init(tmp_path / "fox", "Quillfox"))
+    assert main(["wildcards", str(made.root), "--no-serve"]) == 1
+    assert "LL161" in capsys.readouterr().err
+    (made.root / "wildcards").mkdir()
+    assert main(["wildcards", str(made.root), "--no-serve"]) == 0
+    assert capsys.readouterr().out.startswith("0 wildcards")
+
+
+def test_the_command_serves_its_page(root: Path, monkeypatch: pytest.MonkeyPatch):
+    served = []
+    monkeypatch.setattr(
+        "a1111_ext.cli.serving.serve_until_interrupted", lambda *given: served.append(given)
+    )
+    assert main(["wildcards", str(root), "--follow-links"]) == 0
+    ((share, path),) = served
+    assert (path, share.roots(), share.follow_links()) == (PAGE_NAME, (root,), True)
+
+
 def test_only_json_is_taken_and_the_page_runs_only_its_own_files(root: Path):
     share = WildcardShare(lambda: (root,))
     with pytest.raises(ValueError, match="application/json"):
@@ -143,6 +192,9 @@ def test_a_person_searches_draws_edits_and_saves(root: Path):
             page.wait_for_selector('#said:has-text("kin.txt is open")')
             assert page.input_value("#text") == "quillfox\nmosshen\n"
             assert page.locator("#draws li").count() == 8
+            page.fill("#template", "a {red, blue} __creatures/kin__")
+            page.click("#draw")
+            page.wait_for_selector('#hints li:has-text("one option")')
             page.fill("#text", "quillfox\n{grey|white hen\n")
             page.wait_for_selector("#findings li.error")
             _keep_shots(page)

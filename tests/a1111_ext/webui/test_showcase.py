@@ -84,6 +84,15 @@ def test_a_project_shows_its_promoted_lora(host: Any, fox: Project):
     assert f"The pictures are in {fox.showcase_dir}." in result.comments
 
 
+def test_slips_are_told_with_the_count_and_below_the_pictures(host: Any):
+    slipped = "<lora:Lantern:0.8> a fox, {smiling, calm}"
+    script = importlib.import_module("a1111_ext.webui.script")
+    told = script.count_showcase(slipped, "", BOXES["checkpoints"], 1, True, True)
+    assert "this variant has one option" in told
+    result = run(page(host, prompt=slipped), count=1)
+    assert "{smiling|calm}" in str(result.comments)
+
+
 def test_an_interrupted_showcase_tells_how_to_go_on(host: Any):
     drawn = []
 

@@ -1,0 +1,50 @@
+"""`loraloom wildcards`: the page of wildcards, without a WebUI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kohya_ext.project import MANIFEST_NAME, MissingError, open_project
+from kohya_ext.project.cli import emit, next_step, shell_path
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--follow-links", is_flag=True, help="Read what links bring in from outside of the folders."
+)
+@click.option("--no-serve", is_flag=True, help="Only say how many wildcards there are.")
+def wildcards(folders: tuple[Path, ...], follow_links: bool, no_serve: bool) -> None:
+    """Search, preview and edit wildcard files on a page in your browser.
+
+    FOLDERS hold wildcard files; a project stands for those of its showcase. Nothing outside of
+    them is written, wherever a link leads.
+    """
+    from dynprompts import WildcardLibrary
+
+    from ..screens.wildcards import PAGE_NAME, WildcardShare
+    from .serving import serve_until_interrupted
+
+    roots = tuple(map(_root, folders or (Path(),)))
+    if no_serve:
+        count = len(WildcardLibrary(*roots, follow_links=follow_links).names)
+        emit(f"{count} wildcards in {', '.join(map(str, roots))}")
+        next_step(f"loraloom wildcards {' '.join(map(shell_path, roots))}")
+        return
+    serve_until_interrupted(WildcardShare(lambda: roots, lambda: follow_links), PAGE_NAME)
+
+
+def _root(folder: Path) -> Path:
+    """Return a folder of wildcards: itself, or what the project in it names."""
+    if (folder / MANIFEST_NAME).is_file():
+        project = open_project(folder)
+        folder = project.root / (project.manifest.showcase.wildcards or "wildcards")
+    if not folder.is_dir():
+        raise MissingError(
+            "LL161",
+            f"There is no folder of wildcards {folder}.",
+            "Name one that is there: loraloom wildcards FOLDER",
+        )
+    return folder.absolute()
