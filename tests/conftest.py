@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from kohya_ext.training.run.record import Result
 
 MADE: set[str] = set()
 """Codes of the errors and findings that the tests of this process have made."""
+
+_HOMES = itertools.count()
 
 
 def _record(kind: type) -> None:
@@ -63,7 +66,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.fixture(autouse=True)
 def _own_user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
     """No test reads or writes the settings of the person who runs it."""
-    monkeypatch.setenv("LORALOOM_HOME", str(tmp_path_factory.mktemp("loraloom-home")))
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_HOMES))  # mktemp lists them all
+    home.mkdir(parents=True)
+    monkeypatch.setenv("LORALOOM_HOME", str(home))
 
 
 @pytest.fixture

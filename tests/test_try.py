@@ -39,7 +39,7 @@ def test_the_demo_tells_how_to_call_loraloom(
 
 def test_a_word_it_does_not_know():
     result = subprocess.run(
-        [sys.executable, str(SCRIPT), "dance"], capture_output=True, text=True, check=False
+        [sys.executable, str(SCRIPT), "dance"], capture_output=True, encoding="utf-8", check=False
     )
     assert result.returncode == 1
     assert "python scripts/try demo" in result.stderr

@@ -34,7 +34,7 @@ def test_without_a_windows_python_it_says_how_to_prepare_one(named: str):
     result = subprocess.run(
         [sys.executable, str(SCRIPT)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         env={**os.environ, "LORALOOM_WINDOWS_PYTHON": named},
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
+from kohya_ext.project.cluster import spread
 from kohya_ext.project.files import explain_os_error, write_bytes_atomic
 
 REJECTED = "rejected"
@@ -100,6 +102,13 @@ class PictureStore:
                 differs.add(key)
         return gone, differs
 
+    def read_elsewhere(self, keys: Collection[str], executor: Executor) -> None:
+        """Let an executor hash these pictures; its workers see them under the same path."""
+        paths = {self.path(key).absolute(): key for key in keys}
+        for path, found in spread(_hash_file, sorted(paths), executor):
+            if found is not None:
+                self._proved[paths[path]] = found
+
     def _digest(self, key: str) -> str | None:
         """Return the hash of a picture; read again only when its size or time has changed."""
         path = self.path(key)
@@ -114,6 +123,15 @@ class PictureStore:
         except OSError as error:
             raise explain_os_error(error, path) from error
         return digest
+
+
+def _hash_file(path: Path) -> tuple[int, int, str] | None:
+    """Return size, time and hash of a file; None where it is not to be seen."""
+    try:
+        stat = path.stat()
+        return stat.st_size, stat.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _flush_folder(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
 from kohya_ext.project import Project
 from kohya_ext.project.proof import Proof
 
@@ -9,7 +11,7 @@ from .ledger import Ledger
 from .picture_store import DAMAGED
 
 
-def prove_cells(project: Project) -> tuple[Proof, ...]:
+def prove_cells(project: Project, executor: Executor | None = None) -> tuple[Proof, ...]:
     """Compare every finished cell's picture with its hash; a damaged ledger is made again.
 
     A picture that differs is moved aside and its cell planned again: the command that drew it
@@ -24,6 +26,8 @@ def prove_cells(project: Project) -> tuple[Proof, ...]:
             said += f"{kept} pictures are found again by the commands that drew them"
             return (Proof("pictures", 0, repaired=(said,)),)
         known = ledger.done_keys()
+        if executor:
+            ledger.pictures.read_elsewhere(known, executor)
         done = ledger.done_among(known, whole=True)
         moved = tuple(
             f"{key[:12]}: moved to {ledger.pictures.aside(key, DAMAGED)}, to be drawn again"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from kohya_ext.project import ToolError
+from kohya_ext.project.cluster import explain_loss
 
 from ..api.client import ApiError, ConnectionLost, OutOfMemory
 from .backend import Backend
@@ -170,9 +171,14 @@ class Worker:
                     (cell, one, None) for cell, one in zip(cells, generated, strict=True)
                 ]
             else:
-                answers = self._run.executor.submit(
-                    generate_and_check, self._backend, cells
-                ).result()
+                future = self._run.executor.submit(generate_and_check, self._backend, cells)
+                try:
+                    answers = future.result()
+                except Exception as error:
+                    loss = explain_loss(error)
+                    if loss is None:
+                        raise
+                    raise loss from error
         finally:
             with self._ending:  # an interrupt on its way tells first whether it was one
                 self._asking = ()

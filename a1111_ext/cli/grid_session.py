@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
+from kohya_ext.project.cluster import open_executor
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.progress import ProgressHandler
 
@@ -40,7 +41,6 @@ from ..quality.advice import Advice
 from ..quality.gathering import Sources
 from ..quality.giving import find_sources, give_advice
 from .advise import command_after, tell_advice
-from .cluster import open_executor
 from .drawing import describe_embeddings, emit_line, open_backends, say_embeddings, shown_events
 from .grid_options import GridArguments, SheetOptions, request_of
 from .webui import open_webuis

@@ -88,7 +88,12 @@ def count_gpus() -> int | None:
     """Ask the NVIDIA driver how many GPUs there are; None where it cannot be asked."""
     try:
         answer = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=_ASK_SECONDS, check=True
+            ["nvidia-smi", "-L"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_ASK_SECONDS,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -6,6 +6,7 @@ What a person changed by hand is found, kept as an edit and applied again; nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -20,11 +21,19 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.cluster import spread
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_json
 from ..project.placeholders import fill_placeholders
-from ..project.tagging import Scores, Tagger, read_scores, write_scores
+from ..project.tagging import (
+    Scores,
+    Tagger,
+    TaggingTask,
+    read_scores,
+    score_task,
+    write_scores,
+)
 from .edits import CaptionEdit, EditBook, apply_edit, find_edit, merge_edits
 from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
 
@@ -115,23 +124,64 @@ def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
 
 
 def score_pictures(
-    project: Project, tagger: Tagger | None, *, progress: ProgressHandler = silent
+    project: Project,
+    tagger: Tagger | None,
+    *,
+    progress: ProgressHandler = silent,
+    executor: Executor | None = None,
 ) -> dict[PurePosixPath, Scores]:
     """Return the scores of every staged picture, asking the tagger only for what is not stored.
 
-    Each score is stored at once, so a stopped run goes on where it was. Raises MissingError (when a
+    Each score is stored at once, so a stopped run goes on where it was. `executor` tags elsewhere
+    (Dask's has the same interface); the scores are stored here. Raises MissingError (when a
     picture has no scores and there is no tagger) or RuleError (for forbidden content; for a person
     without consent).
     """
     require_consent(project)
     places = staged_pictures(project)
     found: dict[PurePosixPath, Scores] = {}
-    for number, place in enumerate(places):
+    if executor and tagger:
+        found |= _score_elsewhere(project, tagger, places, executor, progress)
+    for number, place in enumerate(one for one in places if one not in found):
         progress(Progress("Tagging", number, len(places), place.name))
-        scores = _score_one(project, tagger, place)
-        found[place] = scores
+        found[place] = _score_one(project, tagger, place)
+    found = {place: found[place] for place in places}
     progress(Progress("Tagging", len(places), len(places)))
     _require_decent(project, {place: (one, "") for place, one in found.items()})
+    return found
+
+
+def _score_elsewhere(
+    project: Project,
+    tagger: Tagger,
+    places: tuple[PurePosixPath, ...],
+    executor: Executor,
+    progress: ProgressHandler,
+) -> dict[PurePosixPath, Scores]:
+    """Return all scores; what is not stored yet is tagged by the executor, each picture once."""
+    found: dict[PurePosixPath, Scores] = {}
+    missing: dict[str, list[PurePosixPath]] = {}
+    for place in places:
+        picture_sha256 = sha256_of(project.images_dir / place)
+        stored = read_scores(project.scores_dir, picture_sha256)
+        if stored and stored.model_sha256 == tagger.model_sha256:
+            found[place] = stored
+        else:
+            missing.setdefault(picture_sha256, []).append(place)
+    tasks = (
+        TaggingTask(
+            str(tagger.folder.absolute()),
+            tagger.model_sha256,
+            same[0].name,
+            picture_sha256,
+            (project.images_dir / same[0]).read_bytes(),
+        )
+        for picture_sha256, same in missing.items()
+    )
+    for task, scores in spread(score_task, tasks, executor):
+        write_scores(project.scores_dir, scores)
+        found |= dict.fromkeys(missing[task.picture_sha256], scores)
+        progress(Progress("Tagging", len(found), len(places), task.name))
     return found
 
 

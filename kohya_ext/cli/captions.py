@@ -9,6 +9,7 @@ import click
 from ..captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
 from ..project import Project, read_settings
 from ..project.cli import (
+    cluster_option,
     dry_run_option,
     emit,
     emit_json,
@@ -19,6 +20,7 @@ from ..project.cli import (
     say,
     shell_path,
 )
+from ..project.cluster import open_executor
 from ..project.tagging import Tagger, open_tagger
 
 _SHOWN_TAGS = 12
@@ -29,9 +31,12 @@ _SHOWN_TAGS = 12
 @click.option(
     "--model", type=click.Path(path_type=Path), help="Folder with model.onnx, selected_tags.csv."
 )
+@cluster_option
 @dry_run_option
 @json_option
-def caption(project: Project, model: Path | None, dry_run: bool, as_json: bool) -> None:
+def caption(
+    project: Project, model: Path | None, cluster: str | None, dry_run: bool, as_json: bool
+) -> None:
     """Tag the staged pictures and write a caption beside each.
 
     Scores are kept, so thresholds and undesired tags can change without the model. What you
@@ -40,8 +45,8 @@ def caption(project: Project, model: Path | None, dry_run: bool, as_json: bool) 
     tagger = _tagger(project, model)
     if tagger and tagger.is_simulated:
         say("simulated tagger: its tags mean little")
-    with progress_bar() as progress:
-        scores = score_pictures(project, tagger, progress=progress)
+    with progress_bar() as progress, open_executor(cluster) as executor:
+        scores = score_pictures(project, tagger, progress=progress, executor=executor)
     plan = plan_captions(project, scores, read_rules(project))
     if not dry_run:
         apply_captions(project, plan)

@@ -10,6 +10,7 @@ import click
 from ..dataset.ratio import read_ratio
 from ..project import Project, apply_init, plan_init
 from ..project.cli import (
+    cluster_option,
     dry_run_option,
     emit,
     emit_json,
@@ -52,12 +53,15 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 @click.command()
 @project_argument
 @click.option("--verify", is_flag=True, help="Read every file and say what is damaged.")
+@cluster_option
 @json_option
-def show(project: Project, verify: bool, as_json: bool) -> None:
+def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> None:
     """Show the status of PROJECT: pictures, captions, epochs, grids, showcase."""
     if verify:
-        _verify(project, as_json)
+        _verify(project, cluster, as_json)
         return
+    if cluster:
+        raise click.UsageError("--cluster goes with --verify.")
     ratio = read_ratio(project)
     standing = replace(read_standing(project), ratio=str(ratio) if ratio else "")
     if as_json:
@@ -68,10 +72,12 @@ def show(project: Project, verify: bool, as_json: bool) -> None:
     next_step(standing.next_command(shell_path(project.root)))
 
 
-def _verify(project: Project, as_json: bool) -> None:
+def _verify(project: Project, cluster: str | None, as_json: bool) -> None:
+    from ..project.cluster import open_executor
     from ..project.proof import prove_project
 
-    proofs = prove_project(project)
+    with open_executor(cluster) as executor:
+        proofs = prove_project(project, executor=executor)
     if as_json:
         emit_json([one.as_dict() for one in proofs])
     else:

@@ -98,6 +98,13 @@ def shell_words(words: Sequence[str]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
+def cluster_option(command: _Command) -> _Command:
+    """Add `--cluster ADDRESS`."""
+    return click.option("--cluster", metavar="ADDRESS", help="Work on a Dask scheduler's workers.")(
+        command
+    )
+
+
 @contextmanager
 def progress_bar() -> Iterator[ProgressHandler]:
     """Show progress on stderr: a live bar on a terminal, one line per phase elsewhere."""

@@ -6,13 +6,16 @@ the plugins of the group `loraloom.verify`: functions of a project that return s
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .cluster import spread
 from .errors import ToolError
 from .json_reader import ShapeError, read_json_object
 from .lora_file import read_header, tensor_sha256
@@ -48,20 +51,28 @@ class Proof:
         ]
 
 
-Prover = Callable[[Project], tuple[Proof, ...]]
+Prover = Callable[[Project, Executor | None], tuple[Proof, ...]]
 
 
-def prove_project(project: Project, provers: tuple[Prover, ...] | None = None) -> tuple[Proof, ...]:
-    """Look at every file that matters. Raises MachineError for a plugin that cannot be loaded."""
+def prove_project(
+    project: Project,
+    provers: tuple[Prover, ...] | None = None,
+    *,
+    executor: Executor | None = None,
+) -> tuple[Proof, ...]:
+    """Look at every file that matters. Raises MachineError for a plugin that cannot be loaded.
+
+    `executor` reads the large files elsewhere, where they lie under the same path.
+    """
     others: tuple[Prover, ...] = load_plugins(GROUP, OWN) if provers is None else provers
     own = (
         _journal(project),
         _decisions(project),
         _each("caption edits", project.captions_dir.glob("*.json"), read_json_object),
         _each("tag scores", project.scores_dir.glob("*.json"), read_json_object),
-        _each("epoch files", project.model_dir.glob("*.safetensors"), _prove_tensors),
+        _each("epoch files", project.model_dir.glob("*.safetensors"), _prove_tensors, executor),
     )
-    rows = [*own, *(row for prove in others for row in prove(project))]
+    rows = [*own, *(row for prove in others for row in prove(project, executor))]
     return tuple(row for row in rows if row.intact or row.repaired or row.lost)
 
 
@@ -90,16 +101,24 @@ def _decisions(project: Project) -> Proof:
     return Proof("decisions", 0, lost=(f"{path.name}: {found}; restore it from a backup",))
 
 
-def _each(kind: str, paths: Iterator[Path], prove: Callable[[Path], object]) -> Proof:
-    intact, lost = 0, []
-    for path in sorted(paths):
-        try:
-            prove(path)
-            intact += 1
-        except (OSError, ShapeError, ToolError) as error:
-            what = error.problem if isinstance(error, ToolError) else f"{path.name}: {error}"
-            lost.append(what)
-    return Proof(kind, intact, lost=tuple(lost))
+def _each(
+    kind: str,
+    paths: Iterator[Path],
+    prove: Callable[[Path], object],
+    executor: Executor | None = None,
+) -> Proof:
+    found = dict(spread(functools.partial(_fault, prove), sorted(paths), executor))
+    lost = tuple(fault for _, fault in sorted(found.items()) if fault)
+    return Proof(kind, len(found) - len(lost), lost=lost)
+
+
+def _fault(prove: Callable[[Path], object], path: Path) -> str:
+    """Return what is wrong with a file, empty where nothing is."""
+    try:
+        prove(path)
+    except (OSError, ShapeError, ToolError) as error:
+        return error.problem if isinstance(error, ToolError) else f"{path.name}: {error}"
+    return ""
 
 
 def _prove_tensors(path: Path) -> None:

@@ -5,6 +5,8 @@ Every picture is drawn from its own recipe, so a set is the same on every machin
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,18 +102,25 @@ def recipes(count: int = 24) -> tuple[Recipe, ...]:
 
 def write_pictures(folder: Path, chosen: Sequence[Recipe]) -> list[Path]:
     """Draw the recipes into `folder/primary` and `folder/supporting` as PNG."""
-    from PIL.PngImagePlugin import PngInfo
-
-    note = PngInfo()
-    note.add_text("Comment", "loraloom simulated picture of an invented creature")
     written = []
     for recipe in chosen:
         path = folder / recipe.role / recipe.file_name
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
-            draw_picture(recipe).save(stream, "PNG", pnginfo=note)
+            stream.write(_png_of(recipe))
         written.append(path)
     return written
+
+
+@functools.lru_cache(maxsize=64)  # a process that makes several projects draws once
+def _png_of(recipe: Recipe) -> bytes:
+    from PIL.PngImagePlugin import PngInfo
+
+    note = PngInfo()
+    note.add_text("Comment", "loraloom simulated picture of an invented creature")
+    stream = io.BytesIO()
+    draw_picture(recipe).save(stream, "PNG", pnginfo=note)
+    return stream.getvalue()
 
 
 def draw_picture(recipe: Recipe) -> Image.Image:

@@ -64,7 +64,7 @@ def test_weights_of_20_epochs_take_10_s_and_500_mb(tmp_path: Path):
     result = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "a.safetensors")],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     seconds, kilobytes = map(float, result.stdout.split())

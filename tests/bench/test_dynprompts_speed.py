@@ -220,7 +220,9 @@ def test_counting_and_sampling_a_billion():
 
 def test_a_million_lines(tmp_path: Path):
     path = tmp_path / "w.txt"
-    path.write_text("\n".join(f"value number {i * 7919 % 1000003}" for i in range(1_000_000)))
+    path.write_text(
+        "\n".join(f"value number {i * 7919 % 1000003}" for i in range(1_000_000)), encoding="utf-8"
+    )
 
     def first() -> object:
         return parse("a __w__", WildcardLibrary(tmp_path)).random(1).picks

@@ -100,7 +100,7 @@ def test_a_plan_of_100000_cells(tmp_path: Path):
     path = [here, str(Path(here).parent / "fixtures")]
     program = PLAN_ALONE.format(path=path, folder=str(tmp_path / "model"))
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False
     )
     assert run.returncode == 0, run.stderr
     cells, seconds, used = map(float, run.stdout.split())
@@ -219,7 +219,7 @@ def test_client_time_of_a_large_picture(tmp_path: Path):
             "print((time.process_time() - start) / len(cells))\n"
         )
         run = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=False
+            [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False
         )
         assert run.returncode == 0, run.stderr
     milliseconds = 1000 * float(run.stdout)

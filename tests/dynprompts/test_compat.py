@@ -281,7 +281,7 @@ def test_programs_run_unchanged():
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {root!r})\n{PROGRAM}"],
-        capture_output=True, text=True, check=True,
+        capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     assert done.stdout == "['a b'] 1000\n"
 

@@ -196,7 +196,7 @@ def test_names_and_globs():
 def test_other_files_and_hidden_ones_are_left_alone(tmp_path: Path):
     for name in ("w.txt", "note.md", ".hidden.txt", "d/f.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("k: [v]")
+        (tmp_path / name).write_text("k: [v]", encoding="utf-8")
     library = WildcardLibrary(tmp_path)
     assert texts(library, "w") == ["k: [v]"]
     assert library.names == ("d/k", "w")
@@ -211,7 +211,7 @@ def test_weights_before_deep_brackets():
 def test_a_later_root_counts(tmp_path: Path):
     for root, text in (("one", "a"), ("two", "b")):
         (tmp_path / root).mkdir()
-        (tmp_path / root / "w.txt").write_text(text)
+        (tmp_path / root / "w.txt").write_text(text, encoding="utf-8")
     library = WildcardLibrary(tmp_path / "one", str(tmp_path / "two"))
     assert texts(library, "w") == ["b"]
     assert library.givers("w") == ("w.txt", "w.txt")
@@ -258,8 +258,8 @@ def test_links_stay_inside_and_do_not_turn_in_circles(tmp_path: Path):
     root = tmp_path / "root"
     (root / "in").mkdir(parents=True)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "secret.txt").write_text("secret")
-    (root / "in" / "w.txt").write_text("w")
+    (tmp_path / "out" / "secret.txt").write_text("secret", encoding="utf-8")
+    (root / "in" / "w.txt").write_text("w", encoding="utf-8")
     (root / "in" / "loop").symlink_to(root, target_is_directory=True)
     (root / "same").symlink_to(root / "in", target_is_directory=True)
     (root / "out").symlink_to(tmp_path / "out", target_is_directory=True)
@@ -273,19 +273,19 @@ def test_links_stay_inside_and_do_not_turn_in_circles(tmp_path: Path):
 
 def test_changes_are_seen_without_reading_again(tmp_path: Path):
     path = tmp_path / "w.txt"
-    path.write_text("a")
-    (tmp_path / "y.yaml").write_text("y: [1a]")
-    (tmp_path / "unread.txt").write_text("u")
+    path.write_text("a", encoding="utf-8")
+    (tmp_path / "y.yaml").write_text("y: [1a]", encoding="utf-8")
+    (tmp_path / "unread.txt").write_text("u", encoding="utf-8")
     library = WildcardLibrary(tmp_path)
     assert not library.refresh()
     template = parse("__w__", library)
     assert template.random(1).text == "a"
     assert texts(library, "y") == ["1a"]
     assert not library.refresh()
-    path.write_text("bb")
+    path.write_text("bb", encoding="utf-8")
     assert library.refresh()
     assert template.random(1).text == "bb"
-    (tmp_path / "new.txt").write_text("n")
+    (tmp_path / "new.txt").write_text("n", encoding="utf-8")
     os.utime(tmp_path, ns=(1, 1))
     assert library.refresh()
     assert texts(library, "new") == ["n"]
@@ -309,7 +309,7 @@ def library_time(library: WildcardLibrary, folder: Path) -> int:
 
 def test_a_large_file_is_read_once(tmp_path: Path):
     path = tmp_path / "w.txt"
-    path.write_text("\n".join(f"  line {number:07}" for number in range(120_000)))
+    path.write_text("\n".join(f"  line {number:07}" for number in range(120_000)), encoding="utf-8")
     first = parse("__w__", WildcardLibrary(tmp_path)).random(1)
     second = WildcardLibrary(tmp_path)
     assert parse("__w__", second).random(1) == first
@@ -319,13 +319,13 @@ def test_a_large_file_is_read_once(tmp_path: Path):
     for number in range(6):
         other = tmp_path / f"o{number}"
         other.mkdir()
-        (other / "w.txt").write_text("x" * (1 << 20))
+        (other / "w.txt").write_text("x" * (1 << 20), encoding="utf-8")
         assert len(texts(WildcardLibrary(other), "w")) == 1
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     path = tmp_path / "w.txt"
-    path.write_text("a")
+    path.write_text("a", encoding="utf-8")
     library = WildcardLibrary(tmp_path, tmp_path / "nowhere")
     path.unlink()
     path.mkdir()

@@ -650,6 +650,8 @@ def test_no_file_of_the_gui_changes(kohya: KohyaGui, host: Host):
     """The GUI's own checkout is as its git says, but for what the GUI itself writes."""
     assert host.process.poll() is None
     words = ["git", "status", "--porcelain", "--untracked-files=no"]
-    answer = subprocess.run(words, cwd=kohya.folder, capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        words, cwd=kohya.folder, capture_output=True, encoding="utf-8", check=False
+    )
     changed = [line for line in answer.stdout.splitlines() if not line.endswith("sd-scripts")]
     assert changed == []

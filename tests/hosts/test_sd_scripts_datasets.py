@@ -153,7 +153,7 @@ def test_batches_are_the_trainers_own(pictures: Path, tmp_path: Path):
     done = subprocess.run(
         [str(python_of(folder)), str(script), str(folder), str(tmp_path / "jobs"),
          str(tmp_path / "answers")],
-        cwd=folder, check=False, capture_output=True, text=True, timeout=600,
+        cwd=folder, check=False, capture_output=True, encoding="utf-8", timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     answers = json.loads((tmp_path / "answers").read_text(encoding="utf-8"))

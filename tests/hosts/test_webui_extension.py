@@ -51,7 +51,7 @@ def packages(webui_dir: Path) -> Any:
 
     def freeze() -> list[str]:
         words = [str(python_of(webui_dir)), "-m", "pip", "freeze"]
-        result = subprocess.run(words, capture_output=True, text=True, check=True)
+        result = subprocess.run(words, capture_output=True, encoding="utf-8", check=True)
         return result.stdout.splitlines()
 
     return freeze

@@ -207,7 +207,7 @@ def test_a_clone_runs_as_a_module():
         [sys.executable, "-m", "kohya_ext", "nonsense"],
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert result.returncode == 2

@@ -122,7 +122,10 @@ def run_gui_python(gui: KohyaGui, *words: str) -> str:
     script = gui.folder / "kohya_gui.py"
     script.write_text(EVERY_OPTION + program, encoding="utf-8")
     result = subprocess.run(
-        [str(gui.python), *(words or (str(script),))], capture_output=True, text=True, check=True
+        [str(gui.python), *(words or (str(script),))],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     return result.stdout + result.stderr
 

@@ -210,7 +210,7 @@ def fake_gui(tmp_path: Path) -> Path:
 def test_host_starts_even_if_its_gradio_is_unknown(fake_gui: Path):
     """This gradio has neither Tabs nor default_config: our tab fails, the program runs on."""
     words = [sys.executable, str(LAUNCHER), str(fake_gui), "--headless"]
-    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    result = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
     assert "kohya_gui.py', '--headless'] True" in result.stdout
     assert "launched True" in result.stdout
     assert "could not be built" in result.stderr
@@ -220,7 +220,7 @@ def test_host_starts_even_if_its_gradio_is_unknown(fake_gui: Path):
 def test_switch_turns_the_tab_off(fake_gui: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(launcher.DISABLE, "1")
     words = [sys.executable, str(LAUNCHER), str(fake_gui)]
-    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    result = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
     assert "launched False" in result.stdout
     assert result.stderr == ""
 
@@ -231,7 +231,9 @@ def test_door_needs_only_the_standard_library():
         f"runpy.run_path({str(LAUNCHER)!r}, run_name='launcher');"
         "print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
     )
-    result = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", program], capture_output=True, encoding="utf-8"
+    )
     assert set(result.stdout.split()) <= set(sys.stdlib_module_names)
     assert result.returncode == 0, result.stderr
 

@@ -34,7 +34,7 @@ def _start(tmp_path: Path, code: str, *arguments: str) -> Child:
 def _wait_until_ready(tmp_path: Path) -> None:
     deadline = time.monotonic() + 30
     while b"ready" not in (tmp_path / "out.txt").read_bytes():
-        assert time.monotonic() < deadline, (tmp_path / "err.txt").read_text()
+        assert time.monotonic() < deadline, (tmp_path / "err.txt").read_text(encoding="utf-8")
         os.sched_yield() if hasattr(os, "sched_yield") else None
 
 
@@ -70,8 +70,8 @@ def test_a_deaf_process_is_killed(tmp_path):
 def test_streams_go_to_files_and_rc_comes_back(tmp_path):
     child = _start(tmp_path, "import sys; print('a'); sys.stderr.write('b'); sys.exit(7)")
     assert child.wait(30) == 7
-    assert (tmp_path / "out.txt").read_text().split() == ["a"]
-    assert (tmp_path / "err.txt").read_text() == "b"
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8").split() == ["a"]
+    assert (tmp_path / "err.txt").read_text(encoding="utf-8") == "b"
 
 
 def test_a_reused_pid_is_not_the_tree():

@@ -26,7 +26,7 @@ def sources(*folders: str) -> list[Path]:
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
 
 
@@ -129,7 +129,7 @@ def test_scripts_holds_no_package():
 
 def test_no_machine_path_and_no_index_host():
     tracked = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     if tracked.returncode:
         pytest.skip("this copy of the project is not a git checkout")

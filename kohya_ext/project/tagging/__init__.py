@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .remote import TaggingTask, score_task
 from .scores import Scores, read_all_scores, read_scores, write_scores
 from .tagger import Tagger, open_tagger
 from .vocabulary import Category, Tag, Vocabulary, read_vocabulary
@@ -11,10 +12,12 @@ __all__ = [
     "Scores",
     "Tag",
     "Tagger",
+    "TaggingTask",
     "Vocabulary",
     "open_tagger",
     "read_all_scores",
     "read_scores",
     "read_vocabulary",
+    "score_task",
     "write_scores",
 ]

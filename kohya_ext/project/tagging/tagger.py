@@ -31,6 +31,7 @@ class Tagger:
     model_sha256: str
     pixels: int
     is_simulated: bool
+    folder: Path
 
     def score(self, path: Path, picture_sha256: str) -> Scores:
         """Return the probabilities of one picture. Raises DamagedError for a broken one."""
@@ -93,7 +94,7 @@ def open_tagger(folder: Path, *, on_cpu: bool = False) -> Tagger:
     pixels = _require_wd14_shape(session, vocabulary, model)
     notes = session.get_modelmeta().custom_metadata_map
     simulated = any("simulated" in text for text in notes.values())
-    return Tagger(session, vocabulary, sha256_of(model), pixels, simulated)
+    return Tagger(session, vocabulary, sha256_of(model), pixels, simulated, folder)
 
 
 def _open_session(model: Path, on_cpu: bool) -> Any:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
+from elsewhere import Elsewhere
 from loras import save_lora
 
 from a1111_ext.api.client import Client
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
-from a1111_ext.cli.cluster import open_executor
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.cli import main
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import Project
 
 
 def cells(backend: HttpBackend, count: int = 6) -> list[Cell]:
@@ -46,23 +46,14 @@ def test_a_dask_cluster_of_processes(project: Project, webui: SimulatedWebui, ca
     assert "Next: loraloom promote" in capsys.readouterr().err
 
 
-def test_dask_is_not_installed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with (
-        pytest.raises(ToolError, match=r"pip install distributed.*LL456"),
-        open_executor("tcp://x:1"),
-    ):
-        pass
-
-
-def test_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch):
-    import types
-
-    def refuse(address: str, timeout: int) -> None:
-        raise OSError("connection refused")
-
-    stub = types.ModuleType("distributed")
-    stub.Client = refuse  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "distributed", stub)
-    with pytest.raises(ToolError, match="LL457"), open_executor("tcp://127.0.0.1:9"):
-        pass
+def test_what_a_lost_cluster_left_is_drawn_next(webui: SimulatedWebui, tmp_path: Path):
+    backend = HttpBackend(Client(webui.url))
+    plan = plan_cells(cells(backend))
+    lost = Elsewhere(dies_after=2, loss=BrokenProcessPool("a child died"))
+    with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
+        first = run_cells(plan, ledger, [backend], executor=lost)
+        assert (first.drawn, len(first.failed)) == (2, 4)
+        assert "The cluster has lost the work" in first.failed[0][1]
+        assert run_cells(plan, ledger, [backend], executor=Elsewhere()).drawn == 4
+    backend.close()
+    assert webui.host.counters.pictures == 6

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from elsewhere import Elsewhere
 from loras import save_lora
 
 from a1111_ext.api.client import Client
@@ -17,6 +18,7 @@ from kohya_ext.cli import main
 from kohya_ext.project import Project
 from kohya_ext.project.decisions import DecisionStore
 from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
+from kohya_ext.project.proof import prove_project
 
 
 @pytest.fixture
@@ -84,6 +86,17 @@ def test_each_damage_is_named(project: Project, drawn, capsys: pytest.CaptureFix
         "pictures": 2,
     }
     assert "not those that its header" in found["epoch files"]["lost"][0]
+
+
+def test_a_cluster_finds_the_same_damage(project: Project, drawn):
+    sound, pool = prove_project(project), Elsewhere()
+    assert prove_project(project, executor=pool) == sound
+    assert pool.done == 4
+    drawn[0].write_bytes(b"")
+    (epoch,) = project.model_dir.glob("*.safetensors")
+    epoch.write_bytes(epoch.read_bytes()[:-1] + b"?")
+    found = {one.kind: len(one.lost) for one in prove_project(project, executor=Elsewhere())}
+    assert (found["pictures"], found["epoch files"]) == (1, 1)
 
 
 def test_a_damaged_ledger_is_repaired(project: Project, drawn, capsys: pytest.CaptureFixture[str]):

@@ -294,7 +294,9 @@ def test_a_landed_picture_is_noted_once(project: Project, tmp_path: Path):
     for _ in range(2):
         Landing(project).land(picture(1, "full"), source)
     assert read_album(project) == (picture(1, "full"),)
-    assert len((project.showcase_dir / "pictures.jsonl").read_text().splitlines()) == 1
+    assert (
+        len((project.showcase_dir / "pictures.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    )
 
 
 def retell(project: Project, name: str, old: str, new: str) -> None:

@@ -156,7 +156,7 @@ def test_the_entry_imports_nothing_heavy():
     )
     stub = str(Path(__file__).resolve().parents[2] / "fixtures" / "stub_webui")
     words = [sys.executable, "-S", "-c", program, stub, str(ROOT), str(ENTRY)]
-    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    result = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
     assert result.returncode == 0, result.stderr
     ours = {"dynprompts", "kohya_ext", "a1111_ext", "modules"}
     assert set(result.stdout.split()) - ours <= set(sys.stdlib_module_names)
@@ -170,5 +170,5 @@ def test_later_imports_work_when_the_host_took_the_folder_off_the_path():
     )
     stub = str(Path(__file__).resolve().parents[2] / "fixtures" / "stub_webui")
     words = [sys.executable, "-S", "-c", program, stub, str(ROOT), str(ENTRY)]
-    result = subprocess.run(words, capture_output=True, text=True, check=False, cwd=stub)
+    result = subprocess.run(words, capture_output=True, encoding="utf-8", check=False, cwd=stub)
     assert (result.returncode, result.stderr) == (0, "")

@@ -190,7 +190,7 @@ def test_importing_costs_little():
         f"import sys; sys.path.insert(0, {root!r}); import dynprompts; print(*sorted(sys.modules))"
     )
     result = subprocess.run(
-        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True,
+        [sys.executable, "-I", "-c", program], capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     loaded = set(result.stdout.split())
     heavy = {"yaml", "json", "dataclasses", "inspect", "logging", "pathlib", "argparse", "hashlib"}

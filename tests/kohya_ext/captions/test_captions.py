@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+from elsewhere import Elsewhere
 
 from kohya_ext.captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
 from kohya_ext.captions.edits import CaptionEdit, EditBook, find_edit
@@ -319,3 +323,45 @@ def test_the_command_captions(staged: Project, model: Path, capsys: pytest.Captu
 def test_places_are_relative(staged: Project, model: Path):
     found = score_pictures(staged, open_tagger(model))
     assert PurePosixPath("2_Quillfox/quillfox 01 full body meadow calm.png") in found
+
+
+# -- tagged by the workers of a cluster --------------------------------------------------------
+
+
+def test_a_cluster_tags_the_same(staged: Project, model: Path):
+    tagger = open_tagger(model)
+    elsewhere = score_pictures(staged, tagger, executor=Elsewhere())
+    assert len(elsewhere) == 3
+    for path in staged.scores_dir.glob("*.json"):
+        path.unlink()
+    assert score_pictures(staged, tagger) == elsewhere
+
+
+def test_what_a_lost_cluster_has_tagged_is_kept(staged: Project, model: Path):
+    lost = Elsewhere(dies_after=1, loss=CancelledError())
+    with pytest.raises(ToolError, match="LL180"):
+        score_pictures(staged, open_tagger(model), executor=lost)
+    second = Elsewhere()
+    score_pictures(staged, open_tagger(model), executor=second)
+    assert second.done == 2
+
+
+def test_another_tagger_on_a_machine_is_refused(staged: Project, model: Path):
+    other = replace(open_tagger(model), model_sha256="0" * 64)
+    with pytest.raises(ToolError, match=r"another tagger in .* than this machine.*LL181"):
+        score_pictures(staged, other, executor=Elsewhere())
+
+
+def test_a_machine_without_the_tagger_is_named(staged: Project, model: Path, tmp_path: Path):
+    gone = replace(open_tagger(model), folder=tmp_path / "gone")
+    with pytest.raises(ToolError, match=rf"On {socket.gethostname()}: .*gone.* holds no tagger"):
+        score_pictures(staged, gone, executor=Elsewhere())
+
+
+def test_a_broken_picture_keeps_its_name_elsewhere(staged: Project, model: Path):
+    victim = next(staged.images_dir.glob("*/*.png"))
+    victim.unlink()
+    victim.write_bytes(b"no picture")
+    with pytest.raises(ToolError) as caught:
+        score_pictures(staged, open_tagger(model), executor=Elsewhere())
+    assert victim.name in caught.value.problem

@@ -418,7 +418,7 @@ def test_a_watcher_takes_only_our_packages(trainable: Project, tmp_path: Path):
     planned = plan(trainable)
     write_inputs(planned)
     words = watcher_command(tmp_path / "other", planned.run.folder)
-    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    answer = subprocess.run(words, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert answer.stderr == ""
     result = read_result(planned.run.folder)
     assert result is not None

@@ -1,0 +1,110 @@
+"""Work on many files, done here or handed to the workers of a Dask scheduler.
+
+Only reading and computing is handed out; what comes back is stored by us, one piece after the
+other, so that a worker or a command that dies loses no more than what was under way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, wait
+from contextlib import contextmanager
+from importlib import import_module
+from itertools import islice
+from typing import Any, TypeVar
+
+from .errors import HostError, PackageMissing, ToolError
+
+_UNDER_WAY = 32
+"""So many pieces are handed out at once: enough for the workers, little to hold in memory."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def open_executor(address: str | None) -> Iterator[Executor | None]:
+    """Connect to a Dask scheduler and give its executor; None without an address.
+
+    Raises MissingError (Dask is not installed) or HostError (no scheduler answers, or one without
+    workers).
+    """
+    if not address:
+        yield None
+        return
+    try:
+        distributed: Any = import_module("distributed")  # an extra that has no types
+    except ImportError as error:
+        raise PackageMissing(
+            "LL456",
+            "--cluster needs Dask, which is not installed.",
+            "Install it here and on every machine of the cluster: "
+            f'"{sys.executable}" -m pip install distributed',
+        ) from error
+    try:
+        client = distributed.Client(address, timeout=20)
+    except (OSError, ValueError) as error:
+        raise HostError(
+            "LL457",
+            f"No Dask scheduler answers at {address}: {error}.",
+            "Start one with `dask scheduler` and workers with `dask worker ADDRESS`.",
+        ) from error
+    with client:
+        if not client.ncores():
+            raise HostError(
+                "LL182",
+                f"The Dask scheduler at {address} has no workers: nothing would ever be done.",
+                f"Start one on each machine: dask worker {address}",
+            )
+        executor: Executor = client.get_executor(pure=False)
+        yield executor
+
+
+def spread(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    executor: Executor | None,
+) -> Iterator[tuple[Item, Result]]:
+    """Yield each item with its result, as they come; without an executor one after the other.
+
+    Dask repeats what a dead worker had. The first failure ends it; raises HostError when the
+    cluster itself fails.
+    """
+    if executor is None:
+        for item in items:
+            yield item, work(item)
+        return
+    waiting = iter(items)
+    under_way = {executor.submit(work, item): item for item in islice(waiting, _UNDER_WAY)}
+    try:
+        while under_way:
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                item = under_way.pop(future)
+                yield item, future.result()
+                under_way |= {executor.submit(work, one): one for one in islice(waiting, 1)}
+    except (ToolError, GeneratorExit):
+        raise
+    except Exception as error:
+        loss = explain_loss(error)
+        if loss is None:
+            raise
+        raise loss from error
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def explain_loss(error: BaseException) -> HostError | None:
+    """Return the HostError for a cluster that has lost our work; None for any other error."""
+    name = type(error).__name__
+    lost = ("KilledWorker", "FutureCancelledError", "CommClosedError")  # of distributed
+    if not isinstance(error, (BrokenExecutor, CancelledError)) and name not in lost:
+        return None
+    return HostError(
+        "LL180",
+        f"The cluster has lost the work it was given: {name}: {error}".rstrip(": .") + ".",
+        "Look at its workers' own messages, start them again, and run the same command again: "
+        "what was finished is kept.",
+    )
