@@ -95,7 +95,10 @@ def test_exiftool_reads_it(tmp_path: Path, name: str, form: str, mode: str):
     write_labelled(tmp_path / name, target, (), {})
     tags = ["-validate", "-warning", "-error", "-a", "-DigitalSourceType"]
     done = subprocess.run(
-        ["exiftool", "-j", "-n", *tags, str(target)], capture_output=True, text=True, check=True
+        ["exiftool", "-j", "-n", *tags, str(target)],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     (found,) = json.loads(done.stdout)
     assert found["DigitalSourceType"] == TRAINED_ALGORITHMIC_MEDIA
