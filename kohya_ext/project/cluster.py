@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
@@ -80,7 +87,7 @@ def spread(
     try:
         while under_way:
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in sorted(done, key=_has_failed):  # what came is kept before one ends it
                 item = under_way.pop(future)
                 yield item, future.result()
                 under_way |= {executor.submit(work, one): one for one in islice(waiting, 1)}
@@ -94,6 +101,10 @@ def spread(
     finally:
         for future in under_way:
             future.cancel()
+
+
+def _has_failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def explain_loss(error: BaseException) -> HostError | None:
