@@ -56,3 +56,10 @@ def replace_lora(prompt: str, name: str, tag: str) -> str:
         parts += (prompt[done : found.start()], tag if found.group(1) == name else found.group(0))
         done = found.end()
     return "".join([*parts, prompt[done:]])
+
+
+def without_networks(prompt: str) -> str:
+    """Take every LoRA and hypernetwork tag out: what is left means something without them."""
+    plain = re.sub(r"<(?:lora|lyco|hypernet):[^<>]*>", " ", prompt)
+    parts = (" ".join(part.split()) for part in plain.split(","))
+    return ", ".join(part for part in parts if part)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.manifest import Manifest, SubjectKind
 
+from ..api.lora_tags import without_networks
 from .contents import Material
-from .markdown import block, code, inline, require_safe_link
+from .markdown import block, code, inline, require_safe_link, to_html
 
 _DESCRIPTION = "publish.description"
 
 _HUB_LICENSES = {
-    "apache-2.0", "mit", "openrail", "creativeml-openrail-m", "openrail++", "cc0-1.0", "cc-by-4.0",
+    "creativeml-openrail-m", "bigscience-openrail-m", "bigcode-openrail-m", "cc", "cc-by-3.0",
+    "cc-by-2.0", "cc-by-2.5", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0",
+    "cc-by-sa-3.0", "bsd", "bsd-2-clause", "bsd-3-clause", "lgpl-3.0", "gpl", "gpl-2.0", "lgpl",
+    "mpl-2.0", "artistic-2.0", "eupl-1.2", "isc", "zlib",
+    "apache-2.0", "mit", "openrail", "openrail++", "cc0-1.0", "cc-by-4.0",
     "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "gpl-3.0",
     "agpl-3.0", "unlicense", "wtfpl",
 }  # fmt: skip
@@ -82,6 +88,22 @@ def description(material: Material) -> str:
         lines += ["", "Other LoRAs in some of the pictures:", ""]
         lines += [f"- {inline(name)} `{digest}`" for name, digest in material.helpers]
     return "\n".join(lines) + "\n"
+
+
+def description_html(material: Material) -> str:
+    """Return the description in the tags that sites take, without its heading."""
+    _, _, text = description(material).partition("\n")
+    return to_html(text)
+
+
+def version_notes_html(material: Material) -> str:
+    """Return what is said of this version: the chosen epoch and its weight."""
+    promoted = material.promoted
+    chosen = f", {promoted.place}" if promoted.place else ""
+    return to_html(
+        f"{code(promoted.name)}{inline(chosen)}. Recommended weight {weight_text(material)}. "
+        f"AutoV3 {code(promoted.autov3)}."
+    )
 
 
 def _value(name: str, value: str) -> str:
@@ -158,12 +180,13 @@ def _front_matter(material: Material, pictures: tuple[str, ...]) -> dict[str, An
         tags.append("not-for-all-audiences")
     front: dict[str, Any] = {
         "tags": list(dict.fromkeys(tags)),
-        "base_model": family.facts.hub,
+        "base_model": _base_model(manifest),
         "instance_prompt": manifest.trigger_word,
         **_license(manifest.publish.license),
+        **({"thumbnail": pictures[0]} if pictures else {}),
         "widget": [
             {
-                "text": picture.prompt,
+                "text": without_networks(picture.prompt) or manifest.trigger_word,
                 "output": {"url": place},
                 "parameters": {
                     "negative_prompt": picture.infotext.negative_prompt if picture.infotext else ""
@@ -175,9 +198,20 @@ def _front_matter(material: Material, pictures: tuple[str, ...]) -> dict[str, An
     return front
 
 
+def _base_model(manifest: Manifest) -> str:
+    """Return the base model as the name of a repository: the manifest's own, else the family's."""
+    path = manifest.base_model.path
+    is_repository = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", path, re.ASCII)
+    is_file = path.endswith((".safetensors", ".ckpt", ".sft"))
+    return path if is_repository and not is_file else manifest.base_model.family.facts.hub
+
+
 def _license(name: str) -> dict[str, str]:
     if not name:
         return {}
-    if name.casefold() in _HUB_LICENSES:
-        return {"license": name.casefold()}
-    return {"license": "other", "license_name": name}
+    known = "-".join(name.casefold().split())
+    if known in _HUB_LICENSES:
+        return {"license": known}
+    plain = re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-.")
+    link = {"license_link": name} if name.startswith(("https://", "http://")) else {}
+    return {"license": "other", "license_name": plain or "other", **link}

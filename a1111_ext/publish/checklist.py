@@ -14,6 +14,9 @@ from .check import Check, CheckState
 from .contents import Material
 from .site import AS_OF, MOST_PICTURES
 
+FORM_LINK = (
+    '<p><a href="civitai.html">Every field of Civitai\'s upload form, to copy one by one</a></p>'
+)
 _MARKS = {
     CheckState.PASSED: "&#10003;",
     CheckState.TO_DO: "&#9744;",
@@ -22,23 +25,18 @@ _MARKS = {
 }
 
 
-def form_fields(material: Material) -> list[tuple[str, str]]:
-    """Return the fields of the site's form with what belongs into them."""
+def facts_to_copy(material: Material) -> list[tuple[str, str]]:
+    """Return what any site asks for; the largest one's form is a page of its own."""
     promoted, manifest, publish = material.promoted, material.manifest, material.publish
-    weights = material.weights
     rows = [
         ("Name", material.title),
         ("Type", promoted.module),
         ("Tags", ", ".join(publish.tags)),
-        ("Version name", promoted.name),
         ("Base model", material.base_model),
-        ("Trained words", manifest.trigger_word),
+        ("Trigger word", manifest.trigger_word),
         ("Epochs", "" if promoted.epoch is None else str(promoted.epoch)),
         ("Steps", "" if promoted.steps is None else str(promoted.steps)),
-        ("Clip skip", str(material.clip_skip)),
-        ("Strength", f"{material.weight:g}"),
-        ("Minimum strength", f"{weights[0]:g}" if len(weights) > 1 else ""),
-        ("Maximum strength", f"{weights[-1]:g}" if len(weights) > 1 else ""),
+        ("Weight", f"{material.weight:g}"),
         ("AutoV2", promoted.autov2),
         ("AutoV3", promoted.autov3),
         ("SHA256", promoted.sha256),
@@ -79,7 +77,7 @@ def write_page(
     fields = "".join(
         f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(value)}</code></td>"
         f'<td><button data-copy="{html.escape(value, quote=True)}">Copy</button></td></tr>'
-        for name, value in form_fields(material)
+        for name, value in facts_to_copy(material)
     )
     rows = "".join(
         f'<tr class="{one.state.name.lower()}"><td>{_MARKS[one.state]}</td>'
@@ -108,7 +106,7 @@ def write_page(
         weight=html.escape(weight_text(material)),
         checks=rows,
         fields=fields,
-        fields_heading="Facts to copy" if is_person else "Fields of Civitai's upload form",
+        form="" if is_person else FORM_LINK,
         heading=heading,
         rules=rules,
         description=html.escape(description),

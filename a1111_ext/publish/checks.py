@@ -10,10 +10,10 @@ from kohya_ext.project import DamagedError, RuleError
 from kohya_ext.project.families import Family, family_named
 from kohya_ext.project.manifest import SubjectKind
 
-from .check import Check, CheckState, passed, refused
+from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, judge_content
 from .content_checks import Seen, check_content
-from .contents import Material, PackPicture
+from .contents import Material
 from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed
 
 
@@ -45,6 +45,7 @@ def _checks(
     yield _check_trigger(material)
     yield from check_content(material, content, seen, tagger_note)
     yield _check_neighbours(material)
+    yield from _check_follow_ups(material)
     yield from _to_do(material)
 
 
@@ -128,34 +129,35 @@ def _check_infotexts(material: Material) -> Check:
 
 
 def _check_file(material: Material) -> Check:
+    """Compare hashes; another name in the prompt is told, since sites link by hash."""
     what, promoted = "Drawn with the published file", material.promoted
+    renamed: dict[str, str] = {}
     for one in material.every_picture:
         got = one.lora_hashes.get(promoted.name)
-        if got is None:
-            return _other_file(what, one, promoted.name, promoted.autov3)
-        if got != promoted.autov3:
+        names = [name for name, digest in one.lora_hashes.items() if digest == promoted.autov3]
+        if not names:
+            found = (
+                f"another {promoted.name} ({got}) than the one that is published "
+                f"({promoted.autov3})"
+            )
+            used = ", ".join(one.lora_hashes) or "no LoRA at all"
+            why = f"with {found}" if got else f"without {promoted.name}: it has {used}"
             return refused(
                 what,
                 "LL626",
-                f"{one.path.name} was drawn with another {promoted.name} ({got}) than the one "
-                f"that is published ({promoted.autov3}).",
+                f"{one.path.name} was drawn {why}.",
                 "Draw the showcase again with the promoted file: loraloom showcase PROJECT",
             )
+        if promoted.name not in names:
+            renamed[one.path.name] = names[0]
+    if renamed:
+        first, name = next(iter(renamed.items()))
+        return to_do(
+            what,
+            f"It is, by its hash {promoted.autov3}; but {len(renamed)} prompts call it by another "
+            f"name, which readers do not have ({first}: {name}).",
+        )
     return passed(what, f"Every picture's Lora hashes say {promoted.name}: {promoted.autov3}.")
-
-
-def _other_file(what: str, one: PackPicture, name: str, autov3: str) -> Check:
-    alike = next((other for other, value in one.lora_hashes.items() if value == autov3), None)
-    if alike is not None:
-        why = f"under the name {alike}, which nobody else has"
-    else:
-        why = f"without {name}: it has {', '.join(one.lora_hashes) or 'no LoRA at all'}"
-    return refused(
-        what,
-        "LL626",
-        f"{one.path.name} was drawn {why}.",
-        "Draw the showcase again with the promoted file: loraloom showcase PROJECT",
-    )
 
 
 def _check_ignored(material: Material) -> Check:
@@ -278,6 +280,18 @@ def _check_neighbours(material: Material) -> Check:
     framings = Counter(one.framing for one in material.pictures if one.framing)
     told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
     return passed(what, f"No two of one framing side by side: {told or 'framing is not told'}.")
+
+
+def _check_follow_ups(material: Material) -> Iterator[Check]:
+    """Say what the pictures rated 2 became; those that cannot be in a post are named."""
+    what = "Follow-up posts"
+    if material.not_followed:
+        file, why = material.not_followed[0]
+        more = f" {len(material.not_followed) - 1} more." if len(material.not_followed) > 1 else ""
+        yield to_do(what, f"{file} is rated 2, but {why}.{more}")
+    elif material.follow_ups:
+        counts = " and ".join(str(len(post)) for post in material.follow_ups)
+        yield passed(what, f"{len(material.follow_ups)}, of {counts} pictures.")
 
 
 def _to_do(material: Material) -> Iterator[Check]:

@@ -39,11 +39,6 @@ class PictureContent:
     judgement: Judgement
     minor: str = ""
 
-    @property
-    def site_rating(self) -> str:
-        """The rating of pictures on Civitai that fits the category."""
-        return _SITE_RATINGS[self.judgement.level]
-
 
 @dataclass(frozen=True)
 class PackContent:
@@ -62,6 +57,11 @@ class PackContent:
     def level(self) -> ContentLevel:
         """What the pack carries: the person's word, else what was judged."""
         return self.decided or self.judged
+
+    @property
+    def site_rating(self) -> str:
+        """The rating of the whole on Civitai."""
+        return _SITE_RATINGS[self.level]
 
     @property
     def unscored(self) -> tuple[PictureContent, ...]:

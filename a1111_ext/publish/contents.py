@@ -18,6 +18,8 @@ from kohya_ext.project.manifest import Manifest, PublishSettings
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
 from ..showcase.album import read_album
+from ..showcase.follow_ups import plan_follow_ups
+from ..showcase.review import read_review
 from ..showcase.selection import read_selection
 from .header import with_header
 from .promoted import Promoted, require_promoted
@@ -64,11 +66,16 @@ class PackPicture:
             one for one in names if not {one, one.replace(":", "").replace(",", "")} & known
         )
 
-    def weights_of(self, lora: str) -> tuple[float, ...]:
-        """The weights at which the prompt calls a LoRA."""
+    def names_of(self, lora: str, autov3: str) -> tuple[str, ...]:
+        """The names under which the prompt uses a LoRA; by its hash, if need be."""
+        found = [name for name, digest in self.lora_hashes.items() if digest == autov3]
+        return tuple(dict.fromkeys([lora, *found]))
+
+    def weights_of(self, *names: str) -> tuple[float, ...]:
+        """The weights at which the prompt calls a LoRA of these names."""
         found = []
         for tag in lora_tags(self.prompt):
-            if tag.name == lora:
+            if tag.name in names:
                 try:
                     found.append(float(tag.weight.partition(":")[0].rpartition("=")[2]))
                 except ValueError:
@@ -83,12 +90,16 @@ class PackPicture:
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that a pack says, in one place."""
+    """Everything that a pack says, in one place.
+
+    `not_followed` names pictures rated 2 that cannot be in a follow-up post, and why.
+    """
 
     manifest: Manifest
     promoted: Promoted
     pictures: tuple[PackPicture, ...] = ()
     follow_ups: tuple[tuple[PackPicture, ...], ...] = ()
+    not_followed: tuple[tuple[str, str], ...] = ()
     content: PackContent | None = None
     has_ai_label: bool = False
 
@@ -117,14 +128,18 @@ class Material:
     @cached_property
     def weights(self) -> tuple[float, ...]:
         """The LoRA weights of the showcase, sorted; the manifest's when it has no pictures."""
-        found = {w for one in self.pictures for w in one.weights_of(self.promoted.name)}
-        return tuple(sorted(found)) or (self.manifest.showcase.lora_weight,)
+        return tuple(sorted(set(self._weights))) or (self.manifest.showcase.lora_weight,)
 
     @property
     def weight(self) -> float:
         """The weight to recommend: that of most pictures."""
-        counts = [w for one in self.pictures for w in one.weights_of(self.promoted.name)]
+        counts = self._weights
         return max(self.weights, key=lambda weight: (counts.count(weight), -weight))
+
+    @cached_property
+    def _weights(self) -> list[float]:
+        name, autov3 = self.promoted.name, self.promoted.autov3
+        return [w for one in self.pictures for w in one.weights_of(*one.names_of(name, autov3))]
 
     @property
     def checkpoints(self) -> tuple[tuple[str, str], ...]:
@@ -164,17 +179,28 @@ def gather(project: Project) -> Material:
     selected is gone).
     """
     promoted = require_promoted(project)
-    framings = {one.file: one.framing for one in read_album(project)}
-    pictures = [
-        _read_picture(project.showcase_dir / one.file, one.sha256, framings.get(one.file, ""))
-        for one in read_selection(project)
-    ]
+    album = read_album(project)
+    framings = {one.file: one.framing for one in album}
+
+    def read(file: str, sha256: str = "") -> PackPicture:
+        return _read_picture(project.showcase_dir / file, sha256, framings.get(file, ""))
+
+    pictures = [read(one.file, one.sha256) for one in read_selection(project)]
     if not pictures:
         raise MissingError(
             "LL622", "The selection is empty.", "Select pictures: loraloom select PROJECT"
         )
-    manifest = with_header(project.manifest, promoted.metadata)
-    return Material(manifest, promoted, tuple(pictures))
+    selected = [one.path.name for one in pictures]
+    follow_ups = plan_follow_ups(
+        album, promoted.name, promoted.autov3, read_review(project).ratings, selected
+    )
+    return Material(
+        with_header(project.manifest, promoted.metadata),
+        promoted,
+        tuple(pictures),
+        tuple(tuple(read(one.file) for one in post) for post in follow_ups.posts),
+        follow_ups.left_out,
+    )
 
 
 def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture:

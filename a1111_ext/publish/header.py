@@ -70,20 +70,24 @@ def _implementation(header: LoraHeader, family: Family) -> dict[str, str]:
     return {key: value for key, value in found.items() if value and key not in header.metadata}
 
 
-def refresh_header(project: Project, path: Path, name: str) -> bool:
-    """Write what the manifest says into the header of a promoted file; tell whether it changed.
+def refresh_header(
+    project: Project, path: Path, name: str, more: Mapping[str, str] | None = None
+) -> bool:
+    """Write what the manifest says, and `more`, into a promoted file; tell whether it changed.
 
     What the manifest says no more goes back to what the trainer wrote. Raises DamagedError.
     """
-    changes = header_news(project, path, name)
+    changes = header_news(project, path, name, more)
     if changes:
         write_header(path, changes, tensor_sha256(path))
     return bool(changes)
 
 
-def header_news(project: Project, path: Path, name: str) -> dict[str, str | None]:
+def header_news(
+    project: Project, path: Path, name: str, more: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
     """Return what `refresh_header` would change; None removes a key."""
-    changes = header_changes(path, name, project.manifest)
+    changes = header_changes(path, name, project.manifest) | dict(more or {})
     metadata = read_header(path).metadata
     trained = _trained(project)
     if trained is not None:

@@ -1,7 +1,8 @@
 """Text of people and files inside Markdown: it stays text, and no link leads to a script.
 
 Sites show a description as HTML; a checkpoint's name or a description from elsewhere must not
-become markup there.
+become markup there. The little Markdown that descriptions need becomes the few tags that sites
+take: p, strong, em, ul, ol, li, a, code, br.
 """
 
 from __future__ import annotations
@@ -61,3 +62,81 @@ def require_safe_link(target: str, place: str) -> str:
             "Write a link that begins with https://, or take it out.",
         )
     return target
+
+
+# -- to HTML ------------------------------------------------------------------------------------
+
+_ITEM = re.compile(r"\s{0,3}(?:[-*+]|\d{1,3}[.)])\s+(.*)")
+_NUMBERED = re.compile(r"\s{0,3}\d{1,3}[.)]\s")
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
+_SPAN = re.compile(
+    r"(?P<code>`+)(?P<inside>.+?)(?P=code)(?!`)"
+    r"|\\(?P<escaped>[\\`*_\[\]|<>&#.!()+-])"
+    r"|\[(?P<text>[^\]]*)\]\(\s*<?(?P<target>[^)\s>]*)>?[^)]*\)"
+    r"|<(?P<auto>https?://[^>\s]*)>"
+    r"|(?P<bare>https?://[^\s<>()\[\]]*[^\s<>()\[\].,;:!?])"
+    r"|\*\*(?P<strong>[^*]+)\*\*"
+    r"|(?<![\w*])\*(?P<em>[^*\s](?:[^*]*[^*\s])?)\*(?![\w*])"
+    r"|(?<!\w)_(?P<emphasis>[^_\s](?:[^_]*[^_\s])?)_(?!\w)"
+    r"|&(?P<entity>lt|gt|amp);"
+)
+
+
+def to_html(markdown: str) -> str:
+    """Return the HTML of a description, in the tags that sites take; all else stays text."""
+    blocks = re.split(r"\n\s*\n", printable(markdown).strip())
+    return "\n".join(_block_html(one.split("\n")) for one in blocks if one.strip())
+
+
+def _block_html(lines: list[str]) -> str:
+    done, at = [], 0
+    while at < len(lines):
+        start, kind = at, _kind_of(lines[at])
+        while at < len(lines) and _kind_of(lines[at]) == kind:
+            at += 1
+        part = lines[start:at]
+        if kind == "text":
+            done.append(f"<p>{'<br>'.join(_span_html(one.strip()) for one in part)}</p>")
+        elif kind == "heading":
+            titles = (_span_html(_HEADING.sub(r"\1", one)) for one in part)
+            done += [f"<p><strong>{one}</strong></p>" for one in titles]
+        else:
+            items = (_span_html(_ITEM.sub(r"\1", one).strip()) for one in part)
+            done.append(f"<{kind}>{''.join(f'<li>{one}</li>' for one in items)}</{kind}>")
+    return "\n".join(done)
+
+
+def _kind_of(line: str) -> str:
+    if _HEADING.match(line):
+        return "heading"
+    if _ITEM.match(line):
+        return "ol" if _NUMBERED.match(line) else "ul"
+    return "text"
+
+
+def _span_html(text: str) -> str:
+    parts, at = [], 0
+    for found in _SPAN.finditer(text):
+        parts += [html.escape(text[at : found.start()]), _one_span(found)]
+        at = found.end()
+    return "".join([*parts, html.escape(text[at:])])
+
+
+def _one_span(found: re.Match[str]) -> str:
+    part = found.groupdict()
+    if part["inside"] is not None:
+        return f"<code>{html.escape(part['inside'].strip())}</code>"
+    if part["escaped"] is not None:
+        return html.escape(part["escaped"])
+    if part["entity"] is not None:
+        return f"&{part['entity']};"
+    if part["strong"] is not None:
+        return f"<strong>{_span_html(part['strong'])}</strong>"
+    emphasis = part["em"] or part["emphasis"]
+    if emphasis is not None:
+        return f"<em>{_span_html(emphasis)}</em>"
+    target = part["auto"] or part["bare"] or part["target"] or ""
+    shown = html.escape(part["auto"] or part["bare"] or part["text"] or "")
+    if not target.startswith(("https://", "http://", "mailto:")):
+        return shown
+    return f'<a href="{html.escape(target, quote=True)}" rel="nofollow">{shown}</a>'

@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,15 +24,25 @@ from kohya_ext.project.files import (
     write_text_atomic,
 )
 from kohya_ext.project.json_reader import read_json
+from kohya_ext.project.manifest import SubjectKind
 
 from .ai_label import load_signers, write_labelled
-from .card import description, hub_card, short_description, user_metadata
+from .card import (
+    description,
+    description_html,
+    hub_card,
+    short_description,
+    user_metadata,
+)
 from .check import Check
 from .checklist import write_page
 from .contents import Material, PackPicture
+from .form import write_form
+from .preview import write_preview
 
 RECORD_NAME = "pack.json"
 CHECKLIST_NAME = "checklist.html"
+FORM_NAME = "civitai.html"
 KIND = "loraloom-pack"
 _IMAGES = "images"
 
@@ -62,24 +73,26 @@ class PackPlan:
 def plan_pack(project: Project, material: Material, checks: Sequence[Check]) -> PackPlan:
     """Plan every file of a pack; an edited pack of that name stays, the new one gets a number."""
     name = material.promoted.name
-    places = _picture_places(material)
-    shown = tuple(map(str, places))
+    posts = _posts(material)
+    places, shown = posts[0], tuple(map(str, posts[0]))
     about = description(material)
     first = material.pictures[0]
     texts = {
         f"{name}.json": user_metadata(material),
         f"{name}.description.txt": short_description(material),
         "description.md": about,
+        "description.html": description_html(material) + "\n",
         "README.md": hub_card(material, shown),
+        "preview.html": write_preview(material, [list(map(str, post)) for post in posts]),
         CHECKLIST_NAME: write_page(material, checks, shown, about),
     }
+    if material.manifest.subject.kind is not SubjectKind.PERSON:
+        texts[FORM_NAME] = write_form(material)
+    copies = zip((*places, *chain(*posts[1:])), material.every_picture, strict=True)
     files = [
         PackFile(PurePosixPath(material.promoted.path.name), material.promoted.path),
         _picture(material, PurePosixPath(f"{name}{first.path.suffix}"), first),
-        *(
-            _picture(material, place, one)
-            for place, one in zip(places, material.pictures, strict=True)
-        ),
+        *(_picture(material, place, one) for place, one in copies),
         *(PackFile(PurePosixPath(place), text=text) for place, text in texts.items()),
     ]
     return PackPlan(
@@ -91,11 +104,18 @@ def _picture(material: Material, place: PurePosixPath, one: PackPicture) -> Pack
     return PackFile(place, one.path, is_labelled=material.has_ai_label)
 
 
-def _picture_places(material: Material) -> tuple[PurePosixPath, ...]:
+def _posts(material: Material) -> list[tuple[PurePosixPath, ...]]:
+    """Return where the pictures go, post by post: each in a folder of its own."""
+    folders = [_IMAGES, *(f"follow-up-{one + 1}" for one in range(len(material.follow_ups)))]
+    posts = (material.pictures, *material.follow_ups)
+    return [_places(folder, post) for folder, post in zip(folders, posts, strict=True)]
+
+
+def _places(folder: str, pictures: Sequence[PackPicture]) -> tuple[PurePosixPath, ...]:
     """Return where the pictures go: numbered, so that every file dialog keeps their order."""
     return tuple(
-        PurePosixPath(_IMAGES) / f"{number:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', one.path.name)}"
-        for number, one in enumerate(material.pictures, start=1)
+        PurePosixPath(folder) / f"{number:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', one.path.name)}"
+        for number, one in enumerate(pictures, start=1)
     )
 
 
@@ -116,6 +136,7 @@ def _facts(material: Material, checks: Sequence[Check]) -> dict[str, Any]:
         "autov3": promoted.autov3,
         "sha256": promoted.sha256,
         "simulated": material.is_simulated,
+        "follow_ups": [len(post) for post in material.follow_ups],
         "ai_label": material.has_ai_label,
         "content": material.content.as_dict() if material.content else None,
         "checks": [

@@ -5,7 +5,7 @@ The header of the promoted file is made to say what the manifest says, before th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from .content import decide_content, judge_content, read_decision
 from .contents import Material, gather
 from .header import header_news, refresh_header
 from .pack import PackPlan, apply_pack, plan_pack
+from .shown_in_header import shown_in_header
 from .tag_scores import find_tagger, look_at
 
 
@@ -56,7 +57,7 @@ class PublishPlan:
     @property
     def refusals(self) -> tuple[Check, ...]:
         """The checks that stop it."""
-        return tuple(one for one in self.checks if one.state is CheckState.REFUSED)
+        return _refusals(self.checks)
 
     @property
     def is_checked(self) -> bool:
@@ -66,6 +67,10 @@ class PublishPlan:
     def pack(self, project: Project) -> PackPlan:
         """Plan the files."""
         return plan_pack(project, self.material, self.checks)
+
+
+def _refusals(checks: Iterable[Check]) -> tuple[Check, ...]:
+    return tuple(one for one in checks if one.state is CheckState.REFUSED)
 
 
 def plan_publishing(
@@ -96,7 +101,9 @@ def _planned(
         has_ai_label=options.has_ai_label(project.manifest),
     )
     checks = check_material(material, seen, tagger_note=note)
-    news = header_news(project, material.promoted.path, material.promoted.name)
+    promoted = material.promoted
+    more = {} if _refusals(checks) else shown_in_header(material)
+    news = header_news(project, promoted.path, promoted.name, more)
     return PublishPlan(material, checks, news, seen, note, options)
 
 
@@ -108,7 +115,7 @@ def apply_publishing(
     if plan.options.content is not None:
         decide_content(project, plan.material, plan.options.content)
     promoted = plan.material.promoted
-    if refresh_header(project, promoted.path, promoted.name):
+    if refresh_header(project, promoted.path, promoted.name, shown_in_header(plan.material)):
         old = plan.material
         material = replace(gather(project), content=old.content, has_ai_label=old.has_ai_label)
         checks = check_material(material, plan.seen, tagger_note=plan.tagger_note)

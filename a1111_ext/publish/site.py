@@ -9,6 +9,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from kohya_ext.project.families import Family
+from kohya_ext.project.manifest import Permissions
 
 AS_OF = "2026-08-08"
 """The day at which the site's list was read."""
@@ -78,3 +79,30 @@ def _is_variant(name: str, listed: str) -> bool:
 
 def _squeezed(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+_EVERY_USE = ("Image", "RentCivit", "Rent", "Sell")
+
+
+def permissions_of(license: str) -> Permissions:
+    """Return what a licence permits, in the form's words; the strictest for unknown ones.
+
+    Creative Commons: NC nothing commercial, ND no merges, SA the same licence on merges.
+    """
+    name = license.strip().casefold().replace("_", "-").replace(" ", "-")
+    if name.startswith(("cc0", "unlicense", "wtfpl", "public-domain")):
+        return Permissions(_EVERY_USE, without_credit=True, derivatives=True, other_license=True)
+    if name.startswith("cc-by"):
+        parts = name.split("-")
+        return Permissions(
+            () if "nc" in parts else _EVERY_USE,
+            derivatives="nd" not in parts,
+            other_license="nd" not in parts and "sa" not in parts,
+        )
+    if name.startswith(("mit", "apache", "bsd")):
+        return Permissions(_EVERY_USE, derivatives=True, other_license=True)
+    if "openrail" in name:
+        return Permissions(_EVERY_USE, derivatives=True, other_license=False)
+    if name.startswith(("gpl", "agpl", "lgpl")):
+        return Permissions(_EVERY_USE, derivatives=True, other_license=False)
+    return Permissions((), derivatives=False)

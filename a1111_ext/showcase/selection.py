@@ -111,8 +111,8 @@ def plan_selection(
     _require_one_word(options)
     left_out: Counter[str] = Counter()
     kept, free = list[ShowPicture](), list[ShowPicture]()
-    for picture, rating in _rated(album, options):
-        other = _other_file(picture, lora, lora_hash)
+    for picture, rating in with_ratings(album, options):
+        other = drawn_otherwise(picture, lora, lora_hash)
         if other and rating is Rating.SHOWCASE:
             raise InputError(
                 "LL641",
@@ -154,7 +154,7 @@ def plan_selection(
     )
 
 
-def _rated(
+def with_ratings(
     album: Sequence[ShowPicture], options: SelectionOptions
 ) -> Iterator[tuple[ShowPicture, Rating | None]]:
     """Yield pictures with a person's word on each; an upscaled one stands for its small one."""
@@ -181,7 +181,7 @@ def _require_one_word(options: SelectionOptions) -> None:
         )
 
 
-def _other_file(picture: ShowPicture, lora: str, lora_hash: str) -> str:
+def drawn_otherwise(picture: ShowPicture, lora: str, lora_hash: str) -> str:
     """Say with which other file a picture was drawn, "" when it was this one: hashes decide."""
     if picture.lora_hash == lora_hash and (lora_hash or picture.lora == lora):
         return ""

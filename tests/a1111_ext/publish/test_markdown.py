@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from a1111_ext.publish.markdown import block, code, inline, require_safe_link
+from a1111_ext.publish.markdown import block, code, inline, require_safe_link, to_html
 from kohya_ext.project import InputError
 
 
@@ -52,3 +52,29 @@ def test_a_persons_markdown_stays_without_html():
     assert kept.startswith("**Soft** [source](https://x.example/a?b=1&c=2) <https://x.example>")
     assert "<b" not in kept
     assert require_safe_link("docs/page.md", "x") == "docs/page.md"
+
+
+@pytest.mark.parametrize(
+    ("markdown", "markup"),
+    [
+        ("a **b** *c* `d<e>`", "<p>a <strong>b</strong> <em>c</em> <code>d&lt;e&gt;</code></p>"),
+        ("# Title\ntext", "<p><strong>Title</strong></p>\n<p>text</p>"),
+        ("- a\n- b\n\n1. c", "<ul><li>a</li><li>b</li></ul>\n<ol><li>c</li></ol>"),
+        ("one\ntwo", "<p>one<br>two</p>"),
+        ("2 * 3 * 4, snake_case_word", "<p>2 * 3 * 4, snake_case_word</p>"),
+        (r"Quill\_fox \*", "<p>Quill_fox *</p>"),
+        ("<script>x</script> & &lt;", "<p>&lt;script&gt;x&lt;/script&gt; &amp; &lt;</p>"),
+        ("[a](javascript:x) b", "<p>a b</p>"),
+        (
+            "see https://example.org/a_b?x=1&y=2.",
+            '<p>see <a href="https://example.org/a_b?x=1&amp;y=2" rel="nofollow">'
+            "https://example.org/a_b?x=1&amp;y=2</a>.</p>",
+        ),
+        (
+            '[a"b](https://example.org/"x)',
+            '<p><a href="https://example.org/&quot;x" rel="nofollow">a&quot;b</a></p>',
+        ),
+    ],
+)
+def test_markdown_becomes_the_few_tags_that_sites_take(markdown: str, markup: str):
+    assert to_html(markdown) == markup

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import json
 import random
+import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +22,10 @@ from promotions import promote_epoch, with_manifest
 from a1111_ext.publish.ai_label import TRAINED_ALGORITHMIC_MEDIA, source_type
 from a1111_ext.publish.card import hub_card
 from a1111_ext.publish.check import CheckState
-from a1111_ext.publish.checklist import form_fields, site_rules
+from a1111_ext.publish.checklist import site_rules
 from a1111_ext.publish.checks import check_material
 from a1111_ext.publish.contents import gather
+from a1111_ext.publish.form import form_pages, text_fields
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
 from a1111_ext.publish.site import base_model_problem
@@ -116,9 +121,12 @@ def test_a_pack_has_everything(ready: Project, capsys: pytest.CaptureFixture[str
         [
             "README.md",
             "checklist.html",
+            "civitai.html",
+            "description.html",
             "description.md",
             *(f"images/{number:02d}-{name}" for number, name in enumerate(order, start=1)),
             "pack.json",
+            "preview.html",
             "quillfox-v1.description.txt",
             "quillfox-v1.json",
             "quillfox-v1.png",
@@ -199,20 +207,232 @@ def test_an_unusual_licence_is_named(ready: Project):
     ready = with_manifest(ready, PUBLISH.replace("CC-BY-4.0", "ask me"), section="publish")
     material = gather(ready)
     front = front_matter(hub_card(material, ("a", "b", "c")))
-    assert (front["license"], front["license_name"]) == ("other", "ask me")
+    assert (front["license"], front["license_name"]) == ("other", "ask-me")
 
 
-def test_the_checklist_holds_the_form(ready: Project):
+def test_the_checklist_holds_the_facts(ready: Project):
     publish(ready)
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
     promoted = require_promoted(ready)
-    fields = dict(form_fields(gather(ready)))
+    for value in (promoted.autov2, promoted.sha256, "at most 20", "No real person", "civitai.html"):
+        assert value in page
+
+
+def fields_of(project: Project) -> dict[str, str]:
+    return dict(text_fields(form_pages(gather(project))))
+
+
+def test_the_form_has_every_field_of_the_site(ready: Project):
+    publish(ready)
+    promoted = require_promoted(ready)
+    fields = fields_of(ready)
+    assert set(fields) >= {
+        "Name", "Type", "Category", "Tags", "Description", "Mature content", "Depicts a minor",
+        "Depicts an actual person", "Cannot be used for NSFW generation", "Version name",
+        "Use without crediting me", "Share merges", "Use different permissions on merges",
+        "Commercial use: Sell generated images", "Base model", "About this version",
+        "Trained words", "Training epochs", "Training steps", "Clip skip", "Recommended strength",
+        "Recommended resource", "File", "Post title", "Pictures",
+        "Require users to be logged in to download",
+    }  # fmt: skip
     assert fields["Trained words"] == "Quillfox"
     assert fields["AutoV3"] == tensor_sha256(promoted.path)[:12]
     assert fields["AutoV2"] == sha256_of(promoted.path)[:10]
-    assert fields["Type"] == "LORA"
-    for value in (*fields.values(), "at most 20", "No real person"):
-        assert value in page
+    assert (fields["Type"], fields["Category"]) == ("LORA", "character")
+    assert fields["Commercial use: Sell this model or merges"] == "yes"  # CC BY allows it
+    assert fields["Mature content"] == fields["Depicts an actual person"] == "no"
+    page = (pack_of(ready) / "civitai.html").read_text(encoding="utf-8")
+    for name, value in fields.items():
+        assert html.escape(name) in page
+        assert name in ("Description", "About this version") or html.escape(value) in page
+
+
+def test_the_form_follows_the_content(ready: Project):
+    store_scores(ready, {"questionable": 0.9}, {})
+    assert publish(ready, "--content", "questionable") == 0
+    page = (pack_of(ready) / "civitai.html").read_text(encoding="utf-8")
+    assert '<div class="switch on"><dt>Mature content' in page
+    assert "<code>R</code>" in page
+
+
+@pytest.mark.parametrize(
+    ("license", "sell", "merges", "other"),
+    [
+        ("CC0-1.0", "yes", "yes", "yes"),
+        ("CC BY-NC 4.0", "no", "yes", "yes"),
+        ("cc-by-nc-nd-4.0", "no", "no", "no"),
+        ("cc-by-sa-4.0", "yes", "yes", "no"),
+        ("ask me", "no", "no", "no"),
+        ("", "no", "no", "no"),
+    ],
+)
+def test_permissions_follow_the_licence(
+    ready: Project, license: str, sell: str, merges: str, other: str
+):
+    text = PUBLISH.replace("CC-BY-4.0", license)
+    fields = fields_of(with_manifest(ready, text, section="publish"))
+    assert fields["Commercial use: Sell this model or merges"] == sell
+    assert fields["Share merges"] == merges
+    assert fields["Use different permissions on merges"] == other
+
+
+def test_permissions_of_the_manifest_win(ready: Project):
+    text = f"{PUBLISH}  permissions: {{commercial_use: [Image], without_credit: true}}\n"
+    fields = fields_of(with_manifest(ready, text, section="publish"))
+    assert fields["Commercial use: Sell generated images"] == "yes"
+    assert fields["Commercial use: Sell this model or merges"] == "no"
+    assert fields["Use without crediting me"] == "yes"
+
+
+def test_the_description_is_html_of_few_tags(ready: Project):
+    publish(ready)
+    text = (pack_of(ready) / "description.html").read_text(encoding="utf-8")
+    assert set(re.findall(r"</?([a-z0-9]+)", text)) <= {
+        "p",
+        "strong",
+        "ul",
+        "li",
+        "code",
+        "a",
+        "br",
+    }
+    assert '<a href="https://example.org/quillfox" rel="nofollow">' in text
+
+
+# -- the card, as the hub's own library reads it ------------------------------------------------
+
+
+def test_widget_texts_have_no_lora_tags(ready: Project):
+    publish(ready)
+    front = front_matter((pack_of(ready) / "README.md").read_text(encoding="utf-8"))
+    assert sorted(one["text"] for one in front["widget"]) == sorted(
+        f"{words} of Quillfox" for words in WORDS
+    )
+    assert (pack_of(ready) / front["thumbnail"]).is_file()
+
+
+def test_the_hubs_library_reads_the_card(ready: Project):
+    hub = pytest.importorskip("huggingface_hub")
+    publish(ready)
+    card = hub.ModelCard.load(pack_of(ready) / "README.md")
+    said = card.data.to_dict()
+    assert (said["license"], said["base_model"]) == (
+        "cc-by-4.0",
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    )
+    assert hub.ModelCard(str(card)).data.to_dict() == said  # nothing is lost when it is written
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("someone/other-model", "someone/other-model"),
+        ("models/file.safetensors", "stable-diffusion-v1-5/stable-diffusion-v1-5"),
+    ],
+)
+def test_the_base_model_is_a_repository(ready: Project, path: str, name: str):
+    text = ready.manifest_path.read_text(encoding="utf-8").replace("path: ''", f"path: '{path}'")
+    ready.manifest_path.write_text(text, encoding="utf-8")
+    front = front_matter(hub_card(gather(open_project(ready.root)), ("a", "b", "c")))
+    assert front["base_model"] == name
+
+
+# -- in the header --------------------------------------------------------------------------------
+
+
+def test_the_header_gets_usage_hint_and_thumbnail(ready: Project):
+    assert publish(ready) == 0
+    header = read_header(pack_of(ready) / "quillfox-v1.safetensors").metadata
+    assert header["modelspec.usage_hint"].startswith("Write <lora:quillfox-v1:0.8> and Quillfox")
+    head, _, data = header["modelspec.thumbnail"].partition(",")
+    assert head == "data:image/jpeg;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        assert (picture.format, max(picture.size) <= 256) == ("JPEG", True)
+    before = sha256_of(require_promoted(ready).path)
+    assert publish(ready) == 0
+    assert sha256_of(require_promoted(ready).path) == before
+
+
+def test_an_adult_picture_is_no_thumbnail(ready: Project):
+    store_scores(ready, {"explicit": 0.9}, {})
+    assert publish(ready, "--content", "explicit") == 0
+    assert "modelspec.thumbnail" not in read_header(require_promoted(ready).path).metadata
+
+
+# -- names and posts ------------------------------------------------------------------------------
+
+
+def test_a_picture_under_the_linked_name_counts_by_its_hash(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    digest = require_promoted(ready).autov3
+    replace_picture(ready, infotext(digest, "portrait", name="Quillfox-000003", weight="0.6"))
+    store_scores(ready, {"general": 0.9}, {})
+    capsys.readouterr()
+    assert publish(ready) == 0
+    assert "call it by another name" in capsys.readouterr().err
+    assert gather(ready).weights == (0.6, 0.8)
+    assert [name for name, _ in gather(ready).helpers] == ["lantern"]
+
+
+def rate(project: Project, word: str, *files: str) -> None:
+    with DecisionStore(project.reviews_db) as store:
+        store.decide(DecisionKind.RATING, {f"showcase/{one}": word for one in files}, "test")
+
+
+def test_pictures_rated_2_become_follow_up_posts(ready: Project):
+    digest = require_promoted(ready).autov3
+    names = [f"more-{number}.png" for number in range(22)]
+    for number, name in enumerate(names):
+        save_picture(ready.showcase_dir / name, infotext(digest, WORDS[number % 3]))
+    rate(ready, "2", *names)
+    store_scores(ready, {"general": 0.9}, {})
+    assert publish(ready) == 0
+    pack = pack_of(ready)
+    posts = [sorted(one.name for one in (pack / f"follow-up-{n}").iterdir()) for n in (1, 2)]
+    assert [len(post) for post in posts] == [11, 11]
+    assert {name[3:] for post in posts for name in post} == set(names)
+    assert len(list((pack / "images").iterdir())) == 3
+    page = (pack / "preview.html").read_text(encoding="utf-8")
+    assert page.count("<article>") == 25
+    assert "Follow-up post 2" in page
+    framings = [[one.framing for one in post] for post in gather(ready).follow_ups]
+    assert all(a != b for post in framings for a, b in pairwise(post))
+
+
+def test_a_follow_up_of_another_file_is_named(ready: Project, capsys: pytest.CaptureFixture[str]):
+    save_picture(ready.showcase_dir / "more.png", infotext("000000000000", "portrait"))
+    rate(ready, "2", "more.png")
+    capsys.readouterr()
+    assert publish(ready) == 0
+    assert "more.png is rated 2, but it was drawn" in capsys.readouterr().err
+
+
+def test_follow_ups_are_judged_like_the_post(ready: Project, capsys: pytest.CaptureFixture[str]):
+    digest = require_promoted(ready).autov3
+    save_picture(ready.showcase_dir / "more.png", infotext(digest, "portrait, nude child"))
+    rate(ready, "2", "more.png")
+    assert "LL616" in refusal(ready, capsys)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["civitai.html", "preview.html"])
+def test_pages_of_the_pack_fit_a_phone(ready: Project, name: str):
+    assert publish(ready) == 0
+    with open_page((pack_of(ready) / name).as_uri(), width=390) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.browser
+def test_one_click_copies_a_field(ready: Project):
+    assert publish(ready) == 0
+    with open_page((pack_of(ready) / "civitai.html").as_uri()) as page:
+        buttons = page.locator("button")
+        for number in range(buttons.count()):
+            buttons.nth(number).click()
+        page.wait_for_function(
+            "[...document.querySelectorAll('button')].every(one => one.textContent === 'Copied')"
+        )
 
 
 @pytest.mark.browser
@@ -396,7 +616,6 @@ def replace_picture(project: Project, text: str) -> None:
     ("text", "code", "words"),
     [
         (infotext("000000000000", "portrait"), "LL626", "was drawn with another quillfox-v1"),
-        (infotext("SAME", "portrait", name="Quillfox-000003"), "LL626", "the name Quillfox-000003"),
         (infotext("SAME", "portrait", name="other").replace("SAME", "1"), "LL626", "has other"),
         ("", "LL624", "has no generation data"),
         (infotext("SAME", "portrait <lora:detail:0.4>"), "LL642", "names the LoRA detail"),
