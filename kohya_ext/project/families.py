@@ -154,7 +154,8 @@ class Family(str, Enum):
                 Mark(r"^te_text_model_", (768, 3072)),
                 Mark(r"^cond_stage_model_transformer_"),
             ),
-            never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj",
+            never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
+            r"|^cond_stage_model_model_",
             drawing=Drawing(512, 25, 7.0, "SD1", "sd", has_clip_skip=True, on_a1111=True),
             training=Training(
                 "train_network", "", "Standard", "networks.lora", "sd15-locon-24", 1_208_000, 64
@@ -177,7 +178,8 @@ class Family(str, Enum):
                 Mark(r"^te_text_model_", (1024, 4096)),
                 Mark(r"^cond_stage_model_model_"),
             ),
-            never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj",
+            never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
+            r"|^cond_stage_model_transformer_",
             drawing=Drawing(768, 25, 7.0, "SD2", has_clip_skip=True, on_a1111=True),
             training=Training(
                 "train_network", "v2", "Standard", "networks.lora", "sd2-lora-32", 1_300_000, 64

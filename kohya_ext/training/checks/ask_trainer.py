@@ -22,6 +22,7 @@ from ..run.events import Announced, StreamReader, in_english
 from ..run.failures import cure_of
 from ..trainer import Trainer
 from .findings import Finding, error, warning
+from .learning_rates import check_course
 from .probe.walk import MARK
 
 ASK_SECONDS = 120.0
@@ -49,8 +50,11 @@ _WHERE = {
     "sample prompts": "when it reads the sample prompts, after loading the model",
     "network": "when it makes the network, after loading the model and caching",
     "optimizer": "when it makes the optimizer, after loading the model and caching",
+    "loader": "when it prepares the pictures, after loading the model and caching",
     "scheduler": "when it makes the scheduler, after loading the model and caching",
     "precision": "after loading the model and caching",
+    "first step": "at its first step, after loading the model and caching",
+    "learning rate": "while it trains",
 }
 
 
@@ -177,6 +181,12 @@ def _findings(rows: list[dict[str, Any]], call: TrainerCall) -> Iterator[tuple[s
             problem = f"The trainer refuses this config {_WHERE.get(part, part)}: {said}."
             cure = cure_of(said) or "Change what it names; its own error is quoted here."
             yield part, error("LL357", problem, cure)
+        elif row["kind"] == "course":
+            yield from ((part, one) for one in check_course(row["groups"]))
+        elif row["kind"] == "warned":
+            said = " ".join(in_english(str(row["text"])).split())[:300].rstrip(". ")
+            problem = f"The trainer itself warns about this config: {said}."
+            yield part, warning("LL330", problem, "Look whether that is meant; it trains so.")
         elif row["kind"] == "unread":
             yield part, _unread(part, row, call)
         elif row["kind"] == "unasked":

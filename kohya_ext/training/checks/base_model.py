@@ -24,6 +24,9 @@ _IN_LDM_FORM = (Family.SD15, Family.SD2, Family.SDXL)
 _FIRST_LAYER = f"{_UNET}input_blocks.0.0.weight"
 _INPAINTING_CHANNELS = 9
 _V_NAME = re.compile(r"v[-_ .]?pred(iction)?(?![a-z])", re.IGNORECASE)
+_SD2_V_NAME = re.compile(r"768[-_. ]?v(?![a-z])|(?<![a-z])v?2[-_.]?[01][-_. ]768", re.IGNORECASE)
+_SD2_NOISE_NAME = re.compile(r"512[-_. ]?base|(?<![a-z])v?2[-_.]?[01][-_. ]512", re.IGNORECASE)
+"""The names of the two SD 2 models that predict v; those of 512 pixels predict noise."""
 _INSIDE = {
     "clip_l": "text_encoders.clip_l.",
     "clip_g": "text_encoders.clip_g.",
@@ -160,8 +163,12 @@ def _check_prediction(
         return
     names = {one.name for one in header.tensors}
     said = header.metadata.get("modelspec.prediction_type", "").casefold()
+    built = header.metadata.get("modelspec.architecture", "").casefold()
     is_marked = "v_pred" in names or said in ("v", "v_prediction", "v-prediction")
-    is_named = bool(_V_NAME.search(path.stem))
+    is_marked = is_marked or (built.partition("/")[0].endswith("-768-v") and said != "epsilon")
+    is_named = bool(_V_NAME.search(path.stem)) or (
+        wanted is Family.SD2 and bool(_SD2_V_NAME.search(path.stem))
+    )
     chosen = bool(values.get("v_parameterization"))
     if is_marked and not chosen:
         yield error(
@@ -181,6 +188,12 @@ def _check_prediction(
             "LL359",
             f"{path.name} predicts noise by its header, but v_parameterization is on.",
             "Switch v_parameterization off.",
+        )
+    elif chosen and wanted is Family.SD2 and _SD2_NOISE_NAME.search(path.stem):
+        yield warning(
+            "LL359",
+            f"{path.name} predicts noise by its name, but v_parameterization is on.",
+            "Switch v_parameterization off, if the name is right.",
         )
     elif chosen and wanted is not Family.SD2 and not (is_marked or is_named):
         yield warning(

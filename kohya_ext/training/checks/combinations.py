@@ -13,6 +13,7 @@ from typing import Any
 
 from ...project.families import family_of_script
 from .findings import Finding, error, warning, whole
+from .no_effect import check_no_effect, number
 
 Values = Mapping[str, Any]
 
@@ -30,6 +31,24 @@ class Refusal:
 _LATE = "after loading the model and caching"
 _CACHING_TEXT = ("sdxl_train_network", "flux_train_network", "sd3_train_network",
                  "hunyuan_image_train_network", "anima_train_network")  # fmt: skip
+
+
+_WITH_TABLE = ("train_network", "sdxl_train_network")
+_TABLE = 1000
+"""Timesteps of the noise schedule of SD 1.5, 2 and XL."""
+_LAYERS, _LAYERS_OF_V2 = 12, 23
+
+
+def _rates_of_prodigy(values: Values) -> set[float]:
+    """Return the different learning rates that Prodigy would get, without those of 0."""
+    if str(values.get("optimizer_type") or "").lower() != "prodigy":
+        return set()
+    if values.get("network_train_unet_only") or values.get("network_train_text_encoder_only"):
+        return set()
+    text = values.get("text_encoder_lr", values.get("learning_rate"))
+    texts = text if isinstance(text, (list, tuple)) else [text]
+    rates = (number(one) for one in (values.get("unet_lr", values.get("learning_rate")), *texts))
+    return {one for one in rates if one}
 
 
 def _caches_text(values: Values) -> bool:
@@ -153,6 +172,44 @@ _REFUSALS = (
     Refusal(
         "scheduler",
         lambda script, v: (
+            v.get("lr_scheduler") == "adafactor"
+            and str(v.get("optimizer_type") or "").lower() == "adafactor"
+            and "relative_step=False" in _words(v, "optimizer_args")
+        ),
+        f"The adafactor scheduler needs relative_step, which is off; sd-scripts fails {_LATE}.",
+        "Set lr_scheduler to constant_with_warmup, or take relative_step=False out.",
+    ),
+    Refusal(
+        "first step",
+        lambda script, v: len(_rates_of_prodigy(v)) > 1,
+        f"Prodigy takes one learning rate for all; with two it fails at the first step, {_LATE}.",
+        "Set unet_lr and text_encoder_lr to 1, or one of them to 0.",
+    ),
+    Refusal(
+        "first step",
+        lambda script, v: script in _WITH_TABLE and (number(v.get("max_timestep")) or 0) > _TABLE,
+        f"max_timestep is above {_TABLE}; sd-scripts fails at the first step that draws one.",
+        f"Set it to {_TABLE}, or leave it out.",
+    ),
+    Refusal(
+        "first step",
+        lambda script, v: (
+            script == "train_network"
+            and whole(v.get("clip_skip")) > (_LAYERS_OF_V2 if v.get("v2") else _LAYERS)
+        ),
+        "clip_skip is more than the layers of the text encoder; sd-scripts fails at the first "
+        "step.",
+        "Set it to 1 or 2, or leave it out.",
+    ),
+    Refusal(
+        "network",
+        lambda script, v: bool(v.get("dim_from_weights")) and not v.get("network_weights"),
+        f"dim_from_weights is on without network_weights; sd-scripts fails {_LATE}.",
+        "Name a LoRA in network_weights, or switch it off.",
+    ),
+    Refusal(
+        "scheduler",
+        lambda script, v: (
             v.get("lr_scheduler") == "constant"
             and not v.get("lr_scheduler_type")
             and bool(v.get("lr_warmup_steps"))
@@ -184,7 +241,7 @@ _REFUSALS = (
         "Set mixed_precision to bf16, or switch fp8_base off.",
     ),
     Refusal(
-        "precision",
+        "loader",
         lambda script, v: (
             bool(v.get("persistent_data_loader_workers"))
             and v.get("max_data_loader_n_workers") == 0
@@ -204,6 +261,8 @@ def check_combinations(script: str, values: Values) -> Iterator[tuple[str, Findi
     yield from (("optimizer", found) for found in _check_optimizer(values))
     yield from (("network", found) for found in _check_network(values))
     yield from (("", found) for found in _check_block_rates(script, values))
+    yield from (("scheduler", found) for found in _check_scheduler(values))
+    yield from (("", found) for found in check_no_effect(script, values))
     for silent in (_check_timesteps, _check_rates):
         yield from (("", found) for found in silent(values))
     yield from (("", found) for found in _check_vae(script, values))
@@ -270,6 +329,36 @@ def _check_optimizer(values: Values) -> Iterator[Finding]:
                 "LL357",
                 f"optimizer_args has {name}, which {kind} does not take; sd-scripts fails {_LATE}.",
                 _nearest(name, known),
+            )
+
+
+_SCHEDULER_ARGUMENTS: Mapping[str, str] = {
+    "constant": "last_epoch",
+    "constant_with_warmup": "last_epoch",
+    "linear": "last_epoch",
+    "cosine": "num_cycles last_epoch",
+    "cosine_with_restarts": "last_epoch",
+    "polynomial": "lr_end last_epoch",
+}
+"""What is left to lr_scheduler_args by sd-scripts, of what transformers' schedulers take."""
+
+
+def _check_scheduler(values: Values) -> Iterator[Finding]:
+    kind = str(values.get("lr_scheduler") or "constant")
+    known = _SCHEDULER_ARGUMENTS.get(kind, "").split()
+    if values.get("lr_scheduler_type") or not known:
+        return
+    if str(values.get("optimizer_type") or "").lower().endswith("schedulefree"):
+        return  # these have none, whatever is given
+    for word in _words(values, "lr_scheduler_args"):
+        name = word.partition("=")[0].strip()
+        if "=" in word and name not in known:
+            yield error(
+                "LL357",
+                f"lr_scheduler_args has {name}, which the scheduler {kind} does not take; "
+                f"sd-scripts fails {_LATE}.",
+                "Name the scheduler that takes it in lr_scheduler_type, for example MultiStepLR "
+                "for milestones; it counts steps.",
             )
 
 

@@ -32,6 +32,7 @@ from .files import (
 )
 from .findings import Finding, Level, error, warning
 from .images import check_caches, check_captions, check_pictures
+from .learning_rates import check_warmup
 from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
 
 
@@ -104,6 +105,7 @@ def run_preflight(
     findings += _check_validation(datasets)
     findings += check_files(values, trainer)
     findings += check_resume(values, steps)
+    findings += check_warmup(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
     if steps:
         findings += check_output(values, steps, resuming=resuming)

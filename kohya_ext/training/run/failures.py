@@ -109,6 +109,23 @@ _CURES = (
         "betas=0.9,0.99 without blanks, text in quotes.",
     ),
     (
+        r"empty parameter list",
+        "No LoRA modules are left to train: set unet_lr or text_encoder_lr, and block weights, "
+        "block_dims and network_dim above 0.",
+    ),
+    (
+        r"persistent_workers option needs",
+        "Set max_data_loader_n_workers to 1 or more, or persistent_data_loader_workers off.",
+    ),
+    (
+        r"different lr values in different parameter groups",
+        "Prodigy takes one learning rate for all: set unet_lr and text_encoder_lr to 1.",
+    ),
+    (
+        r"Tried to step \d+ times",
+        "The scheduler has fewer steps than the training: correct its lr_scheduler_args.",
+    ),
+    (
         r"blocks_to_swap|Cannot swap more than",
         "Lower blocks_to_swap, or switch off what it does not go with.",
     ),

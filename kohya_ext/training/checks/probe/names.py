@@ -6,10 +6,24 @@ import ast
 import contextlib
 import difflib
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+
+_KNOWN_WARNING = re.compile(
+    r"so cache_|is enabled because cache_|also enabled|config file is found|wandb is enabled|"
+    r"is not specified\. all|all blocks are set|too (short|long)|too(short|long)|filled with|"
+    r"max_token_length is not used|split_mode is deprecated|zero_terminal_snr is enabled|"
+    r"modules are skipped"
+)
+"""Warnings of sd-scripts that say what happens anyway, or that a finding of ours says better."""
+
+
+def is_worth_telling(warning: str) -> bool:
+    """Tell whether a warning of the trainer says something about a config that nobody else says."""
+    return not _KNOWN_WARNING.search(warning)
 
 
 def names_read(module: ModuleType) -> set[str]:
@@ -54,12 +68,12 @@ def unread(given: list[str], known: set[str]) -> list[dict[str, str]]:
 
 
 def small(torch: Any, groups: Any) -> list[Any]:
-    """Return the parameter groups with one small parameter in each."""
+    """Return the parameter groups with one small parameter in each; none stays none."""
     found = []
     for group in groups:
         options = {k: v for k, v in group.items() if k != "params"} if type(group) is dict else {}
         found.append({"params": [torch.nn.Parameter(torch.zeros(2, 2))], **options})
-    return found or [{"params": [torch.nn.Parameter(torch.zeros(2, 2))]}]
+    return found
 
 
 def swallowed(optimizer: Any, given: list[str]) -> list[dict[str, str]]:

@@ -22,8 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .course import ScheduleError, Unfinished, course_of, rates_now, step_once
 from .models import Accelerator, Anything, models_of, stand_ins, unmoved
-from .names import names_read, small, swallowed, unread
+from .names import is_worth_telling, names_read, small, swallowed, unread
 
 MARK = "LORALOOM-ASKED "
 
@@ -34,12 +35,21 @@ _BEYOND_US = re.compile(
 """An error that says this is about what is kept from the trainer here, not about the config."""
 
 
+_WARNS = ("arguments", "settings", "network", "optimizer", "scheduler")
+"""The parts whose warnings are about the config; those about pictures have findings of ours."""
+
+
 class Reached(BaseException):
     """All is prepared: the next thing would be the first step."""
 
 
 class Refused(OSError):
     """The trainer wanted to write a file, start a program or go online."""
+
+
+def is_beyond_us(error: BaseException) -> bool:
+    """Tell whether an error is about what is kept from the trainer here."""
+    return isinstance(error, (Refused, NotImplementedError)) or bool(_BEYOND_US.search(str(error)))
 
 
 class Answers:
@@ -70,7 +80,7 @@ class Answers:
         row = {"error": f"{type(error).__name__}: {text}".rstrip(": "), "logged": self.logged}
         if last is not None:
             row["place"] = f"{Path(last.filename).name}:{last.lineno}"
-        if isinstance(error, (Refused, NotImplementedError)) or _BEYOND_US.search(text) or ours:
+        if is_beyond_us(error) or ours:
             self.tell("unasked", **row)
         elif not follows:
             self.tell("error", **row)
@@ -165,6 +175,9 @@ class Asking:
         self.folder = self.script.parent
         self.torch = importlib.import_module("torch")
         self.args: Any = None
+        self.optimizer: Any = None
+        self.scheduler: Any = None
+        self.rates: list[float] = []
         self.processes = max(1, int(request.get("processes") or 1))
 
     def run(self) -> None:
@@ -184,6 +197,7 @@ class Asking:
             exec(compile(ast.Module(body, []), str(self.script), "exec"), space)
         except Reached:
             self.answers.tell("reached")
+            self._ask_about_steps()
             return
         except SystemExit as end:
             self.answers.report(ValueError(self.answers.logged or f"it ended with {end.code}"))
@@ -202,10 +216,31 @@ class Asking:
             if self.args is None or function is None:
                 return
             if name == "get_optimizer" and "optimizer" not in self.answers.asked:
-                self.optimizer = function(self.args, [])[2]
+                function(self.args, [{"params": [], "lr": self.args.learning_rate}])
             elif name == "get_scheduler_fix" and "scheduler" not in self.answers.asked:
                 self.args.max_train_steps = int(self.args.max_train_steps or 1600)
                 function(self.args, self.optimizer, self.processes)
+
+    def _ask_about_steps(self) -> None:
+        """Make the first step of the optimizer, and all of the scheduler."""
+        if self.optimizer is None or self.scheduler is None:
+            return
+        self.answers.part = "first step"
+        try:
+            step_once(self.torch, self.optimizer)
+        except Exception as error:  # noqa: BLE001  # what it raises is its answer
+            if not is_beyond_us(error):
+                self.answers.report(error)
+            return
+        self.answers.part = "learning rate"
+        steps = int(self.args.max_train_steps or 0)
+        with contextlib.suppress(Unfinished):
+            try:
+                rows = course_of(self.rates, self.optimizer, self.scheduler, steps, self.processes)
+            except ScheduleError as error:
+                self.answers.tell("error", error=str(error))
+                return
+            self.answers.tell("course", groups=rows)
 
     def _prepare(self) -> None:
         """Put what must not happen here aside, and listen where the trainer asks itself."""
@@ -230,8 +265,13 @@ class Asking:
 
         class Listening(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
+                text = record.getMessage()
+                if record.levelno < logging.WARNING:
+                    return
                 if record.levelno >= logging.ERROR:
-                    answers.logged = record.getMessage()
+                    answers.logged = text
+                elif answers.part in _WARNS and is_worth_telling(text):
+                    answers.tell("warned", text=text)
 
         logging.getLogger().addHandler(Listening())
         argparse: Any = importlib.import_module("argparse")
@@ -268,11 +308,13 @@ class Asking:
             ready = small(self.torch, groups)
             made = self.answers.ask("optimizer", function, args, ready)
             if made is None:
-                plain = self.torch.optim.AdamW(small(self.torch, ready), lr=1e-4)
+                plain = self.torch.optim.AdamW(small(self.torch, [{"lr": 1e-4}]), lr=1e-4)
                 made = ("AdamW", "", plain)
             else:
                 for row in swallowed(made[2], list(args.optimizer_args or [])):
                     self.answers.tell("unread", **row)
+            self.optimizer, self.rates = made[2], rates_now(made[2])
+            self.answers.part = "loader"
             return made
 
         return optimize
@@ -282,7 +324,7 @@ class Asking:
             if "optimizer" in self.answers.failed:  # it would be asked about another one
                 return Anything()
             made = self.answers.ask("scheduler", function, *arguments, **options)
-            self.answers.part = "precision"
+            self.answers.part, self.scheduler = "precision", made
             return made or Anything()
 
         return schedule
@@ -430,6 +472,7 @@ class Asking:
                 if load := vars(module).get("load_prompts"):
                     self.answers.ask("sample prompts", load, prompts)
                     break
+        self.answers.part = "network"
 
 
 def main() -> None:

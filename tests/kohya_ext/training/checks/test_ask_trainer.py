@@ -113,6 +113,64 @@ def test_an_argument_that_an_optimizer_swallows_is_found(desk: Desk):
     assert desk.ask(optimizer_type="Prodigy", optimizer_args=["d_coef=2"]).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "level", "said"),
+    [
+        ("nothing", Level.ERROR, "is 0 in each of 10 steps"),
+        ("dies", Level.WARNING, "in 2 of 10 steps only"),
+        ("rises", Level.WARNING, "up to 0.0901, while 0.0001 is asked"),
+        ("warms", Level.WARNING, "never brings the learning rate above 2.25e-06 of the 0.0001"),
+    ],
+)
+def test_a_learning_rate_that_goes_astray(desk: Desk, scheduler: str, level: Level, said: str):
+    (found,) = desk.ask(lr_scheduler=scheduler).findings
+    assert (found.code, found.level) == ("LL359", level)
+    assert said in found.problem
+
+
+def test_a_rate_that_falls_to_the_end_is_fine(desk: Desk):
+    assert desk.ask(lr_scheduler="cosine").findings == ()
+
+
+def test_a_scheduler_that_runs_out_is_found(desk: Desk):
+    (found,) = desk.ask(lr_scheduler="ends").findings
+    assert (found.code, found.level) == ("LL357", Level.ERROR)
+    assert "while it trains: at step 3 of 10" in found.problem
+
+
+def test_what_fails_at_the_first_step_is_found(desk: Desk):
+    changes = {"optimizer_type": "Prodigy", "unet_lr": 1.0, "network_args": ["texts=1"]}
+    (found,) = desk.ask(**changes).findings
+    assert found.code == "LL357"
+    assert "at its first step" in found.problem
+
+
+def test_a_step_that_needs_a_card_is_not_judged(desk: Desk):
+    assert desk.ask(optimizer_type="OnCards").findings == ()
+
+
+def test_a_network_with_nothing_to_train_is_found(desk: Desk):
+    (found,) = desk.ask(unet_lr=0.0).findings
+    assert "empty parameter list" in found.problem
+    assert "LoRA modules" in found.cure
+
+
+def test_the_trainers_own_warning_is_passed_on(desk: Desk):
+    (found,) = desk.ask(lr_scheduler="polynomial").findings
+    assert (found.code, found.level) == ("LL330", Level.WARNING)
+    assert "polynomial is odd" in found.problem
+
+
+def test_what_fails_before_the_scheduler_is_one_finding(desk: Desk):
+    script = desk.trainer.folder / "train_network.py"
+    text = script.read_text(encoding="utf-8")
+    loader = "loader = torch.utils.data.DataLoader(group)"
+    fails = 'raise ValueError("persistent_workers option needs num_workers > 0")'
+    script.write_text(text.replace(loader, fails), encoding="utf-8")
+    (found,) = desk.ask().findings
+    assert "when it prepares the pictures" in found.problem
+
+
 def test_an_unknown_option_is_the_parsers_error(desk: Desk):
     found = desk.ask(additional=("--no_such_option=1",)).findings
     assert "unrecognized arguments: --no_such_option=1" in found[0].problem

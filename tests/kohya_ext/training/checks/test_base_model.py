@@ -174,3 +174,43 @@ def test_a_damaged_cache_is_found(tmp_path: Path):
     bad.write_bytes(damaged)
     assert len(list(check_caches([picture], values))) == 1
     assert list(check_caches([picture], {})) == []
+
+
+SD2 = {"cond_stage_model.model.x": HALF, "model.diffusion_model.x": HALF}
+
+
+@pytest.mark.parametrize(("tensors", "v2", "said"), [(SD15, True, "SD 1.5"), (SD2, False, "SD 2")])
+def test_v2_of_the_wrong_base_is_found(desk: Desk, tensors, v2: bool, said: str):
+    """The text encoder's name tells, also where a shrunken model's sizes tell nothing."""
+    narrow = Tensor("F16", (8, 64), bytes(1024))
+    name = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+    desk.write({**tensors, name: narrow})
+    (one,) = desk.check(v2=v2)
+    assert (one.code, one.level) == ("LL384", Level.ERROR)
+    assert f"is a {said} model, but v2 is {v2}" in one.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("v2-1_768-ema-pruned", False, "predicts v by its name"),
+        ("768-v-ema", False, "predicts v by its name"),
+        ("512-base-ema", True, "predicts noise by its name"),
+        ("v2-1_512-ema-pruned", True, "predicts noise by its name"),
+        ("v2-1_768-ema-pruned", True, ""),
+        ("v2-1_512-ema-pruned", False, ""),
+        ("fox2_768", False, ""),
+    ],
+)
+def test_what_an_sd2_predicts_stands_in_its_name(desk: Desk, name: str, given: bool, said: str):
+    desk.base = desk.write(SD2, name)
+    found = desk.check(v2=True, v_parameterization=given)
+    assert [one.level for one in found] == [Level.WARNING] * bool(said)
+    assert all(said in one.problem for one in found)
+
+
+def test_an_sd2_that_says_768_v_predicts_v(desk: Desk):
+    desk.write(SD2, **{"modelspec.architecture": "stable-diffusion-v2-768-v"})
+    (one,) = desk.check(v2=True)
+    assert (one.code, one.level) == ("LL359", Level.ERROR)
+    assert desk.check(v2=True, v_parameterization=True) == []

@@ -106,6 +106,7 @@ def desk(tmp_path: Path) -> Desk:
         "save_every_n_epochs": 1,
         "caption_extension": ".txt",
         "network_module": "networks.lora",
+        "learning_rate": 1e-4,
         "network_dim": 4,
     }
     return desk
