@@ -263,17 +263,17 @@ class Asking:
                      "patch_accelerator_for_fp16_training"):  # fmt: skip
             replace_everywhere(folder, name, quiet(None))
 
-        class Listening(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
-                text = record.getMessage()
-                if record.levelno < logging.WARNING:
-                    return
-                if record.levelno >= logging.ERROR:
-                    answers.logged = text
-                elif answers.part in _WARNS and is_worth_telling(text):
-                    answers.tell("warned", text=text)
+        handle = logging.Logger.callHandlers  # the script takes all handlers away once more
 
-        logging.getLogger().addHandler(Listening())
+        def listen(logger: logging.Logger, record: logging.LogRecord) -> None:
+            text = record.getMessage() if record.levelno >= logging.WARNING else ""
+            if record.levelno >= logging.ERROR:
+                answers.logged = text
+            elif text and answers.part in _WARNS and is_worth_telling(text):
+                answers.tell("warned", text=text)
+            handle(logger, record)
+
+        logging.Logger.callHandlers = listen  # type: ignore[assignment]
         argparse: Any = importlib.import_module("argparse")
 
         def refuse(parser: Any, message: str) -> None:
