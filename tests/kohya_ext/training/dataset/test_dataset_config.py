@@ -37,7 +37,8 @@ class Desk:
             "output_name": "fox", "resolution": "64,64", "enable_bucket": True,
             "min_bucket_reso": 32, "bucket_reso_steps": 32, "max_bucket_reso": 128,
             "train_batch_size": 2, "max_train_epochs": 3, "caption_extension": ".txt",
-            "network_module": "networks.lora", "learning_rate": 1e-4, "dataset_config": str(root / "data.json"),
+            "network_module": "networks.lora", "learning_rate": 1e-4,
+            "dataset_config": str(root / "data.json"),
         }  # fmt: skip
 
     def folder(self, name: str, **more: Any) -> dict[str, Any]:
