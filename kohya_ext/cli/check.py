@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, progress_bar, say
-from .jobs import job_options, job_words, named_trainer, read_job, trainer_option
+from .jobs import (
+    job_options,
+    job_words,
+    named_trainer,
+    read_job,
+    trainer_option,
+    validation_options,
+)
 
 if TYPE_CHECKING:
     from ..training.checks.preflight import Preflight
@@ -18,9 +25,16 @@ if TYPE_CHECKING:
 @click.command()
 @job_options
 @trainer_option
+@validation_options
 @json_option
 def check(
-    project: str | None, config: Path | None, version: str, trainer: str | None, as_json: bool
+    project: str | None,
+    config: Path | None,
+    version: str,
+    trainer: str | None,
+    validation_split: float | None,
+    validate_every: int | None,
+    as_json: bool,
 ) -> int:
     """Check PROJECT, or any config, without starting anything.
 
@@ -28,13 +42,15 @@ def check(
     argument compared with what the trainer on this machine takes. Exit code 1: it would fail.
     """
     from ..training.checks.preflight import run_preflight
+    from ..training.config.validation import Validation, with_validation
     from ..training.trainer import find_trainer
 
     job = read_job(project, config, version)
+    call = with_validation(job.call, Validation(validation_split, validate_every))
     found = named_trainer(trainer) or find_trainer()
     with progress_bar() as progress:
         preflight = run_preflight(
-            job.call,
+            call,
             found,
             scores_dir=job.scores_dir,
             may_be_freed=job.frees_card,

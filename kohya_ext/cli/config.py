@@ -21,6 +21,7 @@ from ..project.cli import (
     shell_path,
     shell_words,
 )
+from .jobs import validation_options
 
 if TYPE_CHECKING:
     from ..training.config.conversion import Conversion
@@ -41,6 +42,8 @@ class ConfigOptions:
     folder: Path | None
     show: str | None
     draws: int | None
+    validation_split: float | None
+    validate_every: int | None
     dry_run: bool
     verbose: bool
     as_json: bool
@@ -71,6 +74,7 @@ class ConfigOptions:
     "--draws", type=click.IntRange(min=0), metavar="N",
     help="With --from: pictures times repeats, where the pictures lie on another machine.",
 )  # fmt: skip
+@validation_options
 @dry_run_option
 @click.option("-v", "--verbose", is_flag=True, help="Also list what changes nothing.")
 @json_option
@@ -88,7 +92,7 @@ def config(project: str | None, source: Path | None, **given: Any) -> None:
     elif source is not None:
         _of_file(source, options)
     else:
-        opened = _opened(project, options.version)
+        opened = _with_validation(_opened(project, options.version), options)
         if options.as_gui:
             _of_project_as_gui(opened, options.as_json)
         else:
@@ -101,6 +105,28 @@ def _opened(project: str | None, version: str | None) -> Project:
         return found
     training = replace(found.manifest.training, kohya_version=version)
     return replace(found, manifest=replace(found.manifest, training=training))
+
+
+def _with_validation(project: Project, options: ConfigOptions) -> Project:
+    """Write the two options into the manifest, where `check` and `train` read them, too."""
+    from ..project.manifest_edit import edit_manifest
+
+    given = {
+        "validation_split": options.validation_split,
+        "validate_every_n_epochs": options.validate_every,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    if not given:
+        return project
+    version = project.manifest.training.kohya_version
+    if options.dry_run or options.as_gui:
+        changed = replace(project.manifest.training, **given)  # type: ignore[arg-type]
+        return replace(project, manifest=replace(project.manifest, training=changed))
+    edited = edit_manifest(project, {("training", key): value for key, value in given.items()})
+    for key, value in given.items():
+        say(f"written into the manifest: training.{key}: {value:g}")
+    training = replace(edited.manifest.training, kohya_version=version)
+    return replace(edited, manifest=replace(edited.manifest, training=training))
 
 
 def _show_schema(version: str) -> None:
@@ -204,6 +230,7 @@ def _of_file(source: Path, options: ConfigOptions) -> None:
     from ..training.config.forms import read_data
     from ..training.config.gui_emulation import print_as_gui
     from ..training.config.kohya_json import GuiVersion
+    from ..training.config.validation import Validation
 
     gui = GuiVersion(options.version or "v26")
     if options.as_gui:
@@ -212,7 +239,8 @@ def _of_file(source: Path, options: ConfigOptions) -> None:
             raise click.UsageError("The Kohya GUI opens json files only: leave --as-gui out.")
         _print(print_as_gui(data, gui, where=str(source), draws=options.draws), options.as_json)
         return
-    converted = convert(source, gui, options.draws)
+    validation = Validation(options.validation_split, options.validate_every)
+    converted = convert(source, gui, options.draws, validation)
     values = converted.config.as_json()
     call = converted.call
     folder = None if options.dry_run else options.folder

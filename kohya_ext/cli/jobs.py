@@ -53,6 +53,19 @@ def trainer_option(command: _Command) -> _Command:
     )(command)
 
 
+def validation_options(command: _Command) -> _Command:
+    """Add `--validation-split` and `--validate-every`, which the Kohya GUI has no fields for."""
+    command = click.option(
+        "--validate-every", type=click.IntRange(min=1), metavar="EPOCHS",
+        help="Measure the validation loss every N epochs.",
+    )(command)  # fmt: skip
+    return click.option(
+        "--validation-split", type=click.FloatRange(0, 0.9), metavar="SHARE",
+        help="Keep this share of the pictures back, 0.1 for example, and measure the loss on "
+        "them: it rises when a LoRA learns by heart. Small sets suffer. 0: train all.",
+    )(command)  # fmt: skip
+
+
 def read_job(project: str | None, config: Path | None, version: str) -> Job:
     """Return the job of a json or of a project (default: the current folder)."""
     from ..training.config.kohya_json import GuiVersion

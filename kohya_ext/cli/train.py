@@ -34,6 +34,7 @@ from .jobs import (
     read_job,
     trainer_option,
     training_bar,
+    validation_options,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class TrainOptions:
     keep_states: int
     resume: bool
     weights: Path | None
+    validation_split: float | None
+    validate_every: int | None
     move_old: bool
     detach: bool
     act: str | None
@@ -78,6 +81,7 @@ class TrainOptions:
     type=click.Path(path_type=Path),
     help="Continue from this LoRA file, without a state: an undertrained one gets more epochs.",
 )
+@validation_options
 @click.option("--move-old", is_flag=True, help="Move epoch files of an earlier run aside first.")
 @click.option("--detach", is_flag=True, help="Keep training after this terminal closes.")
 @click.option("--attach", "act", flag_value="attach", help="Follow a running training.")
@@ -99,6 +103,7 @@ def train(
     Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
     files stay. Success means: every epoch file is there, opens, and has the expected steps.
     """
+    from ..training.config.validation import Validation
     from ..training.run.continuation import AlreadyTrained
     from ..training.run.session import (
         RunOptions,
@@ -125,6 +130,7 @@ def train(
         asked.keep_states,
         asked.move_old,
         asked.weights,
+        Validation(asked.validation_split, asked.validate_every),
     )
     try:
         with progress_bar() as progress:

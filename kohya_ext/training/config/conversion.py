@@ -20,6 +20,7 @@ from .kohya_json import HANDLED, SAVE_AS_BOOL, GuiVersion, KohyaConfig, keys_of,
 from .paths import ARGUMENT_PATHS, GUI_PATHS, with_absolute_paths
 from .toml import format_dataset, format_toml
 from .trainer_form import read_settings, unknown_names
+from .validation import AS_IT_SAYS, Validation, with_validation
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ class Conversion:
         return format_toml(self.call.toml)
 
 
-def convert(path: Path, version: GuiVersion, draws: int | None = None) -> Conversion:
+def convert(
+    path: Path,
+    version: GuiVersion,
+    draws: int | None = None,
+    validation: Validation = AS_IT_SAYS,
+) -> Conversion:
     """Convert any config for sd-scripts; `draws` where the pictures lie on another machine.
 
     Relative paths in it count from its folder. Raises MissingError (cannot be read) or InputError
@@ -54,14 +60,15 @@ def convert(path: Path, version: GuiVersion, draws: int | None = None) -> Conver
     source = read_config(path)
     folder = path.absolute().parent
     if source.form is Form.TRAINER:
-        return _of_trainer(source, path, version)
+        return _of_trainer(source, path, version, validation)
     settings, repairs = with_fields(source.settings, version, path)
     config = repair(with_absolute_paths(settings, folder, GUI_PATHS), version)
     config = replace(config, repairs=(*repairs, *config.repairs))
     reading = find_folders(config.meant.get("train_data_dir"))
     call = plan_call(config.meant, version, draws or (reading.draws if reading else 0))
     toml = with_absolute_paths(call.toml, folder, ARGUMENT_PATHS)
-    call, dataset = _with_dataset(replace(call, toml=toml), source, folder)
+    call = with_validation(replace(call, toml=toml), validation)
+    call, dataset = _with_dataset(call, source, folder)
     values, differences = close_gap(config.values, call, version)
     newer = keys_of(GuiVersion.V26)
     unknown = [key for key in config.unknown if key not in (*newer, *HANDLED)]
@@ -77,10 +84,13 @@ def convert(path: Path, version: GuiVersion, draws: int | None = None) -> Conver
     )
 
 
-def _of_trainer(source: ConfigSource, path: Path, version: GuiVersion) -> Conversion:
+def _of_trainer(
+    source: ConfigSource, path: Path, version: GuiVersion, validation: Validation
+) -> Conversion:
     """Convert settings under the trainer's own names: what it gets is what they say."""
     read = read_settings(source.settings, path)
-    call, dataset = _with_dataset(read.call, source, path.absolute().parent)
+    call = with_validation(read.call, validation)
+    call, dataset = _with_dataset(call, source, path.absolute().parent)
     values, differences = close_gap(as_json_values(call, version), call, version)
     config = KohyaConfig(version, values, {SAVE_AS_BOOL: False}, (), values, ())
     reading = find_folders(call.toml.get("train_data_dir"))

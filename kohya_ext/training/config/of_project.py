@@ -46,6 +46,7 @@ from .paths import GUI_PATHS, with_absolute_paths
 from .presets import preset_values, require_preset
 from .samples import draw_samples
 from .toml import format_toml
+from .validation import REASON
 
 FEWEST_STEPS = 1500
 """The practice's rule of thumb for a whole run, with a grain of salt."""
@@ -323,13 +324,16 @@ def _read_steps(images_dir: Path, call: TrainerCall, progress: ProgressHandler) 
 
 
 def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
-    if steps.steps >= FEWEST_STEPS:
-        return advise_on(values)
-    few = (
-        f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
-        f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
-    )
-    return (few, *advise_on(values))
+    found = list(advise_on(values))
+    if "--validation_split=" in str(values.get("additional_parameters")):
+        found.append(f"pictures are kept back for validation: {REASON}.")
+    if steps.steps < FEWEST_STEPS:
+        few = (
+            f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
+            f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
+        )
+        found.insert(0, few)
+    return tuple(found)
 
 
 def apply_config(project: Project, plan: ConfigPlan) -> None:

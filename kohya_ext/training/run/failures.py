@@ -19,6 +19,10 @@ _CURES = (
         "latents, or take a preset for a smaller card.",
     ),
     (
+        r"No module named '?(networks|library)\.",
+        "This sd-scripts is older than the config: take the tried one, loraloom trainer install.",
+    ),
+    (
         r"No module named '?([\w.]+)'?",
         "A package is missing in the trainer's own environment: install it there.",
     ),

@@ -23,6 +23,7 @@ from ..checks.machine import ALWAYS_NEEDED, find_gpus
 from ..checks.preflight import Preflight, run_preflight
 from ..config.call_values import effective
 from ..config.toml import format_toml
+from ..config.validation import AS_IT_SAYS, Validation, with_validation
 from ..dataset.expected import save_every
 from ..dataset.folders import dataset_hash, dataset_rows
 from ..trainer import Trainer, probe, scripts_version
@@ -59,6 +60,7 @@ class RunOptions:
     keep_states: int = 1
     move_old: bool = False
     weights: Path | None = None
+    validation: Validation = AS_IT_SAYS
 
 
 def adjust(job: Job, options: RunOptions) -> Job:
@@ -76,7 +78,8 @@ def adjust(job: Job, options: RunOptions) -> Job:
         toml |= {"network_weights": str(options.weights.absolute()), "dim_from_weights": True}
         done = epochs_done(job, options)
         toml |= {"initial_epoch": done + 1} if done else {}
-    return replace(job, call=replace(job.call, toml=toml))
+    call = replace(job.call, toml=toml)
+    return replace(job, call=with_validation(call, options.validation))
 
 
 def epochs_done(job: Job, options: RunOptions) -> int:
