@@ -15,6 +15,7 @@ from ..project import ToolError
 from ..project.advice import KeptAdvice, sparkline
 from ..project.jobs import JobView
 from .bridge import Difference
+from .screen_words import on_screen
 from .views import ConfigView, FolderSteps, Overview, PicturesPage, PictureView, label_of, thumbnail
 
 _CELL = "padding:.2em .8em;vertical-align:top"
@@ -38,8 +39,8 @@ def _cell(value: object) -> str:
 def greeting() -> str:
     """Say what to do on a page that shows no project yet."""
     return (
-        "<p>Write the folder of a LoRA project above and press <b>Open project</b>. "
-        "For a new one open <b>New project, or more pictures</b> below.</p>"
+        "<p>Write or choose the folder of a LoRA project above and press <b>Open project</b>. "
+        "For a new one open <b>New project</b> below.</p>"
     )
 
 
@@ -49,12 +50,9 @@ def going_on(folder: str, name: str, *, is_stopping: bool) -> str:
     return f"<p>{escape(folder)} is open; <b>{escape(name)}</b> {how}.</p>"
 
 
-def opened(root: Path, next_command: str, buttons: Sequence[str]) -> str:
-    """Say which project is open and what comes next: one of `buttons`, else a command."""
-    step = next_command.split()[1]
-    button = next((one for one in buttons if one.lower() == step), "")
-    advice = f"press <b>{button}</b>" if button else f"<code>{escape(next_command)}</code>"
-    return f"<p>{escape(str(root))} is open. Next: {advice}</p>"
+def opened(root: Path, advice: str) -> str:
+    """Say which project is open and what comes next."""
+    return f"<p>{escape(str(root))} is open. Next: {escape(advice)}.</p>"
 
 
 def overview(view: Overview) -> str:
@@ -120,12 +118,12 @@ def _image(one: PictureView) -> str:
 def problem(sentence: str) -> str:
     """Show an error as a sentence that cannot be overlooked."""
     style = "border-left:4px solid #c33;padding:.4em .8em"
-    return f'<div role="alert" style="{style}">{escape(sentence)}</div>'
+    return f'<div role="alert" style="{style}">{escape(on_screen(sentence))}</div>'
 
 
 def remark(sentence: str) -> str:
     """Show a sentence that is no error."""
-    return f"<p>{escape(sentence)}</p>"
+    return f"<p>{escape(on_screen(sentence))}</p>"
 
 
 def job(view: JobView | None) -> str:
@@ -153,7 +151,7 @@ def _bar(view: JobView) -> str:
 
 
 def _lines(view: JobView) -> str:
-    text = escape("\n".join(view.lines[-_SHOWN_LINES:]))
+    text = escape("\n".join(map(on_screen, view.lines[-_SHOWN_LINES:])))
     style = "white-space:pre-wrap;max-height:22em;overflow:auto"
     return f'<pre style="{style}">{text}</pre>' if text else ""
 
@@ -172,7 +170,7 @@ def config(view: ConfigView | None) -> str:
     """Show the written config with the reason of each value."""
     if view is None:
         return "<p>No config is written yet.</p>"
-    late = "The manifest was changed after the config was written: write it again."
+    late = "The project was changed after the config was written: press Config again."
     warning = problem(late) if view.is_outdated else ""
     head = (
         f"<p><b>{escape(view.path.name)}</b> for {escape(view.script)}: "

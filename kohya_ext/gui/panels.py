@@ -8,16 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..project import InputError, Project, open_project
+from ..project import InputError, Project, open_project, user_folder
 from ..project.jobs import Jobs, sentence_of
-from . import markup
+from ..training.queue import read_queue
+from . import markup, road_markup
+from .fields import Section
+from .live import LIVE
+from .road import read_road
 from .views import view_config, view_folders, view_overview, view_pictures
 
 JOBS = Jobs()
 """Every step started in this process, from whichever browser window."""
 
-BUTTONS = ("Import", "Stage", "Caption", "Config", "Check", "Train")
-"""The tab's buttons, called like the commands that do the same."""
+SECTION_OF_STEP = {
+    "Import": Section.PICTURES,
+    "Stage": Section.PICTURES,
+    "Fetch": Section.TAGGER,
+    "Caption": Section.CAPTIONS,
+    "Config": Section.LENGTH,
+    "Check": Section.CHECK,
+    "Train": Section.TRAIN,
+    "Queue": Section.QUEUE,
+}
+"""Under which section a running step is shown."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +38,15 @@ class Panels:
     """What stands in each part of the tab; the names are those of its components."""
 
     message: str = ""
+    rail: str = ""
     overview: str = ""
-    pictures: str = ""
+    base: str = ""
+    preset: str = ""
     folders: str = ""
+    pictures: str = ""
     config: str = ""
-    job: str = ""
+    live: str = ""
+    queue: str = ""
 
 
 def require_folder_text(text: str | None, what: str) -> Path:
@@ -43,24 +60,39 @@ def require_folder_text(text: str | None, what: str) -> Path:
     return Path(typed).expanduser()
 
 
-def require_project(folder: str) -> Project:
+def require_project(folder: str | None) -> Project:
     """Open the project in the folder that the user typed."""
     return open_project(require_folder_text(folder, "project folder"))
 
 
-def read_panels(folder: str, page: int = 1) -> Panels:
+def queue_root() -> Path:
+    """Return what stands for the queue among the jobs' project folders."""
+    return user_folder() / "queue"
+
+
+def is_checked(project: Project) -> bool:
+    """Tell whether the last step of this project was a check that found nothing."""
+    job = JOBS.find(project.root)
+    view = job.view() if job else None
+    return view is not None and view.name == "Check" and view.is_finished and not view.error
+
+
+def read_panels(folder: str | None, page: int = 1) -> Panels:
     """Read everything that the tab shows of the project in `folder`."""
     try:
         project = require_project(folder)
-        standing = view_overview(project)
-        job = JOBS.find(project.root)
+        road = read_road(project, is_checked=is_checked(project))
         return Panels(
-            message=markup.opened(project.root, standing.next_command, BUTTONS),
-            overview=markup.overview(standing),
-            pictures=markup.pictures(view_pictures(project, page)),
+            message=markup.opened(project.root, road.advice),
+            rail=road_markup.rail(road.done, road.following),
+            overview=markup.overview(view_overview(project)),
+            base=road_markup.base(project.manifest.base_model, project.root),
+            preset=road_markup.reasons_of(project),
             folders=markup.folders(view_folders(project)),
+            pictures=markup.pictures(view_pictures(project, page)),
             config=markup.config(view_config(project)),
-            job=markup.job(job.view() if job else None),
+            live=road_markup.live(LIVE.find(project.root)),
+            queue=road_markup.queue(read_queue().entries),
         )
     except Exception as error:  # noqa: BLE001  # a host callback: the page must stay usable
         return Panels(message=markup.problem(sentence_of(error)))

@@ -15,9 +15,12 @@ from ..dataset.layout import apply_layout, plan_layout
 from ..dataset.roles import Role
 from ..project import ProgressHandler, Project, ToolError, read_settings
 from ..project.jobs import Say, StepStopped, Work, stoppable
+from ..project.manifest_edit import edit_manifest
 from ..project.tagging import Tagger, open_tagger
+from ..project.tagging.fetch import apply_fetch, plan_fetch
 from ..training.checks.preflight import Preflight, run_preflight
 from ..training.config.of_project import apply_config, plan_config
+from ..training.queue import Entry, run_queue
 from ..training.run.events import ErrorLogged, Event, Saving, Warned
 from ..training.run.follow import Follow, progress_of
 from ..training.run.job import job_of_project
@@ -27,6 +30,8 @@ from ..training.run.session import RunOptions, attach, plan_training, start_deta
 from ..training.run.states import require_state
 from ..training.trainer import Origin, Trainer, find_trainer, require_trainer, trainer_at
 from .bridge import find_host_folder
+from .live import LIVE
+from .places import taggers_folder
 
 Step = Callable[[Project, ProgressHandler, Say, threading.Event], None]
 
@@ -90,6 +95,38 @@ def _tagger(project: Project) -> Tagger | None:
         return open_tagger(project.root / named)
     remembered = read_settings().tagger_model
     return open_tagger(Path(remembered)) if remembered else None
+
+
+def fetching(repository: str) -> Step:
+    """Return the step that fetches a tagger from the hub and gives it to the project."""
+
+    def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        plan = plan_fetch(repository.strip(), taggers_folder())
+        say(f"{plan.repository}: {plan.size_bytes / 1e6:.0f} MB.")
+        folder = apply_fetch(plan, progress=stoppable(progress, stop))
+        edit_manifest(project, {("captions", "model"): str(folder)})
+        say(f"Fetched, every file as the hub describes it. It is in {folder} and in use now.")
+
+    return run
+
+
+def run_the_queue(
+    project: Project | None, progress: ProgressHandler, say: Say, stop: threading.Event
+) -> None:
+    """Train what waits in the queue, one after the other."""
+    report = progress_of(progress)
+
+    def tell(entry: Entry) -> None:
+        problem = f" {entry.problem}" if entry.problem else ""
+        say(f"{entry.number} {entry.name}: {entry.state.value}.{problem}")
+
+    def handle(event: Event, follow: Follow) -> None:
+        report(event, follow)
+        if stop.is_set():
+            stop_training(follow.plan)
+
+    ended = run_queue(find_own_trainer() or require_trainer(), tell=tell, handler=handle)
+    say(f"{len(ended)} trainings ended; nothing else waits." if ended else "Nothing waits.")
 
 
 def config(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
@@ -156,7 +193,7 @@ def training(*, save_states: bool = False, resume: bool = False, move_old: bool 
         if trainer.is_simulated:
             say("SIMULATED trainer: it trains nothing, its LoRA files are for practice only.")
         _tell(plan.preflight, say)
-        _look_on(start_detached(plan), progress, say, stop)
+        _look_on(project, start_detached(plan), progress, say, stop)
 
     return run
 
@@ -172,18 +209,35 @@ def looking_on(running: RunPlan) -> Step:
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         say(f"Run {running.run_id} was started elsewhere; it is followed here.")
-        _look_on(running, progress, say, stop)
+        _look_on(project, running, progress, say, stop)
 
     return run
 
 
-def _look_on(running: RunPlan, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+def stop_after_epoch(project: Project) -> str:
+    """Ask the project's training to end after its next saved epoch; say what happens now."""
+    running = find_training_of(project)
+    if running is None:
+        return "No training is under way."
+    stop_training(running, StopRequest.AFTER_EPOCH)
+    return "The training ends after its next saved epoch."
+
+
+def _look_on(
+    project: Project,
+    running: RunPlan,
+    progress: ProgressHandler,
+    say: Say,
+    stop: threading.Event,
+) -> None:
     """Follow a run to its end; `stop` ends the training itself, not only the looking on."""
     report = progress_of(progress)
+    LIVE.begin(project.root)
     asked: list[StopRequest] = []
 
     def handle(event: Event, follow: Follow) -> None:
         report(event, follow)
+        LIVE.take(project.root, event, follow)
         if isinstance(event, Saving):
             say(f"Saving {Path(event.path).name}")
         elif isinstance(event, Warned | ErrorLogged):

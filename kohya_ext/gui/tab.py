@@ -1,23 +1,34 @@
-"""The tab: a project's parts, a button per step, and "Send to LoRA tab".
+"""The tab: the road from a folder of pictures to a verified training, a button per step.
 
-Widgets only: every text comes from `panels` and `markup`, every step from `steps`. It must run in
-gradio 4, 5 and 6, so it uses nothing that one of them lacks.
+Widgets only: components are `layout`'s, texts come from `panels` and `markup`, values from
+`fields`, every step from `steps`. It must run in gradio 4, 5 and 6.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from ..project import Project, ToolError, apply_init, plan_init
+from ..project import Project, ToolError, apply_init, plan_init, read_settings, write_setting
 from ..project.jobs import Job, sentence_of
 from ..project.manifest import SubjectKind
-from . import markup, steps
+from . import decisions, markup, road_markup, steps
 from .board import board_frame
-from .bridge import LoraTab, find_differences, find_lora_tab, missing_keys
-from .panels import JOBS, Panels, read_panels, require_folder_text, require_project
+from .bridge import LoraTab, find_differences, find_host_folder, find_lora_tab, missing_keys
+from .fields import Section, keep_label, preset_names, require_kept, shown_values
+from .layout import Form, Picker, Shown, lay_out
+from .live import LIVE
+from .panels import (
+    JOBS,
+    SECTION_OF_STEP,
+    queue_root,
+    read_panels,
+    require_folder_text,
+    require_project,
+)
+from .places import find_models, find_taggers, list_folder, tagger_label
 from .views import lora_tab_values
 
 STEPS: tuple[tuple[str, steps.Step], ...] = (
@@ -28,229 +39,336 @@ STEPS: tuple[tuple[str, steps.Step], ...] = (
 )
 """The steps that need nothing but the project, in the order of the road."""
 
+KEEPS = (
+    Section.BASE,
+    Section.PRESET,
+    Section.CONSENT,
+    Section.PICTURES,
+    Section.TAGGER,
+    Section.CAPTIONS,
+    Section.LENGTH,
+)
+"""The sections whose fields are kept by a button."""
+
 LOOKS = 3
 PAUSE_SECONDS = 1.0
 """How often, and after how long, sent values are looked at again before the last reading back."""
 
-Shown = dict[Any, str]
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """The components of a new project and of an import."""
-
-    word: Any
-    kind: Any
-    make: Any
-    source: Any
-    rename: Any
-    bring: Any
-
-
-@dataclass(frozen=True)
-class Training:
-    """The components of a training: its button, and what may be asked of it."""
-
-    train: Any
-    save_states: Any
-    resume: Any
-    move_old: Any
-
-
-@dataclass(frozen=True)
-class Form:
-    """The tab's components: what is typed, what is pressed, and a box for each panel."""
-
-    folder: Any
-    open: Any
-    page: Any
-    boxes: dict[str, Any]
-    buttons: tuple[tuple[Any, steps.Step], ...]
-    training: Training
-    stop: Any
-    send: Any
-    sent: Any
-    beginning: Beginning
-    board: Any
-
-    def show(self, panels: Panels) -> Shown:
-        """Return what each box gets, by component."""
-        return {self.boxes[name]: text for name, text in asdict(panels).items()}
-
-    @property
-    def outputs(self) -> list[Any]:
-        return list(self.boxes.values())
+_MOST_RECENT = 12
+_LONG = {"concurrency_limit": None, "show_progress": "hidden"}
+_QUIET = {"show_progress": "hidden"}
 
 
 def build_page(folder: str = "") -> None:
-    """Build the tab's contents inside the open gradio block; `folder` is opened first."""
+    """Build the tab's contents inside the open gradio block.
+
+    `folder` is opened first; without one, the project that was opened last.
+    """
     import gradio
     from gradio.context import Context
 
     lora_tab = find_lora_tab(Context.root_block)
-    form = _lay_out(gradio, folder, with_sending=lora_tab is not None)
-    _connect(form)
+    recent = list(read_settings().recent_projects)
+    first = folder or next(iter(recent), "")
+    form = lay_out(gradio, first, recent, with_sending=lora_tab is not None)
+    tab = _Tab(gradio, form, folder)
+    tab.connect()
     if lora_tab is not None:
         _connect_sending(gradio, form, lora_tab)
-    if folder:
-        Context.root_block.load(board_frame, [form.folder], [form.board], show_progress="hidden")
-        Context.root_block.load(
-            _follower(form), [form.folder, form.page], form.outputs, show_progress="hidden"
-        )
-
-
-def _lay_out(gradio: Any, folder: str, with_sending: bool) -> Form:
-    with gradio.Row():
-        path = gradio.Textbox(label="Project folder", value=folder, scale=5)
-        opener = gradio.Button("Open project", variant="primary", scale=1)
-    boxes = {"message": gradio.HTML(markup.greeting())}
-    beginning = _lay_out_beginning(gradio)
-    with gradio.Row():
-        narrow = {"min_width": 90}  # else the row breaks in gradio 5
-        buttons = tuple((gradio.Button(label, **narrow), step) for label, step in STEPS)
-        train = gradio.Button("Train", **narrow)
-        stop = gradio.Button("Stop", variant="stop", **narrow)
-        send = gradio.Button("Send to LoRA tab", visible=with_sending, **narrow)
-    training = _lay_out_training(gradio, train)
-    boxes["job"] = gradio.HTML()
-    sent = gradio.HTML(visible=with_sending)
-    with gradio.Row():
-        with gradio.Column():
-            gradio.Markdown("### Where it stands")
-            boxes["overview"] = gradio.HTML()
-        with gradio.Column():
-            gradio.Markdown("### Steps")
-            boxes["folders"] = gradio.HTML()
-    gradio.Markdown("### Pictures")
-    board = gradio.HTML()
-    boxes["pictures"] = gradio.HTML()
-    with gradio.Row():
-        page = gradio.Number(label="Page", value=1, precision=0, minimum=1, scale=0)
-    gradio.Markdown("### Config")
-    boxes["config"] = gradio.HTML()
-    return Form(path, opener, page, boxes, buttons, training, stop, send, sent, beginning, board)
-
-
-def _lay_out_beginning(gradio: Any) -> Beginning:
-    """New project and import: the two steps that need something typed."""
-    with gradio.Accordion("New project, or more pictures", open=False):
-        with gradio.Row():
-            word = gradio.Textbox(label="Trigger word", value="", scale=2)
-            kind = gradio.Dropdown(
-                [one.value for one in SubjectKind],
-                value=SubjectKind.CHARACTER.value,
-                label="What the LoRA is of",
-                scale=2,
-            )
-            maker = gradio.Button("Make a project in the folder above", scale=1)
-        with gradio.Row():
-            source = gradio.Textbox(label="Folder with pictures", value="", scale=4)
-            importer = gradio.Button("Import", scale=1)
-        with gradio.Row():
-            rename = gradio.Checkbox(label="Number pictures whose name exists already")
-    return Beginning(word, kind, maker, source, rename, importer)
-
-
-def _lay_out_training(gradio: Any, train: Any) -> Training:
-    with gradio.Accordion("Training: states, going on, earlier files", open=False), gradio.Row():
-        save = gradio.Checkbox(
-            label="Save states, so that it can go on after a stop (--save-states)"
-        )
-        resume = gradio.Checkbox(label="Go on from the newest state (--resume)")
-        move = gradio.Checkbox(label="Move epoch files of an earlier training aside (--move-old)")
-    return Training(train, save, resume, move)
-
-
-def make_project(folder: str, trigger_word: str | None, kind: str) -> Panels:
-    """Make a project in `folder` and show it; an error becomes the message."""
-    try:
-        root = require_folder_text(folder, "project folder")
-        apply_init(plan_init(root, (trigger_word or "").strip(), SubjectKind(kind)))
-    except ToolError as error:
-        return Panels(message=markup.problem(str(error)))
-    return read_panels(folder)
-
-
-def _connect(form: Form) -> None:
-    seen = [form.folder, form.page]
-    _connect_beginning(form)
-    _connect_training(form)
-    for event in (form.open.click, form.folder.submit):
-        # first, for following may last as long as a training; refreshed boxes leave it in place
-        event(board_frame, [form.folder], [form.board], show_progress="hidden")
-        event(_follower(form), seen, form.outputs, concurrency_limit=None, show_progress="hidden")
-    form.page.change(
-        lambda folder, page: form.show(read_panels(folder, int(page or 1))), seen, form.outputs
+    # a page that is loaded again shows what was opened last, whatever stood here at the start
+    Context.root_block.load(tab.load, None, [form.folder, *form.outputs], **_QUIET).then(
+        tab.follow, [form.folder, form.page], form.outputs, **_LONG
     )
-    for button, step in form.buttons:
-        button.click(
-            _runner(form, button.value, step),
-            seen,
-            form.outputs,
-            concurrency_limit=None,
-            show_progress="hidden",
-        )
-    form.stop.click(lambda folder: stop_job(folder), [form.folder], [form.boxes["message"]])
 
 
-def _connect_beginning(form: Form) -> None:
-    def importing(folder: str, page: float, pictures: str, rename: bool) -> Iterator[Shown]:
+class _Tab:
+    """Connects the components of one form."""
+
+    def __init__(self, gradio: Any, form: Form, folder: str) -> None:
+        self._gradio, self._form, self._folder = gradio, form, folder
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def everything(self, folder: str | None, page: float | None = 1) -> Shown:
+        """Show a project whole: panels, fields, lists, the board."""
+        form, update = self._form, self._gradio.update
+        shown = form.show(read_panels(folder, int(page or 1)))
+        shown |= dict.fromkeys(form.notes.values(), "")
+        shown |= {form.boxes["effect"]: "", form.boxes["report"]: ""}
         try:
-            source = require_folder_text(pictures, "folder with pictures")
+            project = require_project(folder)
+            remember(project.root)
+            shown |= self.fields(project)
+        except Exception:  # noqa: BLE001  # the panels' message says it already
+            shown[form.consent] = update(visible=False)
+            return shown
+        shown[form.board] = board_frame(str(project.root))
+        job = JOBS.find(project.root)
+        if job is not None:
+            shown[form.notes[SECTION_OF_STEP[job.name]]] = markup.job(job.view())
+        return shown
+
+    def fields(self, project: Project) -> Shown:
+        """Show what the project says in its fields, and what may be chosen."""
+        form, update = self._form, self._gradio.update
+        values = shown_values(project.manifest)
+        names = preset_names(project.manifest.base_model.family)
+        host = find_host_folder()
+        models = [(one.label, str(one.path)) for one in find_models(host)]
+        taggers = [(tagger_label(one), str(one)) for one in find_taggers(host)]
+        is_person = project.manifest.subject.kind is SubjectKind.PERSON
+        shown: Shown = {form.fields[name]: update(value=value) for name, value in values.items()}
+        shown[form.fields["preset"]] = update(choices=list(names), value=values["preset"])
+        shown[form.typed["models"]] = update(choices=models, value=None)
+        shown[form.typed["taggers"]] = update(choices=taggers, value=None)
+        shown[form.typed["recent"]] = update(
+            choices=list(read_settings().recent_projects), value=None
+        )
+        shown[form.typed["trainer"]] = update(value=decisions.trainer_text())
+        shown[form.consent] = update(visible=is_person)
+        return shown
+
+    def load(self) -> Shown:
+        """Begin a page: the project named at the start, else the one opened last."""
+        folder = self._folder or next(iter(read_settings().recent_projects), "")
+        if not folder:
+            return {self._form.folder: ""}
+        return {self._form.folder: folder, **self.everything(folder)}
+
+    # -- buttons ------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Give every button what it does."""
+        form = self._form
+        for event in (form.buttons["Open project"].click, form.folder.submit):
+            opened = event(self.everything, [form.folder, form.page], form.outputs, **_QUIET)
+            opened.then(self.follow, [form.folder, form.page], form.outputs, **_LONG)
+        form.typed["recent"].input(
+            lambda chosen: chosen, [form.typed["recent"]], [form.folder], **_QUIET
+        ).then(self.everything, [form.folder, form.page], form.outputs, **_QUIET)
+        form.page.change(
+            lambda folder, page: form.show(read_panels(folder, int(page or 1))),
+            [form.folder, form.page],
+            list(form.boxes.values()),
+        )
+        for picker in form.pickers:
+            self._connect_picker(picker)
+        for name in ("models", "taggers"):
+            target = form.fields["base_path" if name == "models" else "tagger"]
+            form.typed[name].input(lambda chosen: chosen, [form.typed[name]], [target], **_QUIET)
+        for label, step in STEPS:
+            self._run(label, label, lambda step=step: step)
+        for section in KEEPS:
+            self._decide(keep_label(section), section, decisions.keeping(section), form.seen[2:])
+        self._connect_decisions()
+        self._connect_training()
+
+    def _connect_decisions(self) -> None:
+        typed, every = self._form.typed, self._form.seen[2:]
+        self._form.buttons["Make a project in the folder above"].click(
+            self._make, [self._form.folder, typed["word"], typed["kind"]], self._form.outputs
+        )
+        chosen = [typed["key"], typed["value"]]
+        self._decide("Set value", Section.PRESET, decisions.set_value, chosen)
+        self._decide("Back to the preset", Section.PRESET, decisions.drop_value, chosen[:1])
+        self._decide("Take its settings", Section.PRESET, decisions.take_config, [typed["config"]])
+        self._decide("Use this trainer", Section.TRAIN, decisions.use, [typed["trainer"]])
+        self._form.fields["preset"].input(
+            self._show_preset,
+            [self._form.folder, self._form.fields["preset"]],
+            [self._form.boxes["preset"]],
+            **_QUIET,
+        )
+        self._form.buttons["Show the effect"].click(
+            self._show_effect,
+            [self._form.folder, *every],
+            [self._form.boxes["effect"]],
+            **_QUIET,
+        )
+
+    def _connect_training(self) -> None:
+        form, typed = self._form, self._form.typed
+        self._run("Import", "Import", self._importing, [typed["source"], typed["rename"]])
+        self._run("Fetch from the hub", "Fetch", steps.fetching, [typed["repository"]])
+        asked = [typed[name] for name in ("save_states", "resume", "move_old")]
+        self._run("Train", "Train", _training, asked)
+        note = [form.notes[Section.TRAIN]]
+        form.buttons["Stop"].click(lambda folder: stop_job(folder), [form.folder], note)
+        form.buttons["Stop after this epoch"].click(
+            lambda folder: decisions.told(steps.stop_after_epoch, folder), [form.folder], note
+        )
+        for label, act, inputs in (
+            ("Add to queue", decisions.add_project, [form.folder]),
+            ("Add this config to queue", decisions.add_config, [typed["queued"]]),
+            ("Move to the front", decisions.move_entry, [typed["entry"]]),
+            ("Remove", decisions.remove_entry, [typed["entry"]]),
+            ("End queue after this training", decisions.end_queue, []),
+        ):
+            outputs = [form.notes[Section.QUEUE], form.boxes["queue"]]
+            form.buttons[label].click(act, inputs, outputs, **_QUIET)
+        form.buttons["Start queue"].click(
+            self._start_queue, None, [form.notes[Section.QUEUE], form.boxes["queue"]], **_LONG
+        )
+        form.buttons["Report"].click(
+            decisions.report, [form.folder], [form.boxes["report"]], **_QUIET
+        )
+
+    def _connect_picker(self, picker: Picker) -> None:
+        update = self._gradio.update
+
+        def listed(text: str | None) -> list[Any]:
+            found = list_folder(text, picker.suffixes)
+            choices = [(one.label, str(one.path)) for one in found.entries]
+            return [
+                update(visible=True),
+                update(choices=choices, value=None, label=f"In {found.folder}"),
+            ]
+
+        def choose(path: str | None) -> list[Any]:
+            if not path:
+                return [update(), update(), update()]
+            if Path(path).is_file():
+                return [update(value=path), update(visible=False), update()]
+            return [update(value=str(path)), *listed(path)]
+
+        both = [picker.panel, picker.entries]
+        picker.browse.click(listed, [picker.box], both, **_QUIET)
+        picker.entries.input(choose, [picker.entries], [picker.box, *both], **_QUIET)
+        picker.close.click(lambda: update(visible=False), None, [picker.panel], **_QUIET)
+
+    def _make(self, folder: str, word: str | None, kind: str) -> Shown:
+        try:
+            make_project(folder, word, kind)
         except ToolError as error:
-            yield {form.boxes["message"]: markup.problem(str(error))}
-            return
-        step = steps.importing(source, rename=rename)
-        yield from _run(form, folder, page, "Import", step)
+            return {self._form.notes[Section.PROJECT]: markup.problem(str(error))}
+        return self.everything(folder)
 
-    begin = form.beginning
-    begin.make.click(
-        lambda folder, word, kind: form.show(make_project(folder, word, kind)),
-        [form.folder, begin.word, begin.kind],
-        form.outputs,
-    ).then(board_frame, [form.folder], [form.board], show_progress="hidden")
-    begin.bring.click(
-        importing,
-        [form.folder, form.page, begin.source, begin.rename],
-        form.outputs,
-        concurrency_limit=None,
-        show_progress="hidden",
-    ).then(board_frame, [form.folder], [form.board], show_progress="hidden")
+    def _decide(
+        self, label: str, section: Section, act: Callable[..., str], inputs: list[Any]
+    ) -> None:
+        """Let a button change the project; the sentence that comes back stands in its section."""
+        form = self._form
 
+        def decide(folder: str, page: float, *values: Any) -> Shown:
+            try:
+                project = require_project(folder)
+                given = (form.typed_of(values),) if len(values) == len(form.fields) else values
+                said = act(project, *given)
+                shown = self.fields(require_project(folder))
+            except Exception as error:  # noqa: BLE001  # a host callback: the page stays usable
+                return {form.notes[section]: markup.problem(sentence_of(error))}
+            # what was typed in other sections and not kept yet is left alone
+            own = {form.fields[one.name] for one in decisions.changed_fields(section)}
+            kept = {key: value for key, value in shown.items() if key in own}
+            others = {key: value for key, value in shown.items() if key not in set(
+                form.fields.values())}  # fmt: skip
+            panels = form.show(read_panels(folder, int(page or 1)))
+            return {**panels, **others, **kept, form.notes[section]: said}
 
-def _connect_training(form: Form) -> None:
-    def train(
-        folder: str, page: float, save_states: bool, resume: bool, move_old: bool
-    ) -> Iterator[Shown]:
-        step = steps.training(save_states=save_states, resume=resume, move_old=move_old)
-        yield from _run(form, folder, page, "Train", step)
+        form.buttons[label].click(decide, [form.folder, form.page, *inputs], form.outputs, **_QUIET)
 
-    asked = form.training
-    asked.train.click(
-        train,
-        [form.folder, form.page, asked.save_states, asked.resume, asked.move_old],
-        form.outputs,
-        concurrency_limit=None,
-        show_progress="hidden",
-    )
+    def _show_preset(self, folder: str, name: str) -> str:
+        return decisions.told(lambda project: decisions.preset_reasons(project, name), folder)
 
+    def _show_effect(self, folder: str, *values: Any) -> str:
+        typed = self._form.typed_of(values)
+        return decisions.told(lambda project: decisions.effect(project, typed), folder)
 
-def _follower(form: Form) -> Callable[[str, float], Iterator[Shown]]:
-    def follow(folder: str, page: float) -> Iterator[Shown]:
-        """Show the project, and the step that is going on in it, to its end."""
-        panels = read_panels(folder, int(page or 1))
-        yield form.show(panels)
-        if not panels.overview:
+    # -- steps --------------------------------------------------------------------------------
+
+    def _run(
+        self,
+        label: str,
+        name: str,
+        make: Callable[..., steps.Step],
+        inputs: list[Any] | None = None,
+    ) -> None:
+        """Let a button run a step; what is typed and not kept is told first."""
+        form, own = self._form, inputs or []
+
+        def run(folder: str, page: float, *values: Any) -> Iterator[Shown]:
+            """Be a generator function: gradio streams nothing else."""
+            count = len(form.fields)
+            section = SECTION_OF_STEP[name]
+            try:
+                project = require_project(folder)
+                require_kept(project, form.typed_of(values[:count]))
+                step = make(*values[count:])
+                job = JOBS.start(project.root, name, steps.work_of(step, project))
+            except ToolError as error:
+                yield {form.notes[section]: markup.problem(str(error))}
+                return
+            yield from self._watch(folder, page, job)
+
+        form.buttons[label].click(run, [*form.seen, *own], form.outputs, **_LONG)
+
+    def _importing(self, pictures: str, rename: bool) -> steps.Step:
+        return steps.importing(
+            require_folder_text(pictures, "folder with pictures"), rename=bool(rename)
+        )
+
+    def _watch(self, folder: str, page: float, job: Job) -> Iterator[Shown]:
+        form = self._form
+        note = form.notes[SECTION_OF_STEP[job.name]]
+        root = require_project(folder).root
+        for view in job.follow():
+            message = markup.going_on(folder.strip(), job.name, is_stopping=job.is_stopping)
+            shown: Shown = {form.boxes["message"]: message, note: markup.job(view)}
+            if job.name == "Train":
+                shown[form.boxes["live"]] = road_markup.live(LIVE.find(root))
+            yield shown
+        shown = form.show(read_panels(folder, int(page or 1))) | {note: markup.job(job.view())}
+        if job.name in ("Import", "Stage"):
+            shown[form.board] = board_frame(folder)
+        if job.name == "Fetch":
+            shown |= self.fields(require_project(folder))
+        yield shown
+
+    def follow(self, folder: str, page: float) -> Iterator[Shown]:
+        """Show the step that is going on in a project, to its end."""
+        message = self._form.boxes["message"]
+        yield {message: self._gradio.update()}  # gradio 6 empties what a silent generator fills
+        if not (folder or "").strip():
             return
         try:
             job = find_running(require_project(folder))
+        except ToolError:  # said already by what opened it
+            return
         except Exception as error:  # noqa: BLE001  # a host callback: the page must stay usable
-            yield {form.boxes["message"]: markup.problem(sentence_of(error))}
+            yield {message: markup.problem(sentence_of(error))}
             return
         if job is not None:
-            yield from _watch(form, folder, page, job)
+            yield from self._watch(folder, page, job)
 
-    return follow
+    def _start_queue(self) -> Iterator[list[str]]:
+        try:
+            job = JOBS.start(queue_root(), "Queue", lambda progress, say, stop: (
+                steps.run_the_queue(None, progress, say, stop)))  # fmt: skip
+        except ToolError as error:
+            yield [markup.problem(str(error)), decisions.queue_text()]
+            return
+        for view in job.follow():
+            yield [markup.job(view), decisions.queue_text()]
+
+
+def _training(save_states: bool, resume: bool, move_old: bool) -> steps.Step:
+    return steps.training(
+        save_states=bool(save_states), resume=bool(resume), move_old=bool(move_old)
+    )
+
+
+def remember(root: Path) -> None:
+    """Put a project first among the recent ones."""
+    known = read_settings().recent_projects
+    ordered = tuple(dict.fromkeys((str(root), *known)))[:_MOST_RECENT]
+    if ordered != known:
+        write_setting("recent_projects", ordered)
+
+
+def make_project(folder: str | None, trigger_word: str | None, kind: str) -> Project:
+    """Make a project in `folder`. Raises InputError, ConflictError."""
+    root = require_folder_text(folder, "project folder")
+    return apply_init(plan_init(root, (trigger_word or "").strip(), SubjectKind(kind)))
 
 
 def find_running(project: Project) -> Job | None:
@@ -262,31 +380,6 @@ def find_running(project: Project) -> Job | None:
     if running is None:
         return None
     return JOBS.start(project.root, "Train", steps.work_of(steps.looking_on(running), project))
-
-
-def _runner(form: Form, name: str, step: steps.Step) -> Callable[[str, float], Iterator[Shown]]:
-    def run(folder: str, page: float) -> Iterator[Shown]:
-        """Be a generator function: gradio streams nothing else."""
-        yield from _run(form, folder, page, name, step)
-
-    return run
-
-
-def _run(form: Form, folder: str, page: float, name: str, step: steps.Step) -> Iterator[Shown]:
-    try:
-        project = require_project(folder)
-        job = JOBS.start(project.root, name, steps.work_of(step, project))
-    except ToolError as error:
-        yield {form.boxes["message"]: markup.problem(str(error))}
-        return
-    yield from _watch(form, folder, page, job)
-
-
-def _watch(form: Form, folder: str, page: float, job: Job) -> Iterator[Shown]:
-    for view in job.follow():
-        message = markup.going_on(folder.strip(), job.name, is_stopping=job.is_stopping)
-        yield {form.boxes["message"]: message, form.boxes["job"]: markup.job(view)}
-    yield form.show(read_panels(folder, int(page or 1)))
 
 
 def stop_job(folder: str) -> str:
@@ -331,7 +424,9 @@ def _connect_sending(gradio: Any, form: Form, lora_tab: LoraTab) -> None:
         return markup.sent(len(fields), find_differences(lora_tab.keys, values, shown))
 
     seen, outputs = [form.folder, *fields], [*fields, form.sent]
-    step = form.send.click(send, [form.folder], outputs, show_progress="hidden")
+    step = form.buttons["Send to LoRA tab"].click(
+        send, [form.folder], outputs, show_progress="hidden"
+    )
     for _ in range(LOOKS):
         step = step.then(_pause, None, None, show_progress="hidden")
         step = step.then(send, seen, outputs, show_progress="hidden")

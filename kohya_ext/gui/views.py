@@ -206,7 +206,7 @@ def _reasons(project: Project) -> Mapping[str, tuple[object, str]]:
 def _row(key: str, value: object, reasons: Mapping[str, tuple[object, str]]) -> ConfigRow:
     """The preset's reason only speaks for the preset's own value."""
     usual, reason = reasons.get(key, (None, ""))
-    why = reason if value == usual else "from this project's manifest"
+    why = reason if value == usual else "chosen for this project"
     return ConfigRow(label_of(key), key, value, why)
 
 

@@ -29,6 +29,7 @@ class Settings:
     project_webuis: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Addresses by the absolute folder of the project that named them last."""
     webui_folder: str = ""
+    recent_projects: tuple[str, ...] = ()
 
     def webuis_of(self, project: Path | None) -> tuple[str, ...]:
         """Return the addresses for a project (or for none), else those of this machine."""
@@ -64,7 +65,8 @@ def read_settings() -> Settings:
             f"{path} is not a valid JSON object: {error}.",
             "Correct it, or delete it and name the paths again.",
         ) from error
-    values["webui_urls"] = tuple(values.get("webui_urls", ()))
+    for name in ("webui_urls", "recent_projects"):
+        values[name] = tuple(values.get(name, ()))
     return Settings(**values)
 
 

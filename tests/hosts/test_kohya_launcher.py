@@ -251,7 +251,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, version: GuiVersion) -> P
 
 def open_project_in_tab(page, project: Project) -> None:
     open_tab(page, "loraloom")
-    page.get_by_label("Project folder").fill(str(project.root))
+    page.get_by_label("Project folder", exact=True).fill(str(project.root))
     page.get_by_role("button", name="Open project").click()
     page.get_by_text("is open.").wait_for()
 
@@ -277,29 +277,30 @@ def test_tab_stands_beside_the_lora_tab(window, version: GuiVersion):
 
 def test_wrong_folder_is_a_sentence(window, tmp_path: Path):
     open_tab(window, "loraloom")
-    window.get_by_label("Project folder").fill(str(tmp_path))
+    window.get_by_label("Project folder", exact=True).fill(str(tmp_path))
     window.get_by_role("button", name="Open project").click()
     window.get_by_text("LL101").wait_for()
 
 
 def test_project_is_made_from_nothing(window, tmp_path: Path):
     open_tab(window, "loraloom")
-    window.get_by_label("Project folder").fill(str(tmp_path / "new fox"))
-    window.get_by_role("button", name="New project, or more pictures").click()
+    window.get_by_label("Project folder", exact=True).fill(str(tmp_path / "new fox"))
+    window.get_by_role("button", name="New project").click()
     press(window, "Make a project in the folder above")
     window.get_by_text("LL105").wait_for()
     press(window, "Import")
     window.get_by_text("LL708").wait_for()
-    window.get_by_label("Trigger word").locator("visible=true").fill("Newfox")
+    window.get_by_role("textbox", name="Trigger word", exact=True).fill("Newfox")
     press(window, "Make a project in the folder above")
-    window.get_by_text("is open. Next: press Import").wait_for()
+    window.get_by_text("is open. Next: choose a base model").wait_for()
     assert open_project(tmp_path / "new fox").manifest.trigger_word == "Newfox"
 
 
 def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiVersion):
     open_project_in_tab(window, fresh)
-    window.get_by_role("button", name="New project, or more pictures").click()
-    window.get_by_label("Folder with pictures").fill(str(fresh.root.parent / "collected"))
+    window.get_by_label("Folder with pictures", exact=True).fill(
+        str(fresh.root.parent / "collected")
+    )
     run_step(window, "Import")
     run_step(window, "Stage")
     window.get_by_role("cell", name="_Quillfox").first.wait_for()

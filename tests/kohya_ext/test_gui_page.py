@@ -89,8 +89,8 @@ def open_tab(page, name: str) -> None:
 
 def test_both_halves_stand_in_one_page(chromium, project: Project):
     with page_of(chromium, ROOT, str(project.root)) as (page, _):
-        page.get_by_text("is open. Next: press Import").wait_for()
-        assert page.get_by_role("button", name="Train", exact=True).is_visible()
+        page.get_by_text("is open. Next: choose a base model").wait_for()
+        assert page.get_by_role("button", name="Train", exact=True).first.is_visible()
         assert page.get_by_role("button", name="Send to LoRA tab").count() == 0
         open_tab(page, "Pictures")
         page.get_by_text("Quillfox").locator("visible=true").first.wait_for()

@@ -53,30 +53,165 @@ def test_empty_page_says_what_to_do(page: FakePage):
     assert page.find("Button", "Send to LoRA tab").options["visible"] is False
 
 
-def test_road_is_walked_with_the_buttons(page: FakePage, tmp_path: Path, collected: Path):
+def test_road_is_walked_without_the_manifest(page: FakePage, tmp_path: Path, collected: Path):
+    """From nothing to verified epoch files, each decision in its own field."""
+    base = write_base_model(tmp_path / "base.safetensors")
+    model = write_tagger_model(tmp_path / "tagger")
+    use_trainer(simulated_trainer().folder)
     tab.build_page()
     root = tmp_path / "my quillfox"
     page.write("Project folder", str(root))
     page.write("Trigger word", "Quillfox")
     page.press("Make a project in the folder above")
-    assert "Next: press <b>Import</b>" in page.text
-    fill_manifest(open_project(root))
-    use_trainer(simulated_trainer().folder)
+    assert "Next: choose a base model" in page.text
+    page.write("Base model file", str(base))
+    page.press("Use this base model")
+    assert "Next: press Import" in page.text
+    page.choose("Preset", "sd15-lora-32")
+    assert "Its " in page.text
+    page.press("Use this preset")
     page.write("Folder with pictures", str(collected))
-    for name, following in (
-        ("Import", "press <b>Stage</b>"),
-        ("Stage", "press <b>Caption</b>"),
-        ("Caption", "press <b>Config</b>"),
-        ("Config", "press <b>Train</b>"),
-        ("Check", "press <b>Train</b>"),
-        ("Train", "loraloom grid"),
-    ):
+    page.press("Import")
+    page.press("Keep balance")
+    assert "(influence 2)" in page.text
+    page.press("Stage")
+    page.write("Tagger folder", str(model))
+    page.press("Use this tagger")
+    page.write("Undesired tags", "green fur, no such tag")
+    page.press("Keep caption rules")
+    page.press("Caption")
+    page.press("Show the effect")
+    assert "No picture has: " in page.text
+    page.write("Max train epoch", 1, "Number")
+    page.press("Keep length")
+    assert " steps in 1 epochs" in page.text
+    for name, following in (("Config", "press Check"), ("Check", "press Train"), ("Train", "grid")):
         page.press(name)
         assert f"<b>{name}</b>: finished" in page.text
-        assert f"Next: <code>{following}" in page.text or f"Next: {following}" in page.text
+        assert following in page.find_box("is open. Next:")
     assert "<b>Train</b> is running" in page.ever()
     assert "photo of Quillfox," in page.text
     assert (root / "model" / "Quillfox.safetensors").is_file()
+    page.press("Report")
+    assert "every epoch file verified" in page.text
+    manifest = open_project(root).manifest
+    assert manifest.captions.undesired_tags == ("green fur", "no such tag")
+    assert manifest.training.max_train_epochs == 1
+
+
+def test_what_is_typed_and_not_kept_stops_a_step(page: FakePage, project: Project):
+    tab.build_page(str(project.root))
+    page.load()
+    assert page.find("Number", "Max train epoch").shown == 10
+    page.write("Max train epoch", 3, "Number")
+    page.press("Check")
+    assert "Not kept yet: Max train epoch." in page.text
+    assert "Keep length" in page.text
+    assert "[LL242]" in page.text
+    page.press("Open project")
+    assert page.find("Number", "Max train epoch").shown == 10
+
+
+def test_a_person_is_not_staged_without_consent(page: FakePage, tmp_path: Path, collected: Path):
+    tab.build_page()
+    page.write("Project folder", str(tmp_path / "ida"))
+    page.write("Trigger word", "Idabrook")
+    page.write("What the LoRA is of", "person", "Dropdown")
+    page.press("Make a project in the folder above")
+    page.write("Folder with pictures", str(collected))
+    page.press("Import")
+    page.press("Stage")
+    assert "[LL113]" in page.text
+    assert "the section &quot;Consent&quot;" in page.text
+    assert "yaml" not in page.text
+    page.write("Who agreed", "Ida Brook")
+    for day, said in (("31.1.2026", "is not a day"), ("2999-01-01", "lies in the future")):
+        page.write("On which day", day)
+        page.write("Agreed to", ["training", "pictures"], "CheckboxGroup")
+        page.press("Keep consent")
+        assert said in page.text
+    page.write("On which day", "2026-01-31")
+    page.press("Keep consent")
+    assert "Consent: kept." in page.text
+    page.press("Stage")
+    assert "<b>Stage</b>: finished" in page.text
+    consent = open_project(tmp_path / "ida").manifest.subject.consent
+    assert consent is not None
+    assert (consent.name, consent.scope) == ("Ida Brook", "training, pictures")
+
+
+def test_the_last_project_is_open_after_a_reload(page: FakePage, project: Project):
+    tab.build_page()
+    page.load()
+    assert page.find("Textbox", "Project folder").shown == ""
+    page.write("Project folder", str(project.root))
+    page.press("Open project")
+    page.write("Project folder", "")
+    page.load()
+    assert page.find("Textbox", "Project folder").shown == str(project.root)
+    assert "is open. Next: choose a base model" in page.text
+    assert str(project.root) in page.find("Dropdown", "Recent projects").options["choices"]
+
+
+def test_folders_are_chosen_from_a_list(page: FakePage, tmp_path: Path, project: Project):
+    tab.build_page()
+    page.write("Project folder", str(tmp_path))
+    page.press("Browse: Project folder")
+    listed = page.find("Dropdown", f"In {tmp_path}")
+    assert (f"{project.root.name}/  (LoRA project)", str(project.root)) in listed.options["choices"]
+    page.choose(f"In {tmp_path}", str(project.root))
+    assert page.find("Textbox", "Project folder").shown == str(project.root)
+    page.press("Open project")
+    assert "is open." in page.text
+
+
+def test_a_value_is_set_and_given_back(page: FakePage, project: Project):
+    tab.build_page(str(project.root))
+    page.write("Field of Kohya's LoRA tab", "network_dim", "Dropdown")
+    page.write("Value", "48")
+    page.press("Set value")
+    assert open_project(project.root).manifest.training.overrides == {"network_dim": 48}
+    assert "set by you" in page.text
+    page.write("Value", "a lot")
+    page.press("Set value")
+    assert "[LL243]" in page.text
+    page.press("Back to the preset")
+    assert not open_project(project.root).manifest.training.overrides
+
+
+def test_what_another_section_holds_unkept_stays(page: FakePage, project: Project):
+    tab.build_page(str(project.root))
+    page.load()
+    page.write("Undesired tags", "red hair")
+    page.write("Max train epoch", 4, "Number")
+    page.press("Keep length")
+    assert page.find("Textbox", "Undesired tags").shown == "red hair"
+    assert open_project(project.root).manifest.training.max_train_epochs == 4
+
+
+def test_the_queue_is_filled_and_run(page: FakePage, project: Project, collected: Path):
+    fill_manifest(project)
+    use_trainer(simulated_trainer().folder)
+    tab.build_page(str(project.root))
+    page.load()
+    page.write("Folder with pictures", str(collected))
+    for name in ("Import", "Stage", "Add to queue", "Add to queue"):
+        page.press(name)
+    assert "Added as entry 2." in page.text
+    page.press("Remove")
+    assert "[LL708]" in page.text
+    page.write("Entry", 2, "Number")
+    page.press("Move to the front")
+    assert "Entry 2 is next." in page.text
+    page.press("Remove")
+    page.press("Start queue")
+    assert "1 trainings ended" in page.text
+    assert (project.model_dir / "Quillfox.safetensors").is_file()
+    page.press("End queue after this training")
+    assert "The queue ends" in page.text
+    page.write("Config to queue", str(project.root / "none.json"))
+    page.press("Add this config to queue")
+    assert "[LL" in page.text
 
 
 def test_earlier_files_are_moved_aside_when_ticked(
@@ -85,13 +220,13 @@ def test_earlier_files_are_moved_aside_when_ticked(
     fill_manifest(project)
     use_trainer(simulated_trainer().folder)
     tab.build_page(str(project.root))
+    page.load()
     page.write("Folder with pictures", str(collected))
     for name in ("Import", "Stage", "Train"):
         page.press(name)
     page.press("Train")
     assert "[LL345]" in page.text
-    box = next(one for one in page.components if "--move-old" in str(one.options.get("label")))
-    box.shown = True
+    page.write("Move epoch files of an earlier training aside", True, "Checkbox")
     page.press("Train")
     assert "<b>Train</b>: finished" in page.text
     assert (project.model_dir / "earlier-1" / "Quillfox.safetensors").is_file()

@@ -133,7 +133,7 @@ def test_config_shows_values_with_reasons(configured: Project):
     rows = {row.key: row for row in view.rows}
     assert rows["network_dim"].value == 24
     assert rows["network_dim"].reason != ""
-    assert rows["output_name"].reason == "from this project's manifest"
+    assert rows["output_name"].reason == "chosen for this project"
     assert view.epochs == 10
     assert view.steps % 10 == 0
     assert not view.is_outdated
@@ -146,7 +146,7 @@ def test_changed_manifest_makes_the_config_late(configured: Project):
     view = view_config(project)
     assert view is not None
     assert view.is_outdated
-    assert "write it again" in markup.config(view)
+    assert "press Config again" in markup.config(view)
 
 
 def test_no_config_is_said_plainly(project: Project):
@@ -183,7 +183,7 @@ def test_version_is_told_from_nearly_all_fields():
 
 def test_panels_show_an_open_project(configured: Project):
     panels = read_panels(str(configured.root))
-    assert "Next: press <b>Caption</b>" in panels.message
+    assert "Next: choose a tagger and press Use this tagger" in panels.message
     assert "5_Quillfox" in panels.folders
     assert "data:image/jpeg;base64," in panels.pictures
     assert "Network Rank (Dimension)" in panels.config

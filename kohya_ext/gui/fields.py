@@ -1,0 +1,338 @@
+"""The project's values that a person sets on the tab: a label, a section and a place each.
+
+Plain values only. What a screen shows is read from the manifest, what was typed becomes changes
+of it; a field that says another thing than the manifest is found before a step runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from ..project import InputError, Project
+from ..project.families import Family, trained
+from ..project.manifest import Manifest, SubjectKind
+from ..project.manifest_edit import Place, edit_manifest
+from ..training.config.presets import presets
+
+
+class Section(str, Enum):
+    """The parts of the tab, in the order of the road; the value is the heading."""
+
+    PROJECT = "Project"
+    BASE = "Base model"
+    PRESET = "Preset"
+    CONSENT = "Consent"
+    PICTURES = "Pictures"
+    TAGGER = "Tagger"
+    CAPTIONS = "Captions"
+    LENGTH = "Epochs and steps"
+    CHECK = "Check"
+    TRAIN = "Train"
+    QUEUE = "Queue"
+    REPORT = "Report"
+
+
+def numbered(section: Section) -> str:
+    """Return a section's heading with its number; consent, which few need, has none."""
+    others = [one for one in Section if one is not Section.CONSENT]
+    return (
+        section.value if section not in others else f"{others.index(section) + 1} {section.value}"
+    )
+
+
+class Kind(str, Enum):
+    """How a value is typed."""
+
+    TEXT = "text"
+    WHOLE = "whole"
+    NUMBER = "number"
+    FLAG = "flag"
+    LINES = "lines"
+    TAGS = "tags"
+    FAMILY = "family"
+    PRESET = "preset"
+    USES = "uses"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value: its name in code, its label, where it stands in the manifest, what it means."""
+
+    name: str
+    label: str
+    section: Section
+    place: Place
+    kind: Kind = Kind.TEXT
+    info: str = ""
+    is_advanced: bool = False
+    is_optional: bool = False
+
+
+USES = ("training", "pictures", "publishing")
+"""What a person may agree to."""
+USUAL_PRESET = "the usual one"
+
+FIELDS = (
+    Field("base_path", "Base model file", Section.BASE, ("base_model", "path")),
+    Field("base_family", "Base model family", Section.BASE, ("base_model", "family"), Kind.FAMILY,
+          "Detected when you use the model."),
+    Field("vae", "VAE file", Section.BASE, ("base_model", "vae"), info="Empty: the model's own.",
+          is_advanced=True),
+    Field("preset", "Preset", Section.PRESET, ("training", "preset"), Kind.PRESET),
+    Field("consent_name", "Who agreed", Section.CONSENT, ("subject", "consent", "name")),
+    Field("consent_date", "On which day", Section.CONSENT, ("subject", "consent", "date"),
+          info="As 2026-01-31."),
+    Field("consent_scope", "Agreed to", Section.CONSENT, ("subject", "consent", "scope"),
+          Kind.USES),
+    Field("consent_evidence", "Where the proof lies", Section.CONSENT,
+          ("subject", "consent", "evidence"), is_optional=True),
+    Field("influence", "Influence of primaries", Section.PICTURES, ("dataset", "influence"),
+          Kind.NUMBER, "They give so many times the steps of the supporting ones.",
+          is_optional=True),
+    Field("repeats_primary", "Repeats of a primary picture", Section.PICTURES,
+          ("dataset", "repeats", "primary"), Kind.WHOLE, "Empty: the influence chooses.",
+          is_optional=True),
+    Field("repeats_supporting", "Repeats of a supporting picture", Section.PICTURES,
+          ("dataset", "repeats", "supporting"), Kind.WHOLE, "Empty: the influence chooses.",
+          is_optional=True),
+    Field("tagger", "Tagger folder", Section.TAGGER, ("captions", "model"),
+          info="With model.onnx and selected_tags.csv."),
+    Field("prefix", "Prefix to add to WD14 caption", Section.CAPTIONS, ("captions", "prefix"),
+          info="{trigger} stands for the trigger word."),
+    Field("undesired_tags", "Undesired tags", Section.CAPTIONS, ("captions", "undesired_tags"),
+          Kind.TAGS, "They sink into the trigger word; parted by commas."),
+    Field("general_threshold", "General threshold", Section.CAPTIONS,
+          ("captions", "general_threshold"), Kind.NUMBER),
+    Field("character_threshold", "Character threshold", Section.CAPTIONS,
+          ("captions", "character_threshold"), Kind.NUMBER, is_advanced=True),
+    Field("epochs", "Max train epoch", Section.LENGTH, ("training", "max_train_epochs"),
+          Kind.WHOLE),
+    Field("save_every", "Save every N epochs", Section.LENGTH,
+          ("training", "save_every_n_epochs"), Kind.WHOLE),
+    Field("batch", "Train batch size", Section.LENGTH, ("training", "train_batch_size"),
+          Kind.WHOLE, "Empty: the preset's.", is_optional=True),
+    Field("resolution", "Max resolution", Section.LENGTH, ("training", "resolution"),
+          info="As 512,512. Empty: the preset's.", is_optional=True),
+    Field("sample_prompts", "Sample prompts", Section.LENGTH, ("training", "sample_prompts"),
+          Kind.LINES, "One a line; drawn while it trains. {trigger} is the trigger word."),
+    Field("sample_every", "Sample every N epochs", Section.LENGTH,
+          ("training", "sample_every_n_epochs"), Kind.WHOLE),
+    Field("validation_split", "Validation split", Section.LENGTH,
+          ("training", "validation_split"), Kind.NUMBER,
+          "Share of the pictures kept back to measure a loss that rises when a LoRA overtrains; "
+          "0: all are trained. Small sets suffer from it.", is_advanced=True),
+    Field("validate_every", "Validate every N epochs", Section.LENGTH,
+          ("training", "validate_every_n_epochs"), Kind.WHOLE, is_advanced=True),
+    Field("seed", "Seed", Section.LENGTH, ("training", "seed"), Kind.WHOLE,
+          "Empty: the preset's.", is_advanced=True, is_optional=True),
+    Field("network_weights", "Go on from this LoRA file", Section.LENGTH,
+          ("training", "network_weights"), is_advanced=True, is_optional=True),
+    Field("free_webui", "Let a WebUI free the graphics card first", Section.LENGTH,
+          ("training", "free_webui"), Kind.FLAG, is_advanced=True),
+)  # fmt: skip
+
+Typed = Mapping[str, Any]
+"""What stands in the fields, by name; None for one that the page has not shown yet."""
+
+
+def fields_of(section: Section) -> tuple[Field, ...]:
+    """Return the fields of a section in their order."""
+    return tuple(one for one in FIELDS if one.section is section)
+
+
+def family_titles() -> tuple[str, ...]:
+    """Return what the families are called that can be trained."""
+    return tuple(one.facts.title for one in trained())
+
+
+def preset_names(family: Family) -> tuple[str, ...]:
+    """Return the presets for a family, the usual one first."""
+    named = tuple(one.name for one in presets() if one.family is family)
+    return (USUAL_PRESET, *named)
+
+
+# From the manifest to the screen.
+
+
+def shown_values(manifest: Manifest) -> dict[str, Any]:
+    """Return what each field shows of a manifest."""
+    return {one.name: _shown(one.kind, _value_at(manifest, one.place)) for one in FIELDS}
+
+
+def _value_at(manifest: Manifest, place: Place) -> Any:
+    value: Any = manifest
+    for key in place:
+        value = getattr(value, key) if value is not None else None
+    return value
+
+
+def _shown(kind: Kind, value: Any) -> Any:
+    if kind is Kind.LINES:
+        return "\n".join(value)
+    if kind is Kind.TAGS:
+        return ", ".join(value)
+    if kind is Kind.FAMILY:
+        return value.facts.title
+    if kind is Kind.PRESET:
+        return value or USUAL_PRESET
+    if kind is Kind.USES:
+        return [use for use in USES if use in (value or "")]
+    return "" if value is None and kind is Kind.TEXT else value
+
+
+# From the screen to the manifest.
+
+
+def keep(project: Project, section: Section, typed: Typed) -> Project:
+    """Write what was typed in a section into the manifest. Raises InputError, MachineError."""
+    if section is Section.CONSENT:
+        return edit_manifest(project, {("subject", "consent"): _consent(typed)})
+    held = shown_values(project.manifest)
+    changes = {
+        one.place: _typed_value(one, typed[one.name])
+        for one in fields_of(section)
+        if _was_shown(one, typed) and not _same(one, typed[one.name], held[one.name])
+    }
+    by_hand = [one for one in _REPEATS if typed.get(one) is not None]
+    if section is Section.PICTURES and len(by_hand) == 1:
+        raise InputError(
+            "LL243", "Only one of the two repeats is named.", "Name both, or empty both."
+        )
+    if section is Section.PICTURES and not by_hand and set(_REPEATS) <= set(typed):
+        changes = {place: one for place, one in changes.items() if place[1] != "repeats"}
+        changes[("dataset", "repeats")] = None
+    return edit_manifest(project, changes)
+
+
+_REPEATS = ("repeats_primary", "repeats_supporting")
+
+
+def _was_shown(one: Field, typed: Typed) -> bool:
+    """Take None for a value only where a number may be left empty: folded fields send it, too."""
+    is_number = one.kind in (Kind.WHOLE, Kind.NUMBER)
+    may_be_empty = is_number and not one.is_advanced
+    return one.name in typed and (typed[one.name] is not None or may_be_empty)
+
+
+def unkept(project: Project, typed: Typed) -> tuple[str, ...]:
+    """Return the labels of fields that say another thing than the project.
+
+    None where no project was shown yet: each has a number of epochs.
+    """
+    if typed.get("epochs") is None:
+        return ()
+    held = shown_values(project.manifest)
+    is_person = project.manifest.subject.kind is SubjectKind.PERSON
+    return tuple(
+        one.label
+        for one in FIELDS
+        if (is_person or one.section is not Section.CONSENT)
+        and typed.get(one.name) is not None
+        and not _same(one, typed[one.name], held[one.name])
+    )
+
+
+def require_kept(project: Project, typed: Typed) -> None:
+    """Raise InputError when a field was changed and not kept, before a step uses the old value."""
+    labels = unkept(project, typed)
+    if labels:
+        sections = dict.fromkeys(one.section for one in FIELDS if one.label in labels)
+        keeps = " and ".join(f'"{keep_label(one)}"' for one in sections)
+        raise InputError(
+            "LL242",
+            f"Not kept yet: {', '.join(labels)}.",
+            f'Press {keeps}, or "Open project" to see what the project says.',
+        )
+
+
+def keep_label(section: Section) -> str:
+    """Return what the button is called that keeps a section's fields."""
+    return {
+        Section.BASE: "Use this base model",
+        Section.PRESET: "Use this preset",
+        Section.CONSENT: "Keep consent",
+        Section.PICTURES: "Keep balance",
+        Section.TAGGER: "Use this tagger",
+        Section.CAPTIONS: "Keep caption rules",
+        Section.LENGTH: "Keep length",
+    }[section]
+
+
+def _typed_value(one: Field, value: Any) -> Any:
+    if one.kind in (Kind.WHOLE, Kind.NUMBER):
+        return _number(one, value)
+    if one.kind is Kind.FLAG:
+        return bool(value)
+    text = str(value).strip()
+    if one.kind is Kind.LINES:
+        return [line.strip() for line in str(value).splitlines() if line.strip()]
+    if one.kind is Kind.TAGS:
+        return list(dict.fromkeys(_tags(text)))
+    if one.kind is Kind.FAMILY:
+        return _family(text).value
+    if one.kind is Kind.PRESET:
+        return "" if text == USUAL_PRESET else text
+    return text
+
+
+def _tags(text: str) -> list[str]:
+    return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
+
+
+def _number(one: Field, value: Any) -> int | float | None:
+    if value is None or value == "":
+        if one.is_optional:
+            return None
+        raise InputError("LL243", f"{one.label} is empty.", "Type a number.")
+    number = float(value)
+    if one.kind is Kind.WHOLE:
+        if number != int(number):
+            raise InputError("LL243", f"{one.label} is {value:g}.", "Type a whole number.")
+        return int(number)
+    return number
+
+
+def _family(title: str) -> Family:
+    return next((one for one in trained() if one.facts.title == title), Family.SD15)
+
+
+def _consent(typed: Typed) -> dict[str, str]:
+    """Return a consent as the manifest holds it. Raises InputError for what is missing or wrong."""
+    name, day = (str(typed.get(key) or "").strip() for key in ("consent_name", "consent_date"))
+    uses: Sequence[str] = typed.get("consent_scope") or ()
+    if not name:
+        raise InputError("LL244", "The consent names nobody.", 'Fill in "Who agreed".')
+    if not uses:
+        raise InputError("LL244", "The consent is to nothing.", 'Tick what was "Agreed to".')
+    try:
+        agreed = date.fromisoformat(day)
+    except ValueError as error:
+        raise InputError(
+            "LL244", f'"{day}" is not a day.', "Write it as year, month and day: 2026-01-31."
+        ) from error
+    if agreed > date.today():
+        raise InputError(
+            "LL244", f"The consent's day, {day}, lies in the future.", "Correct the day."
+        )
+    proof = str(typed.get("consent_evidence") or "").strip()
+    found = {"name": name, "date": day, "scope": ", ".join(one for one in USES if one in uses)}
+    return found | ({"evidence": proof} if proof else {})
+
+
+def _same(one: Field, typed: Any, held: Any) -> bool:
+    if one.kind is Kind.USES:
+        return set(typed or ()) == set(held or ())
+    if one.kind is Kind.FLAG:
+        return bool(typed) == bool(held)
+    if one.kind in (Kind.WHOLE, Kind.NUMBER):
+        if typed in (None, "") or held is None:
+            return typed in (None, "") and held is None
+        return float(typed) == float(held)
+    if one.kind is Kind.TAGS:
+        return _tags(str(typed or "")) == _tags(str(held or ""))
+    lines = [line.strip() for line in str(typed or "").strip().splitlines()]
+    return lines == [line.strip() for line in str(held or "").strip().splitlines()]
