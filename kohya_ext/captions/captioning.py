@@ -21,6 +21,7 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.cluster import spread
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
@@ -35,7 +36,15 @@ from ..project.tagging import (
     write_scores,
 )
 from .edits import CaptionEdit, EditBook, apply_edit, find_edit, merge_edits
-from .rules import CaptionRules, caption_tags, format_caption, parse_tags, undesired_keys
+from .rules import (
+    CaptionRules,
+    TagOrder,
+    caption_tags,
+    format_caption,
+    parse_tags,
+    tag_key,
+    undesired_keys,
+)
 
 WRITTEN_NAME = ".captions.json"
 
@@ -48,6 +57,7 @@ class PlannedCaption:
     text: str
     present: str | None
     edit: CaptionEdit | None
+    is_whole_line: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -60,6 +70,7 @@ class CaptionPlan:
     """All captions as they will be, with the counts a person wants to see."""
 
     captions: tuple[PlannedCaption, ...]
+    prefix: str = ""
 
     @property
     def changed(self) -> int:
@@ -68,6 +79,30 @@ class CaptionPlan:
     @property
     def edits(self) -> int:
         return sum(1 for one in self.captions if one.edit)
+
+    @property
+    def frozen(self) -> tuple[PlannedCaption, ...]:
+        """Captions whose whole line is a hand's and does not begin with the prefix of today."""
+        head = parse_tags(self.prefix)
+        return tuple(
+            one
+            for one in self.captions
+            if one.is_whole_line and parse_tags(one.text)[: len(head)] != head
+        )
+
+    @property
+    def frozen_sentence(self) -> str:
+        """Say which captions no rule and no prefix reaches any more; "" when there are none."""
+        frozen = self.frozen
+        if not frozen:
+            return ""
+        names = ", ".join(one.place.name for one in frozen[:3])
+        more = f" and {len(frozen) - 3} more" if len(frozen) > 3 else ""
+        return (
+            f"{names}{more} {'is' if len(frozen) == 1 else 'are'} written by hand as a whole and "
+            f'stay{"s" if len(frozen) == 1 else ""} without the prefix "{self.prefix}". Put it in '
+            'front by hand, or press "Back to the rules" on the board.'
+        )
 
     def tag_counts(self) -> dict[str, int]:
         """Return how often each tag stands in the captions, the most frequent first."""
@@ -78,11 +113,8 @@ class CaptionPlan:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def read_rules(project: Project) -> CaptionRules:
-    """Return the manifest's caption rules with its undesired tags, from list and file.
-
-    Raises MissingError when the file of undesired tags cannot be read.
-    """
+def undesired_tags(project: Project) -> tuple[str, ...]:
+    """Return the manifest's undesired tags, from list and file. Raises MissingError."""
     settings = project.manifest.captions
     undesired = list(settings.undesired_tags)
     if settings.undesired_tags_file:
@@ -95,6 +127,16 @@ def read_rules(project: Project) -> CaptionRules:
                 f"The undesired tags {path} cannot be read: {error}.",
                 "Correct captions.undesired_tags_file in the manifest.",
             ) from error
+    return tuple(undesired)
+
+
+def read_rules(project: Project) -> CaptionRules:
+    """Return the manifest's caption rules with its undesired tags, from list and file.
+
+    Raises MissingError when the file of undesired tags cannot be read.
+    """
+    settings = project.manifest.captions
+    undesired = undesired_tags(project)
     return CaptionRules(
         prefix=fill_placeholders(
             settings.prefix, trigger_word=project.manifest.trigger_word, lora=""
@@ -102,7 +144,23 @@ def read_rules(project: Project) -> CaptionRules:
         undesired=undesired_keys(undesired),
         general_threshold=settings.general_threshold,
         character_threshold=settings.character_threshold,
+        replacements={tag_key(old): new for old, new in settings.replacements.items()},
+        implied={
+            tag_key(tag): frozenset(map(tag_key, parse_tags(implied)))
+            for tag, implied in settings.implications.items()
+        },
+        drops_parts=settings.drop_parts,
+        order=TagOrder(settings.order),
+        first=settings.first_tags,
+        most_tokens=settings.max_tokens,
+        count_tokens=clip_tokens_of(project).count if settings.max_tokens else len,
     )
+
+
+def clip_tokens_of(project: Project) -> ClipTokens:
+    """Return what counts the tokens of this project's captions."""
+    cache = str(project.manifest.training.overrides.get("tokenizer_cache_dir") or "")
+    return find_clip_tokens([project.root / cache] if cache else ())
 
 
 def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
@@ -164,14 +222,14 @@ def _score_elsewhere(
     for place in places:
         picture_sha256 = sha256_of(project.images_dir / place)
         stored = read_scores(project.scores_dir, picture_sha256)
-        if stored and stored.model_sha256 == tagger.model_sha256:
+        if stored and tagger.accepts(stored.model_sha256):
             found[place] = stored
         else:
             missing.setdefault(picture_sha256, []).append(place)
     tasks = (
         TaggingTask(
             str(tagger.folder.absolute()),
-            tagger.model_sha256,
+            tagger.mark,
             same[0].name,
             picture_sha256,
             (project.images_dir / same[0]).read_bytes(),
@@ -189,7 +247,7 @@ def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) ->
     path = project.images_dir / place
     picture_sha256 = sha256_of(path)
     stored = read_scores(project.scores_dir, picture_sha256)
-    if stored and (tagger is None or stored.model_sha256 == tagger.model_sha256):
+    if stored and (tagger is None or tagger.accepts(stored.model_sha256)):
         return stored
     if tagger is None:
         raise MissingError(
@@ -230,7 +288,7 @@ def plan_captions(
         for place, one in scores.items()
     }
     _require_decent(project, {one: (scores[one], planned[one].text) for one in planned})
-    return CaptionPlan(tuple(planned.values()))
+    return CaptionPlan(tuple(planned.values()), rules.head)
 
 
 def _plan_one(
@@ -238,7 +296,7 @@ def _plan_one(
     place: PurePosixPath,
     scores: Scores,
     rules: CaptionRules,
-    written: Mapping[str, tuple[str, ...]],
+    written: Written,
     book: EditBook,
 ) -> PlannedCaption:
     tags = caption_tags(scores, rules)
@@ -247,11 +305,13 @@ def _plan_one(
     present = _read_caption(project.images_dir / place)
     fresh = None
     if present is not None:
-        ours = written.get(place.stem, ())
-        found = _find_edit(ours, present, rules.prefix) if ours else _foreign(present, line)
+        ours = written.texts.get(place.stem, ())
+        prefix = rules.prefix if written.prefix is None else written.prefix
+        found = _find_edit(ours, present, prefix) if ours else _foreign(present, line)
         fresh = merge_edits(stored, found) if found else None
     edit = fresh or stored
-    return PlannedCaption(place, apply_edit(line, tags, rules.prefix, edit), present, fresh)
+    text = apply_edit(line, tags, rules.prefix, edit)
+    return PlannedCaption(place, text, present, fresh, bool(edit and edit.text))
 
 
 def _find_edit(ours: tuple[str, ...], present: str, prefix: str) -> CaptionEdit | None:
@@ -280,14 +340,28 @@ def _read_caption(path: Path) -> str | None:
         ) from error
 
 
-def _read_written(project: Project) -> dict[str, tuple[str, ...]]:
-    """Return what we wrote for each stem: one text, or several while writing was cut off."""
+@dataclass(frozen=True)
+class Written:
+    """What we wrote for each stem: one text, or several while writing was cut off.
+
+    `prefix` is the one that they begin with; None in files of an earlier loraloom.
+    """
+
+    texts: Mapping[str, tuple[str, ...]]
+    prefix: str | None = None
+
+
+def _read_written(project: Project) -> Written:
     try:
         data = read_json(project.images_dir / WRITTEN_NAME)
     except (OSError, ValueError):
-        return {}
-    rows = data.items() if isinstance(data, dict) else ()
-    return {stem: (text,) if isinstance(text, str) else tuple(text) for stem, text in rows}
+        return Written({})
+    if not isinstance(data, dict):
+        return Written({})
+    is_flat = not isinstance(data.get("captions"), dict)
+    rows, prefix = (data, None) if is_flat else (data["captions"], data.get("prefix"))
+    texts = {stem: (text,) if isinstance(text, str) else tuple(text) for stem, text in rows.items()}
+    return Written(texts, prefix if isinstance(prefix, str) else None)
 
 
 def apply_captions(project: Project, plan: CaptionPlan) -> None:
@@ -298,27 +372,32 @@ def apply_captions(project: Project, plan: CaptionPlan) -> None:
     """
     edits = {one.place.stem: one.edit for one in plan.captions if one.edit}
     EditBook(project).save(edits, "caption file")
-    write_captions(project, plan.captions)
+    write_captions(project, plan.captions, plan.prefix)
     project.journal.append(
         "caption", pictures=len(plan.captions), changed=plan.changed, edits=plan.edits
     )
 
 
-def write_captions(project: Project, captions: Iterable[PlannedCaption]) -> None:
-    """Write the caption files that differ, and what we wrote, before and after."""
+def write_captions(project: Project, captions: Iterable[PlannedCaption], prefix: str) -> None:
+    """Write the caption files that differ, and what we wrote, before and after.
+
+    Texts of other stems may begin with an earlier prefix; those are the whole set's or none.
+    """
     planned = tuple(captions)
-    written = _read_written(project)
+    before = _read_written(project)
+    texts = dict(before.texts)
     for one in planned:
         accounted = (one.present.strip(),) if one.present else ()
-        written[one.place.stem] = tuple(dict.fromkeys((*accounted, one.text)))
-    _write_written(project, written)
+        texts[one.place.stem] = tuple(dict.fromkeys((*accounted, one.text)))
+    _write_written(project, texts, prefix)
     for one in planned:
         if one.is_new:
             write_text_atomic(project.images_dir / one.place, one.text + "\n")
-        written[one.place.stem] = (one.text,)
-    _write_written(project, written)
+        texts[one.place.stem] = (one.text,)
+    _write_written(project, texts, prefix)
 
 
-def _write_written(project: Project, written: Mapping[str, tuple[str, ...]]) -> None:
-    data = {stem: texts[0] if len(texts) == 1 else list(texts) for stem, texts in written.items()}
+def _write_written(project: Project, texts: Mapping[str, tuple[str, ...]], prefix: str) -> None:
+    rows = {stem: found[0] if len(found) == 1 else list(found) for stem, found in texts.items()}
+    data = {"captions": rows, "prefix": prefix}
     write_json_atomic(project.images_dir / WRITTEN_NAME, data, sort_keys=True)

@@ -16,6 +16,7 @@ from ..project import Project
 from ..project.files import sha256_of
 from ..project.tagging import Scores, read_scores
 from ..project.tagging.framing import framing_of
+from ..project.tagging.vocabulary import Category, find_vocabulary
 from .captioning import PlannedCaption, read_rules, write_captions
 from .edits import (
     CaptionEdit,
@@ -26,7 +27,7 @@ from .edits import (
     edited_tags,
     value_of_edit,
 )
-from .rules import caption_tags, format_caption, parse_tags, tag_key
+from .rules import caption_tags, format_caption, parse_tags, spelled, tag_key
 
 _MOST_SUGGESTIONS = 12
 
@@ -79,11 +80,12 @@ class CaptionDesk:
         self._project = project
         self._rules = read_rules(project)
         self._sources = self._read_sources()
+        self._vocabulary: tuple[str, ...] | None = None
 
     @property
     def prefix(self) -> str:
         """What every caption begins with."""
-        return self._rules.prefix.strip().rstrip(",").rstrip()
+        return self._rules.head
 
     def captions(self, edits: Mapping[str, Any]) -> dict[str, Caption]:
         """Return all captions with the edits that hold, by key."""
@@ -145,7 +147,7 @@ class CaptionDesk:
             text = self.caption(key, value).text
             planned.append(PlannedCaption(source.place, text, present, None))
         if planned:
-            write_captions(self._project, planned)
+            write_captions(self._project, planned, self._rules.head)
 
     def complete(self, begun: str, counts: Mapping[str, int]) -> list[str]:
         """Return tags that begin with, or hold, what was typed: those of the set first."""
@@ -159,23 +161,13 @@ class CaptionDesk:
 
     def _words(self) -> tuple[str, ...]:
         """Return the tagger's vocabulary where the manifest or the settings name one."""
-        from ..project import ToolError, read_settings
-        from ..project.tagging.vocabulary import Category, read_vocabulary
-        from .rules import spelled
-
-        if not hasattr(self, "_vocabulary"):
-            named = self._project.manifest.captions.model or read_settings().tagger_model
-            self._vocabulary: tuple[str, ...] = ()
-            if named:
-                try:
-                    found = read_vocabulary(self._project.root / named / "selected_tags.csv")
-                    self._vocabulary = tuple(
-                        spelled(one.name)
-                        for one in found.tags
-                        if one.category is not Category.RATING
-                    )
-                except ToolError:  # no tagger there: the set's own tags are left
-                    pass
+        if self._vocabulary is None:
+            found = find_vocabulary(self._project)
+            unused = (Category.RATING, Category.UNUSED)
+            tags = found.tags if found else ()
+            self._vocabulary = tuple(
+                spelled(one.name) for one in tags if one.category not in unused
+            )
         return self._vocabulary
 
     def _text_edit(self, source: Source, text: str) -> dict[str, Any] | None:

@@ -33,22 +33,28 @@ class CaptionEdit:
 def find_edit(written: str, present: str, prefix: str) -> CaptionEdit | None:
     """Return how `present` (in the file now) differs from what we wrote; None when it does not.
 
-    When the prefix itself was changed, or the order, the whole line counts as hand-made.
+    `prefix` is the one that `written` begins with: the manifest may have another by now. When a
+    hand changed the prefix itself, the whole line counts as hand-made.
     """
-    present = present.strip().removeprefix("\ufeff")
+    present = " ".join(present.removeprefix("\ufeff").split())
     if present == written.strip():
         return None
     before, after = parse_tags(written), parse_tags(present)
     head = parse_tags(prefix)
-    if head and after[: len(head)] != head:
+    if before[: len(head)] != head:  # written with a prefix that is not known: one tag, as usual
+        head = before[:1]
+    if after[: len(head)] != head:
         return CaptionEdit(text=present)
-    keys_before = {tag_key(tag) for tag in before}
-    keys_after = {tag_key(tag) for tag in after}
-    added = tuple(tag for tag in after if tag_key(tag) not in keys_before)
-    removed = tuple(tag for tag in before if tag_key(tag) not in keys_after)
-    if not added and not removed:
-        return CaptionEdit(text=present)
-    return CaptionEdit(added=added, removed=removed)
+    found = edit_for(written, before[len(head) :], prefix, after[len(head) :])
+    if found and found.order and _same_order(before, after):  # added ones come last, as always
+        return CaptionEdit(found.added, found.removed) if found.added or found.removed else None
+    return found
+
+
+def _same_order(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Tell whether the tags in both follow each other in the same way."""
+    old, new = ([*dict.fromkeys(map(tag_key, tags))] for tags in (before, after))
+    return [one for one in old if one in new] == [one for one in new if one in old]
 
 
 def merge_edits(old: CaptionEdit | None, new: CaptionEdit) -> CaptionEdit:

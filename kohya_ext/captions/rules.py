@@ -1,10 +1,16 @@
-"""What becomes of scores: a pure function from probabilities and rules to one line of tags."""
+"""What becomes of scores: a pure function from probabilities and rules to one line of tags.
+
+The order of the steps: thresholds, replacement, undesired tags, implied tags, order, tags in
+front, length.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
 
 from ..project.tagging import Scores
 
@@ -13,14 +19,38 @@ _FACE_TAG_LENGTH = 3
 """Tags up to this length are faces such as ^_^, whose underscore belongs to them."""
 
 
+class TagOrder(str, Enum):
+    """How tags follow each other."""
+
+    MODEL = "model"
+    PROBABILITY = "probability"
+    ALPHABET = "alphabet"
+
+
 @dataclass(frozen=True)
 class CaptionRules:
-    """How captions are made; thresholds are probabilities, `undesired` in any spelling."""
+    """How captions are made; thresholds are probabilities, tags may be in any spelling.
+
+    `implied` names what falls where a tag stands; `drops_parts` lets `hair` fall where `long hair`
+    stands. `most_tokens` is counted by `count_tokens`, with the prefix; 0: no limit.
+    """
 
     prefix: str
     undesired: frozenset[str] = frozenset()
     general_threshold: float = 0.35
     character_threshold: float = 0.85
+    replacements: Mapping[str, str] = field(default_factory=dict)
+    implied: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    drops_parts: bool = False
+    order: TagOrder = TagOrder.MODEL
+    first: tuple[str, ...] = ()
+    most_tokens: int = 0
+    count_tokens: Callable[[str], int] = len
+
+    @property
+    def head(self) -> str:
+        """What every caption begins with, without the comma at its end."""
+        return self.prefix.strip().rstrip(",").rstrip()
 
 
 def spelled(tag: str) -> str:
@@ -28,9 +58,16 @@ def spelled(tag: str) -> str:
     return tag.replace("_", " ") if len(tag) > _FACE_TAG_LENGTH else tag
 
 
+@lru_cache(maxsize=65_536)
 def tag_key(tag: str) -> str:
     """Return what two spellings of one tag have in common: `Blue_Eyes `, `blue eyes`."""
     return re.sub(r"[\s_]+", " ", tag).strip().casefold()
+
+
+@lru_cache(maxsize=4_096)
+def _pattern(text: str) -> re.Pattern[str]:
+    """Read `*` as any letters; everything else means itself, for `?` is a tag."""
+    return re.compile(".*".join(map(re.escape, tag_key(text).split("*"))))
 
 
 def parse_tags(text: str) -> tuple[str, ...]:
@@ -43,13 +80,73 @@ def undesired_keys(tags: Iterable[str]) -> frozenset[str]:
     return frozenset(tag_key(tag) for tag in tags if tag_key(tag))
 
 
+def is_undesired(tag: str, undesired: frozenset[str]) -> bool:
+    """Tell whether a tag is one of `undesired`, in which * stands for any letters."""
+    key = tag_key(tag)
+    return key in undesired or any(_pattern(one).fullmatch(key) for one in _patterns(undesired))
+
+
+@lru_cache(maxsize=64)
+def _patterns(undesired: frozenset[str]) -> tuple[str, ...]:
+    return tuple(one for one in undesired if "*" in one)
+
+
 def caption_tags(scores: Scores, rules: CaptionRules) -> tuple[str, ...]:
-    """Return the caption's tags without the prefix, in the order of the model's outputs."""
-    chosen = [
-        *(tag for tag, p in scores.general.items() if p >= rules.general_threshold),
-        *(tag for tag, p in scores.character.items() if p >= rules.character_threshold),
-    ]
-    return tuple(spelled(tag) for tag in chosen if tag_key(tag) not in rules.undesired)
+    """Return the caption's tags without the prefix."""
+    chosen = {
+        **{tag: p for tag, p in scores.general.items() if p >= rules.general_threshold},
+        **{tag: p for tag, p in scores.character.items() if p >= rules.character_threshold},
+    }
+    tags = _spelled_once(chosen, rules)
+    tags = _without_implied(tags, rules)
+    tags = _ordered(tags, chosen, rules)
+    return _within(tags, rules)
+
+
+def _spelled_once(chosen: Iterable[str], rules: CaptionRules) -> list[str]:
+    """Replace, drop what is undesired before or after that, and keep each tag once."""
+    found: dict[str, str] = {}
+    for tag in chosen:
+        new = rules.replacements.get(tag_key(tag), tag) if rules.replacements else tag
+        if not new.strip() or any(is_undesired(one, rules.undesired) for one in {tag, new}):
+            continue
+        found.setdefault(tag_key(new), spelled(new) if new == tag else new.strip())
+    return list(found.values())
+
+
+def _without_implied(tags: list[str], rules: CaptionRules) -> list[str]:
+    gone: set[str] = set()
+    for tag in tags:
+        gone |= rules.implied.get(tag_key(tag), frozenset())
+    if rules.drops_parts:
+        for tag in tags:
+            words = tag_key(tag).split(" ")
+            gone.update(" ".join(words[at:]) for at in range(1, len(words)))
+    return [tag for tag in tags if tag_key(tag) not in gone]
+
+
+def _ordered(tags: list[str], chosen: Mapping[str, float], rules: CaptionRules) -> list[str]:
+    if rules.order is TagOrder.ALPHABET:
+        tags = sorted(tags, key=tag_key)
+    elif rules.order is TagOrder.PROBABILITY:
+        sure: dict[str, float] = {}
+        for tag, probability in chosen.items():
+            key = tag_key(rules.replacements.get(tag_key(tag), tag))
+            sure[key] = max(probability, sure.get(key, 0.0))
+        tags = sorted(tags, key=lambda tag: -sure.get(tag_key(tag), 0.0))
+    if not rules.first:
+        return tags
+    places = {tag_key(tag): number for number, tag in enumerate(rules.first)}
+    return sorted(tags, key=lambda tag: places.get(tag_key(tag), len(places)))
+
+
+def _within(tags: Sequence[str], rules: CaptionRules) -> tuple[str, ...]:
+    """Drop tags from the end until the caption is short enough."""
+    kept = list(tags)
+    if rules.most_tokens:
+        while kept and rules.count_tokens(format_caption(rules.prefix, kept)) > rules.most_tokens:
+            kept.pop()
+    return tuple(kept)
 
 
 def format_caption(prefix: str, tags: Iterable[str]) -> str:

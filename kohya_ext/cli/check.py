@@ -53,6 +53,7 @@ def check(
             call,
             found,
             scores_dir=job.scores_dir,
+            project=job.project,
             may_be_freed=job.frees_card,
             progress=progress,
         )

@@ -10,6 +10,7 @@ from ..dataset.advice import advise
 from ..dataset.intake import apply_import, plan_import
 from ..dataset.layout import LayoutPlan, apply_layout, plan_layout
 from ..dataset.roles import Role, read_roles_csv
+from ..dataset.trigger import lora_folders_of, trigger_report
 from ..project import Project
 from ..project.cli import (
     dry_run_option,
@@ -160,6 +161,8 @@ def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) ->
         say(f"role: {sentence}")
     for sentence in advise(project, plan):
         say(f"advice: {sentence}")
+    for one in trigger_report(project, "", lora_folders_of(project)).findings:
+        say(f"trigger: {one.text}")
     if dry_run:
         say("nothing was done (--dry-run)")
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..dataset.ratio import read_ratio
+from ..dataset.trigger import lora_folders_of, trigger_report
 from ..project import Project, apply_init, plan_init
 from ..project.cli import (
     cluster_option,
@@ -45,6 +46,8 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
         return
     project = apply_init(plan)
     emit(str(project.manifest_path))
+    for one in trigger_report(project, "", lora_folders_of(project)).findings:
+        say(f"trigger: {one.text}")
     if kind == SubjectKind.PERSON.value:
         say(f"A real person: fill in subject.consent in {project.manifest_path} before staging.")
     next_step(f"loraloom import {shell_path(project.root)} FOLDER-WITH-PICTURES")

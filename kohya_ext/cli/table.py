@@ -19,6 +19,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (DATASET, "import", "kohya_ext.cli.dataset:import_", "Import pictures, only new ones."),
     (DATASET, "board", "kohya_ext.cli.board:board", "Sort and caption with the keyboard."),
     (DATASET, "ratings", "kohya_ext.cli.ratings:ratings", "Read or write viewers' ratings."),
+    (DATASET, "trigger", "kohya_ext.cli.trigger:trigger", "Is the trigger word free?"),
     (DATASET, "stage", "kohya_ext.cli.dataset:stage", "Make images/5_Trigger and 2_Trigger."),
     (DATASET, "caption", "kohya_ext.cli.captions:caption", "Tag the pictures, write captions."),
     (TRAINING, "presets", "kohya_ext.cli.config:presets", "List presets and their reasons."),

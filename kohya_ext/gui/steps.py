@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
+from ..captions.lint import lint_project
 from ..dataset.advice import advise
 from ..dataset.intake import apply_import, plan_import
 from ..dataset.layout import apply_layout, plan_layout
@@ -87,14 +88,18 @@ def caption(project: Project, progress: ProgressHandler, say: Say, stop: threadi
     plan = plan_captions(project, scores, read_rules(project))
     apply_captions(project, plan)
     say(f"{len(plan.captions)} captions, {plan.changed} changed, {plan.edits} edited by hand.")
+    if plan.frozen_sentence:
+        say(f"By hand: {plan.frozen_sentence}")
+    for slip in lint_project(project, {one.place.name: one.text for one in plan.captions}):
+        say(f"Lint: {slip.problem} {slip.cure}")
 
 
 def _tagger(project: Project) -> Tagger | None:
-    named = project.manifest.captions.model
-    if named:
-        return open_tagger(project.root / named)
-    remembered = read_settings().tagger_model
-    return open_tagger(Path(remembered)) if remembered else None
+    settings = project.manifest.captions
+    named = settings.model or read_settings().tagger_model
+    if not named:
+        return None
+    return open_tagger(project.root / named, is_exact=settings.exact_pictures)
 
 
 def fetching(repository: str) -> Step:
@@ -150,7 +155,9 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
     trainer = find_own_trainer()
     if trainer is None:
         say("No trainer is known on this machine, so its own packages were not checked.")
-    preflight = run_preflight(job.call, trainer, scores_dir=job.scores_dir, progress=progress)
+    preflight = run_preflight(
+        job.call, trainer, scores_dir=job.scores_dir, project=project, progress=progress
+    )
     _tell(preflight, say)
     if preflight.errors:
         first = preflight.errors[0]

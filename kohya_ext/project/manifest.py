@@ -102,6 +102,13 @@ class CaptionSettings:
     undesired_tags_file: str = ""
     general_threshold: float = 0.35
     character_threshold: float = 0.85
+    replacements: Mapping[str, str] = field(default_factory=dict)
+    implications: Mapping[str, str] = field(default_factory=dict)
+    drop_parts: bool = False
+    order: str = "model"
+    first_tags: tuple[str, ...] = ()
+    max_tokens: int = 0
+    exact_pictures: bool = False
     caption_extension: str = ".txt"
 
 

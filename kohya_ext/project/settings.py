@@ -30,6 +30,7 @@ class Settings:
     """Addresses by the absolute folder of the project that named them last."""
     webui_folder: str = ""
     recent_projects: tuple[str, ...] = ()
+    lora_folders: tuple[str, ...] = ()
 
     def webuis_of(self, project: Path | None) -> tuple[str, ...]:
         """Return the addresses for a project (or for none), else those of this machine."""
@@ -65,7 +66,7 @@ def read_settings() -> Settings:
             f"{path} is not a valid JSON object: {error}.",
             "Correct it, or delete it and name the paths again.",
         ) from error
-    for name in ("webui_urls", "recent_projects"):
+    for name in ("webui_urls", "recent_projects", "lora_folders"):
         values[name] = tuple(values.get(name, ()))
     return Settings(**values)
 

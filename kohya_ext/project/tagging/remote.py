@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import DamagedError, ToolError
 from .scores import Scores
-from .tagger import Tagger, open_tagger
+from .tagger import EXACT, Tagger, open_tagger
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class TaggingTask:
 
 def score_task(task: TaggingTask) -> Scores:
     """Score the picture of a task. Raises MissingError or DamagedError (the model, the picture)."""
-    tagger = _opened(task.model_folder)
-    if tagger.model_sha256 != task.model_sha256:
+    tagger = _opened(task.model_folder, task.model_sha256.endswith(EXACT))
+    if tagger.mark != task.model_sha256:
         raise DamagedError(
             "LL181",
             f"{socket.gethostname()} has another tagger in {task.model_folder} than this machine.",
@@ -44,9 +44,9 @@ def score_task(task: TaggingTask) -> Scores:
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(folder: str) -> Tagger:
+def _opened(folder: str, is_exact: bool) -> Tagger:
     try:
-        return open_tagger(Path(folder))
+        return open_tagger(Path(folder), is_exact=is_exact)
     except ToolError as error:
         there = f"On {socket.gethostname()}: {error.problem}"
         raise type(error)(error.code, there, error.cure) from error

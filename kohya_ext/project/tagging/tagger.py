@@ -1,7 +1,7 @@
-"""A WD14-shaped model run by onnxruntime: one picture in, one probability per tag out.
+"""A tagger run by onnxruntime: one picture in, one probability per tag out.
 
-Pre-processing as sd-scripts' finetune/tag_images_by_wd14_tagger.py does it: transparent becomes
-white, padded to a square with white, resized, BGR, float32 from 0 to 255, NHWC.
+Two formats: model.onnx with selected_tags.csv (WD14: NHWC, 0 to 255, probabilities), and
+model_optimized.onnx with tag_mapping.json (NCHW, -1 to 1, logits), as sd-scripts reads both.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import DamagedError, MissingError, PackageMissing, ToolError
 from ..files import sha256_of
-from ..pictures import open_upright
+from .pixels import exact_pixels, quick_pixels
 from .scores import FLOOR, Scores
-from .vocabulary import Category, Vocabulary, read_vocabulary
+from .vocabulary import CSV_NAME, JSON_NAME, Category, Vocabulary, read_vocabulary
 
-if TYPE_CHECKING:
-    from PIL import Image
+EXACT = "-exact"
+_MODELS = (("model.onnx", CSV_NAME), ("model_optimized.onnx", JSON_NAME))
 
 
 @dataclass(frozen=True)
 class Tagger:
-    """An open model with its vocabulary; `pixels` is the side of its square input."""
+    """An open model with its vocabulary; `pixels` is the side of its square input.
+
+    `is_exact` prepares pictures bit for bit as sd-scripts does, at some three times the cost.
+    """
 
     session: Any
     vocabulary: Vocabulary
@@ -32,69 +35,76 @@ class Tagger:
     pixels: int
     is_simulated: bool
     folder: Path
+    has_logits: bool = False
+    is_exact: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What scores of this tagger are marked with."""
+        return self.model_sha256 + (EXACT if self.is_exact else "")
+
+    def accepts(self, mark: str) -> bool:
+        """Tell whether scores with this mark are as good as new ones: exact ones always are."""
+        return mark == self.mark or mark == self.model_sha256 + EXACT
 
     def score(self, path: Path, picture_sha256: str) -> Scores:
         """Return the probabilities of one picture. Raises DamagedError for a broken one."""
         import numpy
 
-        pixels = numpy.asarray(_square(open_upright(path), self.pixels), dtype=numpy.float32)
-        batch = pixels[None, :, :, ::-1]
+        prepare = exact_pixels if self.is_exact else quick_pixels
+        batch = prepare(path, self.pixels)[None]
+        if self.has_logits:
+            batch = numpy.ascontiguousarray(batch.transpose(0, 3, 1, 2) / 127.5 - 1.0)
         name = self.session.get_inputs()[0].name
-        (row,) = self.session.run(None, {name: numpy.ascontiguousarray(batch)})[0]
+        (row,) = self.session.run(None, {name: batch})[0][:1]
+        if self.has_logits:
+            row = 1 / (1 + numpy.exp(-row.astype(numpy.float64)))
         return self._scores(row.tolist(), picture_sha256)
 
     def _scores(self, row: Sequence[float], picture_sha256: str) -> Scores:
         groups: dict[Category, dict[str, float]] = {category: {} for category in Category}
-        for tag, probability in zip(self.vocabulary.tags, row, strict=True):
+        rows = list(zip(self.vocabulary.tags, row, strict=True))
+        if self.has_logits:  # as sd-scripts writes them: the surest first
+            rows.sort(key=lambda pair: -pair[1])
+        for tag, probability in rows:
             if probability >= FLOOR or tag.category is Category.RATING:
                 groups[tag.category][tag.name] = round(probability, 4)
         return Scores(
             picture_sha256,
-            self.model_sha256,
+            self.mark,
             groups[Category.RATING],
             groups[Category.GENERAL],
             groups[Category.CHARACTER],
         )
 
 
-def _square(picture: Image.Image, pixels: int) -> Image.Image:
-    from PIL import Image
-
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        picture = Image.new("RGBA", layer.size, "white")
-        picture.alpha_composite(layer)
-    picture = picture.convert("RGB")
-    side = max(picture.size)
-    square = Image.new("RGB", (side, side), "white")
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    # cv2.INTER_AREA, which sd-scripts uses to shrink, averages as Pillow's BOX does
-    way = Image.Resampling.BOX if side > pixels else Image.Resampling.LANCZOS
-    return square.resize((pixels, pixels), way)
-
-
-def open_tagger(folder: Path, *, on_cpu: bool = False) -> Tagger:
-    """Open `model.onnx` and `selected_tags.csv` in `folder`.
+def open_tagger(folder: Path, *, on_cpu: bool = False, is_exact: bool = False) -> Tagger:
+    """Open the model and its tag list in `folder`.
 
     `on_cpu` leaves the graphics card to a training or a WebUI that may need all of its memory.
 
     Raises MissingError (no model there; onnxruntime is missing) or DamagedError (tag list; no
-    WD14-shaped model).
+    tagger's shape).
     """
-    model = folder / "model.onnx"
-    if not model.is_file():
+    found = [(folder / model, folder / tags) for model, tags in _MODELS]
+    present = next((pair for pair in found if pair[0].is_file()), None)
+    if present is None:
         raise MissingError(
             "LL250",
-            f"{folder} holds no tagger: model.onnx is not there.",
-            "Download a WD14 tagger's model.onnx and selected_tags.csv into one folder and name "
-            "it under captions.model in the manifest.",
+            f"{folder} holds no tagger: neither model.onnx nor model_optimized.onnx is there.",
+            "Download a tagger's model.onnx and selected_tags.csv (or model_optimized.onnx and "
+            "tag_mapping.json) into one folder and name it under captions.model in the manifest.",
         )
-    vocabulary = read_vocabulary(folder / "selected_tags.csv")
+    model, tags = present
+    vocabulary = read_vocabulary(tags)
+    has_logits = tags.name == JSON_NAME
     session = _open_session(model, on_cpu)
-    pixels = _require_wd14_shape(session, vocabulary, model)
+    pixels = _require_shape(session, vocabulary, model, has_logits)
     notes = session.get_modelmeta().custom_metadata_map
     simulated = any("simulated" in text for text in notes.values())
-    return Tagger(session, vocabulary, sha256_of(model), pixels, simulated, folder)
+    return Tagger(
+        session, vocabulary, sha256_of(model), pixels, simulated, folder, has_logits, is_exact
+    )
 
 
 def _open_session(model: Path, on_cpu: bool) -> Any:
@@ -111,24 +121,26 @@ def _open_session(model: Path, on_cpu: bool) -> Any:
         chosen = ["CPUExecutionProvider"] if on_cpu else every
         return onnxruntime.InferenceSession(str(model), providers=chosen)
     except Exception as error:  # onnxruntime raises its own, unnamed classes
-        raise _no_wd14(model, str(error).splitlines()[0]) from error
+        raise _no_tagger(model, str(error).splitlines()[0]) from error
 
 
-def _require_wd14_shape(session: Any, vocabulary: Vocabulary, model: Path) -> int:
+def _require_shape(session: Any, vocabulary: Vocabulary, model: Path, has_logits: bool) -> int:
     shape = session.get_inputs()[0].shape
-    if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or not isinstance(shape[1], int):
-        raise _no_wd14(model, f"its input has the shape {shape}, not [N, 448, 448, 3]")
+    wanted = "[N, 3, 448, 448]" if has_logits else "[N, 448, 448, 3]"
+    channels, *sides = (1, 2, 3) if has_logits else (3, 1, 2)
+    is_right = len(shape) == 4 and shape[channels] == 3 and shape[sides[0]] == shape[sides[1]]
+    if not is_right or not isinstance(shape[sides[0]], int):
+        raise _no_tagger(model, f"its input has the shape {shape}, not {wanted}")
     outputs = session.get_outputs()[0].shape[-1]
     if outputs != len(vocabulary.tags):
-        raise _no_wd14(
-            model, f"it has {outputs} outputs, selected_tags.csv {len(vocabulary.tags)} tags"
-        )
-    return int(shape[1])
+        name = JSON_NAME if has_logits else CSV_NAME
+        raise _no_tagger(model, f"it has {outputs} outputs, {name} {len(vocabulary.tags)} tags")
+    return int(shape[sides[0]])
 
 
-def _no_wd14(model: Path, why: str) -> ToolError:
+def _no_tagger(model: Path, why: str) -> ToolError:
     return DamagedError(
         "LL253",
-        f"{model} is not a WD14 tagger: {why}.",
-        "Use a model with the WD14 interface, together with its own selected_tags.csv.",
+        f"{model} is not a tagger that can be used: {why}.",
+        "Use a model with the WD14 interface, together with its own tag list.",
     )

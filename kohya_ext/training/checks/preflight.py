@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...project import ProgressHandler, ToolError, silent
+from ...project import ProgressHandler, Project, ToolError, silent
 from ...project.files import free_bytes
 from ..config.arguments import TrainerCall, require_valid_call
 from ..config.call_values import effective, processes_of
@@ -21,6 +21,7 @@ from ..dataset.steps import BucketRules, StepPlan
 from ..trainer import Trainer
 from .ask_trainer import TrainerAnswer, ask_trainer
 from .base_model import check_base_model
+from .captions import check_words
 from .combinations import check_combinations
 from .content import check_content
 from .files import (
@@ -67,6 +68,7 @@ def run_preflight(
     *,
     resuming: bool = False,
     scores_dir: Path | None = None,
+    project: Project | None = None,
     may_be_freed: bool = False,
     gpus: Callable[[], tuple[Gpu, ...]] = find_gpus,
     free: Callable[[Path], int] = free_bytes,
@@ -75,9 +77,9 @@ def run_preflight(
 ) -> Preflight:
     """Check one call of the trainer; without a `trainer` it is not asked, nor its environment.
 
-    `resuming` allows output files of earlier epochs, `may_be_freed` a full graphics card. Takes
-    up to 10 s for 1,000 new pictures, under 1 s for unchanged ones, and some 5 s to ask the
-    trainer itself.
+    `project` is whose captions and trigger word they are; `resuming` allows output files of
+    earlier epochs, `may_be_freed` a full graphics card. Takes up to 10 s for 1,000 new pictures,
+    under 1 s for unchanged ones, and some 5 s to ask the trainer itself.
     """
     values = effective(call)
     combined = list(check_combinations(call.script, values))
@@ -101,6 +103,7 @@ def run_preflight(
         for path in subset.reading.pictures
     ]
     findings += check_content(dict.fromkeys(captioned), scores_dir)
+    findings += check_words(_without_regular(datasets), project)
     steps = expected_steps(values, datasets, facts, processes_of(call.launch))
     findings += _check_validation(datasets)
     findings += check_files(values, trainer)
@@ -121,6 +124,17 @@ def run_preflight(
             findings += answer.besides(*known)
     pictures = tuple(facts[path] for path in trained if path in facts)
     return Preflight(_ordered(findings), steps, pictures, file_bytes)
+
+
+def _without_regular(datasets: Iterable[TrainingDataset]) -> dict[tuple[Path, str], None]:
+    """Return pictures with their captions' extension; regularisation ones know no trigger word."""
+    return {
+        (path, subset.caption_extension): None
+        for one in datasets
+        for subset in one.subsets
+        if not subset.is_reg and not subset.is_listed
+        for path in subset.reading.pictures
+    }
 
 
 def _check_dataset(

@@ -138,6 +138,7 @@ def plan_training(
         trainer,
         resuming=allowed,
         scores_dir=job.scores_dir,
+        project=job.project,
         may_be_freed=job.frees_card,
         progress=progress,
     )

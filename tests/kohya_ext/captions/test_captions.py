@@ -107,7 +107,9 @@ def test_no_tag_still_gives_the_prefix():
         ("photo of Q, a, b\n", None),
         ("photo of Q, a", CaptionEdit(removed=("b",))),
         ("photo of Q, a, b, freckles", CaptionEdit(added=("freckles",))),
-        ("photo of Q, b, a", CaptionEdit(text="photo of Q, b, a")),
+        ("photo of Q, b, a", CaptionEdit(order=("b", "a"))),
+        ("photo of Q, c, a, b", CaptionEdit(added=("c",))),
+        ("photo of Q, a, b, a", None),
         ("a drawing", CaptionEdit(text="a drawing")),
     ],
 )

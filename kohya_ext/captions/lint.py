@@ -1,0 +1,232 @@
+"""What is wrong with captions as they lie on disk: each slip once, with the pictures it is in.
+
+Nothing is changed. A slip is no error: people may mean it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import pairwise
+
+from ..project import Project, ToolError
+from ..project.tagging import read_all_scores
+from ..project.tagging.vocabulary import find_vocabulary
+from .captioning import read_rules, undesired_tags
+from .rules import is_undesired, parse_tags, tag_key, undesired_keys
+
+_SHOWN = 3
+_SHOWN_TAGS = 8
+_FEW_CAPTIONS = 10
+_NEAR = 0.75
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One kind of slip: what is wrong where, and what to do."""
+
+    code: str
+    problem: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class LintRules:
+    """What captions are compared with; an empty `trigger_word` is not looked for."""
+
+    trigger_word: str = ""
+    prefix: str = ""
+    undesired: tuple[str, ...] = ()
+    known_tags: Collection[str] = field(default_factory=frozenset)
+    """Every tag that was scored or that the tagger has, by key."""
+
+
+def lint_rules(project: Project) -> LintRules:
+    """Return what this project's captions are compared with. Raises MissingError."""
+    known: set[str] = set()
+    if project.scores_dir.is_dir():
+        for one in read_all_scores(project.scores_dir).values():
+            known |= {tag_key(tag) for tag in (*one.general, *one.character)}
+    vocabulary = find_vocabulary(project)
+    if vocabulary:
+        known |= {tag_key(tag.name) for tag in vocabulary.tags}
+    return LintRules(
+        project.manifest.trigger_word,
+        read_rules(project).head,
+        undesired_tags(project),
+        frozenset(known),
+    )
+
+
+def lint_captions(captions: Mapping[str, str], rules: LintRules) -> tuple[Slip, ...]:
+    """Return the slips in captions, each text under the name of its picture."""
+    return tuple(_find(captions, rules)) if captions else ()
+
+
+def _find(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+    yield from _lines(captions)
+    yield from _placeholders(captions)
+    if rules.trigger_word:
+        yield from _trigger(captions, rules.trigger_word)
+    yield from _duplicates(captions, rules)
+    yield from _lonely(captions, rules)
+    yield from _undesired(captions, rules)
+
+
+def _lines(captions: Mapping[str, str]) -> Iterator[Slip]:
+    long = [name for name, text in captions.items() if len(text.strip().splitlines()) > 1]
+    if long:
+        yield Slip(
+            "LL214",
+            f"{_many(long)} more than one line, of which the trainer reads the first: "
+            f"{_names(long)}.",
+            "Join the lines with commas.",
+        )
+
+
+_PLACEHOLDER = re.compile(r"\$?\{ *(?:trigger|lora|prompt|subject)[^}]*\}", re.IGNORECASE)
+
+
+def _placeholders(captions: Mapping[str, str]) -> Iterator[Slip]:
+    found = {name: one[0] for name, text in captions.items() if (one := _PLACEHOLDER.search(text))}
+    if found:
+        shown = next(iter(found.values()))
+        yield Slip(
+            "LL218",
+            f'"{shown}" stands as text in {_names(found)}; nothing fills it in a caption.',
+            "Write the trigger word itself; captions.prefix fills {trigger} in lower case only.",
+        )
+
+
+def _trigger(captions: Mapping[str, str], word: str) -> Iterator[Slip]:
+    wanted = _plain(word)
+    pattern = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+    counts = {name: len(pattern.findall(_plain(text))) for name, text in captions.items()}
+    twice = [name for name, count in counts.items() if count > 1]
+    missing = [name for name, count in counts.items() if not count]
+    near = {name: one for name in missing if (one := _misspelt(captions[name], wanted))}
+    absent = [name for name in missing if name not in near]
+    for spelling in dict.fromkeys(near.values()):
+        names = [name for name, one in near.items() if one == spelling]
+        yield Slip(
+            "LL212",
+            f'"{spelling}" stands where the trigger word "{word}" is meant: {_names(names)}.',
+            f'Write "{word}".',
+        )
+    if absent:
+        yield Slip(
+            "LL211",
+            f'{_many(absent)} no trigger word "{word}": {_names(absent)}.',
+            "Put it in front, or caption again with captions.prefix.",
+        )
+    if twice:
+        yield Slip(
+            "LL213",
+            f'{_many(twice)} the trigger word "{word}" more than once: {_names(twice)}.',
+            "Keep one; a tag of that name belongs under captions.undesired_tags.",
+        )
+
+
+def _misspelt(text: str, wanted: str) -> str:
+    """Return a word or pair of words that is nearly the trigger word, or ""."""
+    words = re.findall(r"\w+", _plain(text))
+    length = len(wanted.split())
+    groups = [" ".join(words[at : at + length]) for at in range(len(words) - length + 1)]
+    joined = [one + other for one, other in pairwise(words)]
+    close = get_close_matches(wanted.replace(" ", ""), [*groups, *joined], n=1, cutoff=0.8)
+    return close[0] if close and len(wanted) > _SHOWN else ""
+
+
+def _duplicates(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+    found: dict[str, list[str]] = {}
+    for name, text in captions.items():
+        keys = Counter(tag_key(tag) for tag in parse_tags(text))
+        for key, count in keys.items():
+            if count > 1 and key != tag_key(rules.prefix):
+                found.setdefault(key, []).append(name)
+    if found:
+        tags = ", ".join(f'"{tag}" in {_names(names)}' for tag, names in [*found.items()][:_SHOWN])
+        more = f"; and {len(found) - _SHOWN} more tags" if len(found) > _SHOWN else ""
+        yield Slip(
+            "LL215",
+            f"Tags stand twice in one caption: {tags}{more}.",
+            "Keep one of each.",
+        )
+
+
+def _lonely(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+    if len(captions) < _FEW_CAPTIONS:
+        return
+    counts = Counter(tag_key(tag) for text in captions.values() for tag in {*parse_tags(text)})
+    lonely = [tag for tag, count in counts.items() if count == 1 and tag != tag_key(rules.prefix)]
+    common = [tag for tag, count in counts.items() if count > 1]
+    unknown = [tag for tag in lonely if rules.known_tags and tag not in rules.known_tags]
+    slips = {tag: close[0] for tag in unknown if (close := get_close_matches(tag, common, 1, 0.85))}
+    if lonely:
+        meant = "".join(f'; "{tag}" may mean "{other}"' for tag, other in slips.items())
+        shown = ", ".join(sorted(lonely)[:_SHOWN_TAGS])
+        more = f" and {len(lonely) - _SHOWN_TAGS} more" if len(lonely) > _SHOWN_TAGS else ""
+        yield Slip(
+            "LL216",
+            f"{len(lonely)} tag{'' if len(lonely) == 1 else 's'} in one picture only: {shown}"
+            f"{more}{meant}.",
+            "The LoRA hardly learns them; that is fine for what is true of that picture alone.",
+        )
+
+
+def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+    if not rules.known_tags:
+        return
+    for tag in rules.undesired:
+        wanted = undesired_keys([tag])
+        if any(is_undesired(known, wanted) for known in rules.known_tags):
+            continue
+        close = get_close_matches(tag_key(tag), sorted(rules.known_tags), 1, _NEAR)
+        meant = f' Did you mean "{close[0]}"?' if close else ""
+        yield Slip(
+            "LL217",
+            f'The undesired tag "{tag}" matches no tag that the tagger has or found.',
+            f"Correct it under captions.undesired_tags, or take it out.{meant}",
+        )
+    unwanted = undesired_keys(rules.undesired)
+    left = {
+        tag_key(tag)
+        for text in captions.values()
+        for tag in parse_tags(text)
+        if is_undesired(tag, unwanted)
+    }
+    if left:
+        names = [
+            name for name, text in captions.items() if left & {*map(tag_key, parse_tags(text))}
+        ]
+        yield Slip(
+            "LL219",
+            f"Undesired tags still stand in captions: {', '.join(sorted(left)[:_SHOWN_TAGS])} "
+            f"({_names(names)}).",
+            "Run `loraloom caption` again; what a hand put there stays until it is taken out.",
+        )
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_]+", " ", text).strip().casefold()
+
+
+def _many(names: Collection[str]) -> str:
+    return f"{len(names)} caption{' has' if len(names) == 1 else 's have'}"
+
+
+def _names(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more
+
+
+def lint_project(project: Project, captions: Mapping[str, str]) -> tuple[Slip, ...]:
+    """Return the slips of a project's captions; rules that cannot be read are told elsewhere."""
+    try:
+        return lint_captions(captions, lint_rules(project))
+    except ToolError:
+        return ()

@@ -1,0 +1,68 @@
+"""`loraloom trigger`: is the trigger word free, and which others are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..dataset.trigger import TriggerReport, lora_folders_of, trigger_report
+from ..project import Project
+from ..project.cli import (
+    emit,
+    emit_json,
+    json_option,
+    named_project_argument,
+    next_step,
+    say,
+    shell_path,
+)
+from ..project.settings import write_setting
+
+
+@click.command()
+@named_project_argument
+@click.argument("word", default="")
+@click.option(
+    "--loras",
+    "folders",
+    type=click.Path(path_type=Path, file_okay=False),
+    multiple=True,
+    help="A folder with other LoRAs, of which the headers are read; may be given several times, "
+    "and is remembered.",
+)
+@json_option
+def trigger(project: Project, word: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Check the trigger word of PROJECT, or another WORD, and suggest free ones.
+
+    It is compared with every LoRA in the given folders (names, trigger phrases and tags in their
+    headers), CLIP's and the tagger's vocabulary where they lie on this machine, words that every
+    base model knows, and the set's own tags and captions. Exit code 1: something speaks against it.
+    """
+    if folders:
+        report = trigger_report(project, word, folders)
+        write_setting("lora_folders", tuple(str(one.absolute()) for one in folders))
+    else:
+        report = trigger_report(project, word, lora_folders_of(project))
+    if as_json:
+        emit_json(report.as_dict())
+    else:
+        _show(report)
+    next_step(f"loraloom stage {shell_path(project.root)}")
+    if report.findings:
+        raise click.exceptions.Exit(1)
+
+
+def _show(report: TriggerReport) -> None:
+    for one in report.findings:
+        emit(f"{one.kind}: {one.text}")
+    about = "" if report.is_exact else "about "
+    many = f"{report.loras} LoRA{'' if report.loras == 1 else 's'}"
+    if not report.findings:
+        emit(f'"{report.word}" is free: {about}{report.tokens} tokens, compared with {many}.')
+    if report.suggestions:
+        emit(f"free: {', '.join(report.suggestions)}")
+    if not report.loras:
+        say("No LoRA was compared: name the folder of yours with --loras.")
+    if not report.is_exact:
+        say("CLIP's vocabulary is not on this machine; tokens are estimated.")

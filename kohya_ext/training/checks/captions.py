@@ -1,0 +1,42 @@
+"""Preflight of the captions' words: what people mistype, as warnings, and the trigger word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ...captions.lint import LintRules, lint_captions, lint_rules
+from ...dataset.trigger import lora_folders_of, trigger_report
+from ...project import Project, ToolError
+from ..dataset.folders import caption_of
+from .findings import Finding, warning
+
+_LONGEST_BYTES = 100_000
+
+
+def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -> Iterator[Finding]:
+    """Lint captions; `pictures` are paths, each with its caption's extension."""
+    texts = {}
+    for picture, extension in pictures:
+        path = caption_of(picture, extension)
+        if path is not None:
+            with path.open("rb") as stream:
+                texts[picture.name] = stream.read(_LONGEST_BYTES).decode("utf-8", "replace")
+    try:
+        rules = lint_rules(project) if project else LintRules()
+    except ToolError as refused:
+        yield warning(refused.code, refused.problem, refused.cure)
+        rules = LintRules()
+    for slip in lint_captions({name: one for name, one in texts.items() if one.strip()}, rules):
+        yield warning(slip.code, slip.problem, slip.cure)
+    if project:
+        yield from _check_trigger(project)
+
+
+def _check_trigger(project: Project) -> Iterator[Finding]:
+    report = trigger_report(project, "", lora_folders_of(project))
+    for one in report.findings:
+        if one.kind == "caption":
+            continue  # told as a slip of those captions
+        free = f"Free: {', '.join(report.suggestions)}." if report.suggestions else ""
+        yield warning("LL210", one.text, f"{free} See `loraloom trigger`.".strip())
