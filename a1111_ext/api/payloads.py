@@ -71,14 +71,14 @@ def picture_request(
     if cell.source is None:
         return "/sdapi/v1/txt2img", body
     body |= {
-        "init_images": [base64.b64encode(_read_source(cell.source)).decode("ascii")],
+        "init_images": [base64.b64encode(read_source(cell.source)).decode("ascii")],
         "denoising_strength": cell.source.denoising_strength,
         "include_init_images": False,
     }
     return "/sdapi/v1/img2img", body
 
 
-def _read_source(source: SourcePicture) -> bytes:
+def read_source(source: SourcePicture) -> bytes:
     """Read the picture that an img2img cell starts from, if it is still the one."""
     path = Path(source.path)
     try:

@@ -46,8 +46,15 @@ class Backend:
     name: str
     is_remote = False
     """Draws elsewhere: its last picture is checked beside the next, and it may be lost and back."""
+    takes_turns = False
+    """Shares its order of checkpoints with other runs, as `turns` has it."""
     draws_rows = False
     """Draws several seeds of one row in one request."""
+
+    @property
+    def turn_name(self) -> str:
+        """What turns are taken at."""
+        return self.name
 
     @property
     def keeps_loras(self) -> bool:
@@ -106,7 +113,7 @@ class HttpBackend(Backend):
     It can be pickled, for an executor whose workers are other processes.
     """
 
-    is_remote = draws_rows = True
+    is_remote = takes_turns = draws_rows = True
 
     def __init__(
         self,

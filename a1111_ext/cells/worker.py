@@ -49,14 +49,14 @@ class Worker:
             with ThreadPoolExecutor(1, thread_name_prefix="check") as checker:
                 self._work(checker)
         finally:
-            self._run.turns.leave(self._backend.name)
+            self._run.turns.leave(self._backend.turn_name)
             self._run.leave(self._backend)
 
     def _work(self, checker: Executor) -> None:
         checking: Future[None] | None = None
         near: Group | None = None
-        if self._backend.is_remote:  # another command may have loaded what we need
-            near = self._run.group_with(self._run.turns.loaded(self._backend.name))
+        if self._backend.takes_turns:  # another command may have loaded what we need
+            near = self._run.group_with(self._run.turns.loaded(self._backend.turn_name))
         while taken := self._run.take(self._backend, near):
             near = group_of(taken[0][0])
             try:
@@ -66,7 +66,7 @@ class Worker:
                     continue
                 answers = self._draw(taken)
             except _Lost:
-                self._run.turns.leave(self._backend.name)
+                self._run.turns.leave(self._backend.turn_name)
                 if not self._comes_back():
                     break
                 near = None
@@ -85,15 +85,16 @@ class Worker:
 
     def _has_turn(self, cell: Cell) -> bool:
         """Wait while other commands of this machine draw with another checkpoint there."""
-        if not self._backend.is_remote:
+        if not self._backend.takes_turns:
             return True
-        run, name, is_told = self._run, self._backend.name, False
+        run, name, is_told = self._run, self._backend.turn_name, False
         while run.may_draw:
             other = run.turns.ask(name, cell.checkpoint.title)
             if not other:
                 return True
             if not is_told:
-                reason = f"another command draws with {other} at {name}, this one comes next"
+                where = self._backend.name
+                reason = f"another command draws with {other} at {where}, this one comes next"
                 run.tell_waiting(cell, self._backend, reason)
                 is_told = True
             run.stop.wait(LOOK_SECONDS)

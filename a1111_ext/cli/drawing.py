@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kohya_ext.project import Progress
+from kohya_ext.project import Progress, Project
 from kohya_ext.project.cli import emit, progress_bar, say
 from kohya_ext.project.progress import ProgressHandler, silent
 
@@ -16,12 +16,14 @@ from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
 from ..api.embeddings import find_embeddings, words_like_embeddings
 from ..api.upscalers import prove_upscalers
-from ..cells.backend import HttpBackend
+from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
 from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.plan import upscaler_of
 from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted
+from ..showcase.upscale_queue import OpenDrawing
+from .webui import open_webuis
 
 LinkLoras = Callable[[Client, Capabilities], Capabilities]
 """Puts LoRA files where a WebUI sees them and tells what it has then."""
@@ -88,6 +90,25 @@ def say_embeddings(cells: Iterable[Cell], trigger_word: str, capabilities: Capab
 def linking_promoted(promoted: Promoted, lora_folder: Path | None) -> LinkLoras:
     """Return how the promoted file is linked into each WebUI."""
     return lambda client, found: link_promoted(promoted, client, found, lora_folder)
+
+
+def drawing_over_http(
+    project: Project, urls: tuple[str, ...], auth: str, lora_folder: Path | None
+) -> OpenDrawing:
+    """Return how pictures are drawn at the WebUIs that were named, now or earlier."""
+
+    @contextmanager
+    def open_drawing(
+        promoted: Promoted, cells: Sequence[Cell]
+    ) -> Iterator[tuple[Capabilities, Sequence[Backend]]]:
+        link_loras = linking_promoted(promoted, lora_folder)
+        with (
+            open_webuis(urls, auth, project.root) as webuis,
+            open_backends(link_loras, webuis, cells) as backends,
+        ):
+            yield backends[0].capabilities, backends
+
+    return open_drawing
 
 
 @contextmanager

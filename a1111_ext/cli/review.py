@@ -25,6 +25,7 @@ from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
 from ..showcase.album import ShowPicture, read_album
+from ..showcase.desk import UPSCALE, DrawingDesk
 from ..showcase.ratings import require_known
 from ..showcase.review import read_review
 from ..showcase.showcase_view import ShowcaseView
@@ -36,7 +37,7 @@ from ..showcase.upscaling import (
     pin_upscales,
     plan_upscales,
 )
-from .drawing import emit_line, linking_promoted, open_backends, picture_events
+from .drawing import drawing_over_http, emit_line, linking_promoted, open_backends, picture_events
 from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
 
@@ -45,18 +46,34 @@ from .webui import lora_folder_option, open_webuis, webui_options
 
 @click.command()
 @project_argument
+@webui_options
+@lora_folder_option
+@click.option("--upscale", is_flag=True, help="Draw kept pictures larger as soon as they are kept.")
 @click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 @json_option
-def review(project: Project, port: int, browse: bool, as_json: bool) -> None:
+def review(
+    project: Project,
+    urls: tuple[str, ...],
+    auth: str,
+    lora_folder: Path | None,
+    upscale: bool,
+    port: int,
+    browse: bool,
+    as_json: bool,
+) -> None:
     """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
 
-    Every decision is kept at once. It answers on this machine only; --json only tells.
+    Every decision is kept at once. Its buttons draw, upscale, select and publish. It answers on
+    this machine only; --json only tells.
     """
     if as_json:
         _tell_review(project)
         return
-    share = BoardShare(ShowcaseView(project))
+    desk = DrawingDesk(project, drawing_over_http(project, urls, auth, lora_folder))
+    if upscale:
+        say(desk.act(UPSCALE))
+    share = BoardShare(ShowcaseView(project, desk))
     serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse)
     share.close()
     next_step(f"loraloom select {shell_path(project.root)}")

@@ -86,6 +86,11 @@ def board(page: str) -> str:
     return _folded("Judge and caption the training pictures", "Board", page)
 
 
+def review(page: str) -> str:
+    """Show the review of a project's showcase, folded."""
+    return _folded("Draw, review, upscale, select and publish the showcase", "Review", page)
+
+
 def wildcards(page: str) -> str:
     """Show the page of wildcards, folded."""
     return _folded("Search and edit wildcards", "Wildcards", page)

@@ -6,13 +6,18 @@ It runs in gradio 3.41 (A1111), 4 (Forge) and 6 (standalone), so it uses what al
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import markup
 from .shelf import Choice, Shelf, choose, read_shelf
+
+if TYPE_CHECKING:
+    from kohya_ext.project.decisions.board import BoardShare
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +49,8 @@ class ScreenHost:
     """Gives the address of the board of a project's root."""
     wildcards: Callable[[], str] | None = None
     """Gives the address of the page of wildcards."""
+    review: Address | None = None
+    """Gives the address of the review of a project's showcase."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,28 @@ def build_page(project_folder: str) -> None:
     def board(root: Path) -> str:
         return server.url_of(boards.open(root), PAGE_NAME)
 
+    def review(root: Path) -> str:
+        return server.url_of(_review_of(root.resolve()), PAGE_NAME)
+
     where = "Write the folder of a project, or one that holds projects, into the box above."
-    build(ScreenHost(read, address, where, board=board), project_folder, with_folder=True)
+    place = ScreenHost(read, address, where, board=board, review=review)
+    build(place, project_folder, with_folder=True)
+
+
+@lru_cache(maxsize=64)
+def _review_of(root: Path) -> BoardShare:
+    """Open the review of a project's showcase once; it draws at the WebUI that is remembered."""
+    from kohya_ext.project import open_project
+    from kohya_ext.project.decisions.board import BoardShare
+
+    from ..cli.drawing import drawing_over_http
+    from ..showcase.desk import DrawingDesk
+    from ..showcase.showcase_view import ShowcaseView
+
+    project = open_project(root)
+    auth = os.environ.get("LORALOOM_WEBUI_AUTH", "")
+    desk = DrawingDesk(project, drawing_over_http(project, (), auth, None))
+    return BoardShare(ShowcaseView(project, desk))
 
 
 def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> Callable[..., Any]:
@@ -224,7 +251,7 @@ def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -
             choice.label,
             choice.grid_labels,
             choice.grid_label,
-            markup.facts(choice, place.where) + _board(place, choice),
+            markup.facts(choice, place.where) + _boards(place, choice),
             _frame(place, choice),
         )
     except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
@@ -232,14 +259,17 @@ def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -
         return Shown(facts=markup.problem(f"{type(error).__name__}: {error}"))
 
 
-def _board(place: ScreenHost, choice: Choice) -> str:
-    """Show the board of a project that has pictures, folded."""
+def _boards(place: ScreenHost, choice: Choice) -> str:
+    """Show the boards of a project, folded: training pictures, and the showcase once promoted."""
     entry = choice.entry
-    if place.board is None or entry is None or entry.project is None or entry.project.problem:
+    if entry is None or entry.project is None or entry.project.problem:
         return ""
-    if not (entry.root / "source").is_dir():
-        return ""
-    return markup.board(place.board(entry.root))
+    shown = ""
+    if place.board is not None and (entry.root / "source").is_dir():
+        shown += markup.board(place.board(entry.root))
+    if place.review is not None and entry.project.promoted:
+        shown += markup.review(place.review(entry.root))
+    return shown
 
 
 def _frame(place: ScreenHost, choice: Choice) -> str:

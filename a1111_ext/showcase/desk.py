@@ -1,10 +1,33 @@
-"""The desk of a review: what its page can start, and what is under way beside it."""
+"""The desk of a review: what its page can start, and what is under way beside it.
+
+Drawing the project's showcase, drawing kept pictures larger, selecting, publishing. Where pictures
+are drawn the host says: a WebUI over HTTP, or the one that we live in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 
+from kohya_ext.project import Project, open_project
 from kohya_ext.project.decisions.board_view import Action, BoardStatus
+from kohya_ext.project.jobs import Job, Say, StepStopped
+from kohya_ext.project.progress import Progress, ProgressHandler
+
+from ..cells.events import CellEvent
+from ..cells.ledger import Ledger
+from ..publish.promoted import require_promoted
+from .album import read_album
+from .batches import draw_batch, pin_batch
+from .likeness import make_distance
+from .of_project import plan_project_batch
+from .review import read_review
+from .selection import SelectionOptions, apply_selection, plan_selection
+from .upscale_queue import OpenDrawing, UpscaleQueue
+
+DRAW, UPSCALE, SELECT, PUBLISH = "draw", "upscale", "select", "publish"
+LASTING = (DRAW, UPSCALE)
+"""What is resumed after a restart of its host."""
 
 
 class ReviewDesk:
@@ -27,3 +50,166 @@ class ReviewDesk:
 
 
 NO_DESK = ReviewDesk()
+
+
+class DrawingDesk(ReviewDesk):
+    """Starts what a showcase needs; `note` hears what is to be resumed after a restart."""
+
+    def __init__(
+        self,
+        project: Project,
+        open_drawing: OpenDrawing,
+        *,
+        note: Callable[[Sequence[str]], None] = lambda names: None,
+    ) -> None:
+        self._project, self._open_drawing, self._note = project, open_drawing, note
+        self._lock = threading.RLock()
+        self._drawing: Job | None = None
+        self._publishing: Job | None = None
+        self._queue: UpscaleQueue | None = None
+        self._wanted: list[str] = []
+
+    def actions(self) -> Sequence[Action]:
+        """Return the buttons."""
+        return (
+            Action(DRAW, "Draw", "Draw the project's showcase; again: stop after this picture."),
+            Action(UPSCALE, "Upscale kept", "Draw kept and marked pictures larger at once."),
+            Action(SELECT, "Select the post", "Choose at most 20 pictures and their order."),
+            Action(PUBLISH, "Publish", "Make the pack; nothing is sent anywhere."),
+        )
+
+    def resume(self, names: Iterable[str]) -> None:
+        """Start again what a restart of the host cut off. ToolError is shown by `status`."""
+        for name in names:
+            if name in LASTING:
+                self.act(name)
+
+    def act(self, name: str) -> str:
+        """Start an action, or stop one that lasts; return a sentence."""
+        starts = {
+            DRAW: self._draw,
+            UPSCALE: self._upscale,
+            SELECT: self._select,
+            PUBLISH: self._publish,
+        }
+        if name not in starts:
+            raise ValueError(f"{name!r} is not an action of this page.")
+        with self._lock:
+            return starts[name]()
+
+    def close(self) -> None:
+        """Stop what is under way; what was noted to be resumed stays noted."""
+        with self._lock:
+            for job in (self._drawing, self._publishing):
+                if job is not None:
+                    job.stop()
+            if self._queue is not None:
+                self._queue.stop()
+
+    # -- how it stands ------------------------------------------------------------------------
+
+    def status(self) -> BoardStatus:
+        """Return a sentence on everything that is under way, and the progress of drawing."""
+        said, done, total, running, alarm = [], 0, 0, [], False
+        for name, job in ((DRAW, self._drawing), (PUBLISH, self._publishing)):
+            if job is None:
+                continue
+            view = job.view()
+            if view.progress and name == DRAW:
+                done, total = view.progress.done, view.progress.total or 0
+            if not view.is_finished:
+                running.append(name)
+                count = f" {done} of {total}" if name == DRAW and total else ""
+                said.append(f"{'drawing' if name == DRAW else 'publishing'}{count}")
+            elif view.error:
+                said, alarm = [*said, view.error], True
+            elif view.lines:
+                said.append(view.lines[-1])
+        if self._queue is not None:
+            running.append(UPSCALE)
+            said.append(self._queue.sentence)
+            alarm = alarm or bool(self._queue.problem)
+        return BoardStatus("; ".join(said), done, total, is_alarm=alarm, running=tuple(running))
+
+    def _keep(self, name: str, is_on: bool) -> None:
+        """Note what lasts, for a restart."""
+        self._wanted = [one for one in self._wanted if one != name] + [name] * is_on
+        self._note(tuple(self._wanted))
+
+    # -- drawing ------------------------------------------------------------------------------
+
+    def _draw(self) -> str:
+        if self._drawing is not None and not self._drawing.view().is_finished:
+            self._drawing.stop()
+            self._keep(DRAW, False)
+            return "Drawing stops; what is finished is kept."
+        require_promoted(self._project)
+        self._drawing = Job("showcase", self._draw_all)
+        self._keep(DRAW, True)
+        self._drawing.start()
+        return "Drawing begins."
+
+    def _draw_all(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        try:
+            self._draw_plan(progress, say, stop)
+        finally:  # only a host that ends meanwhile leaves it noted
+            self._keep(DRAW, False)
+
+    def _draw_plan(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        project = open_project(self._project.root)  # the manifest may say more by now
+        promoted = require_promoted(project)
+        plan = plan_project_batch(project, promoted)
+        cells = [shot.cell for shot in plan.shots]
+
+        def tell(event: CellEvent) -> None:
+            progress(Progress("Pictures", event.done, event.total))
+
+        with (
+            self._open_drawing(promoted, cells) as (has, backends),
+            Ledger(project.cells_db, project.cells_dir) as ledger,
+        ):
+            pinned = pin_batch(plan, has, promoted.autov3)
+            report = draw_batch(project, pinned, ledger, backends, on_event=tell, stop=stop)
+        if report.stopped:
+            raise StepStopped(f"{report.drawn + report.known} of {len(plan.shots)} are drawn.")
+        report.require_all()
+        say(f"{len(plan.shots)} pictures are drawn")
+
+    def _upscale(self) -> str:
+        if self._queue is not None:
+            self._queue.stop()
+            self._queue = None
+            self._keep(UPSCALE, False)
+            return "Kept pictures wait."
+        require_promoted(self._project)
+        self._queue = UpscaleQueue(self._project, self._open_drawing)
+        self._queue.start()
+        self._keep(UPSCALE, True)
+        return "Kept pictures are drawn larger at once."
+
+    # -- the post -----------------------------------------------------------------------------
+
+    def _select(self) -> str:
+        project, promoted = self._project, require_promoted(self._project)
+        album, review = read_album(project), read_review(project)
+        options = SelectionOptions(ratings=review.ratings, order=review.order)
+        distance = make_distance(project.showcase_dir, len(album))
+        selection = plan_selection(album, promoted.name, promoted.autov3, options, distance)
+        apply_selection(project, selection)
+        left = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items())
+        return f"{len(selection.chosen)} pictures are selected{f' ({left})' if left else ''}."
+
+    def _publish(self) -> str:
+        if self._publishing is not None and not self._publishing.view().is_finished:
+            return "The pack is being made."
+        self._publishing = Job("publish", self._make_pack)
+        self._publishing.start()
+        return "The pack is being made."
+
+    def _make_pack(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        from ..publish.publishing import PublishOptions, apply_publishing, plan_publishing
+
+        project = open_project(self._project.root)
+        plan = plan_publishing(project, PublishOptions(), on_progress=progress)
+        pack = apply_publishing(project, plan, on_progress=progress)
+        say(f"The pack is made: {pack.checklist} says what was checked and what is left for you")

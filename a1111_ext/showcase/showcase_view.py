@@ -137,12 +137,13 @@ class ShowcaseView(BoardView):
     def _item(self, key: str, one: ShowPicture) -> Item:
         checkpoint = plain_checkpoint(one.checkpoint)
         pair = one.upscaled_from or one.detailed_from
+        version = _kind_of(one) if pair else ""
         return Item(
             key,
             one.file,
             self._project.showcase_dir / one.file,
             *self._sizes.get(key, (0, 0)),
-            note=", ".join(filter(None, (one.framing, checkpoint, f"seed {one.seed}"))),
+            note=", ".join(filter(None, (version, one.framing, checkpoint, f"seed {one.seed}"))),
             framing=one.framing,
             facets=(checkpoint or "not told", one.template or "none", _kind_of(one)),
             tags=tuple(dict.fromkeys(map(option_of, one.picks))),

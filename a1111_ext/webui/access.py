@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kohya_ext.project.decisions.boards import Boards
 
     from ..publish.promote import PromotePlan
+    from .reviews import Reviews
 
 
 def is_allowed(authorization: str, credentials: Mapping[str, str]) -> bool:
@@ -100,6 +101,24 @@ def board_address(root: Path) -> str:
     from kohya_ext.project.decisions.boards import PAGE_NAME
 
     return _address(_boards().open(root), PAGE_NAME)
+
+
+def review_address(root: Path) -> str:
+    """Return where the browser finds the review of a project's showcase.
+
+    Raises MissingError, InputError or RuleError.
+    """
+    from kohya_ext.project.decisions.boards import PAGE_NAME
+
+    return _address(reviews().open(root), PAGE_NAME)
+
+
+@lru_cache(maxsize=1)
+def reviews() -> Reviews:
+    """Return the reviews of this process."""
+    from .reviews import Reviews
+
+    return Reviews()
 
 
 def wildcards_address() -> str:

@@ -54,13 +54,17 @@ class InProcessBackend(Backend):
         self._begin = begin
         self._clock = clock
 
+    def begin(self, cell: Cell) -> AbstractContextManager[Any]:
+        """Begin the picture of a cell."""
+        return self._begin()
+
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell.
 
         Raises HostError (no picture; the host failed; skipped), OutOfMemory or DrawingStopped
         (after Interrupt).
         """
-        with self._begin() as p:
+        with self.begin(cell) as p:
             _raise_if_stopped()
             started = self._clock()
             apply_cell(p, cell)

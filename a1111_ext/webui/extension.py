@@ -20,7 +20,11 @@ def load_extension() -> tuple[type, ...]:
     """Register the tab, the settings and the routes; return the script classes."""
     problems: list[str] = []
     _register("ui_settings", _guarded("settings", add_settings, problems))
-    _register("app_started", _guarded("routes", add_routes, problems))
+    routes, reviews = (
+        _guarded("routes", add_routes, problems),
+        _guarded("reviews", resume, problems),
+    )
+    _register("app_started", lambda *given: (routes(*given), reviews(*given)))
     _register("ui_tabs", lambda: [(build_tab(problems), LABEL, "loraloom")])
     grids = _guarded("script", load_scripts, problems)() or ()
     prompts = _guarded("dynamic prompts", load_dynamic_prompts, problems)() or ()
@@ -87,6 +91,17 @@ def add_routes(_: Any, app: Any) -> None:
     from .routes import add_routes as add
 
     add(app)
+
+
+def resume(*_: Any) -> None:
+    """Go on with what was started in the tab before the host ended."""
+    from .settings import own_folder
+
+    if not (own_folder() / "started-reviews.json").is_file():  # most starts need no more
+        return
+    from .reviews import resume_reviews
+
+    resume_reviews()
 
 
 def build_tab(problems: list[str]) -> Any:

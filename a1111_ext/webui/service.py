@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from ..cells.events import CellEvent
 from ..grids.runner import Grid, GridStore
 from ..screens.projects import find_projects
 from .access import require_inside
-from .backend import InProcessBackend, read_capabilities
+from .alone import AloneBackend
+from .backend import read_capabilities
 from .drawn import DrawnGrid, GridPlace, draw_here, read_drawn
 from .grid import find_epochs, plan_page_grid, prepare_project_grid, read_seeds
 from .jobs import FINISHED, GridJobs, GridStatus, Switches
@@ -204,30 +204,5 @@ def _draw(
     journal: Journal | None = None,
 ) -> DrawnGrid:
     with store.open_ledger() as ledger:
-        backend = InProcessBackend(begin_alone)
+        backend = AloneBackend()
         return draw_here(grid, ledger, backend, tell, switches.stop, switches.pause, journal)
-
-
-@contextmanager
-def begin_alone() -> Iterator[Any]:
-    """Begin one picture outside of the page: queue lock, host's state, no other scripts.
-
-    The lock is taken for each picture, so that people at the page wait for one, not for all.
-    """
-    from modules import processing, scripts, shared
-    from modules.call_queue import queue_lock
-
-    with queue_lock:
-        shared.state.begin(job="loraloom")
-        try:
-            p = processing.StableDiffusionProcessingTxt2Img(
-                sd_model=shared.sd_model, do_not_save_samples=True, do_not_save_grid=True
-            )
-            with closing(p):
-                p.is_api = True
-                p.scripts = scripts.ScriptRunner()
-                p.script_args = ()
-                yield p
-        finally:
-            shared.state.end()
-            shared.total_tqdm.clear()

@@ -9,7 +9,7 @@ from kohya_ext.project import MANIFEST_NAME, InputError, apply_init, open_projec
 
 from ..screens.page import ScreenHost, build
 from ..screens.shelf import Shelf, read_shelf
-from .access import address, board_address, wildcards_address
+from .access import address, board_address, review_address, wildcards_address
 from .settings import allow_folder, own_folder, project_folders
 
 WHERE = (
@@ -21,7 +21,13 @@ WHERE = (
 def fill_tab(blocks: Any) -> None:
     """Build the page inside the tab's Blocks; it is read whenever the host's page loads."""
     place = ScreenHost(
-        read_host_shelf, address, WHERE, open_project_here, board_address, wildcards_address
+        read_host_shelf,
+        address,
+        WHERE,
+        open_project_here,
+        board_address,
+        wildcards_address,
+        review_address,
     )
     fill = build(place)
     fill(blocks)

@@ -7,7 +7,7 @@ in a1111_ext.showcase.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ class BoardStatus:
     done: int = 0
     total: int = 0
     is_alarm: bool = False
-    links: tuple[tuple[str, str], ...] = field(default=())
+    running: tuple[str, ...] = ()
+    """The names of the actions that are under way."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -87,7 +88,7 @@ class BoardStatus:
             "done": self.done,
             "total": self.total,
             "isAlarm": self.is_alarm,
-            "links": [list(one) for one in self.links],
+            "running": self.running,
         }
 
 

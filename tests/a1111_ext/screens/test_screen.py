@@ -13,7 +13,7 @@ from fake_gradio import Component, FakeGradio
 
 from a1111_ext.screens import page as screen
 from a1111_ext.screens.shelf import read_shelf
-from kohya_ext.project import apply_init, plan_init
+from kohya_ext.project import apply_init, open_project, plan_init
 
 
 @pytest.fixture
@@ -137,6 +137,18 @@ def test_a1111_keeps_none_of_our_boxes_as_default(gradio: FakeGradio, root: Path
     boxes = [one for one in gradio.every(blocks) if one.kind in kinds]
     assert len(boxes) == 4
     assert all(one.do_not_save_to_config for one in boxes)
+
+
+def test_a_promoted_project_has_its_review_in_the_page(gradio: FakeGradio, root: Path):
+    with gradio.module.Blocks() as blocks:
+        screen.build_page(str(root))
+    assert "Draw, review, upscale, select and publish" not in gradio.text(blocks)
+    open_project(root).journal.append("promote", name="quillfox-v1", hash="")
+    with gradio.module.Blocks() as blocks:
+        screen.build_page(str(root))
+    shown = gradio.text(blocks)
+    assert "Draw, review, upscale, select and publish the showcase" in shown
+    assert 'title="Review"' in shown
 
 
 def test_the_board_of_a_project_is_in_the_page(gradio: FakeGradio, root: Path):

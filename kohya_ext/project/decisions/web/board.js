@@ -344,7 +344,7 @@ function factsOf(one) {
   const words = [];
   if (one.width) words.push(`${one.width} × ${one.height}`);
   if (one.sharpness) words.push(`sharpness ${one.sharpness}`);
-  if (framingOf(one)) words.push(framingOf(one));
+  if (framingOf(one) && !one.note) words.push(framingOf(one));
   if (one.note) words.push(one.note);
   if (one.group) words.push(`near-duplicate ${one.group}`);
   return words.join(", ");
@@ -481,7 +481,8 @@ function paintStatus(status) {
   byId("status-bar").classList.toggle("unused", !status.total);
   byId("status-bar").max = status.total || 1;
   byId("status-bar").value = status.done;
-  byId("status-links").replaceChildren(...status.links.map(([href, text]) => make("a", { href, textContent: text, target: "_blank" })));
+  byId("status-text").title = status.text;
+  for (const button of byId("actions").children) button.setAttribute("aria-pressed", status.running.includes(button.dataset.name));
 }
 async function start(action) {
   say(`${action.label} …`);
@@ -747,7 +748,11 @@ async function begin() {
   if (facets.length) byId("sort").querySelector('[value="facet"]').textContent = facets[0].toLowerCase();
   byId("status").classList.toggle("hidden", !facets.length);
   byId("facts-box").classList.toggle("hidden", !facets.length);
-  byId("actions").replaceChildren(...actions.map((one) => make("button", { type: "button", textContent: one.label, title: one.title, onclick: () => start(one) })));
+  byId("actions").replaceChildren(...actions.map((one) => {
+    const button = make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick: () => start(one) });
+    button.dataset.name = one.name;
+    return button;
+  }));
   paintStatus(told.status);
   byId("keys").prepend(...[...choices, ...marks].flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
   byId("captions-open").classList.toggle("hidden", !hasCaptions);
