@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kohya_ext.project import Project
+from kohya_ext.project import InputError, Project
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
@@ -25,8 +25,21 @@ from kohya_ext.project.manifest import SubjectKind
 from ..publish.check import Check
 from ..publish.checklist import to_do
 from ..publish.checks import require_all
+from ..publish.hub import (
+    apply_upload,
+    open_hub,
+    places_for_hub,
+    plan_upload,
+    require_repository,
+)
 from ..publish.pack import PackPlan
-from ..publish.publishing import PublishOptions, PublishPlan, apply_publishing, plan_publishing
+from ..publish.publishing import (
+    PublishOptions,
+    PublishPlan,
+    apply_publishing,
+    plan_publishing,
+    require_sendable,
+)
 
 NOT_CHECKED = 3
 """Exit code of a pack whose pictures no tagger has rated."""
@@ -51,6 +64,14 @@ NOT_CHECKED = 3
     help="Label the copies as made with AI (IPTC digital source type); by default for real "
     "persons.",
 )
+@click.option(
+    "--to",
+    nargs=2,
+    metavar="hub OWNER/NAME",
+    help="Send the pack to this repository of the model hub, private unless --public.",
+)
+@click.option("--public", is_flag=True, help="With --to: the repository may be public.")
+@click.option("--replace", is_flag=True, help="With --to: send over files of other content.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -60,19 +81,25 @@ def publish(
     model: Path | None,
     content: str | None,
     ai_label: bool | None,
+    to: tuple[str, str] | None,
+    public: bool,
+    replace: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Make the publish pack: LoRA, sidecars, pictures, description, card and a checklist.
 
-    Nothing is sent anywhere. It stops when something is wrong or not allowed. Exit code 3: made,
-    but no tagger has rated the pictures, so nobody has checked their content.
+    Nothing is sent anywhere without --to. It stops when something is wrong or not allowed. Exit
+    code 3: made, but no tagger has rated the pictures, so nobody has checked their content.
     """
+    repository = _repository(to)
     options = PublishOptions(model, ContentLevel(content) if content else None, ai_label)
     with progress_bar() as progress:
         plan = plan_publishing(project, options, on_progress=progress)
     _tell_refusals(plan.refusals)
     require_all(plan.checks)
+    if repository:
+        require_sendable(plan)
     _tell_header(plan, dry_run)
     if dry_run:
         pack = plan.pack(project)
@@ -80,6 +107,10 @@ def publish(
         with progress_bar() as progress:
             pack = apply_publishing(project, plan, on_progress=progress)
     _tell(pack, plan.checks, as_json)
+    if repository and dry_run:
+        say(f"{repository} would get LoRA, pictures and card of this pack")
+    elif repository:
+        _send(pack.folder, repository, public, replace)
     if not plan.is_checked:
         say("The content of the pictures was not checked: name a tagger with --model FOLDER.")
     if dry_run:
@@ -91,6 +122,29 @@ def publish(
         next_step(f"open {shell_path(pack.checklist)} and go through it")
     if not plan.is_checked:
         context.exit(NOT_CHECKED)
+
+
+def _repository(to: tuple[str, str] | None) -> str:
+    """Return the repository that --to names, or ""."""
+    if not to:
+        return ""
+    if to[0] != "hub":
+        raise InputError(
+            "LL676",
+            f'Nothing can be sent to "{to[0]}".',
+            "The model hub is the one place with a way in for programs: --to hub OWNER/NAME",
+        )
+    return require_repository(to[1])
+
+
+def _send(folder: Path, repository: str, is_public: bool, replace: bool) -> None:
+    hub = open_hub()
+    plan = plan_upload(hub, folder, places_for_hub(folder), repository, is_public=is_public)
+    kind = "private" if plan.is_private else "public"
+    say(f"{repository} ({kind}): {len(plan.to_send)} files to send, {len(plan.same)} are there")
+    with progress_bar() as progress:
+        address = apply_upload(hub, plan, replace=replace, on_progress=progress)
+    say(f"sent: {address}")
 
 
 def _tell_header(plan: PublishPlan, dry_run: bool) -> None:

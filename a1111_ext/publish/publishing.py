@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kohya_ext.project import ProgressHandler, Project, silent
+from kohya_ext.project import ProgressHandler, Project, RuleError, silent
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.manifest import Manifest, SubjectKind
 from kohya_ext.project.tagging import Scores, Tagger
@@ -124,3 +124,20 @@ def apply_publishing(
     pack = plan.pack(project)
     apply_pack(project, pack, on_progress=on_progress)
     return pack
+
+
+def require_sendable(plan: PublishPlan) -> None:
+    """Raise RuleError for a pack that must not leave this machine by our hand."""
+    if plan.material.is_simulated:
+        raise RuleError(
+            "LL682",
+            "This pack is simulated: there is no training in its LoRA.",
+            "Publish a LoRA that was trained.",
+        )
+    content = plan.material.content
+    if not plan.is_checked and (content is None or content.decided is None):
+        raise RuleError(
+            "LL682",
+            "Nobody has looked at the pictures: no tagger has rated them, and nobody decided.",
+            "Name a tagger with --model FOLDER, or say what they show: --content general",
+        )

@@ -9,6 +9,7 @@ import json
 import random
 import re
 import shutil
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from chromium import open_page
+from hub_server import LocalHub, local_hub
 from PIL import Image, PngImagePlugin
 from promotions import promote_epoch, with_manifest
 
@@ -870,6 +872,56 @@ def test_a_dry_run_names_what_the_header_would_say(
     assert "would be written again" in said
     assert "modelspec.license" in said
     assert "modelspec.license" not in read_header(require_promoted(ready).path).metadata
+
+
+# -- to the hub ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+    pytest.importorskip("huggingface_hub")
+    with local_hub() as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        monkeypatch.setenv("HF_TOKEN", served.token)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        yield served
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of the hub's library
+def test_the_command_sends_a_pack_to_the_hub(
+    ready: Project, hub: LocalHub, capsys: pytest.CaptureFixture[str]
+):
+    to = ("--to", "hub", "ada/quillfox")
+    assert publish(ready, *to, "--dry-run") == 0
+    assert hub.repositories == {}
+    capsys.readouterr()
+    assert publish(ready, *to) == 0
+    said = capsys.readouterr()
+    assert "ada/quillfox (private): 5 files to send, 0 are there" in said.err
+    assert hub.token not in said.out + said.err
+    repository = hub.repositories["ada/quillfox"]
+    assert repository.private
+    assert len(repository.files) == 5
+    for path in ready.root.rglob("*"):
+        assert not path.is_file() or hub.token.encode() not in path.read_bytes()
+    assert publish(ready, *to) == 0
+    assert "0 files to send, 5 are there" in capsys.readouterr().err
+
+
+def test_an_unseen_or_simulated_pack_is_not_sent(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
+    shutil.rmtree(ready.scores_dir)
+    capsys.readouterr()
+    assert publish(ready, "--to", "hub", "ada/quillfox") == 1
+    assert "Nobody has looked at the pictures" in capsys.readouterr().err
+    path = require_promoted(ready).path
+    source = path.rename(path.with_name("source.bin"))
+    assert gather_again(source, path, {"ss_base_model_version": "simulated"}, ready)
+    assert publish(ready, "--to", "hub", "ada/quillfox") == 1
+    assert "LL682" in capsys.readouterr().err
+    assert publish(ready, "--to", "civitai", "x") == 1
+    assert "LL676" in capsys.readouterr().err
 
 
 # -- the label ---------------------------------------------------------------------------------
