@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO
 
 import psutil
@@ -91,10 +91,22 @@ def _is_marked(process: psutil.Process, mark: str) -> bool:
 def _is_console(process: psutil.Process) -> bool:
     if os.name != "nt":
         return False
+    return "conhost.exe" in (_name_of(process), _first_word_of(process))
+
+
+def _name_of(process: psutil.Process) -> str:
     try:
-        return process.name().lower() == "conhost.exe"
-    except (psutil.Error, OSError):  # gone meanwhile, or its name cannot be read
-        return False
+        return process.name().lower()
+    except (psutil.Error, OSError):  # gone meanwhile, or Wine, which tells no names
+        return ""
+
+
+def _first_word_of(process: psutil.Process) -> str:
+    try:
+        words = process.cmdline()
+    except (psutil.Error, OSError):
+        return ""
+    return PureWindowsPath(words[0]).name.lower() if words else ""
 
 
 def _add_family(process: psutil.Process, found: dict[int, psutil.Process]) -> None:
