@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from kohya_ext.project import MissingError, Project
-from kohya_ext.project.cli import next_step, say, shell_path
+from kohya_ext.project.cli import next_step, say, serve_until_interrupted, shell_path
 
 from ..grids.choice import Choice, write_choice
 from ..grids.page.share import GridShare
 from ..grids.page.votes import PAGE_NAME
-from .serving import serve_until_interrupted
 
 
 def take_choice(project: Project, choice: Choice) -> None:
@@ -23,8 +22,8 @@ def _next_promote(project: Project, choice: Choice) -> None:
     next_step(f"loraloom promote {shell_path(project.root)} {Path(choice.epoch_file).stem} NAME")
 
 
-def serve_newest(project: Project) -> None:
-    """Show the newest grid on the loopback address until Ctrl-C."""
+def serve_newest(project: Project, *, lan: bool = False) -> None:
+    """Show the newest grid until Ctrl-C, on the loopback address or in the network."""
     pages = sorted(project.grids_dir.glob(f"*/{PAGE_NAME}"), key=lambda path: path.stat().st_mtime)
     if not pages:
         raise MissingError(
@@ -39,7 +38,7 @@ def serve_newest(project: Project) -> None:
         say(f"chosen: {choice.epoch}")
 
     page = pages[-1].relative_to(project.root).as_posix()
-    serve_until_interrupted(GridShare(project.root, take), page)
+    serve_until_interrupted(GridShare(project.root, take), page, lan=lan)
     if chosen:
         _next_promote(project, chosen[-1])
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kohya_ext.project import Project
-from kohya_ext.project.cli import dry_run_option, json_option, project_argument
+from kohya_ext.project.cli import dry_run_option, json_option, lan_option, project_argument
 
 from ..grids.choice import read_choice
 from .choosing import serve_newest, take_choice
@@ -44,6 +44,7 @@ from .webui import lora_folder_option, webui_options
     "--cluster", metavar="ADDRESS", help="Dask's scheduler, whose workers ask the WebUIs."
 )
 @click.option("--serve", is_flag=True, help="Show the newest grid; its choice is written here.")
+@lan_option
 @dry_run_option
 @json_option
 def grid(project: Project, **given: Any) -> None:
@@ -51,8 +52,8 @@ def grid(project: Project, **given: Any) -> None:
     options = GridArguments(**given)
     if options.choice:
         take_choice(project, read_choice(options.choice))
-    elif options.serve:
-        serve_newest(project)
+    elif options.serve or options.lan:
+        serve_newest(project, lan=options.lan)
     else:
         session = GridSession(project, options)
         follow = follow_of(options)

@@ -59,6 +59,7 @@ class GridArguments:
     server_side: bool = False
     cluster: str | None = None
     serve: bool = False
+    lan: bool = False
     dry_run: bool = False
     as_json: bool = False
 

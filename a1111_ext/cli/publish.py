@@ -7,20 +7,23 @@ from typing import Any
 
 import click
 
-from kohya_ext.project import InputError, Project
+from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.cli import (
     dry_run_option,
     emit,
     emit_json,
     json_option,
+    lan_option,
     next_step,
     progress_bar,
     project_argument,
     say,
+    serve_until_interrupted,
     shell_path,
 )
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.server import FolderShare
 
 from ..publish.check import Check
 from ..publish.checklist import to_do
@@ -32,7 +35,7 @@ from ..publish.hub import (
     plan_upload,
     require_repository,
 )
-from ..publish.pack import PackPlan
+from ..publish.pack import CHECKLIST_NAME, PackPlan
 from ..publish.publishing import (
     PublishOptions,
     PublishPlan,
@@ -72,6 +75,8 @@ NOT_CHECKED = 3
 )
 @click.option("--public", is_flag=True, help="With --to: the repository may be public.")
 @click.option("--replace", is_flag=True, help="With --to: send over files of other content.")
+@click.option("--serve", is_flag=True, help="Show the newest pack's checklist, until Ctrl-C.")
+@lan_option
 @dry_run_option
 @json_option
 @click.pass_context
@@ -84,6 +89,8 @@ def publish(
     to: tuple[str, str] | None,
     public: bool,
     replace: bool,
+    serve: bool,
+    lan: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -92,6 +99,9 @@ def publish(
     Nothing is sent anywhere without --to. It stops when something is wrong or not allowed. Exit
     code 3: made, but no tagger has rated the pictures, so nobody has checked their content.
     """
+    if serve or lan:
+        _serve_checklist(project, lan)
+        return
     repository = _repository(to)
     options = PublishOptions(model, ContentLevel(content) if content else None, ai_label)
     with progress_bar() as progress:
@@ -145,6 +155,21 @@ def _send(folder: Path, repository: str, is_public: bool, replace: bool) -> None
     with progress_bar() as progress:
         address = apply_upload(hub, plan, replace=replace, on_progress=progress)
     say(f"sent: {address}")
+def _serve_checklist(project: Project, lan: bool) -> None:
+    """Show the newest checklist; its folder holds nothing but the pack."""
+    found = sorted(project.publish_dir.glob(f"*/{CHECKLIST_NAME}"), key=_time_of)
+    if not found:
+        raise MissingError(
+            "LL185",
+            f"{project.publish_dir} has no pack yet.",
+            f"Make one: loraloom publish {shell_path(project.root)}",
+        )
+    serve_until_interrupted(FolderShare(found[-1].parent), CHECKLIST_NAME, lan=lan)
+    next_step(f"open {shell_path(found[-1])} and go through it")
+
+
+def _time_of(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _tell_header(plan: PublishPlan, dry_run: bool) -> None:

@@ -14,9 +14,11 @@ from kohya_ext.project.cli import (
     emit,
     emit_json,
     json_option,
+    lan_option,
     next_step,
     project_argument,
     say,
+    serve_until_interrupted,
     shell_path,
 )
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
@@ -38,7 +40,6 @@ from ..showcase.upscaling import (
     plan_upscales,
 )
 from .drawing import drawing_over_http, emit_line, linking_promoted, open_backends, picture_events
-from .serving import serve_until_interrupted
 from .webui import lora_folder_option, open_webuis, webui_options
 
 # -- review -------------------------------------------------------------------------------------
@@ -51,6 +52,7 @@ from .webui import lora_folder_option, open_webuis, webui_options
 @click.option("--upscale", is_flag=True, help="Draw kept pictures larger as soon as they are kept.")
 @click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
+@lan_option
 @json_option
 def review(
     project: Project,
@@ -60,12 +62,13 @@ def review(
     upscale: bool,
     port: int,
     browse: bool,
+    lan: bool,
     as_json: bool,
 ) -> None:
     """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
 
     Every decision is kept at once. Its buttons draw, upscale, select and publish. It answers on
-    this machine only; --json only tells.
+    this machine only, or with --lan in your network; --json only tells.
     """
     if as_json:
         _tell_review(project)
@@ -74,7 +77,7 @@ def review(
     if upscale:
         say(desk.act(UPSCALE))
     share = BoardShare(ShowcaseView(project, desk))
-    serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse)
+    serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse, lan=lan)
     share.close()
     next_step(f"loraloom select {shell_path(project.root)}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kohya_ext.project import MANIFEST_NAME, MissingError, open_project
-from kohya_ext.project.cli import emit, next_step, shell_path
+from kohya_ext.project.cli import emit, next_step, serve_until_interrupted, shell_path
 
 
 @click.command()
@@ -25,7 +25,6 @@ def wildcards(folders: tuple[Path, ...], follow_links: bool, no_serve: bool) -> 
     from dynprompts import WildcardLibrary
 
     from ..screens.wildcards import PAGE_NAME, WildcardShare
-    from .serving import serve_until_interrupted
 
     roots = tuple(map(_root, folders or (Path(),)))
     if no_serve:

@@ -143,6 +143,7 @@ def train(
         _show(plan, asked.as_json)
         next_step()
         return 0
+    _tell_others(plan.run)
     if chosen.is_simulated:
         say("simulated trainer: it trains nothing, its LoRA files are for practice only")
     if asked.detach:
@@ -194,12 +195,23 @@ def _tell(plan: TrainingPlan) -> None:
         )
 
 
+def _tell_others(run: RunPlan) -> None:
+    """Say what must be started on the further machines: the training waits for them."""
+    from ..training.run.launch import commands_elsewhere
+
+    for rank, command in enumerate(commands_elsewhere(run.command), start=1):
+        say(f"run this on machine {rank}, the training waits for it: {shell_words(command)}")
+
+
 def _show(plan: TrainingPlan, as_json: bool) -> None:
+    from ..training.run.launch import commands_elsewhere
+
     run = plan.run
     if as_json:
         emit_json(
             {
                 "command": list(run.command),
+                "elsewhere": [list(one) for one in commands_elsewhere(run.command)],
                 "environment": dict(run.environment),
                 "config": plan.job.call.toml,
                 "steps": run.steps,
@@ -209,6 +221,8 @@ def _show(plan: TrainingPlan, as_json: bool) -> None:
         )
     else:
         emit(shell_words(run.command))
+        for rank, command in enumerate(commands_elsewhere(run.command), start=1):
+            emit(f"on machine {rank}: {shell_words(command)}")
         emit(run.config_text.rstrip())
     say("nothing was done (--dry-run)")
 

@@ -10,16 +10,21 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .errors import ConflictError
 from .printable import printable, printable_json
 from .progress import Progress, ProgressHandler
 from .project import Project, open_project
+
+if TYPE_CHECKING:
+    from .server import Share
 
 _MEANT_BY_WINDOWS = frozenset(" &()[]{}^=;!'+,`~@#$%")
 """Letters with a meaning in cmd or PowerShell."""
@@ -96,6 +101,63 @@ def shell_word(word: str) -> str:
 def shell_words(words: Sequence[str]) -> str:
     """Return a whole command line for this system's shell."""
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def lan_option(command: _Command) -> _Command:
+    """Add `--lan`."""
+    text = "Answer in your network, too: for a phone, by the printed address or its QR code."
+    return click.option("--lan", is_flag=True, help=text)(command)
+
+
+def serve_until_interrupted(
+    share: Share, path: str, *, port: int = 0, browse: bool = False, lan: bool = False
+) -> None:
+    """Print the address of a path in a share and serve it; Ctrl-C ends it, also on Windows.
+
+    With `lan` on this machine's address in its network. Raises MissingError without one, or
+    ConflictError for a port that is taken.
+    """
+    from .server import LOOPBACK, PageServer, lan_address
+
+    host = lan_address() if lan else LOOPBACK
+    with PageServer(port=port, host=host) as server, suppress(KeyboardInterrupt):
+        try:
+            url = server.url_of(share, path)
+        except OSError as error:
+            raise ConflictError(
+                "LL184",
+                f"Port {port} cannot be used: {error.strerror}.",
+                "Close the program that has it, or leave --port out.",
+            ) from error
+        emit(url)
+        if lan:
+            show_qr(url)
+            say("whoever has this address may judge, too, until Ctrl-C ends it")
+        else:
+            say("open this address on this machine; Ctrl-C ends it")
+        if browse:
+            click.launch(url)
+        while True:
+            time.sleep(0.5)  # Ctrl-C does not wake a longer sleep on Windows
+
+
+def show_qr(url: str) -> None:
+    """Show the address as a QR code on a terminal, in what its encoding has."""
+    from .qr import qr_lines, qr_matrix
+
+    matrix = qr_matrix(url) if sys.stderr.isatty() else None
+    if matrix is None:
+        return
+    lines = qr_lines(matrix)
+    try:
+        "".join(lines).encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:  # colours alone then, two letters for each module
+        for line in qr_lines(matrix, blocks=False):
+            shades = ("bright_white" if one == "#" else "black" for one in line[::2])
+            click.echo("".join(click.style("  ", bg=shade) for shade in shades), err=True)
+        return
+    for line in lines:
+        click.echo(click.style(line, fg="bright_white", bg="black"), err=True)
 
 
 def cluster_option(command: _Command) -> _Command:

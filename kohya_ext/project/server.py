@@ -1,4 +1,4 @@
-"""The one page server: pages and their JSON on the loopback address, standard library only.
+"""The one page server: pages and their JSON on one address of this machine, standard library only.
 
 Each share has an address that cannot be guessed. `Shares.answer` knows no sockets, so that a host
 program may give the same answers from its own routes. What a page may do is said by its policy.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from .errors import ToolError
+from .errors import MissingError, ToolError
 
 LARGEST_BYTES = 5_000_000
 """The most that a page may send at once."""
@@ -49,6 +50,7 @@ TYPES: Mapping[str, str] = {
 }
 """What is handed out, and as what; files of other kinds are not there."""
 
+LOOPBACK = "127.0.0.1"
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _log = logging.getLogger(__name__)
 
@@ -192,24 +194,28 @@ class Shares:
 class PageServer:
     """Shares on the loopback address, on a port that the system chooses unless one is named.
 
-    The port is taken with the first address; `url_of` starts a thread that answers.
+    The port is taken with the first address; `url_of` starts a thread that answers. With another
+    `host` only requests for that very address are answered, and only those that know the token.
     """
 
-    def __init__(self, shares: Shares | None = None, *, port: int = 0) -> None:
+    def __init__(
+        self, shares: Shares | None = None, *, port: int = 0, host: str = LOOPBACK
+    ) -> None:
         self.shares = shares or Shares()
         self._port = port
+        self._host = host
         self._server: _Server | None = None
         self._lock = threading.Lock()
 
     def url_of(self, share: Share, path: str = "") -> str:
         """Return the address of a path in a share. OSError when the port is taken."""
         token = self.shares.add(share)
-        return f"http://127.0.0.1:{self._started().server_port}/{token}/{quote(path)}"
+        return f"http://{self._host}:{self._started().server_port}/{token}/{quote(path)}"
 
     def _started(self) -> _Server:
         with self._lock:
             if self._server is None:
-                self._server = _Server(("127.0.0.1", self._port), self.shares)
+                self._server = _Server((self._host, self._port), self.shares)
                 serve = self._server.serve_forever
                 threading.Thread(target=serve, args=(0.1,), daemon=True).start()
             return self._server
@@ -237,6 +243,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], shares: Shares) -> None:
         super().__init__(address, _Handler)
         self.shares = shares
+        self.hosts = _HOSTS if address[0] == LOOPBACK else (address[0],)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that goes away in the middle of an answer is nothing to report."""
@@ -270,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self, body: bytes | None) -> None:
         if not self._is_for_us():
-            self._send(PageAnswer(403, b"This address is for pages of this machine only."))
+            self._send(PageAnswer(403, b"Only the address that loraloom has printed is answered."))
             return
         target = self.path.removeprefix("/")
         kind = self.headers.get("Content-Type") or ""
@@ -280,7 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A page of another site that points its name at this machine sends its own Host."""
         port = self.server.server_port
         host = (self.headers.get("Host") or "").lower()
-        return host in {f"{name}:{port}" for name in _HOSTS}
+        return host in {f"{name}:{port}" for name in self.server.hosts}
 
     def _send(self, answer: PageAnswer) -> None:
         self.send_response(answer.status)
@@ -300,6 +307,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Stay silent: the console belongs to the command or the GUI."""
+
+
+def lan_address() -> str:
+    """Return this machine's address in its network, by the way out; nothing is sent.
+
+    Raises MissingError without a network.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("10.255.255.255", 9))
+            found = str(one.getsockname()[0])
+        except OSError:
+            found = LOOPBACK
+    if found.startswith(("127.", "0.")):
+        raise MissingError(
+            "LL183",
+            "This machine has no address in a network.",
+            "Connect it to the network that the phone is in, or leave --lan out.",
+        )
+    return found
 
 
 def package_files(package: str, folder: str) -> Iterator[tuple[str, bytes]]:

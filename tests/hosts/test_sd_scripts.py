@@ -11,6 +11,8 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from kohya_ext.training.config.toml import format_toml
 from kohya_ext.training.run.events import Event, SampleSaved, StepFinished
 from kohya_ext.training.run.follow import EventHandler, Follow, unheard
 from kohya_ext.training.run.job import job_of_config, job_of_project, runs_dir_of
+from kohya_ext.training.run.launch import commands_elsewhere
 from kohya_ext.training.run.record import Outcome, Result, StopRequest, ask, find_process
 from kohya_ext.training.run.report import read_report
 from kohya_ext.training.run.runner import run_training
@@ -339,10 +342,10 @@ TWO = "multi_gpu: true\n    num_processes: 2\n    main_process_port: {port}\n   
 """As for two cards: the launcher starts two processes, which meet through gloo on a processor."""
 
 
-def for_two(desk: Desk) -> None:
+def for_two(desk: Desk, further: str = "num_machines: 1") -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        more = TWO.format(port=free.getsockname()[1])
+        more = f"{further}\n    {TWO.format(port=free.getsockname()[1])}"
     text = desk.project.manifest_path.read_text(encoding="utf-8")
     desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
     desk.project = open_project(desk.project.root)
@@ -388,6 +391,70 @@ def test_nothing_is_left_of_two_processes(desk: Desk, whom: str):
     result = attach(run)
     assert result.outcome is (Outcome.STOPPED if whom == "nobody" else Outcome.FAILED)
     assert not [one for one in family if one.is_running() and one.status() != "zombie"]
+
+
+def lose(machine: subprocess.Popen[bytes]) -> None:
+    """Kill a launcher and its workers, which have sessions of their own."""
+    if machine.poll() is None:
+        launcher = psutil.Process(machine.pid)
+        for one in (*launcher.children(recursive=True), launcher):
+            one.kill()
+
+
+@contextmanager
+def second_machine(plan: TrainingPlan) -> Iterator[subprocess.Popen[bytes]]:
+    """Run what the plan says for machine 1, as a process of its own."""
+    (command,) = commands_elsewhere(plan.run.command)
+    environment = {**os.environ, **dict(plan.run.environment)}
+    log = plan.run.folder / "machine-1.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(command, env=environment, stdout=stream, stderr=stream) as process,
+    ):
+        try:
+            yield process
+        finally:
+            lose(process)
+
+
+TWO_MACHINES = "--machine_rank 0 --main_process_ip 127.0.0.1"
+
+
+def for_two_machines(desk: Desk, epochs: int) -> None:
+    desk.write(epochs=epochs, launch=TWO_MACHINES)
+    for_two(desk, "num_machines: 2")
+
+
+def test_two_machines_train_together(desk: Desk):
+    for_two_machines(desk, 2)
+    planned = desk.plan()
+    with second_machine(planned) as other:
+        result = apply_training(planned)
+        assert result.outcome is Outcome.FINISHED, result.problem
+        assert other.wait(60) == 0
+    assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
+    assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
+
+
+def test_a_lost_machine_costs_no_finished_epoch(desk: Desk):
+    for_two_machines(desk, 12)
+    planned = desk.plan(save_states=True)
+    with second_machine(planned) as other:
+        run = start_detached(planned)
+        follow = Follow(run)
+        while follow.step is None or follow.step.step < 2 * run.steps_per_epoch:
+            follow.poll()
+        lose(other)
+        assert attach(run).outcome is Outcome.FAILED
+    state = require_state(run.output_dir, run.name)
+    kept = dict(files_of(desk))
+    assert state.epoch >= 1
+    again = desk.plan(resume=state, save_states=True, epochs=state.epoch + 1)
+    with second_machine(again):
+        result = apply_training(again)
+    assert result.outcome is Outcome.FINISHED, result.problem
+    assert kept.items() <= dict(files_of(desk)).items()
 
 
 @pytest.mark.parametrize("whom", ["trainer", "loader worker", "watcher", "launcher"])

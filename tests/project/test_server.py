@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import ConflictError, MissingError, ToolError
+from kohya_ext.project.cli import serve_until_interrupted, show_qr
 from kohya_ext.project.server import (
     LARGEST_BYTES,
     OWN_PAGE,
@@ -21,6 +23,7 @@ from kohya_ext.project.server import (
     PageRequest,
     PageServer,
     Shares,
+    lan_address,
     package_files,
 )
 
@@ -200,3 +203,79 @@ def test_files_of_a_package_are_listed():
     names = [name for name, _ in package_files("a1111_ext.grids.page", "web")]
     assert names == sorted(names)
     assert "page.html" in names
+
+
+# -- in the network --------------------------------------------------------------------------------
+
+
+OTHER = "127.0.0.2"
+"""Another address of this machine, as one in a network would be."""
+
+needs_another = pytest.mark.skipif(sys.platform == "darwin", reason="it has only one such address")
+
+
+@needs_another
+def test_in_the_network_only_the_printed_address_answers(root: Path):
+    with PageServer(host=OTHER) as server:
+        url = server.url_of(FolderShare(root), "page.html")
+        where = urlsplit(url)
+        assert where.hostname == OTHER
+        assert requests.get(url, timeout=30).status_code == 200
+        for host in ("localhost", "127.0.0.1", "attacker.example"):
+            headers = {"Host": f"{host}:{where.port}"}
+            assert requests.get(url, headers=headers, timeout=30).status_code == 403
+        assert requests.get(f"http://{where.netloc}/page.html", timeout=30).status_code == 404
+
+
+@needs_another
+def test_the_loopback_address_is_left_alone(root: Path):
+    with PageServer(host=OTHER) as server:
+        port = urlsplit(server.url_of(FolderShare(root), "page.html")).port
+        with socket.socket() as one:
+            one.settimeout(5)
+            assert one.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_without_a_network_it_is_said(monkeypatch: pytest.MonkeyPatch):
+    class Nowhere(socket.socket):
+        def connect(self, address: object) -> None:
+            raise OSError("network is unreachable")
+
+    monkeypatch.setattr("kohya_ext.project.server.socket.socket", Nowhere)
+    with pytest.raises(MissingError, match="LL183"):
+        lan_address()
+
+
+def test_a_page_for_the_phone_shows_its_address(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def end(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kohya_ext.project.server.lan_address", lambda: "127.0.0.1")
+    monkeypatch.setattr("kohya_ext.project.cli.time.sleep", end)
+    serve_until_interrupted(FolderShare(root), "page.html", lan=True)
+    told = capsys.readouterr()
+    assert told.out.startswith("http://127.0.0.1:")
+    assert "whoever has this address may judge, too" in told.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_terminal_gets_a_code_to_scan(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoding: str
+):
+    terminal = SimpleNamespace(isatty=lambda: True, encoding=encoding)
+    printed: list[str] = []
+    monkeypatch.setattr("kohya_ext.project.cli.sys.stderr", terminal)
+    monkeypatch.setattr("click.echo", lambda text, err: printed.append(text))
+    show_qr("http://192.168.0.5:40123/abcdefghijklmnopqrstuv/grid.html")
+    assert len(printed) == (19 if encoding == "utf-8" else 37)
+    assert "".join(printed).encode(encoding)
+
+
+def test_a_port_that_is_taken_is_said(root: Path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ConflictError, match="LL184"):
+            serve_until_interrupted(FolderShare(root), "page.html", port=other.getsockname()[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,26 @@ def command_of(job: Job, trainer: Trainer, config: Path) -> tuple[str, ...]:
     if launch and not trainer.is_simulated:
         return (str(trainer.python), "-m", "accelerate.commands.launch", *launch, *own)
     return (str(trainer.python), *own)
+
+
+def commands_elsewhere(command: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return what must be run on each further machine of a training on several.
+
+    accelerate starts only the processes of the machine it runs on, and the first one waits for the
+    others. The same command with the next `--machine_rank`; the config lies under the same path.
+    """
+    pairs = dict(pairwise((*command, "")))
+    count = pairs.get("--num_machines", "1")
+    if "accelerate.commands.launch" not in command or not count.isdigit() or int(count) < 2:
+        return ()
+    at = command.index("accelerate.commands.launch") + 1
+    kept = list(command)
+    if "--machine_rank" in kept:
+        place = kept.index("--machine_rank")
+        del kept[place : place + 2]
+    return tuple(
+        (*kept[:at], "--machine_rank", str(rank), *kept[at:]) for rank in range(1, int(count))
+    )
 
 
 def environment_of(job: Job, trainer: Trainer) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import os
 import random
 import re
 import shutil
@@ -1048,3 +1049,21 @@ def test_a_file_of_another_family_is_not_published(
     assert "family: sd15" in text
     ready.manifest_path.write_text(text.replace("family: sd15", "family: sd3"), encoding="utf-8")
     assert "is a LoRA for SD 1.5, but the project is for SD 3" in refusal(ready, capsys)
+
+
+def test_the_newest_checklist_is_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["publish", str(project.root), "--serve"]) == 1
+    assert "LL185" in capsys.readouterr().err
+    for name in ("older", "quillfox-v2"):
+        (project.publish_dir / name).mkdir(parents=True)
+        (project.publish_dir / name / "checklist.html").write_text("x", encoding="utf-8")
+    os.utime(project.publish_dir / "older" / "checklist.html", (1, 1))
+    served: list[Any] = []
+    monkeypatch.setattr(
+        "a1111_ext.cli.publish.serve_until_interrupted",
+        lambda share, path, **given: served.append((share.root.name, path, given)),
+    )
+    assert main(["publish", str(project.root), "--lan"]) == 0
+    assert served == [("quillfox-v2", "checklist.html", {"lan": True})]

@@ -165,7 +165,7 @@ def test_the_command_takes_folders_and_projects(
 def test_the_command_serves_its_page(root: Path, monkeypatch: pytest.MonkeyPatch):
     served = []
     monkeypatch.setattr(
-        "a1111_ext.cli.serving.serve_until_interrupted", lambda *given: served.append(given)
+        "a1111_ext.cli.wildcards.serve_until_interrupted", lambda *given: served.append(given)
     )
     assert main(["wildcards", str(root), "--follow-links"]) == 0
     ((share, path),) = served
