@@ -155,6 +155,8 @@ def _send(folder: Path, repository: str, is_public: bool, replace: bool) -> None
     with progress_bar() as progress:
         address = apply_upload(hub, plan, replace=replace, on_progress=progress)
     say(f"sent: {address}")
+
+
 def _serve_checklist(project: Project, lan: bool) -> None:
     """Show the newest checklist; its folder holds nothing but the pack."""
     found = sorted(project.publish_dir.glob(f"*/{CHECKLIST_NAME}"), key=_time_of)

@@ -30,7 +30,7 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
         else:
             yield error(
                 "LL380",
-                f"The base model {model!r} does not exist.",
+                f'The base model "{model}" does not exist.',
                 "Correct pretrained_model_name_or_path.",
             )
     yield from _check_weights(values)

@@ -56,7 +56,7 @@ def check_folders(values: Mapping[str, Any]) -> tuple[FolderReading | None, list
     text = str(values.get("train_data_dir") or "")
     root = Path(text)
     if not text or not root.is_dir():
-        problem = f"The picture folder {text!r} does not exist; sd-scripts would end with success."
+        problem = f'The picture folder "{text}" does not exist; sd-scripts would end with success.'
         return None, [error("LL360", problem, "Correct train_data_dir.")]
     reading = _in_trainer_order(read_folders(root))
     return reading, list(_name_folders(reading, bool(values.get("validation_split"))))
@@ -76,7 +76,7 @@ def read_regular(values: Mapping[str, Any]) -> tuple[FolderReading | None, list[
         return None, []
     root = Path(text)
     if not root.is_dir():
-        problem = f"The folder of regularisation pictures {text!r} does not exist."
+        problem = f'The folder of regularisation pictures "{text}" does not exist.'
         return None, [error("LL360", problem, "Correct reg_data_dir, or leave it empty.")]
     reading = _in_trainer_order(read_folders(root))
     if not reading.folders:

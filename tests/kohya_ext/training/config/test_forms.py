@@ -427,9 +427,10 @@ def test_the_trainer_is_concluded(tmp_path: Path, settings: dict[str, Any], scri
 
 
 def test_what_only_a_newer_trainer_knows_stays_in(tmp_path: Path):
-    more = {"model_train_type": "anima-lora", "compile": True, "anima_qwen3": "/m/q.safetensors"}
+    file = str(tmp_path / "q.safetensors")
+    more = {"model_train_type": "anima-lora", "compile": True, "anima_qwen3": file}
     toml = read(tmp_path, {**FLAT, **more}).call.toml
-    assert (toml["compile"], toml["qwen3"]) == (True, "/m/q.safetensors")
+    assert (toml["compile"], toml["qwen3"]) == (True, file)
 
 
 def test_a_toml_is_nothing_that_the_gui_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
