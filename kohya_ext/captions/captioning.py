@@ -45,6 +45,7 @@ from .rules import (
     tag_key,
     undesired_keys,
 )
+from .sinking import split_choices, tag_choices
 
 WRITTEN_NAME = ".captions.json"
 
@@ -130,18 +131,19 @@ def undesired_tags(project: Project) -> tuple[str, ...]:
     return tuple(undesired)
 
 
-def read_rules(project: Project) -> CaptionRules:
+def read_rules(project: Project, choices: Mapping[str, str] | None = None) -> CaptionRules:
     """Return the manifest's caption rules with its undesired tags, from list and file.
 
     Raises MissingError when the file of undesired tags cannot be read.
     """
     settings = project.manifest.captions
-    undesired = undesired_tags(project)
+    imbued, kept = split_choices(tag_choices(project) if choices is None else choices)
     return CaptionRules(
         prefix=fill_placeholders(
             settings.prefix, trigger_word=project.manifest.trigger_word, lora=""
         ),
-        undesired=undesired_keys(undesired),
+        undesired=undesired_keys((*undesired_tags(project), *imbued)),
+        kept=frozenset(kept),
         general_threshold=settings.general_threshold,
         character_threshold=settings.character_threshold,
         replacements={tag_key(old): new for old, new in settings.replacements.items()},

@@ -6,18 +6,20 @@ caption files follow it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from ..dataset.staged import read_staged
 from ..project import Project
+from ..project.clip_tokens import ClipTokens
 from ..project.files import sha256_of
 from ..project.tagging import Scores, read_scores
 from ..project.tagging.framing import framing_of
 from ..project.tagging.vocabulary import Category, find_vocabulary
-from .captioning import PlannedCaption, read_rules, write_captions
+from .captioning import PlannedCaption, clip_tokens_of, read_rules, write_captions
 from .edits import (
     CaptionEdit,
     EditBook,
@@ -28,6 +30,8 @@ from .edits import (
     value_of_edit,
 )
 from .rules import caption_tags, format_caption, parse_tags, spelled, tag_key
+from .sinking import EXTRACT, IMBUE, sound_choices, tag_choices, tag_presets
+from .tag_table import count_tags, preset_rows, tag_table
 
 _MOST_SUGGESTIONS = 12
 
@@ -44,7 +48,8 @@ class Source:
     tags: tuple[str, ...]
     text: str | None
     framing: str = ""
-    is_scored: bool = False
+    scores: Scores | None = None
+    """What lies above the thresholds: enough for every choice of tags."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,11 @@ class CaptionDesk:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._rules = read_rules(project)
+        self._choices = tag_choices(project)
+        self._rules = read_rules(project, self._choices)
+        self._lock = threading.RLock()
+        self._writer: threading.Thread | None = None
+        self._clip: ClipTokens | None = None
         self._sources = self._read_sources()
         self._vocabulary: tuple[str, ...] | None = None
 
@@ -93,9 +102,11 @@ class CaptionDesk:
 
     def caption(self, key: str, value: Mapping[str, Any] | None) -> Caption:
         """Return one caption with its edit."""
-        source = self._sources[key]
+        return self._caption_of(self._sources[key], value)
+
+    def _caption_of(self, source: Source, value: Mapping[str, Any] | None) -> Caption:
         edit = edit_from_value(value)
-        if edit is None and source.text is None and not source.is_scored:
+        if edit is None and source.text is None and source.scores is None:
             return Caption("", ())
         if edit is None or (edit.text and source.text == edit.text):
             tags = source.tags if source.text is None else self._tags_of(source.text)
@@ -112,6 +123,100 @@ class CaptionDesk:
             )
         tags = edited_tags(source.tags, edit)
         return Caption(text, tags, edit.added, edit.removed, True, False, source.framing)
+
+    # -- imbue or extract ---------------------------------------------------------------------
+
+    def tags(self) -> dict[str, Any]:
+        """Return every tag of the set with its count and fate, and presets, as plain values."""
+        counts = self._counts()
+        rows = tag_table(counts, self._rules, self._choices)
+        return {
+            "word": self._project.manifest.trigger_word,
+            "pictures": len(self._sources),
+            "rows": [one.as_list() for one in rows],
+            "presets": preset_rows(tag_presets(self._project), counts),
+        }
+
+    def _counts(self) -> Mapping[str, int]:
+        rules = self._rules
+        return count_tags(
+            parse_tags(one.text or "")[len(parse_tags(rules.head)) :]
+            if one.scores is None
+            else (*one.scores.general, *one.scores.character)
+            for one in self._sources.values()
+        )
+
+    def chosen(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return decisions as the store keeps them, by key; ValueError for what is not one."""
+        wrong = [one for one in values.values() if one not in (IMBUE, EXTRACT, None)]
+        if not values or wrong:
+            raise ValueError(f"{wrong[0]!r} is no fate of a tag" if wrong else "no tag is named")
+        return {tag_key(tag): value for tag, value in values.items()}
+
+    def preview_tags(
+        self, values: Mapping[str, Any], edits: Mapping[str, Any]
+    ) -> list[tuple[str, str, str]]:
+        """Return key, text before and text after of each caption that decisions would change."""
+        choices = sound_choices({**self._choices, **self.chosen(values)})
+        after = self._retagged(choices)
+        return [
+            (key, before, text)
+            for key, source in after.items()
+            if (before := self.caption(key, edits.get(key)).text)
+            != (text := self._caption_of(source, edits.get(key)).text)
+        ]
+
+    def choose_tags(self, values: Mapping[str, Any]) -> None:
+        """Let the decisions that hold now take effect on every caption."""
+        choices = sound_choices(values)
+        if choices == self._choices:
+            return
+        with self._lock:
+            self._sources = self._retagged(choices)
+            self._choices, self._rules = choices, read_rules(self._project, choices)
+
+    def _retagged(self, choices: Mapping[str, str]) -> dict[str, Source]:
+        rules = read_rules(self._project, choices)
+        return {
+            key: one if one.scores is None else replace(one, tags=caption_tags(one.scores, rules))
+            for key, one in self._sources.items()
+        }
+
+    def _above(self, scores: Scores) -> Scores:
+        rules = self._rules
+        general = {tag: p for tag, p in scores.general.items() if p >= rules.general_threshold}
+        character = {
+            tag: p for tag, p in scores.character.items() if p >= rules.character_threshold
+        }
+        return replace(scores, ratings={}, general=general, character=character)
+
+    def write_all(self, edits: Mapping[str, Any]) -> None:
+        """Let all caption files follow in the background; a later call writes them again."""
+
+        def write() -> None:
+            if before is not None:
+                before.join()
+            self.write({key: edits.get(key) for key in list(self._sources)})
+
+        with self._lock:
+            before = self._writer
+            self._writer = threading.Thread(target=write, name="loraloom captions")
+            self._writer.start()
+
+    def close(self) -> None:
+        """Wait until the caption files are written."""
+        with self._lock:
+            writer = self._writer
+        if writer is not None:
+            writer.join()
+
+    def count_tokens(self, text: str) -> tuple[int, bool]:
+        """Return how many of CLIP's tokens a text has, and whether that is exact."""
+        if self._clip is None:
+            self._clip = clip_tokens_of(self._project)
+        return self._clip.count(text), self._clip.is_exact
+
+    # -- edits --------------------------------------------------------------------------------
 
     def knows(self, key: str) -> bool:
         """Tell whether a picture has a caption, or may get one."""
@@ -205,7 +310,7 @@ class CaptionDesk:
     def _source_of(self, place: PurePosixPath, scores: Scores | None) -> Source:
         if scores is not None:
             tags = caption_tags(scores, self._rules)
-            return Source(place.stem, place, tags, None, framing_of(scores), True)
+            return Source(place.stem, place, tags, None, framing_of(scores), self._above(scores))
         path = self._project.images_dir / place
         try:
             text = " ".join(path.read_text(encoding="utf-8-sig").split())

@@ -42,6 +42,8 @@ class LintRules:
     undesired: tuple[str, ...] = ()
     known_tags: Collection[str] = field(default_factory=frozenset)
     """Every tag that was scored or that the tagger has, by key."""
+    kept: Collection[str] = ()
+    """Tags that a person wants in captions, by key, although a list calls them undesired."""
 
 
 def lint_rules(project: Project) -> LintRules:
@@ -50,14 +52,15 @@ def lint_rules(project: Project) -> LintRules:
     if project.scores_dir.is_dir():
         for one in read_all_scores(project.scores_dir).values():
             known |= {tag_key(tag) for tag in (*one.general, *one.character)}
-    vocabulary = find_vocabulary(project)
+    own, vocabulary = read_rules(project), find_vocabulary(project)
     if vocabulary:
         known |= {tag_key(tag.name) for tag in vocabulary.tags}
     return LintRules(
         project.manifest.trigger_word,
-        read_rules(project).head,
+        own.head,
         undesired_tags(project),
         frozenset(known),
+        own.kept,
     )
 
 
@@ -196,7 +199,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
         tag_key(tag)
         for text in captions.values()
         for tag in parse_tags(text)
-        if is_undesired(tag, unwanted)
+        if is_undesired(tag, unwanted) and tag_key(tag) not in rules.kept
     }
     if left:
         names = [

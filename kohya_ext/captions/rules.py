@@ -37,6 +37,8 @@ class CaptionRules:
 
     prefix: str
     undesired: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    """Tags that stay promptable, whatever `undesired` says."""
     general_threshold: float = 0.35
     character_threshold: float = 0.85
     replacements: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +48,10 @@ class CaptionRules:
     first: tuple[str, ...] = ()
     most_tokens: int = 0
     count_tokens: Callable[[str], int] = len
+
+    def sinks(self, tag: str) -> bool:
+        """Tell whether a tag becomes part of the trigger word."""
+        return _sinks(tag, self.undesired, self.kept)
 
     @property
     def head(self) -> str:
@@ -80,6 +86,11 @@ def undesired_keys(tags: Iterable[str]) -> frozenset[str]:
     return frozenset(tag_key(tag) for tag in tags if tag_key(tag))
 
 
+@lru_cache(maxsize=131_072)
+def _sinks(tag: str, undesired: frozenset[str], kept: frozenset[str]) -> bool:
+    return tag_key(tag) not in kept and is_undesired(tag, undesired)
+
+
 def is_undesired(tag: str, undesired: frozenset[str]) -> bool:
     """Tell whether a tag is one of `undesired`, in which * stands for any letters."""
     key = tag_key(tag)
@@ -108,7 +119,7 @@ def _spelled_once(chosen: Iterable[str], rules: CaptionRules) -> list[str]:
     found: dict[str, str] = {}
     for tag in chosen:
         new = rules.replacements.get(tag_key(tag), tag) if rules.replacements else tag
-        if not new.strip() or any(is_undesired(one, rules.undesired) for one in {tag, new}):
+        if not new.strip() or rules.sinks(tag) or rules.sinks(new):
             continue
         found.setdefault(tag_key(new), spelled(new) if new == tag else new.strip())
     return list(found.values())

@@ -190,3 +190,27 @@ def test_one_thumb_suffices_on_a_phone(url: str, filled: Project):
         settle(page)
         assert roles(filled) == {NAMES[0]: "out", NAMES[1]: "primary"}
         assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_tag_sinks_with_one_click(url: str, filled: Project):
+    with open_page(url) as page:
+        ready(page)
+        page.keyboard.press("t")
+        row = page.locator('.fate[data-tag="solo"]')
+        row.get_by_role("button", name="in Quillfox").click()
+        page.wait_for_selector('.fate.sunk[data-tag="solo"]')
+        settle(page)
+        assert page.text_content("#fates-count") == "2 tags, 1 part of Quillfox"
+        with DecisionStore(filled.reviews_db) as store:
+            assert store.values(DecisionKind.TAG) == {"solo": "imbue"}
+        page.keyboard.press("Control+z")
+        page.wait_for_selector('.fate:not(.sunk)[data-tag="solo"]')
+        page.select_option("#fates-preset", "creature")
+        page.click("#fates-preview")
+        page.wait_for_selector("#fates-apply:enabled")
+        assert "40 captions change" in page.text_content("#fates-shown")
+        page.click("#fates-apply")
+        page.wait_for_selector('.fate.sunk[data-tag="solo"]')
+        page.click('.fate[data-tag="rain"] .tag')
+        assert page.text_content("#shown") == "1 shown"
+        settle(page)

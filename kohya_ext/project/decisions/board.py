@@ -46,6 +46,22 @@ class CaptionDesk(Protocol):
 
     def complete(self, begun: str, counts: Mapping[str, int]) -> list[str]: ...
 
+    def tags(self) -> dict[str, Any]: ...
+
+    def chosen(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+    def preview_tags(
+        self, values: Mapping[str, Any], edits: Mapping[str, Any]
+    ) -> Sequence[tuple[str, str, str]]: ...
+
+    def choose_tags(self, values: Mapping[str, Any]) -> None: ...
+
+    def write_all(self, edits: Mapping[str, Any]) -> None: ...
+
+    def count_tokens(self, text: str) -> tuple[int, bool]: ...
+
+    def close(self) -> None: ...
+
 
 OpenDesk = Callable[[], CaptionDesk]
 
@@ -64,6 +80,8 @@ class BoardShare:
     def close(self) -> None:
         """Stop looking at pictures, and close the store."""
         self.view.stop()
+        if self._desk is not None:
+            self._desk.close()
         self._store.close()
 
     def answer(self, request: PageRequest) -> PageAnswer:
@@ -82,6 +100,8 @@ class BoardShare:
             "changes.json": self._changes,
             "captions.json": self._captions,
             "complete.json": self._complete,
+            "tags.json": lambda query: self._require_desk().tags(),
+            "tokens.json": lambda query: self._require_desk().count_tokens(query.get("q", "")),
             "history.json": self._history,
             "facts.json": lambda query: self.view.facts_of(query.get("key", "")),
             "report.json": lambda query: self.view.report(),
@@ -146,8 +166,11 @@ class BoardShare:
             if one.kind is view.kind
         }
         captions = [one.subject for one in changes if one.kind is DecisionKind.CAPTION]
-        told: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items() if key}}
         kinds = {one.kind for one in changes}
+        if DecisionKind.TAG in kinds and self._desk is not None:
+            self._desk.choose_tags(self._store.values(DecisionKind.TAG))
+            captions = [key for key in self._items if self._desk.knows(key)]
+        told: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items() if key}}
         if any(one.kind in kinds for one in view.marks):
             told["marked"] = [
                 {view.key_of(each.subject): each.value for each in changes if each.kind is one.kind}
@@ -156,6 +179,8 @@ class BoardShare:
         if DecisionKind.ORDER in kinds and view.order_of:
             told["order"] = view.order()
         told["number"] = max((one.number for one in changes), default=self._store.last_number())
+        if DecisionKind.TAG in kinds:
+            told["tags"] = True
         if captions and self._desk is not None:
             edits = self._store.values(DecisionKind.CAPTION)
             told["captions"] = {
@@ -225,6 +250,8 @@ class BoardShare:
             "arrange": lambda data: self._keep_order(self.view.arranged(self._keys(data))),
             "captions/preview": self._preview,
             "captions/apply": self._apply,
+            "tags/preview": self._preview_tags,
+            "tags/apply": self._apply_tags,
         }
         if path.startswith("act/"):
             return _json({"said": self.view.act(path.removeprefix("act/"), data)})
@@ -268,6 +295,10 @@ class BoardShare:
         edits = {one.subject: one.value for one in changes if one.kind is DecisionKind.CAPTION}
         if edits:
             self._require_desk().write(edits)
+        if any(one.kind is DecisionKind.TAG for one in changes):
+            desk = self._require_desk()
+            desk.choose_tags(self._store.values(DecisionKind.TAG))
+            desk.write_all(self._store.values(DecisionKind.CAPTION))
         return {**self._told(changes), "count": len(changes)}
 
     def _planned(self, data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -296,6 +327,15 @@ class BoardShare:
         edits = {key: after for key, (_, after) in self._planned(data).items()}
         return self._after(self._store.decide(DecisionKind.CAPTION, edits, self.view.way))
 
+    def _preview_tags(self, data: Mapping[str, Any]) -> Any:
+        edits = self._store.values(DecisionKind.CAPTION)
+        found = self._require_desk().preview_tags(_fates(data), edits)
+        return {"count": len(found), "shown": [list(one) for one in found[:_MOST_SHOWN]]}
+
+    def _apply_tags(self, data: Mapping[str, Any]) -> Any:
+        values = self._require_desk().chosen(_fates(data))
+        return self._after(self._store.decide(DecisionKind.TAG, values, self.view.way))
+
     def _require_desk(self) -> CaptionDesk:
         with self._lock:
             if self._desk is None:
@@ -307,6 +347,13 @@ class BoardShare:
                     )
                 self._desk = self._open_desk()
             return self._desk
+
+
+def _fates(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    values = data.get("values")
+    if not isinstance(values, dict):
+        raise ValueError("No tag is named.")
+    return values
 
 
 def _json(data: Any) -> PageAnswer:

@@ -29,11 +29,12 @@ _CURRENT = """
 
 
 class DecisionKind(str, Enum):
-    """What a decision is about; the subject is a picture's key, a file of a folder, or a grid."""
+    """What a decision is about; by subject: a picture's key, a tag, a file, a grid."""
 
     ROLE = "role"
     RATING = "rating"
     CAPTION = "caption"
+    TAG = "tag"
     VOTES = "votes"
     CHOICE = "choice"
     UPSCALE = "upscale"

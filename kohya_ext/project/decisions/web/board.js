@@ -123,6 +123,7 @@ function take(told) {
   });
   if (told.order) ordered = told.order;
   if (told.captions && captions) Object.assign(captions, told.captions);
+  if (told.tags) document.dispatchEvent(new CustomEvent("board-tags"));
   if (told.number > number && !waiting) number = told.number;
   paint();
 }
@@ -539,10 +540,11 @@ async function loadCaptions() {
     prefix = told.prefix;
     fillFilters();
     paint();
-  } catch (error) { hasCaptions = false; byId("captions-open").classList.add("hidden"); fillFilters(); say(error.message, true); }
+  } catch (error) { hasCaptions = false; for (const id of ["captions-open", "tags-open"]) byId(id).classList.add("hidden"); fillFilters(); say(error.message, true); }
 }
 const isSideOpen = () => !side_.classList.contains("hidden");
 function openSide(isOn) {
+  if (isOn) document.dispatchEvent(new CustomEvent("board-side"));
   side_.classList.toggle("hidden", !isOn);
   byId("captions-open").setAttribute("aria-pressed", isOn);
   if (mode === "grid") layOut();
@@ -583,9 +585,20 @@ function paintSide() {
   if (textKey !== one.key + caption.text) { byId("text").value = caption.text || ""; textKey = one.key + caption.text; }
   paintTokens();
 }
+let countingTokens = 0;
+const tellTokens = (count, isExact) => {
+  byId("tokens").textContent = `${isExact ? "" : "about "}${count} tokens${count > 75 ? `, ${Math.ceil(count / 75)} blocks of 75` : ""}`;
+};
 function paintTokens() {
-  const count = tokensOf(byId("text").value);
-  byId("tokens").textContent = `about ${count} tokens${count > 75 ? `, ${Math.ceil(count / 75)} blocks of 75` : ""}`;
+  const text = byId("text").value;
+  if (text === byId("tokens").dataset.of) return;
+  byId("tokens").dataset.of = text;
+  tellTokens(tokensOf(text), false);
+  clearTimeout(countingTokens);
+  if (text) countingTokens = setTimeout(async () => {
+    const found = await ask(`tokens.json?q=${encodeURIComponent(text)}`).catch(() => null);
+    if (found && byId("text").value === text) tellTokens(...found);
+  }, 120);
 }
 byId("text").addEventListener("input", paintTokens);
 const changeOne = (one, change) => send("captions/apply", { keys: [one.key], change }).then((told) => say(told.count ? `${one.name}: caption kept` : "Nothing changed."), () => {});
@@ -690,6 +703,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Delete" || event.key === "Backspace") decide(null);
   else if (event.key === "n" || event.key === "N") nextUndecided();
   else if ((event.key === "c" || event.key === "C") && hasCaptions) openSide(!isSideOpen());
+  else if ((event.key === "t" || event.key === "T") && hasCaptions) byId("tags-open").click();
   else if (event.key === "v" || event.key === "f") show({ v: "two", f: "four" }[event.key]);
   else if (event.key === "o" && orderOf) show("order");
   else if (event.key === "h" && facets.length) report();
@@ -716,6 +730,14 @@ byId("size").addEventListener("input", () => { layOut(); reveal(); paint(); });
 addEventListener("resize", () => { layOut(); paint(); });
 document.addEventListener("visibilitychange", poll);
 addEventListener("beforeunload", (event) => { if (waiting) event.preventDefault(); });
+
+/** What other scripts of this page use. */
+window.board = {
+  ask, send, say, make, nameOf: (key) => byKey.get(key)?.name || key, difference,
+  layOut: () => { if (mode === "grid") layOut(); paint(); },
+  closeSide: () => openSide(false),
+  showTag: (tag) => { byId("filter-tag").value = tag; arrange(); },
+};
 
 // -- beginning --------------------------------------------------------------------------------------------------------------
 async function begin() {
@@ -755,7 +777,7 @@ async function begin() {
   }));
   paintStatus(told.status);
   byId("keys").prepend(...[...choices, ...marks].flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
-  byId("captions-open").classList.toggle("hidden", !hasCaptions);
+  for (const id of ["captions-open", "tags-open"]) byId(id).classList.toggle("hidden", !hasCaptions);
   fillFilters();
   paintTwins();
   arrange();

@@ -1,0 +1,76 @@
+"use strict";
+/* Imbue or extract: per tag, whether it stays promptable or becomes part of the trigger word. */
+(() => {
+const { ask, send, say, make, nameOf, difference, layOut, closeSide, showTag } = window.board;
+const byId = (id) => document.getElementById(id);
+const panel = byId("fates"), MOST_ROWS = 400;
+let told = null, pending = null;
+const isOpen = () => !panel.classList.contains("hidden");
+
+async function load() {
+  try { told = await ask("tags.json"); } catch (error) { say(error.message, true); return; }
+  const select = byId("fates-preset"), before = select.value;
+  select.replaceChildren(make("option", { value: "", textContent: "Preset or own list" }),
+    ...told.presets.map((one) => make("option", { value: one.name, textContent: one.name, title: one.about })));
+  select.value = told.presets.some((one) => one.name === before) ? before : "";
+  byId("fates-which").options[1].textContent = `part of ${told.word}`;
+  paint();
+}
+function open(isOn) {
+  panel.classList.toggle("hidden", !isOn);
+  byId("tags-open").setAttribute("aria-pressed", isOn);
+  if (isOn) { closeSide(); if (told) paint(); load(); }
+  layOut();
+}
+function paint() {
+  const sinking = told.rows.filter(([, , value]) => value === "imbue").length;
+  byId("fates-count").textContent = `${told.rows.length} tags, ${sinking} part of ${told.word}`;
+  const preset = told.presets.find((one) => one.name === byId("fates-preset").value);
+  byId("fates-about").textContent = preset
+    ? `${preset.name}: ${preset.about}. Of this set's tags, part of ${told.word}: ${preset.imbue.length}; promptable: ${Object.keys(preset.values).length - preset.imbue.length}.`
+    : `A tag in the captions stays promptable: you can ask for it, or leave it out. A tag taken out becomes part of ${told.word}: the word alone brings it.`;
+  const find = byId("fates-find").value.trim().toLowerCase(), which = byId("fates-which").value;
+  const rows = told.rows.filter(([tag, , value, way]) => (!find || tag.toLowerCase().includes(find)) && (!which || value === which || way === which));
+  byId("fates-rows").replaceChildren(...rows.slice(0, MOST_ROWS).map(rowOf),
+    ...(rows.length > MOST_ROWS ? [make("p", { className: "soft", textContent: `${rows.length - MOST_ROWS} more: find a tag above.` })] : []),
+    ...(rows.length ? [] : [make("p", { className: "soft", textContent: told.rows.length ? "No tag fits." : "No tags yet: tag the pictures first." })]));
+}
+function rowOf([tag, pictures, value, way]) {
+  const choice = (wanted, label, title) => make("button", { type: "button", textContent: label, title, "aria-pressed": String(value === wanted),
+    onclick: () => decide({ [tag]: wanted }, tag) });
+  const row = make("div", { className: value === "imbue" ? "fate sunk" : "fate" },
+    make("button", { type: "button", className: "tag", textContent: tag, title: `Show the pictures with ${tag}`, onclick: () => showTag(tag) }),
+    make("span", { className: "soft count", textContent: `${pictures} of ${told.pictures}`, title: way === "hand" ? "decided by hand" : way === "manifest" ? "by the undesired tags of the manifest" : "not decided" }),
+    make("span", { className: "pair" }, choice("extract", "promptable", `${tag} stays in captions: prompt it or leave it out`), choice("imbue", `in ${told.word}`, `${tag} leaves the captions and becomes part of ${told.word}`)));
+  row.dataset.tag = tag;
+  if (way === "hand") row.append(make("button", { type: "button", className: "back", textContent: "×", title: "Take the decision back", "aria-label": `Take the decision on ${tag} back`, onclick: () => decide({ [tag]: null }, tag) }));
+  return row;
+}
+async function decide(values, name) {
+  try {
+    const answer = await send("tags/apply", { values });
+    say(answer.count ? `${name}: captions follow; Undo takes it back.` : "Nothing changed.");
+    forget();
+  } catch { /* said already */ }
+}
+function forget() { pending = null; byId("fates-shown").replaceChildren(); byId("fates-apply").disabled = true; }
+byId("fates-preview").onclick = async () => {
+  const preset = told && told.presets.find((one) => one.name === byId("fates-preset").value);
+  if (!preset) { say("Choose a preset first."); return; }
+  if (!Object.keys(preset.values).length) { forget(); byId("fates-shown").append(make("p", { className: "soft", textContent: `No tag of this set is in ${preset.name}.` })); return; }
+  try {
+    const found = await ask("tags/preview", { values: preset.values });
+    pending = preset;
+    byId("fates-apply").disabled = !found.count;
+    byId("fates-shown").replaceChildren(make("p", { className: "soft", textContent: `${found.count} captions change` }),
+      ...found.shown.slice(0, 3).map(([key, before, after]) => make("div", { className: "pair-shown" }, make("strong", { textContent: nameOf(key) }), make("div", {}, ...difference(before, after)))));
+  } catch (error) { forget(); say(error.message, true); }
+};
+byId("fates-apply").onclick = () => { if (pending) decide(pending.values, pending.name); };
+byId("fates-preset").addEventListener("change", () => { forget(); if (told) paint(); });
+for (const id of ["fates-find", "fates-which"]) byId(id).addEventListener("input", () => { if (told) paint(); });
+byId("tags-open").onclick = () => open(!isOpen());
+byId("fates-close").onclick = () => open(false);
+document.addEventListener("board-side", () => { if (isOpen()) open(false); });
+document.addEventListener("board-tags", () => { if (isOpen()) load(); });
+})();
