@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kohya_ext.project import HostError, InputError, ToolError
@@ -158,6 +158,7 @@ class HttpBackend(Backend):
         """
         self.hold_settings()
         first = cells[0]
+        self._hold_more(first.override_settings)
         is_batch = first.batch.kind == BATCH_SIZE
         base = first.seed - first.batch.index
         count = first.batch.size if is_batch else len(cells)
@@ -224,6 +225,18 @@ class HttpBackend(Backend):
             if options.get(name) is not None or (name in NULLABLE and name in options)
         }
         held = {key: value for key, value in self._before.items() if key != "sd_model_checkpoint"}
+        if held:
+            self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
+
+    def _hold_more(self, names: Iterable[str]) -> None:
+        """Hold further options that a cell overrides, as `hold_settings` does."""
+        assert self._before is not None  # read just before
+        missing = [one for one in names if one not in self._before]
+        if not missing:
+            return
+        options = self.client.get("/sdapi/v1/options")
+        held = {one: options[one] for one in missing if options.get(one) is not None}
+        self._before |= held
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
 

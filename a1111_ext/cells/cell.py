@@ -149,6 +149,7 @@ class Cell:
     batch: Batch = field(default_factory=Batch)
     distilled_cfg_scale: float | None = None
     modules: tuple[str, ...] = ()
+    vae_hash: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -196,7 +197,7 @@ class Cell:
         parts = [
             f'"{name}":{_field_json(float(values[name]) if name in _REALS else values[name])}'
             for name in _FIELDS
-            if name not in without and (name not in _LEFT_OUT or values[name] not in (None, ()))
+            if name not in without and (name not in _LEFT_OUT or values[name] not in (None, (), ""))
         ]
         return "{" + ",".join(parts) + "}"
 
@@ -226,7 +227,7 @@ class Cell:
 
 
 _FIELDS = tuple(sorted(one.name for one in fields(Cell)))
-_LEFT_OUT = frozenset({"distilled_cfg_scale", "embeddings", "modules"})
+_LEFT_OUT = frozenset({"distilled_cfg_scale", "embeddings", "modules", "vae_hash"})
 """Fields that stand in the request only where there are some: older keys stay what they were."""
 
 _REALS = frozenset(one.name for one in fields(Cell) if str(one.type).startswith("float"))

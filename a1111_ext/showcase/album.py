@@ -32,7 +32,8 @@ class ShowPicture:
     """One picture of the album; `lora_hash` is the WebUI's for the promoted LoRA.
 
     `checkpoint_sha256` may be its first digits only; `text_seed` is None when nobody noted it;
-    `detailed_from` is the picture before ADetailer.
+    `detailed_from` is the picture before ADetailer; `ignored` is the tag of another LoRA in the
+    prompt for which the text has no hash: the WebUI drew without it.
     """
 
     file: str
@@ -50,6 +51,7 @@ class ShowPicture:
     template: str = ""
     upscaled_from: str = ""
     detailed_from: str = ""
+    ignored: str = ""
     picks: tuple[Pick, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -159,6 +161,8 @@ def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> Show
     fields, hashes = infotext.fields, infotext.lora_hashes()
     tags = [tag for tag in lora_tags(infotext.prompt) if tag.name in hashes]
     name_of_ours, digest = ours
+    without = (tag for tag in lora_tags(infotext.prompt) if tag.name not in hashes)
+    ignored = next((tag.text for tag in without if tag.name != name_of_ours), "")
     first = max(
         tags,
         key=lambda tag: (
@@ -179,4 +183,5 @@ def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> Show
         lora=first.name if first else "",
         lora_hash=hashes[first.name] if first else "",
         lora_weight=first.weight if first else "",
+        ignored=ignored,
     )

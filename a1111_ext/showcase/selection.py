@@ -89,6 +89,7 @@ class SelectionOptions:
         return self.ratings.get(name)
 
 
+_WITHOUT = "drawn without a LoRA of its prompt"
 _REASONS = {
     Rating.DROP: "dropped",
     Rating.FOLLOW_UP: "for a follow-up post",
@@ -121,7 +122,8 @@ def plan_selection(
                 f"loraloom select PROJECT --drop {picture.file}",
             )
         if other:
-            left_out["drawn with another file"] += 1
+            is_ours = picture.lora_hash == lora_hash and picture.ignored
+            left_out[_WITHOUT if is_ours else "drawn with another file"] += 1
         elif picture.lora != lora and rating is not Rating.SHOWCASE:
             left_out["drawn under another name"] += 1
         elif rating in _REASONS:
@@ -184,7 +186,8 @@ def _require_one_word(options: SelectionOptions) -> None:
 def drawn_otherwise(picture: ShowPicture, lora: str, lora_hash: str) -> str:
     """Say with which other file a picture was drawn, "" when it was this one: hashes decide."""
     if picture.lora_hash == lora_hash and (lora_hash or picture.lora == lora):
-        return ""
+        said = f"without {picture.ignored}: the infotext has no hash for it, the WebUI ignored it"
+        return said if picture.ignored else ""
     if not picture.prompt:
         return "by nobody knows what: it has no generation data"
     if picture.lora == lora and picture.lora_hash:

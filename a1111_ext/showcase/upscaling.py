@@ -10,22 +10,21 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from kohya_ext.project import ConflictError, MissingError, Project
 from kohya_ext.project.files import sha256_of
 
 from ..api.capabilities import Capabilities
-from ..api.infotext import Infotext
 from ..api.payloads import UPSCALER_OPTION
 from ..cells.backend import Backend
-from ..cells.cell import Cell, CheckpointPin, SourcePicture, with_loras
+from ..cells.cell import Cell, SourcePicture
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name, read_parameters
+from .redrawing import cell_of_infotext, find_titles, require_same_files
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,16 @@ def _upscale(
     path = project.showcase_dir / picture.file
     with Image.open(path) as opened:
         width, height = opened.size
+    infotext = read_parameters(path)
+    if infotext is None:
+        raise MissingError(
+            "LL624",
+            f"{picture.file} has no generation data: another program has saved it again.",
+            "Upscale a picture as the WebUI made it.",
+        )
     record = ledger.record(picture.key) if picture.key else None
-    cell = record.cell if record else _cell_of(path, picture)
+    cell = record.cell if record else cell_of_infotext(picture.file, infotext)
+    cell = replace(cell, vae_hash=infotext.fields.get("VAE hash", ""))
     settings = {UPSCALER_OPTION: request.upscaler} if request.upscaler else {}
     return Upscale(
         picture,
@@ -90,37 +97,6 @@ def _multiple_of_8(pixels: float) -> int:
     return max(64, round(pixels / 8) * 8)
 
 
-def _cell_of(path: Path, picture: ShowPicture) -> Cell:
-    """Read a cell off a picture that the ledger does not know."""
-    infotext = read_parameters(path)
-    if infotext is None:
-        raise MissingError(
-            "LL624",
-            f"{picture.file} has no generation data: another program has saved it again.",
-            "Upscale a picture as the WebUI made it.",
-        )
-    fields = infotext.fields
-    cell = Cell(
-        prompt=infotext.prompt,
-        negative_prompt=infotext.negative_prompt,
-        seed=picture.seed,
-        steps=int(_number(infotext, "Steps", 20)),
-        cfg_scale=_number(infotext, "CFG scale", 7.0),
-        sampler=fields.get("Sampler", "Euler a"),
-        scheduler=fields.get("Schedule type", "Automatic"),
-        clip_skip=int(_number(infotext, "Clip skip", 1)),
-        checkpoint=CheckpointPin(fields.get("Model hash") or fields.get("Model", "")),
-    )
-    return with_loras(cell, infotext.lora_hashes())
-
-
-def _number(infotext: Infotext, name: str, otherwise: float) -> float:
-    try:
-        return float(infotext.fields.get(name, otherwise))
-    except ValueError:
-        return otherwise
-
-
 def pin_upscales(
     upscales: Sequence[Upscale], capabilities: Capabilities, *, upscaler: str = ""
 ) -> tuple[Upscale, ...]:
@@ -136,8 +112,9 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
         capabilities.require_names(
             sampler=one.cell.sampler, scheduler=one.cell.scheduler, upscaler=upscaler
         )
-    pinned = pin_cell(one.cell, capabilities)
     own = one.picture.checkpoint_sha256
+    pinned = pin_cell(find_titles(one.cell, own, capabilities), capabilities)
+    pinned = require_same_files(one.picture.file, one.cell, pinned, capabilities.url)
     if own and pinned.checkpoint.sha256 and not pinned.checkpoint.sha256.startswith(own):
         raise ConflictError(
             "LL630",
@@ -146,6 +123,8 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
             f"({pinned.checkpoint.sha256[:10]}).",
             "Put the checkpoint back that it was drawn with.",
         )
+    if own and not pinned.checkpoint.sha256:  # the answer is compared with what is known of it
+        return replace(pinned, checkpoint=replace(pinned.checkpoint, sha256=own))
     return pinned
 
 
