@@ -21,6 +21,7 @@ from kohya_ext.project.cli import (
     say,
     shell_path,
 )
+from kohya_ext.project.consent import Use, require_consent
 
 from ..api.capabilities import Capabilities
 from ..api.client import ConnectionLost
@@ -174,6 +175,7 @@ def showcase(project: Project, **given: Any) -> None:
     The same command goes on where it was stopped.
     """
     options = ShowcaseArguments(**given)
+    require_consent(project, Use.PICTURES)
     promoted = require_promoted(project)
     subject = _subject(project, promoted, options)
     library = open_library(_wildcards(project, options), options.follow_links)

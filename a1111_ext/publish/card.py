@@ -165,9 +165,8 @@ def hub_card(material: Material, pictures: tuple[str, ...]) -> str:
     lines.append(f"{MADE_WITH_AI}\n")
     if manifest.subject.kind is SubjectKind.PERSON and manifest.subject.consent:
         consent = manifest.subject.consent
-        lines.append(
-            f"## Consent\n\nThe person shown agreed on {consent.date}: {inline(consent.scope)}.\n"
-        )
+        said = f"{inline(consent.name)} agreed on {consent.date}: {inline(consent.scope)}."
+        lines.append(f"## Consent\n\n{said}\n")
     return "\n".join(lines)
 
 

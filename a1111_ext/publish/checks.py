@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from kohya_ext.project import DamagedError, RuleError
+from kohya_ext.project.consent import Use, uses_of
 from kohya_ext.project.families import Family, family_named
 from kohya_ext.project.manifest import SubjectKind
 
@@ -62,12 +63,14 @@ def _check_consent(material: Material) -> Check:
             RuleError,
         )
     consent = subject.consent
-    if "publi" not in consent.scope.casefold():
-        return Check(
+    if Use.PUBLISHING not in uses_of(consent):
+        return refused(
             what,
-            CheckState.TO_DO,
+            "LL220",
             f'{consent.name} agreed on {consent.date} to "{consent.scope}", which does not name '
-            "publishing: ask before you publish.",
+            "publishing.",
+            "Ask, and write publishing under subject.consent.scope when the answer is yes.",
+            RuleError,
         )
     return passed(what, f"{consent.name} agreed on {consent.date}: {consent.scope}.")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from kohya_ext.project import RuleError
+from kohya_ext.project.consent import Use, uses_of
 from kohya_ext.project.content import (
     PUBLISHING_RATINGS,
     Signs,
@@ -24,7 +24,6 @@ Seen = Mapping[str, Scores]
 """What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""
 
 _NEVER = "Such a picture is never published. There is no switch for this rule."
-_INTIMATE = re.compile(r"\b(?:nud|erotic|intimate|explicit|sexual|adult)", re.IGNORECASE)
 
 
 def check_content(
@@ -102,7 +101,7 @@ def _check_category(material: Material, content: PackContent) -> Check:
     what, judged, decided = "Content: category", content.judged, content.decided
     if material.manifest.subject.kind is SubjectKind.PERSON and content.level.is_for_adults:
         consent = material.manifest.subject.consent
-        if consent is None or not _INTIMATE.search(consent.scope):
+        if consent is None or Use.ADULT not in uses_of(consent):
             return refused(
                 what,
                 "LL671",

@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from kohya_ext.project import DamagedError, MissingError, Project
+from kohya_ext.project.consent import consent_line
 from kohya_ext.project.families import Family
 from kohya_ext.project.files import part_beside
 from kohya_ext.project.lora_file import LoraHeader, read_header, rewrite_metadata, tensor_sha256
 from kohya_ext.project.lora_kind import Naming, read_facts
-from kohya_ext.project.manifest import Manifest
+from kohya_ext.project.manifest import Manifest, SubjectKind
 
 _HASH_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+CONSENT_KEY = "loraloom.consent"
 _SAID = ("modelspec.description", "modelspec.author", "modelspec.license", "modelspec.tags")
 
 
@@ -46,11 +48,19 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
         "modelspec.title": name,
         "modelspec.trigger_phrase": manifest.trigger_word,
         **{key: value for key, value in said.items() if value},
+        CONSENT_KEY: _consent(manifest),
         "modelspec.hash_sha256": f"0x{digest}",
         "sshs_model_hash": digest,
         # it covers the names that change here, and nothing reads it any more
         "sshs_legacy_hash": None,
     }
+
+
+def _consent(manifest: Manifest) -> str | None:
+    """Return who agreed to what; None, which takes it out, for a subject that is no person."""
+    subject = manifest.subject
+    is_person = subject.kind is SubjectKind.PERSON
+    return consent_line(subject.consent) if is_person and subject.consent else None
 
 
 def _implementation(header: LoraHeader, family: Family) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import ConflictError, InputError, MissingError, Project, open_project
+from kohya_ext.project.consent import Use, require_consent
 from kohya_ext.project.files import link_or_copy, sha256_of
 
 from ..api.capabilities import Capabilities
@@ -95,6 +96,7 @@ def plan_showcase(
     if not options.project.strip():
         return Showcase(own, _planned(page, seed, options, _subject_of(page.prompt), page, own))
     project = find_project(options.project.strip(), folders)
+    require_consent(project, Use.PICTURES)
     promoted, wanted = require_promoted(project), project.manifest.showcase
     subject = ShowcaseSubject(promoted.name, wanted.lora_weight, project.manifest.trigger_word)
     named = project.root / wanted.wildcards if wanted.wildcards else own.wildcards

@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ..dataset.layout import require_consent
 from ..dataset.staged import read_staged
 from ..project import (
     DamagedError,
@@ -23,6 +22,7 @@ from ..project import (
 )
 from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.cluster import spread
+from ..project.consent import require_consent
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_json

@@ -20,6 +20,7 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.consent import require_consent
 from ..project.content import cure_for_training, find_forbidden
 from ..project.decisions import DecisionStore
 from ..project.decisions.role_plan import (
@@ -38,7 +39,6 @@ from ..project.files import (
     replacing,
     sha256_of,
 )
-from ..project.manifest import SubjectKind
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
 from ..project.pictures.identity import picture_key
 from ..project.pictures.memory import PictureMemory
@@ -105,18 +105,6 @@ class LayoutPlan:
     @property
     def pictures(self) -> tuple[StagedPicture, ...]:
         return tuple(one for folder in self.folders for one in folder.pictures)
-
-
-def require_consent(project: Project) -> None:
-    """Raise RuleError when the subject is a person and no consent is recorded."""
-    subject = project.manifest.subject
-    if subject.kind is SubjectKind.PERSON and subject.consent is None:
-        raise RuleError(
-            "LL113",
-            f"{project.manifest_path} says that the subject is a real person, "
-            "but records no consent.",
-            "Write down under subject.consent who agreed, on which day, and to what.",
-        )
 
 
 def folder_name(repeats: int, trigger_word: str, class_word: str = "") -> str:

@@ -60,6 +60,8 @@ TITLES: dict[str, str] = {
     "LL217": "An undesired tag that matches nothing",
     "LL218": "A placeholder as text in a caption",
     "LL219": "An undesired tag in captions",
+    "LL220": "A consent to other uses",
+    "LL221": "A consent that cannot be",
     "LL240": "A line of the manifest that no screen can change",
     "LL241": "Not a base model",
     "LL242": "Fields that were changed and not kept",

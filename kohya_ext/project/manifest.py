@@ -318,6 +318,7 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     manifest: Manifest = _build(Manifest, data)
     _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
     _check_names(manifest, lines, path)
+    _check_consent(manifest.subject.consent, lines, path)
     return manifest
 
 
@@ -366,6 +367,18 @@ def _check_names(manifest: Manifest, lines: dict[_Place, int], path: Path) -> No
                 "of a file or folder on every system.",
                 "Use letters, digits, blanks, hyphens and underscores.",
             )
+
+
+def _check_consent(consent: Consent | None, lines: dict[_Place, int], path: Path) -> None:
+    from .consent import consent_problem
+
+    problem = consent_problem(consent, date.today()) if consent else None
+    if problem:
+        key, what, cure = problem
+        place = ("subject", "consent", key)
+        raise InputError(
+            "LL221", f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {what}.", cure
+        )
 
 
 def _check_trigger_word(word: str, where: str) -> None:

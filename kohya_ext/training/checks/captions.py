@@ -8,8 +8,9 @@ from pathlib import Path
 from ...captions.lint import LintRules, lint_captions, lint_rules
 from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
+from ...project.consent import Use, require_consent
 from ..dataset.folders import caption_of
-from .findings import Finding, warning
+from .findings import Finding, error, warning
 
 _LONGEST_BYTES = 100_000
 
@@ -30,7 +31,15 @@ def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -
     for slip in lint_captions({name: one for name, one in texts.items() if one.strip()}, rules):
         yield warning(slip.code, slip.problem, slip.cure)
     if project:
+        yield from _check_consent(project)
         yield from _check_trigger(project)
+
+
+def _check_consent(project: Project) -> Iterator[Finding]:
+    try:
+        require_consent(project, Use.TRAINING)
+    except ToolError as refused:
+        yield error(refused.code, refused.problem, refused.cure)
 
 
 def _check_trigger(project: Project) -> Iterator[Finding]:

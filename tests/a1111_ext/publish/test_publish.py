@@ -754,8 +754,21 @@ def test_a_consent_to_less_is_told(ready: Project, capsys: pytest.CaptureFixture
     narrow = CONSENT.replace("training, pictures, publishing", "training only")
     ready = with_manifest(ready, narrow, section="subject")
     capsys.readouterr()
+    said = refusal(ready, capsys)
+    assert 'to "training only", which does not name publishing' in said
+    assert "LL220" in said
+
+
+def test_a_consent_stands_in_the_header_and_the_card(ready: Project):
+    ready = with_manifest(ready, CONSENT, section="subject")
     assert publish(ready) == 0
-    assert 'to "training only", which does not name publishing' in capsys.readouterr().err
+    said = "A. Friend agreed on 2026-01-31 to: training, pictures, publishing"
+    assert read_header(require_promoted(ready).path).metadata["loraloom.consent"] == said
+    assert "A. Friend agreed on 2026-01-31" in (pack_of(ready) / "README.md").read_text("utf-8")
+    creature = CONSENT.replace("kind: person", "kind: creature")
+    ready = with_manifest(ready, creature, section="subject")
+    assert publish(ready) == 0
+    assert "loraloom.consent" not in read_header(require_promoted(ready).path).metadata
 
 
 # -- what a tagger sees -------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""The consent of a real person: who agreed, on a day that was, to uses out of one list.
+
+Asked wherever the person is used; no option switches it off. What a consent names beyond the list
+is refused, so that nobody reads more into it than was said.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from .errors import RuleError
+
+if TYPE_CHECKING:
+    from .manifest import Consent
+    from .project import Project
+
+
+class Use(str, Enum):
+    """What somebody may agree to."""
+
+    TRAINING = "training"
+    PICTURES = "pictures"
+    PUBLISHING = "publishing"
+    ADULT = "adult pictures"
+    """Never part of "all": it has to be named."""
+
+
+_WORDS = {
+    Use.ADULT: r"adult|nud|erotic|intimate|explicit|sexual",
+    Use.TRAINING: r"train",
+    Use.PICTURES: r"picture|image|photo|drawing|showcase",
+    Use.PUBLISHING: r"publi|post|shar",
+}
+_ALL = frozenset({Use.TRAINING, Use.PICTURES, Use.PUBLISHING})
+_REFUSALS = re.compile(r"\b(?:no|not|never|without|except|but)\b", re.IGNORECASE)
+
+
+def uses_of(consent: Consent) -> frozenset[Use]:
+    """Return the uses that a consent names; ValueError with the part that names none."""
+    found: set[Use] = set()
+    for part in re.split(r"[,;/&+\n]|\band\b", consent.scope):
+        text = part.strip().casefold()
+        if not text:
+            continue
+        named = {use for use, words in _WORDS.items() if re.search(rf"\b(?:{words})", text)}
+        if Use.ADULT in named:
+            named -= {Use.PICTURES}
+        if text in ("all", "everything", "all uses"):
+            named = set(_ALL)
+        if not named or _REFUSALS.search(text):
+            raise ValueError(part.strip())
+        found |= named
+    return frozenset(found)
+
+
+def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | None:
+    """Return the key, what is wrong with its value, and a cure; None for a sound consent."""
+    try:
+        day = date.fromisoformat(consent.date)
+    except ValueError:
+        return "date", f'"{consent.date}" is not a day of the calendar', "Write it as 2026-01-31."
+    if day > today:
+        return "date", f'"{consent.date}" lies in the future', "Write the day of the agreement."
+    if not consent.name.strip():
+        return "name", "it is blank", "Write who agreed."
+    try:
+        uses = uses_of(consent)
+    except ValueError as error:
+        return "scope", f'"{error}" is not a use that can be agreed to', _LIST
+    return None if uses else ("scope", "it names no use", _LIST)
+
+
+_LIST = f"Write some of: {', '.join(Use)}."
+
+
+def require_consent(project: Project, use: Use = Use.TRAINING) -> None:
+    """Raise RuleError when the subject is a person who is not known to have agreed to a use."""
+    from .manifest import SubjectKind
+
+    subject = project.manifest.subject
+    if subject.kind is not SubjectKind.PERSON:
+        return
+    if subject.consent is None:
+        raise RuleError(
+            "LL113",
+            f"{project.manifest_path} says that the subject is a real person, "
+            "but records no consent.",
+            "Write down under subject.consent who agreed, on which day, and to what.",
+        )
+    if use not in uses_of(subject.consent):
+        raise RuleError(
+            "LL220",
+            f"{subject.consent.name} agreed on {subject.consent.date} to "
+            f'"{subject.consent.scope}", which does not name {use.value}.',
+            f"Ask, and write {use.value} under subject.consent.scope when the answer is yes.",
+        )
+
+
+def consent_line(consent: Consent) -> str:
+    """Return a consent as the header of a LoRA holds it."""
+    return f"{consent.name} agreed on {consent.date} to: {consent.scope}"
