@@ -259,8 +259,12 @@ def _nested_json(kind: Any, value: Any) -> str:
 
 
 def without_hashes(request: str) -> str:
-    """Return a request in JSON as if nothing were known of its files but their names."""
-    return re.sub(r'"hash":"[0-9a-f]*"', '"hash":""', request)
+    """Return a request in JSON as if nothing were known of its files but their names.
+
+    A WebUI knows a checkpoint's hash, and adds it to the title, once it has drawn with it.
+    """
+    bare = re.sub(r'"(hash|sha256)":"[0-9a-f]*"', r'"\1":""', request)
+    return re.sub(r' \[[0-9a-f]{10}\]"', '"', bare)
 
 
 def cell_from_dict(data: Mapping[str, Any]) -> Cell:

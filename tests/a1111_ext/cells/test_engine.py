@@ -247,6 +247,45 @@ def lost() -> ConnectionLost:
     return ConnectionLost("LL401", "No WebUI answers.", "")
 
 
+class Keeping(FakeBackend):
+    """Draws with the LoRA file of before, under the new one's hash, until it has to forget."""
+
+    keeps_loras = True
+
+    def __init__(self, backend: HttpBackend, earlier: Generated) -> None:
+        super().__init__()
+        self.backend, self.earlier, self.forgotten = backend, earlier, 0
+
+    def generate(self, cell: Cell) -> Generated:
+        self.asked += 1
+        drawn = self.backend.generate(cell)
+        return drawn if self.forgotten else replace(drawn, png=self.earlier.png)
+
+    def forget_loras(self) -> None:
+        self.forgotten += 1
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_picture_of_an_earlier_file_is_drawn_again(backend, ledger, webui, is_known: bool):
+    """A WebUI may learn the checkpoint's hash between the two."""
+    wanted = with_loras(cell(prompt="<lora:fox-000001:1> fox"), {})
+    (first,) = pinned(backend, wanted)
+    if not is_known:
+        title = first.checkpoint.title.partition(" [")[0]
+        first = replace(first, checkpoint=CheckpointPin(title))
+    assert run_cells(plan_cells([first]), ledger, [backend]).drawn == 1
+    earlier = backend.generate(first)
+    save_lora(webui.host.lora_dir, "fox-000001", epoch=3)
+    webui.host.refresh_loras()
+    fresh = HttpBackend(Client(webui.url))
+    (second,) = pinned(fresh, wanted)
+    assert second.loras != first.loras
+    keeping = Keeping(fresh, earlier)
+    assert run_cells(plan_cells([second]), ledger, [keeping]).drawn == 1
+    fresh.close()
+    assert (keeping.forgotten, keeping.asked) == (1, 2)
+
+
 def test_out_of_memory_is_tried_once_more(backend, ledger):
     (one,) = pinned(backend, cell())
     good = backend.generate(one)
