@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from kohya_ext.project import HostError, InputError
-from kohya_ext.project.json_reader import ShapeError, parse_json
+from kohya_ext.project.json_reader import ShapeError, parse_json, parse_with_pictures
 from kohya_ext.project.limits import limits
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ def unexpected(url: str, path: str, error: Exception) -> ApiError:
     )
 
 
+_Parse = Callable[[bytes | bytearray], Any]
+
+
 class Client:
     """Talk to one WebUI at `url`, for example http://127.0.0.1:7860.
 
@@ -140,13 +143,16 @@ class Client:
         *,
         seconds: float = ANSWER_SECONDS,
         most_bytes: int | None = None,
+        has_pictures: bool = False,
     ) -> Any:
         """Send JSON to a route and return its JSON; never tried again. Raises ApiError.
 
-        An answer of more than `most_bytes` (else `limits().picture_bytes`) is refused.
+        An answer of more than `most_bytes` (else `limits().picture_bytes`) is refused. With
+        `has_pictures` the texts under "images" may come as views of bytes, never copied.
         """
         most = min(limits().picture_bytes, most_bytes or limits().picture_bytes)
-        return self._send("POST", path, dict(body or {}), seconds, most)
+        parse = parse_with_pictures if has_pictures else parse_json
+        return self._send("POST", path, dict(body or {}), seconds, most, parse)
 
     def another(self) -> Client:
         """Return a client of its own for another thread."""
@@ -181,7 +187,15 @@ class Client:
     def __exit__(self, *details: object) -> None:
         self.close()
 
-    def _send(self, method: str, path: str, body: object, seconds: float, most: int) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        seconds: float,
+        most: int,
+        parse: _Parse = parse_json,
+    ) -> Any:
         import requests
 
         if self._session is None:
@@ -195,7 +209,7 @@ class Client:
         try:
             answer = self._request(method, self.url + path, body, seconds)
             try:
-                return self._read(answer, path, _content(answer, most, until))
+                return self._read(answer, path, _content(answer, most, until), parse)
             finally:
                 answer.close()
         except _TooLong as error:
@@ -251,10 +265,16 @@ class Client:
             "Name the address at which it really runs; prompts are not sent elsewhere unasked.",
         )
 
-    def _read(self, answer: requests.Response, path: str, body: bytes) -> Any:
+    def _read(
+        self,
+        answer: requests.Response,
+        path: str,
+        body: bytes | bytearray,
+        parse: Callable[[bytes | bytearray], Any],
+    ) -> Any:
         if answer.status_code == 200:
             try:
-                return parse_json(body)
+                return parse(body)
             except ShapeError as error:
                 raise ApiError(
                     "LL406",
@@ -299,14 +319,18 @@ class _TooLong(Exception):
     """An answer is longer than its limit."""
 
 
-def _content(answer: requests.Response, most: int, until: float) -> bytes:
+def _content(answer: requests.Response, most: int, until: float) -> bytes | bytearray:
     """Read the body in pieces. Raises _TooLong, and Timeout for one that drips past `until`."""
     import requests
 
     raw: Any = answer.raw
-    read1 = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 2, or 1 as in A1111
-    if int(answer.headers.get("content-length") or 0) > most:
+    length = int(answer.headers.get("content-length") or 0)
+    if length > most:
         raise _TooLong
+    fill = getattr(getattr(getattr(raw, "_fp", None), "fp", None), "readinto1", None)
+    if length > _PIECE_BYTES and fill is not None:
+        return _filled(length, fill, until)
+    read1 = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 2, or 1 as in A1111
     pieces, size = [], 0
     while piece := read1(_PIECE_BYTES):
         size += len(piece)
@@ -316,6 +340,22 @@ def _content(answer: requests.Response, most: int, until: float) -> bytes:
             raise requests.exceptions.ReadTimeout("the answer goes on for too long")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _filled(length: int, fill: Callable[[memoryview], int], until: float) -> bytearray:
+    """Read a long body of known length straight into its place: pieces would be copied twice."""
+    import requests
+
+    body = bytearray(length)
+    rest = memoryview(body)
+    while rest:
+        size = fill(rest)
+        if not size:
+            return body[: len(body) - len(rest)]
+        if time.monotonic() > until:
+            raise requests.exceptions.ReadTimeout("the answer goes on for too long")
+        rest = rest[size:]
+    return body
 
 
 _REASONS = {
@@ -336,7 +376,7 @@ def _reason(error: Exception) -> str:
     return next((said for mark, said in _REASONS.items() if mark in text), type(error).__name__)
 
 
-def _held_back(status: int, body: bytes) -> Any:
+def _held_back(status: int, body: bytes | bytearray) -> Any:
     """Return the answer that a server's own schema refused; None for any other error.
 
     Forge started with `--port` answers /sdapi/v1/cmd-flags so: a number where its schema says text.
@@ -349,7 +389,7 @@ def _held_back(status: int, body: bytes) -> Any:
         return None
 
 
-def _message(reason: str, body: bytes) -> str:
+def _message(reason: str, body: bytes | bytearray) -> str:
     """Find the sentence in any of the WebUI's error shapes."""
     otherwise = reason or "no reason given"
     try:

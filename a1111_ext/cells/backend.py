@@ -166,7 +166,9 @@ class HttpBackend(Backend):
         started = self._clock()
         width, height = first.final_size
         most = _ANSWER_BYTES + count * width * height * _PIXEL_BYTES
-        answer = self.client.post(route, body, seconds=PICTURE_SECONDS, most_bytes=most)
+        answer = self.client.post(
+            route, body, seconds=PICTURE_SECONDS, most_bytes=most, has_pictures=True
+        )
         seconds = (self._clock() - started) / count
         generated = _read_answer(answer, count, seconds, self.name)
         return [
@@ -330,13 +332,18 @@ class HttpBackend(Backend):
         return True
 
 
+def _picture(text: str | memoryview) -> bytes:
+    """Decode base64, with or without the head of a data URI."""
+    if bytes(text[:5]) == b"data:" if isinstance(text, memoryview) else text[:5] == "data:":
+        plain = bytes(text).decode("ascii") if isinstance(text, memoryview) else text
+        return binascii.a2b_base64(plain.rpartition(",")[2])
+    return binascii.a2b_base64(text)
+
+
 def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Generated]:
     try:
         info = parse_json(answer["info"])
-        pictures = [
-            binascii.a2b_base64(one.rpartition(",")[2] if one[:5] == "data:" else one)
-            for one in answer["images"]
-        ]
+        pictures = [_picture(one) for one in answer["images"]]
         infotexts = [str(text) for text in info["infotexts"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HostError(

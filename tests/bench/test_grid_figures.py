@@ -223,9 +223,9 @@ def test_client_time_of_a_large_picture(tmp_path: Path):
         )
         assert run.returncode == 0, run.stderr
     milliseconds = 1000 * float(run.stdout)
-    report(f"client CPU for a PNG of {len(png) / 1e6:.1f} MB", milliseconds, 15, "ms")
+    report(f"client CPU for a PNG of {len(png) / 1e6:.1f} MB", milliseconds, 10, "ms")
     assert cell.width == 1024
-    assert milliseconds <= 15 * slowness()
+    assert milliseconds <= 10 * slowness()
 
 
 def test_four_servers_are_four_times_one(tmp_path: Path):
@@ -398,11 +398,11 @@ def test_a_sheet_against_the_webui_s_own_functions(pictures: list[Path], tmp_pat
     best, other = min(ours), min(theirs)
     is_quiet = other.busy > 0.9 * other.wall
     busy = min(one.busy for one in theirs) / min(one.busy for one in ours)
-    report("a 10 x 10 sheet against the WebUI's functions", other.wall / best.wall, 6, "x")
+    report("a 10 x 10 sheet against the WebUI's functions", other.wall / best.wall, 8, "x")
     print(f"{best.wall:.1f} s against {other.wall:.1f} s; by processor time {busy:.1f} x")
     print(f"{best.peak / 1e6:.0f} MB against {other.peak / 1e6:.0f} MB")
     assert best.peak <= 120e6
-    assert other.wall / best.wall >= 6 if is_quiet else busy >= 3.5
+    assert other.wall / best.wall >= 8 if is_quiet else busy >= 4.5
 
 
 def test_a_sheet_of_four_hundred_needs_no_more(pictures: list[Path], tmp_path: Path):

@@ -29,8 +29,8 @@ from .png_stream import PngStream
 if TYPE_CHECKING:
     from PIL import Image
 
-_BAND_BYTES = 3 << 20
-_ROW_IN_MEMORY_BYTES = 12 << 20
+_BAND_BYTES = 2 << 20
+_ROW_IN_MEMORY_BYTES = 32 << 20
 _CANVAS_PIXELS = 120_000_000
 _THREADS = max(1, min(4, os.cpu_count() or 1))
 
@@ -109,9 +109,23 @@ def _write_png(
         _Composer(plan, folders) as composer,
         PngStream(stream, plan.width, plan.height, text=text, threads=_THREADS) as png,
     ):
-        for top in range(0, plan.height, lines):
-            png.write(composer.band(top, min(plan.height, top + lines)))
-            on_progress(Progress("Contact sheet", min(top + lines, plan.height), plan.height))
+        for top, bottom in _bands(plan, lines):
+            png.write(composer.band(top, bottom))
+            on_progress(Progress("Contact sheet", bottom, plan.height))
+
+
+def _bands(plan: SheetPlan, lines: int) -> Iterator[tuple[int, int]]:
+    """Yield bands of at most `lines` that end where a row of pictures does.
+
+    So no band touches two rows, and one row is in memory at a time.
+    """
+    ends = {max(one.bottom for one in row) for row in _rows_of(plan)} | {plan.height}
+    top = 0
+    for end in sorted(ends):
+        while top < end:
+            bottom = min(end, top + lines)
+            yield top, bottom
+            top = bottom
 
 
 class _Composer:
@@ -169,8 +183,8 @@ class _Composer:
             return
         if index not in self._open:
             self._open[index] = _Row(pictures, self._pool)
-        for picture, lines in self._open[index].lines(top, bottom):
-            band.paste(lines, (picture.x, max(picture.y - top, 0)))
+        for picture, lines, first in self._open[index].lines(top, bottom):
+            band.paste(lines, (picture.x, picture.y + first - top))  # what is outside is cut off
 
 
 def _rows_of(plan: SheetPlan) -> list[list[PlacedPicture]]:
@@ -202,22 +216,25 @@ class _Row:
         if self._file is not None:
             self._file.close()
 
-    def lines(self, top: int, bottom: int) -> Iterator[tuple[PlacedPicture, Image.Image]]:
-        """Give each picture's lines between `top` and `bottom` of the sheet."""
+    def lines(self, top: int, bottom: int) -> Iterator[tuple[PlacedPicture, Image.Image, int]]:
+        """Give each picture, or its lines between `top` and `bottom`, and the first line's number.
+
+        A picture in memory is given whole: cutting it would be one more copy.
+        """
         offset = 0
         for index, one in enumerate(self._pictures):
             first, last = max(0, top - one.y), min(one.height, bottom - one.y)
             if first < last:
-                yield one, self._cut(index, one, offset, first, last)
+                if self._file is None:
+                    yield one, self._images[index], 0
+                else:
+                    yield one, self._cut(one, offset, first, last), first
             offset += 3 * one.width * one.height
 
-    def _cut(
-        self, index: int, one: PlacedPicture, offset: int, first: int, last: int
-    ) -> Image.Image:
-        if self._file is None:
-            return self._images[index].crop((0, first, one.width, last))
+    def _cut(self, one: PlacedPicture, offset: int, first: int, last: int) -> Image.Image:
         from PIL import Image
 
+        assert self._file is not None
         stride = 3 * one.width
         self._file.seek(offset + first * stride)
         data = self._file.read((last - first) * stride)
@@ -270,7 +287,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode == "RGB":
-        return image.copy()
+        return image
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
         paper = Image.new("RGBA", image.size, (*PAPER, 255))
         return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")

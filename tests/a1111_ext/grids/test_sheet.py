@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from a1111_ext.grids.sheet import contact_sheet
+from a1111_ext.grids.sheet import contact_sheet, png_stream
 from a1111_ext.grids.sheet.contact_sheet import SheetFormat, write_sheet
 from a1111_ext.grids.sheet.layout import PAPER, Section, Sheet, SheetCell, plan_sheet
+from a1111_ext.grids.sheet.png_stream import PngStream
 from kohya_ext.project import ToolError
 
 
@@ -133,3 +135,27 @@ def test_a_large_png_needs_little_memory(tmp_path: Path):
 
     peak(1)
     assert peak(8) < 8 * peak(2)
+
+
+def test_filters_with_and_without_numpy_say_the_same(monkeypatch: pytest.MonkeyPatch):
+    noise = Image.effect_noise((60, 41), 80).convert("RGB")
+    stripes = Image.new("RGB", (60, 41))
+    for x in range(60):
+        stripes.paste((x * 4, 9, 200 - x), (x, 0, x + 1, 41))
+
+    def written(picture: Image.Image) -> bytes:
+        stream = io.BytesIO()
+        with PngStream(stream, 60, 41) as png:
+            for top in (0, 1, 17, 40):
+                bottom = {0: 1, 1: 17, 17: 40, 40: 41}[top]
+                png.write(picture.crop((0, top, 60, bottom)))
+        return stream.getvalue()
+
+    for picture in (noise, stripes, stripes.rotate(90, expand=True).resize((60, 41))):
+        with monkeypatch.context() as patch:
+            quick = written(picture)
+            patch.setattr(png_stream, "_numpy", lambda: None)
+            plain = written(picture)
+        for content in (quick, plain):
+            with Image.open(io.BytesIO(content)) as opened:
+                assert opened.tobytes() == picture.tobytes()
