@@ -138,15 +138,18 @@ def import_(
 @click.command()
 @project_argument
 @_roles_option
+@click.option("--out", multiple=True, metavar="NAME", help="Set this picture to Out, for good.")
 @dry_run_option
 @json_option
-def stage(project: Project, roles: Path | None, dry_run: bool, as_json: bool) -> None:
+def stage(
+    project: Project, roles: Path | None, out: tuple[str, ...], dry_run: bool, as_json: bool
+) -> None:
     """Make the folders that the trainer reads: images/5_Trigger, images/2_Trigger.
 
     Roles stay as they are until they are changed.
     """
     with progress_bar() as progress:
-        chosen = read_roles_csv(roles) if roles else None
+        chosen = {**(read_roles_csv(roles) if roles else {}), **dict.fromkeys(out, Role.OUT)}
         plan = plan_layout(project, roles=chosen, progress=progress)
         counts = {} if dry_run else apply_layout(project, plan, progress=progress)
     if as_json:

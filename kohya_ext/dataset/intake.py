@@ -175,9 +175,9 @@ def plan_import(
 ) -> ImportPlan:
     """Look at every picture in `folder` and plan what to take in; the project's own do not count.
 
-    Broken pictures are left out and named. Raises MissingError (no folder; no pictures),
-    DamagedError or MachineError (not one that can be read), InputError (a stem that repeats,
-    unless `rename`) or ConflictError (inside the project).
+    Broken pictures are left out and named, and so is the second of two that share a stem, unless
+    `rename`. Raises MissingError (no folder; no pictures), DamagedError, MachineError or InputError
+    (not one that can be taken in) or ConflictError (inside the project).
     """
     root = project.root.resolve()
     if folder.resolve().is_relative_to(root):
@@ -220,6 +220,8 @@ def plan_import(
         )
         captions = _plan_captions(planner.captions, finder, store)
     new = tuple(planner.with_roles(plan, rename=rename))
+    if planner.clashes and not new and not planner.known:
+        raise planner.clashes[0]
     names = {key: place.as_posix() for key, place in index.items()}
     names |= {one.key: one.origin.relative_to(folder).as_posix() for one in new}
     facts = {key: one for key, one in memory.all_facts().items() if key in names}
@@ -295,6 +297,7 @@ class _Planner:
         self._numbers: dict[str, tuple[str, int]] = {}
         self._fresh: dict[str, Path] = {}
         self._errors: list[ToolError] = []
+        self.clashes: list[InputError] = []
         self.known: list[Path] = []
         self.broken: list[tuple[Path, str]] = []
         self.ratings: dict[str, FileRating | None] = {}
@@ -376,7 +379,12 @@ class _Planner:
     def with_roles(self, plan: RolePlan, *, rename: bool) -> Iterable[Intake]:
         for key, path in self._fresh.items():
             role = plan.role_of(key)
-            target = self._free_name(path, role, rename=rename)
+            try:
+                target = self._free_name(path, role, rename=rename)
+            except InputError as error:  # one bad pair does not stop the others
+                self.clashes.append(error)
+                self.broken.append((path, f"{error.problem} {error.cure}"))
+                continue
             self._stems[_stem_key(target)] = path
             yield Intake(path, target, key, role)
 

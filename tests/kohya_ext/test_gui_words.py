@@ -106,8 +106,8 @@ def test_buttons_boxes_and_fields_named_are_there():
         ("Run `loraloom stage` first.", 'Press the button "Stage" first.'),
         ("Name it: --model FOLDER, or captions.model in the manifest.",
          'Name it: the field "Tagger folder".'),
-        ('Set each to Out on the board (key 0), or write lines such as "a b.png,out" into a file '
-         "and run: loraloom stage x --roles FILE. There is no switch.",
+        ('Set each to Out on the board (key 0), or run: loraloom stage x --out "a b.png" --out '
+         '"c.png". There is no switch.',
          "Set each to Out on the board (key 0). There is no switch."),
         ("/my loras/fox/lora-project.yaml names no base model.",
          "The project names no base model."),

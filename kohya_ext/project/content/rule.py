@@ -19,6 +19,7 @@ from ..tagging.scores import Scores
 MINOR_THRESHOLD = 0.15
 SEXUAL_THRESHOLD = 0.15
 RATING_THRESHOLD = 0.25
+_NAMED = 20
 
 TRAINING_RATINGS = ("sensitive", "questionable", "explicit")
 PUBLISHING_RATINGS = TRAINING_RATINGS
@@ -37,6 +38,7 @@ class _Words:
     tags: frozenset[str]
     parts: frozenset[str]
     harmless: frozenset[str]
+    kinds: re.Pattern[str]
     pattern: re.Pattern[str]
 
     def in_tag(self, tag: str) -> bool:
@@ -44,7 +46,10 @@ class _Words:
         plain = _plain(tag)
         if plain in self.harmless:
             return False
-        return plain in self.tags or not self.parts.isdisjoint(re.split(r"[ \-()/:]+", plain))
+        parts = {*plain.split(" "), *re.split(r"[ \-()/:]+", plain)}
+        return bool(
+            plain in self.tags or not self.parts.isdisjoint(parts) or self.kinds.fullmatch(plain)
+        )
 
     def all_in_text(self, text: str) -> tuple[str, ...]:
         """Return every such word of a text."""
@@ -72,6 +77,7 @@ def _read(data: dict[str, Any]) -> _Words:
         frozenset(data["tags"]),
         frozenset(data["parts"]),
         frozenset(data["harmless"]),
+        re.compile("|".join(f"(?:{kind})" for kind in data["patterns"])),
         re.compile(rf"(?<!\w)(?:{words})(?!\w)|{letters}", re.IGNORECASE),
     )
 
@@ -129,11 +135,12 @@ def sexual_tags(scores: Scores, threshold: float = SEXUAL_THRESHOLD) -> tuple[st
 
 def cure_for_training(project: str, pictures: Iterable[str]) -> str:
     """Say how pictures are taken out so that no later step brings them back."""
-    first = next(iter(pictures), "NAME")
+    named = list(pictures)
+    words = " ".join(f'--out "{name}"' for name in named[:_NAMED])
+    more = f" and so on for {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     return (
-        "Set each to Out on the board (key 0), or write lines such as "
-        f'"{first},out" into a file and run: loraloom stage {project} --roles FILE. '
-        "There is no switch for this rule."
+        "Set each to Out on the board (key 0), or run: "
+        f"loraloom stage {project} {words}{more}. There is no switch for this rule."
     )
 
 

@@ -112,12 +112,27 @@ def test_a_cut_picture_is_found_by_decoding(project: Project, folder: Path):
     assert [path.name for path, _ in plan.broken] == ["z.png"]
 
 
-def test_a_repeated_stem_is_an_error(project: Project, folder: Path):
+def test_a_repeated_stem_stops_nothing_else(project: Project, folder: Path):
     draw(folder / "A.jpeg", "pink")
-    with pytest.raises(ToolError, match=r"share one stem.*LL203") as caught:
-        plan_import(project, folder)
-    assert str(folder / "A.jpeg") in str(caught.value)
-    assert str(folder / "primary" / "a.png") in str(caught.value)
+    count = len(plan_import(project, folder, rename=True).new)
+    plan = plan_import(project, folder)
+    assert len(plan.new) == count - 1
+    ((left, why),) = plan.broken
+    assert left in (folder / "A.jpeg", folder / "primary" / "a.png")
+    assert str(folder / "A.jpeg") in why
+    assert str(folder / "primary" / "a.png") in why
+    assert "--rename" in why
+    apply_import(project, plan)
+    assert len(plan_import(project, folder, rename=True).new) == 1
+
+
+def test_nothing_but_a_repeated_stem_is_an_error(project: Project, tmp_path: Path):
+    for name, colour in (("one", "red"), ("two", "blue")):
+        (tmp_path / name).mkdir()
+        draw(tmp_path / name / "a.png", colour)
+    apply_import(project, plan_import(project, tmp_path / "one"))
+    with pytest.raises(ToolError, match=r"share one stem.*LL203"):
+        plan_import(project, tmp_path / "two")
 
 
 def test_a_repeated_stem_can_be_numbered(project: Project, folder: Path):

@@ -138,7 +138,7 @@ def test_a_caption_alone_stops_stage_and_check(staged: Project):
         plan_layout(staged)
     (found,) = check_content([(picture, ".txt")], None)
     assert found.code == "LL258"
-    assert "p1.png,out" in found.cure
+    assert '--out "p1.png"' in found.cure
 
 
 def test_scores_stop_check(staged: Project):
