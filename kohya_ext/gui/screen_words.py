@@ -77,7 +77,7 @@ _KEY = re.compile(
     r"\b(?:subject|base_model|dataset|captions|training|grid|showcase|publish)(?:\.[a-z_]+)+"
 )
 _BY_FILE = re.compile(
-    r", or (?:write .*?\bloraloom [^;]*?--roles FILE|run: loraloom stage .*?--out .*?(?=\. There is))"
+    r", or (?:write .*?\bloraloom [^;]*?--roles FILE|run: loraloom stage .*?(?=\. There is|$))"
 )
 """A way that only a terminal has, where the sentence names the board first."""
 _SIDE_BY_SIDE = re.compile(r"(the (?:field|box) \"[^\"]+\") (?=the (?:field|box) )")
