@@ -74,6 +74,9 @@ class Backend:
             "LL454", f"{self.name} draws single pictures only.", "Draw without batches."
         )
 
+    def hand_over(self, cells: Iterable[Cell], stop: threading.Event) -> None:
+        """Hear, before the first, of all cells that are to be drawn."""
+
     def close(self) -> None:
         """End the work: put back what was changed."""
 

@@ -51,6 +51,8 @@ def run_cells(
     run.finalize_known()
     workers = [Worker(run, backend) for backend in backends]
     run.look_at_pause()
+    if len(backends) == 1 and not controls.stop.is_set():
+        backends[0].hand_over(run.missing, controls.stop)
     with closing(turns), _saving_settings(plan, ledger, backends), _interrupting(run, workers):
         if len(workers) == 1:
             try:

@@ -224,6 +224,12 @@ class CellRun:
                 self._waiting.put_back([cell])
 
     @property
+    def missing(self) -> list[Cell]:
+        """The cells that wait, in order."""
+        with self._changed:
+            return self._waiting.cells()
+
+    @property
     def may_draw(self) -> bool:
         """Whether the run is neither stopped nor paused."""
         return not (self.stop.is_set() or self._is_paused)

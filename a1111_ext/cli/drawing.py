@@ -20,6 +20,7 @@ from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
 from ..cells.events import CellEvent, EventHandler, Outcome
 from ..cells.plan import upscaler_of
+from ..cells.scheduler import SchedulerBackend
 from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted
 from ..showcase.upscale_queue import OpenDrawing
@@ -31,11 +32,16 @@ LinkLoras = Callable[[Client, Capabilities], Capabilities]
 
 @contextmanager
 def open_backends(
-    link_loras: LinkLoras, webuis: Iterable[tuple[Client, Capabilities]], cells: Iterable[Cell]
+    link_loras: LinkLoras,
+    webuis: Iterable[tuple[Client, Capabilities]],
+    cells: Iterable[Cell],
+    *,
+    is_scheduled: bool = False,
 ) -> Iterator[tuple[HttpBackend, ...]]:
     """Hand the LoRAs over, let each WebUI hash the checkpoints and show that upscalers work.
 
-    Its settings are put back after. Raises MissingError for an upscaler without weights.
+    `is_scheduled`: pictures go through the queue of the Agent Scheduler there. A WebUI's settings
+    are put back after. Raises MissingError for an upscaler without weights.
     """
     wanted = tuple(cells)
     titles = dict.fromkeys(cell.checkpoint.title for cell in wanted)
@@ -44,7 +50,8 @@ def open_backends(
         for client, capabilities in webuis:
             found = fetch_hashed(client, link_loras(client, capabilities), *titles)
             found = _with_proved_upscalers(client, found, wanted)
-            backend = HttpBackend(client, found)
+            kind = SchedulerBackend if is_scheduled else HttpBackend
+            backend = kind(client, found)
             stack.callback(backend.close)
             backends.append(backend)
         yield tuple(backends)
@@ -93,7 +100,12 @@ def linking_promoted(promoted: Promoted, lora_folder: Path | None) -> LinkLoras:
 
 
 def drawing_over_http(
-    project: Project, urls: tuple[str, ...], auth: str, lora_folder: Path | None
+    project: Project,
+    urls: tuple[str, ...],
+    auth: str,
+    lora_folder: Path | None,
+    *,
+    is_scheduled: bool = False,
 ) -> OpenDrawing:
     """Return how pictures are drawn at the WebUIs that were named, now or earlier."""
 
@@ -104,7 +116,7 @@ def drawing_over_http(
         link_loras = linking_promoted(promoted, lora_folder)
         with (
             open_webuis(urls, auth, project.root) as webuis,
-            open_backends(link_loras, webuis, cells) as backends,
+            open_backends(link_loras, webuis, cells, is_scheduled=is_scheduled) as backends,
         ):
             yield backends[0].capabilities, backends
 

@@ -28,6 +28,7 @@ from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
 from ..showcase.album import ShowPicture, read_album
 from ..showcase.desk import UPSCALE, DrawingDesk
+from ..showcase.hit_rate import hit_report
 from ..showcase.ratings import require_known
 from ..showcase.review import read_review
 from ..showcase.showcase_view import ShowcaseView
@@ -40,7 +41,7 @@ from ..showcase.upscaling import (
     plan_upscales,
 )
 from .drawing import drawing_over_http, emit_line, linking_promoted, open_backends, picture_events
-from .webui import lora_folder_option, open_webuis, webui_options
+from .webui import agent_scheduler_option, lora_folder_option, open_webuis, webui_options
 
 # -- review -------------------------------------------------------------------------------------
 
@@ -49,31 +50,37 @@ from .webui import lora_folder_option, open_webuis, webui_options
 @project_argument
 @webui_options
 @lora_folder_option
+@agent_scheduler_option
 @click.option("--upscale", is_flag=True, help="Draw kept pictures larger as soon as they are kept.")
 @click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 @lan_option
+@click.option("--report", is_flag=True, help="Only tell which share is usable, and what fails.")
 @json_option
 def review(
     project: Project,
     urls: tuple[str, ...],
     auth: str,
     lora_folder: Path | None,
+    is_scheduled: bool,
     upscale: bool,
     port: int,
     browse: bool,
     lan: bool,
+    report: bool,
     as_json: bool,
 ) -> None:
     """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
 
     Every decision is kept at once. Its buttons draw, upscale, select and publish. It answers on
-    this machine only, or with --lan in your network; --json only tells.
+    this machine only, or with --lan in your network; --report and --json only
+    tell.
     """
-    if as_json:
-        _tell_review(project)
+    if as_json or report:
+        _tell_review(project, as_json=as_json)
         return
-    desk = DrawingDesk(project, drawing_over_http(project, urls, auth, lora_folder))
+    open_drawing = drawing_over_http(project, urls, auth, lora_folder, is_scheduled=is_scheduled)
+    desk = DrawingDesk(project, open_drawing)
     if upscale:
         say(desk.act(UPSCALE))
     share = BoardShare(ShowcaseView(project, desk))
@@ -82,7 +89,7 @@ def review(
     next_step(f"loraloom select {shell_path(project.root)}")
 
 
-def _tell_review(project: Project) -> None:
+def _tell_review(project: Project, *, as_json: bool) -> None:
     album = read_album(project)
     if not album:
         raise MissingError(
@@ -90,7 +97,23 @@ def _tell_review(project: Project) -> None:
             f"{project.showcase_dir} has no pictures yet.",
             f"Draw some: loraloom showcase {shell_path(project.root)}",
         )
-    emit_json({"pictures": len(album), "review": read_review(project).as_dict()})
+    found = read_review(project)
+    rates = hit_report(album, found.ratings)
+    if as_json:
+        emit_json(
+            {
+                "pictures": len(album),
+                "review": found.as_dict(),
+                "hit_rate": rates.as_dict(),
+            }
+        )
+        return
+    for table in rates.tables():
+        emit(table["title"])
+        for row in table["rows"]:
+            emit("  " + "  ".join(filter(None, row)))
+    for sentence in rates.findings:
+        say(sentence)
 
 
 # -- upscale ------------------------------------------------------------------------------------
@@ -107,6 +130,7 @@ class UpscaleArguments:
     scale: float
     denoising_strength: float
     upscaler: str
+    is_scheduled: bool
     dry_run: bool
     as_json: bool
 
@@ -124,6 +148,7 @@ class UpscaleArguments:
     show_default=True,
     help="0.2 to 0.35 is usual.",
 )
+@agent_scheduler_option
 @click.option("--upscaler", default="", help="As the WebUI shows it; else its own setting.")
 @dry_run_option
 @json_option
@@ -145,7 +170,12 @@ def upscale(project: Project, **given: Any) -> None:
         link_loras = linking_promoted(promoted, options.lora_folder)
         with (
             open_webuis(options.urls, options.auth, project.root) as webuis,
-            open_backends(link_loras, webuis, [one.cell for one in planned]) as backends,
+            open_backends(
+                link_loras,
+                webuis,
+                [one.cell for one in planned],
+                is_scheduled=options.is_scheduled,
+            ) as backends,
         ):
             first = backends[0].capabilities
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)

@@ -50,6 +50,12 @@ class NoWebuiNamed(MissingError):
     """No address was given, now or earlier."""
 
 
+agent_scheduler_option = click.option(
+    "--agent-scheduler",
+    "is_scheduled",
+    is_flag=True,
+    help="Queue each picture as a task of the WebUI's Agent Scheduler extension.",
+)
 lora_folder_option = click.option(
     "--lora-folder",
     type=click.Path(path_type=Path),

@@ -30,9 +30,10 @@ from kohya_ext.project.pictures.thumbnails import read_thumbnail, thumbnail_path
 from .album import RECORDS_NAME, OwnPictures, ShowPicture, read_album
 from .arrangement import arrange
 from .desk import NO_DESK, ReviewDesk
+from .hit_rate import hit_report
 from .likeness import make_distance
 from .ratings import Rating
-from .review import PLACE, adopt_review_file
+from .review import PLACE, adopt_review_file, read_review
 from .templates import plain_checkpoint
 
 _WAY_SECONDS = 0.3
@@ -249,6 +250,12 @@ class ShowcaseView(BoardView):
         stay = [file for file in found.value if rated.get(file, self.order_of) == self.order_of]
         stay += [f for f, value in rated.items() if value == self.order_of and f not in stay]
         return {DecisionKind.ORDER: {PLACE: stay or None}}
+
+    def report(self) -> Sequence[Mapping[str, Any]]:
+        """Return the hit rates of what is rated."""
+        with self._lock:
+            album = tuple(self._pictures.values())
+        return hit_report(album, read_review(self._project).ratings).tables()
 
     # -- the desk ---------------------------------------------------------------------------------
 

@@ -135,6 +135,12 @@ def test_the_command_tells_the_review(shown: Project, capsys: pytest.CaptureFixt
     assert run("review", shown.root, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["pictures"], data["review"]["ratings"]) == (6, {"a.png": "1", "b.png": "drop"})
+    assert data["hit_rate"]["total"]["rated"] == 0
+    names = [one.file for one in read_album(shown)]
+    write_review(shown, Review({names[0]: Rating.SHOWCASE, names[1]: Rating.DROP}))
+    capsys.readouterr()
+    assert run("review", shown.root, "--report") == 0
+    assert "all  1 of 2  50%  9% to 91%  not sure yet" in capsys.readouterr().out
 
 
 def test_without_pictures_there_is_nothing_to_tell(

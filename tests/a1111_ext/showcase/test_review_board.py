@@ -309,3 +309,18 @@ def test_one_thumb_rates_on_a_phone(url: str, drawn: Project, tmp_path: Path):
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert [one.value for one in read_review(drawn).ratings.values()] == ["1", "drop"]
+
+
+@pytest.mark.browser
+def test_the_hit_rate_is_shown(url: str, drawn: Project):
+    with open_page(url) as page:
+        ready(page)
+        for pressed in ("1", "x", "2", "x"):
+            page.keyboard.press(pressed)
+        settle(page)
+        page.keyboard.press("h")
+        page.wait_for_selector("#report[open] table")
+        text = page.inner_text("#report-tables")
+    assert "2 of 4\t50%\t15% to 85%" in text
+    assert "model-a" in text
+    assert "light: night" in text

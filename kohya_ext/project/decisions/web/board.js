@@ -491,6 +491,7 @@ async function start(action) {
   poll();
 }
 async function report() {
+  await queue;
   const tables = await ask("report.json").catch((error) => { say(error.message, true); return []; });
   byId("report-tables").replaceChildren(...tables.flatMap((one) => [make("h2", { textContent: one.title }),
     ...(one.said ? [make("p", { className: one.isAlarm ? "alarm" : "", textContent: one.said })] : []),
