@@ -74,6 +74,7 @@ TITLES: dict[str, str] = {
     "LL183": "No address in a network",
     "LL184": "A port that cannot be used",
     "LL185": "No publish pack yet",
+    "LL186": "A folder name that Windows does not have",
     "LL250": "No tagger in that folder",
     "LL251": "A tag list that cannot be used",
     "LL252": "onnxruntime is not installed",

@@ -59,6 +59,13 @@ def explain_os_error(error: OSError, path: Path) -> ToolError:
             f"{path} could not be written: its path is too long for Windows.",
             "Move the project nearer to the drive's root, or switch long paths on in Windows.",
         )
+    strange = strange_on_windows(path)
+    if strange:
+        return MachineError(
+            "LL111",
+            f'{path} could not be written: Windows has no such name as "{strange}".',
+            CURE_FOR_STRANGE,
+        )
     return MachineError(
         "LL111",
         f"{path} could not be written: {error.strerror or error}.",
@@ -239,6 +246,24 @@ def require_folder(path: Path) -> Path:
             "Check its permissions.",
         ) from error
     return path
+
+
+CURE_FOR_STRANGE = (
+    'Choose a name without : ? * " < > | and without a dot or blank at its end; CON, NUL and some '
+    "others belong to devices."
+)
+
+
+def strange_on_windows(path: Path) -> str:
+    """Return the first name in `path` that Windows refuses or changes; empty elsewhere.
+
+    It drops a dot or blank at the end in silence, takes `a:b` for a stream of `a`, and opens a
+    device for CON.
+    """
+    if os.name != "nt":
+        return ""
+    names = (one for one in path.parts if one not in (path.anchor, ".", ".."))
+    return next((one for one in names if not is_portable_name(one)), "")
 
 
 def is_portable_name(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import ConflictError, InputError
 from .families import Family
-from .files import write_text_atomic
+from .files import CURE_FOR_STRANGE, strange_on_windows, write_text_atomic
 from .journal import Journal
 from .manifest import MANIFEST_NAME, Manifest, SubjectKind, parse_manifest, read_manifest
 from .trigger_word import trigger_word_problem
@@ -126,6 +126,11 @@ def plan_init(
     problem = trigger_word_problem(trigger_word)
     if problem:
         raise InputError("LL105", problem, "Choose another, for example Quillfox.")
+    strange = strange_on_windows(root)
+    if strange:
+        raise InputError(
+            "LL186", f'Windows has no such folder name as "{strange}".', CURE_FOR_STRANGE
+        )
     if (root / MANIFEST_NAME).exists():
         raise ConflictError(
             "LL106",

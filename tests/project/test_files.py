@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import ToolError, plan_init
 from kohya_ext.project import files as files_module
 from kohya_ext.project.files import (
     Transfer,
@@ -79,6 +79,23 @@ def test_a_path_too_long_for_windows_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(files_module.os, "name", "nt")
     error = files_module.explain_os_error(FileNotFoundError(errno.ENOENT, "No such file"), path)
     assert "its path is too long for Windows" in str(error)
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.txt", "a:b", "name.", "name ", "x?y", "COM1"])
+def test_a_name_that_windows_lacks_is_named(monkeypatch: pytest.MonkeyPatch, name: str):
+    path = Path("project", name, "lora-project.yaml")
+    assert files_module.strange_on_windows(path) == (name if os.name == "nt" else "")
+    monkeypatch.setattr(files_module.os, "name", "nt")
+    error = files_module.explain_os_error(OSError(errno.EINVAL, "Invalid handle"), path)
+    assert f'Windows has no such name as "{name}"' in str(error)
+    with pytest.raises(ToolError, match="LL186"):
+        plan_init(path, "Quillfox")
+
+
+@pytest.mark.parametrize("path", [Path("..", "fox"), Path.home() / "my fox", Path("狐", "v1.2")])
+def test_other_names_are_no_reason(monkeypatch: pytest.MonkeyPatch, path: Path):
+    monkeypatch.setattr(files_module.os, "name", "nt")
+    assert files_module.strange_on_windows(path) == ""
 
 
 def test_a_full_disk_in_reality_loses_nothing():
