@@ -10,7 +10,7 @@ from pathlib import Path
 from kohya_ext.project import DamagedError, MissingError, Project
 from kohya_ext.project.consent import consent_line
 from kohya_ext.project.families import Family
-from kohya_ext.project.files import part_beside
+from kohya_ext.project.files import part_beside, replace_file
 from kohya_ext.project.lora_file import LoraHeader, read_header, rewrite_metadata, tensor_sha256
 from kohya_ext.project.lora_kind import Naming, read_facts
 from kohya_ext.project.manifest import Manifest, SubjectKind
@@ -116,7 +116,7 @@ def write_header(path: Path, changes: Mapping[str, str | None], digest: str) -> 
                 f"{path} could not be written with another header; it is as it was.",
                 "Check the disk, and that no other program works on that folder.",
             )
-        beside.replace(path)
+        replace_file(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 

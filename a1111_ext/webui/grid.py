@@ -114,7 +114,8 @@ def _find_run(name: str, folders: Iterable[Path]) -> Run | None:
     for folder in folders:
         exact = sorted(folder.rglob(f"{glob.escape(name)}.safetensors"))
         for path in exact:
-            if path.stem == name:  # Windows finds other capitals, too; the host does not
+            # Windows finds other capitals, too, and hands out those asked for; the host does not
+            if any(one.name == path.name for one in path.parent.iterdir()):
                 return _run_of(path)
         named = sorted(folder.rglob(f"{glob.escape(name)}-*.safetensors"))
         parents = dict.fromkeys(path.parent for path in named)

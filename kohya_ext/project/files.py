@@ -144,7 +144,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        _replace(beside, path)
+        replace_file(beside, path)
     except BaseException as error:
         with suppress(OSError):  # a read-only disk refuses this, too
             beside.unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _replace(beside: Path, path: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+def replace_file(beside: Path, path: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
     """Move `beside` onto `path`, waiting for a reader that holds it (Windows refuses then)."""
     for attempt in range(_REPLACE_TRIES):
         try:

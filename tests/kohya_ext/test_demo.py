@@ -21,9 +21,8 @@ def test_the_demo_walks_the_whole_road(tmp_path: Path):
     result = subprocess.run(
         [sys.executable, "-m", "kohya_ext", "demo", "my demo"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))},
         capture_output=True,
-        text=True,
         encoding="utf-8",
         check=False,
     )

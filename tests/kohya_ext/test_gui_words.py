@@ -30,6 +30,7 @@ ONLY_IN_A_TERMINAL = (
     "dir",
     "port",
     "cluster",
+    "lan",
 )
 """Options of words that the tab never shows, or of another program's command."""
 

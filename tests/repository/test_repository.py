@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,7 @@ def test_scripts_holds_no_package():
     assert not (ROOT / "scripts" / "__init__.py").exists()
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_no_machine_path_and_no_index_host():
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False

@@ -339,7 +339,10 @@ def _thumbnail(path: Path, key: str, side: int, kind: str, folder: Path | None) 
         # a control may be in several places of a page, whose thumbnails are made side by side
         beside = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         beside.write_bytes(body)
-        beside.replace(kept)
+        try:
+            beside.replace(kept)
+        except PermissionError:  # on Windows, while another thread has the same one open
+            beside.unlink(missing_ok=True)
     return body
 
 

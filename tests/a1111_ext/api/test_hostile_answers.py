@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -203,6 +204,7 @@ def test_a_password_is_used_and_never_kept(tmp_path, capsys: pytest.CaptureFixtu
     assert "hidden-word" not in "".join(capsys.readouterr())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a user's own folder is private there")
 def test_settings_are_readable_by_their_owner_only():
     write_setting("trainer", "x")
     assert settings_path().stat().st_mode & 0o077 == 0
