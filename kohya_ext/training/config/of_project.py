@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ...captions.rules import parse_tags
 from ...dataset.ratio import read_ratio
 from ...dataset.staged import read_staged
 from ...project import (
@@ -213,6 +214,9 @@ def _of_manifest(project: Project) -> Values:
         "max_resolution": training.resolution or None,
         "seed": training.seed,
     }
+    kept = len(parse_tags(manifest.captions.prefix)) + len(manifest.captions.first_tags)
+    if kept > 1:  # the preset keeps one tag in front when captions are shuffled
+        optional["keep_tokens"] = kept
     return values | {key: value for key, value in optional.items() if value is not None}
 
 

@@ -70,6 +70,15 @@ def test_overrides_reach_both_files(staged: Project):
     assert plan.advice[-1].startswith("LoCon 8: too small")
 
 
+def test_the_whole_prefix_stays_in_front(staged: Project):
+    assert plan_config(staged).values["keep_tokens"] == 1
+    own = 'prefix: "photo of {trigger}, fur,"\n  first_tags: [solo]'
+    longer = change(staged, ('prefix: "photo of {trigger},"', own))
+    assert plan_config(longer).call.toml["keep_tokens"] == 3
+    by_hand = change(longer, ("save_every_n_epochs: 1", "overrides: {keep_tokens: 2}"))
+    assert plan_config(by_hand).values["keep_tokens"] == 2
+
+
 def test_sample_prompts_become_a_file(staged: Project):
     project = change(staged, ("save_every_n_epochs: 1", "overrides: {sample_prompts: a fox}"))
     plan = plan_config(project)
