@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project import DamagedError
+from kohya_ext.project.pictures.identity import digest_without_xmp
 
 if TYPE_CHECKING:
     from ..cells.cell import Cell, SourcePicture
@@ -89,7 +89,7 @@ def read_source(source: SourcePicture) -> bytes:
             f"The picture {path} to start from cannot be read: {error.strerror}.",
             "Put it back, or choose another one.",
         ) from error
-    if source.sha256 and hashlib.sha256(content).hexdigest() != source.sha256:
+    if source.sha256 and digest_without_xmp(content) != source.sha256:
         raise DamagedError(
             "LL455",
             f"The picture {path} to start from has changed since it was chosen.",

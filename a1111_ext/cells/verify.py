@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..api.infotext import Infotext, parse_infotext
@@ -198,15 +198,25 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     found += _verify_modules(cell, fields)
     if "{" in infotext.prompt:
         found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
-    if _wants_adetailer(cell) and not any(name.startswith("ADetailer ") for name in fields):
+    if wants_adetailer(cell) and not any(name.startswith("ADetailer ") for name in fields):
         found.append(Mismatch("ADetailer", "a picture that it looked at", "one without it"))
     return found
 
 
-def _wants_adetailer(cell: Cell) -> bool:
+ADETAILER = "adetailer"
+"""The always-on script's name, as it is compared."""
+
+
+def without_adetailer(cell: Cell) -> Cell:
+    """Return the same request before ADetailer."""
+    scripts = tuple(use for use in cell.scripts if use.name.casefold() != ADETAILER)
+    return replace(cell, scripts=scripts)
+
+
+def wants_adetailer(cell: Cell) -> bool:
     """Tell whether ADetailer is to run: it refuses a wrong argument in its own window only."""
     for use in cell.scripts:
-        if use.name.casefold() == "adetailer":
+        if use.name.casefold() == ADETAILER:
             tabs = [one for one in use.args if isinstance(one, dict)]
             is_on = use.args[:1] != [False]
             return is_on and any(one.get("ad_model") != "None" for one in tabs)

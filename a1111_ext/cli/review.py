@@ -28,6 +28,7 @@ from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
 from ..showcase.album import ShowPicture, read_album
 from ..showcase.desk import UPSCALE, DrawingDesk
+from ..showcase.file_ratings import FileRatings
 from ..showcase.hit_rate import hit_report
 from ..showcase.ratings import require_known
 from ..showcase.review import read_review
@@ -97,6 +98,7 @@ def _tell_review(project: Project, *, as_json: bool) -> None:
             f"{project.showcase_dir} has no pictures yet.",
             f"Draw some: loraloom showcase {shell_path(project.root)}",
         )
+    FileRatings(project).hear(one.file for one in album)
     found = read_review(project)
     rates = hit_report(album, found.ratings)
     if as_json:

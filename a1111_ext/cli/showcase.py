@@ -40,6 +40,7 @@ from ..showcase.batches import (
     plan_batch,
     require_reachable,
 )
+from ..showcase.file_ratings import FileRatings
 from ..showcase.likeness import make_distance
 from ..showcase.ratings import read_ratings, require_known
 from ..showcase.review import (
@@ -414,6 +415,9 @@ def select(project: Project, **given: Any) -> None:
     promoted = require_promoted(project)
     album = read_album(project)
     names = [one.file for one in album]
+    in_files = FileRatings(project)
+    if not options.dry_run:
+        in_files.hear(names)
     review = _review(project, options.ratings, names)
     wanted = SelectionOptions(
         most=options.most,
@@ -430,6 +434,7 @@ def select(project: Project, **given: Any) -> None:
         if options.ratings:
             write_review(project, review)
         apply_selection(project, selection)
+        in_files.write(names)
     _tell_selected(selection, options.as_json)
     if options.dry_run:
         say("nothing was written (--dry-run)")

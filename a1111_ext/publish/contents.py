@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kohya_ext.project import DamagedError, MissingError, Project
-from kohya_ext.project.files import sha256_of
 from kohya_ext.project.manifest import Manifest, PublishSettings
+from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
@@ -206,7 +206,7 @@ def gather(project: Project) -> Material:
 def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture:
     try:
         raw = read_infotext(path)
-        sha256 = sha256_of(path)
+        sha256 = digest_without_xmp(path.read_bytes())
     except (OSError, SyntaxError) as error:
         why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
         raise DamagedError(

@@ -6,7 +6,7 @@ Everything is drawn by the cell engine; finished pictures land in showcase/ as t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
+from ..cells.verify import wants_adetailer, without_adetailer
 from .album import Landing, ShowPicture, picture_name
 from .framing import framing_of
 from .reach import Reach, Reached
@@ -127,6 +128,7 @@ def plan_batch(
     for shot in shots:
         _require_lora(shot, subject)
         require_decent(shot.cell.prompt, f"seed {shot.cell.seed} of {shot.template}")
+    shots = [one for shot in shots for one in _with_before(shot)]
     hints = [hint for one in templates for hint in one.hints]
     hints += [
         f'showcase.per_checkpoint names "{one}", which is none of the checkpoints drawn on'
@@ -175,6 +177,13 @@ def _shot(
     )
     framing = framing_of(sample.picks, sample.text)
     return Shot(with_loras(cell, {}), sample.seed or 0, template, sample.picks, framing)
+
+
+def _with_before(shot: Shot) -> Iterator[Shot]:
+    """Yield a shot, and before it the same without ADetailer: it spoils some faces."""
+    if wants_adetailer(shot.cell):
+        yield replace(shot, cell=without_adetailer(shot.cell))
+    yield shot
 
 
 def _require_lora(shot: Shot, subject: ShowcaseSubject) -> None:
@@ -307,5 +316,8 @@ def shown_as(subject: ShowcaseSubject, shot: Shot) -> ShowPicture:
         key=shot.cell.key,
         text_seed=shot.text_seed,
         template=shot.template,
+        detailed_from=picture_name(subject.lora, without_adetailer(shot.cell))
+        if wants_adetailer(shot.cell)
+        else "",
         picks=shot.picks,
     )

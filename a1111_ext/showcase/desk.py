@@ -19,6 +19,7 @@ from ..cells.ledger import Ledger
 from ..publish.promoted import require_promoted
 from .album import read_album
 from .batches import draw_batch, pin_batch
+from .file_ratings import FileRatings
 from .likeness import make_distance
 from .of_project import plan_project_batch
 from .review import read_review
@@ -191,7 +192,9 @@ class DrawingDesk(ReviewDesk):
 
     def _select(self) -> str:
         project, promoted = self._project, require_promoted(self._project)
-        album, review = read_album(project), read_review(project)
+        album = read_album(project)
+        FileRatings(project).agree(one.file for one in album)
+        review = read_review(project)
         options = SelectionOptions(ratings=review.ratings, order=review.order)
         distance = make_distance(project.showcase_dir, len(album))
         selection = plan_selection(album, promoted.name, promoted.autov3, options, distance)

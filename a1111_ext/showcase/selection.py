@@ -14,8 +14,9 @@ from typing import Any
 
 from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.files import explained, sha256_of
+from kohya_ext.project.files import explained
 from kohya_ext.project.json_reader import read_json
+from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from ..api.lora_tags import lora_tags
 from .album import ShowPicture
@@ -296,7 +297,7 @@ def apply_selection(project: Project, selection: Selection) -> Path:
         "pictures": [
             {
                 "file": one.picture.file,
-                "sha256": sha256_of(project.showcase_dir / one.picture.file),
+                "sha256": _digest_of(project.showcase_dir / one.picture.file),
                 "framing": one.picture.framing,
                 "checkpoint": one.picture.checkpoint,
                 "seed": one.picture.seed,
@@ -314,6 +315,12 @@ def apply_selection(project: Project, selection: Selection) -> Path:
             path.replace(path.with_name(f"{SELECTION_NAME}.moved"))
     project.journal.append("select", pictures=len(selection.chosen), order=list(selection.files))
     return project.reviews_db
+
+
+def _digest_of(path: Path) -> str:
+    """Return what a picture is known by later on: ratings may be written into it meanwhile."""
+    with explained(path):
+        return digest_without_xmp(path.read_bytes())
 
 
 @dataclass(frozen=True)

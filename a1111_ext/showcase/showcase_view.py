@@ -30,6 +30,7 @@ from kohya_ext.project.pictures.thumbnails import read_thumbnail, thumbnail_path
 from .album import RECORDS_NAME, OwnPictures, ShowPicture, read_album
 from .arrangement import arrange
 from .desk import NO_DESK, ReviewDesk
+from .file_ratings import FileRatings
 from .hit_rate import hit_report
 from .likeness import make_distance
 from .ratings import Rating
@@ -62,6 +63,7 @@ class ShowcaseView(BoardView):
         self.thumbs_dir = project.cache_dir / "thumbs"
         self._project, self._desk = project, desk
         self._own = OwnPictures()
+        self._files = FileRatings(project)
         self._memory = memory_of(project)
         self._lock = threading.RLock()
         self._pictures: dict[str, ShowPicture] = {}
@@ -92,6 +94,7 @@ class ShowcaseView(BoardView):
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=30)
+            self._agree()  # the last decisions, too
         self._desk.close()
 
     def items(self) -> Sequence[Item]:
@@ -104,6 +107,7 @@ class ShowcaseView(BoardView):
         """Return what came or was found out since an earlier call."""
         if number:
             self._refresh()
+            self._wake.set()
         with self._lock:
             keys = [key for key in dict.fromkeys(self._news[number:]) if key in self._pictures]
             items = [self._item(key, self._pictures[key]) for key in keys] if number else []
@@ -195,10 +199,20 @@ class ShowcaseView(BoardView):
         """Let the page's own requests go first for a while."""
         self._asked_at = time.monotonic()
 
+    def _agree(self) -> None:
+        """Hear viewers' ratings, and write ours into the files."""
+        with self._lock:
+            files = [one.file for one in self._pictures.values()]
+        try:
+            self._files.agree(files)
+        except (ToolError, OSError) as error:
+            _log.warning("the ratings in the files of the showcase: %s", error)
+
     def _look(self) -> None:
         while not self._stop.is_set():
             self._wake.wait()
             self._wake.clear()
+            self._agree()
             with self._lock:
                 waiting = [(key, one.file) for key, one in self._pictures.items()]
             for key, file in waiting:

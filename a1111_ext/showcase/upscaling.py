@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kohya_ext.project import ConflictError, MissingError, Project
-from kohya_ext.project.files import sha256_of
+from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from ..api.capabilities import Capabilities
 from ..api.payloads import UPSCALER_OPTION
@@ -79,6 +79,7 @@ def _upscale(
     record = ledger.record(picture.key) if picture.key else None
     cell = record.cell if record else cell_of_infotext(picture.file, infotext)
     cell = replace(cell, vae_hash=infotext.fields.get("VAE hash", ""))
+    digest = digest_without_xmp(path.read_bytes())
     settings = {UPSCALER_OPTION: request.upscaler} if request.upscaler else {}
     return Upscale(
         picture,
@@ -87,7 +88,7 @@ def _upscale(
             width=_multiple_of_8(width * request.scale),
             height=_multiple_of_8(height * request.scale),
             hires_fix=None,
-            source=SourcePicture(str(path), sha256_of(path), request.denoising_strength),
+            source=SourcePicture(str(path), digest, request.denoising_strength),
             override_settings_json=json.dumps({**cell.override_settings, **settings}),
         ),
     )

@@ -262,10 +262,16 @@ class BoardShare:
             return _json(taker(data))
 
     def _decide(self, data: Mapping[str, Any]) -> Any:
-        value = data.get("value")
-        if value is not None and value not in {one.value for one in self.view.choices}:
-            raise ValueError(f"{value!r} is not a choice of this board.")
-        values = {self.view.subject_of(key): value for key in self._keys(data)}
+        known = {None, *(one.value for one in self.view.choices)}
+        each = data.get("values")
+        wanted = each if isinstance(each, dict) else None
+        if wanted is None:
+            wanted = dict.fromkeys(self._keys(data), data.get("value"))
+        for value in wanted.values():
+            if not isinstance(value, str | None) or value not in known:
+                raise ValueError(f"{value!r} is not a choice of this board.")
+        keys = self._keys({"keys": list(wanted)})
+        values = {self.view.subject_of(key): wanted[key] for key in keys}
         together = {self.view.kind: values, **self.view.following(values)}
         return self._after(self._store.decide_together(together, self.view.way))
 

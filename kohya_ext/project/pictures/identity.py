@@ -9,7 +9,15 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .metadata import jpeg_segments, kind_of, png_chunks, webp_chunks
+from .metadata import (
+    JPEG_XMP,
+    PNG_XMP,
+    Segment,
+    jpeg_segments,
+    kind_of,
+    png_chunks,
+    webp_chunks,
+)
 from .tiff_tags import TiffTags
 
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"iCCP", b"fcTL", b"fdAT", b"acTL")
@@ -40,6 +48,40 @@ def key_of(content: bytes) -> str:
         except (ValueError, OverflowError):
             pass
     return hashlib.sha256(content).hexdigest()
+
+
+def digest_without_xmp(content: bytes) -> str:
+    """Return a file's SHA-256 as if it held no XMP: a rating that was written changes nothing.
+
+    For a WebP, whose header changes with it, it is that of pixels and EXIF.
+    """
+    kind, data = kind_of(content), memoryview(content)
+    digest = hashlib.sha256()
+    try:
+        if kind == "webp":
+            for one in webp_chunks(data):
+                if one.name not in (b"XMP ", b"VP8X"):
+                    digest.update(data[one.start : one.end])
+            return digest.hexdigest()
+        done = 0
+        for one in _xmp_parts(kind, data):
+            digest.update(data[done : one.start])
+            done = one.end
+        digest.update(data[done:])
+    except (ValueError, OverflowError):
+        return hashlib.sha256(content).hexdigest()
+    return digest.hexdigest()
+
+
+def _xmp_parts(kind: str, data: memoryview) -> Iterator[Segment]:
+    if kind == "png":
+        for one in png_chunks(data):
+            if one.name == b"iTXt" and bytes(data[one.body :][: len(PNG_XMP)]) == PNG_XMP:
+                yield one
+    elif kind == "jpeg":
+        for one in jpeg_segments(data):
+            if one.name == b"\xe1" and bytes(data[one.body :][: len(JPEG_XMP)]) == JPEG_XMP:
+                yield one
 
 
 def _jpeg(data: memoryview) -> Iterator[bytes | memoryview]:

@@ -87,6 +87,27 @@ function decide(value) {
   if (many) { say(`${keys.length} pictures: ${labelOf(value)}`); chosen.clear(); anchor = cursor; paint(); }
   else { say(`${byKey.get(keys[0]).name}: ${labelOf(value)}`); if (value !== null && hasNext()) move(1); else paint(); }
 }
+/** The other version of a picture: before or after ADetailer, small or large. */
+const pairOf = (one) => (one ? byKey.get(one.pair) || items.find((other) => other.pair === one.key) : undefined);
+/** Keep this one of two versions and put the other out, as one decision. */
+function takeThisOne() {
+  const one = current(), other = pairOf(one), out = choices.find((each) => each.is_out);
+  if (!other || !orderOf || !out) { say("This picture has no other version."); return; }
+  const values = { [one.key]: orderOf, [other.key]: out.value };
+  for (const [key, value] of Object.entries(values)) { byKey.get(key).value = value; byKey.get(key).way = "board"; }
+  send("decide", { values }).catch(() => {});
+  say(`${one.name}: ${labelOf(orderOf)}; the other version: ${out.label}`);
+  if (isComparing()) nextPair(); else paint();
+}
+/** Go on to the next picture of which neither version is decided on. */
+function nextPair() {
+  const at = order.findIndex((index, place) => place > cursor && items[index].value == null && pairOf(items[index]));
+  if (at < 0) { paint(); return; }
+  cursor = anchor = at;
+  together = [];
+  pick();
+  paint();
+}
 /** Set or take back a mark of the picture, or of all chosen ones; it stays where it is. */
 function toggleMark(mark) {
   const keys = chosen.size ? [...chosen] : current() ? [current().key] : [];
@@ -403,10 +424,10 @@ const isComparing = () => mode in COUNTS;
 /** Compare the chosen pictures, or a picture with its other version, or it and those behind it. */
 function pick() {
   const count = COUNTS[mode], at = (key) => order.findIndex((index) => items[index].key === key);
-  const pair = current()?.pair ? at(current().pair) : -1;
-  together = chosen.size > 1 ? [...chosen].map(at).sort((a, b) => a - b).slice(0, count) : pair >= 0 && count === 2 ? [pair, cursor] : [];
+  const other = pairOf(current()), pair = other ? at(other.key) : -1, both = [pair, cursor].sort((a, b) => a - b);
+  together = chosen.size > 1 ? [...chosen].map(at).sort((a, b) => a - b).slice(0, count) : pair >= 0 && count === 2 ? both : [];
   isPicked = together.length > 1;
-  if (isPicked) { chosen.clear(); cursor = together[0]; }
+  if (isPicked && chosen.size) { chosen.clear(); cursor = together[0]; }
   page();
 }
 function page() {
@@ -706,6 +727,7 @@ document.addEventListener("keydown", (event) => {
   else if ((event.key === "c" || event.key === "C") && hasCaptions) openSide(!isSideOpen());
   else if ((event.key === "t" || event.key === "T") && hasCaptions) byId("tags-open").click();
   else if (event.key === "v" || event.key === "f") show({ v: "two", f: "four" }[event.key]);
+  else if (event.key === "w" && orderOf) takeThisOne();
   else if (event.key === "o" && orderOf) show("order");
   else if (event.key === "h" && facets.length) report();
   else if (event.key === "?") byId("help").showModal();
@@ -764,6 +786,7 @@ async function begin() {
     return button;
   }));
   byId("facet-labels").replaceChildren(...facets.map((name, at) => make("label", {}, name, " ", make("select", { id: `facet-${at}` }, make("option", { value: "", textContent: "all" })))));
+  for (const each of ["winner-key", "winner-words"]) byId(each).classList.toggle("hidden", !orderOf);
   byId("mode-order").classList.toggle("hidden", !orderOf);
   for (const each of ["sharp", "blurred", "alike"]) byId("sort").querySelector(`[value="${each}"]`).hidden = facets.length > 0;
   byId("sort").querySelector('[value="name"]').textContent = facets.length ? "as they came" : "name";
