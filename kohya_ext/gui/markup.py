@@ -28,7 +28,8 @@ def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     """Return a plain table; the first column is the name."""
     top = "".join(f'<th style="{_CELL};text-align:left">{escape(one)}</th>' for one in head)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table><tr>{top}</tr>{body}</table>" if top else f"<table>{body}</table>"
+    inner = f"<tr>{top}</tr>{body}" if top else body
+    return f'<div style="overflow-x:auto"><table>{inner}</table></div>'
 
 
 def _cell(value: object) -> str:

@@ -303,6 +303,7 @@ def test_an_existing_config_becomes_the_projects(project: Project, tmp_path: Pat
     assert (training.max_train_epochs, training.train_batch_size, training.seed) == (7, 3, 11)
     assert (training.resolution, training.sample_prompts) == ("640,640", ("photo of {trigger}",))
     assert training.overrides["network_dim"] == 48
+    assert set(training.overrides) <= {*given, "optimizer"}  # which the GUI itself concludes
     assert "wandb_api_key" not in training.overrides
     assert "output_name" not in training.overrides
     assert manifest.output_name == "Quillfox"

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import ToolError
 from ..pictures import find_pictures
 from ..pictures.alike import find_alike, groups_of
-from ..pictures.facts import facts_of
+from ..pictures.facts import PictureFacts, facts_of
 from ..pictures.picture import open_upright
 from ..pictures.thumbnails import keep_thumbnail, thumbnail_path
 from ..project import Project
@@ -22,6 +22,9 @@ from .role_plan import apply_roles, folder_source, memory_of, plan_roles
 from .store import DecisionKind, DecisionStore
 
 _SAVE_EVERY = 40
+_FIRST_LOOK_SECONDS = 5.0
+_HEAD_START_SECONDS = 0.5
+"""How long looking at pictures waits for the page's own first pictures."""
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +50,7 @@ class PicturesView(BoardView):
         self._groups: dict[str, int] = {}
         self._news: list[str] = []
         self._stop = threading.Event()
+        self._is_listed = threading.Event()
         self._thread: threading.Thread | None = None
 
     def items(self) -> Sequence[Item]:
@@ -59,17 +63,22 @@ class PicturesView(BoardView):
         self._memory.save()
         with self._lock:
             self._paths = {key: path for path, key in keys.items()}
-        return [self._item(key) for key in self._paths]
+        known = self._memory.all_facts()  # at once: ten thousand questions take a while
+        found = [self._item(key, known.get(key)) for key in self._paths]
+        self._is_listed.set()
+        return found
 
     def news(self, number: int) -> tuple[int, Sequence[Item]]:
         """Return what was found out since an earlier call."""
         with self._lock:
             keys = list(dict.fromkeys(self._news[number:]))
             now = len(self._news)
-        return now, [self._item(key) for key in keys if key in self._paths] if number else []
+        facts = self._memory.find_facts
+        wanted = [key for key in keys if key in self._paths] if number else []
+        return now, [self._item(key, facts(key)) for key in wanted]
 
-    def _item(self, key: str) -> Item:
-        path, facts = self._paths[key], self._memory.find_facts(key)
+    def _item(self, key: str, facts: PictureFacts | None) -> Item:
+        path = self._paths[key]
         group = self._groups.get(key, 0)
         if facts is None:
             return Item(key, path.name, path, group=group)
@@ -93,6 +102,8 @@ class PicturesView(BoardView):
 
     def _look(self) -> None:
         try:
+            self._is_listed.wait(_FIRST_LOOK_SECONDS)  # the first page has the machine to itself
+            self._stop.wait(_HEAD_START_SECONDS)
             if not self._paths:
                 self.items()
             for number, (key, path) in enumerate(list(self._paths.items())):

@@ -60,8 +60,10 @@ def plan_take(project: Project, path: Path) -> TakePlan:
     """Plan to take the settings of any config for sd-scripts. Raises as `convert` does."""
     version = GuiVersion(project.manifest.training.kohya_version)
     converted = convert(path, version)
-    given, secrets = without_secrets(converted.config.as_json())
-    family = family_of_values(given)
+    every, secrets = without_secrets(converted.config.as_json())
+    family = family_of_values(every)
+    # what the file does not say is the preset's to say, not the default of some GUI
+    given = {key: value for key, value in every.items() if key not in converted.config.missing}
     notes = [*converted.notes, *map(str, converted.config.repairs)]
     notes += [f"{key} is a secret and was not taken." for key in secrets]
     changes: dict[Place, Any] = {("base_model", "family"): family.value}
