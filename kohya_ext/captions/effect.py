@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..project import Project
 from ..project.files import sha256_of
 from ..project.tagging import Scores, read_scores
 from .captioning import staged_pictures
-from .rules import CaptionRules, caption_tags, format_caption, tag_key, undesired_keys
+from .rules import CaptionRules, caption_tags, format_caption, is_undesired
 
 
 @dataclass(frozen=True)
@@ -52,17 +51,14 @@ def stored_scores(project: Project) -> tuple[tuple[Scores, ...], int]:
 
 def effect_of(scores: tuple[Scores, ...], rules: CaptionRules, unscored: int = 0) -> RulesEffect:
     """Compare captions with and without the undesired tags."""
-    free = replace(rules, undesired=frozenset())
+    free = replace(rules, undesired=frozenset(), most_tokens=0)
     seen = Counter(tag for one in scores for tag in caption_tags(one, free))
-    kept = {tag for one in scores for tag in caption_tags(one, rules)}
     ordered = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))
-    tags = tuple(TagEffect(tag, count, tag in kept) for tag, count in ordered)
+    tags = tuple(TagEffect(tag, count, not rules.sinks(tag)) for tag, count in ordered)
     example = format_caption(rules.prefix, caption_tags(scores[0], rules)) if scores else ""
-    keys = {tag_key(tag) for tag in seen}
-    unmatched = tuple(sorted(one for one in rules.undesired if one not in keys))
-    return RulesEffect(len(scores), unscored, tags, example, unmatched if scores else ())
-
-
-def with_undesired(rules: CaptionRules, tags: Iterable[str]) -> CaptionRules:
-    """Return the rules with other undesired tags."""
-    return replace(rules, undesired=undesired_keys(tags))
+    vain = [
+        one
+        for one in sorted(rules.undesired)
+        if not any(is_undesired(tag, frozenset((one,))) for tag in seen)
+    ]
+    return RulesEffect(len(scores), unscored, tags, example, tuple(vain) if scores else ())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..captions.captioning import read_rules
-from ..captions.effect import effect_of, stored_scores, with_undesired
+from ..captions.effect import effect_of, stored_scores
 from ..dataset.intake import source_pictures
 from ..dataset.ratio import choose_repeats, ratio_of, repeats_of
 from ..project import InputError, MissingError, Project, ToolError
@@ -20,7 +20,6 @@ from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.jobs import sentence_of
 from ..project.manifest_edit import edit_manifest
-from ..project.placeholders import fill_placeholders
 from ..training import queue
 from ..training.config.of_project import plan_config
 from ..training.config.overrides import drop_override, set_override
@@ -30,7 +29,7 @@ from ..training.run.report import read_report
 from ..training.trainer import use_trainer
 from . import markup, road_markup
 from .bridge import find_host_folder
-from .fields import USUAL_PRESET, Field, Section, Typed, fields_of, keep
+from .fields import USUAL_PRESET, Field, Section, Typed, changed_values, fields_of, keep
 from .panels import require_folder_text, require_project
 from .places import is_tagger, look_at_model
 from .steps import find_own_trainer
@@ -184,19 +183,14 @@ def preset_reasons(project: Project, name: str | None) -> str:
 
 
 def effect(project: Project, typed: Typed) -> str:
-    """Show what the typed caption rules would do; nothing is changed."""
-    word = project.manifest.trigger_word
-    rules = read_rules(project)
-    tags = str(typed.get("undesired_tags") or "").replace("\n", ",").split(",")
-    prefix = fill_placeholders(str(typed.get("prefix") or ""), trigger_word=word, lora="")
-    rules = replace(with_undesired(rules, tags), prefix=prefix)
-    general, character = typed.get("general_threshold"), typed.get("character_threshold")
-    if general is not None:
-        rules = replace(rules, general_threshold=float(general))
-    if character is not None:
-        rules = replace(rules, character_threshold=float(character))
+    """Show what the typed caption rules would do, beside what the board decided of single tags."""
+    manifest = project.manifest
+    asked = changed_values(Section.CAPTIONS, typed)
+    captions = replace(manifest.captions, **{place[1]: value for place, value in asked.items()})
+    trial = replace(project, manifest=replace(manifest, captions=captions))
     scores, unscored = stored_scores(project)
-    return road_markup.effect(effect_of(scores, rules, unscored), word)
+    found = effect_of(scores, read_rules(trial), unscored)
+    return road_markup.effect(found, manifest.trigger_word)
 
 
 def report(folder: str) -> str:

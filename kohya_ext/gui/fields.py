@@ -211,6 +211,16 @@ def keep(project: Project, section: Section, typed: Typed) -> Project:
 _REPEATS = ("repeats_primary", "repeats_supporting")
 
 
+def changed_values(section: Section, typed: Typed) -> dict[Place, Any]:
+    """Return what was typed in a section as the manifest's dataclasses hold it."""
+    return {
+        one.place: tuple(value) if isinstance(value, list) else value
+        for one in fields_of(section)
+        if _was_shown(one, typed)
+        for value in (_typed_value(one, typed[one.name]),)
+    }
+
+
 def _was_shown(one: Field, typed: Typed) -> bool:
     """Take None for a value only where a number may be left empty: folded fields send it, too."""
     is_number = one.kind in (Kind.WHOLE, Kind.NUMBER)

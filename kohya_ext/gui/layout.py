@@ -201,6 +201,10 @@ def _tagger(gradio: Any, form: Form) -> None:
 
 
 def _captions(gradio: Any, form: Form) -> None:
+    gradio.Markdown(
+        "Single tags, and each caption, are decided on the board as well: its buttons **Tags** and "
+        "**Captions**."
+    )
     _fields(gradio, form, Section.CAPTIONS)
     _advanced(gradio, form, Section.CAPTIONS, "More thresholds")
     with gradio.Row():
