@@ -18,6 +18,8 @@ from kohya_ext.gui.screen_words import on_screen
 
 COMMANDS = tuple(row[1] for row in ROWS)
 ROOT = Path(__file__).resolve().parents[2] / "kohya_ext"
+NOT_ON_THE_TAB = ("cli.py", "server.py", "cluster.py", "host.py", "standalone.py")
+"""What only a terminal starts: their options have no like on a screen."""
 ROOMS = ("captions", "dataset", "project", "training", "gui")
 RAISERS = re.compile(r"(Error|Missing|^error|^warning)$")
 ONLY_IN_A_TERMINAL = (
@@ -28,9 +30,6 @@ ONLY_IN_A_TERMINAL = (
     "force-reinstall",
     "no-deps",
     "dir",
-    "port",
-    "cluster",
-    "lan",
 )
 """Options of words that the tab never shows, or of another program's command."""
 
@@ -54,6 +53,8 @@ def sentences() -> Iterator[tuple[str, str]]:
     """Yield every literal of every error and finding that these rooms can raise."""
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
+            if path.name in NOT_ON_THE_TAB:
+                continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if not isinstance(node, ast.Call):
                     continue
