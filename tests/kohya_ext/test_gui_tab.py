@@ -126,11 +126,11 @@ def test_a_person_is_not_staged_without_consent(page: FakePage, tmp_path: Path, 
     assert "yaml" not in page.text
     page.write("Who agreed", "Ida Brook")
     for day, said in (("31.1.2026", "is not a day"), ("2999-01-01", "lies in the future")):
-        page.write("On which day", day)
+        page.write("On which day, as 2026-01-31", day)
         page.write("Agreed to", ["training", "pictures"], "CheckboxGroup")
         page.press("Keep consent")
         assert said in page.text
-    page.write("On which day", "2026-01-31")
+    page.write("On which day, as 2026-01-31", "2026-01-31")
     page.press("Keep consent")
     assert "Consent: kept." in page.text
     page.press("Stage")
