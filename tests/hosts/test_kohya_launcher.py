@@ -307,7 +307,7 @@ def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiV
     run_step(window, "Caption")
     window.get_by_text("photo of Quillfox,").first.wait_for()
     run_step(window, "Config")
-    window.get_by_role("cell", name="LyCORIS/LoCon").wait_for()
+    window.get_by_role("cell", name="LyCORIS/LoCon").first.wait_for()
     shoot(window, version, "config")
     run_step(window, "Check")
     window.get_by_text("Nothing stands in the way of training.").wait_for()
@@ -586,8 +586,8 @@ def test_reading_back_sees_what_kohya_overwrites(
 
 BREAKS = {
     "import": "from ..project.jobs import",
-    "layout": "    beginning = _lay_out_beginning",
-    "events": "    form.stop.click(",
+    "layout": "    form = lay_out(",
+    "events": "    tab.connect()",
     "fields": "    lora_tab = find_lora_tab",
 }
 """Before which words of tab.py something raises."""
