@@ -15,7 +15,7 @@ from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, judge_content
 from .content_checks import Seen, check_content
 from .contents import Material
-from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed
+from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed, trained_on
 
 
 def check_material(material: Material, seen: Seen, *, tagger_note: str = "") -> tuple[Check, ...]:
@@ -257,6 +257,15 @@ def _check_base_model(material: Material) -> Check:
             what,
             CheckState.TO_DO,
             f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
+        )
+    trained = material.promoted.metadata.get("ss_sd_model_name", "")
+    told = trained_on(trained)
+    if told and told != name:
+        return to_do(
+            what,
+            f"The header says that it was trained on {trained}, which sounds like {told}, but "
+            f"{'publish.base_model' if material.publish.base_model else 'the family'} says {name}: "
+            "write the right one under publish.base_model.",
         )
     return passed(what, f"{name}, as Civitai's list spells it.")
 

@@ -6,6 +6,7 @@ checks and for the checklist, and nothing is sent.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 from kohya_ext.project.families import Family
@@ -29,6 +30,18 @@ BASE_MODELS = (
 )
 """Names of the form's fixed list; it has more, newer ones."""
 
+_TRAINED_ON = {
+    "Pony": re.compile(r"pony"),
+    "Illustrious": re.compile(r"illustrious|(?<![a-z])ilxl"),
+    "NoobAI": re.compile(r"noob"),
+    "SDXL 1.0": re.compile(r"sd_?xl_base"),
+    "SD 1.4": re.compile(r"sd-v1-4|v1-4(?![0-9])"),
+    "Flux.1 S": re.compile(r"flux.*schnell"),
+    "Flux.1 Krea": re.compile(r"flux.*krea"),
+    "Flux.1 Kontext": re.compile(r"flux.*kontext"),
+}
+"""What the file name of a base model says of its name on the site."""
+
 _WITH_VARIANTS = ("SD 3.5", "Flux.2")
 """Families of which the list holds several, such as "SD 3.5 Large"."""
 
@@ -36,6 +49,13 @@ _WITH_VARIANTS = ("SD 3.5", "Flux.2")
 def default_base_model(family: Family) -> str:
     """Return the list's usual name for a family."""
     return family.facts.civitai[0]
+
+
+def trained_on(file_name: str) -> str:
+    """Return the list's name that a base model's file name tells; "" unless it tells just one."""
+    plain = file_name.casefold().replace("\\", "/").rpartition("/")[2]
+    found = [name for name, pattern in _TRAINED_ON.items() if pattern.search(plain)]
+    return found[0] if len(found) == 1 and found[0] in BASE_MODELS else ""
 
 
 def is_listed(name: str) -> bool:

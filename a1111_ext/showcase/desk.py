@@ -215,4 +215,6 @@ class DrawingDesk(ReviewDesk):
         project = open_project(self._project.root)
         plan = plan_publishing(project, PublishOptions(), on_progress=progress)
         pack = apply_publishing(project, plan, on_progress=progress)
+        if not plan.is_checked:
+            say("No tagger has rated the pictures: nobody has checked what they show")
         say(f"The pack is made: {pack.checklist} says what was checked and what is left for you")

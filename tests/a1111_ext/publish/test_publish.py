@@ -31,7 +31,7 @@ from a1111_ext.publish.contents import gather
 from a1111_ext.publish.form import form_pages, text_fields
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
-from a1111_ext.publish.site import base_model_problem
+from a1111_ext.publish.site import base_model_problem, trained_on
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, open_project
@@ -705,6 +705,28 @@ def test_wrong_base_models_are_refused(
 )
 def test_base_models_fit_their_family(name: str, family: Family, fits: bool):
     assert (base_model_problem(name, family) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("ponyDiffusionV6XL.safetensors", "Pony"),
+        ("D:/models/Illustrious-XL-v1.0.safetensors", "Illustrious"),
+        ("noobaiXLNAI.safetensors", "NoobAI"),
+        ("sd_xl_base_1.0.safetensors", "SDXL 1.0"),
+        ("illustriousPony_mix.safetensors", ""),
+        ("myMerge.safetensors", ""),
+    ],
+)
+def test_a_base_models_file_tells_its_name(file: str, name: str):
+    assert trained_on(file) == name
+
+
+def test_another_base_than_the_headers_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+    change_header(ready, {"ss_sd_model_name": "sd-v1-4.ckpt"})
+    capsys.readouterr()
+    assert publish(ready) == 0
+    assert "trained on sd-v1-4.ckpt, which sounds like SD 1.4" in capsys.readouterr().err
 
 
 def test_twenty_one_pictures_are_refused(ready: Project, capsys: pytest.CaptureFixture[str]):
