@@ -197,7 +197,7 @@ def keep(project: Project, section: Section, typed: Typed) -> Project:
         for one in fields_of(section)
         if _was_shown(one, typed) and not _same(one, typed[one.name], held[one.name])
     }
-    by_hand = [one for one in _REPEATS if typed.get(one) is not None]
+    by_hand = [one for one in _REPEATS if typed.get(one) not in (None, 0)]
     if section is Section.PICTURES and len(by_hand) == 1:
         raise InputError(
             "LL243", "Only one of the two repeats is named.", "Name both, or empty both."
@@ -294,7 +294,7 @@ def _tags(text: str) -> list[str]:
 
 
 def _number(one: Field, value: Any) -> int | float | None:
-    if value is None or value == "":
+    if _is_empty(one, value):
         if one.is_optional:
             return None
         raise InputError("LL243", f"{one.label} is empty.", "Type a number.")
@@ -304,6 +304,11 @@ def _number(one: Field, value: Any) -> int | float | None:
             raise InputError("LL243", f"{one.label} is {value:g}.", "Type a whole number.")
         return int(number)
     return number
+
+
+def _is_empty(one: Field, value: Any) -> bool:
+    """Tell whether a number was left out; gradio 6 may show 0 in a box that had the focus."""
+    return value is None or value == "" or (one.is_optional and value == 0)
 
 
 def _family(title: str) -> Family:
@@ -339,8 +344,8 @@ def _same(one: Field, typed: Any, held: Any) -> bool:
     if one.kind is Kind.FLAG:
         return bool(typed) == bool(held)
     if one.kind in (Kind.WHOLE, Kind.NUMBER):
-        if typed in (None, "") or held is None:
-            return typed in (None, "") and held is None
+        if _is_empty(one, typed) or held is None:
+            return _is_empty(one, typed) and held is None
         return float(typed) == float(held)
     if one.kind is Kind.TAGS:
         return _tags(str(typed or "")) == _tags(str(held or ""))

@@ -33,6 +33,7 @@ from kohya_ext.project import (
     write_setting,
 )
 from kohya_ext.project.lora_file import Tensor, write_lora
+from kohya_ext.project.manifest_edit import edit_manifest
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
@@ -183,6 +184,16 @@ def test_an_emptied_batch_size_is_the_presets_again(project: Project):
     kept = keep(project, Section.LENGTH, {"epochs": 10, "batch": 3})
     assert kept.manifest.training.train_batch_size == 3
     assert keep(kept, Section.LENGTH, {"batch": None}).manifest.training.train_batch_size is None
+
+
+def test_a_box_that_only_had_the_focus_is_empty(project: Project):
+    project = edit_manifest(project, {("dataset", "repeats"): None})
+    typed = shown_values(project.manifest) | dict.fromkeys(
+        ("repeats_primary", "repeats_supporting", "batch", "seed"), 0
+    )
+    assert unkept(project, typed) == ()
+    assert keep(project, Section.PICTURES, typed).manifest.dataset.repeats is None
+    assert keep(project, Section.LENGTH, typed).manifest.training.train_batch_size is None
 
 
 def test_consent_names_somebody_and_something(project: Project):
