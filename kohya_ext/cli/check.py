@@ -85,7 +85,7 @@ def _show(job: Job, preflight: Preflight) -> None:
             f"{len(preflight.pictures)} pictures, {steps.draws} draws: {steps.steps} steps in "
             f"{steps.epochs} epochs of {steps.steps_per_epoch}"
         )
-    if not preflight.findings:
+    if not preflight.errors:
         emit("Nothing stands in the way.")
 
 

@@ -113,7 +113,7 @@ def _manifest_changes(folder: DemoFolder) -> tuple[tuple[str, str], ...]:
     return (
         ("  path: ''", f"  path: {json.dumps(str(folder.base_model))}"),
         ("  model: ''", "  model: '../simulated tagger'"),
-        ("undesired_tags: [] ", "undesired_tags: [orange_fur, fox_ears, solo]"),
+        ("undesired_tags: [] ", "undesired_tags: [orange_fur, fox_ears, solo, 'quillfox*']"),
         ('preset: "" ', "preset: sd15-locon-24"),
         ("max_train_epochs: 10", f"max_train_epochs: {EPOCHS}"),
         ("seeds: [-1, -1, -1, -1]", "seeds: [11, 12, 13, 14]"),
