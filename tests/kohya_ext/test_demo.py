@@ -17,6 +17,7 @@ from kohya_ext.simulator.walk import stations as walk_stations
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.timeout(400)  # a minute on two idle cores, much more on busy ones
 def test_the_demo_walks_the_whole_road(tmp_path: Path):
     result = subprocess.run(
         [sys.executable, "-m", "kohya_ext", "demo", "my demo"],
