@@ -36,6 +36,11 @@ class Origin(NamedTuple):
         return f"{self.name}:{line}:{column}"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 option" or "2 options"; `plural` where that is not the noun and an "s"."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
     """Return line and column, both from 1, of an offset into `text`."""
     line = text.count("\n", 0, offset) + 1

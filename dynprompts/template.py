@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import LimitExceeded, PromptError
+from .errors import LimitExceeded, PromptError, counted
 from .lexer import ParserConfig
 from .limits import LIMITS, Limits
 from .nodes import Sequence
@@ -118,7 +118,9 @@ class Template:
     def combination(self, number: int) -> Sample:
         """Return combination `number`, from 0. Raises IndexError when there is none."""
         if not 0 <= number < self.count():
-            raise IndexError(f"there are {self.count()} combinations, but number {number} is asked")
+            raise IndexError(
+                f"there are {counted(self.count(), 'combination')}, but number {number} is asked"
+            )
         return _guarded(lambda: self._unranked(number))
 
     def combinations(self, most: int | None = None, start: int = 0) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ from kohya_ext.project import InputError, MissingError, ToolError
 from kohya_ext.project.families import Family
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import ShapeError
+from kohya_ext.project.wording import counted
 
 from .client import ApiError, Client, unexpected
 from .lora_list import hash_of, list_lora_files, read_metadata
@@ -205,7 +206,8 @@ class Capabilities:
         if count > found.arguments:
             raise InputError(
                 "LL415",
-                f"The script {name} of the WebUI at {self.url} takes {found.arguments} arguments, "
+                f"The script {name} of the WebUI at {self.url} takes "
+                f"{counted(found.arguments, 'argument')}, "
                 f"{count} are given; it would silently leave out the rest.",
                 "Correct the arguments under picture.scripts; its version may be another one.",
             )

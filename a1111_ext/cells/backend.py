@@ -10,6 +10,7 @@ from typing import Any
 
 from kohya_ext.project import HostError, InputError, ToolError
 from kohya_ext.project.json_reader import parse_json
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
@@ -357,7 +358,8 @@ def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Ge
     if len(pictures) != count or len(infotexts) < count:
         raise HostError(
             "LL451",
-            f"The WebUI at {where} sent {len(pictures)} pictures, {count} were asked for.",
+            f"The WebUI at {where} sent {counted(len(pictures), 'picture')}, {count} were asked "
+            "for.",
             "Switch off the extension that adds pictures or takes some away.",
         )
     checkpoint = str(info.get("sd_model_hash") or "")

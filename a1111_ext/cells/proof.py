@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 from kohya_ext.project import Project
 from kohya_ext.project.proof import Proof
+from kohya_ext.project.wording import counted
 
 from .ledger import Ledger
 from .picture_store import DAMAGED
@@ -23,7 +24,8 @@ def prove_cells(project: Project, executor: Executor | None = None) -> tuple[Pro
         if ledger.set_aside is not None:
             kept = len(ledger.pictures.sizes())
             said = f"cells.db was damaged and is kept as {ledger.set_aside.name}; "
-            said += f"{kept} pictures are found again by the commands that drew them"
+            said += f"{counted(kept, 'picture is', 'pictures are')} found again by the "
+            said += "commands that made them"
             return (Proof("pictures", 0, repaired=(said,)),)
         known = ledger.done_keys()
         if executor:

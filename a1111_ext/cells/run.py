@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from kohya_ext.project import HostError, StoppedError
+from kohya_ext.project.wording import counted
 
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell, without_hashes
@@ -53,14 +54,14 @@ class RunReport:
             more = f" {len(self.failed) - 1} more failed." if len(self.failed) > 1 else ""
             raise HostError(
                 "LL452",
-                f"{len(self.failed)} of {self.total} pictures failed; {cell.called}: "
+                f"{len(self.failed)} of {counted(self.total, 'picture')} failed; {cell.called}: "
                 f"{reason.rstrip('.')}.{more}",
                 "Fix the cause and run the same command again: finished pictures are kept.",
             )
         if self.stopped:
             raise StoppedError(
                 "LL453",
-                f"Stopped after {self.drawn + self.known} pictures.",
+                f"Stopped after {counted(self.drawn + self.known, 'picture')}.",
                 "Run the same command again to go on.",
             )
 

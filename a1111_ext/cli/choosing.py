@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kohya_ext.project import MissingError, Project
 from kohya_ext.project.cli import next_step, say, serve_until_interrupted, shell_path
+from kohya_ext.project.wording import counted
 
 from ..grids.choice import Choice, write_choice
 from ..grids.page.share import GridShare
@@ -14,7 +15,10 @@ from ..grids.page.votes import PAGE_NAME
 
 def take_choice(project: Project, choice: Choice) -> None:
     path = write_choice(project, choice)
-    say(f"chosen: {choice.epoch} ({path.name}), with {sum(v.better for v in choice.votes)} votes")
+    say(
+        f"chosen: {choice.epoch} ({path.name}), with "
+        f"{counted(sum(v.better for v in choice.votes), 'vote')}"
+    )
     _next_promote(project, choice)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from kohya_ext.project import Progress, Project
 from kohya_ext.project.cli import emit, progress_bar, say
 from kohya_ext.project.progress import ProgressHandler, silent
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
@@ -172,7 +173,7 @@ def _message(event: CellEvent) -> str:
         return "resumed"
     if event.outcome in (Outcome.FAILED, Outcome.WAITING, Outcome.DAMAGED):
         return f"{event.outcome.value}: {event.cell.called}: {event.reason}"
-    loads = f"{event.loads} checkpoint load{'' if event.loads == 1 else 's'}"
+    loads = counted(event.loads, "checkpoint load")
     left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"
     return f"{loads}{left}" if event.loads else ""
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from kohya_ext.project import ToolError
 from kohya_ext.project.cli import say, shell_path
 from kohya_ext.project.epochs import Run
+from kohya_ext.project.wording import counted
 
 from ..api.lora_links import with_run
 from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
@@ -67,7 +68,7 @@ class Following:
         grid = session.prepare(run, webuis)
         count = len(grid.subject.files)
         say(f"epoch {grid.subject.files[-1].name} is complete: {count} so far")
-        live = None if over else LiveState(f"following the training: {count} epochs")
+        live = None if over else LiveState(f"following the training: {counted(count, 'epoch')}")
         with (
             session.backends(grid, run, webuis) as backends,
             GridStore(session.project.root).open_ledger() as ledger,

@@ -12,6 +12,7 @@ from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
 from kohya_ext.project.cluster import open_executor
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.progress import ProgressHandler
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import Client
@@ -246,8 +247,8 @@ class GridSession:
         if self.options.server_side and report.drawn:
             say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
         if report.unchecked:
-            say(f"{report.unchecked} pictures have no control: it was not checked that their LoRA")
-            say("changes them")
+            alone = counted(report.unchecked, "picture has", "pictures have")
+            say(f"{alone} no control: it was not checked that the LoRA changes anything there")
         if not grid.plan.has_control:
             say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
         root = shell_path(self.project.root)

@@ -24,6 +24,7 @@ from kohya_ext.project.cli import (
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.server import FolderShare
+from kohya_ext.project.wording import counted
 
 from ..publish.check import Check
 from ..publish.checklist import to_do
@@ -203,6 +204,6 @@ def _tell(plan: PackPlan, checks: tuple[Check, ...], as_json: bool) -> None:
     emit(str(plan.folder))
     for one in plan.files:
         emit(f"  {one.place}")
-    say(f"{len(checks) - len(left)} checks passed")
+    say(f"{counted(len(checks) - len(left), 'check')} passed")
     for check in left:
         say(f"{check.state.value}: {check.what}: {check.detail}")

@@ -22,6 +22,7 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
+from kohya_ext.project.wording import counted
 
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
@@ -211,7 +212,10 @@ def _show_plan(project: Project, planned: tuple[Upscale, ...], as_json: bool) ->
         for one in planned:
             size = f"{one.cell.width}x{one.cell.height}"
             emit(f"{one.picture.file}: to {size} with {one.picture.checkpoint}")
-    say(f"{len(planned)} pictures, {loads} checkpoint loads; nothing was drawn (--dry-run)")
+    say(
+        f"{counted(len(planned), 'picture')}, {counted(loads, 'checkpoint load')}; nothing was "
+        "drawn (--dry-run)"
+    )
     next_step(f"loraloom upscale {shell_path(project.root)}")
 
 
@@ -220,5 +224,5 @@ def _tell(project: Project, report: RunReport, as_json: bool) -> None:
         emit_line({"event": "upscale", "drawn": report.drawn, "known": report.known})
     else:
         emit(str(project.showcase_dir))
-        say(f"{report.drawn} pictures drawn larger, {report.known} were there")
+        say(f"{counted(report.drawn, 'picture')} drawn larger, {report.known} were there")
     next_step(f"loraloom select {shell_path(project.root)}")

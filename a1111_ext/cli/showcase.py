@@ -22,6 +22,7 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 from kohya_ext.project.consent import Use, require_consent
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import ConnectionLost
@@ -371,7 +372,10 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
         emit_line(done)
     else:
         emit(str(project.showcase_dir))
-        say(f"{report.drawn} pictures drawn, {report.known} were there, of {len(plan.shots)}")
+        say(
+            f"{counted(report.drawn, 'picture')} drawn, {report.known} were there, of "
+            f"{len(plan.shots)}"
+        )
     if report.drawn + report.known == len(plan.shots):
         next_step(f"loraloom select {shell_path(project.root)}")
 
@@ -482,4 +486,4 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
         say(f"side by side, and of one framing: {' and '.join(pair)}")
     alike = neighbours_of_one_checkpoint(ordered)
     if alike:
-        say(f"{len(alike)} times two of one checkpoint are side by side")
+        say(f"side by side, and of one checkpoint: {counted(len(alike), 'pair')}")

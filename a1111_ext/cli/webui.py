@@ -24,6 +24,7 @@ from kohya_ext.project.cli import (
 )
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.manifest import MANIFEST_NAME
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client, parse_credentials
@@ -170,5 +171,5 @@ def link_loras(
         emit_json(names)
     else:
         emit("\n".join(names) or "nothing is linked")
-    say("nothing was done (--dry-run)" if dry_run else f"{len(names)} files")
+    say("nothing was done (--dry-run)" if dry_run else counted(len(names), "file"))
     next_step(f"loraloom {'show' if back else 'grid'} {shell_path(project.root)}")

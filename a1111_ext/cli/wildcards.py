@@ -8,6 +8,7 @@ import click
 
 from kohya_ext.project import MANIFEST_NAME, MissingError, open_project
 from kohya_ext.project.cli import emit, next_step, serve_until_interrupted, shell_path
+from kohya_ext.project.wording import counted
 
 
 @click.command()
@@ -29,7 +30,7 @@ def wildcards(folders: tuple[Path, ...], follow_links: bool, no_serve: bool) -> 
     roots = tuple(map(_root, folders or (Path(),)))
     if no_serve:
         count = len(WildcardLibrary(*roots, follow_links=follow_links).names)
-        emit(f"{count} wildcards in {', '.join(map(str, roots))}")
+        emit(f"{counted(count, 'wildcard')} in {', '.join(map(str, roots))}")
         next_step(f"loraloom wildcards {' '.join(map(shell_path, roots))}")
         return
     serve_until_interrupted(WildcardShare(lambda: roots, lambda: follow_links), PAGE_NAME)

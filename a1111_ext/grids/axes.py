@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from kohya_ext.project.errors import InputError
+from kohya_ext.project.wording import counted
 
 from ..cells.cell import Cell, CheckpointPin, HiresFix
 from .values import parse_list, parse_real_numbers, parse_whole_numbers
@@ -357,7 +358,8 @@ def _combination(text: str, axis: str, rng: random.Random) -> AxisValue:
             if len(one.values) != 1:
                 raise InputError(
                     "LL506",
-                    f'The change "{change}" of the axis {axis} has {len(one.values)} values.',
+                    f'The change "{change}" of the axis {axis} has '
+                    f"{counted(len(one.values), 'value')}.",
                     "Give one value; quote it where it has a comma.",
                 )
             edits += one.values[0].edits

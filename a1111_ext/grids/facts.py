@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project.advice import KeptAdvice, advice_of_grid
+from kohya_ext.project.wording import counted
 
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
@@ -45,7 +46,7 @@ def grid_facts(grid: Grid, *, is_simulated: bool = False) -> GridFacts:
         grid_id=grid.grid_id,
         title=f"{subject.trigger_word or subject.files[0].output_name}: {names}",
         subtitle=f"{' × '.join(map(count_values, shown)) or 'one cell'}: "
-        f"{len(plan.places)} pictures{skipped}",
+        f"{counted(len(plan.places), 'picture')}{skipped}",
         badge="simulated" if is_simulated else "",
         warnings=warnings,
         advice=advice_of_grid(grid.folder.parent.parent, grid.grid_id),
@@ -57,9 +58,8 @@ def count_values(axis: Axis) -> str:
     controls = sum(one.is_control for one in axis.values)
     number = len(axis.values) - controls
     noun = {EPOCH_AXIS: "epoch", "Seed": "seed", "LoRA weight": "weight"}.get(axis.name)
-    plural = "" if number == 1 else "s"
-    counted = f"{number} {noun}{plural}" if noun else f"{number} value{plural} of {axis.name}"
-    return f"({counted} and no LoRA)" if controls else counted
+    values = counted(number, noun) if noun else f"{counted(number, 'value')} of {axis.name}"
+    return f"({values} and no LoRA)" if controls else values
 
 
 def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import InputError
 from kohya_ext.project.manifest import Manifest, PictureSettings
 from kohya_ext.project.placeholders import fill_placeholders
+from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import lora_tags, without_lora
 from ..cells.cell import (
@@ -300,7 +301,7 @@ def in_batches(plan: GridPlan, size: int) -> GridPlan:
             if part != list(range(part[0], part[0] + size)):
                 raise InputError(
                     "LL518",
-                    f"{size} pictures in one batch need seeds that count up, and "
+                    f"A batch of {counted(size, 'picture')} needs seeds that count up, and "
                     f"{', '.join(map(str, part))} do not.",
                     "Give as many -1 as a multiple of the batch size, or seeds such as 1-8.",
                 )

@@ -16,6 +16,7 @@ from typing import Any
 
 from kohya_ext.project.errors import HostError, InputError, ToolError
 from kohya_ext.project.json_reader import parse_json
+from kohya_ext.project.wording import counted
 
 from ..api.client import PICTURE_SECONDS
 from ..api.payloads import picture_request
@@ -81,7 +82,7 @@ def plan_plot(cells: Sequence[Cell]) -> Plot:
     prompts = _distinct(unique, lambda cell: cell.prompt)
     search = PlotAxis("Prompt S/R", prompts, lambda cell: cell.prompt)
     if len(varying) > 1:
-        raise _impossible(f"besides seeds and prompts, {len(varying)} more things vary")
+        raise _impossible(f"besides seeds and prompts, several settings vary ({len(varying)})")
     axes = (
         seeds if len(seeds.values) > 1 else _NOTHING,
         search if len(prompts) > 1 else _NOTHING,
@@ -219,7 +220,9 @@ class XyzPlotBackend(Backend):
             info = parse_json(answer["info"])
             images, texts = answer["images"][1:], info["infotexts"][1:]
             if len(images) != len(cells):
-                raise ValueError(f"{len(images)} pictures for {len(cells)} cells")
+                raise ValueError(
+                    f"{counted(len(images), 'picture')} for {counted(len(cells), 'cell')}"
+                )
             return {
                 cell.key: Generated(binascii.a2b_base64(image), str(text), "", 0.0)
                 if text

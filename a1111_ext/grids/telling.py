@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+from kohya_ext.project.wording import counted
+
 from .plan import EPOCH_AXIS
 
 _MOST = 40
@@ -58,12 +60,12 @@ def _facts(about: Mapping[str, Any]) -> dict[str, str]:
             if name not in (EPOCH_AXIS, "Seed"):
                 found[name] = f"{name} {', '.join(str(one['label']) for one in values)}"
         found["checkpoint"] = str(request["checkpoint"])
-        count = f"{len(epochs)} epochs" if len(epochs) > 1 else "1 epoch"
+        count = counted(len(epochs), "epoch")
         found["epochs"] = f"{count}, {first} to {last}" if len(epochs) > 1 else f"{count}, {first}"
         found["size"] = f"{picture['width']}x{picture['height']}"
         for name in ("sampler", "scheduler"):
             found[name] = str(picture[name])
-        found["steps"] = f"{picture['steps']} steps"
+        found["steps"] = counted(picture["steps"], "step")
         found["cfg"] = f"CFG Scale {picture['cfg_scale']:g}"
         negative = str(request["negative_prompt"])
         found["negative prompt"] = f"without {negative}" if negative else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kohya_ext.project.files import link_or_copy
+from kohya_ext.project.wording import counted
 
 from ..cells.cell import Cell
 from ..cells.ledger import CellState, Ledger, Record
@@ -74,7 +75,9 @@ def _prompts(plan: GridPlan) -> str:
     )
     if len(texts) == 1:
         return next(iter(texts))
-    return f"{len(texts)} texts, one for each seed or axis value; see each picture's data"
+    return (
+        f"{counted(len(texts), 'text')}, one for each seed or axis value; see each picture's data"
+    )
 
 
 # -- the contact sheet --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from kohya_ext.project.manifest import Manifest, SubjectKind
+from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import without_networks
 from .contents import Material
@@ -76,7 +77,8 @@ def description(material: Material) -> str:
         "",
         "## The pictures",
         "",
-        f"{len(material.pictures)} pictures, drawn with this very file. Each holds its generation "
+        f"{counted(len(material.pictures), 'picture')}, drawn with this very file. Each holds "
+        "its generation "
         "data: prompt, seed, checkpoint and hashes.",
         "",
         MADE_WITH_AI,

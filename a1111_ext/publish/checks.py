@@ -10,6 +10,7 @@ from kohya_ext.project import DamagedError, RuleError
 from kohya_ext.project.consent import Use, uses_of
 from kohya_ext.project.families import Family, family_named
 from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.wording import counted
 
 from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, judge_content
@@ -97,7 +98,7 @@ def _check_number(material: Material) -> Check:
         return refused(
             what,
             "LL620",
-            f"The selection has {count} pictures; a post takes at most {MOST_PICTURES}.",
+            f"The selection has {counted(count, 'picture')}; a post takes at most {MOST_PICTURES}.",
             "Take some out of showcase/selection.json, or select again.",
         )
     return passed(what, f"{count} of at most {MOST_PICTURES}.")
@@ -157,7 +158,8 @@ def _check_file(material: Material) -> Check:
         first, name = next(iter(renamed.items()))
         return to_do(
             what,
-            f"It is, by its hash {promoted.autov3}; but {len(renamed)} prompts call it by another "
+            f"It is, by its hash {promoted.autov3}; but "
+            f"{counted(len(renamed), 'prompt calls', 'prompts call')} it by another "
             f"name, which readers do not have ({first}: {name}).",
         )
     return passed(what, f"Every picture's Lora hashes say {promoted.name}: {promoted.autov3}.")
@@ -302,8 +304,8 @@ def _check_follow_ups(material: Material) -> Iterator[Check]:
         more = f" {len(material.not_followed) - 1} more." if len(material.not_followed) > 1 else ""
         yield to_do(what, f"{file} is rated 2, but {why}.{more}")
     elif material.follow_ups:
-        counts = " and ".join(str(len(post)) for post in material.follow_ups)
-        yield passed(what, f"{len(material.follow_ups)}, of {counts} pictures.")
+        counts = ", ".join(str(len(post)) for post in material.follow_ups)
+        yield passed(what, f"{len(material.follow_ups)}; pictures in each: {counts}.")
 
 
 def _to_do(material: Material) -> Iterator[Check]:

@@ -15,6 +15,7 @@ from kohya_ext.project.content import (
 )
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.tagging import Scores
+from kohya_ext.project.wording import counted
 
 from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, PictureContent, subject_words
@@ -80,8 +81,9 @@ def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_no
         return Check(
             what,
             CheckState.NOT_CHECKED,
-            f"{len(content.unscored)} of {len(content.pictures)} pictures were not looked at by a "
-            f"tagger. {why} Look at each one yourself: nobody who looks like a minor, least of all "
+            f"Not looked at by a tagger: {len(content.unscored)} of "
+            f"{counted(len(content.pictures), 'picture')}. "
+            f"{why} Look at each one yourself: nobody who looks like a minor, least of all "
             "with anything sexual.",
         )
     note = f" {tagger_note}" if tagger_note else ""
@@ -122,7 +124,8 @@ def _check_category(material: Material, content: PackContent) -> Check:
         return refused(
             what,
             "LL670",
-            f"{len(content.worst)} of {len(content.pictures)} pictures are judged {judged.value}, "
+            f"{len(content.worst)} of {counted(len(content.pictures), 'picture')} judged "
+            f"{judged.value}, "
             f"and nobody has decided: {_told(content.worst)}.",
             "Look at them, then drop them (loraloom select PROJECT --drop FILE) or decide: "
             f"loraloom publish PROJECT --content {judged.value}",
@@ -132,7 +135,7 @@ def _check_category(material: Material, content: PackContent) -> Check:
             what,
             CheckState.NOT_CHECKED,
             f"By the prompts alone {judged.value}; no tagger has rated "
-            f"{len(content.unscored)} pictures.",
+            f"{counted(len(content.unscored), 'picture')}.",
         )
     worst = "" if judged.rank == 0 else f": {_told(content.worst)}"
     return passed(what, f"{judged.value}, by ratings, tags and prompts{worst}.")

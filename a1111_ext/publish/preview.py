@@ -8,6 +8,7 @@ from importlib import resources
 from string import Template
 
 from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.wording import counted
 
 from .card import description_html, facts
 from .contents import Material, PackPicture
@@ -68,7 +69,7 @@ def _post(
         _card(material, one, place) for one, place in zip(pictures, places, strict=True)
     )
     return (
-        f"<section><h2>{title} <small>{len(pictures)} pictures</small></h2>"
+        f"<section><h2>{title} <small>{counted(len(pictures), 'picture')}</small></h2>"
         f'<div class="post">{cards}</div></section>'
     )
 

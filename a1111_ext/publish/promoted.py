@@ -16,6 +16,7 @@ from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import tensor_sha256
 from kohya_ext.project.lora_kind import Kind, LoraFacts, json_object
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
@@ -44,7 +45,7 @@ class Promoted:
         if self.epoch is not None:
             parts.append(f"epoch {self.epoch}" + (f" of {planned}" if planned.isdigit() else ""))
         if self.steps is not None:
-            parts.append(f"{self.steps:,} steps")
+            parts.append(counted(self.steps, "step"))
         return ", ".join(parts)
 
     @cached_property

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kohya_ext.project.wording import counted
+
 from .signal import Signal, SignalName, unmeasured
 
 _CONFIDENCE = 1.959964
@@ -59,7 +61,7 @@ def measure_votes(ballots: Sequence[Ballot]) -> Signal:
     values = tuple(one.lower if one.count else None for one in ballots)
     bad = tuple(one.count > 0 and one.upper < 0.5 for one in ballots)
     notes = {
-        index: f"{one.better} of {one.count} votes"
+        index: f"{one.better} of {counted(one.count, 'vote')}"
         for index, one in enumerate(ballots)
         if one.count
     }

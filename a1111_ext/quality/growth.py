@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
+from kohya_ext.project.wording import counted
+
 from .signal import Signal, SignalName, unmeasured
 from .weights import LayerNorms
 
@@ -64,7 +66,7 @@ def _fault(one: LayerNorms, before: LayerNorms | None) -> str:
     if one.broken:
         return f"{_layers(one.broken)} no longer a number (NaN or infinity)"
     if one.layers and len(one.dead) > _MOST_DEAD * len(one.layers):
-        return f"{len(one.dead)} of {len(one.layers)} layers change nothing"
+        return f"{len(one.dead)} of {counted(len(one.layers), 'layer')} without effect"
     if before is None:
         return ""
     jumped = [
@@ -88,7 +90,7 @@ def _fault(one: LayerNorms, before: LayerNorms | None) -> str:
 def _layers(names: tuple[str, ...]) -> str:
     if len(names) == 1:
         return f"the layer {names[0]} is"
-    return f"{len(names)} layers (such as {names[0]}) are"
+    return f"{counted(len(names), 'layer')} (such as {names[0]}) are"
 
 
 def _times(steps: Sequence[int | None], count: int) -> list[float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kohya_ext.project.wording import counted
+
 from .evidence import Epoch, Evidence
 from .learned import LEAST_LEARNED, TagCurve
 from .ordering import Order, Verdict, reasons
@@ -37,7 +39,7 @@ def place_of(evidence: Evidence, epoch: Epoch) -> str:
     text = epoch.word
     if epoch.number is not None and last > 1:
         text += f" of {last}"
-    return text if epoch.step is None else f"{text} ({epoch.step:,} steps)"
+    return text if epoch.step is None else f"{text} ({counted(epoch.step, 'step')})"
 
 
 def _why_last(order: Order) -> str:
@@ -107,7 +109,7 @@ def _votes(evidence: Evidence, index: int) -> str:
     if not ballot.count:
         return ""
     return (
-        f"{name} won {ballot.better} of {ballot.count} votes"
+        f"{name} won {ballot.better} of {counted(ballot.count, 'vote')}"
         + (f" and drew {ballot.draw}" if ballot.draw else "")
         + f" (at least {ballot.lower:.0%} with certainty)."
     )

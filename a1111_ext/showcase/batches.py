@@ -14,6 +14,7 @@ from dynprompts import Pick, Sample, WildcardLibrary
 from kohya_ext.project import InputError, Project, RuleError, ToolError
 from kohya_ext.project.content import forbidden_words
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
@@ -254,11 +255,10 @@ def _require_none_missing(code: str, kind: str, found: Sequence[Reached], cure: 
     if not names:
         return
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    many = "s" if len(names) > 1 else ""
     raise ToolError(
         code,
-        f"The template can reach {len(names)} {kind}{many} that {'are' if many else 'is'} not "
-        f"there: {', '.join(names[:_SHOWN_NAMES])}{more}.",
+        f"The template can reach {counted(len(names), kind)} not to be found: "
+        f"{', '.join(names[:_SHOWN_NAMES])}{more}.",
         cure,
     )
 

@@ -17,6 +17,7 @@ from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import explained
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.pictures.identity import digest_without_xmp
+from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import lora_tags
 from .album import ShowPicture
@@ -228,7 +229,8 @@ def _require_room(kept: Sequence[ShowPicture], most: int) -> None:
     if len(kept) > most:
         raise InputError(
             "LL620",
-            f"{len(kept)} pictures are kept or rated 1, but this post takes at most {most}: "
+            f"{counted(len(kept), 'picture is', 'pictures are')} kept or rated 1, but this post "
+            f"takes at most {most}: "
             f"{', '.join(one.file for one in kept[most:])} would be out.",
             "Rate some of them 2, for a follow-up post.",
         )

@@ -11,6 +11,7 @@ from math import ceil
 
 from dynprompts import PromptError, Sample, WildcardLibrary, parse
 from kohya_ext.project import InputError
+from kohya_ext.project.wording import counted
 
 MOST_COMBINATIONS = 1_000
 """What is drawn without a number; more would hardly be meant."""
@@ -137,7 +138,7 @@ def _combined(
     if not options.most and total > MOST_COMBINATIONS:
         raise InputError(
             "LL776",
-            f"The prompt has {total} combinations.",
+            f"The prompt has {counted(total, 'combination')}.",
             'Say in "Combinations at most" how many of them to draw.',
         )
     most = options.most or total

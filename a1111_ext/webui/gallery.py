@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project.wording import counted
+
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.cell import Cell
 from ..cells.events import CellEvent, Outcome
@@ -68,7 +70,8 @@ def comments(grid: Grid, drawn: DrawnGrid, options: GridOptions) -> tuple[str, .
         were_drawn = "-1" in [one.strip() for one in options.seeds.split(",")]
         seeds = f'write {seeds_of(grid)} into "Seeds of the grid" and '
         said.append(
-            f"Interrupted after {len(drawn.finished)} of {len(drawn.cells)} pictures; they are "
+            f"Interrupted after {len(drawn.finished)} of "
+            f"{counted(len(drawn.cells), 'picture')}; they are "
             f"kept. To go on, {seeds if were_drawn else ''}press Generate."
         )
     return tuple(said)

@@ -18,6 +18,7 @@ from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.jobs import Job, Say, StepStopped
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.progress import Progress, ProgressHandler
+from kohya_ext.project.wording import counted
 
 from ..cells.events import CellEvent, Outcome
 from .drawn import DrawnGrid, GridPlace
@@ -198,7 +199,7 @@ class GridJobs:
 def _say_failures(failures: tuple[str, ...]) -> str:
     if len(failures) < 2:
         return "".join(f"A picture failed: {one}" for one in failures)
-    return f"{len(failures)} pictures failed, the first: {failures[0]}"
+    return f"{counted(len(failures), 'picture')} failed, the first: {failures[0]}"
 
 
 def _as_dict(status: GridStatus) -> dict[str, object]:

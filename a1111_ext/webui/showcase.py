@@ -15,6 +15,7 @@ from typing import Any
 from kohya_ext.project import ConflictError, InputError, MissingError, Project, open_project
 from kohya_ext.project.consent import Use, require_consent
 from kohya_ext.project.files import link_or_copy, sha256_of
+from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.lora_tags import lora_tags
@@ -202,8 +203,8 @@ def describe_showcase(showcase: Showcase) -> str:
     loads = cells.checkpoint_loads
     hints = "".join(f". {hint.splitlines()[0]}" for hint in showcase.plan.hints)
     return (
-        f"{len(cells.cells)} pictures, {len(missing)} to draw, {loads} checkpoint"
-        f"{'' if loads == 1 else 's'}: {told}; {expected}{hints}"
+        f"{counted(len(cells.cells), 'picture')}, {len(missing)} to draw, "
+        f"{counted(loads, 'checkpoint')}: {told}; {expected}{hints}"
     )
 
 
@@ -251,8 +252,9 @@ def _comments(showcase: Showcase, report: RunReport) -> list[str]:
     if report.stopped:
         seed = showcase.plan.shots[0].cell.seed
         said.append(
-            f"Interrupted after {report.drawn + report.known} of {len(showcase.plan.shots)} "
-            f"pictures; they are kept. To go on, write {seed} into Seed and press Generate."
+            f"Interrupted after {report.drawn + report.known} of "
+            f"{counted(len(showcase.plan.shots), 'picture')}; they are kept. To go on, write "
+            f"{seed} into Seed and press Generate."
         )
     if showcase.project is not None:
         said.append(f"The pictures are in {showcase.project.showcase_dir}.")

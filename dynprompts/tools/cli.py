@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..errors import PromptError
+from ..errors import PromptError, counted
 from ..sample import Sample
 from ..scope import Rules
 from ..template import Template, parse, parse_lines
@@ -274,6 +274,8 @@ def _print_findings(findings: list[Finding], options: argparse.Namespace) -> int
         for one in findings:
             print(one)
         errors = sum(one.severity == ERROR for one in findings)
-        print(f"{errors} errors, {len(findings) - errors} warnings", file=sys.stderr)
-    counted = [one for one in findings if one.severity == ERROR or options.strict]
-    return 1 if counted else 0
+        print(
+            f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}",
+            file=sys.stderr,
+        )
+    return int(any(one.severity == ERROR or options.strict for one in findings))

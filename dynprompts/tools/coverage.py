@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..errors import counted
 from ..sample import Sample
 from ..survey import Choice
 
@@ -65,16 +66,16 @@ class Coverage(NamedTuple):
     choices: tuple[ChoiceCount, ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.samples} prompts"]
+        lines = [counted(self.samples, "prompt")]
         for choice in self.choices:
-            lines.append(f"{choice.label}: drawn {choice.times} times")
+            lines.append(f"{choice.label}: drawn {counted(choice.times, 'time')}")
             for one in choice.options[:_MOST_SHOWN]:
                 expected = "" if one.expected is None else f" of {one.expected:.1f} expected"
                 mark = "  never drawn" if one.never else ""
                 mark = "  far from its weight" if one.far(choice.times) and not mark else mark
                 lines.append(f"  {one.drawn:>6}{expected}  {one.option or '(empty)'}{mark}")
             if choice.total > _MOST_SHOWN:
-                lines.append(f"  ... {choice.total} options in all")
+                lines.append(f"  ... {counted(choice.total, 'option')} in all")
         return "\n".join(lines)
 
 

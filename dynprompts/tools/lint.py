@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from ..errors import LimitExceeded, Origin, PromptError, PromptSyntaxError, Span
+from ..errors import LimitExceeded, Origin, PromptError, PromptSyntaxError, Span, counted
 from ..findings import ERROR, WARNING, Finding, Findings
 from ..lexer import ParserConfig, patterns
 from ..nodes import Assign, Get, Node, Sequence, Variant, Wildcard
@@ -279,7 +279,10 @@ class _Linter:
                 if not option.weight:
                     self._say("DP210", "this option weighs 0 and is never drawn", document, option)
         if variant.low > len(variant.options) and not _is_wildcard(variant):
-            message = f"{variant.low} options are wanted, and there are {len(variant.options)}"
+            message = (
+                f"{counted(variant.low, 'option is', 'options are')} wanted, and there are "
+                f"{len(variant.options)}"
+            )
             only = variant.options[0].body.plain or ""
             is_list = len(variant.options) == 1 and any(one in only for one in ",;/\u3001")
             hint = 'A "|" stands between options.' if is_list else ""

@@ -23,6 +23,7 @@ from ..project.cli import (
 )
 from ..project.cluster import open_executor
 from ..project.tagging import Tagger, open_tagger
+from ..project.wording import counted
 
 _SHOWN_TAGS = 12
 
@@ -65,7 +66,10 @@ def caption(
         emit_json({str(one.place): one.text for one in plan.captions})
     else:
         verb = "would change" if dry_run else "changed"
-        emit(f"{len(plan.captions)} captions, {plan.changed} {verb}, {plan.edits} edited by hand")
+        emit(
+            f"{counted(len(plan.captions), 'caption')}, {plan.changed} {verb}, {plan.edits} "
+            "edited by hand"
+        )
         counts = list(plan.tag_counts().items())[:_SHOWN_TAGS]
         emit("most frequent: " + ", ".join(f"{tag} ({number})" for tag, number in counts))
     if plan.frozen_sentence:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, progress_bar, say
+from ..project.wording import counted
 from .jobs import (
     job_options,
     job_words,
@@ -82,8 +83,9 @@ def _show(job: Job, preflight: Preflight) -> None:
     steps = preflight.steps
     if steps:
         emit(
-            f"{len(preflight.pictures)} pictures, {steps.draws} draws: {steps.steps} steps in "
-            f"{steps.epochs} epochs of {steps.steps_per_epoch}"
+            f"{counted(len(preflight.pictures), 'picture')}, {counted(steps.draws, 'draw')}: "
+            f"{counted(steps.steps, 'step')} in "
+            f"{counted(steps.epochs, 'epoch')} of {steps.steps_per_epoch}"
         )
     if not preflight.errors:
         emit("Nothing stands in the way.")

@@ -21,6 +21,7 @@ from ..project.cli import (
     shell_path,
     shell_words,
 )
+from ..project.wording import counted
 from .jobs import validation_options
 
 if TYPE_CHECKING:
@@ -181,9 +182,10 @@ def _form(
 def _tell(plan: ConfigPlan, verbose: bool) -> None:
     steps = plan.steps
     say(
-        f"{steps.steps} steps: {steps.epochs} epochs of {steps.steps_per_epoch} "
-        f"({steps.draws} draws in {len(steps.buckets)} buckets); "
-        f"{len(steps.epoch_files)} epoch files"
+        f"{counted(steps.steps, 'step')}: {counted(steps.epochs, 'epoch')} of "
+        f"{steps.steps_per_epoch} "
+        f"({counted(steps.draws, 'draw')} in {counted(len(steps.buckets), 'bucket')}); "
+        f"{counted(len(steps.epoch_files), 'epoch file')}"
     )
     say(f"ratio: {plan.ratio}")
     for difference in plan.call.differences if verbose else plan.call.notable:
@@ -267,7 +269,7 @@ def _explain(converted: Conversion, verbose: bool) -> None:
         note = ", for the GUI only: the trainer takes the old value" if one.only_gui else ""
         say(f"repaired: {one}{note}")
     if config.missing:
-        shown = ", ".join(config.missing) if verbose else f"{len(config.missing)} keys"
+        shown = ", ".join(config.missing) if verbose else counted(len(config.missing), "key")
         say(f"filled in with the defaults of the GUI {config.version.value}: {shown}")
     kept = sorted(set(config.unknown) - {"save_as_bool"})
     if kept:

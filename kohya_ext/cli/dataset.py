@@ -24,6 +24,7 @@ from ..project.cli import (
     say,
     shell_path,
 )
+from ..project.wording import counted
 
 _SHOWN_PAIRS = 50
 
@@ -125,13 +126,15 @@ def import_(
         verb = "would be taken in" if dry_run else "taken in"
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
         out = f", {plan.count(Role.OUT)} out" if plan.count(Role.OUT) else ""
-        emit(f"{len(plan.new)} pictures {verb}: {primary} primary, {supporting} supporting{out}")
+        emit(
+            f"{counted(len(plan.new), 'picture')} {verb}: {primary} primary, {supporting} "
+            f"supporting{out}"
+        )
         if plan.known:
             emit(f"{len(plan.known)} known already")
         if plan.captions.new:
             verb = "would come" if dry_run else "came"
-            count = len(plan.captions.new)
-            emit(f"{count} caption{'' if count == 1 else 's'} {verb} in as made by hand")
+            emit(f"{counted(len(plan.captions.new), 'caption')} {verb} in as made by hand")
     next_step(f"loraloom stage {shell_path(project.root)}")
 
 
@@ -156,7 +159,10 @@ def stage(
         emit_json(_as_dict(plan, project))
     else:
         for folder in plan.folders:
-            emit(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
+            emit(
+                f"{folder.name}: {counted(len(folder.pictures), 'picture')}, {folder.draws} per "
+                "epoch"
+            )
         emit(f"ratio: {plan.ratio}")
     if plan.out:
         say(f"{len(plan.out)} left out")

@@ -13,6 +13,7 @@ import click
 
 from ..project import MachineError, open_project
 from ..project.cli import emit, say, shell_path
+from ..project.wording import counted
 from ..simulator.walk import (
     PICTURES,
     TRIGGER_WORD,
@@ -73,7 +74,7 @@ def _walk(place: DemoFolder) -> None:
         walk = stations(place, url)
         total = len(walk) + 2
         _head(1, total, "draw pictures", f"{PICTURES} pictures of {_ABOUT[2:].rstrip('.')}.")
-        say(f"   {prepare(place)} pictures in {shell_path(place.pictures)}")
+        say(f"   {counted(prepare(place), 'picture')} in {shell_path(place.pictures)}")
         _head(2, total, "init", "A project begins: its manifest lora-project.yaml.")
         init = ("init", str(place.project), "--trigger", TRIGGER_WORD, "--kind", "creature")
         _run((*init, "--description", _ABOUT))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, say
+from ..project.wording import counted
 from .jobs import duration, named_trainer, trainer_option, training_bar
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _line(entry: Entry) -> str:
 
     words = [f"{entry.number}. {entry.name}: {entry.state.value}"]
     if entry.files:
-        words.append(f"{entry.files} epoch files")
+        words.append(counted(entry.files, "epoch file"))
     if entry.started and entry.ended:
         began, end = (datetime.fromisoformat(one) for one in (entry.started, entry.ended))
         words.append(f"in {duration((end - began).total_seconds())}")

@@ -20,6 +20,7 @@ from ..project.cli import (
 )
 from ..project.decisions import DecisionStore
 from ..project.decisions.role_plan import apply_roles
+from ..project.wording import counted
 
 
 @click.command()
@@ -52,7 +53,10 @@ def _read(project: Project, folder: Path, dry_run: bool, as_json: bool) -> None:
     if as_json:
         emit_json({"rated": found.rated, "changed": list(found.sentences)})
         return
-    emit(f"{found.rated} pictures are rated, {len(found.sentences)} roles change")
+    emit(
+        f"{counted(found.rated, 'picture is', 'pictures are')} rated, "
+        f"{counted(len(found.sentences), 'role changes', 'roles change')}"
+    )
     for sentence in found.sentences:
         say(f"role: {sentence}")
 
@@ -72,6 +76,6 @@ def _write(project: Project, folder: Path, dry_run: bool, as_json: bool) -> None
             }
         )
     elif dry_run:
-        emit(f"{len(plan)} ratings would be written")
+        emit(f"{counted(len(plan), 'rating')} would be written")
     else:
-        emit(f"{len(changed)} ratings written")
+        emit(f"{counted(len(changed), 'rating')} written")

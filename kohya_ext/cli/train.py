@@ -26,6 +26,7 @@ from ..project.cli import (
     shell_path,
     shell_words,
 )
+from ..project.wording import counted
 from .jobs import (
     duration,
     job_options,
@@ -190,8 +191,9 @@ def _tell(plan: TrainingPlan) -> None:
         say(f"going on after epoch {run.epochs_done}, from {run.resumed_from}")
     if run.epochs:
         say(
-            f"{run.name}: {run.pictures} pictures, {run.draws} draws, {run.steps} steps in "
-            f"{run.epochs} epochs of {run.steps_per_epoch}"
+            f"{run.name}: {counted(run.pictures, 'picture')}, {counted(run.draws, 'draw')}, "
+            f"{counted(run.steps, 'step')} in "
+            f"{counted(run.epochs, 'epoch')} of {run.steps_per_epoch}"
         )
 
 

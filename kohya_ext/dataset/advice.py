@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from ..project import Project
 from ..project.manifest import USUAL_INFLUENCE, DatasetSettings
+from ..project.wording import counted
 from .layout import LayoutPlan
 from .ratio import both_given, plain
 from .repeats import Group, balance
@@ -32,20 +33,24 @@ def advise(project: Project, plan: LayoutPlan) -> tuple[str, ...]:
     found = []
     count = len(plan.pictures)
     if count < FEW_PICTURES:
-        found.append(f"{count} pictures are few; usually there are 40 to over 100.")
+        found.append(
+            f"{counted(count, 'picture is', 'pictures are')} few; usually there are 40 to over 100."
+        )
     found += [both_given(settings)] if both_given(settings) else []
     found += _balance(plan, settings)
     changed = sum(1 for one in plan.pictures if one.change.value != "none")
     if changed:
         found.append(
-            f"{changed} of {count} pictures are staged upright, as PNG, RGB or 8 bits deep, "
+            f"{changed} of {counted(count, 'picture')} will be staged upright, as PNG, RGB or 8 "
+            "bits deep, "
             "since the trainer would see them turned, white, or not at all."
         )
     transparent = sum(1 for one in plan.pictures if one.is_transparent)
     if transparent:
         found.append(
-            f"{transparent} of {count} pictures are transparent in places: the trainer sees the "
-            "colour beneath, often black. Put them on a background."
+            f"Transparent in places: {transparent} of {counted(count, 'picture')}. The trainer "
+            "sees "
+            "the colour beneath, often black. Put them on a background."
         )
     seen = see_pictures(
         project, [(one.source, one.role, one.width, one.height) for one in plan.pictures]
@@ -77,7 +82,7 @@ def _balance(plan: LayoutPlan, settings: DatasetSettings) -> list[str]:
         ]
     better = balance(ratio.supporting.pictures, (Group(ratio.primary.pictures, wanted),))
     return [
-        f"Primaries give {ratio.primary.draws} draws per epoch, supporting pictures "
+        f"Primaries give {counted(ratio.primary.draws, 'draw')} per epoch, supporting pictures "
         f"{ratio.supporting.draws}: {plain(ratio.reached)} to 1 where about {plain(wanted)} to 1 "
         f"is meant. dataset.repeats: {{primary: {better.others[0]}, supporting: {better.base}}} "
         f"would give {better.draws[0]} and {better.base_draws}, {plain(better.ratios[0])} to 1; "
@@ -132,7 +137,7 @@ def _blurred(seen: Sequence[SeenPicture]) -> list[str]:
         return []
     primary = [one for one in soft if one.role is Role.PRIMARY]
     cure = f" {_names(primary)} should not be primary." if primary else ""
-    many = f"{len(soft)} of {len(seen)} pictures {'is' if len(soft) == 1 else 'are'}"
+    many = f"{len(soft)} of {counted(len(seen), 'picture')} {'is' if len(soft) == 1 else 'are'}"
     return [f"{many} much less sharp than the others: {_names(soft)}.{cure}"]
 
 
@@ -147,8 +152,9 @@ def _alike(seen: Sequence[SeenPicture]) -> list[str]:
     shown = "; ".join(" = ".join(one.name for one in group[:3]) for group in doubled[:3])
     more = f"; and {len(doubled) - 3} more" if len(doubled) > 3 else ""
     return [
-        f"{sum(map(len, doubled))} pictures look alike in {len(doubled)} "
-        f"group{'' if len(doubled) == 1 else 's'} ({shown}{more}): they count double. Set all but "
+        f"{counted(sum(map(len, doubled)), 'picture')}, in {counted(len(doubled), 'group')}, "
+        "look alike "
+        f"({shown}{more}): they count double. Set all but "
         "one of each to Out on the board, sorted by near-duplicates."
     ]
 
@@ -162,7 +168,8 @@ def _framings(seen: Sequence[SeenPicture]) -> list[str]:
     if most < _UNLIKE_SHARE * len(framed):
         return []
     return [
-        f"{most} of {len(framed)} pictures are of one framing, {framing}: the LoRA will know "
+        f"{most} of {counted(len(framed), 'picture')} are of one framing, {framing}: the LoRA "
+        "will know "
         "little else. Add others, for example full body and from the side."
     ]
 
@@ -178,7 +185,8 @@ def _rare(seen: Sequence[SeenPicture]) -> list[str]:
         waiting = [one for one in group if one.role is Role.SUPPORTING]
         if len(seen) >= FEW_PICTURES and len(group) <= _RARE_SHARE * len(seen) and waiting:
             told.append(
-                f"Only {len(group)} of {len(seen)} pictures show {name}: what is rare here should "
+                f"Seldom: {name} ({len(group)} of {counted(len(seen), 'picture')}): what is "
+                "rare here should "
                 f"be primary: {_names(waiting)}."
             )
     return told[:5]
@@ -195,7 +203,7 @@ _TELLING = frozenset(
 
 
 def _many(some: Sequence[SeenPicture], every: Sequence[SeenPicture]) -> str:
-    return f"{len(some)} of {len(every)} pictures {'has' if len(some) == 1 else 'have'}"
+    return f"{len(some)} of {counted(len(every), 'picture')} {'has' if len(some) == 1 else 'have'}"
 
 
 def _names(some: Iterable[SeenPicture]) -> str:

@@ -42,6 +42,7 @@ from ..project.pictures import find_other_pictures, find_pictures, inspect_pictu
 from ..project.pictures.alike import Pair, find_alike
 from ..project.pictures.memory import PictureMemory
 from ..project.pictures.ratings import FileRating, read_rating
+from ..project.wording import counted
 from .captions_beside import CaptionFinder, FoundCaption
 from .ratio import repeats_of
 
@@ -139,9 +140,8 @@ class ImportPlan:
         told = []
         for one in self.numbered:
             here = repeats_of(own, one.role) if own else None
-            many = ("" if number == 1 else "s" for number in (one.pictures, one.repeats))
-            said = f"{one.name}: {one.pictures} picture{next(many)}, "
-            said += f"{one.repeats} repeat{next(many)}, {one.role.value}"
+            said = f"{one.name}: {counted(one.pictures, 'picture')}, "
+            said += f"{counted(one.repeats, 'repeat')}, {one.role.value}"
             if one.role is not Role.OUT and here != one.repeats:
                 chosen = f"here {here}" if own else "here the influence chooses"
                 said += f"; {chosen}: write dataset.repeats.{one.role.value}: {one.repeats}"

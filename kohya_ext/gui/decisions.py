@@ -20,6 +20,7 @@ from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.jobs import sentence_of
 from ..project.manifest_edit import edit_manifest
+from ..project.wording import counted
 from ..training import queue
 from ..training.config.of_project import plan_config
 from ..training.config.overrides import drop_override, set_override
@@ -107,7 +108,8 @@ def _keep_length(project: Project, typed: Typed) -> str:
     except MissingError as error:
         return markup.remark(f"Kept. The steps are not counted yet: {error}")
     return markup.remark(
-        f"Kept: {steps.steps} steps in {steps.epochs} epochs of {steps.steps_per_epoch}."
+        f"Kept: {counted(steps.steps, 'step')} in {counted(steps.epochs, 'epoch')} of "
+        f"{steps.steps_per_epoch}."
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from ..project import ToolError
 from ..project.advice import KeptAdvice, sparkline
 from ..project.jobs import JobView
+from ..project.wording import counted
 from .bridge import Difference
 from .screen_words import on_screen
 from .views import ConfigView, FolderSteps, Overview, PicturesPage, PictureView, label_of, thumbnail
@@ -104,7 +105,7 @@ def _card(one: PictureView) -> str:
         caption = escape(one.caption[:_SHOWN_CAPTION] + more)
     return (
         f'<div style="{_CARD}">{_image(one)}<br><b>{escape(one.path.name)}</b><br>'
-        f"{one.role.value}, {one.repeats} times per epoch<br>{caption}</div>"
+        f"{one.role.value}, {counted(one.repeats, 'time')} per epoch<br>{caption}</div>"
     )
 
 
@@ -175,7 +176,7 @@ def config(view: ConfigView | None) -> str:
     warning = problem(late) if view.is_outdated else ""
     head = (
         f"<p><b>{escape(view.path.name)}</b> for {escape(view.script)}: "
-        f"{view.epochs} epochs, {view.steps} steps.</p>"
+        f"{counted(view.epochs, 'epoch')}, {counted(view.steps, 'step')}.</p>"
     )
     rows = [(one.label, one.key, one.value, one.reason) for one in view.rows]
     return warning + head + table(rows, ("Kohya's field", "in its json", "Value", "Why"))
@@ -184,7 +185,13 @@ def config(view: ConfigView | None) -> str:
 def sent(count: int, differences: Sequence[Difference]) -> str:
     """Say whether Kohya's LoRA tab holds what was sent."""
     if not differences:
-        return f"<p>All {count} values are in the LoRA tab; each was read back.</p>"
+        return (
+            f"<p>{counted(count, 'value is', 'values are')} in the LoRA tab; each was read "
+            "back.</p>"
+        )
     rows = [(label_of(one.key), one.sent, one.shown) for one in differences]
-    text = f"{len(differences)} of {count} values did not arrive. Reload this page and send again."
+    text = (
+        f"{len(differences)} of {counted(count, 'value')} did not arrive. Reload this page and "
+        "send again."
+    )
     return problem(text) + table(rows, ("Kohya's field", "Sent", "Shown"))

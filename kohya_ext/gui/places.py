@@ -18,6 +18,7 @@ from ..project.lora_file import read_header
 from ..project.lora_kind import read_facts
 from ..project.manifest import MANIFEST_NAME
 from ..project.pictures.picture import can_read
+from ..project.wording import counted
 from ..training.config.toml import parse_toml
 
 MODEL_SUFFIXES = (".safetensors", ".ckpt")
@@ -86,7 +87,7 @@ def _holds(folder: Path) -> str:
             count += can_read(Path(one.name).suffix.lower())
             if number > _MOST_SHOWN:
                 break
-    return f"  ({count} pictures)" if count else ""
+    return f"  ({counted(count, 'picture')})" if count else ""
 
 
 @dataclass(frozen=True)

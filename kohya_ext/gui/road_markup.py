@@ -13,6 +13,7 @@ from ..captions.effect import RulesEffect
 from ..project import Project
 from ..project.families import Family
 from ..project.manifest import BaseModel, SubjectKind
+from ..project.wording import counted
 from ..training.config.presets import require_preset, values_for
 from ..training.queue import Entry, State
 from ..training.run.report import Report, as_dict
@@ -74,7 +75,7 @@ def reasons(name: str, family: Family, kind: SubjectKind, overrides: Mapping[str
     known = f"<ul>{memory}</ul>" if memory else "<p>No measurement of its memory is known.</p>"
     return (
         f"<p><b>{escape(preset.name)}</b>: {escape(preset.title)}</p>"
-        f"<details><summary>Its {len(rows)} values with reasons</summary>"
+        f"<details><summary>Its {counted(len(rows), 'value')} with reasons</summary>"
         f"{table([*changed, *rows], ('Field', 'Value', 'Why'))}{known}</details>"
         + (table(changed, ("Field", "Value", "Why")) if changed else "")
     )
@@ -91,7 +92,7 @@ def effect(found: RulesEffect, trigger_word: str) -> str:
         for one in found.tags[:_MOST_TAGS]
     ]  # fmt: skip
     more = len(found.tags) - len(rows)
-    notes = [f"<p>{len(found.sunk)} tags become part of {word}; "
+    notes = [f"<p>{counted(len(found.sunk), 'tag')} become part of {word}; "
              f"{len(found.tags) - len(found.sunk)} stay promptable.</p>"]  # fmt: skip
     if found.unmatched:
         notes.append(problem(f"No picture has: {', '.join(found.unmatched)}."))
@@ -179,7 +180,7 @@ def queue(entries: Sequence[Entry]) -> str:
         return remark("The queue is empty.")
     rows = []
     for one in entries:
-        what = one.problem or (f"{one.files} epoch files" if one.files else "")
+        what = one.problem or (f"{counted(one.files, 'epoch file')}" if one.files else "")
         how = "running" if one.state is State.RUNNING else one.state.value
         rows.append((one.number, one.name, one.epochs or "as configured", how, what))
     return table(rows, ("Entry", "Training", "Epochs", "State", "Result"))

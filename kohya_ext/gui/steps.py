@@ -19,6 +19,7 @@ from ..project.jobs import Say, StepStopped, Work, stoppable
 from ..project.manifest_edit import edit_manifest
 from ..project.tagging import Tagger, open_tagger
 from ..project.tagging.fetch import apply_fetch, plan_fetch
+from ..project.wording import counted
 from ..training.checks.preflight import Preflight, run_preflight
 from ..training.config.of_project import apply_config, plan_config
 from ..training.queue import Entry, run_queue
@@ -50,7 +51,10 @@ def importing(folder: Path, *, rename: bool = False) -> Step:
         plan = plan_import(project, folder, rename=rename, progress=progress)
         apply_import(project, plan, progress=progress)
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
-        say(f"{len(plan.new)} pictures taken in: {primary} primary, {supporting} supporting.")
+        say(
+            f"{counted(len(plan.new), 'picture')} taken in: {primary} primary, {supporting} "
+            "supporting."
+        )
         if plan.known:
             say(f"{len(plan.known)} were known already.")
         for path, why in plan.broken:
@@ -71,7 +75,7 @@ def stage(project: Project, progress: ProgressHandler, say: Say, stop: threading
     plan = plan_layout(project, progress=progress)
     apply_layout(project, plan, progress=progress)
     for folder in plan.folders:
-        say(f"{folder.name}: {len(folder.pictures)} pictures, {folder.draws} per epoch")
+        say(f"{folder.name}: {counted(len(folder.pictures), 'picture')}, {folder.draws} per epoch")
     if plan.out:
         say(f"{len(plan.out)} left out.")
     for sentence in plan.role_sentences:
@@ -87,7 +91,10 @@ def caption(project: Project, progress: ProgressHandler, say: Say, stop: threadi
     scores = score_pictures(project, _tagger(project), progress=progress)
     plan = plan_captions(project, scores, read_rules(project))
     apply_captions(project, plan)
-    say(f"{len(plan.captions)} captions, {plan.changed} changed, {plan.edits} edited by hand.")
+    say(
+        f"{counted(len(plan.captions), 'caption')}, {plan.changed} changed, {plan.edits} edited "
+        "by hand."
+    )
     if plan.frozen_sentence:
         say(f"By hand: {plan.frozen_sentence}")
     for slip in lint_project(project, {one.place.name: one.text for one in plan.captions}):
@@ -141,8 +148,10 @@ def config(project: Project, progress: ProgressHandler, say: Say, stop: threadin
     steps = plan.steps
     say(f"{plan.json_path.name} and {plan.toml_path.name} are written.")
     say(
-        f"{steps.draws} draws in {steps.batches_per_epoch} batches make "
-        f"{steps.steps_per_epoch} steps per epoch; {steps.epochs} epochs make {steps.steps} steps."
+        f"{counted(steps.draws, 'draw')} in "
+        f"{counted(steps.batches_per_epoch, 'batch', 'batches')} make "
+        f"{counted(steps.steps_per_epoch, 'step')} per epoch; {counted(steps.epochs, 'epoch')} "
+        f"make {counted(steps.steps, 'step')}."
     )
     for sentence in plan.advice:
         say(f"Advice: {sentence}")
@@ -171,8 +180,9 @@ def _tell(preflight: Preflight, say: Say) -> None:
     steps = preflight.steps
     if steps:
         say(
-            f"{len(preflight.pictures)} pictures, {steps.draws} draws: {steps.steps} steps in "
-            f"{steps.epochs} epochs of {steps.steps_per_epoch}."
+            f"{counted(len(preflight.pictures), 'picture')}, {counted(steps.draws, 'draw')}: "
+            f"{counted(steps.steps, 'step')} in "
+            f"{counted(steps.epochs, 'epoch')} of {steps.steps_per_epoch}."
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from .epochs import find_epoch_files
 from .pictures import find_pictures, looks_like_a_picture
 from .project import Project
+from .wording import counted
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,12 @@ class ProjectStatus:
         rows = [
             ("project", self.root),
             ("trigger word", f"{self.trigger_word} ({self.kind})"),
-            ("imported", _count(self.imported, "picture")),
+            ("imported", counted(self.imported, "picture")),
             *(
-                (one.name, f"{_count(one.pictures, 'picture')}, {_count(one.captions, 'caption')}")
+                (
+                    one.name,
+                    f"{counted(one.pictures, 'picture')}, {counted(one.captions, 'caption')}",
+                )
                 for one in self.staged
             ),
             *([("ratio", self.ratio)] if self.ratio else []),
@@ -60,7 +64,7 @@ class ProjectStatus:
             *([("training", f"run {self.training} is under way")] if self.training else []),
             ("grids", str(self.grids)),
             ("promoted", self.promoted or "none yet"),
-            ("showcase", f"{_count(self.showcase_pictures, 'picture')}, {self.selected} selected"),
+            ("showcase", f"{counted(self.showcase_pictures, 'picture')}, {self.selected} selected"),
             ("publish packs", str(self.packs)),
         ]
         width = max(len(name) for name, _ in rows)
@@ -81,10 +85,6 @@ class ProjectStatus:
             (not self.selected, f"loraloom select {shown}"),
         )
         return next((step for missing, step in steps if missing), f"loraloom publish {shown}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def read_standing(project: Project) -> ProjectStatus:

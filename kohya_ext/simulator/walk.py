@@ -20,6 +20,7 @@ from ..project.files import write_text_atomic
 from ..project.lora_file import read_header, tensor_sha256
 from ..project.pictures import find_pictures
 from ..project.process import start
+from ..project.wording import counted
 
 TRIGGER_WORD = "Quillfox"
 LORA_NAME = "quillfox-v1"
@@ -210,7 +211,7 @@ def _require(holds: bool, what: str) -> None:
 def _imported(project: Project) -> str:
     count = len(list(find_pictures(project.source_dir)))
     _require(count == PICTURES, f"{count} of {PICTURES} pictures lie in source/")
-    return f"{count} pictures in source/"
+    return f"{counted(count, 'picture')} in source/"
 
 
 def _staged(project: Project) -> str:
@@ -238,7 +239,7 @@ def _configured(project: Project) -> str:
     (path,) = project.config_dir.glob("*.json")
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     _require(values["max_train_epochs"] == EPOCHS, f"{path.name} asks for other epochs")
-    return f"config/{path.name} with {len(values)} keys"
+    return f"config/{path.name} with {counted(len(values), 'key')}"
 
 
 def _trained(project: Project) -> str:
@@ -247,7 +248,7 @@ def _trained(project: Project) -> str:
     _require(found == list(range(1, EPOCHS + 1)), f"the epochs are {found}")
     steps = [one.step or 0 for one in run.epochs]
     _require(steps == sorted(set(steps)) and steps[0] > 0, f"the steps are {steps}")
-    return f"{len(found)} epoch files, the last at step {steps[-1]}"
+    return f"{counted(len(found), 'epoch file')}, the last at step {steps[-1]}"
 
 
 def newest_grid(project: Project) -> Path:
@@ -262,8 +263,8 @@ def _drawn(project: Project) -> str:
     _require(len(sheets) == 1 and len(pages) == 1, f"{folder.name} has no sheet or no page")
     cells = len(list(find_pictures(project.cells_dir)))
     wanted = (EPOCHS + 1) * 4
-    _require(cells == wanted, f"{cells} of {wanted} cells were drawn")
-    return f"{cells} pictures, each one checked, on one sheet and one page"
+    _require(cells == wanted, f"drawn cells: {cells} of {wanted}")
+    return f"{counted(cells, 'picture')}, each one checked, on one sheet and one page"
 
 
 def _advised(project: Project) -> str:
@@ -296,14 +297,14 @@ def _promoted(project: Project) -> str:
 def _shown(project: Project) -> str:
     count = len(list(find_pictures(project.showcase_dir)))
     _require(count >= 2 * SHOWN, f"{count} of {2 * SHOWN} pictures lie in showcase/")
-    return f"{count} pictures of two checkpoints in showcase/"
+    return f"{counted(count, 'picture')} of two checkpoints in showcase/"
 
 
 def _selected(project: Project) -> str:
     entry = project.journal.last("select")
     _require(entry is not None, "nothing was selected")
     assert entry is not None
-    return f"{entry.facts.get('pictures')} pictures in their order"
+    return f"{counted(int(entry.facts['pictures']), 'picture')} in their order"
 
 
 def newest_pack(project: Project) -> Path:
@@ -318,8 +319,8 @@ def _published(project: Project) -> str:
     _require(any(pack.rglob(f"{LORA_NAME}.safetensors")), "the pack holds no LoRA")
     _require(any(pack.rglob("*.md")), "the pack holds no description")
     pictures = [one for one in find_pictures(pack) if b"parameters\0" in one.read_bytes()[:4096]]
-    _require(0 < len(pictures) <= 20 + 1, f"{len(pictures)} pictures carry their infotext")
-    return f"publish/{pack.name} with {len(pictures)} pictures"
+    _require(0 < len(pictures) <= 20 + 1, f"with infotext: {counted(len(pictures), 'picture')}")
+    return f"publish/{pack.name} with {counted(len(pictures), 'picture')}"
 
 
 # -- the simulated WebUI -----------------------------------------------------------------------

@@ -168,7 +168,7 @@ def test_many_captions_are_previewed_first(url: str, filled: Project):
         page.fill("#op-by", "alone")
         page.click("#op-preview")
         page.wait_for_selector("#preview ins")
-        assert page.text_content("#preview p") == "4 of 4 captions change"
+        assert page.text_content("#preview p") == "4 of 4 captions would change"
         assert list(filled.images_dir.glob("*/*.txt")) == []
         page.click("#op-apply")
         settle(page)

@@ -1,5 +1,6 @@
 "use strict";
 const of = (id) => document.getElementById(id);
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 let stamp = "", opened = "", isChanged = false, asked = {}, timer = 0;
 
 async function ask(path, data) {
@@ -38,7 +39,7 @@ async function search() {
   const found = await latest("names", "names", { words: of("search").value });
   if (!found) return;
   const { names, total } = found;
-  of("count").textContent = names.length < total ? `${names.length} of ${total} names` : `${total} ${total === 1 ? "name" : "names"}`;
+  of("count").textContent = (names.length < total ? `${names.length} of ` : "") + counted(total, "name");
   fill(of("names"), names, (line, [name, file]) => {
     const button = document.createElement("button");
     button.textContent = name;

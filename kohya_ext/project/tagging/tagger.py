@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import DamagedError, MissingError, PackageMissing, ToolError
 from ..files import sha256_of
+from ..wording import counted
 from .pixels import exact_pixels, quick_pixels
 from .scores import FLOOR, Scores
 from .vocabulary import CSV_NAME, JSON_NAME, Category, Vocabulary, read_vocabulary
@@ -134,7 +135,10 @@ def _require_shape(session: Any, vocabulary: Vocabulary, model: Path, has_logits
     outputs = session.get_outputs()[0].shape[-1]
     if outputs != len(vocabulary.tags):
         name = JSON_NAME if has_logits else CSV_NAME
-        raise _no_tagger(model, f"it has {outputs} outputs, {name} {len(vocabulary.tags)} tags")
+        raise _no_tagger(
+            model,
+            f"it has {counted(outputs, 'output')}, {name} {counted(len(vocabulary.tags), 'tag')}",
+        )
     return int(shape[sides[0]])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...project.families import family_of_script
+from ...project.wording import counted
 from .findings import Finding, error, warning, whole
 from .no_effect import check_no_effect, number
 
@@ -391,9 +392,10 @@ def _check_block_rates(script: str, values: Values) -> Iterator[Finding]:
             happens = "fills up with 1" if count < wanted[name] else "cuts off"
             yield error(
                 "LL359",
-                f"{name} has {count} values where {script}.py has {wanted[name]} blocks, which it "
+                f"{name} has {counted(count, 'value')} where {script}.py has "
+                f"{counted(wanted[name], 'block')}, which it "
                 f"{happens}: other blocks would be trained, in silence.",
-                f"Give {wanted[name]} values, or leave it out.",
+                f"Give {counted(wanted[name], 'value')}, or leave it out.",
             )
 
 

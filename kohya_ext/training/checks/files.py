@@ -11,6 +11,7 @@ from ...project import ToolError
 from ...project.families import family_of_script
 from ...project.lora_file import read_header
 from ...project.lora_kind import read_facts
+from ...project.wording import counted
 from ..config.paths import is_hub_name
 from ..dataset.steps import StepPlan
 from ..run.states import find_states, state_at, state_problem
@@ -74,8 +75,8 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
         yield error(
             "LL383",
             f"{Path(str(values.get('network_weights') or 'The LoRA')).name} is at epoch {done} "
-            f"already, and the run has {steps.epochs} epochs.",
-            f"Ask for more than {done} epochs.",
+            f"already, and the run has {counted(steps.epochs, 'epoch')}.",
+            f"Ask for more than {counted(done, 'epoch')}.",
         )
     if not text:
         return
@@ -93,8 +94,8 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
         yield error(
             "LL383",
             f"The state {Path(text).name} is at epoch {epoch} already, and the run has "
-            f"{steps.epochs} epochs.",
-            f"Ask for more than {epoch} epochs.",
+            f"{counted(steps.epochs, 'epoch')}.",
+            f"Ask for more than {counted(epoch, 'epoch')}.",
         )
 
 
@@ -162,7 +163,8 @@ def check_disk(
     if needed > available:
         yield error(
             "LL386",
-            f"{files} epoch files and {states} states need about {_size(needed)}, but "
+            f"{counted(files, 'epoch file')} and {counted(states, 'state')} need about "
+            f"{_size(needed)}, but "
             f"{folder} has {_size(available)} free.",
             "Free some space, save less often, or keep fewer states.",
         )

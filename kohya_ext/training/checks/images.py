@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...project.wording import counted
 from ..dataset.folders import (
     CaptionState,
     FolderReading,
@@ -99,7 +100,8 @@ def _name_folders(reading: FolderReading, is_split: bool) -> Iterator[Finding]:
     if reading.loose:
         yield row(
             "LL362",
-            f"{len(reading.loose)} pictures lie in {reading.root} itself, where sd-scripts does "
+            f"{counted(len(reading.loose), 'picture lies', 'pictures lie')} in {reading.root} "
+            "itself, where sd-scripts does "
             "not look.",
             "Move them into a folder like 5_Trigger, and name the folder above it.",
         )
@@ -209,8 +211,8 @@ def _check_missing(
     shown = ", ".join(path.name for path in missing[:3])
     yield warning(
         "LL373",
-        f"{len(missing)} of {len(reading.pictures)} pictures have no caption {extension} "
-        f"({shown}); the words of their folder are used instead.",
+        f"{len(missing)} of {counted(len(reading.pictures), 'picture')} without a caption "
+        f"{extension} ({shown}); the words of their folder are used instead.",
         "Caption them with `loraloom caption`, or let it be if that is meant.",
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...project.wording import counted
 from ..dataset.steps import StepPlan
 from .findings import Finding, error, warning
 
@@ -27,7 +28,7 @@ def check_warmup(values: Mapping[str, Any], plan: StepPlan | None) -> Iterator[F
             "LL359",
             f"The warmup takes {steps:.0f} steps, but the training has {plan.steps}: it never "
             "reaches its learning rate.",
-            f"Set it to a tenth, {max(1, plan.steps // 10)} steps, or to 0.",
+            f"Set it to a tenth, {counted(max(1, plan.steps // 10), 'step')}, or to 0.",
         )
 
 
@@ -39,7 +40,8 @@ def check_course(groups: Sequence[Mapping[str, float]]) -> Iterator[Finding]:
     if all(one["highest"] <= 0 for one in groups):
         yield error(
             "LL359",
-            f"The learning rate is 0 in each of {steps} steps: nothing would be trained.",
+            f"The learning rate is 0 in each of {counted(steps, 'step')}: nothing would be "
+            "trained.",
             "Set a learning rate, or take another scheduler.",
         )
         return
@@ -49,7 +51,7 @@ def check_course(groups: Sequence[Mapping[str, float]]) -> Iterator[Finding]:
             yield warning(
                 "LL359",
                 f"The scheduler never brings the learning rate above {highest:.3g} of the "
-                f"{asked:g} that is asked, in {steps} steps.",
+                f"{asked:g} that is asked, in {counted(steps, 'step')}.",
                 "Shorten the warmup, or take another scheduler.",
             )
         elif highest > asked * _FAR_ABOVE > 0:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...project import ProgressHandler, Project, ToolError, silent
 from ...project.files import free_bytes
+from ...project.wording import counted
 from ..config.arguments import TrainerCall, require_valid_call
 from ..config.call_values import effective, processes_of
 from ..dataset.bucketed import TrainingDataset
@@ -169,7 +170,8 @@ def _check_validation(datasets: Iterable[TrainingDataset]) -> Iterator[Finding]:
         if dataset.validation_split and 0 < count < _FEW_PICTURES:
             yield warning(
                 "LL359",
-                f"{kept} of {count} pictures are kept back for validation and never trained; a "
+                f"{kept} of {counted(count, 'picture')} will be kept back for validation and "
+                "never trained; a "
                 "set this small suffers, and its validation loss tells little.",
                 "Leave validation_split out, or collect more pictures.",
             )

@@ -26,6 +26,7 @@ from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.manifest import TrainingSettings
 from ...project.pictures import TRAINER_SUFFIXES
+from ...project.wording import counted
 from ..checks.settings import advise_on
 from ..dataset.expected import expected_steps, read_datasets
 from ..dataset.folders import inspect_pictures, read_folders
@@ -335,7 +336,7 @@ def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
         found.append(f"pictures are kept back for validation: {REASON}.")
     if steps.steps < FEWEST_STEPS:
         few = (
-            f"{steps.steps} steps are few; about {FEWEST_STEPS} are usual: "
+            f"{counted(steps.steps, 'step is', 'steps are')} few; about {FEWEST_STEPS} are usual: "
             f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
         )
         found.insert(0, few)

@@ -13,6 +13,7 @@ from typing import Any
 from ...project import Project, ToolError
 from ...project.families import FLAGS, Family, family_of_values
 from ...project.manifest_edit import Place, edit_manifest
+from ...project.wording import counted
 from .conversion import Conversion, convert
 from .kohya_json import GuiVersion, Values, default_values, keys_of, without_secrets
 from .of_project import values_of
@@ -91,7 +92,9 @@ def plan_take(project: Project, path: Path) -> TakePlan:
     }
     changes[("training", "overrides")] = differing
     name = require_preset(preset, family).name
-    notes.append(f"{len(differing)} values differ from the preset {name} and are kept as such.")
+    notes.append(
+        f"{counted(len(differing), 'value')} differ from the preset {name} and are kept as such."
+    )
     return TakePlan(converted, changes, tuple(notes))
 
 

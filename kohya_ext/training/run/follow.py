@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...project import Progress, ProgressHandler
+from ...project.wording import counted
 from .events import (
     DRAWING,
     Announced,
@@ -194,7 +195,7 @@ def differing_steps(follow: Follow) -> Warned | None:
     if said is None or not plan.epochs or (said.steps, said.epochs) == (plan.steps, plan.epochs):
         return None
     return Warned(
-        f"the trainer counts {said.steps} steps in {said.epochs} epochs, "
+        f"the trainer counts {counted(said.steps, 'step')} in {counted(said.epochs, 'epoch')}, "
         f"expected were {plan.steps} in {plan.epochs}"
     )
 

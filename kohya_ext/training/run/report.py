@@ -15,6 +15,7 @@ from ...project import MissingError
 from ...project.advice import KeptAdvice, read_advice
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
+from ...project.wording import counted
 from .follow import Follow
 from .record import Outcome, RunStatus, find_runs_in, read_facts
 from .tensorboard import read_scalars
@@ -219,10 +220,10 @@ def format_report(report: Report) -> str:
         ("Base model", Path(facts["base_model"]).name),
         ("Trainer", f"sd-scripts {facts['trainer_version']}, {facts['script']}"),
         ("Environment", _environment_line(report.environment)),
-        ("Pictures", f"{facts['pictures']}, {facts['draws_per_epoch']} draws per epoch"),
+        ("Pictures", f"{facts['pictures']}, {counted(facts['draws_per_epoch'], 'draw')} per epoch"),
         ("Ratio", facts["ratio"]),
         ("Data", f"sha256 {facts['data_hash']}"),
-        ("Length", f"{facts['steps']} steps in {facts['epochs']} epochs"),
+        ("Length", f"{counted(facts['steps'], 'step')} in {counted(facts['epochs'], 'epoch')}"),
         ("Sessions", ", ".join(f"{one['run']} ({one['outcome']})" for one in facts["sessions"])),
     ]
     lines = [f"# {facts['name']}: training {facts['run']}", ""]
@@ -284,7 +285,9 @@ def draw_losses(report: Report) -> Image.Image:
         if len(series) > 1:
             points = [place(step, value) for step, value in sorted(series.items())]
             draw.line(points, fill=colour, width=width)
-    title = f"{plan.name}: loss by epoch, {steps} steps in {plan.epochs} epochs"
+    title = (
+        f"{plan.name}: loss by epoch, {counted(steps, 'step')} in {counted(plan.epochs, 'epoch')}"
+    )
     draw.text((_LEFT, 8), title + ("" if values else " (no loss was told)"), fill="black")
     return picture
 

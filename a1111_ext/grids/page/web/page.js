@@ -1,6 +1,7 @@
 "use strict";
 (() => {
 const byId = (id) => document.getElementById(id);
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 const data = JSON.parse(byId("data").textContent);
 const cells = data.cells, axes = data.axes;
 const nonce = document.currentScript.nonce;
@@ -283,7 +284,7 @@ function counts() {
     if (cells[index].state === "failed") failed++;
     if (cells[index].state === "waiting") waiting++;
   }
-  let text = shown === cells.length ? `${shown} pictures` : `${shown} of ${cells.length} pictures`;
+  let text = (shown === cells.length ? "" : `${shown} of `) + counted(cells.length, "picture");
   if (failed) text += `, ${failed} failed`;
   if (waiting) text += `, ${waiting} to come`;
   byId("count").textContent = text;
@@ -539,7 +540,7 @@ function nextBallot() {
   if (!ballot.now) { vote.close(); showRanking(); return; }
   const images = vote.querySelectorAll(".pair img");
   ballot.now.forEach((index, side) => { images[side].src = full(index); });
-  vote.querySelector(".progress").textContent = `${votes.length} of ${Math.max(ballot.pairs.length, votes.length)} pairs judged`;
+  vote.querySelector(".progress").textContent = `${votes.length} of ${counted(Math.max(ballot.pairs.length, votes.length), "pair")} judged`;
   vote.querySelector('[data-do="undo"]').disabled = !votes.length;
 }
 function cast(answer) {
@@ -584,7 +585,7 @@ function ranking() {
 }
 function showRanking() {
   const sheet = byId("ranking").querySelector(".sheet");
-  sheet.replaceChildren(make("h2", { textContent: "Ranking after " + votes.length + (votes.length === 1 ? " vote" : " votes") }));
+  sheet.replaceChildren(make("h2", { textContent: "Ranking after " + counted(votes.length, "vote") }));
   const body = make("tbody");
   ranking().forEach((one, position) => {
     const name = value(data.judged, one.value);

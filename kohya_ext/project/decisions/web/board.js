@@ -2,6 +2,7 @@
 (() => {
 const POLL_MILLISECONDS = 2500, GAP = 10, PAD = 12, NAME_HEIGHT = 24, SPARE_ROWS = 3, AHEAD = 4;
 const byId = (id) => document.getElementById(id);
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 // -- what is known ---------------------------------------------------------------------------------
 let choices = [], items = [], byKey = new Map(), order = [];
@@ -84,7 +85,7 @@ function decide(value) {
   for (const key of keys) { const one = byKey.get(key); one.value = value; one.way = "board"; }
   const many = chosen.size > 0;
   send("decide", { keys, value }).catch(() => {});
-  if (many) { say(`${keys.length} pictures: ${labelOf(value)}`); chosen.clear(); anchor = cursor; paint(); }
+  if (many) { say(`${counted(keys.length, "picture")}: ${labelOf(value)}`); chosen.clear(); anchor = cursor; paint(); }
   else { say(`${byKey.get(keys[0]).name}: ${labelOf(value)}`); if (value !== null && hasNext()) move(1); else paint(); }
 }
 /** The other version of a picture: before or after ADetailer, small or large. */
@@ -115,7 +116,7 @@ function toggleMark(mark) {
   const value = !keys.every((key) => byKey.get(key).marks.has(mark.key));
   for (const key of keys) setMark(byKey.get(key), mark.key, value);
   send("mark", { keys, mark: mark.key, value }).catch(() => {});
-  say(`${keys.length > 1 ? keys.length + " pictures" : byKey.get(keys[0]).name}: ${value ? "" : "not "}${mark.label.toLowerCase()}`);
+  say(`${keys.length > 1 ? counted(keys.length, "picture") : byKey.get(keys[0]).name}: ${value ? "" : "not "}${mark.label.toLowerCase()}`);
   paint();
 }
 const setMark = (one, key, value) => { if (value) one.marks.add(key); else one.marks.delete(key); };
@@ -125,7 +126,7 @@ async function turn(path, words) {
     const told = await send(path, {});
     const keys = [...Object.keys(told.values || {}), ...Object.keys(told.captions || {}), ...(told.marked || []).flatMap(Object.keys)];
     if (!told.count) { say(`Nothing to ${path}.`); return; }
-    say(`${words}: ${keys.length === 1 ? byKey.get(keys[0])?.name : keys.length ? keys.length + " pictures" : "the order"}`);
+    say(`${words}: ${keys.length === 1 ? byKey.get(keys[0])?.name : keys.length ? counted(keys.length, "picture") : "the order"}`);
     const at = order.findIndex((index) => items[index].key === keys[0]);
     if (at >= 0) go(at);
   } catch { /* said already */ }
@@ -584,7 +585,7 @@ function paintSide() {
   const many = chosen.size > 1, one = chosen.size === 1 ? byKey.get([...chosen][0]) : current();
   byId("caption-one").classList.toggle("hidden", many);
   byId("caption-many").classList.toggle("hidden", !many);
-  byId("side-title").textContent = many ? `${chosen.size} captions` : one ? one.name : "";
+  byId("side-title").textContent = many ? counted(chosen.size, "caption") : one ? one.name : "";
   if (many || !one) { textKey = ""; return; }
   const caption = captionOf(one), hand = new Set(caption.added || []);
   const chips = [];
@@ -648,7 +649,7 @@ byId("caption-many").addEventListener("submit", async (event) => {
   try {
     const told = await ask("captions/preview", { keys: [...chosen], change: changeOfMany() });
     const rows = told.shown.map(([key, before, after]) => make("div", { className: "pair" }, make("strong", { textContent: byKey.get(key).name }), make("div", {}, ...difference(before, after))));
-    byId("preview").replaceChildren(make("p", { className: "soft", textContent: `${told.count} of ${chosen.size} captions change` }), ...rows);
+    byId("preview").replaceChildren(make("p", { className: "soft", textContent: `${told.count} of ${counted(chosen.size, "caption")} would change` }), ...rows);
     byId("op-apply").disabled = !told.count;
   } catch (error) { unpreview(); say(error.message, true); }
 });
@@ -660,7 +661,7 @@ function difference(before, after) {
   made.pop();
   return made;
 }
-byId("op-apply").onclick = () => send("captions/apply", { keys: [...chosen], change: changeOfMany() }).then((told) => { say(`${told.count} captions kept; Undo takes them back.`); unpreview(); }, () => {});
+byId("op-apply").onclick = () => send("captions/apply", { keys: [...chosen], change: changeOfMany() }).then((told) => { say(`${counted(told.count, "caption")} changed. Undo restores them.`); unpreview(); }, () => {});
 let completing = 0;
 for (const id of ["add-tag", "op-tags", "op-by", "filter-tag"]) byId(id).addEventListener("input", (event) => {
   clearTimeout(completing);

@@ -1,0 +1,63 @@
+"""The house's words: numbers before nouns, and terms that were replaced."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
+VERBS = "draws|keys|names|states|times"
+"""Nouns that are also verbs: `{name} draws`. They count where the value is a number."""
+NOUNS = (
+    "arguments|batches|buckets|captions|cells|characters|checkpoints|checks|combinations|copies|"
+    "edits|epochs|errors|files|folders|grids|images|layers|LoRAs|loads|options|outputs|pairs|parts|"
+    "picks|pictures|prompts|ratings|repeats|roles|rows|seeds|settings|steps|styles|tags|texts|"
+    "trainings|values|votes|warnings|wildcards"
+)
+COUNTED = re.compile(rf" (?:(?:epoch|image|checkpoint|more|staged) )?({NOUNS}|{VERBS})\b")
+
+
+def sources() -> list[Path]:
+    return [path for folder in PACKAGES for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def raw_counts(text: str) -> Iterator[str]:
+    """Yield what an f-string writes as `{number} nouns`; constants are never 1."""
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for value, after in zip(node.values, node.values[1:], strict=False):
+            if isinstance(value, ast.FormattedValue) and isinstance(after, ast.Constant):
+                found = COUNTED.match(str(after.value))
+                shown = ast.unparse(value.value)
+                is_constant = shown.rpartition(".")[2].lstrip("_").isupper()
+                is_number = shown.startswith(("len(", "sum("))
+                is_limit = "limits." in shown
+                is_noun = found and (found[1] not in VERBS.split("|") or is_number)
+                if is_noun and not is_constant and not is_limit:
+                    yield f"{{{shown}}}{after.value[:40]}"
+
+
+def test_a_number_before_a_noun_is_written_by_the_helper():
+    found = {
+        path.relative_to(ROOT).as_posix(): texts
+        for path in sources()
+        if path.parts[-2] not in ("generators", "sd_scripts")  # words of another program
+        and (texts := list(raw_counts(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {}
+
+
+def test_a_raw_count_is_seen():
+    assert list(raw_counts('f"{len(found)} pictures"')) == ["{len(found)} pictures"]
+    assert list(raw_counts('f"{count} epoch files"')) == ["{count} epoch files"]
+    assert list(raw_counts('f"{name} draws pictures, {MOST_VALUES} values"')) == []
+
+
+def test_pages_count_by_their_helper():
+    raw = re.compile(rf"\$\{{(?!counted)[^}}]+\}} ({NOUNS})\b|\+ ?[\"'] ({NOUNS})\b")
+    pages = [path for folder in PACKAGES for path in sorted((ROOT / folder).rglob("*.js"))]
+    assert [path.name for path in pages if raw.search(path.read_text(encoding="utf-8"))] == []
