@@ -128,4 +128,4 @@ def check_bits(count: int, bits: int) -> None:
 
 def too_many(bits: int) -> LimitExceeded:
     """Return the error for a count that is not worth writing down."""
-    return LimitExceeded("DP133", f"there are more than 2^{bits} combinations")
+    return LimitExceeded("DP133", f"the number of combinations is above 2^{bits}")

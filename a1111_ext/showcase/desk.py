@@ -13,6 +13,7 @@ from kohya_ext.project import Project, open_project
 from kohya_ext.project.decisions.board_view import Action, BoardStatus
 from kohya_ext.project.jobs import Job, Say, StepStopped
 from kohya_ext.project.progress import Progress, ProgressHandler
+from kohya_ext.project.wording import counted
 
 from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
@@ -174,7 +175,7 @@ class DrawingDesk(ReviewDesk):
         if report.stopped:
             raise StepStopped(f"{report.drawn + report.known} of {len(plan.shots)} are drawn.")
         report.require_all()
-        say(f"{len(plan.shots)} pictures are drawn")
+        say(f"{counted(len(plan.shots), 'picture is', 'pictures are')} drawn")
 
     def _upscale(self) -> str:
         if self._queue is not None:
@@ -200,7 +201,7 @@ class DrawingDesk(ReviewDesk):
         selection = plan_selection(album, promoted.name, promoted.autov3, options, distance)
         apply_selection(project, selection)
         left = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items())
-        return f"{len(selection.chosen)} pictures are selected{f' ({left})' if left else ''}."
+        return f"Selected: {counted(len(selection.chosen), 'picture')}{left}."
 
     def _publish(self) -> str:
         if self._publishing is not None and not self._publishing.view().is_finished:

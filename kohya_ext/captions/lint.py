@@ -15,6 +15,7 @@ from itertools import pairwise
 from ..project import Project, ToolError
 from ..project.tagging import read_all_scores
 from ..project.tagging.vocabulary import find_vocabulary
+from ..project.wording import counted
 from .captioning import read_rules, undesired_tags
 from .rules import is_undesired, parse_tags, tag_key, undesired_keys
 
@@ -152,7 +153,7 @@ def _duplicates(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]
                 found.setdefault(key, []).append(name)
     if found:
         tags = ", ".join(f'"{tag}" in {_names(names)}' for tag, names in [*found.items()][:_SHOWN])
-        more = f"; and {len(found) - _SHOWN} more tags" if len(found) > _SHOWN else ""
+        more = f"; and {counted(len(found) - _SHOWN, 'more tag')}" if len(found) > _SHOWN else ""
         yield Slip(
             "LL215",
             f"Tags stand twice in one caption: {tags}{more}.",

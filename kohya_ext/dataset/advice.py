@@ -152,9 +152,8 @@ def _alike(seen: Sequence[SeenPicture]) -> list[str]:
     shown = "; ".join(" = ".join(one.name for one in group[:3]) for group in doubled[:3])
     more = f"; and {len(doubled) - 3} more" if len(doubled) > 3 else ""
     return [
-        f"{counted(sum(map(len, doubled)), 'picture')}, in {counted(len(doubled), 'group')}, "
-        "look alike "
-        f"({shown}{more}): they count double. Set all but "
+        f"{counted(sum(map(len, doubled)), 'picture')} look alike, in "
+        f"{counted(len(doubled), 'group')} ({shown}{more}): they count double. Set all but "
         "one of each to Out on the board, sorted by near-duplicates."
     ]
 

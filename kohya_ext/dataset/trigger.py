@@ -23,6 +23,7 @@ from ..project.lora_file import read_header
 from ..project.tagging import read_all_scores
 from ..project.tagging.vocabulary import find_vocabulary
 from ..project.trigger_word import trigger_word_problem
+from ..project.wording import counted
 from .staged import read_staged
 
 _SUFFIXES = ("fern", "wyn", "brook", "quill", "vale", "thorn", "moss", "lark", "reed", "wick")
@@ -236,13 +237,15 @@ def _in_the_set(word: str, around: Surroundings) -> Iterator[TriggerFinding]:
     if own:
         yield TriggerFinding(
             "tag",
-            f'The tagger finds "{_key(word)}" in {own} pictures of the set: captions would say '
+            f'The tagger finds "{_key(word)}" in {counted(own, "picture")} of the set: captions '
+            "would say "
             f'"photo of {word}, {_key(word)}".',
         )
     doubled = sum(1 for text in around.captions if _doubled(text, word))
     if doubled and not own:
         yield TriggerFinding(
-            "caption", f'{doubled} captions of the set hold "{word}" beside the prefix as well.'
+            "caption",
+            f'{counted(doubled, "caption")} of the set with "{word}" beside the prefix as well.',
         )
     others = sorted(tag for tag in tags if tag != _key(word) and _has_word(tag, word))
     if others:

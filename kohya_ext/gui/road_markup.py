@@ -92,12 +92,14 @@ def effect(found: RulesEffect, trigger_word: str) -> str:
         for one in found.tags[:_MOST_TAGS]
     ]  # fmt: skip
     more = len(found.tags) - len(rows)
-    notes = [f"<p>{counted(len(found.sunk), 'tag')} become part of {word}; "
+    notes = [f"<p>{counted(len(found.sunk), 'tag becomes', 'tags become')} part of {word}; "
              f"{len(found.tags) - len(found.sunk)} stay promptable.</p>"]  # fmt: skip
     if found.unmatched:
         notes.append(problem(f"No picture has: {', '.join(found.unmatched)}."))
     if found.unscored:
-        notes.append(remark(f"{found.unscored} pictures are not tagged yet."))
+        notes.append(
+            remark(f"{counted(found.unscored, 'picture is', 'pictures are')} not tagged yet.")
+        )
     example = f"<p>A caption then: <code>{escape(found.example)}</code></p>"
     rest = f"<p>… and {more} rarer ones.</p>" if more > 0 else ""
     shown = table(rows, ("Tag", "Pictures", "With these rules"))
@@ -195,7 +197,7 @@ def report(found: Report) -> str:
         ("Base model", Path(facts["base_model"]).name),
         ("Trainer", f"sd-scripts {facts['trainer_version']}, {facts['script']}"),
         ("Pictures", f"{facts['pictures']}, {facts['draws_per_epoch']} draws per epoch"),
-        ("Length", f"{facts['steps']} steps in {facts['epochs']} epochs"),
+        ("Length", f"{counted(facts['steps'], 'step')} in {counted(facts['epochs'], 'epoch')}"),
     ]
     files = [
         (one["name"], one["epoch"], one["step"], _figure(one["loss"]),

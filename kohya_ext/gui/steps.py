@@ -138,7 +138,11 @@ def run_the_queue(
             stop_training(follow.plan)
 
     ended = run_queue(find_own_trainer() or require_trainer(), tell=tell, handler=handle)
-    say(f"{len(ended)} trainings ended; nothing else waits." if ended else "Nothing waits.")
+    say(
+        f"{counted(len(ended), 'training')} ended; nothing else waits."
+        if ended
+        else "Nothing waits."
+    )
 
 
 def config(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:

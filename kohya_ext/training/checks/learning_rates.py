@@ -26,7 +26,7 @@ def check_warmup(values: Mapping[str, Any], plan: StepPlan | None) -> Iterator[F
     if given and steps >= plan.steps:
         yield warning(
             "LL359",
-            f"The warmup takes {steps:.0f} steps, but the training has {plan.steps}: it never "
+            f"The warmup takes {counted(round(steps), 'step')}, but the training has {plan.steps}: it never "
             "reaches its learning rate.",
             f"Set it to a tenth, {counted(max(1, plan.steps // 10), 'step')}, or to 0.",
         )
@@ -64,7 +64,7 @@ def check_course(groups: Sequence[Mapping[str, float]]) -> Iterator[Finding]:
         if highest > 0 and alive < steps * _HALF:
             yield warning(
                 "LL359",
-                f"The learning rate is above a fiftieth of its highest in {alive} of {steps} "
-                "steps only: in the others hardly anything is learned.",
+                f"The learning rate is above a fiftieth of its highest in {alive} of "
+                f"{counted(steps, 'step')} only: in the others hardly anything is learned.",
                 "sd-scripts counts lr_scheduler_args in steps, not in epochs.",
             )

@@ -93,7 +93,7 @@ def plan_take(project: Project, path: Path) -> TakePlan:
     changes[("training", "overrides")] = differing
     name = require_preset(preset, family).name
     notes.append(
-        f"{counted(len(differing), 'value')} differ from the preset {name} and are kept as such."
+        f"{counted(len(differing), 'value')} unlike the preset {name} will be kept as overrides."
     )
     return TakePlan(converted, changes, tuple(notes))
 
@@ -119,7 +119,8 @@ def _lengths(given: Values, notes: list[str]) -> dict[Place, Any]:
         found[("training", "max_train_epochs")] = epochs
     if given.get("max_train_steps"):
         notes.append(
-            f"It ends after {given['max_train_steps']} steps; a project trains whole epochs: "
+            f"It ends after {counted(given['max_train_steps'], 'step')}; a project trains whole "
+            "epochs: "
             f"{epochs or 'choose how many'}."
         )
     return found

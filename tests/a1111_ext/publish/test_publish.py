@@ -373,7 +373,7 @@ def test_a_picture_under_the_linked_name_counts_by_its_hash(
     store_scores(ready, {"general": 0.9}, {})
     capsys.readouterr()
     assert publish(ready) == 0
-    assert "call it by another name" in capsys.readouterr().err
+    assert "calls it by another name" in capsys.readouterr().err
     assert gather(ready).weights == (0.6, 0.8)
     assert [name for name, _ in gather(ready).helpers] == ["lantern"]
 
@@ -820,7 +820,7 @@ def test_pictures_that_look_forbidden_are_refused(
 def test_explicit_pictures_never_pass_unseen(ready: Project, capsys: pytest.CaptureFixture[str]):
     store_scores(ready, {"explicit": 0.97}, {})
     said = refusal(ready, capsys)
-    assert "3 of 3 pictures are judged explicit, and nobody has decided" in said
+    assert "3 of 3 pictures judged explicit, and nobody has decided" in said
     assert "rating explicit 0.97" in said
     assert "[LL670]" in said
 
@@ -1018,7 +1018,7 @@ def test_without_a_tagger_the_page_says_so(ready: Project, capsys: pytest.Captur
     assert "not checked: Content" in said
     assert "The content of the pictures was not checked" in said
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
-    assert "3 of 3 pictures were not looked at" in page
+    assert "Not looked at by a tagger: 3 of 3 pictures" in page
 
 
 def test_a_tagger_looks_at_the_pictures(

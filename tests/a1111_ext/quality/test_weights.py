@@ -101,7 +101,7 @@ def test_damaged_dead_and_exploded_layers_are_seen():
     signal = measure_weights([good, exploded, dead, broken])
     assert signal.bad == (False, True, True, True)
     assert "layer c" in signal.notes[1]
-    assert "change nothing" in signal.notes[2]
+    assert "layers without effect" in signal.notes[2]
     assert "NaN" in signal.notes[3]
     assert signal.values[3] is None
 

@@ -140,7 +140,7 @@ def test_every_reachable_lora_is_checked_before(webui: SimulatedWebui):
 def test_every_reachable_wildcard_is_checked_before(webui: SimulatedWebui):
     with pytest.raises(ToolError, match="LL615") as caught:
         pinned(webui, "{lora} {9999::plain|__coats/*__}", None)
-    assert "1 wildcard that is not there" in str(caught.value)
+    assert "1 wildcard not to be found" in str(caught.value)
 
 
 def test_a_lora_of_that_name_must_be_the_promoted_one(ready: Project, webui: SimulatedWebui):

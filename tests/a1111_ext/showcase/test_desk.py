@@ -108,7 +108,7 @@ def test_the_post_is_selected_and_packed(desk: DrawingDesk, ready: Project):
     drawn(desk)
     first, second, *_ = read_album(ready)
     write_review(ready, Review(dict.fromkeys((first.file, second.file), Rating.SHOWCASE)))
-    assert desk.act(SELECT) == "2 pictures are selected (4 not rated 1)."
+    assert desk.act(SELECT) == "Selected: 2 pictures (4 not rated 1)."
     assert {one.file for one in read_selection(ready)} == {first.file, second.file}
     desk.act(PUBLISH)
     wait_until(lambda: PUBLISH not in desk.status().running)

@@ -86,7 +86,7 @@ def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(InputError, match="never closed") as caught:
         planned(replace(PAGE, prompt="a {red|blue"))
     assert caught.value.code == "LL775"
-    with pytest.raises(InputError, match="100000000 combinations") as many:
+    with pytest.raises(InputError, match="100,000,000 combinations") as many:
         planned(replace(PAGE, prompt="{0|1|2|3|4|5|6|7|8|9}" * 8, negative=""), combinatorial=True)
     assert many.value.code == "LL776"
 

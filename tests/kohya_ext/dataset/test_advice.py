@@ -58,7 +58,7 @@ def test_one_framing_only_is_told():
 def test_what_is_rare_should_be_primary():
     smiling = replace(ONE, name="smiling.png", tags=frozenset({"smile", "tail"}))
     advice = " ".join(advise_on_pictures([*a_set(), smiling], 512))
-    assert "Only 1 of 31 pictures show smile: what is rare here should be primary" in advice
+    assert "Seldom: smile (1 of 31 pictures): what is rare here should be primary" in advice
     assert "smiling.png" in advice
     assert "tail" not in advice
     rare = replace(smiling, role=Role.PRIMARY)

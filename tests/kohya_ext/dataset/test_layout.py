@@ -184,7 +184,7 @@ def test_what_lies_beneath_a_transparent_picture_is_told(filled: Project):
     Image.new("RGBA", (40, 30), (0, 0, 0, 128)).save(folder / "glass.png")
     Image.new("P", (40, 30), 0).save(folder / "palette.png", transparency=0)
     advice = " ".join(advise(filled, plan_layout(filled)))
-    assert "2 of 6 pictures are transparent in places" in advice
+    assert "Transparent in places: 2 of 6 pictures" in advice
 
 
 @pytest.mark.parametrize(("value", "seen"), [(0.5, 127), (64.0, 64), (32896.0, 128)])
@@ -275,7 +275,7 @@ def test_advice_without_primaries(filled: Project):
 
 def test_the_command_stages(filled: Project, capsys: pytest.CaptureFixture[str]):
     assert main(["stage", str(filled.root), "--dry-run"]) == 0
-    assert "5_Quillfox: 1 pictures, 5 per epoch" in capsys.readouterr().out
+    assert "5_Quillfox: 1 picture, 5 per epoch" in capsys.readouterr().out
     assert not filled.images_dir.exists()
     assert main(["stage", str(filled.root), "--json"]) == 0
     out, err = capsys.readouterr()

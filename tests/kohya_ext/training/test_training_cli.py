@@ -45,7 +45,7 @@ def test_check_says_that_nothing_stands_in_the_way(trainable: Project, capsys: C
     assert main(["check", str(trainable.root)]) == 0
     out, err = capsys.readouterr()
     assert "4 pictures, 11 draws: 18 steps in 3 epochs of 6" in out
-    assert "warning: 4 of 4 pictures have no caption" in out
+    assert "warning: 4 of 4 pictures without a caption" in out
     assert "No trainer is known" in err
     assert "Next: loraloom train" in err
 

@@ -147,7 +147,7 @@ def test_block_weights_of_a_wrong_number_train_in_silence(
     script: str, word: str, wanted: int
 ) -> None:
     only = [one for one in found(script, network_args=[word]) if one.code == "LL359"]
-    assert any(f"has {wanted} blocks" in one.problem for one in only)
+    assert any(f"has {wanted} block" in one.problem for one in only)
 
 
 @pytest.mark.parametrize(
