@@ -201,6 +201,7 @@ class DrawingDesk(ReviewDesk):
         selection = plan_selection(album, promoted.name, promoted.autov3, options, distance)
         apply_selection(project, selection)
         left = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items())
+        left = f" ({left})" if left else ""
         return f"Selected: {counted(len(selection.chosen), 'picture')}{left}."
 
     def _publish(self) -> str:

@@ -26,8 +26,8 @@ def check_warmup(values: Mapping[str, Any], plan: StepPlan | None) -> Iterator[F
     if given and steps >= plan.steps:
         yield warning(
             "LL359",
-            f"The warmup takes {counted(round(steps), 'step')}, but the training has {plan.steps}: it never "
-            "reaches its learning rate.",
+            f"The warmup takes {counted(round(steps), 'step')}, but the training has "
+            f"{plan.steps}: it never reaches its learning rate.",
             f"Set it to a tenth, {counted(max(1, plan.steps // 10), 'step')}, or to 0.",
         )
 
