@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kohya_ext.project import HostError
+from kohya_ext.project.wording import counted
 
 from .client import Client
 
@@ -101,7 +102,7 @@ def read_picture(client: Client, task_id: str) -> bytes:
         names = []
     raise HostError(
         "LL451",
-        f"The Agent Scheduler of {client.url} holds {len(names)} pictures of a task of one.",
+        f"The Agent Scheduler of {client.url} holds {counted(len(names), 'picture')} of a task of one.",
         "See its tab; a picture that was deleted is drawn again.",
     )
 

@@ -152,7 +152,10 @@ def _send(folder: Path, repository: str, is_public: bool, replace: bool) -> None
     hub = open_hub()
     plan = plan_upload(hub, folder, places_for_hub(folder), repository, is_public=is_public)
     kind = "private" if plan.is_private else "public"
-    say(f"{repository} ({kind}): {len(plan.to_send)} files to send, {len(plan.same)} are there")
+    say(
+        f"{repository} ({kind}): {counted(len(plan.to_send), 'file')} to send, "
+        f"{len(plan.same)} are there"
+    )
     with progress_bar() as progress:
         address = apply_upload(hub, plan, replace=replace, on_progress=progress)
     say(f"sent: {address}")

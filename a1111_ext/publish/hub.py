@@ -25,6 +25,7 @@ from kohya_ext.project import (
     silent,
 )
 from kohya_ext.project.files import sha256_of
+from kohya_ext.project.wording import counted
 
 _PICTURES_PER_COMMIT = 5
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -143,7 +144,7 @@ def apply_upload(
 
 
 def _told(places: Sequence[str]) -> str:
-    return places[0] if len(places) == 1 else f"{len(places)} pictures"
+    return places[0] if len(places) == 1 else counted(len(places), "picture")
 
 
 def _batches(places: Sequence[str]) -> list[list[str]]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kohya_ext.project.wording import counted
+
 from .album import ShowPicture
 from .ratings import Rating
 from .templates import plain_checkpoint
@@ -179,21 +181,21 @@ def _is_worse(one: HitRate, total: HitRate) -> bool:
 def _unsuited(checkpoints: Sequence[HitRate], total: HitRate) -> list[str]:
     worse = [one for one in checkpoints if _is_worse(one, total)]
     found = [
-        f"The checkpoint {one.name} does not suit your LoRA: {one.usable} of {one.rated} pictures "
-        f"are usable, {_rest(one, total).usable} of {_rest(one, total).rated} with the others."
+        f"The checkpoint {one.name} does not suit your LoRA: {one.usable} of "
+        f"{counted(one.rated, 'picture')} are usable, {_rest(one, total).usable} of {_rest(one, total).rated} with the others."
         for one in worse
     ]
     if not worse and total.rated >= _FEWEST and total.interval[1] < GOOD:
         found.append(
-            f"Only {total.usable} of {total.rated} pictures are usable, on every checkpoint alike: "
-            "look at the template, the weight or the epoch first."
+            f"Only {total.usable} of {counted(total.rated, 'picture')} are usable, on every "
+            "checkpoint alike: look at the template, the weight or the epoch first."
         )
     return found
 
 
 def _failing(options: Sequence[HitRate], total: HitRate) -> list[str]:
     return [
-        f'The option "{one.name}" fails: {one.usable} of {one.rated} pictures are usable, '
+        f'The option "{one.name}" fails: {one.usable} of {counted(one.rated, "picture")} are usable, '
         f"{_rest(one, total).usable} of {_rest(one, total).rated} without it."
         for one in options
         if _is_worse(one, total)
