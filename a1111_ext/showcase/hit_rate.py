@@ -182,7 +182,8 @@ def _unsuited(checkpoints: Sequence[HitRate], total: HitRate) -> list[str]:
     worse = [one for one in checkpoints if _is_worse(one, total)]
     found = [
         f"The checkpoint {one.name} does not suit your LoRA: {one.usable} of "
-        f"{counted(one.rated, 'picture')} are usable, {_rest(one, total).usable} of {_rest(one, total).rated} with the others."
+        f"{counted(one.rated, 'picture')} are usable, {_rest(one, total).usable} of "
+        f"{_rest(one, total).rated} with the others."
         for one in worse
     ]
     if not worse and total.rated >= _FEWEST and total.interval[1] < GOOD:
@@ -195,7 +196,8 @@ def _unsuited(checkpoints: Sequence[HitRate], total: HitRate) -> list[str]:
 
 def _failing(options: Sequence[HitRate], total: HitRate) -> list[str]:
     return [
-        f'The option "{one.name}" fails: {one.usable} of {counted(one.rated, "picture")} are usable, '
+        f'The option "{one.name}" fails: {one.usable} of {counted(one.rated, "picture")} are '
+        "usable, "
         f"{_rest(one, total).usable} of {_rest(one, total).rated} without it."
         for one in options
         if _is_worse(one, total)
