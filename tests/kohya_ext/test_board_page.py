@@ -208,7 +208,7 @@ def test_a_tag_sinks_with_one_click(url: str, filled: Project):
         page.select_option("#fates-preset", "creature")
         page.click("#fates-preview")
         page.wait_for_selector("#fates-apply:enabled")
-        assert "40 captions change" in page.text_content("#fates-shown")
+        assert "40 captions would change" in page.text_content("#fates-shown")
         page.click("#fates-apply")
         page.wait_for_selector('.fate.sunk[data-tag="solo"]')
         page.click('.fate[data-tag="rain"] .tag')

@@ -3,6 +3,7 @@
 (() => {
 const { ask, send, say, make, nameOf, difference, layOut, closeSide, showTag } = window.board;
 const byId = (id) => document.getElementById(id);
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 const panel = byId("fates"), MOST_ROWS = 400;
 let told = null, pending = null;
 const isOpen = () => !panel.classList.contains("hidden");
@@ -24,7 +25,7 @@ function open(isOn) {
 }
 function paint() {
   const sinking = told.rows.filter(([, , value]) => value === "imbue").length;
-  byId("fates-count").textContent = `${told.rows.length} tags, ${sinking} part of ${told.word}`;
+  byId("fates-count").textContent = `${counted(told.rows.length, "tag")}, ${sinking} part of ${told.word}`;
   const preset = told.presets.find((one) => one.name === byId("fates-preset").value);
   byId("fates-about").textContent = preset
     ? `${preset.name}: ${preset.about}. Of this set's tags, part of ${told.word}: ${preset.imbue.length}; promptable: ${Object.keys(preset.values).length - preset.imbue.length}.`
@@ -62,7 +63,7 @@ byId("fates-preview").onclick = async () => {
     const found = await ask("tags/preview", { values: preset.values });
     pending = preset;
     byId("fates-apply").disabled = !found.count;
-    byId("fates-shown").replaceChildren(make("p", { className: "soft", textContent: `${found.count} captions change` }),
+    byId("fates-shown").replaceChildren(make("p", { className: "soft", textContent: `${counted(found.count, "caption")} would change` }),
       ...found.shown.slice(0, 3).map(([key, before, after]) => make("div", { className: "pair-shown" }, make("strong", { textContent: nameOf(key) }), make("div", {}, ...difference(before, after)))));
   } catch (error) { forget(); say(error.message, true); }
 };
