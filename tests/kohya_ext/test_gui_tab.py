@@ -84,7 +84,7 @@ def test_road_is_walked_without_the_manifest(page: FakePage, tmp_path: Path, col
     assert "No picture has: " in page.text
     page.write("Max train epoch", 1, "Number")
     page.press("Keep length")
-    assert " steps in 1 epochs" in page.text
+    assert " steps in 1 epoch" in page.text
     for name, following in (("Config", "press Check"), ("Check", "press Train"), ("Train", "grid")):
         page.press(name)
         assert f"<b>{name}</b>: finished" in page.text
