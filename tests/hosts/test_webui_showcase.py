@@ -91,7 +91,7 @@ def stage(project: Project, live_webui: Client) -> Iterator[Stage]:
         "checkpoints": list(checkpoints),
         "count": 4,
         "lora_weight": 0.8,
-        "hires_fix": {"upscaler": "Latent", "scale": 1.5, "denoising_strength": 0.6, "steps": 1},
+        "hires_fix": {"scale": 1.5, "denoising_strength": 0.6, "steps": 1},
         "picture": {"width": 128, "height": 128, "steps": 2},
     }
     project = with_manifest(project, f"showcase: {json.dumps(text)}")
