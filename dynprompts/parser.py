@@ -460,7 +460,7 @@ class _Parser:
         return self._pairs.get(opening)
 
     def _arguments(self, position: int, end: int, depth: int) -> tuple[Argument, ...]:
-        """arguments = name "=" value ("," name "=" value)* ; a piece without "=" goes on"""
+        """arguments = name "=" value ("," name "=" value)* ; a piece without "=" continues"""
         text = self._text
         if not text[position:end].strip():
             return ()

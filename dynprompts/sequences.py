@@ -108,7 +108,7 @@ class Sequenced(Space):
                 part.draw(state, known, texts, picks)  # type: ignore[union-attr]  # a Space
 
     def _draw_parts(self, state: int, known: Known, texts: Texts, picks: Picks) -> None:
-        """Draw for the first few times; who goes on is given prepared steps."""
+        """Draw for the first few times; who continues is given prepared steps."""
         for part in self._parts:
             if part.__class__ is str:
                 texts.append(part)

@@ -187,7 +187,7 @@ class Survey:
     # Tags
 
     def _text(self, text: str, place: str, states: States) -> States:
-        """Carry opened tags through a text: each is closed, goes on or breaks off."""
+        """Carry opened tags through a text: each is closed, continues or breaks off."""
         if states == _OUTSIDE and "<" not in text:
             return states
         after: set[Fragment | None] = set()

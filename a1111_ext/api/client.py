@@ -233,7 +233,7 @@ class Client:
             raise AnswerTimeout(
                 "LL404",
                 f"The WebUI at {self.url} did not answer {path} within {seconds:g} seconds.",
-                "See in its window whether it still works; run the same command again to go on.",
+                "See in its window whether it still works; run the same command again to continue.",
             ) from error
         except requests.exceptions.RequestException as error:
             raise ConnectionLost(
@@ -342,7 +342,7 @@ def _content(answer: requests.Response, most: int, until: float) -> bytes | byte
         if size > most:
             raise _TooLong
         if time.monotonic() > until:
-            raise requests.exceptions.ReadTimeout("the answer goes on for too long")
+            raise requests.exceptions.ReadTimeout("the answer takes too long")
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -358,7 +358,7 @@ def _filled(length: int, fill: Callable[[memoryview], int], until: float) -> byt
         if not size:
             return body[: len(body) - len(rest)]
         if time.monotonic() > until:
-            raise requests.exceptions.ReadTimeout("the answer goes on for too long")
+            raise requests.exceptions.ReadTimeout("the answer takes too long")
         rest = rest[size:]
     return body
 

@@ -1,4 +1,4 @@
-"""The one loop that draws cells: claims, draws, keeps, verifies; stops and goes on.
+"""The one loop that draws cells: claims, draws, keeps, verifies; stops and continues.
 
 Each backend works in a thread of its own and stays with what it has loaded; a picture is checked
 beside the next request.

@@ -316,7 +316,7 @@ class Ledger:
             row = self._row("SELECT hash FROM pins WHERE title = ?", title)
         return str(row[0]) if row else checkpoint_hash
 
-    # -- settings of a WebUI that a run leaves changed while it goes on ---------------------
+    # -- settings of a WebUI that a run leaves changed while it continues ---------------------
 
     def saved_settings(self, server: str) -> dict[str, Any]:
         """Return a WebUI's own settings as they were before a run that never put them back."""
@@ -346,7 +346,7 @@ class Ledger:
         return False
 
     def set_paused(self, is_paused: bool) -> None:
-        """Pause every run on this ledger, those to come included, or let them go on."""
+        """Pause every run on this ledger, those to come included, or let them continue."""
         with self._transaction():
             self._db.execute("REPLACE INTO switches VALUES ('paused', ?)", (is_paused,))
 

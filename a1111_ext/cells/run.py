@@ -62,7 +62,7 @@ class RunReport:
             raise StoppedError(
                 "LL453",
                 f"Stopped after {counted(self.drawn + self.known, 'picture')}.",
-                "Run the same command again to go on.",
+                "Run the same command again to continue.",
             )
 
     @property
@@ -73,7 +73,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Switches:
-    """What the caller may do while a run goes on, and how many seeds go into one request."""
+    """What the caller may do while a run continues, and how many seeds go into one request."""
 
     stop: threading.Event
     pause: threading.Event

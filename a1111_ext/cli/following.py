@@ -44,7 +44,7 @@ class Following:
         watch = EpochWatch(self._session.project.model_dir)
         drawn: tuple[str, ...] = ()
         last: Drawn | None = None
-        say("following the training; Ctrl-C ends it, and the same command goes on")
+        say("following the training; Ctrl-C ends it, and the same command continues")
         while True:
             run = watch.look()
             over = self._is_over(run)

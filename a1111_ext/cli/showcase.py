@@ -174,7 +174,7 @@ class SelectArguments:
 def showcase(project: Project, **given: Any) -> None:
     """Draw the promoted LoRA: a template over several checkpoints, into showcase/.
 
-    The same command goes on where it was stopped.
+    The same command continues where it was stopped.
     """
     options = ShowcaseArguments(**given)
     require_consent(project, Use.PICTURES)

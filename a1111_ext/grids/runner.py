@@ -1,7 +1,7 @@
 """A grid from request to finished files: its folder, its seeds, the run, sheet and page.
 
 `grids/NAME/` holds grid.json (what was asked for and the number the seeds were drawn with, so
-that the same command goes on where it was), sheet.png, grid.html and pictures/.
+that the same command continues where it was), sheet.png, grid.html and pictures/.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def apply_upload(
 ) -> str:
     """Make the repository if need be and send what is missing; return its address.
 
-    Each commit is whole, so that the same command goes on after an interruption. Raises
+    Each commit is whole, so that the same command continues after an interruption. Raises
     ConflictError (other files there, and `replace` is not set) or HostError.
     """
     if plan.other and not replace:
@@ -212,7 +212,7 @@ def _explained(repository: str) -> Iterator[None]:
         raise HostError(
             "LL681",
             f"The upload stopped: {str(error).partition(chr(10))[0]}",
-            "Run the same command again: it goes on where it stopped.",
+            "Run the same command again: it continues where it stopped.",
         ) from error
     except Exception as error:  # the library's transport raises classes of its own
         if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
@@ -224,5 +224,5 @@ def _unreachable(error: Exception) -> HostError:
     return HostError(
         "LL681",
         f"The hub could not be reached: {type(error).__name__}.",
-        "Check the network, then run the same command again: it goes on where it stopped.",
+        "Check the network, then run the same command again: it continues where it stopped.",
     )

@@ -43,7 +43,7 @@ class Advice:
 
     @property
     def suggests_stop(self) -> bool:
-        """Whether going on is of no use: two overtrained epochs follow one that is good."""
+        """Whether continuing is of no use: two overtrained epochs follow one that is good."""
         return (
             self.verdict in (Verdict.TAKE, Verdict.UNDECIDED)
             and bool(self.picks)

@@ -207,7 +207,7 @@ def _dropdown(gradio: Any, label: str, choices: tuple[str, ...], value: str | No
 
 
 def _choice(gradio: Any, choices: tuple[str, ...], value: str | None) -> Any:
-    """Fill a list; an empty one says so, since gradio 6 would go on showing what was chosen."""
+    """Fill a list; an empty one says so, since gradio 6 would continue showing what was chosen."""
     return gradio.update(choices=list(choices or (NOTHING,)), value=value or NOTHING)
 
 
@@ -218,7 +218,7 @@ def _connect(gradio: Any, place: ScreenHost, widgets: Widgets) -> Callable[..., 
     def let_go(label: str | None, name: str | None) -> list[Any]:
         return [label, name, gradio.update(value=None), gradio.update(value=None)]
 
-    # gradio 4 goes on marking the line that was chosen by its number in the old list: with a new
+    # gradio 4 continues marking the line that was chosen by its number in the old list: with a new
     # grid on top, a click on that one does nothing. So a list is let go before it is filled again,
     # and choosing from a list does not fill that very list.
     chosen, were = [widgets.project, widgets.grid], [widgets.was_project, widgets.was_grid]

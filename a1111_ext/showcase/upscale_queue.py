@@ -1,6 +1,6 @@
 """Kept pictures drawn larger as soon as they are kept, beside whatever else draws there.
 
-One checkpoint at a time: whoever draws with the loaded one goes on, as `cells.turns` has it for
+One checkpoint at a time: whoever draws with the loaded one continues, as `cells.turns` has it for
 all commands, so model loads stay as few as without the queue.
 """
 

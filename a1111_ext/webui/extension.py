@@ -94,7 +94,7 @@ def add_routes(_: Any, app: Any) -> None:
 
 
 def resume(*_: Any) -> None:
-    """Go on with what was started in the tab before the host ended."""
+    """Continue with what was started in the tab before the host ended."""
     from .settings import own_folder
 
     if not (own_folder() / "started-reviews.json").is_file():  # most starts need no more

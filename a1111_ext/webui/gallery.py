@@ -72,7 +72,7 @@ def comments(grid: Grid, drawn: DrawnGrid, options: GridOptions) -> tuple[str, .
         said.append(
             f"Interrupted after {len(drawn.finished)} of "
             f"{counted(len(drawn.cells), 'picture')}; they are "
-            f"kept. To go on, {seeds if were_drawn else ''}press Generate."
+            f"kept. To continue, {seeds if were_drawn else ''}press Generate."
         )
     return tuple(said)
 

@@ -174,7 +174,7 @@ class GridJobs:
         return self._switch(grid_id, lambda switches: switches.pause.set())
 
     def resume(self, grid_id: str) -> GridStatus:
-        """Let a paused grid go on."""
+        """Let a paused grid continue."""
         return self._switch(grid_id, lambda switches: switches.pause.clear())
 
     def _switch(self, grid_id: str, change: Callable[[Switches], None]) -> GridStatus:

@@ -70,9 +70,9 @@ class Reviews:
         for root, names in list(self._started.items()):
             try:
                 self._open(Path(root))[1].resume(names)
-                _log.info("loraloom: %s goes on in %s", ", ".join(names), root)
+                _log.info("loraloom: %s continues in %s", ", ".join(names), root)
             except (ToolError, OSError) as error:
-                _log.warning("loraloom: %s could not go on in %s: %s", names, root, error)
+                _log.warning("loraloom: %s could not continue in %s: %s", names, root, error)
 
     def _note(self, root: Path, names: Sequence[str]) -> None:
         with self._lock:

@@ -253,7 +253,7 @@ def _comments(showcase: Showcase, report: RunReport) -> list[str]:
         seed = showcase.plan.shots[0].cell.seed
         said.append(
             f"Interrupted after {report.drawn + report.known} of "
-            f"{counted(len(showcase.plan.shots), 'picture')}; they are kept. To go on, write "
+            f"{counted(len(showcase.plan.shots), 'picture')}; they are kept. To continue, write "
             f"{seed} into Seed and press Generate."
         )
     if showcase.project is not None:

@@ -13,5 +13,5 @@ class SamplingMethod(Enum):
     CYCLICAL = "cycle"
 
     def is_nonfinite(self) -> bool:
-        """Whether it goes on for ever."""
+        """Whether it continues for ever."""
         return self is not SamplingMethod.COMBINATORIAL

@@ -192,7 +192,7 @@ def score_pictures(
 ) -> dict[PurePosixPath, Scores]:
     """Return the scores of every staged picture, asking the tagger only for what is not stored.
 
-    Each score is stored at once, so a stopped run goes on where it was. `executor` tags elsewhere
+    Each score is stored at once, so a stopped run continues where it was. `executor` tags elsewhere
     (Dask's has the same interface); the scores are stored here. Raises MissingError (when a
     picture has no scores and there is no tagger) or RuleError (for forbidden content; for a person
     without consent).

@@ -38,7 +38,7 @@ def _dispatch(words: list[str]) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt:  # also while a command's own modules are still being imported
-        print("Stopped. Run the same command again to go on.", file=sys.stderr)
+        print("Stopped. Run the same command again to continue.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `loraloom ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def queue() -> None:
     """Train several projects one after the other, with a summary in the morning.
 
-    The queue is kept on the disk: after a reboot `loraloom queue run` goes on with it.
+    The queue is kept on the disk: after a reboot `loraloom queue run` continues with it.
     """
 
 

@@ -1,4 +1,4 @@
-"""`loraloom train`: start a training, watch it, stop it, go on with it."""
+"""`loraloom train`: start a training, watch it, stop it, continue with it."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def train(
 def _handing_over(run: RunPlan) -> Iterator[None]:
     """When the terminal closes, leave the training to a watcher without one.
 
-    Windows tells us nothing; there the training goes on all the same, and --attach takes it over.
+    Windows tells us nothing; there the training continues all the same, and --attach takes it over.
     """
     from ..training.run.session import start_watcher
 
@@ -188,7 +188,7 @@ def _tell(plan: TrainingPlan) -> None:
     for move in plan.moves:
         say(f"kept: {move.source.name} as {move.target.relative_to(run.output_dir)}")
     if run.epochs_done:
-        say(f"going on after epoch {run.epochs_done}, from {run.resumed_from}")
+        say(f"continuing after epoch {run.epochs_done}, from {run.resumed_from}")
     if run.epochs:
         say(
             f"{run.name}: {counted(run.pictures, 'picture')}, {counted(run.draws, 'draw')}, "
@@ -239,7 +239,7 @@ def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
             with training_bar() as handler:
                 result = attach(run, handler)
         except KeyboardInterrupt:
-            say(f"The training goes on. See it again: loraloom train {job_words(job, config)} "
+            say(f"The training continues. See it again: loraloom train {job_words(job, config)} "
                 "--attach")  # fmt: skip
             return _STOPPED
         return _end(job, config, result, as_json)
@@ -276,7 +276,7 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
 
 
 def _way_on(job: Job) -> str:
-    """Return the option that a stopped training goes on with: its state, or else again."""
+    """Return the option that a stopped training continues with: its state, or else again."""
     from ..training.run.states import find_states
 
     if find_states(job.output_dir, job.name):

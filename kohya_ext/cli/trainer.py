@@ -98,7 +98,7 @@ def use(folder: Path, python: Path | None) -> None:
 def install(tag: str, python: Path | None, torch_from: str, source: str, dry_run: bool) -> None:
     """Install sd-scripts: a git clone at a tried version, with an environment of its own.
 
-    Run again after a failure, it goes on where it ended. PyTorch takes some gigabytes. Behind a
+    Run again after a failure, it continues where it ended. PyTorch takes some gigabytes. Behind a
     firewall: --from names a mirror, or a folder that holds a clone; pip's own settings
     (PIP_INDEX_URL) say where packages come from.
     """

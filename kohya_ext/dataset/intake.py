@@ -407,7 +407,7 @@ class _Planner:
 
 
 def _require_text(path: Path) -> None:
-    """Refuse a name that is no UTF-8, as from an old archive: no json could hold it."""
+    """Refuse a name that is not UTF-8, as from an old archive: no json could hold it."""
     try:
         path.name.encode("utf-8")
     except UnicodeEncodeError as error:

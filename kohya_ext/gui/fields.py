@@ -129,7 +129,7 @@ FIELDS = (
           ("training", "validate_every_n_epochs"), Kind.WHOLE, is_advanced=True),
     Field("seed", "Seed", Section.LENGTH, ("training", "seed"), Kind.WHOLE,
           "Empty: the preset's.", is_advanced=True, is_optional=True),
-    Field("network_weights", "Go on from this LoRA file", Section.LENGTH,
+    Field("network_weights", "Continue from this LoRA file", Section.LENGTH,
           ("training", "network_weights"), is_advanced=True, is_optional=True),
     Field("free_webui", "Let a WebUI free the graphics card first", Section.LENGTH,
           ("training", "free_webui"), Kind.FLAG, is_advanced=True),

@@ -223,7 +223,7 @@ def _length(gradio: Any, form: Form) -> None:
         with gradio.Row():
             for one in row:
                 _field(gradio, form, one)
-    _advanced(gradio, form, Section.LENGTH, "Validation, seed, going on from a LoRA")
+    _advanced(gradio, form, Section.LENGTH, "Validation, seed, continuing from a LoRA")
     with gradio.Row():
         _keep(gradio, form, Section.LENGTH)
         _button(gradio, form, "Config")
@@ -236,8 +236,8 @@ def _check(gradio: Any, form: Form) -> None:
 def _train(gradio: Any, form: Form) -> None:
     with gradio.Row():
         for name, label in (
-            ("save_states", "Save states, so that it can go on after a stop"),
-            ("resume", "Go on from the newest state"),
+            ("save_states", "Save states, so that it can continue after a stop"),
+            ("resume", "Continue from the newest state"),
             ("move_old", "Move epoch files of an earlier training aside"),
         ):
             form.typed[name] = gradio.Checkbox(label=label)

@@ -1,4 +1,4 @@
-"""What is seen of a training while it goes on: its losses, and sample pictures as they come."""
+"""What is seen of a training while it continues: its losses, and sample pictures as they come."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LiveView:
 
 
 class LiveTrainings:
-    """The trainings that this process looks on at, by project folder; threads may ask at once."""
+    """The trainings that this process watches, by project folder; threads may ask at once."""
 
     def __init__(self) -> None:
         self._views: dict[Path, LiveView] = {}

@@ -202,7 +202,7 @@ def find_own_trainer() -> Trainer | None:
 
 
 def training(*, save_states: bool = False, resume: bool = False, move_old: bool = False) -> Step:
-    """Return the step that trains and looks on; the training outlives this program."""
+    """Return the step that trains and watches; the training outlives this program."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         checking = stoppable(progress, stop)
@@ -226,7 +226,7 @@ def find_training_of(project: Project) -> RunPlan | None:
 
 
 def looking_on(running: RunPlan) -> Step:
-    """Return the step that looks on at a training which somebody else started."""
+    """Return the step that watches a training which somebody else started."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         say(f"Run {running.run_id} was started elsewhere; it is followed here.")

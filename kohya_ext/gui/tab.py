@@ -325,7 +325,7 @@ class _Tab:
         yield shown
 
     def follow(self, folder: str, page: float) -> Iterator[Shown]:
-        """Show the step that is going on in a project, to its end."""
+        """Show the step that is running in a project, to its end."""
         message = self._form.boxes["message"]
         yield {message: self._gradio.update()}  # gradio 6 empties what a silent generator fills
         if not (folder or "").strip():
@@ -372,7 +372,7 @@ def make_project(folder: str | None, trigger_word: str | None, kind: str) -> Pro
 
 
 def find_running(project: Project) -> Job | None:
-    """Return the step that goes on in a project; a training started elsewhere becomes one."""
+    """Return the step that continues in a project; a training started elsewhere becomes one."""
     job = JOBS.find(project.root)
     if job is not None and not job.view().is_finished:
         return job

@@ -2,7 +2,7 @@
 
 sd-scripts gives all files of one session the same `ss_session_id` and writes the last epoch
 without a number. A resumed session has a new id, restarts `ss_steps` and keeps `ss_epoch`
-absolute; it belongs to the run that it goes on with. ai-toolkit and OneTrainer count in names.
+absolute; it belongs to the run that it continues with. ai-toolkit and OneTrainer count in names.
 """
 
 from __future__ import annotations

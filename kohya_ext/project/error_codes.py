@@ -262,7 +262,7 @@ TITLES: dict[str, str] = {
     "LL704": "The Kohya GUI's folder is unknown",
     "LL705": "The Kohya GUI ended with an error",
     "LL706": "gradio is not installed",
-    "LL707": "A step of this project is still going on",
+    "LL707": "A step of this project is still running",
     "LL708": "No folder is named",
     "LL709": "The port is taken",
     "LL751": "The prompt names no LoRA",

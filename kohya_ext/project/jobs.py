@@ -1,4 +1,4 @@
-"""Long work that goes on while nobody looks: one thread each, followed from any browser window.
+"""Long work that continues while nobody looks: one thread each, followed from any browser window.
 
 A page that is reloaded finds its job again; a job ends by itself or when it is stopped.
 """
@@ -33,7 +33,7 @@ def sentence_of(error: Exception) -> str:
 
 
 class StepStopped(Exception):  # not an error: the user asked for it
-    """Raised inside a step to unwind it after `stop`; its text tells how to go on."""
+    """Raised inside a step to unwind it after `stop`; its text tells how to continue."""
 
 
 def stoppable(progress: ProgressHandler, stop: threading.Event) -> ProgressHandler:
@@ -41,7 +41,7 @@ def stoppable(progress: ProgressHandler, stop: threading.Event) -> ProgressHandl
 
     def handle(report: Progress) -> None:
         if stop.is_set():
-            raise StepStopped("Stopped. Run the step again to go on.")
+            raise StepStopped("Stopped. Run the step again to continue.")
         progress(report)
 
     return handle
@@ -176,13 +176,13 @@ class Jobs:
         self._lock = threading.Lock()
 
     def start(self, root: Path, name: str, work: Work) -> Job:
-        """Begin a step of the project in `root`; raises ConflictError while another goes on."""
+        """Begin a step of the project in `root`; raises ConflictError while another continues."""
         with self._lock:
             running = self._jobs.get(root)
             if running is not None and not running.view().is_finished:
                 raise ConflictError(
                     "LL707",
-                    f'"{running.name}" is still going on for {root}.',
+                    f'"{running.name}" is still running for {root}.',
                     "Wait until it has finished, or stop it.",
                 )
             job = self._jobs[root] = Job(name, work)

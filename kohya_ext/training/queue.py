@@ -62,7 +62,7 @@ class Entry:
     """One training in the queue; `source` is a project's folder or a config.
 
     `gpu` is the card that it must have, empty for any; `card` the one that it got. With `resume`
-    it goes on from the newest state that is there when its turn comes.
+    it continues from the newest state that is there when its turn comes.
     """
 
     number: int
@@ -343,7 +343,7 @@ def _job(entry: Entry) -> Job:
 
 
 def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
-    """Train one entry, or go on with what is left of it; errors end it, not the queue."""
+    """Train one entry, or continue with what is left of it; errors end it, not the queue."""
     try:
         job = _job(entry)
         left = _left_over(entry, job)

@@ -366,7 +366,7 @@ def apply_install(
     run: Callable[[InstallStep], int] = run_step,
     progress: ProgressHandler = silent,
 ) -> Trainer:
-    """Carry out an installation and remember the trainer; run again, it goes on where it ended.
+    """Carry out an installation and remember the trainer; run again, it continues where it ended.
 
     Raises MachineError naming the step that failed.
     """
@@ -378,7 +378,7 @@ def apply_install(
             raise MachineError(
                 "LL354",
                 f"Installing sd-scripts failed while {step.title} (exit code {code}).",
-                "The messages above say why; run the same command again to go on from here.",
+                "The messages above say why; run the same command again to continue from here.",
             )
     progress(Progress("Installing", len(plan.steps), len(plan.steps)))
     write_text_atomic(plan.folder / _INSTALLED_MARK, plan.tag + "\n")

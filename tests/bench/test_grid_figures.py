@@ -128,7 +128,7 @@ def test_going_on_with_100000_cells(tmp_path: Path):
         start = time.perf_counter()
         report_of_run = run_cells(plan, ledger, [])
         seconds = time.perf_counter() - start
-    report("going on with 100,000 cells", seconds, 2, "s")
+    report("continuing with 100,000 cells", seconds, 2, "s")
     assert report_of_run.known == len(plan.cells) - 10
     assert seconds <= 2 * slowness()
 

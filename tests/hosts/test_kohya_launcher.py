@@ -477,7 +477,7 @@ def test_an_odd_json_prints_what_we_say(
     window.get_by_label("Network Rank (Dimension)").locator("visible=true").first.wait_for()
     with window.expect_response(lambda one: "queue/data" in one.url):
         window.get_by_role("button", name="↩️").locator("visible=true").first.click()
-    window.wait_for_timeout(8000)  # its own handlers go on after the load
+    window.wait_for_timeout(8000)  # its own handlers continue after the load
     if ours is None:
         with pytest.raises(AssertionError, match="printed no command"):
             print_command(window, prepared.model_dir, 12)

@@ -26,7 +26,7 @@ from .conftest import named
 pytestmark = pytest.mark.host
 
 USABLE = {GuiVersion.V24: 45, GuiVersion.V25: 35, GuiVersion.V26: 26}
-"""After how many of the 45 the GUI itself can go on; measured in the browser."""
+"""After how many of the 45 the GUI itself can continue; measured in the browser."""
 
 
 @pytest.fixture(scope="module")

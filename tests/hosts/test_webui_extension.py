@@ -155,7 +155,7 @@ def progress(server: Server) -> dict[str, Any]:
 
 
 def test_progress_and_interrupt_are_the_hosts_own(server: Server):
-    """Interrupt once the third picture is being drawn; then go on with the same seeds."""
+    """Interrupt once the third picture is being drawn; then continue with the same seeds."""
     answers: list[Any] = []
     work = threading.Thread(target=lambda: answers.append(script(server, "21-36")))
     work.start()

@@ -93,7 +93,7 @@ def test_ctrl_c_while_a_command_loads(
 
     monkeypatch.setattr("kohya_ext.cli.dispatch.find_command", interrupted)
     assert main(["publish"]) == 130
-    assert "Run the same command again to go on" in capsys.readouterr().err
+    assert "Run the same command again to continue" in capsys.readouterr().err
 
 
 def test_a_clone_without_its_packages_names_them(

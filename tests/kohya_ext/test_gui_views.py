@@ -270,14 +270,14 @@ def endless(progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
 def test_second_step_waits_for_the_first(tmp_path: Path):
     jobs = Jobs()
     first = jobs.start(tmp_path, "Train", endless)
-    with pytest.raises(ToolError, match=r"\"Train\" is still going on.*\[LL707\]"):
+    with pytest.raises(ToolError, match=r"\"Train\" is still running.*\[LL707\]"):
         jobs.start(tmp_path, "Stage", endless)
     assert jobs.find(tmp_path) is first
     other = jobs.start(tmp_path / "other", "Stage", endless)
     for job in (first, other):
         job.stop()
         view = list(job.follow(WAIT))[-1]
-        assert view.lines[-1] == "Stopped. Run the step again to go on."
+        assert view.lines[-1] == "Stopped. Run the step again to continue."
         assert "stopped" in markup.job(view)
     jobs.start(tmp_path, "Stage", lambda progress, say, stop: None)
 

@@ -123,7 +123,7 @@ class DecisionStore:
         )
 
     def since(self, number: int) -> tuple[Decision, ...]:
-        """Return all decisions after the one of this number, for a window that looks on."""
+        """Return all decisions after the one of this number, for a window that watches."""
         return tuple(self._read(_DECISIONS + "WHERE d.number > ? ORDER BY d.number", (number,)))
 
     def last_number(self) -> int:

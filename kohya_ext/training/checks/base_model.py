@@ -90,7 +90,7 @@ def _check_kind(path: Path, header: LoraHeader) -> Iterator[Finding]:
         yield error(
             "LL384",
             f"{path.name} is a {facts.kind.value} for {facts.family_title}, not a base model.",
-            "Name the checkpoint that it was made for; to go on from the LoRA itself: --weights.",
+            "Name the checkpoint that it was made for; to continue from the LoRA: --weights.",
         )
     elif facts.what.startswith("a ") and not facts.families and "other tensors" not in facts.what:
         yield error(

@@ -85,7 +85,7 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
         yield error(
             "LL382",
             f"The state {text} cannot be resumed: {problem}.",
-            "Name another state, or go on from an epoch file as network weights.",
+            "Name another state, or continue from an epoch file as network weights.",
         )
         return
     state = state_at(Path(text))
@@ -115,7 +115,8 @@ def check_output(
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""
     saved = find_states(folder, str(values.get("output_name") or "last"))
     states = [one for one in saved if one.epoch < steps.epochs]
-    resume = f"Go on after epoch {states[-1].epoch} with --resume, or train" if states else "Train"
+    after = f"Continue after epoch {states[-1].epoch} with --resume" if states else ""
+    resume = f"{after}, or train" if after else "Train"
     yield error(
         "LL385",
         f"{folder / there[0]}{more} would be overwritten in silence.",

@@ -32,7 +32,7 @@ def error(code: str, problem: str, cure: str) -> Finding:
 
 
 def warning(code: str, problem: str, cure: str) -> Finding:
-    """Return a finding that lets the run go on."""
+    """Return a finding that lets the run continue."""
     return Finding(code, Level.WARNING, problem, cure)
 
 

@@ -16,7 +16,7 @@ from .kohya_json import GuiVersion, Key, Values, keys_of, without_secrets
 
 @dataclass(frozen=True)
 class GuiLoadResult:
-    """The values that the GUI would go on with, and why it could not, if it could not."""
+    """The values that the GUI would continue with, and why it could not, if it could not."""
 
     values: Values
     problems: tuple[str, ...]

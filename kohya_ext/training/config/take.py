@@ -41,7 +41,7 @@ _PLACES: Mapping[str, str] = {
 }
 _LEFT = {
     "reg_data_dir": "folder of regularisation images",
-    "network_weights": "LoRA to go on from",
+    "network_weights": "LoRA to continue from",
     "dataset_config": "dataset config",
 }
 """What is said when it is there, for the project has its own."""

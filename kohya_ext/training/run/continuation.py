@@ -1,4 +1,4 @@
-"""Whether the same command goes on with its last run: from its state, or with nothing left to do.
+"""Whether the same command continues with its last run: from its state, or with nothing left to do.
 
 The last run counts as the same when its config says the same but for states and the number of
 epochs, and its pictures and captions are the same.
@@ -28,7 +28,7 @@ _MAY_DIFFER = (
     "save_state",
 )
 _CUT_OFF = (Outcome.STOPPED, Outcome.LOST, Outcome.FAILED)
-"""How a run ends that may go on; after NaN or without pictures the config has to change first."""
+"""How a run ends that may continue; after NaN or without pictures the config changes first."""
 
 
 class AlreadyTrained(ConflictError):
@@ -41,7 +41,7 @@ class AlreadyTrained(ConflictError):
 
 @dataclass(frozen=True)
 class LastRun:
-    """The newest run of a job, of the same config, and the newest state to go on from."""
+    """The newest run of a job, of the same config, and the newest state to continue from."""
 
     plan: RunPlan
     result: Result
@@ -52,13 +52,13 @@ class LastRun:
         return self.result.outcome is Outcome.FINISHED
 
     def require_to_go_on(self, epochs: int, data_hash: str) -> None:
-        """Raise AlreadyTrained or ConflictError where going on would not be what is meant."""
+        """Raise AlreadyTrained or ConflictError where continuing would not be what is meant."""
         there = epochs_there(self.plan.output_dir, self.plan.name)
         if data_hash != self.plan.data_hash:
             raise ConflictError(
                 "LL385",
                 f"{there} Pictures or captions changed since.",
-                "Go on all the same with --resume, or train again beside them with --move-old.",
+                "Continue all the same with --resume, or train again beside them with --move-old.",
             )
         if self.is_finished and epochs <= self.plan.epochs:
             more = "--resume" if self.state else "--weights FILE"
@@ -70,9 +70,9 @@ class LastRun:
         if self.state is None:
             raise ConflictError(
                 "LL385",
-                f"{there} No state was saved to go on from.",
-                "Go on from the newest file with --weights FILE, or train again beside them with "
-                "--move-old.",
+                f"{there} No state was saved to continue from.",
+                "Continue from the newest file with --weights FILE, or train again beside them "
+                "with --move-old.",
             )
 
 

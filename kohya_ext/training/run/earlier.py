@@ -1,7 +1,7 @@
 """What earlier runs left in the output folder: kept under its right number before a run writes.
 
 sd-scripts writes the last epoch and its state without a number, and overwrites in silence. So the
-last file of 3 epochs becomes `NAME-000003` before the run goes on to 5; what would still be
+last file of 3 epochs becomes `NAME-000003` before the run continues to 5; what would still be
 overwritten goes into `earlier-N/`.
 """
 
@@ -99,7 +99,7 @@ def apply_moves(moves: Iterable[Move]) -> None:
 
 
 def states_of(run: RunPlan) -> tuple[State, ...]:
-    """Return the states to go on with: those that a run saved, and the one it came from."""
+    """Return the states to continue with: those that a run saved, and the one it came from."""
     began = (run.folder / "plan.json").stat().st_mtime - _CLOCK_SLACK_SECONDS
     return tuple(
         one

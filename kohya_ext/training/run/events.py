@@ -114,7 +114,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class ErrorLogged:
-    """An error of the trainer, in its words; it may go on or end with exit code 0 all the same."""
+    """An error of the trainer, in its words; it may continue, or end with exit code 0."""
 
     text: str
 

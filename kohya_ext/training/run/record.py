@@ -1,7 +1,7 @@
 """One run on disk: what it was told, which process it is, what was asked of it, how it ended.
 
 The folder holds plan.json, config.toml, stdout.txt, stderr.txt, process.json, request.json and
-result.json; it is enough to find a run again, to go on watching it, or to settle it after a crash.
+result.json; it is enough to find a run again, to watch it further, or to settle it after a crash.
 """
 
 from __future__ import annotations

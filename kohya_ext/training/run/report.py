@@ -83,7 +83,7 @@ def _joined(parts: Iterable[Mapping[int, float]]) -> dict[int, float]:
 
 
 def read_report(runs_dir: Path, run_id: str = "") -> Report:
-    """Read the report on a run with all it goes on from; the newest one without `run_id`.
+    """Read the report on a run with all it continues from; the newest one without `run_id`.
 
     Raises MissingError when there is none.
     """
@@ -113,7 +113,7 @@ def _advice(project: str, files: tuple[EpochFile, ...]) -> KeptAdvice | None:
 
 
 def _chain(last: RunStatus, runs: tuple[RunStatus, ...]) -> list[RunStatus]:
-    """Return the runs that `last` goes on from: each the newest before that saved its state."""
+    """Return the runs that `last` continues from: each the newest before that saved its state."""
     found = [last]
     while found[0].plan.epochs_done:
         begun = found[0].plan

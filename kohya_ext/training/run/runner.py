@@ -1,7 +1,7 @@
 """Start a run, watch it to its end, and write down how it ended; settle one that ended unseen.
 
 The trainer writes its streams to files in a session of its own, so it outlives whoever watches,
-and anyone may go on watching from the first line.
+and anyone may continue watching from the first line.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _epoch_is_saved(follow: Follow, saves_when_asked: int | None) -> bool:
 
 
 def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
-    """Start a planned run, or go on watching it, and settle it. One watcher at a time.
+    """Start a planned run, or continue watching it, and settle it. One watcher at a time.
 
     Raises ConflictError when another program watches it.
     """

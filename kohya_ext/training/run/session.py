@@ -51,7 +51,7 @@ from .states import State, state_at
 class RunOptions:
     """What may be asked beside the config.
 
-    `weights` is a LoRA file to go on from without a state: an undercooked one gets more epochs.
+    `weights` is a LoRA file to continue from without a state: an undercooked one gets more epochs.
     """
 
     resume: State | None = None
@@ -64,7 +64,7 @@ class RunOptions:
 
 
 def adjust(job: Job, options: RunOptions) -> Job:
-    """Put the options into the call: states to save, a state to go on from, other epochs."""
+    """Put the options into the call: states to save, a state to continue from, other epochs."""
     toml = dict(job.call.toml)
     if options.epochs:
         toml["max_train_epochs"] = options.epochs
@@ -122,7 +122,7 @@ def plan_training(
 ) -> TrainingPlan:
     """Check a job and plan its run; nothing is written or started.
 
-    The same job that was cut off goes on from its last state. Raises the preflight's first error
+    The same job that was cut off continues from its last state. Raises the preflight's first error
     as ToolError, ConflictError while the job runs, or AlreadyTrained.
     """
     options = _with_own_state(job, options)
@@ -180,7 +180,7 @@ def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Resul
 
 
 def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.sleep) -> RunPlan:
-    """Start the planned run with a watcher of its own, which outlives us; `attach` looks on.
+    """Start the planned run with a watcher of its own, which outlives us; `attach` watches.
 
     Raises HostError when the watcher ends before it has begun.
     """
@@ -286,9 +286,9 @@ def stop_training(run: RunPlan, what: StopRequest = StopRequest.NOW) -> None:
     if what is StopRequest.PAUSE and not run.saves_states:
         raise ConflictError(
             "LL397",
-            f"Run {run.run_id} of {run.name} saves no states, so it could not go on after a pause.",
-            "Stop it with --stop-after-epoch and go on from its last epoch file, or start it with "
-            "--save-states next time.",
+            f"Run {run.run_id} of {run.name} saves no states, so a pause would end it.",
+            "Stop it with --stop-after-epoch and continue from its last epoch file, or start it "
+            "with --save-states next time.",
         )
     ask(run.folder, what)
     if not standing_of(run.folder).is_watched:
@@ -355,7 +355,7 @@ def plan_run(
 
 
 def _own_weights(weights: Path, folder: Path) -> Path:
-    """Return where a run keeps the weights it goes on from; they may be moved aside meanwhile."""
+    """Return where a run keeps the weights it continues from; they may be moved aside meanwhile."""
     return folder / f"weights{weights.suffix}"
 
 

@@ -1,4 +1,4 @@
-"""Saved states: which are whole, and how to go on from one with the right epoch numbers.
+"""Saved states: which are whole, and how to continue from one with the right epoch numbers.
 
 sd-scripts stores the steps since the last resume, so its own second resume starts too early and
 repeats epochs; the epoch in the folder's name is right, and `--initial_epoch` makes it count.
@@ -21,7 +21,7 @@ _EPOCH_STATE = re.compile(r"^(?P<name>.*)-(?P<epoch>\d{6,})-state$")
 
 @dataclass(frozen=True)
 class State:
-    """A folder that training can go on from, saved at the end of `epoch`."""
+    """A folder that training can continue from, saved at the end of `epoch`."""
 
     path: Path
     output_name: str
@@ -34,7 +34,7 @@ class State:
 
 
 def state_problem(folder: Path) -> str | None:
-    """Say why training cannot go on from `folder`, or return None; cut files are found."""
+    """Say why training cannot continue from `folder`, or return None; cut files are found."""
     if not folder.is_dir():
         return "it does not exist"
     for name in _PARTS:
@@ -102,7 +102,7 @@ def require_state(model_dir: Path, output_name: str) -> State:
     why = f" ({'; '.join(halves)})" if halves else ""
     raise MissingError(
         "LL396",
-        f"{model_dir} holds no state of {output_name} to go on from{why}.",
-        "States are saved when training is started with --save-states; without one, go on from "
+        f"{model_dir} holds no state of {output_name} to continue from{why}.",
+        "States are saved when training is started with --save-states; without one, continue from "
         "an epoch file as network weights, or train again.",
     )

@@ -152,10 +152,10 @@ def _unverified(result: Result, problems: tuple[str, ...]) -> Result:
 
 
 def _what_remains(follow: Follow, good: tuple[Expected, ...]) -> str:
-    """Say what an ended run left and how to go on."""
+    """Say what an ended run left and how to continue."""
     plan = follow.plan
     states = find_states(plan.output_dir, plan.name)
     files = f"Whole epoch files: {', '.join(one.name for one in good) or 'none'}."
     if states:
-        return f"{files} Go on from epoch {states[-1].epoch} with --resume."
+        return f"{files} Continue from epoch {states[-1].epoch} with --resume."
     return f"{files} No state was saved to resume from (--save-states saves them)."

@@ -109,7 +109,7 @@ def test_a_list_is_let_go_before_it_is_filled_anew(gradio: FakeGradio, root: Pat
 
 
 def test_an_empty_list_says_so(gradio: FakeGradio, tmp_path: Path):
-    """gradio 6 goes on showing the old choice when a list becomes empty."""
+    """gradio 6 continues showing the old choice when a list becomes empty."""
     blocks = in_host(gradio, lambda folder: read_shelf([], tmp_path))
     (load,) = blocks.handlers
     _, grid, _, frame = load.function("", "gone", "gone")

@@ -96,7 +96,7 @@ def test_an_interrupted_grid_tells_how_to_go_on(host: Any, seeds: str, how: str)
     host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
     result = run(host.page(), seeds=seeds)
     assert len(result.images) == 3
-    told = "Interrupted after 2 of 8 pictures; they are kept. To go on, "
+    told = "Interrupted after 2 of 8 pictures; they are kept. To continue, "
     assert re.fullmatch(re.escape(told) + how + "\n", result.comments)
     assert parse_infotext(result.info).prompt == "<lora:Quillfox-000001:1> a fox"
 

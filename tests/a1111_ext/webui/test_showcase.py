@@ -104,7 +104,7 @@ def test_an_interrupted_showcase_tells_how_to_go_on(host: Any):
     host.before_drawing(stop)
     result = run(page(host, seed=-1), checkpoints=[])
     seed = result.all_seeds[0]
-    assert f"To go on, write {seed} into Seed and press Generate." in result.comments
+    assert f"To continue, write {seed} into Seed and press Generate." in result.comments
     assert len(result.images) == 2
 
 

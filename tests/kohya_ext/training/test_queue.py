@@ -143,7 +143,7 @@ def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeyp
             stop_training(follow.plan, StopRequest.NOW)
 
     (stopped,) = run_queue(simulated_trainer(), handler=handle)
-    assert "Go on from epoch 1 with --resume" in stopped.problem
+    assert "Continue from epoch 1 with --resume" in stopped.problem
     monkeypatch.delenv(SWITCH)
     add(project.root, resume=True)
     (ended,) = run_queue(simulated_trainer())

@@ -603,7 +603,7 @@ function showRanking() {
   const title = (text, isNumber = true) => make("th", { scope: "col", className: isNumber ? "number" : "", textContent: text });
   sheet.append(make("table", {}, make("thead", {}, make("tr", {}, title("#"), title(axes[data.judged].name, false), title("Better"), title("Draw"), title("Worse"), title("At least"), title("", false), title("", false))), body));
   sheet.append(make("p", { className: "soft", textContent: "“At least” is the lower end of the 95 % Wilson interval of being the better picture: few votes, low bound." }));
-  const more = make("button", { textContent: "Go on voting" }), reset = make("button", { textContent: "Forget all votes" }), close = make("button", { textContent: "Close", className: "primary" });
+  const more = make("button", { textContent: "Continue voting" }), reset = make("button", { textContent: "Forget all votes" }), close = make("button", { textContent: "Close", className: "primary" });
   more.onclick = () => { byId("ranking").close(); openVote(); };
   reset.onclick = () => { votes = []; keepVotes(); byId("ranking").close(); };
   close.onclick = () => byId("ranking").close();

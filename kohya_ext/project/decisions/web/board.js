@@ -100,7 +100,7 @@ function takeThisOne() {
   say(`${one.name}: ${labelOf(orderOf)}; the other version: ${out.label}`);
   if (isComparing()) nextPair(); else paint();
 }
-/** Go on to the next picture of which neither version is decided on. */
+/** Continue to the next picture of which neither version is decided on. */
 function nextPair() {
   const at = order.findIndex((index, place) => place > cursor && items[index].value == null && pairOf(items[index]));
   if (at < 0) { paint(); return; }

@@ -330,7 +330,7 @@ class Asking:
         return schedule
 
     def _networking(self, args: Any) -> None:
-        """Let the network module make its network without memory, and go on without it."""
+        """Let the network module make its network without memory, and continue without it."""
         sys.path.append(str(self.folder))
         self.answers.part = "network"
         module: Any = importlib.import_module(args.network_module)

@@ -60,7 +60,7 @@ def test_a_dry_run_leaves_the_manifest(trainable: Project, capsys):
 
 def test_check_counts_what_is_left_and_warns_of_few(trainable: Project, capsys):
     main(["check", str(trainable.root), "--trainer", "simulated", "--validation-split", "0.5"])
-    assert "pictures are kept back for validation and never trained" in capsys.readouterr().out
+    assert "will be kept back for validation and never trained" in capsys.readouterr().out
 
 
 def test_a_training_takes_it_for_once(trainable: Project, capsys):

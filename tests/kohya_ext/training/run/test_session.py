@@ -273,7 +273,7 @@ def test_a_lora_of_elsewhere_is_a_beginning(trainable: Project, tmp_path: Path):
 
 
 def test_a_repeated_epoch_is_kept_aside(trainable: Project):
-    """Its state was lost, so that an older one goes on: the files of later epochs stay."""
+    """Its state was lost, so that an older one continues: the files of later epochs stay."""
     apply_training(plan(trainable, save_states=True, keep_states=3))
     first = next(one for one in find_states(trainable.model_dir, "Quillfox") if one.epoch == 1)
     planned = plan(trainable, save_states=True, keep_states=3, resume=first)
