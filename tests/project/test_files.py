@@ -83,7 +83,7 @@ def test_a_path_too_long_for_windows_says_so(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("name", ["CON", "nul.txt", "a:b", "name.", "name ", "x?y", "COM1"])
 def test_a_name_that_windows_lacks_is_named(monkeypatch: pytest.MonkeyPatch, name: str):
-    path = Path("project", name, "lora-project.yaml")
+    path = Path(f"project/{name}/lora-project.yaml")  # joined as parts, "a:b" would be a drive
     assert files_module.strange_on_windows(path) == (name if os.name == "nt" else "")
     monkeypatch.setattr(files_module.os, "name", "nt")
     error = files_module.explain_os_error(OSError(errno.EINVAL, "Invalid handle"), path)
