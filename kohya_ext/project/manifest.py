@@ -8,6 +8,7 @@ Commands never rewrite it: decisions go to reviews.db. Screens change single val
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
@@ -17,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from .errors import InputError, MachineError, MissingError
+from .errors import InputError, MachineError, MissingError, PackageMissing
 from .families import Family
 from .files import is_portable_name, require_folder
 from .json_reader import read_bounded
@@ -470,7 +471,14 @@ def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _validate(data: dict[str, Any], lines: dict[_Place, int], path: Path) -> None:
-    from jsonschema import Draft202012Validator
+    try:
+        from jsonschema import Draft202012Validator
+    except ModuleNotFoundError as missing:  # in a host that brings none, as Forge Neo
+        raise PackageMissing(
+            "LL121",
+            f"{sys.executable} has no package {missing.name}, which reads {path.name}.",
+            f'Install it: "{sys.executable}" -m pip install jsonschema',
+        ) from missing
 
     errors = sorted(
         Draft202012Validator(manifest_schema()).iter_errors(data),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import ToolError, apply_init, open_project, plan_init
+from kohya_ext.project import PackageMissing, ToolError, apply_init, open_project, plan_init
 from kohya_ext.project import manifest as manifest_module
 from kohya_ext.project.families import Family
 from kohya_ext.project.manifest import (
@@ -234,3 +235,9 @@ def test_odd_ratings_are_refused(ratings: str):
 def test_a_list_as_a_key_is_one_sentence(text: str, tmp_path: Path):
     with pytest.raises(ToolError, match="LL102"):
         parse_manifest(text, tmp_path / "lora-project.yaml")
+
+
+def test_a_host_without_jsonschema_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    with pytest.raises(PackageMissing, match=r"no package jsonschema.* -m pip install jsonschema"):
+        parse_manifest("trigger_word: Quillfox\n", Path("lora-project.yaml"))
