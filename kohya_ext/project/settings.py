@@ -5,6 +5,7 @@ Kept as settings.json in the user folder (LORALOOM_HOME, else `.loraloom` in the
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -60,15 +61,34 @@ def read_settings() -> Settings:
             raise TypeError(f"it holds {type(data).__name__}")
         known = {one.name for one in fields(Settings)}
         values: dict[str, Any] = {name: data[name] for name in data if name in known}
+        for name, value in values.items():
+            _require_shape(name, value)
     except (ValueError, TypeError) as error:
         raise DamagedError(
             "LL114",
-            f"{path} is not a valid JSON object: {error}.",
+            f"{path} does not hold the settings: {error}.",
             "Correct it, or delete it and name the paths again.",
         ) from error
     for name in ("webui_urls", "recent_projects", "lora_folders"):
         values[name] = tuple(values.get(name, ()))
     return Settings(**values)
+
+
+def _require_shape(name: str, value: object) -> None:
+    """Raise TypeError for a setting that is not of its default's kind: text, list or table."""
+    default = getattr(Settings(), name)
+    if isinstance(default, str):
+        is_right = isinstance(value, str)
+    elif isinstance(default, tuple):
+        is_right = _is_texts(value)
+    else:
+        is_right = isinstance(value, dict) and all(map(_is_texts, value.values()))
+    if not is_right:
+        raise TypeError(f"{name} is {json.dumps(value)[:60]}")
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def remember_webuis(urls: Sequence[str], project: Path | None) -> None:

@@ -24,7 +24,20 @@ def test_an_unknown_setting_is_a_programming_error():
         write_setting("colour", "red")
 
 
-@pytest.mark.parametrize("text", ["[", "[1]", "null", '"x"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "[1]",
+        "null",
+        '"x"',
+        '{"webui_urls": 5}',
+        '{"webui_urls": [5]}',
+        '{"project_webuis": 3}',
+        '{"project_webuis": {"fox": "http://localhost:1"}}',
+        '{"trainer": []}',
+    ],
+)
 def test_a_damaged_file_is_named(text: str):
     user_folder().mkdir(exist_ok=True)
     settings_path().write_text(text, encoding="utf-8")
