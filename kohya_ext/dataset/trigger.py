@@ -100,7 +100,7 @@ def trigger_report(
 ) -> TriggerReport:
     """Check a word, that of the manifest without one, against all that this project can know.
 
-    The project's own epoch files are not held against it. Raises MissingError (a folder).
+    The project's own epoch files do not count. Raises MissingError (a folder).
     """
     return check_trigger(
         word or project.manifest.trigger_word, surroundings_of(project, lora_folders)

@@ -192,7 +192,7 @@ def test_a_creature_is_trained_with_an_old_json(page: Any, desk: Path, tmp_path:
     assert box(page, "Max train epoch").input_value() == "2"
     fill(page, "Folder with pictures", str(tmp_path / "collected"))
     step(page, "Import")
-    page.wait_for_timeout(2000)  # the board comes anew with what was imported
+    page.wait_for_timeout(2000)  # the board is loaded again with what was imported
     frame = judge_on_the_board(page, ["1", "1", "2", "0"])
     frame.locator("#said", has_text=": Out").wait_for()
     page.wait_for_timeout(1000)
