@@ -78,7 +78,7 @@ def test_an_older_host_is_entered_by_its_own_functions(
 
 
 def test_the_boxes_of_the_script_come_in_the_order_of_its_run(host: Any, gradio: FakeGradio):
-    for made in start(host)[0]:
+    for made in start(host)[0][:2]:  # the dynamic prompts never run as a script
         with gradio.module.Blocks():
             boxes = made().ui(False)
         names = made.run.__code__.co_varnames[2 : made.run.__code__.co_argcount]
