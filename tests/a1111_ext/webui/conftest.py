@@ -55,8 +55,9 @@ class StubHost:
 
 def forget_stub() -> None:
     """Let go of what was imported from the stub, and of ours that holds on to it."""
+    ours = ("a1111_ext.webui.script", "a1111_ext.webui.dynamic_script")
     for name in list(sys.modules):
-        if name.partition(".")[0] in ("modules", "networks") or name == "a1111_ext.webui.script":
+        if name.partition(".")[0] in ("modules", "networks") or name in ours:
             del sys.modules[name]
 
 

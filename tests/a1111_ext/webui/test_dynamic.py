@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -92,10 +90,8 @@ def test_what_cannot_be_drawn_is_refused():
 
 
 @pytest.fixture
-def script(host: Any) -> Iterator[Any]:
-    sys.modules.pop("a1111_ext.webui.dynamic_script", None)
-    yield importlib.import_module("a1111_ext.webui.dynamic_script").DynamicPromptsScript()
-    sys.modules.pop("a1111_ext.webui.dynamic_script", None)
+def script(host: Any) -> Any:
+    return importlib.import_module("a1111_ext.webui.dynamic_script").DynamicPromptsScript()
 
 
 def page_of(host: Any, prompt: str, *others: Any) -> Any:
