@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from kohya_ext.project import Project
+from kohya_ext.project import InputError, Project
+from kohya_ext.project.json_reader import read_text
 
 from ..grids.live import POLL_SECONDS
 from ..grids.plan import GridRequest, request_from
@@ -214,9 +215,20 @@ def request_of(project: Project, options: GridArguments) -> GridRequest:
         if getattr(options, name) is not None:
             changes[name] = getattr(options, name)
     if options.template is not None:
-        changes["prompt"] = options.template.read_text(encoding="utf-8-sig").strip()
+        changes["prompt"] = _read_template(options.template)
     if options.weights:
         changes["lora_weights"] = parse_real_numbers(options.weights, "LoRA weight")
     if options.seeds:
         changes["seeds"] = parse_whole_numbers(options.seeds, "Seed")
     return request_from(project.manifest, **changes)
+
+
+def _read_template(path: Path) -> str:
+    try:
+        return read_text(path).strip()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "LL513",
+            f"The template {path} cannot be read: {error}.",
+            "Save it as UTF-8 text.",
+        ) from error

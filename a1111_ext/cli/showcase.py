@@ -22,6 +22,7 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 from kohya_ext.project.consent import Use, require_consent
+from kohya_ext.project.json_reader import read_text
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
@@ -224,8 +225,8 @@ def _request(project: Project, options: ShowcaseArguments) -> BatchRequest:
 
 def _read_template(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(
             "LL613",
             f"The template {path} cannot be read: {error}.",

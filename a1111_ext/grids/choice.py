@@ -9,9 +9,9 @@ from typing import Any
 
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.errors import InputError
-from kohya_ext.project.json_reader import parse_json
+from kohya_ext.project.json_reader import parse_json, read_text
+from kohya_ext.project.limits import limits
 from kohya_ext.project.project import Project
-from kohya_ext.project.server import LARGEST_BYTES
 
 KIND = "loraloom-grid-choice"
 EPOCH = "epoch"
@@ -44,10 +44,8 @@ class Choice:
 def read_choice(path: Path) -> Choice:
     """Read a choice that a page saved. Raises InputError."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ValueError("it is too large")
-        return parse_choice(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        return parse_choice(read_text(path, limits().json_bytes))
+    except (OSError, ValueError) as error:
         raise InputError(
             "LL510",
             f"{path} holds no choice of a grid page: {error}.",

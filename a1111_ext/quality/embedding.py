@@ -6,7 +6,6 @@ whose consent the manifest records.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from kohya_ext.project import (
     RuleError,
 )
 from kohya_ext.project.files import sha256_of
+from kohya_ext.project.json_reader import read_json_object
 from kohya_ext.project.manifest import SubjectKind
 
 GROUP = "loraloom.embeddings"
@@ -162,8 +162,7 @@ def open_onnx(path: Path) -> OnnxEmbedding:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
+        return read_json_object(path)
     except (OSError, ValueError):
         return {}
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import InputError
-from kohya_ext.project.json_reader import parse_json
-
-_LARGEST_BYTES = 5_000_000
+from kohya_ext.project.json_reader import parse_json, read_text
+from kohya_ext.project.limits import limits
 
 
 class Rating(str, Enum):
@@ -58,12 +57,10 @@ def read_ratings(path: Path) -> dict[str, Rating]:
     A review page's file is such an object under the key "ratings".
     """
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ValueError("it is too large")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, limits().json_bytes)
         pairs = _from_json(text) if text.lstrip().startswith("{") else _from_csv(text)
         found = {Path(name).name: parse_rating(word) for name, word in pairs}
-    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(
             "LL618",
             f"The ratings in {path} cannot be read: {error}.",

@@ -13,7 +13,8 @@ from typing import Any
 from kohya_ext.project import InputError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import explained
-from kohya_ext.project.json_reader import parse_json
+from kohya_ext.project.json_reader import parse_json, read_text
+from kohya_ext.project.limits import limits
 
 from .ratings import Rating, parse_rating
 
@@ -21,8 +22,6 @@ KIND = "loraloom-review"
 REVIEW_NAME = "review.json"
 PLACE = "showcase"
 """How the subjects of decisions on the showcase begin."""
-
-_LARGEST_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,8 @@ def _of_showcase(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_review_file(path: Path) -> Review:
     """Read a review that was saved as a file. Raises InputError."""
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ValueError("it is too large")
-        return parse_review(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        return parse_review(read_text(path, limits().json_bytes))
+    except (OSError, ValueError) as error:
         raise InputError(
             "LL618",
             f"{path} is not a review of a showcase: {error}.",
@@ -111,8 +108,8 @@ def read_review_file(path: Path) -> Review:
 def is_review_file(path: Path) -> bool:
     """Tell whether a ratings file is a whole review."""
     try:
-        return f'"{KIND}"' in path.read_text(encoding="utf-8-sig")[:_LARGEST_BYTES]
-    except (OSError, UnicodeDecodeError):
+        return f'"{KIND}"' in read_text(path, limits().json_bytes)
+    except (OSError, ValueError):
         return False
 
 

@@ -25,7 +25,7 @@ from ..project.cluster import spread
 from ..project.consent import require_consent
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
-from ..project.json_reader import read_json
+from ..project.json_reader import read_json, read_text
 from ..project.placeholders import fill_placeholders
 from ..project.tagging import (
     Scores,
@@ -121,8 +121,8 @@ def undesired_tags(project: Project) -> tuple[str, ...]:
     if settings.undesired_tags_file:
         path = project.root / settings.undesired_tags_file
         try:
-            undesired += parse_tags(path.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
+            undesired += parse_tags(read_text(path))
+        except (OSError, ValueError) as error:
             raise MissingError(
                 "LL255",
                 f"The undesired tags {path} cannot be read: {error}.",
@@ -304,7 +304,7 @@ def _plan_one(
     tags = caption_tags(scores, rules)
     line = format_caption(rules.prefix, tags)
     stored = book.find(place.stem)
-    present = _read_caption(project.images_dir / place)
+    present = read_caption(project.images_dir / place)
     fresh = None
     if present is not None:
         ours = written.texts.get(place.stem, ())
@@ -329,12 +329,13 @@ def _foreign(present: str, line: str) -> CaptionEdit | None:
     return CaptionEdit(text=text) if text and text != line else None
 
 
-def _read_caption(path: Path) -> str | None:
+def read_caption(path: Path) -> str | None:
+    """Return the text of a caption file; None where there is none. Raises DamagedError."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedError(
             "LL259",
             f"The caption {path} cannot be read: {error}.",

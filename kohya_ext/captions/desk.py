@@ -16,10 +16,11 @@ from ..dataset.staged import read_staged
 from ..project import Project
 from ..project.clip_tokens import ClipTokens
 from ..project.files import sha256_of
+from ..project.json_reader import read_text
 from ..project.tagging import Scores, read_scores
 from ..project.tagging.framing import framing_of
 from ..project.tagging.vocabulary import Category, find_vocabulary
-from .captioning import PlannedCaption, clip_tokens_of, read_rules, write_captions
+from .captioning import PlannedCaption, clip_tokens_of, read_caption, read_rules, write_captions
 from .edits import (
     CaptionEdit,
     EditBook,
@@ -248,7 +249,7 @@ class CaptionDesk:
             if source is None or source.place is None:
                 continue
             path = self._project.images_dir / source.place
-            present = path.read_text(encoding="utf-8-sig") if path.is_file() else None
+            present = read_caption(path)
             text = self.caption(key, value).text
             planned.append(PlannedCaption(source.place, text, present, None))
         if planned:
@@ -313,8 +314,8 @@ class CaptionDesk:
             return Source(place.stem, place, tags, None, framing_of(scores), self._above(scores))
         path = self._project.images_dir / place
         try:
-            text = " ".join(path.read_text(encoding="utf-8-sig").split())
-        except (OSError, UnicodeDecodeError):
+            text = " ".join(read_text(path).split())
+        except (OSError, ValueError):
             text = ""
         return Source(place.stem, place, (), text or None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..project.decisions import Role, find_role
 from ..project.errors import InputError
+from ..project.json_reader import read_text
 
 __all__ = ["Role", "read_roles_csv"]
 
@@ -18,8 +19,8 @@ def read_roles_csv(path: Path) -> Mapping[str, Role]:
     A header line `picture,role` may stand first. Raises InputError with file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(
             "LL206", f"The roles file {path} cannot be read: {error}.", "It must be UTF-8 text."
         ) from error

@@ -75,6 +75,19 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_text(path: Path, most_bytes: int | None = None, encoding: str = "utf-8-sig") -> str:
+    """Read a UTF-8 text file of at most `limits().text_bytes`, line ends as "\\n".
+
+    Raises ShapeError, OSError.
+    """
+    content = read_bounded(path, limits().text_bytes if most_bytes is None else most_bytes)
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ShapeError(f"it is not UTF-8 text (byte {error.start})") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """Read a whole regular file that is no longer than `most_bytes`. Raises ShapeError, OSError."""
     if not path.is_file() and path.exists():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import read_epoch_file
+from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.server import NOT_FOUND, FolderShare, PageAnswer, PageRequest
 
 from ..choice import Choice, parse_choice, write_choice
@@ -85,7 +86,7 @@ class GridShare:
         """Promote the chosen epoch under the name that the page sent; return what is to be said."""
         from ...publish.promote import apply_promotion, plan_promotion
 
-        data = json.loads(text)
+        data = parse_json(text)
         if not isinstance(data, dict) or not isinstance(data.get("name"), str):
             raise ValueError("it holds no name")
         source = self._keep_choice(json.dumps(data.get("choice")))

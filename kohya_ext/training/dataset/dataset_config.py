@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...project.json_reader import parse_json
+from ...project.json_reader import parse_json, read_text
 from ..checks.findings import Finding, Level, error, warning
 from ..config.toml import parse_toml
 from .bucketed import Subset, TrainingDataset
@@ -95,7 +95,7 @@ def _wrong(problem: str, cure: str) -> Finding:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_text(path)
     found = parse_json(text) if path.suffix.lower() == ".json" else parse_toml(text)
     if not isinstance(found, dict):
         raise ValueError("it holds no tables")

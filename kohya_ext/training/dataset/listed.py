@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...project.json_reader import read_text
+from ...project.limits import limits
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.findings import Finding, error, warning
 from .bucketed import Subset
@@ -35,7 +37,7 @@ def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None
     try:
         entries = _entries(path)
         rows = [_row(key, table, image_dir) for key, table in entries.items()]
-    except (ValueError, TypeError, AttributeError, KeyError) as wrong:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
         return None, [_wrong(f"{path} is not a metadata file: {wrong}.", "Correct it there.")]
     lost = [row.path for row in rows if row.size is None and not row.path.is_file()]
     if lost:
@@ -56,7 +58,7 @@ def _wrong(problem: str, cure: str) -> Finding:
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, limits().json_bytes, "utf-8")  # the trainer takes no byte order mark
     if path.suffix != ".jsonl":
         found = json.loads(text)
         if not isinstance(found, dict):

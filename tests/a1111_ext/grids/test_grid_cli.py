@@ -179,6 +179,14 @@ def test_a_template_file_and_more_axes(trained: Project, webui, tmp_path: Path, 
     assert events[-1]["drawn"] == 6
 
 
+def test_a_template_that_is_not_utf8_is_one_sentence(trained: Project, webui, tmp_path, capsys):
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"{lora} caf\xe9\n")
+    assert main(["grid", str(trained.root), "--webui", webui.url, "--template", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert f"The template {path} cannot be read: it is not UTF-8 text (byte 10)" in error
+
+
 def test_tryout_looks_at_the_final_file(trained: Project, webui, capsys):
     save_lora(trained.model_dir, "Quillfox", epoch=3)
     assert main(["tryout", str(trained.root), "--webui", webui.url, "--count", "5"]) == 0
