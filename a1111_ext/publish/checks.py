@@ -99,7 +99,8 @@ def _check_number(material: Material) -> Check:
             what,
             "LL620",
             f"The selection has {counted(count, 'picture')}; a post takes at most {MOST_PICTURES}.",
-            "Take some out of showcase/selection.json, or select again.",
+            "Select again: loraloom select PROJECT (a showcase/selection.json of your own "
+            "wins over it: take some out there).",
         )
     return passed(what, f"{count} of at most {MOST_PICTURES}.")
 
@@ -115,7 +116,7 @@ def _check_unchanged(material: Material) -> Check:
                 "Look at it, and select again: loraloom select PROJECT",
                 DamagedError,
             )
-    return passed(what, "Byte for byte.")
+    return passed(what, "Unchanged, but for ratings and labels in their XMP.")
 
 
 def _check_infotexts(material: Material) -> Check:

@@ -19,13 +19,15 @@ def read_roles_csv(path: Path) -> Mapping[str, Role]:
     A header line `picture,role` may stand first. Raises InputError with file and line.
     """
     try:
-        text = read_text(path)
-    except (OSError, ValueError) as error:
+        rows = list(csv.reader(read_text(path).splitlines(), skipinitialspace=True))
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(
-            "LL206", f"The roles file {path} cannot be read: {error}.", "It must be UTF-8 text."
+            "LL206",
+            f"The roles file {path} cannot be read: {error}.",
+            "It must be UTF-8 text with one picture and its role a line.",
         ) from error
     roles: dict[str, Role] = {}
-    for number, row in enumerate(csv.reader(text.splitlines(), skipinitialspace=True), start=1):
+    for number, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and len(cells) > 1 and cells[1].lower() == "role"):
             continue

@@ -53,11 +53,23 @@ def test_the_sentence_names_file_and_reason(tmp_path: Path, name: str, why: str)
 def test_the_trainers_files_are_findings(tmp_path: Path, why: str):
     path = tmp_path / "brought.toml"
     path.write_bytes(DAMAGED[why])
-    _, listed = read_listed(path, "", 1)
-    _, config = read_dataset_config({"dataset_config": str(path)})
-    for (finding,) in (listed, config):
-        assert str(path) in finding.problem
-        assert why in finding.problem
+    _, (finding,) = read_dataset_config({"dataset_config": str(path)})
+    assert str(path) in finding.problem
+    assert why in finding.problem
+
+
+def test_metadata_that_is_no_text_is_a_finding(tmp_path: Path):
+    path = tmp_path / "brought.json"
+    path.write_bytes(b'{"fox\xff.png": {}}')
+    _, (finding,) = read_listed(path, "", 1)
+    assert f"{path} is not a metadata file" in finding.problem
+
+
+def test_metadata_as_deep_as_no_json_is_a_finding(tmp_path: Path):
+    path = tmp_path / "brought.json"
+    path.write_text("[" * 100_000, encoding="utf-8")
+    _, (finding,) = read_listed(path, "", 1)
+    assert f"{path} is not a metadata file" in finding.problem
 
 
 def test_a_file_too_long_is_no_review(tmp_path: Path):
@@ -72,3 +84,13 @@ def test_line_ends_of_windows_are_line_ends(tmp_path: Path):
     assert read_text(path) == "a\nb\nc\n"
     with pytest.raises(ShapeError):
         read_text(path, 3)
+
+
+def test_a_field_longer_than_csv_takes_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("LORALOOM_LIMIT_TEXT_BYTES")
+    path = tmp_path / "roles.csv"
+    path.write_text("fox.png," + "x" * 131_073, encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be read: field larger than"):
+        read_roles_csv(path)

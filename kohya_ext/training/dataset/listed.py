@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...project.json_reader import read_text
-from ...project.limits import limits
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.findings import Finding, error, warning
 from .bucketed import Subset
@@ -58,7 +56,7 @@ def _wrong(problem: str, cure: str) -> Finding:
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
-    text = read_text(path, limits().json_bytes, "utf-8")  # the trainer takes no byte order mark
+    text = path.read_text(encoding="utf-8")
     if path.suffix != ".jsonl":
         found = json.loads(text)
         if not isinstance(found, dict):
