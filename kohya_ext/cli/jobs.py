@@ -37,7 +37,7 @@ def job_options(command: _Command) -> _Command:
         "--config",
         "config",
         type=click.Path(path_type=Path),
-        help="Any json or toml for sd-scripts or of the Kohya GUI; no project is needed.",
+        help="Any json or toml for sd-scripts or of the Kohya GUI, in the place of a project.",
     )(command)
     return click.argument("project", required=False)(command)
 
@@ -71,11 +71,18 @@ def read_job(project: str | None, config: Path | None, version: str) -> Job:
     from ..training.config.kohya_json import GuiVersion
     from ..training.run.job import job_of_config, job_of_project
 
+    if config is not None and project is not None:
+        raise click.UsageError("Give a project or --config, not both.")
+    config = config or _config_among(project)
     if config is not None:
-        if project is not None:
-            raise click.UsageError("Give a project or --config, not both.")
         return job_of_config(config, GuiVersion(version))
     return job_of_project(open_project(Path(project or ".")))
+
+
+def _config_among(project: str | None) -> Path | None:
+    """Return PROJECT where it is the file of a config, which the command then takes."""
+    path = Path(project or ".")
+    return path if path.suffix.lower() in (".json", ".toml") and path.is_file() else None
 
 
 def read_runs(project: str | None, config: Path | None, version: str) -> tuple[Path, str]:
@@ -85,7 +92,7 @@ def read_runs(project: str | None, config: Path | None, version: str) -> tuple[P
     """
     from ..training.run.job import runs_dir_of
 
-    if config is not None:
+    if config is not None or _config_among(project) is not None:
         job = read_job(project, config, version)
         return job.runs_dir, shell_path(job.output_dir)
     opened = open_project(Path(project or "."))

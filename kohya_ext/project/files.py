@@ -234,8 +234,11 @@ def free_bytes(path: Path) -> int:
 def require_folder(path: Path) -> Path:
     """Return `path` when it is a readable folder; raise MissingError or MachineError otherwise."""
     if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "does not exist"
-        raise MissingError("LL103", f"The folder {path} {what}.", "Check the spelling of the path.")
+        if path.exists():
+            raise MissingError("LL103", f"{path} is a file, not a folder.", "Name a folder.")
+        raise MissingError(
+            "LL103", f"The folder {path} does not exist.", "Check the spelling of the path."
+        )
     try:
         with os.scandir(path) as entries:
             next(entries, None)

@@ -68,6 +68,8 @@ def test_check_takes_any_json(trainable: Project, tmp_path: Path, capsys: Captur
     found = json.loads(capsys.readouterr().out)
     assert (found["ok"], found["steps"], found["epochs"]) == (True, 18, 3)
     values = json.loads(config.read_text(encoding="utf-8"))
+    assert main(["check", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
     bad = tmp_path / "bad.json"
     values |= {"train_data_dir": str(tmp_path / "nowhere"), "save_every_n_epochs": 0}
     bad.write_text(json.dumps(values), encoding="utf-8")
