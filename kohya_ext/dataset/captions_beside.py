@@ -1,10 +1,11 @@
 """Captions that lie beside pictures where these are collected: text files, and lists of them.
 
-Lists are `metadata.jsonl`, as on Hugging Face, and the metadata json of sd-scripts.
+Lists are `metadata.jsonl` and `metadata.csv`, as on Hugging Face, and sd-scripts' metadata json.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -14,7 +15,7 @@ from ..project.json_reader import ShapeError, parse_json, read_bounded
 from ..project.limits import limits
 
 _SUFFIXES = (".txt", ".caption", ".cap")
-_LIST_NAME = "metadata.jsonl"
+_LIST_NAMES = ("metadata.jsonl", "metadata.csv")
 _TEXT_KEYS = ("text", "caption", "prompt")
 
 
@@ -30,21 +31,24 @@ class CaptionFinder:
     """Finds captions below one folder; `unread` collects files that could not be read, and why.
 
     Of several beside one picture the first counts: the project's own suffix, .txt, .caption, .cap,
-    then the lists.
+    in capitals or not, `a.txt` before `a.png.txt`; then the lists.
     """
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self._root = folder
         self._suffixes = tuple(dict.fromkeys((suffix, *_SUFFIXES)))
         self._lists: dict[Path, dict[str, FoundCaption]] = {}
+        self._names: dict[Path, dict[str, Path]] = {}
         self.unread: list[tuple[Path, str]] = []
 
     def find(self, picture: Path) -> FoundCaption | None:
         """Return the caption of a picture, or None; an empty file is none."""
-        for suffix in self._suffixes:
-            path = picture.with_suffix(suffix)
-            if path.is_file() and (text := self._read(path)) and (line := as_line(text)):
-                return FoundCaption(line, path)
+        names = self._names_in(picture.parent)
+        for stem in (picture.stem, picture.name):
+            for suffix in self._suffixes:
+                path = names.get((stem + suffix).casefold())
+                if path and (text := self._read(path)) and (line := as_line(text)):
+                    return FoundCaption(line, path)
         for folder in (picture.parent, *picture.parent.parents):
             rows = self._rows(folder)
             relative = picture.relative_to(folder).as_posix().casefold()
@@ -53,14 +57,22 @@ class CaptionFinder:
                 return found
         return None
 
+    def _names_in(self, folder: Path) -> dict[str, Path]:
+        if folder not in self._names:
+            files = sorted((one for one in folder.iterdir() if one.is_file()), reverse=True)
+            self._names[folder] = {one.name.casefold(): one for one in files}
+        return self._names[folder]
+
     def _rows(self, folder: Path) -> dict[str, FoundCaption]:
         if folder not in self._lists:
             rows: dict[str, FoundCaption] = {}
-            for path in (*sorted(folder.glob("*.json")), folder / _LIST_NAME):
-                if not path.is_file() or not (text := self._read(path)):
-                    continue
-                read = _of_jsonl(text) if path.name == _LIST_NAME else _of_metadata(text)
-                rows |= {name: FoundCaption(line, path) for name, line in read}
+            names = self._names_in(folder)
+            maps = (path for name, path in sorted(names.items()) if name.endswith(".json"))
+            for path in (*maps, *(names[name] for name in _LIST_NAMES if name in names)):
+                read, problems = _READERS[path.suffix.casefold()], list[str]()
+                found = read(self._read(path), problems)
+                rows |= {name: FoundCaption(line, path) for name, line in found}
+                self.unread += [(path, why) for why in problems[:1]]
             self._lists[folder] = rows
         return self._lists[folder]
 
@@ -87,28 +99,46 @@ def as_line(text: str) -> str:
     return line
 
 
-def _of_jsonl(text: str) -> Iterator[tuple[str, str]]:
+def _of_jsonl(text: str, problems: list[str]) -> Iterator[tuple[str, str]]:
     """Yield name and caption of each line `{"file_name": "a.png", "text": "a fox"}`."""
-    for line in text.splitlines():
-        row = _parsed(line)
-        name = row.get("file_name")
-        caption = next((row[key] for key in _TEXT_KEYS if isinstance(row.get(key), str)), "")
-        if isinstance(name, str) and (joined := as_line(caption)):
-            yield name.replace("\\", "/").casefold(), joined
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield from _of_row(_parsed(line, problems, f"in line {number}, "))
 
 
-def _of_metadata(text: str) -> Iterator[tuple[str, str]]:
+def _of_csv(text: str, problems: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and caption of each line below the heading `file_name,text`."""
+    try:
+        for row in csv.DictReader(text.splitlines(keepends=True), strict=True):
+            yield from _of_row(row)
+    except csv.Error as error:
+        problems.append(f"it is not valid CSV: {error}")
+
+
+def _of_row(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    name = row.get("file_name")
+    caption = next((row[key] for key in _TEXT_KEYS if isinstance(row.get(key), str)), "")
+    if isinstance(name, str) and (joined := as_line(caption)):
+        yield name.replace("\\", "/").casefold(), joined
+
+
+def _of_metadata(text: str, problems: list[str]) -> Iterator[tuple[str, str]]:
     """Yield stem and caption of sd-scripts' `{"a": {"caption": "a fox", "tags": "red, sky"}}`."""
-    for name, row in _parsed(text).items():
+    for name, row in _parsed(text, problems).items() if text else ():
         if isinstance(row, dict):
             given = (row.get(key) for key in ("caption", "tags"))
             if line := ", ".join(as_line(one) for one in given if isinstance(one, str) and one):
                 yield PureWindowsPath(name).stem.casefold(), line
 
 
-def _parsed(text: str) -> Mapping[str, Any]:
+def _parsed(text: str, problems: list[str], where: str = "") -> Mapping[str, Any]:
+    """Return an object, or an empty one for anything else that JSON can hold."""
     try:
         data = parse_json(text)
-    except ShapeError:
+    except ShapeError as error:
+        problems.append(where + str(error))
         return {}
     return data if isinstance(data, dict) else {}
+
+
+_READERS = {".json": _of_metadata, ".jsonl": _of_jsonl, ".csv": _of_csv}

@@ -47,10 +47,35 @@ def take_in(project: Project, folder: Path) -> dict[str, str]:
     return edits(project)
 
 
-@pytest.mark.parametrize("suffix", [".txt", ".caption", ".cap"])
+@pytest.mark.parametrize("suffix", [".txt", ".caption", ".cap", ".TXT", ".png.txt"])
 def test_a_caption_file_comes_in(project: Project, folder: Path, suffix: str):
     write(folder / f"p0{suffix}", "\ufeffphoto of Quillfox, sky\n")
     assert take_in(project, folder) == {"p0": "photo of Quillfox, sky"}
+
+
+def test_a_metadata_csv_comes_in(project: Project, folder: Path):
+    draw(folder / "deep" / "q.png", "black")
+    write(folder / "metadata.csv", 'file_name,text\r\np0.png,"a fox, asleep"\r\ndeep/q.png,two\r\n')
+    assert take_in(project, folder) == {"p0": "a fox, asleep", "q": "two"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        (
+            "metadata.jsonl",
+            '{"file_name": "p0.png", "text": "a fox"}\n{"file',
+            "in line 2, it is not",
+        ),
+        ("meta_cap.json", '{"p0": {"caption": ', "it is not valid JSON"),
+        ("metadata.csv", 'file_name,text\np0.png,"a fox', "it is not valid CSV"),
+    ],
+)
+def test_a_damaged_list_is_named(project: Project, folder: Path, name: str, text: str, why: str):
+    write(folder / name, text)
+    ((path, told),) = plan_import(project, folder).captions.unread
+    assert path.name == name
+    assert told.startswith(why)
 
 
 def test_a_metadata_jsonl_comes_in(project: Project, folder: Path):
