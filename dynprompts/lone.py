@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 from .errors import Span
 from .flat_text import NODE, FlatText
 from .nodes import Text, Variant
-
-if TYPE_CHECKING:
-    from .slips import Names
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ASSIGNED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*(?:\?|:)?=\s*")
@@ -22,6 +19,14 @@ _DIVIDERS = re.compile(r"\s*(?:[,/;\u3001\uff0c\u00a6\u2502]|\bor\b)\s*")
 _ITEM = re.compile(rf"(?:\d+(?:\.\d+)?::)?(?:{NODE}|(?:[^\W_]|')[^,/;()\[\]<>:{NODE}]*)")
 _MOST_WORDS = 3
 _MOST_SHOWN = 3
+
+
+class Names(NamedTuple):
+    """Which names are known: of wildcards, and of variables."""
+
+    is_wildcard: Callable[[str], bool]
+    variables: Collection[str]
+
 
 Found = tuple[Span, str, str, str]
 """Where, code, sentence, hint."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from .errors import Span
 from .flat_text import NODE, FlatText, blank_out
 from .lexer import ParserConfig
-from .lone import find_lone
+from .lone import Names, find_lone
 from .nodes import Argument, Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
 
 _ESCAPED_NAME = re.compile(r"\\_\\_([A-Za-z0-9][\w/-]*(?:\\_[\w/-]+)*)\\_\\_")
@@ -102,13 +102,6 @@ class Slip(NamedTuple):
     code: str
     message: str
     hint: str
-
-
-class Names(NamedTuple):
-    """Which names are known: of wildcards, and of variables."""
-
-    is_wildcard: Callable[[str], bool]
-    variables: Collection[str]
 
 
 def is_suspect(text: str) -> bool:

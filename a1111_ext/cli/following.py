@@ -11,9 +11,9 @@ from kohya_ext.project.epochs import Run
 from kohya_ext.project.wording import counted
 
 from ..api.lora_links import with_run
+from ..grids.grid import GridStore, pin_grid, with_epochs
 from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
 from ..grids.page.document import LiveState
-from ..grids.runner import GridStore, pin_grid, with_epochs
 from ..quality.advice import Advice
 from .drawing import shown_events
 from .grid_options import FollowOptions

@@ -21,7 +21,7 @@ from kohya_ext.project.cli import (
     say,
     shell_path,
 )
-from kohya_ext.project.consent import Use, require_consent
+from kohya_ext.project.consent import Use
 from kohya_ext.project.json_reader import read_text
 from kohya_ext.project.wording import counted
 
@@ -178,7 +178,7 @@ def showcase(project: Project, **given: Any) -> None:
     The same command continues where it was stopped.
     """
     options = ShowcaseArguments(**given)
-    require_consent(project, Use.PICTURES)
+    project.require_consent(Use.PICTURES)
     promoted = require_promoted(project)
     subject = _subject(project, promoted, options)
     library = open_library(_wildcards(project, options), options.follow_links)

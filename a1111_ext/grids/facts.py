@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kohya_ext.project.advice import KeptAdvice, advice_of_grid
 from kohya_ext.project.wording import counted
@@ -11,10 +11,8 @@ from kohya_ext.project.wording import counted
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from .axes import Axis
+from .grid import Grid
 from .plan import EPOCH_AXIS
-
-if TYPE_CHECKING:
-    from .runner import Grid
 
 _BYTES_PER_PIXEL = 1.6
 """A PNG of a photograph-like picture; for the plan's estimate of disk space."""

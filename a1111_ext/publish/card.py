@@ -10,8 +10,8 @@ from kohya_ext.project.manifest import Manifest, SubjectKind
 from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import without_networks
-from .contents import Material
 from .markdown import block, code, inline, require_safe_link, to_html
+from .material import Material
 
 _DESCRIPTION = "publish.description"
 

@@ -11,7 +11,7 @@ from kohya_ext.project.manifest import SubjectKind
 
 from .card import weight_text
 from .check import Check, CheckState
-from .contents import Material
+from .material import Material
 from .site import AS_OF, MOST_PICTURES
 
 FORM_LINK = (

@@ -15,13 +15,13 @@ from kohya_ext.project.wording import counted
 from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, judge_content
 from .content_checks import Seen, check_content
-from .contents import Material
+from .material import Material
 from .site import AS_OF, MOST_PICTURES, base_model_problem, is_listed, trained_on
 
 
 def check_material(material: Material, seen: Seen, *, tagger_note: str = "") -> tuple[Check, ...]:
     """Return every check in the order of a checklist; nothing is raised."""
-    content = material.content or judge_content(material, seen)
+    content = material.content or judge_content(material.every_picture, seen)
     return tuple(_checks(material, content, seen, tagger_note))
 
 

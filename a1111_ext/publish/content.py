@@ -6,7 +6,7 @@ What follows from it (tags, fields of forms) is asked here by card, form and rec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.manifest import Manifest
 from kohya_ext.project.tagging import Scores
 
-from .contents import Material, PackPicture
+from .pack_picture import PackPicture
 
 _SUBJECT = "publish"
 _SITE_RATINGS = {
@@ -97,11 +97,11 @@ class PackContent:
 
 
 def judge_content(
-    material: Material, seen: Mapping[str, Scores], decided: ContentLevel | None = None
+    pictures: Iterable[PackPicture], seen: Mapping[str, Scores], decided: ContentLevel | None = None
 ) -> PackContent:
     """Judge all pictures; those that are not in `seen` by their prompts alone."""
     found = []
-    for one in material.every_picture:
+    for one in pictures:
         scores = seen.get(one.sha256)
         found.append(PictureContent(one, judge(scores, one.prompt), minor_sign(scores, one.prompt)))
     return PackContent(tuple(found), decided)
@@ -129,20 +129,20 @@ def subject_words(manifest: Manifest) -> str:
 # -- the decision -------------------------------------------------------------------------------
 
 
-def decide_content(project: Project, material: Material, level: ContentLevel) -> None:
+def decide_content(project: Project, pictures: Iterable[PackPicture], level: ContentLevel) -> None:
     """Keep a person's word on the content of these pictures in reviews.db."""
-    value = {"level": level.value, "pictures": sorted(one.sha256 for one in material.every_picture)}
+    value = {"level": level.value, "pictures": sorted(one.sha256 for one in pictures)}
     with DecisionStore(project.reviews_db) as store:
         store.decide(DecisionKind.CONTENT, {_SUBJECT: value}, "publish")
 
 
-def read_decision(project: Project, material: Material) -> ContentLevel | None:
+def read_decision(project: Project, pictures: Iterable[PackPicture]) -> ContentLevel | None:
     """Return a person's word, None when it was given for other pictures."""
     with DecisionStore(project.reviews_db) as store:
         kept = store.find(DecisionKind.CONTENT, _SUBJECT)
     try:
-        pictures = set(kept.value["pictures"]) if kept else set()
+        decided_on = set(kept.value["pictures"]) if kept else set()
         level = ContentLevel(kept.value["level"]) if kept else None
     except (KeyError, TypeError, ValueError):
         return None
-    return level if {one.sha256 for one in material.every_picture} <= pictures else None
+    return level if {one.sha256 for one in pictures} <= decided_on else None

@@ -19,7 +19,8 @@ from kohya_ext.project.wording import counted
 
 from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, PictureContent, subject_words
-from .contents import Material, PackPicture
+from .material import Material
+from .pack_picture import PackPicture
 
 Seen = Mapping[str, Scores]
 """What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""

@@ -14,7 +14,7 @@ from string import Template
 from kohya_ext.project.manifest import Permissions, SubjectKind
 
 from .card import description_html, version_notes_html
-from .contents import Material
+from .material import Material
 from .site import AS_OF, MOST_PICTURES, permissions_of
 
 _CATEGORIES = {

@@ -36,8 +36,9 @@ from .card import (
 )
 from .check import Check
 from .checklist import write_page
-from .contents import Material, PackPicture
 from .form import write_form
+from .material import Material
+from .pack_picture import PackPicture
 from .preview import write_preview
 
 RECORD_NAME = "pack.json"

@@ -11,7 +11,8 @@ from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.wording import counted
 
 from .card import description_html, facts
-from .contents import Material, PackPicture
+from .material import Material
+from .pack_picture import PackPicture
 
 _SHOWN_FIELDS = ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model")
 

@@ -20,7 +20,7 @@ from kohya_ext.project import (
     Project,
     ToolError,
 )
-from kohya_ext.project.consent import Use, require_consent
+from kohya_ext.project.consent import Use
 from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file, require_family
 from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
 from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
@@ -97,7 +97,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     Raises RuleError (consent), InputError (unusable name), ConflictError (a file is in the way) or
     DamagedError (source).
     """
-    require_consent(project, Use.TRAINING)
+    project.require_consent(Use.TRAINING)
     plain = name.removesuffix(".safetensors")
     _require_usable(plain)
     require_family([source], project.manifest.base_model.family)

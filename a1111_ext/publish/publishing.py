@@ -17,8 +17,8 @@ from kohya_ext.project.tagging import Scores, Tagger
 from .check import Check, CheckState
 from .checks import check_material, require_all
 from .content import decide_content, judge_content, read_decision
-from .contents import Material, gather
 from .header import header_news, refresh_header
+from .material import Material, gather
 from .pack import PackPlan, apply_pack, plan_pack
 from .shown_in_header import shown_in_header
 from .tag_scores import find_tagger, look_at
@@ -94,10 +94,10 @@ def _planned(
     on_progress: ProgressHandler,
 ) -> PublishPlan:
     seen = look_at(project, material.every_picture, tagger, on_progress=on_progress)
-    decided = options.content or read_decision(project, material)
+    decided = options.content or read_decision(project, material.every_picture)
     material = replace(
         material,
-        content=judge_content(material, seen, decided),
+        content=judge_content(material.every_picture, seen, decided),
         has_ai_label=options.has_ai_label(project.manifest),
     )
     checks = check_material(material, seen, tagger_note=note)
@@ -113,7 +113,7 @@ def apply_publishing(
     """Write header and pack, keep a person's word. Raises the first refusal; MachineError."""
     require_all(plan.checks)
     if plan.options.content is not None:
-        decide_content(project, plan.material, plan.options.content)
+        decide_content(project, plan.material.every_picture, plan.options.content)
     promoted = plan.material.promoted
     if refresh_header(project, promoted.path, promoted.name, shown_in_header(plan.material)):
         old = plan.material

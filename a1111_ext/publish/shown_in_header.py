@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 
-from .contents import Material
+from .material import Material
 
 _PIXELS = 256
 _QUALITY = 80

@@ -15,7 +15,7 @@ from kohya_ext.project import (
 )
 from kohya_ext.project.tagging import Scores, Tagger, open_tagger, read_scores, write_scores
 
-from .contents import PackPicture
+from .pack_picture import PackPicture
 
 
 def find_tagger(

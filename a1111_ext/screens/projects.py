@@ -122,7 +122,7 @@ def find_grids(root: Path) -> tuple[GridRow, ...]:
 
 
 def _read_about(page: Path) -> dict[str, Any]:
-    from ..grids.runner import read_about
+    from ..grids.grid import read_about
 
     try:
         return read_about(page.parent)

@@ -15,7 +15,8 @@ from ..cells.cell import Cell
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
 from ..grids.facts import grid_facts
-from ..grids.runner import SHEET_NAME, Grid, GridStore, draw_grid, read_about, write_views
+from ..grids.grid import Grid, GridStore, read_about
+from ..grids.runner import SHEET_NAME, draw_grid, write_views
 from ..quality.giving import advise_quietly
 
 

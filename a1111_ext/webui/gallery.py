@@ -14,7 +14,7 @@ from ..cells.cell import Cell
 from ..cells.events import CellEvent, Outcome
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
-from ..grids.runner import Grid, GridStore
+from ..grids.grid import Grid, GridStore
 from .backend import InProcessBackend
 from .drawn import DrawnCell, DrawnGrid, draw_here
 from .request import GridOptions

@@ -25,6 +25,7 @@ from ..cells.cell import Cell, CheckpointPin, with_loras
 from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import make_expand
 from ..grids.facts import format_seconds, grid_facts
+from ..grids.grid import Grid, GridStore, pin_grid, prepare_grid, subject_of
 from ..grids.plan import (
     GridPlan,
     GridRequest,
@@ -34,13 +35,6 @@ from ..grids.plan import (
     select_epochs,
 )
 from ..grids.reach import require_reachable
-from ..grids.runner import (
-    Grid,
-    GridStore,
-    pin_grid,
-    prepare_grid,
-    subject_of,
-)
 from ..grids.values import parse_whole_numbers
 from .backend import read_capabilities, refresh_loras
 from .request import GridOptions

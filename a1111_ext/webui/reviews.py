@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from kohya_ext.project import ToolError, open_project
@@ -95,8 +96,12 @@ def _read_book(book: Path) -> Mapping[str, tuple[str, ...]]:
         return {}
 
 
+@lru_cache(maxsize=1)
+def reviews() -> Reviews:
+    """Return the reviews of this process."""
+    return Reviews()
+
+
 def resume_reviews() -> None:
     """Begin again what was under way, when there is something; most starts import nothing here."""
-    from .access import reviews
-
     threading.Thread(target=reviews().resume, name="loraloom resume", daemon=True).start()

@@ -80,7 +80,7 @@ def add_page_route(app: Any) -> None:
     from fastapi.concurrency import run_in_threadpool
     from fastapi.responses import PlainTextResponse, Response
 
-    from .access import PAGES, SHARES
+    from .addresses import PAGES, SHARES
 
     async def respond(request: Request) -> Response:
         content = None

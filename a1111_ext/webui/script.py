@@ -119,7 +119,7 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
             raise Refusal(error.code, error.problem, error.cure) from error
 
     def _draw(self, p: Any, options: GridOptions, lora: str, with_cells: bool) -> Any:
-        from ..grids.runner import GridStore
+        from ..grids.grid import GridStore
         from .backend import read_capabilities
         from .gallery import draw_for_gallery
         from .grid import find_epochs, plan_page_grid
@@ -231,7 +231,7 @@ def _showcase_options(
 def _plan_showcase(
     page: Any, seed: int, options: ShowcaseOptions, *, is_count: bool = False
 ) -> Any:
-    from ..grids.runner import GridStore
+    from ..grids.grid import GridStore
     from .settings import own_folder, project_folders, wildcards
     from .showcase import plan_showcase
 
@@ -282,7 +282,7 @@ def count_pictures(
     prompt: str, seeds: str, epochs: str, lora: str, control: bool, axes: str
 ) -> str:
     """Return the count as HTML, or why there is none."""
-    from ..grids.runner import GridStore
+    from ..grids.grid import GridStore
     from .grid import describe_page_grid
     from .settings import lora_folders, own_folder, wildcards
 

@@ -12,7 +12,7 @@ from kohya_ext.project.journal import Journal
 
 from ..cells.cell import Cell
 from ..cells.events import CellEvent
-from ..grids.runner import Grid, GridStore
+from ..grids.grid import Grid, GridStore
 from ..screens.projects import find_projects
 from .access import require_inside
 from .alone import AloneBackend

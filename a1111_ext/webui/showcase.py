@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import ConflictError, InputError, MissingError, Project, open_project
-from kohya_ext.project.consent import Use, require_consent
+from kohya_ext.project.consent import Use
 from kohya_ext.project.files import link_or_copy, sha256_of
 from kohya_ext.project.wording import counted
 
@@ -24,7 +24,7 @@ from ..cells.engine import run_cells
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..grids.facts import format_seconds
-from ..grids.runner import GridStore
+from ..grids.grid import GridStore
 from ..publish.promote import require_free_name
 from ..publish.promoted import Promoted, require_promoted
 from ..screens.projects import find_projects
@@ -97,7 +97,7 @@ def plan_showcase(
     if not options.project.strip():
         return Showcase(own, _planned(page, seed, options, _subject_of(page.prompt), page, own))
     project = find_project(options.project.strip(), folders)
-    require_consent(project, Use.PICTURES)
+    project.require_consent(Use.PICTURES)
     promoted, wanted = require_promoted(project), project.manifest.showcase
     subject = ShowcaseSubject(promoted.name, wanted.lora_weight, project.manifest.trigger_word)
     named = project.root / wanted.wildcards if wanted.wildcards else own.wildcards

@@ -9,7 +9,7 @@ from kohya_ext.project import MANIFEST_NAME, InputError, apply_init, open_projec
 
 from ..screens.page import ScreenHost, build
 from ..screens.shelf import Shelf, read_shelf
-from .access import address, board_address, review_address, wildcards_address
+from .addresses import address, board_address, review_address, wildcards_address
 from .settings import allow_folder, own_folder, project_folders
 
 WHERE = (

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from ..errors import LimitExceeded, Origin, PromptError, PromptSyntaxError, Span, counted
 from ..findings import ERROR, WARNING, Finding, Findings
 from ..lexer import ParserConfig, patterns
+from ..lone import Names
 from ..nodes import Assign, Get, Node, Sequence, Variant, Wildcard
 from ..parser import parse_sequence
 from ..resolver import insides, read_document
 from ..scope import Rules
-from ..slips import Names, find_slips, is_suspect
+from ..slips import find_slips, is_suspect
 from ..values import Collection, Document
 from ..wildcards import WildcardLibrary
 from .cycles import find_cycles

@@ -22,7 +22,6 @@ from ..project import (
 )
 from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.cluster import spread
-from ..project.consent import require_consent
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_json, read_text
@@ -197,7 +196,7 @@ def score_pictures(
     picture has no scores and there is no tagger) or RuleError (for forbidden content; for a person
     without consent).
     """
-    require_consent(project)
+    project.require_consent()
     places = staged_pictures(project)
     found: dict[PurePosixPath, Scores] = {}
     if executor and tagger:

@@ -20,7 +20,6 @@ from ..project import (
     RuleError,
     silent,
 )
-from ..project.consent import require_consent
 from ..project.content import cure_for_training, find_forbidden
 from ..project.decisions import DecisionStore
 from ..project.decisions.role_plan import (
@@ -125,7 +124,7 @@ def plan_layout(
     MissingError (nothing imported), DamagedError (broken picture), InputError (a stem that
     repeats; a role for a picture that is not there) or ConflictError (foreign files in images/).
     """
-    require_consent(project)
+    project.require_consent()
     paths = list(source_pictures(project))
     if not paths:
         raise MissingError(

@@ -15,7 +15,8 @@ from .errors import (
     ToolError,
 )
 from .journal import Journal, JournalEntry
-from .manifest import MANIFEST_NAME, Manifest, read_manifest
+from .manifest import MANIFEST_NAME, Manifest
+from .manifest_reader import read_manifest
 from .progress import Progress, ProgressHandler, silent
 from .project import InitPlan, Project, apply_init, open_project, plan_init
 from .settings import Settings, read_settings, remember_webuis, user_folder, write_setting

@@ -7,15 +7,19 @@ is refused, so that nobody reads more into it than was said.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from .errors import RuleError
 
-if TYPE_CHECKING:
-    from .manifest import Consent
-    from .project import Project
+@dataclass(frozen=True)
+class Consent:
+    """Who agreed, on which day (ISO date), to what, and where the proof lies."""
+
+    name: str
+    date: str
+    scope: str
+    evidence: str = ""
 
 
 class Use(str, Enum):
@@ -74,29 +78,6 @@ def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | Non
 
 
 _LIST = f"Write some of: {', '.join(Use)}."
-
-
-def require_consent(project: Project, use: Use = Use.TRAINING) -> None:
-    """Raise RuleError when the subject is a person who is not known to have agreed to a use."""
-    from .manifest import SubjectKind
-
-    subject = project.manifest.subject
-    if subject.kind is not SubjectKind.PERSON:
-        return
-    if subject.consent is None:
-        raise RuleError(
-            "LL113",
-            f"{project.manifest_path} says that the subject is a real person, "
-            "but records no consent.",
-            "Write down under subject.consent who agreed, on which day, and to what.",
-        )
-    if use not in uses_of(subject.consent):
-        raise RuleError(
-            "LL220",
-            f"{subject.consent.name} agreed on {subject.consent.date} to "
-            f'"{subject.consent.scope}", which does not name {use.value}.',
-            f"Ask, and write {use.value} under subject.consent.scope when the answer is yes.",
-        )
 
 
 def consent_line(consent: Consent) -> str:

@@ -15,7 +15,7 @@ from .errors import InputError, MachineError
 from .files import write_bytes_atomic
 from .json_reader import read_bounded
 from .limits import limits
-from .manifest import parse_manifest
+from .manifest_reader import parse_manifest
 from .project import Project
 
 if TYPE_CHECKING:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ConflictError, InputError
+from .consent import Use, uses_of
+from .errors import ConflictError, InputError, RuleError
 from .families import Family
 from .files import CURE_FOR_STRANGE, strange_on_windows, write_text_atomic
 from .journal import Journal
-from .manifest import MANIFEST_NAME, Manifest, SubjectKind, parse_manifest, read_manifest
+from .manifest import MANIFEST_NAME, Manifest, SubjectKind
+from .manifest_reader import parse_manifest, read_manifest
 from .trigger_word import trigger_word_problem
 
 
@@ -93,6 +95,26 @@ class Project:
     @property
     def publish_dir(self) -> Path:
         return self.root / "publish"
+
+    def require_consent(self, use: Use = Use.TRAINING) -> None:
+        """Raise RuleError when the subject is a person who is not known to have agreed to a use."""
+        consent = self.manifest.subject.consent
+        if self.manifest.subject.kind is not SubjectKind.PERSON:
+            return
+        if consent is None:
+            raise RuleError(
+                "LL113",
+                f"{self.manifest_path} says that the subject is a real person, "
+                "but records no consent.",
+                "Write down under subject.consent who agreed, on which day, and to what.",
+            )
+        if use not in uses_of(consent):
+            raise RuleError(
+                "LL220",
+                f'{consent.name} agreed on {consent.date} to "{consent.scope}", '
+                f"which does not name {use.value}.",
+                f"Ask, and write {use.value} under subject.consent.scope when the answer is yes.",
+            )
 
 
 def open_project(folder: Path) -> Project:

@@ -25,7 +25,7 @@ from dynprompts import PromptError, parse
 from kohya_ext.project import ToolError
 from kohya_ext.project.json_reader import ShapeError, parse_json
 from kohya_ext.project.lora_file import read_header
-from kohya_ext.project.manifest import parse_manifest
+from kohya_ext.project.manifest_reader import parse_manifest
 from kohya_ext.training.config.forms import read_config
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 from kohya_ext.cli import main
 from kohya_ext.project import InputError, Project, RuleError, open_project
-from kohya_ext.project.consent import Use, consent_line, require_consent, uses_of
-from kohya_ext.project.manifest import Consent, parse_manifest
+from kohya_ext.project.consent import Use, consent_line, uses_of
+from kohya_ext.project.manifest import Consent
+from kohya_ext.project.manifest_reader import parse_manifest
 
 PATH = Path("lora-project.yaml")
 TODAY = date.today()
@@ -70,16 +71,16 @@ def test_a_consent_of_today_counts():
 
 def test_each_use_is_asked(project: Project):
     project = with_consent(project, agreed("training"))
-    require_consent(project)
+    project.require_consent()
     for use in (Use.PICTURES, Use.PUBLISHING, Use.ADULT):
         with pytest.raises(RuleError, match=rf"does not name {use.value}.*LL220"):
-            require_consent(project, use)
+            project.require_consent(use)
     with pytest.raises(RuleError, match="LL113"):
-        require_consent(with_consent(project, ""))
+        with_consent(project, "").require_consent()
 
 
 def test_no_person_needs_none(project: Project):
-    require_consent(project, Use.ADULT)
+    project.require_consent(Use.ADULT)
 
 
 @pytest.mark.parametrize("step", [["stage"], ["caption"], ["config"], ["train"]])

@@ -26,7 +26,8 @@ from kohya_ext.project.families import (
 )
 from kohya_ext.project.lora_file import read_header
 from kohya_ext.project.lora_kind import read_facts
-from kohya_ext.project.manifest import SubjectKind, parse_manifest, read_manifest
+from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.manifest_reader import parse_manifest, read_manifest
 from kohya_ext.training.checks.base_model import check_base_model
 from kohya_ext.training.checks.files import estimated_file_bytes
 from kohya_ext.training.config.arguments import TrainerCall, arguments_of

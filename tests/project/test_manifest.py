@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import PackageMissing, ToolError, apply_init, open_project, plan_init
-from kohya_ext.project import manifest as manifest_module
-from kohya_ext.project.families import Family
-from kohya_ext.project.manifest import (
-    Consent,
-    SubjectKind,
-    manifest_schema,
-    parse_manifest,
+from kohya_ext.project import (
+    PackageMissing,
+    ToolError,
+    apply_init,
+    manifest_reader,
+    open_project,
+    plan_init,
 )
+from kohya_ext.project.families import Family
+from kohya_ext.project.manifest import Consent, Manifest, SubjectKind
+from kohya_ext.project.manifest_reader import manifest_schema, parse_manifest
 
 PATH = Path("lora-project.yaml")
 ALIASES_OF_ALIASES = "a: &a [0,0,0,0,0,0,0,0,0,0]\n" + "".join(
@@ -113,15 +115,15 @@ def test_a_newer_format_asks_for_an_update():
 
 
 def test_older_formats_are_migrated(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(manifest_module, "FORMAT", 3)
+    monkeypatch.setattr(manifest_reader, "FORMAT", 3)
     renamed = {1: lambda data: {"trigger_word": data["word"], "format": 1}, 2: lambda data: data}
-    monkeypatch.setattr(manifest_module, "MIGRATIONS", renamed)
+    monkeypatch.setattr(manifest_reader, "MIGRATIONS", renamed)
     manifest = parse_manifest("format: 1\nword: Quillfox", PATH)
     assert (manifest.trigger_word, manifest.format) == ("Quillfox", 3)
 
 
 def test_every_migration_up_to_now_exists():
-    assert sorted(manifest_module.MIGRATIONS) == list(range(1, manifest_module.FORMAT))
+    assert sorted(manifest_reader.MIGRATIONS) == list(range(1, manifest_reader.FORMAT))
 
 
 def test_a_missing_manifest_is_no_project(tmp_path: Path):
@@ -205,7 +207,7 @@ def test_schema_and_records_have_the_same_keys():
                 if dataclasses.is_dataclass(part):
                     check(part, schema["properties"][name])
 
-    check(manifest_module.Manifest, manifest_schema())
+    check(Manifest, manifest_schema())
 
 
 def test_ratings_are_mapped_to_roles():

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...captions.lint import LintRules, lint_captions, lint_rules
 from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
-from ...project.consent import Use, require_consent
+from ...project.consent import Use
 from ..dataset.folders import caption_of
 from .findings import Finding, error, warning
 
@@ -37,7 +37,7 @@ def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -
 
 def _check_consent(project: Project) -> Iterator[Finding]:
     try:
-        require_consent(project, Use.TRAINING)
+        project.require_consent(Use.TRAINING)
     except ToolError as refused:
         yield error(refused.code, refused.problem, refused.cure)
 

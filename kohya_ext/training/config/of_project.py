@@ -21,7 +21,7 @@ from ...project import (
     Project,
     silent,
 )
-from ...project.consent import Use, require_consent
+from ...project.consent import Use
 from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.manifest import TrainingSettings
@@ -134,7 +134,7 @@ class ProjectCall:
 
 def plan_project_call(project: Project) -> ProjectCall:
     """Plan values and call of a project, reading no picture. Raises as `plan_config`."""
-    require_consent(project, Use.TRAINING)
+    project.require_consent(Use.TRAINING)
     version = GuiVersion(project.manifest.training.kohya_version)
     values = values_of(project, version)
     require_valid(values, version)

@@ -21,7 +21,7 @@ from a1111_ext.grids.axes import parse_axis
 from a1111_ext.grids.plan import request_from
 from kohya_ext.project import ToolError
 from kohya_ext.project.families import Family
-from kohya_ext.project.manifest import parse_manifest
+from kohya_ext.project.manifest_reader import parse_manifest
 
 PLAIN = Cell("a fox", 5, width=64, height=64, steps=2, sampler="DPM++ 2M")
 FLUX = replace(PLAIN, distilled_cfg_scale=3.5, modules=("ae", "clip_l", "t5xxl_fp8"))

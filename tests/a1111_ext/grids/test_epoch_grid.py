@@ -10,6 +10,7 @@ from loras import save_lora
 
 from a1111_ext.cells.plan import plan_cells
 from a1111_ext.grids.expansion import make_expand
+from a1111_ext.grids.grid import prepare_grid
 from a1111_ext.grids.plan import (
     GridPlan,
     GridRequest,
@@ -19,7 +20,6 @@ from a1111_ext.grids.plan import (
     select_epochs,
     with_placeholder,
 )
-from a1111_ext.grids.runner import prepare_grid
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.epochs import Run, require_run
 
@@ -226,7 +226,7 @@ def test_the_same_request_keeps_its_seeds(project: Project, run: Run):
     def prepare(**more):
         return prepare_grid(project, request, subject(run), draw_number=lambda: next(made), **more)
 
-    from a1111_ext.grids.runner import write_about
+    from a1111_ext.grids.grid import write_about
 
     first = prepare()
     write_about(first)

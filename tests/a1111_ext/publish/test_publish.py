@@ -27,8 +27,8 @@ from a1111_ext.publish.card import hub_card
 from a1111_ext.publish.check import CheckState
 from a1111_ext.publish.checklist import site_rules
 from a1111_ext.publish.checks import check_material
-from a1111_ext.publish.contents import gather
 from a1111_ext.publish.form import form_pages, text_fields
+from a1111_ext.publish.material import gather
 from a1111_ext.publish.pack import is_untouched
 from a1111_ext.publish.promoted import Promoted, require_promoted
 from a1111_ext.publish.site import base_model_problem, trained_on

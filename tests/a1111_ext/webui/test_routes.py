@@ -233,7 +233,7 @@ def test_only_files_of_the_result_are_sent(app: Any, name: str):
 
 def test_pages_of_the_tab_are_served_in_a_sandbox(app: Any, host: Any):
     """A page may come from somebody else's project: it must not reach the WebUI around it."""
-    from a1111_ext.webui.access import address
+    from a1111_ext.webui.addresses import address
     from a1111_ext.webui.tab import read_host_shelf
 
     finish(app, FOX)
@@ -257,7 +257,7 @@ VOTES = {"votes": [], "choice": "a" * 64}
 
 
 def test_an_epoch_is_promoted_from_the_tab(app: Any, host: Any, fox: Project):
-    from a1111_ext.webui.access import address
+    from a1111_ext.webui.addresses import address
     from a1111_ext.webui.tab import read_host_shelf
 
     finish(app, {"project": str(fox.root), "seeds": "1", "epochs": "1"})
@@ -282,7 +282,7 @@ def test_an_epoch_is_promoted_from_the_tab(app: Any, host: Any, fox: Project):
 
 def test_votes_in_the_tab_are_kept(app: Any, host: Any):
     """The page sends them as plain text: a sandbox must not ask before it sends."""
-    from a1111_ext.webui.access import address
+    from a1111_ext.webui.addresses import address
     from a1111_ext.webui.tab import read_host_shelf
 
     finish(app, FOX)

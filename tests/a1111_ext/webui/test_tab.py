@@ -83,7 +83,7 @@ def test_the_button_opens_and_shows_the_project(gradio: FakeGradio, tmp_path: Pa
 
 @pytest.mark.usefixtures("gradio")
 def test_the_tab_knows_where_wildcards_are_edited(host: Any):
-    from a1111_ext.webui.access import SHARES, wildcards_address
+    from a1111_ext.webui.addresses import SHARES, wildcards_address
 
     found = wildcards_address()
     assert wildcards_address() == found

@@ -16,7 +16,7 @@ from kohya_ext.captions.rules import (
     undesired_keys,
 )
 from kohya_ext.project import InputError, Project, open_project
-from kohya_ext.project.manifest import parse_manifest
+from kohya_ext.project.manifest_reader import parse_manifest
 from kohya_ext.project.tagging import Scores
 
 SCORES = Scores(

@@ -17,7 +17,8 @@ from kohya_ext.dataset.roles import Role
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.decisions.role_plan import memory_of
-from kohya_ext.project.manifest import DatasetSettings, Repeats, parse_manifest
+from kohya_ext.project.manifest import DatasetSettings, Repeats
+from kohya_ext.project.manifest_reader import parse_manifest
 
 Capture = pytest.CaptureFixture[str]
 

@@ -5,87 +5,24 @@ Reads and refuses nothing but what cannot be read; `checks` says whether it all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kohya_ext.project import DamagedError, MissingError, Project
+from kohya_ext.project import MissingError, Project
 from kohya_ext.project.manifest import Manifest, PublishSettings
-from kohya_ext.project.pictures.identity import digest_without_xmp
 
-from ..api.infotext import Infotext, parse_infotext, read_infotext
-from ..api.lora_tags import lora_tags
 from ..showcase.album import read_album
 from ..showcase.follow_ups import plan_follow_ups
 from ..showcase.review import read_review
 from ..showcase.selection import read_selection
+from .content import PackContent
 from .header import with_header
+from .pack_picture import PackPicture, read_picture
 from .promoted import Promoted, require_promoted
 from .site import default_base_model
 
-if TYPE_CHECKING:
-    from .content import PackContent
-
 _SIMULATED_KEYS = ("ss_base_model_version", "ss_sd_scripts_commit_hash")
 """Where the simulated trainer says that it trained nothing."""
-
-
-@dataclass(frozen=True)
-class PackPicture:
-    """One picture of the post; `infotext` is None when the file has lost it."""
-
-    path: Path
-    infotext_raw: str
-    infotext: Infotext | None
-    sha256: str
-    selected_sha256: str = ""
-    framing: str = ""
-
-    @property
-    def fields(self) -> Mapping[str, str]:
-        """The parameters that the WebUI wrote."""
-        return self.infotext.fields if self.infotext else {}
-
-    @property
-    def prompt(self) -> str:
-        return self.infotext.prompt if self.infotext else ""
-
-    @property
-    def lora_hashes(self) -> dict[str, str]:
-        """Hashes of all LoRAs by the names that the prompt uses."""
-        return self.infotext.lora_hashes() if self.infotext else {}
-
-    @property
-    def ignored(self) -> tuple[str, ...]:
-        """LoRAs that the prompt names and the WebUI did not use: there is no hash of them."""
-        known = set(self.lora_hashes)
-        names = dict.fromkeys(tag.name.strip() for tag in lora_tags(self.prompt))
-        return tuple(
-            one for one in names if not {one, one.replace(":", "").replace(",", "")} & known
-        )
-
-    def names_of(self, lora: str, autov3: str) -> tuple[str, ...]:
-        """The names under which the prompt uses a LoRA; by its hash, if need be."""
-        found = [name for name, digest in self.lora_hashes.items() if digest == autov3]
-        return tuple(dict.fromkeys([lora, *found]))
-
-    def weights_of(self, *names: str) -> tuple[float, ...]:
-        """The weights at which the prompt calls a LoRA of these names."""
-        found = []
-        for tag in lora_tags(self.prompt):
-            if tag.name in names:
-                try:
-                    found.append(float(tag.weight.partition(":")[0].rpartition("=")[2]))
-                except ValueError:
-                    continue
-        return tuple(found)
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether the simulated WebUI drew it."""
-        return "Simulated" in self.fields
 
 
 @dataclass(frozen=True)
@@ -183,7 +120,7 @@ def gather(project: Project) -> Material:
     framings = {one.file: one.framing for one in album}
 
     def read(file: str, sha256: str = "") -> PackPicture:
-        return _read_picture(project.showcase_dir / file, sha256, framings.get(file, ""))
+        return read_picture(project.showcase_dir / file, sha256, framings.get(file, ""))
 
     pictures = [read(one.file, one.sha256) for one in read_selection(project)]
     if not pictures:
@@ -201,21 +138,3 @@ def gather(project: Project) -> Material:
         tuple(tuple(read(one.file) for one in post) for post in follow_ups.posts),
         follow_ups.left_out,
     )
-
-
-def _read_picture(path: Path, selected_sha256: str, framing: str) -> PackPicture:
-    try:
-        raw = read_infotext(path)
-        sha256 = digest_without_xmp(path.read_bytes())
-    except (OSError, SyntaxError) as error:
-        why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
-        raise DamagedError(
-            "LL623",
-            f"The selected picture {path.name} cannot be read: {why}.",
-            "Put it back, or select again: loraloom select PROJECT",
-        ) from error
-    try:
-        infotext = parse_infotext(raw)
-    except ValueError:
-        infotext = None
-    return PackPicture(path, raw, infotext, sha256, selected_sha256, framing)

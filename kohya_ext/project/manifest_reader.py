@@ -1,0 +1,351 @@
+"""Reads `lora-project.yaml`: checked against the schema; messages name file, line and key."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from .consent import Consent, consent_problem
+from .errors import InputError, MachineError, MissingError, PackageMissing
+from .files import is_portable_name, require_folder
+from .json_reader import read_bounded
+from .limits import limits
+from .manifest import FORMAT, MANIFEST_NAME, Manifest
+from .trigger_word import trigger_word_problem
+
+if TYPE_CHECKING:
+    import yaml
+
+
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""From format N to N + 1, by N; a migration is never edited once it was released."""
+
+
+_Place = tuple[Any, ...]
+
+
+_PATHS: tuple[_Place, ...] = (
+    ("base_model", "path"),
+    ("base_model", "vae"),
+    ("captions", "model"),
+    ("captions", "undesired_tags_file"),
+    ("training", "network_weights"),
+    ("training", "resume"),
+    ("showcase", "styles_file"),
+    ("showcase", "wildcards"),
+)
+
+
+_SINGLE_QUOTES = 'In double quotes a "\\" begins an escape: put the path in single quotes.'
+
+
+_YAML_CURES = {
+    "found unknown escape character": _SINGLE_QUOTES,
+    "found character '\\t'": "YAML is indented with blanks: replace the tab.",
+}
+
+
+_MOST_PLACES = 100_000  # aliases of aliases would make millions
+
+
+@lru_cache(maxsize=1)
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the manifest (draft 2020-12)."""
+    text = (resources.files(__package__) / "manifest.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises MissingError (missing) or InputError (wrong, with file:line and key; trigger word; newer
+    format).
+    """
+    try:
+        text = read_bounded(path, limits().text_bytes).decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise MissingError(
+            "LL101", f"{path.parent} has no {MANIFEST_NAME}.", _nearest_project(path.parent)
+        ) from error
+    except ValueError as error:
+        raise MachineError(
+            "LL104", f"{path} cannot be read: {error}.", "It must be a UTF-8 text file."
+        ) from error
+    except OSError as error:
+        require_folder(path.parent)
+        raise MachineError(
+            "LL104", f"{path} cannot be read: {error.strerror}.", "Check the path and permissions."
+        ) from error
+    return parse_manifest(text, path)
+
+
+def _nearest_project(folder: Path) -> str:
+    """Say where a project is when `folder` lies inside one, as a shell's current folder may."""
+    for parent in folder.resolve().parents:
+        if (parent / MANIFEST_NAME).is_file():
+            return f"It lies inside the project {parent}: name that one."
+    return "Name the project's folder, or make one with `loraloom init`."
+
+
+def parse_manifest(text: str, path: Path) -> Manifest:
+    """Make a manifest of yaml text; `path` is for the messages."""
+    data, lines = _load_yaml(text, path)
+    data = _with_text_keys(_with_text_dates(_migrate(data, path)))
+    _validate(data, lines, path)
+    _check_paths(data, lines, path)
+    manifest: Manifest = _build(Manifest, data)
+    _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
+    _check_names(manifest, lines, path)
+    _check_consent(manifest.subject.consent, lines, path)
+    return manifest
+
+
+def _with_text_dates(value: Any) -> Any:
+    """Read 2026-01-02 without quotes, which is a date for YAML, as the text that it looks like."""
+    if isinstance(value, dict):
+        return {key: _with_text_dates(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_text_dates(one) for one in value]
+    is_day = isinstance(value, date) and not isinstance(value, datetime)
+    return value.isoformat() if is_day else value
+
+
+def _with_text_keys(data: dict[str, Any]) -> dict[str, Any]:
+    """Read the ratings 1 and -1, which are numbers for YAML, as the texts that JSON has."""
+    dataset = data.get("dataset")
+    if isinstance(dataset, dict) and isinstance(dataset.get("ratings"), dict):
+        dataset["ratings"] = {str(key): value for key, value in dataset["ratings"].items()}
+    return data
+
+
+def _check_paths(data: Mapping[str, Any], lines: dict[_Place, int], path: Path) -> None:
+    r"""Refuse `"D:\new\train"`, which YAML reads as a line break and a tab."""
+    for place in _PATHS:
+        value = (data.get(place[0]) or {}).get(place[1]) or ""
+        if any(ord(letter) < 32 for letter in value):
+            raise InputError(
+                "LL102",
+                f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {json.dumps(value)} holds a "
+                "line break or tab.",
+                _SINGLE_QUOTES,
+            )
+
+
+def _check_names(manifest: Manifest, lines: dict[_Place, int], path: Path) -> None:
+    """Refuse names of folders and files that some system cannot have."""
+    names = {
+        ("class_word",): manifest.class_word,
+        ("training", "output_name"): manifest.training.output_name,
+    }
+    for place, name in names.items():
+        if name and not is_portable_name(name):
+            raise InputError(
+                "LL102",
+                f'{path}:{_line_of(place, lines)}: {_dotted(place)}: "{name}" cannot be the name '
+                "of a file or folder on every system.",
+                "Use letters, digits, blanks, hyphens and underscores.",
+            )
+
+
+def _check_consent(consent: Consent | None, lines: dict[_Place, int], path: Path) -> None:
+    problem = consent_problem(consent, date.today()) if consent else None
+    if problem:
+        key, what, cure = problem
+        place = ("subject", "consent", key)
+        raise InputError(
+            "LL221", f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {what}.", cure
+        )
+
+
+def _check_trigger_word(word: str, where: str) -> None:
+    problem = trigger_word_problem(word)
+    if problem:
+        raise InputError("LL105", f"{where}: {problem}", "Choose another trigger word.")
+
+
+def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]]:
+    import yaml
+
+    lines: dict[_Place, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _collect_lines(node, (), lines, path)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = error.problem or ""
+        cures = (cure for start, cure in _YAML_CURES.items() if problem.startswith(start))
+        raise InputError(
+            "LL102",
+            f"{path}:{line}: no valid YAML: {problem}.",
+            next(cures, "Correct that line."),
+        ) from error
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        raise InputError(
+            "LL102", f"{path}: no valid YAML: {error}.", "Correct the file."
+        ) from error
+    if not isinstance(data, dict):
+        raise InputError(
+            "LL102",
+            f"{path}:1: a manifest is a list of `key: value` lines.",
+            "See docs/manifest.md for an example.",
+        )
+    return data, lines
+
+
+def _collect_lines(node: yaml.Node, place: _Place, lines: dict[_Place, int], path: Path) -> None:
+    import yaml
+
+    lines.setdefault(place, node.start_mark.line + 1)
+    if len(lines) > _MOST_PLACES:
+        raise ValueError("too many values, or aliases that hold one another")
+
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise InputError(
+                    "LL102",
+                    f"{path}:{line}: a list or a mapping stands here in place of a key.",
+                    "Write `key: value`; put a text that begins with ?, [ or { in quotes.",
+                )
+            if key.value in seen:
+                raise InputError(
+                    "LL102",
+                    f'{path}:{line}: the key "{key.value}" stands here a second time.',
+                    "Keep one of the two.",
+                )
+            seen.add(key.value)
+            here = (*place, key.value)
+            lines[here] = line
+            _collect_lines(value, here, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect_lines(value, (*place, index), lines, path)
+
+
+def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
+    number = data.get("format", FORMAT)
+    if not isinstance(number, int) or isinstance(number, bool):
+        return data  # the schema says so better
+    if number > FORMAT:
+        raise InputError(
+            "LL107",
+            f"{path} is of format {number}; this loraloom reads up to format {FORMAT}.",
+            "Fetch the newest loraloom and install it again.",
+        )
+    while number < FORMAT and number in MIGRATIONS:
+        data = MIGRATIONS[number](data)
+        number += 1
+        data["format"] = number
+    return data
+
+
+def _validate(data: dict[str, Any], lines: dict[_Place, int], path: Path) -> None:
+    try:
+        from jsonschema import Draft202012Validator
+    except ModuleNotFoundError as missing:  # in a host that brings none, as Forge Neo
+        raise PackageMissing(
+            "LL121",
+            f"{sys.executable} has no package {missing.name}, which reads {path.name}.",
+            f'Install it: "{sys.executable}" -m pip install jsonschema',
+        ) from missing
+
+    errors = sorted(
+        Draft202012Validator(manifest_schema()).iter_errors(data),
+        key=lambda error: (_line_of(tuple(error.absolute_path), lines), error.message),
+    )
+    if not errors:
+        return
+    error = errors[0]
+    place = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        allowed = sorted(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in error.schema["properties"])
+        line = _line_of((*place, str(unknown)), lines)
+        raise InputError(
+            "LL102",
+            f'{path}:{line}: the key "{_dotted((*place, unknown))}" is not known.',
+            f"{_closest(str(unknown), allowed)}Known keys here: {', '.join(allowed)}.",
+        )
+    line = _line_of(place, lines)
+    raise InputError(
+        "LL102",
+        f"{path}:{line}: {_dotted(place) or 'the manifest'}: {_plain(error)}.",
+        "Correct that line.",
+    )
+
+
+def _plain(error: Any) -> str:
+    names: dict[str, str] = {
+        "string": "a text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "array": "a list",
+        "object": "a group of keys",
+        "null": "nothing",
+    }
+    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
+    if error.validator == "type":
+        wanted = error.validator_value
+        kinds: list[str] = wanted if isinstance(wanted, list) else [wanted]
+        return f"{shown} is not {' or '.join(names.get(kind, kind) for kind in kinds)}"
+    if error.validator == "enum":
+        return f"{shown} is none of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f'the key "{missing}" is missing'
+    if error.validator == "minLength":
+        return "it is empty"
+    if error.validator == "pattern":
+        return f"{shown} is not of the form wanted here ({error.schema['description'].rstrip('.')})"
+    return f"{error.message}"
+
+
+def _line_of(place: _Place, lines: dict[_Place, int]) -> int:
+    while place and place not in lines:
+        place = place[:-1]
+    return lines.get(place, 1)
+
+
+def _dotted(place: _Place) -> str:
+    return ".".join(str(part) for part in place)
+
+
+def _closest(word: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, known, n=1)
+    return f'Did you mean "{found[0]}"? ' if found else ""
+
+
+def _build(kind: Any, data: Mapping[str, Any]) -> Any:
+    """Make a dataclass of checked values: nested groups, enums and tuples by its annotations."""
+    hints = get_type_hints(kind)
+    values = {
+        one.name: _convert(hints[one.name], data[one.name])
+        for one in fields(kind)
+        if data.get(one.name) is not None
+    }
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    for kind in (hint, *getattr(hint, "__args__", ())):
+        if isinstance(value, dict) and is_dataclass(kind):
+            return _build(kind, value)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return kind(value)
+    return tuple(value) if isinstance(value, list) else value
