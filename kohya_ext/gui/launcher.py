@@ -29,7 +29,7 @@ TITLE = "Kohya_ss GUI"
 """How the title of every Kohya GUI (v24, v25, v26) begins."""
 TAB_LABEL = "loraloom"
 NEIGHBOUR = "LoRA"
-NEEDED = ("yaml", "jsonschema", "psutil", "PIL", "requests")
+NEEDED = ("yaml", "psutil", "PIL", "requests")
 """What our tab imports besides gradio; every Kohya GUI brings all of them."""
 
 Build = Callable[[], None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from .consent import Consent, consent_problem
-from .errors import InputError, MachineError, MissingError, PackageMissing
+from .errors import InputError, MachineError, MissingError
 from .files import is_portable_name, require_folder
 from .json_reader import read_bounded
 from .limits import limits
 from .manifest import FORMAT, MANIFEST_NAME, Manifest
+from .schema_check import Place, dotted, find_faults
 from .trigger_word import trigger_word_problem
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """From format N to N + 1, by N; a migration is never edited once it was released."""
 
 
-_Place = tuple[Any, ...]
-
-
-_PATHS: tuple[_Place, ...] = (
+_PATHS: tuple[Place, ...] = (
     ("base_model", "path"),
     ("base_model", "vae"),
     ("captions", "model"),
@@ -127,20 +124,20 @@ def _with_text_keys(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _check_paths(data: Mapping[str, Any], lines: dict[_Place, int], path: Path) -> None:
+def _check_paths(data: Mapping[str, Any], lines: dict[Place, int], path: Path) -> None:
     r"""Refuse `"D:\new\train"`, which YAML reads as a line break and a tab."""
     for place in _PATHS:
         value = (data.get(place[0]) or {}).get(place[1]) or ""
         if any(ord(letter) < 32 for letter in value):
             raise InputError(
                 "LL102",
-                f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {json.dumps(value)} holds a "
+                f"{path}:{_line_of(place, lines)}: {dotted(place)}: {json.dumps(value)} holds a "
                 "line break or tab.",
                 _SINGLE_QUOTES,
             )
 
 
-def _check_names(manifest: Manifest, lines: dict[_Place, int], path: Path) -> None:
+def _check_names(manifest: Manifest, lines: dict[Place, int], path: Path) -> None:
     """Refuse names of folders and files that some system cannot have."""
     names = {
         ("class_word",): manifest.class_word,
@@ -150,19 +147,19 @@ def _check_names(manifest: Manifest, lines: dict[_Place, int], path: Path) -> No
         if name and not is_portable_name(name):
             raise InputError(
                 "LL102",
-                f'{path}:{_line_of(place, lines)}: {_dotted(place)}: "{name}" cannot be the name '
+                f'{path}:{_line_of(place, lines)}: {dotted(place)}: "{name}" cannot be the name '
                 "of a file or folder on every system.",
                 "Use letters, digits, blanks, hyphens and underscores.",
             )
 
 
-def _check_consent(consent: Consent | None, lines: dict[_Place, int], path: Path) -> None:
+def _check_consent(consent: Consent | None, lines: dict[Place, int], path: Path) -> None:
     problem = consent_problem(consent, date.today()) if consent else None
     if problem:
         key, what, cure = problem
         place = ("subject", "consent", key)
         raise InputError(
-            "LL221", f"{path}:{_line_of(place, lines)}: {_dotted(place)}: {what}.", cure
+            "LL221", f"{path}:{_line_of(place, lines)}: {dotted(place)}: {what}.", cure
         )
 
 
@@ -172,10 +169,10 @@ def _check_trigger_word(word: str, where: str) -> None:
         raise InputError("LL105", f"{where}: {problem}", "Choose another trigger word.")
 
 
-def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]]:
+def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     import yaml
 
-    lines: dict[_Place, int] = {}
+    lines: dict[Place, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
@@ -203,7 +200,7 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[_Place, int]
     return data, lines
 
 
-def _collect_lines(node: yaml.Node, place: _Place, lines: dict[_Place, int], path: Path) -> None:
+def _collect_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
     import yaml
 
     lines.setdefault(place, node.start_mark.line + 1)
@@ -252,83 +249,18 @@ def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
     return data
 
 
-def _validate(data: dict[str, Any], lines: dict[_Place, int], path: Path) -> None:
-    try:
-        from jsonschema import Draft202012Validator
-    except ModuleNotFoundError as missing:  # in a host that brings none, as Forge Neo
-        raise PackageMissing(
-            "LL121",
-            f"{sys.executable} has no package {missing.name}, which reads {path.name}.",
-            f'Install it: "{sys.executable}" -m pip install jsonschema',
-        ) from missing
-
-    errors = sorted(
-        Draft202012Validator(manifest_schema()).iter_errors(data),
-        key=lambda error: (_line_of(tuple(error.absolute_path), lines), error.message),
-    )
-    if not errors:
-        return
-    error = errors[0]
-    place = tuple(error.absolute_path)
-    if error.validator == "additionalProperties":
-        allowed = sorted(error.schema["properties"])
-        unknown = next(key for key in error.instance if key not in error.schema["properties"])
-        line = _line_of((*place, str(unknown)), lines)
-        raise InputError(
-            "LL102",
-            f'{path}:{line}: the key "{_dotted((*place, unknown))}" is not known.',
-            f"{_closest(str(unknown), allowed)}Known keys here: {', '.join(allowed)}.",
-        )
-    line = _line_of(place, lines)
-    raise InputError(
-        "LL102",
-        f"{path}:{line}: {_dotted(place) or 'the manifest'}: {_plain(error)}.",
-        "Correct that line.",
-    )
+def _validate(data: dict[str, Any], lines: dict[Place, int], path: Path) -> None:
+    faults = find_faults(data, manifest_schema())
+    fault = min(faults, key=lambda one: _line_of(one.place, lines), default=None)
+    if fault is not None:
+        line = _line_of(fault.place, lines)
+        raise InputError("LL102", f"{path}:{line}: {fault.problem}", fault.cure)
 
 
-def _plain(error: Any) -> str:
-    names: dict[str, str] = {
-        "string": "a text",
-        "integer": "a whole number",
-        "number": "a number",
-        "boolean": "true or false",
-        "array": "a list",
-        "object": "a group of keys",
-        "null": "nothing",
-    }
-    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
-    if error.validator == "type":
-        wanted = error.validator_value
-        kinds: list[str] = wanted if isinstance(wanted, list) else [wanted]
-        return f"{shown} is not {' or '.join(names.get(kind, kind) for kind in kinds)}"
-    if error.validator == "enum":
-        return f"{shown} is none of {', '.join(map(str, error.validator_value))}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f'the key "{missing}" is missing'
-    if error.validator == "minLength":
-        return "it is empty"
-    if error.validator == "pattern":
-        return f"{shown} is not of the form wanted here ({error.schema['description'].rstrip('.')})"
-    return f"{error.message}"
-
-
-def _line_of(place: _Place, lines: dict[_Place, int]) -> int:
+def _line_of(place: Place, lines: dict[Place, int]) -> int:
     while place and place not in lines:
         place = place[:-1]
     return lines.get(place, 1)
-
-
-def _dotted(place: _Place) -> str:
-    return ".".join(str(part) for part in place)
-
-
-def _closest(word: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(word, known, n=1)
-    return f'Did you mean "{found[0]}"? ' if found else ""
 
 
 def _build(kind: Any, data: Mapping[str, Any]) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from kohya_ext.project import (
-    PackageMissing,
     ToolError,
     apply_init,
     manifest_reader,
@@ -237,9 +235,3 @@ def test_odd_ratings_are_refused(ratings: str):
 def test_a_list_as_a_key_is_one_sentence(text: str, tmp_path: Path):
     with pytest.raises(ToolError, match="LL102"):
         parse_manifest(text, tmp_path / "lora-project.yaml")
-
-
-def test_a_host_without_jsonschema_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "jsonschema", None)
-    with pytest.raises(PackageMissing, match=r"no package jsonschema.* -m pip install jsonschema"):
-        parse_manifest("trigger_word: Quillfox\n", Path("lora-project.yaml"))

@@ -1,0 +1,145 @@
+"""Check plain values against a JSON Schema, as far as the manifest's schema uses it.
+
+By ourselves: not every Python that we run in has jsonschema, Forge Neo's for one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+Place = tuple["str | int", ...]
+_Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: the place of the value, what is wrong, and what to do."""
+
+    place: Place
+    problem: str
+    cure: str = "Correct that line."
+
+
+def find_faults(value: Any, schema: _Schema, place: Place = ()) -> Iterator[Fault]:
+    """Yield everything in which a value is not as its schema has it.
+
+    A word of the schema that is not known here is an error: KeyError.
+    """
+    for word in schema:
+        problem = _WORDS[word](value, schema)
+        if problem:
+            yield Fault(place, f"{dotted(place) or 'the manifest'}: {problem}")
+    if isinstance(value, dict):
+        yield from _faults_inside(value, schema, place)
+    elif isinstance(value, list) and "items" in schema:
+        for index, one in enumerate(value):
+            yield from find_faults(one, schema["items"], (*place, index))
+
+
+def _faults_inside(value: Mapping[str, Any], schema: _Schema, place: Place) -> Iterator[Fault]:
+    known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+    for key, one in value.items():
+        yield from find_faults(key, schema.get("propertyNames", {}), place)
+        here = (*place, key)
+        if key in known or others:
+            yield from find_faults(one, known.get(key, others), here)
+        elif others is False:
+            close = get_close_matches(key, sorted(known), n=1)
+            hint = f'Did you mean "{close[0]}"? ' if close else ""
+            yield Fault(
+                here,
+                f'the key "{dotted(here)}" is not known.',
+                f"{hint}Known keys here: {', '.join(sorted(known))}.",
+            )
+
+
+def dotted(place: Place) -> str:
+    """Return a place as people write it: `grid.picture.steps`."""
+    return ".".join(str(part) for part in place)
+
+
+_KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "string": ("a text", lambda value: isinstance(value, str)),
+    "integer": ("a whole number", lambda value: _is_number(value) and value % 1 == 0),
+    "number": ("a number", lambda value: _is_number(value)),
+    "boolean": ("true or false", lambda value: isinstance(value, bool)),
+    "array": ("a list", lambda value: isinstance(value, list)),
+    "object": ("a group of keys", lambda value: isinstance(value, dict)),
+    "null": ("nothing", lambda value: value is None),
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _wrong_type(value: Any, schema: _Schema) -> str:
+    wanted = schema["type"]
+    kinds = [_KINDS[kind] for kind in ([wanted] if isinstance(wanted, str) else wanted)]
+    if any(fits(value) for _, fits in kinds):
+        return ""
+    return f"{_shown(value)} is not {' or '.join(name for name, _ in kinds)}."
+
+
+def _not_among(value: Any, schema: _Schema) -> str:
+    known = schema["enum"]
+    if any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in known):
+        return ""
+    return f"{_shown(value)} is none of {', '.join(map(str, known))}."
+
+
+def _out_of_range(value: Any, schema: _Schema) -> str:
+    if not _is_number(value):
+        return ""
+    above, least, most = (schema.get(one) for one in ("exclusiveMinimum", "minimum", "maximum"))
+    if least is not None and value < least:
+        return f"{_shown(value)} is less than the minimum of {least}."
+    if above is not None and value <= above:
+        return f"{_shown(value)} is not more than {above}."
+    if most is not None and value > most:
+        return f"{_shown(value)} is more than the maximum of {most}."
+    return ""
+
+
+def _too_short(value: Any, schema: _Schema) -> str:
+    kind, word = (list, "minItems") if "minItems" in schema else (str, "minLength")
+    return "it is empty." if isinstance(value, kind) and len(value) < schema[word] else ""
+
+
+def _of_another_form(value: Any, schema: _Schema) -> str:
+    if not isinstance(value, str) or re.search(schema["pattern"], value):
+        return ""
+    wanted = schema["description"].rstrip(".")
+    return f"{_shown(value)} is not of the form wanted here ({wanted})."
+
+
+def _incomplete(value: Any, schema: _Schema) -> str:
+    if not isinstance(value, dict):
+        return ""
+    missing = next((key for key in schema["required"] if key not in value), None)
+    return f'the key "{missing}" is missing.' if missing else ""
+
+
+def _nothing(value: Any, schema: _Schema) -> str:
+    return ""
+
+
+_WORDS: Mapping[str, Callable[[Any, _Schema], str]] = {
+    "type": _wrong_type,
+    "enum": _not_among,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum"), _out_of_range),
+    **dict.fromkeys(("minLength", "minItems"), _too_short),
+    "pattern": _of_another_form,
+    "required": _incomplete,
+    **dict.fromkeys(("properties", "additionalProperties", "propertyNames", "items"), _nothing),
+    **dict.fromkeys(("$schema", "title", "description"), _nothing),
+}
