@@ -20,7 +20,7 @@ from .client import ApiError, Client, ConnectionLost
 if TYPE_CHECKING:
     from PIL import Image
 
-RESIZES = ("None", "Lanczos", "Nearest")
+RESIZES = ("Nearest", "Lanczos", "None")
 """Upscalers that are plain resizes, and say so."""
 
 _SECONDS = 600.0

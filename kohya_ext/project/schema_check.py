@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-Place = tuple["str | int", ...]
+Place = tuple[Any, ...]
 _Schema = Mapping[str, Any]
 
 

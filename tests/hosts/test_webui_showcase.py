@@ -21,6 +21,7 @@ from promotions import with_manifest
 from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.api.upscalers import RESIZES
 from a1111_ext.cells import HttpBackend, Ledger
 from a1111_ext.cells.verify import pixels_digest
 from a1111_ext.publish.promoted import require_promoted
@@ -175,7 +176,8 @@ def test_chosen_pictures_are_drawn_larger(stage: Stage):
     stage.run("promote", "1", stage.lora, *stage.webui)
     stage.run("showcase", "--count", "1", "--no-hires-fix")
     small = read_album(stage.project)
-    words = ("--scale", "1.5", "--upscaler", "Nearest", "--denoising-strength", "0.6")
+    upscaler = next(one for one in RESIZES if one in stage.capabilities.upscalers)
+    words = ("--scale", "1.5", "--upscaler", upscaler, "--denoising-strength", "0.6")
     stage.run("upscale", *(one.file for one in small), *words)
     larger = [one for one in read_album(stage.project) if one.upscaled_from]
     assert {one.upscaled_from for one in larger} == {one.file for one in small}
