@@ -340,8 +340,12 @@ def _picture(text: str | memoryview) -> bytes:
     """Decode base64, with or without the head of a data URI."""
     if bytes(text[:5]) == b"data:" if isinstance(text, memoryview) else text[:5] == "data:":
         plain = bytes(text).decode("ascii") if isinstance(text, memoryview) else text
-        return binascii.a2b_base64(plain.rpartition(",")[2])
-    return binascii.a2b_base64(text)
+        text = plain.rpartition(",")[2]
+    try:
+        from pybase64 import b64decode  # the extra "speed": Python's own takes 6 ms of our 9
+    except ImportError:
+        return binascii.a2b_base64(text)
+    return b64decode(text)
 
 
 def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Generated]:

@@ -382,8 +382,8 @@ def test_a_sheet_of_a_hundred_large_cells(pictures: list[Path], tmp_path: Path):
 def test_a_sheet_against_the_webui_s_own_functions(pictures: list[Path], tmp_path: Path):
     """LORALOOM_WEBUI_DIR names the WebUI; ways in turn, the best of each counts.
 
-    Ours uses every core, theirs one: on a machine that others use too, the clock tells nothing, and
-    the time on the processor is compared.
+    Ours uses every core, theirs one: where ours did not get the cores, or theirs not its one, the
+    clock tells nothing, and the time on the processor is compared.
     """
     folder = named("LORALOOM_WEBUI_DIR")
     names = [str(one) for one in pictures]
@@ -396,7 +396,8 @@ def test_a_sheet_against_the_webui_s_own_functions(pictures: list[Path], tmp_pat
     width, height = struct.unpack(">II", saved.read_bytes()[16:24])
     assert width > height > 10 * 1024  # their labels stand at the left and above
     best, other = min(ours), min(theirs)
-    is_quiet = other.busy > 0.9 * other.wall
+    cores = min(2, os.cpu_count() or 1)
+    is_quiet = other.busy > 0.95 * other.wall and best.busy > 0.85 * cores * best.wall
     busy = min(one.busy for one in theirs) / min(one.busy for one in ours)
     report("a 10 x 10 sheet against the WebUI's functions", other.wall / best.wall, 8, "x")
     print(f"{best.wall:.1f} s against {other.wall:.1f} s; by processor time {busy:.1f} x")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -42,7 +43,7 @@ from a1111_ext.cells.verify import generated_from_png, is_noise
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.cards import encode_png
 from a1111_ext.simulator.refusal import Dropped, Refusal
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError, ToolError
 
 AT_ONCE = Patience(tries=3, pause_seconds=0.0, return_seconds=30.0)
 
@@ -902,6 +903,16 @@ def test_pictures_are_sent_as_data_uris_too(backend, webui):
     }
     assert verify_picture(cell(), replace(backend.generate(cell()), png=b"")) != ()
     assert base64.b64encode(backend.generate(cell()).png)[:4] == b"iVBO"
+
+
+def test_pictures_are_the_same_without_the_quick_decoder(backend, webui, monkeypatch):
+    quick = backend.generate(cell()).png
+    monkeypatch.setitem(sys.modules, "pybase64", None)
+    assert backend.generate(cell()).png == quick
+    webui.host.faults.answer = lambda data: {**data, "images": ["abc"]}
+    with pytest.raises(HostError) as told:
+        backend.generate(cell())
+    assert told.value.code == "LL451"
 
 
 @pytest.mark.parametrize("tries", [1, 2, 3])
