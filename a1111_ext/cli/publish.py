@@ -143,7 +143,7 @@ def _repository(to: tuple[str, str] | None) -> str:
         raise InputError(
             "LL676",
             f'Nothing can be sent to "{to[0]}".',
-            "The model hub is the one place with a way in for programs: --to hub OWNER/NAME",
+            "Only the model hub has an API for uploads: --to hub OWNER/NAME",
         )
     return require_repository(to[1])
 
