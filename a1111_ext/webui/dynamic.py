@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from math import ceil
 
 from dynprompts import PromptError, Sample, WildcardLibrary, parse
+from dynprompts.findings import Finding
+from dynprompts.tools.lint import finding_of
 from kohya_ext.project import InputError
 from kohya_ext.project.wording import counted
 
 MOST_COMBINATIONS = 1_000
 """What is drawn without a number; more would hardly be meant."""
+_QUOTED = 40
+"""Characters of a template that a sentence about it quotes."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,19 @@ def plan_prompts(
         return _planned(page, options, library, unlinked_seed)
     except PromptError as error:
         raise InputError(
-            "LL775", f"The prompt cannot be drawn from: {error}", "docs/dynprompts.md explains it."
+            "LL775",
+            f"The prompt cannot be drawn from: {sentence(finding_of(error))}",
+            "docs/dynprompts.md explains it.",
         ) from error
+
+
+def sentence(found: Finding) -> str:
+    """Return a finding in one line, quoting its place: below the pictures no caret would fit."""
+    line, _, caret = found.excerpt.partition("\n")
+    start = caret.find("^")
+    place = f': "{line[start : start + _QUOTED].rstrip()}"' if start >= 0 else ""
+    hint = f" {found.hint}" if found.hint else ""
+    return f"{found.message[:1].upper()}{found.message[1:]}{place}.{hint}"
 
 
 def _is_template(text: str, library: WildcardLibrary) -> bool:
@@ -150,6 +165,6 @@ def _combined(
 
 
 def _picks(sample: Sample) -> str:
-    """What was picked, for the infotext: the first pick of each name."""
-    named = {pick.variant: pick.option for pick in sample.picks if "{" not in pick.variant}
-    return "; ".join(f"{name}={option}" for name, option in named.items())
+    """What was picked, for the infotext: all picks that have a name, each once."""
+    named = (f"{one.variant}={one.option}" for one in sample.picks if "{" not in one.variant)
+    return "; ".join(dict.fromkeys(named))

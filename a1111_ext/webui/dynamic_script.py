@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -11,7 +12,7 @@ from modules import scripts, shared
 from dynprompts import lint_text
 from kohya_ext.project import ToolError
 
-from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts
+from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts, sentence
 
 TITLE = "Dynamic prompts (loraloom)"
 _MOST_HINTS = 5
@@ -70,7 +71,10 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
 
         names = [one.name for one in fields(PromptOptions)]
         options = PromptOptions(**dict(zip(names, values, strict=False)))
-        if not options.enabled or _is_left_to_another(p):
+        if not options.enabled:
+            return
+        if other := _title_of_another(p):
+            p.comment(f"{other} is switched on; {TITLE} leaves the prompt to it.")
             return
         try:
             page = page_of(p)
@@ -85,6 +89,12 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
             for hint in hints_of(page, options):
                 p.comment(hint)
 
+    def process_batch(self, p: Any, *values: Any, **about: Any) -> None:
+        """Correct what the host takes to be the same in every batch."""
+        if getattr(p, "loraloom_prompts", None):
+            fit_last_batch(p)
+            correct_second_pass(p)
+
 
 def hints_of(page: Page, options: PromptOptions) -> list[str]:
     """Return what in the templates is probably not meant as it stands, for below the pictures."""
@@ -93,15 +103,17 @@ def hints_of(page: Page, options: PromptOptions) -> list[str]:
     texts = [page.prompt, page.negative] if options.negative else [page.prompt]
     library = prompt_library()
     found = [one for text in texts for one in lint_text(text, library, follow=False)]
-    return [f"{one.message}. {one.hint}\n{one.excerpt}" for one in found[:_MOST_HINTS]]
+    return [sentence(one) for one in found[:_MOST_HINTS]]
 
 
-def _is_left_to_another(p: Any) -> bool:
+def _title_of_another(p: Any) -> str:
+    """Return the title of the other extension where it is switched on."""
     for script in p.scripts.alwayson_scripts:
-        is_other = script.title().lower().startswith(OTHERS)
+        title = str(script.title())
+        is_other = title.lower().startswith(OTHERS)
         if is_other and script.args_to > script.args_from and p.script_args[script.args_from]:
-            return True
-    return False
+            return title
+    return ""
 
 
 def page_of(p: Any) -> Page:
@@ -129,4 +141,49 @@ def apply_plan(p: Any, plan: PromptPlan) -> None:
         p.all_hr_negative_prompts = list(plan.hires_negatives)
     p.extra_generation_params.update(plan.fields)
     if any(plan.picks):
-        p.extra_generation_params["Template picks"] = list(plan.picks)
+        p.extra_generation_params["Template picks"] = per_picture(plan.picks)
+    p.loraloom_prompts = plan.prompts
+    if hasattr(p, "_all_prompts_c"):  # Forge Neo's "Save Raw Comments" writes these instead
+        p._all_prompts_c, p._all_negative_prompts_c = list(plan.prompts), list(plan.negatives)
+
+
+def fit_last_batch(p: Any) -> None:
+    """Cut img2img's picture, which the host repeats for a full batch, to a last one that is not."""
+    for name in ("init_latent", "image_conditioning"):
+        repeated = getattr(p, name, None)
+        if repeated is not None and len(repeated) > len(p.prompts):
+            setattr(p, name, repeated[: len(p.prompts)])
+
+
+def correct_second_pass(p: Any) -> None:
+    """Write each picture's own second prompts: the host writes those of the first batch to all."""
+    if not getattr(p, "all_hr_prompts", None):
+        return
+    for field, drawn, others, default in (
+        ("Hires prompt", p.all_hr_prompts, p.all_prompts, p.hr_prompt),
+        (
+            "Hires negative prompt",
+            p.all_hr_negative_prompts,
+            p.all_negative_prompts,
+            p.hr_negative_prompt,
+        ),
+    ):
+        own = ["" if one == two else one for one, two in zip(drawn, others, strict=True)]
+        p.extra_generation_params[field] = per_picture(own, default)
+
+
+def per_picture(texts: Sequence[str], of_grid: str = "") -> Callable[..., str | None]:
+    """Return what the host calls for an infotext field that differs from picture to picture.
+
+    It would look up a list by the place within the batch, also in later batches.
+    """
+
+    def text_of(
+        p: Any, index: int, all_prompts: Any, use_main_prompt: bool = False, **about: Any
+    ) -> str | None:
+        if use_main_prompt:
+            return of_grid or None
+        first = 0 if all_prompts is p.all_prompts else p.iteration * p.batch_size
+        return texts[first + index] or None
+
+    return text_of

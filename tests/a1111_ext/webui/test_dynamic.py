@@ -98,8 +98,9 @@ def page_of(host: Any, prompt: str, *others: Any) -> Any:
     said: list[str] = []
     return SimpleNamespace(
         all_prompts=[prompt] * 4, all_negative_prompts=["{x|y}"] * 4, all_seeds=[5, 6, 7, 8],
-        all_subseeds=[1, 2, 3, 4], subseed_strength=0, batch_size=2, n_iter=2,
+        all_subseeds=[1, 2, 3, 4], subseed_strength=0, batch_size=2, n_iter=2, iteration=0,
         all_hr_prompts=[prompt] * 4, all_hr_negative_prompts=["{x|y}"] * 4,
+        hr_prompt="", hr_negative_prompt="", _all_prompts_c=[prompt] * 4,
         extra_generation_params={}, comment=said.append, said=said,
         scripts=SimpleNamespace(alwayson_scripts=list(others)), script_args=[True, False],
     )  # fmt: skip
@@ -113,18 +114,61 @@ def test_the_host_gets_drawn_prompts(host: Any, script: Any):
     assert p.all_hr_prompts == p.all_prompts
     assert p.extra_generation_params["Template"] == "a {red|blue} fox"
     assert "Template picks" not in p.extra_generation_params
-    p = page_of(host, "${v={a|b}}${v}")
+    assert (p._all_prompts_c, p._all_negative_prompts_c) == (p.all_prompts, p.all_negative_prompts)
+
+
+def field_of_pictures(p: Any, name: str) -> list[str | None]:
+    """Ask for an infotext field as the host does: with the batch's prompts and a place in them."""
+    size, found = p.batch_size, []
+    for number in range(p.n_iter):
+        p.iteration = number
+        batch = p.all_prompts[p.iteration * size : (p.iteration + 1) * size]
+        told = p.extra_generation_params[name]
+        found += [told(p=p, index=place, all_prompts=batch) for place in range(len(batch))]
+        grid = told(p=p, index=0, all_prompts=batch, use_main_prompt=True)
+    whole = [told(p=p, index=one, all_prompts=p.all_prompts) for one in range(len(found))]
+    assert (grid, whole) == (None, found)
+    return found
+
+
+def test_each_picture_has_its_own_picks_and_second_prompts(host: Any, script: Any):
+    p = page_of(host, "${v={a|b|c}}${v}")
     script.process(p, True, True, 0, False, False, False, False)
-    assert (p.all_prompts, p.n_iter) == (["a", "b"], 1)
-    assert p.extra_generation_params["Template picks"] == ["v=a", "v=b"]
+    assert (p.all_prompts, p.n_iter) == (["a", "b", "c"], 2)
+    assert field_of_pictures(p, "Template picks") == ["v=a", "v=b", "v=c"]
+    script.process_batch(page_of(host, "plain"))
+    p.prompts = ["c"]
+    script.process_batch(p)
+    assert field_of_pictures(p, "Hires prompt") == [None, None, None]
+    p.all_hr_prompts = ["a", "x", "y"]
+    script.process_batch(p)
+    assert field_of_pictures(p, "Hires prompt") == [None, "x", "y"]
+    p.hr_prompt = "{x|y}"
+    script.process_batch(p)
+    told = p.extra_generation_params["Hires prompt"]
+    assert told(p=p, index=0, all_prompts=["c"], use_main_prompt=True) == "{x|y}"
+
+
+def test_a_last_batch_that_is_not_full_is_cut(host: Any, script: Any):
+    p = page_of(host, "{a|b|c}")
+    del p.all_hr_prompts, p.all_hr_negative_prompts
+    script.process(p, True, True, 0, False, False, False, False)
+    p.init_latent, p.image_conditioning, p.prompts = [1, 1], None, ["a", "b"]
+    script.process_batch(p)
+    assert p.init_latent == [1, 1]
+    p.prompts = ["c"]
+    script.process_batch(p)
+    assert (p.init_latent, p.image_conditioning) == ([1], None)
 
 
 def test_slips_are_told_below_the_pictures(host: Any, script: Any):
     p = page_of(host, "a {red|blue} $animal __colour_ cat")
     script.process(p, True)
-    assert [one.split(".")[0] for one in p.said] == [
-        "this variable has no braces and stays as it is", "this wildcard is never closed",
-    ]  # fmt: skip
+    assert p.said == [
+        'This variable has no braces and stays as it is: "$animal __colour_ cat". Write ${name}.',
+        'This wildcard is never closed: "__colour_ cat". '
+        "Two underscores are expected behind its name, too: __name__.",
+    ]
 
 
 def test_nothing_happens_unasked_or_beside_the_other_extension(host: Any, script: Any):
@@ -142,6 +186,9 @@ def test_nothing_happens_unasked_or_beside_the_other_extension(host: Any, script
         before = list(p.all_prompts)
         script.process(p, on)
         assert p.all_prompts == before
+        assert [one.split(";")[0] for one in p.said] == [
+            "Dynamic Prompts v2.17.1 is switched on" for _ in p.scripts.alwayson_scripts
+        ]
     p = page_of(host, "{a|b}", other(1))
     script.process(p, True)
     assert p.all_prompts != ["{a|b}"] * 4
@@ -150,7 +197,9 @@ def test_nothing_happens_unasked_or_beside_the_other_extension(host: Any, script
 def test_a_template_that_cannot_be_drawn_stops_the_pictures(host: Any, script: Any):
     p = page_of(host, "a {red")
     script.process(p, True)
-    assert "never closed" in p.said[0]
+    assert p.said[0].startswith(
+        'The prompt cannot be drawn from: This "{" is never closed: "{red". A "}" is expected.'
+    )
     assert host.shared.state.interrupted
     assert p.all_prompts[0] == "a {red"
 
