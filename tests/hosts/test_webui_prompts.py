@@ -47,12 +47,20 @@ class Other(scripts.Script):
             p.all_prompts = ["a red fox, theirs" for _ in p.all_prompts]
 '''
 OPTIONS = {
-    "dp_ignore_whitespace": False, "dp_write_raw_template": False,
-    "dp_write_prompts_to_file": False, "dp_parser_variant_start": "{", "dp_parser_variant_end": "}", "dp_parser_wildcard_wrap": "__",
-    "dp_limit_jinja_prompts": False, "dp_auto_purge_cache": False, "dp_magicprompt_batch_size": 1,
-    "dp_wildcard_manager_no_dedupe": False, "dp_wildcard_manager_no_sort": False,
-    "dp_wildcard_manager_shuffle": False, "dp_magicprompt_default_model": "",
-}  # fmt: skip
+    "dp_ignore_whitespace": False,
+    "dp_write_raw_template": False,
+    "dp_write_prompts_to_file": False,
+    "dp_parser_variant_start": "{",
+    "dp_parser_variant_end": "}",
+    "dp_parser_wildcard_wrap": "__",
+    "dp_limit_jinja_prompts": False,
+    "dp_auto_purge_cache": False,
+    "dp_wildcard_manager_no_dedupe": False,
+    "dp_wildcard_manager_no_sort": False,
+    "dp_wildcard_manager_shuffle": False,
+    "dp_magicprompt_default_model": "",
+    "dp_magicprompt_batch_size": 1,
+}
 """Settings of the real one, which registers them too late for the first start of A1111 v1.10.1."""
 
 PROMPT = "a {red|blue|green} fox, ${look={calm|wild|odd}}${look}, __creatures/kin__"
