@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import click
 
 GROUP = "loraloom.commands"
-NEEDED = ("PIL", "click", "psutil", "requests", "rich", "yaml")
+NEEDED = ("PIL", "click", "jsonschema", "psutil", "requests", "rich", "yaml")
 """The packages that pip installs with us."""
 
 

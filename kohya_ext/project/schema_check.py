@@ -1,6 +1,7 @@
-"""Check plain values against a JSON Schema, as far as the manifest's schema uses it.
+"""Check plain values against the manifest's JSON Schema, and say what is wrong in a sentence.
 
-By ourselves: not every Python that we run in has jsonschema, Forge Neo's for one.
+jsonschema finds the faults. Where a host's Python lacks it (Forge Neo's does, and gets no package
+of ours) we look ourselves, for the words of JSON Schema that the manifest's schema uses.
 """
 
 from __future__ import annotations
@@ -25,31 +26,49 @@ class Fault:
     cure: str = "Correct that line."
 
 
-def find_faults(value: Any, schema: _Schema, place: Place = ()) -> Iterator[Fault]:
+def find_faults(value: Any, schema: _Schema) -> Iterator[Fault]:
     """Yield everything in which a value is not as its schema has it.
 
-    A word of the schema that is not known here is an error: KeyError.
+    A word of the schema that has no sentence here is an error: KeyError.
     """
+    try:
+        from jsonschema import Draft202012Validator
+    except ModuleNotFoundError:
+        yield from _look(value, schema, ())
+        return
+    for error in Draft202012Validator(schema).iter_errors(value):
+        yield from _faults_of(
+            str(error.validator), error.instance, error.schema, tuple(error.absolute_path)
+        )
+
+
+def _look(value: Any, schema: _Schema, place: Place) -> Iterator[Fault]:
     for word in schema:
-        problem = _WORDS[word](value, schema)
-        if problem:
-            yield Fault(place, f"{dotted(place) or 'the manifest'}: {problem}")
+        yield from _faults_of(word, value, schema, place)
     if isinstance(value, dict):
-        yield from _faults_inside(value, schema, place)
+        known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+        for key, one in value.items():
+            yield from _look(key, schema.get("propertyNames", {}), place)
+            if key in known or others:
+                yield from _look(one, known.get(key, others), (*place, key))
     elif isinstance(value, list) and "items" in schema:
         for index, one in enumerate(value):
-            yield from find_faults(one, schema["items"], (*place, index))
+            yield from _look(one, schema["items"], (*place, index))
 
 
-def _faults_inside(value: Mapping[str, Any], schema: _Schema, place: Place) -> Iterator[Fault]:
-    known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
-    for key, one in value.items():
-        yield from find_faults(key, schema.get("propertyNames", {}), place)
-        here = (*place, key)
-        if key in known or others:
-            yield from find_faults(one, known.get(key, others), here)
-        elif others is False:
-            close = get_close_matches(key, sorted(known), n=1)
+def _faults_of(word: str, value: Any, schema: _Schema, place: Place) -> Iterator[Fault]:
+    if word == "additionalProperties" and schema[word] is False:
+        yield from _unknown_keys(value, schema, place)
+    elif problem := _WORDS[word](value, schema):
+        yield Fault(place, f"{dotted(place) or 'the manifest'}: {problem}")
+
+
+def _unknown_keys(value: Any, schema: _Schema, place: Place) -> Iterator[Fault]:
+    known = schema["properties"]
+    for key in value if isinstance(value, dict) else ():
+        if key not in known:
+            here = (*place, key)
+            close = get_close_matches(key, known, n=1)
             hint = f'Did you mean "{close[0]}"? ' if close else ""
             yield Fault(
                 here,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,14 @@ def changed(place: tuple[str, ...], value: Any) -> dict[str, Any]:
         here = here[key]
     here[place[-1]] = value
     return data
+
+
+@pytest.fixture(params=["jsonschema", "a host without it"], autouse=True)
+def library(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "jsonschema":
+            patch.setitem(sys.modules, "jsonschema", None)
+        yield
 
 
 def first(value: Any, schema: dict[str, Any]) -> Fault | None:
@@ -139,6 +148,5 @@ def test_a_word_of_the_schema_that_is_not_known_is_no_silent_pass():
         first(1, {"multipleOf": 2})
 
 
-def test_a_manifest_is_read_where_jsonschema_is_not(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "jsonschema", None)
+def test_a_manifest_is_read():
     assert parse_manifest(json.dumps({"trigger_word": "Quillfox"}), Path("x")).trigger_word
