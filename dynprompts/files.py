@@ -24,7 +24,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NESTED = re.compile(r"\{[^{}]*\}")
 
 
-class Problem(NamedTuple):
+class FileProblem(NamedTuple):
     """Something about a file that a reader should know; the file is used as far as it goes."""
 
     code: str
@@ -32,7 +32,7 @@ class Problem(NamedTuple):
     where: str
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """One value as a file gives it."""
 
     text: str
@@ -43,21 +43,21 @@ class Entry(NamedTuple):
 class FileValues(NamedTuple):
     """All that one file gives: entries by wildcard name, and what is wrong with it."""
 
-    names: dict[str, list[Entry]]
-    problems: list[Problem]
+    names: dict[str, list[FileEntry]]
+    problems: list[FileProblem]
 
 
-def decode(content: bytes, where: str, problems: list[Problem]) -> str:
+def decode(content: bytes, where: str, problems: list[FileProblem]) -> str:
     """Decode a file: UTF-8 with or without BOM, UTF-16 with BOM, otherwise windows-1252."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        problems.append(Problem("DP205", "the file is UTF-16; UTF-8 is expected", where))
+        problems.append(FileProblem("DP205", "the file is UTF-16; UTF-8 is expected", where))
         return content.decode("utf-16", errors="replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         message = "the file is not UTF-8 and is read as windows-1252"
-        problems.append(Problem("DP205", message, f"{where}:{line}"))
+        problems.append(FileProblem("DP205", message, f"{where}:{line}"))
         return content.decode("cp1252", errors="replace")
 
 
@@ -93,7 +93,7 @@ class Scalar(NamedTuple):
     origin: Origin
 
 
-class Tree(NamedTuple):
+class ValueTree(NamedTuple):
     """A mapping (pairs) or a list (items) of a tree."""
 
     pairs: list[tuple[Any, Any]]
@@ -118,9 +118,9 @@ def read_json(text: str, where: str) -> Any:
     def build(value: object) -> Any:
         if isinstance(value, _Pairs):
             pairs = [(scalar(key), build(one)) for key, one in value]
-            return Tree(pairs, [], True)
+            return ValueTree(pairs, [], True)
         if isinstance(value, list):
-            return Tree([], [build(one) for one in value], False)
+            return ValueTree([], [build(one) for one in value], False)
         return scalar(value)
 
     return build(data)
@@ -154,7 +154,7 @@ def read_yaml(text: str, where: str) -> Any:
     lines = text.split("\n")
     anchors: dict[str, Any] = {}
     root: list[Any] = []
-    stack: list[tuple[Tree, list[Any]]] = []
+    stack: list[tuple[ValueTree, list[Any]]] = []
     documents = 0
 
     def put(node: Any) -> None:
@@ -178,7 +178,7 @@ def read_yaml(text: str, where: str) -> Any:
             put(anchors[event.anchor])
             continue
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            node = Tree([], [], isinstance(event, yaml.MappingStartEvent))
+            node = ValueTree([], [], isinstance(event, yaml.MappingStartEvent))
         else:
             if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 stack.pop()
@@ -190,7 +190,7 @@ def read_yaml(text: str, where: str) -> Any:
         if event.anchor:
             anchors[event.anchor] = node
         put(node)
-        if isinstance(node, Tree):
+        if isinstance(node, ValueTree):
             stack.append((node, []))
     return root[0] if root else None
 
@@ -229,10 +229,10 @@ def tree_values(
     A file that is a list is as a text file: "3::red" is red with weight 3 only where asked for.
     """
     found = FileValues({}, [])
-    if isinstance(tree, Tree):
+    if isinstance(tree, ValueTree):
         _TreeReader(found, where, weights_in_lists or tree.is_mapping).read(tree, folder, own_name)
     elif tree is not None:
-        found.problems.append(Problem("DP206", "the file holds no lists of values", where))
+        found.problems.append(FileProblem("DP206", "the file holds no lists of values", where))
     return found
 
 
@@ -245,7 +245,7 @@ class _TreeReader:
         self._found, self._where, self._left = found, where, MOST_VALUES
         self._weighted = weighted
 
-    def read(self, tree: Tree, prefix: str, own_name: str) -> None:
+    def read(self, tree: ValueTree, prefix: str, own_name: str) -> None:
         if not tree.is_mapping:
             self._found.names[own_name] = list(self._entries(tree, own_name))
             return
@@ -258,10 +258,10 @@ class _TreeReader:
 
     def _problem(self, code: str, message: str, origin: Origin) -> None:
         self._found.problems.append(
-            Problem(code, message, f"{origin.name}:{origin.line}:{origin.column}")
+            FileProblem(code, message, f"{origin.name}:{origin.line}:{origin.column}")
         )
 
-    def _mapping(self, tree: Tree, prefix: str, level: int) -> None:
+    def _mapping(self, tree: ValueTree, prefix: str, level: int) -> None:
         if level > MOST_LEVELS:
             raise TooMuch(f"the file's keys are nested more than {MOST_LEVELS} deep")
         seen: set[str] = set()
@@ -276,48 +276,52 @@ class _TreeReader:
             if key.text in seen:
                 self._problem("DP207", f'"{name}" is given twice; the last one counts', key.origin)
             seen.add(key.text)
-            if isinstance(node, Tree) and node.is_mapping:
+            if isinstance(node, ValueTree) and node.is_mapping:
                 self._mapping(node, f"{name}/", level + 1)
-            elif isinstance(node, Tree):
+            elif isinstance(node, ValueTree):
                 self._found.names[name] = list(self._entries(node, name))
             elif node.text is not None:
-                self._found.names[name] = [Entry(node.text, 1.0, node.origin)] if node.text else []
+                self._found.names[name] = (
+                    [FileEntry(node.text, 1.0, node.origin)] if node.text else []
+                )
             else:
                 message = f'"{name}" has no values ({node.shown}) and is left out'
                 self._problem("DP206", message, key.origin)
 
-    def _entries(self, tree: Tree, name: str) -> Iterator[Entry]:
+    def _entries(self, tree: ValueTree, name: str) -> Iterator[FileEntry]:
         for item in tree.items:
             self._spend()
             entry = self._entry(item, name)
             if entry is not None and entry.text:
                 yield entry
 
-    def _entry(self, item: Any, name: str) -> Entry | None:
+    def _entry(self, item: Any, name: str) -> FileEntry | None:
         if isinstance(item, Scalar) and item.text is not None:
             weight, text = split_weight(item.text) if self._weighted else (1.0, item.text)
             shift = len(item.text) - len(text)
             origin = item.origin._replace(column=item.origin.column + shift)
-            return Entry(text, weight, origin)
-        if isinstance(item, Tree) and item.is_mapping:
+            return FileEntry(text, weight, origin)
+        if isinstance(item, ValueTree) and item.is_mapping:
             fields = {key.text: value for key, value in item.pairs if isinstance(key, Scalar)}
             said, heavy = fields.get("text", fields.get("content")), fields.get("weight")
             number = heavy.shown if isinstance(heavy, Scalar) else "1"
             if isinstance(said, Scalar) and said.text is not None and _NUMBER.fullmatch(number):
-                return Entry(said.text, float(number), said.origin)
+                return FileEntry(said.text, float(number), said.origin)
         origin = item.origin if isinstance(item, Scalar) else Origin(self._where)
         shown = item.shown if isinstance(item, Scalar) else "a list or mapping"
         self._problem("DP206", f'a value of "{name}" is not text and is left out: {shown}', origin)
         return None
 
 
-def _merged(tree: Tree) -> Iterator[tuple[Any, Any]]:
+def _merged(tree: ValueTree) -> Iterator[tuple[Any, Any]]:
     """The pairs of a mapping; those that `<<` brings come first, so that its own ones count."""
     own = []
     for key, node in tree.pairs:
         if isinstance(key, Scalar) and key.text is None and key.shown == "<<":
-            for one in node.items if isinstance(node, Tree) and not node.is_mapping else [node]:
-                yield from one.pairs if isinstance(one, Tree) else []
+            for one in (
+                node.items if isinstance(node, ValueTree) and not node.is_mapping else [node]
+            ):
+                yield from one.pairs if isinstance(one, ValueTree) else []
         else:
             own.append((key, node))
     yield from own

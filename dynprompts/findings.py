@@ -19,7 +19,7 @@ _BY_NAME = frozenset(("DP201", "DP202", "DP209"))
 _MOST_PLACES = 20
 
 
-class Finding(NamedTuple):
+class LintFinding(NamedTuple):
     """One thing that lint found; `where` is file:line:column, as far as it is known.
 
     `excerpt` is the line with a caret below its cause, `hint` what was probably meant, and
@@ -41,11 +41,11 @@ class Finding(NamedTuple):
         return f"{line}\n{self.excerpt}" if self.excerpt else line
 
 
-class Findings:
+class LintFindings:
     """Collects findings; one that is repeated often is counted, not kept."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], dict[str, Finding]] = {}
+        self._kept: dict[tuple[str, str], dict[str, LintFinding]] = {}
         self._more: dict[tuple[str, str], int] = {}
 
     def say(
@@ -70,7 +70,7 @@ class Findings:
             del kept[last]
         shown = excerpt(source, span) if span is not None else ""
         severity = ERROR if code.startswith("DP1") or code in ERRORS else WARNING
-        kept[where] = Finding(code, severity, message, where, hint, shown)
+        kept[where] = LintFinding(code, severity, message, where, hint, shown)
 
     def is_full(self, code: str, message: str) -> bool:
         """Whether more places of a finding are counted only, wherever they are."""
@@ -81,7 +81,7 @@ class Findings:
         key = code, message
         self._more[key] = self._more.get(key, 0) + times
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[LintFinding]:
         """Return everything, in the order of files and lines."""
         found = []
         for key, kept in self._kept.items():

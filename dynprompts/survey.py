@@ -26,7 +26,7 @@ _MOST_TAGS = 5_000
 _MOST_PATHS = 1_000
 
 
-class Tag(NamedTuple):
+class NetworkTag(NamedTuple):
     """An extra-network tag: `<lora:name:0.8>` has kind lora, name and weight "0.8"."""
 
     kind: str
@@ -50,7 +50,7 @@ class Reach(NamedTuple):
     `complete` is False when there are too many different tags to list.
     """
 
-    tags: tuple[Tag, ...]
+    tags: tuple[NetworkTag, ...]
     wildcards: tuple[Reached, ...]
     missing: tuple[Reached, ...]
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ class Reach(NamedTuple):
         return tuple(dict.fromkeys(tag.name for tag in self.tags if tag.kind == "lora"))
 
 
-class Choice(NamedTuple):
+class VariantFacts(NamedTuple):
     """A variant or wildcard by the name that its picks have.
 
     `single` is False when several options are drawn at once; `weights` is None when all are equal.
@@ -106,7 +106,7 @@ class Survey:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._tags: dict[str, Tag] = {}
+        self._tags: dict[str, NetworkTag] = {}
         self._wildcards: dict[str, str] = {}
         self._missing: dict[str, str] = {}
         self._names: dict[str, None] = {}
@@ -118,7 +118,7 @@ class Survey:
         self._readers: dict[object, dict[_Errand | None, None]] = {}
         self._reader: _Errand | None = None
         self._leaving: set[object] = set()
-        self.choices: dict[str, Choice] = {}
+        self.choices: dict[str, VariantFacts] = {}
 
     def walk(self, document: Document, scope: Scope) -> None:
         """Walk a whole text, then every wildcard; again what reads one that leaves a tag open."""
@@ -225,7 +225,7 @@ class Survey:
                 self._complete = False
                 return
             name, _, weight = found.group(2).partition(":")
-            self._tags[text] = Tag(found.group(1), name, weight, text, where)
+            self._tags[text] = NetworkTag(found.group(1), name, weight, text, where)
 
     # Parts
 
@@ -278,13 +278,15 @@ class Survey:
         ]
         uneven = weights if len(set(weights)) > 1 or not weights[0] else None
         option = sources.__getitem__
-        self.choices[label] = Choice(label, len(weights), uneven, single, bool(name), False, option)
+        self.choices[label] = VariantFacts(
+            label, len(weights), uneven, single, bool(name), False, option
+        )
 
     def _note_values(self, found: Collection, label: str, single: bool, named: bool) -> None:
         if self._is_larger(label, len(found.texts)):
             weights = tuple(found.weights) if found.weights is not None else None
             option = found.texts.__getitem__
-            self.choices[label] = Choice(
+            self.choices[label] = VariantFacts(
                 label, len(found.texts), weights, single, named, True, option
             )
 

@@ -22,7 +22,7 @@ from .values import Document
 from .wildcards import WildcardLibrary
 
 if TYPE_CHECKING:
-    from .survey import Choice, Reach, Survey
+    from .survey import Reach, Survey, VariantFacts
     from .tools.coverage import Coverage
 
 T = TypeVar("T")
@@ -233,7 +233,7 @@ class Template:
         return self._survey().reach
 
     @property
-    def choices(self) -> dict[str, Choice]:
+    def choices(self) -> dict[str, VariantFacts]:
         """All variants and wildcards, by the names that their picks have."""
         return self._survey().choices
 

@@ -15,7 +15,7 @@ from .parser import parse_sequence
 from .randomness import thresholds
 
 if TYPE_CHECKING:
-    from .files import Entry
+    from .files import FileEntry
 
 _MOST_LOOKED_FOR = 4
 
@@ -132,10 +132,10 @@ def unite(parts: list[Collection], sort: bool, dedup: bool) -> Collection | None
     return Collection([entry[0] for entry in entries], _uneven(weights), origin, part)
 
 
-def collect(entries: list[Entry], sort: bool, dedup: bool) -> Collection:
+def collect(entries: list[FileEntry], sort: bool, dedup: bool) -> Collection:
     """Return the values of a yaml or json file, or of lines with weights."""
     if dedup:
-        unique: dict[str, Entry] = {}
+        unique: dict[str, FileEntry] = {}
         for entry in entries:
             unique.setdefault(entry.text, entry)
         entries = list(unique.values())
@@ -148,7 +148,7 @@ def collect(entries: list[Entry], sort: bool, dedup: bool) -> Collection:
 
 def collect_weighted_lines(lines: list[str], where: str, sort: bool, dedup: bool) -> Collection:
     """Return the values of a text file in which "3::red" is red with weight 3."""
-    from .files import Entry, split_weight
+    from .files import FileEntry, split_weight
 
     entries = []
     for number, line in enumerate(lines):
@@ -156,7 +156,7 @@ def collect_weighted_lines(lines: list[str], where: str, sort: bool, dedup: bool
         if value and not value.startswith("#"):
             weight, text = split_weight(value)
             column = line.index(value) + 1 + len(value) - len(text)
-            entries.append(Entry(text, weight, Origin(where, number + 1, column)))
+            entries.append(FileEntry(text, weight, Origin(where, number + 1, column)))
     return collect([entry for entry in entries if entry.text], sort, dedup)
 
 

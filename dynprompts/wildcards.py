@@ -17,7 +17,7 @@ from .values import Collection, Value, collect, collect_lines, collect_weighted_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .files import FileValues, Problem
+    from .files import FileProblem, FileValues
 
 _TREES = (".yaml", ".yml", ".json")
 _SUFFIXES = (".txt", *_TREES)
@@ -50,8 +50,8 @@ class _File:
         head, slash, _ = self.name.rpartition("/")
         return head + slash
 
-    def content(self, problems: list[Problem]) -> bytes:
-        from .files import Problem
+    def content(self, problems: list[FileProblem]) -> bytes:
+        from .files import FileProblem
 
         if self.path is None:
             return self._content or b""
@@ -61,7 +61,7 @@ class _File:
                 return file.read()
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            problems.append(Problem("DP204", f"the file cannot be read: {reason}", self.where))
+            problems.append(FileProblem("DP204", f"the file cannot be read: {reason}", self.where))
             return b""
 
     def tree(self, weights_in_lists: bool) -> FileValues:
@@ -76,7 +76,7 @@ class _File:
 
         from .files import FileValues, decode, read_tree, tree_values
 
-        problems: list[Problem] = []
+        problems: list[FileProblem] = []
         text = decode(self.content(problems), self.where, problems)
         try:
             tree = read_tree(self.suffix)(text, self.where)
@@ -86,8 +86,8 @@ class _File:
         return FileValues(found.names, problems + found.problems)
 
 
-def _broken(where: str, error: Exception) -> Problem:
-    from .files import Problem
+def _broken(where: str, error: Exception) -> FileProblem:
+    from .files import FileProblem
 
     mark = getattr(error, "problem_mark", None)
     line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
@@ -97,14 +97,14 @@ def _broken(where: str, error: Exception) -> Problem:
     said = getattr(error, "problem", None) or " ".join(str(error).split())
     if isinstance(error, RecursionError):
         said = "it is nested too deeply"
-    return Problem("DP204", f"the file cannot be read and is left out: {said}", place)
+    return FileProblem("DP204", f"the file cannot be read and is left out: {said}", place)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _log(problems: Iterable[Problem]) -> None:
+def _log(problems: Iterable[FileProblem]) -> None:
     problems = list(problems)
     if problems:
         import logging
@@ -267,9 +267,9 @@ class WildcardLibrary:
             names = self.matching(pattern)
             link = "" if names else self.link_of(pattern)
             if link:
-                from .files import Problem
+                from .files import FileProblem
 
-                _log([Problem("DP231", _LINK, link)])
+                _log([FileProblem("DP231", _LINK, link)])
             parts = [self._own(name) for name in names]
             self._found[pattern] = unite(parts, self._sort, self._dedup)
         return self._found[pattern]
@@ -328,11 +328,11 @@ class WildcardLibrary:
         files = sorted(self._names.get(name, ()), key=lambda file: file.order)
         return tuple(file.where for file in files)
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[FileProblem, ...]:
         """Read every file and return what is wrong with any."""
-        from .files import Problem, decode
+        from .files import FileProblem, decode
 
-        found = [Problem("DP231", _LINK, link) for link in self._links]
+        found = [FileProblem("DP231", _LINK, link) for link in self._links]
         for file in self._files:
             if file.suffix == ".txt":
                 decode(file.content(found), file.where, found)
@@ -345,7 +345,7 @@ class WildcardLibrary:
         from .files import decode
 
         for file in self._files:
-            ignored: list[Problem] = []
+            ignored: list[FileProblem] = []
             yield file.where, decode(file.content(ignored), file.where, ignored)
 
     # Reading
@@ -375,7 +375,7 @@ class WildcardLibrary:
         if key is not None and key in _READ:
             file.seen = key[1], key[2]
             return _READ[key]
-        problems: list[Problem] = []
+        problems: list[FileProblem] = []
         text = decode(file.content(problems), file.where, problems)
         _log(problems)
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.captions.lint import Slip
+from kohya_ext.captions.lint import CaptionProblem
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
 from kohya_ext.project.error_codes import TITLES
 from kohya_ext.training.checks.findings import Finding
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _record(ToolError)
     _record(Finding)
     _record(Result)
-    _record(Slip)
+    _record(CaptionProblem)
     config.codes_made = MADE
 
 

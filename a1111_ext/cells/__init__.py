@@ -5,8 +5,8 @@ from __future__ import annotations
 from .backend import Backend, HttpBackend
 from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras, without_loras
 from .engine import run_cells
-from .events import CellEvent, Outcome
-from .ledger import CellState, Ledger, Record
+from .events import CellEvent, CellOutcome
+from .ledger import CellRecord, CellState, Ledger
 from .plan import CellPlan, pin_cell, plan_cells
 from .run import Patience, RunReport
 from .verify import Generated, Mismatch, verify_picture
@@ -15,7 +15,9 @@ __all__ = [
     "Backend",
     "Cell",
     "CellEvent",
+    "CellOutcome",
     "CellPlan",
+    "CellRecord",
     "CellState",
     "CheckpointPin",
     "Generated",
@@ -24,9 +26,7 @@ __all__ = [
     "Ledger",
     "LoraUse",
     "Mismatch",
-    "Outcome",
     "Patience",
-    "Record",
     "RunReport",
     "SourcePicture",
     "pin_cell",

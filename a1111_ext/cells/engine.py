@@ -16,7 +16,7 @@ from .backend import Backend, DrawingStopped
 from .events import EventHandler
 from .ledger import Ledger
 from .plan import CellPlan
-from .run import LOOK_SECONDS, CellRun, Patience, RunReport, Switches
+from .run import LOOK_SECONDS, CellRun, Patience, RunReport, RunSwitches
 from .turns import Turns
 from .worker import Worker
 
@@ -43,7 +43,7 @@ def run_cells(
     drawing at once; so does `pause`, or the ledger's, which gives it back to be drawn afterwards.
     Errors of the disk stop the run; errors of one picture are reported with that cell.
     """
-    controls = Switches(stop or threading.Event(), pause or threading.Event(), n_iter)
+    controls = RunSwitches(stop or threading.Event(), pause or threading.Event(), n_iter)
     turns = Turns()
     run = CellRun(
         plan, ledger, backends, on_event, controls, patience or Patience(), executor, turns

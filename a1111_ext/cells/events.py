@@ -9,7 +9,7 @@ from enum import Enum
 from .cell import Cell
 
 
-class Outcome(str, Enum):
+class CellOutcome(str, Enum):
     """What became of a cell; WAITING means that it will be asked for once more.
 
     DAMAGED: its kept picture is not the one that was checked; it is drawn again.
@@ -27,7 +27,7 @@ class Outcome(str, Enum):
     @property
     def has_picture(self) -> bool:
         """Whether the cell's picture is there now."""
-        return self in (Outcome.DRAWN, Outcome.KNOWN)
+        return self in (CellOutcome.DRAWN, CellOutcome.KNOWN)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CellEvent:
     `loads` counts checkpoint loads so far; `left_seconds` is None before the first picture.
     """
 
-    outcome: Outcome
+    outcome: CellOutcome
     cell: Cell
     done: int
     total: int

@@ -72,7 +72,7 @@ class CellState(str, Enum):
 
 
 @dataclass(frozen=True)
-class Record:
+class CellRecord:
     """What the ledger knows of one cell; `pixels` is the hash of the picture's pixels."""
 
     request: str
@@ -279,12 +279,12 @@ class Ledger:
         found = (self._row(f"{query} AND key = ?", key) for key in keys)
         return {str(row[0]): (str(row[1]), int(row[2])) for row in found if row is not None}
 
-    def record(self, key: str) -> Record | None:
+    def record(self, key: str) -> CellRecord | None:
         """Return what is known of a cell."""
         row = self._row(f"SELECT {_RECORD} FROM cells WHERE key = ?", key)
         return _record(row) if row else None
 
-    def records(self, keys: Collection[str]) -> dict[str, Record]:
+    def records(self, keys: Collection[str]) -> dict[str, CellRecord]:
         """Return what is known of many cells, by key."""
         wanted = set(keys)
         if len(wanted) <= _MANY:
@@ -461,6 +461,6 @@ def _add_columns(db: sqlite3.Connection) -> None:
 _RECORD = "request, state, infotext, pixels, server, seconds, reason"
 
 
-def _record(row: tuple[Any, ...]) -> Record:
+def _record(row: tuple[Any, ...]) -> CellRecord:
     request, state, infotext, pixels, server, seconds, reason = row
-    return Record(request, CellState(state), infotext, pixels, server, seconds, reason)
+    return CellRecord(request, CellState(state), infotext, pixels, server, seconds, reason)

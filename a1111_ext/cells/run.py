@@ -12,7 +12,7 @@ from kohya_ext.project.wording import counted
 
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell, without_hashes
-from .events import CellEvent, EventHandler, Outcome
+from .events import CellEvent, CellOutcome, EventHandler
 from .ledger import Claim, Ledger
 from .picture_store import DAMAGED
 from .plan import CellPlan
@@ -72,7 +72,7 @@ class RunReport:
 
 
 @dataclass(frozen=True)
-class Switches:
+class RunSwitches:
     """What the caller may do while a run continues, and how many seeds go into one request."""
 
     stop: threading.Event
@@ -89,7 +89,7 @@ class CellRun:
         ledger: Ledger,
         backends: Sequence[Backend],
         on_event: EventHandler,
-        switches: Switches,
+        switches: RunSwitches,
         patience: Patience,
         executor: Executor | None,
         turns: Turns,
@@ -123,10 +123,12 @@ class CellRun:
         for cell in self._plan.cells:
             if cell.key in done:
                 self._known.add(cell.key)
-                self._tell(Outcome.KNOWN, cell)
+                self._tell(CellOutcome.KNOWN, cell)
             elif cell.key in self.ledger.damaged:
                 aside = self.ledger.pictures.aside(cell.key, DAMAGED)
-                self._tell(Outcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}")
+                self._tell(
+                    CellOutcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}"
+                )
                 waiting.append(cell)
             else:
                 waiting.append(cell)
@@ -166,7 +168,7 @@ class CellRun:
                     self.turns.leave()  # others need not wait for this run
                 cell = self._waiting.first() or self._in_hand()
                 if cell is not None:
-                    self._tell(Outcome.PAUSED if is_paused else Outcome.RESUMED, cell)
+                    self._tell(CellOutcome.PAUSED if is_paused else CellOutcome.RESUMED, cell)
                 self._changed.notify_all()
         return is_paused
 
@@ -216,10 +218,12 @@ class CellRun:
         for cell in cells:
             if cell.key in done:
                 self._known.add(cell.key)
-                self._tell(Outcome.KNOWN, cell)
+                self._tell(CellOutcome.KNOWN, cell)
             elif cell.key in self.ledger.damaged:
                 aside = self.ledger.pictures.aside(cell.key, DAMAGED)
-                self._tell(Outcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}")
+                self._tell(
+                    CellOutcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}"
+                )
                 self._waiting.put_back([cell])
             else:
                 self._waiting.put_back([cell])
@@ -286,12 +290,12 @@ class CellRun:
         self.ledger.fail(cell.key, reason)
         with self._changed:
             self._failed[cell.key] = (cell, reason)
-            self._tell(Outcome.FAILED, cell, server, reason=reason)
+            self._tell(CellOutcome.FAILED, cell, server, reason=reason)
 
     def tell_waiting(self, cell: Cell, backend: Backend, reason: str) -> None:
         """Tell that a cell will be asked for once more."""
         with self._changed:
-            self._tell(Outcome.WAITING, cell, backend.name, reason=reason)
+            self._tell(CellOutcome.WAITING, cell, backend.name, reason=reason)
 
     def finalize(self, cell: Cell, generated: Generated, checked: Checked, server: str) -> None:
         """Finish or fail a cell whose picture was kept and checked."""
@@ -315,7 +319,7 @@ class CellRun:
             self._pixels[cell.key] = checked.pixels
             if generated.seconds:
                 self._seconds.append(generated.seconds)
-            self._tell(Outcome.DRAWN, cell, server, generated.seconds)
+            self._tell(CellOutcome.DRAWN, cell, server, generated.seconds)
 
     def may_be_earlier(
         self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
@@ -384,12 +388,17 @@ class CellRun:
         return next(filter(None, lacks), self._last_loss)
 
     def _tell(
-        self, outcome: Outcome, cell: Cell, server: str = "", seconds: float = 0.0, reason: str = ""
+        self,
+        outcome: CellOutcome,
+        cell: Cell,
+        server: str = "",
+        seconds: float = 0.0,
+        reason: str = "",
     ) -> None:
         done = len(self._drawn) + len(self._known) + len(self._failed)
         total = len(self._plan.cells)
         left = None
-        if self._seconds and outcome is not Outcome.KNOWN:
+        if self._seconds and outcome is not CellOutcome.KNOWN:
             recent = self._seconds[-_RECENT:]
             left = sum(recent) / len(recent) * (total - done) / max(1, len(self._at))
         event = CellEvent(outcome, cell, done, total, server, seconds, reason, self._loads, left)

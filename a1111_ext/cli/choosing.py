@@ -8,12 +8,12 @@ from kohya_ext.project import MissingError, Project
 from kohya_ext.project.cli import next_step, say, serve_until_interrupted, shell_path
 from kohya_ext.project.wording import counted
 
-from ..grids.choice import Choice, write_choice
+from ..grids.choice import EpochChoice, write_choice
 from ..grids.page.share import GridShare
 from ..grids.page.votes import PAGE_NAME
 
 
-def take_choice(project: Project, choice: Choice) -> None:
+def take_choice(project: Project, choice: EpochChoice) -> None:
     path = write_choice(project, choice)
     say(
         f"chosen: {choice.epoch} ({path.name}), with "
@@ -22,7 +22,7 @@ def take_choice(project: Project, choice: Choice) -> None:
     _next_promote(project, choice)
 
 
-def _next_promote(project: Project, choice: Choice) -> None:
+def _next_promote(project: Project, choice: EpochChoice) -> None:
     next_step(f"loraloom promote {shell_path(project.root)} {Path(choice.epoch_file).stem} NAME")
 
 
@@ -35,9 +35,9 @@ def serve_newest(project: Project, *, lan: bool = False) -> None:
             f"{project.root} has no grid yet.",
             f"Draw one: loraloom grid {shell_path(project.root)}",
         )
-    chosen: list[Choice] = []
+    chosen: list[EpochChoice] = []
 
-    def take(choice: Choice) -> None:
+    def take(choice: EpochChoice) -> None:
         chosen.append(choice)
         say(f"chosen: {choice.epoch}")
 

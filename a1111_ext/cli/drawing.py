@@ -19,7 +19,7 @@ from ..api.embeddings import find_embeddings, words_like_embeddings
 from ..api.upscalers import prove_upscalers
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
-from ..cells.events import CellEvent, EventHandler, Outcome
+from ..cells.events import CellEvent, CellOutcome, EventHandler
 from ..cells.plan import upscaler_of
 from ..cells.scheduler import SchedulerBackend
 from ..grids.facts import format_seconds
@@ -153,11 +153,11 @@ def picture_events(as_json: bool) -> Iterator[EventHandler]:
 
 
 _TOLD = (
-    Outcome.WAITING,
-    Outcome.FAILED,
-    Outcome.DAMAGED,
-    Outcome.PAUSED,
-    Outcome.RESUMED,
+    CellOutcome.WAITING,
+    CellOutcome.FAILED,
+    CellOutcome.DAMAGED,
+    CellOutcome.PAUSED,
+    CellOutcome.RESUMED,
 )
 
 
@@ -167,11 +167,11 @@ def _progress(event: CellEvent) -> Progress:
 
 def _message(event: CellEvent) -> str:
     """Say beside the bar what just happened, or how far the run is."""
-    if event.outcome is Outcome.PAUSED:
+    if event.outcome is CellOutcome.PAUSED:
         return "paused; resume with: loraloom pause PROJECT --resume"
-    if event.outcome is Outcome.RESUMED:
+    if event.outcome is CellOutcome.RESUMED:
         return "resumed"
-    if event.outcome in (Outcome.FAILED, Outcome.WAITING, Outcome.DAMAGED):
+    if event.outcome in (CellOutcome.FAILED, CellOutcome.WAITING, CellOutcome.DAMAGED):
         return f"{event.outcome.value}: {event.cell.called}: {event.reason}"
     loads = counted(event.loads, "checkpoint load")
     left = "" if event.left_seconds is None else f", {format_seconds(event.left_seconds)} left"

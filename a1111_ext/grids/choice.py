@@ -30,7 +30,7 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Choice:
+class EpochChoice:
     """The epoch that was chosen, by its file's name, and the votes it rests on."""
 
     grid_id: str
@@ -41,7 +41,7 @@ class Choice:
     votes: tuple[Vote, ...] = ()
 
 
-def read_choice(path: Path) -> Choice:
+def read_choice(path: Path) -> EpochChoice:
     """Read a choice that a page saved. Raises InputError."""
     try:
         return parse_choice(read_text(path, limits().json_bytes))
@@ -53,13 +53,13 @@ def read_choice(path: Path) -> Choice:
         ) from error
 
 
-def parse_choice(text: str) -> Choice:
+def parse_choice(text: str) -> EpochChoice:
     """Read a choice from JSON; ValueError for anything else."""
     data = parse_json(text)
     if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
         raise ValueError(f'it is not of the kind "{KIND}"')
     try:
-        return Choice(
+        return EpochChoice(
             grid_id=_text(data["grid"]),
             epoch=_text(data["epoch"]),
             epoch_file=_text(data["epoch_file"]),
@@ -84,7 +84,7 @@ def _vote(data: Mapping[str, Any]) -> Vote:
     return Vote(_text(data["value"]), *counts, float(data["wilson_lower"]))
 
 
-def write_choice(project: Project, choice: Choice) -> Path:
+def write_choice(project: Project, choice: EpochChoice) -> Path:
     """Keep a choice in reviews.db, note it in the journal, and return the epoch file that it names.
 
     Raises InputError when the grid or the epoch file is not this project's.

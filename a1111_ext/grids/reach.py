@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachedLora:
     """A LoRA that may be drawn: its name, its weight as written, and where it stands."""
 
     name: str
@@ -27,12 +27,12 @@ class Reached:
     where: str
 
 
-def reachable_loras(texts: Iterable[str], wildcards: Path | None = None) -> tuple[Reached, ...]:
+def reachable_loras(texts: Iterable[str], wildcards: Path | None = None) -> tuple[ReachedLora, ...]:
     """Return the LoRAs that templates can name, each name and weight once."""
     from dynprompts import WildcardLibrary
 
     library = WildcardLibrary(wildcards) if wildcards is not None else WildcardLibrary()
-    found: dict[tuple[str, str], Reached] = {}
+    found: dict[tuple[str, str], ReachedLora] = {}
     for text in texts:
         for one in _loras_of(text, library):
             found.setdefault((one.name, one.weight), one)
@@ -52,15 +52,15 @@ def require_reachable(
             has.require_lora(one.name, one.weight)
 
 
-def _loras_of(text: str, library: WildcardLibrary) -> Iterator[Reached]:
+def _loras_of(text: str, library: WildcardLibrary) -> Iterator[ReachedLora]:
     from dynprompts import PromptError, parse
 
     try:
         tags = parse(text, library).reach().tags
     except PromptError:  # no template, such as a prompt with a brace of its own
-        yield from (Reached(tag.name, tag.weight, "the prompt") for tag in lora_tags(text))
+        yield from (ReachedLora(tag.name, tag.weight, "the prompt") for tag in lora_tags(text))
         return
     for tag in tags:
         if tag.kind == "lora":
             where = "the prompt" if tag.where.startswith("template:") else tag.where
-            yield Reached(tag.name, tag.weight, where)
+            yield ReachedLora(tag.name, tag.weight, where)

@@ -10,17 +10,17 @@ from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.wording import counted
 
 from ..cells.cell import Cell
-from ..cells.ledger import CellState, Ledger, Record
+from ..cells.ledger import CellRecord, CellState, Ledger
 from .axes import Axis
 from .facts import GridFacts
 from .page.document import GridPage, LiveState, PageAxis, PageCell, PageCellState, PageValue
 from .plan import GridPlan, PlacedCell
-from .sheet.layout import Section, Sheet, SheetCell
+from .sheet.layout import Sheet, SheetCell, SheetSection
 
 PICTURES = "pictures"
 
 
-def read_records(plan: GridPlan, ledger: Ledger) -> dict[str, Record]:
+def read_records(plan: GridPlan, ledger: Ledger) -> dict[str, CellRecord]:
     """Return what the ledger knows of the plan's cells, by key."""
     return ledger.records({cell.key for cell in plan.cells})
 
@@ -84,7 +84,7 @@ def _prompts(plan: GridPlan) -> str:
 
 
 def make_sheet(
-    plan: GridPlan, ledger: Ledger, records: Mapping[str, Record], facts: GridFacts
+    plan: GridPlan, ledger: Ledger, records: Mapping[str, CellRecord], facts: GridFacts
 ) -> Sheet:
     """Lay the grid out as a sheet: columns, rows of epochs, a section for each further value."""
     places = {one.at: one for one in plan.places}
@@ -129,12 +129,12 @@ def _combinations(axes: Sequence[Axis], chosen: Sequence[int]) -> list[dict[int,
 def _section(
     plan: GridPlan,
     ledger: Ledger,
-    records: Mapping[str, Record],
+    records: Mapping[str, CellRecord],
     places: Mapping[tuple[int, ...], PlacedCell],
     row_axes: Sequence[int],
     section_axes: Sequence[int],
     corner: Mapping[int, int],
-) -> Section | None:
+) -> SheetSection | None:
     columns = range(len(plan.axes[plan.columns].values))
     labels: list[str] = []
     rows: list[tuple[SheetCell | None, ...]] = []
@@ -153,7 +153,7 @@ def _section(
         f"{plan.axes[one].name} {plan.axes[one].values[corner[one]].label}" for one in section_axes
     )
     heads = tuple(value.label for value in plan.axes[plan.columns].values)
-    return Section(title, heads, tuple(labels), tuple(rows))
+    return SheetSection(title, heads, tuple(labels), tuple(rows))
 
 
 def _at(plan: GridPlan, fixed: Mapping[int, int]) -> tuple[int, ...]:
@@ -173,7 +173,7 @@ def _row_label(plan: GridPlan, row_axes: Sequence[int], combination: Mapping[int
 
 
 def _sheet_cell(
-    place: PlacedCell | None, ledger: Ledger, records: Mapping[str, Record]
+    place: PlacedCell | None, ledger: Ledger, records: Mapping[str, CellRecord]
 ) -> SheetCell | None:
     if place is None:
         return None
@@ -199,7 +199,7 @@ def _picture_size(path: Path) -> tuple[int, int]:
 def make_page(
     plan: GridPlan,
     ledger: Ledger,
-    records: Mapping[str, Record],
+    records: Mapping[str, CellRecord],
     facts: GridFacts,
     live: LiveState | None = None,
 ) -> GridPage:
@@ -226,7 +226,7 @@ def _page_axis(axis: Axis) -> PageAxis:
     return PageAxis(axis.name, values, about_lora=axis.about_lora)
 
 
-def _page_cell(place: PlacedCell, ledger: Ledger, records: Mapping[str, Record]) -> PageCell:
+def _page_cell(place: PlacedCell, ledger: Ledger, records: Mapping[str, CellRecord]) -> PageCell:
     key = place.cell.key
     record = records.get(key)
     if record is None or record.state in {CellState.PLANNED, CellState.CLAIMED}:

@@ -33,7 +33,7 @@ _COMMERCIAL = {
 
 
 @dataclass(frozen=True)
-class Field:
+class FormField:
     """One field: a value to copy, or a switch to set; `note` says why."""
 
     name: str
@@ -48,7 +48,7 @@ class FormPage:
     """One page of the form, in the order in which the site asks."""
 
     title: str
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
 
 
 def form_pages(material: Material) -> tuple[FormPage, ...]:
@@ -62,11 +62,11 @@ def form_pages(material: Material) -> tuple[FormPage, ...]:
     )  # fmt: skip
 
 
-def _switch(name: str, is_on: bool, note: str = "") -> Field:
-    return Field(name, "yes" if is_on else "no", note, is_switch=True)
+def _switch(name: str, is_on: bool, note: str = "") -> FormField:
+    return FormField(name, "yes" if is_on else "no", note, is_switch=True)
 
 
-def _model(material: Material) -> tuple[Field, ...]:
+def _model(material: Material) -> tuple[FormField, ...]:
     manifest, publish, content = material.manifest, material.publish, material.content
     kind = manifest.subject.kind
     is_adult = content is not None and content.level.is_for_adults
@@ -74,11 +74,13 @@ def _model(material: Material) -> tuple[Field, ...]:
     judged = f"The pictures are {content.level.value}." if content else "Nobody has judged it."
     resembles = kind is SubjectKind.CHARACTER
     return (
-        Field("Name", material.title),
-        Field("Type", material.promoted.module),
-        Field("Category", publish.category or _CATEGORIES[kind]),
-        Field("Tags", ", ".join(publish.tags), "Press Enter after each."),
-        Field("Description", description_html(material), "Pasted with its format.", is_html=True),
+        FormField("Name", material.title),
+        FormField("Type", material.promoted.module),
+        FormField("Category", publish.category or _CATEGORIES[kind]),
+        FormField("Tags", ", ".join(publish.tags), "Press Enter after each."),
+        FormField(
+            "Description", description_html(material), "Pasted with its format.", is_html=True
+        ),
         _switch("Mature content", is_adult, judged),
         _switch(
             "Depicts an actual person",
@@ -92,7 +94,7 @@ def _model(material: Material) -> tuple[Field, ...]:
     )
 
 
-def _rights(material: Material) -> tuple[Field, ...]:
+def _rights(material: Material) -> tuple[FormField, ...]:
     given = material.publish.permissions
     rights: Permissions = given or permissions_of(material.publish.license)
     why = "As publish.permissions says." if given else _license_note(material.publish.license)
@@ -111,25 +113,25 @@ def _license_note(license: str) -> str:
     return f"As the licence {license} says." if license else "No licence is named: the strictest."
 
 
-def _version(material: Material) -> tuple[Field, ...]:
+def _version(material: Material) -> tuple[FormField, ...]:
     promoted, weights = material.promoted, material.weights
     resources_used = [*material.checkpoints, *material.helpers]
     is_spread = len(weights) > 1
     rows = (
-        Field("Version name", promoted.name),
-        Field("Base model", material.base_model),
+        FormField("Version name", promoted.name),
+        FormField("Base model", material.base_model),
         _switch("Early access", False, "Paid access asks for rights in all training pictures."),
-        Field("About this version", version_notes_html(material), is_html=True),
-        Field("Trained words", material.manifest.trigger_word),
+        FormField("About this version", version_notes_html(material), is_html=True),
+        FormField("Trained words", material.manifest.trigger_word),
         _switch("This version doesn't require any trigger words", False),
-        Field("Training epochs", "" if promoted.epoch is None else str(promoted.epoch)),
-        Field("Training steps", "" if promoted.steps is None else str(promoted.steps)),
-        Field("Clip skip", str(material.clip_skip)),
-        Field("Recommended strength", f"{material.weight:g}"),
-        Field("Minimum strength", f"{weights[0]:g}" if is_spread else ""),
-        Field("Maximum strength", f"{weights[-1]:g}" if is_spread else ""),
+        FormField("Training epochs", "" if promoted.epoch is None else str(promoted.epoch)),
+        FormField("Training steps", "" if promoted.steps is None else str(promoted.steps)),
+        FormField("Clip skip", str(material.clip_skip)),
+        FormField("Recommended strength", f"{material.weight:g}"),
+        FormField("Minimum strength", f"{weights[0]:g}" if is_spread else ""),
+        FormField("Maximum strength", f"{weights[-1]:g}" if is_spread else ""),
         *(
-            Field("Recommended resource", name, f"hash {digest}" if digest else "")
+            FormField("Recommended resource", name, f"hash {digest}" if digest else "")
             for name, digest in resources_used
         ),
         _switch("Require users to be logged in to download", False),
@@ -137,18 +139,20 @@ def _version(material: Material) -> tuple[Field, ...]:
     return tuple(one for one in rows if one.value)
 
 
-def _file(material: Material) -> tuple[Field, ...]:
+def _file(material: Material) -> tuple[FormField, ...]:
     promoted = material.promoted
     return (
-        Field("File", promoted.path.name, "From this folder."),
-        Field("File type", "Model"),
-        Field("AutoV2", promoted.autov2, "What the site shows after its scan."),
-        Field("AutoV3", promoted.autov3, "The same as in the pictures, or they are not linked."),
-        Field("SHA256", promoted.sha256),
+        FormField("File", promoted.path.name, "From this folder."),
+        FormField("File type", "Model"),
+        FormField("AutoV2", promoted.autov2, "What the site shows after its scan."),
+        FormField(
+            "AutoV3", promoted.autov3, "The same as in the pictures, or they are not linked."
+        ),
+        FormField("SHA256", promoted.sha256),
     )
 
 
-def _posts(material: Material) -> list[tuple[str, tuple[Field, ...]]]:
+def _posts(material: Material) -> list[tuple[str, tuple[FormField, ...]]]:
     posts = [("Post", _post(material, material.title, "images", len(material.pictures)))]
     for number, pictures in enumerate(material.follow_ups, start=1):
         title = f"{material.title}: more pictures" + (f" {number}" if number > 1 else "")
@@ -157,14 +161,14 @@ def _posts(material: Material) -> list[tuple[str, tuple[Field, ...]]]:
     return posts
 
 
-def _post(material: Material, title: str, folder: str, count: int) -> tuple[Field, ...]:
+def _post(material: Material, title: str, folder: str, count: int) -> tuple[FormField, ...]:
     rating = material.content.site_rating if material.content else ""
     rows = (
-        Field("Post title", title),
-        Field("Pictures", f"{folder}/", f"{count} of at most {MOST_PICTURES}, in their order."),
-        Field("Tags", ", ".join(material.publish.tags)),
-        Field("Rating", rating, "The site rates by itself; correct it where it is wrong."),
-        Field("Resource", f"{material.title}: {material.promoted.name}", "If it is not found."),
+        FormField("Post title", title),
+        FormField("Pictures", f"{folder}/", f"{count} of at most {MOST_PICTURES}, in their order."),
+        FormField("Tags", ", ".join(material.publish.tags)),
+        FormField("Rating", rating, "The site rates by itself; correct it where it is wrong."),
+        FormField("Resource", f"{material.title}: {material.promoted.name}", "If it is not found."),
     )
     return tuple(one for one in rows if one.value)
 
@@ -185,7 +189,7 @@ def _page_html(page: FormPage) -> str:
     return f"<section><h2>{html.escape(page.title)}</h2><dl>{rows}</dl></section>"
 
 
-def _row_html(field: Field) -> str:
+def _row_html(field: FormField) -> str:
     name, note = html.escape(field.name), html.escape(field.note)
     told = f"<small>{note}</small>" if note else ""
     if field.is_switch:

@@ -15,7 +15,7 @@ from kohya_ext.project import MissingError, Project
 from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import tensor_sha256
-from kohya_ext.project.lora_kind import Kind, LoraFacts, json_object
+from kohya_ext.project.lora_kind import LoraFacts, LoraKind, json_object
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
@@ -74,7 +74,7 @@ class Promoted:
         dim, alpha = self.metadata.get("ss_network_dim"), self.metadata.get("ss_network_alpha")
         kind = self.facts.kind if self.facts else None
         dim = dim or (str(self.facts.rank) if self.facts and self.facts.rank else "")
-        parts = [kind.value if kind not in (None, Kind.LORA) else ""]
+        parts = [kind.value if kind not in (None, LoraKind.LORA) else ""]
         parts += [f"rank {dim}" if dim else "", f"alpha {alpha}" if alpha else ""]
         return ", ".join(filter(None, parts))
 
@@ -82,7 +82,7 @@ class Promoted:
     def module(self) -> str:
         """The kind of network: LORA, LoCon or DoRA, as publishing sites call them."""
         if self.facts and self.facts.kind:
-            return {Kind.LORA: "LORA", Kind.DORA: "DoRA"}.get(self.facts.kind, "LoCon")
+            return {LoraKind.LORA: "LORA", LoraKind.DORA: "DoRA"}.get(self.facts.kind, "LoCon")
         module = self.metadata.get("ss_network_module", "")
         arguments = self.metadata.get("ss_network_args", "")
         if str(json_object(arguments).get("dora_wd")).lower() == "true":

@@ -16,7 +16,7 @@ _SURE = 2
 
 
 @dataclass(frozen=True)
-class Pick:
+class Recommendation:
     """One epoch that the advice names, with its reasons."""
 
     epoch: Epoch
@@ -30,7 +30,7 @@ class Advice:
 
     verdict: Verdict
     summary: str
-    picks: tuple[Pick, ...]
+    picks: tuple[Recommendation, ...]
     unmeasured: tuple[tuple[SignalName, str], ...]
     order: Order
     evidence: Evidence
@@ -96,7 +96,7 @@ def advise(evidence: Evidence) -> Advice:
     """Order the epochs and give the reasons; a pure function of what was measured."""
     order = order_epochs(evidence)
     picks = tuple(
-        Pick(
+        Recommendation(
             evidence.epochs[index],
             place_of(evidence, evidence.epochs[index]),
             sentences_for(evidence, order, index),

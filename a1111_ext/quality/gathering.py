@@ -29,7 +29,7 @@ from .likeness import measure_likeness
 from .measures import Measures, PictureMeasures
 from .obeys import measure_obeys
 from .prompt_tags import is_trigger_only, prompted_tags
-from .shots import GridShots, Shot, read_shots
+from .shots import EpochPicture, GridShots, read_shots
 from .signal import Series, Signal, SignalName, unmeasured
 from .tag_kinds import plain_tag
 from .tag_profile import TagProfile, TagScores
@@ -200,7 +200,7 @@ class _Gathering:
             self._on_progress(Progress("Tagging", number, len(self._shots)))
         return found
 
-    def _stored(self, shot: Shot, tagger: Tagger) -> TagScores | None:
+    def _stored(self, shot: EpochPicture, tagger: Tagger) -> TagScores | None:
         try:
             scores = stored_scores(self._project, sha256_of(shot.path), shot.path, tagger)
         except ToolError:

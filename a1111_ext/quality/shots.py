@@ -22,7 +22,7 @@ _NOTHING = ("", "no LoRA")
 
 
 @dataclass(frozen=True)
-class Shot:
+class EpochPicture:
     """One finished picture; `file` is its epoch's file name, empty for the no-LoRA control.
 
     `pair` is the same for all epochs of one prompt and seed; `group` for all its seeds.
@@ -51,7 +51,7 @@ class GridShots:
     grid_id: str
     folder: Path
     epochs: tuple[GridEpoch, ...]
-    shots: tuple[Shot, ...]
+    shots: tuple[EpochPicture, ...]
 
     def key_files(self) -> dict[str, str]:
         """Return the epoch file of each picture by its cell's key."""
@@ -126,7 +126,7 @@ def _shots(about: dict[str, Any], folder: Path, ledger: Ledger) -> GridShots:
         path = ledger.picture_path(cell["key"])
         if path.exists():
             shots.append(
-                Shot(
+                EpochPicture(
                     cell["key"],
                     path,
                     record.cell.prompt,

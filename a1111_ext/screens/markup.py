@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 
 from .projects import ProjectRow
-from .shelf import Choice
+from .shelf import ShelfSelection
 
 _CELL = "padding:.2em .8em;vertical-align:top"
 FRAME_PIXELS = 900
@@ -25,7 +25,7 @@ def notice(sentence: str) -> str:
     return f'<div role="status" style="padding:.4em .8em">{escape(sentence)}</div>'
 
 
-def facts(choice: Choice, where: str) -> str:
+def facts(choice: ShelfSelection, where: str) -> str:
     """Show what is known of the chosen project; `where` says how projects get onto the list."""
     if choice.entry is None:
         return f"<p>There is no project here yet. {escape(where)}</p>"
@@ -44,7 +44,7 @@ def facts(choice: Choice, where: str) -> str:
     )
 
 
-def _own(choice: Choice) -> str:
+def _own(choice: ShelfSelection) -> str:
     assert choice.entry is not None
     if choice.entry.grids:
         return _table(("Folder", str(choice.entry.root)), ("Grids", str(len(choice.entry.grids))))
@@ -67,7 +67,7 @@ def _table(*rows: tuple[str, str]) -> str:
     return f"<table>{body}</table>"
 
 
-def frame(choice: Choice, page: str, sheet: str) -> str:
+def frame(choice: ShelfSelection, page: str, sheet: str) -> str:
     """Show the chosen grid in a frame; `page` and `sheet` are addresses, "" for none."""
     if choice.grid is None:
         return ""

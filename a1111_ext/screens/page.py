@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import markup
-from .shelf import Choice, Shelf, choose, read_shelf
+from .shelf import Shelf, ShelfSelection, choose, read_shelf
 
 if TYPE_CHECKING:
     from kohya_ext.project.decisions.board import BoardShare
@@ -125,7 +125,7 @@ def build(place: ScreenHost, folder: str = "", *, with_folder: bool = False) -> 
     """
     import gradio
 
-    first = _look(place, folder, None, None) if with_folder else Shown()
+    first = _look(place, folder, None, None) if with_folder else ComponentValues()
     with gradio.Row():
         box = gradio.Textbox(label="Folder", value=folder, visible=with_folder, scale=3)
         project = _dropdown(gradio, "Project", first.projects, first.project)
@@ -231,7 +231,7 @@ def _connect(gradio: Any, place: ScreenHost, widgets: Widgets) -> Callable[..., 
 
 
 @dataclass(frozen=True)
-class Shown:
+class ComponentValues:
     """What the components show: the two lists with what is chosen in them, facts and frame."""
 
     projects: tuple[str, ...] = ()
@@ -242,11 +242,11 @@ class Shown:
     frame: str = ""
 
 
-def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -> Shown:
+def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -> ComponentValues:
     """Read the shelf and choose from it; what goes wrong is shown in place of the facts."""
     try:
         choice = choose(place.read(folder), label, name)
-        return Shown(
+        return ComponentValues(
             choice.labels,
             choice.label,
             choice.grid_labels,
@@ -256,10 +256,10 @@ def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -
         )
     except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it
         _log.error("loraloom: the projects could not be shown", exc_info=error)
-        return Shown(facts=markup.problem(f"{type(error).__name__}: {error}"))
+        return ComponentValues(facts=markup.problem(f"{type(error).__name__}: {error}"))
 
 
-def _boards(place: ScreenHost, choice: Choice) -> str:
+def _boards(place: ScreenHost, choice: ShelfSelection) -> str:
     """Show the boards of a project, folded: training pictures, and the showcase once promoted."""
     entry = choice.entry
     if entry is None or entry.project is None or entry.project.problem:
@@ -272,7 +272,7 @@ def _boards(place: ScreenHost, choice: Choice) -> str:
     return shown
 
 
-def _frame(place: ScreenHost, choice: Choice) -> str:
+def _frame(place: ScreenHost, choice: ShelfSelection) -> str:
     if choice.grid is None:
         return ""
     sheet = place.address(choice.grid.sheet) if choice.grid.sheet else ""

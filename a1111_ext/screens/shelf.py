@@ -13,7 +13,7 @@ OWN_LABEL = "Grids of this WebUI"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShelfEntry:
     """One line of the shelf; `project` is None for the WebUI's own grids."""
 
     label: str
@@ -35,13 +35,13 @@ class Entry:
 class Shelf:
     """All entries in the order in which they are shown; labels are unique."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ShelfEntry, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(one.label for one in self.entries)
 
-    def find(self, label: str | None) -> Entry | None:
+    def find(self, label: str | None) -> ShelfEntry | None:
         """Return the entry called `label`; the first one when there is none of that name."""
         named = (one for one in self.entries if one.label == label)
         return next(named, self.entries[0] if self.entries else None)
@@ -51,9 +51,9 @@ def read_shelf(folders: Iterable[Path], own: Path | None = None) -> Shelf:
     """Read the projects in `folders`, and the grids of `own`, which is not a project."""
     projects = find_projects(folders)
     names = [one.name for one in projects]
-    found = [Entry(_label(one, names), one.root, one.grids, one) for one in projects]
+    found = [ShelfEntry(_label(one, names), one.root, one.grids, one) for one in projects]
     if own is not None:
-        found.append(Entry(OWN_LABEL, own, find_grids(own)))
+        found.append(ShelfEntry(OWN_LABEL, own, find_grids(own)))
     return Shelf(tuple(found))
 
 
@@ -63,10 +63,10 @@ def _label(row: ProjectRow, names: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ShelfSelection:
     """What the two lists show, and what is chosen in them."""
 
-    entry: Entry | None
+    entry: ShelfEntry | None
     grid: GridRow | None
     labels: tuple[str, ...]
 
@@ -83,7 +83,7 @@ class Choice:
         return self.grid.label if self.grid else None
 
 
-def choose(shelf: Shelf, label: str | None, grid: str | None) -> Choice:
+def choose(shelf: Shelf, label: str | None, grid: str | None) -> ShelfSelection:
     """Return what is shown for the two chosen words; the newest grid when none is chosen."""
     entry = shelf.find(label)
-    return Choice(entry, entry.find_grid(grid) if entry else None, shelf.labels)
+    return ShelfSelection(entry, entry.find_grid(grid) if entry else None, shelf.labels)

@@ -27,7 +27,7 @@ from ..cells.run import RunReport
 from ..cells.verify import wants_adetailer, without_adetailer
 from .album import Landing, ShowPicture, picture_name
 from .framing import framing_of
-from .reach import Reach, Reached
+from .reach import ReachedName, TemplateReach
 from .templates import (
     ShowcaseSubject,
     ShowcaseTemplate,
@@ -96,7 +96,7 @@ class BatchPlan:
 
     subject: ShowcaseSubject
     shots: tuple[Shot, ...]
-    reaches: tuple[Reach, ...]
+    reaches: tuple[TemplateReach, ...]
     hints: tuple[str, ...] = ()
 
     @property
@@ -250,7 +250,7 @@ def require_reachable(plan: BatchPlan, capabilities: Capabilities | None) -> Non
     )
 
 
-def _require_none_missing(code: str, kind: str, found: Sequence[Reached], cure: str) -> None:
+def _require_none_missing(code: str, kind: str, found: Sequence[ReachedName], cure: str) -> None:
     names = list({one.name: f'"{one.name}" ({one.where})' for one in found}.values())
     if not names:
         return

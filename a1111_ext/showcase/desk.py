@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.decisions.board_view import Action, BoardStatus
-from kohya_ext.project.jobs import Job, Say, StepStopped
+from kohya_ext.project.jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
 
@@ -66,8 +66,8 @@ class DrawingDesk(ReviewDesk):
     ) -> None:
         self._project, self._open_drawing, self._note = project, open_drawing, note
         self._lock = threading.RLock()
-        self._drawing: Job | None = None
-        self._publishing: Job | None = None
+        self._drawing: BackgroundJob | None = None
+        self._publishing: BackgroundJob | None = None
         self._queue: UpscaleQueue | None = None
         self._wanted: list[str] = []
 
@@ -146,7 +146,7 @@ class DrawingDesk(ReviewDesk):
             self._keep(DRAW, False)
             return "Drawing stops; what is finished is kept."
         require_promoted(self._project)
-        self._drawing = Job("showcase", self._draw_all)
+        self._drawing = BackgroundJob("showcase", self._draw_all)
         self._keep(DRAW, True)
         self._drawing.start()
         return "Drawing begins."
@@ -207,7 +207,7 @@ class DrawingDesk(ReviewDesk):
     def _publish(self) -> str:
         if self._publishing is not None and not self._publishing.view().is_finished:
             return "The pack is being made."
-        self._publishing = Job("publish", self._make_pack)
+        self._publishing = BackgroundJob("publish", self._make_pack)
         self._publishing.start()
         return "The pack is being made."
 

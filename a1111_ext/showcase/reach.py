@@ -14,7 +14,7 @@ _TEMPLATE = "template:"
 
 
 @dataclass(frozen=True)
-class Reached:
+class ReachedName:
     """Something that a template names, and where it stands."""
 
     name: str
@@ -22,19 +22,19 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class Reach:
+class TemplateReach:
     """Everything reachable; `missing` are wildcards without values."""
 
-    loras: tuple[Reached, ...]
-    wildcards: tuple[Reached, ...]
-    missing: tuple[Reached, ...]
+    loras: tuple[ReachedName, ...]
+    wildcards: tuple[ReachedName, ...]
+    missing: tuple[ReachedName, ...]
 
 
-def find_reach(templates: Sequence[Template], name: str = "the template") -> Reach:
+def find_reach(templates: Sequence[Template], name: str = "the template") -> TemplateReach:
     """Join what templates can reach, each name once; `name` says where they came from."""
-    loras: dict[str, Reached] = {}
-    wildcards: dict[str, Reached] = {}
-    missing: dict[str, Reached] = {}
+    loras: dict[str, ReachedName] = {}
+    wildcards: dict[str, ReachedName] = {}
+    missing: dict[str, ReachedName] = {}
     for found in (template.reach() for template in templates):
         tags = (tag for tag in found.tags if tag.kind == "lora")
         for names, rows in (
@@ -43,8 +43,8 @@ def find_reach(templates: Sequence[Template], name: str = "the template") -> Rea
             (missing, found.missing),
         ):
             for row in rows:
-                names.setdefault(row.name, Reached(row.name, _place(row.where, name)))
-    return Reach(*(tuple(names.values()) for names in (loras, wildcards, missing)))
+                names.setdefault(row.name, ReachedName(row.name, _place(row.where, name)))
+    return TemplateReach(*(tuple(names.values()) for names in (loras, wildcards, missing)))
 
 
 def _place(where: str, name: str) -> str:

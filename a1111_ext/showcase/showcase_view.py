@@ -20,7 +20,7 @@ from kohya_ext.project.decisions.board_view import (
     Action,
     BoardStatus,
     BoardView,
-    Choice,
+    DecisionOption,
     Item,
     Mark,
 )
@@ -46,11 +46,11 @@ class ShowcaseView(BoardView):
 
     kind = DecisionKind.RATING
     way = "review"
-    choices: tuple[Choice, ...] = (
-        Choice("1", Rating.SHOWCASE.value, "Showcase"),
-        Choice("2", Rating.FOLLOW_UP.value, "Follow-up"),
-        Choice("5", Rating.PLACED.value, "Placed"),
-        Choice("x", Rating.DROP.value, "Reject", is_out=True),
+    choices: tuple[DecisionOption, ...] = (
+        DecisionOption("1", Rating.SHOWCASE.value, "Showcase"),
+        DecisionOption("2", Rating.FOLLOW_UP.value, "Follow-up"),
+        DecisionOption("5", Rating.PLACED.value, "Placed"),
+        DecisionOption("x", Rating.DROP.value, "Reject", is_out=True),
     )
     marks: tuple[Mark, ...] = (Mark("u", DecisionKind.UPSCALE, "Upscale"),)
     facets: tuple[str, ...] = ("Checkpoint", "Template", "Picture")

@@ -17,7 +17,7 @@ from kohya_ext.project import InputError, ToolError
 from kohya_ext.project.placeholders import fill_placeholders
 
 from ..api.lora_tags import lora_tag
-from .reach import Reach, find_reach
+from .reach import TemplateReach, find_reach
 from .styles import Style
 
 ONLY_SUBJECT = "{lora} {trigger}"
@@ -127,7 +127,7 @@ class ShowcaseTemplate:
         return tuple(f"{self.name}: {one.message}. {one.hint}\n{one.excerpt}" for one in found)
 
     @cached_property
-    def reach(self) -> Reach:
+    def reach(self) -> TemplateReach:
         """Every LoRA and wildcard that a draw could bring. Raises InputError."""
         try:
             return find_reach((self._prompt, self._negative), self.name)

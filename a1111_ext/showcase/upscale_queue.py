@@ -16,7 +16,7 @@ from kohya_ext.project import Project, ToolError
 from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
 from ..cells.cell import Cell
-from ..cells.events import CellEvent, Outcome
+from ..cells.events import CellEvent, CellOutcome
 from ..cells.ledger import Ledger
 from ..publish.promoted import Promoted, require_promoted
 from .album import OwnPictures, ShowPicture, read_album
@@ -163,11 +163,11 @@ class UpscaleQueue:
         self.problem = str(error)
 
     def _hear(self, event: CellEvent, count: int) -> None:
-        if event.outcome is Outcome.DRAWN:
+        if event.outcome is CellOutcome.DRAWN:
             self._drawn += 1
             self._left = max(0, self._left - 1)
             self._waits, self.problem = "", ""
-        elif event.outcome is Outcome.WAITING:
+        elif event.outcome is CellOutcome.WAITING:
             self._waits = event.reason
             watcher = threading.Thread(target=self._watch, args=(self._round_stop, count))
             watcher.daemon = True

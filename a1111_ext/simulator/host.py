@@ -22,7 +22,7 @@ from ..api.infotext import Infotext, format_infotext
 from ..api.lora_tags import lora_tags
 from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
 from .models import LoraFile, checkpoint_sha256, embedding_hash, read_lora_file
-from .refusal import Refusal
+from .refusal import HttpRefusal
 from .upscalers import enlarge
 from .xyz import draw_plot, script_info
 
@@ -177,13 +177,15 @@ class SimulatedHost:
         """Answer /extra-single-image: without weights a plain resize, with status 200."""
         name = str(body.get("upscaler_1") or "None")
         if name not in (known := [one["name"] for one in self.upscalers()]):
-            raise Refusal(500, "AssertionError", f"could not find upscaler named {name} in {known}")
+            raise HttpRefusal(
+                500, "AssertionError", f"could not find upscaler named {name} in {known}"
+            )
         image = enlarge(str(body["image"]), float(body["upscaling_resize"]), name in self.weights)
         return {"html_info": "", "image": image}
 
     def sd_modules(self) -> Any:
         """Answer /sd-modules, by which Forge is known."""
-        raise Refusal(404, "HTTPException", "Not Found")
+        raise HttpRefusal(404, "HTTPException", "Not Found")
 
     def latent_upscale_modes(self) -> list[dict[str, Any]]:
         return [{"name": name} for name in LATENT]
@@ -257,7 +259,7 @@ class SimulatedHost:
         if word is not None:
             name = self._checkpoint(str(word))
             if name is None:
-                raise Refusal(500, "RuntimeError", f"model {word!r} not found")
+                raise HttpRefusal(500, "RuntimeError", f"model {word!r} not found")
             if name != self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))):
                 self._load(name)
         self._data.update(changes)
@@ -375,18 +377,18 @@ class SimulatedHost:
 
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
         if int(body.get("steps", 50)) < 1 or int(body.get("width", 512)) < 8:
-            raise Refusal(500, "RuntimeError", "steps and size must be at least 1")
+            raise HttpRefusal(500, "RuntimeError", "steps and size must be at least 1")
         if body.get("enable_hr") and body.get("denoising_strength") is None:
-            raise Refusal(500, "TypeError", "'<' not supported between NoneType and float")
+            raise HttpRefusal(500, "TypeError", "'<' not supported between NoneType and float")
         upscaler = body.get("hr_upscaler") or "Latent"
         names = [one["name"] for one in (*self.upscalers(), *self.latent_upscale_modes())]
         if body.get("enable_hr") and upscaler not in names:
-            raise Refusal(500, "AssertionError", f"could not find upscaler named {upscaler}")
+            raise HttpRefusal(500, "AssertionError", f"could not find upscaler named {upscaler}")
         for name in body.get("alwayson_scripts") or {}:
             if name.lower() not in {*self.scripts()["txt2img"]}:
-                raise Refusal(422, "HTTPException", f"always on script {name} not found")
+                raise HttpRefusal(422, "HTTPException", f"always on script {name} not found")
         if sources is not None and not sources:
-            raise Refusal(404, "HTTPException", "Init image not found")
+            raise HttpRefusal(404, "HTTPException", "Init image not found")
 
     def _use_loras(self, prompt: str) -> list[tuple[str, float, LoraFile]]:
         """Load the LoRAs of a prompt; unknown names and weights that are not numbers are ignored.

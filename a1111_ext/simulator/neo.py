@@ -13,7 +13,7 @@ from typing import Any
 from ..api.infotext import Infotext
 from .host import SimulatedHost
 from .models import LoraFile, read_lora_file
-from .refusal import Refusal
+from .refusal import HttpRefusal
 
 USUAL_CLIP_SKIP = 2
 Uses = list[tuple[str, float, LoraFile]]
@@ -70,7 +70,7 @@ class SimulatedNeo(SimulatedHost):
 
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
         if body.get("enable_hr") and not body.get("hr_upscaler"):
-            raise Refusal(500, "ValueError", 'Could not find upscaler named "None"')
+            raise HttpRefusal(500, "ValueError", 'Could not find upscaler named "None"')
         super()._refuse_nonsense(body, sources)
 
     def _infotext(self, body: dict[str, Any], seed: int, uses: Uses) -> Infotext:

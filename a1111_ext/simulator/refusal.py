@@ -7,7 +7,7 @@ class Dropped(Exception):
     """The connection ends without an answer, as when a WebUI dies; raised by a fault."""
 
 
-class Refusal(Exception):
+class HttpRefusal(Exception):
     """An HTTP error with the body that the real WebUI sends."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:

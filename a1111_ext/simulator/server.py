@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .host import SimulatedHost
-from .refusal import Dropped, Refusal
+from .refusal import Dropped, HttpRefusal
 
 Route = Callable[[SimulatedHost, dict[str, Any]], Any]
 
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._send(200, route(self.server.host, body))
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             self._send(refusal.status, refusal.body)
         except Dropped:
             self.close_connection = True

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .cards import encode_png
-from .refusal import Refusal
+from .refusal import HttpRefusal
 
 ARGUMENTS = 18
 _Change = Callable[[dict[str, Any], str, str], None]
@@ -41,7 +41,7 @@ def _override(name: str, kind: Callable[[str], Any]) -> _Change:
 def _replace(body: dict[str, Any], value: str, first: str) -> None:
     prompt, negative = str(body.get("prompt", "")), str(body.get("negative_prompt", ""))
     if first not in prompt and first not in negative:
-        raise Refusal(
+        raise HttpRefusal(
             500, "RuntimeError", f"Prompt S/R did not find {first} in prompt or negative prompt."
         )
     body["prompt"] = prompt.replace(first, value)
@@ -87,7 +87,7 @@ def draw_plot(body: dict[str, Any], draw: _Draw) -> dict[str, Any]:
     """Draw all cells, x fastest; a cell that fails is blank, with status 200."""
     args = list(body.get("script_args") or [])
     if len(args) < ARGUMENTS:
-        raise Refusal(500, "TypeError", "run() missing required positional arguments")
+        raise HttpRefusal(500, "TypeError", "run() missing required positional arguments")
     axes = [_axis(args[start : start + 3], csv_mode=bool(args[17])) for start in (0, 3, 6)]
     if any(not values for _, values in axes):
         return _answer(body, [], [], [])
@@ -109,7 +109,7 @@ def draw_plot(body: dict[str, Any], draw: _Draw) -> dict[str, Any]:
 def _axis(args: list[Any], *, csv_mode: bool) -> tuple[int, list[str]]:
     index, text, chosen = args
     if not isinstance(index, int):
-        raise Refusal(500, "TypeError", "list indices must be integers or slices, not str")
+        raise HttpRefusal(500, "TypeError", "list indices must be integers or slices, not str")
     label, has_choices, _ = AXES[index]
     if label == "Nothing":
         return index, [""]
@@ -138,7 +138,7 @@ def _cell(
         AXES[index][2](one, value, values[0])
     try:
         answer = draw(one)
-    except Refusal as refusal:
+    except HttpRefusal as refusal:
         if refusal.status == 500:
             blank = base64.b64encode(_blank(one)).decode("ascii")
             return blank, "", None

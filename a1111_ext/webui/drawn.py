@@ -33,7 +33,7 @@ class GridPlace:
 
 
 @dataclass(frozen=True)
-class DrawnCell:
+class CellResult:
     """One place of a grid: its picture, or why there is none ("" when it was not drawn).
 
     `cell` is None where the ledger has lost it.
@@ -48,16 +48,16 @@ class DrawnCell:
 
 
 @dataclass(frozen=True)
-class DrawnGrid:
+class GridResult:
     """What is on disk of a grid; `sheet` is None until one was written."""
 
     place: GridPlace
     sheet: Path | None
-    cells: tuple[DrawnCell, ...]
+    cells: tuple[CellResult, ...]
     stopped: bool = False
 
     @property
-    def finished(self) -> tuple[DrawnCell, ...]:
+    def finished(self) -> tuple[CellResult, ...]:
         """The cells that have a picture."""
         return tuple(one for one in self.cells if one.path is not None)
 
@@ -85,7 +85,7 @@ def draw_here(
     stop: threading.Event | None = None,
     pause: threading.Event | None = None,
     journal: Journal | None = None,
-) -> DrawnGrid:
+) -> GridResult:
     """Draw what the ledger does not have, and write sheet and page.
 
     An interrupted run keeps what is finished. Raises MachineError or DamagedError of the disk.
@@ -101,7 +101,7 @@ def draw_here(
 
 def read_drawn(
     place: GridPlace, ledger: Ledger | None = None, *, stopped: bool = False
-) -> DrawnGrid:
+) -> GridResult:
     """Read a grid from disk; raises MissingError when it is gone or damaged."""
     try:
         about = read_about(place.folder)
@@ -120,19 +120,19 @@ def read_drawn(
             cells = _read_cells(opened, named)
     else:
         cells = _read_cells(ledger, named)
-    return DrawnGrid(place, sheet if sheet.is_file() else None, cells, stopped)
+    return GridResult(place, sheet if sheet.is_file() else None, cells, stopped)
 
 
-def _read_cells(ledger: Ledger, named: list[tuple[str, str]]) -> tuple[DrawnCell, ...]:
+def _read_cells(ledger: Ledger, named: list[tuple[str, str]]) -> tuple[CellResult, ...]:
     keys = {key for _, key in named}
     records, done = ledger.records(keys), ledger.done_among(keys)
 
-    def read(epoch: str, key: str) -> DrawnCell:
+    def read(epoch: str, key: str) -> CellResult:
         record = records.get(key)
         path = ledger.picture_path(key) if key in done else None
         if record is None:
-            return DrawnCell(epoch, key, None, path, "", "")
+            return CellResult(epoch, key, None, path, "", "")
         told = (record.infotext, "") if path else ("", record.reason)
-        return DrawnCell(epoch, key, record.cell, path, *told)
+        return CellResult(epoch, key, record.cell, path, *told)
 
     return tuple(read(epoch, key) for epoch, key in named)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from dynprompts import PromptError, Sample, WildcardLibrary, parse
-from dynprompts.findings import Finding
+from dynprompts.findings import LintFinding
 from dynprompts.tools.lint import finding_of
 from kohya_ext.project import InputError
 from kohya_ext.project.wording import counted
@@ -84,7 +84,7 @@ def plan_prompts(
         ) from error
 
 
-def sentence(found: Finding) -> str:
+def sentence(found: LintFinding) -> str:
     """Return a finding in one line, quoting its place: below the pictures no caret would fit."""
     line, _, caret = found.excerpt.partition("\n")
     start = caret.find("^")

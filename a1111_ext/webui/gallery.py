@@ -11,12 +11,12 @@ from kohya_ext.project.wording import counted
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.cell import Cell
-from ..cells.events import CellEvent, Outcome
+from ..cells.events import CellEvent, CellOutcome
 from ..cells.ledger import Ledger
 from ..cells.plan import plan_cells
 from ..grids.grid import Grid, GridStore
 from .backend import InProcessBackend
-from .drawn import DrawnCell, DrawnGrid, draw_here
+from .drawn import CellResult, GridResult, draw_here
 from .request import GridOptions
 from .txt2img import copies_of
 
@@ -40,7 +40,7 @@ class HostProgress:
         self._say()
 
     def __call__(self, event: CellEvent) -> None:
-        if event.outcome in (Outcome.DRAWN, Outcome.FAILED):
+        if event.outcome in (CellOutcome.DRAWN, CellOutcome.FAILED):
             self._drawn += 1
             self._say()
 
@@ -63,7 +63,7 @@ def draw_for_gallery(
     return _processed(p, grid, drawn, options, with_cells)
 
 
-def comments(grid: Grid, drawn: DrawnGrid, options: GridOptions) -> tuple[str, ...]:
+def comments(grid: Grid, drawn: GridResult, options: GridOptions) -> tuple[str, ...]:
     """Return what the host shows under the gallery: failures, and where an interrupt fell."""
     said = list(_failures(drawn))
     if drawn.stopped:
@@ -77,9 +77,9 @@ def comments(grid: Grid, drawn: DrawnGrid, options: GridOptions) -> tuple[str, .
     return tuple(said)
 
 
-def _failures(drawn: DrawnGrid) -> Iterator[str]:
+def _failures(drawn: GridResult) -> Iterator[str]:
     """Yield one sentence for each reason, not for each picture."""
-    by_reason: dict[str, list[DrawnCell]] = {}
+    by_reason: dict[str, list[CellResult]] = {}
     for one in drawn.cells:
         if one.reason:
             by_reason.setdefault(one.reason, []).append(one)
@@ -94,7 +94,9 @@ def seeds_of(grid: Grid) -> str:
     return ", ".join(one.label for one in grid.plan.axes[grid.plan.columns].values)
 
 
-def _processed(p: Any, grid: Grid, drawn: DrawnGrid, options: GridOptions, with_cells: bool) -> Any:
+def _processed(
+    p: Any, grid: Grid, drawn: GridResult, options: GridOptions, with_cells: bool
+) -> Any:
     from modules import processing
 
     first = grid.plan.cells[0]
@@ -121,7 +123,7 @@ def _processed(p: Any, grid: Grid, drawn: DrawnGrid, options: GridOptions, with_
     return result
 
 
-def _infotext_with_lora(grid: Grid, drawn: DrawnGrid) -> str:
+def _infotext_with_lora(grid: Grid, drawn: GridResult) -> str:
     """Return a finished picture's infotext whose prompt names the LoRA; "" without a picture."""
     for one in drawn.finished:
         if one.cell and one.cell.loras:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from kohya_ext.project import MissingError, ToolError
 from kohya_ext.project.files import write_json_atomic
-from kohya_ext.project.jobs import Job, Say, StepStopped
+from kohya_ext.project.jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
 
-from ..cells.events import CellEvent, Outcome
-from .drawn import DrawnGrid, GridPlace
+from ..cells.events import CellEvent, CellOutcome
+from .drawn import GridPlace, GridResult
 
 _log = logging.getLogger(__name__)
 _KEPT = 100
@@ -63,14 +63,14 @@ class GridStatus:
 
 
 @dataclass(frozen=True)
-class Switches:
+class GridSwitches:
     """What a caller may do to a grid that is drawn."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     pause: threading.Event = field(default_factory=threading.Event)
 
 
-Work = Callable[[Callable[[CellEvent], None], Switches], DrawnGrid]
+Work = Callable[[Callable[[CellEvent], None], GridSwitches], GridResult]
 """Draws one grid: tells each settled cell, looks at the switches to learn what it is to do."""
 
 
@@ -79,17 +79,17 @@ class _Started:
 
     def __init__(self, work: Work, total: int, place: GridPlace | None) -> None:
         self.grid_id = secrets.token_hex(8)
-        self.switches = Switches()
+        self.switches = GridSwitches()
         self._work, self._total, self._place = work, total, place
         self._is_paused = False
-        self.job: Job
+        self.job: BackgroundJob
 
     def draw(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         """Draw it, as a job's work."""
 
         def tell(event: CellEvent) -> None:
-            if event.outcome in (Outcome.PAUSED, Outcome.RESUMED):
-                self._is_paused = event.outcome is Outcome.PAUSED
+            if event.outcome in (CellOutcome.PAUSED, CellOutcome.RESUMED):
+                self._is_paused = event.outcome is CellOutcome.PAUSED
             progress(Progress("Pictures", event.done, self._total))
 
         drawn = self._work(tell, self.switches)
@@ -129,7 +129,7 @@ class GridJobs:
         Raises MachineError when it cannot be written down.
         """
         grid = _Started(work, total, place)
-        grid.job = Job(grid.grid_id, grid.draw, turn=self._turn, on_end=self._note_end)
+        grid.job = BackgroundJob(grid.grid_id, grid.draw, turn=self._turn, on_end=self._note_end)
         with self._lock:
             statuses = {one: self._status(one) for one in self._grids}
             finished = [one for one, status in statuses.items() if status.state in FINISHED]
@@ -177,7 +177,7 @@ class GridJobs:
         """Let a paused grid continue."""
         return self._switch(grid_id, lambda switches: switches.pause.clear())
 
-    def _switch(self, grid_id: str, change: Callable[[Switches], None]) -> GridStatus:
+    def _switch(self, grid_id: str, change: Callable[[GridSwitches], None]) -> GridStatus:
         self.find(grid_id)
         grid = self._grids[grid_id]
         if isinstance(grid, _Started):

@@ -17,9 +17,9 @@ from ..screens.projects import find_projects
 from .access import require_inside
 from .alone import AloneBackend
 from .backend import read_capabilities
-from .drawn import DrawnGrid, GridPlace, draw_here, read_drawn
+from .drawn import GridPlace, GridResult, draw_here, read_drawn
 from .grid import find_epochs, plan_page_grid, prepare_project_grid, read_seeds
-from .jobs import FINISHED, GridJobs, GridStatus, Switches
+from .jobs import FINISHED, GridJobs, GridStatus, GridSwitches
 from .request import Call, DrawRequest, GridOptions, parse_request
 from .settings import lora_folders, own_folder, project_folders, wildcards
 from .txt2img import with_host_settings, without_comments
@@ -111,7 +111,7 @@ class GridService:
         return FileResponse(require_inside(path, project_folders()))
 
 
-def require_kept(status: GridStatus) -> DrawnGrid:
+def require_kept(status: GridStatus) -> GridResult:
     """Return what is on disk of a grid that is at its end.
 
     Raises ConflictError without a result, RuleError when its project may no longer be entered,
@@ -141,7 +141,7 @@ def describe(status: GridStatus) -> dict[str, Any]:
     }
 
 
-def describe_result(grid_id: str, kept: DrawnGrid) -> dict[str, Any]:
+def describe_result(grid_id: str, kept: GridResult) -> dict[str, Any]:
     """Return the cells of a drawn grid as plain values, with the addresses of their pictures."""
     files = f"{V1}/grids/{grid_id}/files"
     cells = [
@@ -200,9 +200,9 @@ def _draw(
     grid: Grid,
     store: GridStore,
     tell: Tell,
-    switches: Switches,
+    switches: GridSwitches,
     journal: Journal | None = None,
-) -> DrawnGrid:
+) -> GridResult:
     with store.open_ledger() as ledger:
         backend = AloneBackend()
         return draw_here(grid, ledger, backend, tell, switches.stop, switches.pause, journal)

@@ -14,7 +14,7 @@ from ..sample import Sample
 from ..scope import Rules
 from ..template import Template, parse, parse_lines
 from ..wildcards import WildcardLibrary
-from .lint import ERROR, Finding, finding_of, lint_library, lint_template
+from .lint import ERROR, LintFinding, finding_of, lint_library, lint_template
 
 _MOST_DRAWN = 1_000_000
 
@@ -267,7 +267,7 @@ def _print_reach(template: Template, options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_findings(findings: list[Finding], options: argparse.Namespace) -> int:
+def _print_findings(findings: list[LintFinding], options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([one._asdict() for one in findings], ensure_ascii=False, indent=2))
     else:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import counted
 from ..sample import Sample
-from ..survey import Choice
+from ..survey import VariantFacts
 
 _FAR = 3.29
 """Standard deviations; by chance one option in a thousand is farther from its share."""
@@ -79,7 +79,7 @@ class Coverage(NamedTuple):
         return "\n".join(lines)
 
 
-def count_coverage(samples: Iterable[Sample], choices: Iterable[Choice]) -> Coverage:
+def count_coverage(samples: Iterable[Sample], choices: Iterable[VariantFacts]) -> Coverage:
     """Count what the samples picked of each choice."""
     drawn: Counter[tuple[str, int]] = Counter()
     batch = 0
@@ -93,7 +93,7 @@ def count_coverage(samples: Iterable[Sample], choices: Iterable[Choice]) -> Cove
     return Coverage(batch, tuple(counted))
 
 
-def _counted(choice: Choice, times: int, drawn: Counter[tuple[str, int]]) -> ChoiceCount:
+def _counted(choice: VariantFacts, times: int, drawn: Counter[tuple[str, int]]) -> ChoiceCount:
     options = []
     for number in range(choice.total):
         expected = None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ..errors import LimitExceeded, Origin, PromptError, PromptSyntaxError, Span, counted
-from ..findings import ERROR, WARNING, Finding, Findings
+from ..findings import ERROR, WARNING, LintFinding, LintFindings
 from ..lexer import ParserConfig, patterns
 from ..lone import Names
 from ..nodes import Assign, Get, Node, Sequence, Variant, Wildcard
@@ -21,7 +21,7 @@ from .cycles import find_cycles
 from .shapes import Shapes, names
 from .suggest import Suggestions
 
-__all__ = ["ERROR", "WARNING", "Finding", "lint_library", "lint_template", "lint_text"]
+__all__ = ["ERROR", "WARNING", "LintFinding", "lint_library", "lint_template", "lint_text"]
 
 
 def lint_text(
@@ -31,7 +31,7 @@ def lint_text(
     config: ParserConfig | None = None,
     *,
     follow: bool = True,
-) -> list[Finding]:
+) -> list[LintFinding]:
     """Return what is to be said about a text that may not even be a template.
 
     `variables` are the names of those that are set from outside. Without `follow` the values of
@@ -49,14 +49,14 @@ def lint_text(
     return linter.findings()
 
 
-def finding_of(error: PromptError) -> Finding:
+def finding_of(error: PromptError) -> LintFinding:
     """Return the finding for a template that cannot be read."""
-    found = Findings()
+    found = LintFindings()
     _say_error(found, error)
     return found.findings()[0]
 
 
-def lint_template(document: Document, rules: Rules, given: Iterable[str] = ()) -> list[Finding]:
+def lint_template(document: Document, rules: Rules, given: Iterable[str] = ()) -> list[LintFinding]:
     """Return what is to be said about a template and the wildcards that it leads to.
 
     `given` are the names of variables that are set from outside.
@@ -67,7 +67,7 @@ def lint_template(document: Document, rules: Rules, given: Iterable[str] = ()) -
     return linter.findings()
 
 
-def lint_library(rules: Rules, given: Iterable[str] = ()) -> list[Finding]:
+def lint_library(rules: Rules, given: Iterable[str] = ()) -> list[LintFinding]:
     """Return what is to be said about all wildcards of a library and about its files."""
     linter = _Linter(rules, set(given))
     linter.files()
@@ -76,7 +76,7 @@ def lint_library(rules: Rules, given: Iterable[str] = ()) -> list[Finding]:
     return linter.findings()
 
 
-def _say_error(found: Findings, error: PromptError) -> None:
+def _say_error(found: LintFindings, error: PromptError) -> None:
     if isinstance(error, PromptSyntaxError):
         found.say(error.code, error.message, error.where, error.hint, error.source, error.span)
     else:
@@ -88,7 +88,7 @@ class _Linter:
 
     def __init__(self, rules: Rules, given: set[str]) -> None:
         self._rules, self._library = rules, rules.library
-        self._found = Findings()
+        self._found = LintFindings()
         self._leads: dict[str, dict[str, list[str]]] = {}
         self._exits: dict[str, set[frozenset[str]]] = {}
         self._waiting: list[str] = []
@@ -100,7 +100,7 @@ class _Linter:
         self._suggestions: Suggestions | None = None
         self._names = Names(self._is_wildcard, self._set)
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[LintFinding]:
         """Return everything, in the order of files and lines."""
         for code, message, where in find_cycles(self._leads, self._exits):
             self._found.say(code, message, where)

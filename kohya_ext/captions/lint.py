@@ -26,7 +26,7 @@ _NEAR = 0.75
 
 
 @dataclass(frozen=True)
-class Slip:
+class CaptionProblem:
     """One kind of slip: what is wrong where, and what to do."""
 
     code: str
@@ -65,12 +65,12 @@ def lint_rules(project: Project) -> LintRules:
     )
 
 
-def lint_captions(captions: Mapping[str, str], rules: LintRules) -> tuple[Slip, ...]:
+def lint_captions(captions: Mapping[str, str], rules: LintRules) -> tuple[CaptionProblem, ...]:
     """Return the slips in captions, each text under the name of its picture."""
     return tuple(_find(captions, rules)) if captions else ()
 
 
-def _find(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+def _find(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionProblem]:
     yield from _lines(captions)
     yield from _placeholders(captions)
     if rules.trigger_word:
@@ -80,10 +80,10 @@ def _find(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
     yield from _undesired(captions, rules)
 
 
-def _lines(captions: Mapping[str, str]) -> Iterator[Slip]:
+def _lines(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
     long = [name for name, text in captions.items() if len(text.strip().splitlines()) > 1]
     if long:
-        yield Slip(
+        yield CaptionProblem(
             "LL214",
             f"{_many(long)} more than one line, of which the trainer reads the first: "
             f"{_names(long)}.",
@@ -94,18 +94,18 @@ def _lines(captions: Mapping[str, str]) -> Iterator[Slip]:
 _PLACEHOLDER = re.compile(r"\$?\{ *(?:trigger|lora|prompt|subject)[^}]*\}", re.IGNORECASE)
 
 
-def _placeholders(captions: Mapping[str, str]) -> Iterator[Slip]:
+def _placeholders(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
     found = {name: one[0] for name, text in captions.items() if (one := _PLACEHOLDER.search(text))}
     if found:
         shown = next(iter(found.values()))
-        yield Slip(
+        yield CaptionProblem(
             "LL218",
             f'"{shown}" stands as text in {_names(found)}; nothing fills it in a caption.',
             "Write the trigger word itself; captions.prefix fills {trigger} in lower case only.",
         )
 
 
-def _trigger(captions: Mapping[str, str], word: str) -> Iterator[Slip]:
+def _trigger(captions: Mapping[str, str], word: str) -> Iterator[CaptionProblem]:
     wanted = _plain(word)
     pattern = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
     counts = {name: len(pattern.findall(_plain(text))) for name, text in captions.items()}
@@ -115,19 +115,19 @@ def _trigger(captions: Mapping[str, str], word: str) -> Iterator[Slip]:
     absent = [name for name in missing if name not in near]
     for spelling in dict.fromkeys(near.values()):
         names = [name for name, one in near.items() if one == spelling]
-        yield Slip(
+        yield CaptionProblem(
             "LL212",
             f'"{spelling}" stands where the trigger word "{word}" is meant: {_names(names)}.',
             f'Write "{word}".',
         )
     if absent:
-        yield Slip(
+        yield CaptionProblem(
             "LL211",
             f'{_many(absent)} no trigger word "{word}": {_names(absent)}.',
             "Put it in front, or caption again with captions.prefix.",
         )
     if twice:
-        yield Slip(
+        yield CaptionProblem(
             "LL213",
             f'{_many(twice)} the trigger word "{word}" more than once: {_names(twice)}.',
             "Keep one; a tag of that name belongs under captions.undesired_tags.",
@@ -144,7 +144,7 @@ def _misspelt(text: str, wanted: str) -> str:
     return close[0] if close and len(wanted) > _SHOWN else ""
 
 
-def _duplicates(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+def _duplicates(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionProblem]:
     found: dict[str, list[str]] = {}
     for name, text in captions.items():
         keys = Counter(tag_key(tag) for tag in parse_tags(text))
@@ -154,14 +154,14 @@ def _duplicates(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]
     if found:
         tags = ", ".join(f'"{tag}" in {_names(names)}' for tag, names in [*found.items()][:_SHOWN])
         more = f"; and {counted(len(found) - _SHOWN, 'more tag')}" if len(found) > _SHOWN else ""
-        yield Slip(
+        yield CaptionProblem(
             "LL215",
             f"Tags stand twice in one caption: {tags}{more}.",
             "Keep one of each.",
         )
 
 
-def _lonely(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+def _lonely(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionProblem]:
     if len(captions) < _FEW_CAPTIONS:
         return
     counts = Counter(tag_key(tag) for text in captions.values() for tag in {*parse_tags(text)})
@@ -173,7 +173,7 @@ def _lonely(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
         meant = "".join(f'; "{tag}" may mean "{other}"' for tag, other in slips.items())
         shown = ", ".join(sorted(lonely)[:_SHOWN_TAGS])
         more = f" and {len(lonely) - _SHOWN_TAGS} more" if len(lonely) > _SHOWN_TAGS else ""
-        yield Slip(
+        yield CaptionProblem(
             "LL216",
             f"{len(lonely)} tag{'' if len(lonely) == 1 else 's'} in one picture only: {shown}"
             f"{more}{meant}.",
@@ -181,7 +181,7 @@ def _lonely(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
         )
 
 
-def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
+def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionProblem]:
     if not rules.known_tags:
         return
     for tag in rules.undesired:
@@ -190,7 +190,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
             continue
         close = get_close_matches(tag_key(tag), sorted(rules.known_tags), 1, _NEAR)
         meant = f' Did you mean "{close[0]}"?' if close else ""
-        yield Slip(
+        yield CaptionProblem(
             "LL217",
             f'The undesired tag "{tag}" matches no tag that the tagger has or found.',
             f"Correct it under captions.undesired_tags, or take it out.{meant}",
@@ -206,7 +206,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Slip]:
         names = [
             name for name, text in captions.items() if left & {*map(tag_key, parse_tags(text))}
         ]
-        yield Slip(
+        yield CaptionProblem(
             "LL219",
             f"Undesired tags still stand in captions: {', '.join(sorted(left)[:_SHOWN_TAGS])} "
             f"({_names(names)}).",
@@ -228,7 +228,7 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(listed[:_SHOWN]) + more
 
 
-def lint_project(project: Project, captions: Mapping[str, str]) -> tuple[Slip, ...]:
+def lint_project(project: Project, captions: Mapping[str, str]) -> tuple[CaptionProblem, ...]:
     """Return the slips of a project's captions; rules that cannot be read are told elsewhere."""
     try:
         return lint_captions(captions, lint_rules(project))

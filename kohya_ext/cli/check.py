@@ -20,7 +20,7 @@ from .jobs import (
 
 if TYPE_CHECKING:
     from ..training.checks.preflight import Preflight
-    from ..training.run.job import Job
+    from ..training.run.job import TrainingJob
 
 
 @click.command()
@@ -75,7 +75,7 @@ def check(
     return 0
 
 
-def _show(job: Job, preflight: Preflight) -> None:
+def _show(job: TrainingJob, preflight: Preflight) -> None:
     for note in job.notes:
         say(f"note: {note}")
     for one in preflight.findings:
@@ -91,7 +91,7 @@ def _show(job: Job, preflight: Preflight) -> None:
         emit("Nothing stands in the way.")
 
 
-def _as_dict(job: Job, preflight: Preflight) -> dict[str, Any]:
+def _as_dict(job: TrainingJob, preflight: Preflight) -> dict[str, Any]:
     steps = preflight.steps
     return {
         "name": job.name,

@@ -9,7 +9,7 @@ import click
 
 from ..project import MissingError, ToolError
 from ..project.cli import emit, emit_json, json_option, next_step, say, shell_path
-from ..project.epochs import EpochFile, Findings, Run, find_epoch_files, require_run
+from ..project.epochs import EpochFile, FoundRuns, Run, find_epoch_files, require_run
 from ..project.manifest import MANIFEST_NAME
 
 
@@ -72,7 +72,7 @@ def _line(one: EpochFile) -> str:
     return f"{one.path.name}: {epoch}{step}{kind} ({what}{trainer})"
 
 
-def _as_dict(found: Findings) -> dict[str, Any]:
+def _as_dict(found: FoundRuns) -> dict[str, Any]:
     return {
         "runs": [_run(run) for run in found.runs],
         "unreadable": [

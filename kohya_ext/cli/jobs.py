@@ -15,8 +15,8 @@ from ..project.cli import say, shell_path
 
 if TYPE_CHECKING:
     from ..training.run.events import Event
-    from ..training.run.follow import EventHandler, Follow
-    from ..training.run.job import Job
+    from ..training.run.follow import EventHandler, RunFollower
+    from ..training.run.job import TrainingJob
     from ..training.trainer import Trainer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -66,7 +66,7 @@ def validation_options(command: _Command) -> _Command:
     )(command)  # fmt: skip
 
 
-def read_job(project: str | None, config: Path | None, version: str) -> Job:
+def read_job(project: str | None, config: Path | None, version: str) -> TrainingJob:
     """Return the job of a json or of a project (default: the current folder)."""
     from ..training.config.kohya_json import GuiVersion
     from ..training.run.job import job_of_config, job_of_project
@@ -108,7 +108,7 @@ def named_trainer(name: str | None) -> Trainer | None:
     return simulated_trainer() if name == "simulated" else trainer_at(Path(name))
 
 
-def job_words(job: Job, config: Path | None) -> str:
+def job_words(job: TrainingJob, config: Path | None) -> str:
     """Return what names the job on the command line."""
     if job.project is not None:
         return shell_path(job.project.root)
@@ -126,7 +126,9 @@ def training_bar() -> Iterator[EventHandler]:
         yield lambda event, follow: _tell(event, follow, show, write)
 
 
-def _tell(event: Event, follow: Follow, report: EventHandler, write: Callable[[str], None]) -> None:
+def _tell(
+    event: Event, follow: RunFollower, report: EventHandler, write: Callable[[str], None]
+) -> None:
     from ..training.run.events import ErrorLogged, SampleSaved, Saving, Warned
 
     report(event, follow)
@@ -156,7 +158,7 @@ def _live_bar() -> Iterator[tuple[EventHandler, Callable[[str], None]]]:
     with RichProgress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
         task = bar.add_task("Starting", total=None, amount="", line="")
 
-        def show(event: Event, follow: Follow) -> None:
+        def show(event: Event, follow: RunFollower) -> None:
             if isinstance(event, (EpochBegan, StepFinished)):
                 done, total = follow.done_steps, follow.total_steps or None
                 name, line = "Training", ", ".join(filter(None, (follow.line, _left(follow))))
@@ -183,7 +185,7 @@ class _EpochLines:
         self._phase = ""
         self._epoch = 0
 
-    def __call__(self, event: Event, follow: Follow) -> None:
+    def __call__(self, event: Event, follow: RunFollower) -> None:
         from ..training.run.events import PhaseBegan, StepFinished
 
         if isinstance(event, PhaseBegan) and event.phase != self._phase:
@@ -194,7 +196,7 @@ class _EpochLines:
             say(standing_line(follow))
 
 
-def _agrees(follow: Follow) -> bool:
+def _agrees(follow: RunFollower) -> bool:
     """Tell whether step and epoch belong together: they come by two streams, at different times."""
     announced = follow.announced
     per_epoch = announced.steps_per_epoch if announced else follow.plan.steps_per_epoch
@@ -202,13 +204,13 @@ def _agrees(follow: Follow) -> bool:
     return done > 0 and (not per_epoch or done > (follow.epoch - 1) * per_epoch)
 
 
-def standing_line(follow: Follow) -> str:
+def standing_line(follow: RunFollower) -> str:
     """Say how far a run is: `epoch 3/10, loss 0.08, step 30 of 150, 4 minutes left`."""
     steps = f"step {follow.done_steps} of {follow.total_steps}" if follow.total_steps else ""
     return ", ".join(filter(None, (follow.line, steps, _left(follow))))
 
 
-def _left(follow: Follow) -> str:
+def _left(follow: RunFollower) -> str:
     rest = follow.eta_seconds
     return f"{duration(rest)} left" if rest is not None else ""
 

@@ -22,7 +22,7 @@ from ..project.cli import (
     shell_path,
 )
 from ..project.manifest import SubjectKind
-from ..project.status import read_standing
+from ..project.status import read_status
 
 
 @click.command()
@@ -66,13 +66,13 @@ def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> 
     if cluster:
         raise click.UsageError("--cluster goes with --verify.")
     ratio = read_ratio(project)
-    standing = replace(read_standing(project), ratio=str(ratio) if ratio else "")
+    status = replace(read_status(project), ratio=str(ratio) if ratio else "")
     if as_json:
-        emit_json(standing.as_dict())
+        emit_json(status.as_dict())
         return
-    for line in standing.lines():
+    for line in status.lines():
         emit(line)
-    next_step(standing.next_command(shell_path(project.root)))
+    next_step(status.next_command(shell_path(project.root)))
 
 
 def _verify(project: Project, cluster: str | None, as_json: bool) -> None:

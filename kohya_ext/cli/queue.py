@@ -16,7 +16,7 @@ from .jobs import duration, named_trainer, trainer_option, training_bar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..training.queue import Entry
+    from ..training.queue import QueueEntry
 
 
 @click.group()
@@ -55,7 +55,7 @@ def add(
 @json_option
 def list_(as_json: bool) -> None:
     """Show the queue: what was trained and how it ended, what is running, what waits."""
-    from ..training.queue import State, read_queue
+    from ..training.queue import QueueState, read_queue
 
     found = read_queue()
     if as_json:
@@ -65,7 +65,7 @@ def list_(as_json: bool) -> None:
         emit(_line(one))
     if not found.entries:
         emit("The queue is empty.")
-    waits = any(one.state is State.WAITING for one in found.entries)
+    waits = any(one.state is QueueState.WAITING for one in found.entries)
     next_step("loraloom queue run" if waits else "loraloom queue add PROJECT")
 
 
@@ -109,7 +109,7 @@ def run(trainer: str | None, gpu: str, as_json: bool) -> int:
 
     A training that fails does not stop the next. Exit code 1: at least one failed.
     """
-    from ..training.queue import FIRST_CARD, State, run_queue
+    from ..training.queue import FIRST_CARD, QueueState, run_queue
     from ..training.trainer import require_trainer
 
     chosen = named_trainer(trainer) or require_trainer()
@@ -124,7 +124,7 @@ def run(trainer: str | None, gpu: str, as_json: bool) -> int:
     else:
         _summary(ended)
     next_step("loraloom queue list")
-    return 0 if all(one.state is State.DONE for one in ended) else 1
+    return 0 if all(one.state is QueueState.DONE for one in ended) else 1
 
 
 @queue.command()
@@ -137,16 +137,16 @@ def stop() -> None:
     next_step("loraloom train PROJECT --stop, to stop that one too")
 
 
-def _summary(ended: Sequence[Entry]) -> None:
-    from ..training.queue import State
+def _summary(ended: Sequence[QueueEntry]) -> None:
+    from ..training.queue import QueueState
 
     for one in ended:
         emit(_line(one))
-    done = sum(one.state is State.DONE for one in ended)
+    done = sum(one.state is QueueState.DONE for one in ended)
     emit(f"{done} of {len(ended)} trained and verified")
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: QueueEntry) -> str:
     from datetime import datetime
 
     words = [f"{entry.number}. {entry.name}: {entry.state.value}"]

@@ -39,7 +39,7 @@ from .jobs import (
 )
 
 if TYPE_CHECKING:
-    from ..training.run.job import Job
+    from ..training.run.job import TrainingJob
     from ..training.run.record import Result, RunPlan
     from ..training.run.session import TrainingPlan
 
@@ -229,7 +229,7 @@ def _show(plan: TrainingPlan, as_json: bool) -> None:
     say("nothing was done (--dry-run)")
 
 
-def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
+def _act(act: str, job: TrainingJob, config: Path | None, as_json: bool) -> int:
     from ..training.run.record import StopRequest
     from ..training.run.session import attach, require_training, stop_training
 
@@ -255,12 +255,12 @@ def _act(act: str, job: Job, config: Path | None, as_json: bool) -> int:
     return 0
 
 
-def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
-    from ..training.run.record import Outcome
+def _end(job: TrainingJob, config: Path | None, result: Result, as_json: bool) -> int:
+    from ..training.run.record import RunOutcome
 
     if as_json:
         emit_json(_as_dict(result))
-    if result.outcome is Outcome.FINISHED:
+    if result.outcome is RunOutcome.FINISHED:
         if not as_json:
             for one in result.files:
                 emit(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
@@ -268,14 +268,14 @@ def _end(job: Job, config: Path | None, result: Result, as_json: bool) -> int:
         place = job.project.root if job.project else job.output_dir
         next_step(f"loraloom epochs {shell_path(place)}")
         return 0
-    if result.outcome is Outcome.STOPPED:
+    if result.outcome is RunOutcome.STOPPED:
         say(f"Stopped at step {result.last_step}. {result.cure}")
         next_step(f"loraloom train {job_words(job, config)}{_way_on(job)}")
         return _STOPPED
     raise ToolError(result.code, result.problem, result.cure)
 
 
-def _way_on(job: Job) -> str:
+def _way_on(job: TrainingJob) -> str:
     """Return the option that a stopped training continues with: its state, or else again."""
     from ..training.run.states import find_states
 

@@ -22,7 +22,7 @@ from .staged import read_staged
 
 
 @dataclass(frozen=True)
-class Share:
+class RoleShare:
     """What the pictures of one role give to an epoch; `repeats` are more than one after a move."""
 
     role: Role
@@ -39,8 +39,8 @@ class Share:
 class Ratio:
     """Both shares, and where the repeats come from."""
 
-    primary: Share
-    supporting: Share
+    primary: RoleShare
+    supporting: RoleShare
     asked: Fraction | None = None
     """The influence that was asked for; None where repeats stand in the manifest."""
 
@@ -102,10 +102,10 @@ def ratio_of(settings: DatasetSettings, shown: Iterable[tuple[Role, int]]) -> Ra
     """Return the ratio of pictures, each with its role and its repeats."""
     counts = Counter(shown)
 
-    def share(role: Role) -> Share:
+    def share(role: Role) -> RoleShare:
         own = {times: number for (kind, times), number in counts.items() if kind is role}
         draws = sum(times * number for times, number in own.items())
-        return Share(role, sum(own.values()), tuple(sorted(own, reverse=True)), draws)
+        return RoleShare(role, sum(own.values()), tuple(sorted(own, reverse=True)), draws)
 
     asked = None if settings.repeats is not None else influence_of(settings)
     return Ratio(share(Role.PRIMARY), share(Role.SUPPORTING), asked)

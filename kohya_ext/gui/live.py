@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..training.run.events import Event, SampleSaved
-from ..training.run.follow import Follow
+from ..training.run.follow import RunFollower
 
 MOST_POINTS = 300
 MOST_SAMPLES = 24
@@ -36,7 +36,7 @@ class LiveTrainings:
         with self._lock:
             self._views[root] = LiveView()
 
-    def take(self, root: Path, event: Event, follow: Follow) -> None:
+    def take(self, root: Path, event: Event, follow: RunFollower) -> None:
         """Take in what a followed run tells."""
         with self._lock:
             view = self._views.get(root, LiveView())

@@ -24,7 +24,7 @@ BuildPage = Callable[[str], object]
 
 
 @dataclass(frozen=True)
-class Page:
+class GuiPage:
     """A tab's label and where its builder is: `module:attribute`."""
 
     label: str
@@ -37,12 +37,12 @@ class Page:
         return build
 
 
-def find_pages(installed: Iterable[EntryPoint] | None = None) -> tuple[Page, ...]:
+def find_pages(installed: Iterable[EntryPoint] | None = None) -> tuple[GuiPage, ...]:
     """Return our pages first, then those of plugins by name.
 
     An installed entry point replaces the table's row of the same label.
     """
     found = entry_points(group=GROUP) if installed is None else installed
     named = {entry.name: entry.value for entry in found}
-    ours = tuple(Page(label, named.pop(label, target)) for label, target in TABLE)
-    return ours + tuple(Page(label, named[label]) for label in sorted(named))
+    ours = tuple(GuiPage(label, named.pop(label, target)) for label, target in TABLE)
+    return ours + tuple(GuiPage(label, named[label]) for label in sorted(named))

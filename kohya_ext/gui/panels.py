@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import InputError, Project, open_project, user_folder
-from ..project.jobs import Jobs, sentence_of
+from ..project.jobs import BackgroundJobs, sentence_of
 from ..training.queue import read_queue
 from . import markup, road_markup
 from .fields import Section
@@ -17,7 +17,7 @@ from .live import LIVE
 from .road import read_road
 from .views import view_config, view_folders, view_overview, view_pictures
 
-JOBS = Jobs()
+JOBS = BackgroundJobs()
 """Every step started in this process, from whichever browser window."""
 
 SECTION_OF_STEP = {

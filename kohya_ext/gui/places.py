@@ -32,7 +32,7 @@ _TAGGER_FOLDERS = ("wd14_tagger_model", "sd-scripts/wd14_tagger_model", "models"
 
 
 @dataclass(frozen=True)
-class Entry:
+class FolderEntry:
     """One line of a folder list: what is shown, and the path that it stands for."""
 
     label: str
@@ -44,7 +44,7 @@ class FolderList:
     """A folder, and what a person may choose in it: the parent first, folders, then files."""
 
     folder: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[FolderEntry, ...]
     is_cut: bool = False
 
 
@@ -61,10 +61,12 @@ def list_folder(text: str | None, suffixes: tuple[str, ...] = ()) -> FolderList:
                 continue
             with suppress(OSError):
                 if one.is_dir():
-                    inside.append(Entry(f"{one.name}/{_holds(Path(one.path))}", Path(one.path)))
+                    inside.append(
+                        FolderEntry(f"{one.name}/{_holds(Path(one.path))}", Path(one.path))
+                    )
                 elif Path(one.name).suffix.lower() in suffixes:
-                    files.append(Entry(one.name, Path(one.path)))
-    above = [Entry(PARENT, folder.parent)] if folder.parent != folder else []
+                    files.append(FolderEntry(one.name, Path(one.path)))
+    above = [FolderEntry(PARENT, folder.parent)] if folder.parent != folder else []
     found = (*above, *inside, *files)
     return FolderList(folder, found[:_MOST_SHOWN], len(found) > _MOST_SHOWN)
 

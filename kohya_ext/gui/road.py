@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..project import Project, read_settings
 from ..project.manifest import SubjectKind
-from ..project.status import ProjectStatus, read_standing
+from ..project.status import ProjectStatus, read_status
 from .fields import Section, keep_label
 from .screen_words import ELSEWHERE
 
@@ -23,39 +23,39 @@ class Road:
 
 def read_road(project: Project, *, is_checked: bool = False) -> Road:
     """Read how far a project is; `is_checked` when its newest check found nothing."""
-    standing = read_standing(project)
-    done = _done(project, standing, is_checked)
+    status = read_status(project)
+    done = _done(project, status, is_checked)
     waits = (Section.QUEUE, Section.REPORT)
     following = next(
         (one for one, is_done in done.items() if not is_done and one not in waits), None
     )
-    return Road(done, following, _advice(following, standing))
+    return Road(done, following, _advice(following, status))
 
 
-def _done(project: Project, standing: ProjectStatus, is_checked: bool) -> dict[Section, bool]:
+def _done(project: Project, status: ProjectStatus, is_checked: bool) -> dict[Section, bool]:
     manifest = project.manifest
-    has_base, has_epochs = bool(manifest.base_model.path), bool(standing.epoch_files)
-    has_captions = any(one.captions for one in standing.staged)
+    has_base, has_epochs = bool(manifest.base_model.path), bool(status.epoch_files)
+    has_captions = any(one.captions for one in status.staged)
     has_tagger = bool(manifest.captions.model or read_settings().tagger_model)
     done = {Section.PROJECT: True, Section.BASE: has_base, Section.PRESET: has_base}
     if manifest.subject.kind is SubjectKind.PERSON:
         done[Section.CONSENT] = manifest.subject.consent is not None
     return done | {
-        Section.PICTURES: bool(standing.staged),
+        Section.PICTURES: bool(status.staged),
         Section.TAGGER: has_tagger or has_captions,
         Section.CAPTIONS: has_captions,
-        Section.LENGTH: standing.config,
-        Section.CHECK: is_checked or has_epochs or bool(standing.training),
-        Section.TRAIN: has_epochs and not standing.training,
+        Section.LENGTH: status.config,
+        Section.CHECK: is_checked or has_epochs or bool(status.training),
+        Section.TRAIN: has_epochs and not status.training,
         Section.QUEUE: False,
         Section.REPORT: has_epochs,
     }
 
 
-def _advice(section: Section | None, standing: ProjectStatus) -> str:
+def _advice(section: Section | None, status: ProjectStatus) -> str:
     if section is Section.PICTURES:
-        return "press Stage" if standing.imported else "press Import"
-    if section is Section.TRAIN and standing.training:
+        return "press Stage" if status.imported else "press Import"
+    if section is Section.TRAIN and status.training:
         return "the training is under way"
     if section is None:
         return f"compare the epochs in a grid: {ELSEWHERE}"

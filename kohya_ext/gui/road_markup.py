@@ -15,7 +15,7 @@ from ..project.families import Family
 from ..project.manifest import BaseModel, SubjectKind
 from ..project.wording import counted
 from ..training.config.presets import require_preset, values_for
-from ..training.queue import Entry, State
+from ..training.queue import QueueEntry, QueueState
 from ..training.run.report import Report, as_dict
 from .fields import Section, numbered
 from .live import LiveView
@@ -176,16 +176,16 @@ def _sample(path: Path, changed_ns: int) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def queue(entries: Sequence[Entry]) -> str:
+def queue(entries: Sequence[QueueEntry]) -> str:
     """Show the queue in its order."""
     if not entries:
         return remark("The queue is empty.")
     rows = []
     for one in entries:
         what = one.problem or (f"{counted(one.files, 'epoch file')}" if one.files else "")
-        how = "running" if one.state is State.RUNNING else one.state.value
+        how = "running" if one.state is QueueState.RUNNING else one.state.value
         rows.append((one.number, one.name, one.epochs or "as configured", how, what))
-    return table(rows, ("Entry", "Training", "Epochs", "State", "Result"))
+    return table(rows, ("QueueEntry", "Training", "Epochs", "QueueState", "Result"))
 
 
 def report(found: Report) -> str:

@@ -12,13 +12,13 @@ from typing import Any
 
 from ..project import ConflictError, PackageMissing
 from .launcher import registered, remove_links
-from .pages import Page, find_pages
+from .pages import GuiPage, find_pages
 
 TITLE = "loraloom"
 HOST = "127.0.0.1"
 
 
-def build_standalone(project: Path | None, pages: tuple[Page, ...] | None = None) -> Any:
+def build_standalone(project: Path | None, pages: tuple[GuiPage, ...] | None = None) -> Any:
     """Build the Blocks; a page that cannot be built says so in its own tab.
 
     Raises MissingError where gradio is missing.
@@ -32,7 +32,7 @@ def build_standalone(project: Path | None, pages: tuple[Page, ...] | None = None
     return blocks
 
 
-def _build_or_say(gradio: Any, blocks: Any, page: Page, folder: str) -> None:
+def _build_or_say(gradio: Any, blocks: Any, page: GuiPage, folder: str) -> None:
     before = registered(blocks)
     try:
         page.load()(folder)

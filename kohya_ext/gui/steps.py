@@ -22,15 +22,15 @@ from ..project.tagging.fetch import apply_fetch, plan_fetch
 from ..project.wording import counted
 from ..training.checks.preflight import Preflight, run_preflight
 from ..training.config.of_project import apply_config, plan_config
-from ..training.queue import Entry, run_queue
+from ..training.queue import QueueEntry, run_queue
 from ..training.run.events import ErrorLogged, Event, Saving, Warned
-from ..training.run.follow import Follow, progress_of
+from ..training.run.follow import RunFollower, progress_of
 from ..training.run.job import job_of_project
-from ..training.run.record import Outcome, Result, RunPlan, StopRequest
+from ..training.run.record import Result, RunOutcome, RunPlan, StopRequest
 from ..training.run.runner import find_current
 from ..training.run.session import RunOptions, attach, plan_training, start_detached, stop_training
 from ..training.run.states import require_state
-from ..training.trainer import Origin, Trainer, find_trainer, require_trainer, trainer_at
+from ..training.trainer import Trainer, TrainerSource, find_trainer, require_trainer, trainer_at
 from .bridge import find_host_folder
 from .live import LIVE
 from .places import taggers_folder
@@ -128,11 +128,11 @@ def run_the_queue(
     """Train what waits in the queue, one after the other."""
     report = progress_of(progress)
 
-    def tell(entry: Entry) -> None:
+    def tell(entry: QueueEntry) -> None:
         problem = f" {entry.problem}" if entry.problem else ""
         say(f"{entry.number} {entry.name}: {entry.state.value}.{problem}")
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         report(event, follow)
         if stop.is_set():
             stop_training(follow.plan)
@@ -196,7 +196,7 @@ def find_own_trainer() -> Trainer | None:
     if root is None or read_settings().trainer:
         return find_trainer()
     try:
-        return trainer_at(root, Path(sys.executable), Origin.KOHYA_GUI)
+        return trainer_at(root, Path(sys.executable), TrainerSource.KOHYA_GUI)
     except ToolError:  # its sd-scripts folder is empty, as in a clone without submodules
         return find_trainer()
 
@@ -214,23 +214,23 @@ def training(*, save_states: bool = False, resume: bool = False, move_old: bool 
         if trainer.is_simulated:
             say("SIMULATED trainer: it trains nothing, its LoRA files are for practice only.")
         _tell(plan.preflight, say)
-        _look_on(project, start_detached(plan), progress, say, stop)
+        _follow(project, start_detached(plan), progress, say, stop)
 
     return run
 
 
 def find_training_of(project: Project) -> RunPlan | None:
     """Return the project's training that is under way, whoever started it."""
-    standing = find_current(project.log_dir / "runs")
-    return standing.plan if standing else None
+    current = find_current(project.log_dir / "runs")
+    return current.plan if current else None
 
 
-def looking_on(running: RunPlan) -> Step:
+def follow_training(running: RunPlan) -> Step:
     """Return the step that watches a training which somebody else started."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         say(f"Run {running.run_id} was started elsewhere; it is followed here.")
-        _look_on(project, running, progress, say, stop)
+        _follow(project, running, progress, say, stop)
 
     return run
 
@@ -244,7 +244,7 @@ def stop_after_epoch(project: Project) -> str:
     return "The training ends after its next saved epoch."
 
 
-def _look_on(
+def _follow(
     project: Project,
     running: RunPlan,
     progress: ProgressHandler,
@@ -256,7 +256,7 @@ def _look_on(
     LIVE.begin(project.root)
     asked: list[StopRequest] = []
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         report(event, follow)
         LIVE.take(project.root, event, follow)
         if isinstance(event, Saving):
@@ -276,9 +276,9 @@ def _look_on(
 def _tell_end(result: Result, say: Say) -> None:
     for one in result.files:
         say(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
-    if result.outcome is Outcome.FINISHED:
+    if result.outcome is RunOutcome.FINISHED:
         say("Trained, and every epoch file verified.")
-    elif result.outcome is Outcome.STOPPED:
+    elif result.outcome is RunOutcome.STOPPED:
         raise StepStopped(f"Stopped at step {result.last_step}. {result.cure}")
     else:
         raise ToolError(result.code, result.problem, result.cure)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import Project, ToolError, apply_init, plan_init, read_settings, write_setting
-from ..project.jobs import Job, sentence_of
+from ..project.jobs import BackgroundJob, sentence_of
 from ..project.manifest import SubjectKind
 from . import decisions, markup, road_markup, steps
 from .board import board_frame
@@ -307,7 +307,7 @@ class _Tab:
             require_folder_text(pictures, "folder with pictures"), rename=bool(rename)
         )
 
-    def _watch(self, folder: str, page: float, job: Job) -> Iterator[Shown]:
+    def _watch(self, folder: str, page: float, job: BackgroundJob) -> Iterator[Shown]:
         form = self._form
         note = form.notes[SECTION_OF_STEP[job.name]]
         root = require_project(folder).root
@@ -371,7 +371,7 @@ def make_project(folder: str | None, trigger_word: str | None, kind: str) -> Pro
     return apply_init(plan_init(root, (trigger_word or "").strip(), SubjectKind(kind)))
 
 
-def find_running(project: Project) -> Job | None:
+def find_running(project: Project) -> BackgroundJob | None:
     """Return the step that continues in a project; a training started elsewhere becomes one."""
     job = JOBS.find(project.root)
     if job is not None and not job.view().is_finished:
@@ -379,7 +379,7 @@ def find_running(project: Project) -> Job | None:
     running = steps.find_training_of(project)
     if running is None:
         return None
-    return JOBS.start(project.root, "Train", steps.work_of(steps.looking_on(running), project))
+    return JOBS.start(project.root, "Train", steps.work_of(steps.follow_training(running), project))
 
 
 def stop_job(folder: str) -> str:

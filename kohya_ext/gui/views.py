@@ -22,7 +22,7 @@ from ..project.advice import KeptAdvice, read_advice
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.pictures import open_upright
-from ..project.status import read_standing
+from ..project.status import read_status
 from ..training.config.forms import read_data
 from ..training.config.kohya_json import GuiVersion, keys_of, repair
 from ..training.config.of_project import plan_config
@@ -44,13 +44,13 @@ class Overview:
 
 def view_overview(project: Project) -> Overview:
     """Read where the project stands."""
-    standing = read_standing(project)
-    parts = (line.partition("  ") for line in standing.lines())
+    status = read_status(project)
+    parts = (line.partition("  ") for line in status.lines())
     rows = tuple((name, value.strip()) for name, _, value in parts)
     return Overview(
-        standing.trigger_word,
+        status.trigger_word,
         rows,
-        standing.next_command(_quoted(project.root)),
+        status.next_command(_quoted(project.root)),
         read_advice(project.root),
     )
 
@@ -239,7 +239,7 @@ def view_folders(project: Project) -> tuple[FolderSteps, ...]:
     """Return what each staged folder gives to one epoch."""
     return tuple(
         FolderSteps(one.name, one.pictures, int(one.name.partition("_")[0]))
-        for one in read_standing(project).staged
+        for one in read_status(project).staged
         if one.name.partition("_")[0].isdigit()
     )
 

@@ -93,7 +93,7 @@ class Unreadable:
 
 
 @dataclass(frozen=True)
-class Findings:
+class FoundRuns:
     """What a folder holds: runs, newest last, and files that could not be read."""
 
     runs: tuple[Run, ...]
@@ -208,7 +208,7 @@ def _real(text: str | None) -> float:
         return 0.0
 
 
-def find_epoch_files(folder: Path) -> Findings:
+def find_epoch_files(folder: Path) -> FoundRuns:
     """List the runs in `folder` (not below it), each ordered by epoch and step.
 
     Unreadable files are reported, not raised. Raises MissingError or MachineError for the folder.
@@ -220,7 +220,7 @@ def find_epoch_files(folder: Path) -> Findings:
             files.append(read_epoch_file(path))
         except ToolError as error:
             unreadable.append(Unreadable(path, error))
-    return Findings(_group(files), tuple(unreadable))
+    return FoundRuns(_group(files), tuple(unreadable))
 
 
 def find_runs(folder: Path) -> tuple[Run, ...]:

@@ -26,7 +26,7 @@ class Companion:
 
 
 @dataclass(frozen=True)
-class Mark:
+class FamilyMark:
     """Modules that tell a family: a pattern of their flat names, and their widths where those
     tell more than the name; another width speaks against the family.
     """
@@ -91,7 +91,7 @@ class FamilyFacts:
     hub: str
     hub_tag: str
     civitai: tuple[str, ...]
-    marks: tuple[Mark, ...]
+    marks: tuple[FamilyMark, ...]
     never: str
     drawing: Drawing
     training: Training | None = None
@@ -113,13 +113,13 @@ _NOT_FLUX = (
     r"|_ff_(context_)?linear_(in|out)$"
 )
 _FLUX_MARKS = (
-    Mark(_DOUBLE, (3072,)),
-    Mark(_SINGLE, (3072,)),
-    Mark(r"^single_blocks_\d+_linear2$", (15360,)),
-    Mark(r"^double_blocks_\d+_img_attn_norm_key_norm"),
-    Mark(r"^(double|single)_blocks_\d+_processor(_|$)"),
-    Mark(r"^single_transformer_blocks_\d+_(attn_to_[qkv]|proj_mlp|norm_linear)$", (3072,)),
-    Mark(_JOINT, (3072,)),
+    FamilyMark(_DOUBLE, (3072,)),
+    FamilyMark(_SINGLE, (3072,)),
+    FamilyMark(r"^single_blocks_\d+_linear2$", (15360,)),
+    FamilyMark(r"^double_blocks_\d+_img_attn_norm_key_norm"),
+    FamilyMark(r"^(double|single)_blocks_\d+_processor(_|$)"),
+    FamilyMark(r"^single_transformer_blocks_\d+_(attn_to_[qkv]|proj_mlp|norm_linear)$", (3072,)),
+    FamilyMark(_JOINT, (3072,)),
 )
 _AE = Companion("ae", "ae", "the autoencoder (ae.safetensors)")
 _T5 = Companion("t5xxl", "t5xxl", "the text encoder T5-XXL")
@@ -149,10 +149,10 @@ class Family(str, Enum):
             hub_tag="stable-diffusion",
             civitai=("SD 1.5", "SD 1.4"),
             marks=(
-                Mark(_CROSS, (768,)),
-                Mark(_UNET),
-                Mark(r"^te_text_model_", (768, 3072)),
-                Mark(r"^cond_stage_model_transformer_"),
+                FamilyMark(_CROSS, (768,)),
+                FamilyMark(_UNET),
+                FamilyMark(r"^te_text_model_", (768, 3072)),
+                FamilyMark(r"^cond_stage_model_transformer_"),
             ),
             never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
             r"|^cond_stage_model_model_",
@@ -173,10 +173,10 @@ class Family(str, Enum):
             hub_tag="stable-diffusion",
             civitai=("SD 2.1", "SD 2.0"),
             marks=(
-                Mark(_CROSS, (1024,)),
-                Mark(_UNET),
-                Mark(r"^te_text_model_", (1024, 4096)),
-                Mark(r"^cond_stage_model_model_"),
+                FamilyMark(_CROSS, (1024,)),
+                FamilyMark(_UNET),
+                FamilyMark(r"^te_text_model_", (1024, 4096)),
+                FamilyMark(r"^cond_stage_model_model_"),
             ),
             never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
             r"|^cond_stage_model_transformer_",
@@ -195,11 +195,11 @@ class Family(str, Enum):
         hub_tag="stable-diffusion-xl",
         civitai=("SDXL 1.0", "Pony", "Illustrious", "NoobAI"),
         marks=(
-            Mark(_CROSS, (2048, 1280)),
-            Mark(r"^(in|out)put_blocks_\d+_|^middle_block_"),
-            Mark(_UNET),
-            Mark(r"^te2_text_model_"),
-            Mark(r"^conditioner_"),
+            FamilyMark(_CROSS, (2048, 1280)),
+            FamilyMark(r"^(in|out)put_blocks_\d+_|^middle_block_"),
+            FamilyMark(_UNET),
+            FamilyMark(r"^te2_text_model_"),
+            FamilyMark(r"^conditioner_"),
         ),
         never=r"^(down_blocks_0|up_blocks_[23])_attentions|^te3_|^cond_stage_model_|_add_k_proj"
         r"|^(joint|double|single|transformer)_blocks_|^single_transformer_|^layers_",
@@ -217,7 +217,7 @@ class Family(str, Enum):
         hub="lodestones/Chroma1-HD",
         hub_tag="chroma",
         civitai=("Chroma",),
-        marks=(*_FLUX_MARKS, Mark(r"^distilled_guidance_layer_")),
+        marks=(*_FLUX_MARKS, FamilyMark(r"^distilled_guidance_layer_")),
         never=_NOT_FLUX + r"|_mod(ulation)?_lin$|_norm1?(_context)?_linear$|^te1_|^guidance_in_",
         drawing=Drawing(
             1024, 26, 4.0, "Unknown", "flux", ("the VAE ae", "the text encoder T5-XXL")
@@ -263,9 +263,9 @@ class Family(str, Enum):
         hub_tag="sd3",
         civitai=("SD 3.5", "SD 3"),
         marks=(
-            Mark(r"^joint_blocks_\d+_(x|context)_block_"),
-            Mark(_JOINT, (1536, 2432)),
-            Mark(r"^x_embedder_proj$"),
+            FamilyMark(r"^joint_blocks_\d+_(x|context)_block_"),
+            FamilyMark(_JOINT, (1536, 2432)),
+            FamilyMark(r"^x_embedder_proj$"),
         ),
         never=r"^single_transformer_blocks|^transformer_blocks_\d+_(attn1|img|txt)_"
         r"|^transformer_blocks_(3[89]|[4-9]\d)_|_ff_(context_)?linear_(in|out)$",
@@ -293,9 +293,9 @@ class Family(str, Enum):
         hub_tag="hunyuan-image",
         civitai=("Other",),
         marks=(
-            Mark(_DOUBLE, (3584,)),
-            Mark(_SINGLE, (3584,)),
-            Mark(r"^(single_)?transformer_blocks_\d+_attn_to_[qkv]$", (3584,)),
+            FamilyMark(_DOUBLE, (3584,)),
+            FamilyMark(_SINGLE, (3584,)),
+            FamilyMark(r"^(single_)?transformer_blocks_\d+_attn_to_[qkv]$", (3584,)),
         ),
         never=r"joint_|stream_modulation|^transformer_blocks_\d+_(attn[12]|img_mlp|txt_mlp|img_mod|txt_mod)_",
         drawing=Drawing(2048, 50, 3.5),
@@ -319,10 +319,10 @@ class Family(str, Enum):
         hub_tag="anima",
         civitai=("Anima",),
         marks=(
-            Mark(r"^(net_)?blocks_\d+_self_attn_(q|k|v|output)_proj$", (2048,)),
-            Mark(r"^(net_)?blocks_\d+_cross_attn_[kv]_proj$", (1024, 2048)),
-            Mark(r"^(net_)?blocks_\d+_mlp_layer[12]$", (2048, 8192)),
-            Mark(r"^(net_)?llm_adapter_"),
+            FamilyMark(r"^(net_)?blocks_\d+_self_attn_(q|k|v|output)_proj$", (2048,)),
+            FamilyMark(r"^(net_)?blocks_\d+_cross_attn_[kv]_proj$", (1024, 2048)),
+            FamilyMark(r"^(net_)?blocks_\d+_mlp_layer[12]$", (2048, 8192)),
+            FamilyMark(r"^(net_)?llm_adapter_"),
         ),
         never=r"joint_|double_blocks",
         drawing=Drawing(
@@ -347,9 +347,9 @@ class Family(str, Enum):
         hub_tag="lumina",
         civitai=("Lumina",),
         marks=(
-            Mark(_REFINED + r"(qkv|out)$", (2304,)),
-            Mark(r"^(layers|noise_refiner|context_refiner)_\d+_attn_to_[qkv]$", (2304,)),
-            Mark(r"^layers_\d+_adaLN_modulation_1$"),
+            FamilyMark(_REFINED + r"(qkv|out)$", (2304,)),
+            FamilyMark(r"^(layers|noise_refiner|context_refiner)_\d+_attn_to_[qkv]$", (2304,)),
+            FamilyMark(r"^layers_\d+_adaLN_modulation_1$"),
         ),
         never=r"^layers_\d+_adaLN_modulation_0$|_attention_to_",
         drawing=Drawing(
@@ -374,8 +374,8 @@ class Family(str, Enum):
         hub_tag="qwen-image",
         civitai=("Qwen",),
         marks=(
-            Mark(r"^transformer_blocks_\d+_(img|txt)_(mlp_net_\d|mod_1)"),
-            Mark(_JOINT, (3072,)),
+            FamilyMark(r"^transformer_blocks_\d+_(img|txt)_(mlp_net_\d|mod_1)"),
+            FamilyMark(_JOINT, (3072,)),
         ),
         never=r"^single_transformer_blocks|^transformer_blocks_\d+_(ff|norm1)|_attn[12]_|joint_",
         drawing=Drawing(
@@ -392,8 +392,8 @@ class Family(str, Enum):
         hub_tag="z-image",
         civitai=("ZImageTurbo", "ZImageBase"),
         marks=(
-            Mark(_REFINED + r"(qkv|out|to_[qkv]|to_out_0)$", (3840,)),
-            Mark(r"^layers_\d+_adaLN_modulation_0$"),
+            FamilyMark(_REFINED + r"(qkv|out|to_[qkv]|to_out_0)$", (3840,)),
+            FamilyMark(r"^layers_\d+_adaLN_modulation_0$"),
         ),
         never=r"^layers_\d+_adaLN_modulation_1$|_attn_to_",
         drawing=Drawing(
@@ -410,12 +410,12 @@ class Family(str, Enum):
         hub_tag="flux2",
         civitai=("Flux.2 D", "Flux.2"),
         marks=(
-            Mark(_DOUBLE, (6144, 4096, 3072)),
-            Mark(_SINGLE, (6144, 4096, 3072)),
-            Mark(r"^single_blocks_\d+_linear2$", (24576, 16384, 12288)),
-            Mark(r"^single_transformer_blocks_\d+_attn_to_(qkv_mlp_proj|out)$"),
-            Mark(r"^transformer_blocks_\d+_ff_(context_)?linear_in$"),
-            Mark(r"^(double|single)_stream_modulation_"),
+            FamilyMark(_DOUBLE, (6144, 4096, 3072)),
+            FamilyMark(_SINGLE, (6144, 4096, 3072)),
+            FamilyMark(r"^single_blocks_\d+_linear2$", (24576, 16384, 12288)),
+            FamilyMark(r"^single_transformer_blocks_\d+_attn_to_(qkv_mlp_proj|out)$"),
+            FamilyMark(r"^transformer_blocks_\d+_ff_(context_)?linear_in$"),
+            FamilyMark(r"^(double|single)_stream_modulation_"),
         ),
         never=r"_blocks_\d+_(img|txt)_mod_lin|^single_blocks_\d+_modulation_lin|_mlp_fc\d|_norm1?_linear$|_proj_mlp$"
         r"|^(double|single)_blocks_\d+_processor_|joint_|distilled_guidance",

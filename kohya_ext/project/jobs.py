@@ -64,7 +64,7 @@ class JobView:
     is_waiting: bool = False
 
 
-class Job:
+class BackgroundJob:
     """One run of a step in a thread of its own; jobs that share a `turn` run one at a time."""
 
     def __init__(
@@ -168,14 +168,14 @@ class Job:
         self._changed.notify_all()
 
 
-class Jobs:
+class BackgroundJobs:
     """The jobs of this process: the last one of each project."""
 
     def __init__(self) -> None:
-        self._jobs: dict[Path, Job] = {}
+        self._jobs: dict[Path, BackgroundJob] = {}
         self._lock = threading.Lock()
 
-    def start(self, root: Path, name: str, work: Work) -> Job:
+    def start(self, root: Path, name: str, work: Work) -> BackgroundJob:
         """Begin a step of the project in `root`; raises ConflictError while another continues."""
         with self._lock:
             running = self._jobs.get(root)
@@ -185,11 +185,11 @@ class Jobs:
                     f'"{running.name}" is still running for {root}.',
                     "Wait until it has finished, or stop it.",
                 )
-            job = self._jobs[root] = Job(name, work)
+            job = self._jobs[root] = BackgroundJob(name, work)
             job.start()
         return job
 
-    def find(self, root: Path) -> Job | None:
+    def find(self, root: Path) -> BackgroundJob | None:
         """Return the project's last job, running or finished."""
         with self._lock:
             return self._jobs.get(root)

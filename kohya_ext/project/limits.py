@@ -13,7 +13,7 @@ PREFIX = "LORALOOM_LIMIT_"
 
 
 @dataclass(frozen=True)
-class Limits:
+class ReadLimits:
     """Bytes, pixels, letters and seconds; what is beyond is refused before it is read."""
 
     answer_bytes: int = 64_000_000
@@ -38,16 +38,16 @@ class Limits:
     """What a page or a caller of our routes may send at once."""
 
 
-def limits() -> Limits:
+def limits() -> ReadLimits:
     """Return the limits of this process, those of its environment first.
 
     Raises ValueError for a variable that is not a whole number above 0.
     """
     given = {}
-    for one in fields(Limits):
+    for one in fields(ReadLimits):
         text = os.environ.get(PREFIX + one.name.upper())
         if text is not None:
             if not text.isdecimal() or not int(text):
                 raise ValueError(f"{PREFIX}{one.name.upper()} is {text!r}, not a whole number")
             given[one.name] = int(text)
-    return Limits(**given)
+    return ReadLimits(**given)

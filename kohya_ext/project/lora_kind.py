@@ -16,7 +16,7 @@ from .json_reader import parse_json
 from .lora_file import LoraHeader
 
 
-class Kind(str, Enum):
+class LoraKind(str, Enum):
     """The form of a LoRA, as the field names it."""
 
     LORA = "LoRA"
@@ -48,7 +48,7 @@ class LoraFacts:
     chooses among them. `other` names a model without a row. `trainer` is "" where nothing tells.
     """
 
-    kind: Kind | None
+    kind: LoraKind | None
     naming: Naming
     trainer: str
     families: tuple[Family, ...]
@@ -73,15 +73,15 @@ class LoraFacts:
         return bool(self.other) if not self.families else family not in self.families
 
 
-_KINDS: tuple[tuple[Kind, str], ...] = (
-    (Kind.DORA, r"\.dora_scale$|\.lora_magnitude_vector(\.|$)"),
-    (Kind.LOHA, r"\.hada_(w[12]_[ab]|t[12])$"),
-    (Kind.LOKR, r"\.lokr_(w[12](_[ab])?|t2)$"),
-    (Kind.OFT, r"\.oft_(blocks|diag|R|r)(\.\w+)*$"),
-    (Kind.GLORA, r"\.(a1|a2|b1|b2|bm1|bm2)\.weight$"),
-    (Kind.IA3, r"\.on_input$"),
-    (Kind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+)*$|[._]lora\d?\.(down|up)\.weight$"),
-    (Kind.FULL, r"\.(diff|diff_b|set_weight|w_norm|b_norm)$"),
+_KINDS: tuple[tuple[LoraKind, str], ...] = (
+    (LoraKind.DORA, r"\.dora_scale$|\.lora_magnitude_vector(\.|$)"),
+    (LoraKind.LOHA, r"\.hada_(w[12]_[ab]|t[12])$"),
+    (LoraKind.LOKR, r"\.lokr_(w[12](_[ab])?|t2)$"),
+    (LoraKind.OFT, r"\.oft_(blocks|diag|R|r)(\.\w+)*$"),
+    (LoraKind.GLORA, r"\.(a1|a2|b1|b2|bm1|bm2)\.weight$"),
+    (LoraKind.IA3, r"\.on_input$"),
+    (LoraKind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+)*$|[._]lora\d?\.(down|up)\.weight$"),
+    (LoraKind.FULL, r"\.(diff|diff_b|set_weight|w_norm|b_norm)$"),
 )
 _NOT_OF_THE_KIND = re.compile(r"\.(alpha|scale|rank|bias)$")
 _SUFFIX = re.compile(
@@ -140,7 +140,7 @@ def read_facts(header: LoraHeader) -> LoraFacts:
 class _Layers:
     """What names and sizes alone tell; the epochs of one run share it."""
 
-    kind: Kind | None
+    kind: LoraKind | None
     naming: Naming
     trainer: str
     families: tuple[Family, ...]
@@ -174,22 +174,21 @@ def _layers_of(shapes: _Shapes) -> _Layers:
     )
 
 
-def _kind_of(shapes: _Shapes) -> Kind | None:
-    found: set[Kind] = set()
+def _kind_of(shapes: _Shapes) -> LoraKind | None:
+    found: set[LoraKind] = set()
     for name, shape in shapes:
         for kind, pattern in _COMPILED_KINDS:
             if pattern.search(name):
                 found.add(kind)
-                if kind is Kind.OFT and len(shape) == 4:
-                    found.add(Kind.BOFT)
-                if kind is Kind.LORA and _is_convolution(name, shape):
-                    found.add(Kind.LOCON)
+                if kind is LoraKind.OFT and len(shape) == 4:
+                    found.add(LoraKind.BOFT)
+                if kind is LoraKind.LORA and _is_convolution(name, shape):
+                    found.add(LoraKind.LOCON)
                 break
-    if Kind.DORA in found and found & {Kind.LOHA, Kind.LOKR}:
-        found.discard(Kind.DORA)
-    order = (Kind.DORA, Kind.LOHA, Kind.LOKR, Kind.BOFT, Kind.OFT, Kind.GLORA, Kind.IA3,
-             Kind.LOCON, Kind.LORA, Kind.FULL)  # fmt: skip
-    return next((one for one in order if one in found), None)
+    if LoraKind.DORA in found and found & {LoraKind.LOHA, LoraKind.LOKR}:
+        found.discard(LoraKind.DORA)
+    order = ["DORA", "LOHA", "LOKR", "BOFT", "OFT", "GLORA", "IA3", "LOCON", "LORA", "FULL"]
+    return next((kind for name in order if (kind := LoraKind[name]) in found), None)
 
 
 _COMPILED_KINDS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)

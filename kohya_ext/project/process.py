@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Tree:
+class ProcessTree:
     """A running child and all that it starts; `created` and `mark` tell a reused pid apart."""
 
     pid: int
@@ -165,7 +165,7 @@ class Child:
 
     def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
         self._process = process
-        self.tree = Tree(process.pid, _created(process.pid), mark)
+        self.tree = ProcessTree(process.pid, _created(process.pid), mark)
 
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs; negative: the signal that ended it."""
@@ -189,13 +189,13 @@ def new_mark() -> str:
     return secrets.token_hex(8)
 
 
-def find_tree(mark: str) -> Tree | None:
+def find_tree(mark: str) -> ProcessTree | None:
     """Return the tree that carries `mark`, by its oldest living process."""
-    found = Tree(0, 0.0, mark).members()
+    found = ProcessTree(0, 0.0, mark).members()
     if not found:
         return None
     first = min(found, key=lambda process: (_created(process.pid), process.pid))
-    return Tree(first.pid, _created(first.pid), mark)
+    return ProcessTree(first.pid, _created(first.pid), mark)
 
 
 def _created(pid: int) -> float:

@@ -87,7 +87,7 @@ class ProjectStatus:
         return next((step for missing, step in steps if missing), f"loraloom publish {shown}")
 
 
-def read_standing(project: Project) -> ProjectStatus:
+def read_status(project: Project) -> ProjectStatus:
     """Look at what the project's folders hold."""
     promoted, selected = project.journal.last("promote"), project.journal.last("select")
     return ProjectStatus(

@@ -30,7 +30,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Place:
+class Scenery:
     """Where the creature stands: the sky's two colours, the ground's, and what is about."""
 
     name: str
@@ -41,12 +41,12 @@ class Place:
 
 
 PLACES = (
-    Place("meadow", (140, 200, 236), (226, 243, 240), (124, 176, 92), (246, 226, 120)),
-    Place("dusk", (72, 60, 118), (244, 158, 110), (86, 74, 84), (255, 214, 150)),
-    Place("snow", (176, 198, 222), (238, 244, 250), (244, 248, 252), (255, 255, 255)),
-    Place("desert", (244, 206, 140), (250, 234, 196), (222, 178, 110), (196, 142, 84)),
-    Place("night", (20, 26, 58), (54, 66, 110), (34, 52, 54), (236, 236, 200)),
-    Place("studio", (206, 200, 196), (232, 228, 224), (188, 182, 178), (206, 200, 196)),
+    Scenery("meadow", (140, 200, 236), (226, 243, 240), (124, 176, 92), (246, 226, 120)),
+    Scenery("dusk", (72, 60, 118), (244, 158, 110), (86, 74, 84), (255, 214, 150)),
+    Scenery("snow", (176, 198, 222), (238, 244, 250), (244, 248, 252), (255, 255, 255)),
+    Scenery("desert", (244, 206, 140), (250, 234, 196), (222, 178, 110), (196, 142, 84)),
+    Scenery("night", (20, 26, 58), (54, 66, 110), (34, 52, 54), (236, 236, 200)),
+    Scenery("studio", (206, 200, 196), (232, 228, 224), (188, 182, 178), (206, 200, 196)),
 )
 
 
@@ -57,7 +57,7 @@ class Recipe:
     number: int
     width: int
     height: int
-    place: Place
+    place: Scenery
     framing: str
     smile: bool
     asleep: bool
@@ -136,7 +136,7 @@ def draw_picture(recipe: Recipe) -> Image.Image:
     return ImageOps.mirror(picture) if recipe.mirrored else picture
 
 
-def _draw_sky(size: tuple[int, int], place: Place) -> Image.Image:
+def _draw_sky(size: tuple[int, int], place: Scenery) -> Image.Image:
     from PIL import Image
 
     column = Image.new("RGB", (1, 64))

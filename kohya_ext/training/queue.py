@@ -32,8 +32,8 @@ from .config.kohya_json import GuiVersion
 from .run.continuation import AlreadyTrained
 from .run.earlier import states_of
 from .run.follow import EventHandler, unheard
-from .run.job import Job, job_of_config, job_of_project
-from .run.record import Outcome, Result, RunPlan, RunStatus, find_runs_in, standing_of
+from .run.job import TrainingJob, job_of_config, job_of_project
+from .run.record import Result, RunOutcome, RunPlan, RunStatus, find_runs_in, read_run_status
 from .run.runner import finalize, run_training
 from .run.session import RunOptions, apply_training, plan_training
 from .run.states import require_state
@@ -47,7 +47,7 @@ _LOCK_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 
 
-class State(str, Enum):
+class QueueState(str, Enum):
     """Where an entry stands."""
 
     WAITING = "waiting"
@@ -58,7 +58,7 @@ class State(str, Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """One training in the queue; `source` is a project's folder or a config.
 
     `gpu` is the card that it must have, empty for any; `card` the one that it got. With `resume`
@@ -72,7 +72,7 @@ class Entry:
     gpu: str = ""
     resume: bool = False
     card: str = ""
-    state: State = State.WAITING
+    state: QueueState = QueueState.WAITING
     run: str = ""
     added: str = ""
     started: str = ""
@@ -89,18 +89,18 @@ class Entry:
 
     @property
     def is_over(self) -> bool:
-        return self.state in (State.DONE, State.FAILED, State.STOPPED)
+        return self.state in (QueueState.DONE, QueueState.FAILED, QueueState.STOPPED)
 
 
 @dataclass(frozen=True)
 class Queue:
     """All entries in the order in which they are trained; `halt` asks runners to end."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[QueueEntry, ...] = ()
     last_number: int = 0
     halt: bool = False
 
-    def find(self, number: int) -> Entry:
+    def find(self, number: int) -> QueueEntry:
         """Return an entry. Raises InputError."""
         for one in self.entries:
             if one.number == number:
@@ -112,9 +112,9 @@ class Queue:
             "See `loraloom queue list`.",
         )
 
-    def next_for(self, gpu: str) -> Entry | None:
+    def next_for(self, gpu: str) -> QueueEntry | None:
         """Return the first waiting entry that may run on `gpu`."""
-        waiting = (one for one in self.entries if one.state is State.WAITING)
+        waiting = (one for one in self.entries if one.state is QueueState.WAITING)
         return next((one for one in waiting if one.gpu in ("", gpu)), None)
 
 
@@ -142,10 +142,10 @@ def read_queue() -> Queue:
         ) from error
 
 
-def _entry(row: dict[str, Any]) -> Entry:
-    known = {one.name for one in fields(Entry)}
+def _entry(row: dict[str, Any]) -> QueueEntry:
+    known = {one.name for one in fields(QueueEntry)}
     values = {name: value for name, value in row.items() if name in known}
-    return Entry(**{**values, "state": State(values["state"])})
+    return QueueEntry(**{**values, "state": QueueState(values["state"])})
 
 
 @contextmanager
@@ -186,19 +186,19 @@ def _now() -> str:
 
 def add(
     source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "", resume: bool = False
-) -> Entry:
+) -> QueueEntry:
     """Put a project's folder or a config at the end. Raises ToolError when it cannot be planned."""
     path = source.expanduser().absolute()
-    _job(Entry(0, str(path), version))
+    _job(QueueEntry(0, str(path), version))
     with changing() as box:
         queue = box[0]
         number = queue.last_number + 1
-        entry = Entry(number, str(path), version, epochs, gpu, resume, added=_now())
+        entry = QueueEntry(number, str(path), version, epochs, gpu, resume, added=_now())
         box[0] = replace(queue, entries=(*queue.entries, entry), last_number=number)
     return entry
 
 
-def move(number: int, place: int) -> tuple[Entry, ...]:
+def move(number: int, place: int) -> tuple[QueueEntry, ...]:
     """Move an entry to `place` among the waiting ones, 1 is next; return those in order.
 
     Raises InputError (no such entry), ConflictError (it is not waiting).
@@ -207,14 +207,14 @@ def move(number: int, place: int) -> tuple[Entry, ...]:
         queue = box[0]
         entry = _require_waiting(queue, number)
         others = [one for one in queue.entries if one.number != number]
-        waiting = [at for at, one in enumerate(others) if one.state is State.WAITING]
+        waiting = [at for at, one in enumerate(others) if one.state is QueueState.WAITING]
         at = waiting[place - 1] if place - 1 < len(waiting) else len(others)
         entries = (*others[:at], entry, *others[at:])
         box[0] = replace(queue, entries=entries)
-    return tuple(one for one in entries if one.state is State.WAITING)
+    return tuple(one for one in entries if one.state is QueueState.WAITING)
 
 
-def remove(number: int) -> Entry:
+def remove(number: int) -> QueueEntry:
     """Take out a waiting or finished entry. Raises InputError, ConflictError."""
     with changing() as box:
         queue = box[0]
@@ -241,20 +241,20 @@ def halt(*, asked: bool = True) -> None:
         box[0] = replace(box[0], halt=asked)
 
 
-def _require_waiting(queue: Queue, number: int) -> Entry:
+def _require_waiting(queue: Queue, number: int) -> QueueEntry:
     entry = queue.find(number)
-    if entry.state is not State.WAITING:
+    if entry.state is not QueueState.WAITING:
         raise ConflictError(
             "LL342",
             f"Entry {number} ({entry.name}) is {entry.state.value}, not waiting.",
             "Stop it first: loraloom train PROJECT --stop"
-            if entry.state is State.RUNNING
+            if entry.state is QueueState.RUNNING
             else "Add it again: loraloom queue add",
         )
     return entry
 
 
-def _update(entry: Entry) -> None:
+def _update(entry: QueueEntry) -> None:
     with changing() as box:
         queue = box[0]
         entries = tuple(entry if one.number == entry.number else one for one in queue.entries)
@@ -263,7 +263,7 @@ def _update(entry: Entry) -> None:
 
 # Running it.
 
-EntryHandler = Callable[[Entry], None]
+EntryHandler = Callable[[QueueEntry], None]
 
 
 @contextmanager
@@ -285,13 +285,13 @@ def run_queue(
     gpu: str = FIRST_CARD,
     tell: EntryHandler = lambda entry: None,
     handler: EventHandler = unheard,
-) -> tuple[Entry, ...]:
+) -> tuple[QueueEntry, ...]:
     """Train waiting entries one after the other until none is left; return those that ended.
 
     `tell` gets each entry when it begins and when it ends. A stopped training (Ctrl-C) ends the
     queue. Raises ConflictError when another program runs it for the same card.
     """
-    ended: list[Entry] = []
+    ended: list[QueueEntry] = []
     with running_on(gpu):
         halt(asked=False)
         _take_up_interrupted(gpu)
@@ -300,24 +300,24 @@ def run_queue(
             try:
                 entry = _train(entry, trainer, handler)
             except BaseException:  # e.g. Ctrl-C while it is checked: it waits for the next time
-                _update(replace(entry, state=State.WAITING, run=""))
+                _update(replace(entry, state=QueueState.WAITING, run=""))
                 raise
             _update(entry)
             tell(entry)
             ended.append(entry)
-            if entry.state is State.STOPPED:
+            if entry.state is QueueState.STOPPED:
                 break
     return tuple(ended)
 
 
-def _begin_next(gpu: str) -> Entry | None:
+def _begin_next(gpu: str) -> QueueEntry | None:
     with changing() as box:
         queue = box[0]
         entry = None if queue.halt else queue.next_for(gpu)
         if entry is None:
             return None
         started = entry.started if entry.run else _now()  # one that is taken over began earlier
-        begun = replace(entry, state=State.RUNNING, started=started, card=gpu)
+        begun = replace(entry, state=QueueState.RUNNING, started=started, card=gpu)
         entries = tuple(begun if one.number == begun.number else one for one in queue.entries)
         box[0] = replace(queue, entries=entries)
     return begun
@@ -327,14 +327,16 @@ def _take_up_interrupted(gpu: str) -> None:
     """Put entries that a crash or reboot left running back in front of the waiting ones."""
     with changing() as box:
         queue = box[0]
-        mine = [one for one in queue.entries if one.state is State.RUNNING and one.card == gpu]
-        back = [replace(one, state=State.WAITING) for one in mine]
+        mine = [one for one in queue.entries if one.state is QueueState.RUNNING and one.card == gpu]
+        back = [replace(one, state=QueueState.WAITING) for one in mine]
         rest = [one for one in queue.entries if one not in mine]
-        first = next((i for i, one in enumerate(rest) if one.state is State.WAITING), len(rest))
+        first = next(
+            (i for i, one in enumerate(rest) if one.state is QueueState.WAITING), len(rest)
+        )
         box[0] = replace(queue, entries=(*rest[:first], *back, *rest[first:]))
 
 
-def _job(entry: Entry) -> Job:
+def _job(entry: QueueEntry) -> TrainingJob:
     path = Path(entry.source)
     if path.suffix.lower() in CONFIG_SUFFIXES:
         return job_of_config(path, GuiVersion(entry.version))
@@ -342,12 +344,12 @@ def _job(entry: Entry) -> Job:
     return job_of_project(project)
 
 
-def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
+def _train(entry: QueueEntry, trainer: Trainer, handler: EventHandler) -> QueueEntry:
     """Train one entry, or continue with what is left of it; errors end it, not the queue."""
     try:
         job = _job(entry)
         left = _left_over(entry, job)
-        if left is not None and left.result and left.result.outcome is Outcome.FINISHED:
+        if left is not None and left.result and left.result.outcome is RunOutcome.FINISHED:
             return _ended(entry, left.result)
         if left is not None and left.is_running:
             result = run_training(left.plan, handler)
@@ -364,20 +366,22 @@ def _train(entry: Entry, trainer: Trainer, handler: EventHandler) -> Entry:
     except AlreadyTrained as done:
         return _ended(entry, done.result)
     except ToolError as error:
-        failed = replace(entry, state=State.FAILED, outcome=Outcome.FAILED.value, ended=_now())
+        failed = replace(
+            entry, state=QueueState.FAILED, outcome=RunOutcome.FAILED.value, ended=_now()
+        )
         return replace(failed, problem=str(error))
     return _ended(entry, result)
 
 
-def _left_over(entry: Entry, job: Job) -> RunStatus | None:
+def _left_over(entry: QueueEntry, job: TrainingJob) -> RunStatus | None:
     """Return this entry's own run that a reboot cut off, settled if it ended; None when new."""
     if not entry.run:
         return None
-    standing = standing_of(Path(entry.run)) if Path(entry.run, "plan.json").exists() else None
-    if standing is not None and standing.needs_settling:
-        finalize(standing)
-        return standing_of(Path(entry.run))
-    return standing if standing in find_runs_in(job.runs_dir) else None
+    status = read_run_status(Path(entry.run)) if Path(entry.run, "plan.json").exists() else None
+    if status is not None and status.needs_settling:
+        finalize(status)
+        return read_run_status(Path(entry.run))
+    return status if status in find_runs_in(job.runs_dir) else None
 
 
 def _going_on(run: RunPlan, options: RunOptions) -> RunOptions:
@@ -386,11 +390,11 @@ def _going_on(run: RunPlan, options: RunOptions) -> RunOptions:
     return replace(options, resume=states[-1]) if states else replace(options, move_old=True)
 
 
-def _ended(entry: Entry, result: Result) -> Entry:
-    states = {Outcome.FINISHED: State.DONE, Outcome.STOPPED: State.STOPPED}
+def _ended(entry: QueueEntry, result: Result) -> QueueEntry:
+    states = {RunOutcome.FINISHED: QueueState.DONE, RunOutcome.STOPPED: QueueState.STOPPED}
     return replace(
         entry,
-        state=states.get(result.outcome, State.FAILED),
+        state=states.get(result.outcome, QueueState.FAILED),
         ended=_now(),
         outcome=result.outcome.value,
         problem=f"{result.problem} {result.cure}".strip(),

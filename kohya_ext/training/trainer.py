@@ -39,7 +39,7 @@ _ENVIRONMENTS = ("venv", ".venv")
 _PROBE_SECONDS = 60
 
 
-class Origin(str, Enum):
+class TrainerSource(str, Enum):
     """How the trainer was found."""
 
     PATH = "given by path"
@@ -55,7 +55,7 @@ class Trainer:
 
     folder: Path
     python: Path
-    origin: Origin
+    origin: TrainerSource
 
     @property
     def is_simulated(self) -> bool:
@@ -90,7 +90,7 @@ class Environment:
 def simulated_trainer() -> Trainer:
     """Return the simulator that comes with loraloom."""
     folder = Path(str(resources.files("kohya_ext") / "simulator" / "sd_scripts"))
-    return Trainer(folder, Path(sys.executable), Origin.SIMULATED)
+    return Trainer(folder, Path(sys.executable), TrainerSource.SIMULATED)
 
 
 def find_trainer() -> Trainer | None:
@@ -98,7 +98,7 @@ def find_trainer() -> Trainer | None:
     settings = read_settings()
     if settings.trainer:
         python = Path(settings.trainer_python) if settings.trainer_python else None
-        return trainer_at(Path(settings.trainer), python, Origin.SETTINGS)
+        return trainer_at(Path(settings.trainer), python, TrainerSource.SETTINGS)
     for root, origin in _candidates(settings.kohya_gui):
         folder = _scripts_folder(root)
         python = _own_python(root) or (_own_python(folder) if folder else None)
@@ -113,7 +113,7 @@ def require_trainer(given: Path | None = None, python: Path | None = None) -> Tr
     Raises MissingError (none found; no sd-scripts there; no Python).
     """
     if given is not None:
-        return trainer_at(given, python, Origin.PATH)
+        return trainer_at(given, python, TrainerSource.PATH)
     found = find_trainer()
     if found is None:
         raise MissingError(
@@ -125,7 +125,9 @@ def require_trainer(given: Path | None = None, python: Path | None = None) -> Tr
     return found
 
 
-def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.PATH) -> Trainer:
+def trainer_at(
+    path: Path, python: Path | None = None, origin: TrainerSource = TrainerSource.PATH
+) -> Trainer:
     """Return the trainer in `path`: sd-scripts itself, or a Kohya GUI that holds it.
 
     Raises MissingError (no sd-scripts there; no Python that goes with it).
@@ -139,7 +141,7 @@ def trainer_at(path: Path, python: Path | None = None, origin: Origin = Origin.P
             "Name the folder that holds train_network.py, or your Kohya GUI's folder.",
         )
     if (folder / "SIMULATOR.md").is_file():
-        return Trainer(folder, python or Path(sys.executable), Origin.SIMULATED)
+        return Trainer(folder, python or Path(sys.executable), TrainerSource.SIMULATED)
     found = python.expanduser().absolute() if python else _nearest_python(root, folder)
     if found is None or not found.is_file():
         raise MissingError(
@@ -166,13 +168,13 @@ def _scripts_folder(root: Path) -> Path | None:
     return None
 
 
-def _candidates(kohya_gui: str) -> Iterator[tuple[Path, Origin]]:
+def _candidates(kohya_gui: str) -> Iterator[tuple[Path, TrainerSource]]:
     usual = [Path.home() / name for name in ("kohya_ss", "Kohya_ss")]
     for root in ([Path(kohya_gui)] if kohya_gui else []) + usual:
-        yield root, Origin.KOHYA_GUI
+        yield root, TrainerSource.KOHYA_GUI
     installed = install_folder()
     if (installed / _INSTALLED_MARK).is_file():
-        yield installed, Origin.INSTALLED
+        yield installed, TrainerSource.INSTALLED
 
 
 def _nearest_python(root: Path, folder: Path) -> Path | None:

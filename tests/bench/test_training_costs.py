@@ -22,7 +22,7 @@ from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.checks.preflight import run_preflight
 from kohya_ext.training.config.arguments import TrainerCall
 from kohya_ext.training.run.events import Event, LineSplitter, StepFinished, StreamReader
-from kohya_ext.training.run.follow import Follow
+from kohya_ext.training.run.follow import RunFollower
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
 from kohya_ext.training.run.record import find_process, find_runs_in
 from kohya_ext.training.run.session import apply_training, plan_training
@@ -124,7 +124,7 @@ def test_driving_a_trainer_takes_a_hundredth_of_a_core(trainable: Project, monke
     plan = plan_training(job_of_project(trainable), simulated_trainer())
     marks: list[tuple[float, float]] = []
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, StepFinished):
             marks.append((time.perf_counter(), time.process_time()))
 

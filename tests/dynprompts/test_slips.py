@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynprompts import ParserConfig, WildcardLibrary
-from dynprompts.findings import Findings
+from dynprompts.findings import LintFindings
 from dynprompts.scope import Rules
 from dynprompts.slips import is_suspect
 from dynprompts.tools.lint import lint_library, lint_text
@@ -121,7 +121,7 @@ def test_many_readings_and_places_are_cut_short():
 
 
 def test_the_first_place_of_a_name_is_kept():
-    found = Findings()
+    found = LintFindings()
     for where in ("b:2:1", "b:2:1", "c:1:1", "a:9:9"):
         found.say("DP201", "gone", where)
     (only,) = found.findings()

@@ -24,7 +24,7 @@ from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
-from kohya_ext.training.run.record import Outcome, find_runs_in
+from kohya_ext.training.run.record import RunOutcome, find_runs_in
 
 from .conftest import named
 from .test_kohya_launcher import (  # noqa: F401  # fixtures are used by their names
@@ -173,7 +173,7 @@ def train(page: Any, root: Path, name: str) -> None:
     shoot(page, f"{name}-trained")
     (run,) = find_runs_in(root / "log" / "runs")
     assert run.result is not None
-    assert run.result.outcome is Outcome.FINISHED
+    assert run.result.outcome is RunOutcome.FINISHED
     files = [one.name for run in find_epoch_files(root / "model").runs for one in run.files]
     word = open_project(root).manifest.trigger_word
     assert files == [f"{word}-000001", word]

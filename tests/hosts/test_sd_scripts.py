@@ -30,10 +30,10 @@ from kohya_ext.training.config.kohya_json import GuiVersion, complete
 from kohya_ext.training.config.presets import preset_values, presets
 from kohya_ext.training.config.toml import format_toml
 from kohya_ext.training.run.events import Event, SampleSaved, StepFinished
-from kohya_ext.training.run.follow import EventHandler, Follow, unheard
+from kohya_ext.training.run.follow import EventHandler, RunFollower, unheard
 from kohya_ext.training.run.job import job_of_config, job_of_project, runs_dir_of
 from kohya_ext.training.run.launch import commands_elsewhere
-from kohya_ext.training.run.record import Outcome, Result, StopRequest, ask, find_process
+from kohya_ext.training.run.record import Result, RunOutcome, StopRequest, ask, find_process
 from kohya_ext.training.run.report import read_report
 from kohya_ext.training.run.runner import run_training
 from kohya_ext.training.run.session import (
@@ -142,7 +142,7 @@ def files_of(desk: Desk) -> list[tuple[str, int | None]]:
 def test_a_training_ends_verified(desk: Desk):
     planned = desk.plan()
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
     assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
 
@@ -157,7 +157,7 @@ def test_steps_are_the_trainers_own(desk: Desk):
     desk.project = open_project(desk.project.root)
     planned = desk.plan()
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert result.trainer_steps == planned.run.steps
 
 
@@ -173,7 +173,7 @@ def test_steps_with_regularisation_are_the_trainers_own(desk: Desk):
     desk.project = open_project(desk.project.root)
     planned = desk.plan()
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert result.trainer_steps == planned.run.steps
 
 
@@ -215,7 +215,7 @@ def test_steps_of_a_dataset_config_are_the_trainers_own(desk: Desk):
     desk.project = open_project(desk.project.root)
     planned = desk.plan()
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert result.trainer_steps == planned.run.steps
     assert [one.steps for one in result.files] == [planned.run.steps // 2, planned.run.steps]
 
@@ -265,7 +265,7 @@ def test_a_saved_toml_of_another_tool_trains(desk: Desk, tmp_path: Path):
     (tmp_path / "fox.toml").write_text(text, encoding="utf-8")
     job = job_of_config(tmp_path / "fox.toml")
     result = apply_training(plan_training(job, desk.trainer, RunOptions()), unheard)
-    assert result.outcome is Outcome.FINISHED
+    assert result.outcome is RunOutcome.FINISHED
     pictures = len(list(images.glob("*.png")))
     assert [(one.name, one.steps) for one in result.files] == [
         ("fox-000001", 2 * pictures),
@@ -278,13 +278,13 @@ def test_a_saved_toml_of_another_tool_trains(desk: Desk, tmp_path: Path):
 def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
     monkeypatch.setenv("TINY_TRAINER_SLOW", "1")
     desk.write(epochs=4)
-    assert desk.pause().outcome is Outcome.STOPPED
+    assert desk.pause().outcome is RunOutcome.STOPPED
     first = require_state(desk.project.model_dir, "Quillfox")
-    assert desk.pause(resume=first).outcome is Outcome.STOPPED
+    assert desk.pause(resume=first).outcome is RunOutcome.STOPPED
     second = require_state(desk.project.model_dir, "Quillfox")
     assert (first.epoch, second.epoch) == (1, 2)
     result = desk.train(resume=second)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert [one.name for one in result.files] == ["Quillfox-000003", "Quillfox"]
     found = {read_epoch_file(path).epoch for path in desk.project.model_dir.glob("*.safetensors")}
     assert found == {1, 2, 3, 4}
@@ -295,7 +295,7 @@ def test_nan_ends_it(desk: Desk, monkeypatch):
     monkeypatch.setenv("TINY_TRAINER_NAN", str(per_epoch + 1))
     desk.write(epochs=5)
     result = desk.train()
-    assert (result.outcome, result.code) == (Outcome.NAN, "LL391")
+    assert (result.outcome, result.code) == (RunOutcome.NAN, "LL391")
     assert [one.name for one in result.files] == ["Quillfox-000001"]
 
 
@@ -307,7 +307,7 @@ def test_a_picture_that_breaks_meanwhile_is_named(desk: Desk):
     victim.unlink()
     victim.write_bytes(data[: len(data) // 2])
     result = run_training(planned.run)
-    assert (result.outcome, result.code) == (Outcome.FAILED, "LL390")
+    assert (result.outcome, result.code) == (RunOutcome.FAILED, "LL390")
     assert "loraloom check" in result.cure
 
 
@@ -317,7 +317,7 @@ def test_no_data_is_an_error(desk: Desk):
     for folder in tuple(desk.project.images_dir.iterdir()):
         folder.rename(folder.with_name(f"fox {folder.name[0]}"))
     result = run_training(planned.run)
-    assert (result.outcome, result.code) == (Outcome.NO_DATA, "LL392")
+    assert (result.outcome, result.code) == (RunOutcome.NO_DATA, "LL392")
 
 
 def test_the_launcher_trains_as_well(desk: Desk):
@@ -325,7 +325,7 @@ def test_the_launcher_trains_as_well(desk: Desk):
     planned = desk.plan()
     assert "accelerate.commands.launch" in planned.run.command
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
 
 
 def test_the_launchers_failure_is_the_trainers(desk: Desk):
@@ -360,13 +360,13 @@ def test_two_processes_share_the_steps(desk: Desk):
     assert "accelerate.commands.launch" in planned.run.command
     assert planned.run.steps_per_epoch == -(-one.steps_per_epoch // 2)
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
     assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
 
 
 def until_training(run) -> None:
-    follow = Follow(run)
+    follow = RunFollower(run)
     while follow.step is None or follow.step.step < 1:
         follow.poll()
 
@@ -389,7 +389,7 @@ def test_nothing_is_left_of_two_processes(desk: Desk, whom: str):
     else:
         victims[whom].kill()
     result = attach(run)
-    assert result.outcome is (Outcome.STOPPED if whom == "nobody" else Outcome.FAILED)
+    assert result.outcome is (RunOutcome.STOPPED if whom == "nobody" else RunOutcome.FAILED)
     assert not [one for one in family if one.is_running() and one.status() != "zombie"]
 
 
@@ -431,7 +431,7 @@ def test_two_machines_train_together(desk: Desk):
     planned = desk.plan()
     with second_machine(planned) as other:
         result = apply_training(planned)
-        assert result.outcome is Outcome.FINISHED, result.problem
+        assert result.outcome is RunOutcome.FINISHED, result.problem
         assert other.wait(60) == 0
     assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
     assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
@@ -442,18 +442,18 @@ def test_a_lost_machine_costs_no_finished_epoch(desk: Desk):
     planned = desk.plan(save_states=True)
     with second_machine(planned) as other:
         run = start_detached(planned)
-        follow = Follow(run)
+        follow = RunFollower(run)
         while follow.step is None or follow.step.step < 2 * run.steps_per_epoch:
             follow.poll()
         lose(other)
-        assert attach(run).outcome is Outcome.FAILED
+        assert attach(run).outcome is RunOutcome.FAILED
     state = require_state(run.output_dir, run.name)
     kept = dict(files_of(desk))
     assert state.epoch >= 1
     again = desk.plan(resume=state, save_states=True, epochs=state.epoch + 1)
     with second_machine(again):
         result = apply_training(again)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert kept.items() <= dict(files_of(desk)).items()
 
 
@@ -473,7 +473,7 @@ def test_a_killed_process_leaves_nothing_running(desk: Desk, whom: str):
     if whom == "watcher":
         ask(run.folder, StopRequest.NOW)
     result = attach(run)
-    wanted = Outcome.STOPPED if whom == "watcher" else Outcome.FAILED
+    wanted = RunOutcome.STOPPED if whom == "watcher" else RunOutcome.FAILED
     assert (result.outcome, bool(result.problem)) == (wanted, whom != "watcher")
     assert not [one for one in family if one.is_running() and one.status() != "zombie"]
 
@@ -481,11 +481,11 @@ def test_a_killed_process_leaves_nothing_running(desk: Desk, whom: str):
 def test_loss_comes_with_the_steps(desk: Desk):
     losses: list[float] = []
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, StepFinished) and event.loss is not None:
             losses.append(event.loss)
 
-    assert desk.train(handle).outcome is Outcome.FINISHED
+    assert desk.train(handle).outcome is RunOutcome.FINISHED
     assert losses
     assert all(0 < loss < 100 for loss in losses)
 
@@ -498,10 +498,10 @@ def test_each_steps_own_loss_comes_from_tensorboard(desk: Desk):
     desk.project = open_project(desk.project.root)
     planned = desk.plan()
     result = apply_training(planned)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     report = read_report(runs_dir_of(desk.project))
     assert sorted(report.step_losses) == list(range(1, planned.run.steps + 1))
-    follow = Follow(planned.run)
+    follow = RunFollower(planned.run)
     follow.poll()
     assert dict(report.step_losses) == follow.step_losses
 
@@ -514,12 +514,12 @@ def test_samples_are_drawn_and_told(desk: Desk):
     desk.project = open_project(desk.project.root)
     told: list[Path] = []
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, SampleSaved):
             told.append(Path(event.path))
 
     result = desk.train(handle)
-    assert result.outcome is Outcome.FINISHED, result.problem
+    assert result.outcome is RunOutcome.FINISHED, result.problem
     assert len(told) == 2
     assert all(path.is_file() for path in told)
 

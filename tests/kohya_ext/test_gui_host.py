@@ -14,7 +14,7 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.gui.hook import PTH_NAME, install_hook, plan_hook, uninstall_hook
 from kohya_ext.gui.host import LAUNCHER, KohyaGui, find_kohya_gui, plan_launch, run_host
-from kohya_ext.gui.pages import Page, find_pages
+from kohya_ext.gui.pages import GuiPage, find_pages
 from kohya_ext.gui.standalone import require_free
 from kohya_ext.project import Project, ToolError, read_settings
 
@@ -198,7 +198,7 @@ class Entry:
 def test_pages_follow_the_road_then_plugins():
     installed = [Entry("Zoo", "zoo:page"), Entry("Pictures", "other:page"), Entry("Art", "a:b")]
     assert [page.label for page in find_pages(installed)] == ["Training", "Pictures", "Art", "Zoo"]
-    assert find_pages(installed)[1] == Page("Pictures", "other:page")
+    assert find_pages(installed)[1] == GuiPage("Pictures", "other:page")
 
 
 def test_page_table_serves_a_bare_clone():

@@ -14,12 +14,12 @@ from kohya_ext.gui import steps
 from kohya_ext.gui.panels import JOBS, read_panels
 from kohya_ext.gui.tab import find_running
 from kohya_ext.project import Project, open_project
-from kohya_ext.project.jobs import Job, JobView
+from kohya_ext.project.jobs import BackgroundJob, JobView
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.run.job import job_of_project
 from kohya_ext.training.run.session import plan_training, start_detached
-from kohya_ext.training.trainer import Origin, simulated_trainer, use_trainer
+from kohya_ext.training.trainer import TrainerSource, simulated_trainer, use_trainer
 
 WAIT = 60.0
 """Seconds until a test gives up on a thread; never slept."""
@@ -40,8 +40,8 @@ def trainable(project: Project) -> Project:
     return open_project(project.root)
 
 
-def begin(project: Project, step: steps.Step) -> Job:
-    job = Job("Train", steps.work_of(step, project))
+def begin(project: Project, step: steps.Step) -> BackgroundJob:
+    job = BackgroundJob("Train", steps.work_of(step, project))
     job.start()
     return job
 
@@ -50,7 +50,7 @@ def finish(project: Project, step: steps.Step) -> JobView:
     return list(begin(project, step).follow(WAIT))[-1]
 
 
-def views_until_step(job: Job) -> Iterator[JobView]:
+def views_until_step(job: BackgroundJob) -> Iterator[JobView]:
     """Follow a training until its first step is made."""
     for view in job.follow(WAIT):
         yield view
@@ -141,6 +141,6 @@ def test_trainer_is_that_of_the_gui_around_us(tmp_path: Path, monkeypatch: pytes
     found = steps.find_own_trainer()
     assert found is not None
     assert (found.folder, found.python) == (scripts, Path(sys.executable))
-    assert found.origin is Origin.KOHYA_GUI
+    assert found.origin is TrainerSource.KOHYA_GUI
     use_trainer(simulated_trainer().folder)
     assert steps.find_own_trainer().is_simulated

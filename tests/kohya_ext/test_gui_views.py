@@ -25,7 +25,7 @@ from kohya_ext.gui.views import (
 )
 from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, open_project
 from kohya_ext.project.advice import write_advice
-from kohya_ext.project.jobs import Job, Jobs, JobView, Say, stoppable
+from kohya_ext.project.jobs import BackgroundJob, BackgroundJobs, JobView, Say, stoppable
 from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 
 WAIT = 30.0
@@ -50,7 +50,7 @@ def collected(tmp_path: Path) -> Path:
 
 def finish(project: Project, step: steps.Step) -> JobView:
     """Run a step as the tab does and return how it ended."""
-    job = Job("Step", steps.work_of(step, project))
+    job = BackgroundJob("Step", steps.work_of(step, project))
     job.start()
     return list(job.follow(WAIT))[-1]
 
@@ -220,7 +220,7 @@ def test_job_reports_and_ends():
         progress(Progress("Tagging", 1, 2, "a.png"))
         say("one line")
 
-    job = Job("Caption", work)
+    job = BackgroundJob("Caption", work)
     assert "running" in markup.job(job.view())
     job.start()
     view = list(job.follow(WAIT))[-1]
@@ -250,7 +250,7 @@ def test_failed_job_says_why(error: Exception, expected: str):
     def work(progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         raise error
 
-    job = Job("Stage", work)
+    job = BackgroundJob("Stage", work)
     job.start()
     view = list(job.follow(WAIT))[-1]
     assert view.error == expected
@@ -268,7 +268,7 @@ def endless(progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
 
 
 def test_second_step_waits_for_the_first(tmp_path: Path):
-    jobs = Jobs()
+    jobs = BackgroundJobs()
     first = jobs.start(tmp_path, "Train", endless)
     with pytest.raises(ToolError, match=r"\"Train\" is still running.*\[LL707\]"):
         jobs.start(tmp_path, "Stage", endless)

@@ -9,7 +9,7 @@ from loras import save_tensors
 
 from kohya_ext.project.families import Family
 from kohya_ext.project.lora_file import read_header
-from kohya_ext.project.lora_kind import Kind, LoraFacts, Naming, read_facts
+from kohya_ext.project.lora_kind import LoraFacts, LoraKind, Naming, read_facts
 
 UNET = "down_blocks_0_attentions_0_transformer_blocks_0"
 
@@ -28,60 +28,60 @@ def ab(name: str, width: int) -> dict[str, tuple[int, ...]]:
     return pair(name, width, "lora_A", "lora_B")
 
 
-KINDS: dict[str, tuple[Kind, dict[str, tuple[int, ...]]]] = {
-    "linear": (Kind.LORA, pair(f"lora_unet_{UNET}_attn2_to_k", 768)),
+KINDS: dict[str, tuple[LoraKind, dict[str, tuple[int, ...]]]] = {
+    "linear": (LoraKind.LORA, pair(f"lora_unet_{UNET}_attn2_to_k", 768)),
     "1x1 as linear": (
-        Kind.LORA,
+        LoraKind.LORA,
         {
             "lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": (4, 320, 1, 1),
             "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": (320, 4, 1, 1),
         },
     ),
     "convolutions": (
-        Kind.LOCON,
+        LoraKind.LOCON,
         {"lora_unet_mid_block_resnets_0_conv1.lora_down.weight": (4, 320, 3, 3)},
     ),
     "magnitudes": (
-        Kind.DORA,
+        LoraKind.DORA,
         pair(f"lora_unet_{UNET}_attn2_to_k", 768)
         | {f"lora_unet_{UNET}_attn2_to_k.dora_scale": (1, 768)},
     ),
     "peft's magnitudes": (
-        Kind.DORA,
+        LoraKind.DORA,
         ab("transformer.single_transformer_blocks.0.attn.to_q", 3072)
         | {"transformer.single_transformer_blocks.0.attn.to_q.lora_magnitude_vector": (8,)},
     ),
     "hadamard": (
-        Kind.LOHA,
+        LoraKind.LOHA,
         {
             f"lora_unet_{UNET}_attn2_to_k.hada_w{one}": (4, 768)
             for one in ("1_a", "1_b", "2_a", "2_b")
         },
     ),
     "kronecker": (
-        Kind.LOKR,
+        LoraKind.LOKR,
         {
             "diffusion_model.blocks.0.self_attn.q_proj.lokr_w1": (8, 8),
             "diffusion_model.blocks.0.self_attn.q_proj.lokr_w2": (8, 256),
         },
     ),
-    "rotations": (Kind.OFT, {f"oft_unet_{UNET}_attn1_to_q.oft_blocks": (4, 8, 8)}),
+    "rotations": (LoraKind.OFT, {f"oft_unet_{UNET}_attn1_to_q.oft_blocks": (4, 8, 8)}),
     "peft's rotations": (
-        Kind.OFT, {"unet.mid_block.attentions.0.to_q.oft_R.weight": (4, 28)}
+        LoraKind.OFT, {"unet.mid_block.attentions.0.to_q.oft_R.weight": (4, 28)}
     ),
-    "butterflies": (Kind.BOFT, {f"lora_unet_{UNET}_attn1_to_q.oft_blocks": (2, 4, 8, 8)}),
+    "butterflies": (LoraKind.BOFT, {f"lora_unet_{UNET}_attn1_to_q.oft_blocks": (2, 4, 8, 8)}),
     "glora": (
-        Kind.GLORA,
+        LoraKind.GLORA,
         {f"lora_unet_{UNET}_attn2_to_k.{one}.weight": (4, 8) for one in ("a1", "a2", "b1", "b2")},
     ),
     "ia3": (
-        Kind.IA3,
+        LoraKind.IA3,
         {
             f"lora_unet_{UNET}_attn2_to_k.weight": (8,),
             f"lora_unet_{UNET}_attn2_to_k.on_input": (),
         },
     ),
-    "differences": (Kind.FULL, {f"lora_unet_{UNET}_attn2_to_k.diff": (8, 768)}),
+    "differences": (LoraKind.FULL, {f"lora_unet_{UNET}_attn2_to_k.diff": (8, 768)}),
 }  # fmt: skip
 
 

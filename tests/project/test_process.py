@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from kohya_ext.project import ToolError
-from kohya_ext.project.process import Child, Tree, holding, is_held, start
+from kohya_ext.project.process import Child, ProcessTree, holding, is_held, start
 
 _SPAWNS = """
 import subprocess, sys
@@ -76,8 +76,8 @@ def test_streams_go_to_files_and_rc_comes_back(tmp_path):
 
 def test_a_reused_pid_is_not_the_tree():
     own = psutil.Process()
-    assert Tree(own.pid, own.create_time(), "x").is_running
-    assert not Tree(own.pid, own.create_time() - 60, "x").is_running
+    assert ProcessTree(own.pid, own.create_time(), "x").is_running
+    assert not ProcessTree(own.pid, own.create_time() - 60, "x").is_running
 
 
 def test_a_clock_that_was_set_does_not_lose_it(tmp_path):
@@ -85,8 +85,8 @@ def test_a_clock_that_was_set_does_not_lose_it(tmp_path):
     child = _start(tmp_path, "import time; print('ready', flush=True); time.sleep(600)")
     _wait_until_ready(tmp_path)
     tree = child.tree
-    assert Tree(tree.pid, tree.created - 3600, tree.mark).is_running
-    assert not Tree(tree.pid, tree.created - 3600, "another").is_running
+    assert ProcessTree(tree.pid, tree.created - 3600, tree.mark).is_running
+    assert not ProcessTree(tree.pid, tree.created - 3600, "another").is_running
     tree.end(grace_seconds=0)
     child.wait(10)
 

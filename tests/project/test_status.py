@@ -8,7 +8,7 @@ import pytest
 
 from kohya_ext.project import Project
 from kohya_ext.project.lora_file import write_lora
-from kohya_ext.project.status import read_standing
+from kohya_ext.project.status import read_status
 
 
 def touch(path: Path) -> None:
@@ -17,7 +17,7 @@ def touch(path: Path) -> None:
 
 
 def next_word(project: Project) -> str:
-    return read_standing(project).next_command("fox").split()[1]
+    return read_status(project).next_command("fox").split()[1]
 
 
 def test_every_step_is_named_in_its_turn(project: Project):
@@ -46,7 +46,7 @@ def test_lines_count_what_is_there(project: Project):
     touch(project.source_dir / "a.png")
     touch(project.images_dir / "5_Quillfox" / "a.png")
     touch(project.images_dir / "not a picture.txt")
-    lines = "\n".join(read_standing(project).lines())
+    lines = "\n".join(read_status(project).lines())
     assert "imported       1 picture\n" in lines
     assert "5_Quillfox     1 picture, 0 captions" in lines
 
@@ -54,25 +54,25 @@ def test_lines_count_what_is_there(project: Project):
 def test_gif_and_tiff_count_as_imported(project: Project):
     for name in ("a.gif", "b.tiff", "c.tif", "d.jfif"):
         touch(project.source_dir / name)
-    status = read_standing(project)
+    status = read_status(project)
     assert status.imported == 4
     assert status.next_command("fox") == "loraloom stage fox"
 
 
 def test_a_damaged_epoch_file_does_not_count(project: Project):
     touch(project.model_dir / "Quillfox.safetensors")
-    assert read_standing(project).epoch_files == 0
+    assert read_status(project).epoch_files == 0
 
 
 @pytest.mark.parametrize("key", ["root", "imported", "staged", "promoted"])
 def test_the_json_has_its_keys(project: Project, key: str):
-    assert key in read_standing(project).as_dict()
+    assert key in read_status(project).as_dict()
 
 
 def test_a_training_under_way_comes_before_the_grid(project: Project):
     project.journal.append("train-start", run="one")
-    status = read_standing(project)
+    status = read_status(project)
     assert status.training == "one"
     assert "run one is under way" in "\n".join(status.lines())
     project.journal.append("train-end", run="one")
-    assert read_standing(project).training == ""
+    assert read_status(project).training == ""

@@ -18,7 +18,7 @@ from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.server import NOT_FOUND, FolderShare, PageAnswer, PageRequest
 
-from ..choice import Choice, parse_choice, write_choice
+from ..choice import EpochChoice, parse_choice, write_choice
 from .votes import PAGE_NAME, keep_votes, with_votes
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class GridShare:
     """The folder `grids` below `root`; a project's pages may also send the epoch that is chosen."""
 
     root: Path
-    on_choice: Callable[[Choice], None] = lambda choice: None
+    on_choice: Callable[[EpochChoice], None] = lambda choice: None
     host: PromotionHost = NOWHERE
 
     def answer(self, request: PageRequest) -> PageAnswer:

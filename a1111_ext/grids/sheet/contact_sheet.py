@@ -22,7 +22,7 @@ from kohya_ext.project.errors import DamagedError, InputError
 from kohya_ext.project.files import replacing
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
 
-from .layout import PAPER, PlacedPicture, Section, Sheet, SheetPlan, plan_sheet
+from .layout import PAPER, PlacedPicture, Sheet, SheetPlan, SheetSection, plan_sheet
 from .lettering import Lettering
 from .png_stream import PngStream
 
@@ -351,16 +351,16 @@ def _halves(sheet: Sheet) -> list[Sheet]:
     return []
 
 
-def _row_halves(section: Section) -> tuple[Section, Section]:
+def _row_halves(section: SheetSection) -> tuple[SheetSection, SheetSection]:
     middle = len(section.rows) // 2
     first = replace(section, rows=section.rows[:middle], cells=section.cells[:middle])
     return first, replace(section, rows=section.rows[middle:], cells=section.cells[middle:])
 
 
-def _column_halves(section: Section) -> tuple[Section, Section]:
+def _column_halves(section: SheetSection) -> tuple[SheetSection, SheetSection]:
     middle = len(section.columns) // 2
 
-    def half(part: slice) -> Section:
+    def half(part: slice) -> SheetSection:
         cells = tuple(row[part] for row in section.cells)
         return replace(section, columns=section.columns[part], cells=cells)
 

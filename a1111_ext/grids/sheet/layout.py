@@ -30,7 +30,7 @@ class SheetCell:
 
 
 @dataclass(frozen=True)
-class Section:
+class SheetSection:
     """A table of cells; `cells` has a row for each of `rows`, None where a rule skips a cell."""
 
     title: str
@@ -44,7 +44,7 @@ class Sheet:
     """A whole contact sheet: title, sections one under the other, and the legend."""
 
     title: str
-    sections: tuple[Section, ...]
+    sections: tuple[SheetSection, ...]
     subtitle: str = ""
     legend: tuple[tuple[str, str], ...] = ()
     column_axis: str = ""
@@ -185,7 +185,7 @@ class _Planner:
         limit = max(11 * self._size, round(0.75 * self._slot[0]))
         return min(widest, limit) + 2 * self._gap + self._size // 2
 
-    def _column_widths(self, section: Section) -> list[int]:
+    def _column_widths(self, section: SheetSection) -> list[int]:
         return [
             max(
                 self._slot[0] if not section.cells else 0,
@@ -229,7 +229,7 @@ class _Planner:
             top = max(key_end, self._lines(self._small, value, self._margin + keys, top, room))
         return top
 
-    def _section(self, section: Section, columns: list[int], labels: int, top: int) -> int:
+    def _section(self, section: SheetSection, columns: list[int], labels: int, top: int) -> int:
         if section.title:
             room = max(sum(columns) + labels, 20 * self._size)
             top = self._lines(self._heading, section.title, self._margin, top, room, bold=True)
@@ -240,7 +240,9 @@ class _Planner:
             top = self._row(label, cells, columns, left, labels, top)
         return top + self._size
 
-    def _column_labels(self, section: Section, columns: list[int], labels: int, top: int) -> int:
+    def _column_labels(
+        self, section: SheetSection, columns: list[int], labels: int, top: int
+    ) -> int:
         wrapped = [
             self._bold.wrap(label, width)
             for label, width in zip(section.columns, columns, strict=True)

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..json_reader import parse_json
 from ..pictures.thumbnails import large_picture, read_thumbnail
 from ..server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
-from .board_view import Action, BoardStatus, BoardView, Choice, Item, Mark
+from .board_view import Action, BoardStatus, BoardView, DecisionOption, Item, Mark
 from .store import Decision, DecisionKind, DecisionStore
 
 PAGE_NAME = "board.html"
@@ -26,7 +26,7 @@ _MOST_SHOWN = 200
 _SHOWN_AS_THEY_ARE = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
-class CaptionDesk(Protocol):
+class CaptionEditor(Protocol):
     """Edits captions: see kohya_ext.captions.desk."""
 
     @property
@@ -63,7 +63,7 @@ class CaptionDesk(Protocol):
     def close(self) -> None: ...
 
 
-OpenDesk = Callable[[], CaptionDesk]
+OpenDesk = Callable[[], CaptionEditor]
 
 
 class BoardShare:
@@ -72,7 +72,7 @@ class BoardShare:
     def __init__(self, view: BoardView, open_desk: OpenDesk | None = None) -> None:
         self.view = view
         self._open_desk = open_desk
-        self._desk: CaptionDesk | None = None
+        self._desk: CaptionEditor | None = None
         self._lock = threading.RLock()
         self._items: dict[str, Item] = {}
         self._store = DecisionStore(view.reviews_db)
@@ -342,7 +342,7 @@ class BoardShare:
         values = self._require_desk().chosen(_fates(data))
         return self._after(self._store.decide(DecisionKind.TAG, values, self.view.way))
 
-    def _require_desk(self) -> CaptionDesk:
+    def _require_desk(self) -> CaptionEditor:
         with self._lock:
             if self._desk is None:
                 if self._open_desk is None:
@@ -385,8 +385,8 @@ __all__ = [
     "BoardShare",
     "BoardStatus",
     "BoardView",
-    "CaptionDesk",
-    "Choice",
+    "CaptionEditor",
+    "DecisionOption",
     "Item",
     "Mark",
     "OpenDesk",

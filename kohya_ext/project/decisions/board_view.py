@@ -15,7 +15,7 @@ from .store import DecisionKind
 
 
 @dataclass(frozen=True)
-class Choice:
+class DecisionOption:
     """One decision that may be made: its key on the keyboard, its value and its words."""
 
     key: str
@@ -98,7 +98,7 @@ class BoardView:
     title: str
     kind: DecisionKind
     way: str
-    choices: tuple[Choice, ...]
+    choices: tuple[DecisionOption, ...]
     reviews_db: Path
     thumbs_dir: Path
     marks: tuple[Mark, ...] = ()

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from ..project import Project, open_project
-from .board import PAGE_NAME, BoardShare, CaptionDesk
+from .board import PAGE_NAME, BoardShare, CaptionEditor
 from .pictures_view import PicturesView
 
 GROUP = "loraloom.captions"
@@ -44,11 +44,11 @@ class Boards:
             self._shares = {}
 
 
-def open_desk(project: Project) -> CaptionDesk:
+def open_desk(project: Project) -> CaptionEditor:
     """Open what edits captions. Raises ImportError where neither package nor plugin is there."""
     named = {one.name: one.value for one in entry_points(group=GROUP)}
     module, _, attribute = (named or _TABLE)["desk"].partition(":")
-    desk: CaptionDesk = getattr(import_module(module), attribute)(project)
+    desk: CaptionEditor = getattr(import_module(module), attribute)(project)
     return desk
 
 

@@ -17,7 +17,7 @@ from ..pictures.facts import PictureFacts, facts_of
 from ..pictures.picture import open_upright
 from ..pictures.thumbnails import keep_thumbnail, thumbnail_path
 from ..project import Project
-from .board_view import BoardView, Choice, Item
+from .board_view import BoardView, DecisionOption, Item
 from .role_plan import apply_roles, folder_source, memory_of, plan_roles
 from .store import DecisionKind, DecisionStore
 
@@ -33,10 +33,10 @@ class PicturesView(BoardView):
 
     kind = DecisionKind.ROLE
     way = "board"
-    choices: tuple[Choice, ...] = (
-        Choice("1", "primary", "Primary"),
-        Choice("2", "supporting", "Supporting"),
-        Choice("0", "out", "Out", is_out=True),
+    choices: tuple[DecisionOption, ...] = (
+        DecisionOption("1", "primary", "Primary"),
+        DecisionOption("2", "supporting", "Supporting"),
+        DecisionOption("0", "out", "Out", is_out=True),
     )
 
     def __init__(self, project: Project) -> None:

@@ -20,7 +20,7 @@ _MOST_DIRECTORIES = 256
 
 
 @dataclass(frozen=True)
-class Entry:
+class TiffTag:
     """One tag: `at` is where its 12 (BigTIFF: 20) bytes stand, `start` where its value does."""
 
     tag: int
@@ -36,11 +36,11 @@ class Directory:
     """One directory (IFD) at `at`; `next_at` is where the next one's position stands."""
 
     at: int
-    entries: tuple[Entry, ...]
+    entries: tuple[TiffTag, ...]
     next_at: int
     next: int
 
-    def find(self, tag: int) -> Entry | None:
+    def find(self, tag: int) -> TiffTag | None:
         """Return the entry of a tag, or None."""
         return next((one for one in self.entries if one.tag == tag), None)
 
@@ -94,21 +94,21 @@ class TiffTags:
         following = self._number(self.word, after) if after + 4 <= len(self.data) else 0
         return Directory(at, entries, after, following)
 
-    def _entry(self, at: int) -> Entry:
+    def _entry(self, at: int) -> TiffTag:
         tag, kind = self._number("H", at), self._number("H", at + 2)
         count = self._number(self.word, at + 4)
         length = count * (_SIZES.get(kind) or _BIG_SIZES.get(kind) or 1)
         value = at + 4 + self.word_bytes
         start = value if length <= self.word_bytes else self._number(self.word, value)
-        return Entry(tag, kind, count, at, start, length)
+        return TiffTag(tag, kind, count, at, start, length)
 
-    def bytes_of(self, entry: Entry) -> memoryview:
+    def bytes_of(self, entry: TiffTag) -> memoryview:
         """Return an entry's value; ValueError when it lies outside."""
         if entry.start + entry.length > len(self.data):
             raise ValueError("a tag lies outside")
         return self.data[entry.start : entry.start + entry.length]
 
-    def numbers(self, entry: Entry) -> tuple[int, ...]:
+    def numbers(self, entry: TiffTag) -> tuple[int, ...]:
         """Return an entry's whole numbers; nothing for other kinds."""
         letter = {1: "B", 3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}.get(entry.kind)
         if letter is None:

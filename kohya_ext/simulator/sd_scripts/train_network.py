@@ -24,7 +24,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from kohya_ext.project.lora_file import Tensor, write_lora
-from kohya_ext.training.dataset.steps import BucketedDataset, Shown, StepPlan, plan_steps, rules_of
+from kohya_ext.training.dataset.steps import (
+    BucketedDataset,
+    ImageRepeats,
+    StepPlan,
+    plan_steps,
+    rules_of,
+)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 SWITCH = "LORALOOM_SIMULATED_TRAINER"
@@ -250,7 +256,7 @@ class Simulation:
 
     def _plan(self, folders: list[Folder]) -> StepPlan:
         shown = [
-            Shown(width, height, folder.repeats)
+            ImageRepeats(width, height, folder.repeats)
             for folder in folders
             for width, height in folder.sizes
         ]
@@ -267,7 +273,7 @@ class Simulation:
         )
         return plan
 
-    def _count(self, shown: list[Shown], *, epochs: int) -> StepPlan:
+    def _count(self, shown: list[ImageRepeats], *, epochs: int) -> StepPlan:
         batch_size = int(self.values.get("train_batch_size", 1))
         return plan_steps(
             [BucketedDataset(tuple(shown), rules_of(self.values), batch_size)],

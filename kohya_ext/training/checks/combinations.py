@@ -20,7 +20,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedSettings:
     """Settings that a script refuses, in the words of `ask_trainer`: the part of it that does."""
 
     part: str
@@ -69,7 +69,7 @@ def _varies_captions(script: str, values: Values) -> bool:
 
 
 _REFUSALS = (
-    Refusal(
+    RefusedSettings(
         "settings",
         lambda script, v: (
             script in _CACHING_TEXT
@@ -82,7 +82,7 @@ _REFUSALS = (
         "Switch shuffle_caption, caption_dropout_rate, caption_tag_dropout_rate and "
         "token_warmup_step off, or do not cache text encoder outputs.",
     ),
-    Refusal(
+    RefusedSettings(
         "settings",
         lambda script, v: (
             script in ("sdxl_train_network", "anima_train_network")
@@ -93,13 +93,13 @@ _REFUSALS = (
         "sd-scripts refuses that.",
         "Train the U-Net only (text_encoder_lr 0), or do not cache text encoder outputs.",
     ),
-    Refusal(
+    RefusedSettings(
         "settings",
         lambda script, v: script == "sdxl_train_network" and bool(v.get("v2")),
         "v2 is on for SDXL; sd-scripts refuses that.",
         "Switch v2 off.",
     ),
-    Refusal(
+    RefusedSettings(
         "settings",
         lambda script, v: (
             bool(whole(v.get("blocks_to_swap"))) and bool(v.get("cpu_offload_checkpointing"))
@@ -107,13 +107,13 @@ _REFUSALS = (
         "blocks_to_swap and cpu_offload_checkpointing are both on; sd-scripts refuses that.",
         "Switch one of the two off.",
     ),
-    Refusal(
+    RefusedSettings(
         "settings",
         lambda script, v: str(v.get("model_type")) == "chroma" and not v.get("apply_t5_attn_mask"),
         "Chroma needs apply_t5_attn_mask, which is off; sd-scripts refuses that.",
         "Switch apply_t5_attn_mask on.",
     ),
-    Refusal(
+    RefusedSettings(
         "dataset",
         lambda script, v: (
             bool(v.get("cache_latents"))
@@ -124,19 +124,19 @@ _REFUSALS = (
         "sd-scripts refuses that.",
         "Switch color_aug and random_crop off, or do not cache latents.",
     ),
-    Refusal(
+    RefusedSettings(
         "arguments",
         lambda script, v: bool(v.get("cache_latents")) and bool(v.get("train_inpainting")),
         "train_inpainting draws new masks each time, so latents cannot be cached.",
         "Switch cache_latents off.",
     ),
-    Refusal(
+    RefusedSettings(
         "arguments",
         lambda script, v: bool(v.get("adaptive_noise_scale")) and not v.get("noise_offset"),
         "adaptive_noise_scale is given without noise_offset; sd-scripts refuses that.",
         "Set noise_offset, or adaptive_noise_scale to 0.",
     ),
-    Refusal(
+    RefusedSettings(
         "arguments",
         lambda script, v: (
             bool(v.get("scale_v_pred_loss_like_noise_pred")) and not v.get("v_parameterization")
@@ -145,13 +145,13 @@ _REFUSALS = (
         "that.",
         "Switch it off, or v_parameterization on if the base model predicts v.",
     ),
-    Refusal(
+    RefusedSettings(
         "arguments",
         lambda script, v: bool(v.get("v_pred_like_loss")) and bool(v.get("v_parameterization")),
         "v_pred_like_loss is given with v_parameterization; sd-scripts refuses that.",
         "Set v_pred_like_loss to 0.",
     ),
-    Refusal(
+    RefusedSettings(
         "optimizer",
         lambda script, v: (
             bool(v.get("network_train_unet_only"))
@@ -161,7 +161,7 @@ _REFUSALS = (
         "network_train_text_encoder_only are on.",
         "Switch one of the two off.",
     ),
-    Refusal(
+    RefusedSettings(
         "scheduler",
         lambda script, v: (
             str(v.get("lr_scheduler") or "").startswith("adafactor")
@@ -170,7 +170,7 @@ _REFUSALS = (
         f"The adafactor scheduler goes with Adafactor only; sd-scripts fails {_LATE}.",
         "Set lr_scheduler to constant or cosine, or the optimizer to Adafactor.",
     ),
-    Refusal(
+    RefusedSettings(
         "scheduler",
         lambda script, v: (
             v.get("lr_scheduler") == "adafactor"
@@ -180,19 +180,19 @@ _REFUSALS = (
         f"The adafactor scheduler needs relative_step, which is off; sd-scripts fails {_LATE}.",
         "Set lr_scheduler to constant_with_warmup, or take relative_step=False out.",
     ),
-    Refusal(
+    RefusedSettings(
         "first step",
         lambda script, v: len(_rates_of_prodigy(v)) > 1,
         f"Prodigy takes one learning rate for all; with two it fails at the first step, {_LATE}.",
         "Set unet_lr and text_encoder_lr to 1, or one of them to 0.",
     ),
-    Refusal(
+    RefusedSettings(
         "first step",
         lambda script, v: script in _WITH_TABLE and (number(v.get("max_timestep")) or 0) > _TABLE,
         f"max_timestep is above {_TABLE}; sd-scripts fails at the first step that draws one.",
         f"Set it to {_TABLE}, or leave it out.",
     ),
-    Refusal(
+    RefusedSettings(
         "first step",
         lambda script, v: (
             script == "train_network"
@@ -202,13 +202,13 @@ _REFUSALS = (
         "step.",
         "Set it to 1 or 2, or leave it out.",
     ),
-    Refusal(
+    RefusedSettings(
         "network",
         lambda script, v: bool(v.get("dim_from_weights")) and not v.get("network_weights"),
         f"dim_from_weights is on without network_weights; sd-scripts fails {_LATE}.",
         "Name a LoRA in network_weights, or switch it off.",
     ),
-    Refusal(
+    RefusedSettings(
         "scheduler",
         lambda script, v: (
             v.get("lr_scheduler") == "constant"
@@ -219,19 +219,19 @@ _REFUSALS = (
         f"The scheduler constant has no warmup, but one is given; sd-scripts fails {_LATE}.",
         "Set the warmup to 0, or lr_scheduler to constant_with_warmup.",
     ),
-    Refusal(
+    RefusedSettings(
         "precision",
         lambda script, v: bool(v.get("full_bf16")) and v.get("mixed_precision") != "bf16",
         f"full_bf16 needs mixed_precision bf16; sd-scripts fails {_LATE}.",
         "Set mixed_precision to bf16, or switch full_bf16 off.",
     ),
-    Refusal(
+    RefusedSettings(
         "precision",
         lambda script, v: bool(v.get("full_fp16")) and v.get("mixed_precision") != "fp16",
         f"full_fp16 needs mixed_precision fp16; sd-scripts fails {_LATE}.",
         "Set mixed_precision to fp16, or switch full_fp16 off.",
     ),
-    Refusal(
+    RefusedSettings(
         "precision",
         lambda script, v: (
             script not in ("anima_train_network", "hunyuan_image_train_network")
@@ -241,7 +241,7 @@ _REFUSALS = (
         f"fp8_base needs mixed_precision bf16 or fp16; sd-scripts fails {_LATE}.",
         "Set mixed_precision to bf16, or switch fp8_base off.",
     ),
-    Refusal(
+    RefusedSettings(
         "loader",
         lambda script, v: (
             bool(v.get("persistent_data_loader_workers"))

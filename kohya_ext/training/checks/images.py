@@ -12,8 +12,8 @@ from typing import Any
 from ...project.wording import counted
 from ..dataset.folders import (
     CaptionState,
+    DecodedPicture,
     FolderReading,
-    PictureFacts,
     Skip,
     inspect_caption,
     other_extension,
@@ -114,7 +114,7 @@ def _name_folders(reading: FolderReading, is_split: bool) -> Iterator[Finding]:
 
 
 def check_pictures(
-    pictures: tuple[PictureFacts, ...], reading: FolderReading, rules: BucketRules
+    pictures: tuple[DecodedPicture, ...], reading: FolderReading, rules: BucketRules
 ) -> Iterator[Finding]:
     stems: dict[tuple[Path, str], Path] = {}
     for one in pictures:
@@ -146,7 +146,7 @@ def check_pictures(
         )
 
 
-def _check_size(one: PictureFacts, rules: BucketRules) -> Iterator[Finding]:
+def _check_size(one: DecodedPicture, rules: BucketRules) -> Iterator[Finding]:
     width, height = rules.resolution
     if not rules.enabled and (one.width > width or one.height > height):
         yield error(

@@ -17,7 +17,7 @@ from ..config.arguments import TrainerCall, require_valid_call
 from ..config.call_values import effective, processes_of
 from ..dataset.bucketed import TrainingDataset
 from ..dataset.expected import DEFAULT_STEPS, expected_steps, read_datasets, rules_in
-from ..dataset.folders import PictureFacts, inspect_pictures
+from ..dataset.folders import DecodedPicture, inspect_pictures
 from ..dataset.steps import BucketRules, StepPlan
 from ..trainer import Trainer
 from .ask_trainer import TrainerAnswer, ask_trainer
@@ -44,7 +44,7 @@ class Preflight:
 
     findings: tuple[Finding, ...]
     steps: StepPlan | None
-    pictures: tuple[PictureFacts, ...]
+    pictures: tuple[DecodedPicture, ...]
     file_bytes: int
 
     @property
@@ -89,7 +89,7 @@ def run_preflight(
     findings += [one for _, one in combined]
     scripts = None if trainer is None or trainer.is_simulated else trainer.folder
     datasets, of_data = read_datasets(values, scripts)
-    facts: dict[Path, PictureFacts] = {}
+    facts: dict[Path, DecodedPicture] = {}
     for dataset in datasets:
         of_data += _check_dataset(dataset, facts, progress)
     trained = list(dict.fromkeys(path for one in datasets for path in one.trained_pictures))
@@ -139,7 +139,7 @@ def _without_regular(datasets: Iterable[TrainingDataset]) -> dict[tuple[Path, st
 
 
 def _check_dataset(
-    dataset: TrainingDataset, facts: dict[Path, PictureFacts], progress: ProgressHandler
+    dataset: TrainingDataset, facts: dict[Path, DecodedPicture], progress: ProgressHandler
 ) -> Iterator[Finding]:
     """Look at all pictures and captions of one dataset; `facts` takes what was seen."""
     if dataset.rules.enabled:

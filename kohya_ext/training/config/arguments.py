@@ -26,7 +26,7 @@ from .trainer_parsers import read_arguments
 
 
 @dataclass(frozen=True)
-class Difference:
+class GuiDifference:
     """Where we do not do what the GUI would, and why; `matters` when the training changes by it."""
 
     key: str
@@ -60,7 +60,7 @@ class TrainerCall:
     launch: tuple[str, ...]
     additional: tuple[str, ...]
     sample_prompts: str
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[GuiDifference, ...] = ()
 
     @property
     def script_name(self) -> str:
@@ -73,7 +73,7 @@ class TrainerCall:
         return tuple(word for key, value in self.toml.items() for word in as_words(key, value))
 
     @property
-    def notable(self) -> tuple[Difference, ...]:
+    def notable(self) -> tuple[GuiDifference, ...]:
         """The differences that change what is trained."""
         return tuple(one for one in self.differences if one.matters)
 
@@ -227,22 +227,22 @@ def fit_types(toml: Toml, script: str) -> Toml:
 
 def _differences(
     gui: GuiCall, ours: TrainerCall, values: Values, secrets: Sequence[str]
-) -> Iterator[Difference]:
+) -> Iterator[GuiDifference]:
     for key in secrets:
         why = f"a secret comes from the environment only: set {SECRETS[key]}"
-        yield Difference(key, _SECRET, None, why)
+        yield GuiDifference(key, _SECRET, None, why)
     words = shell_words_of(str(values.get("additional_parameters") or ""))
     theirs, _ = take_words(gui.toml, words, gui.script)
     for key in sorted({*theirs, *ours.toml}):
         a, b = theirs.get(key), ours.toml.get(key)
         if a != b or type(a) is not type(b):
             why, matters = _reason(key, a, b, theirs)
-            yield Difference(key, a, b, why, matters)
+            yield GuiDifference(key, a, b, why, matters)
     for key in ("extra_accelerate_launch_args", "additional_parameters"):
         text = values.get(key)
         if (split := quoted(text)) != (meant := shell_words_of(str(text or ""))):
             why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
-            yield Difference(key, list(split), list(meant), why)
+            yield GuiDifference(key, list(split), list(meant), why)
 
 
 def _reason(key: str, gui: object, ours: object, toml: Toml) -> tuple[str, bool]:

@@ -13,8 +13,8 @@ from ...project.files import make_folder, write_json_atomic, write_text_atomic
 from ...project.settings import user_folder
 from ..checks.settings import advise_on
 from ..dataset.folders import FolderReading, read_folders
-from .arguments import Difference, TrainerCall, plan_call
-from .forms import ConfigSource, Form, read_config
+from .arguments import GuiDifference, TrainerCall, plan_call
+from .forms import ConfigForm, ConfigSource, read_config
 from .gui_values import as_json_values, close_gap, with_fields
 from .kohya_json import HANDLED, SAVE_AS_BOOL, GuiVersion, KohyaConfig, keys_of, repair
 from .paths import ARGUMENT_PATHS, GUI_PATHS, with_absolute_paths
@@ -32,13 +32,13 @@ class Conversion:
     """
 
     name: str
-    form: Form
+    form: ConfigForm
     config: KohyaConfig
     call: TrainerCall
     dataset_toml: str
     advice: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[GuiDifference, ...] = ()
 
     @property
     def toml(self) -> str:
@@ -59,7 +59,7 @@ def convert(
     """
     source = read_config(path)
     folder = path.absolute().parent
-    if source.form is Form.TRAINER:
+    if source.form is ConfigForm.TRAINER:
         return _of_trainer(source, path, version, validation)
     settings, repairs = with_fields(source.settings, version, path)
     config = repair(with_absolute_paths(settings, folder, GUI_PATHS), version)

@@ -26,7 +26,7 @@ from .toml import parse_toml
 CONFIG_SUFFIXES = (".json", ".toml")
 
 
-class Form(str, Enum):
+class ConfigForm(str, Enum):
     """Whose names the settings have: fields of the Kohya GUI, or arguments of sd-scripts."""
 
     GUI = "Kohya GUI"
@@ -37,7 +37,7 @@ class Form(str, Enum):
 class ConfigSource:
     """What a config file holds: flat settings, a dataset config inside it, what to tell of both."""
 
-    form: Form
+    form: ConfigForm
     settings: Mapping[str, Any]
     dataset: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ def read_config(path: Path) -> ConfigSource:
         )
     if lora_easy.is_form(data):
         settings, datasets, more = lora_easy.read(data, path)
-        return ConfigSource(Form.TRAINER, settings, datasets, (*notes, *more))
+        return ConfigSource(ConfigForm.TRAINER, settings, datasets, (*notes, *more))
     dataset = _dataset_of(data)
     if dataset is not None:
         data = {key: value for key, value in data.items() if key not in dataset}
@@ -76,11 +76,11 @@ def read_config(path: Path) -> ConfigSource:
     is_flat = not any(isinstance(value, dict) for value in data.values())
     is_json = is_flat and path.suffix.lower() != ".toml"
     if "LoRA_type" in settings or (is_json and settings.keys() & _SURE):
-        form = Form.GUI
+        form = ConfigForm.GUI
     elif not is_json or settings.keys() & _OF_NETWORKS:
-        form = Form.TRAINER
+        form = ConfigForm.TRAINER
     else:
-        form = Form.GUI
+        form = ConfigForm.GUI
     return ConfigSource(form, settings, dataset, (*notes, *clashes))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .arguments import (
     NEWEST,
-    Difference,
+    GuiDifference,
     TrainerCall,
     all_arguments,
     arguments_of,
@@ -161,7 +161,7 @@ def as_json_values(call: TrainerCall, version: GuiVersion) -> Values:
 
 def close_gap(
     values: Mapping[str, Any], call: TrainerCall, version: GuiVersion
-) -> tuple[Values, tuple[Difference, ...]]:
+) -> tuple[Values, tuple[GuiDifference, ...]]:
     """Add what the fields cannot hold to the additional parameters, and say what is still other.
 
     Afterwards the GUI trains what `call` says, but for the differences.
@@ -178,7 +178,9 @@ def close_gap(
     planned = plan_call(closed, version).toml
     left = sorted(key for key in {*planned, *call.toml} if not _is_same(key, planned, call.toml))
     why = "no field of the GUI says it"
-    return closed, tuple(Difference(key, planned.get(key), call.toml.get(key), why) for key in left)
+    return closed, tuple(
+        GuiDifference(key, planned.get(key), call.toml.get(key), why) for key in left
+    )
 
 
 def _quoted(word: str) -> str:

@@ -134,7 +134,7 @@ def complete(values: Mapping[str, Any], version: GuiVersion) -> Values:
 
 
 @dataclass(frozen=True)
-class Problem:
+class RejectedValue:
     """One value that the GUI could not hold."""
 
     key: str
@@ -145,15 +145,17 @@ class Problem:
         return f"{self.key} is {json.dumps(self.value, default=str)}, but {self.why}"
 
 
-def find_problems(values: Mapping[str, Any], version: GuiVersion) -> tuple[Problem, ...]:
+def find_problems(values: Mapping[str, Any], version: GuiVersion) -> tuple[RejectedValue, ...]:
     """Return every value that the GUI of this version could not hold; missing keys too."""
     keys = keys_of(version)
     found = [
-        Problem(name, values[name], why)
+        RejectedValue(name, values[name], why)
         for name, key in keys.items()
         if name in values and (why := key.problem(values[name]))
     ]
-    missing = [Problem(name, None, "the key is missing") for name in keys if name not in values]
+    missing = [
+        RejectedValue(name, None, "the key is missing") for name in keys if name not in values
+    ]
     return (*found, *missing)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .folders import FolderReading, PictureFacts
-from .steps import BucketedDataset, BucketRules, Shown, Size, with_regularisation
+from .folders import DecodedPicture, FolderReading
+from .steps import BucketedDataset, BucketRules, ImageRepeats, Size, with_regularisation
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def numbered_datasets(
 
 
 def shown_datasets(
-    datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFacts], seed: int | None
+    datasets: Iterable[TrainingDataset], facts: Mapping[Path, DecodedPicture], seed: int | None
 ) -> tuple[BucketedDataset, ...] | None:
     """Return what is shown per epoch, None where that cannot be expected.
 
@@ -91,7 +91,7 @@ def shown_datasets(
     return tuple(found)
 
 
-def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFacts]) -> int:
+def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, DecodedPicture]) -> int:
     """Return pictures times repeats; what is not trained (regularisation, validation) left out."""
     found = 0
     for dataset in datasets:
@@ -104,13 +104,13 @@ def draws_of(datasets: Iterable[TrainingDataset], facts: Mapping[Path, PictureFa
 
 def _shown(
     dataset: TrainingDataset,
-    facts: Mapping[Path, PictureFacts],
+    facts: Mapping[Path, DecodedPicture],
     draw: random.Random,
     *,
     is_reg: bool,
-) -> list[Shown]:
+) -> list[ImageRepeats]:
     """Return the whole pictures of a dataset; one in two subsets counts as in the last one."""
-    found: dict[Path, Shown] = {}
+    found: dict[Path, ImageRepeats] = {}
     for subset in dataset.subsets:
         if subset.is_reg is not is_reg:
             continue
@@ -119,12 +119,12 @@ def _shown(
             there = tuple(one for one in folder.pictures if sizes[one])
             for path in _trained(there, dataset, draw, is_reg=is_reg):
                 if size := sizes[path]:
-                    found[path] = Shown(*size, folder.repeats)
+                    found[path] = ImageRepeats(*size, folder.repeats)
     return list(found.values())
 
 
 def _size(
-    path: Path, subset: Subset, dataset: TrainingDataset, facts: Mapping[Path, PictureFacts]
+    path: Path, subset: Subset, dataset: TrainingDataset, facts: Mapping[Path, DecodedPicture]
 ) -> Size | None:
     """Return a picture's size; None where it is broken, or small enough to be left out."""
     size = subset.sizes.get(path)

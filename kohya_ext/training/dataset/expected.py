@@ -21,7 +21,7 @@ from .bucketed import (
     shown_datasets,
 )
 from .dataset_config import read_dataset_config
-from .folders import PictureFacts
+from .folders import DecodedPicture
 from .listed import read_listed
 from .steps import BucketedDataset, BucketRules, StepPlan, plan_steps, rules_of, skipped_area_of
 
@@ -78,7 +78,7 @@ def rules_in(values: Mapping[str, Any]) -> BucketRules | None:
 def expected_steps(
     values: Mapping[str, Any],
     datasets: tuple[TrainingDataset, ...],
-    facts: Mapping[Path, PictureFacts],
+    facts: Mapping[Path, DecodedPicture],
     processes: int = 1,
 ) -> StepPlan | None:
     """Count the steps of a call; None where there is nothing to train, or it is drawn by lot."""

@@ -121,7 +121,7 @@ def _why_skipped(folder: Path, pictures: tuple[Path, ...]) -> Skip | None:
 
 
 @dataclass(frozen=True)
-class PictureFacts:
+class DecodedPicture:
     """What full decoding told of one file; `problem` says why it cannot be trained."""
 
     path: Path
@@ -136,7 +136,7 @@ class PictureFacts:
 
 def inspect_pictures(
     paths: Iterable[Path], *, cache: Path | None = None, progress: ProgressHandler = silent
-) -> tuple[PictureFacts, ...]:
+) -> tuple[DecodedPicture, ...]:
     """Decode every picture completely, those that changed since the last time on all cores.
 
     Unchanged means same path, size and time, or the same content under another name.
@@ -145,7 +145,7 @@ def inspect_pictures(
     store = cache or default_cache(wanted)
     known = _read_cache(store)
     by_hash = {one.sha256: one for one in known.values()}
-    found: list[PictureFacts] = []
+    found: list[DecodedPicture] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 2)) as pool:
         for number, one in enumerate(pool.map(lambda path: _inspect(path, known, by_hash), wanted)):
             found.append(one)
@@ -163,8 +163,8 @@ def default_cache(paths: list[Path]) -> Path:
 
 
 def _inspect(
-    path: Path, known: Mapping[str, PictureFacts], by_hash: Mapping[str, PictureFacts]
-) -> PictureFacts:
+    path: Path, known: Mapping[str, DecodedPicture], by_hash: Mapping[str, DecodedPicture]
+) -> DecodedPicture:
     status = path.stat()
     old = known.get(str(path))
     if old and (old.size_bytes, old.modified) == (status.st_size, status.st_mtime_ns):
@@ -172,7 +172,7 @@ def _inspect(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if same := by_hash.get(digest):
         return replace(same, path=path, size_bytes=status.st_size, modified=status.st_mtime_ns)
-    facts = PictureFacts(path, status.st_size, status.st_mtime_ns, digest, 0, 0, True, "")
+    facts = DecodedPicture(path, status.st_size, status.st_mtime_ns, digest, 0, 0, True, "")
     try:
         info = read_picture(path)
     except ToolError as error:
@@ -180,18 +180,18 @@ def _inspect(
     return replace(facts, width=info.width, height=info.height, is_upright=info.is_upright)
 
 
-def _read_cache(path: Path) -> dict[str, PictureFacts]:
+def _read_cache(path: Path) -> dict[str, DecodedPicture]:
     try:
         data: Any = read_json(path)
         if data["format"] != _CACHE_FORMAT:
             return {}
         rows = data["pictures"]
-        return {name: PictureFacts(Path(name), *row) for name, row in rows.items()}
+        return {name: DecodedPicture(Path(name), *row) for name, row in rows.items()}
     except (OSError, ValueError, KeyError, TypeError):  # a cache may vanish or be of another age
         return {}
 
 
-def _write_cache(path: Path, facts: Iterable[PictureFacts]) -> None:
+def _write_cache(path: Path, facts: Iterable[DecodedPicture]) -> None:
     rows = {
         str(one.path): [
             one.size_bytes,
@@ -254,7 +254,7 @@ def other_extension(pictures: Iterable[Path], extension: str) -> str | None:
     return None
 
 
-def dataset_hash(facts: Iterable[PictureFacts], extension: str) -> str:
+def dataset_hash(facts: Iterable[DecodedPicture], extension: str) -> str:
     """Return one hash of all pictures, captions and folder names: the same data, the same hash."""
     digest = hashlib.sha256()
     for one in sorted(facts, key=lambda fact: (fact.path.parent.name, fact.path.name)):
@@ -265,7 +265,7 @@ def dataset_hash(facts: Iterable[PictureFacts], extension: str) -> str:
     return digest.hexdigest()
 
 
-def dataset_rows(facts: Iterable[PictureFacts], extension: str) -> list[dict[str, Any]]:
+def dataset_rows(facts: Iterable[DecodedPicture], extension: str) -> list[dict[str, Any]]:
     """Return name, size and hashes of every picture with its caption, for a run's record."""
     rows = []
     for one in facts:

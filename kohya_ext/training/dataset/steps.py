@@ -15,7 +15,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ImageRepeats:
     """One staged picture: its size in pixels and how often it is shown per epoch."""
 
     width: int
@@ -39,7 +39,7 @@ class BucketRules:
 class BucketedDataset:
     """What sd-scripts sorts together: one `[[datasets]]` table, or all numbered folders."""
 
-    pictures: tuple[Shown, ...]
+    pictures: tuple[ImageRepeats, ...]
     rules: BucketRules = BucketRules()
     batch_size: int = 1
 
@@ -150,7 +150,9 @@ def _rounded(value: float, step: int) -> int:
     return whole - whole % step
 
 
-def with_regularisation(shown: Iterable[Shown], regular: Iterable[Shown]) -> list[Shown]:
+def with_regularisation(
+    shown: Iterable[ImageRepeats], regular: Iterable[ImageRepeats]
+) -> list[ImageRepeats]:
     """Return everything shown per epoch: regularisation pictures get as many draws as the others.
 
     sd-scripts, library/train_util.py: each once with its own repeats until there are enough, then
@@ -158,7 +160,7 @@ def with_regularisation(shown: Iterable[Shown], regular: Iterable[Shown]) -> lis
     """
     found = list(shown)
     wanted, draws = sum(one.repeats for one in found), 0
-    used: list[Shown] = []
+    used: list[ImageRepeats] = []
     for one in regular:
         if draws >= wanted:
             break
@@ -167,7 +169,7 @@ def with_regularisation(shown: Iterable[Shown], regular: Iterable[Shown]) -> lis
     missing = max(0, wanted - draws)
     for at, one in enumerate(used):
         more = missing // len(used) + (at < missing % len(used))
-        found.append(Shown(one.width, one.height, one.repeats + more))
+        found.append(ImageRepeats(one.width, one.height, one.repeats + more))
     return found
 
 

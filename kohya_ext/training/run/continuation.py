@@ -15,9 +15,9 @@ from ...project.epochs import find_epoch_files
 from ...project.errors import ConflictError
 from ..config.toml import format_toml
 from .earlier import states_of
-from .job import Job
-from .record import Outcome, Result, RunPlan, find_runs_in
-from .states import State
+from .job import TrainingJob
+from .record import Result, RunOutcome, RunPlan, find_runs_in
+from .states import SavedState
 
 _MAY_DIFFER = (
     "initial_epoch",
@@ -27,7 +27,7 @@ _MAY_DIFFER = (
     "save_last_n_epochs_state",
     "save_state",
 )
-_CUT_OFF = (Outcome.STOPPED, Outcome.LOST, Outcome.FAILED)
+_CUT_OFF = (RunOutcome.STOPPED, RunOutcome.LOST, RunOutcome.FAILED)
 """How a run ends that may continue; after NaN or without pictures the config changes first."""
 
 
@@ -45,11 +45,11 @@ class LastRun:
 
     plan: RunPlan
     result: Result
-    state: State | None
+    state: SavedState | None
 
     @property
     def is_finished(self) -> bool:
-        return self.result.outcome is Outcome.FINISHED
+        return self.result.outcome is RunOutcome.FINISHED
 
     def require_to_go_on(self, epochs: int, data_hash: str) -> None:
         """Raise AlreadyTrained or ConflictError where continuing would not be what is meant."""
@@ -76,7 +76,7 @@ class LastRun:
             )
 
 
-def find_last(job: Job, adjusted: Job) -> LastRun | None:
+def find_last(job: TrainingJob, adjusted: TrainingJob) -> LastRun | None:
     """Return the last run when it was the same training and left something; None: begin."""
     runs = find_runs_in(job.runs_dir)
     last = runs[-1] if runs else None
@@ -89,7 +89,7 @@ def find_last(job: Job, adjusted: Job) -> LastRun | None:
     plan, result = last.plan, last.result
     states = states_of(plan)
     state = states[-1] if states else None
-    if result.outcome is Outcome.FINISHED:
+    if result.outcome is RunOutcome.FINISHED:
         whole = all((plan.output_dir / f"{one.name}{plan.suffix}").exists() for one in result.files)
         return LastRun(plan, result, state) if whole and result.files else None
     if result.outcome not in _CUT_OFF:

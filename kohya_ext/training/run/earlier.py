@@ -16,7 +16,7 @@ from pathlib import Path
 from ...project.epochs import read_epoch_file
 from ...project.errors import ToolError
 from .record import RunPlan
-from .states import State, find_states
+from .states import SavedState, find_states
 
 _CLOCK_SLACK_SECONDS = 2.0
 """File systems round times."""
@@ -98,7 +98,7 @@ def apply_moves(moves: Iterable[Move]) -> None:
         one.source.rename(one.target)
 
 
-def states_of(run: RunPlan) -> tuple[State, ...]:
+def states_of(run: RunPlan) -> tuple[SavedState, ...]:
     """Return the states to continue with: those that a run saved, and the one it came from."""
     began = (run.folder / "plan.json").stat().st_mtime - _CLOCK_SLACK_SECONDS
     return tuple(
@@ -121,7 +121,7 @@ def drop_old_states(run: RunPlan) -> tuple[Path, ...]:
     return tuple(old)
 
 
-def states_of_all_sessions(run: RunPlan) -> tuple[State, ...]:
+def states_of_all_sessions(run: RunPlan) -> tuple[SavedState, ...]:
     """Return the whole states of a run by epoch: its own, and those of the sessions before it."""
     found = find_states(run.output_dir, run.name)
     own = {one.path for one in states_of(run)}

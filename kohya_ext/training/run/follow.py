@@ -28,10 +28,10 @@ from .events import (
 from .record import RunPlan
 from .tensorboard import ScalarTail
 
-EventHandler = Callable[[Event, "Follow"], None]
+EventHandler = Callable[[Event, "RunFollower"], None]
 
 
-def unheard(event: Event, follow: Follow) -> None:
+def unheard(event: Event, follow: RunFollower) -> None:
     """Take an event and show nothing."""
 
 
@@ -57,7 +57,7 @@ class Tail:
 
 
 @dataclass
-class Follow:
+class RunFollower:
     """How far a run is, by its streams; anyone may follow, also after its end."""
 
     plan: RunPlan
@@ -189,7 +189,7 @@ class Follow:
         return ", ".join(words)
 
 
-def differing_steps(follow: Follow) -> Warned | None:
+def differing_steps(follow: RunFollower) -> Warned | None:
     """Return a warning when the trainer's own figures are not the ones that we expected."""
     plan, said = follow.plan, follow.announced
     if said is None or not plan.epochs or (said.steps, said.epochs) == (plan.steps, plan.epochs):
@@ -206,7 +206,7 @@ def progress_of(handler: ProgressHandler) -> EventHandler:
     Before the first step other bars (caching latents, reading captions) are reported as they are.
     """
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, (StepFinished, EpochBegan)):
             total = follow.total_steps or None
             handler(Progress("Training", follow.done_steps, total, follow.line))

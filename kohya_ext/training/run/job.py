@@ -15,7 +15,7 @@ from ..config.of_project import apply_config, plan_config, plan_project_call
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What to train, under the name that its files get; `origin` is the manifest or the json."""
 
     name: str
@@ -52,7 +52,7 @@ def runs_dir_of(project: Project) -> Path:
     return project.log_dir / "runs"
 
 
-def job_of_project(project: Project) -> Job:
+def job_of_project(project: Project) -> TrainingJob:
     """Plan the job of a project; its pictures are the preflight's to read. Raises as plan_config.
 
     Raises InputError.
@@ -60,7 +60,7 @@ def job_of_project(project: Project) -> Job:
     call = plan_project_call(project).call
     ratio = read_ratio(project)
     notes = (*([f"ratio: {ratio}"] if ratio else []), *(str(one) for one in call.notable))
-    return Job(project.manifest.output_name, call, project.manifest_path, project, notes)
+    return TrainingJob(project.manifest.output_name, call, project.manifest_path, project, notes)
 
 
 def write_project_config(project: Project) -> None:
@@ -68,7 +68,7 @@ def write_project_config(project: Project) -> None:
     apply_config(project, plan_config(project))
 
 
-def job_of_config(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
+def job_of_config(path: Path, version: GuiVersion = GuiVersion.V26) -> TrainingJob:
     """Plan the job of any config for sd-scripts; relative paths in it count from its folder.
 
     A dataset config inside it is put beside the settings of loraloom. Raises MissingError (cannot
@@ -79,7 +79,7 @@ def job_of_config(path: Path, version: GuiVersion = GuiVersion.V26) -> Job:
     repairs = [one for one in converted.config.repairs if not one.only_gui]
     notes = [*converted.notes, *repairs, *converted.call.notable, *converted.advice]
     name = str(converted.call.toml.get("output_name") or "last")
-    return Job(name, converted.call, path.absolute(), None, tuple(map(str, notes)))
+    return TrainingJob(name, converted.call, path.absolute(), None, tuple(map(str, notes)))
 
 
 def write_prompts(call: TrainerCall) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ..config.call_values import launcher_words
 from ..trainer import Trainer
-from .job import Job
+from .job import TrainingJob
 
 
-def command_of(job: Job, trainer: Trainer, config: Path) -> tuple[str, ...]:
+def command_of(job: TrainingJob, trainer: Trainer, config: Path) -> tuple[str, ...]:
     """Return plain python, or accelerate's launcher where several processes are asked for."""
     script = trainer.script(job.call.script_name)
     extra = list(job.call.additional)
@@ -43,7 +43,7 @@ def commands_elsewhere(command: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def environment_of(job: Job, trainer: Trainer) -> tuple[tuple[str, str], ...]:
+def environment_of(job: TrainingJob, trainer: Trainer) -> tuple[tuple[str, str], ...]:
     """Return what is added to our own environment; secrets are inherited, never written down."""
     paths = [str(trainer.folder), os.environ.get("PYTHONPATH", "")]
     added = {

@@ -17,10 +17,10 @@ from typing import Any
 from ...project import DamagedError, ToolError
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.json_reader import read_json_object
-from ...project.process import Tree, find_tree, is_held
+from ...project.process import ProcessTree, find_tree, is_held
 
 
-class Outcome(str, Enum):
+class RunOutcome(str, Enum):
     """How a run ended."""
 
     FINISHED = "finished"
@@ -150,7 +150,7 @@ def _is_removed(epoch: int, numbered: list[int], plan: RunPlan) -> bool:
 class Result:
     """How a run ended; `code`, `problem` and `cure` are empty for a finished one."""
 
-    outcome: Outcome
+    outcome: RunOutcome
     code: str = ""
     problem: str = ""
     cure: str = ""
@@ -200,18 +200,18 @@ def read_plan(folder: Path) -> RunPlan:
         return RunPlan(**{**values, "folder": folder})
 
 
-def write_process(plan: RunPlan, tree: Tree) -> None:
+def write_process(plan: RunPlan, tree: ProcessTree) -> None:
     """Write down which process the run is."""
     write_json_atomic(plan.folder / "process.json", asdict(tree))
 
 
-def find_process(folder: Path) -> Tree | None:
+def find_process(folder: Path) -> ProcessTree | None:
     """Return the run's process tree, also when we died while starting it; None before a start."""
     data = read_facts(folder / "process.json")
     if data is None:
         return None
     with _undamaged(folder / "process.json"):
-        tree = Tree(int(data["pid"]), float(data["created"]), str(data["mark"]))
+        tree = ProcessTree(int(data["pid"]), float(data["created"]), str(data["mark"]))
     if tree.pid:
         return tree
     return find_tree(tree.mark) or tree
@@ -241,7 +241,7 @@ def read_result(folder: Path) -> Result | None:
         return None
     with _undamaged(folder / "result.json"):
         files = tuple(Expected(**row) for row in data.pop("files"))
-        return replace(Result(Outcome(data.pop("outcome"))), **data, files=files)
+        return replace(Result(RunOutcome(data.pop("outcome"))), **data, files=files)
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
@@ -288,10 +288,10 @@ def find_runs_in(runs_dir: Path) -> tuple[RunStatus, ...]:
     if not runs_dir.is_dir():
         return ()
     folders = sorted(one.parent for one in runs_dir.glob("*/plan.json"))
-    return tuple(standing_of(folder) for folder in folders)
+    return tuple(read_run_status(folder) for folder in folders)
 
 
-def standing_of(folder: Path) -> RunStatus:
+def read_run_status(folder: Path) -> RunStatus:
     """Look at one run."""
     result = read_result(folder)
     plan = read_plan(folder)

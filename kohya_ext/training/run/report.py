@@ -16,8 +16,8 @@ from ...project.advice import KeptAdvice, read_advice
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
 from ...project.wording import counted
-from .follow import Follow
-from .record import Outcome, RunStatus, find_runs_in, read_facts
+from .follow import RunFollower
+from .record import RunOutcome, RunStatus, find_runs_in, read_facts
 from .tensorboard import read_scalars
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _chain(last: RunStatus, runs: tuple[RunStatus, ...]) -> list[RunStatus]:
 
 
 def _session(run: RunStatus) -> Session:
-    follow = Follow(run.plan)
+    follow = RunFollower(run.plan)
     follow.poll()
     before = run.plan.epochs_done * run.plan.steps_per_epoch
     losses = {before + step: loss for step, loss in follow.losses.items()}
@@ -172,7 +172,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "project": run.plan.project,
         "outcome": report.last.outcome,
         "problem": result.problem if result else "",
-        "verified": bool(result and result.outcome is Outcome.FINISHED),
+        "verified": bool(result and result.outcome is RunOutcome.FINISHED),
         "base_model": run.plan.base_model,
         "script": run.plan.script,
         "trainer_version": run.plan.trainer_version,
@@ -216,7 +216,7 @@ def format_report(report: Report) -> str:
     """Return the report as Markdown for people."""
     facts = as_dict(report)
     rows = [
-        ("Outcome", f"{facts['outcome']}{', verified' if facts['verified'] else ''}"),
+        ("RunOutcome", f"{facts['outcome']}{', verified' if facts['verified'] else ''}"),
         ("Base model", Path(facts["base_model"]).name),
         ("Trainer", f"sd-scripts {facts['trainer_version']}, {facts['script']}"),
         ("Environment", _environment_line(report.environment)),

@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...project import ConflictError, Project, ToolError, open_project
-from ...project.process import Child, Tree, holding, new_mark, start
+from ...project.process import Child, ProcessTree, holding, new_mark, start
 from .earlier import drop_old_states
-from .follow import EventHandler, Follow, unheard
+from .follow import EventHandler, RunFollower, unheard
 from .keychain import with_stored_secrets
 from .plugins import free_for_training
 from .record import (
-    Outcome,
     Result,
+    RunOutcome,
     RunPlan,
     RunStatus,
     StopRequest,
@@ -30,7 +30,7 @@ from .record import (
     find_runs_in,
     read_ask,
     read_result,
-    standing_of,
+    read_run_status,
     write_process,
     write_result,
 )
@@ -45,7 +45,7 @@ _EXIT_SECONDS = 10.0
 def launch(plan: RunPlan, environment: Mapping[str, str] = os.environ) -> Child:
     """Start the planned process and write down which one it is, also if we die in between."""
     mark = new_mark()
-    write_process(plan, Tree(0, 0.0, mark))
+    write_process(plan, ProcessTree(0, 0.0, mark))
     own = with_stored_secrets(environment, plan.config_text)
     child = start(
         plan.command,
@@ -60,13 +60,13 @@ def launch(plan: RunPlan, environment: Mapping[str, str] = os.environ) -> Child:
 
 
 def watch(
-    follow: Follow,
-    tree: Tree,
+    follow: RunFollower,
+    tree: ProcessTree,
     exit_code: Callable[[], int | None],
     handler: EventHandler = unheard,
     *,
     sleep: Callable[[float], None] = time.sleep,
-) -> Outcome | None:
+) -> RunOutcome | None:
     """Follow a running process to its end, ending it on NaN, no data or when asked to.
 
     Returns why we ended it; None: it ended itself. `exit_code` returns None while it runs, and
@@ -83,17 +83,17 @@ def watch(
             handler(event, follow)
         if follow.no_data or follow.first_nan is not None:
             tree.end()
-            return Outcome.NO_DATA if follow.no_data else Outcome.NAN
+            return RunOutcome.NO_DATA if follow.no_data else RunOutcome.NAN
         if code is not None or ended:
             tree.end()  # loader workers may outlive their parent
             return None
         if asked is StopRequest.NOW or _epoch_is_saved(follow, saves_when_asked):
             tree.end()
-            return Outcome.STOPPED
+            return RunOutcome.STOPPED
         sleep(POLL_SECONDS)
 
 
-def _epoch_is_saved(follow: Follow, saves_when_asked: int | None) -> bool:
+def _epoch_is_saved(follow: RunFollower, saves_when_asked: int | None) -> bool:
     """Tell whether an epoch file was begun since, and the next epoch too, so that it is whole."""
     return saves_when_asked is not None and follow.epochs_begun_after_save > saves_when_asked
 
@@ -126,7 +126,7 @@ def _conduct(plan: RunPlan, handler: EventHandler) -> Result:
             result, interruption = _see_through(plan, child, child.tree if child else tree, handler)
     except ToolError as error:  # a plugin or the start itself failed: nothing was trained
         if read_result(plan.folder) is None:
-            failed = Result(Outcome.FAILED, error.code, error.problem, error.cure)
+            failed = Result(RunOutcome.FAILED, error.code, error.problem, error.cure)
             _write_down(plan, project, failed)
         raise
     if interruption is not None and not isinstance(interruption, KeyboardInterrupt):
@@ -135,13 +135,13 @@ def _conduct(plan: RunPlan, handler: EventHandler) -> Result:
 
 
 def _see_through(
-    plan: RunPlan, child: Child | None, tree: Tree | None, handler: EventHandler
+    plan: RunPlan, child: Child | None, tree: ProcessTree | None, handler: EventHandler
 ) -> tuple[Result, BaseException | None]:
     """Watch a process to its end and write down how it ended, also when watching is broken off."""
     assert tree is not None
-    began, follow = (plan.folder / "plan.json").stat().st_mtime, Follow(plan)
+    began, follow = (plan.folder / "plan.json").stat().st_mtime, RunFollower(plan)
     interruption: BaseException | None = None
-    why: Outcome | None = Outcome.STOPPED
+    why: RunOutcome | None = RunOutcome.STOPPED
     try:
         why = watch(follow, tree, child.poll if child else _unknown, handler)
     except BaseException as stop:  # noqa: BLE001  # Ctrl-C, or a handler that unwinds its step
@@ -193,7 +193,7 @@ def _journal_start(project: Project | None, plan: RunPlan) -> None:
 
 def _write_down(plan: RunPlan, project: Project | None, result: Result) -> Result:
     write_result(plan, result)
-    if result.outcome is not Outcome.NAN:  # the newest states would hold NaN as well
+    if result.outcome is not RunOutcome.NAN:  # the newest states would hold NaN as well
         drop_old_states(plan)
     if project is not None:
         project.journal.append(
@@ -210,17 +210,17 @@ def _write_down(plan: RunPlan, project: Project | None, result: Result) -> Resul
     return result
 
 
-def finalize(standing: RunStatus) -> Result:
+def finalize(status: RunStatus) -> Result:
     """Judge a run that ended unseen, by its streams and files, and write it down."""
-    with holding(standing.plan.lock) as got:
-        again = standing_of(standing.folder)
+    with holding(status.plan.lock) as got:
+        again = read_run_status(status.folder)
         if not got or again.result is not None or again.is_running:
-            return again.result or Result(Outcome.LOST)
+            return again.result or Result(RunOutcome.LOST)
         plan = again.plan
         tree = find_process(plan.folder)
         if tree is not None:
             tree.end()  # workers of a trainer that was killed
-        follow = Follow(plan)
+        follow = RunFollower(plan)
         follow.poll()
         project = open_project(Path(plan.project)) if plan.project else None
         return _write_down(plan, project, judge(follow, None, None, unseen=True))
@@ -229,9 +229,9 @@ def finalize(standing: RunStatus) -> Result:
 def find_current(runs_dir: Path) -> RunStatus | None:
     """Return the run that is under way, if any, after settling those that ended unseen."""
     current = None
-    for standing in find_runs_in(runs_dir):
-        if standing.needs_settling:
-            finalize(standing)
-        elif standing.result is None:
-            current = standing
+    for status in find_runs_in(runs_dir):
+        if status.needs_settling:
+            finalize(status)
+        elif status.result is None:
+            current = status
     return current

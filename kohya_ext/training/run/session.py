@@ -29,8 +29,8 @@ from ..dataset.folders import dataset_hash, dataset_rows
 from ..trainer import Trainer, probe, scripts_version
 from .continuation import find_last
 from .earlier import Move, apply_moves, numbered_state, plan_moves
-from .follow import EventHandler, Follow, unheard
-from .job import Job, write_project_config, write_prompts
+from .follow import EventHandler, RunFollower, unheard
+from .job import TrainingJob, write_project_config, write_prompts
 from .launch import command_of, environment_of
 from .record import (
     Result,
@@ -40,11 +40,11 @@ from .record import (
     find_process,
     find_runs_in,
     new_run_id,
-    standing_of,
+    read_run_status,
     write_plan,
 )
 from .runner import POLL_SECONDS, finalize, find_current, run_training
-from .states import State, state_at
+from .states import SavedState, state_at
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RunOptions:
     `weights` is a LoRA file to continue from without a state: an undercooked one gets more epochs.
     """
 
-    resume: State | None = None
+    resume: SavedState | None = None
     epochs: int | None = None
     save_states: bool = False
     keep_states: int = 1
@@ -63,7 +63,7 @@ class RunOptions:
     validation: Validation = AS_IT_SAYS
 
 
-def adjust(job: Job, options: RunOptions) -> Job:
+def adjust(job: TrainingJob, options: RunOptions) -> TrainingJob:
     """Put the options into the call: states to save, a state to continue from, other epochs."""
     toml = dict(job.call.toml)
     if options.epochs:
@@ -82,7 +82,7 @@ def adjust(job: Job, options: RunOptions) -> Job:
     return replace(job, call=with_validation(call, options.validation))
 
 
-def epochs_done(job: Job, options: RunOptions) -> int:
+def epochs_done(job: TrainingJob, options: RunOptions) -> int:
     """Return how many epochs lie before the run: those of its state, or of its own weights.
 
     A LoRA of another folder or name, or one that is moved aside, is a beginning.
@@ -105,7 +105,7 @@ def epochs_done(job: Job, options: RunOptions) -> int:
 class TrainingPlan:
     """A training that passed its preflight: what it would do, and the run that would do it."""
 
-    job: Job
+    job: TrainingJob
     trainer: Trainer
     options: RunOptions
     preflight: Preflight
@@ -114,7 +114,7 @@ class TrainingPlan:
 
 
 def plan_training(
-    job: Job,
+    job: TrainingJob,
     trainer: Trainer,
     options: RunOptions = RunOptions(),
     *,
@@ -153,7 +153,7 @@ def plan_training(
     return TrainingPlan(adjusted, trainer, options, preflight, run, moves)
 
 
-def _with_numbered_state(job: Job, options: RunOptions) -> RunOptions:
+def _with_numbered_state(job: TrainingJob, options: RunOptions) -> RunOptions:
     """Name the state of a last epoch as it will be called when the run begins."""
     state = options.resume
     if state is None or options.move_old or state.path != job.output_dir / f"{job.name}-state":
@@ -162,7 +162,7 @@ def _with_numbered_state(job: Job, options: RunOptions) -> RunOptions:
     return replace(options, resume=replace(state, path=numbered)) if numbered else options
 
 
-def _data_hash(job: Job, preflight: Preflight) -> str:
+def _data_hash(job: TrainingJob, preflight: Preflight) -> str:
     extension = str(effective(job.call).get("caption_extension", ".caption"))
     return dataset_hash(preflight.pictures, extension)
 
@@ -187,8 +187,8 @@ def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.
     write_inputs(plan)
     watcher = start_watcher(plan.run)
     while True:
-        standing = standing_of(plan.run.folder)
-        if standing.is_watched or standing.result is not None:
+        status = read_run_status(plan.run.folder)
+        if status.is_watched or status.result is not None:
             return plan.run
         if watcher.poll() is not None:
             raise HostError(
@@ -243,29 +243,29 @@ def attach(
 
     Interrupting this leaves a watched run alone.
     """
-    follow = Follow(run)
+    follow = RunFollower(run)
     watcher: Child | None = None
     while True:
-        standing = standing_of(run.folder)
+        status = read_run_status(run.folder)
         for event in follow.events():
             handler(event, follow)
-        if standing.result is not None:
-            return standing.result
-        if standing.needs_settling and find_process(run.folder) is not None:
-            return finalize(standing)
-        alone = standing.is_running and not standing.is_watched
+        if status.result is not None:
+            return status.result
+        if status.needs_settling and find_process(run.folder) is not None:
+            return finalize(status)
+        alone = status.is_running and not status.is_watched
         if alone and (watcher is None or watcher.poll() is not None):
             watcher = start_watcher(run)
         sleep(POLL_SECONDS)
 
 
-def find_training(job: Job) -> RunPlan | None:
+def find_training(job: TrainingJob) -> RunPlan | None:
     """Return the run of a job that is under way, if any."""
-    standing = find_current(job.runs_dir)
-    return standing.plan if standing else None
+    status = find_current(job.runs_dir)
+    return status.plan if status else None
 
 
-def require_training(job: Job) -> RunPlan:
+def require_training(job: TrainingJob) -> RunPlan:
     """Return the run that is under way. Raises MissingError."""
     run = find_training(job)
     if run is None:
@@ -291,11 +291,11 @@ def stop_training(run: RunPlan, what: StopRequest = StopRequest.NOW) -> None:
             "with --save-states next time.",
         )
     ask(run.folder, what)
-    if not standing_of(run.folder).is_watched:
+    if not read_run_status(run.folder).is_watched:
         start_watcher(run)
 
 
-def _with_own_state(job: Job, options: RunOptions) -> RunOptions:
+def _with_own_state(job: TrainingJob, options: RunOptions) -> RunOptions:
     """Take a state that the config itself names as one to resume, with its right epoch number."""
     named = str(job.call.toml.get("resume") or "")
     if options.resume is not None or not named:
@@ -304,7 +304,7 @@ def _with_own_state(job: Job, options: RunOptions) -> RunOptions:
 
 
 def plan_run(
-    job: Job,
+    job: TrainingJob,
     trainer: Trainer,
     preflight: Preflight,
     options: RunOptions = RunOptions(),
@@ -359,25 +359,25 @@ def _own_weights(weights: Path, folder: Path) -> Path:
     return folder / f"weights{weights.suffix}"
 
 
-def _with_own_weights(job: Job, options: RunOptions, folder: Path) -> Mapping[str, Any]:
+def _with_own_weights(job: TrainingJob, options: RunOptions, folder: Path) -> Mapping[str, Any]:
     if options.weights is None:
         return job.call.toml
     return {**job.call.toml, "network_weights": str(_own_weights(options.weights, folder))}
 
 
-def finalize_unseen(job: Job) -> tuple[Result, ...]:
+def finalize_unseen(job: TrainingJob) -> tuple[Result, ...]:
     """Judge runs of this job that ended while nobody watched; return how they ended."""
     unseen = [one for one in find_runs_in(job.runs_dir) if one.needs_settling]
     return tuple(finalize(one) for one in unseen)
 
 
-def require_idle(job: Job) -> None:
+def require_idle(job: TrainingJob) -> None:
     """Raise ConflictError while a run of this job is under way; settle those that ended."""
-    for standing in find_runs_in(job.runs_dir):
-        if standing.result is None and (standing.is_running or standing.is_watched):
+    for status in find_runs_in(job.runs_dir):
+        if status.result is None and (status.is_running or status.is_watched):
             raise ConflictError(
                 "LL394",
-                f"{job.name} is being trained already (run {standing.plan.run_id}).",
+                f"{job.name} is being trained already (run {status.plan.run_id}).",
                 "Watch it with `loraloom train --attach`, or stop it with `loraloom train --stop`.",
             )
     finalize_unseen(job)

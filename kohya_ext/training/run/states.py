@@ -20,7 +20,7 @@ _EPOCH_STATE = re.compile(r"^(?P<name>.*)-(?P<epoch>\d{6,})-state$")
 
 
 @dataclass(frozen=True)
-class State:
+class SavedState:
     """A folder that training can continue from, saved at the end of `epoch`."""
 
     path: Path
@@ -52,7 +52,7 @@ def state_problem(folder: Path) -> str | None:
     return None
 
 
-def find_states(model_dir: Path, output_name: str) -> tuple[State, ...]:
+def find_states(model_dir: Path, output_name: str) -> tuple[SavedState, ...]:
     """Return the whole states of a run in the order of their epochs; half-written ones not."""
     if not model_dir.is_dir():
         return ()
@@ -60,7 +60,7 @@ def find_states(model_dir: Path, output_name: str) -> tuple[State, ...]:
     for folder in sorted(model_dir.glob("*-state")):
         epoch = _epoch_of(folder, output_name)
         if epoch is not None and state_problem(folder) is None:
-            found.append(State(folder, output_name, epoch))
+            found.append(SavedState(folder, output_name, epoch))
     return tuple(sorted(found, key=lambda state: state.epoch))
 
 
@@ -80,16 +80,16 @@ def _epoch_of(folder: Path, output_name: str) -> int | None:
         return None
 
 
-def state_at(path: Path) -> State | None:
+def state_at(path: Path) -> SavedState | None:
     """Return the state in a folder that a config names by itself, when its epoch is known."""
     name = path.name.removesuffix("-state")
     if named := _EPOCH_STATE.match(path.name):
         name = named["name"]
     epoch = _epoch_of(path, name)
-    return State(path, name, epoch) if epoch is not None else None
+    return SavedState(path, name, epoch) if epoch is not None else None
 
 
-def require_state(model_dir: Path, output_name: str) -> State:
+def require_state(model_dir: Path, output_name: str) -> SavedState:
     """Return the newest whole state. Raises MissingError."""
     found = find_states(model_dir, output_name)
     if found:

@@ -8,18 +8,20 @@ from pathlib import Path
 from ...project import ToolError
 from ...project.lora_file import read_header
 from .failures import find_error
-from .follow import Follow
-from .record import Expected, Outcome, Result, RunPlan, expected_files
+from .follow import RunFollower
+from .record import Expected, Result, RunOutcome, RunPlan, expected_files
 from .states import find_states
 
 _ERROR_TAIL_BYTES = 400_000
 
 
-def judge(follow: Follow, why: Outcome | None, code: int | None, *, unseen: bool = False) -> Result:
+def judge(
+    follow: RunFollower, why: RunOutcome | None, code: int | None, *, unseen: bool = False
+) -> Result:
     """Say how a run ended, by its files before its words and its words before its exit code."""
     good, problems = verify(follow)
     result = Result(
-        Outcome.FINISHED,
+        RunOutcome.FINISHED,
         exit_code=code,
         files=good,
         trainer_steps=follow.announced.steps if follow.announced else None,
@@ -31,8 +33,8 @@ def judge(follow: Follow, why: Outcome | None, code: int | None, *, unseen: bool
         return _no_data(result, follow)
     if follow.first_nan is not None:
         return _nan(result, follow)
-    if why is Outcome.STOPPED:
-        return replace(result, outcome=Outcome.STOPPED, cure=_what_remains(follow, good))
+    if why is RunOutcome.STOPPED:
+        return replace(result, outcome=RunOutcome.STOPPED, cure=_what_remains(follow, good))
     if code or (code is None and problems):
         return _failed(result, follow, good, unseen=unseen)
     if problems or not good:
@@ -40,7 +42,7 @@ def judge(follow: Follow, why: Outcome | None, code: int | None, *, unseen: bool
     return result
 
 
-def verify(follow: Follow) -> tuple[tuple[Expected, ...], tuple[str, ...]]:
+def verify(follow: RunFollower) -> tuple[tuple[Expected, ...], tuple[str, ...]]:
     """Hold the epoch files against what should be there: good ones, and what is wrong.
 
     Without a forecast (regularisation pictures, dataset configs) the trainer's own figures count.
@@ -60,7 +62,7 @@ def verify(follow: Follow) -> tuple[tuple[Expected, ...], tuple[str, ...]]:
     return tuple(good), tuple(problems)
 
 
-def _is_before_nan(follow: Follow, one: Expected) -> bool:
+def _is_before_nan(follow: RunFollower, one: Expected) -> bool:
     return follow.first_nan is None or one.steps < follow.first_nan
 
 
@@ -87,21 +89,21 @@ def _file_problem(plan: RunPlan, one: Expected) -> str | None:
     return None
 
 
-def _no_data(result: Result, follow: Follow) -> Result:
+def _no_data(result: Result, follow: RunFollower) -> Result:
     return replace(
         result,
-        outcome=Outcome.NO_DATA,
+        outcome=RunOutcome.NO_DATA,
         code="LL392",
         problem="The trainer found no pictures to train on: " + follow.errors[-1][:200],
         cure="`loraloom check` names the folders that it skips.",
     )
 
 
-def _nan(result: Result, follow: Follow) -> Result:
+def _nan(result: Result, follow: RunFollower) -> Result:
     usable = ", ".join(one.name for one in result.files) or "none"
     return replace(
         result,
-        outcome=Outcome.NAN,
+        outcome=RunOutcome.NAN,
         code="LL391",
         problem=f"The loss became NaN at step {follow.done_before + (follow.first_nan or 0)}; the "
         "training was stopped. "
@@ -111,12 +113,14 @@ def _nan(result: Result, follow: Follow) -> Result:
     )
 
 
-def _failed(result: Result, follow: Follow, good: tuple[Expected, ...], *, unseen: bool) -> Result:
+def _failed(
+    result: Result, follow: RunFollower, good: tuple[Expected, ...], *, unseen: bool
+) -> Result:
     found = find_error(_tail_text(follow.plan.stderr))
     remains = _what_remains(follow, good)
     if found is not None:
         problem, cure = f"The trainer failed: {found.headline}.", f"{found.cure} {remains}".strip()
-        return replace(result, outcome=Outcome.FAILED, code="LL390", problem=problem, cure=cure)
+        return replace(result, outcome=RunOutcome.FAILED, code="LL390", problem=problem, cure=cure)
     code = result.exit_code
     how = "while nobody watched" if unseen else f"with exit code {code}"
     if code is not None and code < 0:
@@ -124,7 +128,7 @@ def _failed(result: Result, follow: Follow, good: tuple[Expected, ...], *, unsee
     at = f" at step {follow.done_steps} of {follow.step.total}" if follow.step else ""
     return replace(
         result,
-        outcome=Outcome.LOST if unseen else Outcome.FAILED,
+        outcome=RunOutcome.LOST if unseen else RunOutcome.FAILED,
         code="LL390",
         problem=f"The trainer was ended {how}{at}.",
         cure=remains,
@@ -144,14 +148,14 @@ def _unverified(result: Result, problems: tuple[str, ...]) -> Result:
     what = "; ".join(problems[:3]) or "no epoch file was announced"
     return replace(
         result,
-        outcome=Outcome.UNVERIFIED,
+        outcome=RunOutcome.UNVERIFIED,
         code="LL393",
         problem=f"The trainer reported success, but {what}.",
         cure="Look at stdout.txt and stderr.txt in the run's folder; the files may not be used.",
     )
 
 
-def _what_remains(follow: Follow, good: tuple[Expected, ...]) -> str:
+def _what_remains(follow: RunFollower, good: tuple[Expected, ...]) -> str:
     """Say what an ended run left and how to continue."""
     plan = follow.plan
     states = find_states(plan.output_dir, plan.name)

@@ -18,7 +18,7 @@ from a1111_ext.api.client import AnswerTimeout, ApiError, Client, Credentials, s
 from a1111_ext.cli.webui import open_webuis
 from a1111_ext.simulator import start_webui
 from kohya_ext.project import InputError, ToolError, read_settings
-from kohya_ext.project.limits import Limits, limits
+from kohya_ext.project.limits import ReadLimits, limits
 from kohya_ext.project.settings import settings_path, write_setting
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -212,11 +212,11 @@ def test_settings_are_readable_by_their_owner_only():
 
 def test_limits_can_be_raised_one_by_one(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LORALOOM_LIMIT_JSON_BYTES", "7")
-    assert limits() == Limits(json_bytes=7)
+    assert limits() == ReadLimits(json_bytes=7)
     monkeypatch.setenv("LORALOOM_LIMIT_JSON_BYTES", "much")
     with pytest.raises(ValueError, match="LORALOOM_LIMIT_JSON_BYTES is 'much'"):
         limits()
 
 
 def test_the_defaults_of_json_are_plain():
-    assert json.dumps(vars(Limits())).isascii()
+    assert json.dumps(vars(ReadLimits())).isascii()

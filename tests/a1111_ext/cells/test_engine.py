@@ -17,13 +17,13 @@ from a1111_ext.cells import (
     Backend,
     Cell,
     CellEvent,
+    CellOutcome,
     CellState,
     CheckpointPin,
     Generated,
     HiresFix,
     HttpBackend,
     Ledger,
-    Outcome,
     Patience,
     pin_cell,
     plan_cells,
@@ -96,7 +96,7 @@ def test_everything_is_drawn_once(backend, ledger, webui):
     events = []
     second = run_cells(plan_cells(cells), ledger, [backend], on_event=events.append)
     assert (second.drawn, second.known) == (0, 3)
-    assert [event.outcome for event in events] == [Outcome.KNOWN] * 3
+    assert [event.outcome for event in events] == [CellOutcome.KNOWN] * 3
     assert webui.host.counters.pictures == 3
 
 

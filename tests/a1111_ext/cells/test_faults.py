@@ -24,11 +24,11 @@ from a1111_ext.cells import (
     Backend,
     Cell,
     CellEvent,
+    CellOutcome,
     CheckpointPin,
     HiresFix,
     HttpBackend,
     Ledger,
-    Outcome,
     Patience,
     RunReport,
     pin_cell,
@@ -42,7 +42,7 @@ from a1111_ext.cells.cell import Batch
 from a1111_ext.cells.verify import generated_from_png, is_noise
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.cards import encode_png
-from a1111_ext.simulator.refusal import Dropped, Refusal
+from a1111_ext.simulator.refusal import Dropped, HttpRefusal
 from kohya_ext.project import HostError, ToolError
 
 AT_ONCE = Patience(tries=3, pause_seconds=0.0, return_seconds=30.0)
@@ -253,7 +253,7 @@ def test_a_control_that_failed_leaves_the_check_open(backend, ledger, webui):
 
     def refuse(body: dict[str, Any]) -> None:
         if "<lora" not in body["prompt"]:
-            raise Refusal(422, "ValueError", "no")
+            raise HttpRefusal(422, "ValueError", "no")
 
     webui.host.faults.before = refuse
     report = run_cells(plan_cells([one, control], {one.key: control.key}), ledger, [backend])
@@ -278,7 +278,7 @@ def test_a_reset_is_asked_for_again(backend, ledger, webui):
     events: list[CellEvent] = []
     webui.host.faults.before = once(reset)
     assert draw(backend, ledger, cell(), cell(seed=2), on_event=events.append).drawn == 2
-    (waiting,) = [one for one in events if one.outcome is Outcome.WAITING]
+    (waiting,) = [one for one in events if one.outcome is CellOutcome.WAITING]
     assert "No WebUI answers" in waiting.reason
 
 
@@ -298,7 +298,7 @@ def test_only_errors_of_the_server_are_tried_again(backend, ledger, webui, statu
 
     def refuse(body: dict[str, Any]) -> None:
         seen.append(body["seed"])
-        raise Refusal(status, "NansException", "a tensor with NaNs was produced")
+        raise HttpRefusal(status, "NansException", "a tensor with NaNs was produced")
 
     webui.host.faults.before = refuse
     assert "NaNs" in only_reason(draw(backend, ledger, cell()))
@@ -306,7 +306,7 @@ def test_only_errors_of_the_server_are_tried_again(backend, ledger, webui, statu
 
 
 def out_of_memory(body: dict[str, Any]) -> None:
-    raise Refusal(500, "OutOfMemoryError", "CUDA out of memory. Tried to allocate 9 GiB")
+    raise HttpRefusal(500, "OutOfMemoryError", "CUDA out of memory. Tried to allocate 9 GiB")
 
 
 def test_out_of_memory_unloads_and_asks_once_more(backend, ledger, webui):
@@ -553,7 +553,7 @@ def test_a_pause_of_another_process_ends_our_job(backend, ledger, webui, tmp_pat
     thread.join(60)
     assert (reports[0].drawn, reports[0].failed) == (count, ())
     told = [one.outcome for one in events]
-    assert told == [Outcome.PAUSED, Outcome.RESUMED, *[Outcome.DRAWN] * count]
+    assert told == [CellOutcome.PAUSED, CellOutcome.RESUMED, *[CellOutcome.DRAWN] * count]
 
 
 def test_a_paused_run_can_be_stopped(backend, ledger, webui):
@@ -561,7 +561,7 @@ def test_a_paused_run_can_be_stopped(backend, ledger, webui):
     stop = threading.Event()
 
     def on_event(event: CellEvent) -> None:
-        assert event.outcome is Outcome.PAUSED
+        assert event.outcome is CellOutcome.PAUSED
         stop.set()
 
     report = draw(backend, ledger, cell(), stop=stop, on_event=on_event)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from a1111_ext.api.client import Client
-from a1111_ext.cells import Cell, Ledger, Outcome, run_cells
+from a1111_ext.cells import Cell, CellOutcome, Ledger, run_cells
 from a1111_ext.cells.backend import HttpBackend
 from a1111_ext.cells.cell import CheckpointPin
 from a1111_ext.cells.picture_store import DAMAGED, PROVE_AT_MOST, PictureStore
@@ -72,7 +72,7 @@ def test_a_damaged_picture_is_kept_aside_and_drawn_again(
     with Ledger(tmp_path / "cells.db", tmp_path / "cells") as again:
         report = run_cells(plan_cells(wanted), again, [backend], on_event=events.append)
         assert again.pictures.aside(wanted[1].key, DAMAGED).exists()
-    assert [one.outcome for one in events].count(Outcome.DAMAGED) == 1
+    assert [one.outcome for one in events].count(CellOutcome.DAMAGED) == 1
     assert report.failed == ()
     assert path.read_bytes() == right
 
@@ -114,7 +114,7 @@ def test_pictures_rebuild_a_damaged_ledger(tmp_path: Path, backend: HttpBackend)
         report = run_cells(plan_cells(wanted), again, [backend], on_event=events.append)
         assert again.done_among([one.key for one in wanted]) == {one.key for one in wanted}
     assert report.failed == ()
-    assert {one.seconds for one in events if one.outcome is Outcome.DRAWN} == {0.0}
+    assert {one.seconds for one in events if one.outcome is CellOutcome.DRAWN} == {0.0}
 
 
 def test_a_ledger_without_hashes_is_brought_to_today(tmp_path: Path):

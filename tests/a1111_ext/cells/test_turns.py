@@ -19,7 +19,7 @@ from a1111_ext.cells import (
     plan_cells,
     run_cells,
 )
-from a1111_ext.cells.events import CellEvent, Outcome
+from a1111_ext.cells.events import CellEvent, CellOutcome
 from a1111_ext.cells.turns import Turns
 from a1111_ext.simulator import SimulatedWebui
 
@@ -101,7 +101,7 @@ def test_an_upscale_joins_behind_the_batch_of_its_checkpoint(
 
     def showcase(event: CellEvent) -> None:
         is_there = event.cell.checkpoint.title.startswith(first if at == "first" else second)
-        if event.outcome is Outcome.DRAWN and is_there:
+        if event.outcome is CellOutcome.DRAWN and is_there:
             begun.set()
             joined.wait(30)
 
@@ -118,7 +118,7 @@ def test_an_upscale_joins_behind_the_batch_of_its_checkpoint(
     draw(webui, tmp_path / "b", [(first, range(11, 14))], upscale)
     other.join(60)
     loads = webui.host.counters.checkpoint_loads - before
-    waits = [one.reason for one in told if one.outcome is Outcome.WAITING]
+    waits = [one.reason for one in told if one.outcome is CellOutcome.WAITING]
     if at == "first":
         assert (loads, waits) == (1, [])  # the first one was loaded at the start
     else:

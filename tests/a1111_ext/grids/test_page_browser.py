@@ -14,7 +14,7 @@ import pytest
 from chromium import open_chromium
 from loras import save_lora
 
-from a1111_ext.grids.choice import Choice, read_choice, write_choice
+from a1111_ext.grids.choice import EpochChoice, read_choice, write_choice
 from a1111_ext.grids.page.share import GridShare, share_of
 from a1111_ext.grids.page.votes import FILE_NAME, read_votes
 from a1111_ext.simulator import start_webui
@@ -220,7 +220,7 @@ def test_the_choice_is_saved_and_read_back(page: Any, project: Project, tmp_path
 
 
 def test_a_served_page_sends_the_choice(browser: Any, project: Project):
-    taken: list[Choice] = []
+    taken: list[EpochChoice] = []
     server = PageServer()
     path = f"grids/{folder_of(project).name}/grid.html"
     context = browser.new_context(viewport={"width": 1300, "height": 900})

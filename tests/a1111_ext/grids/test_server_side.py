@@ -22,7 +22,7 @@ from a1111_ext.cells import (
 )
 from a1111_ext.grids.server_side import XyzPlotBackend, plan_plot, script_arguments
 from a1111_ext.simulator import SimulatedWebui
-from a1111_ext.simulator.refusal import Refusal
+from a1111_ext.simulator.refusal import HttpRefusal
 from a1111_ext.simulator.xyz import script_info
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
@@ -126,7 +126,7 @@ def test_a_blank_cell_is_a_failed_one(backend, webui, tmp_path: Path):
 
     def refuse(body: dict, sources: object) -> None:
         if body.get("seed") == 9:
-            raise Refusal(500, "RuntimeError", "no")
+            raise HttpRefusal(500, "RuntimeError", "no")
 
     webui.host._refuse_nonsense = refuse  # type: ignore[method-assign]
     cells = [pin_cell(one, backend.capabilities) for one in table()]

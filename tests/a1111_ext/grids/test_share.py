@@ -9,7 +9,7 @@ import pytest
 import requests
 from loras import save_lora
 
-from a1111_ext.grids.choice import Choice
+from a1111_ext.grids.choice import EpochChoice
 from a1111_ext.grids.page.share import GridShare, PromotionHost, share_of
 from a1111_ext.publish.promote import PromotePlan
 from kohya_ext.project import ConflictError, Project
@@ -100,7 +100,7 @@ class Taken(PromotionHost):
 
 
 def test_whoever_serves_it_learns_of_the_choice(page: Path, project: Project):
-    taken: list[Choice] = []
+    taken: list[EpochChoice] = []
     with PageServer() as server:
         address = server.url_of(GridShare(project.root, taken.append), "grids/a b/choice")
         assert send(address, CHOICE) == 204

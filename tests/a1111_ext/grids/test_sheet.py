@@ -11,7 +11,7 @@ from PIL import Image
 
 from a1111_ext.grids.sheet import contact_sheet, png_stream
 from a1111_ext.grids.sheet.contact_sheet import SheetFormat, write_sheet
-from a1111_ext.grids.sheet.layout import PAPER, Section, Sheet, SheetCell, plan_sheet
+from a1111_ext.grids.sheet.layout import PAPER, Sheet, SheetCell, SheetSection, plan_sheet
 from a1111_ext.grids.sheet.png_stream import PngStream
 from kohya_ext.project import ToolError
 
@@ -30,8 +30,10 @@ def sheet(tmp_path: Path) -> Sheet:
     return Sheet(
         title="Quillfox: LoRA epoch × Seed",
         sections=(
-            Section("CFG Scale 5", ("1", "2"), ("no LoRA", "fox-1"), ((red, blue), (blue, failed))),
-            Section("CFG Scale 7", ("1", "2"), ("no LoRA",), ((red, None),)),
+            SheetSection(
+                "CFG Scale 5", ("1", "2"), ("no LoRA", "fox-1"), ((red, blue), (blue, failed))
+            ),
+            SheetSection("CFG Scale 7", ("1", "2"), ("no LoRA",), ((red, None),)),
         ),
         legend=(("Prompt", "a photo of a fox"),),
         column_axis="Seed",
@@ -102,7 +104,7 @@ def test_a_damaged_picture_is_named(sheet: Sheet, tmp_path: Path, content: bytes
 )
 def test_labels_are_never_cut(tmp_path: Path, label: str):
     cell = picture(tmp_path, "r", (9, 9, 9))
-    sheet = Sheet(label, (Section(label, (label, "2"), (label,), ((cell, cell),)),))
+    sheet = Sheet(label, (SheetSection(label, (label, "2"), (label,), ((cell, cell),)),))
     plan = plan_sheet(sheet)
     written = "".join(one.text for one in plan.texts).replace(" ", "")
     assert written.count(label.replace(" ", "")) >= 4
@@ -114,7 +116,7 @@ def test_labels_are_never_cut(tmp_path: Path, label: str):
 
 def test_smaller_cells_on_request(tmp_path: Path):
     cell = picture(tmp_path, "r", (9, 9, 9), (256, 128))
-    sheet = Sheet("t", (Section("", ("1",), ("a",), ((cell,),)),))
+    sheet = Sheet("t", (SheetSection("", ("1",), ("a",), ((cell,),)),))
     (placed,) = plan_sheet(sheet, max_cell_pixels=64).pictures
     assert (placed.width, placed.height) == (64, 32)
 
@@ -125,7 +127,7 @@ def test_a_large_png_needs_little_memory(tmp_path: Path):
     def peak(count: int) -> int:
         cell = picture(tmp_path, "big", (1, 2, 3), (512, 512))
         row = (cell,) * count
-        sheet = Sheet("t", (Section("", ("x",) * count, ("y",) * count, (row,) * count),))
+        sheet = Sheet("t", (SheetSection("", ("x",) * count, ("y",) * count, (row,) * count),))
         tracemalloc.start()
         try:
             write_sheet(sheet, tmp_path / f"{count}.png")

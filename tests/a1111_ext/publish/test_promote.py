@@ -23,7 +23,7 @@ from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError, write_setting
 from kohya_ext.project.epochs import find_runs
 from kohya_ext.project.lora_file import read_header, tensor_sha256, write_lora
-from kohya_ext.project.status import read_standing
+from kohya_ext.project.status import read_status
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_it_tells_epochs_and_steps_of_the_file(trained: Project):
         2,
         20,
     )
-    assert read_standing(trained).promoted == "Quillfox-v1"
+    assert read_status(trained).promoted == "Quillfox-v1"
     assert find_promotion(trained) == done == require_promotion(trained)
 
 

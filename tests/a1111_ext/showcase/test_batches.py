@@ -21,7 +21,7 @@ from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.batches import BatchPlan, BatchRequest, draw_batch, pin_batch, plan_batch
 from a1111_ext.showcase.templates import ShowcaseSubject, TemplateText
 from a1111_ext.simulator import SimulatedWebui, start_webui
-from a1111_ext.simulator.refusal import Refusal
+from a1111_ext.simulator.refusal import HttpRefusal
 from dynprompts import WildcardLibrary
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
@@ -208,7 +208,7 @@ def run(*words: object) -> int:
 
 def test_an_error_of_the_webui_is_asked_again(ready: Project, webui: SimulatedWebui):
     """Nothing lands before the second answer."""
-    refusals = [Refusal(500, "RuntimeError", "an extension stumbled")]
+    refusals = [HttpRefusal(500, "RuntimeError", "an extension stumbled")]
 
     def stumble(body: dict[str, Any]) -> None:
         if refusals:

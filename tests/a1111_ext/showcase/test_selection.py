@@ -29,7 +29,7 @@ from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_
 from kohya_ext.cli import main
 from kohya_ext.project import InputError, MissingError, Project, ToolError
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.status import read_standing
+from kohya_ext.project.status import read_status
 
 
 def picture(number: int, framing: str = "", checkpoint: str = "a", lora: str = "q") -> ShowPicture:
@@ -272,7 +272,7 @@ def test_pictures_of_other_formats_count(project: Project, form: str):
     mine, silent = read_album(project)
     assert (mine.file, mine.seed, mine.lora) == (f"mine.{form.lower()}", 12, "quillfox-v1")
     assert (silent.file, silent.prompt) == ("silent.jpg", "")
-    assert read_standing(project).showcase_pictures == 2
+    assert read_status(project).showcase_pictures == 2
 
 
 def test_pictures_that_the_user_put_there_count(project: Project):

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from a1111_ext.cells import Outcome
+from a1111_ext.cells import CellOutcome
 from a1111_ext.webui.drawn import GridPlace
-from a1111_ext.webui.jobs import GridJobs, GridState, Switches
+from a1111_ext.webui.jobs import GridJobs, GridState, GridSwitches
 from kohya_ext.project import ToolError
 
 
@@ -34,8 +34,8 @@ def run(work: Any) -> Any:
 
 
 def test_a_grid_comes_to_its_end():
-    def work(tell: Any, switches: Switches) -> Any:
-        tell(SimpleNamespace(outcome=Outcome.DRAWN, done=1))
+    def work(tell: Any, switches: GridSwitches) -> Any:
+        tell(SimpleNamespace(outcome=CellOutcome.DRAWN, done=1))
         return drawn(finished=4)
 
     view = run(work)
@@ -52,7 +52,7 @@ def test_a_stopped_grid_says_so():
 
 
 def test_an_error_is_a_sentence_of_the_grid():
-    def work(tell: Any, switches: Switches) -> Any:
+    def work(tell: Any, switches: GridSwitches) -> Any:
         raise ToolError("LL110", "The disk is full.", "Free some space.")
 
     view = run(work)
@@ -71,7 +71,7 @@ def test_the_second_grid_waits_for_the_first():
     jobs = GridJobs()
     begun, resume = threading.Event(), threading.Event()
 
-    def first(tell: Any, switches: Switches) -> Any:
+    def first(tell: Any, switches: GridSwitches) -> Any:
         begun.set()
         assert resume.wait(60)
         return drawn()
@@ -89,7 +89,7 @@ def test_the_second_grid_waits_for_the_first():
 def test_stop_reaches_the_work():
     jobs = GridJobs()
 
-    def work(tell: Any, switches: Switches) -> Any:
+    def work(tell: Any, switches: GridSwitches) -> Any:
         return drawn(stopped=switches.stop.wait(60))
 
     grid_id = jobs.start(work, 4).grid_id
@@ -102,9 +102,9 @@ def test_a_pause_is_told_until_it_ends():
     jobs = GridJobs()
     told, seen = threading.Event(), threading.Event()
 
-    def work(tell: Any, switches: Switches) -> Any:
+    def work(tell: Any, switches: GridSwitches) -> Any:
         assert switches.pause.wait(60)
-        tell(SimpleNamespace(outcome=Outcome.PAUSED, done=1))
+        tell(SimpleNamespace(outcome=CellOutcome.PAUSED, done=1))
         told.set()
         assert seen.wait(60)
         return drawn(stopped=switches.pause.is_set())
@@ -142,7 +142,7 @@ def test_a_restart_forgets_no_grid(tmp_path: Path):
     done = before.start(lambda tell, switches: drawn(finished=4), 4, place).grid_id
     wait_for(done)
 
-    def slow(tell: Any, switches: Switches) -> Any:
+    def slow(tell: Any, switches: GridSwitches) -> Any:
         begun.set()
         assert resume.wait(60)
         return drawn()

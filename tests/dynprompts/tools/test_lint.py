@@ -6,7 +6,7 @@ import pytest
 
 from dynprompts import ParserConfig, WildcardLibrary, parse
 from dynprompts.scope import Rules
-from dynprompts.tools.lint import Finding, lint_library, lint_template
+from dynprompts.tools.lint import LintFinding, lint_library, lint_template
 
 TREE = {
     "ok.txt": "a\nb {c|d}\n",
@@ -34,14 +34,14 @@ TREE = {
 LIBRARY = WildcardLibrary(texts=TREE)
 
 
-def said(findings: list[Finding]) -> dict[str, list[str]]:
+def said(findings: list[LintFinding]) -> dict[str, list[str]]:
     by_code: dict[str, list[str]] = {}
     for one in findings:
         by_code.setdefault(one.code, []).append(one.where)
     return by_code
 
 
-def template(text: str, **variables: str) -> list[Finding]:
+def template(text: str, **variables: str) -> list[LintFinding]:
     parsed = parse(text, LIBRARY, variables=variables)
     return lint_template(parsed.document, parsed.rules, variables)
 

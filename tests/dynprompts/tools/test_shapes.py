@@ -9,7 +9,7 @@ import pytest
 from dynprompts import WildcardLibrary, parse
 from dynprompts.scope import Rules
 from dynprompts.tools import lint
-from dynprompts.tools.lint import Finding, lint_library
+from dynprompts.tools.lint import LintFinding, lint_library
 from dynprompts.tools.shapes import Shapes, names
 
 PIECES = (  # noqa: SIM905
@@ -39,7 +39,7 @@ def _lines(rng: random.Random) -> list[str]:
     return lines
 
 
-def _found(library: WildcardLibrary) -> list[Finding]:
+def _found(library: WildcardLibrary) -> list[LintFinding]:
     return lint_library(Rules(library), ["subject"])
 
 

@@ -21,7 +21,7 @@ from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training import queue as queues
 from kohya_ext.training.config.of_project import plan_config
 from kohya_ext.training.queue import (
-    State,
+    QueueState,
     add,
     clear,
     halt,
@@ -32,7 +32,7 @@ from kohya_ext.training.queue import (
     run_queue,
 )
 from kohya_ext.training.run.events import EpochBegan, Event, StepFinished
-from kohya_ext.training.run.follow import Follow
+from kohya_ext.training.run.follow import RunFollower
 from kohya_ext.training.run.record import StopRequest, find_process, find_runs_in
 from kohya_ext.training.run.session import stop_training
 from kohya_ext.training.trainer import simulated_trainer
@@ -62,7 +62,7 @@ def names() -> list[str]:
     return [one.name for one in read_queue().entries]
 
 
-def states() -> list[State]:
+def states() -> list[QueueState]:
     return [one.state for one in read_queue().entries]
 
 
@@ -73,7 +73,7 @@ def test_all_are_trained_in_order(projects: list[Project]):
     ended = run_queue(simulated_trainer(), tell=lambda one: begun.append(one.name))
     assert [one.name for one in ended] == ["my Fox", "my Owl", "my Elk"]
     assert begun == ["my Fox", "my Fox", "my Owl", "my Owl", "my Elk", "my Elk"]
-    assert states() == [State.DONE] * 3
+    assert states() == [QueueState.DONE] * 3
     assert all(one.files == 2 for one in ended)
 
 
@@ -82,7 +82,7 @@ def test_a_failure_does_not_hold_up_the_next(projects: list[Project]):
         add(project.root)
     next(projects[0].images_dir.rglob("*.png")).write_bytes(b"no picture")
     first, second = run_queue(simulated_trainer())
-    assert (first.state, second.state) == (State.FAILED, State.DONE)
+    assert (first.state, second.state) == (QueueState.FAILED, QueueState.DONE)
     assert "LL202" in first.problem
 
 
@@ -105,7 +105,7 @@ def test_what_is_added_meanwhile_is_trained_too(projects: list[Project]):
     add(projects[0].root)
 
     def tell(entry) -> None:
-        if entry.state is State.DONE and len(names()) == 1:
+        if entry.state is QueueState.DONE and len(names()) == 1:
             add(projects[1].root)
 
     assert len(run_queue(simulated_trainer(), tell=tell)) == 2
@@ -116,7 +116,7 @@ def test_a_halted_queue_ends_after_the_present_one(projects: list[Project]):
         add(project.root)
     ended = run_queue(simulated_trainer(), tell=lambda entry: halt())
     assert [one.name for one in ended] == ["my Fox"]
-    assert states() == [State.DONE, State.WAITING, State.WAITING]
+    assert states() == [QueueState.DONE, QueueState.WAITING, QueueState.WAITING]
 
 
 def test_a_stopped_training_ends_the_queue(projects: list[Project], monkeypatch):
@@ -124,12 +124,12 @@ def test_a_stopped_training_ends_the_queue(projects: list[Project], monkeypatch)
     for project in projects[:2]:
         add(project.root)
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, StepFinished) and event.step == 1:
             stop_training(follow.plan, StopRequest.NOW)
 
     (ended,) = run_queue(simulated_trainer(), handler=handle)
-    assert (ended.state, states()[1]) == (State.STOPPED, State.WAITING)
+    assert (ended.state, states()[1]) == (QueueState.STOPPED, QueueState.WAITING)
 
 
 def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeypatch):
@@ -138,7 +138,7 @@ def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeyp
     add(project.root)
     monkeypatch.setenv(SWITCH, f"hang@{plan_config(project).steps.steps_per_epoch + 2}")
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, EpochBegan) and event.epoch == 2:
             stop_training(follow.plan, StopRequest.NOW)
 
@@ -147,12 +147,12 @@ def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeyp
     monkeypatch.delenv(SWITCH)
     add(project.root, resume=True)
     (ended,) = run_queue(simulated_trainer())
-    assert (ended.state, ended.problem) == (State.DONE, "")
+    assert (ended.state, ended.problem) == (QueueState.DONE, "")
     (run,) = find_epoch_files(project.model_dir).runs
     assert [one.epoch for one in run.files] == [1, 2]
 
 
-def killed_runner(project: Project, monkeypatch, mistake: str, *, trainer_too: bool) -> Follow:
+def killed_runner(project: Project, monkeypatch, mistake: str, *, trainer_too: bool) -> RunFollower:
     """Run the queue in another program, and kill that (and its trainer) once it hangs."""
     monkeypatch.setenv(SWITCH, mistake)
     add(project.root)
@@ -164,7 +164,7 @@ def killed_runner(project: Project, monkeypatch, mistake: str, *, trainer_too: b
             with pytest.raises(subprocess.TimeoutExpired):  # it must not end by itself
                 other.wait(0.05)
             runs = find_runs_in(project.log_dir / "runs")
-            follow = follow or (Follow(runs[0].plan) if runs else None)
+            follow = follow or (RunFollower(runs[0].plan) if runs else None)
             if follow is not None:
                 follow.poll()
         other.kill()
@@ -181,9 +181,9 @@ def test_after_a_reboot_it_goes_on_from_the_state(projects: list[Project], monke
     steps = plan_config(project).steps.steps_per_epoch
     follow = killed_runner(project, monkeypatch, f"hang@{steps + 2}", trainer_too=True)
     assert follow.epoch == 2
-    assert states() == [State.RUNNING]
+    assert states() == [QueueState.RUNNING]
     (ended,) = run_queue(simulated_trainer())
-    assert (ended.state, ended.problem) == (State.DONE, "")
+    assert (ended.state, ended.problem) == (QueueState.DONE, "")
     (run,) = find_epoch_files(project.model_dir).runs
     assert [one.epoch for one in run.files] == [1, 2]
     start = project.journal.last("train-start")
@@ -194,7 +194,7 @@ def test_after_a_reboot_it_goes_on_from_the_state(projects: list[Project], monke
 def test_without_a_state_it_begins_anew(projects: list[Project], monkeypatch):
     killed_runner(projects[0], monkeypatch, "hang@2", trainer_too=True)
     (ended,) = run_queue(simulated_trainer())
-    assert (ended.state, ended.files) == (State.DONE, 2)
+    assert (ended.state, ended.files) == (QueueState.DONE, 2)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a killed runner takes its child along there")
@@ -205,11 +205,11 @@ def test_a_trainer_that_still_runs_is_taken_over(projects: list[Project], monkey
     assert tree.is_running
 
     def tell(entry) -> None:
-        if entry.state is State.RUNNING:
+        if entry.state is QueueState.RUNNING:
             stop_training(replace(follow.plan), StopRequest.NOW)
 
     (ended,) = run_queue(simulated_trainer(), tell=tell)
-    assert ended.state is State.STOPPED
+    assert ended.state is QueueState.STOPPED
     assert not psutil.pid_exists(tree.pid) or not tree.is_running
 
 
@@ -236,7 +236,7 @@ def test_unknown_and_running_entries_are_refused(projects: list[Project]):
     with pytest.raises(ToolError, match="LL340"):
         move(7, 1)
     with queues.changing() as box:
-        entry = replace(box[0].entries[0], state=State.RUNNING)
+        entry = replace(box[0].entries[0], state=QueueState.RUNNING)
         box[0] = replace(box[0], entries=(entry,))
     for refused in (lambda: move(1, 1), lambda: remove(1)):
         with pytest.raises(ToolError, match="LL342"):

@@ -16,7 +16,7 @@ from kohya_ext.project import ToolError, read_settings
 from kohya_ext.project.settings import write_setting
 from kohya_ext.training.trainer import (
     InstallStep,
-    Origin,
+    TrainerSource,
     apply_install,
     find_trainer,
     install_folder,
@@ -66,7 +66,7 @@ def test_a_used_trainer_is_remembered(tmp_path: Path):
     use_trainer(make_scripts(tmp_path / "my sd"))
     found = find_trainer()
     assert found is not None
-    assert (found.folder, found.origin) == (tmp_path / "my sd", Origin.SETTINGS)
+    assert (found.folder, found.origin) == (tmp_path / "my sd", TrainerSource.SETTINGS)
     assert found.python.is_relative_to(tmp_path / "my sd" / "venv")
 
 
@@ -77,7 +77,7 @@ def test_the_one_inside_a_kohya_gui_is_found(tmp_path: Path):
     (gui / "train_network.py").unlink()
     write_setting("kohya_gui", str(gui))
     found = require_trainer()
-    assert (found.folder, found.origin) == (gui / "sd-scripts", Origin.KOHYA_GUI)
+    assert (found.folder, found.origin) == (gui / "sd-scripts", TrainerSource.KOHYA_GUI)
 
 
 def test_the_simulated_needs_no_environment():

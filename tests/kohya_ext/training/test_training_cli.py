@@ -15,9 +15,9 @@ from kohya_ext.cli import main
 from kohya_ext.cli.jobs import duration
 from kohya_ext.project import Project
 from kohya_ext.training.config.of_project import apply_config, plan_config
-from kohya_ext.training.run.follow import Follow
+from kohya_ext.training.run.follow import RunFollower
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
-from kohya_ext.training.run.record import Outcome, find_runs_in
+from kohya_ext.training.run.record import RunOutcome, find_runs_in
 from kohya_ext.training.run.runner import launch
 from kohya_ext.training.run.session import (
     RunOptions,
@@ -215,7 +215,7 @@ def test_a_closed_terminal_leaves_the_training_to_a_watcher(trainable: Project, 
     run = find_runs_in(runs_dir_of(trainable))[0].plan
     assert find_runs_in(runs_dir_of(trainable))[0].is_running
     stop_training(run)
-    assert attach(run).outcome is Outcome.STOPPED
+    assert attach(run).outcome is RunOutcome.STOPPED
 
 
 def test_after_a_power_cut_it_says_what_can_be_resumed(
@@ -228,7 +228,7 @@ def test_after_a_power_cut_it_says_what_can_be_resumed(
     )
     write_inputs(plan)
     child = launch(plan.run)
-    follow = Follow(plan.run)
+    follow = RunFollower(plan.run)
     while follow.epoch < 2:
         follow.poll()
         assert child.poll() is None

@@ -39,7 +39,7 @@ _WARNS = ("arguments", "settings", "network", "optimizer", "scheduler")
 """The parts whose warnings are about the config; those about pictures have findings of ours."""
 
 
-class Reached(BaseException):
+class ReadyToTrain(BaseException):
     """All is prepared: the next thing would be the first step."""
 
 
@@ -195,7 +195,7 @@ class Asking:
         sys.argv = [str(self.script), *self.request["arguments"]]
         try:
             exec(compile(ast.Module(body, []), str(self.script), "exec"), space)
-        except Reached:
+        except ReadyToTrain:
             self.answers.tell("reached")
             self._ask_about_steps()
             return
@@ -367,7 +367,7 @@ class Asking:
 
         def bar(iterable: Any = None, *arguments: Any, desc: str = "", **options: Any) -> Any:
             if desc == "steps":
-                raise Reached
+                raise ReadyToTrain
             return iterable
 
         train.__globals__["tqdm"] = bar

@@ -11,7 +11,7 @@ import pytest
 from kohya_ext.training.checks.findings import Level
 from kohya_ext.training.checks.machine import ALWAYS_NEEDED, check_environment
 from kohya_ext.training.checks.packages import import_problems
-from kohya_ext.training.trainer import Environment, Origin, Trainer, probe
+from kohya_ext.training.trainer import Environment, Trainer, TrainerSource, probe
 
 VALUES = {"optimizer_type": "AdamW8bit", "network_module": "networks.lora"}
 
@@ -23,7 +23,7 @@ def trainer(tmp_path: Path) -> Trainer:
     for name in (*ALWAYS_NEEDED, "bitsandbytes"):
         write(folder, name, "")
     write(folder, "bitsandbytes", "", "cextension")
-    return Trainer(folder, Path(sys.executable), Origin.PATH)
+    return Trainer(folder, Path(sys.executable), TrainerSource.PATH)
 
 
 def write(folder: Path, name: str, text: str, module: str = "__init__") -> None:

@@ -18,7 +18,7 @@ from kohya_ext.training.checks.machine import Gpu, find_gpus, needed_packages
 from kohya_ext.training.checks.preflight import Preflight, run_preflight
 from kohya_ext.training.config.arguments import TrainerCall
 from kohya_ext.training.config.call_values import launcher_words
-from kohya_ext.training.trainer import Environment, Origin, Trainer
+from kohya_ext.training.trainer import Environment, Trainer, TrainerSource
 
 HALF = Tensor("F16", (1,), b"\0\0")
 
@@ -120,7 +120,7 @@ def fake_scripts(root: Path, *names: str) -> Trainer:
         "train_network.py", "flux_train_network.py", "networks/lora.py", *names
     ):  # fmt: skip
         (folder / name).write_text("", encoding="utf-8")
-    return Trainer(folder, Path(sys.executable), Origin.PATH)
+    return Trainer(folder, Path(sys.executable), TrainerSource.PATH)
 
 
 def codes(preflight: Preflight, level: Level = Level.ERROR) -> list[str]:

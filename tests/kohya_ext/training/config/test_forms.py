@@ -13,7 +13,7 @@ from kohya_ext.cli import main
 from kohya_ext.project import ToolError
 from kohya_ext.training.config.arguments import require_valid_call
 from kohya_ext.training.config.conversion import Conversion, apply_conversion, convert
-from kohya_ext.training.config.forms import Form, read_data
+from kohya_ext.training.config.forms import ConfigForm, read_data
 from kohya_ext.training.config.kohya_json import GuiVersion
 from kohya_ext.training.config.toml import parse_toml
 from kohya_ext.training.run.job import job_of_config
@@ -54,7 +54,7 @@ def refused(folder: Path, data: object, name: str = "fox.json") -> str:
 
 def test_names_of_the_trainer_are_taken_as_they_are(tmp_path: Path):
     found = read(tmp_path, {**FLAT, "resolution": "1024,1024"})
-    assert found.form is Form.TRAINER
+    assert found.form is ConfigForm.TRAINER
     assert found.call.script_name == "sdxl_train_network.py"
     assert found.call.toml["optimizer_type"] == "Prodigy"
     assert found.call.toml["resolution"] == "1024,1024"
@@ -79,7 +79,7 @@ def test_the_json_of_the_gui_trains_the_same(tmp_path: Path):
     assert (values["xformers"], values["sdxl_no_half_vae"]) == ("sdpa", True)
     assert values["additional_parameters"] == "--zero_terminal_snr"
     again = read(tmp_path, values)
-    assert again.form is Form.GUI
+    assert again.form is ConfigForm.GUI
     expected = {**first.call.toml, "max_data_loader_n_workers": 8}
     assert {key: again.call.toml.get(key) for key in expected} == {
         **expected,
@@ -93,7 +93,7 @@ def test_names_of_the_trainer_in_a_json_of_the_gui(tmp_path: Path):
         tmp_path,
         {**data, "optimizer_type": "Adafactor", "network_train_unet_only": True, "sdpa": True},
     )
-    assert found.form is Form.GUI
+    assert found.form is ConfigForm.GUI
     toml = found.call.toml
     assert (toml["optimizer_type"], toml["network_train_unet_only"]) == ("Adafactor", True)
     assert (toml["sdpa"], "xformers" in toml) == (True, False)
@@ -113,7 +113,7 @@ def test_the_8_bit_box_of_an_old_gui_is_an_optimizer(tmp_path: Path):
 def test_a_few_settings_are_a_json_of_the_gui(tmp_path: Path):
     data = {**BASE, "optimizer_type": "Prodigy", "learning_rate": 1.0, "resolution": 1024}
     found = read(tmp_path, data)
-    assert found.form is Form.GUI
+    assert found.form is ConfigForm.GUI
     toml = found.call.toml
     assert (toml["optimizer_type"], toml["learning_rate"]) == ("Prodigy", 1.0)
     assert (toml["resolution"], toml["network_module"]) == ("1024", "networks.lora")

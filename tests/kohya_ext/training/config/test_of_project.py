@@ -16,7 +16,7 @@ from kohya_ext.training.config.of_project import apply_config, plan_config
 from kohya_ext.training.dataset.steps import (
     BucketedDataset,
     BucketRules,
-    Shown,
+    ImageRepeats,
     bucket_sizes,
     choose_bucket,
     plan_steps,
@@ -131,7 +131,7 @@ def test_without_upscaling_small_pictures_stay_small(size, bucket):
 
 def test_the_recorded_run_needs_18_steps_not_16():
     """16 draws in two buckets of batch 2 over two epochs, as a real run printed."""
-    pictures = [Shown(512, 512, 5)] * 3 + [Shown(256, 512, 1)]
+    pictures = [ImageRepeats(512, 512, 5)] * 3 + [ImageRepeats(256, 512, 1)]
     shown = BucketedDataset(tuple(pictures), BucketRules(), batch_size=2)
     plan = plan_steps([shown], epochs=2, save_every_n_epochs=1, output_name="t")
     assert (plan.draws, plan.batches_per_epoch, plan.steps) == (16, 9, 18)
@@ -139,7 +139,7 @@ def test_the_recorded_run_needs_18_steps_not_16():
 
 
 def test_no_epoch_file_without_saving():
-    shown = BucketedDataset((Shown(512, 512, 1),), BucketRules(enabled=False))
+    shown = BucketedDataset((ImageRepeats(512, 512, 1),), BucketRules(enabled=False))
     plan = plan_steps([shown], epochs=3, save_every_n_epochs=0, output_name="t")
     assert plan.epoch_files == (("t", 3, 3),)
 
@@ -317,8 +317,8 @@ def test_paths_survive_blanks_and_other_scripts(staged: Project, tmp_path: Path)
     ],
 )
 def test_regularisation_draws_match_the_others(regular, shown):
-    pictures = [Shown(64, 64, 7)]
-    given = [Shown(64, 64, repeats) for _, repeats in regular]
+    pictures = [ImageRepeats(64, 64, 7)]
+    given = [ImageRepeats(64, 64, repeats) for _, repeats in regular]
     assert [one.repeats for one in with_regularisation(pictures, given)[1:]] == shown
 
 

@@ -13,7 +13,7 @@ from kohya_ext.project.lora_file import Tensor, write_lora
 from kohya_ext.training.checks.findings import Level
 from kohya_ext.training.checks.preflight import Preflight, run_preflight
 from kohya_ext.training.config.arguments import TrainerCall
-from kohya_ext.training.trainer import Origin, Trainer
+from kohya_ext.training.trainer import Trainer, TrainerSource
 
 
 class Desk:
@@ -234,7 +234,7 @@ def test_the_trainers_own_version_decides(desk: Desk):
     (scripts / "train_network.py").touch()
     source = '"brand_new": int, "batch_size": int, Required("image_dir"): str'
     (scripts / "library" / "config_util.py").write_text(source, encoding="utf-8")
-    trainer = Trainer(scripts, Path("no-python"), Origin.PATH)
+    trainer = Trainer(scripts, Path("no-python"), TrainerSource.PATH)
     data = {"datasets": [{"brand_new": 1, "validation_split": 0.5, "subsets": []}]}
     (found,) = (one for one in desk.check(data, trainer).errors if one.code == "LL356")
     assert "validation_split is not a key" in found.problem
@@ -244,7 +244,7 @@ def test_relative_paths_count_from_the_trainer(desk: Desk):
     scripts = desk.root / "sd-scripts"
     (scripts / "pictures").mkdir(parents=True)
     (scripts / "train_network.py").touch()
-    trainer = Trainer(scripts, Path("no-python"), Origin.PATH)
+    trainer = Trainer(scripts, Path("no-python"), TrainerSource.PATH)
     data = {"datasets": [{"subsets": [{"image_dir": "pictures"}]}]}
     assert "LL361" in [one.code for one in desk.check(data, trainer).errors]
     assert [one.code for one in desk.check(data).errors] == ["LL356"]

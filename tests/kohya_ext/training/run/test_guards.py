@@ -13,7 +13,7 @@ from kohya_ext.training.dataset.folders import caption_of
 from kohya_ext.training.run.launch import environment_of
 from kohya_ext.training.run.record import (
     Expected,
-    Outcome,
+    RunOutcome,
     find_process,
     read_ask,
     read_facts,
@@ -39,7 +39,7 @@ def ended(tmp_path: Path, **changes: Any) -> Any:
 
 def test_a_run_without_any_file_is_not_finished(tmp_path: Path):
     result = judge(ended(tmp_path), None, 0)
-    assert result.outcome is not Outcome.FINISHED
+    assert result.outcome is not RunOutcome.FINISHED
     assert result.code == "LL393"
 
 

@@ -16,7 +16,7 @@ from kohya_ext.training.run import plugins
 from kohya_ext.training.run.follow import unheard
 from kohya_ext.training.run.job import job_of_project
 from kohya_ext.training.run.plugins import find_plugins, free_for_training
-from kohya_ext.training.run.record import Outcome
+from kohya_ext.training.run.record import RunOutcome
 from kohya_ext.training.run.session import apply_training, plan_training
 from kohya_ext.training.trainer import simulated_trainer
 
@@ -108,5 +108,5 @@ def test_only_a_project_that_says_so_frees_it(trainable: Project, change, monkey
     monkeypatch.setattr(plugins, "FALLBACK", ("a_plugin:free",))
     project = change(trainable, ("save_every_n_epochs: 1", f"free_webui: {str(wanted).lower()}"))
     plan = plan_training(job_of_project(project), simulated_trainer())
-    assert apply_training(plan, unheard).outcome is Outcome.FINISHED
+    assert apply_training(plan, unheard).outcome is RunOutcome.FINISHED
     assert said == ([project.root] if wanted else [])

@@ -18,11 +18,11 @@ from kohya_ext.project.epochs import find_epoch_files
 from kohya_ext.training.config.of_project import plan_config
 from kohya_ext.training.run.continuation import AlreadyTrained
 from kohya_ext.training.run.events import EpochBegan, Event, SampleSaved, Saving, StepFinished
-from kohya_ext.training.run.follow import Follow, progress_of
-from kohya_ext.training.run.job import Job, job_of_config, job_of_project, runs_dir_of
+from kohya_ext.training.run.follow import RunFollower, progress_of
+from kohya_ext.training.run.job import TrainingJob, job_of_config, job_of_project, runs_dir_of
 from kohya_ext.training.run.record import (
-    Outcome,
     Result,
+    RunOutcome,
     StopRequest,
     ask,
     find_process,
@@ -64,7 +64,7 @@ def test_a_training_ends_verified(trainable: Project):
     events: list[Event] = []
     result = apply_training(planned, lambda event, follow: events.append(event))
     steps = planned.run.steps_per_epoch
-    assert result.outcome is Outcome.FINISHED
+    assert result.outcome is RunOutcome.FINISHED
     assert [(one.name, one.steps) for one in result.files] == [
         ("Quillfox-000001", steps),
         ("Quillfox-000002", 2 * steps),
@@ -116,7 +116,7 @@ def test_nan_ends_the_run_and_keeps_whole_files(trainable: Project, monkeypatch)
     first = planned.run.steps_per_epoch
     monkeypatch.setenv(SWITCH, f"nan@{first + 2},hang@{first + 3}")
     result = apply_training(planned)
-    assert (result.outcome, result.code) == (Outcome.NAN, "LL391")
+    assert (result.outcome, result.code) == (RunOutcome.NAN, "LL391")
     assert [one.name for one in result.files] == ["Quillfox-000001"]
     assert result.last_step == first + 2
 
@@ -124,32 +124,32 @@ def test_nan_ends_the_run_and_keeps_whole_files(trainable: Project, monkeypatch)
 def test_no_data_is_no_success(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "no-data")
     result = apply_training(plan(trainable))
-    assert (result.outcome, result.code) == (Outcome.NO_DATA, "LL392")
+    assert (result.outcome, result.code) == (RunOutcome.NO_DATA, "LL392")
 
 
 def test_a_crash_shows_the_trainers_own_error(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "crash@3")
     result = apply_training(plan(trainable))
-    assert (result.outcome, result.code, result.exit_code) == (Outcome.FAILED, "LL390", 1)
+    assert (result.outcome, result.code, result.exit_code) == (RunOutcome.FAILED, "LL390", 1)
     assert "RuntimeError: simulated: asked to fail at step 3" in result.problem
 
 
 def test_exit_code_0_with_a_cut_file_is_not_success(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "short")
     result = apply_training(plan(trainable))
-    assert (result.outcome, result.code) == (Outcome.UNVERIFIED, "LL393")
+    assert (result.outcome, result.code) == (RunOutcome.UNVERIFIED, "LL393")
     assert "Quillfox.safetensors" in result.problem
     assert [one.name for one in result.files] == ["Quillfox-000001", "Quillfox-000002"]
 
 
 def test_stop_now_ends_it_within_the_epoch(trainable: Project, monkeypatch):
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, StepFinished) and event.step == 1:
             stop_training(follow.plan, StopRequest.NOW)
 
     monkeypatch.setenv(SWITCH, "hang@2")
     result = apply_training(plan(trainable), handle)
-    assert (result.outcome, result.last_step) == (Outcome.STOPPED, 1)
+    assert (result.outcome, result.last_step) == (RunOutcome.STOPPED, 1)
     assert "No state was saved" in result.cure
 
 
@@ -166,7 +166,7 @@ def stopped_after_an_epoch(project: Project, monkeypatch, what: StopRequest, **o
 
 def test_stop_after_the_epoch_keeps_its_file(trainable: Project, monkeypatch):
     result = stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
-    assert result.outcome is Outcome.STOPPED
+    assert result.outcome is RunOutcome.STOPPED
     assert [one.name for one in result.files] == ["Quillfox-000001"]
 
 
@@ -187,7 +187,7 @@ def test_resumed_twice_the_epochs_are_right(trainable: Project, monkeypatch, cha
     planned = plan(project, resume=second)
     result = apply_training(planned)
     steps = planned.run.steps_per_epoch
-    assert result.outcome is Outcome.FINISHED
+    assert result.outcome is RunOutcome.FINISHED
     assert [(one.name, one.epoch, one.steps) for one in result.files] == [
         ("Quillfox-000003", 3, steps),
         ("Quillfox-000004", 4, 2 * steps),
@@ -236,7 +236,7 @@ def test_no_finished_epoch_is_lost_when_more_follow(trainable: Project):
     assert [one.target.name for one in planned.moves] == [
         "Quillfox-000003.safetensors", "Quillfox-000003-state"]  # fmt: skip
     assert (trainable.model_dir / "Quillfox.safetensors").exists()  # a plan moves nothing
-    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert apply_training(planned).outcome is RunOutcome.FINISHED
     steps = planned.run.steps_per_epoch
     assert [(epoch, step) for _, epoch, step in epochs_of(trainable)] == [
         (epoch, epoch * steps) for epoch in (1, 2, 3, 4, 5)]  # fmt: skip
@@ -257,7 +257,7 @@ def test_its_own_lora_goes_on_with_the_next_number(trainable: Project):
     weights = trainable.model_dir / "Quillfox.safetensors"
     planned = plan(trainable, weights=weights, epochs=5)
     assert planned.run.epochs_done == 3
-    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert apply_training(planned).outcome is RunOutcome.FINISHED
     assert [epoch for _, epoch, _ in epochs_of(trainable)] == [1, 2, 3, 4, 5]
     with pytest.raises(ToolError, match="at epoch 5 already"):
         plan(trainable, weights=weights, epochs=5)
@@ -277,7 +277,7 @@ def test_a_repeated_epoch_is_kept_aside(trainable: Project):
     apply_training(plan(trainable, save_states=True, keep_states=3))
     first = next(one for one in find_states(trainable.model_dir, "Quillfox") if one.epoch == 1)
     planned = plan(trainable, save_states=True, keep_states=3, resume=first)
-    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert apply_training(planned).outcome is RunOutcome.FINISHED
     aside = sorted(one.name for one in (trainable.model_dir / "earlier-1").iterdir())
     assert aside == ["Quillfox-000002.safetensors", "Quillfox.safetensors"]
 
@@ -297,10 +297,10 @@ def test_what_was_cut_off_goes_on_by_itself(trainable: Project, monkeypatch):
     pause(trainable, monkeypatch)
     planned = plan(trainable, save_states=True)
     assert planned.run.epochs_done == 1
-    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert apply_training(planned).outcome is RunOutcome.FINISHED
     with pytest.raises(AlreadyTrained, match="holds epochs 1, 2, 3 of Quillfox") as done:
         plan(trainable, save_states=True)
-    assert done.value.result.outcome is Outcome.FINISHED
+    assert done.value.result.outcome is RunOutcome.FINISHED
     assert plan(trainable, save_states=True, epochs=4).run.epochs_done == 3
 
 
@@ -315,7 +315,7 @@ def test_what_left_nothing_begins_again(trainable: Project, monkeypatch):
     monkeypatch.setenv(SWITCH, "hang@2")
     write_inputs(planned)
     ask(planned.run.folder, StopRequest.NOW)
-    assert run_training(planned.run).outcome is Outcome.STOPPED
+    assert run_training(planned.run).outcome is RunOutcome.STOPPED
     assert plan(trainable).run.epochs_done == 0
 
 
@@ -355,7 +355,7 @@ def test_earlier_files_are_moved_aside_on_request(trainable: Project):
     apply_training(plan(trainable))
     with pytest.raises(AlreadyTrained):
         plan(trainable)
-    assert apply_training(plan(trainable, move_old=True)).outcome is Outcome.FINISHED
+    assert apply_training(plan(trainable, move_old=True)).outcome is RunOutcome.FINISHED
     assert len(list((trainable.model_dir / "earlier-1").glob("*.safetensors"))) == 3
 
 
@@ -364,7 +364,7 @@ def test_an_undercooked_lora_gets_more_epochs(trainable: Project):
     weights = trainable.model_dir / "Quillfox.safetensors"
     before = weights.read_bytes()
     planned = plan(trainable, weights=weights, move_old=True)
-    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert apply_training(planned).outcome is RunOutcome.FINISHED
     kept = planned.run.folder / "weights.safetensors"
     assert kept.read_bytes() == before
     assert f'network_weights = "{kept}"' in planned.run.config_text or os.name == "nt"
@@ -380,7 +380,7 @@ def test_a_handler_that_unwinds_ends_the_trainer(trainable: Project, monkeypatch
     class Unwound(Exception):
         pass
 
-    def handle(event: Event, follow: Follow) -> None:
+    def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, StepFinished) and event.step:
             raise Unwound
 
@@ -390,21 +390,21 @@ def test_a_handler_that_unwinds_ends_the_trainer(trainable: Project, monkeypatch
         apply_training(planned, handle)
     (standing,) = find_runs_in(planned.job.runs_dir)
     assert standing.result is not None
-    assert standing.result.outcome is Outcome.STOPPED
+    assert standing.result.outcome is RunOutcome.STOPPED
     assert not standing.is_running
 
 
 # Runs that nobody watches.
 
 
-def job_of(project: Project) -> Job:
+def job_of(project: Project) -> TrainingJob:
     return job_of_project(project)
 
 
 def test_a_detached_run_goes_on_and_is_found_again(trainable: Project):
     run = start_detached(plan(trainable))
     result = attach(run)
-    assert result.outcome is Outcome.FINISHED
+    assert result.outcome is RunOutcome.FINISHED
     assert find_training(job_of(trainable)) is None
 
 
@@ -422,7 +422,7 @@ def test_a_watcher_takes_only_our_packages(trainable: Project, tmp_path: Path):
     assert answer.stderr == ""
     result = read_result(planned.run.folder)
     assert result is not None
-    assert result.outcome is Outcome.FINISHED
+    assert result.outcome is RunOutcome.FINISHED
 
 
 def test_two_trainings_of_one_project_are_refused(trainable: Project, monkeypatch):
@@ -431,7 +431,7 @@ def test_two_trainings_of_one_project_are_refused(trainable: Project, monkeypatc
     with pytest.raises(ToolError, match="LL394"):
         plan(trainable)
     stop_training(require_training(job_of(trainable)))
-    assert attach(run).outcome is Outcome.STOPPED
+    assert attach(run).outcome is RunOutcome.STOPPED
 
 
 def test_nothing_is_under_way(trainable: Project):
@@ -444,7 +444,7 @@ def killed(trainable: Project, monkeypatch, *, whom: str) -> Result:
     monkeypatch.setenv(SWITCH, "hang@2")
     planned = plan(trainable, save_states=True)
     run = start_detached(planned)
-    follow = Follow(run)
+    follow = RunFollower(run)
     tree = None
     while follow.step is None or follow.step.step < 1:
         follow.poll()
@@ -465,12 +465,12 @@ def killed(trainable: Project, monkeypatch, *, whom: str) -> Result:
 
 def test_a_killed_trainer_is_reported(trainable: Project, monkeypatch):
     result = killed(trainable, monkeypatch, whom="trainer")
-    assert (result.outcome, result.code) == (Outcome.FAILED, "LL390")
+    assert (result.outcome, result.code) == (RunOutcome.FAILED, "LL390")
     assert "signal 9" in result.problem or os.name == "nt"
 
 
 def test_a_killed_watcher_is_replaced(trainable: Project, monkeypatch):
-    assert killed(trainable, monkeypatch, whom="watcher").outcome is Outcome.STOPPED
+    assert killed(trainable, monkeypatch, whom="watcher").outcome is RunOutcome.STOPPED
 
 
 def test_a_late_watcher_lets_the_verdict_stand(trainable: Project, monkeypatch):
@@ -489,7 +489,7 @@ def test_a_run_that_ended_unseen_is_judged_by_its_files(trainable: Project):
     assert find_training(job_of(trainable)) is None
     (standing,) = find_runs_in(planned.job.runs_dir)
     assert standing.result is not None
-    assert standing.result.outcome is Outcome.FINISHED
+    assert standing.result.outcome is RunOutcome.FINISHED
 
 
 def test_a_watcher_that_cannot_begin_is_reported(trainable: Project, monkeypatch):
@@ -552,7 +552,7 @@ def test_no_secret_of_a_json_is_written_or_told(trainable: Project, tmp_path: Pa
     assert "sekrit" not in "".join(job.notes)
     assert "WANDB_API_KEY" in "".join(job.notes)
     planned = plan_training(job, simulated_trainer())
-    assert apply_training(planned).outcome is Outcome.FINISHED
+    assert apply_training(planned).outcome is RunOutcome.FINISHED
     written = [path for path in trainable.root.rglob("*") if path.is_file()]
     assert [path for path in written if b"sekrit" in path.read_bytes()] == []
 
@@ -576,7 +576,7 @@ def test_sample_pictures_are_told_once(trainable: Project):
     os.utime(old, (1000, 1000))
     line = "2026-11-23 09:14:37 INFO     generating sample images at step: 2    train_util.py:1\n"
     planned.run.stderr.write_text(line, encoding="utf-8")
-    follow = Follow(planned.run)
+    follow = RunFollower(planned.run)
     assert [one for one in follow.poll() if isinstance(one, SampleSaved)] == [SampleSaved(str(new))]
     assert follow.poll() == []
 
