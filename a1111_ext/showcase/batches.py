@@ -59,13 +59,16 @@ class BatchRequest:
 
     def picture_of(self, checkpoint: str) -> PictureSettings:
         """Return the settings for one checkpoint: those of all, with its own row on top."""
+        return replace(self.picture, **self.row_of(checkpoint))
+
+    def row_of(self, checkpoint: str) -> dict[str, Any]:
+        """Return what one checkpoint has otherwise than the others."""
         row = self.per_checkpoint.get(self._row_of(checkpoint), {})
-        values: dict[str, Any] = {
+        return {
             key: tuple(one) if isinstance(one, list) else one
             for key, one in row.items()
             if one is not None
         }
-        return replace(self.picture, **values)
 
     def _row_of(self, checkpoint: str) -> str:
         plain = plain_checkpoint(checkpoint).casefold()

@@ -155,8 +155,8 @@ class ShowcaseScript(scripts.Script):  # type: ignore[misc]  # the host's class,
             "<p>Shows a LoRA: your prompt is a template such as <code>&lt;lora:quillfox-v1:0.8&gt; "
             "photo of Quillfox, {smiling|calm}</code>, drawn over several checkpoints. Seeds count "
             "up from the page's Seed; size, sampler, styles and Hires. fix are the page's. With a "
-            "project its promoted LoRA is shown as <code>{lora}</code>, and the pictures land in "
-            "its showcase folder.</p>"
+            "project its promoted LoRA is shown as <code>{lora}</code>, its table of checkpoints "
+            "counts before the page, and the pictures land in its showcase folder.</p>"
         )
         project = gradio.Textbox(
             label="Project",

@@ -109,7 +109,7 @@ def plan_showcase(
         text = replace(page, prompt=starter.prompt, negative_prompt=negative)
     if not is_count:
         show_here(promoted)
-    plan = _planned(page, seed, options, subject, text, store, promoted)
+    plan = _planned(page, seed, options, subject, text, store, project, promoted)
     return Showcase(store, plan, project)
 
 
@@ -135,6 +135,7 @@ def _planned(
     subject: ShowcaseSubject,
     text: Cell,
     store: GridStore,
+    project: Project | None = None,
     promoted: Promoted | None = None,
 ) -> BatchPlan:
     pins = {name: pin_checkpoint(name) for name in options.checkpoints or ("",)}
@@ -147,7 +148,16 @@ def _planned(
         options.balanced,
     )
     plan = plan_batch(request, subject, open_library(store.wildcards, follow_links()))
+    own_rows = project.manifest.showcase.per_checkpoint if project else {}
+    table = replace(request, per_checkpoint=own_rows)  # those that are not drawn on need no hint
+    rows = {name: table.row_of(pin.title) for name, pin in pins.items()}
     has = read_capabilities()
+    for row in rows.values():
+        has.require_names(
+            sampler=row.get("sampler", page.sampler),
+            scheduler=row.get("scheduler", page.scheduler),
+            upscaler=None,
+        )
     require_reachable(plan, has)
     if promoted is None:
         has.require_lora(subject.lora)
@@ -162,6 +172,7 @@ def _planned(
             negative_prompt=shot.cell.negative_prompt,
             seed=shot.cell.seed,
             checkpoint=pins[shot.cell.checkpoint.title],
+            **rows[shot.cell.checkpoint.title],
         )
         return replace(shot, cell=with_loras(cell, hashes))
 

@@ -146,3 +146,42 @@ def test_the_count_is_told_before_anything_is_drawn(
     counted = click.function("", "fox", [], 3, True, True)
     assert counted.startswith("<p>3 pictures, 3 to draw, 1 checkpoint: ")
     assert not (host.loras / "quillfox-v1.safetensors").exists()
+
+
+TABLE = """showcase:
+  template: "{lora} {trigger}, {moss|snow}"
+  per_checkpoint:
+    Tiny-B: {width: 96, clip_skip: 2, sampler: DPM++ 2M, scheduler: Karras}
+    elsewhere: {width: 128}
+"""
+
+
+def drawn_with(result: Any) -> set[tuple[str, ...]]:
+    told = [parse_infotext(one).fields for one in result.infotexts]
+    keys = ("Model", "Size", "Clip skip", "Sampler", "Schedule type")
+    return {tuple(one.get(key, "") for key in keys) for one in told}
+
+
+def test_a_checkpoint_of_the_projects_table_has_its_own_size_clip_skip_and_sampler(
+    host: Any, fox: Project
+):
+    result = run(page(host, prompt=""), project=str(with_manifest(fox, TABLE).root), count=2)
+    ours, other = sorted(drawn_with(result))
+    assert ours[:2] == ("tiny-a", "64x64")
+    assert other == ("tiny-b", "96x64", "2", "DPM++ 2M", "Karras")
+    assert "per_checkpoint" not in str(result.comments)
+
+
+def test_the_loaded_checkpoint_has_its_row_too(host: Any, fox: Project):
+    text = "showcase:\n  per_checkpoint:\n    tiny-a: {width: 96}\n"
+    root = str(with_manifest(fox, text).root)
+    result = run(page(host, prompt=""), project=root, checkpoints=[], count=1)
+    assert {one[:2] for one in drawn_with(result)} == {("tiny-a", "96x64")}
+
+
+def test_a_row_with_an_unknown_sampler_is_refused_before_anything_is_drawn(host: Any, fox: Project):
+    text = "showcase:\n  per_checkpoint:\n    tiny-b: {sampler: euler}\n"
+    with pytest.raises(ToolError) as caught:
+        run(page(host, prompt=""), project=str(with_manifest(fox, text).root))
+    assert caught.value.code == "LL410"
+    assert host.drawn == []
