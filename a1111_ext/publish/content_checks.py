@@ -129,7 +129,7 @@ def _check_category(material: Material, content: PackContent) -> Check:
             f"{judged.value}, "
             f"and nobody has decided: {_told(content.worst)}.",
             "Look at them, then drop them (loraloom select PROJECT --drop FILE) or decide: "
-            f"loraloom publish PROJECT --content {judged.value}",
+            f"loraloom publish PROJECT --content {judged.value}, or Content on the board's page.",
         )
     if content.unscored:
         return Check(

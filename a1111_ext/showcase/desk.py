@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from kohya_ext.project import Project, open_project
+from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.decisions.board_view import Action, BoardStatus
 from kohya_ext.project.jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.progress import Progress, ProgressHandler
@@ -28,7 +29,8 @@ from .selection import SelectionOptions, apply_selection, plan_selection
 from .upscale_queue import OpenDrawing, UpscaleQueue
 
 DRAW, UPSCALE, SELECT, PUBLISH = "draw", "upscale", "select", "publish"
-LASTING = (DRAW, UPSCALE)
+CONTENT = "content"
+LASTING = (DRAW, UPSCALE, PUBLISH)
 """What is resumed after a restart of its host."""
 
 
@@ -43,7 +45,7 @@ class ReviewDesk:
         """Return what is under way."""
         return BoardStatus()
 
-    def act(self, name: str) -> str:
+    def act(self, name: str, choice: str = "") -> str:
         """Start an action; return a sentence. ToolError says why not."""
         raise ValueError(f"{name!r} is not an action of this page.")
 
@@ -70,6 +72,7 @@ class DrawingDesk(ReviewDesk):
         self._publishing: BackgroundJob | None = None
         self._queue: UpscaleQueue | None = None
         self._wanted: list[str] = []
+        self._before = _earlier_pack(project)
 
     def actions(self) -> Sequence[Action]:
         """Return the buttons."""
@@ -77,6 +80,12 @@ class DrawingDesk(ReviewDesk):
             Action(DRAW, "Draw", "Draw the project's showcase; again: stop after this picture."),
             Action(UPSCALE, "Upscale kept", "Draw kept and marked pictures larger at once."),
             Action(SELECT, "Select the post", "Choose at most 20 pictures and their order."),
+            Action(
+                CONTENT,
+                "Content",
+                "What the selected pictures show, as you have looked and decided.",
+                tuple(one.value for one in ContentLevel),
+            ),
             Action(PUBLISH, "Publish", "Make the pack; nothing is sent anywhere."),
         )
 
@@ -86,12 +95,13 @@ class DrawingDesk(ReviewDesk):
             if name in LASTING:
                 self.act(name)
 
-    def act(self, name: str) -> str:
+    def act(self, name: str, choice: str = "") -> str:
         """Start an action, or stop one that lasts; return a sentence."""
         starts = {
             DRAW: self._draw,
             UPSCALE: self._upscale,
             SELECT: self._select,
+            CONTENT: lambda: self._decide(choice),
             PUBLISH: self._publish,
         }
         if name not in starts:
@@ -131,12 +141,15 @@ class DrawingDesk(ReviewDesk):
             running.append(UPSCALE)
             said.append(self._queue.sentence)
             alarm = alarm or bool(self._queue.problem)
+        if self._publishing is None and self._before:
+            said.append(self._before)
         return BoardStatus("; ".join(said), done, total, is_alarm=alarm, running=tuple(running))
 
     def _keep(self, name: str, is_on: bool) -> None:
         """Note what lasts, for a restart."""
-        self._wanted = [one for one in self._wanted if one != name] + [name] * is_on
-        self._note(tuple(self._wanted))
+        with self._lock:
+            self._wanted = [one for one in self._wanted if one != name] + [name] * is_on
+            self._note(tuple(self._wanted))
 
     # -- drawing ------------------------------------------------------------------------------
 
@@ -204,14 +217,32 @@ class DrawingDesk(ReviewDesk):
         left = f" ({left})" if left else ""
         return f"Selected: {counted(len(selection.chosen), 'picture')}{left}."
 
+    def _decide(self, choice: str) -> str:
+        """Keep a person's word on the content of what is selected."""
+        from ..publish.content import decide_content
+        from ..publish.material import gather
+
+        level = ContentLevel(choice)
+        pictures = gather(open_project(self._project.root)).every_picture
+        decide_content(self._project, pictures, level)
+        shown = counted(len(pictures), "picture is", "pictures are")
+        return f"{shown} {level.value}, as you decided. Publish takes your word."
+
     def _publish(self) -> str:
         if self._publishing is not None and not self._publishing.view().is_finished:
             return "The pack is being made."
         self._publishing = BackgroundJob("publish", self._make_pack)
+        self._keep(PUBLISH, True)
         self._publishing.start()
         return "The pack is being made."
 
     def _make_pack(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
+        try:
+            self._make_plan(progress, say)
+        finally:  # only a host that ends meanwhile leaves it noted
+            self._keep(PUBLISH, False)
+
+    def _make_plan(self, progress: ProgressHandler, say: Say) -> None:
         from ..publish.publishing import PublishOptions, apply_publishing, plan_publishing
 
         project = open_project(self._project.root)
@@ -220,3 +251,13 @@ class DrawingDesk(ReviewDesk):
         if not plan.is_checked:
             say("No tagger has rated the pictures: nobody has checked what they show")
         say(f"The pack is made: {pack.checklist} says what was checked and what is left for you")
+
+
+def _earlier_pack(project: Project) -> str:
+    """Say where the newest pack lies; "" where there is none, or where it has gone."""
+    entry = project.journal.last("publish")
+    folder = project.root / str(entry.facts.get("folder", "")) if entry else None
+    checklist = folder / "checklist.html" if folder else None
+    if entry is None or checklist is None or not checklist.is_file():
+        return ""
+    return f"The newest pack is of {entry.at[:16].replace('T', ' ')} UTC: {checklist}"

@@ -283,7 +283,7 @@ class ShowcaseView(BoardView):
 
     def act(self, name: str, values: Mapping[str, Any]) -> str:
         """Let the desk start something."""
-        return self._desk.act(name)
+        return self._desk.act(name, str(values.get("choice", "")))
 
 
 def option_of(pick: Any) -> str:

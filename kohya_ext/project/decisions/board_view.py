@@ -35,11 +35,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that the page's button starts; `title` says what will happen."""
+    """Something that the page's button starts; `title` says what will happen.
+
+    With `choices` it is a list to choose from, and the choice comes among the values.
+    """
 
     name: str
     label: str
     title: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 
 import pytest
+from chromium import open_page
 from PIL import Image
 from promotions import promote_epoch, with_manifest
 from until import wait_until
 
 from a1111_ext.cli.drawing import drawing_over_http
+from a1111_ext.publish.content import read_decision
+from a1111_ext.publish.material import gather
 from a1111_ext.showcase.album import read_album
-from a1111_ext.showcase.desk import DRAW, PUBLISH, SELECT, UPSCALE, DrawingDesk
+from a1111_ext.showcase.desk import CONTENT, DRAW, PUBLISH, SELECT, UPSCALE, DrawingDesk
 from a1111_ext.showcase.ratings import Rating
 from a1111_ext.showcase.review import Review, write_review
 from a1111_ext.showcase.selection import read_selection
 from a1111_ext.showcase.showcase_view import ShowcaseView
 from a1111_ext.showcase.upscale_queue import wanted_upscales
 from a1111_ext.simulator import SimulatedWebui
-from kohya_ext.project import Project, ToolError
-from kohya_ext.project.decisions.board import BoardShare
-from kohya_ext.project.server import PageRequest
+from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project.content import ContentLevel
+from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
+from kohya_ext.project.server import PageRequest, PageServer
 
 MANIFEST = """
 showcase:
@@ -116,6 +121,34 @@ def test_the_post_is_selected_and_packed(desk: DrawingDesk, ready: Project):
     assert "checklist.html" in text or "[LL" in text
 
 
+def test_content_is_decided_on_the_page_and_the_pack_outlives_the_host(
+    desk: DrawingDesk, ready: Project, webui: SimulatedWebui, notes: Notes
+):
+    with_manifest(ready, MANIFEST.replace("${framing}", "${framing}, nude"))
+    drawn(desk)
+    desk.act(SELECT)
+    desk.act(PUBLISH)
+    wait_until(lambda: PUBLISH not in desk.status().running)
+    assert "LL670" in desk.status().text
+    with pytest.raises(ValueError, match="kind of"):
+        desk.act(CONTENT, "kind of")
+    assert "pictures are explicit, as you decided." in desk.act(CONTENT, "explicit")
+    desk.act(PUBLISH)
+    assert notes.names == (PUBLISH,)
+    wait_until(lambda: PUBLISH not in desk.status().running)
+    assert notes.names == ()
+    made = desk.status().text.partition("made: ")[2].partition(" says")[0]
+    later = DrawingDesk(ready, drawing_over_http(ready, (webui.url,), "", None))
+    assert later.status().text.endswith(made)
+
+
+def test_a_pack_that_was_cut_off_is_made(desk: DrawingDesk, ready: Project, notes: Notes):
+    drawn(desk)
+    desk.act(SELECT)
+    desk.resume([PUBLISH])
+    wait_until(lambda: "The pack is made" in desk.status().text)
+
+
 def test_what_was_cut_off_goes_on(
     ready: Project, webui: SimulatedWebui, desk: DrawingDesk, notes: Notes
 ):
@@ -132,7 +165,7 @@ def test_errors_are_told_on_the_page(project: Project, webui: SimulatedWebui):
     with pytest.raises(ToolError, match="LL604"):
         share.answer(PageRequest("act/upscale", {}, b"{}", "application/json"))
     state = json.loads(share.answer(PageRequest("state.json")).body)
-    assert [one["name"] for one in state["actions"]] == [DRAW, UPSCALE, SELECT, PUBLISH]
+    assert [one["name"] for one in state["actions"]] == [DRAW, UPSCALE, SELECT, CONTENT, PUBLISH]
     share.close()
 
 
@@ -151,3 +184,21 @@ def test_only_small_ones_without_a_large_one_are_wanted(desk: DrawingDesk, ready
     review = Review({album[0].file: Rating.SHOWCASE}, (album[1].file, "gone.png"))
     assert wanted_upscales(album, review) == [album[0], album[1]]
     assert wanted_upscales(album, review, takes_kept=False) == [album[1]]
+
+
+@pytest.mark.browser
+def test_the_page_offers_the_categories_of_content(desk: DrawingDesk, ready: Project):
+    drawn(desk)
+    desk.act(SELECT)
+    share = BoardShare(ShowcaseView(ready, desk))
+    with PageServer() as server, open_page(server.url_of(share, PAGE_NAME), width=390) as page:
+        page.wait_for_selector("body[data-ready]")
+        page.select_option("#actions select[aria-label=Content]", "sensitive")
+        page.wait_for_selector("text=pictures are sensitive, as you decided")
+        assert page.input_value("#actions select") == ""
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        if folder := os.environ.get("LORALOOM_SHOTS"):
+            page.screenshot(path=f"{folder}/content-390.png")
+    share.close()
+    project = open_project(ready.root)
+    assert read_decision(project, gather(project).every_picture) is ContentLevel.SENSITIVE

@@ -507,9 +507,9 @@ function paintStatus(status) {
   byId("status-text").title = status.text;
   for (const button of byId("actions").children) button.setAttribute("aria-pressed", status.running.includes(button.dataset.name));
 }
-async function start(action) {
+async function start(action, choice) {
   say(`${action.label} …`);
-  try { say((await ask(`act/${action.name}`, {})).said); } catch (error) { say(error.message, true); }
+  try { say((await ask(`act/${action.name}`, choice ? { choice } : {})).said); } catch (error) { say(error.message, true); }
   poll();
 }
 async function report() {
@@ -796,6 +796,10 @@ async function begin() {
   byId("status").classList.toggle("hidden", !facets.length);
   byId("facts-box").classList.toggle("hidden", !facets.length);
   byId("actions").replaceChildren(...actions.map((one) => {
+    if (one.choices.length) {
+      const rows = one.choices.map((each) => make("option", { value: each, textContent: each }));
+      return make("select", { title: one.title, "aria-label": one.label, onchange() { start(one, this.value); this.value = ""; } }, make("option", { value: "", textContent: `${one.label} …` }), ...rows);
+    }
     const button = make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick: () => start(one) });
     button.dataset.name = one.name;
     return button;
