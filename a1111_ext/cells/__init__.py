@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .backend import Backend, HttpBackend
 from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras, without_loras
+from .cell_plan import CellPlan, pin_cell, plan_cells
 from .engine import run_cells
 from .events import CellEvent, CellOutcome
 from .ledger import CellRecord, CellState, Ledger
-from .plan import CellPlan, pin_cell, plan_cells
 from .run import Patience, RunReport
 from .verify import Generated, Mismatch, verify_picture
 

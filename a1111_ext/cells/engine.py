@@ -13,9 +13,9 @@ from contextlib import closing, contextmanager, suppress
 
 from ..api.client import ApiError
 from .backend import Backend, DrawingStopped
+from .cell_plan import CellPlan
 from .events import EventHandler
 from .ledger import Ledger
-from .plan import CellPlan
 from .run import LOOK_SECONDS, CellRun, Patience, RunReport, RunSwitches
 from .turns import Turns
 from .worker import Worker

@@ -12,10 +12,10 @@ from kohya_ext.project.wording import counted
 
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell, without_hashes
+from .cell_plan import CellPlan
 from .events import CellEvent, CellOutcome, EventHandler
 from .ledger import Claim, Ledger
 from .picture_store import DAMAGED
-from .plan import CellPlan
 from .turns import Turns
 from .verify import Checked, Generated, pixels_digest
 from .waiting import Group, Waiting, group_of

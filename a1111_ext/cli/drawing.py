@@ -19,8 +19,8 @@ from ..api.embeddings import find_embeddings, words_like_embeddings
 from ..api.upscalers import prove_upscalers
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
+from ..cells.cell_plan import upscaler_of
 from ..cells.events import CellEvent, CellOutcome, EventHandler
-from ..cells.plan import upscaler_of
 from ..cells.scheduler import SchedulerBackend
 from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted

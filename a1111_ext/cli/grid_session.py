@@ -24,9 +24,9 @@ from ..cells.run import RunReport
 from ..grids.expansion import make_expand
 from ..grids.facts import GridFacts, describe_plan, grid_facts
 from ..grids.grid import Grid, GridStore, pin_grid, prepare_grid, subject_of
+from ..grids.lora_reach import require_reachable
 from ..grids.page.document import LiveState
 from ..grids.plan import Expand
-from ..grids.reach import require_reachable
 from ..grids.runner import GridFiles, draw_grid, write_views
 from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat

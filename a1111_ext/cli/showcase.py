@@ -27,8 +27,8 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import ConnectionLost
+from ..cells.cell_plan import plan_cells
 from ..cells.ledger import Ledger
-from ..cells.plan import plan_cells
 from ..cells.run import RunReport
 from ..publish.promoted import Promoted, require_promoted
 from ..showcase.album import read_album
@@ -43,7 +43,7 @@ from ..showcase.batches import (
     require_reachable,
 )
 from ..showcase.file_ratings import FileRatings
-from ..showcase.likeness import make_distance
+from ..showcase.picture_distance import make_distance
 from ..showcase.ratings import read_ratings, require_known
 from ..showcase.review import (
     Review,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kohya_ext.project.advice import KeptAdvice, advice_of_grid
+from kohya_ext.project.kept_advice import KeptAdvice, advice_of_grid
 from kohya_ext.project.wording import counted
 
+from ..cells.cell_plan import plan_cells
 from ..cells.ledger import Ledger
-from ..cells.plan import plan_cells
 from .axes import Axis
 from .grid import Grid
 from .plan import EPOCH_AXIS

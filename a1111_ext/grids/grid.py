@@ -21,8 +21,8 @@ from kohya_ext.project.project import Project
 
 from ..api.capabilities import Capabilities
 from ..api.lora_links import linked_names
+from ..cells.cell_plan import pin_cell
 from ..cells.ledger import Ledger
-from ..cells.plan import pin_cell
 from .page.votes import PAGE_NAME
 from .plan import Expand, GridPlan, GridRequest, GridSubject, plan_grid, select_epochs
 

@@ -12,10 +12,10 @@ from kohya_ext.project.journal import Journal
 from kohya_ext.project.progress import ProgressHandler, silent
 
 from ..cells.backend import Backend
+from ..cells.cell_plan import plan_cells
 from ..cells.engine import run_cells
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
-from ..cells.plan import plan_cells
 from ..cells.run import RunReport
 from .facts import GridFacts
 from .grid import Grid, write_about

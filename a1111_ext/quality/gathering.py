@@ -40,7 +40,7 @@ from .training_set import (
     stored_scores,
     training_profile,
 )
-from .votes import read_ballots
+from .vote_sources import read_ballots
 
 _Value = TypeVar("_Value")
 MEASURES = "measures"

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from kohya_ext.project import ProgressHandler, Project, ToolError, open_project, silent
-from kohya_ext.project.advice import write_advice
 from kohya_ext.project.epochs import Run
+from kohya_ext.project.kept_advice import write_advice
 from kohya_ext.project.manifest import MANIFEST_NAME
 
 from ..cells.ledger import Ledger

@@ -19,10 +19,10 @@ from kohya_ext.project.wording import counted
 from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, HiresFix, script_uses, with_loras
+from ..cells.cell_plan import CellPlan, pin_cell, plan_cells
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
-from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from ..cells.verify import wants_adetailer, without_adetailer
 from .album import Landing, ShowPicture, picture_name

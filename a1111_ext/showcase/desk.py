@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from kohya_ext.project import Project, open_project
+from kohya_ext.project.background_jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.decisions.board_view import Action, BoardStatus
-from kohya_ext.project.jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
 
@@ -22,8 +22,8 @@ from ..publish.promoted import require_promoted
 from .album import read_album
 from .batches import draw_batch, pin_batch
 from .file_ratings import FileRatings
-from .likeness import make_distance
 from .of_project import plan_project_batch
+from .picture_distance import make_distance
 from .review import read_review
 from .selection import SelectionOptions, apply_selection, plan_selection
 from .upscale_queue import OpenDrawing, UpscaleQueue

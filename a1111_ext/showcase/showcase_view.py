@@ -32,7 +32,7 @@ from .arrangement import arrange
 from .desk import NO_DESK, ReviewDesk
 from .file_ratings import FileRatings
 from .hit_rate import hit_report
-from .likeness import make_distance
+from .picture_distance import make_distance
 from .ratings import Rating
 from .review import PLACE, adopt_review_file, read_review
 from .templates import plain_checkpoint

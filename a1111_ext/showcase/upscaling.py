@@ -18,10 +18,10 @@ from ..api.capabilities import Capabilities
 from ..api.payloads import UPSCALER_OPTION
 from ..cells.backend import Backend
 from ..cells.cell import Cell, SourcePicture
+from ..cells.cell_plan import CellPlan, pin_cell, plan_cells
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
-from ..cells.plan import CellPlan, pin_cell, plan_cells
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name, read_parameters
 from .redrawing import cell_of_infotext, find_titles, require_same_files

@@ -11,9 +11,9 @@ from kohya_ext.project.wording import counted
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
 from ..cells.cell import Cell
+from ..cells.cell_plan import plan_cells
 from ..cells.events import CellEvent, CellOutcome
 from ..cells.ledger import Ledger
-from ..cells.plan import plan_cells
 from ..grids.grid import Grid, GridStore
 from .backend import InProcessBackend
 from .drawn import CellResult, GridResult, draw_here

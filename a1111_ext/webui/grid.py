@@ -26,6 +26,7 @@ from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import make_expand
 from ..grids.facts import format_seconds, grid_facts
 from ..grids.grid import Grid, GridStore, pin_grid, prepare_grid, subject_of
+from ..grids.lora_reach import require_reachable
 from ..grids.plan import (
     GridPlan,
     GridRequest,
@@ -34,7 +35,6 @@ from ..grids.plan import (
     request_from,
     select_epochs,
 )
-from ..grids.reach import require_reachable
 from ..grids.values import parse_whole_numbers
 from .backend import read_capabilities, refresh_loras
 from .request import GridOptions

@@ -19,7 +19,7 @@ from .alone import AloneBackend
 from .backend import read_capabilities
 from .drawn import GridPlace, GridResult, draw_here, read_drawn
 from .grid import find_epochs, plan_page_grid, prepare_project_grid, read_seeds
-from .jobs import FINISHED, GridJobs, GridStatus, GridSwitches
+from .grid_jobs import FINISHED, GridJobs, GridStatus, GridSwitches
 from .request import Call, DrawRequest, GridOptions, parse_request
 from .settings import lora_folders, own_folder, project_folders, wildcards
 from .txt2img import with_host_settings, without_comments

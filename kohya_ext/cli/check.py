@@ -9,7 +9,7 @@ import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, progress_bar, say
 from ..project.wording import counted
-from .jobs import (
+from .training_options import (
     job_options,
     job_words,
     named_trainer,

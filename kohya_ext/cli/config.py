@@ -22,7 +22,7 @@ from ..project.cli import (
     shell_words,
 )
 from ..project.wording import counted
-from .jobs import validation_options
+from .training_options import validation_options
 
 if TYPE_CHECKING:
     from ..training.config.conversion import Conversion

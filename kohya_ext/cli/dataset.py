@@ -9,7 +9,7 @@ import click
 from ..dataset.advice import advise
 from ..dataset.intake import apply_import, plan_import
 from ..dataset.layout import LayoutPlan, apply_layout, plan_layout
-from ..dataset.roles import Role, read_roles_csv
+from ..dataset.roles_csv import Role, read_roles_csv
 from ..dataset.trigger import lora_folders_of, trigger_report
 from ..project import Project
 from ..project.cli import (

@@ -11,7 +11,7 @@ import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, say
 from ..project.wording import counted
-from .jobs import duration, named_trainer, trainer_option, training_bar
+from .training_options import duration, named_trainer, trainer_option, training_bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..project.cli import emit, emit_json, json_option, next_step
-from .jobs import job_options, read_runs
+from .training_options import job_options, read_runs
 
 
 @click.command()

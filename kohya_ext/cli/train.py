@@ -27,7 +27,7 @@ from ..project.cli import (
     shell_words,
 )
 from ..project.wording import counted
-from .jobs import (
+from .training_options import (
     duration,
     job_options,
     job_words,

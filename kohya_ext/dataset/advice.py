@@ -17,7 +17,7 @@ from ..project.wording import counted
 from .layout import LayoutPlan
 from .ratio import both_given, plain
 from .repeats import Group, balance
-from .roles import Role
+from .roles_csv import Role
 from .seen import SeenPicture, see_pictures
 
 FEW_PICTURES = 20

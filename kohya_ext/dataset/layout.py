@@ -44,7 +44,7 @@ from ..project.pictures.memory import PictureMemory
 from ..project.tagging.scores import scores_path
 from .intake import source_pictures
 from .ratio import Ratio, choose_repeats, ratio_of, repeats_of
-from .roles import Role
+from .roles_csv import Role
 from .staged import read_staged, write_staged
 
 

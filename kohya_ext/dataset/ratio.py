@@ -17,7 +17,7 @@ from ..project.decisions.role_plan import read_roles
 from ..project.manifest import USUAL_INFLUENCE, DatasetSettings, Repeats
 from ..project.pictures import find_pictures
 from .repeats import Group, balance
-from .roles import Role
+from .roles_csv import Role
 from .staged import read_staged
 
 

@@ -15,7 +15,7 @@ from ..project.files import sha256_of
 from ..project.pictures.alike import find_alike, groups_of
 from ..project.tagging import Scores, read_scores
 from ..project.tagging.framing import framing_of
-from .roles import Role
+from .roles_csv import Role
 
 _MOST_HASHED = 2_000
 """Scores are found by a file's hash, which takes some seconds for more."""

@@ -16,9 +16,9 @@ from ..captions.effect import effect_of, stored_scores
 from ..dataset.intake import source_pictures
 from ..dataset.ratio import choose_repeats, ratio_of, repeats_of
 from ..project import InputError, MissingError, Project, ToolError
+from ..project.background_jobs import sentence_of
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
-from ..project.jobs import sentence_of
 from ..project.manifest_edit import edit_manifest
 from ..project.wording import counted
 from ..training import queue
@@ -29,11 +29,11 @@ from ..training.run.job import runs_dir_of
 from ..training.run.report import read_report
 from ..training.trainer import use_trainer
 from . import markup, road_markup
+from .actions import find_own_trainer
 from .bridge import find_host_folder
 from .fields import USUAL_PRESET, Field, Section, Typed, changed_values, fields_of, keep
 from .panels import require_folder_text, require_project
 from .places import is_tagger, look_at_model
-from .steps import find_own_trainer
 
 
 def keeping(section: Section) -> Callable[[Project, Typed], str]:

@@ -12,8 +12,8 @@ from html import escape
 from pathlib import Path
 
 from ..project import ToolError
-from ..project.advice import KeptAdvice, sparkline
-from ..project.jobs import JobView
+from ..project.background_jobs import JobView
+from ..project.kept_advice import KeptAdvice, sparkline
 from ..project.wording import counted
 from .bridge import Difference
 from .screen_words import on_screen

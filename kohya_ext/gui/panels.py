@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import InputError, Project, open_project, user_folder
-from ..project.jobs import BackgroundJobs, sentence_of
+from ..project.background_jobs import BackgroundJobs, sentence_of
 from ..training.queue import read_queue
 from . import markup, road_markup
 from .fields import Section

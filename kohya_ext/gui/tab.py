@@ -1,7 +1,7 @@
 """The tab: the road from a folder of pictures to a verified training, a button per step.
 
 Widgets only: components are `layout`'s, texts come from `panels` and `markup`, values from
-`fields`, every step from `steps`. It must run in gradio 4, 5 and 6.
+`fields`, every step from `actions`. It must run in gradio 4, 5 and 6.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..project import Project, ToolError, apply_init, plan_init, read_settings, write_setting
-from ..project.jobs import BackgroundJob, sentence_of
+from ..project.background_jobs import BackgroundJob, sentence_of
 from ..project.manifest import SubjectKind
-from . import decisions, markup, road_markup, steps
-from .board import board_frame
+from . import actions, decisions, markup, road_markup
+from .board_frame import board_frame
 from .bridge import LoraTab, find_differences, find_host_folder, find_lora_tab, missing_keys
 from .fields import Section, keep_label, preset_names, require_kept, shown_values
-from .layout import Form, Picker, Shown, lay_out
 from .live import LIVE
 from .panels import (
     JOBS,
@@ -30,12 +29,13 @@ from .panels import (
 )
 from .places import find_models, find_taggers, list_folder, tagger_label
 from .views import lora_tab_values
+from .widgets import Form, Picker, Shown, lay_out
 
-STEPS: tuple[tuple[str, steps.Step], ...] = (
-    ("Stage", steps.stage),
-    ("Caption", steps.caption),
-    ("Config", steps.config),
-    ("Check", steps.check),
+STEPS: tuple[tuple[str, actions.Step], ...] = (
+    ("Stage", actions.stage),
+    ("Caption", actions.caption),
+    ("Config", actions.config),
+    ("Check", actions.check),
 )
 """The steps that need nothing but the project, in the order of the road."""
 
@@ -189,13 +189,13 @@ class _Tab:
     def _connect_training(self) -> None:
         form, typed = self._form, self._form.typed
         self._run("Import", "Import", self._importing, [typed["source"], typed["rename"]])
-        self._run("Fetch from the hub", "Fetch", steps.fetching, [typed["repository"]])
+        self._run("Fetch from the hub", "Fetch", actions.fetching, [typed["repository"]])
         asked = [typed[name] for name in ("save_states", "resume", "move_old")]
         self._run("Train", "Train", _training, asked)
         note = [form.notes[Section.TRAIN]]
         form.buttons["Stop"].click(lambda folder: stop_job(folder), [form.folder], note)
         form.buttons["Stop after this epoch"].click(
-            lambda folder: decisions.told(steps.stop_after_epoch, folder), [form.folder], note
+            lambda folder: decisions.told(actions.stop_after_epoch, folder), [form.folder], note
         )
         for label, act, inputs in (
             ("Add to queue", decisions.add_project, [form.folder]),
@@ -280,7 +280,7 @@ class _Tab:
         self,
         label: str,
         name: str,
-        make: Callable[..., steps.Step],
+        make: Callable[..., actions.Step],
         inputs: list[Any] | None = None,
     ) -> None:
         """Let a button run a step; what is typed and not kept is told first."""
@@ -294,7 +294,7 @@ class _Tab:
                 project = require_project(folder)
                 require_kept(project, form.typed_of(values[:count]))
                 step = make(*values[count:])
-                job = JOBS.start(project.root, name, steps.work_of(step, project))
+                job = JOBS.start(project.root, name, actions.work_of(step, project))
             except ToolError as error:
                 yield {form.notes[section]: markup.problem(str(error))}
                 return
@@ -302,8 +302,8 @@ class _Tab:
 
         form.buttons[label].click(run, [*form.seen, *own], form.outputs, **_LONG)
 
-    def _importing(self, pictures: str, rename: bool) -> steps.Step:
-        return steps.importing(
+    def _importing(self, pictures: str, rename: bool) -> actions.Step:
+        return actions.importing(
             require_folder_text(pictures, "folder with pictures"), rename=bool(rename)
         )
 
@@ -343,7 +343,7 @@ class _Tab:
     def _start_queue(self) -> Iterator[list[str]]:
         try:
             job = JOBS.start(queue_root(), "Queue", lambda progress, say, stop: (
-                steps.run_the_queue(None, progress, say, stop)))  # fmt: skip
+                actions.run_the_queue(None, progress, say, stop)))  # fmt: skip
         except ToolError as error:
             yield [markup.problem(str(error)), decisions.queue_text()]
             return
@@ -351,8 +351,8 @@ class _Tab:
             yield [markup.job(view), decisions.queue_text()]
 
 
-def _training(save_states: bool, resume: bool, move_old: bool) -> steps.Step:
-    return steps.training(
+def _training(save_states: bool, resume: bool, move_old: bool) -> actions.Step:
+    return actions.training(
         save_states=bool(save_states), resume=bool(resume), move_old=bool(move_old)
     )
 
@@ -376,10 +376,12 @@ def find_running(project: Project) -> BackgroundJob | None:
     job = JOBS.find(project.root)
     if job is not None and not job.view().is_finished:
         return job
-    running = steps.find_training_of(project)
+    running = actions.find_training_of(project)
     if running is None:
         return None
-    return JOBS.start(project.root, "Train", steps.work_of(steps.follow_training(running), project))
+    return JOBS.start(
+        project.root, "Train", actions.work_of(actions.follow_training(running), project)
+    )
 
 
 def stop_job(folder: str) -> str:

@@ -18,9 +18,9 @@ from pathlib import Path
 from ..dataset.intake import source_pictures
 from ..dataset.ratio import choose_repeats, repeats_of, repeats_of_folder, staged_roles
 from ..project import Project
-from ..project.advice import KeptAdvice, read_advice
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
+from ..project.kept_advice import KeptAdvice, read_advice
 from ..project.pictures import open_upright
 from ..project.status import read_status
 from ..training.config.forms import read_data

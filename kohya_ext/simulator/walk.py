@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..project import MachineError, Project, open_project
-from ..project.advice import read_advice
 from ..project.epochs import require_run
 from ..project.files import write_text_atomic
+from ..project.kept_advice import read_advice
 from ..project.lora_file import read_header, tensor_sha256
 from ..project.pictures import find_pictures
 from ..project.process import start

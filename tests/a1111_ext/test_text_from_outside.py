@@ -11,7 +11,7 @@ from a1111_ext.grids.choice import read_choice
 from a1111_ext.showcase.ratings import read_ratings
 from a1111_ext.showcase.review import is_review_file, read_review_file
 from kohya_ext.captions.captioning import read_caption
-from kohya_ext.dataset.roles import read_roles_csv
+from kohya_ext.dataset.roles_csv import read_roles_csv
 from kohya_ext.project import DamagedError, InputError, ToolError
 from kohya_ext.project.json_reader import ShapeError, read_text
 from kohya_ext.training.dataset.dataset_config import read_dataset_config

@@ -10,11 +10,11 @@ from types import ModuleType
 import pytest
 
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.gui import steps
+from kohya_ext.gui import actions
 from kohya_ext.gui.panels import JOBS, read_panels
 from kohya_ext.gui.tab import find_running
 from kohya_ext.project import Project, open_project
-from kohya_ext.project.jobs import BackgroundJob, JobView
+from kohya_ext.project.background_jobs import BackgroundJob, JobView
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.run.job import job_of_project
@@ -40,13 +40,13 @@ def trainable(project: Project) -> Project:
     return open_project(project.root)
 
 
-def begin(project: Project, step: steps.Step) -> BackgroundJob:
-    job = BackgroundJob("Train", steps.work_of(step, project))
+def begin(project: Project, step: actions.Step) -> BackgroundJob:
+    job = BackgroundJob("Train", actions.work_of(step, project))
     job.start()
     return job
 
 
-def finish(project: Project, step: steps.Step) -> JobView:
+def finish(project: Project, step: actions.Step) -> JobView:
     return list(begin(project, step).follow(WAIT))[-1]
 
 
@@ -59,7 +59,7 @@ def views_until_step(job: BackgroundJob) -> Iterator[JobView]:
 
 
 def test_check_counts_the_steps(trainable: Project):
-    view = finish(trainable, steps.check)
+    view = finish(trainable, actions.check)
     assert view.error == ""
     assert any(line.startswith("4 pictures, ") and "3 epochs" in line for line in view.lines)
     assert view.lines[-1] == "Nothing stands in the way of training."
@@ -69,7 +69,7 @@ def test_check_names_every_error(trainable: Project):
     (trainable.root / "base.safetensors").unlink()
     picture = next(trainable.images_dir.glob("*/*.png"))
     picture.with_suffix(".txt").write_bytes(b"caf\xe9")
-    view = finish(trainable, steps.check)
+    view = finish(trainable, actions.check)
     told = "\n".join((view.error, *view.lines))
     assert "base.safetensors" in told
     assert picture.with_suffix(".txt").name in told
@@ -77,7 +77,7 @@ def test_check_names_every_error(trainable: Project):
 
 
 def test_train_shows_progress_and_verifies(trainable: Project):
-    job = begin(trainable, steps.training())
+    job = begin(trainable, actions.training())
     views = list(job.follow(WAIT))
     assert views[-1].error == ""
     assert any(view.progress and view.progress.phase == "Training" for view in views)
@@ -90,30 +90,30 @@ def test_train_shows_progress_and_verifies(trainable: Project):
 
 def test_stop_ends_the_training_itself(trainable: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SWITCH, "hang@9")
-    job = begin(trainable, steps.training())
+    job = begin(trainable, actions.training())
     assert list(views_until_step(job))
     job.stop()
     view = list(job.follow(WAIT))[-1]
     assert (view.error, view.is_stopped) == ("", True)
     assert view.lines[-1].startswith("Stopped at step")
-    assert steps.find_training_of(trainable) is None
+    assert actions.find_training_of(trainable) is None
 
 
 def test_failed_training_says_why(trainable: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SWITCH, "nan@5")
-    assert "[LL391]" in finish(trainable, steps.training()).error
+    assert "[LL391]" in finish(trainable, actions.training()).error
 
 
 def test_training_goes_on_after_a_stop(trainable: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SWITCH, "hang@17")
-    job = begin(trainable, steps.training(save_states=True))
+    job = begin(trainable, actions.training(save_states=True))
     for view in job.follow(WAIT):
         if any("-000001" in line for line in view.lines) and view.progress.done > 12:
             break
     job.stop()
     assert list(job.follow(WAIT))[-1].is_stopped
     monkeypatch.delenv(SWITCH)
-    view = finish(trainable, steps.training(resume=True))
+    view = finish(trainable, actions.training(resume=True))
     assert view.lines[-1] == "Trained, and every epoch file verified."
 
 
@@ -138,9 +138,9 @@ def test_trainer_is_that_of_the_gui_around_us(tmp_path: Path, monkeypatch: pytes
     module = ModuleType("kohya_gui.lora_gui")
     module.__file__ = str(tmp_path / "kohya_ss" / "kohya_gui" / "lora_gui.py")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    found = steps.find_own_trainer()
+    found = actions.find_own_trainer()
     assert found is not None
     assert (found.folder, found.python) == (scripts, Path(sys.executable))
     assert found.origin is TrainerSource.KOHYA_GUI
     use_trainer(simulated_trainer().folder)
-    assert steps.find_own_trainer().is_simulated
+    assert actions.find_own_trainer().is_simulated

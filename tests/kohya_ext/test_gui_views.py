@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kohya_ext.gui import markup, steps
+from kohya_ext.gui import actions, markup
 from kohya_ext.gui.bridge import Difference
 from kohya_ext.gui.panels import read_panels, require_folder_text
 from kohya_ext.gui.views import (
@@ -24,8 +24,8 @@ from kohya_ext.gui.views import (
     view_pictures,
 )
 from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, open_project
-from kohya_ext.project.advice import write_advice
-from kohya_ext.project.jobs import BackgroundJob, BackgroundJobs, JobView, Say, stoppable
+from kohya_ext.project.background_jobs import BackgroundJob, BackgroundJobs, JobView, Say, stoppable
+from kohya_ext.project.kept_advice import write_advice
 from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 
 WAIT = 30.0
@@ -48,17 +48,17 @@ def collected(tmp_path: Path) -> Path:
     return tmp_path / "collected"
 
 
-def finish(project: Project, step: steps.Step) -> JobView:
+def finish(project: Project, step: actions.Step) -> JobView:
     """Run a step as the tab does and return how it ended."""
-    job = BackgroundJob("Step", steps.work_of(step, project))
+    job = BackgroundJob("Step", actions.work_of(step, project))
     job.start()
     return list(job.follow(WAIT))[-1]
 
 
 @pytest.fixture
 def staged(project: Project, collected: Path) -> Project:
-    assert finish(project, steps.importing(collected)).error == ""
-    assert finish(project, steps.stage).error == ""
+    assert finish(project, actions.importing(collected)).error == ""
+    assert finish(project, actions.stage).error == ""
     return project
 
 
@@ -72,7 +72,7 @@ def write_manifest(project: Project, old: str, new: str) -> Project:
 @pytest.fixture
 def configured(staged: Project) -> Project:
     project = write_manifest(staged, "  path: ''", "  path: /models/base.safetensors")
-    assert finish(project, steps.config).error == ""
+    assert finish(project, actions.config).error == ""
     return project
 
 
@@ -83,14 +83,14 @@ def test_overview_shows_the_next_step(project: Project):
 
 
 def test_import_says_what_came_in(project: Project, collected: Path):
-    view = finish(project, steps.importing(collected))
+    view = finish(project, actions.importing(collected))
     assert view.lines == ("5 pictures taken in: 3 primary, 2 supporting.",)
-    again = finish(project, steps.importing(collected))
+    again = finish(project, actions.importing(collected))
     assert again.lines[-1] == "5 were known already."
 
 
 def test_imported_pictures_show_their_role(project: Project, collected: Path):
-    finish(project, steps.importing(collected))
+    finish(project, actions.importing(collected))
     page = view_pictures(project)
     assert (page.primary, page.supporting, page.is_staged) == (3, 2, False)
     assert [one.repeats for one in page.pictures] == [5, 5, 5, 2, 2]
@@ -107,7 +107,7 @@ def test_staged_pictures_show_their_caption(staged: Project):
 
 def test_pictures_come_in_pages(project: Project, tmp_path: Path):
     names = tuple(f"p{number:02}.png" for number in range(PAGE_SIZE + 3))
-    finish(project, steps.importing(make_pictures(tmp_path / "many", names)))
+    finish(project, actions.importing(make_pictures(tmp_path / "many", names)))
     last = view_pictures(project, 99)
     assert (last.number, last.pages, len(last.pictures)) == (2, 2, 3)
 

@@ -13,8 +13,8 @@ from fake_gradio_page import FakePage
 from kohya_ext.cli.dispatch import COMMANDS as ROWS
 from kohya_ext.gui import markup, screen_words
 from kohya_ext.gui.fields import FIELDS, Section, numbered
-from kohya_ext.gui.layout import lay_out
 from kohya_ext.gui.screen_words import on_screen
+from kohya_ext.gui.widgets import lay_out
 
 COMMANDS = tuple(row[1] for row in ROWS)
 ROOT = Path(__file__).resolve().parents[2] / "kohya_ext"

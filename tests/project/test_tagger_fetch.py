@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kohya_ext.gui import steps
+from kohya_ext.gui import actions
 from kohya_ext.project import (
     DamagedError,
     HostError,
@@ -18,7 +18,7 @@ from kohya_ext.project import (
     Project,
     open_project,
 )
-from kohya_ext.project.jobs import BackgroundJob
+from kohya_ext.project.background_jobs import BackgroundJob
 from kohya_ext.project.tagging.fetch import apply_fetch, plan_fetch
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
@@ -115,7 +115,7 @@ def test_the_step_gives_the_tagger_to_the_project(
     project: Project, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    job = BackgroundJob("Fetch", steps.work_of(steps.fetching(REPOSITORY), project))
+    job = BackgroundJob("Fetch", actions.work_of(actions.fetching(REPOSITORY), project))
     job.start()
     view = list(job.follow(30.0))[-1]
     assert view.error == ""

@@ -1,12 +1,15 @@
-"""The graph of modules: who knows whom."""
+"""Modules and classes: who knows whom, and one name for one thing."""
 
 from __future__ import annotations
 
+import ast
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import grimp
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
 
 
@@ -19,3 +22,35 @@ def test_no_module_knows_itself_by_a_detour():
         TopologicalSorter(known).prepare()
     except CycleError as error:
         pytest.fail(f"these import one another: {' -> '.join(error.args[1])}")
+
+
+NAMED_AFTER = ("cli", "compat", "checks", "simulator", "webui")
+"""Rooms whose modules are named after what they serve: commands, the ancestor's modules, what is
+checked, what is simulated, and the rooms that the WebUI is given."""
+
+
+def defined_classes() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    found.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def test_a_class_name_means_one_thing():
+    found = defined_classes()
+    assert len(found) > 500
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_module_name_means_one_thing(package: str):
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).parts
+        if path.stem not in ("__init__", "__main__") and not set(parts) & set(NAMED_AFTER):
+            found.setdefault(path.stem, []).append(path.relative_to(ROOT).as_posix())
+    assert found
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kohya_ext.project.advice import KeptAdvice, describe_curve, sparkline
 from kohya_ext.project.errors import DamagedError, InputError
 from kohya_ext.project.files import replacing, write_text_atomic
+from kohya_ext.project.kept_advice import KeptAdvice, describe_curve, sparkline
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
 
 CHUNK = 40

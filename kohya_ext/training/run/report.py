@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...project import MissingError
-from ...project.advice import KeptAdvice, read_advice
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
+from ...project.kept_advice import KeptAdvice, read_advice
 from ...project.wording import counted
 from .follow import RunFollower
 from .record import RunOutcome, RunStatus, find_runs_in, read_facts

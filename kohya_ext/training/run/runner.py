@@ -16,10 +16,10 @@ from pathlib import Path
 
 from ...project import ConflictError, Project, ToolError, open_project
 from ...project.process import Child, ProcessTree, holding, new_mark, start
+from .before_training import free_for_training
 from .earlier import drop_old_states
 from .follow import EventHandler, RunFollower, unheard
 from .keychain import with_stored_secrets
-from .plugins import free_for_training
 from .record import (
     Result,
     RunOutcome,

@@ -16,8 +16,8 @@ from a1111_ext.api.client import Client
 from a1111_ext.cells import Cell, CellOutcome, Ledger, run_cells
 from a1111_ext.cells.backend import HttpBackend
 from a1111_ext.cells.cell import CheckpointPin
+from a1111_ext.cells.cell_plan import plan_cells
 from a1111_ext.cells.picture_store import DAMAGED, PROVE_AT_MOST, PictureStore
-from a1111_ext.cells.plan import plan_cells
 
 
 def cells(backend: HttpBackend, count: int = 3) -> list[Cell]:

@@ -13,7 +13,7 @@ from a1111_ext.api.client import Client
 from a1111_ext.cells import Cell, Ledger, run_cells
 from a1111_ext.cells.backend import HttpBackend
 from a1111_ext.cells.cell import CheckpointPin
-from a1111_ext.cells.plan import plan_cells
+from a1111_ext.cells.cell_plan import plan_cells
 from kohya_ext.cli import main
 from kohya_ext.project import Project
 from kohya_ext.project.decisions import DecisionStore

@@ -16,7 +16,7 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells import Cell, Generated, verify_picture
 from a1111_ext.cells.cell import cell_from_dict
-from a1111_ext.cells.plan import pin_cell
+from a1111_ext.cells.cell_plan import pin_cell
 from a1111_ext.grids.axes import parse_axis
 from a1111_ext.grids.plan import request_from
 from kohya_ext.project import ToolError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loras import save_lora
 
-from a1111_ext.cells.plan import plan_cells
+from a1111_ext.cells.cell_plan import plan_cells
 from a1111_ext.grids.expansion import make_expand
 from a1111_ext.grids.grid import prepare_grid
 from a1111_ext.grids.plan import (

@@ -20,8 +20,8 @@ from a1111_ext.quality.signal import SignalName
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
-from kohya_ext.project.advice import read_advice, sparkline
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.kept_advice import read_advice, sparkline
 from kohya_ext.simulator import tagger_model
 from kohya_ext.simulator.tagger_model import write_tagger_model
 

@@ -15,7 +15,7 @@ from promotions import promote_epoch, with_manifest
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Generated, Ledger, verify_picture
 from a1111_ext.showcase.album import ShowPicture, read_album
-from a1111_ext.showcase.likeness import make_distance
+from a1111_ext.showcase.picture_distance import make_distance
 from a1111_ext.showcase.ratings import Rating
 from a1111_ext.showcase.review import (
     Review,

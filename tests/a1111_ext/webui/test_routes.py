@@ -18,7 +18,7 @@ from until import wait_until
 
 from a1111_ext.webui.routes import MOST_BYTES, add_routes, endpoint
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
-from kohya_ext.project.advice import read_advice
+from kohya_ext.project.kept_advice import read_advice
 from kohya_ext.project.server import LARGEST_BYTES
 
 V1 = "/loraloom/v1"

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from kohya_ext.dataset.advice import advise, advise_on_pictures
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.dataset.roles import Role
+from kohya_ext.dataset.roles_csv import Role
 from kohya_ext.dataset.seen import SeenPicture, see_pictures
 from kohya_ext.project import Project
 from kohya_ext.project.files import sha256_of

@@ -12,7 +12,7 @@ from kohya_ext.captions.edits import CaptionEdit, EditBook
 from kohya_ext.cli import main
 from kohya_ext.dataset.captions_beside import CaptionFinder, as_line
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
-from kohya_ext.dataset.roles import Role
+from kohya_ext.dataset.roles_csv import Role
 from kohya_ext.project import Project
 
 

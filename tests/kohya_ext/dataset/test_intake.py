@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, features
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.dataset.roles import Role, read_roles_csv
+from kohya_ext.dataset.roles_csv import Role, read_roles_csv
 from kohya_ext.project import Project, ToolError, apply_init, plan_init
 from kohya_ext.project import files as files_module
 from kohya_ext.project.decisions import DecisionKind, DecisionStore

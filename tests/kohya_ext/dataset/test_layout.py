@@ -12,7 +12,7 @@ from PIL import Image
 from kohya_ext.cli import main
 from kohya_ext.dataset.advice import advise
 from kohya_ext.dataset.layout import apply_layout, folder_name, plan_layout
-from kohya_ext.dataset.roles import Role, read_roles_csv
+from kohya_ext.dataset.roles_csv import Role, read_roles_csv
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.manifest import Consent, Subject, SubjectKind
 

@@ -13,7 +13,7 @@ from kohya_ext.cli import main
 from kohya_ext.dataset.advice import advise
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.dataset.ratio import both_given, choose_repeats, ratio_of, read_ratio
-from kohya_ext.dataset.roles import Role
+from kohya_ext.dataset.roles_csv import Role
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.decisions.role_plan import memory_of

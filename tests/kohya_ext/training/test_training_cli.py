@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.cli import main
-from kohya_ext.cli.jobs import duration
+from kohya_ext.cli.training_options import duration
 from kohya_ext.project import Project
 from kohya_ext.training.config.of_project import apply_config, plan_config
 from kohya_ext.training.run.follow import RunFollower

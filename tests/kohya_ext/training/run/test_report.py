@@ -13,7 +13,7 @@ from PIL import Image
 
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
-from kohya_ext.project.advice import write_advice
+from kohya_ext.project.kept_advice import write_advice
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
 from kohya_ext.training.run.record import StopRequest, ask
 from kohya_ext.training.run.report import as_dict, draw_losses, format_report, read_report

@@ -11,7 +11,7 @@ import pytest
 
 from a1111_ext.cells import CellOutcome
 from a1111_ext.webui.drawn import GridPlace
-from a1111_ext.webui.jobs import GridJobs, GridState, GridSwitches
+from a1111_ext.webui.grid_jobs import GridJobs, GridState, GridSwitches
 from kohya_ext.project import ToolError
 
 

@@ -12,10 +12,10 @@ import pytest
 from a1111_ext.api.client import AnswerTimeout, ApiError, Client, ConnectionLost
 from a1111_ext.api.free import before_training
 from kohya_ext.project import Project, ToolError
-from kohya_ext.training.run import plugins
+from kohya_ext.training.run import before_training as plugins
+from kohya_ext.training.run.before_training import find_plugins, free_for_training
 from kohya_ext.training.run.follow import unheard
 from kohya_ext.training.run.job import job_of_project
-from kohya_ext.training.run.plugins import find_plugins, free_for_training
 from kohya_ext.training.run.record import RunOutcome
 from kohya_ext.training.run.session import apply_training, plan_training
 from kohya_ext.training.trainer import simulated_trainer

@@ -13,9 +13,9 @@ from ..captions.lint import lint_project
 from ..dataset.advice import advise
 from ..dataset.intake import apply_import, plan_import
 from ..dataset.layout import apply_layout, plan_layout
-from ..dataset.roles import Role
+from ..dataset.roles_csv import Role
 from ..project import ProgressHandler, Project, ToolError, read_settings
-from ..project.jobs import Say, StepStopped, Work, stoppable
+from ..project.background_jobs import Say, StepStopped, Work, stoppable
 from ..project.manifest_edit import edit_manifest
 from ..project.tagging import Tagger, open_tagger
 from ..project.tagging.fetch import apply_fetch, plan_fetch

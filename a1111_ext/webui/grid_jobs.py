@@ -14,8 +14,8 @@ from enum import Enum
 from pathlib import Path
 
 from kohya_ext.project import MissingError, ToolError
+from kohya_ext.project.background_jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.files import write_json_atomic
-from kohya_ext.project.jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
