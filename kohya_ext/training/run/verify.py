@@ -43,7 +43,7 @@ def judge(
 
 
 def verify(follow: RunFollower) -> tuple[tuple[Expected, ...], tuple[str, ...]]:
-    """Hold the epoch files against what should be there: good ones, and what is wrong.
+    """Compare the epoch files with what should be there: good ones, and what is wrong.
 
     Without a forecast (regularisation pictures, dataset configs) the trainer's own figures count.
     """
