@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
+from kohya_ext.project.manifest import PictureSettings
+
 from ..api.lora_tags import lora_tags
 
 
@@ -103,6 +105,11 @@ class ScriptUse:
 def script_uses(scripts: Mapping[str, list[Any]]) -> tuple[ScriptUse, ...]:
     """Return always-on scripts as a cell holds them, in the order of their names."""
     return tuple(ScriptUse(name, json.dumps(args)) for name, args in sorted(scripts.items()))
+
+
+def picture_fields(picture: PictureSettings) -> dict[str, Any]:
+    """Return a manifest's picture settings as fields of a cell, which have the same names."""
+    return {**vars(picture), "scripts": script_uses(picture.scripts)}
 
 
 BATCH_SIZE = "batch_size"

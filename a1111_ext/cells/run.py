@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -119,22 +119,25 @@ class CellRun:
         """Count what is done already; everything else waits."""
         self.ledger.add(self._plan.cells)
         done = self.ledger.done_among([cell.key for cell in self._plan.cells])
-        waiting = []
-        for cell in self._plan.cells:
+        self._waiting = Waiting(self._missing_of(self._plan.cells, done))
+        if done and self._plan.controls:
+            self._pixels = dict(self.ledger.pixels())
+
+    def _missing_of(self, cells: Sequence[Cell], done: Collection[str]) -> list[Cell]:
+        """Count the cells that are done; return the others, damaged ones among them."""
+        missing = []
+        for cell in cells:
             if cell.key in done:
                 self._known.add(cell.key)
                 self._tell(CellOutcome.KNOWN, cell)
-            elif cell.key in self.ledger.damaged:
+                continue
+            if cell.key in self.ledger.damaged:
                 aside = self.ledger.pictures.aside(cell.key, DAMAGED)
                 self._tell(
                     CellOutcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}"
                 )
-                waiting.append(cell)
-            else:
-                waiting.append(cell)
-        self._waiting = Waiting(waiting)
-        if done and self._plan.controls:
-            self._pixels = dict(self.ledger.pixels())
+            missing.append(cell)
+        return missing
 
     # -- taking cells ---------------------------------------------------------------------
 
@@ -215,18 +218,7 @@ class CellRun:
         """See what another process has finished, and take over what it left."""
         cells, self._elsewhere = self._elsewhere, []
         done = self.ledger.done_among([cell.key for cell in cells])
-        for cell in cells:
-            if cell.key in done:
-                self._known.add(cell.key)
-                self._tell(CellOutcome.KNOWN, cell)
-            elif cell.key in self.ledger.damaged:
-                aside = self.ledger.pictures.aside(cell.key, DAMAGED)
-                self._tell(
-                    CellOutcome.DAMAGED, cell, reason=f"its picture was changed; see {aside}"
-                )
-                self._waiting.put_back([cell])
-            else:
-                self._waiting.put_back([cell])
+        self._waiting.put_back(self._missing_of(cells, done))
 
     @property
     def missing(self) -> list[Cell]:

@@ -29,7 +29,7 @@ from ..cells.cell import (
     Cell,
     CheckpointPin,
     LoraUse,
-    script_uses,
+    picture_fields,
     with_loras,
 )
 from .axes import (
@@ -344,16 +344,7 @@ def _base(request: GridRequest, subject: GridSubject, page: Cell | None) -> Cell
         prompt=prompt,
         negative_prompt=request.negative_prompt,
         seed=0,
-        width=picture.width,
-        height=picture.height,
-        steps=picture.steps,
-        cfg_scale=picture.cfg_scale,
-        sampler=picture.sampler,
-        scheduler=picture.scheduler,
-        clip_skip=picture.clip_skip,
-        scripts=script_uses(picture.scripts),
-        distilled_cfg_scale=picture.distilled_cfg_scale,
-        modules=picture.modules,
+        **picture_fields(picture),
         checkpoint=CheckpointPin(request.checkpoint),
         loras=loras,
     )

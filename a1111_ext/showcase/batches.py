@@ -18,7 +18,7 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
-from ..cells.cell import Cell, CheckpointPin, HiresFix, script_uses, with_loras
+from ..cells.cell import Cell, CheckpointPin, HiresFix, picture_fields, with_loras
 from ..cells.cell_plan import CellPlan, pin_cell, plan_cells
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
@@ -164,16 +164,7 @@ def _shot(
         prompt=sample.text,
         negative_prompt=negative_prompt,
         seed=seed,
-        width=picture.width,
-        height=picture.height,
-        steps=picture.steps,
-        cfg_scale=picture.cfg_scale,
-        sampler=picture.sampler,
-        scheduler=picture.scheduler,
-        clip_skip=picture.clip_skip,
-        scripts=script_uses(picture.scripts),
-        distilled_cfg_scale=picture.distilled_cfg_scale,
-        modules=picture.modules,
+        **picture_fields(picture),
         checkpoint=CheckpointPin(checkpoint),
         hires_fix=HiresFix(hires.upscaler, hires.scale, hires.denoising_strength, hires.steps)
         if hires

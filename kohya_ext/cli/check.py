@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, progress_bar, say
-from ..project.wording import counted
 from .training_options import (
     job_options,
     job_words,
@@ -80,13 +79,8 @@ def _show(job: TrainingJob, preflight: Preflight) -> None:
         say(f"note: {note}")
     for one in preflight.findings:
         emit(f"{one.level.value}: {one}")
-    steps = preflight.steps
-    if steps:
-        emit(
-            f"{counted(len(preflight.pictures), 'picture')}, {counted(steps.draws, 'draw')}: "
-            f"{counted(steps.steps, 'step')} in "
-            f"{counted(steps.epochs, 'epoch')} of {steps.steps_per_epoch}"
-        )
+    if preflight.steps:
+        emit(preflight.length)
     if not preflight.errors:
         emit("Nothing stands in the way.")
 

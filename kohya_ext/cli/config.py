@@ -180,10 +180,11 @@ def _form(
 
 
 def _tell(plan: ConfigPlan, verbose: bool) -> None:
+    from ..training.dataset.steps import length_line
+
     steps = plan.steps
     say(
-        f"{counted(steps.steps, 'step')}: {counted(steps.epochs, 'epoch')} of "
-        f"{steps.steps_per_epoch} "
+        f"{length_line(steps.steps, steps.epochs, steps.steps_per_epoch)} "
         f"({counted(steps.draws, 'draw')} in {counted(len(steps.buckets), 'bucket')}); "
         f"{counted(len(steps.epoch_files), 'epoch file')}"
     )

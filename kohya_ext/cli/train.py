@@ -26,7 +26,6 @@ from ..project.cli import (
     shell_path,
     shell_words,
 )
-from ..project.wording import counted
 from .training_options import (
     duration,
     job_options,
@@ -180,6 +179,8 @@ def _handing_over(run: RunPlan) -> Iterator[None]:
 
 
 def _tell(plan: TrainingPlan) -> None:
+    from ..training.dataset.steps import length_line
+
     for note in plan.job.notes:
         say(f"note: {note}")
     for one in plan.preflight.warnings:
@@ -190,11 +191,10 @@ def _tell(plan: TrainingPlan) -> None:
     if run.epochs_done:
         say(f"continuing after epoch {run.epochs_done}, from {run.resumed_from}")
     if run.epochs:
-        say(
-            f"{run.name}: {counted(run.pictures, 'picture')}, {counted(run.draws, 'draw')}, "
-            f"{counted(run.steps, 'step')} in "
-            f"{counted(run.epochs, 'epoch')} of {run.steps_per_epoch}"
+        length = length_line(
+            run.steps, run.epochs, run.steps_per_epoch, pictures=run.pictures, draws=run.draws
         )
+        say(f"{run.name}: {length}")
 
 
 def _tell_others(run: RunPlan) -> None:

@@ -181,13 +181,8 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
 def _tell(preflight: Preflight, say: Say) -> None:
     for one in (*preflight.errors[1:], *preflight.warnings):
         say(f"{one.level.value.capitalize()}: {one}")
-    steps = preflight.steps
-    if steps:
-        say(
-            f"{counted(len(preflight.pictures), 'picture')}, {counted(steps.draws, 'draw')}: "
-            f"{counted(steps.steps, 'step')} in "
-            f"{counted(steps.epochs, 'epoch')} of {steps.steps_per_epoch}."
-        )
+    if preflight.steps:
+        say(f"{preflight.length}.")
 
 
 def find_own_trainer() -> Trainer | None:

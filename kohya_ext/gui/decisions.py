@@ -20,11 +20,11 @@ from ..project.background_jobs import sentence_of
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.manifest_edit import edit_manifest
-from ..project.wording import counted
 from ..training import queue
 from ..training.config.of_project import plan_config
 from ..training.config.overrides import drop_override, set_override
 from ..training.config.take import apply_take, plan_take
+from ..training.dataset.steps import length_line
 from ..training.run.job import runs_dir_of
 from ..training.run.report import read_report
 from ..training.trainer import use_trainer
@@ -107,10 +107,7 @@ def _keep_length(project: Project, typed: Typed) -> str:
         steps = plan_config(changed).steps
     except MissingError as error:
         return markup.remark(f"Kept. The steps are not counted yet: {error}")
-    return markup.remark(
-        f"Kept: {counted(steps.steps, 'step')} in {counted(steps.epochs, 'epoch')} of "
-        f"{steps.steps_per_epoch}."
-    )
+    return markup.remark(f"Kept: {length_line(steps.steps, steps.epochs, steps.steps_per_epoch)}.")
 
 
 def set_value(project: Project, key: str | None, text: str | None) -> str:

@@ -18,7 +18,7 @@ from ..config.call_values import effective, processes_of
 from ..dataset.bucketed import TrainingDataset
 from ..dataset.expected import DEFAULT_STEPS, expected_steps, read_datasets, rules_in
 from ..dataset.folders import DecodedPicture, inspect_pictures
-from ..dataset.steps import BucketRules, StepPlan
+from ..dataset.steps import BucketRules, StepPlan, length_line
 from ..trainer import Trainer
 from .ask_trainer import TrainerAnswer, ask_trainer
 from .base_model import check_base_model
@@ -54,6 +54,17 @@ class Preflight:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         return tuple(one for one in self.findings if one.level is Level.WARNING)
+
+    @property
+    def length(self) -> str:
+        """How much is trained, in one sentence; "" where it is not known."""
+        steps = self.steps
+        if steps is None:
+            return ""
+        return length_line(
+            steps.steps, steps.epochs, steps.steps_per_epoch,
+            pictures=len(self.pictures), draws=steps.draws,
+        )  # fmt: skip
 
     def require_ok(self) -> None:
         """Raise the first error as ToolError, saying how many more there are."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...project.wording import counted
+
 Size = tuple[int, int]
 
 
@@ -75,6 +77,14 @@ class StepPlan:
         """Optimizer updates of the whole run; one of so many steps may end inside an epoch."""
         whole = self.steps_per_epoch * self.epochs
         return min(whole, self.max_steps) if self.max_steps else whole
+
+
+def length_line(
+    steps: int, epochs: int, steps_per_epoch: int, *, pictures: int = 0, draws: int = 0
+) -> str:
+    """Return `4 pictures, 14 draws: 21 steps in 3 epochs of 7`, or its half without pictures."""
+    shown = f"{counted(pictures, 'picture')}, {counted(draws, 'draw')}: " if pictures else ""
+    return f"{shown}{counted(steps, 'step')} in {counted(epochs, 'epoch')} of {steps_per_epoch:,}"
 
 
 def bucket_sizes(rules: BucketRules) -> list[Size]:
