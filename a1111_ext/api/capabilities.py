@@ -87,6 +87,8 @@ class Capabilities:
     """Embeddings that fit the loaded model, with the hash that infotexts show where it is known."""
     img2img_upscaler: str = ""
     """The WebUI's own setting for how a picture is enlarged before it is redrawn."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The WebUI's own settings, as its options are named."""
     without_weights: tuple[str, ...] = ()
     proved_upscalers: tuple[str, ...] = ()
     unchecked_upscalers: tuple[str, ...] = ()
@@ -306,6 +308,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
         embeddings=_embeddings(client, flags),
         img2img_upscaler=str(options.get("upscaler_for_img2img") or ""),
+        settings=dict(options),
         always_on=tuple(
             AlwaysOn(one["name"], len(one["args"]), bool(one["is_img2img"]))
             for one in _get_or(client, "/sdapi/v1/script-info", [])

@@ -24,45 +24,45 @@ def _flag(text: str) -> bool:
     return text.casefold() in ("true", "1")
 
 
-_SETTINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
-    "ENSD": ("eta_noise_seed_delta", int),
-    "RNG": ("randn_source", str),
-    "Emphasis": ("emphasis", str),
-    "Tiling": ("tiling", _flag),
-    "Token merging ratio": ("token_merging_ratio", float),
-    "NGMS": ("s_min_uncond", float),
-    "NGMS all steps": ("s_min_uncond_all", _flag),
-    "Skip Early CFG": ("skip_early_cond", float),
-    "Pad conds": ("pad_cond_uncond", _flag),
-    "Pad conds v0": ("pad_cond_uncond_v0", _flag),
-    "Old prompt editing timelines": ("use_old_scheduling", _flag),
-    "Downcast alphas_cumprod": ("use_downcasted_alpha_bar", _flag),
-    "Noise Schedule": ("sd_noise_schedule", str),
-    "Discard penultimate sigma": ("always_discard_next_to_last_sigma", _flag),
-    "SGM noise multiplier": ("sgm_noise_multiplier", _flag),
-    "Extra noise": ("img2img_extra_noise", float),
-    "Noise multiplier": ("initial_noise_multiplier", float),
-    "Eta": ("eta_ancestral", float),
-    "Eta DDIM": ("eta_ddim", float),
-    "Sigma churn": ("s_churn", float),
-    "Sigma tmin": ("s_tmin", float),
-    "Sigma tmax": ("s_tmax", float),
-    "Sigma noise": ("s_noise", float),
-    "Schedule min sigma": ("sigma_min", float),
-    "Schedule max sigma": ("sigma_max", float),
-    "Schedule rho": ("rho", float),
-    "Beta schedule alpha": ("beta_dist_alpha", float),
-    "Beta schedule beta": ("beta_dist_beta", float),
-    "UniPC variant": ("uni_pc_variant", str),
-    "UniPC skip type": ("uni_pc_skip_type", str),
-    "UniPC order": ("uni_pc_order", int),
-    "UniPC lower order final": ("uni_pc_lower_order_final", _flag),
-    "VAE Encoder": ("sd_vae_encode_method", str),
-    "VAE Decoder": ("sd_vae_decode_method", str),
-    "FP8 weight": ("fp8_storage", str),
-    "Cache FP16 weight for LoRA": ("cache_fp16_weight", _flag),
+_SETTINGS: Mapping[str, tuple[str, Callable[[str], Any], object]] = {
+    "ENSD": ("eta_noise_seed_delta", int, 0),
+    "RNG": ("randn_source", str, "GPU"),
+    "Emphasis": ("emphasis", str, "Original"),
+    "Tiling": ("tiling", _flag, False),
+    "Token merging ratio": ("token_merging_ratio", float, 0.0),
+    "NGMS": ("s_min_uncond", float, 0.0),
+    "NGMS all steps": ("s_min_uncond_all", _flag, False),
+    "Skip Early CFG": ("skip_early_cond", float, 0.0),
+    "Pad conds": ("pad_cond_uncond", _flag, False),
+    "Pad conds v0": ("pad_cond_uncond_v0", _flag, False),
+    "Old prompt editing timelines": ("use_old_scheduling", _flag, False),
+    "Downcast alphas_cumprod": ("use_downcasted_alpha_bar", _flag, False),
+    "Noise Schedule": ("sd_noise_schedule", str, "Default"),
+    "Discard penultimate sigma": ("always_discard_next_to_last_sigma", _flag, False),
+    "SGM noise multiplier": ("sgm_noise_multiplier", _flag, False),
+    "Extra noise": ("img2img_extra_noise", float, 0.0),
+    "Noise multiplier": ("initial_noise_multiplier", float, 1.0),
+    "Eta": ("eta_ancestral", float, 1.0),
+    "Eta DDIM": ("eta_ddim", float, 0.0),
+    "Sigma churn": ("s_churn", float, 0.0),
+    "Sigma tmin": ("s_tmin", float, 0.0),
+    "Sigma tmax": ("s_tmax", float, 0.0),
+    "Sigma noise": ("s_noise", float, 1.0),
+    "Schedule min sigma": ("sigma_min", float, 0.0),
+    "Schedule max sigma": ("sigma_max", float, 0.0),
+    "Schedule rho": ("rho", float, 0.0),
+    "Beta schedule alpha": ("beta_dist_alpha", float, 0.6),
+    "Beta schedule beta": ("beta_dist_beta", float, 0.6),
+    "UniPC variant": ("uni_pc_variant", str, "bh1"),
+    "UniPC skip type": ("uni_pc_skip_type", str, "time_uniform"),
+    "UniPC order": ("uni_pc_order", int, 3),
+    "UniPC lower order final": ("uni_pc_lower_order_final", _flag, True),
+    "VAE Encoder": ("sd_vae_encode_method", str, "Full"),
+    "VAE Decoder": ("sd_vae_decode_method", str, "Full"),
+    "FP8 weight": ("fp8_storage", str, "Disable"),
+    "Cache FP16 weight for LoRA": ("cache_fp16_weight", _flag, False),
 }
-"""Names in infotexts that are settings of the WebUI (v1.10.1, shared_options.py)."""
+"""Names in infotexts that are settings of the WebUI, and the values of which they say nothing."""
 
 _REQUEST = frozenset(
     {
@@ -111,7 +111,7 @@ def cell_of_infotext(name: str, infotext: Infotext) -> Cell:
         checkpoint=_checkpoint(name, fields),
         vae=_vae(fields),
         vae_hash=fields.get("VAE hash", ""),
-        override_settings_json=json.dumps(_settings(name, fields), sort_keys=True),
+        override_settings_json=json.dumps(settings_of(name, fields), sort_keys=True),
     )
     if "Distilled CFG Scale" in fields:
         distilled = _number(name, fields, "Distilled CFG Scale", 3.5)
@@ -173,9 +173,10 @@ def _vae(fields: Mapping[str, str]) -> str:
     return "None" if says else ""
 
 
-def _settings(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
+def settings_of(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the WebUI's settings that a picture's text names. Raises InputError for odd ones."""
     found: dict[str, Any] = {}
-    for field, (option, read) in _SETTINGS.items():
+    for field, (option, read, _) in _SETTINGS.items():
         if field in fields:
             try:
                 found[option] = read(fields[field])
@@ -219,6 +220,22 @@ def find_titles(cell: Cell, own_hash: str, has: Capabilities) -> Cell:
         cell = replace(cell, checkpoint=CheckpointPin(by_hash[0].title))
     named = [one for one in has.vaes or () if _plain(one) == _plain(cell.vae)]
     return replace(cell, vae=named[0]) if named and cell.vae not in ("", "None") else cell
+
+
+def as_drawn(cell: Cell, has: Capabilities) -> Cell:
+    """Return the cell with the usual value of each setting that this WebUI has changed since.
+
+    What a text does not name had its usual value; today's would be taken without a word.
+    """
+    changed = {
+        option: usual
+        for option, _, usual in _SETTINGS.values()
+        if has.settings.get(option, usual) not in (usual, None)
+    }
+    if not changed:
+        return cell
+    settings = json.dumps({**changed, **cell.override_settings}, sort_keys=True)
+    return replace(cell, override_settings_json=settings)
 
 
 def _plain(name: str) -> str:

@@ -24,7 +24,7 @@ from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from .album import Landing, ShowPicture, picture_name, read_parameters
-from .redrawing import cell_of_infotext, find_titles, require_same_files
+from .redrawing import as_drawn, cell_of_infotext, find_titles, require_same_files, settings_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def _upscale(
     cell = record.cell if record else cell_of_infotext(picture.file, infotext)
     cell = replace(cell, vae_hash=infotext.fields.get("VAE hash", ""))
     digest = digest_without_xmp(path.read_bytes())
-    settings = {UPSCALER_OPTION: request.upscaler} if request.upscaler else {}
+    settings = {**settings_of(picture.file, infotext.fields), **cell.override_settings}
+    if request.upscaler:
+        settings[UPSCALER_OPTION] = request.upscaler
     return Upscale(
         picture,
         replace(
@@ -89,7 +91,7 @@ def _upscale(
             height=_multiple_of_8(height * request.scale),
             hires_fix=None,
             source=SourcePicture(str(path), digest, request.denoising_strength),
-            override_settings_json=json.dumps({**cell.override_settings, **settings}),
+            override_settings_json=json.dumps(settings),
         ),
     )
 
@@ -114,7 +116,8 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
             sampler=one.cell.sampler, scheduler=one.cell.scheduler, upscaler=upscaler
         )
     own = one.picture.checkpoint_sha256
-    pinned = pin_cell(find_titles(one.cell, own, capabilities), capabilities)
+    cell = as_drawn(find_titles(one.cell, own, capabilities), capabilities)
+    pinned = pin_cell(cell, capabilities)
     pinned = require_same_files(one.picture.file, one.cell, pinned, capabilities.url)
     if own and pinned.checkpoint.sha256 and not pinned.checkpoint.sha256.startswith(own):
         raise ConflictError(

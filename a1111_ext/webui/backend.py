@@ -192,6 +192,7 @@ def read_capabilities() -> Capabilities:
         lora_dir=str(shared.cmd_opts.lora_dir),
         is_simulated=False,
         has_agent_scheduler=False,
+        settings=dict(shared.opts.data),
     )
 
 

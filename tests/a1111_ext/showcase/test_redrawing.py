@@ -16,7 +16,12 @@ from a1111_ext.cells import Cell, Generated, verify_picture
 from a1111_ext.cells.cell import CheckpointPin, LoraUse
 from a1111_ext.showcase.album import ShowPicture, read_album
 from a1111_ext.showcase.ratings import Rating
-from a1111_ext.showcase.redrawing import cell_of_infotext, find_titles, require_same_files
+from a1111_ext.showcase.redrawing import (
+    as_drawn,
+    cell_of_infotext,
+    find_titles,
+    require_same_files,
+)
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
@@ -50,6 +55,19 @@ def test_everything_in_the_text_is_asked_for():
         "randn_source": "CPU",
         "sgm_noise_multiplier": True,
     }
+
+
+def test_settings_of_which_a_text_is_silent_have_their_usual_values():
+    now = {"randn_source": "NV", "eta_noise_seed_delta": 5, "s_noise": 1.0, "tiling": None}
+    here = replace(has(), settings={**now, "samples_format": "jpg"})
+    assert as_drawn(cell_of(TEXT), here).override_settings == cell_of(TEXT).override_settings
+    silent = cell_of(TEXT.replace("ENSD: 31337, RNG: CPU, ", ""))
+    assert as_drawn(silent, here).override_settings == {
+        "eta_noise_seed_delta": 0,
+        "randn_source": "GPU",
+        "sgm_noise_multiplier": True,
+    }
+    assert as_drawn(silent, has()) == silent
 
 
 def test_an_old_name_holds_sampler_and_schedule():
