@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import sys
 from pathlib import Path
@@ -33,11 +34,22 @@ def _record(kind: type) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Hundreds of processes start: each would compile everything again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     _record(ToolError)
     _record(Finding)
     _record(Result)
     _record(CaptionProblem)
     config.codes_made = MADE
+
+
+def pytest_collection_finish() -> None:
+    """On a busy machine a drawn example may take any time: that is no failure."""
+    hypothesis = sys.modules.get("hypothesis")  # slow to import: only where a test has done so
+    if hypothesis:
+        hypothesis.settings.register_profile("no deadline", deadline=None)
+        hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
@@ -63,6 +75,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if not chosen and exitstatus == 0 and missing:
         print(f"\nno test makes the errors {', '.join(missing)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Keep the browser for the next test that needs one; an asyncio test cannot run beside it."""
+    fixture = sys.modules.get("chromium")
+    if fixture and (nextitem is None or nextitem.get_closest_marker("browser") is None):
+        fixture.close_chromium()
 
 
 @pytest.fixture(autouse=True)

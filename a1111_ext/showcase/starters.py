@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 
 from kohya_ext.project import InputError
 from kohya_ext.project.manifest import Manifest, SubjectKind
+from kohya_ext.project.yaml_reader import packaged_yaml
 
 from .styles import PLACE, Style
 from .templates import TemplateText
@@ -45,12 +45,9 @@ class Starter:
 @lru_cache(maxsize=1)
 def read_starters() -> tuple[Starter, ...]:
     """Return the three sets."""
-    import yaml
-
-    folder = resources.files(__package__) / "starters"
     found = []
     for name in _NAMES:
-        data = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+        data = packaged_yaml(__package__, f"starters/{name}.yaml")
         kinds = tuple(map(SubjectKind, data["kinds"]))
         found.append(
             Starter(name, data["title"], kinds, data["template"], data["negative_prompt"].strip())

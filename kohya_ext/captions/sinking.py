@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..project import Project
 from ..project.decisions import DecisionKind, DecisionStore
 from ..project.settings import user_folder
+from ..project.yaml_reader import packaged_yaml
 from .rules import is_undesired, parse_tags, tag_key
 
 IMBUE, EXTRACT = "imbue", "extract"
@@ -50,10 +50,7 @@ def _keys(tags: tuple[str, ...]) -> frozenset[str]:
 @lru_cache(maxsize=1)
 def built_in_presets() -> tuple[TagPreset, ...]:
     """Return the presets that come with loraloom."""
-    import yaml
-
-    text = (resources.files(__package__) / "sinking.yaml").read_text(encoding="utf-8")
-    data: Mapping[str, Any] = yaml.safe_load(text)
+    data: Mapping[str, Any] = packaged_yaml(__package__, "sinking.yaml")
     return tuple(
         TagPreset(name, row["about"], tuple(row["imbue"]), tuple(row.get("keep", ())))
         for name, row in data.items()

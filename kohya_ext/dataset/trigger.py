@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..project.tagging import read_all_scores
 from ..project.tagging.vocabulary import find_vocabulary
 from ..project.trigger_word import trigger_word_problem
 from ..project.wording import counted
+from ..project.yaml_reader import packaged_yaml
 from .staged import read_staged
 
 _SUFFIXES = ("fern", "wyn", "brook", "quill", "vale", "thorn", "moss", "lark", "reed", "wick")
@@ -274,10 +274,7 @@ def _key(text: str) -> str:
 @lru_cache(maxsize=1)
 def known_words() -> Mapping[str, str]:
     """Return what is wrong with words that everybody knows, by word in lower case."""
-    import yaml
-
-    text = (resources.files(__package__) / "known_words.yaml").read_text(encoding="utf-8")
-    groups = yaml.safe_load(text)
+    groups = packaged_yaml(__package__, "known_words.yaml")
     return {str(word): group["why"] for group in groups.values() for word in group["words"]}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -20,6 +20,7 @@ from .limits import limits
 from .manifest import FORMAT, MANIFEST_NAME, Manifest
 from .schema_check import Place, dotted, find_faults
 from .trigger_word import trigger_word_problem
+from .yaml_reader import quick_loader
 
 if TYPE_CHECKING:
     import yaml
@@ -172,12 +173,11 @@ def _check_trigger_word(word: str, where: str) -> None:
 def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
     import yaml
 
-    lines: dict[Place, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _collect_lines(node, (), lines, path)
-        data = yaml.safe_load(text)
+        try:
+            data, lines = _load_by(quick_loader(), text, path)
+        except (yaml.YAMLError, UnicodeError):
+            data, lines = _load_by(yaml.SafeLoader, text, path)  # it says what is wrong
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or ""
@@ -198,6 +198,19 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]
             "See docs/manifest.md for an example.",
         )
     return data, lines
+
+
+def _load_by(kind: Any, text: str, path: Path) -> tuple[Any, dict[Place, int]]:
+    lines: dict[Place, int] = {}
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, lines
+        _collect_lines(node, (), lines, path)
+        return loader.construct_document(node), lines
+    finally:
+        loader.dispose()
 
 
 def _collect_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
@@ -265,13 +278,18 @@ def _line_of(place: Place, lines: dict[Place, int]) -> int:
 
 def _build(kind: Any, data: Mapping[str, Any]) -> Any:
     """Make a dataclass of checked values: nested groups, enums and tuples by its annotations."""
-    hints = get_type_hints(kind)
+    hints = _hints_of(kind)
     values = {
         one.name: _convert(hints[one.name], data[one.name])
         for one in fields(kind)
         if data.get(one.name) is not None
     }
     return kind(**values)
+
+
+@cache
+def _hints_of(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 from kohya_ext.captions.desk import CaptionDesk
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.project import Project
+from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
 from kohya_ext.project.decisions.pictures_view import PicturesView
@@ -25,9 +26,12 @@ pytestmark = pytest.mark.browser
 NAMES = [f"fox {number:02}" for number in range(40)]
 
 
-@pytest.fixture
-def filled(project: Project, tmp_path: Path) -> Project:
-    folder = tmp_path / "collected"
+@pytest.fixture(scope="module")
+def first_filled(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """To be copied: forty pictures that are looked at for copies of each other take a second."""
+    place = tmp_path_factory.mktemp("board")
+    project = apply_init(plan_init(place / "my quillfox", "Quillfox"))
+    folder = place / "collected"
     folder.mkdir()
     for number, name in enumerate(NAMES):
         size = (60 + number, 40)
@@ -38,6 +42,11 @@ def filled(project: Project, tmp_path: Path) -> Project:
         general = {"solo": 0.9, "rain": 0.9 if path.stem == NAMES[1] else 0.0}
         write_scores(project.scores_dir, Scores(sha256_of(path), "m", {}, general, {}))
     return project
+
+
+@pytest.fixture
+def filled(first_filled: Project, tmp_path: Path) -> Project:
+    return open_project(shutil.copytree(first_filled.root, tmp_path / "my quillfox"))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from chromium import kept_chromium
 
 from kohya_ext.project import Project
 
@@ -23,21 +24,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("kohya_ext", "dynprompts", "a1111_ext")
 PATIENCE = 120
-CHROMIUM_WORDS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def chromium():
     if importlib.util.find_spec("gradio") is None:
         pytest.skip('gradio is not installed; pip install ".[gui]"')
-    path = os.environ.get("LORALOOM_CHROMIUM") or shutil.which("chromium")
-    if not path:
-        pytest.skip("no Chromium was found; LORALOOM_CHROMIUM names one")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_WORDS)
-        yield browser
-        browser.close()
+    return kept_chromium()
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from importlib import resources
 
 from ..tagging.scores import Scores
+from ..yaml_reader import packaged_yaml
 from .rule import in_one_spelling, sexual_tags, sexual_words
 
 _TAG_THRESHOLD = 0.35
@@ -98,10 +98,7 @@ def _plain(tag: str) -> str:
 
 @lru_cache(maxsize=1)
 def _levels() -> Mapping[str, ContentLevel]:
-    import yaml
-
-    text = (resources.files(__package__) / "levels.yaml").read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
+    data = packaged_yaml(__package__, "levels.yaml")
     return {word: ContentLevel(name) for name, words in data.items() for word in words}
 
 

@@ -11,10 +11,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any, NamedTuple
 
 from ..tagging.scores import Scores
+from ..yaml_reader import packaged_yaml
 
 MINOR_THRESHOLD = 0.15
 SEXUAL_THRESHOLD = 0.15
@@ -63,10 +63,7 @@ class _Words:
 
 @lru_cache(maxsize=1)
 def _words() -> tuple[_Words, _Words]:
-    import yaml
-
-    text = (resources.files(__package__) / "words.yaml").read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
+    data = packaged_yaml(__package__, "words.yaml")
     return _read(data["minor"]), _read(data["sexual"])
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ...project.yaml_reader import packaged_yaml
 from .kohya_json import GuiVersion, Key, keys_of
 
 
@@ -22,10 +23,7 @@ def schema_path(version: GuiVersion) -> Path:
 @lru_cache(maxsize=1)
 def descriptions() -> dict[str, str]:
     """Return what each field does, in our own words, by key."""
-    import yaml
-
-    path = resources.files(__package__) / "data" / "kohya_descriptions.yaml"
-    found: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found: dict[str, str] = packaged_yaml(__package__, "data/kohya_descriptions.yaml")
     return found
 
 

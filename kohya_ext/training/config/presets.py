@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 from ...project import InputError
 from ...project.families import Family
 from ...project.manifest import SubjectKind
+from ...project.yaml_reader import packaged_yaml
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,7 @@ class Preset:
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
-    import yaml
-
-    path = resources.files(__package__) / "data" / "presets.yaml"
-    table: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    table: dict[str, Any] = packaged_yaml(__package__, "data/presets.yaml")
     return table
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import open_chromium
+from chromium import kept_chromium
 from loras import save_lora
 
 from a1111_ext.grids.choice import EpochChoice, read_choice, write_choice
@@ -25,10 +25,9 @@ from kohya_ext.project.server import PageServer
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_chromium() as opened:
-        yield opened
+@pytest.fixture
+def browser() -> Any:
+    return kept_chromium()
 
 
 @pytest.fixture(scope="module")

@@ -182,6 +182,7 @@ def test_only_json_is_taken_and_the_page_runs_only_its_own_files(root: Path):
     assert share.answer(PageRequest("../wildcards.py")).status == 404
 
 
+@pytest.mark.browser
 def test_a_person_searches_draws_edits_and_saves(root: Path):
     with PageServer() as server:
         url = server.url_of(WildcardShare(lambda: (root,)), PAGE_NAME)
