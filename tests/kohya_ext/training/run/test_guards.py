@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -12,45 +11,13 @@ from kohya_ext.project import DamagedError, Project
 from kohya_ext.training.dataset.folders import caption_of
 from kohya_ext.training.run.launch import environment_of
 from kohya_ext.training.run.record import (
-    Expected,
-    RunOutcome,
     find_process,
     read_ask,
     read_facts,
     read_plan,
     read_result,
 )
-from kohya_ext.training.run.verify import judge, verify
 from kohya_ext.training.trainer import simulated_trainer
-
-
-def ended(tmp_path: Path, **changes: Any) -> Any:
-    """What was followed of a run that said nothing, and of which no file was expected."""
-    plan = SimpleNamespace(
-        expected=(), output_dir=tmp_path, folder=tmp_path, suffix=".ckpt", has_metadata=False
-    )
-    (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
-    facts = {
-        "plan": plan, "announced": None, "done_steps": 0, "step": None, "last_loss": None,
-        "no_data": False, "first_nan": None, "errors": (),
-    }  # fmt: skip
-    return SimpleNamespace(**(facts | changes))
-
-
-def test_a_run_without_any_file_is_not_finished(tmp_path: Path):
-    result = judge(ended(tmp_path), None, 0)
-    assert result.outcome is not RunOutcome.FINISHED
-    assert result.code == "LL393"
-
-
-@pytest.mark.parametrize(("first_nan", "good"), [(None, 1), (11, 1), (10, 0), (9, 0)])
-def test_a_file_counts_when_it_was_saved_before_the_first_nan(
-    tmp_path: Path, first_nan: int | None, good: int
-):
-    follow = ended(tmp_path, first_nan=first_nan)
-    follow.plan.expected = (Expected("fox", 1, 10),)
-    (tmp_path / "fox.ckpt").write_bytes(b"x")
-    assert len(verify(follow)[0]) == good
 
 
 def test_the_trainer_writes_its_last_words_at_once(project: Project):

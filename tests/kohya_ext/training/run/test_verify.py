@@ -65,11 +65,34 @@ def failed(folder: Path, code: int | None, *, unseen: bool = False, **changes: A
 
 
 def test_pictures_that_were_not_found_come_before_all_else(tmp_path: Path):
-    run = followed(tmp_path, no_data=True, first_nan=3, errors=("begun", "no data " + 300 * "x"))
+    run = followed(
+        tmp_path, no_data=True, first_nan=3, errors=("begun", "more", "no data " + 300 * "x")
+    )
     result = judge(run, None, 0)
     assert (result.outcome, result.code) == (RunOutcome.NO_DATA, "LL392")
     words = "The trainer found no pictures to train on: no data " + 192 * "x"
     assert result.problem == words
+
+
+def test_a_run_without_any_file_is_not_finished(tmp_path: Path):
+    result = judge(followed(tmp_path), None, 0)
+    assert (result.outcome, result.code) == (RunOutcome.UNVERIFIED, "LL393")
+
+
+def test_one_good_file_of_two_is_not_finished(tmp_path: Path):
+    run = followed(tmp_path, Expected("fox-000001", 1, 10), FOX)
+    save(tmp_path)
+    result = judge(run, None, 0)
+    assert (result.outcome, result.files) == (RunOutcome.UNVERIFIED, (FOX,))
+
+
+@pytest.mark.parametrize(("first_nan", "good"), [(None, 1), (21, 1), (20, 0), (19, 0)])
+def test_a_file_counts_when_it_was_saved_before_the_first_nan(
+    tmp_path: Path, first_nan: int | None, good: int
+):
+    run = followed(tmp_path, FOX, first_nan=first_nan)
+    save(tmp_path)
+    assert len(verify(run)[0]) == good
 
 
 def test_a_nan_is_counted_from_the_first_epoch_on(tmp_path: Path):
@@ -166,6 +189,10 @@ def test_an_ended_trainer_says_how(tmp_path: Path, code: int | None, unseen: boo
     assert result.problem == f"The trainer was ended {words} at step 5 of 20."
     assert result.outcome is (RunOutcome.LOST if unseen else RunOutcome.FAILED)
     assert result.code == "LL390"
+
+
+def test_a_trainer_is_watched_unless_it_is_said_otherwise(tmp_path: Path):
+    assert judge(followed(tmp_path, FOX), None, 1).outcome is RunOutcome.FAILED
 
 
 def test_a_run_that_nobody_watched_is_finished_when_its_files_are_good(tmp_path: Path):
