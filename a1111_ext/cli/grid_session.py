@@ -80,7 +80,7 @@ class GridSession:
             self.project,
             self.request,
             subject,
-            name=_safe_name(self.options.name),
+            name=re.sub(r"[^A-Za-z0-9._-]+", "-", self.options.name).strip("-.")[:40] or "epochs",
             session_id=run.session_id,
             new_seeds=self.options.new_seeds,
             expand=self.expand,
@@ -252,7 +252,3 @@ class GridSession:
                 f"loraloom grid {root}" if is_tryout else f"loraloom promote {root} EPOCH NAME"
             )
         report.require_all()
-
-
-def _safe_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:40] or "epochs"

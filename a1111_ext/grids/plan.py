@@ -271,7 +271,7 @@ def plan_grid(
             control = _control_of(axes, at)
             if control not in control_keys:
                 control_keys[control] = cell_at(control).key
-            if control_keys[control] != cell.key and _weight_counts(cell):
+            if control_keys[control] != cell.key and any(_counts(use.weight) for use in cell.loras):
                 controls[cell.key] = control_keys[control]
     plan = GridPlan(
         axes=axes,
@@ -457,11 +457,6 @@ def _text_seed(seed: int, axes: Sequence[Axis], at: tuple[int, ...]) -> int:
     ]
     text = json.dumps([seed, labels], ensure_ascii=False)
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:4], "big")
-
-
-def _weight_counts(cell: Cell) -> bool:
-    """Tell whether some LoRA of the cell has a weight other than 0."""
-    return any(_counts(use.weight) for use in cell.loras)
 
 
 @lru_cache(maxsize=1024)

@@ -50,7 +50,7 @@ def _axis_index(name: str, axes: Sequence[Axis]) -> int | None:
 
 
 def _value_indices(label: str, axis: Axis, rule: str) -> list[int]:
-    found = [index for index, one in enumerate(axis.values) if _answers_to(one, label)]
+    found = [index for index, one in enumerate(axis.values) if _matches(one, label)]
     if not found:
         labels = ", ".join(one.label for one in axis.values)
         raise InputError(
@@ -61,7 +61,7 @@ def _value_indices(label: str, axis: Axis, rule: str) -> list[int]:
     return found
 
 
-def _answers_to(value: AxisValue, label: str) -> bool:
+def _matches(value: AxisValue, label: str) -> bool:
     names = (value.label, value.note, *value.names)
     return any(name and fnmatch.fnmatchcase(name.casefold(), label.casefold()) for name in names)
 

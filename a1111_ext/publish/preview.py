@@ -22,7 +22,9 @@ def write_preview(material: Material, posts: Sequence[Sequence[str]]) -> str:
     page = resources.files(__package__) / "web" / "preview.html"
     level = material.content.level.value if material.content else "not judged"
     site = (
-        "Not for Civitai: a real person" if _is_person(material) else "Laid out as Civitai shows it"
+        "Not for Civitai: a real person"
+        if material.manifest.subject.kind is SubjectKind.PERSON
+        else "Laid out as Civitai shows it"
     )
     return Template(page.read_text(encoding="utf-8")).substitute(
         title=html.escape(material.title),
@@ -46,10 +48,6 @@ def write_preview(material: Material, posts: Sequence[Sequence[str]]) -> str:
             )
         ),
     )
-
-
-def _is_person(material: Material) -> bool:
-    return material.manifest.subject.kind is SubjectKind.PERSON
 
 
 def _chips(material: Material) -> list[str]:

@@ -74,7 +74,7 @@ class Order:
 def order_epochs(evidence: Evidence) -> Order:
     """Order the epochs by what was measured."""
     count = len(evidence.epochs)
-    overtrained = tuple(_is_overtrained(evidence, index) for index in range(count))
+    overtrained = tuple(bool(reasons(evidence, index)) for index in range(count))
     scores = tuple(_score(evidence, index) for index in range(count))
     knows = [_knows(evidence, index) for index in range(count)]
     preferred = _preferred(evidence)
@@ -101,10 +101,6 @@ def reasons(evidence: Evidence, index: int) -> tuple[SignalName, ...]:
         if signal is not None and signal.is_bad(index):
             found.append(name)
     return tuple(found)
-
-
-def _is_overtrained(evidence: Evidence, index: int) -> bool:
-    return bool(reasons(evidence, index))
 
 
 def _knows(evidence: Evidence, index: int) -> bool | None:

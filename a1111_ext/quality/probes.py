@@ -60,7 +60,7 @@ def make_probes(
         ("another outfit", _CLOTHES, 1),
         ("another style", _STYLES, 1),
     ):
-        chosen = _least_seen(words, counts)[:amount]
+        chosen = sorted(words, key=lambda word: counts.get(plain_tag(word), 0))[:amount]
         probes += [Probe(f"{about}: {one}", f"{base}, {one}") for one in chosen]
     frequent = _frequent(counts, TagKind.PLACE)
     if frequent:
@@ -72,11 +72,6 @@ def probe_axis(probes: Sequence[Probe]) -> str:
     """Return the probes as a grid's axis, in the csv that axes are written in."""
     quoted = ('"' + one.prompt.replace('"', '""') + '"' for one in probes)
     return f"Prompt={','.join(quoted)}"
-
-
-def _least_seen(words: Sequence[str], counts: Mapping[str, int]) -> list[str]:
-    """Order words by how seldom the set shows them; those never seen stand first as listed."""
-    return sorted(words, key=lambda word: counts.get(plain_tag(word), 0))
 
 
 def _frequent(counts: Mapping[str, int], kind: TagKind) -> str:

@@ -76,7 +76,9 @@ def _root(packet: bytes) -> ElementTree.Element | None:
     if len(packet) > LARGEST_PACKET_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
         return None
     try:
-        return ElementTree.fromstring(_text_of(packet).strip().rstrip("\0").strip())
+        return ElementTree.fromstring(
+            packet.decode(_encoding_of(packet)).lstrip("\ufeff").strip().rstrip("\0").strip()
+        )
     except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
         return None
 
@@ -87,10 +89,6 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return number if number is not None and -100 <= number <= 100 else None
-
-
-def _text_of(packet: bytes) -> str:
-    return packet.decode(_encoding_of(packet)).lstrip("\ufeff")
 
 
 def _encoding_of(packet: bytes) -> str:

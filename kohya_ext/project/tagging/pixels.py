@@ -92,7 +92,7 @@ def shrink_areas(pixels: NDArray[uint8], most: int, side: int) -> NDArray[uint8]
     import numpy
 
     if most == side:
-        return _square_of(pixels, most)
+        return _rows_of(pixels, most, 0, most)
     if most % side == 0:
         return _shrink_whole(pixels, most, most // side)
     taps = _taps(most, side)
@@ -113,10 +113,6 @@ def shrink_areas(pixels: NDArray[uint8], most: int, side: int) -> NDArray[uint8]
             total = total + row[number] * across[number]
         result[place] = numpy.clip(numpy.rint(total), 0, 255)
     return result
-
-
-def _square_of(pixels: NDArray[uint8], most: int) -> NDArray[uint8]:
-    return _rows_of(pixels, most, 0, most)
 
 
 def _rows_of(pixels: NDArray[uint8], most: int, first: int, end: int) -> NDArray[uint8]:

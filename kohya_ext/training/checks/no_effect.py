@@ -48,7 +48,9 @@ def check_no_effect(script: str, values: Values) -> Iterator[Finding]:
     yield from _check_captions(values)
     yield from _check_strength(values)
     yield from _check_rates_of_nothing(script, values)
-    if values.get("masked_loss") and not _has_masks(values):
+    if values.get("masked_loss") and not any(
+        values.get(key) for key in ("alpha_mask", "conditioning_data_dir", "dataset_config")
+    ):
         yield warning(
             "LL359",
             "masked_loss is on, but nothing gives masks: every pixel counts as before.",
@@ -61,10 +63,6 @@ def check_no_effect(script: str, values: Values) -> Iterator[Finding]:
             "from which noise cannot be predicted.",
             "Switch it off, or v_parameterization on if the base model predicts v.",
         )
-
-
-def _has_masks(values: Values) -> bool:
-    return any(values.get(key) for key in ("alpha_mask", "conditioning_data_dir", "dataset_config"))
 
 
 def _check_dropout(values: Values) -> Iterator[Finding]:

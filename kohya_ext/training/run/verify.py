@@ -57,13 +57,9 @@ def verify(follow: RunFollower) -> tuple[tuple[Expected, ...], tuple[str, ...]]:
         problem = _file_problem(plan, one)
         if problem:
             problems.append(problem)
-        elif _is_before_nan(follow, one):
+        elif follow.first_nan is None or one.steps < follow.first_nan:
             good.append(one)
     return tuple(good), tuple(problems)
-
-
-def _is_before_nan(follow: RunFollower, one: Expected) -> bool:
-    return follow.first_nan is None or one.steps < follow.first_nan
 
 
 def _file_problem(plan: RunPlan, one: Expected) -> str | None:
