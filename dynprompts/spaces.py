@@ -94,7 +94,7 @@ def unknown(seed: int = 0) -> Known:
 
 
 class Symbols(dict[Any, Any]):
-    """Stand-ins for immediate variables, where texts are only compared."""
+    """Placeholders for immediate variables, where texts are only compared."""
 
     def __missing__(self, key: object) -> str:
         return f"\0{id(key)}\0"

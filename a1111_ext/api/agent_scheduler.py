@@ -35,7 +35,7 @@ class Task:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more comes of it."""
+        """Whether it is over."""
         return self.status in ENDED
 
 

@@ -32,7 +32,7 @@ class CellOutcome(str, Enum):
 
 @dataclass(frozen=True)
 class CellEvent:
-    """One cell is settled: `done` of `total` so far, at `server`, after `seconds`.
+    """One cell is finished or given up: `done` of `total` so far, at `server`, after `seconds`.
 
     `loads` counts checkpoint loads so far; `left_seconds` is None before the first picture.
     """

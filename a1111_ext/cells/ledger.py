@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS pins (
     title TEXT PRIMARY KEY,
     hash TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS borrowed (
+CREATE TABLE IF NOT EXISTS saved_settings (
     server TEXT PRIMARY KEY,
     settings TEXT NOT NULL
 );
@@ -320,7 +320,7 @@ class Ledger:
 
     def saved_settings(self, server: str) -> dict[str, Any]:
         """Return a WebUI's own settings as they were before a run that never put them back."""
-        row = self._row("SELECT settings FROM borrowed WHERE server = ?", server)
+        row = self._row("SELECT settings FROM saved_settings WHERE server = ?", server)
         found: dict[str, Any] = parse_json(row[0]) if row else {}
         return found
 
@@ -328,13 +328,13 @@ class Ledger:
         """Note a WebUI's own settings before they are changed; an earlier note stays."""
         with self._transaction():
             self._db.execute(
-                "INSERT OR IGNORE INTO borrowed VALUES (?, ?)", (server, json.dumps(settings))
+                "INSERT OR IGNORE INTO saved_settings VALUES (?, ?)", (server, json.dumps(settings))
             )
 
     def forget_saved_settings(self, server: str) -> None:
         """Note that a WebUI has its own settings again."""
         with self._transaction():
-            self._db.execute("DELETE FROM borrowed WHERE server = ?", (server,))
+            self._db.execute("DELETE FROM saved_settings WHERE server = ?", (server,))
 
     # -- the pause ------------------------------------------------------------------------
 

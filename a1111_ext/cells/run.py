@@ -67,7 +67,7 @@ class RunReport:
 
     @property
     def total(self) -> int:
-        """All cells that were settled."""
+        """All cells that are finished or given up."""
         return self.drawn + self.known + len(self.failed)
 
 
@@ -176,7 +176,7 @@ class CellRun:
         return is_paused
 
     def _in_hand(self) -> Cell | None:
-        """Return a cell that is neither settled nor waiting: somebody draws it."""
+        """Return a cell that is neither finished nor waiting: somebody draws it."""
         finalized = self._drawn | self._known | self._failed.keys()
         return next((cell for cell in self._plan.cells if cell.key not in finalized), None)
 
@@ -237,7 +237,7 @@ class CellRun:
             return self._waiting.find_group(checkpoint)
 
     def landed(self) -> None:
-        """A request's cells are settled or given back."""
+        """A request's cells are finished or given back."""
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()

@@ -47,7 +47,7 @@ class Turns:
                 "SELECT checkpoint FROM wants WHERE server = ? AND owner = ?",
                 (server, self._owner),
             ).fetchone()
-            if mine is None or mine[0] != checkpoint:  # a new wish stands at the end
+            if mine is None or mine[0] != checkpoint:  # a new request goes to the end
                 db.execute(
                     "REPLACE INTO wants (server, owner, checkpoint) VALUES (?, ?, ?)",
                     (server, self._owner, checkpoint),

@@ -126,7 +126,7 @@ def drawing_over_http(
 
 @contextmanager
 def shown_events(as_json: bool) -> Iterator[tuple[EventHandler, ProgressHandler]]:
-    """Show each settled picture, and other progress: as a bar, or pictures as lines of JSON."""
+    """Show each finished picture, and other progress: as a bar, or pictures as lines of JSON."""
     if as_json:
         yield _json_event, silent
         return
@@ -147,7 +147,7 @@ def shown_events(as_json: bool) -> Iterator[tuple[EventHandler, ProgressHandler]
 
 @contextmanager
 def picture_events(as_json: bool) -> Iterator[EventHandler]:
-    """Show each settled picture: as a progress bar, or as one line of JSON."""
+    """Show each finished picture: as a progress bar, or as one line of JSON."""
     with shown_events(as_json) as (on_event, _):
         yield on_event
 

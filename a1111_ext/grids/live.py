@@ -37,13 +37,13 @@ class EpochWatch:
             except FileNotFoundError:  # sd-scripts removes old epochs when told to keep few
                 continue
             self._stamps[path] = (status.st_size, status.st_mtime_ns)
-        runs = [_without(run, lambda one: self._is_settled(one, before)) for run in self._runs()]
+        runs = [_without(run, lambda one: self._is_whole(one, before)) for run in self._runs()]
         return next((run for run in reversed(runs) if run.files), None)
 
     def _runs(self) -> tuple[Run, ...]:
         return find_runs(self._folder)  # a file cut short is no readable LoRA and not among them
 
-    def _is_settled(self, one: EpochFile, before: dict[Path, tuple[int, int]]) -> bool:
+    def _is_whole(self, one: EpochFile, before: dict[Path, tuple[int, int]]) -> bool:
         return one.path in before and before[one.path] == self._stamps.get(one.path)
 
 

@@ -71,7 +71,7 @@ class GridSwitches:
 
 
 Work = Callable[[Callable[[CellEvent], None], GridSwitches], GridResult]
-"""Draws one grid: tells each settled cell, looks at the switches to learn what it is to do."""
+"""Draws one grid: reports each finished cell, looks at the switches to learn what it is to do."""
 
 
 class _Started:

@@ -246,7 +246,7 @@ def _follow(
     say: Say,
     stop: threading.Event,
 ) -> None:
-    """Follow a run to its end; `stop` ends the training itself, not only the looking on."""
+    """Follow a run to its end; `stop` ends the training itself, not only the following."""
     report = progress_of(progress)
     LIVE.begin(project.root)
     asked: list[StopRequest] = []

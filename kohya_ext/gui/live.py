@@ -53,7 +53,7 @@ class LiveTrainings:
                 )
 
     def find(self, root: Path) -> LiveView | None:
-        """Return how the project's training stands, None when none was looked on at."""
+        """Return how the project's training stands, None when none was followed."""
         with self._lock:
             return self._views.get(root)
 

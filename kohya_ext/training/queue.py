@@ -374,11 +374,11 @@ def _train(entry: QueueEntry, trainer: Trainer, handler: EventHandler) -> QueueE
 
 
 def _left_over(entry: QueueEntry, job: TrainingJob) -> RunStatus | None:
-    """Return this entry's own run that a reboot cut off, settled if it ended; None when new."""
+    """Return this entry's own run that a reboot cut off, finalized if it ended; None when new."""
     if not entry.run:
         return None
     status = read_run_status(Path(entry.run)) if Path(entry.run, "plan.json").exists() else None
-    if status is not None and status.needs_settling:
+    if status is not None and status.needs_finalizing:
         finalize(status)
         return read_run_status(Path(entry.run))
     return status if status in find_runs_in(job.runs_dir) else None

@@ -154,7 +154,7 @@ def home(kohya: KohyaGui, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def slowly(home: Path) -> dict[str, str]:
-    """The environment of a GUI whose simulated trainer can be looked on at."""
+    """The environment of a GUI whose simulated trainer can be followed."""
     return {"LORALOOM_HOME": str(home), "LORALOOM_SIMULATED_TRAINER": "slow@0.1"}
 
 
@@ -493,7 +493,7 @@ def test_an_odd_json_prints_what_we_say(
 
 
 def assert_prints_what_we_run(page, kohya: KohyaGui, project: Project, version: GuiVersion) -> None:
-    """Press Kohya's own "Print training command"; hold its toml and command against ours."""
+    """Press Kohya's own "Print training command"; compare its toml and command with ours."""
     shown = project.images_dir.glob("*_*/*.png")
     draws = sum(int(one.parent.name.partition("_")[0]) for one in shown)
     ours = gui_call(wanted(project, version), version, draws)

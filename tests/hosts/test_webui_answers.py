@@ -38,7 +38,7 @@ def test_the_stand_in_answers_as_this_webui(
         else ("AUTOMATIC1111 WebUI", "a1111")
     )
     real, version = answers_of(live_webui)
-    with start_webui(tmp_path) as standing, Client(standing.url) as client:
+    with start_webui(tmp_path) as simulated, Client(simulated.url) as client:
         mine, _ = answers_of(client)
     for name, shape in mine.items():
         unknown = [one for one in unknown_in(shape, real[name], name) if one not in NOT_SAID[host]]

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
 VERBS = "draws|keys|names|states|times"
@@ -61,3 +64,38 @@ def test_pages_count_by_their_helper():
     raw = re.compile(rf"\$\{{(?!counted)[^}}]+\}} ({NOUNS})\b|\+ ?[\"'] ({NOUNS})\b")
     pages = [path for folder in PACKAGES for path in sorted((ROOT / folder).rglob("*.js"))]
     assert [path.name for path in pages if raw.search(path.read_text(encoding="utf-8"))] == []
+
+
+REPLACED = yaml.safe_load((Path(__file__).parent / "replaced_words.yaml").read_text("utf-8"))
+LANGUAGE = ("conformance.json", "known_words.yaml", "words.yaml", "tag_kinds.py", "kohya-prints")
+"""Files that hold other people's words: prompts, tags, what a host printed."""
+
+
+def readable() -> list[Path]:
+    folders = [*PACKAGES, "docs", "tests", "scripts"]
+    kinds = {".py", ".md", ".js", ".html", ".yaml", ""}
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    return [
+        path
+        for path in [ROOT / "README.md", *sorted(found)]
+        if path.is_file()
+        and path.suffix in kinds
+        and "__pycache__" not in path.parts
+        and path.name not in (*LANGUAGE, "replaced_words.yaml", "test_words.py")
+    ]
+
+
+def test_replaced_words_do_not_return():
+    old = re.compile("|".join(f"(?:{one['old']})" for one in REPLACED))
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}:{number}: {hit[0]}"
+        for path in readable()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (hit := old.search(line))
+    ]
+    assert found == [], "see tests/repository/replaced_words.yaml for what to write instead"
+
+
+@pytest.mark.parametrize("text", ["the run is settled", "X is no JSON", "Rehearsal", "lent files"])
+def test_an_old_word_is_found(text: str):
+    assert any(re.search(one["old"], text) for one in REPLACED)

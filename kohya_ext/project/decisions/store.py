@@ -292,10 +292,10 @@ class DecisionStore:
         ).fetchall()
         changed = []
         for kind, subject, value, before in rows:
-            standing, wanted = (value, before) if back else (before, value)
-            if _held(db, kind, subject) == standing:
+            present, wanted = (value, before) if back else (before, value)
+            if _held(db, kind, subject) == present:
                 changed.append(
-                    (DecisionKind(kind), subject, json.loads(wanted), json.loads(standing))
+                    (DecisionKind(kind), subject, json.loads(wanted), json.loads(present))
                 )
         reversed_by = self._start(db, way, self._clock(), undoes=undoes or target)
         db.execute(

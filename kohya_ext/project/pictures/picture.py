@@ -74,7 +74,7 @@ OTHER_SUFFIXES = (
     ".wdp",
     ".bpg",
 )
-"""Pictures that are not read here: cameras' and painters' own; passed over, but named."""
+"""Pictures that are not read here: cameras' and paint programs' own; passed over, but named."""
 
 PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 """What a PNG can hold as it is."""

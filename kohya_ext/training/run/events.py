@@ -62,7 +62,7 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class LossRecorded:
-    """A step's own loss, from TensorBoard's file; `Stepped` has the moving average only."""
+    """A step's own loss, from TensorBoard's file; `StepFinished` has the moving average only."""
 
     step: int
     loss: float

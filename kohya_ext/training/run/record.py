@@ -1,7 +1,7 @@
 """One run on disk: what it was told, which process it is, what was asked of it, how it ended.
 
 The folder holds plan.json, config.toml, stdout.txt, stderr.txt, process.json, request.json and
-result.json; it is enough to find a run again, to watch it further, or to settle it after a crash.
+result.json; it is enough to find a run again, to watch it further, or to finalize it after a crash.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def read_ask(folder: Path) -> StopRequest | None:
 
 
 def write_result(plan: RunPlan, result: Result) -> None:
-    """Write how the run ended; after this it is settled."""
+    """Write how the run ended; after this it is finalized."""
     write_json_atomic(plan.folder / "result.json", asdict(result))
 
 
@@ -269,7 +269,7 @@ def _damaged(path: Path, error: Exception) -> ToolError:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run as it is found: settled, watched, running alone, or ended without a witness."""
+    """A run as it is found: finalized, watched, running alone, or ended without a witness."""
 
     folder: Path
     plan: RunPlan
@@ -278,7 +278,7 @@ class RunStatus:
     is_watched: bool
 
     @property
-    def needs_settling(self) -> bool:
+    def needs_finalizing(self) -> bool:
         """Whether it ended and nobody wrote down how."""
         return self.result is None and not self.is_running and not self.is_watched
 

@@ -1,4 +1,4 @@
-"""Start a run, watch it to its end, and write down how it ended; settle one that ended unseen.
+"""Start a run, watch it to its end, and write down how it ended; finalize one that ended unseen.
 
 The trainer writes its streams to files in a session of its own, so it outlives whoever watches,
 and anyone may continue watching from the first line.
@@ -99,7 +99,7 @@ def _epoch_is_saved(follow: RunFollower, saves_when_asked: int | None) -> bool:
 
 
 def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
-    """Start a planned run, or continue watching it, and settle it. One watcher at a time.
+    """Start a planned run, or continue watching it, and finalize it. One watcher at a time.
 
     Raises ConflictError when another program watches it.
     """
@@ -227,10 +227,10 @@ def finalize(status: RunStatus) -> Result:
 
 
 def find_current(runs_dir: Path) -> RunStatus | None:
-    """Return the run that is under way, if any, after settling those that ended unseen."""
+    """Return the run that is under way, if any, after finalizing those that ended unseen."""
     current = None
     for status in find_runs_in(runs_dir):
-        if status.needs_settling:
+        if status.needs_finalizing:
             finalize(status)
         elif status.result is None:
             current = status

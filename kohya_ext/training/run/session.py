@@ -251,7 +251,7 @@ def attach(
             handler(event, follow)
         if status.result is not None:
             return status.result
-        if status.needs_settling and find_process(run.folder) is not None:
+        if status.needs_finalizing and find_process(run.folder) is not None:
             return finalize(status)
         alone = status.is_running and not status.is_watched
         if alone and (watcher is None or watcher.poll() is not None):
@@ -367,12 +367,12 @@ def _with_own_weights(job: TrainingJob, options: RunOptions, folder: Path) -> Ma
 
 def finalize_unseen(job: TrainingJob) -> tuple[Result, ...]:
     """Judge runs of this job that ended while nobody watched; return how they ended."""
-    unseen = [one for one in find_runs_in(job.runs_dir) if one.needs_settling]
+    unseen = [one for one in find_runs_in(job.runs_dir) if one.needs_finalizing]
     return tuple(finalize(one) for one in unseen)
 
 
 def require_idle(job: TrainingJob) -> None:
-    """Raise ConflictError while a run of this job is under way; settle those that ended."""
+    """Raise ConflictError while a run of this job is under way; finalize those that ended."""
     for status in find_runs_in(job.runs_dir):
         if status.result is None and (status.is_running or status.is_watched):
             raise ConflictError(

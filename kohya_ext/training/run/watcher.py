@@ -18,7 +18,7 @@ _TRIES = 40
 
 
 def main(arguments: list[str]) -> int:
-    """Conduct the run in the given folder; return 0 when it is settled."""
+    """Watch the run in the given folder to its end; return 0 when it is finalized."""
     plan = read_plan(Path(arguments[0]))
     for _ in range(_TRIES):  # whoever hands the run over may still be ending
         try:

@@ -166,7 +166,7 @@ def test_hashing_a_checkpoint_leaves_the_loaded_one(client: Client):
     assert fetch_capabilities(client).loaded == found.loaded
 
 
-def test_routes_that_are_not_rehearsed_say_so(client: Client):
+def test_routes_that_are_not_simulated_say_so(client: Client):
     with pytest.raises(ToolError, match="not simulated"):
         client.get("/sdapi/v1/memory")
 

@@ -626,7 +626,7 @@ def test_the_vae_is_put_back_after_a_kill(backend, ledger, webui, chosen: str | 
 
     def die(png: bytes) -> bytes:
         with ledger._transaction():
-            notes.extend(ledger._db.execute("SELECT * FROM borrowed").fetchall())
+            notes.extend(ledger._db.execute("SELECT * FROM saved_settings").fetchall())
         left.append(webui.host.options()["sd_vae"])
         return png
 
@@ -638,7 +638,7 @@ def test_the_vae_is_put_back_after_a_kill(backend, ledger, webui, chosen: str | 
     assert left == ["soft.safetensors"]
     webui.host._data["sd_vae"] = chosen or "soft.safetensors"  # as a kill leaves it
     with ledger._transaction():
-        ledger._db.executemany("INSERT INTO borrowed VALUES (?, ?)", notes)
+        ledger._db.executemany("INSERT INTO saved_settings VALUES (?, ?)", notes)
     with HttpBackend(Client(webui.url)).client as client:
         run_cells(plan_cells(pinned(backend, cell())), ledger, [HttpBackend(client)])
     assert webui.host.options()["sd_vae"] == (chosen or before)

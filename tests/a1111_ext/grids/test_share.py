@@ -84,7 +84,7 @@ def test_an_epoch_is_promoted_from_the_page(address: str, project: Project):
     assert send(beside, f'{{"name": 5, "choice": {CHOICE}}}') == 400
     assert send(beside, "[]") == 400
     with PageServer() as server:
-        share = GridShare(project.root, host=Taken())
+        share = GridShare(project.root, host=TakenName())
         answer = requests.post(
             server.url_of(share, "grids/a b/promote"), body.replace("v1", "v2"), timeout=30
         )
@@ -92,7 +92,7 @@ def test_an_epoch_is_promoted_from_the_page(address: str, project: Project):
     assert not (project.publish_dir / "fox-v2.safetensors").exists()
 
 
-class Taken(PromotionHost):
+class TakenName(PromotionHost):
     """A WebUI that has another LoRA of the name."""
 
     def check(self, plan: PromotePlan) -> None:

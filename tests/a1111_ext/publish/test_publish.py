@@ -475,7 +475,7 @@ def test_simulateds_are_marked_everywhere(project: Project, webui: SimulatedWebu
             assert "simulated" in path.read_text(encoding="utf-8").casefold(), path.name
 
 
-def test_a_rehearsed_training_is_marked(ready: Project):
+def test_a_simulated_training_is_marked(ready: Project):
     path = require_promoted(ready).path
     source = path.rename(path.with_name("source.bin"))
     assert not gather_again(source, path, {"ss_dataset_dirs": '{"5_simulated": {}}'}, ready)

@@ -388,10 +388,10 @@ def test_a_handler_that_unwinds_ends_the_trainer(trainable: Project, monkeypatch
     planned = plan(trainable)
     with pytest.raises(Unwound):
         apply_training(planned, handle)
-    (standing,) = find_runs_in(planned.job.runs_dir)
-    assert standing.result is not None
-    assert standing.result.outcome is RunOutcome.STOPPED
-    assert not standing.is_running
+    (status,) = find_runs_in(planned.job.runs_dir)
+    assert status.result is not None
+    assert status.result.outcome is RunOutcome.STOPPED
+    assert not status.is_running
 
 
 # Runs that nobody watches.
@@ -440,7 +440,7 @@ def test_nothing_is_under_way(trainable: Project):
 
 
 def killed(trainable: Project, monkeypatch, *, whom: str) -> Result:
-    """Start a hanging detached run, kill one process of it, and say how it was settled."""
+    """Start a hanging detached run, kill one process of it, and say how it was finalized."""
     monkeypatch.setenv(SWITCH, "hang@2")
     planned = plan(trainable, save_states=True)
     run = start_detached(planned)
@@ -476,10 +476,10 @@ def test_a_killed_watcher_is_replaced(trainable: Project, monkeypatch):
 def test_a_late_watcher_lets_the_verdict_stand(trainable: Project, monkeypatch):
     """Two watchers are started for an unwatched run; the second comes when all is over."""
     stopped = stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
-    (standing,) = find_runs_in(runs_dir_of(trainable))
-    assert run_training(standing.plan) == stopped
-    (standing,) = find_runs_in(runs_dir_of(trainable))
-    assert standing.result == stopped
+    (status,) = find_runs_in(runs_dir_of(trainable))
+    assert run_training(status.plan) == stopped
+    (status,) = find_runs_in(runs_dir_of(trainable))
+    assert status.result == stopped
 
 
 def test_a_run_that_ended_unseen_is_judged_by_its_files(trainable: Project):
@@ -487,9 +487,9 @@ def test_a_run_that_ended_unseen_is_judged_by_its_files(trainable: Project):
     write_inputs(planned)
     launch(planned.run).wait(60)
     assert find_training(job_of(trainable)) is None
-    (standing,) = find_runs_in(planned.job.runs_dir)
-    assert standing.result is not None
-    assert standing.result.outcome is RunOutcome.FINISHED
+    (status,) = find_runs_in(planned.job.runs_dir)
+    assert status.result is not None
+    assert status.result.outcome is RunOutcome.FINISHED
 
 
 def test_a_watcher_that_cannot_begin_is_reported(trainable: Project, monkeypatch):
@@ -507,9 +507,9 @@ def test_a_trainer_that_cannot_be_started_is_written_down(trainable: Project):
     broken = replace(planned.run, command=(str(trainable.root / "no-python"),))
     with pytest.raises(ToolError, match="LL116"):
         apply_training(replace(planned, run=broken))
-    (standing,) = find_runs_in(planned.job.runs_dir)
-    assert standing.result is not None
-    assert standing.result.code == "LL116"
+    (status,) = find_runs_in(planned.job.runs_dir)
+    assert status.result is not None
+    assert status.result.code == "LL116"
 
 
 def test_a_plan_survives_the_disk(trainable: Project):
