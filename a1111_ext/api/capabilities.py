@@ -79,6 +79,8 @@ class Capabilities:
     always_on: tuple[AlwaysOn, ...] = ()
     vaes: tuple[str, ...] | None = None
     """Names of VAE files; None where the WebUI does not tell."""
+    modules: tuple[str, ...] | None = None
+    """Forge's files beside the checkpoint, VAEs and text encoders; None where it has none."""
     missing_files: tuple[str, ...] = ()
     """VAEs that the WebUI lists and whose files are gone from this machine."""
     text_encoders: tuple[str, ...] = ()
@@ -142,10 +144,14 @@ class Capabilities:
                 "would silently draw without it.",
                 f"Write it as <lora:{name}:0.8>.",
             )
-        found = self._loras_by_name.get(name)
+        found = self.find_lora(name)
         if found is None:
             raise _unknown("LL409", "LoRA", name, self.url, (one.name for one in self.loras))
         return found
+
+    def find_lora(self, name: str) -> Lora | None:
+        """Return a LoRA by its file's stem."""
+        return self._loras_by_name.get(name)
 
     def lora_hash(self, name: str, weight: str = "1") -> str:
         """Return the hash of a LoRA as infotexts show it; "" where its file cannot be read here.
@@ -175,6 +181,17 @@ class Capabilities:
                 f"The WebUI at {self.url} lists the VAE {name}, but its file is gone.",
                 "Put the file back, or choose another VAE.",
             )
+
+    def require_module(self, word: str) -> str:
+        """Return the whole name of one of Forge's modules; raises InputError for an unknown one.
+
+        Forge takes names with their suffix, writes them without it, and drops those it lacks.
+        """
+        names = (word,) if self.modules is None else self.modules
+        found = next((one for one in names if word in (one, one.rpartition(".")[0])), None)
+        if found is None:
+            raise _unknown("LL410", "module", word, self.url, names)
+        return found
 
     def require_forge(self) -> None:
         """Raise InputError for settings that A1111 does not have and would silently ignore."""
@@ -249,7 +266,8 @@ def _is_weight(text: str) -> bool:
         return False
 
 
-_INSTEAD = {"LoRA": "silently draw without it", "always-on script": "refuse the picture"}
+_WITHOUT = "silently draw without it"
+_INSTEAD = {"LoRA": _WITHOUT, "module": _WITHOUT, "always-on script": "refuse the picture"}
 
 
 def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> InputError:
@@ -304,6 +322,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
             if one.get("enabled", True)
         ),
         vaes=None if vaes is None else tuple(str(one["model_name"]) for one in vaes),
+        modules=None if modules is None else tuple(str(one["model_name"]) for one in modules),
         missing_files=_missing_files(client.url, vaes or ()),
         text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
         embeddings=_embeddings(client, flags),

@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 FOLDER = "loraloom"
 """The folder of ours inside the WebUI's LoRA folder."""
 
+IN_MEMORY = "lora_in_memory_limit"
+"""A1111's option for how many LoRA files it keeps in memory."""
+
 LINKED = "link-loras"
 """The entry of the journal for a file that was put there."""
 
@@ -170,12 +173,22 @@ def forget_loras(client: Client) -> None:
     """Let a WebUI read LoRA files again where a new one may stand under an earlier one's name.
 
     A1111 and Forge go by name and weight alone, and keep what the picture before was drawn with;
-    unloading the checkpoint does not end that in A1111. A small picture without a LoRA does.
+    unloading the checkpoint does not end that in A1111. A small picture without a LoRA does. Both
+    also keep what their text encoder, with LoRAs and embeddings, made of the last prompts of either
+    pass, hence Hires. fix; and A1111 may keep files in memory, going by their time alone.
     """
-    small = {"prompt": "", "steps": 1, "width": 64, "height": 64, "cfg_scale": 1}
+    small = {"prompt": "", "steps": 1, "width": 64, "height": 64, "cfg_scale": 7}
+    hires = {"enable_hr": True, "hr_scale": 1, "hr_upscaler": "None", "denoising_strength": 0.5}
+    forge = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 7}
     unseen = {"send_images": False, "save_images": False}
     try:
-        client.post("/sdapi/v1/txt2img", {**small, **unseen}, seconds=PICTURE_SECONDS)
+        options = client.get("/sdapi/v1/options")
+        kept = {IN_MEMORY: 0} if options.get(IN_MEMORY) else {}
+        client.post(
+            "/sdapi/v1/txt2img",
+            {**small, **hires, **forge, **unseen, "override_settings": kept},
+            seconds=PICTURE_SECONDS,
+        )
     except ApiError as error:
         if not error.status:
             raise

@@ -11,7 +11,7 @@ from kohya_ext.project import DamagedError
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
 if TYPE_CHECKING:
-    from ..cells.cell import Cell, SourcePicture
+    from ..cells.cell import Cell, HiresFix, SourcePicture
     from .capabilities import Capabilities
 
 
@@ -44,6 +44,8 @@ def picture_request(
         "cfg_scale": cell.cfg_scale,
         "width": cell.width,
         "height": cell.height,
+        "restore_faces": False,  # left out, a setting of the WebUI's would decide
+        "tiling": bool(cell.override_settings.get("tiling", False)),
         "send_images": True,
         "save_images": False,
         "override_settings": _override_settings(cell, capabilities),
@@ -67,7 +69,7 @@ def picture_request(
         if cell.hires_fix.scheduler:
             body["hr_scheduler"] = cell.hires_fix.scheduler
         if capabilities.is_forge:
-            body |= FORGE_HIRES
+            body |= forge_hires(cell, cell.hires_fix)
     if cell.source is None:
         return "/sdapi/v1/txt2img", body
     body |= {
@@ -138,8 +140,19 @@ def _alwayson_scripts(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
     return scripts
 
 
-FORGE_HIRES: Mapping[str, Any] = {"hr_additional_modules": ["Use same choices"]}
-"""What Forge needs with Hires. fix: its own default ends in an error 500."""
+def forge_hires(cell: Cell, hires: HiresFix) -> dict[str, Any]:
+    """Return what Forge needs with Hires. fix, since its own defaults are no use.
+
+    Without modules it ends in an error 500; a second CFG scale of 1 ignores the negative prompt.
+    """
+    fields: dict[str, Any] = {
+        "hr_additional_modules": ["Use same choices"],
+        "hr_cfg": cell.cfg_scale if hires.cfg_scale is None else hires.cfg_scale,
+    }
+    if cell.distilled_cfg_scale is not None:
+        fields["hr_distilled_cfg"] = cell.distilled_cfg_scale
+    return fields
+
 
 SAID_ALOUD: Mapping[str, Any] = {
     "samples_format": "png",

@@ -6,6 +6,7 @@ import binascii
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from kohya_ext.project import HostError, InputError, ToolError
@@ -14,7 +15,7 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
-from ..api.lora_links import forget_loras
+from ..api.lora_links import FOLDER, forget_loras
 from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
 from .verify import Generated
@@ -57,8 +58,7 @@ class Backend:
         """What turns are taken at."""
         return self.name
 
-    @property
-    def keeps_loras(self) -> bool:
+    def may_keep(self, name: str) -> bool:
         """Whether it may draw with an earlier file of a LoRA's name until it is made to forget."""
         return False
 
@@ -137,10 +137,13 @@ class HttpBackend(Backend):
         self._lacks: dict[object, str] = {}
         self._lacks_of: Capabilities | None = None
 
-    @property
-    def keeps_loras(self) -> bool:
-        """LoRAs of the same names and weights are taken for those of the picture before."""
-        return True
+    def may_keep(self, name: str) -> bool:
+        """LoRAs of the same names and weights are taken for those of the picture before.
+
+        Those that we linked have names that no other file ever has.
+        """
+        found = self.capabilities.find_lora(name)
+        return found is None or PurePath(found.path).parent.name != FOLDER
 
     def forget_loras(self) -> None:
         """Let the WebUI draw without LoRAs, after which it reads their files again."""

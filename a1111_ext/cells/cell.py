@@ -60,6 +60,7 @@ class HiresFix:
     """Hires. fix: upscale by `scale`, redraw with `denoising_strength` (0 to 1).
 
     An empty upscaler means the WebUI's own default; a plan resolves it before it draws.
+    A `cfg_scale` of its own is Forge's alone; None is the cell's.
     """
 
     upscaler: str = ""
@@ -68,6 +69,7 @@ class HiresFix:
     steps: int = 0
     sampler: str = ""
     scheduler: str = ""
+    cfg_scale: float | None = None
 
     def __post_init__(self) -> None:
         """Hold real numbers as such: 2 and 2.0 are one request and one key."""
@@ -136,13 +138,13 @@ class Cell:
     prompt: str
     seed: int
     negative_prompt: str = ""
-    width: int = 512
-    height: int = 512
-    steps: int = 20
-    cfg_scale: float = 7.0
-    sampler: str = "Euler a"
-    scheduler: str = "Automatic"
-    clip_skip: int = 1
+    width: int = PictureSettings.width
+    height: int = PictureSettings.height
+    steps: int = PictureSettings.steps
+    cfg_scale: float = PictureSettings.cfg_scale
+    sampler: str = PictureSettings.sampler
+    scheduler: str = PictureSettings.scheduler
+    clip_skip: int = PictureSettings.clip_skip
     subseed: int = -1
     subseed_strength: float = 0.0
     checkpoint: CheckpointPin = field(default_factory=CheckpointPin)
@@ -227,6 +229,16 @@ class Cell:
         return int(width * scale) // 8 * 8, int(height * scale) // 8 * 8
 
     @property
+    def final_sizes(self) -> tuple[tuple[int, int], ...]:
+        """The sizes that Hires. fix may give: Forge Neo rounds to a step that its settings name."""
+        if self.hires_fix is None:
+            return (self.final_size,)
+        wide, high = (one * self.hires_fix.scale for one in (self.width, self.height))
+        steps = (8, 16, 32, 64, 128, 256)
+        rounded = tuple((int(wide / n + 0.5) * n, int(high / n + 0.5) * n) for n in steps)
+        return (self.final_size, *rounded)
+
+    @property
     def override_settings(self) -> dict[str, Any]:
         """The override settings as a dictionary."""
         settings: dict[str, Any] = json.loads(self.override_settings_json)
@@ -261,7 +273,7 @@ def _nested_json(kind: Any, value: Any) -> str:
     if kind is tuple:
         plain = [one if isinstance(one, str) else asdict(one) for one in value]
     elif value is not None and kind not in (str, float, bool):
-        plain = asdict(value)
+        plain = {name: one for name, one in asdict(value).items() if one is not None}
     return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

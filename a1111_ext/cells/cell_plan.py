@@ -76,9 +76,16 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         scheduler=cell.scheduler,
         upscaler=hires.upscaler if hires else None,
     )
+    if hires is not None:
+        capabilities.require_names(
+            sampler=hires.sampler or cell.sampler,
+            scheduler=hires.scheduler or cell.scheduler,
+            upscaler=None,
+        )
     capabilities.require_vae(cell.vae)
     if cell.modules or cell.distilled_cfg_scale is not None:
         capabilities.require_forge()
+    modules = tuple(capabilities.require_module(one) for one in cell.modules)
     for script in cell.scripts:
         is_img2img = cell.source is not None
         capabilities.require_script(script.name, len(script.args), is_img2img=is_img2img)
@@ -86,13 +93,15 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         LoraUse(use.name, use.weight, capabilities.lora_hash(use.name, use.weight))
         for use in cell.loras
     )
-    embeddings: tuple[EmbeddingUse, ...] = ()
-    if not capabilities.is_forge:  # Forge says nothing of embeddings in its infotexts
-        texts = f"{cell.prompt}\n{cell.negative_prompt}"
-        names = find_embeddings(texts, capabilities.embeddings)
-        embeddings = tuple(EmbeddingUse(one, capabilities.embeddings[one]) for one in names)
-    pin = CheckpointPin(checkpoint.title.partition(" [")[0], checkpoint.sha256)
-    return replace(cell, checkpoint=pin, loras=loras, embeddings=embeddings, hires_fix=hires)
+    names = find_embeddings(f"{cell.prompt}\n{cell.negative_prompt}", capabilities.embeddings)
+    return replace(
+        cell,
+        checkpoint=CheckpointPin(checkpoint.title.partition(" [")[0], checkpoint.sha256),
+        loras=loras,
+        embeddings=tuple(EmbeddingUse(one, capabilities.embeddings[one]) for one in names),
+        modules=modules,
+        hires_fix=hires,
+    )
 
 
 def upscaler_of(cell: Cell, capabilities: Capabilities) -> str:

@@ -10,6 +10,7 @@ import errno
 import json
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -180,6 +181,21 @@ class Ledger:
         for request, pixels in rows:
             found.setdefault(without_hashes(request), set()).add(pixels)
         return found
+
+    def last_hash(self, name: str) -> str:
+        """Return the hash of the file that was last drawn with under a LoRA's or embedding's name.
+
+        "" where there was none.
+        """
+        named = f'"name":{json.dumps(name, ensure_ascii=False)}'
+        with self._lock:
+            row = self._db.execute(
+                "SELECT request FROM cells WHERE state = 'done' AND instr(request, ?)"
+                " ORDER BY claimed_at DESC LIMIT 1",
+                (named,),
+            ).fetchone()
+        found = re.search(rf'"hash":"([0-9a-f]+)",{re.escape(named)}', row[0]) if row else None
+        return found[1] if found else ""
 
     # -- cells ----------------------------------------------------------------------------
 

@@ -111,6 +111,7 @@ class CellRun:
         self._asked: dict[str, str] = {}
         self._last_loss = "no WebUI was left to draw it"
         self._pixels: dict[str, str] = {}
+        self._told_to_forget: set[str] = set()
         self._earlier: dict[str, set[str]] | None = None
         self._seconds: list[float] = []
         self._is_paused = False
@@ -313,6 +314,25 @@ class CellRun:
                 self._seconds.append(generated.seconds)
             self._tell(CellOutcome.DRAWN, cell, server, generated.seconds)
 
+    def may_be_kept(self, backend: Backend, cells: Iterable[Cell]) -> bool:
+        """Tell, once for each backend, whether a host may hold another file under a name.
+
+        Hosts go by names: they would take what they made of that file, or parts of it. Only a file
+        that was last drawn with here, or one that we linked under a name of its own, is known.
+        """
+        names = _names_in(cells)
+        with self._changed:
+            if backend.name in self._told_to_forget:
+                return False
+        found = any(
+            backend.may_keep(name) and self.ledger.last_hash(name) != known
+            for name, known in names
+            if known
+        )
+        with self._changed:
+            self._told_to_forget.update([backend.name] if found else [])
+        return found
+
     def may_be_earlier(
         self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
     ) -> bool:
@@ -320,8 +340,12 @@ class CellRun:
 
         So it looks when a picture is that of an earlier file under the name of its LoRA.
         """
-        drawn = [(cell, one.png) for cell, one, _ in answers if cell.loras]
-        if not backend.keeps_loras or not drawn:
+        drawn = [
+            (cell, one.png)
+            for cell, one, _ in answers
+            if any(backend.may_keep(name) for name, _ in _names_in([cell]))
+        ]
+        if not drawn:
             return False
         with self._changed:
             if self._earlier is None:
@@ -395,3 +419,12 @@ class CellRun:
             left = sum(recent) / len(recent) * (total - done) / max(1, len(self._at))
         event = CellEvent(outcome, cell, done, total, server, seconds, reason, self._loads, left)
         self._on_event(event)
+
+
+def _names_in(cells: Iterable[Cell]) -> set[tuple[str, str]]:
+    """Return the files that cells name in their prompts, each with its hash where it is known."""
+    found: set[tuple[str, str]] = set()
+    for cell in cells:
+        found.update((one.name, one.hash) for one in cell.loras)
+        found.update((one.name, one.hash) for one in cell.embeddings)
+    return found

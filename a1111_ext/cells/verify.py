@@ -105,7 +105,7 @@ def _check_pixels(cell: Cell, png: bytes) -> tuple[list[Mismatch], str]:
         return [Mismatch("picture", "a PNG", f"{len(png)} bytes of something else")], ""
     try:
         with Image.open(io.BytesIO(png)) as picture:
-            if picture.size != cell.final_size:  # told by its header: it is not decoded
+            if picture.size not in cell.final_sizes:  # told by its header: it is not decoded
                 return [Mismatch("size", _size(cell.final_size), _size(picture.size))], ""
             picture.load()
             image = picture.convert("RGB")
@@ -175,9 +175,7 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     ]
     if cell.source is None:
         expected.append(("size", f"{cell.width}x{cell.height}", fields.get("Size")))
-    if cell.distilled_cfg_scale is not None:
-        got = fields.get("Distilled CFG Scale", fields.get("Shift"))
-        expected.append(("distilled CFG scale", f"{cell.distilled_cfg_scale:g}", _number(got)))
+    expected += _expected_distilled(cell, fields, "")
     if cell.scheduler != AUTOMATIC:
         expected.append(("schedule type", cell.scheduler, fields.get("Schedule type")))
     if cell.subseed_strength:
@@ -262,6 +260,9 @@ def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str 
             _number(fields.get("Denoising strength")),
         ),
     ]
+    second_cfg = cell.cfg_scale if hires.cfg_scale is None else hires.cfg_scale
+    expected.append(("hires CFG scale", f"{second_cfg:g}", _number(fields.get("Hires CFG Scale"))))
+    expected += _expected_distilled(cell, fields, "Hires ")
     if hires.upscaler:
         expected.append(("hires upscaler", hires.upscaler, fields.get("Hires upscaler")))
     if hires.steps:
@@ -271,6 +272,18 @@ def _expected_hires(cell: Cell, infotext: Infotext) -> list[tuple[str, str, str 
     if hires.scheduler not in ("", AUTOMATIC):
         expected.append(("hires schedule type", hires.scheduler, fields.get("Hires schedule type")))
     return expected
+
+
+def _expected_distilled(
+    cell: Cell, fields: Mapping[str, str], of_pass: str
+) -> list[tuple[str, str, str | None]]:
+    """Forge names it by what the model takes it for; of the second pass with Hires before it."""
+    if cell.distilled_cfg_scale is None:
+        return []
+    got = fields.get(f"{of_pass}Distilled CFG Scale", fields.get(f"{of_pass}Shift"))
+    return [
+        (f"{of_pass.lower()}distilled CFG scale", f"{cell.distilled_cfg_scale:g}", _number(got))
+    ]
 
 
 def _one_line(text: str) -> str:
@@ -310,16 +323,27 @@ def _verify_loras(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     got = infotext.lora_hashes()
     found = []
     for use in cell.loras:
-        if use.name not in got:
+        shown = got.get(re.sub("[:,]", "", use.name))  # the marks that part a list are left out
+        if shown is None:
             found.append(Mismatch("LoRA", use.token, "a picture without it"))
-        elif use.hash and not got[use.name].startswith(use.hash[:10]):
-            found.append(Mismatch("LoRA hash", f"{use.name} {use.hash}", got[use.name]))
+        elif use.hash and not shown.startswith(use.hash[:10]):
+            found.append(Mismatch("LoRA hash", f"{use.name} {use.hash}", shown))
     return found
 
 
 def _verify_embeddings(cell: Cell, infotext: Infotext) -> list[Mismatch]:
-    """Compare hashes where they are named: A1111 leaves them out of a prompt that it remembers."""
+    """Compare what is named: A1111 leaves its hashes out of a prompt that it remembers.
+
+    Forge Neo names the embeddings that it used, without hashes.
+    """
     got = infotext.hashes("TI hashes")
+    if "TI" in infotext.fields:
+        used = {one.strip() for one in infotext.fields["TI"].split(",")}
+        return [
+            Mismatch("embedding", use.name, "a picture without it")
+            for use in cell.embeddings
+            if re.sub("[:,]", "", use.name) not in used
+        ]
     return [
         Mismatch("embedding hash", f"{use.name} {use.hash}", got[use.name])
         for use in cell.embeddings

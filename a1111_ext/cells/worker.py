@@ -133,6 +133,8 @@ class Worker:
             is_last = attempt == _TRIES - 1
             try:
                 run.asked(cells, backend)
+                if run.may_be_kept(backend, cells):
+                    backend.forget_loras()
                 answers = self._ask(cells)
                 if self._run.may_be_earlier(backend, answers):
                     backend.forget_loras()  # and the same once more, as the proof

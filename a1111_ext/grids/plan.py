@@ -18,7 +18,7 @@ from typing import Any, TypeGuard
 
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import InputError
-from kohya_ext.project.manifest import Manifest, PictureSettings
+from kohya_ext.project.manifest import GridSettings, Manifest, PictureSettings
 from kohya_ext.project.placeholders import fill_placeholders
 from kohya_ext.project.wording import counted
 
@@ -61,7 +61,7 @@ class GridRequest:
 
     prompt: str
     negative_prompt: str = ""
-    seeds: tuple[int, ...] = (-1, -1, -1, -1)
+    seeds: tuple[int, ...] = GridSettings.seeds
     lora_weights: tuple[float, ...] = (1.0,)
     checkpoint: str = ""
     picture: PictureSettings = field(default_factory=PictureSettings)

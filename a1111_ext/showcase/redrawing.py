@@ -53,6 +53,8 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str], Any], object]] = {
     "Schedule rho": ("rho", float, 0.0),
     "Beta schedule alpha": ("beta_dist_alpha", float, 0.6),
     "Beta schedule beta": ("beta_dist_beta", float, 0.6),
+    "Diffusion in Low Bits": ("forge_unet_storage_dtype", str, "Automatic"),
+    "eps_scaling_factor": ("scaling_factor", float, 1.0),
     "UniPC variant": ("uni_pc_variant", str, "bh1"),
     "UniPC skip type": ("uni_pc_skip_type", str, "time_uniform"),
     "UniPC order": ("uni_pc_order", int, 3),
@@ -68,7 +70,7 @@ _REQUEST = frozenset(
     {
         *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip"),
         *("Model hash", "Model", "VAE hash", "VAE", "Lora hashes", "TI hashes"),
-        *("Variation seed", "Variation seed strength", "Distilled CFG Scale"),
+        *("Variation seed", "Variation seed strength", "Distilled CFG Scale", "Shift", "TI"),
     }
 )
 """Names that the cell itself holds, or that it is compared by."""
@@ -78,10 +80,13 @@ _OF_THE_WAY = re.compile(
     r"|Template.*|Negative Template.*"
     r"|(Fixed )?[XYZ] (Type|Values)|Mask .*|Masked .*|Inpaint area|Soft inpainting.*"
     r"|Conditional mask weight|SD upscale .*|Token merging ratio hr|Postprocess .*|loraloom.*"
-    r"|Hires (upscale|upscaler|resize|steps|sampler|schedule type|cfg scale|refiner)"
-    r"|Hires Module \d+"
+    r"|Hires (upscale|upscaler|resize|steps|sampler|schedule type|CFG Scale|refiner)"
+    r"|Hires (Module \d+|Distilled CFG Scale|Shift)|Original Size"
 )
 """Names that tell how the small picture came about and change nothing when it is redrawn whole."""
+
+_MODULE = re.compile(r"Module \d+")
+"""Forge's names for VAE and text encoders, without their suffix."""
 
 _OLD_SCHEDULES = ("Karras", "Exponential", "Polyexponential")
 _SAYS_ITS_VAE = (1, 6)
@@ -111,17 +116,19 @@ def cell_of_infotext(name: str, infotext: Infotext) -> Cell:
         checkpoint=_checkpoint(name, fields),
         vae=_vae(fields),
         vae_hash=fields.get("VAE hash", ""),
+        modules=tuple(value for field, value in fields.items() if _MODULE.fullmatch(field)),
         override_settings_json=json.dumps(settings_of(name, fields), sort_keys=True),
     )
-    if "Distilled CFG Scale" in fields:
-        distilled = _number(name, fields, "Distilled CFG Scale", 3.5)
-        cell = replace(cell, distilled_cfg_scale=distilled)
+    for field in ("Distilled CFG Scale", "Shift"):  # one number, by what the model takes it for
+        if field in fields:
+            cell = replace(cell, distilled_cfg_scale=_number(name, fields, field, 3.5))
     return with_loras(cell, infotext.lora_hashes())
 
 
 def _require_known(name: str, fields: Mapping[str, str]) -> None:
     known = {*_REQUEST, *_SETTINGS}
-    unknown = [one for one in fields if one not in known and not _OF_THE_WAY.fullmatch(one)]
+    told = [one for one in fields if not (_OF_THE_WAY.fullmatch(one) or _MODULE.fullmatch(one))]
+    unknown = [one for one in told if one not in known]
     if unknown:
         more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
         raise InputError(

@@ -1,7 +1,7 @@
 """What Forge Neo does otherwise than A1111, as measured on neo-2.26.
 
-It leaves out of infotexts what it takes for granted, has no latent upscalers, and takes VAE and
-text encoders as one list of modules.
+It leaves out of infotexts what it takes for granted, has no latent upscalers, takes VAE and text
+encoders as one list of modules, and draws the second pass with a CFG scale of 1 unless told.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from ..api.embeddings import find_embeddings
 from ..api.infotext import Infotext
+from .cards import Card
 from .host import SimulatedHost
 from .models import LoraFile, read_lora_file
 from .refusal import HttpRefusal
@@ -30,6 +32,8 @@ class SimulatedNeo(SimulatedHost):
     modules: tuple[str, ...] = ()
     more_lora_dirs: tuple[Path, ...] = ()
     is_sd1: bool = True
+    _second_pass: tuple[object, str] = ((), "")
+    """Of which request the text encoder made something for Hires. fix last, and what."""
 
     def options(self) -> dict[str, Any]:
         chosen = self._data.get("forge_additional_modules", [])
@@ -73,6 +77,27 @@ class SimulatedNeo(SimulatedHost):
             raise HttpRefusal(500, "ValueError", 'Could not find upscaler named "None"')
         super()._refuse_nonsense(body, sources)
 
+    def _overridden(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
+        """Take modules by their whole names only; others are dropped with status 200."""
+        settings = dict(body.get("override_settings") or {})
+        if _MODULES in settings:
+            known = {PurePath(one).name for one in self.modules}
+            chosen = [one for one in settings[_MODULES] if PurePath(str(one)).name in known]
+            body = {**body, "override_settings": {**settings, _MODULES: chosen}}
+        return super()._overridden(body, sources)
+
+    def _card(self, body: dict[str, Any], seed: int, uses: Uses, sources: list[str] | None) -> Card:
+        """Draw the second pass with its own CFG scale, and with the conditions of before.
+
+        They are kept by prompt, LoRA names and weights, whatever stands in the files.
+        """
+        if body.get("enable_hr"):
+            asked = (str(body.get("prompt")), [use[:2] for use in uses])
+            if asked != self._second_pass[0]:
+                self._second_pass = asked, ", ".join(one.hash for *_, one in uses)
+            body = {"hr_cfg": 1.0, **body, "second pass": self._second_pass[1]}
+        return super()._card(body, seed, uses, sources)
+
     def _infotext(self, body: dict[str, Any], seed: int, uses: Uses) -> Infotext:
         made = super()._infotext(body, seed, uses)
         fields = {name: one for name, one in made.fields.items() if name not in _NEVER}
@@ -81,7 +106,12 @@ class SimulatedNeo(SimulatedHost):
             fields["Clip skip"] = f"{skip:g}"
         for number, path in enumerate(self._data.get("forge_additional_modules") or (), start=1):
             fields[f"Module {number}"] = PurePath(str(path)).stem
+        if body.get("enable_hr"):
+            fields["Hires CFG Scale"] = str(float(body.get("hr_cfg", 1.0)))
+        if found := find_embeddings(f"{made.prompt}\n{made.negative_prompt}", self.embeddings):
+            fields["TI"] = ", ".join(found)
         return Infotext(made.prompt, made.negative_prompt, {**fields, "RNG": "CPU"})
 
 
+_MODULES = "forge_additional_modules"
 _NEVER = frozenset({"VAE", "Clip skip", "TI hashes"})

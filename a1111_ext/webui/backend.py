@@ -16,7 +16,7 @@ from kohya_ext.project import HostError
 
 from ..api.capabilities import Capabilities, Checkpoint, Lora, chosen_among, text_encoder_names
 from ..api.client import OutOfMemory
-from ..api.payloads import FORGE_HIRES, module_settings, vae_settings
+from ..api.payloads import forge_hires, module_settings, vae_settings
 from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
 from ..cells.verify import Generated
@@ -41,8 +41,7 @@ class InProcessBackend(Backend):
 
     name = NAME
 
-    @property
-    def keeps_loras(self) -> bool:
+    def may_keep(self, name: str) -> bool:
         """LoRAs of the same names and weights are taken for those of the picture before."""
         return True
 
@@ -94,8 +93,13 @@ def apply_cell(p: Any, cell: Cell) -> None:
         p.hr_upscaler, p.hr_scale = cell.hires_fix.upscaler, cell.hires_fix.scale
         p.hr_second_pass_steps = cell.hires_fix.steps
         p.denoising_strength = cell.hires_fix.denoising_strength
-        if is_forge and p.hr_additional_modules is None:  # as when the page is a request to its API
-            p.hr_additional_modules = list(FORGE_HIRES["hr_additional_modules"])
+        if is_forge:
+            forge = forge_hires(cell, cell.hires_fix)
+            modules = forge.pop("hr_additional_modules")
+            if p.hr_additional_modules is None:  # as when the page is a request to its API
+                p.hr_additional_modules = modules
+            for name, value in forge.items():
+                setattr(p, name, value)
 
 
 def _text_encoders() -> tuple[str, ...]:
@@ -180,6 +184,7 @@ def read_capabilities() -> Capabilities:
     """Return checkpoints, samplers, LoRAs and scripts as the API would list them."""
     from modules import scripts, sd_models, sd_samplers, sd_schedulers, shared
 
+    modules = getattr(sys.modules.get("modules_forge.main_entry"), "module_list", None)
     return Capabilities(
         url=NAME,
         checkpoints=tuple(_checkpoint(one) for one in sd_models.checkpoints_list.values()),
@@ -193,6 +198,8 @@ def read_capabilities() -> Capabilities:
         is_simulated=False,
         has_agent_scheduler=False,
         settings=dict(shared.opts.data),
+        is_forge=modules is not None,
+        modules=None if modules is None else tuple(modules),
     )
 
 
@@ -219,8 +226,19 @@ def refresh_loras() -> None:
 def forget_loras() -> None:
     """Let the host read LoRA files again: it goes by name and weight, not by what is in the file.
 
-    Forge notes what it has put into the model as a whole, A1111 in each layer.
+    Forge notes what it has put into the model as a whole, A1111 in each layer; A1111 may keep files
+    in memory, going by their time. Both keep what the text encoder made of the last prompts.
     """
+    from modules import processing
+
+    getattr(sys.modules.get("networks"), "networks_in_memory", {}).clear()
+    for kind in (
+        processing.StableDiffusionProcessing,
+        processing.StableDiffusionProcessingTxt2Img,
+    ):
+        for name in _REMEMBERED:
+            if name in vars(kind):
+                setattr(kind, name, [None] * len(getattr(kind, name)))
     model = _loaded_model()
     if hasattr(model, _IN_FORGE):
         setattr(model, _IN_FORGE, "")
@@ -229,6 +247,7 @@ def forget_loras() -> None:
             setattr(layer, _IN_A1111, ("forgotten",))
 
 
+_REMEMBERED = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
 _IN_FORGE = "current_lora_hash"
 _IN_A1111 = "network_current_names"
 

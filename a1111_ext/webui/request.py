@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from kohya_ext.project import InputError, ToolError
+from kohya_ext.project.manifest import GridSettings
+from kohya_ext.project.manifest import PictureSettings as Usual
 
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "width": (64, 8192),
@@ -19,6 +21,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "clip_skip": (0, 12),
 }
 _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_SEEDS = ", ".join(map(str, GridSettings.seeds))
 PROJECT_FIELDS = ("prompt", "negative_prompt", "checkpoint", "seeds", "epochs", "axes", "control")
 """What may be asked for otherwise than a project's manifest says."""
 
@@ -35,15 +38,15 @@ class DrawRequest:
     negative_prompt: str = ""
     lora: str = ""
     epochs: str = "all"
-    seeds: str = "-1, -1, -1, -1"
+    seeds: str = _SEEDS
     axes: str = ""
     control: bool = True
-    width: int = 512
-    height: int = 512
-    steps: int = 20
-    cfg_scale: float = 7.0
-    sampler: str = "Euler a"
-    scheduler: str = "Automatic"
+    width: int = Usual.width
+    height: int = Usual.height
+    steps: int = Usual.steps
+    cfg_scale: float = Usual.cfg_scale
+    sampler: str = Usual.sampler
+    scheduler: str = Usual.scheduler
     clip_skip: int = 0
     checkpoint: str = ""
     project: str = ""
@@ -120,7 +123,7 @@ class GridOptions:
     """
 
     epochs: str = "all"
-    seeds: str = "-1, -1, -1, -1"
+    seeds: str = _SEEDS
     control: bool = True
     axes: str = ""
 

@@ -23,7 +23,7 @@ DYNAMIC_PROMPTS = "dynamic prompts"
 _IN_THE_CELL = """
     prompt negative_prompt styles seed subseed subseed_strength width height steps cfg_scale
     sampler_name scheduler n_iter batch_size override_settings enable_hr hr_upscaler hr_scale
-    hr_second_pass_steps denoising_strength hr_resize_x hr_resize_y
+    hr_second_pass_steps denoising_strength hr_resize_x hr_resize_y hr_cfg
 """
 _NOT_IN_THE_PICTURE = """
     sd_model outpath_samples outpath_grids do_not_save_samples do_not_save_grid script_args
@@ -135,7 +135,8 @@ def _hires_fix(p: Any) -> HiresFix | None:
 
     steps = int(p.hr_second_pass_steps or 0)
     upscaler = p.hr_upscaler or shared.latent_upscale_default_mode  # None in a request of the API
-    return HiresFix(upscaler, float(p.hr_scale), float(p.denoising_strength), steps)
+    cfg = float(p.hr_cfg) if hasattr(p, "hr_cfg") else None  # Forge has a box of its own for it
+    return HiresFix(upscaler, float(p.hr_scale), float(p.denoising_strength), steps, cfg_scale=cfg)
 
 
 def _scripts_in_use(p: Any) -> Iterator[ScriptUse]:

@@ -28,9 +28,9 @@ from a1111_ext.cells.verify import pixels_digest
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 V1 = "/loraloom/v1"
-SECONDS = 300
+SECONDS = 600
 SCRIPT = "LoRA epoch grid"
-SIZE = {"width": 128, "height": 128, "steps": 2}
+SIZE = {"width": 64, "height": 64, "steps": 2}
 PAGE = {"prompt": "<lora:Quillfox-000001:1> a fox", "sampler_name": "DPM++ 2M", **SIZE}
 EPOCHS = ("Quillfox-000001", "Quillfox-000002", "Quillfox")
 
@@ -155,22 +155,25 @@ def progress(server: Server) -> dict[str, Any]:
 
 
 def test_progress_and_interrupt_are_the_hosts_own(server: Server):
-    """Interrupt once the third picture is being drawn; then continue with the same seeds."""
+    """Interrupt once the third picture is being drawn; then continue with the same seeds.
+
+    So few pictures that Forge without a graphics card draws the rest within the time allowed.
+    """
     answers: list[Any] = []
-    work = threading.Thread(target=lambda: answers.append(script(server, "21-36")))
+    work = threading.Thread(target=lambda: answers.append(script(server, "21-26")))
     work.start()
     seen: dict[str, Any] = {}
     while work.is_alive() and seen.get("state", {}).get("job_no", 0) < 3:
         seen = progress(server)
     requests.post(server.url + "/sdapi/v1/interrupt", timeout=SECONDS)
     work.join(SECONDS)
-    assert seen["state"]["job_count"] == 64
-    assert re.fullmatch(rf"{SCRIPT}: picture \d+ of 64", seen["textinfo"])
+    assert seen["state"]["job_count"] == 24
+    assert re.fullmatch(rf"{SCRIPT}: picture \d+ of 24", seen["textinfo"])
     pictures, _ = answers[0]
     count = len(pictures) - 1
-    assert 2 <= count < 64
-    pictures, _ = script(server, "21-36")
-    assert len(pictures) == 65
+    assert 2 <= count < 24
+    pictures, _ = script(server, "21-26")
+    assert len(pictures) == 25
 
 
 def test_settings_are_as_they_were(server: Server):
@@ -228,7 +231,7 @@ def make_project(root: Path, server: Server) -> Path:
         link_or_copy(one, project.model_dir / one.name)
     text = (
         "format: 1\ntrigger_word: Quillfox\ngrid:\n  seeds: [5, 7]\n"
-        "  picture: {width: 128, height: 128, steps: 2}\n"
+        "  picture: {width: 64, height: 64, steps: 2}\n"
     )
     project.manifest_path.write_text(text, encoding="utf-8")
     return project.root

@@ -17,8 +17,10 @@ from a1111_server import write_epoch
 
 from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.lora_links import IN_MEMORY
 from a1111_ext.api.upscalers import needs_weights, prove_upscalers
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras
+from a1111_ext.cells.cell import HiresFix
 from kohya_ext.project.lora_file import Tensor, read_header, write_lora
 
 from .conftest import named
@@ -81,12 +83,39 @@ def test_a_replaced_lora_is_read_again(live_webui: Client, ledger: Ledger, base:
     assert len(set(pixels)) == 2
 
 
+def test_both_passes_are_made_of_the_new_file(live_webui: Client, ledger: Ledger, base: Path):
+    """Another seed, so that the picture itself tells nothing."""
+    found = fetch_capabilities(live_webui)
+    if not Path(found.lora_dir).is_dir():
+        pytest.skip(f"{found.lora_dir} is not on this machine")
+    hires = HiresFix(found.upscalers[0], 2.0, 0.7)
+    memory = live_webui.get("/sdapi/v1/options").get(IN_MEMORY)
+    path, other = (Path(found.lora_dir) / f"{NAME}{end}.safetensors" for end in ("", "-truth"))
+    pixels = {}
+    try:
+        if memory is not None:
+            live_webui.post("/sdapi/v1/options", {IN_MEMORY: 3})
+        for epoch, seed, at in ((3, 1, path), (1, 2, path), (1, 2, other)):
+            at.unlink(missing_ok=True)
+            write_epoch(at, base, epoch)
+            live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
+            prompt = f"<lora:{at.stem}:1> a fox"
+            cell = replace(SMALL, prompt=prompt, seed=seed, steps=2, hires_fix=hires)
+            pixels[at.stem] = drawn(live_webui, ledger, with_loras(cell, {}), base)
+    finally:
+        path.unlink(missing_ok=True)
+        other.unlink(missing_ok=True)
+        live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
+        if memory is not None:
+            live_webui.post("/sdapi/v1/options", {IN_MEMORY: memory})
+    assert pixels[path.stem] == pixels[other.stem]
+
+
 def test_an_embedding_leaves_its_hash(live_webui: Client, ledger: Ledger, base: Path):
     """Drawn twice: the second time the WebUI has the prompt in memory."""
-    has = fetch_capabilities(live_webui)
     folder = Path(str(live_webui.get("/sdapi/v1/cmd-flags").get("embeddings_dir") or ""))
-    if has.is_forge or not folder.is_absolute() or not folder.is_dir():
-        pytest.skip("Forge names no embeddings" if has.is_forge else f"{folder} is not here")
+    if not folder.is_absolute() or not folder.is_dir():
+        pytest.skip(f"{folder} is not here")
     path = folder / f"{NAME}.safetensors"
     plain = drawn(live_webui, ledger, replace(SMALL, negative_prompt="blurry"), base)
     cell = replace(SMALL, negative_prompt=f"blurry, ({NAME}:1.2)")

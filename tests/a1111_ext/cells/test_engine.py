@@ -250,8 +250,6 @@ def lost() -> ConnectionLost:
 class Keeping(FakeBackend):
     """Draws with the LoRA file of before, under the new one's hash, until it has to forget."""
 
-    keeps_loras = True
-
     def __init__(self, backend: HttpBackend, earlier: Generated) -> None:
         super().__init__()
         self.backend, self.earlier, self.forgotten = backend, earlier, 0
@@ -261,8 +259,12 @@ class Keeping(FakeBackend):
         drawn = self.backend.generate(cell)
         return drawn if self.forgotten else replace(drawn, png=self.earlier.png)
 
+    def may_keep(self, name: str) -> bool:
+        return True
+
     def forget_loras(self) -> None:
         self.forgotten += 1
+        self.backend.forget_loras()
 
 
 @pytest.mark.parametrize("is_known", [False, True])
@@ -283,7 +285,53 @@ def test_the_picture_of_an_earlier_file_is_drawn_again(backend, ledger, webui, i
     keeping = Keeping(fresh, earlier)
     assert run_cells(plan_cells([second]), ledger, [keeping]).drawn == 1
     fresh.close()
-    assert (keeping.forgotten, keeping.asked) == (1, 2)
+    assert (keeping.forgotten, keeping.asked) == (1, 1)
+
+
+def test_the_picture_of_a_file_whose_hash_was_not_known_is_drawn_again(backend, ledger, webui):
+    wanted = with_loras(cell(prompt="<lora:fox-000001:1> fox"), {})
+    (first,) = pinned(backend, wanted)
+    (use,) = first.loras
+    unknown = replace(first, loras=(replace(use, hash=""),))
+    assert run_cells(plan_cells([unknown]), ledger, [backend]).drawn == 1
+    keeping = Keeping(backend, backend.generate(first))
+    assert run_cells(plan_cells([first]), ledger, [keeping]).drawn == 1
+    assert (keeping.forgotten, keeping.asked) == (2, 2)  # at the start, and for the proof
+
+
+def test_a_host_forgets_once_before_a_name_is_known(backend, ledger, webui):
+    """Somebody may have drawn with another file of that name in the WebUI's own page."""
+    forgotten = []
+    backend.forget_loras = lambda: forgotten.append(1)
+    for seed in (3, 4):
+        cells = pinned(
+            backend,
+            *(
+                with_loras(cell(prompt=f"<lora:{name}:1> fox", seed=seed), {})
+                for name in ("fox-000001", "fox-000002")
+            ),
+        )
+        run_cells(plan_cells(cells), ledger, [backend]).require_all()
+    assert len(forgotten) == 1
+
+
+def test_a_file_that_we_linked_is_no_others(backend, ledger, webui):
+    forgotten = []
+    backend.forget_loras = lambda: forgotten.append(1)
+    save_lora(webui.host.lora_dir / "loraloom", "fox-abc-000001", epoch=1)
+    webui.host.refresh_loras()
+    backend.capabilities = fetch_capabilities(backend.client)
+    cells = pinned(backend, with_loras(cell(prompt="<lora:fox-abc-000001:1> fox"), {}))
+    run_cells(plan_cells(cells), ledger, [backend]).require_all()
+    assert forgotten == []
+
+
+def test_what_was_last_drawn_under_a_name_is_known(backend, ledger):
+    (first,) = pinned(backend, with_loras(cell(prompt="<lora:fox-000001:1> fox"), {}))
+    assert ledger.last_hash("fox-000001") == ""
+    assert run_cells(plan_cells([first]), ledger, [backend]).drawn == 1
+    assert ledger.last_hash("fox-000001") == first.loras[0].hash
+    assert ledger.last_hash("fox-00000") == ""
 
 
 def test_out_of_memory_is_tried_once_more(backend, ledger):

@@ -15,7 +15,7 @@ from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells import Cell, Generated, verify_picture
-from a1111_ext.cells.cell import cell_from_dict
+from a1111_ext.cells.cell import HiresFix, cell_from_dict
 from a1111_ext.cells.cell_plan import pin_cell
 from a1111_ext.grids.axes import parse_axis
 from a1111_ext.grids.plan import request_from
@@ -102,7 +102,64 @@ def test_infotexts_are_compared_with_both(said: str, what: list[str]):
     assert [one.what for one in found] == what
 
 
+HIRES = replace(FLUX, cfg_scale=6.0, hires_fix=HiresFix("None", 1.0, 0.35))
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("Hires CFG Scale: 6.0, ", []),
+        ("Hires CFG Scale: 1.0, ", ["hires CFG scale"]),
+        ("Hires Distilled CFG Scale: 3.5, ", []),
+        ("Hires Shift: 3.5, ", []),
+        ("Hires Shift: 3.0, ", ["hires distilled CFG scale"]),
+        ("Hires Module 1: Use same choices, ", []),
+    ],
+)
+def test_the_second_pass_is_compared_too(said: str, what: list[str]):
+    answer = generated(f"{MODULES}Hires upscale: 1, Hires upscaler: None, {said}")
+    answer = replace(answer, infotext=answer.infotext.replace("CFG scale: 7.0", "CFG scale: 6.0"))
+    assert [one.what for one in verify_picture(HIRES, answer)] == what
+    own = replace(HIRES, hires_fix=HiresFix("None", 1.0, 0.35, cfg_scale=6.0), cfg_scale=7.0)
+    answer = replace(answer, infotext=answer.infotext.replace("CFG scale: 6.0", "CFG scale: 7.0"))
+    assert [one.what for one in verify_picture(own, answer)] == what
+
+
+def test_forge_is_told_the_second_cfg_scale(forge: Capabilities, a1111: Capabilities):
+    """Its own default is 1: the negative prompt would not count."""
+    _, body = picture_request(HIRES, forge)
+    assert (body["hr_cfg"], body["hr_distilled_cfg"]) == (6.0, 3.5)
+    _, body = picture_request(replace(PLAIN, hires_fix=HiresFix("None", cfg_scale=2.0)), forge)
+    assert body["hr_cfg"] == 2.0
+    assert "hr_distilled_cfg" not in body
+    _, body = picture_request(replace(PLAIN, hires_fix=HiresFix("None")), a1111)
+    assert "hr_cfg" not in body
+
+
+def test_no_setting_of_the_webui_decides_on_faces_and_tiles(a1111: Capabilities):
+    _, body = picture_request(PLAIN, a1111)
+    assert (body["restore_faces"], body["tiling"]) == (False, False)
+    _, body = picture_request(replace(PLAIN, override_settings_json='{"tiling": true}'), a1111)
+    assert body["tiling"] is True
+
+
+@pytest.mark.parametrize(("size", "is_right"), [((96, 96), True), ((88, 96), False)])
+def test_neo_rounds_the_second_pass_to_its_own_step(size: tuple[int, int], is_right: bool):
+    """96 is 1.4 times 64, rounded to 32 or to 16; A1111 makes 88 of it, on both sides."""
+    cell = replace(PLAIN, hires_fix=HiresFix("None", 1.4, 0.35))
+    assert cell.final_size == (88, 88)
+    answer = generated("Hires upscale: 1.4, Hires upscaler: None, ")
+    with Image.open(io.BytesIO(answer.png)) as picture:
+        stream = io.BytesIO()
+        picture.resize(size).save(stream, "PNG")
+    answer = replace(answer, png=stream.getvalue())
+    assert (verify_picture(cell, answer) == ()) is is_right
+
+
 def test_older_requests_keep_their_keys():
+    hires = replace(PLAIN, hires_fix=HiresFix("Latent"))
+    assert "null" not in json.dumps(json.loads(hires.as_json())["hires_fix"])
+    assert cell_from_dict(json.loads(hires.as_json())) == hires
     assert "modules" not in PLAIN.as_json()
     assert "distilled" not in PLAIN.as_json()
     assert FLUX.key != PLAIN.key

@@ -70,6 +70,27 @@ def test_settings_of_which_a_text_is_silent_have_their_usual_values():
     assert as_drawn(silent, has()) == silent
 
 
+NEO = """a fox
+Steps: 8, Sampler: Euler, Schedule type: Beta, CFG scale: 1.0, Shift: 9.0, Seed: 5, \
+Size: 1024x1024, Model: z-image, Model hash: 0123456789, Module 1: qwen_3_4b, Module 2: ae, \
+Diffusion in Low Bits: float8-e4m3fn, RNG: CPU, Beta schedule alpha: 0.6, \
+Hires Module 1: Use same choices, Hires upscale: 1.5, Hires upscaler: None, \
+Hires CFG Scale: 1.0, Hires Shift: 9.0, Original Size: 1024x1024, TI: FastNegative, \
+Denoising strength: 0.3, Version: neo-2.26"""
+
+
+def test_a_picture_of_forge_neo_is_asked_for_whole():
+    cell = cell_of(NEO)
+    assert (cell.modules, cell.distilled_cfg_scale, cell.vae) == (("qwen_3_4b", "ae"), 9.0, "")
+    assert cell.override_settings == {
+        "beta_dist_alpha": 0.6,
+        "forge_unet_storage_dtype": "float8-e4m3fn",
+        "randn_source": "CPU",
+    }
+    with pytest.raises(ToolError, match=r"cannot be asked for again: MaHiRo: True"):
+        cell_of(NEO.replace("RNG: CPU", "MaHiRo: True"))
+
+
 def test_an_old_name_holds_sampler_and_schedule():
     text = TEXT.replace("DPM++ 2M, Schedule type: Karras", "DPM++ 2M Karras")
     cell = cell_of(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,58 @@ def test_another_file_under_one_name_is_read_again(neo, ledger, project: Project
         assert record is not None
         pictures.append(record.pixels)
     assert len(set(pictures)) == 2
-    assert neo.host.counters.pictures == (2 if told else 3)
+    assert neo.host.counters.pictures == 2
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_second_pass_is_made_of_the_new_file(neo, ledger, seed: int):
+    """Neo and A1111 keep what the text encoder made for Hires. fix, by the names of LoRAs."""
+    hires = HiresFix("None", 2.0, 0.3)
+    for epoch, number in ((1, 1), (3, seed)):
+        for old in neo.host.lora_dir.glob("*.safetensors"):
+            old.unlink()
+        save_lora(neo.host.lora_dir, "Lantern", epoch=epoch)
+        neo.host.refresh_loras()
+        backend = HttpBackend(Client(neo.url))
+        cell = small("<lora:Lantern:1> a fox", hires_fix=hires, seed=number)
+        assert drawn(backend, ledger, cell) == []
+        backend.close()
+    record = ledger.record(pin_cell(cell, backend.capabilities).key)
+    neo.host._second_pass = ((), "")
+    again = backend.generate(pin_cell(cell, backend.capabilities))
+    assert record is not None
+    assert record.pixels == pixels_digest(again.png)
+
+
+def test_the_second_pass_has_the_cfg_scale_of_the_first(neo, backend, ledger):
+    """The API's own default is 1, which ignores the negative prompt."""
+    cell = small(hires_fix=HiresFix("None", 2.0, 0.3), cfg_scale=6.0)
+    assert drawn(backend, ledger, cell) == []
+    record = ledger.record(pin_cell(cell, backend.capabilities).key)
+    assert record is not None
+    assert parse_infotext(record.infotext).fields["Hires CFG Scale"] == "6.0"
+    neo.host.faults.before = lambda body: body.update(hr_cfg=1.0)
+    (problem,) = drawn(backend, ledger, replace(cell, seed=2))
+    assert problem == "hires CFG scale: asked for '6', got '1'"
+
+
+def test_modules_are_asked_for_by_their_whole_names(neo, backend, ledger):
+    """Others are dropped by Neo, which names them without their suffix."""
+    assert drawn(backend, ledger, small(modules=("soft", "clip.safetensors"))) == []
+    with pytest.raises(InputError, match=r'no module "soff"; it would silently draw without it'):
+        pin_cell(small(modules=("soff",)), backend.capabilities)
+
+
+def test_an_embedding_that_was_not_used_is_noticed(neo, ledger):
+    neo.host.embeddings = ("FastNegative", "Mossy")
+    backend = HttpBackend(Client(neo.url))
+    assert drawn(backend, ledger, small(negative_prompt="FastNegative")) == []
+    wanted = pin_cell(small(negative_prompt="FastNegative", seed=2), backend.capabilities)
+    neo.host.embeddings = ("Mossy",)
+    cell = replace(wanted, prompt="a fox, Mossy", embeddings=wanted.embeddings)
+    ((_, problem),) = run_cells(plan_cells([cell]), ledger, [backend]).failed
+    backend.close()
+    assert problem == "embedding: asked for FastNegative, got a picture without it"
 
 
 def test_one_file_under_two_hashes_is_drawn_twice_at_most(neo, ledger):

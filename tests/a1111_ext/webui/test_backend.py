@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from a1111_ext.api.client import OutOfMemory
 from a1111_ext.cells.backend import DrawingStopped
 from a1111_ext.cells.cell import Cell, CheckpointPin, HiresFix
 from a1111_ext.cells.verify import verify_picture
-from a1111_ext.webui.backend import InProcessBackend, apply_cell
+from a1111_ext.webui.backend import InProcessBackend, apply_cell, read_capabilities
 from kohya_ext.project import ToolError
 
 CELL = Cell("a fox", 5, width=64, height=72, steps=2, checkpoint=CheckpointPin("tiny-a"))
@@ -68,9 +70,39 @@ def test_forge_is_told_its_own_words(host: Any):
     assert p.override_settings["forge_additional_modules"] == ["other.pt"]
     assert "sd_vae" not in p.override_settings
     assert p.hr_additional_modules == ["Use same choices"]
+    assert p.hr_cfg == CELL.cfg_scale  # its own default is 1
+    distilled = replace(CELL, distilled_cfg_scale=9.0, hires_fix=HiresFix(cfg_scale=3.0))
+    apply_cell(p, distilled)
+    assert (p.hr_cfg, p.hr_distilled_cfg) == (3.0, 9.0)
     p.hr_additional_modules = ["mine.safetensors"]
     apply_cell(p, replace(CELL, hires_fix=HiresFix("Latent", 1.5, 0.4)))
     assert p.hr_additional_modules == ["mine.safetensors"]
+
+
+def test_what_was_made_of_earlier_files_is_forgotten(host: Any, monkeypatch: pytest.MonkeyPatch):
+    """The text encoder's last answers, and A1111's own store of files, go by names and times."""
+    kinds = (
+        host.processing.StableDiffusionProcessing,
+        host.processing.StableDiffusionProcessingTxt2Img,
+    )
+    for kind, names in zip(kinds, (("cached_c", "cached_uc"), ("cached_hr_c",)), strict=True):
+        for name in names:
+            monkeypatch.setattr(kind, name, ["key", "conditions", "more"], raising=False)
+    networks = SimpleNamespace(networks_in_memory={"fox": object()})
+    monkeypatch.setitem(sys.modules, "networks", networks)
+    backend(host).forget_loras()
+    assert networks.networks_in_memory == {}
+    assert kinds[0].cached_c == kinds[0].cached_uc == [None, None, None]
+    assert kinds[1].cached_hr_c == [None, None, None]
+
+
+def test_forges_modules_are_known_by_their_names(monkeypatch: pytest.MonkeyPatch, host: Any):
+    assert (read_capabilities().is_forge, read_capabilities().modules) == (False, None)
+    entry = SimpleNamespace(module_list={"ae.safetensors": "/models/VAE/ae.safetensors"})
+    monkeypatch.setitem(sys.modules, "modules_forge.main_entry", entry)
+    found = read_capabilities()
+    found.require_forge()
+    assert found.require_module("ae") == "ae.safetensors"
 
 
 def test_hashes_are_said_although_the_user_hid_them(host: Any):

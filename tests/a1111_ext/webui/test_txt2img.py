@@ -46,6 +46,17 @@ def test_settings_count_where_the_page_says_nothing(host: Any):
     assert page.checkpoint.sha256
 
 
+def test_forges_second_cfg_scale_is_the_pages(host: Any):
+    page = host.page(enable_hr=True, hr_upscaler="Latent", hr_scale=2.0, denoising_strength=0.4)
+    hires = read_page(page).hires_fix
+    assert hires is not None
+    assert hires.cfg_scale is None  # A1111 has no such box
+    page.hr_cfg = 5
+    hires = read_page(page).hires_fix
+    assert hires is not None
+    assert hires.cfg_scale == 5.0
+
+
 def test_forges_boxes_at_the_top_are_part_of_the_page(host: Any):
     """A grid with another VAE or at fewer bits is another grid."""
     usual = {"forge_additional_modules": [], "forge_unet_storage_dtype": "Automatic"}
