@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,9 @@ from kohya_ext.project.json_reader import ShapeError
 from kohya_ext.project.wording import counted
 
 from .client import ApiError, Client, unexpected
+from .forge_modules import chosen_among, text_encoder_names
 from .lora_list import hash_of, list_lora_files, read_metadata
+from .lora_tags import tags_not_read
 
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
@@ -85,6 +87,12 @@ class Capabilities:
     """VAEs that the WebUI lists and whose files are gone from this machine."""
     text_encoders: tuple[str, ...] = ()
     """Forge's chosen modules that are no VAE: a model such as Flux draws nothing without them."""
+    hypernetworks: tuple[str, ...] | None = None
+    """Names of hypernetworks; None where it has no such thing."""
+    detectors: tuple[str, ...] | None = None
+    """Models that ADetailer has; None where it does not tell."""
+    skipped_embeddings: tuple[str, ...] = ()
+    """Embeddings that do not fit the loaded model, so that their names are ordinary words."""
     embeddings: Mapping[str, str] = field(default_factory=dict)
     """Embeddings that fit the loaded model, with the hash that infotexts show where it is known."""
     img2img_upscaler: str = ""
@@ -231,6 +239,21 @@ class Capabilities:
                 "Correct the arguments under picture.scripts; its version may be another one.",
             )
 
+    def require_read(self, prompt: str, negative_prompt: str) -> None:
+        """Raise InputError for a tag that the WebUI would take out and draw without."""
+        for tag, reason in tags_not_read(prompt, negative_prompt, self.hypernetworks):
+            raise InputError(
+                "LL424",
+                f"The prompt holds {tag}, without which the WebUI at {self.url} would silently "
+                f"draw: {reason}.",
+                "Correct it, or take it out.",
+            )
+
+    def require_detector(self, name: str) -> None:
+        """Raise InputError for a model that ADetailer does not have: it says so in its window."""
+        if self.detectors is not None and name not in ("None", *self.detectors):
+            raise _unknown("LL410", "detector model", name, self.url, self.detectors)
+
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
         """Raise InputError for a sampler, scheduler or upscaler that is not there.
 
@@ -267,7 +290,12 @@ def _is_weight(text: str) -> bool:
 
 
 _WITHOUT = "silently draw without it"
-_INSTEAD = {"LoRA": _WITHOUT, "module": _WITHOUT, "always-on script": "refuse the picture"}
+_INSTEAD = {
+    "LoRA": _WITHOUT,
+    "module": _WITHOUT,
+    "detector model": _WITHOUT,
+    "always-on script": "refuse the picture",
+}
 
 
 def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> InputError:
@@ -302,6 +330,8 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         vaes = [one for one in modules if one["model_name"] not in encoders]
     scripts = client.get("/sdapi/v1/scripts")
     upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
+    answer = _get_or(client, "/sdapi/v1/embeddings", {})
+    found_embeddings = answer if isinstance(answer, dict) else {}
     latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
     return Capabilities(
         url=client.url,
@@ -325,7 +355,10 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         modules=None if modules is None else tuple(str(one["model_name"]) for one in modules),
         missing_files=_missing_files(client.url, vaes or ()),
         text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
-        embeddings=_embeddings(client, flags),
+        hypernetworks=_names_of(_get_or(client, "/sdapi/v1/hypernetworks", None)),
+        detectors=_detectors(client, scripts),
+        embeddings=_embeddings(found_embeddings, flags, client.url),
+        skipped_embeddings=tuple(found_embeddings.get("skipped") or ()),
         img2img_upscaler=str(options.get("upscaler_for_img2img") or ""),
         settings=dict(options),
         always_on=tuple(
@@ -344,34 +377,6 @@ def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:
     return tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60))
 
 
-def text_encoder_names(modules: Iterable[Mapping[str, Any]], flags: Mapping[str, Any]) -> set[str]:
-    """Return the names of Forge's modules that lie in folders of text encoders."""
-    more = (flags.get("text_encoder_dirs"), flags.get("text_encoder_dir"))
-    named = [one for many in more if many for one in ([many] if isinstance(many, str) else many)]
-    folders = [PurePath(str(one)) for one in named]
-    found = set()
-    for one in modules:
-        path = PurePath(str(one.get("filename") or ""))
-        inside = any(part.casefold() in _ENCODER_FOLDERS for part in path.parts[:-1])
-        if inside or any(folder in path.parents for folder in folders):
-            found.add(str(one["model_name"]))
-    return found
-
-
-_ENCODER_FOLDERS = {"text_encoder", "text_encoders", "clip"}
-
-
-def chosen_among(modules: Any, names: Collection[str]) -> tuple[str, ...]:
-    """Return those of the chosen modules, which are paths or names, that are among `names`."""
-    chosen = modules if isinstance(modules, list) else ()
-    return tuple(str(one) for one in chosen if file_name(str(one)) in names)
-
-
-def file_name(path: str) -> str:
-    """Return the last part of a path of any system: the WebUI may run on another one."""
-    return path.rpartition("/")[2].rpartition("\\")[2]
-
-
 def _missing_files(url: str, vaes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     if not is_this_machine(url):
         return ()
@@ -384,12 +389,22 @@ def _is_gone(path: Path) -> bool:
     return path.is_absolute() and path.parent.is_dir() and not path.exists()
 
 
-def _embeddings(client: Client, flags: Mapping[str, Any]) -> dict[str, str]:
+def _names_of(rows: Any) -> tuple[str, ...] | None:
+    return None if rows is None else tuple(str(one["name"]) for one in rows)
+
+
+def _detectors(client: Client, scripts: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if "adetailer" not in scripts.get("txt2img", ()):
+        return None
+    answer = _get_or(client, "/adetailer/v1/ad_model", None)
+    return None if answer is None else tuple(map(str, answer["ad_model"]))
+
+
+def _embeddings(answer: Mapping[str, Any], flags: Mapping[str, Any], url: str) -> dict[str, str]:
     """Return the embeddings of the loaded model with their hashes, where the files are seen."""
-    answer = _get_or(client, "/sdapi/v1/embeddings", {})
-    names = list(answer.get("loaded") or ()) if isinstance(answer, dict) else []
+    names = list(answer.get("loaded") or ())
     folder = Path(str(flags.get("embeddings_dir") or ""))
-    if not names or not is_this_machine(client.url) or not folder.is_absolute():
+    if not names or not is_this_machine(url) or not folder.is_absolute():
         return dict.fromkeys(names, "")
     files = {one.stem: one for one in sorted(folder.rglob("*")) if one.suffix in _EMBEDDINGS}
     return {name: sha256_of(files[name])[:12] if name in files else "" for name in names}

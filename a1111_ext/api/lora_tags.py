@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 _TAG = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
@@ -63,3 +63,27 @@ def without_networks(prompt: str) -> str:
     plain = re.sub(r"<(?:lora|lyco|hypernet):[^<>]*>", " ", prompt)
     parts = (" ".join(part.split()) for part in plain.split(","))
     return ", ".join(part for part in parts if part)
+
+
+_LIKE_A_TAG = re.compile(r"<\s*(?:lora|lyco|hypernet)\b[^<>]*>?", re.IGNORECASE)
+
+
+def tags_not_read(
+    prompt: str, negative_prompt: str, hypernetworks: Collection[str] | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield what looks like a tag and has no effect, and why; the picture's text tells nobody.
+
+    A WebUI takes out of a prompt whatever has the form of a tag, and draws without what it does not
+    know. `hypernetworks` are those that it has; None where it has no such thing.
+    """
+    read = {one.text for one in lora_tags(prompt)}
+    for found in _LIKE_A_TAG.findall(prompt):
+        name = found.removeprefix("<hypernet:").removesuffix(">").partition(":")[0]
+        if found in read or (found != name and name in (hypernetworks or ())):
+            continue
+        if found.startswith("<hypernet:"):
+            yield found, "it has no hypernetwork of that name"
+        else:
+            yield found, "a LoRA is written as <lora:NAME:1>, in small letters"
+    for found in _LIKE_A_TAG.findall(negative_prompt):
+        yield found, "it is read in the prompt only, not in the negative prompt"

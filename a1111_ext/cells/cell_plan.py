@@ -9,6 +9,7 @@ from ..api.capabilities import Capabilities
 from ..api.embeddings import find_embeddings
 from ..api.payloads import UPSCALER_OPTION
 from .cell import Cell, CheckpointPin, EmbeddingUse, LoraUse
+from .verify import detectors_of
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,12 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     """Return the cell with checkpoint and LoRAs pinned to what this WebUI has.
 
     Raises InputError (checkpoint), InputError (LoRA), InputError (sampler, scheduler, VAE, ...) or
-    InputError (always-on script): the WebUI itself would mostly answer 200 and draw something else.
+    InputError (always-on script, tag that is not read): the WebUI itself would mostly answer 200
+    and draw something else.
     """
+    capabilities.require_read(cell.prompt, cell.negative_prompt)
+    for name in detectors_of(cell):
+        capabilities.require_detector(name)
     checkpoint = capabilities.require_checkpoint(cell.checkpoint.title)
     hires = cell.hires_fix
     if hires is not None and not hires.upscaler:

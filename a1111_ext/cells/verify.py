@@ -196,7 +196,7 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     found += _verify_modules(cell, fields)
     if "{" in infotext.prompt:
         found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
-    if wants_adetailer(cell) and not any(name.startswith("ADetailer ") for name in fields):
+    if detectors_of(cell) and not any(name.startswith("ADetailer ") for name in fields):
         found.append(Mismatch("ADetailer", "a picture that it looked at", "one without it"))
     return found
 
@@ -211,14 +211,16 @@ def without_adetailer(cell: Cell) -> Cell:
     return replace(cell, scripts=scripts)
 
 
-def wants_adetailer(cell: Cell) -> bool:
-    """Tell whether ADetailer is to run: it refuses a wrong argument in its own window only."""
+def detectors_of(cell: Cell) -> tuple[str, ...]:
+    """Return the models that ADetailer is to look for faces and hands with; () where it is off.
+
+    It refuses a wrong argument in its own window only.
+    """
     for use in cell.scripts:
-        if use.name.casefold() == ADETAILER:
-            tabs = [one for one in use.args if isinstance(one, dict)]
-            is_on = use.args[:1] != [False]
-            return is_on and any(one.get("ad_model") != "None" for one in tabs)
-    return False
+        if use.name.casefold() == ADETAILER and use.args[:1] != [False]:
+            named = (one.get("ad_model", "None") for one in use.args if isinstance(one, dict))
+            return tuple(str(one) for one in named if one != "None")
+    return ()
 
 
 def _verify_vae(cell: Cell, fields: Mapping[str, str]) -> list[Mismatch]:

@@ -81,8 +81,11 @@ def describe_embeddings(
     known = trigger_word.split()
     names = capabilities.embeddings if capabilities else {}
     found = {one: None for text in prompts for one in find_embeddings(text, names)}
-    like = words_like_embeddings(prompts, [*names, *known])
+    skipped = capabilities.skipped_embeddings if capabilities else ()
+    like = words_like_embeddings(prompts, [*names, *known, *skipped])
     about = {"embeddings": ", ".join(found) or "none"}
+    if no_fit := {one: None for text in prompts for one in find_embeddings(text, skipped)}:
+        about["embedding that does not fit the loaded checkpoint"] = ", ".join(no_fit)
     if like:
         about["looks like an embedding, but the WebUI has none of that name"] = ", ".join(like)
     return about

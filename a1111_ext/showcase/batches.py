@@ -24,7 +24,7 @@ from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
-from ..cells.verify import wants_adetailer, without_adetailer
+from ..cells.verify import detectors_of, without_adetailer
 from .album import Landing, ShowPicture, picture_name
 from .framing import framing_of
 from .reach import ReachedName, TemplateReach
@@ -176,7 +176,7 @@ def _shot(
 
 def _with_before(shot: Shot) -> Iterator[Shot]:
     """Yield a shot, and before it the same without ADetailer: it spoils some faces."""
-    if wants_adetailer(shot.cell):
+    if detectors_of(shot.cell):
         yield replace(shot, cell=without_adetailer(shot.cell))
     yield shot
 
@@ -311,7 +311,7 @@ def shown_as(subject: ShowcaseSubject, shot: Shot) -> ShowPicture:
         text_seed=shot.text_seed,
         template=shot.template,
         detailed_from=picture_name(subject.lora, without_adetailer(shot.cell))
-        if wants_adetailer(shot.cell)
+        if detectors_of(shot.cell)
         else "",
         picks=shot.picks,
     )

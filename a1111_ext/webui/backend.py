@@ -14,8 +14,9 @@ from typing import Any
 
 from kohya_ext.project import HostError
 
-from ..api.capabilities import Capabilities, Checkpoint, Lora, chosen_among, text_encoder_names
+from ..api.capabilities import Capabilities, Checkpoint, Lora
 from ..api.client import OutOfMemory
+from ..api.forge_modules import chosen_among, text_encoder_names
 from ..api.payloads import forge_hires, module_settings, vae_settings
 from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell

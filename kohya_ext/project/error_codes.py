@@ -177,6 +177,7 @@ TITLES: dict[str, str] = {
     "LL419": "A model that the WebUI lists but does not have",
     "LL422": "A setting that only Forge has",
     "LL423": "A model that this WebUI does not draw",
+    "LL424": "A tag that the WebUI would not read",
     "LL450": "The ledger cannot be used",
     "LL451": "An answer without a usable picture",
     "LL452": "Pictures failed",

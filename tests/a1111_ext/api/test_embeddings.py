@@ -16,6 +16,7 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.embeddings import find_embeddings, words_like_embeddings
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
 from a1111_ext.cells.cell import EmbeddingUse, cell_from_dict
+from a1111_ext.cli.drawing import describe_embeddings
 from a1111_ext.simulator import SimulatedWebui, server, start_webui
 from a1111_ext.simulator.models import embedding_hash
 from kohya_ext.cli import main
@@ -128,3 +129,10 @@ def test_the_plan_names_what_is_one_and_what_only_looks_so(
     output = "".join(capsys.readouterr())
     assert f"embeddings: soft, {FAST}\n" in output
     assert "looks like an embedding, but the WebUI has none of that name: EasyNegativeV3" in output
+
+
+def test_an_embedding_of_another_architecture_is_named(client: Client):
+    has = replace(fetch_capabilities(client), skipped_embeddings=("MossyXL",))
+    said = describe_embeddings([replace(CELL, negative_prompt="MossyXL")], "Quillfox", has)
+    assert said["embedding that does not fit the loaded checkpoint"] == "MossyXL"
+    assert len(said) == 2  # not told once more as a word like one

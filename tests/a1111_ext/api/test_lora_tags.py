@@ -1,0 +1,72 @@
+"""Tags that a WebUI takes out of a prompt and draws without, with status 200."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from a1111_ext.api.capabilities import AlwaysOn, Capabilities, fetch_capabilities
+from a1111_ext.api.client import Client
+from a1111_ext.api.lora_tags import tags_not_read
+from a1111_ext.cells import Cell, pin_cell
+from a1111_ext.cells.cell import HiresFix, ScriptUse
+from kohya_ext.project import InputError
+
+ALWAYS_ON = (AlwaysOn("adetailer", 4),)
+
+
+@pytest.fixture
+def has(client: Client) -> Capabilities:
+    return fetch_capabilities(client)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "tags"),
+    [
+        ("a fox <lora:fox:1>", "", []),
+        ("a fox <lora:fox>", "", []),
+        ("a <hypernet:moss:0.5> fox", "", []),
+        ("a fox <3, <b> and <wildcard:x>", "", []),
+        ("a fox <Lora:fox:1>", "", ["<Lora:fox:1>"]),
+        ("a fox <LORA:fox:1>, <lora:hen:1>", "", ["<LORA:fox:1>"]),
+        ("a fox < lora:fox:1>", "", ["< lora:fox:1>"]),
+        ("a fox <lora:fox:1", "", ["<lora:fox:1"]),
+        ("a fox <lyco:fox:1>", "", ["<lyco:fox:1>"]),
+        ("a fox <hypernet:mos:1>", "", ["<hypernet:mos:1>"]),
+        ("a fox", "<lora:fox:1>, blurry", ["<lora:fox:1>"]),
+    ],
+)
+def test_tags_without_effect_are_found(prompt: str, negative: str, tags: list[str]):
+    assert [tag for tag, _ in tags_not_read(prompt, negative, ("moss",))] == tags
+
+
+def test_a_webui_without_hypernetworks_reads_none_of_them(has: Capabilities):
+    assert has.hypernetworks is None
+    cell = Cell("a <hypernet:moss:0.5> fox", 1, sampler="Euler a")
+    pin_cell(cell, replace(has, hypernetworks=("moss",)))
+    with pytest.raises(
+        InputError, match=r"<hypernet:moss:0\.5>, without .*no hypernetwork of that name.*LL424"
+    ):
+        pin_cell(cell, has)
+
+
+def test_a_detector_that_adetailer_lacks_is_refused(has: Capabilities):
+    """It says so in its own window only, and writes into the text that it was used."""
+    cell = Cell("a fox", 1, sampler="Euler a")
+    asked = '[true, false, {"ad_model": "face_yolov8n.pt"}, {"ad_model": "None"}]'
+    cell = replace(cell, scripts=(ScriptUse("ADetailer", asked),))
+    here = replace(has, detectors=("face_yolov8n.pt",), always_on=ALWAYS_ON)
+    pin_cell(cell, here)
+    pin_cell(cell, replace(here, detectors=None))
+    with pytest.raises(InputError, match=r'no detector model "face_yolov8n\.pt"; it would'):
+        pin_cell(cell, replace(here, detectors=("hand_yolov8n.pt",)))
+    off = replace(cell, scripts=(ScriptUse("ADetailer", asked.replace("true", "false", 1)),))
+    pin_cell(off, replace(here, detectors=()))
+
+
+@pytest.mark.parametrize("changes", [{"sampler": "Eular"}, {"scheduler": "Karas"}])
+def test_the_second_pass_has_a_sampler_that_is_there(has: Capabilities, changes: dict[str, str]):
+    hires = HiresFix("Latent", **changes)  # type: ignore[arg-type]  # texts both
+    with pytest.raises(InputError, match=r"has no (sampling method|schedule type)"):
+        pin_cell(Cell("a fox", 1, sampler="Euler a", hires_fix=hires), has)
