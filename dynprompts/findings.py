@@ -17,6 +17,7 @@ ERRORS = frozenset(("DP201", "DP204", "DP211", "DP212"))
 
 _BY_NAME = frozenset(("DP201", "DP202", "DP209"))
 _MOST_PLACES = 20
+_QUOTED = 40
 
 
 class LintFinding(NamedTuple):
@@ -33,6 +34,15 @@ class LintFinding(NamedTuple):
     hint: str = ""
     excerpt: str = ""
     times: int = 1
+
+    @property
+    def sentence(self) -> str:
+        """The finding in one line that quotes its place, where a caret has no room."""
+        line, _, caret = self.excerpt.partition("\n")
+        start = caret.find("^")
+        place = f': "{line[start : start + _QUOTED].rstrip()}"' if start >= 0 else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.message[:1].upper()}{self.message[1:]}{place}.{hint}"
 
     def __str__(self) -> str:
         more = "" if self.times == 1 else f" (and {self.times - 1} more)"

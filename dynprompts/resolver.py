@@ -242,9 +242,10 @@ class Resolver:
         found = self.rules.library.collection(path)
         if found is None:
             if self.rules.strict:
-                raise WildcardNotFound(
-                    "DP120", f'no wildcard is called "{path}"', where=scope.place(wildcard)
-                )
+                link = self.rules.library.link_of(path)
+                why = f': "{link}" is a link that is not followed' if link else ""
+                message = f'no wildcard is called "{path}"{why}'
+                raise WildcardNotFound("DP120", message, where=scope.place(wildcard))
             return None
         arguments = bound_arguments(wildcard, scope)
         return ValueOptions(self, found, wildcard, scope, arguments, path, name or path)

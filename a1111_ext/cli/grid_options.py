@@ -41,6 +41,7 @@ class GridArguments:
     no_control: bool = False
     unlink_seed: bool = False
     wildcards: Path | None = None
+    follow_links: bool = False
     batch_count: int = 1
     batch_size: int = 1
     name: str = "epochs"
@@ -109,6 +110,16 @@ SHEET_OPTIONS = (
         help="Embed the full pictures in the page too, up to this many megabytes.",
     ),
 )
+WILDCARD_OPTIONS = (
+    click.option(
+        "--wildcards",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="The folder with wildcards, in place of the manifest's.",
+    ),
+    click.option(
+        "--follow-links", is_flag=True, help="Read wildcards that links bring in from outside, too."
+    ),
+)
 REQUEST_OPTIONS = (
     click.option("--prompt", help="Prompt or template with {lora} and {trigger}."),
     click.option(
@@ -139,11 +150,7 @@ REQUEST_OPTIONS = (
     click.option(
         "--unlink-seed", is_flag=True, help="Unlink seed from prompt: another text for each axis."
     ),
-    click.option(
-        "--wildcards",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="The folder with wildcards for a template.",
-    ),
+    *WILDCARD_OPTIONS,
     click.option(
         "--batch-count",
         type=click.IntRange(1, 100),

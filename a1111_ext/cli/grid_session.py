@@ -21,7 +21,7 @@ from ..cells.backend import Backend, HttpBackend
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
-from ..grids.expansion import make_expand
+from ..grids.expansion import find_grid_hints, make_expand, open_library
 from ..grids.facts import GridFacts, describe_plan, grid_facts
 from ..grids.grid import Grid, GridStore, pin_grid, prepare_grid, subject_of
 from ..grids.lora_reach import require_reachable
@@ -58,7 +58,12 @@ class GridSession:
         )
         self.advice: Advice | None = None
         self._sources: Sources | None = None
-        self.expand: Expand = make_expand(options.wildcards)
+        self._library = open_library(
+            options.wildcards or project.wildcards_dir,
+            options.follow_links or project.manifest.showcase.follow_links,
+        )
+        self.expand: Expand = make_expand(self._library)
+        self._hints: tuple[str, ...] = ()
 
     def run(self) -> None:
         """Draw the newest run's grid, write sheet and page, and say where they are."""
@@ -85,13 +90,17 @@ class GridSession:
             new_seeds=self.options.new_seeds,
             expand=self.expand,
         )
+        hints = find_grid_hints(self.request, subject, self._library)
+        for hint in hints if hints != self._hints else ():  # once, also where the grid grows
+            say(hint)
+        self._hints = hints
         family = self.project.manifest.base_model.family
         if self.request.negative_prompt and not family.facts.drawing.has_negative:
             say(f"{family.facts.title} at CFG scale 1 ignores the negative prompt")
         for _, capabilities in webuis:
             capabilities.require_family(family)
             having = with_run(capabilities, run)
-            require_reachable(self.request, subject, having, self.options.wildcards)
+            require_reachable(self.request, subject, having, self._library)
             pin_grid(grid, having)
         return grid
 

@@ -30,6 +30,7 @@ from ..api.client import ConnectionLost
 from ..cells.cell_plan import plan_cells
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
+from ..grids.expansion import open_library
 from ..publish.promoted import Promoted, require_promoted
 from ..showcase.album import read_album
 from ..showcase.arrangement import neighbours_alike, neighbours_of_one_checkpoint
@@ -62,7 +63,7 @@ from ..showcase.selection import (
 )
 from ..showcase.starters import require_starter, template_of
 from ..showcase.styles import Style, require_style
-from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
+from ..showcase.templates import ShowcaseSubject, TemplateText
 from .drawing import (
     describe_embeddings,
     emit_line,
@@ -71,6 +72,7 @@ from .drawing import (
     picture_events,
     say_embeddings,
 )
+from .grid_options import WILDCARD_OPTIONS, add_all
 from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
 
 
@@ -138,14 +140,7 @@ class SelectArguments:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A WebUI's styles.csv, in place of the manifest's.",
 )
-@click.option(
-    "--wildcards",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder with wildcards, in place of the manifest's.",
-)
-@click.option(
-    "--follow-links", is_flag=True, help="Read wildcards that links bring in from outside, too."
-)
+@add_all(WILDCARD_OPTIONS)
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -181,7 +176,10 @@ def showcase(project: Project, **given: Any) -> None:
     project.require_consent(Use.PICTURES)
     promoted = require_promoted(project)
     subject = _subject(project, promoted, options)
-    library = open_library(_wildcards(project, options), options.follow_links)
+    library = open_library(
+        options.wildcards or project.wildcards_dir,
+        options.follow_links or project.manifest.showcase.follow_links,
+    )
     plan = plan_batch(_request(project, options), subject, library)
     for hint in plan.hints:
         say(hint)
@@ -241,12 +239,6 @@ def _style(project: Project, options: ShowcaseArguments) -> Style | None:
         return None
     path: Path = options.styles_file or project.root / (wanted.styles_file or "styles.csv")
     return require_style(path, name)
-
-
-def _wildcards(project: Project, options: ShowcaseArguments) -> Path | None:
-    named = project.manifest.showcase.wildcards
-    folder: Path | None = options.wildcards
-    return folder or (project.root / named if named else None)
 
 
 # -- dry run ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import click
 from kohya_ext.project import Project
 from kohya_ext.project.cli import dry_run_option, json_option, project_argument
 
-from .grid_options import SHEET_OPTIONS, GridArguments, add_all
+from .grid_options import SHEET_OPTIONS, WILDCARD_OPTIONS, GridArguments, add_all
 from .grid_session import TRYOUT, GridSession
 from .webui import lora_folder_option, webui_options
 
@@ -22,18 +21,13 @@ from .webui import lora_folder_option, webui_options
 @lora_folder_option
 @click.option("--count", type=click.IntRange(1, 500), default=20, help="How many pictures.")
 @click.option("--seed", type=int, default=1, help="The first seed; they count up.")
-@click.option(
-    "--wildcards",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Used instead of the manifest's.",
-)
+@add_all(WILDCARD_OPTIONS)
 @add_all(SHEET_OPTIONS)
 @dry_run_option
 @json_option
 def tryout(project: Project, **options: Any) -> None:
     """Draw some pictures of the showcase template with the newest file: a quick look."""
     showcase = project.manifest.showcase
-    folder = options.pop("wildcards") or _wildcards(project)
     count, first = options.pop("count"), options.pop("seed")
     session = GridSession(
         project,
@@ -45,15 +39,9 @@ def tryout(project: Project, **options: Any) -> None:
             seeds=f"{first}-{first + count - 1}",
             epochs="last",
             checkpoint=(*showcase.checkpoints, project.manifest.grid.checkpoint)[0],
-            wildcards=folder,
             name=TRYOUT,
             no_advice=True,
         ),
     )
     session.request = replace(session.request, picture=showcase.picture)
     session.run()
-
-
-def _wildcards(project: Project) -> Path | None:
-    named = project.manifest.showcase.wildcards
-    return project.root / named if named else None

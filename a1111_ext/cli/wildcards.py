@@ -40,7 +40,7 @@ def _root(folder: Path) -> Path:
     """Return a folder of wildcards: itself, or what the project in it names."""
     if (folder / MANIFEST_NAME).is_file():
         project = open_project(folder)
-        folder = project.root / (project.manifest.showcase.wildcards or "wildcards")
+        folder = project.wildcards_dir or project.root / "wildcards"
     if not folder.is_dir():
         raise MissingError(
             "LL161",

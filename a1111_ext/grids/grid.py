@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project.epochs import EpochFile, Run, require_family
 from kohya_ext.project.errors import DamagedError
@@ -26,6 +26,9 @@ from ..cells.ledger import Ledger
 from .page.votes import PAGE_NAME
 from .plan import Expand, GridPlan, GridRequest, GridSubject, plan_grid, select_epochs
 
+if TYPE_CHECKING:
+    from dynprompts import WildcardLibrary
+
 _ABOUT_NAME = "grid.json"
 
 
@@ -39,6 +42,8 @@ class Grid:
     subject: GridSubject
     draw: int
     plan: GridPlan
+    hints: tuple[str, ...] = ()
+    """What in its prompts is probably not meant as it stands."""
 
     @property
     def page_path(self) -> Path:
@@ -50,7 +55,7 @@ class GridStore:
     """Where grids are kept: a project, or a WebUI's own folder; and the wildcards to use."""
 
     root: Path
-    wildcards: Path | None = None
+    library: WildcardLibrary | None = field(default=None, compare=False)
 
     def open_ledger(self) -> Ledger:
         """Open the ledger of this place. Raises DamagedError or MachineError."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api.capabilities import Capabilities
@@ -27,11 +26,10 @@ class ReachedLora:
     where: str
 
 
-def reachable_loras(texts: Iterable[str], wildcards: Path | None = None) -> tuple[ReachedLora, ...]:
+def reachable_loras(
+    texts: Iterable[str], library: WildcardLibrary | None = None
+) -> tuple[ReachedLora, ...]:
     """Return the LoRAs that templates can name, each name and weight once."""
-    from dynprompts import WildcardLibrary
-
-    library = WildcardLibrary(wildcards) if wildcards is not None else WildcardLibrary()
     found: dict[tuple[str, str], ReachedLora] = {}
     for text in texts:
         for one in _loras_of(text, library):
@@ -40,19 +38,22 @@ def reachable_loras(texts: Iterable[str], wildcards: Path | None = None) -> tupl
 
 
 def require_reachable(
-    request: GridRequest, subject: GridSubject, has: Capabilities, wildcards: Path | None = None
+    request: GridRequest,
+    subject: GridSubject,
+    has: Capabilities,
+    library: WildcardLibrary | None = None,
 ) -> None:
     """Check the LoRAs of options that a grid happens not to draw, too.
 
     Raises InputError for one that the WebUI lacks, or a weight that it does not read.
     """
     texts = [request.prompt, request.negative_prompt, *request.axes]
-    for one in reachable_loras(texts, wildcards):
+    for one in reachable_loras(texts, library):
         if one.name not in subject.known_names:
             has.require_lora(one.name, one.weight)
 
 
-def _loras_of(text: str, library: WildcardLibrary) -> Iterator[ReachedLora]:
+def _loras_of(text: str, library: WildcardLibrary | None) -> Iterator[ReachedLora]:
     from dynprompts import PromptError, parse
 
     try:

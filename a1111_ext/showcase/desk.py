@@ -65,8 +65,10 @@ class DrawingDesk(ReviewDesk):
         open_drawing: OpenDrawing,
         *,
         note: Callable[[Sequence[str]], None] = lambda names: None,
+        follow_links: Callable[[], bool] = bool,
     ) -> None:
         self._project, self._open_drawing, self._note = project, open_drawing, note
+        self._follow_links = follow_links
         self._lock = threading.RLock()
         self._drawing: BackgroundJob | None = None
         self._publishing: BackgroundJob | None = None
@@ -133,10 +135,9 @@ class DrawingDesk(ReviewDesk):
                 running.append(name)
                 count = f" {done} of {total}" if name == DRAW and total else ""
                 said.append(f"{'drawing' if name == DRAW else 'publishing'}{count}")
-            elif view.error:
+            said += view.lines
+            if view.error:
                 said, alarm = [*said, view.error], True
-            elif view.lines:
-                said.append(view.lines[-1])
         if self._queue is not None:
             running.append(UPSCALE)
             said.append(self._queue.sentence)
@@ -173,7 +174,9 @@ class DrawingDesk(ReviewDesk):
     def _draw_plan(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         project = open_project(self._project.root)  # the manifest may say more by now
         promoted = require_promoted(project)
-        plan = plan_project_batch(project, promoted)
+        plan = plan_project_batch(project, promoted, self._follow_links())
+        for hint in plan.hints:
+            say(hint)
         cells = [shot.cell for shot in plan.shots]
 
         def tell(event: CellEvent) -> None:

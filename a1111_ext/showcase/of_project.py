@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from kohya_ext.project import Project
 
+from ..grids.expansion import open_library
 from ..publish.promoted import Promoted
 from .batches import BatchPlan, BatchRequest, plan_batch
 from .starters import template_of
 from .styles import Style, require_style
-from .templates import ShowcaseSubject, open_library
+from .templates import ShowcaseSubject
 
 
-def plan_project_batch(project: Project, promoted: Promoted) -> BatchPlan:
+def plan_project_batch(
+    project: Project, promoted: Promoted, follow_links: bool = False
+) -> BatchPlan:
     """Plan the showcase of a manifest. Raises what `plan_batch` raises."""
     wanted = project.manifest.showcase
     text = template_of(project.manifest)
@@ -27,8 +30,8 @@ def plan_project_batch(project: Project, promoted: Promoted) -> BatchPlan:
         per_checkpoint=wanted.per_checkpoint,
     )
     subject = ShowcaseSubject(promoted.name, wanted.lora_weight, project.manifest.trigger_word)
-    folder = project.root / wanted.wildcards if wanted.wildcards else None
-    return plan_batch(request, subject, open_library(folder))
+    library = open_library(project.wildcards_dir, wanted.follow_links or follow_links)
+    return plan_batch(request, subject, library)
 
 
 def _style(project: Project) -> Style | None:

@@ -10,9 +10,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from dynprompts import PromptError, Sample, Template, WildcardLibrary, lint_text, parse
+from dynprompts import PromptError, Sample, Template, WildcardLibrary, parse
 from kohya_ext.project import InputError, ToolError
 from kohya_ext.project.placeholders import fill_placeholders
 
@@ -117,14 +116,10 @@ class ShowcaseTemplate:
     @property
     def hints(self) -> tuple[str, ...]:
         """What in it resembles the language and would go into the pictures as text."""
-        texts = (self.source, self.negative_source)
-        found = [
-            one
-            for text in texts
-            for one in lint_text(text, self._library, self._variables, follow=False)
-            if one.severity == "warning"  # an error, a missing wildcard say, stops the batch
-        ]
-        return tuple(f"{self.name}: {one.message}. {one.hint}\n{one.excerpt}" for one in found)
+        from dynprompts.tools.lint import find_hints
+
+        texts = ((self.name, self.source), (self.name, self.negative_source))
+        return find_hints(texts, self._library, self._variables)
 
     @cached_property
     def reach(self) -> TemplateReach:
@@ -133,15 +128,6 @@ class ShowcaseTemplate:
             return find_reach((self._prompt, self._negative), self.name)
         except PromptError as error:
             raise self._unreadable(error) from error
-
-
-def open_library(folder: Path | None, follow_links: bool = False) -> WildcardLibrary:
-    """Read the wildcards below a folder. Raises MissingError when it is not there."""
-    from kohya_ext.project.files import require_folder
-
-    if folder is None:
-        return WildcardLibrary()
-    return WildcardLibrary(require_folder(folder), follow_links=follow_links)
 
 
 def text_seed(seed: int, checkpoint: str, *, unlinked: bool) -> int:

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 
 from dynprompts import PromptError, Sample, WildcardLibrary, parse
-from dynprompts.findings import LintFinding
 from dynprompts.tools.lint import finding_of
 from kohya_ext.project import InputError
 from kohya_ext.project.wording import counted
 
 MOST_COMBINATIONS = 1_000
 """What is drawn without a number; more would hardly be meant."""
-_QUOTED = 40
-"""Characters of a template that a sentence about it quotes."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +76,9 @@ def plan_prompts(
     except PromptError as error:
         raise InputError(
             "LL775",
-            f"The prompt cannot be drawn from: {sentence(finding_of(error))}",
+            f"The prompt cannot be drawn from: {finding_of(error).sentence}",
             "docs/dynprompts.md explains it.",
         ) from error
-
-
-def sentence(found: LintFinding) -> str:
-    """Return a finding in one line, quoting its place: below the pictures no caret would fit."""
-    line, _, caret = found.excerpt.partition("\n")
-    start = caret.find("^")
-    place = f': "{line[start : start + _QUOTED].rstrip()}"' if start >= 0 else ""
-    hint = f" {found.hint}" if found.hint else ""
-    return f"{found.message[:1].upper()}{found.message[1:]}{place}.{hint}"
 
 
 def _is_template(text: str, library: WildcardLibrary) -> bool:

@@ -9,10 +9,10 @@ from typing import Any
 
 from modules import scripts, shared
 
-from dynprompts import lint_text
+from dynprompts import WildcardLibrary, lint_text
 from kohya_ext.project import ToolError
 
-from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts, sentence
+from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts
 
 TITLE = "Dynamic prompts (loraloom)"
 _MOST_HINTS = 5
@@ -76,9 +76,9 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
         if other := _title_of_another(p):
             p.comment(f"{other} is switched on; {TITLE} leaves the prompt to it.")
             return
+        page, library = page_of(p), prompt_library()
         try:
-            page = page_of(p)
-            plan = plan_prompts(page, options, prompt_library(), random.getrandbits(32))
+            plan = plan_prompts(page, options, library, random.getrandbits(32))
         except ToolError as error:
             # the host would only log an error, and draw the template as it stands
             p.comment(str(error))
@@ -86,7 +86,7 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
             return
         if plan is not None:
             apply_plan(p, plan)
-            for hint in hints_of(page, options):
+            for hint in hints_of(page, options, library):
                 p.comment(hint)
 
     def process_batch(self, p: Any, *values: Any, **about: Any) -> None:
@@ -96,14 +96,11 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
             correct_second_pass(p)
 
 
-def hints_of(page: Page, options: PromptOptions) -> list[str]:
+def hints_of(page: Page, options: PromptOptions, library: WildcardLibrary) -> list[str]:
     """Return what in the templates is probably not meant as it stands, for below the pictures."""
-    from .settings import prompt_library
-
     texts = [page.prompt, page.negative] if options.negative else [page.prompt]
-    library = prompt_library()
     found = [one for text in texts for one in lint_text(text, library, follow=False)]
-    return [sentence(one) for one in found[:_MOST_HINTS]]
+    return [one.sentence for one in found[:_MOST_HINTS]]
 
 
 def _title_of_another(p: Any) -> str:

@@ -64,8 +64,8 @@ def draw_for_gallery(
 
 
 def comments(grid: Grid, drawn: GridResult, options: GridOptions) -> tuple[str, ...]:
-    """Return what the host shows under the gallery: failures, and where an interrupt fell."""
-    said = list(_failures(drawn))
+    """Return what the host shows under the gallery: slips, failures, an interrupt."""
+    said = [*grid.hints, *_failures(drawn)]
     if drawn.stopped:
         were_drawn = "-1" in [one.strip() for one in options.seeds.split(",")]
         seeds = f'write {seeds_of(grid)} into "Seeds of the grid" and '

@@ -23,7 +23,7 @@ from ..api.lora_links import LINKED, plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.cell import Cell, CheckpointPin, with_loras
 from ..grids.axes import parse_axis, resolve_seeds
-from ..grids.expansion import make_expand
+from ..grids.expansion import find_grid_hints, make_expand, open_library
 from ..grids.facts import format_seconds, grid_facts
 from ..grids.grid import Grid, GridStore, pin_grid, prepare_grid, subject_of
 from ..grids.lora_reach import require_reachable
@@ -38,6 +38,7 @@ from ..grids.plan import (
 from ..grids.values import parse_whole_numbers
 from .backend import read_capabilities, refresh_loras
 from .request import GridOptions
+from .settings import follow_links
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,9 @@ def plan_page_grid(
     names = {one.name: one.name for one in found.run.files} | {found.tag.name: found.tag.name}
     subject = GridSubject(files, names, "")
     request = _request(page, options, found.tag, rng)
-    require_reachable(request, subject, has, store.wildcards)
+    require_reachable(request, subject, has, store.library)
 
-    plan = plan_grid(request, subject, rng=rng, expand=make_expand(store.wildcards), page=page)
+    plan = plan_grid(request, subject, rng=rng, expand=make_expand(store.library), page=page)
     named = {parse_axis(text, random.Random(0)).name for text in request.axes}
     keeps_weight = not _CHANGING_WEIGHTS & named
 
@@ -174,7 +175,8 @@ def plan_page_grid(
 
     pinned = plan.with_cells(pin)
     grid_id = f"{found.run.output_name}-{_digest(pinned)}"
-    return Grid(grid_id, store.root / "grids" / grid_id, request, subject, 0, pinned)
+    hints = find_grid_hints(request, subject, store.library)
+    return Grid(grid_id, store.root / "grids" / grid_id, request, subject, 0, pinned, hints)
 
 
 _CHANGING_WEIGHTS = {"LoRA weight", "Prompt S/R", "Several", "Prompt"}
@@ -211,7 +213,8 @@ def describe_page_grid(
     expected = "the time is known after the first picture"
     if mean is not None:
         expected = f"about {format_seconds(mean * count)}, as long as pictures took so far"
-    return f"{grid_facts(grid).subtitle}; {expected}"
+    hints = "".join(f". {hint.rstrip('.')}" for hint in grid.hints)
+    return f"{grid_facts(grid).subtitle}; {expected}{hints}"
 
 
 def _request(page: Cell, options: GridOptions, tag: LoraTag, rng: random.Random) -> GridRequest:
@@ -277,12 +280,13 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
     subject = subject_of(project, run, request.epochs)
     read_capabilities().require_family(project.manifest.base_model.family)
     has = link_here(project, run, read_capabilities())
-    named = project.manifest.showcase.wildcards
-    wildcards = project.root / named if named else None
-    require_reachable(request, subject, has, wildcards)
-    expand = make_expand(wildcards)
+    follow = project.manifest.showcase.follow_links or follow_links()
+    library = open_library(project.wildcards_dir, follow)
+    require_reachable(request, subject, has, library)
+    expand = make_expand(library)
     grid = prepare_grid(project, request, subject, session_id=run.session_id, expand=expand)
-    return pin_grid(grid, has)
+    hints = find_grid_hints(request, subject, library)
+    return replace(pin_grid(grid, has), hints=hints)
 
 
 def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:

@@ -26,7 +26,7 @@ from ..showcase.showcase_view import ShowcaseView
 from .access import require_inside
 from .alone import AloneBackend
 from .backend import read_capabilities
-from .settings import own_folder, project_folders
+from .settings import follow_links, own_folder, project_folders
 from .showcase import show_here
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,10 @@ class Reviews:
             if true not in self._opened:
                 project = open_project(true)
                 desk = DrawingDesk(
-                    project, drawing_here, note=lambda names: self._note(true, names)
+                    project,
+                    drawing_here,
+                    note=lambda names: self._note(true, names),
+                    follow_links=follow_links,
                 )
                 self._opened[true] = BoardShare(ShowcaseView(project, desk)), desk
             return self._opened[true]

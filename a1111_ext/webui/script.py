@@ -123,12 +123,12 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         from .backend import read_capabilities
         from .gallery import draw_for_gallery
         from .grid import find_epochs, plan_page_grid
-        from .settings import lora_folders, own_folder, wildcards
+        from .settings import lora_folders, own_folder, prompt_library
         from .txt2img import read_page
 
         page = read_page(p)
         found = find_epochs(page.prompt, lora_folders(), lora.strip())
-        store = GridStore(own_folder(), wildcards())
+        store = GridStore(own_folder(), prompt_library())
         grid = plan_page_grid(page, found, options, store, read_capabilities(), random.Random())
         return draw_for_gallery(p, grid, store, options, with_cells)
 
@@ -232,10 +232,10 @@ def _plan_showcase(
     page: Any, seed: int, options: ShowcaseOptions, *, is_count: bool = False
 ) -> Any:
     from ..grids.grid import GridStore
-    from .settings import own_folder, project_folders, wildcards
+    from .settings import own_folder, project_folders, prompt_library
     from .showcase import plan_showcase
 
-    own = GridStore(own_folder(), wildcards())
+    own = GridStore(own_folder(), prompt_library())
     rng = random.Random()
     return plan_showcase(page, seed, options, project_folders(), own, rng, is_count=is_count)
 
@@ -284,7 +284,7 @@ def count_pictures(
     """Return the count as HTML, or why there is none."""
     from ..grids.grid import GridStore
     from .grid import describe_page_grid
-    from .settings import lora_folders, own_folder, wildcards
+    from .settings import lora_folders, own_folder, prompt_library
 
     def describe() -> str:
         return describe_page_grid(
@@ -292,7 +292,7 @@ def count_pictures(
             lora_folders(),
             lora.strip(),
             GridOptions(epochs, seeds, control, axes),
-            GridStore(own_folder(), wildcards()),
+            GridStore(own_folder(), prompt_library()),
         )
 
     return _said(describe)

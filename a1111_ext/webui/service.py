@@ -21,7 +21,7 @@ from .drawn import GridPlace, GridResult, draw_here, read_drawn
 from .grid import find_epochs, plan_page_grid, prepare_project_grid, read_seeds
 from .grid_jobs import FINISHED, GridJobs, GridStatus, GridSwitches
 from .request import Call, DrawRequest, GridOptions, parse_request
-from .settings import lora_folders, own_folder, project_folders, wildcards
+from .settings import lora_folders, own_folder, project_folders, prompt_library
 from .txt2img import with_host_settings, without_comments
 
 V1 = "/loraloom/v1"
@@ -45,32 +45,20 @@ class GridService:
     def start(self, call: Call) -> Any:
         """Plan the grid that the body asks for, and begin it; every error of the plan is raised."""
         request = parse_request(call.body)
-        return describe(
-            self.start_project(request) if request.project else self.start_page(request)
-        )
-
-    def start_project(self, request: DrawRequest) -> GridStatus:
-        """Begin the grid of a project; raises MissingError, InputError or what its plan raises."""
-        folder = require_inside(Path(request.project).expanduser(), project_folders())
-        project = open_project(folder)
-        grid = prepare_project_grid(project, changes_of(request))
-        store = GridStore(project.root)
-
-        return self._jobs.start(
-            lambda tell, switches: _draw(grid, store, tell, switches, project.journal),
+        if request.project:
+            folder = require_inside(Path(request.project).expanduser(), project_folders())
+            project = open_project(folder)
+            grid = prepare_project_grid(project, changes_of(request))
+            store, journal = GridStore(project.root), project.journal
+        else:
+            store, journal = GridStore(own_folder(), prompt_library()), None
+            grid = plan_request(request, store)
+        status = self._jobs.start(
+            lambda tell, switches: _draw(grid, store, tell, switches, journal),
             len(grid.plan.cells),
             GridPlace(store.root, grid.grid_id),
         )
-
-    def start_page(self, request: DrawRequest) -> GridStatus:
-        """Begin a grid of a LoRA that the WebUI has; raises ToolError as its plan does."""
-        store = GridStore(own_folder(), wildcards())
-        grid = plan_request(request, store)
-        return self._jobs.start(
-            lambda tell, switches: _draw(grid, store, tell, switches),
-            len(grid.plan.cells),
-            GridPlace(store.root, grid.grid_id),
-        )
+        return {**describe(status), "hints": list(grid.hints)}
 
     def status(self, call: Call) -> Any:
         """Return how a grid stands; raises MissingError."""

@@ -23,6 +23,7 @@ from ..cells.cell import Cell, with_loras
 from ..cells.engine import run_cells
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
+from ..grids.expansion import open_library
 from ..grids.facts import format_seconds
 from ..grids.grid import GridStore
 from ..publish.promote import require_free_name
@@ -37,7 +38,7 @@ from ..showcase.batches import (
     require_reachable,
 )
 from ..showcase.starters import template_of
-from ..showcase.templates import ShowcaseSubject, TemplateText, open_library
+from ..showcase.templates import ShowcaseSubject, TemplateText
 from .backend import InProcessBackend, read_capabilities, refresh_loras
 from .gallery import HostProgress, open_picture, tell_checkpoint
 from .request import ShowcaseOptions
@@ -100,8 +101,10 @@ def plan_showcase(
     project.require_consent(Use.PICTURES)
     promoted, wanted = require_promoted(project), project.manifest.showcase
     subject = ShowcaseSubject(promoted.name, wanted.lora_weight, project.manifest.trigger_word)
-    named = project.root / wanted.wildcards if wanted.wildcards else own.wildcards
-    store = GridStore(project.root, named)
+    library = own.library
+    if project.wildcards_dir is not None:
+        library = open_library(project.wildcards_dir, wanted.follow_links or follow_links())
+    store = GridStore(project.root, library)
     text = page
     if not page.prompt.strip():
         starter = template_of(project.manifest)
@@ -147,7 +150,7 @@ def _planned(
         options.unlinked,
         options.balanced,
     )
-    plan = plan_batch(request, subject, open_library(store.wildcards, follow_links()))
+    plan = plan_batch(request, subject, store.library)
     own_rows = project.manifest.showcase.per_checkpoint if project else {}
     table = replace(request, per_checkpoint=own_rows)  # those that are not drawn on need no hint
     rows = {name: table.row_of(pin.title) for name, pin in pins.items()}
@@ -212,7 +215,7 @@ def describe_showcase(showcase: Showcase) -> str:
     framings = Counter(shot.framing or "framing not told" for shot in showcase.plan.shots)
     told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
     loads = cells.checkpoint_loads
-    hints = "".join(f". {hint.splitlines()[0]}" for hint in showcase.plan.hints)
+    hints = "".join(f". {hint.rstrip('.')}" for hint in showcase.plan.hints)
     return (
         f"{counted(len(cells.cells), 'picture')}, {len(missing)} to draw, "
         f"{counted(loads, 'checkpoint')}: {told}; {expected}{hints}"

@@ -21,7 +21,15 @@ from .cycles import find_cycles
 from .shapes import Shapes, names
 from .suggest import Suggestions
 
-__all__ = ["ERROR", "WARNING", "LintFinding", "lint_library", "lint_template", "lint_text"]
+__all__ = [
+    "ERROR",
+    "WARNING",
+    "LintFinding",
+    "find_hints",
+    "lint_library",
+    "lint_template",
+    "lint_text",
+]
 
 
 def lint_text(
@@ -47,6 +55,25 @@ def lint_text(
     if follow:
         linter.follow()
     return linter.findings()
+
+
+def find_hints(
+    texts: Iterable[tuple[str, str]],
+    library: WildcardLibrary | None = None,
+    variables: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Return what in named texts resembles the language and would be drawn as it stands.
+
+    A sentence each, before anything is drawn; what stops the draw is left to the draw.
+    """
+    known = tuple(variables)
+    found = [
+        f"{name}: {one.sentence}"
+        for name, text in texts
+        for one in lint_text(text, library, known, follow=False)
+        if one.severity == WARNING
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def finding_of(error: PromptError) -> LintFinding:

@@ -167,6 +167,7 @@ class ShowcaseSettings:
     style: str = ""
     styles_file: str = ""
     wildcards: str = ""
+    follow_links: bool = False
     checkpoints: tuple[str, ...] = ()
     count: int = 10
     seed: int = 1

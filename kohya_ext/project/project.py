@@ -93,6 +93,12 @@ class Project:
         return self.root / "showcase"
 
     @property
+    def wildcards_dir(self) -> Path | None:
+        """The wildcards that the manifest names; None without any."""
+        named = self.manifest.showcase.wildcards
+        return self.root / named if named else None
+
+    @property
     def publish_dir(self) -> Path:
         return self.root / "publish"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...captions.rules import parse_tags
 from ...dataset.ratio import read_ratio
@@ -24,7 +24,7 @@ from ...project import (
 from ...project.consent import Use
 from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
-from ...project.manifest import TrainingSettings
+from ...project.manifest import Manifest, TrainingSettings
 from ...project.pictures import TRAINER_SUFFIXES
 from ...project.wording import counted
 from ..checks.settings import advise_on
@@ -47,9 +47,12 @@ from .kohya_json import (
 )
 from .paths import GUI_PATHS, with_absolute_paths
 from .presets import preset_values, require_preset
-from .samples import draw_samples
+from .samples import draw_samples, find_sample_hints
 from .toml import format_toml
 from .validation import REASON
+
+if TYPE_CHECKING:
+    from dynprompts import WildcardLibrary
 
 FEWEST_STEPS = 1500
 """The practice's rule of thumb for a whole run, with a grain of salt."""
@@ -117,7 +120,7 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
         call.values,
         call.call,
         steps,
-        _advise(call.values, steps),
+        (*_advise(call.values, steps), *sample_hints(project)),
         format_dataset_toml(call.call.toml, read_folders(project.images_dir)),
         str(read_ratio(project) or ""),
     )
@@ -237,17 +240,35 @@ def _validation(training: TrainingSettings, values: Values) -> Values:
 def _samples(project: Project, values: Values) -> Values:
     """Draw the sample prompts of the manifest, and those under training.overrides."""
     manifest = project.manifest
-    folder = manifest.showcase.wildcards
     prompts = draw_samples(
-        (*manifest.training.sample_prompts, *values["sample_prompts"].splitlines()),
+        _sample_lines(manifest, values["sample_prompts"]),
         trigger_word=manifest.trigger_word,
         seed=int(values["seed"]),
-        wildcards=project.root / folder if folder else None,
+        library=_library(project),
     )
     found: Values = {"sample_prompts": "\n".join(prompts)} if prompts else {}
     if prompts and "sample_every_n_epochs" not in manifest.training.overrides:
         found["sample_every_n_epochs"] = manifest.training.sample_every_n_epochs
     return found
+
+
+def _sample_lines(manifest: Manifest, more: object) -> tuple[str, ...]:
+    return (*manifest.training.sample_prompts, *str(more).splitlines())
+
+
+def _library(project: Project) -> WildcardLibrary | None:
+    from dynprompts import WildcardLibrary
+
+    folder = project.wildcards_dir
+    follow = project.manifest.showcase.follow_links
+    return None if folder is None else WildcardLibrary(folder, follow_links=follow)
+
+
+def sample_hints(project: Project) -> tuple[str, ...]:
+    """Return slips in the sample prompts as they were written."""
+    manifest = project.manifest
+    lines = _sample_lines(manifest, manifest.training.overrides.get("sample_prompts", ""))
+    return find_sample_hints(lines, trigger_word=manifest.trigger_word, library=_library(project))
 
 
 def _require_files(values: Values) -> None:

@@ -6,11 +6,14 @@ sd-scripts ignores a setting that it does not know or cannot read, so a line is 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...project import InputError, ToolError
 from ...project.placeholders import fill_placeholders
+
+if TYPE_CHECKING:
+    from dynprompts import WildcardLibrary
 
 _SETTINGS: Mapping[str, tuple[str, str]] = {
     "w": (r"\d+", "a width in pixels"),
@@ -30,7 +33,11 @@ _SETTINGS: Mapping[str, tuple[str, str]] = {
 
 
 def draw_samples(
-    lines: Sequence[str], *, trigger_word: str, seed: int, wildcards: Path | None = None
+    lines: Sequence[str],
+    *,
+    trigger_word: str,
+    seed: int,
+    library: WildcardLibrary | None = None,
 ) -> tuple[str, ...]:
     """Return one prompt for the trainer per template; the same seed draws the same prompts.
 
@@ -39,24 +46,41 @@ def draw_samples(
     that cannot be read.
     """
     return tuple(
-        _drawn(
-            fill_placeholders(line, trigger_word=trigger_word, lora="").strip(),
-            number,
-            seed,
-            wildcards,
-        )
-        for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.lstrip().startswith("#")
+        _drawn(line, number, seed, library) for number, line in _templates(lines, trigger_word)
     )
 
 
-def _drawn(line: str, number: int, seed: int, wildcards: Path | None) -> str:
-    prompt, *settings = line.split(" --")
-    if not prompt.strip() or prompt.startswith("--"):
+def find_sample_hints(
+    lines: Sequence[str], *, trigger_word: str, library: WildcardLibrary | None = None
+) -> tuple[str, ...]:
+    """Return what in sample prompts is probably not meant as it stands."""
+    from dynprompts.tools.lint import find_hints
+
+    parts = [
+        (f"sample prompt {number}", part.removeprefix("n "))
+        for number, line in _templates(lines, trigger_word)
+        for part in _split(line)
+    ]
+    return find_hints(parts, library)
+
+
+def _templates(lines: Sequence[str], trigger_word: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield number, fill_placeholders(line, trigger_word=trigger_word, lora="").strip()
+
+
+def _split(line: str) -> list[str]:
+    return [part.strip() for part in line.split(" --")]
+
+
+def _drawn(line: str, number: int, seed: int, library: WildcardLibrary | None) -> str:
+    prompt, *settings = _split(line)
+    if not prompt or prompt.startswith("--"):
         raise _refused(number, "it has no prompt in front of its settings", "Write a prompt.")
-    parts = [_expanded(prompt.strip(), number, seed, wildcards)]
+    parts = [_expanded(prompt, number, seed, library)]
     for text in settings:
-        name, _, value = text.strip().partition(" ")
+        name, _, value = text.partition(" ")
         rule = _SETTINGS.get(name.lower())
         if rule is None:
             known = ", ".join(f"--{one}" for one in _SETTINGS)
@@ -66,15 +90,14 @@ def _drawn(line: str, number: int, seed: int, wildcards: Path | None) -> str:
         if not re.fullmatch(rule[0], value.strip()):
             what = f'--{name} must be {rule[1]}, not "{value.strip()}"'
             raise _refused(number, what, "Correct it, or leave it out.")
-        drawn = _expanded(value.strip(), number, seed, wildcards) if name == "n" else value.strip()
+        drawn = _expanded(value.strip(), number, seed, library) if name == "n" else value.strip()
         parts.append(f"{name.lower()} {drawn}")
     return " --".join(parts)
 
 
-def _expanded(template: str, number: int, seed: int, wildcards: Path | None) -> str:
-    from dynprompts import PromptError, WildcardLibrary, parse
+def _expanded(template: str, number: int, seed: int, library: WildcardLibrary | None) -> str:
+    from dynprompts import PromptError, parse
 
-    library = WildcardLibrary(wildcards) if wildcards else WildcardLibrary()
     try:
         text = parse(template, library, strict=True).random(seed + number).text
     except PromptError as error:

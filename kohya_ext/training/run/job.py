@@ -11,7 +11,7 @@ from ...project.files import write_text_atomic
 from ..config.arguments import TrainerCall
 from ..config.conversion import convert, write_dataset
 from ..config.kohya_json import GuiVersion
-from ..config.of_project import apply_config, plan_config, plan_project_call
+from ..config.of_project import apply_config, plan_config, plan_project_call, sample_hints
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,11 @@ def job_of_project(project: Project) -> TrainingJob:
     """
     call = plan_project_call(project).call
     ratio = read_ratio(project)
-    notes = (*([f"ratio: {ratio}"] if ratio else []), *(str(one) for one in call.notable))
+    notes = (
+        *([f"ratio: {ratio}"] if ratio else []),
+        *(str(one) for one in call.notable),
+        *sample_hints(project),
+    )
     return TrainingJob(project.manifest.output_name, call, project.manifest_path, project, notes)
 
 

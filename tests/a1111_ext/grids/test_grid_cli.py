@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,54 @@ def test_tryout_looks_at_the_final_file(trained: Project, webui, capsys):
     assert webui.host.counters.pictures == 10
 
 
+def linked_wildcards(project: Project) -> None:
+    """Name wildcards in the manifest, with a link to some elsewhere."""
+    for folder in ("wildcards", "elsewhere"):
+        (project.root / folder).mkdir()
+    (project.root / "wildcards" / "hat.txt").write_text("bowler\n", encoding="utf-8")
+    (project.root / "elsewhere" / "coat.txt").write_text("woollen\n", encoding="utf-8")
+    (project.root / "wildcards" / "far").symlink_to(project.root / "elsewhere")
+    text = project.manifest_path.read_text(encoding="utf-8")
+    template = '  template: "{lora} {trigger}, __hat__ __far/coat__"\n  wildcards: wildcards\n'
+    text = text.replace('  template: ""', template.rstrip(), 1)
+    project.manifest_path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+@pytest.mark.parametrize("by", ["option", "manifest"])
+@pytest.mark.parametrize("command", ["grid", "tryout"])
+def test_links_among_wildcards_are_followed_where_asked(trained, webui, capsys, command, by):
+    linked_wildcards(trained)
+    words = [command, str(trained.root), "--webui", webui.url, "--dry-run"]
+    if command == "grid":
+        words += ["--prompt", "{lora} {trigger}, __hat__ __far/coat__"]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert 'no wildcard is called "far/coat": "far" is a link that is not followed' in told
+    if by == "option":
+        words.append("--follow-links")
+    else:
+        text = trained.manifest_path.read_text(encoding="utf-8")
+        text = text.replace("  wildcards:", "  follow_links: true\n  wildcards:")
+        trained.manifest_path.write_text(text, encoding="utf-8")
+    assert main(words) == 0
+
+
+def test_slips_are_told_before_anything_is_drawn(trained: Project, webui, capsys):
+    words = ["grid", str(trained.root), "--webui", webui.url, "--epochs", "last"]
+    slipped = ["--prompt", "{lora} {trigger} __hat_", "--negative-prompt", "{blurry, dark}"]
+    axis = ["--axis", "Prompt={lora} a $fox,{lora} a fox"]
+    assert main([*words, *slipped, *axis, "--dry-run"]) == 0
+    told = [one for one in capsys.readouterr().err.splitlines() if ": This " in one]
+    assert told == [
+        'the prompt: This wildcard is never closed: "__hat_". '
+        "Two underscores are expected behind its name, too: __name__.",
+        'the negative prompt: This variant has one option: "{blurry, dark}". '
+        'A "|" stands between options: {blurry|dark}.',
+        'axis Prompt: This variable has no braces and stays as it is: "$fox". Write ${name}.',
+    ]
+
+
 def test_a_choice_is_written_to_the_project(trained: Project, webui, tmp_path: Path, capsys):
     main(["grid", str(trained.root), "--webui", webui.url])
     choice = {
@@ -242,14 +291,16 @@ def test_a_grid_grows_with_the_training(trained: Project, webui: SimulatedWebui,
     trainer = threading.Thread(target=train)
     trainer.start()
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--follow", "--every", "0.05"]
-    assert main(arguments) == 0
+    assert main([*arguments, "--prompt", "{lora} {trigger} __hat_"]) == 0
     trainer.join(60)
     folder = only_grid(trained)
     assert webui.host.counters.pictures == 16
     page = (folder / "grid.html").read_text(encoding="utf-8")
     assert '"live":null' in page
     assert (folder / "sheet.png").is_file()
-    assert "epoch Quillfox is complete: 3 so far" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "epoch Quillfox is complete: 3 so far" in told
+    assert told.count("This wildcard is never closed") == 1
 
 
 def test_following_ends_at_an_epoch(trained: Project, webui: SimulatedWebui, capsys):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from a1111_ext.grids.expansion import open_library
 from a1111_ext.showcase.framing import framing_in, framing_of
 from a1111_ext.showcase.reach import find_reach
 from a1111_ext.showcase.styles import Style
@@ -13,7 +14,6 @@ from a1111_ext.showcase.templates import (
     ShowcaseSubject,
     ShowcaseTemplate,
     TemplateText,
-    open_library,
     plain_checkpoint,
     text_seed,
 )

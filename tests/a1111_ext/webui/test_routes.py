@@ -66,6 +66,17 @@ def test_a_grid_is_drawn_and_fetched(app: Any, host: Any):
     assert ask(app, "GET", f"{V1}/grids").json["grids"] == [status]
 
 
+def test_slips_are_told_when_a_grid_is_started(app: Any, host: Any):
+    slipped = FOX | {"prompt": "<lora:Quillfox:1> a $fox", "negative_prompt": "{blurry, dark}"}
+    started = ask(app, "POST", f"{V1}/grids", slipped).json
+    assert [one.partition(' "')[0] for one in started["hints"]] == [
+        "the prompt: This variable has no braces and stays as it is:",
+        "the negative prompt: This variant has one option:",
+    ]
+    ask(app, "POST", f"{started['status']}/stop", {})
+    assert finish(app, FOX)["state"] == "done"
+
+
 def test_what_is_left_out_is_as_the_host_is_set(app: Any, host: Any):
     """The page draws so; the default of Forge Neo is clip skip 2."""
     host.shared.opts.data.update({"CLIP_stop_at_last_layers": 2, "sd_vae": "other.pt"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -151,6 +153,32 @@ def test_wildcards_of_the_extension_are_used(host: Any):
     (folder / "hat.txt").write_text("bowler\n", encoding="utf-8")
     result = run(host.page(prompt="<lora:Quillfox:1> a fox, __hat__"), epochs="last")
     assert result.all_prompts[-1] == "<lora:Quillfox:1> a fox, bowler"
+
+
+def test_wildcards_of_our_own_folder_are_used_and_links_where_set(host: Any):
+    folder, outside = host.data / "loraloom" / "wildcards", host.data / "elsewhere"
+    for one, text in ((folder, "bowler"), (outside, "bonnet")):
+        one.mkdir(parents=True)
+        (one / "hat.txt").write_text(f"{text}\n", encoding="utf-8")
+    result = run(host.page(prompt="<lora:Quillfox:1> a fox, __hat__"), epochs="last")
+    assert result.all_prompts[-1] == "<lora:Quillfox:1> a fox, bowler"
+    if os.name != "posix":
+        return  # links need rights on Windows
+    (folder / "far").symlink_to(outside)
+    linked = host.page(prompt="<lora:Quillfox:1> a fox, __far/hat__")
+    with pytest.raises(ToolError, match="LL513"):
+        run(linked, epochs="last")
+    host.shared.opts.data["loraloom_follow_links"] = True
+    assert run(linked, epochs="last").all_prompts[-1] == "<lora:Quillfox:1> a fox, bonnet"
+
+
+def test_slips_are_told_with_the_count_and_below_the_sheet(host: Any):
+    script = importlib.import_module("a1111_ext.webui.script")
+    slipped = "<lora:Quillfox:1> a {red|blue} __hat_ fox"
+    told = 'the prompt: This wildcard is never closed: "__hat_ fox".'
+    assert told in html.unescape(script.count_pictures(slipped, "5", "last", "", True, ""))
+    result = run(host.page(prompt=slipped), epochs="last")
+    assert told in result.comments
 
 
 def test_a_template_that_cannot_be_read_is_said(host: Any):

@@ -88,7 +88,7 @@ def test_slips_are_told_with_the_count_and_below_the_pictures(host: Any):
     slipped = "<lora:Lantern:0.8> a fox, {smiling, calm}"
     script = importlib.import_module("a1111_ext.webui.script")
     told = script.count_showcase(slipped, "", BOXES["checkpoints"], 1, True, True)
-    assert "this variant has one option" in told
+    assert "This variant has one option" in told
     result = run(page(host, prompt=slipped), count=1)
     assert "{smiling|calm}" in str(result.comments)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.project import InputError, Project, ToolError, open_project
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.config.of_project import apply_config, plan_config
 from kohya_ext.training.dataset.steps import (
@@ -23,6 +24,7 @@ from kohya_ext.training.dataset.steps import (
     rules_of,
     with_regularisation,
 )
+from kohya_ext.training.run.job import job_of_project
 
 
 def change(project: Project, *pairs: tuple[str, str]) -> Project:
@@ -194,6 +196,39 @@ def test_samples_are_drawn_for_the_trainer(staged: Project):
     assert plan.call.toml["sample_every_n_epochs"] == 2
     assert plan.values["sample_prompts"] == plan.call.sample_prompts
     assert plan_config(project).call.sample_prompts == plan.call.sample_prompts
+
+
+def test_slips_in_samples_are_told_by_config_and_train(staged: Project):
+    lines = '["{trigger}, {red, blue} sky --w 512 --n $blurry", "a fox"]'
+    project = change(staged, ("save_every_n_epochs: 1", f"sample_prompts: {lines}"))
+    told = [one for one in plan_config(project).advice if one.startswith("sample prompt")]
+    assert told == [
+        'sample prompt 1: This variant has one option: "{red, blue} sky". A "|" stands between '
+        "options: {red|blue}.",
+        "sample prompt 1: This variable has no braces and stays as it is: "
+        '"$blurry". Write ${name}.',
+    ]
+    assert set(told) <= set(job_of_project(project).notes)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_samples_know_wildcards_behind_links_where_asked(staged: Project):
+    for folder in ("wildcards", "elsewhere"):
+        (staged.root / folder).mkdir()
+    (staged.root / "elsewhere" / "sky.txt").write_text("dawn\n", encoding="utf-8")
+    (staged.root / "wildcards" / "far").symlink_to(staged.root / "elsewhere")
+    lines = "sample_prompts: [a __far/sky__]"
+    project = change(
+        staged,
+        ("save_every_n_epochs: 1", lines),
+        ("\nshowcase:\n", "\nshowcase:\n  wildcards: wildcards\n"),
+    )
+    with pytest.raises(InputError, match="far/sky"):
+        plan_config(project)
+    project = change(
+        project, ("  wildcards: wildcards\n", "  wildcards: wildcards\n  follow_links: true\n")
+    )
+    assert plan_config(project).call.sample_prompts == "a dawn"
 
 
 def test_a_sample_has_no_word_lora(staged: Project):
