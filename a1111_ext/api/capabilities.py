@@ -87,6 +87,8 @@ class Capabilities:
     """VAEs that the WebUI lists and whose files are gone from this machine."""
     text_encoders: tuple[str, ...] = ()
     """Forge's chosen modules that are no VAE: a model such as Flux draws nothing without them."""
+    hashes_files: bool = True
+    """Whether it hashes LoRA files whose header has no hash, and so tells that it used them."""
     hypernetworks: tuple[str, ...] | None = None
     """Names of hypernetworks; None where it has no such thing."""
     detectors: tuple[str, ...] | None = None
@@ -168,6 +170,13 @@ class Capabilities:
         InputError as `require_lora` does.
         """
         found = self.require_lora(name, weight)
+        if not (found.hash or self.hashes_files):
+            raise InputError(
+                "LL425",
+                f"The WebUI at {self.url} runs with --no-hashing and {name} has no hash in its "
+                "header, so nothing would tell whether it was drawn with.",
+                "Start the WebUI without --no-hashing.",
+            )
         if found.hash or not is_this_machine(self.url) or not found.path.endswith(".safetensors"):
             return found.hash
         try:
@@ -203,7 +212,7 @@ class Capabilities:
 
     def require_forge(self) -> None:
         """Raise InputError for settings that A1111 does not have and would silently ignore."""
-        if not self.is_forge:
+        if not (self.is_forge or self.is_simulated):
             raise InputError(
                 "LL422",
                 f"The WebUI at {self.url} is {self.kind}, which has no distilled CFG scale, shift "
@@ -355,6 +364,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         modules=None if modules is None else tuple(str(one["model_name"]) for one in modules),
         missing_files=_missing_files(client.url, vaes or ()),
         text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
+        hashes_files=not flags.get("no_hashing"),
         hypernetworks=_names_of(_get_or(client, "/sdapi/v1/hypernetworks", None)),
         detectors=_detectors(client, scripts),
         embeddings=_embeddings(found_embeddings, flags, client.url),

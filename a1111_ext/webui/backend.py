@@ -198,6 +198,8 @@ def read_capabilities() -> Capabilities:
         lora_dir=str(shared.cmd_opts.lora_dir),
         is_simulated=False,
         has_agent_scheduler=False,
+        hashes_files=not getattr(shared.cmd_opts, "no_hashing", False),
+        hypernetworks=tuple(getattr(shared, "hypernetworks", ())),
         settings=dict(shared.opts.data),
         is_forge=modules is not None,
         modules=None if modules is None else tuple(modules),

@@ -178,6 +178,7 @@ TITLES: dict[str, str] = {
     "LL422": "A setting that only Forge has",
     "LL423": "A model that this WebUI does not draw",
     "LL424": "A tag that the WebUI would not read",
+    "LL425": "A WebUI that hashes no files",
     "LL450": "The ledger cannot be used",
     "LL451": "An answer without a usable picture",
     "LL452": "Pictures failed",

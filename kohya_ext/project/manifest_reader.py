@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 from functools import cache, lru_cache
@@ -100,11 +100,25 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     data = _with_text_keys(_with_text_dates(_migrate(data, path)))
     _validate(data, lines, path)
     _check_paths(data, lines, path)
-    manifest: Manifest = _build(Manifest, data)
+    manifest: Manifest = _with_familys_shift(_build(Manifest, data))
     _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
     _check_names(manifest, lines, path)
     _check_consent(manifest.subject.consent, lines, path)
     return manifest
+
+
+def _with_familys_shift(manifest: Manifest) -> Manifest:
+    """Fill in the shift of a base model family: the API of Forge draws all of them with 3.5."""
+    drawing = manifest.base_model.family.facts.drawing
+    if drawing.shift is None:
+        return manifest
+    grid, showcase = manifest.grid, manifest.showcase
+    if grid.picture.distilled_cfg_scale is None:
+        grid = replace(grid, picture=replace(grid.picture, distilled_cfg_scale=drawing.shift))
+    if showcase.picture.distilled_cfg_scale is None:
+        picture = replace(showcase.picture, distilled_cfg_scale=drawing.shift)
+        showcase = replace(showcase, picture=picture)
+    return replace(manifest, grid=grid, showcase=showcase)
 
 
 def _with_text_dates(value: Any) -> Any:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from a1111_ext.api.capabilities import AlwaysOn, Capabilities, fetch_capabilities
+from a1111_ext.api.capabilities import AlwaysOn, Capabilities, Lora, fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.lora_tags import tags_not_read
-from a1111_ext.cells import Cell, pin_cell
+from a1111_ext.cells import Cell, pin_cell, with_loras
 from a1111_ext.cells.cell import HiresFix, ScriptUse
 from kohya_ext.project import InputError
 
@@ -70,3 +70,15 @@ def test_the_second_pass_has_a_sampler_that_is_there(has: Capabilities, changes:
     hires = HiresFix("Latent", **changes)  # type: ignore[arg-type]  # texts both
     with pytest.raises(InputError, match=r"has no (sampling method|schedule type)"):
         pin_cell(Cell("a fox", 1, sampler="Euler a", hires_fix=hires), has)
+
+
+def test_a_lora_whose_use_would_leave_no_trace_is_refused(has: Capabilities):
+    """A1111 and Forge leave files without a hash out of the list of those that they used."""
+    plain = Lora("fox", "fox", "", "/models/fox.safetensors")
+    silent = replace(has, hashes_files=False, loras=(plain, replace(plain, name="hen", hash="ab")))
+    cell = with_loras(Cell("<lora:hen:1>", 1, sampler="Euler a"), {})
+    pin_cell(cell, silent)
+    with pytest.raises(InputError, match=r"--no-hashing and fox has no hash.*LL425"):
+        pin_cell(with_loras(replace(cell, prompt="<lora:fox:1>"), {}), silent)
+    with pytest.raises(InputError, match=r"no hypernetwork of that name"):
+        pin_cell(replace(cell, prompt="<hypernet:hen:1>"), replace(has, hypernetworks=("fox",)))

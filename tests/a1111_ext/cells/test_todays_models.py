@@ -184,3 +184,17 @@ def test_a_manifest_asks_for_them():
     plain = request_from(parse_manifest("trigger_word: Quillfox\n", Path("m.yaml")))
     assert (asked.picture.distilled_cfg_scale, asked.picture.modules) == (3.5, ("ae",))
     assert asked.digest != plain.digest
+
+
+@pytest.mark.parametrize(
+    ("family", "shift"),
+    [("lumina", 6.0), ("anima", 3.0), ("z-image", 9.0), ("flux", None), ("sdxl", None)],
+)
+def test_the_shift_is_the_familys_own(family: str, shift: float | None, forge: Capabilities):
+    """The API of Forge Neo would take 3.5 for each; its page has these, Flux has 3.5 anyway."""
+    text = f"trigger_word: Quillfox\nbase_model: {{family: {family}}}\n"
+    manifest = parse_manifest(text, Path("lora-project.yaml"))
+    assert manifest.showcase.picture.distilled_cfg_scale == shift
+    assert request_from(manifest).picture.distilled_cfg_scale == shift
+    own = f"{text}grid: {{picture: {{distilled_cfg_scale: 2}}}}\n"
+    assert parse_manifest(own, Path("x")).grid.picture.distilled_cfg_scale == 2
