@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..project import Project, ToolError, apply_init, plan_init, read_settings, write_setting
+from ..project import Project, ToolError, apply_init, plan_init
 from ..project.background_jobs import BackgroundJob, sentence_of
 from ..project.manifest import SubjectKind
 from . import actions, decisions, markup, road_markup
 from .board_frame import board_frame
 from .bridge import LoraTab, find_differences, find_host_folder, find_lora_tab, missing_keys
 from .fields import Section, keep_label, preset_names, require_kept, shown_values
+from .last_project import first_folder, keep_js, kept_js, recent_projects, remember
 from .live import LIVE
 from .panels import (
     JOBS,
@@ -54,7 +55,6 @@ LOOKS = 3
 PAUSE_SECONDS = 1.0
 """How often, and after how long, sent values are looked at again before the last reading back."""
 
-_MOST_RECENT = 12
 _LONG = {"concurrency_limit": None, "show_progress": "hidden"}
 _QUIET = {"show_progress": "hidden"}
 
@@ -62,23 +62,23 @@ _QUIET = {"show_progress": "hidden"}
 def build_page(folder: str = "") -> None:
     """Build the tab's contents inside the open gradio block.
 
-    `folder` is opened first; without one, the project that was opened last.
+    `folder` is opened first; without one, the project that was last used here.
     """
     import gradio
     from gradio.context import Context
 
     lora_tab = find_lora_tab(Context.root_block)
-    recent = list(read_settings().recent_projects)
-    first = folder or next(iter(recent), "")
-    form = lay_out(gradio, first, recent, with_sending=lora_tab is not None)
+    form = lay_out(
+        gradio, first_folder("", folder), recent_projects(), with_sending=lora_tab is not None
+    )
     tab = _Tab(gradio, form, folder)
     tab.connect()
     if lora_tab is not None:
         _connect_sending(gradio, form, lora_tab)
     # a page that is loaded again shows what was opened last, whatever stood here at the start
-    Context.root_block.load(tab.load, None, [form.folder, *form.outputs], **_QUIET).then(
-        tab.follow, [form.folder, form.page], form.outputs, **_LONG
-    )
+    Context.root_block.load(
+        tab.load, [form.folder], [form.folder, *form.outputs], js=kept_js(), **_QUIET
+    ).then(tab.follow, [form.folder, form.page], form.outputs, **_LONG)
 
 
 class _Tab:
@@ -121,18 +121,16 @@ class _Tab:
         shown[form.fields["preset"]] = update(choices=list(names), value=values["preset"])
         shown[form.typed["models"]] = update(choices=models, value=None)
         shown[form.typed["taggers"]] = update(choices=taggers, value=None)
-        shown[form.typed["recent"]] = update(
-            choices=list(read_settings().recent_projects), value=None
-        )
+        shown[form.typed["recent"]] = update(choices=recent_projects(), value=None)
         shown[form.typed["trainer"]] = update(value=decisions.trainer_text())
         shown[form.consent] = update(visible=is_person)
         return shown
 
-    def load(self) -> Shown:
-        """Begin a page: the project named at the start, else the one opened last."""
-        folder = self._folder or next(iter(read_settings().recent_projects), "")
+    def load(self, kept: str) -> Shown:
+        """Begin a page with the project that was last used in its window, browser or GUI."""
+        folder = first_folder(kept, self._folder)
         if not folder:
-            return {self._form.folder: ""}
+            return {self._form.folder: self._gradio.update()}  # maybe somebody types already
         return {self._form.folder: folder, **self.everything(folder)}
 
     # -- buttons ------------------------------------------------------------------------------
@@ -141,11 +139,11 @@ class _Tab:
         """Give every button what it does."""
         form = self._form
         for event in (form.buttons["Open project"].click, form.folder.submit):
-            opened = event(self.everything, [form.folder, form.page], form.outputs, **_QUIET)
-            opened.then(self.follow, [form.folder, form.page], form.outputs, **_LONG)
-        form.typed["recent"].input(
-            lambda chosen: chosen, [form.typed["recent"]], [form.folder], **_QUIET
-        ).then(self.everything, [form.folder, form.page], form.outputs, **_QUIET)
+            self._keep_open(
+                event(self.everything, [form.folder, form.page], form.outputs, **_QUIET)
+            )
+        chosen, outputs = form.typed["recent"], [form.folder, *form.outputs]
+        self._keep_open(chosen.input(self._open_recent, [chosen], outputs, **_QUIET))
         form.page.change(
             lambda folder, page: form.show(read_panels(folder, int(page or 1))),
             [form.folder, form.page],
@@ -155,7 +153,7 @@ class _Tab:
             self._connect_picker(picker)
         for name in ("models", "taggers"):
             target = form.fields["base_path" if name == "models" else "tagger"]
-            form.typed[name].input(lambda chosen: chosen, [form.typed[name]], [target], **_QUIET)
+            form.typed[name].input(self._or_nothing, [form.typed[name]], [target], **_QUIET)
         for label, step in STEPS:
             self._run(label, label, lambda step=step: step)
         for section in KEEPS:
@@ -163,11 +161,17 @@ class _Tab:
         self._connect_decisions()
         self._connect_training()
 
+    def _keep_open(self, opened: Any) -> None:
+        """After an opening: the browser keeps the project, and its running step is followed."""
+        form = self._form
+        kept = opened.then(None, [form.folder], None, js=keep_js(), **_QUIET)
+        kept.then(self.follow, [form.folder, form.page], form.outputs, **_LONG)
+
     def _connect_decisions(self) -> None:
         typed, every = self._form.typed, self._form.seen[2:]
-        self._form.buttons["Make a project in the folder above"].click(
+        self._keep_open(self._form.buttons["Make a project in the folder above"].click(
             self._make, [self._form.folder, typed["word"], typed["kind"]], self._form.outputs
-        )
+        ))  # fmt: skip
         chosen = [typed["key"], typed["value"]]
         self._decide("Set value", Section.PRESET, decisions.set_value, chosen)
         self._decide("Back to the preset", Section.PRESET, decisions.drop_value, chosen[:1])
@@ -235,6 +239,15 @@ class _Tab:
         picker.browse.click(listed, [picker.box], both, **_QUIET)
         picker.entries.input(choose, [picker.entries], [picker.box, *both], **_QUIET)
         picker.close.click(lambda: update(visible=False), None, [picker.panel], **_QUIET)
+
+    def _or_nothing(self, chosen: str | None) -> Any:
+        """Leave a list's box alone when nothing was chosen: Tab through a list says so, too."""
+        return chosen or self._gradio.update()
+
+    def _open_recent(self, chosen: str | None) -> Shown:
+        if not chosen:
+            return {self._form.folder: self._gradio.update()}
+        return {self._form.folder: chosen, **self.everything(chosen)}
 
     def _make(self, folder: str, word: str | None, kind: str) -> Shown:
         try:
@@ -355,14 +368,6 @@ def _training(save_states: bool, resume: bool, move_old: bool) -> actions.Step:
     return actions.training(
         save_states=bool(save_states), resume=bool(resume), move_old=bool(move_old)
     )
-
-
-def remember(root: Path) -> None:
-    """Put a project first among the recent ones."""
-    known = read_settings().recent_projects
-    ordered = tuple(dict.fromkeys((str(root), *known)))[:_MOST_RECENT]
-    if ordered != known:
-        write_setting("recent_projects", ordered)
 
 
 def make_project(folder: str | None, trigger_word: str | None, kind: str) -> Project:

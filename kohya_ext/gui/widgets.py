@@ -22,6 +22,17 @@ from .views import label_of
 Shown = dict[Any, Any]
 NARROW = {"min_width": 90}
 """For buttons in a row, which breaks in gradio 5 otherwise."""
+_CLASS = "loraloom-tab"
+_STYLE = f"""<style>
+#{_CLASS}-style {{ display: none }}
+.{_CLASS} .info-text {{
+    position: static; opacity: 1; visibility: visible; pointer-events: auto;
+    width: auto; min-width: 0; max-width: none; max-height: none; padding: 0; border: 0;
+    background: none; box-shadow: none; backdrop-filter: none; -webkit-backdrop-filter: none;
+    color: var(--block-info-text-color);
+}}
+</style>"""
+"""Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack."""
 _PANELS = {
     Section.BASE: "base",
     Section.PRESET: "preset",
@@ -92,15 +103,16 @@ class Form:
 def lay_out(gradio: Any, folder: str, recent: list[str], *, with_sending: bool) -> Form:
     """Build all sections inside the open gradio block."""
     form = Form(with_sending=with_sending)
-    _project(gradio, form, folder, recent)
-    for section in list(Section)[1:]:
-        place = _place(gradio, form, section)
-        with place:
-            gradio.Markdown(f"## {numbered(section)}")
-            _SECTIONS[section](gradio, form)
-            form.notes[section] = gradio.HTML()
-            if section in _PANELS:
-                form.boxes[_PANELS[section]] = gradio.HTML()
+    with gradio.Column(elem_classes=_CLASS):
+        gradio.HTML(_STYLE, elem_id=f"{_CLASS}-style")
+        _project(gradio, form, folder, recent)
+        for section in list(Section)[1:]:
+            with _place(gradio, form, section):
+                gradio.Markdown(f"## {numbered(section)}")
+                _SECTIONS[section](gradio, form)
+                form.notes[section] = gradio.HTML()
+                if section in _PANELS:
+                    form.boxes[_PANELS[section]] = gradio.HTML()
     return form
 
 

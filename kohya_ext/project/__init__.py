@@ -19,7 +19,14 @@ from .manifest import MANIFEST_NAME, Manifest
 from .manifest_reader import read_manifest
 from .progress import Progress, ProgressHandler, silent
 from .project import InitPlan, Project, apply_init, open_project, plan_init
-from .settings import Settings, read_settings, remember_webuis, user_folder, write_setting
+from .settings import (
+    Settings,
+    read_settings,
+    remember_project,
+    remember_webuis,
+    user_folder,
+    write_setting,
+)
 
 __all__ = [
     "MANIFEST_NAME",
@@ -46,6 +53,7 @@ __all__ = [
     "plan_init",
     "read_manifest",
     "read_settings",
+    "remember_project",
     "remember_webuis",
     "silent",
     "user_folder",

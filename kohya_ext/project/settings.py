@@ -31,6 +31,8 @@ class Settings:
     """Addresses by the absolute folder of the project that named them last."""
     webui_folder: str = ""
     recent_projects: tuple[str, ...] = ()
+    gui_projects: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What each GUI had open, by its folder; the last one first."""
     lora_folders: tuple[str, ...] = ()
 
     def webuis_of(self, project: Path | None) -> tuple[str, ...]:
@@ -99,6 +101,22 @@ def remember_webuis(urls: Sequence[str], project: Path | None) -> None:
         _write(replace(known, project_webuis=own))
     if (project is None or not known.webui_urls) and known.webui_urls != tuple(urls):
         write_setting("webui_urls", tuple(urls))
+
+
+_MOST_RECENT = 12
+
+
+def remember_project(root: Path, gui: str) -> None:
+    """Put a project first among the recent ones, and among those of a GUI."""
+    known = read_settings()
+
+    def ordered(before: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((str(root), *before)))[:_MOST_RECENT]
+
+    recent, own = ordered(known.recent_projects), ordered(known.gui_projects.get(gui, ()))
+    if (recent, list(own)) != (known.recent_projects, known.gui_projects.get(gui)):
+        guis = {**known.gui_projects, gui: own}
+        _write(replace(known, recent_projects=recent, gui_projects=guis))
 
 
 def write_setting(name: str, value: str | tuple[str, ...]) -> Settings:

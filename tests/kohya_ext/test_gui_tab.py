@@ -13,7 +13,7 @@ import requests
 from fake_gradio_page import Component, FakePage, Handler
 
 from kohya_ext.gui import tab
-from kohya_ext.project import Project, open_project
+from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
@@ -153,6 +153,65 @@ def test_the_last_project_is_open_after_a_reload(page: FakePage, project: Projec
     assert str(project.root) in page.find("Dropdown", "Recent projects").options["choices"]
 
 
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    return apply_init(plan_init(tmp_path / "heron", "Heron")).root
+
+
+def test_another_browser_leaves_our_project_open(page: FakePage, project: Project, other: Path):
+    tab.build_page()
+    opens(page, project.root)
+    ours = page.stored
+    opens(page, other)  # somebody else, in another browser
+    page.load(browser=ours)
+    assert page.find("Textbox", "Project folder").shown == str(project.root)
+    opens(page, other)
+    page.load(browser="")  # a browser that was never here: the last one of this GUI
+    assert page.find("Textbox", "Project folder").shown == str(other)
+    page.load(window=ours, browser=str(other))  # a second window of the same browser
+    assert page.find("Textbox", "Project folder").shown == str(project.root)
+
+
+def opens(page: FakePage, folder: Path) -> None:
+    page.write("Project folder", str(folder))
+    page.press("Open project")
+
+
+def test_another_gui_leaves_our_project_open(
+    page: FakePage, project: Project, other: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tab.build_page()
+    opens(page, project.root)
+    with monkeypatch.context() as patch:
+        patch.setattr("kohya_ext.gui.last_project.gui_name", lambda: "another GUI")
+        opens(page, other)
+    page.load(browser="")
+    assert page.find("Textbox", "Project folder").shown == str(project.root)
+
+
+def test_a_start_with_a_project_opens_that_one(page: FakePage, project: Project, other: Path):
+    """What the browser kept from an earlier start gives way; a project that is gone, too."""
+    tab.build_page(str(other))
+    page.load(browser=str(project.root))
+    assert page.find("Textbox", "Project folder").shown == str(other)
+    page.load(window=str(other / "gone"), browser=str(project.root))
+    assert page.find("Textbox", "Project folder").shown == str(other)
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_tab_through_a_list_changes_nothing(page: FakePage, project: Project, nothing: str | None):
+    """gradio 6 reports an input of nothing when a list loses the focus."""
+    tab.build_page()
+    opens(page, project.root)
+    page.write("Base model file", "base.safetensors")
+    page.write("Tagger folder", "tagger")
+    for name in ("Recent projects", "Base models found here", "Taggers found here"):
+        page.choose(name, nothing)
+    shown = [page.find("Textbox", name).shown
+             for name in ("Project folder", "Base model file", "Tagger folder")]  # fmt: skip
+    assert shown == [str(project.root), "base.safetensors", "tagger"]
+
+
 def test_folders_are_chosen_from_a_list(page: FakePage, tmp_path: Path, project: Project):
     tab.build_page()
     page.write("Project folder", str(tmp_path))
@@ -269,6 +328,7 @@ def add_lora_tab(page: FakePage, monkeypatch: pytest.MonkeyPatch) -> dict[str, C
     }
     module = types.ModuleType("kohya_gui.lora_gui")
     module.last_built_field_registry = list(fields.items())  # type: ignore[attr-defined]
+    module.__file__ = str(Path("kohya_ss", "kohya_gui", "lora_gui.py"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(tab, "PAUSE_SECONDS", 0.0)
     return fields
