@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dynprompts import Pick
-from kohya_ext.project import Journal, Project
+from kohya_ext.project import Journal, Project, ToolError
 from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.pictures import find_pictures, looks_like_a_picture
+from kohya_ext.project.pictures.thumbnails import read_thumbnail
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
@@ -72,7 +74,7 @@ class Landing:
     """Put finished pictures into showcase/, byte for byte, and note how each came about."""
 
     def __init__(self, project: Project) -> None:
-        self._folder = project.showcase_dir
+        self._folder, self._thumbs = project.showcase_dir, project.cache_dir / "thumbs"
         self._records = _records(project)
         self._noted = {entry.facts.get("file") for entry in self._records.entries("picture")}
 
@@ -84,6 +86,9 @@ class Landing:
         if picture.file not in self._noted:
             self._records.append("picture", **picture.as_dict())
             self._noted.add(picture.file)
+        if picture.key:
+            with suppress(ToolError, OSError):  # the board makes it when it is looked at
+                read_thumbnail(self._thumbs, picture.key, target)
         return target
 
 

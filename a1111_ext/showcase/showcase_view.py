@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,6 @@ from .ratings import Rating
 from .review import PLACE, adopt_review_file, read_review
 from .templates import plain_checkpoint
 
-_WAY_SECONDS = 0.3
 _log = logging.getLogger(__name__)
 
 
@@ -73,7 +71,6 @@ class ShowcaseView(BoardView):
         self._sizes: dict[str, tuple[int, int]] = {}
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._asked_at = 0.0
         adopt_review_file(project)
 
     # -- what is shown ----------------------------------------------------------------------------
@@ -195,10 +192,6 @@ class ShowcaseView(BoardView):
 
     # -- thumbnails -------------------------------------------------------------------------------
 
-    def give_way(self) -> None:
-        """Let the page's own requests go first for a while."""
-        self._asked_at = time.monotonic()
-
     def _agree(self) -> None:
         """Hear viewers' ratings, and write ours into the files."""
         with self._lock:
@@ -216,8 +209,7 @@ class ShowcaseView(BoardView):
             with self._lock:
                 waiting = [(key, one.file) for key, one in self._pictures.items()]
             for key, file in waiting:
-                while time.monotonic() - self._asked_at < _WAY_SECONDS and not self._stop.is_set():
-                    self._stop.wait(_WAY_SECONDS)
+                self._wait_for_page(self._stop)
                 if self._stop.is_set():
                     return
                 self._look_at(key, self._project.showcase_dir / file)

@@ -38,10 +38,12 @@ from ..project.decisions.role_plan import (
 )
 from ..project.files import free_bytes, make_folder, replacing
 from ..project.manifest import Repeats
-from ..project.pictures import find_other_pictures, find_pictures, inspect_picture
+from ..project.pictures import find_other_pictures, find_pictures, open_upright
 from ..project.pictures.alike import Pair, find_alike
+from ..project.pictures.facts import facts_of
 from ..project.pictures.memory import PictureMemory
 from ..project.pictures.ratings import FileRating, read_rating
+from ..project.pictures.thumbnails import keep_thumbnail
 from ..project.wording import counted
 from .captions_beside import CaptionFinder, FoundCaption
 from .ratio import repeats_of
@@ -198,7 +200,8 @@ def plan_import(
     index = read_index(project, memory)
     stems = {_stem_key(place): project.source_dir / place for place in index.values()}
     finder = CaptionFinder(folder, project.manifest.captions.caption_extension)
-    planner = _Planner(folder, memory, index, stems, dict(roles or {}), finder)
+    thumbs = project.cache_dir / "thumbs"
+    planner = _Planner(folder, memory, thumbs, index, stems, dict(roles or {}), finder)
     for number, path in enumerate(found):
         progress(Progress("Reading pictures", number, len(found), path.name))
         planner.look_at(path, rename=rename)
@@ -287,12 +290,13 @@ class _Planner:
         self,
         folder: Path,
         memory: PictureMemory,
+        thumbs: Path,
         index: Mapping[str, PurePosixPath],
         stems: dict[str, Path],
         roles: dict[str, Role],
         finder: CaptionFinder,
     ) -> None:
-        self._folder, self._memory, self._index = folder, memory, index
+        self._folder, self._memory, self._thumbs, self._index = folder, memory, thumbs, index
         self._stems, self._roles, self._finder = stems, roles, finder
         self._numbers: dict[str, tuple[str, int]] = {}
         self._fresh: dict[str, Path] = {}
@@ -311,7 +315,9 @@ class _Planner:
             key = self._key_of(path)
             is_new = key not in self._index and key not in self._fresh
             if is_new:
-                self._memory.add_facts(key, inspect_picture(path)[1])
+                upright = open_upright(path)
+                self._memory.add_facts(key, facts_of(upright))
+                keep_thumbnail(self._thumbs, key, upright)
         except ToolError as error:
             self._errors.append(error)
             self.broken.append((path, error.problem))

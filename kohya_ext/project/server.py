@@ -6,6 +6,7 @@ program may give the same answers from its own routes. What a page may do is sai
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 import secrets
@@ -22,6 +23,9 @@ from .errors import MissingError, ToolError
 
 LARGEST_BYTES = 5_000_000
 """The most that a page may send at once."""
+
+_PACKED_BYTES = 50_000
+"""Text from this size on is sent packed: a phone's network is slower than packing it."""
 
 IDLE_SECONDS = 30
 """After so long without a word a connection is closed."""
@@ -290,16 +294,25 @@ class _Handler(BaseHTTPRequestHandler):
         return host in {f"{name}:{port}" for name in self.server.hosts}
 
     def _send(self, answer: PageAnswer) -> None:
+        body = answer.body
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        if self._is_worth_packing(answer):
+            body = gzip.compress(body, 1)
+            self.send_header("Content-Encoding", "gzip")
         if answer.status != 204:
-            self.send_header("Content-Length", str(len(answer.body)))
+            self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD" and answer.status != 204:
-            self.wfile.write(answer.body)
+            self.wfile.write(body)
+
+    def _is_worth_packing(self, answer: PageAnswer) -> bool:
+        accepted = self.headers.get("Accept-Encoding") or ""
+        is_text = not answer.content_type.startswith("image/")
+        return is_text and len(answer.body) >= _PACKED_BYTES and "gzip" in accepted
 
     def version_string(self) -> str:
         """Tell nobody which Python answers."""

@@ -122,6 +122,16 @@ def test_a_sentence_comes_back(server: PageServer):
     assert (answer.status_code, answer.text) == (400, "It is wrong. Correct it. [LL140]")
 
 
+@pytest.mark.parametrize(("count", "packed"), [(70_000, "gzip"), (70, None)], ids=["long", "short"])
+def test_long_text_is_sent_packed(server: PageServer, root: Path, count: int, packed: str | None):
+    (root / "page.html").write_text("a" * count, encoding="utf-8")
+    answer = requests.get(server.url_of(FolderShare(root), "page.html"), timeout=30)
+    assert (answer.headers.get("Content-Encoding"), answer.text) == (packed, "a" * count)
+    plain = {"Accept-Encoding": "identity"}
+    answer = requests.get(answer.url, headers=plain, timeout=30)
+    assert ("Content-Encoding" in answer.headers, len(answer.content)) == (False, count)
+
+
 def test_pictures_may_be_kept_by_the_browser(server: PageServer):
     answer = requests.get(server.url_of(Echo(), "kept"), timeout=30)
     assert answer.headers["cache-control"] == "private, max-age=60, immutable"

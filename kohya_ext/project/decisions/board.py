@@ -87,6 +87,8 @@ class BoardShare:
     def answer(self, request: PageRequest) -> PageAnswer:
         """Answer one request; ValueError and ToolError are the server's to word."""
         path = request.path
+        if path != "changes.json":
+            self.view.give_way()
         if request.body is not None:
             return self._take(path, request)
         if path in _assets():
@@ -129,8 +131,7 @@ class BoardShare:
             "facets": view.facets,
             "orderOf": view.order_of,
             "items": [one.as_list() for one in items],
-            "values": {key: one.value for key, one in held.items()},
-            "ways": {key: one.way for key, one in held.items()},
+            "values": {key: [one.value, one.way] for key, one in held.items()},
             "marked": [list(one) for one in marks],
             "order": view.order(),
             "actions": [vars(one) for one in view.actions()],
@@ -217,7 +218,6 @@ class BoardShare:
         item = self._find(key)
         if item is None:
             return PageAnswer(404, b"There is no such picture.")
-        self.view.give_way()
         kind = "image/jpeg"
         if folder == "thumb":
             content = read_thumbnail(self.view.thumbs_dir, key, item.path)

@@ -6,12 +6,16 @@ in a1111_ext.showcase.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .store import DecisionKind
+
+_WAY_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,12 @@ class Item:
 
     def as_list(self) -> list[Any]:
         """Return plain values for JSON, short, for there are ten thousand of them."""
-        size = [self.width, self.height, self.sharpness]
-        row: list[Any] = [self.key, self.name, *size, self.note, self.framing, self.group]
-        return [*row, self.facets, self.tags, self.pair] if self.facets else row
+        row: list[Any] = [self.key, self.name, self.width, self.height, self.sharpness]
+        if self.facets:
+            row += [self.note, self.framing, self.group, self.facets, self.tags, self.pair]
+        elif self.group:
+            row += ["", "", self.group]
+        return row
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ class BoardView:
     order_of: str = ""
     """The value that pictures have which are put into an order; "" where there is none."""
     nothing: str = "No pictures yet: import some first."
+    _asked_at: float = 0.0
 
     def start(self) -> None:
         """Begin to look at pictures in the background, once."""
@@ -118,7 +126,13 @@ class BoardView:
         """End what was begun in the background."""
 
     def give_way(self) -> None:
-        """Hear that the page asks for a picture, which goes before those nobody looks at."""
+        """Hear that the page asks for something, which goes before what nobody looks at."""
+        self._asked_at = time.monotonic()
+
+    def _wait_for_page(self, stop: threading.Event) -> None:
+        """Wait, in the background, while the page asks for something every moment."""
+        while time.monotonic() - self._asked_at < _WAY_SECONDS and not stop.is_set():
+            stop.wait(_WAY_SECONDS)
 
     def items(self) -> Sequence[Item]:
         """Return all pictures."""

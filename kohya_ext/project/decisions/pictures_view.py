@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import ToolError
 from ..pictures import find_pictures
 from ..pictures.alike import find_alike, groups_of
-from ..pictures.facts import PictureFacts, facts_of
+from ..pictures.facts import facts_of
 from ..pictures.picture import open_upright
 from ..pictures.thumbnails import keep_thumbnail, thumbnail_path
 from ..project import Project
@@ -63,8 +63,8 @@ class PicturesView(BoardView):
         self._memory.save()
         with self._lock:
             self._paths = {key: path for path, key in keys.items()}
-        known = self._memory.all_facts()  # at once: ten thousand questions take a while
-        found = [self._item(key, known.get(key)) for key in self._paths]
+        sizes = self._memory.sizes()
+        found = [self._item(key, sizes.get(key)) for key in self._paths]
         self._is_listed.set()
         return found
 
@@ -73,17 +73,14 @@ class PicturesView(BoardView):
         with self._lock:
             keys = list(dict.fromkeys(self._news[number:]))
             now = len(self._news)
-        facts = self._memory.find_facts
         wanted = [key for key in keys if key in self._paths] if number else []
-        return now, [self._item(key, facts(key)) for key in wanted]
+        sizes = self._memory.sizes()
+        return now, [self._item(key, sizes.get(key)) for key in wanted]
 
-    def _item(self, key: str, facts: PictureFacts | None) -> Item:
+    def _item(self, key: str, size: tuple[int, int, float] | None) -> Item:
         path = self._paths[key]
-        group = self._groups.get(key, 0)
-        if facts is None:
-            return Item(key, path.name, path, group=group)
-        size = (facts.width, facts.height, facts.sharpness)
-        return Item(key, path.name, path, *size, group=group)
+        width, height, sharpness = size or (0, 0, 0.0)
+        return Item(key, path.name, path, width, height, sharpness, group=self._groups.get(key, 0))
 
     def start(self) -> None:
         """Begin to look at pictures in the background: facts, thumbnails, near-duplicates."""
@@ -107,6 +104,7 @@ class PicturesView(BoardView):
             if not self._paths:
                 self.items()
             for number, (key, path) in enumerate(list(self._paths.items())):
+                self._wait_for_page(self._stop)
                 if self._stop.is_set():
                     break
                 if self._look_at(key, path) and number % _SAVE_EVERY == 0:
@@ -118,7 +116,7 @@ class PicturesView(BoardView):
             _log.warning("the board stopped looking at pictures: %s", error)
 
     def _look_at(self, key: str, path: Path) -> bool:
-        has_facts = self._memory.find_facts(key) is not None
+        has_facts = key in self._memory.sizes()
         if has_facts and thumbnail_path(self.thumbs_dir, key).exists():
             return False
         try:

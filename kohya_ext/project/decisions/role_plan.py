@@ -116,12 +116,12 @@ def apply_roles(store: DecisionStore, plan: RolePlan) -> None:
 
 def folder_source(project: Project, keys: Mapping[Path, str]) -> RoleSource:
     """Return what the folders in source/ say of pictures there."""
-    folders = {path.parent for path in keys}
+    parents = {key: path.parent for path, key in keys.items()}
     roles = {
         folder: Statement(_value(role_of_path((folder / "a").relative_to(project.source_dir))))
-        for folder in folders
+        for folder in set(parents.values())
     }
-    statements = {key: roles[path.parent] for path, key in keys.items()}
+    statements = {key: roles[folder] for key, folder in parents.items()}
     return RoleSource(SOURCE_FOLDER, statements, usual=Role.SUPPORTING)
 
 

@@ -176,8 +176,7 @@ class DecisionStore:
         if not self.path.exists():
             return {}
         with self._open() as db:
-            rows = db.execute("SELECT subject, value FROM seen WHERE way = ?", (way,)).fetchall()
-            return {subject: json.loads(value) for subject, value in rows}
+            return {subject: json.loads(value) for subject, value in _seen_by(db, way).items()}
 
     def notice(
         self,
@@ -196,10 +195,12 @@ class DecisionStore:
         if not statements:
             return ()
         with self._writing() as db:
+            seen = _seen_by(db, way)
             news = {
                 subject: statement
                 for subject, statement in statements.items()
-                if _see(db, way, subject, statement.value, usual) and statement.value is not None
+                if _see(db, seen, way, subject, statement.value, usual)
+                and statement.value is not None
             }
             held = _times(db, kind, news)
             newer = {
@@ -217,8 +218,9 @@ class DecisionStore:
         if not values:
             return
         with self._writing() as db:
+            seen = _seen_by(db, way)
             for subject, value in values.items():
-                _see(db, way, subject, value)
+                _see(db, seen, way, subject, value)
 
     def move_in(
         self, place: str, kinds: Iterable[tuple[DecisionKind, Mapping[str, Any]]], at: datetime
@@ -427,13 +429,21 @@ def _times(
     return found
 
 
-def _see(db: sqlite3.Connection, way: str, subject: str, value: Any, usual: Any = None) -> bool:
+def _seen_by(db: sqlite3.Connection, way: str) -> dict[str, str]:
+    return dict(db.execute("SELECT subject, value FROM seen WHERE way = ?", (way,)).fetchall())
+
+
+def _see(
+    db: sqlite3.Connection,
+    seen: Mapping[str, str],
+    way: str,
+    subject: str,
+    value: Any,
+    usual: Any = None,
+) -> bool:
     """Remember what a way says of a subject; tell whether that is news."""
     text = _text(value)
-    row = db.execute(
-        "SELECT value FROM seen WHERE way = ? AND subject = ?", (way, subject)
-    ).fetchone()
-    if row and row[0] == text:
+    if seen.get(subject) == text:
         return False
     db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (way, subject, text))
-    return row is not None or value != usual
+    return subject in seen or value != usual

@@ -56,6 +56,7 @@ class PictureMemory:
         self._lock = threading.RLock()
         self._files: dict[str, KnownFile] | None = None
         self._facts: dict[str, PictureFacts] | None = None
+        self._sizes: dict[str, tuple[int, int, float]] | None = None
         self._ratings: dict[str, tuple[str, str]] | None = None
         self._new_ratings: dict[str, tuple[str, str]] = {}
         self._new_files: dict[str, KnownFile] = {}
@@ -100,15 +101,22 @@ class PictureMemory:
         with self._lock:
             self._new_files[str(path.absolute())] = KnownFile(mark_of(path), key)
 
-    def find_facts(self, key: str) -> PictureFacts | None:
-        """Return the facts of a picture, or None."""
+    def sizes(self) -> Mapping[str, tuple[int, int, float]]:
+        """Return width, height and sharpness by key, without the small pictures on the disk."""
         with self._lock:
-            return self._new_facts.get(key) or self._known_facts().get(key)
+            if self._sizes is None:
+                rows = self._rows("SELECT key, width, height, sharpness FROM facts")
+                self._sizes = {row[0]: tuple(row[1:]) for row in rows}
+                for key, one in self._new_facts.items():
+                    self._sizes[key] = (one.width, one.height, one.sharpness)
+            return self._sizes
 
     def add_facts(self, key: str, facts: PictureFacts) -> None:
         """Note the facts of a picture."""
         with self._lock:
             self._new_facts[key] = facts
+            if self._sizes is not None:
+                self._sizes[key] = (facts.width, facts.height, facts.sharpness)
 
     def all_facts(self) -> Mapping[str, PictureFacts]:
         """Return the facts of all pictures by key."""

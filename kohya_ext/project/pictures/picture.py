@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import DamagedError, MachineError, ToolError
 from ..files import require_folder
-from .facts import PictureFacts, facts_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -179,10 +178,11 @@ def _walk(folder: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        place = Path(here)
         for name in sorted(files):
             end = name.rpartition(".")[2]
             if not name.startswith(".") and end != name and is_wanted(f".{end.lower()}"):
-                yield Path(here) / name
+                yield place / name
 
 
 def _refuse(error: OSError) -> None:
@@ -203,16 +203,6 @@ def read_picture(path: Path) -> PictureInfo:
     with _opened(path) as picture:
         _decode(picture, path)
         return _info_of(path, picture)
-
-
-def inspect_picture(path: Path) -> tuple[PictureInfo, PictureFacts]:
-    """Return what a picture is and the facts of it, by one decode. Raises as `read_picture`."""
-    from PIL import ImageOps
-
-    with _opened(path) as picture:
-        _decode(picture, path)
-        info = _info_of(path, picture)
-        return info, facts_of(_plain(ImageOps.exif_transpose(picture), path))
 
 
 def _info_of(path: Path, picture: Image.Image) -> PictureInfo:

@@ -177,7 +177,7 @@ def test_an_earlier_review_file_is_taken_over(drawn: Project):
     path = drawn.showcase_dir / "review.json"
     path.write_text(json.dumps(old), encoding="utf-8")
     share = BoardShare(ShowcaseView(drawn))
-    assert ask(share, "state.json")["values"] == {key(1): "5", key(2): "1"}
+    assert ask(share, "state.json")["values"] == {key(1): ["5", "review"], key(2): ["1", "review"]}
     assert not path.exists()
     share.close()
 

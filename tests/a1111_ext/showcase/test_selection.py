@@ -299,6 +299,16 @@ def test_a_landed_picture_is_noted_once(project: Project, tmp_path: Path):
     )
 
 
+def test_a_landed_picture_has_its_thumbnail(project: Project, tmp_path: Path):
+    Image.new("RGB", (640, 480)).save(tmp_path / "cell.png")
+    one = replace(picture(2, "full"), key="ab12")
+    Landing(project).land(one, tmp_path / "cell.png")
+    (kept,) = (project.cache_dir / "thumbs").glob("*/*.jpg")
+    assert kept.stem == one.key
+    with Image.open(kept) as opened:
+        assert opened.size == (320, 240)
+
+
 def retell(project: Project, name: str, old: str, new: str) -> None:
     """Put other words into a picture's infotext."""
     path = project.showcase_dir / name

@@ -70,6 +70,11 @@ def test_one_content_under_two_names_comes_once(project: Project, folder: Path):
     assert len(plan_import(project, folder).new) == 3
 
 
+def test_thumbnails_come_with_the_import(project: Project, folder: Path):
+    apply_import(project, plan_import(project, folder))
+    assert len(list((project.cache_dir / "thumbs").glob("*/*.jpg"))) == 3
+
+
 def test_source_files_are_copies(project: Project, folder: Path):
     apply_import(project, plan_import(project, folder))
     taken = project.source_dir / "primary" / "a.png"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,8 +66,7 @@ def test_the_state_names_pictures_and_roles(share: BoardShare, filled: Project):
     assert [one["value"] for one in state["choices"]] == ["primary", "supporting", "out"]
     keys = keys_of(share)
     assert keys["a.png"] == picture_key(filled.source_dir / "primary" / "a.png")
-    assert state["values"] == {keys["a.png"]: "primary"}
-    assert state["ways"] == {keys["a.png"]: "folder in source/"}
+    assert state["values"] == {keys["a.png"]: ["primary", "folder in source/"]}
 
 
 def test_a_decision_is_kept_before_the_answer(share: BoardShare, filled: Project):
@@ -164,6 +165,17 @@ def test_facts_come_in_the_background(share: BoardShare, filled: Project):
     again = BoardShare(PicturesView(filled))
     assert [row[2] for row in ask(again, "state.json")["items"]] == [400, 401, 402]
     again.close()
+
+
+def test_the_page_goes_before_the_background(share: BoardShare):
+    view, ended = share.view, threading.Event()
+    share.answer(PageRequest("changes.json"))
+    view._wait_for_page(ended)  # a poll of an idle page holds nothing up
+    ask(share, "state.json")
+    ended.set()
+    waited: list[float] = []
+    view._wait_for_page(SimpleNamespace(is_set=lambda: bool(waited), wait=waited.append))  # type: ignore[arg-type]
+    assert waited == [0.3]
 
 
 def test_a_project_without_pictures_has_a_board(project: Project):

@@ -10,8 +10,8 @@ let cursor = 0, anchor = 0, mode = "grid", isSelecting = false, number = 0, fact
 let captions = null, prefix = "", hasCaptions = false, waiting = 0;
 let marks = [], facets = [], orderOf = "", ordered = [], actions = [], nothing = "", shownFacts = "";
 const chosen = new Set();
-const FIELDS = ["key", "name", "width", "height", "sharpness", "note", "framing", "group", "facets", "tags", "pair"];
-const itemOf = (row) => Object.fromEntries(FIELDS.map((field, at) => [field, row[at]]));
+const itemOf = ([key, name, width, height, sharpness, note = "", framing = "", group = 0, facets = [], tags = [], pair = ""]) =>
+  ({ key, name, width, height, sharpness, note, framing, group, facets, tags, pair });
 const current = () => items[order[cursor]];
 const choiceOf = (value) => choices.findIndex((one) => one.value === value);
 const framingOf = (one) => (captions && captions[one.key] && captions[one.key].framing) || one.framing;
@@ -165,13 +165,14 @@ async function poll() {
 /** Put new pictures behind the others: what is shown already stays where it is. */
 function takeItems(rows) {
   let isMore = false;
+  const wanted = readFilters();
   for (const row of rows) {
     const news = itemOf(row), one = byKey.get(news.key);
     if (one) { Object.assign(one, news); continue; }
     const added = { ...news, at: items.length, value: null, way: "", marks: new Set() };
     items.push(added);
     byKey.set(added.key, added);
-    if (isShown(added)) order.push(added.at);
+    if (isShown(added, wanted)) order.push(added.at);
     isMore = true;
   }
   if (!isMore) return;
@@ -193,33 +194,34 @@ const sorts = {
   alike: (a, b) => a.group - b.group || b.width * b.height - a.width * a.height,
 };
 const rank = (one) => { const at = choiceOf(one.value); return at < 0 ? -1 : at; };
-function isShown(one) {
-  const value = byId("filter-value").value, framing = byId("filter-framing").value;
-  const tag = byId("filter-tag").value.trim().toLowerCase(), name = byId("filter-name").value.trim().toLowerCase();
+/** What the filters ask for, read once for ten thousand pictures. */
+const readFilters = () => ({
+  value: byId("filter-value").value, framing: byId("filter-framing").value, option: byId("filter-option").value, sort: byId("sort").value,
+  tag: byId("filter-tag").value.trim().toLowerCase(), name: byId("filter-name").value.trim().toLowerCase(),
+  facets: facets.map((_, at) => byId(`facet-${at}`).value),
+});
+function isShown(one, { value, framing, option, sort, tag, name, facets: wanted }) {
   if (value === "none" && one.value != null) return false;
   if (value === "uncaptioned" && captionOf(one).text) return false;
   if (value === "hand" && !captionOf(one).hand) return false;
   if (value.startsWith("=") && one.value !== value.slice(1)) return false;
   if (value.startsWith("+") && !one.marks.has(value.slice(1))) return false;
   if (framing && framingOf(one) !== framing) return false;
-  for (let at = 0; at < facets.length; at += 1) {
-    const wanted = byId(`facet-${at}`).value;
-    if (wanted && one.facets[at] !== wanted) return false;
-  }
-  const option = byId("filter-option").value;
+  if (wanted.some((each, at) => each && one.facets[at] !== each)) return false;
   if (option && !one.tags.includes(option)) return false;
   if (tag && !captionOf(one).tags?.some((each) => each.toLowerCase() === tag)) return false;
   if (name && !one.name.toLowerCase().includes(name)) return false;
-  return byId("sort").value !== "alike" || one.group > 0;
+  return sort !== "alike" || one.group > 0;
 }
 function arrange() {
   const before = current()?.key;
-  const shown = items.filter(isShown).sort(sorts[byId("sort").value]);
+  const wanted = readFilters();
+  const shown = items.filter((one) => isShown(one, wanted)).sort(sorts[byId("sort").value]);
   order = shown.map((one) => one.at);
   const at = order.findIndex((index) => items[index].key === before);
   cursor = Math.max(0, at);
   anchor = cursor;
-  for (const key of [...chosen]) if (!shown.includes(byKey.get(key))) chosen.delete(key);
+  for (const key of [...chosen]) if (!isShown(byKey.get(key), wanted)) chosen.delete(key);
   tellShown();
   layOut();
   paint();
@@ -324,19 +326,39 @@ function reveal() {
 
 // -- one picture ---------------------------------------------------------------------------------------------
 const large = byId("large"), ahead = new Map();
-function fetchAhead() {
-  const wanted = new Set();
-  for (let step = -1; step <= AHEAD; step += 1) {
-    const one = items[order[cursor + step]];
-    if (one) wanted.add(one.key);
-  }
-  for (const [key, ready] of ahead) if (!wanted.has(key)) { ahead.delete(key); ready.then((bitmap) => bitmap.close(), () => {}); }
-  for (const key of wanted) if (!ahead.has(key)) {
-    const ready = fetched(`large/${key}`);
-    ready.catch(() => {});
-    ahead.set(key, ready);
-  }
+/** A picture that is fetched and decoded before it is looked at. */
+function picture(path) {
+  const known = ahead.get(path);
+  if (known) return known;
+  const stop = new AbortController(), one = { stop, bitmap: null, ready: fetched(path, stop.signal) };
+  one.ready.then((bitmap) => { if (ahead.get(path) === one) one.bitmap = bitmap; else bitmap.close(); }, () => { if (ahead.get(path) === one) ahead.delete(path); });
+  ahead.set(path, one);
+  return one;
 }
+/** Keep what is looked at and what comes next, small ones further than large ones, and nothing else. */
+function lookAhead() {
+  const at = (first, last) => Array.from({ length: last - first }, (_, step) => items[order[first + step]]?.key).filter(Boolean);
+  const next = isComparing() ? [...together.map((each) => items[order[each]].key), ...at(together.at(-1) + 1, together.at(-1) + 1 + COUNTS[mode])]
+    : mode === "one" ? at(cursor, cursor + 1 + AHEAD).concat(at(cursor - 1, cursor)) : [];
+  const small = mode === "one" ? at(cursor - 2, cursor + 3 * AHEAD) : next;
+  const wanted = new Set([...next.map((key) => `large/${key}`), ...small.map((key) => `thumb/${key}`)]);
+  for (const [path, one] of ahead) if (!wanted.has(path)) { ahead.delete(path); one.stop.abort(); one.bitmap?.close(); }
+  wanted.forEach(picture);
+}
+/** Show a picture at once: the large one where it is there, else the small one until it comes. */
+function paintPicture(target, one) {
+  if (target.dataset.key === one.key) return;
+  target.dataset.key = one.key;
+  target.setAttribute("aria-label", one.name);
+  const sharp = picture(`large/${one.key}`), small = picture(`thumb/${one.key}`);
+  const take = (bitmap) => { if (target.dataset.key === one.key && bitmap.width) { put(target, bitmap); target.dataset.shown = one.key; } };
+  if (sharp.bitmap) { take(sharp.bitmap); return; }
+  if (small.bitmap) take(small.bitmap);
+  else { wipe(target); small.ready.then((bitmap) => { if (!sharp.bitmap) take(bitmap); }, () => {}); }
+  sharp.ready.then(take, () => {});
+}
+let isLooking = 0;
+function lookAheadSoon() { clearTimeout(isLooking); isLooking = setTimeout(lookAhead); }
 function paintOne() {
   if (mode !== "one") return;
   const one = current();
@@ -347,14 +369,8 @@ function paintOne() {
   byId("one").classList.toggle("out", choice >= 0 && choices[choice].is_out);
   if (!one) { wipe(large); large.dataset.key = ""; return; }
   if (facets.length) paintFacts(one);
-  if (large.dataset.key === one.key) return;
-  large.dataset.key = one.key;
-  large.setAttribute("aria-label", one.name);
-  fetchAhead();
-  let isLarge = false;
-  const isWanted = () => large.dataset.key === one.key;
-  ahead.get(one.key).then((bitmap) => { if (isWanted()) { isLarge = true; drawing.get(large)?.abort(); put(large, bitmap); } }, () => {});
-  setTimeout(() => { if (isWanted() && !isLarge) draw(large, `thumb/${one.key}`, one.name); });
+  paintPicture(large, one);
+  lookAheadSoon();
 }
 /** What made the picture; asked for one at a time, for two thousand prompts are megabytes. */
 async function paintFacts(one) {
@@ -411,8 +427,9 @@ function show(name) {
   for (const each of MODES) byId(`mode-${each}`).setAttribute("aria-pressed", mode === each);
   if (mode === "grid") { layOut(); reveal(); }
   if (isComparing()) pick();
-  if (mode !== "one") { for (const ready of ahead.values()) ready.then((bitmap) => bitmap.close(), () => {}); ahead.clear(); large.dataset.key = ""; }
+  if (mode !== "one") { wipe(large); large.dataset.key = ""; }
   if (!isComparing()) byId("compare").replaceChildren();
+  lookAheadSoon();
   const pane = { grid, one: byId("stage") }[mode] || byId(isComparing() ? "compare" : "order");
   pane.focus({ preventScroll: true });
   paint();
@@ -447,7 +464,7 @@ function paintCompare() {
   together.forEach((at, place) => {
     const one = items[order[at]], figure = figures.children[place], [image, mark, caption] = figure.children;
     figure.dataset.at = at;
-    if (image.dataset.key !== one.key) { image.dataset.key = one.key; draw(image, `large/${one.key}`, one.name); }
+    paintPicture(image, one);
     const choice = choiceOf(one.value);
     mark.textContent = choice < 0 ? "" : choices[choice].label;
     mark.className = choice < 0 ? "hidden" : `mark ${choices[choice].is_out ? "is-out" : "v" + choice}`;
@@ -455,6 +472,7 @@ function paintCompare() {
     figure.classList.toggle("cursor", at === cursor);
     figure.classList.toggle("out", choice >= 0 && choices[choice].is_out);
   });
+  lookAheadSoon();
 }
 byId("compare").addEventListener("click", (event) => {
   const figure = event.target.closest("figure");
@@ -771,7 +789,7 @@ async function begin() {
   facts = told.facts;
   hasCaptions = told.hasCaptions;
   [marks, facets, orderOf, ordered, actions, nothing] = [told.marks, told.facets, told.orderOf, told.order, told.actions, told.nothing];
-  items = told.items.map((row, at) => ({ ...itemOf(row), at, value: told.values[row[0]] ?? null, way: told.ways[row[0]] ?? "", marks: new Set() }));
+  items = told.items.map((row, at) => { const [value = null, way = ""] = told.values[row[0]] || []; return { ...itemOf(row), at, value, way, marks: new Set() }; });
   byKey = new Map(items.map((one) => [one.key, one]));
   told.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
   document.title = `${told.title}: board`;
