@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -145,3 +146,15 @@ def test_no_machine_path_and_no_index_host():
             text = path.read_text(encoding="utf-8", errors="replace")
             found += [name for line in text.splitlines() if wrong.search(line)]
     assert found == []
+
+
+def test_every_harmless_change_names_a_line_that_is_there():
+    """scripts/mutate would otherwise pass over a change that means something by now."""
+    known = json.loads((ROOT / "scripts/mutate-equivalents.json").read_text(encoding="utf-8"))
+    assert known
+    for one in known:
+        lines = (ROOT / one["module"]).read_text(encoding="utf-8").splitlines()
+        changed = [line for line in one["change"].split("\n") if line.startswith("- ")]
+        assert changed
+        assert {line[2:] for line in changed} <= {line.strip() for line in lines}, one
+        assert one["why"]

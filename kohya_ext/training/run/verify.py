@@ -32,7 +32,7 @@ def judge(
     if follow.no_data:
         return _no_data(result, follow)
     if follow.first_nan is not None:
-        return _nan(result, follow)
+        return _nan(result, follow.done_before + follow.first_nan)
     if why is RunOutcome.STOPPED:
         return replace(result, outcome=RunOutcome.STOPPED, cure=_what_remains(follow, good))
     if code or (code is None and problems):
@@ -95,14 +95,13 @@ def _no_data(result: Result, follow: RunFollower) -> Result:
     )
 
 
-def _nan(result: Result, follow: RunFollower) -> Result:
+def _nan(result: Result, step: int) -> Result:
     usable = ", ".join(one.name for one in result.files) or "none"
     return replace(
         result,
         outcome=RunOutcome.NAN,
         code="LL391",
-        problem=f"The loss became NaN at step {follow.done_before + (follow.first_nan or 0)}; the "
-        "training was stopped. "
+        problem=f"The loss became NaN at step {step}; the training was stopped. "
         f"Epoch files from before: {usable}.",
         cure="Lower the learning rate, use bf16 instead of fp16, or another optimizer; "
         "for SDXL with fp16 switch no_half_vae on.",

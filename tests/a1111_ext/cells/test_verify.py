@@ -226,6 +226,13 @@ def test_a_vae_is_found_under_its_own_names_alone(vae: str, said: str, found: li
     assert wrong(replace(PLAIN, vae=vae), said) == found
 
 
+def test_a_vae_that_was_not_used_is_named_beside_what_was():
+    (one,) = verify_picture(replace(PLAIN, vae="b.pt"), generated("Karras"))
+    assert (one.asked, one.got) == ("'b'", "'none'")
+    (one,) = verify_picture(replace(PLAIN, vae="b.pt"), generated("Karras", "VAE: a.pt, "))
+    assert one.got == "'a'"
+
+
 @pytest.mark.parametrize("size", [(64, 72), (72, 64), (56, 64), (64, 56)])
 def test_any_other_size_is_noticed(size: tuple[int, int]):
     stream = io.BytesIO()

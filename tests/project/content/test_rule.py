@@ -10,6 +10,7 @@ from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, RuleError
 from kohya_ext.project.content import forbidden_caption, forbidden_picture, forbidden_words
+from kohya_ext.project.content.rule import cure_for_training, sexual_tags
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.tagging import Scores, write_scores
 from kohya_ext.training.checks.content import check_content
@@ -99,6 +100,33 @@ def test_adult_ages_in_numbers_are_no_sign(prompt: str):
 )  # fmt: skip
 def test_no_false_refusal(prompt: str):
     assert forbidden_words(prompt) is None
+
+
+@pytest.mark.parametrize(("score", "found"), [(0.15, ("nude",)), (0.149, ())])
+def test_sexual_tags_count_from_the_threshold_on(score: float, found: tuple[str, ...]):
+    scores = Scores("p", "m", {}, {"nude": score, "hat": 0.9}, {})
+    assert sexual_tags(scores, 0.15) == found
+
+
+def test_no_rating_at_all_is_no_sign():
+    child = Scores("p", "m", {}, {"child": 0.9}, {})
+    assert not forbidden_picture(child)
+
+
+@pytest.mark.parametrize(
+    ("count", "named", "more"),
+    [
+        (1, 1, ""),
+        (20, 20, ""),
+        (21, 20, " and so on for 1 more"),
+        (25, 20, " and so on for 5 more"),
+    ],
+)
+def test_the_cure_names_twenty_pictures(count: int, named: int, more: str):
+    cure = cure_for_training("fox", [f"p{number}.png" for number in range(count)])
+    assert cure.count("--out") == named
+    assert f'"{more}. There is no switch' in cure
+    assert ("and so on" in cure) is bool(more)
 
 
 @pytest.fixture

@@ -14,16 +14,6 @@ from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import InputError, Project, ToolError, open_project
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.config.of_project import apply_config, plan_config
-from kohya_ext.training.dataset.steps import (
-    BucketedDataset,
-    BucketRules,
-    ImageRepeats,
-    bucket_sizes,
-    choose_bucket,
-    plan_steps,
-    rules_of,
-    with_regularisation,
-)
 from kohya_ext.training.run.job import job_of_project
 
 
@@ -107,43 +97,6 @@ def test_mistakes_are_named(staged: Project, old: str, new: str, code: str):
 def test_nothing_staged(project: Project):
     with pytest.raises(ToolError, match="LL309"):
         plan_config(change(project, ("path: ''", "path: base.safetensors")))
-
-
-def test_buckets_keep_the_area():
-    sizes = bucket_sizes(BucketRules())
-    assert (512, 512) in sizes
-    assert all(width * height <= 512 * 512 for width, height in sizes)
-    assert choose_bucket((1000, 500), BucketRules(), sizes) == (704, 320)
-
-
-def test_ends_of_buckets_move_to_whole_steps():
-    rules = rules_of({"min_bucket_reso": 200, "max_bucket_reso": 1000})
-    assert (rules.minimum, rules.maximum) == (192, 1024)
-    assert (192, 1024) in bucket_sizes(rules)
-
-
-@pytest.mark.parametrize(
-    ("size", "bucket"),
-    [((512, 512), (512, 512)), ((500, 300), (448, 256)), ((1600, 800), (640, 320))],
-)
-def test_without_upscaling_small_pictures_stay_small(size, bucket):
-    rules = BucketRules(no_upscale=True)
-    assert choose_bucket(size, rules, bucket_sizes(rules)) == bucket
-
-
-def test_the_recorded_run_needs_18_steps_not_16():
-    """16 draws in two buckets of batch 2 over two epochs, as a real run printed."""
-    pictures = [ImageRepeats(512, 512, 5)] * 3 + [ImageRepeats(256, 512, 1)]
-    shown = BucketedDataset(tuple(pictures), BucketRules(), batch_size=2)
-    plan = plan_steps([shown], epochs=2, save_every_n_epochs=1, output_name="t")
-    assert (plan.draws, plan.batches_per_epoch, plan.steps) == (16, 9, 18)
-    assert plan.epoch_files == (("t-000001", 1, 9), ("t", 2, 18))
-
-
-def test_no_epoch_file_without_saving():
-    shown = BucketedDataset((ImageRepeats(512, 512, 1),), BucketRules(enabled=False))
-    plan = plan_steps([shown], epochs=3, save_every_n_epochs=0, output_name="t")
-    assert plan.epoch_files == (("t", 3, 3),)
 
 
 def test_the_command_writes_and_shows(staged: Project, capsys: pytest.CaptureFixture[str]):
@@ -341,20 +294,6 @@ def test_paths_survive_blanks_and_other_scripts(staged: Project, tmp_path: Path)
     plan = plan_config(project)
     apply_config(project, plan)
     assert "狐 und Fuchs" in plan.toml_path.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("regular", "shown"),
-    [
-        ([(1, 1), (1, 1)], [4, 3]),  # 7 draws wanted: each once, then one more in turn
-        ([(1, 5), (1, 5), (1, 5)], [5, 5]),  # the third is not used
-        ([], []),
-    ],
-)
-def test_regularisation_draws_match_the_others(regular, shown):
-    pictures = [ImageRepeats(64, 64, 7)]
-    given = [ImageRepeats(64, 64, repeats) for _, repeats in regular]
-    assert [one.repeats for one in with_regularisation(pictures, given)[1:]] == shown
 
 
 def test_pictures_are_kept_back_for_validation(staged: Project):

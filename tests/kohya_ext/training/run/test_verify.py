@@ -181,6 +181,7 @@ def test_three_missing_files_are_named_of_many(tmp_path: Path):
     [
         (1, False, "with exit code 1"),
         (-9, False, "by signal 9"),
+        (-1, False, "by signal 1"),
         (None, True, "while nobody watched"),
     ],
 )
@@ -188,11 +189,12 @@ def test_an_ended_trainer_says_how(tmp_path: Path, code: int | None, unseen: boo
     result = failed(tmp_path, code, unseen=unseen, step=SimpleNamespace(total=20), done_steps=5)
     assert result.problem == f"The trainer was ended {words} at step 5 of 20."
     assert result.outcome is (RunOutcome.LOST if unseen else RunOutcome.FAILED)
-    assert result.code == "LL390"
+    assert (result.code, result.last_step) == ("LL390", 5)
 
 
 def test_a_trainer_is_watched_unless_it_is_said_otherwise(tmp_path: Path):
-    assert judge(followed(tmp_path, FOX), None, 1).outcome is RunOutcome.FAILED
+    result = judge(followed(tmp_path, FOX), None, 1)
+    assert (result.outcome, result.last_step) == (RunOutcome.FAILED, 0)
 
 
 def test_a_run_that_nobody_watched_is_finished_when_its_files_are_good(tmp_path: Path):
