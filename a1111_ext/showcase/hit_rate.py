@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from kohya_ext.project import open_project
 from kohya_ext.project.wording import counted
 
-from .album import ShowPicture
+from .album import ShowPicture, read_album
 from .ratings import Rating
+from .review import read_review
 from .templates import plain_checkpoint
 
 GOOD = 0.8
@@ -123,6 +126,22 @@ def hit_report(album: Sequence[ShowPicture], ratings: Mapping[str, Rating]) -> H
     found = [*_unsuited(checkpoints, total), *_failing(options, total)]
     failing_first = sorted(options, key=lambda one: (one.interval[1], -one.rated, one.name))
     return HitReport(total, checkpoints, templates, tuple(failing_first), tuple(found))
+
+
+def hits_of_promoted(root: Path) -> dict[str, Any] | None:
+    """Return the hit rates of a project's promoted LoRA for the report on its training.
+
+    `source` is the epoch file that it was made of; None while nothing is rated.
+    """
+    project = open_project(root)
+    entry, album = project.journal.last("promote"), read_album(project)
+    if entry is None or not album:
+        return None
+    rates = hit_report(album, read_review(project).ratings)
+    if not rates.total.rated:
+        return None
+    source = str(entry.facts.get("source", ""))
+    return {"source": source, "tables": rates.tables(), "hit_rate": rates.as_dict()}
 
 
 def _judged(

@@ -15,6 +15,7 @@ from ...project import MissingError
 from ...project.epochs import EpochFile, find_epoch_files
 from ...project.files import replacing, write_json_atomic, write_text_atomic
 from ...project.kept_advice import KeptAdvice, read_advice
+from ...project.plugins import load_plugins
 from ...project.wording import counted
 from .follow import RunFollower
 from .record import RunOutcome, RunStatus, find_runs_in, read_facts
@@ -23,6 +24,8 @@ from .tensorboard import read_scalars
 if TYPE_CHECKING:
     from PIL import Image
 
+_GROUP = "loraloom.report"
+_OWN = ("a1111_ext.showcase.hit_rate:hits_of_promoted",)
 _SIZE = (1000, 460)
 _LEFT, _TOP, _RIGHT, _BOTTOM = 70, 30, 20, 45
 _TICKS = 5
@@ -53,6 +56,8 @@ class Report:
     data: Mapping[str, Any]
     environment: Mapping[str, Any]
     advice: KeptAdvice | None = None
+    showcase: Mapping[str, Any] | None = None
+    """What people said of its pictures: tables with a title, a head, rows and a sentence."""
 
     @property
     def last(self) -> Session:
@@ -102,7 +107,17 @@ def read_report(runs_dir: Path, run_id: str = "") -> Report:
         read_facts(runs[-1].folder / "data.json") or {},  # none in an older run
         read_facts(runs[-1].folder / "environment.json") or {},
         _advice(plan.project, files),
+        _showcase(plan.project, files),
     )
+
+
+def _showcase(project: str, files: tuple[EpochFile, ...]) -> Mapping[str, Any] | None:
+    """Return what plugins tell of the pictures that were drawn with a file of this run."""
+    for tell in load_plugins(_GROUP, _OWN) if project else ():
+        found: Mapping[str, Any] | None = tell(Path(project))
+        if found is not None and found["source"] in {one.path.name for one in files}:
+            return found
+    return None
 
 
 def _advice(project: str, files: tuple[EpochFile, ...]) -> KeptAdvice | None:
@@ -209,6 +224,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "losses": report.losses,
         "validation_losses": report.validations,
         "advice": None if report.advice is None else asdict(report.advice),
+        "showcase": report.showcase and report.showcase["hit_rate"],
     }
 
 
@@ -216,7 +232,7 @@ def format_report(report: Report) -> str:
     """Return the report as Markdown for people."""
     facts = as_dict(report)
     rows = [
-        ("RunOutcome", f"{facts['outcome']}{', verified' if facts['verified'] else ''}"),
+        ("Outcome", f"{facts['outcome']}{', verified' if facts['verified'] else ''}"),
         ("Base model", Path(facts["base_model"]).name),
         ("Trainer", f"sd-scripts {facts['trainer_version']}, {facts['script']}"),
         ("Environment", _environment_line(report.environment)),
@@ -242,6 +258,12 @@ def format_report(report: Report) -> str:
         lines += ["", "## Advice", "", report.advice.summary, ""]
         lines += [f"- **{one.place}:** {' '.join(one.reasons)}" for one in report.advice.picks]
         lines += [f"- Not measured, {name}: {why}" for name, why in report.advice.not_measured]
+    for table in report.showcase["tables"] if report.showcase else ():
+        lines += ["", f"## {table['title']}", ""]
+        lines += [f"| {' | '.join(row)} |" for row in (table["head"], ["---"] * len(table["head"]))]
+        told = [[cell.replace("|", "\\|") for cell in row] for row in table["rows"]]
+        lines += [f"| {' | '.join(row)} |" for row in told]
+        lines += ["", table["said"]] if table["said"] else []
     lines += ["", "![loss](loss.png)", "", "```toml", facts["config"].rstrip(), "```", ""]
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kohya_ext.cli import main
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import Journal, Project, ToolError
 from kohya_ext.project.kept_advice import write_advice
 from kohya_ext.training.run.job import job_of_project, runs_dir_of
 from kohya_ext.training.run.record import StopRequest, ask
@@ -72,6 +72,32 @@ def test_validation_stands_beside_the_epochs(trainable: Project, capsys):
     epochs.callback(trainable.root, False)
     assert "step 18, final" in (out := capsys.readouterr().out)
     assert "validation 0.125" in out
+
+
+def test_the_hit_rate_of_the_promoted_epoch_is_told(trainable: Project, capsys):
+    from a1111_ext.showcase.album import RECORDS_NAME, ShowPicture
+    from a1111_ext.showcase.ratings import Rating
+    from a1111_ext.showcase.review import Review, write_review
+
+    train(trainable)
+    trainable.showcase_dir.mkdir()
+    ratings = {}
+    for number in range(20):
+        checkpoint = ("good", "poor")[number % 2]
+        one = ShowPicture(f"{number}.png", number, checkpoint, "a fox", template="prompt 1")
+        (trainable.showcase_dir / one.file).write_bytes(b"")
+        Journal(trainable.showcase_dir / RECORDS_NAME).append("picture", **one.as_dict())
+        ratings[one.file] = Rating.SHOWCASE if checkpoint == "good" else Rating.DROP
+    write_review(trainable, Review(ratings))
+    trainable.journal.append("promote", name="fox-v1", source="Other-000002.safetensors")
+    assert read_report(runs_dir_of(trainable)).showcase is None
+    trainable.journal.append("promote", name="fox-v1", source="Quillfox-000002.safetensors")
+    assert main(["report", str(trainable.root)]) == 0
+    said = capsys.readouterr().out
+    assert "| poor | 0 of 10 | 0% | 0% to 28% | less than 80 % |" in said
+    assert "The checkpoint poor does not suit your LoRA" in said
+    facts = as_dict(read_report(runs_dir_of(trainable)))
+    assert facts["showcase"]["checkpoints"][0]["name"] == "good"
 
 
 def test_resumed_sessions_make_one_curve(trainable: Project, monkeypatch):
