@@ -60,8 +60,9 @@ class Reach(NamedTuple):
 
     @property
     def loras(self) -> tuple[str, ...]:
-        """The names of all LoRAs, each once."""
-        return tuple(dict.fromkeys(tag.name for tag in self.tags if tag.kind == "lora"))
+        """The names of all LoRAs, each once; the WebUI takes `<lyco:` for the same."""
+        tags = (tag for tag in self.tags if tag.kind in ("lora", "lyco"))
+        return tuple(dict.fromkeys(tag.name for tag in tags))
 
 
 class VariantFacts(NamedTuple):

@@ -20,7 +20,7 @@ from kohya_ext.project.wording import counted
 from .client import ApiError, Client, unexpected
 from .forge_modules import chosen_among, text_encoder_names
 from .lora_list import hash_of, list_lora_files, read_metadata
-from .lora_tags import tags_not_read
+from .lora_tags import multiplier_of, tags_not_read
 
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
@@ -147,7 +147,7 @@ class Capabilities:
 
         Raises InputError for a weight that the WebUI does not read: it would draw without the LoRA.
         """
-        if not _is_weight(weight):
+        if multiplier_of(weight) is None:
             raise InputError(
                 "LL414",
                 f"The weight in <lora:{name}:{weight}> is not a number; the WebUI at {self.url} "
@@ -250,7 +250,9 @@ class Capabilities:
 
     def require_read(self, prompt: str, negative_prompt: str) -> None:
         """Raise InputError for a tag that the WebUI would take out and draw without."""
-        for tag, reason in tags_not_read(prompt, negative_prompt, self.hypernetworks):
+        for tag, reason in tags_not_read(
+            prompt, negative_prompt, self.hypernetworks, is_forge=self.is_forge
+        ):
             raise InputError(
                 "LL424",
                 f"The prompt holds {tag}, without which the WebUI at {self.url} would silently "
@@ -288,14 +290,6 @@ class Capabilities:
                 "Its own window says what it could not load: put that file into its models folder, "
                 "or choose another upscaler.",
             )
-
-
-def _is_weight(text: str) -> bool:
-    """Tell whether a weight is one that the WebUI reads: `0.8`, `0.8:0.6`, `te=0.8:unet=0.6`."""
-    try:
-        return all(float(part.rpartition("=")[2]) is not None for part in text.split(":"))
-    except ValueError:
-        return False
 
 
 _WITHOUT = "silently draw without it"

@@ -1,4 +1,8 @@
-"""LoRA tags in prompts: `<lora:NAME:WEIGHT>`, found and replaced as whole tokens."""
+"""LoRA tags in prompts: `<lora:NAME:WEIGHT>`, found and replaced as whole tokens.
+
+A1111 takes `<lyco:...>` for the same. Further arguments may follow, such as `te=0.5`, or
+`lbw=MIDD` of an extension.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +10,75 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<lora:([^:>]+)(?::([^>]*))?>")
+_OPENING = re.compile(r"<(?:lora|lyco):")
+_UNHASHED = str.maketrans("", "", ":,")
 
 
 @dataclass(frozen=True)
 class LoraTag:
-    """One tag; `weight` as written, "1" when the tag has none."""
+    """One tag; `weight` is all that follows the name, as written, "1" when nothing does."""
 
     name: str
     weight: str
     text: str
 
+    @property
+    def hashed_as(self) -> str:
+        """The name as it stands among the `Lora hashes` of an infotext."""
+        return hashed_as(self.name)
+
+    @property
+    def multiplier(self) -> float | None:
+        """How strongly it counts; None where the WebUI would fail to read that."""
+        return multiplier_of(self.weight)
+
+
+def hashed_as(name: str) -> str:
+    """Return a LoRA's name as the WebUI writes it among the hashes of an infotext."""
+    return name.translate(_UNHASHED)
+
+
+def multiplier_of(weight: str) -> float | None:
+    """Return the weight on the text encoder in `0.8`, `0.8:0.6` or `te=0.8:unet=0.6:lbw=MIDD`.
+
+    None where the WebUI would fail to read one of its own arguments, and draw without the LoRA.
+    """
+    placed, named = _arguments(weight.split(":"))
+    try:
+        te = float(named.get("te", placed[0] if placed else "1"))
+        for number in (*placed[:2], named.get("unet", "1")):
+            float(number)
+        int(named.get("dyn", placed[2] if len(placed) > 2 else "1"))
+    except ValueError:
+        return None
+    return te
+
+
+def _arguments(items: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Part arguments as the WebUI does: one with a single "=" has a name, others have a place."""
+    named = dict(one.split("=") for one in items if one.count("=") == 1)
+    return [one for one in items if one.count("=") != 1], named
+
 
 def lora_tags(prompt: str) -> tuple[LoraTag, ...]:
     """Return the LoRA tags of a prompt, in order."""
-    return tuple(
-        LoraTag(found.group(1), found.group(2) or "1", found.group(0)) for found in _tags(prompt)
-    )
+    return tuple(tag for tag, _, _ in _places(prompt))
 
 
-def _tags(prompt: str) -> Iterator[re.Match[str]]:
-    """Find the tags in linear time: an expression alone would look for each ">" to the end."""
-    start, end = prompt.find("<lora:"), 0
-    while start >= 0:
-        end = prompt.find(">", start) if end <= start else end
+def _places(prompt: str) -> Iterator[tuple[LoraTag, int, int]]:
+    """Find tags with start and end in linear time: an expression alone would look for each ">"."""
+    start, end = 0, -1
+    while found := _OPENING.search(prompt, start):
+        end = prompt.find(">", found.end())
         if end < 0:
             return
-        found = _TAG.match(prompt, start, end + 1)
-        if found:
-            yield found
-        start = prompt.find("<lora:", end if found else start + 1)
+        items = prompt[found.end() : end].split(":")
+        placed, _ = _arguments(items)
+        start = end + 1
+        if placed and placed[0]:
+            items.remove(placed[0])
+            weight = ":".join(items) if items else "1"
+            yield LoraTag(placed[0], weight, prompt[found.start() : start]), found.start(), start
 
 
 def lora_tag(name: str, weight: float = 1.0) -> str:
@@ -43,18 +86,24 @@ def lora_tag(name: str, weight: float = 1.0) -> str:
     return f"<lora:{name}:{weight:g}>"
 
 
-def without_lora(prompt: str, name: str) -> str:
-    """Take the tags of the LoRA called exactly `name` out, as the WebUI does before it draws."""
-    return re.sub(rf"\s*<lora:{re.escape(name)}(?::[^>]*)?>\s*", " ", prompt).strip()
+def strip_loras(prompt: str, name: str = "") -> str:
+    """Take all tags out, or those of the LoRA called exactly `name`, with the blanks around."""
+    parts: list[str] = []
+    done = 0
+    for tag, start, end in _places(prompt):
+        if name in ("", tag.name):
+            parts += (prompt[done:start].rstrip(), " ")
+            done = end + len(prompt[end:]) - len(prompt[end:].lstrip())
+    return "".join([*parts, prompt[done:]]).strip()
 
 
 def replace_lora(prompt: str, name: str, tag: str) -> str:
     """Replace the tags of the LoRA called exactly `name` by `tag`."""
     parts: list[str] = []
     done = 0
-    for found in _tags(prompt):
-        parts += (prompt[done : found.start()], tag if found.group(1) == name else found.group(0))
-        done = found.end()
+    for found, start, end in _places(prompt):
+        parts += (prompt[done:start], tag if found.name == name else found.text)
+        done = end
     return "".join([*parts, prompt[done:]])
 
 
@@ -69,14 +118,20 @@ _LIKE_A_TAG = re.compile(r"<\s*(?:lora|lyco|hypernet)\b[^<>]*>?", re.IGNORECASE)
 
 
 def tags_not_read(
-    prompt: str, negative_prompt: str, hypernetworks: Collection[str] | None = None
+    prompt: str,
+    negative_prompt: str,
+    hypernetworks: Collection[str] | None = None,
+    *,
+    is_forge: bool = False,
 ) -> Iterator[tuple[str, str]]:
     """Yield what looks like a tag and has no effect, and why; the picture's text tells nobody.
 
     A WebUI takes out of a prompt whatever has the form of a tag, and draws without what it does not
-    know. `hypernetworks` are those that it has; None where it has no such thing.
+    know. `hypernetworks` are those that it has; None where it has no such thing. Forge does not
+    know `<lyco:`.
     """
-    read = {one.text for one in lora_tags(prompt)}
+    texts = (one.text for one in lora_tags(prompt))
+    read = {one for one in texts if not (is_forge and one.startswith("<lyco:"))}
     for found in _LIKE_A_TAG.findall(prompt):
         name = found.removeprefix("<hypernet:").removesuffix(">").partition(":")[0]
         if found in read or (found != name and name in (hypernetworks or ())):

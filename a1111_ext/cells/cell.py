@@ -16,7 +16,7 @@ from typing import Any
 
 from kohya_ext.project.manifest import PictureSettings
 
-from ..api.lora_tags import lora_tags
+from ..api.lora_tags import lora_tags, strip_loras
 
 
 @dataclass(frozen=True)
@@ -309,12 +309,12 @@ def cell_from_dict(data: Mapping[str, Any]) -> Cell:
 def with_loras(cell: Cell, hashes: Mapping[str, str]) -> Cell:
     """Return the cell with `loras` read off its prompt; `hashes` by LoRA name, where known."""
     uses = tuple(
-        LoraUse(tag.name, tag.weight, hashes.get(tag.name, "")) for tag in lora_tags(cell.prompt)
+        LoraUse(tag.name, tag.weight, hashes.get(tag.name, hashes.get(tag.hashed_as, "")))
+        for tag in lora_tags(cell.prompt)
     )
     return replace(cell, loras=uses)
 
 
 def without_loras(cell: Cell) -> Cell:
     """Return the no-LoRA control of a cell: the same request with every LoRA tag taken out."""
-    prompt = re.sub(r"\s*<lora:[^>]*>\s*", " ", cell.prompt).strip()
-    return replace(cell, prompt=prompt, loras=())
+    return replace(cell, prompt=strip_loras(cell.prompt), loras=())

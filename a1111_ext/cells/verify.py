@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..api.infotext import Infotext, parse_infotext
+from ..api.lora_tags import hashed_as
 from .cell import Cell
 
 if TYPE_CHECKING:
@@ -325,11 +326,11 @@ def _verify_loras(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     got = infotext.lora_hashes()
     found = []
     for use in cell.loras:
-        shown = got.get(re.sub("[:,]", "", use.name))  # the marks that part a list are left out
-        if shown is None:
+        digest = got.get(hashed_as(use.name))
+        if digest is None:
             found.append(Mismatch("LoRA", use.token, "a picture without it"))
-        elif use.hash and not shown.startswith(use.hash[:10]):
-            found.append(Mismatch("LoRA hash", f"{use.name} {use.hash}", shown))
+        elif use.hash and not digest.startswith(use.hash[:10]):
+            found.append(Mismatch("LoRA hash", f"{use.name} {use.hash}", digest))
     return found
 
 

@@ -62,6 +62,6 @@ def _loras_of(text: str, library: WildcardLibrary | None) -> Iterator[ReachedLor
         yield from (ReachedLora(tag.name, tag.weight, "the prompt") for tag in lora_tags(text))
         return
     for tag in tags:
-        if tag.kind == "lora":
+        if tag.kind in ("lora", "lyco"):
             where = "the prompt" if tag.where.startswith("template:") else tag.where
             yield ReachedLora(tag.name, tag.weight, where)

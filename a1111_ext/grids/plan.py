@@ -22,7 +22,7 @@ from kohya_ext.project.manifest import GridSettings, Manifest, PictureSettings
 from kohya_ext.project.placeholders import fill_placeholders
 from kohya_ext.project.wording import counted
 
-from ..api.lora_tags import lora_tags, without_lora
+from ..api.lora_tags import lora_tags, strip_loras
 from ..cells.cell import (
     BATCH_SIZE,
     Batch,
@@ -430,7 +430,7 @@ class _Maker:
             prompt = self.expand(self._fill(cell.prompt, "${lora}"), seed, named.token)
             negative = self.expand(negative, seed, "")
         if not use.name:
-            prompt = without_lora(prompt, named.name)
+            prompt = strip_loras(prompt, named.name)
         return with_loras(replace(cell, prompt=prompt, negative_prompt=negative), {})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kohya_ext.project.wording import counted
 
+from ..api.lora_tags import strip_loras
 from .plan import EPOCH_AXIS
 
 _MOST = 40
@@ -54,7 +55,7 @@ def _facts(about: Mapping[str, Any]) -> dict[str, str]:
         first, last = (one.removeprefix(f"{lora}-").lstrip("0") for one in (first, last))
         found = {
             "LoRA": lora,
-            "prompt": " ".join(re.sub(r"<lora:[^>]*>|\{lora\}", " ", request["prompt"]).split()),
+            "prompt": " ".join(strip_loras(request["prompt"].replace("{lora}", " ")).split()),
         }
         for name, values in axes.items():
             if name not in (EPOCH_AXIS, "Seed"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.wording import counted
 
+from ..api.lora_tags import strip_loras
 from ..cells.cell import Cell
 from ..cells.ledger import CellRecord, CellState, Ledger
 from .axes import Axis
@@ -70,9 +71,7 @@ def _hires(cell: Cell) -> str:
 
 def _prompts(plan: GridPlan) -> str:
     """Return the prompt without the LoRA's tag where all cells share it."""
-    texts = dict.fromkeys(
-        re.sub(r"\s*<lora:[^>]*>\s*", " ", one.cell.prompt).strip() for one in plan.places
-    )
+    texts = dict.fromkeys(strip_loras(one.cell.prompt) for one in plan.places)
     if len(texts) == 1:
         return next(iter(texts))
     return (

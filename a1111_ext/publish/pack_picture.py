@@ -10,7 +10,7 @@ from kohya_ext.project import DamagedError
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
-from ..api.lora_tags import lora_tags
+from ..api.lora_tags import hashed_as, lora_tags
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,21 @@ class PackPicture:
     @property
     def ignored(self) -> tuple[str, ...]:
         """LoRAs that the prompt names and the WebUI did not use: there is no hash of them."""
-        known = set(self.lora_hashes)
-        names = dict.fromkeys(tag.name.strip() for tag in lora_tags(self.prompt))
-        return tuple(
-            one for one in names if not {one, one.replace(":", "").replace(",", "")} & known
-        )
+        known = self.lora_hashes
+        tags = lora_tags(self.prompt)
+        return tuple(dict.fromkeys(tag.name for tag in tags if tag.hashed_as not in known))
 
     def names_of(self, lora: str, autov3: str) -> tuple[str, ...]:
         """The names under which the prompt uses a LoRA; by its hash, if need be."""
         found = [name for name, digest in self.lora_hashes.items() if digest == autov3]
-        return tuple(dict.fromkeys([lora, *found]))
+        return tuple(dict.fromkeys([hashed_as(lora), *found]))
 
     def weights_of(self, *names: str) -> tuple[float, ...]:
         """The weights at which the prompt calls a LoRA of these names."""
         found = []
         for tag in lora_tags(self.prompt):
-            if tag.name in names:
-                try:
-                    found.append(float(tag.weight.partition(":")[0].rpartition("=")[2]))
-                except ValueError:
-                    continue
+            if tag.hashed_as in names and tag.multiplier is not None:
+                found.append(tag.multiplier)
         return tuple(found)
 
     @property

@@ -164,14 +164,14 @@ def read_parameters(path: Path) -> Infotext | None:
 def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> ShowPicture:
     """Read what a picture tells; of several LoRAs the promoted one counts, by hash, then name."""
     fields, hashes = infotext.fields, infotext.lora_hashes()
-    tags = [tag for tag in lora_tags(infotext.prompt) if tag.name in hashes]
+    tags = [tag for tag in lora_tags(infotext.prompt) if tag.hashed_as in hashes]
     name_of_ours, digest = ours
-    without = (tag for tag in lora_tags(infotext.prompt) if tag.name not in hashes)
+    without = (tag for tag in lora_tags(infotext.prompt) if tag.hashed_as not in hashes)
     ignored = next((tag.text for tag in without if tag.name != name_of_ours), "")
     first = max(
         tags,
         key=lambda tag: (
-            bool(hashes[tag.name]) and digest.startswith(hashes[tag.name]),
+            bool(hashes[tag.hashed_as]) and digest.startswith(hashes[tag.hashed_as]),
             tag.name == name_of_ours,
         ),
         default=None,
@@ -186,7 +186,7 @@ def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> Show
         negative_prompt=infotext.negative_prompt,
         framing=framing_in(infotext.prompt),
         lora=first.name if first else "",
-        lora_hash=hashes[first.name] if first else "",
+        lora_hash=hashes[first.hashed_as] if first else "",
         lora_weight=first.weight if first else "",
         ignored=ignored,
     )

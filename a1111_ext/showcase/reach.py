@@ -36,7 +36,7 @@ def find_reach(templates: Sequence[Template], name: str = "the template") -> Tem
     wildcards: dict[str, ReachedName] = {}
     missing: dict[str, ReachedName] = {}
     for found in (template.reach() for template in templates):
-        tags = (tag for tag in found.tags if tag.kind == "lora")
+        tags = (tag for tag in found.tags if tag.kind in ("lora", "lyco"))
         for names, rows in (
             (loras, tags),
             (wildcards, found.wildcards),

@@ -141,7 +141,7 @@ def _require_known(name: str, fields: Mapping[str, str]) -> None:
 
 def _require_used(name: str, infotext: Infotext) -> None:
     hashes = infotext.lora_hashes()
-    ignored = [tag.text for tag in lora_tags(infotext.prompt) if tag.name not in hashes]
+    ignored = [tag.text for tag in lora_tags(infotext.prompt) if tag.hashed_as not in hashes]
     if ignored:
         raise InputError(
             "LL651",

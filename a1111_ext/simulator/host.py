@@ -19,7 +19,7 @@ from typing import Any
 
 from ..api.embeddings import find_embeddings
 from ..api.infotext import Infotext, format_infotext
-from ..api.lora_tags import lora_tags
+from ..api.lora_tags import hashed_as, lora_tags
 from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
 from .models import LoraFile, checkpoint_sha256, embedding_hash, read_lora_file
 from .refusal import HttpRefusal
@@ -398,11 +398,8 @@ class SimulatedHost:
         used = []
         for tag in lora_tags(prompt):
             one = self._listed.get(tag.name)
-            try:
-                weight = float(tag.weight)
-            except ValueError:
-                continue
-            if one:
+            weight = tag.multiplier
+            if one and weight is not None:
                 used.append((tag.name, weight, one))
         if [one[:2] for one in self._applied] != [one[:2] for one in used]:
             self._applied = used
@@ -475,7 +472,9 @@ class SimulatedHost:
                 fields["Hires steps"] = str(body["hr_second_pass_steps"])
             fields["Hires upscaler"] = str(body.get("hr_upscaler") or "Latent")
         if uses:
-            fields["Lora hashes"] = ", ".join(f"{name}: {one.hash}" for name, _, one in uses)
+            fields["Lora hashes"] = ", ".join(
+                f"{hashed_as(name)}: {one.hash}" for name, _, one in uses
+            )
         if any(name.lower() == "adetailer" for name in body.get("alwayson_scripts") or {}):
             fields["ADetailer version"] = "25.3.0"
         words = f"{body.get('prompt', '')}\n{body.get('negative_prompt') or ''}"

@@ -124,11 +124,8 @@ def _subject_of(prompt: str) -> ShowcaseSubject:
             "The prompt names no LoRA.",
             'Write its tag into the prompt, or a project into the box "Project".',
         )
-    try:
-        weight = float(tags[0].weight)
-    except ValueError:
-        weight = 1.0
-    return ShowcaseSubject(tags[0].name, weight, "")
+    weight = tags[0].multiplier
+    return ShowcaseSubject(tags[0].name, 1.0 if weight is None else weight, "")
 
 
 def _planned(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from a1111_ext.api.infotext import parse_infotext, read_fields, read_infotext, user_comment
-from a1111_ext.api.lora_tags import lora_tags, replace_lora
+from a1111_ext.api.lora_tags import lora_tags, multiplier_of, replace_lora, strip_loras
 
 FIELDS = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 260, Size: 512x512"
 WEBUI = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -167,3 +167,42 @@ def test_tags_are_those_of_the_plain_expression(prompt: str):
     expected = [one.group(0) for one in plain.finditer(prompt)]
     assert [one.text for one in lora_tags(prompt)] == expected
     assert replace_lora(prompt, "d", "X") == prompt.replace("<lora:d:2>", "X")
+
+
+@pytest.mark.parametrize(
+    ("tag", "name", "multiplier"),
+    [
+        ("<lora:fox>", "fox", 1.0),
+        ("<lyco:fox:0.7>", "fox", 0.7),
+        ("<lora:fox:1:lbw=MIDD:stop=12>", "fox", 1.0),
+        ("<lora:fox:lbw=0,0,1:0.6>", "fox", 0.6),
+        ("<lora:fox:te=0.5:unet=0.9>", "fox", 0.5),
+        ("<lora:te=0.5:fox:0.9>", "fox", 0.5),
+        ("<lora:fox:0.5:0.8:16>", "fox", 0.5),
+        ("<lora:my fox (v1.2) [new]:-0.4>", "my fox (v1.2) [new]", -0.4),
+        ("<lora:狐、一:0.8>", "狐、一", 0.8),
+        ("<lora:fox, red:0.8>", "fox, red", 0.8),
+        ("<lora:a=b=c:0.8>", "a=b=c", 0.8),
+        ("<lora:fox:>", "fox", None),
+        ("<lora:fox:high>", "fox", None),
+        ("<lora:fox:1:unet=high>", "fox", None),
+        ("<lora:fox:1:1:half>", "fox", None),
+    ],
+)
+def test_tags_are_read_as_the_webui_reads_them(tag: str, name: str, multiplier: float | None):
+    (found,) = lora_tags(f"a {tag} b")
+    assert (found.name, found.multiplier, found.text) == (name, multiplier, tag)
+    assert multiplier_of(found.weight) == multiplier
+    assert strip_loras(f"a {tag} b") == strip_loras(f"a {tag} b", name) == "a b"
+    assert strip_loras(f"a {tag} b", "other") == f"a {tag} b"
+
+
+@pytest.mark.parametrize("tag", ["<lora:lbw=x>", "<lora:a=b:c=d>", "<Lora:fox:1>", "<lora::1>"])
+def test_tags_that_name_no_lora_are_none(tag: str):
+    assert lora_tags(tag) == ()
+    assert strip_loras(tag) == tag
+
+
+def test_names_stand_among_the_hashes_without_colon_and_comma():
+    (tag,) = lora_tags("<lora:fox, red:0.8>")
+    assert tag.hashed_as == "fox red"

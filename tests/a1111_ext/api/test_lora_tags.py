@@ -32,13 +32,18 @@ def has(client: Client) -> Capabilities:
         ("a fox <LORA:fox:1>, <lora:hen:1>", "", ["<LORA:fox:1>"]),
         ("a fox < lora:fox:1>", "", ["< lora:fox:1>"]),
         ("a fox <lora:fox:1", "", ["<lora:fox:1"]),
-        ("a fox <lyco:fox:1>", "", ["<lyco:fox:1>"]),
+        ("a fox <lyco:fox:1>", "", []),
         ("a fox <hypernet:mos:1>", "", ["<hypernet:mos:1>"]),
         ("a fox", "<lora:fox:1>, blurry", ["<lora:fox:1>"]),
     ],
 )
 def test_tags_without_effect_are_found(prompt: str, negative: str, tags: list[str]):
     assert [tag for tag, _ in tags_not_read(prompt, negative, ("moss",))] == tags
+
+
+def test_forge_does_not_know_lyco():
+    (found,) = tags_not_read("a fox <lyco:fox:1> <lora:hen:1>", "", is_forge=True)
+    assert found[0] == "<lyco:fox:1>"
 
 
 def test_a_webui_without_hypernetworks_reads_none_of_them(has: Capabilities):
