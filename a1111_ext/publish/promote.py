@@ -18,12 +18,14 @@ from kohya_ext.project import (
     InputError,
     MissingError,
     Project,
+    RuleError,
     ToolError,
 )
-from kohya_ext.project.consent import Use
+from kohya_ext.project.consent import Use, agreed_by
 from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file, require_family
 from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
 from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
+from kohya_ext.project.manifest import SubjectKind
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
@@ -98,6 +100,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     DamagedError (source).
     """
     project.require_consent(Use.TRAINING)
+    _require_same_person(project, source)
     plain = name.removesuffix(".safetensors")
     _require_usable(plain)
     require_family([source], project.manifest.base_model.family)
@@ -111,6 +114,23 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
             "Choose another name, or move it away if it was promoted by mistake.",
         )
     return plan
+
+
+def _require_same_person(project: Project, source: EpochFile) -> None:
+    """Raise RuleError for a LoRA whose training had the consent of somebody else."""
+    trained = agreed_by(read_header(source.path).metadata.get("ss_training_comment", ""))
+    subject = project.manifest.subject
+    now = ""
+    if subject.kind is SubjectKind.PERSON and subject.consent:
+        now = " ".join(subject.consent.name.split())
+    if trained and trained != now:
+        raise RuleError(
+            "LL222",
+            f"{source.path.name} was trained on pictures of a person, with the consent of "
+            f"{trained}; the manifest now says {f'that {now} agreed' if now else 'no person'}.",
+            "Write subject.kind and subject.consent as they were when it was trained, or train "
+            "again.",
+        )
 
 
 def _require_usable(name: str) -> None:

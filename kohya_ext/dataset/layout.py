@@ -137,12 +137,11 @@ def plan_layout(
     with DecisionStore(project.reviews_db) as store:
         asked = asked_source("roles file", _asked(keys, roles or {}))
         chosen = plan_roles(store, [folder_source(project, keys), asked])
-    stems: dict[str, Path] = {}
+    _require_own_stems(project, paths)
     trained: list[tuple[PictureInfo, Role]] = []
     out = []
     for number, path in enumerate(paths):
         progress(Progress("Reading pictures", number, len(paths), path.name))
-        _require_own_stem(path, stems)
         role = chosen.role_of(keys.get(path, ""))
         if role is Role.OUT:
             out.append(path)
@@ -218,13 +217,29 @@ def _asked(keys: Mapping[Path, str], roles: Mapping[str, Role]) -> dict[str, Rol
     return found
 
 
-def _require_own_stem(path: Path, stems: dict[str, Path]) -> None:
-    other = stems.setdefault(path.stem.casefold(), path)
-    if other != path:
+def _require_own_stems(project: Project, paths: Sequence[Path]) -> None:
+    """Raise InputError naming every two pictures that somebody gave one stem by hand."""
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(path.stem.casefold(), []).append(path)
+    clashes = [group for group in groups.values() if len(group) > 1]
+    if clashes:
+        named = "; ".join(
+            " and ".join(one.relative_to(project.root).as_posix() for one in group)
+            for group in clashes
+        )
+        staged = {place.stem for place in read_staged(project.images_dir)}  # it has a caption
+        last = min(clashes[0], key=lambda one: one.stem in staged)
+        free = next(
+            f"{last.stem}-{number}"
+            for number in range(2, len(paths) + 3)
+            if f"{last.stem}-{number}".casefold() not in groups
+        )
         raise InputError(
             "LL203",
-            f"{other} and {path} share one stem, so they would share one caption file.",
-            "Rename one of the two.",
+            f"{named} share one stem, so they would share one caption file.",
+            f'Rename all but one in {project.source_dir}, for example "{last.name}" to '
+            f'"{free}{last.suffix}": roles and edited captions follow the picture itself.',
         )
 
 

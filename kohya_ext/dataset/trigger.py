@@ -17,6 +17,7 @@ from typing import Any
 
 from ..project import Project, ToolError, read_settings
 from ..project.clip_tokens import ClipTokens, find_clip_tokens
+from ..project.consent import without_consent
 from ..project.json_reader import parse_json
 from ..project.lora_file import read_header
 from ..project.tagging import read_all_scores
@@ -161,7 +162,7 @@ _NAMES = ("ss_output_name", "modelspec.title", "modelspec.trigger_phrase", "ss_t
 
 
 def _known_lora(path: Path, metadata: Mapping[str, str]) -> KnownLora:
-    names = {name: metadata[name] for name in _NAMES if metadata.get(name)}
+    names = {name: without_consent(metadata[name]) for name in _NAMES if metadata.get(name)}
     names["its file name"] = path.stem
     tags: Counter[str] = Counter()
     for folder, counts in _object(metadata.get("ss_tag_frequency", "")).items():

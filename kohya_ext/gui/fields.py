@@ -7,12 +7,12 @@ of it; a field that says another thing than the manifest is found before a step 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from ..project import InputError, Project
+from ..project.consent import Consent, Use, consent_problem, latest_day, uses_of
 from ..project.families import Family, trained
 from ..project.manifest import Manifest, SubjectKind
 from ..project.manifest_edit import Place, edit_manifest
@@ -72,7 +72,7 @@ class Field:
     is_optional: bool = False
 
 
-USES = ("training", "pictures", "publishing")
+USES = tuple(one.value for one in Use)
 """What a person may agree to."""
 USUAL_PRESET = "the usual one"
 
@@ -163,8 +163,14 @@ def shown_values(manifest: Manifest) -> dict[str, Any]:
     return {one.name: _shown(one.kind, _value_at(manifest, one.place)) for one in FIELDS}
 
 
+_SCOPE = ("subject", "consent", "scope")
+
+
 def _value_at(manifest: Manifest, place: Place) -> Any:
     value: Any = manifest
+    if place == _SCOPE:
+        consent = manifest.subject.consent
+        return uses_of(consent) if consent else ()
     for key in place:
         value = getattr(value, key) if value is not None else None
     return value
@@ -180,7 +186,7 @@ def _shown(kind: Kind, value: Any) -> Any:
     if kind is Kind.PRESET:
         return value or USUAL_PRESET
     if kind is Kind.USES:
-        return [use for use in USES if use in (value or "")]
+        return [use for use in USES if use in value]
     return "" if value is None and kind is Kind.TEXT else value
 
 
@@ -317,25 +323,17 @@ def _family(title: str) -> Family:
 
 def _consent(typed: Typed) -> dict[str, str]:
     """Return a consent as the manifest holds it. Raises InputError for what is missing or wrong."""
-    name, day = (str(typed.get(key) or "").strip() for key in ("consent_name", "consent_date"))
+    name, day, proof = (
+        str(typed.get(f"consent_{key}") or "").strip() for key in ("name", "date", "evidence")
+    )
     uses: Sequence[str] = typed.get("consent_scope") or ()
-    if not name:
-        raise InputError("LL244", "The consent names nobody.", 'Fill in "Who agreed".')
-    if not uses:
-        raise InputError("LL244", "The consent is to nothing.", 'Tick what was "Agreed to".')
-    try:
-        agreed = date.fromisoformat(day)
-    except ValueError as error:
-        raise InputError(
-            "LL244", f'"{day}" is not a day.', "Write it as year, month and day: 2026-01-31."
-        ) from error
-    if agreed > date.today():
-        raise InputError(
-            "LL244", f"The consent's day, {day}, lies in the future.", "Correct the day."
-        )
-    proof = str(typed.get("consent_evidence") or "").strip()
-    found = {"name": name, "date": day, "scope": ", ".join(one for one in USES if one in uses)}
-    return found | ({"evidence": proof} if proof else {})
+    found = Consent(name, day, ", ".join(one for one in USES if one in uses), proof)
+    problem = consent_problem(found, latest_day())
+    if problem:
+        key, what, cure = problem
+        (label,) = (one.label for one in FIELDS if one.name == f"consent_{key}")
+        raise InputError("LL244", f'"{label}": {what}.', cure)
+    return {key: value for key, value in asdict(found).items() if value}
 
 
 def _same(one: Field, typed: Any, held: Any) -> bool:

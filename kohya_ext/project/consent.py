@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 
 
@@ -39,6 +39,10 @@ _WORDS = {
     Use.PUBLISHING: r"publi|post|shar",
 }
 _ALL = frozenset({Use.TRAINING, Use.PICTURES, Use.PUBLISHING})
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_IN_COMMENT = re.compile(
+    r"(?:^|; )consent: ((?:(?!consent: ).)*?) agreed on [0-9-]{10} to: .*$", re.DOTALL
+)
 _REFUSALS = re.compile(r"\b(?:no|not|never|without|except|but)\b", re.IGNORECASE)
 
 
@@ -60,9 +64,16 @@ def uses_of(consent: Consent) -> frozenset[Use]:
     return frozenset(found)
 
 
+def latest_day() -> date:
+    """Return the latest day that anybody on Earth calls today: who agreed may live far east."""
+    return (datetime.now(timezone.utc) + timedelta(hours=14)).date()
+
+
 def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | None:
     """Return the key, what is wrong with its value, and a cure; None for a sound consent."""
     try:
+        if not _DAY.fullmatch(consent.date):  # newer Pythons read weeks and bare digits as well
+            raise ValueError(consent.date)
         day = date.fromisoformat(consent.date)
     except ValueError:
         return "date", f'"{consent.date}" is not a day of the calendar', "Write it as 2026-01-31."
@@ -82,4 +93,22 @@ _LIST = f"Write some of: {', '.join(Use)}."
 
 def consent_line(consent: Consent) -> str:
     """Return a consent as the header of a LoRA holds it."""
-    return f"{consent.name} agreed on {consent.date} to: {consent.scope}"
+    said = f"{consent.name} agreed on {consent.date} to: {consent.scope}"
+    return " ".join(said.split())
+
+
+def with_consent(comment: str, consent: Consent | None) -> str:
+    """Return a training comment, which a trainer writes into every epoch file, with a consent."""
+    own = without_consent(comment)
+    return "; ".join(filter(None, (own, f"consent: {consent_line(consent)}" if consent else "")))
+
+
+def without_consent(comment: str) -> str:
+    """Return what else a training comment says."""
+    return _IN_COMMENT.sub("", comment)
+
+
+def agreed_by(comment: str) -> str:
+    """Return who agreed according to a training comment; empty where it speaks of nobody."""
+    found = _IN_COMMENT.search(comment)
+    return found[1] if found else ""

@@ -62,6 +62,7 @@ TITLES: dict[str, str] = {
     "LL219": "An undesired tag in captions",
     "LL220": "A consent to other uses",
     "LL221": "A consent that cannot be",
+    "LL222": "A LoRA of another person",
     "LL240": "A line of the manifest that no screen can change",
     "LL241": "Not a base model",
     "LL242": "Fields that were changed and not kept",

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from .consent import Consent, consent_problem
+from .consent import Consent, consent_problem, latest_day
 from .errors import InputError, MachineError, MissingError
 from .files import is_portable_name, require_folder
 from .json_reader import read_bounded
@@ -169,7 +169,7 @@ def _check_names(manifest: Manifest, lines: dict[Place, int], path: Path) -> Non
 
 
 def _check_consent(consent: Consent | None, lines: dict[Place, int], path: Path) -> None:
-    problem = consent_problem(consent, date.today()) if consent else None
+    problem = consent_problem(consent, latest_day()) if consent else None
     if problem:
         key, what, cure = problem
         place = ("subject", "consent", key)

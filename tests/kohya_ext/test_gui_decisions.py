@@ -198,9 +198,15 @@ def test_a_box_that_only_had_the_focus_is_empty(project: Project):
 
 def test_consent_names_somebody_and_something(project: Project):
     full = {"consent_name": "Ida", "consent_date": "2026-01-31", "consent_scope": ["training"]}
+    for day in ("2026-02-30", "20260131", "2026-W05-6", "2027-02-29", "2999-01-01", ""):
+        with pytest.raises(InputError, match=r'"On which day.*LL244'):
+            keep(project, Section.CONSENT, {**full, "consent_date": day})
     for key in ("consent_name", "consent_scope"):
         with pytest.raises(InputError, match=r"\[LL244\]"):
             keep(project, Section.CONSENT, {**full, key: ""})
+    uses = ["adult pictures", "training"]
+    wide = keep(project, Section.CONSENT, {**full, "consent_scope": uses})
+    assert shown_values(wide.manifest)["consent_scope"] == ["training", "adult pictures"]
     kept = keep(project, Section.CONSENT, {**full, "consent_evidence": "letter.pdf"})
     assert kept.manifest.subject.consent is not None
     assert kept.manifest.subject.consent.evidence == "letter.pdf"

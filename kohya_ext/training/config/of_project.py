@@ -21,10 +21,10 @@ from ...project import (
     Project,
     silent,
 )
-from ...project.consent import Use
+from ...project.consent import Use, with_consent
 from ...project.families import family_of_values
 from ...project.files import write_json_atomic, write_text_atomic
-from ...project.manifest import Manifest, TrainingSettings
+from ...project.manifest import Manifest, SubjectKind, TrainingSettings
 from ...project.pictures import TRAINER_SUFFIXES
 from ...project.wording import counted
 from ..checks.settings import advise_on
@@ -187,6 +187,9 @@ def values_of(project: Project, version: GuiVersion) -> Values:
     }
     values = with_absolute_paths(values, project.root, GUI_PATHS) | _samples(project, values)
     values |= _validation(training, values)
+    if manifest.subject.kind is SubjectKind.PERSON:  # into the header of every epoch file
+        comment = str(values["training_comment"])
+        values["training_comment"] = with_consent(comment, manifest.subject.consent)
     _require_files(values)
     return complete({key: value for key, value in values.items() if key in known}, version)
 

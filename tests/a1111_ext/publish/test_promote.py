@@ -20,9 +20,9 @@ from a1111_ext.publish.promote import (
 )
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
-from kohya_ext.project import Project, ToolError, write_setting
+from kohya_ext.project import Project, RuleError, ToolError, open_project, write_setting
 from kohya_ext.project.epochs import find_runs
-from kohya_ext.project.lora_file import read_header, tensor_sha256, write_lora
+from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256, write_lora
 from kohya_ext.project.status import read_status
 
 
@@ -120,6 +120,33 @@ def test_the_same_again_after_an_edit_of_the_manifest_renews_the_header(trained:
     assert metadata["modelspec.author"] == "Ada"
     assert (done.path, done.hash) == (before.path, before.hash)
     assert tensor_sha256(done.path) == done.hash
+
+
+IDA = "subject: {kind: person, consent: {name: Ida Brook, date: 2026-02-28, scope: all}}"
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        ("subject: {kind: character}", "now says no person"),
+        (IDA.replace("Ida Brook", "Mira Fern"), "now says that Mira Fern agreed"),
+    ],
+)
+def test_a_lora_stays_that_of_who_agreed(project: Project, subject: str, words: str):
+    """What was trained with one person's consent is promoted as nobody else's."""
+    comment = "trigger: Idabrook; consent: Ida Brook agreed on 2026-02-28 to: training"
+    plain = save_lora(project.root, "plain", epoch=1, epochs=1)
+    project.model_dir.mkdir()
+    file = project.model_dir / "Idabrook.safetensors"
+    rewrite_metadata(plain, file, {"ss_training_comment": comment})
+    for now, is_refused in ((subject, True), (IDA, False)):
+        project.manifest_path.write_text(f"trigger_word: Idabrook\n{now}\n", encoding="utf-8")
+        changed = open_project(project.root)
+        if is_refused:
+            with pytest.raises(RuleError, match=rf"consent of Ida Brook; .*{words}.*LL222"):
+                promote(changed, "1", "Ida-v1")
+        else:
+            assert promote(changed, "1", "Ida-v1").name == "Ida-v1"
 
 
 def test_nothing_is_overwritten(trained: Project):

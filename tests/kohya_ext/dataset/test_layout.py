@@ -207,9 +207,23 @@ def test_a_broken_source_is_named(filled: Project):
 
 
 def test_two_sources_with_one_stem(filled: Project):
-    draw(filled.source_dir / "supporting" / "A.webp")
-    with pytest.raises(ToolError, match="LL203"):
+    """Both are named, every pair at once, and the cure costs nobody's caption."""
+    apply_layout(filled, plan_layout(filled))
+    caption = filled.images_dir / "5_Quillfox" / "a.txt"
+    caption.write_text("photo of Quillfox, by hand", encoding="utf-8")
+    new = draw(filled.source_dir / "supporting" / "A.webp")
+    draw(filled.source_dir / "primary" / "A-2.png")
+    others = [draw(filled.source_dir / "supporting" / name) for name in ("twin.png", "twin.jpg")]
+    with pytest.raises(ToolError, match="LL203") as caught:
         plan_layout(filled)
+    said = str(caught.value)
+    for name in ("primary/a.png and source/supporting/A.webp", "twin.jpg", "twin.png"):
+        assert name in said
+    assert '"A.webp" to "A-3.webp"' in said
+    new.rename(new.with_name("A-3.webp"))
+    others[0].unlink()
+    apply_layout(filled, plan_layout(filled))
+    assert caption.read_text(encoding="utf-8") == "photo of Quillfox, by hand"
 
 
 def test_a_foreign_picture_is_not_trained_unseen(filled: Project):

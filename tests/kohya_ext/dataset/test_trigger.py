@@ -61,13 +61,15 @@ def test_an_invented_word_is_free():
         {"ss_tag_frequency": {"5_Mira woman": {"a": 1}}},
         {"ss_dataset_dirs": {"10_Mira": {"n_repeats": 10, "img_count": 3}}},
         {"ss_training_comment": "trigger: mira"},
+        {"ss_training_comment": "trigger: mira; consent: Ida agreed on 2026-01-31 to: all"},
     ],
-    ids=lambda one: next(iter(one)),
+    ids=str,
 )
 def test_other_loras_are_asked_by_their_headers(tmp_path: Path, metadata: dict[str, object]):
     write_file(tmp_path / "deep" / "other.safetensors", **metadata)
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     around = Surroundings(tuple(read_loras([tmp_path])))
+    assert kinds("agreed", around) == []
     assert kinds("Mira", around) == ["lora"]
     assert kinds("Miranda", around) == []
     assert "other.safetensors" in check_trigger("Mira", around).findings[0].text

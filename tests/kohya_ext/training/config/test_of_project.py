@@ -62,6 +62,22 @@ def test_overrides_reach_both_files(staged: Project):
     assert plan.advice[-1].startswith("LoCon 8: too small")
 
 
+@pytest.mark.parametrize("own", ["", "overrides: {training_comment: 'mine, \"狐\"'}"])
+def test_a_consent_reaches_the_trainer(staged: Project, own: str):
+    """sd-scripts writes training_comment into the header of every file that it saves."""
+    consent = 'consent: {name: "Ida Brøok", date: "2026-02-28", scope: "training"}'
+    person = change(
+        staged,
+        ("kind: character", f"kind: person\n  {consent}"),
+        ("save_every_n_epochs: 1", own or "save_every_n_epochs: 1"),
+    )
+    apply_config(person, plan_config(person))
+    said = "consent: Ida Brøok agreed on 2026-02-28 to: training"
+    comment = f'mine, "狐"; {said}' if own else f"trigger: Quillfox; {said}"
+    assert plan_config(person).call.toml["training_comment"] == comment
+    assert plan_config(staged).call.toml["training_comment"] == "trigger: Quillfox"
+
+
 def test_the_whole_prefix_stays_in_front(staged: Project):
     assert plan_config(staged).values["keep_tokens"] == 1
     own = 'prefix: "photo of {trigger}, fur,"\n  first_tags: [solo]'
