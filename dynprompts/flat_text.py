@@ -10,6 +10,10 @@ from .nodes import Node, Text
 
 NODE, _BLANK = "\1", "\2"
 _ESCAPED = re.compile(r"\\.|#[^\n]*|/\*.*?\*/", re.DOTALL)
+FACE = re.compile(
+    r"(?:^|(?<=[\s,|\x01]))(?:[>]?[:;=][-'o^]?[()\[\]{}<>|]+|[()\[\]{}<>|][-'o]?[:;=]|[<>|({\[]{1,2}[_.oO0wv^-]+[<>|)}\]]{1,2}|<3)"
+)
+CLOSERS = {"]": "[", ")": "(", ">": "<"}
 
 
 class FlatText:
@@ -47,3 +51,33 @@ class FlatText:
 
 def blank_out(found: re.Match[str]) -> str:
     return _BLANK * len(found.group())
+
+
+def open_places(text: str) -> set[int]:
+    """Return the constructs that stand inside of round or square brackets."""
+    level, found = 0, set[int]()
+    if "(" not in text and "[" not in text:
+        return found
+    for place, letter in enumerate(text):
+        if letter in "([":
+            level += 1
+        elif letter in ")]":
+            level = max(0, level - 1)
+        elif letter == NODE and level:
+            found.add(place)
+    return found
+
+
+def is_inside_square(text: str, place: int) -> bool:
+    return text.count("[", 0, place) > text.count("]", 0, place) and "]" in text[place:]
+
+
+def is_inside(text: str, place: int) -> bool:
+    """Whether a place stands in some bracket that was opened before it."""
+    levels = dict.fromkeys("([<", 0)
+    for letter in FACE.sub(blank_out, text[:place]):
+        if letter in levels:
+            levels[letter] += 1
+        elif letter in CLOSERS:
+            levels[CLOSERS[letter]] = max(0, levels[CLOSERS[letter]] - 1)
+    return any(levels.values())

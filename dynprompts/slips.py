@@ -12,58 +12,22 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .errors import Span
-from .flat_text import NODE, FlatText, blank_out
+from .flat_text import CLOSERS, FACE, FlatText, blank_out, is_inside, is_inside_square, open_places
 from .lexer import ParserConfig
 from .lone import Names, find_lone
 from .nodes import Argument, Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
+from .slip_rules import NETWORK, RULES
 
 _ESCAPED_NAME = re.compile(r"\\_\\_([A-Za-z0-9][\w/-]*(?:\\_[\w/-]+)*)\\_\\_")
 _COMMENT = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
 _JINJA = re.compile(
-    r"\{%-?\s*(?:end)?(?:set|for|if|elif|else|prompt|macro|include|import|block|raw|with)\w*\b"
-    r"|\{\{-?\s*\w+\s*\(|\{\{-?\s+[\w.]+(?:\s*\|\s*\w+)?\s+-?\}\}|\{#.*?#\}",
+    r"\{\s?%-?\s*(?:end)?(?:set|for|if|elif|else|prompt|macro|include|import|block|raw|with)\w*\b"
+    r"|\{\{-?\s*\w[\w.]*\s*\(|\{\{-?\s+[\w.]+(?:\s*\|\s*\w+)?\s+-?\}\}|\{#.*?#\}",
     re.DOTALL,
 )
 _OTHERS = re.compile(
     r"<(?:random|wildcard|setvar|var|setmacro|macro|repeat|alternate|fromto)\b[:\[]"
 )
-_NETWORK = "(?:lora|lyco|hypernet)"
-_RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
-    (re.compile(pattern), code, message, hint)
-    for pattern, code, message, hint in (
-        (r"\d+(?:-\d*)?\$\$(?=\s*\x01)", "DP221",
-         "this number of options stands outside of brackets",
-         "Write it inside: {2$$__name__}."),
-        (r"\$\$", "DP221", 'this "$$" belongs to no number of options',
-         "Write the number first, inside the brackets: {2$$a|b}."),
-        (r"(?<![\w$])\$\(\s*[A-Za-z_][\w-]*\s*\)|(?<![\w$\\])\$[A-Za-z_][A-Za-z0-9_]*(?![\w$])",
-         "DP224", "this variable has no braces and stays as it is", "Write ${name}."),
-        (r"\$(?=\{?\s+\{)", "DP224", 'this "$" begins nothing', "Write ${name}, without blanks."),
-        (r"(?<![^\W_])__(?=[^\W_])(?!\w*__)", "DP223", "this wildcard is never closed",
-         "Two underscores are expected behind its name, too: __name__."),
-        (r"(?<=[^\W_])__(?![\w_])", "DP223", 'this "__" opens no wildcard',
-         "Two underscores are expected before its name, too: __name__."),
-        (r"\uff3f{2}|[\uff5b\uff5d]|\d\s*(?:\uff1a\uff1a|\uff04\uff04)", "DP220",
-         "this is a full-width mark and stays as it is",
-         "Write { } | __ :: $$ in their usual width."),
-        (rf"<\s+{_NETWORK}\s*:|<{_NETWORK}\s+[^<>:]+:", "DP226", "this is not read as a network",
-         "Write <lora:name:weight>, without blanks."),
-        (rf"<{_NETWORK}:[^<>]*:\s*-?\d+,\d+\s*>", "DP226", "this weight has a comma",
-         "Write a point: <lora:name:0.8>."),
-        (rf"(?<![<\w/]){_NETWORK}:[^\s<>|,:]+:-?[\d.]+>", "DP226", 'a "<" is missing before this',
-         "Write <lora:name:weight>."),
-        (r"\([^()\n,:]+:\s*\d+,\d+\s*\)", "DP226", "this weight has a comma",
-         "Write a point: (text:1.2)."),
-        (r"\[[^\[\]\n,:]*:[^\[\]\n,:]*:\s*\d+,\d+\s*\]", "DP226", "this number has a comma",
-         "Write a point: [from:to:0.5]."),
-        (r"\uff08[^\uff08\uff09\n]*[:\uff1a]\s*\d+(?:\.\d+)?\uff09", "DP220",
-         "this is a full-width mark and stays as it is", "Write (text:1.2)."),
-        (r"<(?=[A-Za-z]+:)(?!lora|lyco|hypernet)(?i:lora|lyco|hypernet):|<(?:lora|lyco)=", "DP226",
-         "this is not read as a network", "Write <lora:name:weight>, in small letters."),
-        (r"<(?:lora|lyco):[^<>:|\n]+[,;]\s*-?\d*\.?\d+>", "DP226", "this weight has no colon",
-         "Write <lora:name:weight>."),
-    )
-)  # fmt: skip
 _WEIGHT = re.compile(
     r"\s*(?:[+-]?\d[\d.,_/ ]*(?:[eE]\d+)?\s*%?|[+-]\s*\.?\d[\d.]*|\.\d+\s+)\s*::|\s*\d+\s*;;"
 )
@@ -72,26 +36,31 @@ _LATE = re.compile(r"(?<=[^\s:(\[<])\s*::\s*\d+(?:\.\d+)?%?\s*$")
 _LATE_SINGLE = re.compile(
     r"\s*[^()\[\]<>:\d\s][^()\[\]<>:]*(?:[:=*]\s*\d+(?:\.\d+)?%?|\s\d+(?:\.\d+)?%)\s*"
 )
-_HEAD = re.compile(r"\s*[!@~]?\s*(?:\d+(?:\s*(?:-|\.\.|\u2013)\s*\d*)?|-\d+)\s*\$(?!\$)")
+_HEAD = re.compile(
+    r"\s*[!@~]?\s*(?:\d+(?:\s*(?:-|\.\.|\u2013)\s*\d*)?|-\d+)\s*"
+    r"(?:\$(?!\$)|([\u20ac\u00a3\u00a7&%@])\1(?=\s*\S))"
+)
+_BORDER = re.compile(r"\s*(?:[,;&/+]|(?:and|or)\b)\s*(?=\S)")
+_STRENGTH_BEHIND = re.compile(r":\s*\d?\.\d+(?![\w.:]|\s*[)\]>])")
+_LONE_STRENGTH = re.compile(r"[^()\[\]<>:|{}]*[^()\[\]<>:|{}\d\s][^()\[\]<>:|{}]*:\s*\d*\.\d+\s*")
+_SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s+(?=\S)")
+_WHOLE = 100
 _UNDERLINED = re.compile(r"(?<![\w/])_([^\W_][\w/*-]*?)_(?!\w)")
 _RULE_STARTS = re.compile(
-    r"[$%<\[\uff3f\uff5b\uff5d\uff08\uff1a\uff04]|__|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\([^()\n,:]+:\s*\d+,|[*~@]\w"
+    r"[$%<\[\uff3f\uff5b\uff5d\uff08\uff1a\uff04]|__|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\([^()\n,:;]+(?:;|:\s*(?:\d+,|\d*\.\d*\.))|[*~@]\w|[Bb]reak|>>"
 )
 _MAY_BE_FACE = re.compile(r"[:;=][-'o^]?[()\[\]{}<>|]|[()\[\]{}<>|][-'o]?[:;=_.oO0wv^3-]")
 _BRACKET = re.compile(r"[][()<>]")
 _MARKED = re.compile(r"<([A-Za-z][\w/-]*)>|\[([A-Za-z][\w/-]*)\]|([%*~@])([A-Za-z][\w/-]*)\3")
 _BAR = re.compile(r"[^\W_]\s*\|\s*(?=[^\W_\s])")
 _STRENGTH = re.compile(r":\s*-?\d*\.?\d+\s*$")
-_FACE = re.compile(
-    r"(?:^|(?<=[\s,|\x01]))(?:[>]?[:;=][-'o^]?[()\[\]{}<>|]+|[()\[\]{}<>|][-'o]?[:;=]|[<>|({\[]{1,2}[_.oO0wv^-]+[<>|)}\]]{1,2}|<3)"
-)
 _DOTS = re.compile("\\.{3,}|[\u1801\u2026\u22ee\u22ef\u22f0\u22f1\ufe19]")
-_CLOSERS = {"]": "[", ")": "(", ">": "<"}
 _PLAIN = re.compile(
-    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(].*:.*\d|<[A-Za-z]|[%*~@\[][A-Za-z]|\[.*:.*\d,\d|[\uff08\uff1a\uff04]|\\_\\_"
+    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(].*:.*\d|<[A-Za-z]|[%*~@\[][A-Za-z]|\[.*:.*\d,\d|[\uff08\uff1a\uff04]|\\_\\_|[Bb]reak|\(.*;\s*\d*\."
 )
 _USUAL = re.compile(
-    r"\((?:[^\W_]|[ ,.'_-])*:\d+(?:\.\d*)?\)|<(?:lora|lyco|hypernet):[^<>|$%{}:,;]+(?::-?[\d.]+)*>"
+    r"\((?:[^\W_]|[ ,.'_-])*:\d+(?:\.\d*)?\)"
+    r"|(?<!<)<(?:lora|lyco|hypernet):[^<>|$%{}:,;\s]+(?::-?[\d.]+)*>(?!>)"
 )
 
 
@@ -115,7 +84,11 @@ def find_slips(text: str, root: Sequence, names: Names, config: ParserConfig) ->
     """Yield the slips of a text and its tree, in no order. Other brackets have no rules yet."""
     if config != ParserConfig():
         return
-    found = _JINJA.search(text) if "{{" in text or "{%" in text or "{#" in text else None
+    found = (
+        _JINJA.search(text)
+        if "{{" in text or "{%" in text or "{#" in text or "{ %" in text
+        else None
+    )
     if found is not None:
         yield Slip(
             Span(*found.span()), "DP227", "this is a jinja template, which is another language",
@@ -183,7 +156,7 @@ class _Finder:
                 Span(*found.span()), "DP227", "this is the language of another program",
                 "Here a variant is {a|b}, a wildcard __name__, a variable ${name}.",
             )  # fmt: skip
-        for found in re.finditer(rf"<{_NETWORK}:(?=[^<>|]*(?:<|$)|[^<>]*$)", text):
+        for found in re.finditer(rf"<{NETWORK}:(?=[^<>|]*(?:<|$)|[^<>]*$)", text):
             if not _is_escaped(text, found.start()):
                 yield Slip(Span(*found.span()), "DP226", 'this "<" is never closed',
                            'A ">" is expected behind the weight.')  # fmt: skip
@@ -196,7 +169,7 @@ class _Finder:
         if not flat.nodes:
             return
         yield from self._around(flat)
-        open_before = _open_places(flat.text)
+        open_before = open_places(flat.text)
         for place, node in flat.nodes.items():
             if isinstance(node, Variant):
                 yield from self._variant(node, place in open_before)
@@ -215,7 +188,7 @@ class _Finder:
     def _texts(self, flat: FlatText, top: bool) -> Iterator[Slip]:
         text = flat.text
         if _MAY_BE_FACE.search(text):
-            text = _FACE.sub(blank_out, text)
+            text = FACE.sub(blank_out, text)
         if _RULE_STARTS.search(text):
             yield from self._rules(flat, text)
         if top:
@@ -225,7 +198,7 @@ class _Finder:
 
     def _rules(self, flat: FlatText, text: str) -> Iterator[Slip]:
         taken: set[int] = set()
-        for pattern, code, message, hint in _RULES:
+        for pattern, code, message, hint in RULES:
             for found in pattern.finditer(text):
                 if taken.isdisjoint(range(*found.span())):
                     taken.update(range(*found.span()))
@@ -251,7 +224,7 @@ class _Finder:
                        r"A { is missing before it; write \} for the character.")  # fmt: skip
             return
         for bar in _BAR.finditer(text):
-            if not _inside_square(text, bar.start()):
+            if not is_inside_square(text, bar.start()):
                 yield Slip(
                     flat.span(text.index("|", bar.start()), text.index("|", bar.start()) + 1),
                     "DP229", 'this "|" stands outside of a variant', "Write {a|b} for one of both.",
@@ -274,13 +247,19 @@ class _Finder:
             elif letter == ")":
                 if opened:
                     opened.pop()
+                    found = _STRENGTH_BEHIND.match(text, place + 1)
+                    if found is not None and not is_inside(text, place + 1):
+                        yield Slip(
+                            flat.span(*found.span()), "DP226", "this weight stands behind its ()",
+                            "Write (text:1.2).",
+                        )  # fmt: skip
                 elif not uneven and _STRENGTH.search(text, max(0, place - 12), place):
                     yield Slip(flat.span(place, place + 1), "DP226", 'this ")" closes nothing',
                                "Write (text:1.2).")  # fmt: skip
         for place in opened:
             end = re.compile(r"[,\n|(]|$").search(text, place + 1)
             stop = end.start() if end is not None else len(text)
-            if not uneven and _STRENGTH.search(text[place:stop]):
+            if not uneven and _STRENGTH.search(text[place:stop].rstrip("]}")):
                 yield Slip(flat.span(place, place + 1), "DP226", 'this "(" is never closed',
                            'A ")" is expected behind the weight: (text:1.2).')  # fmt: skip
 
@@ -307,7 +286,13 @@ class _Finder:
                         flat.span(place + 1, place + 1 + found.end()), "DP224",
                         "a variable is set inside of its braces", "Write ${name=value}.",
                     )  # fmt: skip
+            elif isinstance(node, Wildcard) and re.match(r"\s?[*x\u00d7]\s?\d+\b", behind):
+                yield Slip(
+                    flat.span(place, place + 1), "DP221", "this is drawn once",
+                    "Several values are {2$$__name__}.",
+                )  # fmt: skip
             elif isinstance(node, Variant):
+                yield from self._beside(flat, place)
                 found = re.match(r"\s*::\s*\d|\s*\$\$", behind)
                 if found is not None:
                     yield Slip(
@@ -316,29 +301,41 @@ class _Finder:
                         "Weights and numbers stand inside: {2::a|b}, {2$$a|b}.",
                     )  # fmt: skip
 
+    def _beside(self, flat: FlatText, place: int) -> Iterator[Slip]:
+        """`@{a|b}` and `{a|b}:1.2`."""
+        text = flat.text
+        if re.search(r"(?:^|[\s,])[!@~]$", text[:place]):
+            yield Slip(flat.span(place - 1, place), "DP221", "this sign stands before the variant",
+                       "Write it inside: {@a|b}.")  # fmt: skip
+        found = _STRENGTH_BEHIND.match(text, place + 1)
+        if found is not None and not is_inside(text, place):
+            yield Slip(flat.span(*found.span()), "DP226", "this weight has no brackets",
+                       "Write ({a|b}:1.2).")  # fmt: skip
+
     # Inside
 
     def _variant(self, variant: Variant, in_brackets: bool) -> Iterator[Slip]:
         source, start = self._text, variant.start + 1
         head = _HEAD.match(source, start, variant.end)
+        flats = [FlatText(source, option.body.parts) for option in variant.options]
         if head is not None and variant.low == variant.high == 1:
             yield Slip(Span(start, head.end()), "DP221", "a number of options ends with two $",
                        "Write {2$$a|b}.")  # fmt: skip
         else:
-            yield from self._heads(variant)
-        flats = [FlatText(source, option.body.parts) for option in variant.options]
+            yield from self._heads(variant, flats)
         divided = self._divided(variant, flats)
         if divided is not None:
             yield divided
         if len(variant.options) == 1:
             yield from itertools.starmap(Slip, find_lone(source, variant, self._names))
         if not in_brackets and divided is None:
-            yield from self._weights(variant, flats)
+            found = list(self._weights(variant, flats))
+            yield from found or self._lone_strength(flats)
         for option, flat in zip(variant.options, flats, strict=True):
             if flat.nodes or is_suspect(flat.text):
                 yield from self.sequence(option.body, top=False)
 
-    def _heads(self, variant: Variant) -> Iterator[Slip]:
+    def _heads(self, variant: Variant, flats: list[FlatText]) -> Iterator[Slip]:
         body = variant.options[0].body.parts
         if not body or not isinstance(body[0], Text):
             return
@@ -350,6 +347,15 @@ class _Finder:
                 Span(start, start + 1), "DP221", "this sign stands behind the number of options",
                 "Write it first: {@2$$a|b}.",
             )  # fmt: skip
+        elif found is not None and before[-1:] in "!@~":
+            yield Slip(Span(start, start + 1), "DP221", "this sign stands twice",
+                       "Write one of them: {@a|b}.")  # fmt: skip
+        first, *others = (flat.text for flat in flats)
+        border = _BORDER.match(first) if before.endswith("$$") and others else None
+        if border is not None and before.count("$$") == 1 and not any(map(_BORDER.match, others)):
+            shown = self._text[variant.start : start] + border.group().strip()
+            yield Slip(Span(start, start + 1), "DP221", "this separator is not closed",
+                       f"Write {shown} $$a|b}}.")  # fmt: skip
 
     def _divided(self, variant: Variant, flats: list[FlatText]) -> Slip | None:
         """`{blonde|[black|gray]}`: a bracket that one option opens and a later one closes."""
@@ -358,13 +364,13 @@ class _Finder:
             text = flat.text
             if not _BRACKET.search(text):
                 continue
-            text = _FACE.sub(blank_out, text)
+            text = FACE.sub(blank_out, text)
             level: list[str] = []
             for letter in text:
                 if letter in "[(<":
                     level.append(letter)
-                elif letter in _CLOSERS:
-                    wanted = _CLOSERS[letter]
+                elif letter in CLOSERS:
+                    wanted = CLOSERS[letter]
                     if wanted in level:
                         level.remove(wanted)
                     elif wanted in waiting:
@@ -381,6 +387,7 @@ class _Finder:
 
     def _weights(self, variant: Variant, flats: list[FlatText]) -> Iterator[Slip]:
         late = early = filled = 0
+        shares = 0.0
         for flat in flats:
             text = flat.text
             if not text.strip():
@@ -398,13 +405,34 @@ class _Finder:
                 message = "this weight stands behind its option"
                 yield Slip(flat.span(*found.span()), "DP222", message, "Write it first: {2::a|b}.")
                 return
+            stray = text.find("::")
+            if stray >= 0 and not is_inside(text, stray):
+                yield Slip(
+                    flat.span(stray, stray + 2), "DP222", "this is not read as a weight",
+                    "A weight is a number such as 2 or 0.5, without sign or blanks: {2::a|b}.",
+                )  # fmt: skip
+                return
+            share = _SHARE.match(text)
+            shares += float(share.group(1)) if share is not None else 0
             late += _LATE_SINGLE.fullmatch(text) is not None
             early += _EARLY.match(text) is not None
-        if len(flats) > 1 and filled and filled in (late, early):
+        if len(flats) > 1 and filled and (filled in (late, early) or shares == _WHOLE):
             yield Slip(
                 Span(variant.start, variant.end), "DP222",
                 "these numbers are not read as weights", "Write {2::red|1::blue}.",
             )  # fmt: skip
+
+    def _lone_strength(self, flats: list[FlatText]) -> Iterator[Slip]:
+        """`{a|b:1.2}` outside of round brackets."""
+        for flat in flats:
+            found = _LONE_STRENGTH.fullmatch(flat.text)
+            if found is not None:
+                colon = flat.text.rindex(":")
+                yield Slip(
+                    flat.span(colon, found.end()), "DP226", "this weight has no brackets",
+                    "Write {(a:1.2)|b}; how often an option is drawn is {2::a|b}.",
+                )  # fmt: skip
+                return
 
     def _wrap(self, wrap: Wrap) -> Iterator[Slip]:
         parts = wrap.wrapper.parts
@@ -422,7 +450,11 @@ class _Finder:
         if value is None:
             return
         first = value.parts[0] if value.parts else None
-        if isinstance(first, Text) and self._text[first.start] == "=":
+        signs = "=?!" if isinstance(node, Assign) else "=?:"
+        is_sign = isinstance(first, Text) and re.match(
+            rf"[{signs}](?=[^\s()|\[\]])", self._text[first.start : node.end - 1]
+        )
+        if isinstance(first, Text) and is_sign:
             yield Slip(
                 Span(first.start, first.start + 1), "DP224", "this sign becomes text",
                 "A variable is set by ${name=value}, if not set yet by ${name?=value}.",
@@ -433,25 +465,6 @@ class _Finder:
 def _is_escaped(text: str, place: int) -> bool:
     run = place - len(text[:place].rstrip("\\"))
     return run % 2 == 1
-
-
-def _open_places(text: str) -> set[int]:
-    """Return the constructs that stand inside of round or square brackets."""
-    level, found = 0, set[int]()
-    if "(" not in text and "[" not in text:
-        return found
-    for place, letter in enumerate(text):
-        if letter in "([":
-            level += 1
-        elif letter in ")]":
-            level = max(0, level - 1)
-        elif letter == NODE and level:
-            found.add(place)
-    return found
-
-
-def _inside_square(text: str, place: int) -> bool:
-    return text.count("[", 0, place) > text.count("]", 0, place)
 
 
 def _is_uneven(source: str, node: Node) -> bool:

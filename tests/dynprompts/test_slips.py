@@ -41,6 +41,9 @@ def test_a_slip_is_told(text: str, code: str, place: str, hint: str):
         "", "{}", "{ a | b }", "a\\", "%{a{b|c} d$$e}", "[red] *red* ~red~ [red|blue:0.5]",
         "{an extremely delicate and beautiful girl} {high resolution} {,__colour__} {2::a}",
         "{{masterpiece, best quality}} {a (b), c (d)} {(red, blue:1.2)} (colour) {ab/c/}",
+        "8:30 pm, coffee break, breakfast, [(a):0.5] ((a):1.1) {10% gray|20% gray} 1__colour__",
+        "<lora:x:1:lbw=ALL> <lora:x:te=0.5:unet=1> <lora:x> {8:30 pm|noon} (red {a|b}:1.2), 2x4",
+        "<lora:a b:.8> <lora:x:{0.8|1}> ({a|b}:1.2) [{a|b}:0.5] {2$$ and $$a|b} mira@{here|there}",
         "{2$$, $$a|b|c} {1-2$$__colour__} {-1$$a|b} 20% off, a 30% b {a|b 70%} {1|2|3}",
     ],
 )  # fmt: skip
