@@ -20,6 +20,8 @@ MINOR_THRESHOLD = 0.15
 SEXUAL_THRESHOLD = 0.15
 RATING_THRESHOLD = 0.25
 _NAMED = 20
+_LATIN = str.maketrans("аеорсухіѕАЕОРСУХІ", "aeopcyxisAEOPCYXI")
+_WORD = re.compile(r"\w+")
 
 TRAINING_RATINGS = ("sensitive", "questionable", "explicit")
 PUBLISHING_RATINGS = TRAINING_RATINGS
@@ -159,4 +161,11 @@ def _plain(tag: str) -> str:
 def in_one_spelling(text: str) -> str:
     """Return text for the patterns: one spelling of each letter, and no mark inside a word."""
     plain = unicodedata.normalize("NFKC", text).replace("_", " ")
-    return re.sub("[\u200b-\u200f\u2060\ufeff\u00ad]", "", plain)
+    plain = re.sub("[\u200b-\u200f\u2060\ufeff\u00ad]", "", plain)
+    return _WORD.sub(_in_one_script, plain) if not plain.isascii() else plain
+
+
+def _in_one_script(word: re.Match[str]) -> str:
+    """Return a word of Latin letters without Cyrillic ones among them that look the same."""
+    text = word.group()
+    return text.translate(_LATIN) if re.search("[a-zA-Z]", text) else text
