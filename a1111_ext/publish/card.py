@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -96,6 +97,18 @@ def description_html(material: Material) -> str:
     """Return the description in the tags that sites take, without its heading."""
     _, _, text = description(material).partition("\n")
     return to_html(text)
+
+
+def description_page(material: Material) -> str:
+    """Return the same as a page to look at and to copy from; a hash breaks on a narrow screen."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(material.title)}: description</title>\n"
+        "<style>:root { color-scheme: light dark } body { font: 16px/1.5 system-ui, sans-serif; "
+        "max-width: 54rem; margin: 1rem auto; padding: 0 1rem; overflow-wrap: anywhere }</style>\n"
+        f"<body>\n{description_html(material)}\n</body>\n</html>\n"
+    )
 
 
 def version_notes_html(material: Material) -> str:

@@ -29,7 +29,7 @@ from kohya_ext.project.manifest import SubjectKind
 from .ai_label import load_signers, write_labelled
 from .card import (
     description,
-    description_html,
+    description_page,
     hub_card,
     short_description,
     user_metadata,
@@ -82,7 +82,7 @@ def plan_pack(project: Project, material: Material, checks: Sequence[Check]) -> 
         f"{name}.json": user_metadata(material),
         f"{name}.description.txt": short_description(material),
         "description.md": about,
-        "description.html": description_html(material) + "\n",
+        "description.html": description_page(material),
         "README.md": hub_card(material, shown),
         "preview.html": write_preview(material, [list(map(str, post)) for post in posts]),
         CHECKLIST_NAME: write_page(material, checks, shown, about),
