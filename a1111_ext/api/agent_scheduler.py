@@ -52,8 +52,13 @@ def add_task(client: Client, route: str, body: Mapping[str, Any], checkpoint: st
     task_id = answer.get("task_id") if isinstance(answer, dict) else None
     if not isinstance(task_id, str):
         raise _odd(client, "queue")
-    client.post(f"{V1}/task/{task_id}/rename?name={quote(name)}")
+    name_task(client, task_id, name)
     return task_id
+
+
+def name_task(client: Client, task_id: str, name: str) -> None:
+    """Name a task. One that was begun before loses its name at its end: it is written as it was."""
+    client.post(f"{V1}/task/{task_id}/rename?name={quote(name)}")
 
 
 def find_tasks(client: Client) -> Iterator[Task]:

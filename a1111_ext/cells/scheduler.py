@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from kohya_ext.project import HostError, MissingError
 
-from ..api.agent_scheduler import add_task, find_task, find_tasks, is_paused, read_picture
+from ..api.agent_scheduler import (
+    add_task,
+    find_task,
+    find_tasks,
+    is_paused,
+    name_task,
+    read_picture,
+)
 from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.infotext import read_infotext
@@ -73,7 +80,7 @@ class SchedulerBackend(HttpBackend):
         task = self._tasks.get(cell.key) or self._add(cell)
         self._tasks[cell.key] = task
         started = self._clock()
-        status = self._await(task)
+        status = self._await(task, task_id(cell))
         if status != "done":
             del self._tasks[cell.key]
             raise HostError(
@@ -84,11 +91,14 @@ class SchedulerBackend(HttpBackend):
         png = read_picture(self.client, task)
         return [Generated(png, _text_of(png), "", self._clock() - started)]
 
-    def _await(self, task: str) -> str:
+    def _await(self, task: str, name: str) -> str:
+        """Wait for the end of a task, which has its name then, for a later run to find it by."""
         while True:
             found = find_task(self.client, task)
             if found is None:
                 return "deleted"
+            if found.name != name:
+                name_task(self.client, task, name)
             if found.has_ended:
                 return found.status
             if self._stopping.wait(_POLL_SECONDS):

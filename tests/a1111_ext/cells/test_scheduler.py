@@ -136,6 +136,24 @@ def test_what_was_handed_over_is_collected(queue: QueueClient, ledger: Ledger):
     assert len(queue.tasks) == 3
 
 
+def test_a_task_that_was_begun_before_it_was_named_has_its_name_at_its_end(
+    queue: QueueClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    draw = queue._draw
+
+    def draw_as_it_was(task: dict[str, Any]) -> None:
+        if task["status"] != "done":
+            task["name"] = None
+        draw(task)
+
+    monkeypatch.setattr(queue, "_draw", draw_as_it_was)
+    plan = plan_cells(cells())
+    run_cells(plan, ledger, [backend(queue)]).require_all()
+    names = [one["name"] for one in queue.tasks.values()]
+    assert None not in names
+    assert len(set(names)) == len(plan.cells)
+
+
 def test_a_failed_task_is_told_and_queued_again(queue: QueueClient, ledger: Ledger):
     plan = plan_cells(cells())
     queue.fails = {1}
