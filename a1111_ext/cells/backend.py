@@ -227,7 +227,7 @@ class HttpBackend(Backend):
         """
         if self._before is not None:
             return
-        options = self.client.get("/sdapi/v1/options")
+        options = self._options()
         self._before = {
             name: options[name]
             for name in OVERRIDDEN
@@ -237,13 +237,24 @@ class HttpBackend(Backend):
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
 
+    def _options(self) -> dict[str, Any]:
+        """Return the options as they may be written back: its API tells whole numbers as reals.
+
+        With a clip skip of 2.0 in place of 2 an A1111 draws nothing any more.
+        """
+        options = self.client.get("/sdapi/v1/options")
+        return {
+            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in options.items()
+        }
+
     def _hold_more(self, names: Iterable[str]) -> None:
         """Hold further options that a cell overrides, as `hold_settings` does."""
         assert self._before is not None  # read just before
         missing = [one for one in names if one not in self._before]
         if not missing:
             return
-        options = self.client.get("/sdapi/v1/options")
+        options = self._options()
         held = {one: options[one] for one in missing if options.get(one) is not None}
         self._before |= held
         if held:

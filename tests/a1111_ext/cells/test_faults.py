@@ -653,6 +653,19 @@ def test_the_stand_in_s_overrides_do_stick(webui: SimulatedWebui):
     assert webui.host.options()["CLIP_stop_at_last_layers"] == 3
 
 
+def test_whole_numbers_are_written_back_as_such(backend, webui, monkeypatch):
+    """A1111's API tells a clip skip of 2 as 2.0, and draws nothing with that."""
+    told, get = webui.host.options() | {"CLIP_stop_at_last_layers": 2.0}, backend.client.get
+    written: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        backend.client, "get", lambda path, **more: told if "options" in path else get(path, **more)
+    )
+    monkeypatch.setattr(backend.client, "post", lambda path, body, **more: written.append(body))
+    backend.hold_settings()
+    backend.put_back()
+    assert [repr(one["CLIP_stop_at_last_layers"]) for one in written] == ["2", "2"]
+
+
 def test_settings_are_as_they_were_between_pictures(backend, ledger, webui):
     """Others draw in between, and a run that is killed cleans nothing up."""
     before = webui.host.options()
