@@ -26,13 +26,18 @@ _CLASS = "loraloom-tab"
 _STYLE = f"""<style>
 #{_CLASS}-style {{ display: none }}
 .{_CLASS} .info-text {{
-    position: static; opacity: 1; visibility: visible; pointer-events: auto;
-    width: auto; min-width: 0; max-width: none; max-height: none; padding: 0; border: 0;
-    background: none; box-shadow: none; backdrop-filter: none; -webkit-backdrop-filter: none;
-    color: var(--block-info-text-color);
+    position: static !important; opacity: 1 !important; visibility: visible !important;
+    pointer-events: auto !important; width: auto !important; min-width: 0 !important;
+    max-width: none !important; max-height: none !important; padding: 0 !important;
+    border: 0 !important; background: none !important; box-shadow: none !important;
+    backdrop-filter: none !important; -webkit-backdrop-filter: none !important;
+    color: var(--block-info-text-color) !important;
 }}
 </style>"""
-"""Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack."""
+"""Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack.
+
+Important, because gradio puts a longer selector before the rules of the host.
+"""
 _PANELS = {
     Section.BASE: "base",
     Section.PRESET: "preset",

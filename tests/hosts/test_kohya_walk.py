@@ -22,6 +22,7 @@ from kohya_ext.gui.host import KohyaGui, plan_launch
 from kohya_ext.project import apply_init, open_project, plan_init
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.epochs import find_epoch_files
+from kohya_ext.project.lora_file import read_header
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
 from kohya_ext.training.run.record import RunOutcome, find_runs_in
@@ -188,7 +189,7 @@ def test_a_creature_is_trained_with_an_old_json(page: Any, desk: Path, tmp_path:
     unfold(page, "Take an existing config")
     fill(page, "Kohya json or toml", str(desk / "mine.json"))
     press(page, "Take its settings")
-    page.get_by_text("values differ from the preset").wait_for()
+    page.get_by_text("unlike the preset").wait_for()
     assert box(page, "Max train epoch").input_value() == "2"
     fill(page, "Folder with pictures", str(tmp_path / "collected"))
     step(page, "Import")
@@ -254,6 +255,9 @@ def test_a_person_is_trained_with_consent(page: Any, desk: Path, tmp_path: Path)
     step(page, "Import")
     press(page, "Stage")
     page.get_by_text(re.compile("records no consent")).wait_for()
+    hint = page.get_by_text("the influence chooses").first  # below its label, without a mouse
+    looks = "one => { const is = getComputedStyle(one); return [is.opacity, is.position]; }"
+    assert hint.evaluate(looks) == ["1", "static"]
     shoot(page, "person-no-consent")
     fill(page, "Who agreed", "Ida Brook")
     fill(page, "On which day", "2026-02-30")
@@ -273,6 +277,10 @@ def test_a_person_is_trained_with_consent(page: Any, desk: Path, tmp_path: Path)
     consent = open_project(root).manifest.subject.consent
     assert consent is not None
     assert (consent.name, consent.date) == ("Ida Brook", "2026-02-28")
+    said = "trigger: Idabrook; consent: Ida Brook agreed on 2026-02-28 to: training, pictures"
+    for run in find_epoch_files(root / "model").runs:
+        for one in run.files:
+            assert read_header(one.path).metadata["ss_training_comment"] == said
 
 
 @pytest.fixture
