@@ -13,6 +13,7 @@ import click
 
 from ..project import MachineError, open_project
 from ..project.cli import emit, say, shell_path
+from ..project.printable import printable
 from ..project.wording import counted
 from ..simulator.walk import (
     PICTURES,
@@ -91,14 +92,15 @@ def _stop_at(number: int, total: int, station: Station, place: DemoFolder) -> No
 
 def _head(number: int, total: int, name: str, about: str) -> None:
     say("")
-    say(click.style(f"[{number}/{total}] {name}", bold=True) + f": {about}")
+    click.echo(click.style(f"[{number}/{total}] {name}", bold=True) + f": {about}", err=True)
 
 
 def _run(words: tuple[str, ...]) -> None:
     """Run one command as the user would; a command that fails ends the demo."""
     from .dispatch import find_command
 
-    say(click.style(f"$ loraloom {' '.join(map(_quoted, words))}", dim=True))
+    line = printable(f"$ loraloom {' '.join(map(_quoted, words))}")  # say would escape the style
+    click.echo(click.style(line, dim=True), err=True)
     result = find_command(words[0]).main(
         args=list(words[1:]), prog_name=f"loraloom {words[0]}", standalone_mode=False
     )

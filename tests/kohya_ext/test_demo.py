@@ -32,6 +32,7 @@ def test_the_demo_walks_the_whole_road(tmp_path: Path):
     assert "simulated" in Path(page).read_text(encoding="utf-8").lower()
     assert any(Path(pack).rglob("quillfox-v1.safetensors"))
     assert result.stderr.count("verified: ") == 13
+    assert "x1b" not in result.stderr
     assert not list(tmp_path.glob("my demo/webui/*.lock"))
 
 
