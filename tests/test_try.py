@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -43,3 +43,24 @@ def test_a_word_it_does_not_know():
     )
     assert result.returncode == 1
     assert "python scripts/try demo" in result.stderr
+
+
+def test_the_tests_write_into_memory_where_there_is_room(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("PYTEST_DEBUG_TEMPROOT", raising=False)
+    monkeypatch.setattr(script.os, "access", lambda *words: True)
+    for free, found in ((10**10, {"PYTEST_DEBUG_TEMPROOT": str(Path("/dev/shm"))}), (64 << 20, {})):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr(script.shutil, "disk_usage", lambda path, usage=usage: usage)
+        assert script.in_memory() == found
+    monkeypatch.setattr(script.os, "access", lambda *words: False)
+    assert script.in_memory() == {}
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(None, "2"), (2, "3"), (64, "8")])
+def test_one_process_more_than_cores(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, cores: int | None, processes: str
+):
+    monkeypatch.setattr(script.os, "cpu_count", lambda: cores)
+    assert script.beside_each_other()[:2] == ["-n", processes]
