@@ -209,7 +209,7 @@ def test_the_second_pass_is_written_for_each_picture(server: Server, other: str)
         "enable_hr": True,
         "hr_scale": 1.5,
         "denoising_strength": 0.6,
-        "hr_upscaler": "Nearest",
+        "hr_upscaler": "Latent",
     }
     boxes = (True, False, 0, False, False, True, False)
     same = draw(server, other, *boxes, **hires)
