@@ -42,7 +42,8 @@ def serve_newest(project: Project, *, lan: bool = False) -> None:
         say(f"chosen: {choice.epoch}")
 
     page = pages[-1].relative_to(project.root).as_posix()
-    serve_until_interrupted(GridShare(project.root, take), page, lan=lan)
+    share = GridShare(project.root, take, may_promote=not lan)
+    serve_until_interrupted(share, page, lan=lan)
     if chosen:
         _next_promote(project, chosen[-1])
     else:

@@ -75,8 +75,8 @@ def review(
     """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
 
     Every decision is kept at once. Its buttons draw, upscale, select and publish. It answers on
-    this machine only, or with --lan in your network; --report and --json only
-    tell.
+    this machine only, or with --lan in your network, then without those buttons; --report and
+    --json only tell.
     """
     if as_json or report:
         _tell_review(project, as_json=as_json)
@@ -85,8 +85,9 @@ def review(
     desk = DrawingDesk(project, open_drawing)
     if upscale:
         say(desk.act(UPSCALE))
-    share = BoardShare(ShowcaseView(project, desk))
-    serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse, lan=lan)
+    share = BoardShare(ShowcaseView(project, desk), may_act=not lan)
+    name = f"review {project.root}"
+    serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse, lan=lan, name=name)
     share.close()
     next_step(f"loraloom select {shell_path(project.root)}")
 

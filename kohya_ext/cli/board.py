@@ -30,7 +30,9 @@ def board(project: Project, port: int, browse: bool, lan: bool) -> None:
     """
     share = BoardShare(PicturesView(project), lambda: CaptionDesk(project))
     try:
-        serve_until_interrupted(share, PAGE_NAME, port=port, browse=browse, lan=lan)
+        serve_until_interrupted(
+            share, PAGE_NAME, port=port, browse=browse, lan=lan, name=f"board {project.root}"
+        )
     finally:
         share.close()
     next_step(f"loraloom stage {shell_path(project.root)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
@@ -9,7 +10,17 @@ import click
 from ..gui.hook import install_hook, plan_hook, uninstall_hook
 from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
 from ..project import HostError, MissingError, open_project, read_settings, write_setting
-from ..project.cli import dry_run_option, emit, next_step, say, shell_path, shell_words
+from ..project.cli import (
+    dry_run_option,
+    emit,
+    next_step,
+    say,
+    serving,
+    shell_path,
+    shell_words,
+    show_qr,
+)
+from ..project.decisions.boards import PAGE_NAME, Boards
 
 _HANGUP, _TERMINATED = 128 + 1, 128 + 15
 _WINDOWS_CTRL_C = 0xC000013A
@@ -119,15 +130,25 @@ def _uninstall(gui: KohyaGui, dry_run: bool) -> None:
 @click.argument("project", required=False, type=_FOLDER)
 @click.option("--port", type=int, default=7870, show_default=True, help="Port to listen on.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
-def gui(project: Path | None, port: int, browse: bool) -> None:
+@click.option("--lan", is_flag=True, help="Show PROJECT's board in your network, too: on a phone.")
+def gui(project: Path | None, port: int, browse: bool, lan: bool) -> None:
     """Open both halves in one page of their own; PROJECT is opened first.
 
-    It needs gradio 6: pip install "gradio>=6,<7". The page answers on this machine only.
+    It needs gradio 6: pip install "gradio>=6,<7". The page answers on this machine only, with
+    --lan too: your network gets the board of PROJECT, to judge and caption, and nothing else.
     """
     from ..gui.standalone import serve
 
     root = open_project(project).root if project else None
-    serve(root, port, browse, say)
+    with ExitStack() as stack:
+        if lan:
+            if root is None:
+                raise click.UsageError("--lan shows a project's board: name the PROJECT.")
+            share = stack.enter_context(closing(Boards())).open(root)
+            url = stack.enter_context(serving(share, PAGE_NAME, lan=True))
+            say(f"The board in your network: {url}")
+            show_qr(url)
+        serve(root, port, browse, say)
     next_step(
         f"loraloom show {shell_path(root)}" if root else "loraloom init FOLDER --trigger WORD"
     )

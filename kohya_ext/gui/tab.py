@@ -331,8 +331,6 @@ class _Tab:
                 shown[form.boxes["live"]] = road_markup.live(LIVE.find(root))
             yield shown
         shown = form.show(read_panels(folder, int(page or 1))) | {note: markup.job(job.view())}
-        if job.name == "Import":  # a board in use is left alone
-            shown[form.board] = board_frame(folder)
         if job.name == "Fetch":
             shown |= self.fields(require_project(folder))
         yield shown

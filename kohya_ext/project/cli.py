@@ -105,34 +105,55 @@ def shell_words(words: Sequence[str]) -> str:
 
 def lan_option(command: _Command) -> _Command:
     """Add `--lan`."""
-    text = "Answer in your network, too: for a phone, by the printed address or its QR code."
+    text = (
+        "Answer in your network, too: for a phone, by the printed address or its QR code. There "
+        "the page only looks and decides."
+    )
     return click.option("--lan", is_flag=True, help=text)(command)
 
 
-def serve_until_interrupted(
-    share: Share, path: str, *, port: int = 0, browse: bool = False, lan: bool = False
-) -> None:
-    """Print the address of a path in a share and serve it; Ctrl-C ends it, also on Windows.
+@contextmanager
+def serving(
+    share: Share, path: str, *, port: int = 0, lan: bool = False, name: str = ""
+) -> Iterator[str]:
+    """Serve a share and give the address of a path in it; with `lan` the one in the network.
 
-    With `lan` on this machine's address in its network. Raises MissingError without one, or
-    ConflictError for a port that is taken.
+    A share with a `name` and a port of its own has the same address the next time, but not in a
+    network. Raises MissingError without a network, or ConflictError for a port that is taken.
     """
     from .server import LOOPBACK, PageServer, lan_address
 
     host = lan_address() if lan else LOOPBACK
-    with PageServer(port=port, host=host) as server, suppress(KeyboardInterrupt):
+    with PageServer(port=port, host=host) as server:
         try:
-            url = server.url_of(share, path)
+            url = server.url_of(share, path, name if port and not lan else "")
         except OSError as error:
             raise ConflictError(
                 "LL184",
                 f"Port {port} cannot be used: {error.strerror}.",
                 "Close the program that has it, or leave --port out.",
             ) from error
+        yield url
+
+
+def serve_until_interrupted(
+    share: Share,
+    path: str,
+    *,
+    port: int = 0,
+    browse: bool = False,
+    lan: bool = False,
+    name: str = "",
+) -> None:
+    """Print the address of a path in a share and serve it; Ctrl-C ends it, also on Windows.
+
+    Raises as `serving`.
+    """
+    with serving(share, path, port=port, lan=lan, name=name) as url, suppress(KeyboardInterrupt):
         emit(url)
         if lan:
             show_qr(url)
-            say("whoever has this address may judge, too, until Ctrl-C ends it")
+            say("whoever has this address may look and decide, too, until Ctrl-C ends it")
         else:
             say("open this address on this machine; Ctrl-C ends it")
         if browse:

@@ -6,13 +6,16 @@ program may give the same answers from its own routes. What a page may do is sai
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hmac
 import logging
 import os
 import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +23,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from .errors import MissingError, ToolError
+from .files import make_folder
+from .settings import user_folder
 
 LARGEST_BYTES = 5_000_000
 """The most that a page may send at once."""
@@ -159,13 +164,16 @@ class Shares:
         self._shares: dict[str, Share] = {}
         self._lock = threading.Lock()
 
-    def add(self, share: Share) -> str:
-        """Share something and return its token; an equal share keeps its token."""
+    def add(self, share: Share, name: str = "") -> str:
+        """Share something and return its token; an equal share keeps its token.
+
+        A share with a `name` gets the same one the next time, so that its page finds it again.
+        """
         with self._lock:
             for token, other in self._shares.items():
                 if other == share:
                     return token
-            token = secrets.token_urlsafe(16)
+            token = lasting_token(name) if name else secrets.token_urlsafe(16)
             self._shares[token] = share
             return token
 
@@ -211,9 +219,12 @@ class PageServer:
         self._server: _Server | None = None
         self._lock = threading.Lock()
 
-    def url_of(self, share: Share, path: str = "") -> str:
-        """Return the address of a path in a share. OSError when the port is taken."""
-        token = self.shares.add(share)
+    def url_of(self, share: Share, path: str = "", name: str = "") -> str:
+        """Return the address of a path in a share; see `Shares.add` for the name.
+
+        OSError when the port is taken.
+        """
+        token = self.shares.add(share, name)
         return f"http://{self._host}:{self._started().server_port}/{token}/{quote(path)}"
 
     def _started(self) -> _Server:
@@ -320,6 +331,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Stay silent: the console belongs to the command or the GUI."""
+
+
+def lasting_token(name: str) -> str:
+    """Return a token that only this user's processes know, the same for a name every time."""
+    path = user_folder() / "page-secret"
+    try:
+        make_folder(path.parent)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with suppress(FileExistsError), os.fdopen(os.open(path, flags, 0o600), "wb") as stream:
+            stream.write(secrets.token_bytes(32))
+        secret = path.read_bytes()
+    except (OSError, ToolError):
+        secret = b""
+    if len(secret) < 32:  # it cannot be kept here: this page is found again only while it lasts
+        return secrets.token_urlsafe(16)
+    digest = hmac.digest(secret, name.encode("utf-8", "surrogatepass"), "sha256")
+    return base64.urlsafe_b64encode(digest[:18]).decode("ascii")
 
 
 def lan_address() -> str:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from kohya_ext.cli import main
 from kohya_ext.gui.hook import PTH_NAME, install_hook, plan_hook, uninstall_hook
@@ -226,3 +227,23 @@ def test_gui_without_gradio_says_what_to_install(
     said = capsys.readouterr().err
     assert 'pip install "gradio>=6,<7" [LL706]' in said
     assert "The page is at" not in said
+
+
+def test_the_network_gets_only_the_board(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+
+    def serve(*details: object) -> None:
+        (line,) = (one for one in capsys.readouterr().err.splitlines() if "in your network" in one)
+        address = line.split(": ")[1]
+        seen.append(requests.get(address, timeout=30).status_code)
+        elsewhere = address.rpartition("/")[0] + "x/board.html"
+        seen.append(requests.get(elsewhere, timeout=30).status_code)
+
+    monkeypatch.setattr("kohya_ext.gui.standalone.serve", serve)
+    monkeypatch.setattr("kohya_ext.project.server.lan_address", lambda: "127.0.0.1")
+    assert main(["gui", str(project.root), "--lan", "--no-open"]) == 0
+    assert seen == [200, 404]
+    assert main(["gui", "--lan", "--no-open"]) == 2
+    assert "name the PROJECT" in capsys.readouterr().err

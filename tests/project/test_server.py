@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -209,6 +210,19 @@ def test_a_closed_server_gives_its_port_back(root: Path):
         socket.create_connection(("127.0.0.1", port or 0), timeout=5).close()
 
 
+def test_a_named_share_is_found_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LORALOOM_HOME", str(tmp_path / "home"))
+    tokens = [Shares().add(FolderShare(root), name) for name in ("board a", "board a", "board b")]
+    assert tokens[0] == tokens[1] != tokens[2]
+    secret = tmp_path / "home" / "page-secret"
+    if os.name == "posix":
+        assert secret.stat().st_mode & 0o77 == 0
+    secret.write_bytes(b"cut short")
+    assert Shares().add(FolderShare(root), "board a") not in tokens
+    monkeypatch.setenv("LORALOOM_HOME", str(secret))
+    assert Shares().add(FolderShare(root), "board a") not in tokens
+
+
 def test_files_of_a_package_are_listed():
     names = [name for name, _ in package_files("a1111_ext.grids.page", "web")]
     assert names == sorted(names)
@@ -267,7 +281,7 @@ def test_a_page_for_the_phone_shows_its_address(
     serve_until_interrupted(FolderShare(root), "page.html", lan=True)
     told = capsys.readouterr()
     assert told.out.startswith("http://127.0.0.1:")
-    assert "whoever has this address may judge, too" in told.err
+    assert "whoever has this address may look and decide, too" in told.err
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])

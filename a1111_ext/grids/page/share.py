@@ -56,6 +56,8 @@ class GridShare:
     root: Path
     on_choice: Callable[[EpochChoice], None] = lambda choice: None
     host: PromotionHost = NOWHERE
+    may_promote: bool = True
+    """Not in a network: a page there looks, votes and chooses."""
 
     def answer(self, request: PageRequest) -> PageAnswer:
         """Return a file below `grids`, or keep what a page sends."""
@@ -64,7 +66,7 @@ class GridShare:
             return files.answer(request)
         beside, _, name = request.path.rpartition("/")
         page = files.find(f"{beside}/{PAGE_NAME}")
-        names = (PAGE_NAME, CHOICE, PROMOTE) if self._is_project else (PAGE_NAME,)
+        names = (PAGE_NAME, CHOICE, PROMOTE)[: (2 + self.may_promote) if self._is_project else 1]
         if page is None or name not in names:
             return NOT_FOUND
         text = request.body.decode("utf-8")
@@ -104,7 +106,9 @@ class GridShare:
         if not self._is_project:
             return page
         name = json.dumps(self._free_name())
-        served = f'"served":"{CHOICE}","promote":"{PROMOTE}","promote_name":{name}'
+        served = f'"served":"{CHOICE}"'
+        if self.may_promote:
+            served += f',"promote":"{PROMOTE}","promote_name":{name}'
         return page.replace(_NOT_SERVED, served.encode("ascii"), 1)
 
     @property

@@ -6,6 +6,7 @@ that the caller brings. Every decision is in reviews.db before the page is told 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from .store import Decision, DecisionKind, DecisionStore
 PAGE_NAME = "board.html"
 _LONG_SECONDS = 31_536_000
 _MOST_SHOWN = 200
+_ONLY_DECIDES = "Here you look and decide; drawing and publishing are started on its own machine."
 _SHOWN_AS_THEY_ARE = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
@@ -67,10 +69,16 @@ OpenDesk = Callable[[], CaptionEditor]
 
 
 class BoardShare:
-    """Answers what a board's page asks; give it to a page server, or to a host's own routes."""
+    """Answers what a board's page asks; give it to a page server, or to a host's own routes.
 
-    def __init__(self, view: BoardView, open_desk: OpenDesk | None = None) -> None:
+    Without `may_act` the page only looks and decides: what a network gets.
+    """
+
+    def __init__(
+        self, view: BoardView, open_desk: OpenDesk | None = None, *, may_act: bool = True
+    ) -> None:
         self.view = view
+        self._may_act = may_act
         self._open_desk = open_desk
         self._desk: CaptionEditor | None = None
         self._lock = threading.RLock()
@@ -124,6 +132,7 @@ class BoardShare:
         held = self._by_key(self._store.current(view.kind))
         marks = [self._by_key(self._store.current(one.kind)) for one in view.marks]
         return {
+            "id": hashlib.sha256(f"{view.kind}{view.reviews_db}".encode()).hexdigest()[:16],
             "title": view.title,
             "nothing": view.nothing,
             "choices": [vars(one) for one in view.choices],
@@ -134,7 +143,8 @@ class BoardShare:
             "values": {key: [one.value, one.way] for key, one in held.items()},
             "marked": [list(one) for one in marks],
             "order": view.order(),
-            "actions": [vars(one) for one in view.actions()],
+            "actions": [vars(one) for one in view.actions()] if self._may_act else [],
+            "note": _ONLY_DECIDES if view.actions() and not self._may_act else "",
             "status": view.status().as_dict(),
             "hasCaptions": self._open_desk is not None,
             "number": number,
@@ -149,8 +159,8 @@ class BoardShare:
 
     def _changes(self, query: Mapping[str, str]) -> Any:
         since, facts = _whole(query, "since"), _whole(query, "facts")
-        changes = self._store.since(since)
         number, items = self.view.news(facts)
+        changes = self._store.since(since)  # with the roles of new pictures
         with self._lock:
             self._items |= {one.key: one for one in items}
         told = self._told(changes)
@@ -243,8 +253,8 @@ class BoardShare:
             raise ValueError("A board takes a JSON object.")
         takers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "decide": self._decide,
-            "undo": lambda data: self._after(self._store.undo(self.view.way)),
-            "redo": lambda data: self._after(self._store.redo(self.view.way)),
+            "undo": lambda data: self._turn(self._store.undo, data),
+            "redo": lambda data: self._turn(self._store.redo, data),
             "mark": self._mark,
             "order": lambda data: self._keep_order(self._keys(data)),
             "arrange": lambda data: self._keep_order(self.view.arranged(self._keys(data))),
@@ -254,6 +264,8 @@ class BoardShare:
             "tags/apply": self._apply_tags,
         }
         if path.startswith("act/"):
+            if not self._may_act:
+                raise ValueError(_ONLY_DECIDES)
             return _json({"said": self.view.act(path.removeprefix("act/"), data)})
         taker = takers.get(path)
         if taker is None:
@@ -274,6 +286,10 @@ class BoardShare:
         values = {self.view.subject_of(key): wanted[key] for key in keys}
         together = {self.view.kind: values, **self.view.following(values)}
         return self._after(self._store.decide_together(together, self.view.way))
+
+    def _turn(self, turn: Callable[..., Sequence[Decision]], data: Mapping[str, Any]) -> Any:
+        """Undo or redo once, however often the page asks that did not hear the answer."""
+        return self._after(turn(self.view.way, request=str(data.get("request", ""))[:80]))
 
     def _mark(self, data: Mapping[str, Any]) -> Any:
         mark = next((one for one in self.view.marks if one.key == data.get("mark")), None)

@@ -6,6 +6,7 @@ What is not known of a picture yet is found in the background, while the page is
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,23 +46,26 @@ class PicturesView(BoardView):
         self.thumbs_dir = project.cache_dir / "thumbs"
         self._project = project
         self._memory = memory_of(project)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._paths: dict[str, Path] = {}
         self._groups: dict[str, int] = {}
         self._news: list[str] = []
         self._stop = threading.Event()
-        self._is_listed = threading.Event()
+        self._is_listed, self._wake = threading.Event(), threading.Event()
+        self._folders: dict[str, int] = {}
         self._thread: threading.Thread | None = None
 
     def items(self) -> Sequence[Item]:
         """Return the pictures in source/ by name; moved ones change their role first."""
         folder = self._project.source_dir
+        folders = {here: _stamp(here) for here, _, _ in os.walk(folder)} or {str(folder): 0}
         paths = list(find_pictures(folder)) if folder.is_dir() else []
         keys = self._memory.keys_of(paths)
         with DecisionStore(self.reviews_db) as store:
             apply_roles(store, plan_roles(store, [folder_source(self._project, keys)]))
         self._memory.save()
         with self._lock:
+            self._folders = folders
             self._paths = {key: path for path, key in keys.items()}
         sizes = self._memory.sizes()
         found = [self._item(key, sizes.get(key)) for key in self._paths]
@@ -69,8 +73,13 @@ class PicturesView(BoardView):
         return found
 
     def news(self, number: int) -> tuple[int, Sequence[Item]]:
-        """Return what was found out since an earlier call."""
+        """Return what came into source/ or was found out since an earlier call."""
         with self._lock:
+            if number and any(_stamp(one) != stamp for one, stamp in self._folders.items()):
+                before = self._paths
+                self.items()
+                self._news += [key for key in self._paths if key not in before]
+                self._wake.set()
             keys = list(dict.fromkeys(self._news[number:]))
             now = len(self._news)
         wanted = [key for key in keys if key in self._paths] if number else []
@@ -94,6 +103,7 @@ class PicturesView(BoardView):
     def stop(self) -> None:
         """Stop looking, and wait for the picture in hand."""
         self._stop.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=30)
 
@@ -103,17 +113,23 @@ class PicturesView(BoardView):
             self._stop.wait(_HEAD_START_SECONDS)
             if not self._paths:
                 self.items()
-            for number, (key, path) in enumerate(list(self._paths.items())):
-                self._wait_for_page(self._stop)
-                if self._stop.is_set():
-                    break
-                if self._look_at(key, path) and number % _SAVE_EVERY == 0:
-                    self._memory.save()
-            self._memory.save()
-            if not self._stop.is_set():
-                self._find_groups()
+            while not self._stop.is_set():
+                self._wake.clear()
+                self._look_at_all()
+                self._wake.wait()
         except (ToolError, OSError) as error:
             _log.warning("the board stopped looking at pictures: %s", error)
+
+    def _look_at_all(self) -> None:
+        for number, (key, path) in enumerate(list(self._paths.items())):
+            self._wait_for_page(self._stop)
+            if self._stop.is_set():
+                break
+            if self._look_at(key, path) and number % _SAVE_EVERY == 0:
+                self._memory.save()
+        self._memory.save()
+        if not self._stop.is_set():
+            self._find_groups()
 
     def _look_at(self, key: str, path: Path) -> bool:
         has_facts = key in self._memory.sizes()
@@ -141,3 +157,10 @@ class PicturesView(BoardView):
     def _tell(self, keys: list[str]) -> None:
         with self._lock:
             self._news += keys
+
+
+def _stamp(folder: str) -> int:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0

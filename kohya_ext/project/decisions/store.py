@@ -243,12 +243,15 @@ class DecisionStore:
 
     # -- undo ---------------------------------------------------------------------------------
 
-    def undo(self, way: str) -> tuple[Decision, ...]:
+    def undo(self, way: str, *, request: str = "") -> tuple[Decision, ...]:
         """Take back the newest action of a way that still stands; return what changed.
 
-        What was decided by another way since then stays. Nothing left to undo: an empty tuple.
+        What was decided by another way since then stays. Nothing left to undo, or a `request`
+        that was heard before: an empty tuple.
         """
         with self._writing() as db:
+            if _is_repeated(db, request):
+                return ()
             target = db.execute(
                 "SELECT MAX(number) FROM actions "
                 "WHERE way = ? AND undoes IS NULL AND undone_by IS NULL",
@@ -258,9 +261,11 @@ class DecisionStore:
                 return ()
             return self._reverse(db, target, way, back=True)
 
-    def redo(self, way: str) -> tuple[Decision, ...]:
+    def redo(self, way: str, *, request: str = "") -> tuple[Decision, ...]:
         """Do again what the newest undo took back, unless something was decided since."""
         with self._writing() as db:
+            if _is_repeated(db, request):
+                return ()
             newest = db.execute(
                 "SELECT COALESCE(MAX(number), 0) FROM actions WHERE way = ? AND undoes IS NULL",
                 (way,),
@@ -427,6 +432,15 @@ def _times(
         if row:
             found[subject] = datetime.fromisoformat(row[0])
     return found
+
+
+def _is_repeated(db: sqlite3.Connection, request: str) -> bool:
+    """Tell whether a page has sent this request before, and note it."""
+    values = ("request", request, "null")
+    return (
+        bool(request)
+        and not db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", values).rowcount
+    )
 
 
 def _seen_by(db: sqlite3.Connection, way: str) -> dict[str, str]:

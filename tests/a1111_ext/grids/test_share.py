@@ -67,6 +67,17 @@ def test_a_page_of_a_project_sends_its_choice(address: str, project: Project):
     assert send(beside, CHOICE.replace("fox-000002", "gone")) == 400
 
 
+def test_a_page_in_the_network_promotes_nothing(address: str, project: Project):
+    share = GridShare(project.root, may_promote=False)
+    with PageServer() as server:
+        url = server.url_of(share, "grids/a b/grid.html")
+        page = requests.get(url, timeout=30).text
+        assert '"served":"choice"' in page
+        assert '"promote":' not in page
+        answer = requests.post(url.replace("grid.html", "promote"), "{}", timeout=30)
+    assert answer.status_code == 404
+
+
 def test_an_epoch_is_promoted_from_the_page(address: str, project: Project):
     page = requests.get(address, timeout=30).text
     assert f'"promote":"promote","promote_name":"{project.manifest.trigger_word}-v1"' in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from PIL.PngImagePlugin import PngInfo
 from until import wait_until
 
 from a1111_ext.showcase.album import RECORDS_NAME, ShowPicture, read_album
+from a1111_ext.showcase.desk import ReviewDesk
 from a1111_ext.showcase.ratings import Rating
 from a1111_ext.showcase.review import Review, read_review, write_review
 from a1111_ext.showcase.showcase_view import ShowcaseView
 from dynprompts import Pick
 from kohya_ext.project import Journal, Project
-from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
+from kohya_ext.project.decisions.board import PAGE_NAME, Action, BoardShare
 from kohya_ext.project.server import PageRequest, PageServer
 
 FRAMINGS = ("headshot", "full body", "upper body")
@@ -179,6 +180,29 @@ def test_an_earlier_review_file_is_taken_over(drawn: Project):
     share = BoardShare(ShowcaseView(drawn))
     assert ask(share, "state.json")["values"] == {key(1): ["5", "review"], key(2): ["1", "review"]}
     assert not path.exists()
+    share.close()
+
+
+class OneButton(ReviewDesk):
+    def actions(self) -> Sequence[Action]:
+        return (Action("draw", "Draw"),)
+
+    def act(self, name: str, choice: str = "") -> str:
+        raise AssertionError("a page in the network has started something")
+
+
+@pytest.mark.browser
+def test_a_page_in_the_network_only_decides(drawn: Project):
+    share = BoardShare(ShowcaseView(drawn, OneButton()), may_act=False)
+    with pytest.raises(ValueError, match="look and decide"):
+        send(share, "act/draw")
+    with PageServer() as server, open_page(server.url_of(share, PAGE_NAME)) as page:
+        ready(page)
+        assert page.locator("#actions button").count() == 0
+        assert "drawing and publishing are started on its own machine" in page.inner_text("#note")
+        page.keyboard.press("1")
+        settle(page)
+    assert len(read_review(drawn).ratings) == 1
     share.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from until import wait_until
 
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
@@ -157,25 +157,57 @@ def test_facts_come_in_the_background(share: BoardShare, filled: Project):
     view = share.view
     assert isinstance(view, PicturesView)
     ask(share, "state.json")  # the first page begins it
-    assert view._thread is not None
-    view._thread.join(60)
-    told = ask(share, "changes.json", since="0", facts="1")
+    told = {"items": []}
+
+    def is_found() -> bool:
+        told.update(ask(share, "changes.json", since="0", facts="1"))
+        return len(told["items"]) == 3
+
+    wait_until(is_found)
     assert {row[1]: row[2] for row in told["items"]} == {"a.png": 400, "b.jpg": 401, "c.gif": 402}
-    view.stop()
+    view.stop()  # what was found is kept with it
     again = BoardShare(PicturesView(filled))
     assert [row[2] for row in ask(again, "state.json")["items"]] == [400, 401, 402]
     again.close()
 
 
-def test_the_page_goes_before_the_background(share: BoardShare):
-    view, ended = share.view, threading.Event()
-    share.answer(PageRequest("changes.json"))
-    view._wait_for_page(ended)  # a poll of an idle page holds nothing up
+def test_the_page_goes_before_the_background(share: BoardShare, monkeypatch: pytest.MonkeyPatch):
+    view, waited = share.view, list[float]()
+    now = SimpleNamespace(monotonic=lambda: 100.0)
+    monkeypatch.setattr("kohya_ext.project.decisions.board_view.time", now)
+    until = SimpleNamespace(is_set=lambda: bool(waited), wait=waited.append)
+    ask(share, "changes.json")  # a poll of an idle page holds nothing up
+    view._wait_for_page(until)  # type: ignore[arg-type]
+    assert waited == []
     ask(share, "state.json")
-    ended.set()
-    waited: list[float] = []
-    view._wait_for_page(SimpleNamespace(is_set=lambda: bool(waited), wait=waited.append))  # type: ignore[arg-type]
+    view._wait_for_page(until)  # type: ignore[arg-type]
     assert waited == [0.3]
+
+
+def test_new_pictures_come_to_an_open_board(share: BoardShare, filled: Project):
+    facts = str(ask(share, "state.json")["facts"])
+    Image.new("RGB", (30, 20), "teal").save(filled.source_dir / "primary" / "new.png")
+    told = ask(share, "changes.json", since="0", facts=facts)
+    assert "new.png" in [row[1] for row in told["items"]]
+    number, key = str(told["number"]), keys_of(share)["new.png"]
+    assert share.answer(PageRequest(f"thumb/{key}")).status == 200
+    (filled.source_dir / "out").mkdir()
+    ask(share, "changes.json", since="0", facts=str(told["facts"]))
+    Image.new("RGB", (30, 20), "navy").save(filled.source_dir / "out" / "last.png")
+    told = ask(share, "changes.json", since=number, facts=str(told["facts"]))
+    assert "last.png" in [row[1] for row in told["items"]]
+    assert "out" in [value for value, _ in told["values"].values()]
+
+
+def test_an_undo_that_is_sent_again_counts_once(share: BoardShare):
+    keys = keys_of(share)
+    for value in ("primary", "out"):
+        send(share, "decide", {"keys": [keys["c.gif"]], "value": value})
+    assert send(share, "undo", {"request": "one"})["count"] == 1
+    assert send(share, "undo", {"request": "one"})["count"] == 0
+    assert ask(share, "state.json")["values"][keys["c.gif"]][0] == "primary"
+    assert send(share, "redo", {"request": "two"})["count"] == 1
+    assert send(share, "redo", {"request": "two"})["count"] == 0
 
 
 def test_a_project_without_pictures_has_a_board(project: Project):

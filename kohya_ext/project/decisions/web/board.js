@@ -7,7 +7,7 @@ const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 // -- what is known ---------------------------------------------------------------------------------
 let choices = [], items = [], byKey = new Map(), order = [];
 let cursor = 0, anchor = 0, mode = "grid", isSelecting = false, number = 0, facts = 0;
-let captions = null, prefix = "", hasCaptions = false, waiting = 0;
+let captions = null, prefix = "", hasCaptions = false;
 let marks = [], facets = [], orderOf = "", ordered = [], actions = [], nothing = "", shownFacts = "";
 const chosen = new Set();
 const itemOf = ([key, name, width, height, sharpness, note = "", framing = "", group = 0, facets = [], tags = [], pair = ""]) =>
@@ -28,10 +28,12 @@ function make(tag, properties = {}, ...children) {
 function say(text, isAlarm = false) { byId("said").textContent = text; byId("said").classList.toggle("alarm", isAlarm); }
 
 async function ask(path, body) {
-  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const text = body === undefined ? "" : JSON.stringify(body);  // a short one is sent even while the page goes away
+  const options = text ? { method: "POST", headers: { "Content-Type": "application/json" }, body: text, keepalive: text.length < LARGEST_LASTING } : {};
   const answer = await fetch(path, options);
-  if (!answer.ok) throw new Error((await answer.text()) || `The server answered ${answer.status}.`);
-  return answer.json();
+  if (answer.ok) return answer.json();
+  const isElsewhere = answer.status === 403 || answer.status === 404;
+  throw Object.assign(new Error((await answer.text()) || `The server answered ${answer.status}.`), { isElsewhere, isLasting: !AGAIN.includes(answer.status) });
 }
 
 // -- pictures: drawn on canvases, for a browser keeps hundreds of megabytes of decoded <img> ------------------
@@ -61,23 +63,63 @@ async function draw(target, url, name) {
   } catch { if (!wanted.signal.aborted) target.width = target.height = 1; return false; }
 }
 
-// -- decisions: shown at once, sent in order, told when they are not kept ---------------------------------
-let queue = Promise.resolve();
+// -- decisions: shown at once, kept in this tab until the server has them, sent in order ------------------
+const AGAIN = [403, 404, 502, 503, 504], SHORTEST_WAIT = 250, LONGEST_WAIT = 2000, LARGEST_LASTING = 60_000;
+let pending = [], isSending = false, answered = 0, boardId = "", queue = Promise.resolve();
+/** What outlives a reload; a page without storage keeps it in memory alone. */
+function keep(name, value) { try { sessionStorage.setItem(`loraloom ${boardId} ${name}`, JSON.stringify(value)); } catch { /* in memory */ } }
+function kept(name) { try { return JSON.parse(sessionStorage.getItem(`loraloom ${boardId} ${name}`)); } catch { return null; } }
+const keepPending = () => keep("pending", pending.map(({ path, body }) => ({ path, body })));
 function send(path, body) {
-  waiting += 1;
-  const sent = queue.then(() => sendUntilKept(path, body));
+  const one = { path, body: { ...body, request: `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}` } };
+  const sent = new Promise((taken, refused) => Object.assign(one, { taken, refused }));
   queue = sent.catch(() => {});
-  return sent.then((told) => { waiting -= 1; take(told); return told; },
-    (error) => { waiting -= 1; say(error.message, true); if (!waiting) poll(); throw error; });
+  pending.push(one);
+  keepPending();
+  if (isCut) tellCut(isCut);
+  sendAll();
+  return sent;
 }
-async function sendUntilKept(path, body) {
-  for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
-    try { return await ask(path, body); } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      say("The server does not answer; what was decided is sent again.", true);
+async function sendAll() {
+  if (isSending) return;
+  isSending = true;
+  for (let wait = SHORTEST_WAIT; pending.length;) {
+    const one = pending[0];
+    let told = null, error = null;
+    try { told = await ask(one.path, one.body); } catch (problem) { error = problem; }
+    if (error && !error.isLasting) {
+      tellCut(error);
       await new Promise((done) => setTimeout(done, wait));
+      wait = Math.min(wait * 2, LONGEST_WAIT);
+      continue;
     }
+    pending.shift();
+    keepPending();
+    answered += 1;
+    wait = SHORTEST_WAIT;
+    tellCut(null);
+    if (told) { take(told); one.taken?.(told); continue; }
+    await restate().catch(() => {});
+    say(error.message, true);
+    one.refused?.(error);
   }
+  isSending = false;
+}
+/** Say that the server is away and what waits for it; `problem` is null when it answers. */
+let isCut = null;
+function tellCut(problem) {
+  isCut = problem;
+  const waits = pending.length ? `${counted(pending.length, "change")} ${pending.length === 1 ? "waits" : "wait"} in this tab and will be sent.` : "Nothing is lost.";
+  byId("cut").classList.toggle("hidden", !problem);
+  if (problem) byId("cut").textContent = problem.isElsewhere ? `The server was started again under another address: open that one in this tab. ${waits}` : `The server does not answer. ${waits}`;
+}
+/** Show again what is kept, after the server has refused something that was shown already. */
+async function restate() {
+  const told = await ask("state.json");
+  for (const one of items) { [one.value = null, one.way = ""] = told.values[one.key] || []; one.marks.clear(); }
+  told.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
+  ordered = told.order;
+  paint();
 }
 function decide(value) {
   const keys = chosen.size ? [...chosen] : current() ? [current().key] : [];
@@ -134,32 +176,33 @@ async function turn(path, words) {
 
 // -- news from the server --------------------------------------------------------------------------------
 function take(told) {
-  if (!waiting) {
+  if (!pending.length) {
     for (const [key, [value, way]] of Object.entries(told.values || {})) {
       const one = byKey.get(key);
       if (one) { one.value = value; one.way = way; }
     }
   }
-  if (!waiting) (told.marked || []).forEach((values, at) => {
+  if (!pending.length) (told.marked || []).forEach((values, at) => {
     for (const [key, value] of Object.entries(values)) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, value);
   });
   if (told.order) ordered = told.order;
   if (told.captions && captions) Object.assign(captions, told.captions);
   if (told.tags) document.dispatchEvent(new CustomEvent("board-tags"));
-  if (told.number > number && !waiting) number = told.number;
   paint();
 }
 async function poll() {
-  if (waiting || document.hidden) return;
+  if (pending.length || document.hidden) return;
+  const before = answered;
   try {
     const told = await ask(`changes.json?since=${number}&facts=${facts}`);
-    if (byId("said").classList.contains("alarm")) say("");
-    if (waiting) return;
+    tellCut(null);
+    if (pending.length || answered !== before) return;  // older than what was decided meanwhile
     facts = told.facts;
     paintStatus(told.status);
     if (told.items.length) { takeItems(told.items); paintTwins(); if (["alike"].includes(byId("sort").value)) arrange(); }
     if (told.items.length || told.number > number) take(told);
-  } catch (error) { say("The server does not answer.", true); }
+    number = told.number;
+  } catch (error) { tellCut(error); }
 }
 
 /** Put new pictures behind the others: what is shown already stays where it is. */
@@ -586,6 +629,7 @@ async function loadCaptions() {
 const isSideOpen = () => !side_.classList.contains("hidden");
 function openSide(isOn) {
   if (isOn) document.dispatchEvent(new CustomEvent("board-side"));
+  if (isOn && captions && current() && !captions[current().key]) loadCaptions();  // staged meanwhile
   side_.classList.toggle("hidden", !isOn);
   byId("captions-open").setAttribute("aria-pressed", isOn);
   if (mode === "grid") layOut();
@@ -771,7 +815,8 @@ for (const id of ["filter-tag", "filter-name"]) byId(id).addEventListener("input
 byId("size").addEventListener("input", () => { layOut(); reveal(); paint(); });
 addEventListener("resize", () => { layOut(); paint(); });
 document.addEventListener("visibilitychange", poll);
-addEventListener("beforeunload", (event) => { if (waiting) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { if (pending.length) event.preventDefault(); });
+addEventListener("pagehide", () => keep("place", [current()?.key, mode]));
 
 /** What other scripts of this page use. */
 window.board = {
@@ -784,6 +829,7 @@ window.board = {
 // -- beginning --------------------------------------------------------------------------------------------------------------
 async function begin() {
   const told = await ask("state.json");
+  boardId = told.id;
   choices = told.choices;
   number = told.number;
   facts = told.facts;
@@ -828,8 +874,14 @@ async function begin() {
   fillFilters();
   paintTwins();
   arrange();
-  grid.focus({ preventScroll: true });
+  const [key, place] = kept("place") || [], at = order.findIndex((index) => items[index].key === key);
+  if (at > 0) go(at);
+  show(["one", "grid"].includes(place) ? place : "grid");
+  byId("note").textContent = told.note;
+  byId("note").classList.toggle("hidden", !told.note);
   document.body.dataset.ready = "true";
+  pending = (kept("pending") || []).concat(pending);
+  sendAll();
   if (hasCaptions) loadCaptions();
   setInterval(poll, POLL_MILLISECONDS);
 }
