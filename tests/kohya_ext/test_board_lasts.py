@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from chromium import open_chromium, open_page
+from chromium import kept_chromium, open_page
 from PIL import Image
 from until import wait_until
 
@@ -50,11 +50,23 @@ def ready(page: Any) -> Any:
 
 
 @contextmanager
+def window() -> Iterator[Any]:
+    context = kept_chromium().new_context()
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@contextmanager
 def served(project: Project, port: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `loraloom board`; SIGKILL ends it, as a power cut would."""
     command = [sys.executable, "-m", "kohya_ext", "board", str(project.root), "--no-open"]
     with subprocess.Popen(
-        [*command, "--port", port], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, "--port", port],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
     ) as process:
         try:
             assert process.stdout is not None
@@ -71,7 +83,7 @@ def free_port() -> str:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on Windows")
 def test_a_killed_server_loses_nothing(filled: Project):
     port = free_port()
-    with open_chromium() as browser:
+    with window() as browser:
         with served(filled, port) as (process, url):
             page = browser.new_page()
             ready(page.goto(url) and page)
@@ -101,7 +113,7 @@ def test_a_killed_server_loses_nothing(filled: Project):
 
 def test_what_waits_outlives_a_reload(filled: Project):
     share = BoardShare(PicturesView(filled))
-    with PageServer() as server, open_chromium() as browser:
+    with PageServer() as server, window() as browser:
         page = browser.new_page()
         page.goto(server.url_of(share, PAGE_NAME))
         ready(page)
@@ -122,7 +134,7 @@ def test_what_waits_outlives_a_reload(filled: Project):
 
 def test_two_windows_decide_together(filled: Project):
     share = BoardShare(PicturesView(filled))
-    with PageServer() as server, open_chromium() as browser:
+    with PageServer() as server, window() as browser:
         url = server.url_of(share, PAGE_NAME)
         first, second = browser.new_page(), browser.new_page()
         for page in (first, second):
@@ -145,7 +157,7 @@ def test_two_windows_decide_together(filled: Project):
 def test_a_refused_decision_is_not_shown_as_kept(filled: Project):
     share = BoardShare(PicturesView(filled))
     refusal = {"status": 400, "body": "The disk is full."}
-    with PageServer() as server, open_chromium() as browser:
+    with PageServer() as server, window() as browser:
         page = browser.new_page()
         page.goto(server.url_of(share, PAGE_NAME))
         ready(page)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.json_reader import parse_json
-from kohya_ext.project.server import NOT_FOUND, FolderShare, PageAnswer, PageRequest
+from kohya_ext.project.server import NOT_FOUND, TYPES, FolderShare, PageAnswer, PageRequest
 
 from ..choice import EpochChoice, parse_choice, write_choice
-from .votes import PAGE_NAME, keep_votes, with_votes
+from .votes import PAGE_NAME, keep_votes, read_votes, with_votes
 
 if TYPE_CHECKING:
     from ...publish.promote import PromotePlan
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GRIDS = "grids"
 CHOICE = "choice"
 """Where a page sends its choice: this name beside it."""
+
+VOTES = "votes"
+"""Where it hears the newest votes."""
 
 PROMOTE = "promote"
 """Where it sends choice and name of the LoRA to be promoted."""
@@ -62,21 +65,24 @@ class GridShare:
     def answer(self, request: PageRequest) -> PageAnswer:
         """Return a file below `grids`, or keep what a page sends."""
         files = FolderShare(self.root, GRIDS, self._page)
-        if request.body is None:
-            return files.answer(request)
         beside, _, name = request.path.rpartition("/")
         page = files.find(f"{beside}/{PAGE_NAME}")
+        if request.body is None:
+            return (
+                files.answer(request)
+                if page is None or name != VOTES
+                else _json(read_votes(page.parent))
+            )
         names = (PAGE_NAME, CHOICE, PROMOTE)[: (2 + self.may_promote) if self._is_project else 1]
         if page is None or name not in names:
             return NOT_FOUND
         text = request.body.decode("utf-8")
         if name == PAGE_NAME:
-            keep_votes(page, text)
-        elif name == CHOICE:
+            return _json(keep_votes(page, text))
+        if name == CHOICE:
             self._keep_choice(text)
-        else:
-            return PageAnswer(200, self._promote(text).encode("utf-8"))
-        return PageAnswer(204)
+            return PageAnswer(204)
+        return PageAnswer(200, self._promote(text).encode("utf-8"))
 
     def _keep_choice(self, text: str) -> Path:
         choice = parse_choice(text)
@@ -125,6 +131,10 @@ class GridShare:
         names = (f"{word}-v{number}" for number in itertools.count(1))
         free = (one for one in names if not (project.publish_dir / f"{one}.safetensors").exists())
         return next(free)
+
+
+def _json(data: object) -> PageAnswer:
+    return PageAnswer(200, json.dumps(data).encode("ascii"), TYPES[".json"])
 
 
 def share_of(file: Path, host: PromotionHost = NOWHERE) -> tuple[GridShare, str]:

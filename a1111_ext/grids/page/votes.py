@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from kohya_ext.project.server import LARGEST_BYTES
 PAGE_NAME = "grid.html"
 FILE_NAME = "votes.json"
 
+_KEEPING = threading.Lock()
 _ANSWERS = ("left", "right", "same", "bad")
 _KEPT_NOWHERE = b'"kept":null'
 """How a page learns that somebody keeps its votes; no text in the page's JSON can hold it."""
@@ -33,12 +35,19 @@ def with_votes(page: Path) -> bytes:
     return content.replace(_KEPT_NOWHERE, b'"kept":' + kept.encode("ascii"), 1)
 
 
-def keep_votes(page: Path, text: str) -> None:
-    """Keep what a page sent. ValueError for anything else than votes and a choice."""
-    found = _parse(parse_json(text))
-    with _store(page.parent) as store:
+def keep_votes(page: Path, text: str) -> dict[str, Any]:
+    """Keep what a page sent, and return what holds now. ValueError for anything else.
+
+    With `known`, what the page had heard last, only its own changes count: votes that were cast in
+    other windows meanwhile stay.
+    """
+    data = parse_json(text)
+    found = _parse(data)
+    with _KEEPING, _store(page.parent) as store:
         _move_in(store, page.parent)
         grid_id = page.parent.name
+        if "known" in data:
+            found = _merged(_newest(store, grid_id), _parse(data["known"]), found)
         before = _stored_votes(store, grid_id)
         votes = {f"{grid_id}#{at}": vote for at, vote in enumerate(found["votes"])}
         gone = {f"{grid_id}#{at}": None for at in range(len(votes), len(before))}
@@ -49,6 +58,16 @@ def keep_votes(page: Path, text: str) -> None:
             },
             "grid page",
         )
+    return found
+
+
+def _merged(held: dict[str, Any], known: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Return what holds with the changes that a page made to what it knew."""
+    gone = [one for one in known["votes"] if one not in found["votes"]]
+    votes = [one for one in held["votes"] if one not in gone]
+    votes += [one for one in found["votes"] if one not in known["votes"] and one not in votes]
+    source = held if found["choice"] == known["choice"] else found
+    return {"votes": votes, "choice": source["choice"]}
 
 
 def read_votes(folder: Path) -> dict[str, Any]:
@@ -56,9 +75,13 @@ def read_votes(folder: Path) -> dict[str, Any]:
     with _store(folder) as store:
         if (folder / FILE_NAME).is_file() and not store.has_moved_in(_place(folder)):
             return _read(folder / FILE_NAME)
-        choice = store.find(DecisionKind.CHOICE, f"grid:{folder.name}")
-        votes = _stored_votes(store, folder.name)
-        return _parse({"votes": votes, "choice": choice.value if choice else None})
+        return _newest(store, folder.name)
+
+
+def _newest(store: DecisionStore, grid_id: str) -> dict[str, Any]:
+    choice = store.find(DecisionKind.CHOICE, f"grid:{grid_id}")
+    votes = _stored_votes(store, grid_id)
+    return _parse({"votes": votes, "choice": choice.value if choice else None})
 
 
 def _store(folder: Path) -> DecisionStore:

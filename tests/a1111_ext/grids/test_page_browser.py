@@ -16,7 +16,7 @@ from loras import save_lora
 
 from a1111_ext.grids.choice import EpochChoice, read_choice, write_choice
 from a1111_ext.grids.page.share import GridShare, share_of
-from a1111_ext.grids.page.votes import FILE_NAME, read_votes
+from a1111_ext.grids.page.votes import FILE_NAME, keep_votes, read_votes
 from a1111_ext.simulator import start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, apply_init, plan_init
@@ -283,6 +283,30 @@ def test_votes_in_a_tab_are_there_the_next_day(browser: Any, project: Project):
         tomorrow.close()
     finally:
         page_path.with_name(FILE_NAME).unlink(missing_ok=True)
+
+
+def test_two_windows_share_their_votes(browser: Any, project: Project):
+    page_path = folder_of(project) / "grid.html"
+    keep_votes(page_path, '{"votes": [], "choice": null}')
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    with PageServer() as server:
+        windows = [context.new_page(), context.new_page()]
+        for one in windows:
+            one.goto(server.url_of(*share_of(page_path)))
+            one.locator("#vote-button").tap()
+            one.locator("#vote .progress", has_text="kept in reviews.db, shared").wait_for()
+        for one, answer in zip(windows, ("left", "right"), strict=True):
+            one.locator(f'.answers [data-vote="{answer}"]').tap()
+        for one in windows:
+            one.locator("#vote .progress", has_text=re.compile("^2 of")).wait_for()
+        windows[0].locator('#vote [data-do="undo"]').tap()  # only its own
+        windows[1].locator("#vote .progress", has_text=re.compile("^1 of")).wait_for()
+        (left,) = read_votes(page_path.parent)["votes"]
+        assert left["answer"] == "right"
+        for one in windows:
+            assert one.evaluate("document.documentElement.scrollWidth") == 390
+    keep_votes(page_path, '{"votes": [], "choice": null}')
+    context.close()
 
 
 def votes_of(page: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from a1111_ext.grids.page.votes import FILE_NAME, keep_votes, with_votes
 
-A, B = "a" * 64, "b" * 64
+A, B, C = "a" * 64, "b" * 64, "c" * 64
 VOTES = {"votes": [{"left": A, "right": B, "answer": "same"}], "choice": B}
 NONE: dict[str, Any] = {"votes": [], "choice": None}
 
@@ -38,6 +38,20 @@ def test_a_page_of_an_older_version_stays_as_it_is(page: Path):
     page.write_text("<p>an old page</p>", encoding="utf-8")
     keep_votes(page, json.dumps(VOTES))
     assert with_votes(page) == b"<p>an old page</p>"
+
+
+def test_two_windows_add_up(page: Path):
+    one = {"left": A, "right": B, "answer": "left"}
+    other = {"left": A, "right": C, "answer": "right"}
+    keep_votes(page, json.dumps({**NONE, "votes": [one], "known": NONE}))
+    told = keep_votes(page, json.dumps({"votes": [other], "choice": C, "known": NONE}))
+    assert told == kept(page) == {"votes": [one, other], "choice": C}
+    told = keep_votes(page, json.dumps({**NONE, "known": {"votes": [one], "choice": None}}))
+    assert told == {"votes": [other], "choice": C}
+    again = keep_votes(page, json.dumps({"votes": [other], "choice": C, "known": NONE}))
+    assert again == told
+    with pytest.raises(ValueError, match="no votes"):
+        keep_votes(page, json.dumps({**NONE, "known": 7}))
 
 
 HOSTILE = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import open_page
+from chromium import kept_chromium, open_page
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from until import wait_until
@@ -348,3 +348,36 @@ def test_the_hit_rate_is_shown(url: str, drawn: Project):
     assert "2 of 4\t50%\t15% to 85%" in text
     assert "model-a" in text
     assert "light: night" in text
+
+
+@pytest.mark.browser
+def test_the_better_version_is_taken_by_thumb(project: Project):
+    for number in range(0, 6, 2):
+        small = draw(project, number)
+        draw(project, number + 1, detailed_from=small.file)
+    share = BoardShare(ShowcaseView(project))
+    shown = "[...document.querySelectorAll('#compare canvas')].map((one) => one.ariaLabel)"
+    with PageServer() as server:
+        context = kept_chromium().new_context(
+            viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        )
+        page = context.new_page()
+        page.goto(server.url_of(share, PAGE_NAME))
+        ready(page)
+        page.tap("#mode-two")
+        page.tap("#compare figure:nth-child(2)")
+        page.tap("#winner")
+        assert page.evaluate(shown) == ["fox-0002.png", "fox-0003.png"]
+        page.tap("#winner")
+        settle(page)
+        page.tap("#mode-one")
+        page.tap("#stage")
+        assert page.is_visible("#zoom")
+        page.tap("#zoom")
+        assert not page.is_visible("#zoom")
+        context.close()
+    ratings = {name: one.value for name, one in read_review(project).ratings.items()}
+    assert ratings == {
+        "fox-0000.png": "drop", "fox-0001.png": "1", "fox-0002.png": "1", "fox-0003.png": "drop"
+    }  # fmt: skip
+    share.close()

@@ -15,13 +15,35 @@ const view = {
 let votes = [], choice = null;
 
 // Where a server shows the page, it keeps votes and choice; a sandbox has no storage of its own.
-const byServer = data.kept;
-let sending = Promise.resolve();
-function send() {
-  const body = JSON.stringify(byServer);
-  sending = sending.then(() => fetch(location.href, { method: "POST", mode: "no-cors", body }))
-    .catch(() => toast("Not kept: the program that showed this page has ended"));
+// Votes are shared with every window on the same store: the page tells its own changes and hears the rest.
+const byServer = data.kept, NEWS_MILLISECONDS = 4000;
+const copyOf = (one) => JSON.parse(JSON.stringify(one));
+let sending = Promise.resolve(), known = byServer && copyOf(byServer), isUnsent = false;
+function merged(held, before, now) {
+  const same = (one) => (other) => JSON.stringify(one) === JSON.stringify(other);
+  const isIn = (list) => (one) => list.some(same(one));
+  const gone = before.votes.filter((one) => !isIn(now.votes)(one));
+  const own = now.votes.filter((one) => !isIn(before.votes)(one) && !isIn(held.votes)(one));
+  return { votes: [...held.votes.filter((one) => !isIn(gone)(one)), ...own], choice: now.choice === before.choice ? held.choice : now.choice };
 }
+async function exchange(isNews) {
+  const sent = copyOf({ votes: byServer.votes, choice: byServer.choice });
+  const answer = await (isNews ? fetch(new URL("votes", location.href)) : fetch(location.href, { method: "POST", body: JSON.stringify({ ...sent, known }) }));
+  if (!answer.ok) throw new Error(await answer.text());
+  const told = await answer.json();
+  Object.assign(byServer, merged(told, isNews ? known : sent, byServer));
+  if (JSON.stringify(told) !== JSON.stringify(known)) adopt();
+  known = told;
+}
+function send() {
+  isUnsent = true;
+  sending = sending.then(() => exchange(false)).then(() => { isUnsent = false; }, () => toast("Not kept yet: the program that shows this page does not answer"));
+}
+function hearNews() {
+  if (document.hidden) return;
+  if (isUnsent) send(); else sending = sending.then(() => exchange(true)).catch(() => {});
+}
+if (byServer) { setInterval(hearNews, NEWS_MILLISECONDS); addEventListener("focus", hearNews); }
 function kept(store, key) {
   if (byServer && key in byServer) return byServer[key];
   try { return JSON.parse(window[store].getItem("loraloom:" + key + ":" + data.grid_id)); } catch { return null; }
@@ -501,7 +523,7 @@ compare.querySelector(".stage").addEventListener("pointermove", (event) => {
 });
 
 // -- blind voting ----------------------------------------------------------------------------
-const vote = byId("vote"), ballot = { pairs: [], now: null };
+const vote = byId("vote"), ballot = { pairs: [], now: null, mine: [] };
 function allPairs() {
   const groups = new Map();
   cells.forEach((cell, index) => {
@@ -540,12 +562,17 @@ function nextBallot() {
   if (!ballot.now) { vote.close(); showRanking(); return; }
   const images = vote.querySelectorAll(".pair img");
   ballot.now.forEach((index, side) => { images[side].src = full(index); });
-  vote.querySelector(".progress").textContent = `${votes.length} of ${counted(Math.max(ballot.pairs.length, votes.length), "pair")} judged`;
+  tellBallot();
+}
+const WHERE = byServer ? "kept in reviews.db, shared with every window" : "kept in this browser only";
+function tellBallot() {
+  vote.querySelector(".progress").textContent = `${votes.length} of ${counted(Math.max(ballot.pairs.length, votes.length), "pair")} judged, ${WHERE}`;
   vote.querySelector('[data-do="undo"]').disabled = !votes.length;
 }
 function cast(answer) {
   if (!ballot.now) return;
   votes.push({ left: ballot.now[0], right: ballot.now[1], answer });
+  ballot.mine.push(ballot.now.join());
   keepVotes();
   nextBallot();
 }
@@ -553,7 +580,12 @@ function keepVotes() {
   keep("localStorage", "votes", votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key })));
 }
 const voteDo = {
-  undo: () => { votes.pop(); keepVotes(); nextBallot(); },
+  undo: () => {  // this window's own last vote; after a reload the last one of all
+    const last = ballot.mine.pop();
+    votes.splice(last ? votes.findIndex((one) => [one.left, one.right].join() === last) : -1, 1);
+    keepVotes();
+    nextBallot();
+  },
   ranking: () => { vote.close(); showRanking(); },
   close: () => vote.close(),
 };
@@ -602,7 +634,7 @@ function showRanking() {
   });
   const title = (text, isNumber = true) => make("th", { scope: "col", className: isNumber ? "number" : "", textContent: text });
   sheet.append(make("table", {}, make("thead", {}, make("tr", {}, title("#"), title(axes[data.judged].name, false), title("Better"), title("Draw"), title("Worse"), title("At least"), title("", false), title("", false))), body));
-  sheet.append(make("p", { className: "soft", textContent: "“At least” is the lower end of the 95 % Wilson interval of being the better picture: few votes, low bound." }));
+  sheet.append(make("p", { className: "soft", textContent: `“At least” is the lower end of the 95 % Wilson interval of being the better picture: few votes, low bound. Votes are ${WHERE}.` }));
   const more = make("button", { textContent: "Continue voting" }), reset = make("button", { textContent: "Forget all votes" }), close = make("button", { textContent: "Close", className: "primary" });
   more.onclick = () => { byId("ranking").close(); openVote(); };
   reset.onclick = () => { votes = []; keepVotes(); byId("ranking").close(); };
@@ -839,9 +871,20 @@ function restore() {
     old.hidden.slice(0, axes.length).forEach((values, axis) => { view.hidden[axis] = new Set(values); });
     keep("sessionStorage", "view", null);
   }
+  readVotes();
+}
+function readVotes() {
+  const find = (key) => key ? cells.findIndex((cell) => cell.key === key) : -1;
   votes = (kept("localStorage", "votes") || []).map((one) => ({ ...one, left: find(one.left), right: find(one.right) })).filter((one) => one.left >= 0 && one.right >= 0);
   const chosen = find(kept("localStorage", "choice"));
-  if (chosen >= 0) choice = { cell: chosen };
+  choice = chosen >= 0 ? { cell: chosen } : null;
+}
+/** Show what other windows voted and chose meanwhile; the pair that is looked at stays. */
+function adopt() {
+  readVotes();
+  showChoice();
+  redecorate();
+  if (vote.open) tellBallot();
 }
 
 function showAdvice() {

@@ -131,7 +131,9 @@ function decide(value) {
   else { say(`${byKey.get(keys[0]).name}: ${labelOf(value)}`); if (value !== null && hasNext()) move(1); else paint(); }
 }
 /** The other version of a picture: before or after ADetailer, small or large. */
-const pairOf = (one) => (one ? byKey.get(one.pair) || items.find((other) => other.pair === one.key) : undefined);
+const versions = new Map();
+const notePair = (one) => { if (one.pair) versions.set(one.pair, one); };
+const pairOf = (one) => (one ? byKey.get(one.pair) || versions.get(one.key) : undefined);
 /** Keep this one of two versions and put the other out, as one decision. */
 function takeThisOne() {
   const one = current(), other = pairOf(one), out = choices.find((each) => each.is_out);
@@ -214,6 +216,7 @@ function takeItems(rows) {
     if (one) { Object.assign(one, news); continue; }
     const added = { ...news, at: items.length, value: null, way: "", marks: new Set() };
     items.push(added);
+    notePair(added);
     byKey.set(added.key, added);
     if (isShown(added, wanted)) order.push(added.at);
     isMore = true;
@@ -519,8 +522,14 @@ function paintCompare() {
 }
 byId("compare").addEventListener("click", (event) => {
   const figure = event.target.closest("figure");
-  if (figure) go(Number(figure.dataset.at));
+  if (figure && !isDragged) go(Number(figure.dataset.at));
 });
+/** The pictures after, or before, those that are compared. */
+function turnPage(step) {
+  const next = step > 0 ? together.at(-1) + 1 : together[0] - 1;
+  if (next < 0 || next >= order.length) return;
+  go(next);
+}
 function inOrder() {
   const wanted = items.filter((one) => one.value === orderOf).map((one) => one.key);
   return [...ordered.filter((key) => wanted.includes(key)), ...wanted.filter((key) => !ordered.includes(key))];
@@ -591,15 +600,20 @@ grid.addEventListener("click", (event) => {
   else { chosen.clear(); go(at); if (innerWidth <= 720) show("one"); }
 });
 grid.addEventListener("dblclick", (event) => { if (event.target.closest(".tile") && !isSelecting) show("one"); });
-let touch = null;
-byId("stage").addEventListener("pointerdown", (event) => { touch = { x: event.clientX, y: event.clientY }; });
-byId("stage").addEventListener("pointerup", (event) => {
+let touch = null, isDragged = false;
+for (const pane of [byId("stage"), byId("compare")]) {
+  pane.addEventListener("pointerdown", (event) => { touch = { x: event.clientX, y: event.clientY }; });
+  pane.addEventListener("pointerup", swipe);
+}
+/** Not with "pointerup": the click that follows a tap would hit the opened zoom, and close it. */
+byId("stage").addEventListener("click", (event) => { if (!isDragged) zoom(true, event); });
+function swipe(event) {
   if (!touch) return;
   const dx = event.clientX - touch.x, dy = event.clientY - touch.y;
   touch = null;
-  if (Math.abs(dx) > 45 && Math.abs(dx) > 1.5 * Math.abs(dy)) move(dx < 0 ? 1 : -1);
-  else if (Math.abs(dx) < 8 && Math.abs(dy) < 8) zoom(true, event);
-});
+  isDragged = Math.abs(dx) >= 8 || Math.abs(dy) >= 8;
+  if (Math.abs(dx) > 45 && Math.abs(dx) > 1.5 * Math.abs(dy)) (isComparing() ? turnPage : move)(dx < 0 ? 1 : -1);
+}
 
 // -- zoom ------------------------------------------------------------------------------------------------------------
 function zoom(isOn, event = null) {
@@ -743,6 +757,7 @@ function paint() {
   byId("bar").value = judged;
   const value = chosen.size ? undefined : current()?.value;
   for (const button of byId("choices").children) button.setAttribute("aria-pressed", button.dataset.value === value);
+  byId("winner").classList.toggle("hidden", !orderOf || !isComparing() || !pairOf(current()));
   byId("select-none").classList.toggle("hidden", !chosen.size);
   byId("select-none").textContent = `Select none (${chosen.size})`;
   for (const button of byId("marks").children) button.setAttribute("aria-pressed", !chosen.size && Boolean(current()?.marks.has(button.dataset.key)));
@@ -784,6 +799,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Escape") { if (isZoomed()) zoom(false); else if (chosen.size) { chosen.clear(); paint(); } else show("grid"); }
   else if (event.key === "Home") go(0);
   else if (event.key === "End") go(order.length - 1);
+  else if (event.key.startsWith("Page") && isComparing()) turnPage(event.key === "PageDown" ? 1 : -1);
   else if (event.key === "PageDown" || event.key === "PageUp") move((event.key === "PageDown" ? 1 : -1) * (mode === "grid" ? columns * Math.max(1, Math.floor(grid.clientHeight / (height + GAP))) : 10));
   else if (event.key === "Delete" || event.key === "Backspace") decide(null);
   else if (event.key === "n" || event.key === "N") nextUndecided();
@@ -799,6 +815,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 for (const each of MODES) byId(`mode-${each}`).onclick = () => show(each);
+byId("winner").onclick = takeThisOne;
 byId("report-open").onclick = () => report();
 byId("report-close").onclick = () => byId("report").close();
 byId("undo").onclick = () => turn("undo", "Taken back");
@@ -837,6 +854,7 @@ async function begin() {
   [marks, facets, orderOf, ordered, actions, nothing] = [told.marks, told.facets, told.orderOf, told.order, told.actions, told.nothing];
   items = told.items.map((row, at) => { const [value = null, way = ""] = told.values[row[0]] || []; return { ...itemOf(row), at, value, way, marks: new Set() }; });
   byKey = new Map(items.map((one) => [one.key, one]));
+  items.forEach(notePair);
   told.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
   document.title = `${told.title}: board`;
   byId("title").textContent = told.title;
