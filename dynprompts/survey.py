@@ -199,8 +199,8 @@ class Survey:
             found = re.search("[<>]", text)
             if found is None:
                 longer = state[0] + text
-                goes_on = len(longer) <= _LONGEST_TAG and _OPEN.fullmatch(longer)
-                after.add((longer, state[1]) if goes_on else None)
+                continues = len(longer) <= _LONGEST_TAG and _OPEN.fullmatch(longer)
+                after.add((longer, state[1]) if continues else None)
                 continue
             if found.group() == ">":
                 self._tag(state[0] + text[: found.end()], state[1])

@@ -35,7 +35,7 @@ class Checkpoint:
     sha256: str
     path: str
 
-    def answers_to(self, word: str) -> bool:
+    def matches(self, word: str) -> bool:
         """Whether the WebUI knows this checkpoint by `word`; case counts."""
         plain = self.title.partition(" [")[0]
         short = {self.sha256[:10], self.sha256} if self.sha256 else set()
@@ -132,7 +132,7 @@ class Capabilities:
         wanted = word or self.loaded
         if not wanted:
             return next(iter(self.checkpoints), None)
-        return next((one for one in self.checkpoints if one.answers_to(wanted)), None)
+        return next((one for one in self.checkpoints if one.matches(wanted)), None)
 
     def require_checkpoint(self, word: str) -> Checkpoint:
         """Return a checkpoint; raises InputError for an unknown name."""

@@ -23,7 +23,7 @@ from kohya_ext.project import (
 )
 from kohya_ext.project.consent import Use, agreed_by
 from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file, require_family
-from kohya_ext.project.files import is_portable_name, link_or_copy, sha256_of
+from kohya_ext.project.files import is_portable_name, link_or_copy
 from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
 from kohya_ext.project.manifest import SubjectKind
 
@@ -265,8 +265,7 @@ def hand_over(
     """
     target = find_lora_folder(capabilities, folder) / promotion.path.name
     if target.exists():
-        is_same = sha256_of(target) == sha256_of(promotion.path)
-        if not is_same and not _has_tensors(target, promotion.hash):
+        if not _has_tensors(target, promotion.hash):
             raise ConflictError(
                 "LL112",
                 f"{target} exists already, with other content.",

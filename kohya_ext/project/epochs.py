@@ -273,7 +273,7 @@ def _joined(runs: list[Run]) -> tuple[Run, ...]:
     """Put a resumed session behind the files that it went on from; `runs` are oldest first."""
     joined: list[Run] = []
     for run in runs:
-        before = next((one for one in reversed(joined) if _goes_on(run, one)), None)
+        before = next((one for one in reversed(joined) if _continues(run, one)), None)
         if before is not None:
             joined.remove(before)
             first = min(one.epoch for one in run.epochs if one.epoch is not None)
@@ -283,7 +283,7 @@ def _joined(runs: list[Run]) -> tuple[Run, ...]:
     return tuple(joined)
 
 
-def _goes_on(run: Run, before: Run) -> bool:
+def _continues(run: Run, before: Run) -> bool:
     """Tell whether `run` is a resumed session whose earlier epochs lie in `before`."""
     epochs = [one.epoch for one in run.epochs if one.epoch is not None]
     if run.output_name != before.output_name or not epochs:

@@ -44,7 +44,7 @@ class Journal:
         line = json.dumps({"at": entry.at, "kind": kind, **facts}, ensure_ascii=False)
         try:
             with self.path.open("ab+") as stream:
-                stream.write(_mend_torn_line(stream) + line.encode("utf-8") + b"\n")
+                stream.write(_fix_torn_line(stream) + line.encode("utf-8") + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
@@ -85,7 +85,7 @@ class Journal:
             ) from error
 
 
-def _mend_torn_line(stream: Any) -> bytes:
+def _fix_torn_line(stream: Any) -> bytes:
     """Cut away what a power cut left of a last line, so that the next entry is readable."""
     end = stream.seek(0, os.SEEK_END)
     if end == 0:

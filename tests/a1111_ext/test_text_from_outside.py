@@ -58,7 +58,7 @@ def test_the_trainers_files_are_findings(tmp_path: Path, why: str):
     assert why in finding.problem
 
 
-def test_metadata_that_is_no_text_is_a_finding(tmp_path: Path):
+def test_metadata_that_is_not_text_is_a_finding(tmp_path: Path):
     path = tmp_path / "brought.json"
     path.write_bytes(b'{"fox\xff.png": {}}')
     _, (finding,) = read_listed(path, "", 1)

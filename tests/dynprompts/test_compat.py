@@ -90,7 +90,7 @@ def test_what_is_not_offered_says_so():
         MagicPromptGenerator(DummyGenerator()).generate("a")
 
 
-def test_a_context_goes_on(manager: WildcardManager):
+def test_a_context_continues(manager: WildcardManager):
     def context(method: SamplingMethod, **options: Any) -> SamplingContext:
         return SamplingContext(method, manager, **options)
 

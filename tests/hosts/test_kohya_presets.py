@@ -68,7 +68,7 @@ def test_all_load_and_are_written_without_loss(
 
 
 @pytest.mark.parametrize("version", list(GuiVersion))
-def test_the_gui_goes_on_after_as_many_as_was_measured(files: list[Path], version: GuiVersion):
+def test_the_gui_continues_after_as_many_as_was_measured(files: list[Path], version: GuiVersion):
     usable = [path for path in files if not take_as_gui(read_data(path)[0], version).problems]
     assert len(usable) == USABLE[version]
 

@@ -107,7 +107,7 @@ def stage(project: Project, live_webui: Client) -> Iterator[Stage]:
         live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
 
 
-def test_lent_epochs_are_compared(stage: Stage):
+def test_linked_epochs_are_compared(stage: Stage):
     """Each with the hash that this WebUI writes, also where the files' headers hold none."""
     try:
         stage.run("grid", *stage.webui, "--axis", "VAE=None")

@@ -61,7 +61,7 @@ def test_gui_without_a_python_is_refused(tmp_path: Path):
         find_kohya_gui(tmp_path, tmp_path / "nowhere")
 
 
-def test_launch_goes_through_the_door(gui: KohyaGui, project: Project):
+def test_launch_goes_through_the_launcher(gui: KohyaGui, project: Project):
     plan = plan_launch(gui, ("--headless",), project.root, {"PATH": "usual"})
     assert plan.command == (
         *(str(gui.python), str(LAUNCHER), str(gui.folder)),

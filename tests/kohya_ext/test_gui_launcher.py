@@ -225,7 +225,7 @@ def test_switch_turns_the_tab_off(fake_gui: Path, monkeypatch: pytest.MonkeyPatc
     assert result.stderr == ""
 
 
-def test_door_needs_only_the_standard_library():
+def test_launcher_needs_only_the_standard_library():
     program = (
         "import runpy, sys; sys.argv = ['x']; before = set(sys.modules);"
         f"runpy.run_path({str(LAUNCHER)!r}, run_name='launcher');"

@@ -104,7 +104,7 @@ def test_failed_training_says_why(trainable: Project, monkeypatch: pytest.Monkey
     assert "[LL391]" in finish(trainable, actions.training()).error
 
 
-def test_training_goes_on_after_a_stop(trainable: Project, monkeypatch: pytest.MonkeyPatch):
+def test_training_continues_after_a_stop(trainable: Project, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SWITCH, "hang@17")
     job = begin(trainable, actions.training(save_states=True))
     for view in job.follow(WAIT):

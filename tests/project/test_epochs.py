@@ -139,7 +139,7 @@ def test_a_resumed_session_belongs_to_its_run(tmp_path: Path):
     assert [one.epoch for one in run.epochs] == [1, 2, 3, 4, 5, 6]
 
 
-def test_steps_go_on_counting_over_a_resume(tmp_path: Path):
+def test_steps_continue_counting_over_a_resume(tmp_path: Path):
     save_session(tmp_path, (1, 2), 0, session="first")
     save_session(tmp_path, (3, 6), 2, session="second")
     (run,) = find_runs(tmp_path)
@@ -147,7 +147,7 @@ def test_steps_go_on_counting_over_a_resume(tmp_path: Path):
     assert [one.is_resumed for one in run.epochs] == [False, False, True, True]
 
 
-def test_a_training_begun_anew_is_a_run_of_its_own(tmp_path: Path):
+def test_a_training_begun_again_is_a_run_of_its_own(tmp_path: Path):
     save_session(tmp_path, (1, 2), 0, session="first", of=2)
     save_session(tmp_path, (3,), 0, session="another", of=9)
     assert [len(run.files) for run in find_runs(tmp_path)] == [2, 1]

@@ -51,7 +51,7 @@ class LastRun:
     def is_finished(self) -> bool:
         return self.result.outcome is RunOutcome.FINISHED
 
-    def require_to_go_on(self, epochs: int, data_hash: str) -> None:
+    def require_continuable(self, epochs: int, data_hash: str) -> None:
         """Raise AlreadyTrained or ConflictError where continuing would not be what is meant."""
         there = epochs_there(self.plan.output_dir, self.plan.name)
         if data_hash != self.plan.data_hash:

@@ -111,10 +111,10 @@ def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
                 "Follow it with `loraloom train --attach`.",
             )
         ended = read_result(plan.folder)  # another watcher was quicker: how it ended stands
-        return ended or _conduct(plan, handler)
+        return ended or _watch_to_the_end(plan, handler)
 
 
-def _conduct(plan: RunPlan, handler: EventHandler) -> Result:
+def _watch_to_the_end(plan: RunPlan, handler: EventHandler) -> Result:
     project = open_project(Path(plan.project)) if plan.project else None
     tree = find_process(plan.folder)
     try:

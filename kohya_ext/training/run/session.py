@@ -144,7 +144,7 @@ def plan_training(
     )
     if last is not None:
         epochs = preflight.steps.epochs if preflight.steps else 0
-        last.require_to_go_on(epochs, _data_hash(adjusted, preflight))
+        last.require_continuable(epochs, _data_hash(adjusted, preflight))
     preflight.require_ok()
     options = _with_numbered_state(job, options)
     adjusted = adjust(job, options)

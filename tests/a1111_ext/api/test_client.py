@@ -219,7 +219,7 @@ def trained(project: Project) -> Project:
     return project
 
 
-def test_lent_files_have_names_of_their_own(trained: Project, client: Client):
+def test_linked_files_have_names_of_their_own(trained: Project, client: Client):
     run = require_run(trained.model_dir)
     plan = plan_links(run, fetch_capabilities(client))
     names = [link.name for link in plan.links]
@@ -254,7 +254,7 @@ def test_a_file_without_a_hash_is_hashed_as_the_webui_does(trained: Project, cli
         assert linked.hash == shown
 
 
-def test_lending_twice_is_harmless(trained: Project, client: Client):
+def test_linking_twice_is_harmless(trained: Project, client: Client):
     plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
     apply_links(trained, plan, client)
     apply_links(trained, plan, client)
@@ -269,7 +269,7 @@ def test_a_foreign_file_is_not_overwritten(trained: Project, client: Client):
         apply_links(trained, plan, client)
 
 
-def test_lent_files_are_taken_back(trained: Project, client: Client, webui: SimulatedWebui):
+def test_linked_files_are_removed(trained: Project, client: Client, webui: SimulatedWebui):
     plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
     apply_links(trained, plan, client)
     remove_links(trained, find_linked(trained), client)
@@ -278,7 +278,7 @@ def test_lent_files_are_taken_back(trained: Project, client: Client, webui: Simu
     assert fetch_capabilities(client).loras == ()
 
 
-def test_a_lent_file_that_is_held_is_named(
+def test_a_linked_file_that_is_held_is_named(
     trained: Project, client: Client, monkeypatch: pytest.MonkeyPatch
 ):
     """Windows refuses to remove what a WebUI has loaded."""

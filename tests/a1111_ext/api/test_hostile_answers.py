@@ -183,7 +183,7 @@ def test_redirects_without_end_are_refused():
         ("http://a:b@c@h:1", "http://h:1", Credentials("a", "b@c")),
     ],
 )
-def test_credentials_leave_the_address_at_the_door(text: str, url: str, found: object):
+def test_credentials_leave_the_address_at_once(text: str, url: str, found: object):
     assert split_address(text) == (url, found)
 
 

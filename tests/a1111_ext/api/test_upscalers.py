@@ -90,7 +90,7 @@ def test_upscale_does_not_resize_instead(
     assert webui.host.counters.pictures == before
 
 
-def test_upscale_goes_on_where_the_weights_are(shown: Project, webui: SimulatedWebui):
+def test_upscale_continues_where_the_weights_are(shown: Project, webui: SimulatedWebui):
     webui.host.weights = (HEAVY,)
     words = ["upscale", str(shown.root), *small_files(shown), "--webui", webui.url]
     assert main([*words, "--upscaler", HEAVY]) == 0

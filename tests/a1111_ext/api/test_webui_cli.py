@@ -67,7 +67,7 @@ def test_no_webui_is_named(capsys: pytest.CaptureFixture[str]):
     assert "LL413" in capsys.readouterr().err
 
 
-def test_lend_and_take_back(
+def test_link_and_remove(
     project: Project, webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]
 ):
     save_lora(project.model_dir, "Quillfox")

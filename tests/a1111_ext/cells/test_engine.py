@@ -33,6 +33,7 @@ from a1111_ext.cells import (
     without_loras,
 )
 from a1111_ext.cells.cell import cell_from_dict
+from a1111_ext.cells.ledger import Claim, _prepare
 from a1111_ext.cli.drawing import shown_events
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
@@ -465,15 +466,74 @@ def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
     second.close()
 
 
-def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path):
+@pytest.mark.parametrize("number", ["", "~"], ids=["before ours", "behind ours"])
+def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path, number: str):
+    """It tells where that process asked for the picture: it may lie there."""
     with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
         ledger.add([cell()])
         mine = ledger._owner
-        ledger._owner = f"{mine.partition('|')[0]}|999999999|1|dead"
-        assert ledger.claim(cell().key)
+        ledger._owner = f"{mine.partition('|')[0]}|{number}|1|dead"
+        assert ledger.claim(cell().key, "http://one") == Claim("")
         ledger._owner = mine
     with Ledger(tmp_path / "a.db", tmp_path / "cells") as other:
-        assert other.claim(cell().key)
+        assert other.claim(cell().key, "http://two") == Claim("http://one")
+        assert other.claim(cell().key, "http://two") == Claim("")  # one's own
+        other.fail(cell().key, "cut")
+        assert other.claim(cell().key, "http://two") == Claim("")
+
+
+def test_a_claim_of_another_machine_holds_for_its_time(tmp_path: Path):
+    now = [1_000_000.0]
+    with Ledger(tmp_path / "a.db", tmp_path / "c", clock=lambda: now[0]) as ledger:
+        ledger.add([cell()])
+        for owner in ("!gpu|1|1|x", "~gpu|1|1|x"):  # before and behind ours in the alphabet
+            mine, ledger._owner = ledger._owner, owner
+            assert ledger.claim(cell().key)
+            ledger._owner = mine
+            now[0] += 60.0
+            assert ledger.claim(cell().key) is None
+            now[0] += 4000.0
+
+
+class LockedFor:
+    """A database that is locked for so many tries."""
+
+    def __init__(self, tries: int, words: str = "database is locked") -> None:
+        self.tries, self.words = tries, words
+        self.changes: list[str] = []
+
+    def execute(self, text: str) -> LockedFor:
+        if self.tries:
+            self.tries -= 1
+            raise sqlite3.OperationalError(self.words)
+        self.changes.append(text)
+        return self
+
+    def executescript(self, text: str) -> None:
+        self.changes.append("schema")
+
+    def fetchone(self) -> tuple[str]:
+        return ("wal" if any("=WAL" in one for one in self.changes) else "delete",)
+
+    def fetchall(self) -> list[tuple[str, ...]]:
+        return []
+
+    def __iter__(self):
+        return iter([])
+
+
+def test_a_locked_ledger_is_tried_a_hundred_times():
+    waits: list[float] = []
+    database = LockedFor(99)
+    _prepare(database, sleep=waits.append)  # type: ignore[arg-type]
+    assert len(waits) == 99
+    assert "PRAGMA journal_mode=WAL" in database.changes
+    with pytest.raises(sqlite3.OperationalError):
+        _prepare(LockedFor(101), sleep=waits.append)  # type: ignore[arg-type]
+    assert len(waits) == 99 + 99
+    with pytest.raises(sqlite3.OperationalError):
+        _prepare(LockedFor(1, "disk I/O error"), sleep=waits.append)  # type: ignore[arg-type]
+    assert len(waits) == 99 + 99
 
 
 def test_a_damaged_ledger_is_kept_aside_and_made_again(tmp_path: Path):

@@ -180,7 +180,7 @@ FULL = {
         ("Steps: 2", "nothing", "infotext"),
     ],
 )
-def test_every_field_is_held_against_the_request(
+def test_every_field_is_compared_with_the_request(
     backend, ledger, webui, old: str, new: str, what: str
 ):
     seen: list[str] = []
@@ -325,7 +325,7 @@ def test_memory_that_stays_full_ends_the_run(backend, ledger, webui):
     assert draw(backend, ledger, cell(), cell(seed=2), cell(seed=3)).drawn == 3
 
 
-def test_a_webui_that_is_started_again_goes_on(tmp_path: Path, ledger: Ledger):
+def test_a_webui_that_is_started_again_continues(tmp_path: Path, ledger: Ledger):
     """It dies in the middle; the same address answers again later."""
     with start_webui(tmp_path / "a") as first:
         backend = HttpBackend(Client(first.url), startup_seconds=0.0)
@@ -482,7 +482,7 @@ def test_a_stop_ends_our_job_at_once(backend, ledger, webui):
     assert draw(backend, ledger, cell(), cell(seed=2)).drawn == 2
 
 
-def test_the_job_of_somebody_else_goes_on(backend, webui):
+def test_the_job_of_somebody_else_continues(backend, webui):
     """Theirs is drawn while ours waits, or waits while ours is drawn: no interrupt then."""
     webui.host.seconds_per_picture = 600
     ours = pinned(backend, cell())[0]
@@ -751,7 +751,7 @@ def test_a_kept_picture_without_its_row_is_taken_up(backend, ledger, webui):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\ncut", b"other"])
-def test_a_kept_picture_that_is_wrong_is_drawn_anew(backend, ledger, webui, content: bytes):
+def test_a_kept_picture_that_is_wrong_is_drawn_again(backend, ledger, webui, content: bytes):
     (one,) = pinned(backend, cell())
     ledger.keep(one.key, content)
     assert run_cells(plan_cells([one]), ledger, [backend]).drawn == 1

@@ -306,7 +306,7 @@ def test_a_missing_module_is_named_beside_those_that_are_there():
     assert (one.asked, one.got) == ("'t5.v1'", "'clip_l'")
 
 
-def test_a_value_that_is_no_number_is_compared_as_it_stands():
+def test_a_value_that_is_not_a_number_is_compared_as_it_stands():
     assert wrong(PLAIN, "Clip skip: two, ") == ["clip skip"]
 
 

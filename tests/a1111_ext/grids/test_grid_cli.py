@@ -76,7 +76,7 @@ def test_a_plan_knows_what_is_drawn(trained: Project, webui: SimulatedWebui, cap
     assert webui.host.counters.pictures == 6
 
 
-def test_a_plan_draws_and_lends_nothing(trained: Project, webui: SimulatedWebui, capsys):
+def test_a_plan_draws_and_links_nothing(trained: Project, webui: SimulatedWebui, capsys):
     assert main(["grid", str(trained.root), "--webui", webui.url, "--dry-run"]) == 0
     assert "nothing was drawn" in capsys.readouterr().err
     assert webui.host.counters.pictures == 0

@@ -78,7 +78,7 @@ def test_a_plan_sends_nothing(hub: LocalHub, pack: Path):
     assert hub.repositories == {}
 
 
-def test_an_interrupted_upload_goes_on(hub: LocalHub, pack: Path):
+def test_an_interrupted_upload_continues(hub: LocalHub, pack: Path):
     hub.fail_at_commit = 3
     with pytest.raises(HostError, match=r"The hub is tired.*LL681"):
         send(pack)

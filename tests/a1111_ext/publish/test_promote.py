@@ -9,12 +9,15 @@ import pytest
 from loras import save_lora, save_tensors
 from promotions import with_manifest
 
+from a1111_ext.api.capabilities import fetch_capabilities
+from a1111_ext.api.client import Client
 from a1111_ext.grids.plan import select_epochs
 from a1111_ext.publish import promote as promoting
 from a1111_ext.publish.promote import (
     apply_promotion,
     find_epoch,
     find_promotion,
+    hand_over,
     plan_promotion,
     require_promotion,
 )
@@ -56,9 +59,21 @@ def test_an_epoch_has_several_names(trained: Project, word: str, file: str):
     assert find_epoch(find_runs(trained.model_dir), word).name == file
 
 
-def test_an_unknown_epoch_is_named(trained: Project):
-    with pytest.raises(ToolError, match=r"by its number \(1, 2, 3, last\).*LL601"):
-        find_epoch(find_runs(trained.model_dir), "9")
+@pytest.mark.parametrize("word", ["9", "0", "zzz", "a", "LASTS"])
+def test_an_unknown_epoch_is_named(trained: Project, word: str):
+    save_lora(trained.model_dir, "Quillfox-000003", epoch=3, epochs=3)
+    numbers = r"by its number \(1, 2, 3, 3, last\) or by its file, for example Quillfox\..*LL601"
+    with pytest.raises(ToolError, match=numbers):
+        find_epoch(find_runs(trained.model_dir), word)
+
+
+def test_a_number_is_one_of_the_newest_training(trained: Project):
+    later = {"session": "999999", "output_name": "Newer", "epochs": 9}
+    save_lora(trained.model_dir, "Newer-000008", epoch=8, **later)
+    runs = find_runs(trained.model_dir)
+    assert find_epoch(runs, "8").name == "Newer-000008"
+    with pytest.raises(ToolError, match="LL601"):
+        find_epoch(runs, "2")
 
 
 def test_only_the_header_changes(trained: Project):
@@ -76,7 +91,7 @@ def test_only_the_header_changes(trained: Project):
     assert header.metadata["ss_epoch"] == "2"
 
 
-def test_a_wrong_hash_in_the_header_is_mended(project: Project):
+def test_a_wrong_hash_in_the_header_is_corrected(project: Project):
     path = save_lora(project.model_dir, "Quillfox-000001")
     tensors = read_header(path)
     assert "sshs_model_hash" not in tensors.metadata
@@ -149,15 +164,24 @@ def test_a_lora_stays_that_of_who_agreed(project: Project, subject: str, words: 
             assert promote(changed, "1", "Ida-v1").name == "Ida-v1"
 
 
-def test_nothing_is_overwritten(trained: Project):
+@pytest.mark.parametrize("epoch", range(4, 10))
+def test_nothing_is_overwritten(trained: Project, epoch: int):
+    save_lora(trained.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch, epochs=3)
     done = promote(trained)
     before = done.path.read_bytes()
     with pytest.raises(ToolError, match="LL112"):
-        promote(trained, "1")
+        promote(trained, f"Quillfox-{epoch:06d}")
     assert done.path.read_bytes() == before
 
 
-def test_the_same_promotion_again_goes_on(trained: Project):
+def test_what_is_no_lora_is_not_overwritten_either(trained: Project):
+    trained.publish_dir.mkdir(exist_ok=True)
+    (trained.publish_dir / "Quillfox-v1.safetensors").write_bytes(b"notes")
+    with pytest.raises(ToolError, match="LL112"):
+        promote(trained)
+
+
+def test_the_same_promotion_again_continues(trained: Project):
     """As after Ctrl-C, when the WebUI has not got the file yet."""
     done = promote(trained)
     before = done.path.stat()
@@ -187,14 +211,17 @@ def test_a_lora_without_weights(project: Project):
         promote(project, "1")
 
 
-def test_a_copy_that_went_wrong_is_removed(trained: Project, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("bit", range(6))
+def test_a_copy_that_went_wrong_is_removed(
+    trained: Project, monkeypatch: pytest.MonkeyPatch, bit: int
+):
     """A bad disk: what is read back is not what was written."""
     write = promoting.rewrite_metadata
 
     def badly(source: Path, target: Path, changes: dict[str, str | None]) -> None:
         write(source, target, changes)
         data = bytearray(target.read_bytes())
-        data[-1] ^= 1
+        data[-1] ^= 1 << bit
         target.write_bytes(data)
 
     monkeypatch.setattr(promoting, "rewrite_metadata", badly)
@@ -229,8 +256,33 @@ def test_another_lora_of_that_name(trained: Project, webui: SimulatedWebui, caps
     save_lora(webui.host.lora_dir / "old", "whatever", epoch=9, output_name="quillfox-V1")
     webui.host.refresh_loras()
     assert main(["promote", str(trained.root), "2", "Quillfox-v1", "--webui", webui.url]) == 1
-    assert "LL605" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "LL605" in err
+    assert "whatever.safetensors" in err
     assert not trained.publish_dir.exists()
+
+
+def test_the_same_weights_under_another_header_may_be_there(
+    trained: Project, webui: SimulatedWebui, client: Client
+):
+    there = webui.host.lora_dir / "Quillfox-v1.safetensors"
+    there.write_bytes((trained.model_dir / "Quillfox-000002.safetensors").read_bytes())
+    has = fetch_capabilities(client)
+    assert hand_over(promote(trained), client, has, webui.host.lora_dir) == there
+    for epoch in range(4, 10):
+        save_lora(webui.host.lora_dir, "Quillfox-v1", epoch=epoch)
+        with pytest.raises(ToolError, match="LL112"):
+            hand_over(promote(trained), client, has, webui.host.lora_dir)
+
+
+def test_a_folder_that_the_webui_does_not_read_is_named(
+    trained: Project, webui: SimulatedWebui, client: Client, tmp_path: Path
+):
+    for name in ("A", "zzz"):
+        save_lora(webui.host.lora_dir, name)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ToolError, match="LL412"):
+        hand_over(promote(trained), client, fetch_capabilities(client), tmp_path / "other")
 
 
 def test_a_remembered_webui_may_be_off(trained: Project, capsys):
@@ -313,4 +365,6 @@ def test_an_epoch_that_was_saved_by_steps_is_called_by_its_step(project: Project
         save_tensors(project.model_dir / f"{stem}.safetensors", {name: (4, 8)}, info)
     runs = find_runs(project.model_dir)
     assert find_epoch(runs, "500").name == "fox_000000500"
+    with pytest.raises(ToolError, match="LL601"):
+        find_epoch(runs, "249")
     assert [one.name for one in select_epochs(runs[-1], "250,last")] == ["fox_000000250", "fox"]

@@ -32,7 +32,7 @@ def flat(value: float, count: int) -> tuple[float, ...]:
     return (value,) * count
 
 
-def test_an_undertrained_run_goes_on():
+def test_an_undertrained_run_continues():
     course = Course((0.0, 0.05, 0.1, 0.15, 0.2), *[flat(0.0, 5)] * 4)
     advice = advise(evidence_of(course))
     assert advice.verdict is Verdict.TRAIN_ON
@@ -58,7 +58,7 @@ def test_quality_that_is_not_in_training_order_is_followed():
     assert not advice.suggests_stop
 
 
-def test_overtraining_while_it_goes_on_suggests_to_stop():
+def test_overtraining_while_it_continues_suggests_to_stop():
     advice = advise(evidence_of(usual_course(10, fries_at=0.6)))
     assert advice.suggests_stop
     assert not advise(evidence_of(usual_course(10, fries_at=1.0))).suggests_stop

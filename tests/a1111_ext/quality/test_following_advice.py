@@ -57,7 +57,7 @@ def test_it_is_stopped_once_when_that_was_asked(growing, webui, capsys, monkeypa
     assert stopped == [growing.root]
 
 
-def test_a_training_of_another_program_goes_on(growing, webui, capsys):
+def test_a_training_of_another_program_continues(growing, webui, capsys):
     """Nothing of ours trains there: the grid says so and follows on."""
     assert follow(growing, webui, "--stop-when-overtrained") == 0
     assert "could not be stopped from here" in capsys.readouterr().err

@@ -95,7 +95,7 @@ def test_choosing_another_grid_shows_it(gradio: FakeGradio, root: Path):
     assert '<iframe src="/pages/old/grid.html"' in frame
 
 
-def test_a_list_is_let_go_before_it_is_filled_anew(gradio: FakeGradio, root: Path):
+def test_a_list_is_let_go_before_it_is_filled_again(gradio: FakeGradio, root: Path):
     """gradio 4 marks a line by its number in the old list: the new one there cannot be chosen."""
     blocks = in_host(gradio, lambda folder: read_shelf([root]))
     (button,) = (one for one in gradio.every(blocks) if one.kind == "Button")

@@ -176,7 +176,7 @@ def test_a_promoted_file_that_is_gone(ready: Project):
         require_promoted(ready)
 
 
-def test_a_stopped_batch_goes_on(ready: Project, webui: SimulatedWebui):
+def test_a_stopped_batch_continues(ready: Project, webui: SimulatedWebui):
     """What was finished before the stop lies in showcase/ already, with its record."""
     stop = threading.Event()
     with Client(webui.url) as client:

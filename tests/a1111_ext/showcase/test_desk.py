@@ -149,7 +149,7 @@ def test_a_pack_that_was_cut_off_is_made(desk: DrawingDesk, ready: Project, note
     wait_until(lambda: "The pack is made" in desk.status().text)
 
 
-def test_what_was_cut_off_goes_on(
+def test_what_was_cut_off_continues(
     ready: Project, webui: SimulatedWebui, desk: DrawingDesk, notes: Notes
 ):
     desk.resume([DRAW, "format-the-disk"])

@@ -99,7 +99,7 @@ def test_a_persons_order_is_kept():
     assert selection.files == ("c.png", "a.png", "b.png")
 
 
-def test_an_order_without_all_kept_ones_is_made_anew():
+def test_an_order_without_all_kept_ones_is_made_again():
     album = [replace(one, framing=str(n)) for n, one in enumerate(pictures("a", "b", "c"))]
     options = SelectionOptions(
         ratings={"a.png": Rating.SHOWCASE}, order=("a.png",), kept=("c.png",)

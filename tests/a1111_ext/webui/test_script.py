@@ -94,7 +94,7 @@ def test_progress_is_the_hosts_own(host: Any):
     ],
     ids=["typed", "drawn"],
 )
-def test_an_interrupted_grid_tells_how_to_go_on(host: Any, seeds: str, how: str):
+def test_an_interrupted_grid_tells_how_to_continue(host: Any, seeds: str, how: str):
     host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
     result = run(host.page(), seeds=seeds)
     assert len(result.images) == 3

@@ -93,7 +93,7 @@ def test_slips_are_told_with_the_count_and_below_the_pictures(host: Any):
     assert "{smiling|calm}" in str(result.comments)
 
 
-def test_an_interrupted_showcase_tells_how_to_go_on(host: Any):
+def test_an_interrupted_showcase_tells_how_to_continue(host: Any):
     drawn = []
 
     def stop(p: Any) -> None:

@@ -252,7 +252,7 @@ def test_a_phones_pictures_are_named(
     assert cameras in said
 
 
-def test_a_name_that_is_no_text(project: Project, tmp_path: Path):
+def test_a_name_that_is_not_text(project: Project, tmp_path: Path):
     """As an archive of the DOS age leaves it on Linux; other systems refuse such a name."""
     folder = tmp_path / "old"
     folder.mkdir()

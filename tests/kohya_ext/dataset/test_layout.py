@@ -108,7 +108,7 @@ def test_a_picture_taken_out_leaves_the_stage(filled: Project):
     assert "5_Quillfox" not in staged(filled)
 
 
-def test_a_replaced_picture_is_staged_anew(filled: Project):
+def test_a_replaced_picture_is_staged_again(filled: Project):
     apply_layout(filled, plan_layout(filled))
     source = filled.source_dir / "primary" / "a.png"
     source.unlink()

@@ -132,7 +132,7 @@ def test_a_stopped_training_ends_the_queue(projects: list[Project], monkeypatch)
     assert (ended.state, states()[1]) == (QueueState.STOPPED, QueueState.WAITING)
 
 
-def test_a_stopped_one_is_queued_again_to_go_on(projects: list[Project], monkeypatch):
+def test_a_stopped_one_is_queued_again_to_continue(projects: list[Project], monkeypatch):
     """Stopped after its first epoch, it waits for its second."""
     project = projects[0]
     add(project.root)
@@ -176,7 +176,7 @@ def killed_runner(project: Project, monkeypatch, mistake: str, *, trainer_too: b
     return follow
 
 
-def test_after_a_reboot_it_goes_on_from_the_state(projects: list[Project], monkeypatch):
+def test_after_a_reboot_it_continues_from_the_state(projects: list[Project], monkeypatch):
     project = projects[0]
     steps = plan_config(project).steps.steps_per_epoch
     follow = killed_runner(project, monkeypatch, f"hang@{steps + 2}", trainer_too=True)
@@ -191,7 +191,7 @@ def test_after_a_reboot_it_goes_on_from_the_state(projects: list[Project], monke
     assert start.facts["resumed_from"] == "Fox-000001-state"
 
 
-def test_without_a_state_it_begins_anew(projects: list[Project], monkeypatch):
+def test_without_a_state_it_begins_again(projects: list[Project], monkeypatch):
     killed_runner(projects[0], monkeypatch, "hang@2", trainer_too=True)
     (ended,) = run_queue(simulated_trainer())
     assert (ended.state, ended.files) == (QueueState.DONE, 2)

@@ -113,7 +113,7 @@ def test_an_installation_ends_with_a_known_trainer():
     assert read_settings().trainer == str(trainer.folder)
 
 
-def test_a_failed_installation_goes_on_where_it_ended():
+def test_a_failed_installation_continues_where_it_ended():
     with pytest.raises(ToolError, match=r"PyTorch.*128.*LL354"):
         apply_install(plan_install(), run=Steps(fail="PyTorch"))
     again = Steps()

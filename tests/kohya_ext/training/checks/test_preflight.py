@@ -518,7 +518,7 @@ def test_states_need_room_too(desk: Desk):
     assert codes(desk.check()) == []
 
 
-def test_the_size_of_an_epoch_file_is_foretold(desk: Desk):
+def test_the_size_of_an_epoch_file_is_expected(desk: Desk):
     """A real rank 4 of SD 1.5 has 4,832,272 bytes in fp16."""
     desk.toml["save_precision"] = "fp16"
     assert abs(desk.check().file_bytes / 4_832_272 - 1) < 0.01

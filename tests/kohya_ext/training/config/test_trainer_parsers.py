@@ -93,7 +93,7 @@ def test_what_cannot_be_read_falls_back_to_the_record(folder: Path, script: str)
     assert arguments_of(script, folder)["network_dim"] == ["int", None]
 
 
-def test_a_value_is_held_against_the_version_on_disk(folder: Path):
+def test_a_value_is_compared_with_the_version_on_disk(folder: Path):
     def call(**toml: object) -> TrainerCall:
         return TrainerCall("train_network", dict(toml), (), (), "")
 

@@ -252,7 +252,7 @@ def test_steps_of_a_resumed_run_count_from_the_first(trainable: Project):
     assert result.last_step == listed["Quillfox"]
 
 
-def test_its_own_lora_goes_on_with_the_next_number(trainable: Project):
+def test_its_own_lora_continues_with_the_next_number(trainable: Project):
     apply_training(plan(trainable))
     weights = trainable.model_dir / "Quillfox.safetensors"
     planned = plan(trainable, weights=weights, epochs=5)
@@ -293,7 +293,7 @@ def test_states_of_an_earlier_run_are_moved_with_its_files(trainable: Project):
 # The same command once more.
 
 
-def test_what_was_cut_off_goes_on_by_itself(trainable: Project, monkeypatch):
+def test_what_was_cut_off_continues_by_itself(trainable: Project, monkeypatch):
     pause(trainable, monkeypatch)
     planned = plan(trainable, save_states=True)
     assert planned.run.epochs_done == 1
@@ -319,14 +319,14 @@ def test_what_left_nothing_begins_again(trainable: Project, monkeypatch):
     assert plan(trainable).run.epochs_done == 0
 
 
-def test_another_config_does_not_go_on(trainable: Project, monkeypatch, change):
+def test_another_config_does_not_continue(trainable: Project, monkeypatch, change):
     pause(trainable, monkeypatch)
     project = change(trainable, ("save_every_n_epochs: 1", "overrides: {learning_rate: 0.0003}"))
     with pytest.raises(ToolError, match="would be overwritten"):
         plan(project)
 
 
-def test_other_captions_do_not_go_on(trainable: Project, monkeypatch):
+def test_other_captions_do_not_continue(trainable: Project, monkeypatch):
     pause(trainable, monkeypatch)
     picture = next(trainable.images_dir.rglob("*.png"))
     picture.with_suffix(".txt").write_text("Quillfox, night", encoding="utf-8")
@@ -401,7 +401,7 @@ def job_of(project: Project) -> TrainingJob:
     return job_of_project(project)
 
 
-def test_a_detached_run_goes_on_and_is_found_again(trainable: Project):
+def test_a_detached_run_continues_and_is_found_again(trainable: Project):
     run = start_detached(plan(trainable))
     result = attach(run)
     assert result.outcome is RunOutcome.FINISHED
