@@ -12,7 +12,7 @@ from PIL import Image
 from kohya_ext.training.dataset.expected import expected_steps, read_datasets, save_every
 from kohya_ext.training.dataset.folders import inspect_pictures
 from kohya_ext.training.dataset.listed import read_listed
-from kohya_ext.training.dataset.steps import StepPlan, skipped_area_of
+from kohya_ext.training.dataset.steps import StepPlan
 
 SIZES = {"a": (64, 64), "b": (128, 64), "c": (64, 128), "d": (128, 128)}
 
@@ -77,12 +77,6 @@ def test_small_pictures_are_left_out(images: Path, size: str, draws: int):
     plan = steps_of(images, max_train_epochs=1, skip_image_resolution=size)
     assert plan is not None
     assert plan.draws == draws
-
-
-def test_sizes_to_skip_are_read_in_every_form():
-    assert skipped_area_of([64, 128]) == skipped_area_of("64, 128") == 64 * 128
-    assert skipped_area_of(64) == skipped_area_of([64]) == 64 * 64
-    assert skipped_area_of(None) == skipped_area_of("1,2,3") == 0
 
 
 def test_pictures_kept_for_validation_are_not_drawn(images: Path):

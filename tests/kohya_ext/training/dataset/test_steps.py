@@ -15,6 +15,7 @@ from kohya_ext.training.dataset.steps import (
     length_line,
     plan_steps,
     rules_of,
+    skipped_area_of,
     with_regularisation,
 )
 
@@ -122,6 +123,12 @@ def test_predefined_resolutions_are_the_trainers():
         (128, 512), (256, 512), (384, 512), (512, 128), (512, 256), (512, 384), (512, 512)
     ]  # fmt: skip
     assert bucket_sizes(BucketRules((64, 64), minimum=256)) == [(256, 256)]
+    wide = [
+        (576, 448), (640, 384), (704, 320), (768, 320), (832, 256), (896, 256), (960, 256),
+        (1024, 256),
+    ]  # fmt: skip
+    turned = [(height, width) for width, height in wide]
+    assert bucket_sizes(BucketRules()) == sorted([*wide, (512, 512), *turned])
     assert bucket_sizes(BucketRules((768, 512), minimum=320, maximum=896)) == [
         (320, 896), (384, 896), (448, 832), (512, 704), (512, 768), (576, 576), (576, 640),
         (640, 576), (704, 512), (768, 512), (832, 448), (896, 320), (896, 384),
@@ -147,6 +154,7 @@ def test_without_buckets_every_picture_has_one_resolution():
         ((9000, 100), NO_UPSCALE, False),
         ((9000, 100), WIDE, True),
         ((100, 20000), NO_UPSCALE, False),
+        ((27099, 425), NO_UPSCALE, False),  # its height is lost in the last rounding alone
         ((16000, 65), FINE, True),
         ((262144, 1), FINE, False),
         ((1, 1), BucketRules(), True),
@@ -174,6 +182,15 @@ def test_regularisation_pictures_are_shown_as_often_as_needed(first, second, dra
     found = with_regularisation([ImageRepeats(8, 8, 4), ImageRepeats(8, 8, 5)], given)
     assert [one.repeats for one in found[2:]] == drawn
     assert (found[2].width, found[2].height) == (64, 128)
+
+
+@pytest.mark.parametrize(
+    ("value", "area"),
+    [(64, 4096), ("64", 4096), ([64, 128], 8192), ("64, 128", 8192), ([64], 4096), (None, 0),
+     ("1,2,3", 0), ([], 0), ("x", 0), ([64, "x"], 0)],
+)  # fmt: skip
+def test_a_smallest_size_is_one_number_or_two(value: object, area: int):
+    assert skipped_area_of(value) == area
 
 
 def dataset(draws: int, batch_size: int = 1) -> BucketedDataset:
