@@ -146,8 +146,8 @@ def is_trainable(size: Size, rules: BucketRules) -> bool:
         return True
     width, height = size
     area = rules.resolution[0] * rules.resolution[1]
-    if width * height <= area:
-        return min(width, height) >= rules.step
+    if math.prod(size) <= area:
+        return min(size) >= rules.step
     exact_width = math.sqrt(area * width / height)
     by_width, by_height = (_rounded(one, rules.step) for one in (exact_width, area / exact_width))
     return bool(by_height and _rounded(by_width / (width / height), rules.step)) and all(

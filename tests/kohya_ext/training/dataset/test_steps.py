@@ -9,6 +9,7 @@ from kohya_ext.training.dataset.steps import (
     BucketRules,
     ImageRepeats,
     Size,
+    StepPlan,
     bucket_sizes,
     choose_bucket,
     is_trainable,
@@ -118,11 +119,18 @@ def test_each_picture_gets_the_trainers_resolution(rules: BucketRules, chosen: d
     assert {size: choose_bucket(size, rules, sizes) for size in chosen} == chosen
 
 
+def test_a_tie_and_an_exact_area_are_the_trainers_too():
+    assert choose_bucket((2826, 1256), WIDE, []) == (832, 384)
+    exactly = BucketRules((640, 448), no_upscale=True)
+    assert choose_bucket((140, 2048), exactly, []) == (128, 2048)
+
+
 def test_predefined_resolutions_are_the_trainers():
     assert bucket_sizes(BucketRules((512, 512), minimum=0, maximum=512, step=128)) == [
         (128, 512), (256, 512), (384, 512), (512, 128), (512, 256), (512, 384), (512, 512)
     ]  # fmt: skip
     assert bucket_sizes(BucketRules((64, 64), minimum=256)) == [(256, 256)]
+    assert bucket_sizes(BucketRules((320, 320), maximum=256)) == [(256, 256), (320, 320)]
     wide = [
         (576, 448), (640, 384), (704, 320), (768, 320), (832, 256), (896, 256), (960, 256),
         (1024, 256),
@@ -205,6 +213,13 @@ def test_batches_of_datasets_add_up_and_are_shared_by_processes():
     assert (plan.draws, plan.batches_per_epoch, plan.steps_per_epoch, plan.steps) == (10, 7, 2, 10)
     assert plan.buckets == (((512, 512), 10),)
     assert plan.epoch_files == (("fox-000002", 2, 4), ("fox-000004", 4, 8), ("fox", 5, 10))
+
+
+def test_a_run_is_of_whole_epochs_and_single_pictures_unless_it_is_said():
+    assert BucketedDataset((), BucketRules()).batch_size == 1
+    assert StepPlan(0, 0, 7, 3, (), ()).steps == 21
+    plan = plan_steps([dataset(10)], epochs=3, save_every_n_epochs=0, output_name="fox")
+    assert plan.epoch_files == (("fox", 3, 30),)
 
 
 @pytest.mark.parametrize(("asked", "steps"), [(0, 30), (25, 25), (30, 30), (99, 30)])
