@@ -121,6 +121,8 @@ def test_each_picture_gets_the_trainers_resolution(rules: BucketRules, chosen: d
 
 def test_a_tie_and_an_exact_area_are_the_trainers_too():
     assert choose_bucket((2826, 1256), WIDE, []) == (832, 384)
+    assert choose_bucket((1568, 822), FINE, []) == (640, 352)
+    assert choose_bucket((451, 1953), NO_UPSCALE, []) == (192, 768)
     exactly = BucketRules((640, 448), no_upscale=True)
     assert choose_bucket((140, 2048), exactly, []) == (128, 2048)
 
@@ -161,6 +163,7 @@ def test_without_buckets_every_picture_has_one_resolution():
         ((90, 5000), NO_UPSCALE, True),
         ((9000, 100), NO_UPSCALE, False),
         ((9000, 100), WIDE, True),
+        ((8280, 67), WIDE, False),
         ((100, 20000), NO_UPSCALE, False),
         ((27099, 425), NO_UPSCALE, False),  # its height is lost in the last rounding alone
         ((16000, 65), FINE, True),
