@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +17,12 @@ from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
 
 from .capabilities import Capabilities, Lora, fetch_capabilities
-from .client import PICTURE_SECONDS, ApiError, Client
+from .client import Client
+from .forgetting import forget_loras
 from .lora_list import hash_of
-
-_log = logging.getLogger(__name__)
 
 FOLDER = "loraloom"
 """The folder of ours inside the WebUI's LoRA folder."""
-
-IN_MEMORY = "lora_in_memory_limit"
-"""A1111's option for how many LoRA files it keeps in memory."""
 
 LINKED = "link-loras"
 """The entry of the journal for a file that was put there."""
@@ -167,32 +162,6 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
                 "It reads another LoRA folder: name it with --lora-folder PATH.",
             )
     return capabilities
-
-
-def forget_loras(client: Client) -> None:
-    """Let a WebUI read LoRA files again where a new one may stand under an earlier one's name.
-
-    A1111 and Forge go by name and weight alone, and keep what the picture before was drawn with;
-    unloading the checkpoint does not end that in A1111. A small picture without a LoRA does. Both
-    also keep what their text encoder, with LoRAs and embeddings, made of the last prompts of either
-    pass, hence Hires. fix; and A1111 may keep files in memory, going by their time alone.
-    """
-    small = {"prompt": "", "steps": 1, "width": 64, "height": 64, "cfg_scale": 7}
-    hires = {"enable_hr": True, "hr_scale": 1, "hr_upscaler": "None", "denoising_strength": 0.5}
-    forge = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 7}
-    unseen = {"send_images": False, "save_images": False}
-    try:
-        options = client.get("/sdapi/v1/options")
-        kept = {IN_MEMORY: 0} if options.get(IN_MEMORY) else {}
-        client.post(
-            "/sdapi/v1/txt2img",
-            {**small, **hires, **forge, **unseen, "override_settings": kept},
-            seconds=PICTURE_SECONDS,
-        )
-    except ApiError as error:
-        if not error.status:
-            raise
-        _log.warning("The WebUI at %s drew no picture without LoRAs: %s", client.url, error.problem)
 
 
 def _require_same(link: LoraLink) -> None:

@@ -68,8 +68,7 @@ def picture_request(
             body["hr_sampler_name"] = cell.hires_fix.sampler
         if cell.hires_fix.scheduler:
             body["hr_scheduler"] = cell.hires_fix.scheduler
-        if capabilities.is_forge:
-            body |= forge_hires(cell, cell.hires_fix)
+        body |= forge_hires(cell, cell.hires_fix)
     if cell.source is None:
         return "/sdapi/v1/txt2img", body
     body |= {
@@ -141,9 +140,10 @@ def _alwayson_scripts(cell: Cell, capabilities: Capabilities) -> dict[str, Any]:
 
 
 def forge_hires(cell: Cell, hires: HiresFix) -> dict[str, Any]:
-    """Return what Forge needs with Hires. fix, since its own defaults are no use.
+    """Return what Forge and reForge need with Hires. fix; A1111 has no such fields.
 
-    Without modules it ends in an error 500; a second CFG scale of 1 ignores the negative prompt.
+    Without modules Forge ends in an error 500; of both the second CFG scale is 1 unless named,
+    which ignores the negative prompt. reForge has the routes of A1111 and cannot be told from it.
     """
     fields: dict[str, Any] = {
         "hr_additional_modules": ["Use same choices"],

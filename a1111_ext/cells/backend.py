@@ -15,7 +15,8 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
-from ..api.lora_links import FOLDER, forget_loras
+from ..api.forgetting import forget_loras
+from ..api.lora_links import FOLDER
 from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
 from .verify import Generated

@@ -29,7 +29,8 @@ from kohya_ext.project.manifest import SubjectKind
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
-from ..api.lora_links import find_lora_folder, forget_loras, linked_names
+from ..api.forgetting import forget_loras
+from ..api.lora_links import find_lora_folder, linked_names
 from .header import header_changes, write_header
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -94,12 +94,9 @@ def apply_cell(p: Any, cell: Cell) -> None:
         p.hr_upscaler, p.hr_scale = cell.hires_fix.upscaler, cell.hires_fix.scale
         p.hr_second_pass_steps = cell.hires_fix.steps
         p.denoising_strength = cell.hires_fix.denoising_strength
-        if is_forge:
-            forge = forge_hires(cell, cell.hires_fix)
-            modules = forge.pop("hr_additional_modules")
-            if p.hr_additional_modules is None:  # as when the page is a request to its API
-                p.hr_additional_modules = modules
-            for name, value in forge.items():
+        for name, value in forge_hires(cell, cell.hires_fix).items():
+            is_chosen = name == "hr_additional_modules" and getattr(p, name, None) is not None
+            if hasattr(p, name) and not is_chosen:  # A1111 has none of them, reForge has hr_cfg
                 setattr(p, name, value)
 
 
@@ -234,7 +231,10 @@ def forget_loras() -> None:
     """
     from modules import processing
 
-    getattr(sys.modules.get("networks"), "networks_in_memory", {}).clear()
+    networks = sys.modules.get("networks")
+    getattr(networks, "networks_in_memory", {}).clear()
+    read_file = getattr(networks, "load_lora_state_dict", None)
+    getattr(read_file, "cache_clear", lambda: None)()  # Forge and reForge keep five, by their paths
     for kind in (
         processing.StableDiffusionProcessing,
         processing.StableDiffusionProcessingTxt2Img,

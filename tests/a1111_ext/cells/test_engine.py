@@ -119,7 +119,7 @@ def test_loads_and_swaps_are_the_fewest(backend, ledger, webui):
     assert (plan.checkpoint_loads, plan.lora_swaps) == (2, 6)
     run_cells(plan, ledger, [backend]).require_all()
     assert webui.host.counters.checkpoint_loads == 1
-    assert webui.host.counters.lora_swaps == 6
+    assert webui.host.counters.lora_swaps == 1 + 6  # the first lets it forget other files
 
 
 @pytest.mark.parametrize(

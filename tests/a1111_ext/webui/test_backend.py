@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,7 +66,9 @@ def test_no_setting_sticks(host: Any, saved: dict[str, Any]):
 def test_forge_is_told_its_own_words(host: Any):
     """There a VAE is a module, and Hires. fix without a word on modules ends in an error 500."""
     p = host.page()
-    p.hr_additional_modules = None
+    apply_cell(p, replace(CELL, hires_fix=HiresFix("Latent", 1.5, 0.4)))
+    assert not hasattr(p, "hr_cfg")
+    p.hr_additional_modules, p.hr_cfg, p.hr_distilled_cfg = None, 1.0, 3.5
     apply_cell(p, replace(CELL, vae="other.pt", hires_fix=HiresFix("Latent", 1.5, 0.4)))
     assert p.override_settings["forge_additional_modules"] == ["other.pt"]
     assert "sd_vae" not in p.override_settings
@@ -88,10 +91,13 @@ def test_what_was_made_of_earlier_files_is_forgotten(host: Any, monkeypatch: pyt
     for kind, names in zip(kinds, (("cached_c", "cached_uc"), ("cached_hr_c",)), strict=True):
         for name in names:
             monkeypatch.setattr(kind, name, ["key", "conditions", "more"], raising=False)
-    networks = SimpleNamespace(networks_in_memory={"fox": object()})
+    read_file = lru_cache(lambda name: name)
+    read_file("fox")
+    networks = SimpleNamespace(networks_in_memory={"fox": object()}, load_lora_state_dict=read_file)
     monkeypatch.setitem(sys.modules, "networks", networks)
     backend(host).forget_loras()
     assert networks.networks_in_memory == {}
+    assert read_file.cache_info().currsize == 0
     assert kinds[0].cached_c == kinds[0].cached_uc == [None, None, None]
     assert kinds[1].cached_hr_c == [None, None, None]
 

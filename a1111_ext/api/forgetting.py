@@ -1,0 +1,77 @@
+"""Let a WebUI forget LoRA files, so that one under an earlier one's name is read.
+
+What hosts keep of a file that was exchanged, as measured and read in their source:
+A1111 and Forge go by names and weights, and keep what the picture before was drawn with; unloading
+the checkpoint does not end that in A1111. Both keep what their text encoder, with LoRAs and
+embeddings, made of the last prompts of either pass. A1111 may keep files in memory, going by their
+time. Forge and reForge keep the last five files by their paths alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from kohya_ext.project.lora_file import Tensor, write_lora
+
+from .capabilities import is_this_machine, lora_folders_of
+from .client import PICTURE_SECONDS, ApiError, Client
+from .lora_tags import lora_tag
+
+_log = logging.getLogger(__name__)
+_KEPT_FILES = 5
+
+IN_MEMORY = "lora_in_memory_limit"
+"""A1111's option for how many LoRA files it keeps in memory."""
+
+
+def forget_loras(client: Client) -> None:
+    """Let a WebUI draw a small picture with so many empty LoRAs that it keeps no other file.
+
+    With Hires. fix, for what it made of prompts. Where its folder cannot be reached, without LoRAs.
+    """
+    small = {"steps": 1, "width": 64, "height": 64, "cfg_scale": 7}
+    hires = {"enable_hr": True, "hr_scale": 1, "hr_upscaler": "None", "denoising_strength": 0.5}
+    forge = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 7}
+    unseen = {"send_images": False, "save_images": False}
+    try:
+        options = client.get("/sdapi/v1/options")
+        kept = {IN_MEMORY: 0} if options.get(IN_MEMORY) else {}
+        with _empty_loras(client) as prompt:
+            body = {"prompt": prompt, **small, **hires, **forge, **unseen}
+            client.post(
+                "/sdapi/v1/txt2img", {**body, "override_settings": kept}, seconds=PICTURE_SECONDS
+            )
+    except ApiError as error:
+        if not error.status:
+            raise
+        _log.warning("The WebUI at %s forgot no LoRAs: %s", client.url, error.problem)
+
+
+@contextmanager
+def _empty_loras(client: Client) -> Iterator[str]:
+    """Put LoRAs that change nothing into the WebUI's folder; yield a prompt with all of them."""
+    folders = lora_folders_of(client.get("/sdapi/v1/cmd-flags"))
+    if not (is_this_machine(client.url) and folders and folders[0].is_dir()):
+        yield ""
+        return
+    mark = secrets.token_hex(4)
+    paths = [folders[0] / f"loraloom-{mark}-{number}.safetensors" for number in range(_KEPT_FILES)]
+    try:
+        with suppress(OSError):
+            for path in paths:
+                write_lora(path, {"lora_unet_none.alpha": Tensor("F16", (), b"\0\0")}, {})
+        client.post("/sdapi/v1/refresh-loras", seconds=120)
+        yield " ".join(lora_tag(path.stem) for path in paths if path.exists())
+    finally:
+        for path in paths:
+            _remove(path)
+        client.post("/sdapi/v1/refresh-loras", seconds=120)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # on Windows a WebUI may hold it
+        path.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""A WebUI forgets LoRA files by a small picture with empty ones, and keeps none of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from a1111_ext.api.client import ApiError, Client
+from a1111_ext.api.forgetting import forget_loras
+from a1111_ext.api.lora_tags import lora_tags
+from a1111_ext.simulator import SimulatedWebui
+from a1111_ext.simulator.refusal import HttpRefusal
+from kohya_ext.project.lora_file import read_header
+
+
+def test_five_empty_files_take_the_place_of_others(webui: SimulatedWebui, client: Client):
+    seen: list[dict[str, Any]] = []
+
+    def look(body: dict[str, Any]) -> None:
+        names = [one.name for one in lora_tags(body["prompt"])]
+        for name in names:
+            read_header(webui.host.lora_dir / f"{name}.safetensors")
+        assert set(names) <= set(webui.host._listed)
+        seen.append(body)
+
+    before = sorted(webui.host.lora_dir.rglob("*"))
+    webui.host.faults.before = look
+    forget_loras(client)
+    (body,) = seen
+    assert len(lora_tags(body["prompt"])) == 5
+    assert body["enable_hr"] is True
+    assert body["cfg_scale"] > 1  # with 1 Forge Neo leaves the negative prompt out, and keeps it
+    assert sorted(webui.host.lora_dir.rglob("*")) == before
+    assert not [name for name in webui.host._listed if name.startswith("loraloom-")]
+
+
+def test_a_webui_elsewhere_is_asked_without_them(
+    webui: SimulatedWebui, client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("a1111_ext.api.forgetting.is_this_machine", lambda url: False)
+    seen: list[dict[str, Any]] = []
+    webui.host.faults.before = seen.append
+    forget_loras(client)
+    assert [one["prompt"] for one in seen] == [""]
+
+
+def test_a_webui_that_cannot_draw_now_is_no_error(webui: SimulatedWebui, client: Client, caplog):
+    def refuse(body: dict[str, Any]) -> None:
+        raise HttpRefusal(500, "RuntimeError", "no checkpoint")
+
+    webui.host.faults.before = refuse
+    forget_loras(client)
+    assert "forgot no LoRAs" in caplog.text
+    assert not list(webui.host.lora_dir.glob("loraloom-*"))
+    with pytest.raises(ApiError), Client("http://127.0.0.1:1") as nobody:
+        forget_loras(nobody)
