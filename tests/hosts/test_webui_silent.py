@@ -114,8 +114,9 @@ def test_both_passes_are_made_of_the_new_file(live_webui: Client, ledger: Ledger
 def test_an_embedding_leaves_its_hash(live_webui: Client, ledger: Ledger, base: Path):
     """Drawn twice: the second time the WebUI has the prompt in memory."""
     folder = Path(str(live_webui.get("/sdapi/v1/cmd-flags").get("embeddings_dir") or ""))
-    if not folder.is_absolute() or not folder.is_dir():
+    if not folder.is_absolute() or not folder.parent.is_dir():
         pytest.skip(f"{folder} is not here")
+    folder.mkdir(exist_ok=True)
     path = folder / f"{NAME}.safetensors"
     plain = drawn(live_webui, ledger, replace(SMALL, negative_prompt="blurry"), base)
     cell = replace(SMALL, negative_prompt=f"blurry, ({NAME}:1.2)")
