@@ -28,10 +28,11 @@ IN_MEMORY = "lora_in_memory_limit"
 """A1111's option for how many LoRA files it keeps in memory."""
 
 
-def forget_loras(client: Client) -> None:
+def forget_loras(client: Client, checkpoint: str = "") -> None:
     """Let a WebUI draw a small picture with so many empty LoRAs that it keeps no other file.
 
     With Hires. fix, for what it made of prompts. Where its folder cannot be reached, without LoRAs.
+    With the `checkpoint` that the next picture wants, or it would load the one that it is set to.
     """
     small = {"steps": 1, "width": 64, "height": 64, "cfg_scale": 7}
     hires = {"enable_hr": True, "hr_scale": 1, "hr_upscaler": "None", "denoising_strength": 0.5}
@@ -39,11 +40,15 @@ def forget_loras(client: Client) -> None:
     unseen = {"send_images": False, "save_images": False}
     try:
         options = client.get("/sdapi/v1/options")
-        kept = {IN_MEMORY: 0} if options.get(IN_MEMORY) else {}
+        settings: dict[str, object] = {IN_MEMORY: 0} if options.get(IN_MEMORY) else {}
+        if checkpoint:
+            settings["sd_model_checkpoint"] = checkpoint
         with _empty_loras(client) as prompt:
             body = {"prompt": prompt, **small, **hires, **forge, **unseen}
             client.post(
-                "/sdapi/v1/txt2img", {**body, "override_settings": kept}, seconds=PICTURE_SECONDS
+                "/sdapi/v1/txt2img",
+                {**body, "override_settings": settings},
+                seconds=PICTURE_SECONDS,
             )
     except ApiError as error:
         if not error.status:

@@ -63,8 +63,11 @@ class Backend:
         """Whether it may draw with an earlier file of a LoRA's name until it is made to forget."""
         return False
 
-    def forget_loras(self) -> None:
-        """Let the host read LoRA files again, where it keeps those that it drew with."""
+    def forget_loras(self, checkpoint: str) -> None:
+        """Let the host read LoRA files again, where it keeps those that it drew with.
+
+        `checkpoint` is the title of the one that the next picture wants.
+        """
 
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
@@ -146,9 +149,9 @@ class HttpBackend(Backend):
         found = self.capabilities.find_lora(name)
         return found is None or PurePath(found.path).parent.name != FOLDER
 
-    def forget_loras(self) -> None:
+    def forget_loras(self, checkpoint: str) -> None:
         """Let the WebUI draw without LoRAs, after which it reads their files again."""
-        forget_loras(self.client)
+        forget_loras(self.client, checkpoint)
 
     # -- drawing --------------------------------------------------------------------------
 

@@ -134,10 +134,12 @@ class Worker:
             try:
                 run.asked(cells, backend)
                 if run.may_be_kept(backend, cells):
-                    backend.forget_loras()
+                    backend.forget_loras(cells[0].checkpoint.title)
                 answers = self._ask(cells)
                 if self._run.may_be_earlier(backend, answers):
-                    backend.forget_loras()  # and the same once more, as the proof
+                    backend.forget_loras(
+                        cells[0].checkpoint.title
+                    )  # and the same once more, as the proof
                     answers = self._ask(cells)
                 return answers
             except ConnectionLost as error:

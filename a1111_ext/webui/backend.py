@@ -46,7 +46,7 @@ class InProcessBackend(Backend):
         """LoRAs of the same names and weights are taken for those of the picture before."""
         return True
 
-    def forget_loras(self) -> None:
+    def forget_loras(self, checkpoint: str) -> None:
         """Let the host read its LoRAs again."""
         forget_loras()
 

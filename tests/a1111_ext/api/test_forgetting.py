@@ -26,8 +26,9 @@ def test_five_empty_files_take_the_place_of_others(webui: SimulatedWebui, client
 
     before = sorted(webui.host.lora_dir.rglob("*"))
     webui.host.faults.before = look
-    forget_loras(client)
+    forget_loras(client, "simulated-b")
     (body,) = seen
+    assert body["override_settings"] == {"sd_model_checkpoint": "simulated-b"}
     assert len(lora_tags(body["prompt"])) == 5
     assert body["enable_hr"] is True
     assert body["cfg_scale"] > 1  # with 1 Forge Neo leaves the negative prompt out, and keeps it

@@ -263,9 +263,9 @@ class Keeping(FakeBackend):
     def may_keep(self, name: str) -> bool:
         return True
 
-    def forget_loras(self) -> None:
+    def forget_loras(self, checkpoint: str) -> None:
         self.forgotten += 1
-        self.backend.forget_loras()
+        self.backend.forget_loras(checkpoint)
 
 
 @pytest.mark.parametrize("is_known", [False, True])
@@ -303,7 +303,7 @@ def test_the_picture_of_a_file_whose_hash_was_not_known_is_drawn_again(backend, 
 def test_a_host_forgets_once_before_a_name_is_known(backend, ledger, webui):
     """Somebody may have drawn with another file of that name in the WebUI's own page."""
     forgotten = []
-    backend.forget_loras = lambda: forgotten.append(1)
+    backend.forget_loras = forgotten.append
     for seed in (3, 4):
         cells = pinned(
             backend,
@@ -313,12 +313,12 @@ def test_a_host_forgets_once_before_a_name_is_known(backend, ledger, webui):
             ),
         )
         run_cells(plan_cells(cells), ledger, [backend]).require_all()
-    assert len(forgotten) == 1
+    assert forgotten == [cells[0].checkpoint.title]
 
 
 def test_a_file_that_we_linked_is_no_others(backend, ledger, webui):
     forgotten = []
-    backend.forget_loras = lambda: forgotten.append(1)
+    backend.forget_loras = forgotten.append
     save_lora(webui.host.lora_dir / "loraloom", "fox-abc-000001", epoch=1)
     webui.host.refresh_loras()
     backend.capabilities = fetch_capabilities(backend.client)

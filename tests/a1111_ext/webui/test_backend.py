@@ -95,7 +95,7 @@ def test_what_was_made_of_earlier_files_is_forgotten(host: Any, monkeypatch: pyt
     read_file("fox")
     networks = SimpleNamespace(networks_in_memory={"fox": object()}, load_lora_state_dict=read_file)
     monkeypatch.setitem(sys.modules, "networks", networks)
-    backend(host).forget_loras()
+    backend(host).forget_loras("tiny-a")
     assert networks.networks_in_memory == {}
     assert read_file.cache_info().currsize == 0
     assert kinds[0].cached_c == kinds[0].cached_uc == [None, None, None]
