@@ -165,6 +165,26 @@ def test_captions_are_edited_and_undone(url: str, filled: Project):
         assert caption.read_text(encoding="utf-8") == "photo of Quillfox, solo\n"
 
 
+def test_captions_need_no_pointer(url: str, filled: Project):
+    with open_page(url) as page:
+        ready(page)
+        page.keyboard.press("c")
+        page.wait_for_selector("#chips .chip.prefix")
+        page.keyboard.press("e")
+        page.keyboard.type("mist")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".chip.hand >> text=mist")
+        page.keyboard.press("Escape")
+        page.keyboard.press("1")
+        assert page.text_content("#judged") == "1 of 40 judged"
+        page.keyboard.press("Shift+ArrowRight")
+        page.keyboard.press("e")
+        page.keyboard.type("dusk")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#preview ins >> text=dusk")
+        settle(page)
+
+
 def test_many_captions_are_previewed_first(url: str, filled: Project):
     with open_page(url) as page:
         ready(page)

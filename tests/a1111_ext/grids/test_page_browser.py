@@ -299,8 +299,16 @@ def test_two_windows_share_their_votes(browser: Any, project: Project):
             one.locator(f'.answers [data-vote="{answer}"]').tap()
         for one in windows:
             one.locator("#vote .progress", has_text=re.compile("^2 of")).wait_for()
+        boxes = [one.bounding_box() for one in windows[0].locator(".answers button").all()]
+        assert min(box["height"] for box in boxes) >= 44
         windows[0].locator('#vote [data-do="undo"]').tap()  # only its own
         windows[1].locator("#vote .progress", has_text=re.compile("^1 of")).wait_for()
+        windows[1].locator('#vote [data-do="ranking"]').tap()
+        choose = windows[1].locator("#ranking td button").first
+        box = choose.bounding_box()
+        assert box["x"] + box["width"] <= 390
+        choose.tap()
+        windows[0].locator("#choice-text", has_text="Chosen: Quillfox").wait_for(state="attached")
         (left,) = read_votes(page_path.parent)["votes"]
         assert left["answer"] == "right"
         for one in windows:

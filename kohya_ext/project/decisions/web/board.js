@@ -804,6 +804,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Delete" || event.key === "Backspace") decide(null);
   else if (event.key === "n" || event.key === "N") nextUndecided();
   else if ((event.key === "c" || event.key === "C") && hasCaptions) openSide(!isSideOpen());
+  else if ((event.key === "e" || event.key === "E") && hasCaptions) { if (!isSideOpen()) openSide(true); byId(chosen.size > 1 ? "op-tags" : "add-tag").focus(); }
   else if ((event.key === "t" || event.key === "T") && hasCaptions) byId("tags-open").click();
   else if (event.key === "v" || event.key === "f") show({ v: "two", f: "four" }[event.key]);
   else if (event.key === "w" && orderOf) takeThisOne();
