@@ -289,10 +289,12 @@ def test_project_is_made_from_nothing(window, tmp_path: Path):
     press(window, "Make a project in the folder above")
     window.get_by_text("LL105").wait_for()
     press(window, "Import")
-    window.get_by_text("LL708").wait_for()
+    window.get_by_text("LL101").wait_for()
     window.get_by_role("textbox", name="Trigger word", exact=True).fill("Newfox")
     press(window, "Make a project in the folder above")
     window.get_by_text("is open. Next: choose a base model").wait_for()
+    press(window, "Import")
+    window.get_by_text("LL708").wait_for()
     assert open_project(tmp_path / "new fox").manifest.trigger_word == "Newfox"
 
 
