@@ -11,7 +11,7 @@ from dynprompts import ParserConfig, WildcardLibrary
 from dynprompts.findings import LintFindings
 from dynprompts.scope import Rules
 from dynprompts.slips import is_suspect
-from dynprompts.tools.lint import lint_library, lint_text
+from dynprompts.tools.lint import find_hints, lint_library, lint_text
 
 LIBRARY = WildcardLibrary(texts={"colour.txt": "red\nblue\n", "hair/long.txt": "x\n"})
 
@@ -157,4 +157,14 @@ def test_near_names_are_suggested(wanted: str, meant: str):
     found = lint_text(f"__{wanted}__", LIBRARY)
     assert [one.hint for one in found if one.code == "DP201"] == (
         [] if wanted == "long" else [f"Did you mean __{meant}__?" if meant else ""]
+    )
+
+
+def test_hints_are_sentences_without_what_stops_the_draw():
+    texts = (("first", "a $fox __colours__"), ("second", "{red, blue}"), ("first", "a $fox"))
+    assert find_hints(texts, LIBRARY) == (
+        'first: This variable has no braces and stays as it is: "$fox __colours__". Write ${name}.',
+        'second: This variant has one option: "{red, blue}". '
+        'A "|" stands between options: {red|blue}.',
+        'first: This variable has no braces and stays as it is: "$fox". Write ${name}.',
     )
