@@ -59,6 +59,7 @@ class Worker:
             near = self._run.group_with(self._run.turns.loaded(self._backend.turn_name))
         while taken := self._run.take(self._backend, near):
             near = group_of(taken[0][0])
+            answers: list[Answer] | None = None
             try:
                 if not self._has_turn(taken[0][0]):
                     cells = [cell for cell, _ in taken]
@@ -66,15 +67,17 @@ class Worker:
                     continue
                 answers = self._draw(taken)
             except _Lost:
+                pass  # waited for below: what we asked for must not count as under way meanwhile
+            except _Useless:
+                break
+            finally:
+                self._run.landed()
+            if answers is None:
                 self._run.turns.leave(self._backend.turn_name)
                 if not self._comes_back():
                     break
                 near = None
                 continue
-            except _Useless:
-                break
-            finally:
-                self._run.landed()
             if checking is not None:
                 checking.result()
             checking = checker.submit(self._finalize, answers)

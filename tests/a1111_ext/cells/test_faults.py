@@ -942,3 +942,30 @@ def test_a_lost_cell_is_asked_for_as_often_as_promised(backend, ledger, monkeypa
     patience = Patience(tries=tries, pause_seconds=0.0, return_seconds=5.0)
     report = draw(backend, ledger, cell(), patience=patience)
     assert (len(asked), len(report.failed)) == (tries, 1)
+
+
+class Gone(HttpBackend):
+    """A WebUI that does not come back."""
+
+    def is_back(self) -> bool:
+        return False
+
+
+def test_a_lost_webui_is_not_waited_for_once_all_is_drawn(ledger: Ledger, tmp_path: Path):
+    asked = threading.Event()
+
+    def drop(body: dict[str, Any]) -> None:
+        asked.set()
+        raise Dropped
+
+    with start_webui(tmp_path / "one") as one, start_webui(tmp_path / "two") as two:
+        one.host.faults.before = drop
+        two.host.faults.before = lambda body: asked.wait(30) or None
+        backends = [Gone(Client(one.url)), HttpBackend(Client(two.url))]
+        cells = [pin_cell(cell(seed=seed), backends[1].capabilities) for seed in range(4)]
+        for_ever = replace(AT_ONCE, pause_seconds=0.05, return_seconds=1e6)
+        report = run_cells(plan_cells(cells), ledger, backends, patience=for_ever)
+        for backend in backends:
+            backend.close()
+    assert asked.is_set()
+    assert report.drawn == 4

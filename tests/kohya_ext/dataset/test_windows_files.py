@@ -29,10 +29,15 @@ def draw(path: Path, seed: int = 1) -> Path:
 
 def has_long_paths(folder: Path) -> bool:
     """Tell whether this system takes paths over 260 letters without a prefix."""
+    long = folder.joinpath(*["y" * 100] * 3)
     try:
-        folder.joinpath(*["y" * 100] * 3).mkdir(parents=True)
+        long.mkdir(parents=True)
     except OSError:
         return False
+    try:
+        long.resolve()
+    except OSError:
+        pytest.skip("long paths are made here, but not resolved (Wine)")
     return True
 
 

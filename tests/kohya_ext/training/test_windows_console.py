@@ -105,7 +105,7 @@ def test_a_key_stops_the_queue_which_continues(
     monkeypatch.delenv(SWITCH)
     assert main(["queue", "add", str(trainable.root)]) == 0
     assert main(["queue", "run", "--trainer", "simulated"]) == 0
-    assert "done, 3 epoch files" in capsys.readouterr().out
+    assert "1 of 1 trained and verified" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("key", ["0", "1", "kill"], ids=["ctrl-c", "ctrl-break", "killed"])
