@@ -20,7 +20,7 @@ MOST_LEVELS = 100
 """Keys within keys of one yaml or json file."""
 
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)', re.DOTALL)
 _NESTED = re.compile(r"\{[^{}]*\}")
 
 

@@ -9,7 +9,8 @@ from .errors import Span
 from .nodes import Node, Text
 
 NODE, _BLANK = "\1", "\2"
-_ESCAPED = re.compile(r"\\.|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_ESCAPED = re.compile(r"\\.|#[^\n]*|/\*.*?(?:\*/|(\Z))", re.DOTALL)
+_ESCAPED_ONLY = re.compile(r"\\.|#[^\n]*", re.DOTALL)
 FACE = re.compile(
     r"(?:^|(?<=[\s,|\x01]))(?:[>]?[:;=][-'o^]?[()\[\]{}<>|]+|[()\[\]{}<>|][-'o]?[:;=]|[<>|({\[]{1,2}[_.oO0wv^-]+[<>|)}\]]{1,2}|<3)"
 )
@@ -31,7 +32,7 @@ class FlatText:
             if isinstance(part, Text):
                 piece = source[part.start : part.end]
                 if "\\" in piece or "#" in piece or "/*" in piece:
-                    piece = _ESCAPED.sub(blank_out, piece)
+                    piece = _ESCAPED.sub(_blank_escaped, piece)
             else:
                 self.nodes[length] = part
             pieces.append(piece)
@@ -47,6 +48,13 @@ class FlatText:
     def span(self, start: int, end: int) -> Span:
         """Return the part of the source between two places."""
         return Span(self.at(start), max(self.at(end - 1) + 1, self.at(start) + 1))
+
+
+def _blank_escaped(found: re.Match[str]) -> str:
+    """Blank an escape or a comment; a "/*" that nothing closes is none, and met once only."""
+    if found[1] is None:
+        return blank_out(found)
+    return "/*" + _ESCAPED_ONLY.sub(blank_out, found.group()[2:])
 
 
 def blank_out(found: re.Match[str]) -> str:

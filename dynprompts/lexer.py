@@ -84,7 +84,7 @@ def patterns(config: ParserConfig) -> Patterns:
         marks(wrap_end),
         re.compile(rf"{wild}|{variable}|{start}|[\n|<>()#]|{'|'.join(ends)}"),
         re.compile(
-            rf"\s*((?!{wild})[!@~])?\s*"
+            rf"\s*(?:((?!{wild})[!@~])\s*)?"
             r"(?:(?:([0-9]{1,20})(?:(-)([0-9]{0,20}))?|(-)([0-9]{1,20}))\$\$"
             rf"(?:({separator})(?<!\\)\$\$)?)?"
         ),

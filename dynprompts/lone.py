@@ -15,7 +15,7 @@ _ASSIGNED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*(?:\?|:)?=\s*")
 _NETWORK = re.compile(r"(?:lora|lyco|hypernet):[^:]+:")
 _NUMBER = r"\d{1,6}(?:\.\d+)?"
 _NUMBERS = re.compile(rf"({_NUMBER})(?:\s*(?:-|\.\.+|\u2013|\u2014|,|/|\bto\b)\s*({_NUMBER}))?")
-_DIVIDERS = re.compile(r"\s*(?:[,/;\u3001\uff0c\u00a6\u2502\u4e28\u01c0]|\bor\b)\s*")
+_DIVIDERS = re.compile(r"(?:(?<!\s)\s+)?(?:[,/;\u3001\uff0c\u00a6\u2502\u4e28\u01c0]|\bor\b)\s*")
 _ITEM = re.compile(rf"(?:\d+(?:\.\d+)?::)?(?:{NODE}|(?:[^\W_]|')[^,/;()\[\]<>:{NODE}]*)")
 _MOST_WORDS = 3
 _MOST_SHOWN = 3

@@ -11,7 +11,7 @@ NETWORK = "(?:lora|lyco|hypernet)"
 RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
     (re.compile(pattern), code, message, hint)
     for pattern, code, message, hint in (
-        (r"\d+(?:-\d*)?\$\$(?=\s*\x01)", "DP221",
+        (r"(?<!\d)\d+(?:-\d*)?\$\$(?=\s*\x01)", "DP221",
          "this number of options stands outside of brackets",
          "Write it inside: {2$$__name__}."),
         (r"\$\$", "DP221", 'this "$$" belongs to no number of options',
@@ -26,7 +26,7 @@ RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
         (r"\uff3f{2}|[\uff5b\uff5d]|\d\s*(?:\uff1a\uff1a|\uff04\uff04)", "DP220",
          "this is a full-width mark and stays as it is",
          "Write { } | __ :: $$ in their usual width."),
-        (rf"<\s+{NETWORK}\s*:|<{NETWORK}(?:\s+|[-;])[^<>:]+[:;]|<{NETWORK}:(?:\s|[^<>:|]*\s:)"
+        (rf"<\s+{NETWORK}\s*:|<{NETWORK}[-;\s][^<>:]+[:;]|<{NETWORK}:(?:\s|[^<>:|]*\s:)"
          r"|<(?:loar|lroa|olra|loras|loara|lor|lroas|locon|loha|lokr):[^<>:|]+:",
          "DP226", "this is not read as a network",
          "Write <lora:name:weight>, without blanks."),
@@ -44,8 +44,8 @@ RULES: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
          "this is a full-width mark and stays as it is", "Write (text:1.2)."),
         (r"<(?=[A-Za-z]+:)(?!lora|lyco|hypernet)(?i:lora|lyco|hypernet):|<(?:lora|lyco)=", "DP226",
          "this is not read as a network", "Write <lora:name:weight>, in small letters."),
-        (r"<(?:lora|lyco):[^<>:|\n]+[,;]\s*-?\d*\.?\d+>", "DP226", "this weight has no colon",
-         "Write <lora:name:weight>."),
+        (r"<(?:lora|lyco):[^<>:|\n]+[,;]\s*-?(?:\d+(?:\.\d+)?|\.\d+)>", "DP226",
+         "this weight has no colon", "Write <lora:name:weight>."),
         (rf"<{NETWORK}:[^<>:|\n]+\s-?[01]?\.\d+>", "DP226", "this weight has no colon",
          "Write <lora:name:weight>."),
         (rf"<{NETWORK}:\s*[:>]", "DP226", "this network has no name", "Write <lora:name:weight>."),

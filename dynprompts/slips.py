@@ -22,14 +22,15 @@ _ESCAPED_NAME = re.compile(r"\\_\\_([A-Za-z0-9][\w/-]*(?:\\_[\w/-]+)*)\\_\\_")
 _COMMENT = re.compile(r"\\.|#([^\n]*)", re.DOTALL)
 _JINJA = re.compile(
     r"\{\s?%-?\s*(?:end)?(?:set|for|if|elif|else|prompt|macro|include|import|block|raw|with)\w*\b"
-    r"|\{\{-?\s*\w[\w.]*\s*\(|\{\{-?\s+[\w.]+(?:\s*\|\s*\w+)?\s+-?\}\}|\{#.*?#\}",
+    r"|\{\{-?\s*\w[\w.]*\s*\(|\{\{-?\s+[\w.]+(?:\s*\|\s*\w+)?\s+-?\}\}|\{#(?:(?!\{#).)*?#\}",
     re.DOTALL,
 )
 _OTHERS = re.compile(
     r"<(?:random|wildcard|setvar|var|setmacro|macro|repeat|alternate|fromto)\b[:\[]"
 )
 _WEIGHT = re.compile(
-    r"\s*(?:[+-]?\d[\d.,_/ ]*(?:[eE]\d+)?\s*%?|[+-]\s*\.?\d[\d.]*|\.\d+\s+)\s*::|\s*\d+\s*;;"
+    r"\s*(?:[+-]?\d(?: *[\d.,_/])*(?: *[eE]\d+)?\s*(?:%\s*)?|[+-]\s*\.?\d[\d.]*\s*|\.\d+\s+)::"
+    r"|\s*\d+\s*;;"
 )
 _EARLY = re.compile(r"\s*\d+(?:\.\d+)?%?\s*:\s*(?=[^\W\d_]|[(\x01])")
 _LATE = re.compile(r"(?<=[^\s:(\[<])\s*::\s*\d+(?:\.\d+)?%?\s*$")
@@ -37,15 +38,15 @@ _LATE_SINGLE = re.compile(
     r"\s*[^()\[\]<>:\d\s][^()\[\]<>:]*(?:[:=*]\s*\d+(?:\.\d+)?%?|\s\d+(?:\.\d+)?%)\s*"
 )
 _HEAD = re.compile(
-    r"\s*[!@~]?\s*(?:\d+(?:\s*(?:-|\.\.|\u2013)\s*\d*)?|-\d+)\s*"
+    r"\s*(?:[!@~]\s*)?(?:\d+(?:\s*(?:-|\.\.|\u2013)(?:\s*\d+)?)?|-\d+)\s*"
     r"(?:\$(?!\$)|([\u20ac\u00a3\u00a7&%@])\1(?=\s*\S))"
 )
 _BORDER = re.compile(r"\s*(?:[,;&/+]|(?:and|or)\b)\s*(?=\S)")
 _STRENGTH_BEHIND = re.compile(r":\s*\d?\.\d+(?![\w.:]|\s*[)\]>])")
-_LONE_STRENGTH = re.compile(r"[^()\[\]<>:|{}]*[^()\[\]<>:|{}\d\s][^()\[\]<>:|{}]*:\s*\d*\.\d+\s*")
+_LONE_STRENGTH = re.compile(r"[\d\s]*[^()\[\]<>:|{}\d\s][^()\[\]<>:|{}]*:\s*\d*\.\d+\s*")
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s+(?=\S)")
 _WHOLE = 100
-_UNDERLINED = re.compile(r"(?<![\w/])_([^\W_][\w/*-]*?)_(?!\w)")
+_UNDERLINED = re.compile(r"(?<![\w/])_([^\W_][\w/*-]{0,99}?)_(?!\w)")
 _RULE_STARTS = re.compile(
     r"[$%<\[\uff3f\uff5b\uff5d\uff08\uff1a\uff04]|__|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\([^()\n,:;]+(?:;|:\s*(?:\d+,|\d*\.\d*\.))|[*~@]\w|[Bb]reak|>>"
 )
@@ -53,10 +54,10 @@ _MAY_BE_FACE = re.compile(r"[:;=][-'o^]?[()\[\]{}<>|]|[()\[\]{}<>|][-'o]?[:;=_.o
 _BRACKET = re.compile(r"[][()<>]")
 _MARKED = re.compile(r"<([A-Za-z][\w/-]*)>|\[([A-Za-z][\w/-]*)\]|([%*~@])([A-Za-z][\w/-]*)\3")
 _BAR = re.compile(r"[^\W_]\s*\|\s*(?=[^\W_\s])")
-_STRENGTH = re.compile(r":\s*-?\d*\.?\d+\s*$")
+_STRENGTH = re.compile(r":\s*-?(?:\d+(?:\.\d+)?|\.\d+)\s*$")
 _DOTS = re.compile("\\.{3,}|[\u1801\u2026\u22ee\u22ef\u22f0\u22f1\ufe19]")
 _PLAIN = re.compile(
-    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(].*:.*\d|<[A-Za-z]|[%*~@\[][A-Za-z]|\[.*:.*\d,\d|[\uff08\uff1a\uff04]|\\_\\_|[Bb]reak|\(.*;\s*\d*\."
+    r"[}|$\uff5b\uff5d\uff3f]|::|[:(]\s*\d|__|<\s*\w+[:\s]|(?:lora|lyco|hypernet):|(?<![\w/])_\w|\d:|[<(][^<(:\n]*:|<[A-Za-z]|[%*~@\[][A-Za-z]|\d,\d|[\uff08\uff1a\uff04]|\\_\\_|[Bb]reak|;\s*\d*\."
 )
 _USUAL = re.compile(
     r"\((?:[^\W_]|[ ,.'_-])*:\d+(?:\.\d*)?\)"

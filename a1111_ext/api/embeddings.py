@@ -14,7 +14,7 @@ _LIKE = re.compile(
     r"""
       [a-z]{2}[A-Z][a-z]              # FastNegativeV2, BadDream
     | ^(?!negative$)\w*negative       # easynegative
-    | \w[vV]\d+(?:[._-]?\w+)*$        # deepnegative_v1_75t
+    | \w[vV]\d+(?:[.-]?\w){0,60}$     # deepnegative_v1_75t
     | (?:_|-)(?:neg|ti|embedding)$    # hands-neg
     | [A-Za-z]{3}[_-]\d+$             # bad-hands-5
     """,

@@ -92,9 +92,9 @@ def strip_loras(prompt: str, name: str = "") -> str:
     done = 0
     for tag, start, end in _places(prompt):
         if name in ("", tag.name):
-            parts += (prompt[done:start].rstrip(), " ")
-            done = end + len(prompt[end:]) - len(prompt[end:].lstrip())
-    return "".join([*parts, prompt[done:]]).strip()
+            parts.append(prompt[done:start])
+            done = end
+    return " ".join(part.strip() for part in (*parts, prompt[done:])).strip()
 
 
 def replace_lora(prompt: str, name: str, tag: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import re
 import sqlite3
 import threading
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError
-from kohya_ext.project.files import explain_os_error, sha256_of
+from kohya_ext.project.files import explain_os_error, explained, set_aside, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
 from .cell import Cell, cell_from_dict, without_hashes
@@ -449,16 +448,10 @@ def _is_damaged(db: sqlite3.Connection) -> bool:
 
 def _set_aside(db: Path) -> Path:
     """Move a damaged ledger away, with what SQLite keeps beside it. Raises MachineError."""
-    aside = db.with_name(
-        f"{db.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
-    )
-    try:
-        db.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                db.with_name(db.name + suffix).replace(aside.with_name(aside.name + suffix))
-    except OSError as error:
-        raise explain_os_error(error, db) from error
+    aside = set_aside(db)
+    for suffix in ("-wal", "-shm"):
+        with explained(db), suppress(FileNotFoundError):
+            db.with_name(db.name + suffix).replace(aside.with_name(aside.name + suffix))
     _log.warning("The ledger %s was damaged; it is kept as %s and made again.", db, aside.name)
     return aside
 

@@ -19,8 +19,8 @@ from kohya_ext.project.wording import counted
 from ..cells.cell import Cell, CheckpointPin, HiresFix
 from .values import parse_list, parse_real_numbers, parse_whole_numbers
 
-_TOKEN = re.compile(r"<(?:lora|lyco):[^>]*>")
-_OWN_TOKEN = re.compile(r"<(?:lora|lyco):\{lora\}:([^>]*)>")
+_TOKEN = re.compile(r"<(?:lora|lyco):[^<>]*>")
+_OWN_TOKEN = re.compile(r"<(?:lora|lyco):\{lora\}:([^<>]*)>")
 LARGEST_SEED = 4_294_967_293
 """The WebUI draws its own random seeds from 0 to this number."""
 _MOST_IN_A_ROW = 10_000

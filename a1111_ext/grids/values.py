@@ -16,8 +16,8 @@ from typing import Any
 
 from kohya_ext.project.errors import InputError, ToolError
 
-_WHOLE = r"\s*([+-]?\s*\d+)\s*-\s*([+-]?\s*\d+)"
-_REAL = r"\s*([+-]?\s*\d+(?:\.\d*)?)\s*-\s*([+-]?\s*\d+(?:\.\d*)?)"
+_WHOLE = r"\s*((?:[+-]\s*)?\d+)\s*-\s*((?:[+-]\s*)?\d+)"
+_REAL = r"\s*((?:[+-]\s*)?\d+(?:\.\d*)?)\s*-\s*((?:[+-]\s*)?\d+(?:\.\d*)?)"
 _WHOLE_RANGE = re.compile(_WHOLE + r"(?:\s*\(([+-]\d+)\s*\))?\s*")
 _WHOLE_COUNT = re.compile(_WHOLE + r"\s*\[(\d+)\s*\]\s*")
 _REAL_RANGE = re.compile(_REAL + r"(?:\s*\(([+-]\d+(?:\.\d*)?)\s*\))?\s*")

@@ -15,9 +15,9 @@ from kohya_ext.project.printable import printable
 
 _MARKS = re.compile(r"([\\`*_\[\]|<>&])")
 _LINK = re.compile(
-    r"\]\s*\(\s*<?\s*(?P<inline>[^)\s>]*)"  # [text](target)
-    r"|^\s{0,3}\[[^\]]*\]:\s*<?\s*(?P<reference>\S*)"  # [name]: target
-    r"|<\s*(?P<auto>[a-z][a-z0-9+.-]*:[^>\s]*)>",  # <target>
+    r"\]\s*\(\s*(?:<\s*)?(?P<inline>[^)\s>]*)"  # [text](target)
+    r"|^\s{0,3}\[[^\[\]]*\]:\s*(?:<\s*)?(?P<reference>\S*)"  # [name]: target
+    r"|<\s*(?P<auto>[a-z][a-z0-9+.-]{0,40}:[^<>\s]*)>",  # <target>
     re.IGNORECASE | re.MULTILINE,
 )
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
@@ -68,12 +68,12 @@ def require_safe_link(target: str, place: str) -> str:
 
 _ITEM = re.compile(r"\s{0,3}(?:[-*+]|\d{1,3}[.)])\s+(.*)")
 _NUMBERED = re.compile(r"\s{0,3}\d{1,3}[.)]\s")
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+")
 _SPAN = re.compile(
-    r"(?P<code>`+)(?P<inside>.+?)(?P=code)(?!`)"
+    r"(?<!`)(?P<code>`+)(?!`)(?P<inside>.+?)(?<!`)(?P=code)(?!`)"
     r"|\\(?P<escaped>[\\`*_\[\]|<>&#.!()+-])"
-    r"|\[(?P<text>[^\]]*)\]\(\s*<?(?P<target>[^)\s>]*)>?[^)]*\)"
-    r"|<(?P<auto>https?://[^>\s]*)>"
+    r"|\[(?P<text>[^\[\]]*)\]\(\s*<?(?P<target>[^)\s>]{0,1000})>?[^)]{0,300}\)"
+    r"|<(?P<auto>https?://[^<>\s]*)>"
     r"|(?P<bare>https?://[^\s<>()\[\]]*[^\s<>()\[\].,;:!?])"
     r"|\*\*(?P<strong>[^*]+)\*\*"
     r"|(?<![\w*])\*(?P<em>[^*\s](?:[^*]*[^*\s])?)\*(?![\w*])"
@@ -98,12 +98,16 @@ def _block_html(lines: list[str]) -> str:
         if kind == "text":
             done.append(f"<p>{'<br>'.join(_span_html(one.strip()) for one in part)}</p>")
         elif kind == "heading":
-            titles = (_span_html(_HEADING.sub(r"\1", one)) for one in part)
+            titles = (_span_html(_title(one)) for one in part)
             done += [f"<p><strong>{one}</strong></p>" for one in titles]
         else:
             items = (_span_html(_ITEM.sub(r"\1", one).strip()) for one in part)
             done.append(f"<{kind}>{''.join(f'<li>{one}</li>' for one in items)}</{kind}>")
     return "\n".join(done)
+
+
+def _title(line: str) -> str:
+    return _HEADING.sub("", line, count=1).rstrip().rstrip("#").rstrip()
 
 
 def _kind_of(line: str) -> str:

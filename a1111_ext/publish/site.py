@@ -36,9 +36,9 @@ _TRAINED_ON = {
     "NoobAI": re.compile(r"noob"),
     "SDXL 1.0": re.compile(r"sd_?xl_base"),
     "SD 1.4": re.compile(r"sd-v1-4|v1-4(?![0-9])"),
-    "Flux.1 S": re.compile(r"flux.*schnell"),
-    "Flux.1 Krea": re.compile(r"flux.*krea"),
-    "Flux.1 Kontext": re.compile(r"flux.*kontext"),
+    "Flux.1 S": re.compile(r"flux.{0,99}schnell"),
+    "Flux.1 Krea": re.compile(r"flux.{0,99}krea"),
+    "Flux.1 Kontext": re.compile(r"flux.{0,99}kontext"),
 }
 """What the file name of a base model says of its name on the site."""
 

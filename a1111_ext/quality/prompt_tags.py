@@ -30,4 +30,4 @@ def is_trigger_only(prompt: str, trigger_word: str) -> bool:
 
 
 def _without_loras(prompt: str) -> str:
-    return re.sub(r"<[^>]*>", " ", prompt)
+    return re.sub(r"<[^<>]*>", " ", prompt)

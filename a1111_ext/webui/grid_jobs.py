@@ -16,7 +16,7 @@ from pathlib import Path
 from kohya_ext.project import MissingError, ToolError
 from kohya_ext.project.background_jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.files import write_json_atomic
-from kohya_ext.project.json_reader import read_json
+from kohya_ext.project.json_reader import read_or_set_aside
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
 
@@ -217,15 +217,11 @@ def _as_dict(status: GridStatus) -> dict[str, object]:
 
 def _read_book(book: Path) -> dict[str, GridStatus]:
     """Read the grids of before; those that were not at their end were cut off."""
-    try:
-        rows = read_json(book)
-        statuses = [_status_of(row) for row in rows]
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        _log.warning("loraloom: %s is damaged and begun again: %s", book, error)
-        return {}
-    return {one.grid_id: one for one in statuses}
+
+    def parse(rows: list[dict[str, str]]) -> dict[str, GridStatus]:
+        return {one.grid_id: one for one in map(_status_of, rows)}
+
+    return read_or_set_aside(book, parse, {})
 
 
 def _status_of(row: dict[str, str]) -> GridStatus:

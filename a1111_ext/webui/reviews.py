@@ -15,7 +15,7 @@ from pathlib import Path
 from kohya_ext.project import ToolError, open_project
 from kohya_ext.project.decisions.board import BoardShare
 from kohya_ext.project.files import write_json_atomic
-from kohya_ext.project.json_reader import read_json
+from kohya_ext.project.json_reader import read_or_set_aside
 
 from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
@@ -89,14 +89,11 @@ class Reviews:
 
 
 def _read_book(book: Path) -> Mapping[str, tuple[str, ...]]:
-    try:
-        data = read_json(book)
-        return {str(root): tuple(map(str, names)) for root, names in data.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        _log.warning("loraloom: %s is damaged and begun again: %s", book, error)
-        return {}
+    return read_or_set_aside(book, _started, {})
+
+
+def _started(data: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:
+    return {str(root): tuple(map(str, names)) for root, names in data.items()}
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..nodes import Get, Sequence, Text, Variant, Wildcard
 
 _LETTER = r"[^\W\d_]"
-_FIRST = rf"(?:\d{{1,9}}(?![eE\d]))?{_LETTER}{{2,}}[^\W_]*(?:[_'-]{_LETTER}+)*"
+_FIRST = rf"(?:\d{{1,9}}(?![eE\d]))?{_LETTER}{{2}}[^\W_]*(?:[_'-]{_LETTER}+)*"
 _OTHER = rf"(?:{_LETTER}[^\W_]*(?:[_'-]{_LETTER}+)*|\d+(?![^\s,{{|}}:]|::))"
 _NAMED = re.compile(
     r"__(?=[A-Za-z0-9])[A-Za-z0-9/-]*(?:_[A-Za-z0-9/-]+)*__|(?<![\\$])\$\{[A-Za-z]\w*\}"

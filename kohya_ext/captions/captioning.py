@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from ..dataset.staged import read_staged
+from ..dataset.staged import read_record, read_staged
 from ..project import (
     DamagedError,
     MissingError,
@@ -24,7 +25,7 @@ from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.cluster import spread
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
-from ..project.json_reader import read_json, read_text
+from ..project.json_reader import read_text
 from ..project.placeholders import fill_placeholders
 from ..project.tagging import (
     Scores,
@@ -354,12 +355,16 @@ class Written:
 
 
 def _read_written(project: Project) -> Written:
-    try:
-        data = read_json(project.images_dir / WRITTEN_NAME)
-    except (OSError, ValueError):
-        return Written({})
-    if not isinstance(data, dict):
-        return Written({})
+    """Return what we wrote. Raises DamagedError."""
+    return read_record(
+        project.images_dir / WRITTEN_NAME,
+        _parse_written,
+        "Restore it from a backup, or move it away: then captions that differ from the rules count "
+        "as made by hand.",
+    )
+
+
+def _parse_written(data: Mapping[str, Any]) -> Written:
     is_flat = not isinstance(data.get("captions"), dict)
     rows, prefix = (data, None) if is_flat else (data["captions"], data.get("prefix"))
     texts = {stem: (text,) if isinstance(text, str) else tuple(text) for stem, text in rows.items()}

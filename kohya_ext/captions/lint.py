@@ -91,7 +91,7 @@ def _lines(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
         )
 
 
-_PLACEHOLDER = re.compile(r"\$?\{ *(?:trigger|lora|prompt|subject)[^}]*\}", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\$?\{ *(?:trigger|lora|prompt|subject)[^{}]*\}", re.IGNORECASE)
 
 
 def _placeholders(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:

@@ -77,13 +77,14 @@ _KEY = re.compile(
     r"\b(?:subject|base_model|dataset|captions|training|grid|showcase|publish)(?:\.[a-z_]+)+"
 )
 _BY_FILE = re.compile(
-    r", or (?:write .*?\bloraloom [^;]*?--roles FILE|run: loraloom stage .*?(?=\. There is|$))"
+    r", or (?:write .{0,400}?\bloraloom [^;]{0,400}?--roles FILE"
+    r"|run: loraloom stage .{0,900}?(?=\. There is|$))"
 )
 """A way that only a terminal has, where the sentence names the board first."""
 _SIDE_BY_SIDE = re.compile(r"(the (?:field|box) \"[^\"]+\") (?=the (?:field|box) )")
 _TWICE = re.compile(r"(the (?:field|button|box) \"[^\"]+\"),? or \1")
 _ROOT = r"(?:/|~|[A-Za-z]:[/\\])"
-_NAMED = rf"(?:{_ROOT}[^\"\n]*?)?lora-project\.yaml(?::\d+)?(:?)"
+_NAMED = rf"(?:{_ROOT}[^\"\n]{0, 900}?)?lora-project\.yaml(?::\d+)?(:?)"
 _FILE = re.compile(rf"(?<=\s){_NAMED}")
 _LEADING_FILE = re.compile(rf"^{_NAMED}")
 

@@ -86,6 +86,7 @@ TITLES: dict[str, str] = {
     "LL257": "A picture without scores and no tagger",
     "LL258": "Forbidden content",
     "LL259": "A caption that cannot be read",
+    "LL260": "A damaged record of what was staged or captioned",
     "LL301": "No Kohya config",
     "LL302": "A value that the Kohya GUI cannot hold",
     "LL303": "Learning rates that train nothing",

@@ -166,6 +166,15 @@ def replace_file(beside: Path, path: Path, *, sleep: Callable[[float], None] = t
             return
 
 
+def set_aside(path: Path) -> Path:
+    """Move a damaged file of ours to a name beside it, and return that. Raises MachineError."""
+    when = time.strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.stem}.damaged-{when}-{secrets.token_hex(2)}{path.suffix}")
+    with explained(path):
+        path.replace(aside)
+    return aside
+
+
 def write_bytes_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path`, making its folder where needed."""
     make_folder(path.parent)

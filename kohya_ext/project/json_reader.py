@@ -6,12 +6,18 @@ Everything that can be wrong with it is one ShapeError: its sentence goes into t
 from __future__ import annotations
 
 import json
+import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from .errors import ToolError
+from .files import set_aside
 from .limits import limits
 
+_Read = TypeVar("_Read")
+_log = logging.getLogger(__name__)
 _NAMES = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
 
 
@@ -73,6 +79,24 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ShapeError(f"it holds {_NAMES.get(type(found), 'a number')}, not an object")
     return found
+
+
+def read_or_set_aside(path: Path, parse: Callable[[Any], _Read], empty: _Read) -> _Read:
+    """Read a JSON file of ours that can be begun again; `empty` where there is none.
+
+    A damaged one is kept beside its place, and named in the log.
+    """
+    try:
+        return parse(read_json(path))
+    except FileNotFoundError:
+        return empty
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        why = error
+    try:
+        _log.warning("%s is damaged (%s); it is kept as %s.", path, why, set_aside(path).name)
+    except ToolError as error:
+        _log.warning("%s is damaged (%s): %s", path, why, error)
+    return empty
 
 
 def read_text(path: Path, most_bytes: int | None = None, encoding: str = "utf-8-sig") -> str:

@@ -77,10 +77,10 @@ _KINDS: tuple[tuple[LoraKind, str], ...] = (
     (LoraKind.DORA, r"\.dora_scale$|\.lora_magnitude_vector(\.|$)"),
     (LoraKind.LOHA, r"\.hada_(w[12]_[ab]|t[12])$"),
     (LoraKind.LOKR, r"\.lokr_(w[12](_[ab])?|t2)$"),
-    (LoraKind.OFT, r"\.oft_(blocks|diag|R|r)(\.\w+)*$"),
+    (LoraKind.OFT, r"\.oft_(blocks|diag|R|r)(\.\w+){0,4}$"),
     (LoraKind.GLORA, r"\.(a1|a2|b1|b2|bm1|bm2)\.weight$"),
     (LoraKind.IA3, r"\.on_input$"),
-    (LoraKind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+)*$|[._]lora\d?\.(down|up)\.weight$"),
+    (LoraKind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+){0,4}$|[._]lora\d?\.(down|up)\.weight$"),
     (LoraKind.FULL, r"\.(diff|diff_b|set_weight|w_norm|b_norm)$"),
 )
 _NOT_OF_THE_KIND = re.compile(r"\.(alpha|scale|rank|bias)$")
@@ -90,7 +90,7 @@ _SUFFIX = re.compile(
     + r"|\.alpha|\.scale|\.weight|\.bias)$"
 )
 _INPUT = re.compile(
-    r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$|\.hada_w1_b$|\.diff$|\.weight$"
+    r"\.lora_down\.weight$|\.lora_A(\.\w+){0,4}$|lora\d?\.down\.weight$|\.hada_w1_b$|\.diff$|\.weight$"
 )
 _FACTOR = re.compile(r"\.lokr_w([12])(_b)?$")
 """The two Kronecker factors of a LoKr: their widths multiply."""
@@ -337,7 +337,7 @@ def json_object(text: str) -> dict[str, object]:
 
 
 _DOWN = re.compile(
-    r"\.lora_down\.weight$|\.lora_A(\.\w+)*$|lora\d?\.down\.weight$|\.hada_w1_b$|\.lokr_w2_b$"
+    r"\.lora_down\.weight$|\.lora_A(\.\w+){0,4}$|lora\d?\.down\.weight$|\.hada_w1_b$|\.lokr_w2_b$"
 )
 
 

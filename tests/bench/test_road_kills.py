@@ -3,12 +3,13 @@
     python -m pytest -m bench tests/bench/test_road_kills.py -s --timeout 0
 
 Each command runs in a fork of this process, so that a kill costs no start of Python, and dies at a
-random instant of its run. `LORALOOM_KILLS=20` makes it shorter, `LORALOOM_KILLED=import,grid`
-storms these only.
+random instant of its run. `LORALOOM_KILLED=import,grid` storms these only, and with a number in
+`LORALOOM_KILLS` the table of docs/testing.md gets its rows.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -24,15 +25,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docs_table import TESTING_PAGE, put_rows
 from PIL import Image
 
+from a1111_ext.grids.page.votes import PAGE_NAME, keep_votes, read_votes
 from kohya_ext.cli.dispatch import find_command
-from kohya_ext.project import open_project
+from kohya_ext.project import Project, open_project
 from kohya_ext.project.lora_file import read_header
 from kohya_ext.simulator.walk import (
     DemoFolder,
     Station,
     fill_manifest,
+    newest_grid,
     prepare,
     simulated_webui,
     stations,
@@ -40,6 +44,10 @@ from kohya_ext.simulator.walk import (
 
 KILLS = int(os.environ.get("LORALOOM_KILLS", "200"))
 ONLY = os.environ.get("LORALOOM_KILLED", "")
+ROAD = (
+    "import", "stage", "caption", "config", "train", "grid", "votes", "promote", "showcase",
+    "review", "upscale", "select", "publish",
+)  # fmt: skip
 
 pytestmark = [
     pytest.mark.bench,
@@ -152,7 +160,6 @@ class Storm:
         self._root, self._folder = root, folder
         self._log = folder / "killed.log"
         self._rng = random.Random("kills")
-        self.rows: list[str] = []
 
     @contextmanager
     def _kept(self) -> Iterator[Path]:
@@ -186,8 +193,10 @@ class Storm:
             finish(work, self._log)
         require_whole(self._root)
         assert unfinished(self._root) == []
-        self.rows.append(f"| {name} | {kills} | {ended} | {seconds:.2f} s |")
-        print(self.rows[-1], flush=True)
+        row = f"| {name} | {kills} | {ended} |"
+        print(f"{row} {seconds:.2f} s", flush=True)
+        if "LORALOOM_KILLS" in os.environ:
+            put_rows(TESTING_PAGE, "kills", {(name,): row}, order=[(one,) for one in ROAD])
 
 
 def _is_wanted(name: str) -> bool:
@@ -220,13 +229,30 @@ def test_every_command_survives_kills(tmp_path: Path, monkeypatch: pytest.Monkey
         for station in stations(place, url):
             if station.command == "select":
                 _review(storm, place, url)
+            if station.command == "advise" and _is_wanted("votes"):
+                _vote(storm, open_project(place.project))
             _walk(storm, station, place, log)
     finish(command(("show", str(place.project), "--verify")), log)
-    print("\n".join(storm.rows))
+
+
+def _vote(storm: Storm, project: Project) -> None:
+    """Votes and a choice, as the grid's page sends them after each click."""
+    folder = newest_grid(project)
+    keys = [f"{number:064x}" for number in range(60)]
+    votes: list[dict[str, str]] = []
+
+    def vote() -> None:
+        for left, right in itertools.pairwise(keys):
+            votes.append({"left": left, "right": right, "answer": "left"})
+            keep_votes(folder / PAGE_NAME, json.dumps({"votes": votes, "choice": right}))
+
+    storm.storm("votes", vote)
+    kept = read_votes(folder)
+    assert (len(kept["votes"]), kept["choice"]) == (59, keys[-1])
 
 
 def _review(storm: Storm, place: DemoFolder, url: str) -> None:
-    """Ratings of the board, votes on a grid's page and the upscale pass, before `select`."""
+    """Ratings of the board and the upscale pass, before `select`."""
     from a1111_ext.showcase.album import read_album
     from a1111_ext.showcase.ratings import Rating
     from a1111_ext.showcase.review import Review, read_review, write_review
@@ -245,5 +271,7 @@ def _review(storm: Storm, place: DemoFolder, url: str) -> None:
     if _is_wanted("review"):
         storm.storm("review", rate)
         assert read_review(project) == reviews[-1]
+    else:
+        rate()
     if _is_wanted("upscale"):
         storm.storm("upscale", command(("upscale", str(project.root), "--webui", url)))

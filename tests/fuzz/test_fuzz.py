@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from docs_table import TESTING_PAGE, put_rows
 from mutations import mutate
 from readers import READERS
 
 COUNT = int(os.environ.get("LORALOOM_FUZZ", "400"))
 SLOWEST_SECONDS = 2.0
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "testing.md"
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -38,23 +38,11 @@ def test_nothing_but_a_refusal(kind: str, tmp_path: Path):
     assert slowest < SLOWEST_SECONDS
     assert refused > 0 or kind in ("infotext", "X/Y/Z values")
     if "LORALOOM_FUZZ" in os.environ:
-        write_row(kind, f"| {kind} | {COUNT:,} | {refused:,} | {slowest * 1000:.0f} ms |")
+        row = f"| {kind} | {COUNT:,} | {refused:,} | {slowest * 1000:.0f} ms |"
+        put_rows(TESTING_PAGE, "fuzz", {(kind,): row}, order=[(one,) for one in READERS])
 
 
 @pytest.mark.parametrize("kind", READERS)
 def test_the_samples_are_read(kind: str, tmp_path: Path):
     for sample in READERS[kind].samples:
         READERS[kind].read(sample, tmp_path)
-
-
-def write_row(kind: str, row: str) -> None:
-    """Put one row into the table of docs/testing.md, in place of the one of that kind."""
-    begin, end = "<!-- fuzz: begin -->\n", "<!-- fuzz: end -->"
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(begin)
-    table, after = rest.split(end)
-    rows = {line.split("|")[1].strip(): line for line in table.splitlines()[2:] if line}
-    rows[kind] = row
-    head = table.splitlines()[:2]
-    lines = "\n".join([*head, *(rows[name] for name in READERS if name in rows)])
-    PAGE.write_text(f"{before}{begin}{lines}\n{end}{after}", encoding="utf-8", newline="\n")

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+from pathlib import Path
 
 import pytest
 
-from kohya_ext.project.json_reader import ShapeError, parse_json, parse_with_pictures
+from kohya_ext.project.json_reader import (
+    ShapeError,
+    parse_json,
+    parse_with_pictures,
+    read_or_set_aside,
+)
 
 
 def as_text(data: dict[str, object]) -> dict[str, object]:
@@ -59,3 +66,16 @@ def test_damaged_answers_are_one_error(content: bytes):
         parse_with_pictures(content)
     with pytest.raises(ShapeError):
         parse_json(content)
+
+
+def test_a_damaged_file_is_kept_beside_its_place(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    path = tmp_path / "book.json"
+    assert read_or_set_aside(path, list, []) == []
+    path.write_text("[1]", encoding="utf-8")
+    assert read_or_set_aside(path, list, []) == [1]
+    path.write_text("7", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        assert read_or_set_aside(path, list, []) == []
+    (aside,) = tmp_path.iterdir()
+    assert (aside.read_text(encoding="utf-8"), aside.suffix) == ("7", ".json")
+    assert f"it is kept as {aside.name}" in caplog.text

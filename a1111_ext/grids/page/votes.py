@@ -16,8 +16,7 @@ from typing import Any
 
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import explained
-from kohya_ext.project.json_reader import parse_json, read_json
-from kohya_ext.project.server import LARGEST_BYTES
+from kohya_ext.project.json_reader import parse_json, read_or_set_aside
 
 PAGE_NAME = "grid.html"
 FILE_NAME = "votes.json"
@@ -99,8 +98,10 @@ def _move_in(store: DecisionStore, folder: Path) -> None:
     path = folder / FILE_NAME
     if not path.is_file():
         return
-    old = _read(path)
     at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    old = _read(path)
+    if not path.is_file():  # it was damaged
+        return
     votes = {f"{folder.name}#{number}": vote for number, vote in enumerate(old["votes"])}
     choice = {f"grid:{folder.name}": old["choice"]} if old["choice"] else {}
     kinds = [(DecisionKind.VOTES, votes), (DecisionKind.CHOICE, choice)]
@@ -119,13 +120,8 @@ def _stored_votes(store: DecisionStore, grid_id: str) -> list[Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read what was kept; a file that is not ours, or damaged, counts as nothing."""
-    try:
-        if path.stat().st_size <= LARGEST_BYTES:
-            return _parse(read_json(path))
-    except (OSError, ValueError):
-        pass
-    return {"votes": [], "choice": None}
+    """Read what was kept; a file that is not ours, or damaged, is moved aside."""
+    return read_or_set_aside(path, _parse, {"votes": [], "choice": None})
 
 
 def _parse(data: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from .bucketed import Subset
 from .folders import FolderReading, TrainingFolder
 from .steps import Size
 
-_CACHE = re.compile(r"_(\d+)x(\d+)_\w+\.npz$")
+_CACHE = re.compile(r"_(\d+)x(\d+)_\w{1,40}\.npz$")
 """A cache of latents says its picture's size in its name."""
 
 

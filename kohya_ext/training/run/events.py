@@ -140,8 +140,8 @@ Event = (
 )
 
 _BAR = re.compile(
-    r"\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+) "
-    r"\[[\d:]+<[\d:?]+,\s*(?P<rate>[\d.?]+)(?P<unit>s/it|it/s)(?P<rest>[^\]]*)\]"
+    r"(?<!\d)\d+%\|[^|]*\|\s*(?P<done>\d{1,15})/(?P<total>\d{1,15}) "
+    r"\[[\d:]+<[\d:?]+,\s*(?P<rate>\d+(?:\.\d+)?|\?)(?P<unit>s/it|it/s)(?P<rest>[^\]]*)\]"
 )
 _LOSS = re.compile(r"avr_loss=([^,\]\s]+)")
 _VALIDATION = re.compile(r"val_(?:epoch_)?avg_loss=([^,\]\s]+)")
@@ -227,7 +227,10 @@ class StreamReader:
         return events
 
     def _read_figure(self, line: str) -> list[Event]:
-        label, found = re.split(r"\s/\s", line.strip(), maxsplit=1)[0], re.findall(r"\d+", line)
+        label, found = (
+            re.split(r"\s/\s", line.strip(), maxsplit=1)[0],
+            re.findall(r"\d{1,15}", line),
+        )
         name = _FIGURES.get(label)
         if name is None or not found:
             return []

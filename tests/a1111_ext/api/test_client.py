@@ -25,7 +25,7 @@ from a1111_ext.api.lora_links import (
     remove_links,
     with_run,
 )
-from a1111_ext.api.lora_tags import lora_tag, lora_tags, replace_lora
+from a1111_ext.api.lora_tags import lora_tag, lora_tags, replace_lora, strip_loras
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells.cell import Cell, HiresFix
 from a1111_ext.simulator import SimulatedWebui, start_webui
@@ -197,6 +197,12 @@ def test_a_picture_without_infotext(tmp_path: Path):
 
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert read_infotext((tmp_path / "a.png").read_bytes()) == ""
+
+
+def test_lora_tags_are_taken_out_with_their_blanks():
+    prompt = "<lora:a:1> fox,  <lora:b>  red <lora:a:0.5"
+    assert strip_loras(prompt, "b") == "<lora:a:1> fox, red <lora:a:0.5"
+    assert strip_loras(prompt) == "fox, red <lora:a:0.5"
 
 
 def test_lora_tags_are_whole_tokens():

@@ -136,3 +136,11 @@ def test_an_embedding_of_another_architecture_is_named(client: Client):
     said = describe_embeddings([replace(CELL, negative_prompt="MossyXL")], "Quillfox", has)
     assert said["embedding that does not fit the loaded checkpoint"] == "MossyXL"
     assert len(said) == 2  # not told once more as a word like one
+
+
+def test_a_long_word_is_looked_at_in_no_time():
+    assert words_like_embeddings([f"xv1{'a' * 60}..b"], ()) == ()
+    assert words_like_embeddings(["deepnegative_v1_75t, stylev2.5-b"], ()) == (
+        "deepnegative_v1_75t",
+        "stylev2.5-b",
+    )

@@ -77,6 +77,17 @@ def test_only_votes_are_kept(page: Path, text: str):
 def test_somebody_elses_votes_are_read_with_care(page: Path, text: str):
     page.with_name(FILE_NAME).write_text(text, encoding="utf-8")
     assert kept(page) == NONE
+    (aside,) = page.parent.glob("votes.damaged-*.json")
+    assert aside.read_text(encoding="utf-8") == text
+    keep_votes(page, json.dumps(VOTES))
+    assert kept(page) == VOTES
+
+
+def test_damaged_votes_are_set_aside_by_the_next_vote(page: Path):
+    page.with_name(FILE_NAME).write_text("{", encoding="utf-8")
+    keep_votes(page, json.dumps(VOTES))
+    assert kept(page) == VOTES
+    assert list(page.parent.glob("votes.damaged-*.json"))
 
 
 def test_votes_of_an_earlier_loraloom_move_in(page: Path):

@@ -168,7 +168,9 @@ def test_a_damaged_book_is_begun_again(tmp_path: Path, text: str, caplog: pytest
     book.write_text(text, encoding="utf-8")
     jobs = GridJobs(book)
     assert jobs.all() == ()
-    assert "is damaged and begun again" in caplog.text
+    (aside,) = tmp_path.glob("started.damaged-*.json")
+    assert aside.read_text(encoding="utf-8") == text
+    assert f"it is kept as {aside.name}" in caplog.text
     wait_for(jobs.start(lambda tell, switches: drawn(), 1).grid_id)
     assert len(GridJobs(book).all()) == 1
 

@@ -247,3 +247,13 @@ def test_the_files_lie_beside_their_pictures(board: Board, scored: Project):
     board.share._require_desk().close()
     assert sorted(texts(scored)) == ["a", "b", "c"]
     assert Path(scored.images_dir, ".captions.json").is_file()
+
+
+@pytest.mark.parametrize("text", ["null", '{"captions": {"a": null}}', '{"a": 7}'])
+def test_a_damaged_record_of_captions_is_named(scored: Project, capsys: Any, text: str):
+    assert main(["caption", str(scored.root)]) == 0
+    record = Path(scored.images_dir, ".captions.json")
+    record.write_text(text, encoding="utf-8")
+    assert main(["caption", str(scored.root)]) == 1
+    assert ".captions.json is damaged" in capsys.readouterr().err
+    assert record.read_text(encoding="utf-8") == text

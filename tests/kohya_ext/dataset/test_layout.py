@@ -13,7 +13,8 @@ from kohya_ext.cli import main
 from kohya_ext.dataset.advice import advise
 from kohya_ext.dataset.layout import apply_layout, folder_name, plan_layout
 from kohya_ext.dataset.roles_csv import Role, read_roles_csv
-from kohya_ext.project import Project, ToolError, open_project
+from kohya_ext.dataset.staged import STAGED_NAME
+from kohya_ext.project import DamagedError, Project, ToolError, open_project
 from kohya_ext.project.manifest import Consent, Subject, SubjectKind
 
 
@@ -295,3 +296,13 @@ def test_the_command_stages(filled: Project, capsys: pytest.CaptureFixture[str])
     out, err = capsys.readouterr()
     assert '"name": "2_Quillfox"' in out
     assert "Next: loraloom caption" in err
+
+
+@pytest.mark.parametrize("content", [b"null", b"[]", b'"a"', b"[" * 100_000, b"\xff\xfe", b""])
+def test_a_damaged_record_is_named_and_stays(filled: Project, content: bytes):
+    apply_layout(filled, plan_layout(filled))
+    record = filled.images_dir / STAGED_NAME
+    record.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"staged\.json is damaged.*\[LL260\]"):
+        plan_layout(filled)
+    assert record.read_bytes() == content

@@ -212,3 +212,12 @@ def test_the_loss_on_pictures_kept_back_is_read():
     assert Validated(0.13) in events
     step = "validation steps: 100%|#| 2/2 [00:01<00:00, 5.0it/s, val_avg_loss=nan, timestep=8]"
     assert any(isinstance(one, Validated) for one in reader.read_stderr(step))
+
+
+@pytest.mark.parametrize("rate", ["1.2.3", ".", "9" * 5000 + "."])
+def test_a_bar_of_no_numbers_is_a_line_like_others(rate: str):
+    reader = StreamReader()
+    for number in ("5", "9" * 5000):
+        bar = f"steps:  50%|##  | {number}/10 [00:01<00:01, {rate}s/it, avr_loss=0.1]"
+        assert not only(reader.read_stderr(bar), StepFinished)
+    assert reader.read_stdout(f"  num train images * repeats / x: {'9' * 5000}") == []

@@ -1,0 +1,93 @@
+"""No regular expression of the product takes four times as long for twice the text."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from regexes import hostile_units, product_patterns
+
+LETTERS = 8_000
+QUICK_SECONDS = 0.002
+MOST_GROWTH = 3.0
+END = "\x00"
+MOST_UNITS = 50
+
+
+def seconds(pattern: re.Pattern[Any], text: str, is_anchored: bool) -> float:
+    """Return what it takes to try a pattern at one place, or everywhere."""
+    subject: Any = text.encode("utf-8") if isinstance(pattern.pattern, bytes) else text
+    started = time.process_time()
+    if is_anchored:
+        pattern.match(subject)
+        pattern.fullmatch(subject)
+    else:
+        for _ in pattern.finditer(subject):
+            pass
+    return time.process_time() - started
+
+
+def grows(pattern: re.Pattern[Any], begin: str, unit: str, is_anchored: bool) -> bool:
+    """Tell whether a pattern takes far more than twice as long for twice the text."""
+    for letters in (LETTERS // 50, LETTERS):
+        text = begin + unit * (letters // len(unit)) + END
+        if seconds(pattern, text, is_anchored) < QUICK_SECONDS:
+            continue
+        doubled = begin + unit * (2 * letters // len(unit)) + END
+        once, twice = (
+            min(seconds(pattern, one, is_anchored) for _ in range(3)) for one in (text, doubled)
+        )
+        if twice > MOST_GROWTH * once:
+            return True
+    return False
+
+
+def slow_text(pattern: re.Pattern[Any], is_anchored: bool) -> str:
+    """Return the first text for which a pattern grows too fast; empty where there is none."""
+    for begin, unit in hostile_units(pattern)[:MOST_UNITS]:
+        if grows(pattern, begin, unit, is_anchored):
+            return f"{begin!r} + {unit!r} * n + {END!r}"
+    return ""
+
+
+NEVER_SEARCHED = "dynprompts/lexer.py"
+"""Its patterns are kept as one table, and those with blanks in front are tried at one place."""
+
+
+def found_patterns() -> dict[str, tuple[re.Pattern[Any], bool]]:
+    found = product_patterns()
+    for place, (pattern, _) in found.items():
+        if place.startswith(NEVER_SEARCHED) and pattern.pattern.startswith("\\s*"):
+            found[place] = (pattern, True)
+    return found
+
+
+PATTERNS = found_patterns()
+
+
+def test_the_patterns_of_the_product_are_found():
+    assert len(PATTERNS) > 200
+    assert any(place.startswith("dynprompts/slips.py") for place in PATTERNS)
+    assert any(place.startswith("a1111_ext/publish/") for place in PATTERNS)
+
+
+@pytest.mark.parametrize("place", PATTERNS)
+def test_twice_the_text_takes_twice_as_long(place: str):
+    pattern, is_anchored = PATTERNS[place]
+    slow = slow_text(pattern, is_anchored)
+    assert not slow, f"{pattern.pattern!r} grows too fast for {slow}"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"<lora:[^>]*>", r"\s*<lora:[^<>]*>", r"\{#.*?#\}", r"/\*.*?\*/", r"\d+x"],
+)
+def test_a_quadratic_pattern_is_noticed(pattern: str):
+    assert slow_text(re.compile(pattern, re.DOTALL), is_anchored=False)
+
+
+@pytest.mark.parametrize("pattern", [r"<lora:[^<>]*>", r"(?<!\s)\s*<lora:[^<>]*>", r"(?<!\d)\d+x"])
+def test_a_linear_pattern_passes(pattern: str):
+    assert not slow_text(re.compile(pattern), is_anchored=False)
