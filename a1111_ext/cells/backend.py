@@ -19,6 +19,7 @@ from ..api.forgetting import forget_loras
 from ..api.lora_links import FOLDER
 from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
+from .turns import Turns
 from .verify import Generated
 
 STARTUP_SECONDS = 15.0
@@ -137,9 +138,13 @@ class HttpBackend(Backend):
         self.capabilities = capabilities or fetch_capabilities(client)
         self._clock, self._sleep, self._startup_seconds = clock, sleep, startup_seconds
         self._before: dict[str, Any] | None = None
+        self._turns: Turns | None = None
         self._was_down = False
         self._lacks: dict[object, str] = {}
         self._lacks_of: Capabilities | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_turns": None}  # a file that each process opens for itself
 
     def may_keep(self, name: str) -> bool:
         """LoRAs of the same names and weights are taken for those of the picture before.
@@ -237,9 +242,15 @@ class HttpBackend(Backend):
             for name in OVERRIDDEN
             if options.get(name) is not None or (name in NULLABLE and name in options)
         }
+        self._before = self._shared().share_settings(self.turn_name, self._before)
         held = {key: value for key, value in self._before.items() if key != "sd_model_checkpoint"}
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
+
+    def _shared(self) -> Turns:
+        if self._turns is None:
+            self._turns = Turns()
+        return self._turns
 
     def _options(self) -> dict[str, Any]:
         """Return the options as they may be written back: its API tells whole numbers as reals.
@@ -260,6 +271,7 @@ class HttpBackend(Backend):
             return
         options = self._options()
         held = {one: options[one] for one in missing if options.get(one) is not None}
+        held = self._shared().share_settings(self.turn_name, held)
         self._before |= held
         if held:
             self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
@@ -279,8 +291,10 @@ class HttpBackend(Backend):
     def put_back(self) -> bool:
         """Put the WebUI's settings back; tell whether it took them. A lost WebUI is left alone."""
         before, self._before = self._before, None
+        if before is not None:
+            before = self._shared().settings_to_put_back(self.turn_name, before)
         try:
-            if before is not None:
+            if before:
                 self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
         except ApiError as error:
             if error.status:
@@ -293,6 +307,8 @@ class HttpBackend(Backend):
         try:
             self.put_back()
         finally:
+            if self._turns is not None:
+                self._turns.close()
             self.client.close()
 
     # -- our own task ---------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Whose turn it is at a WebUI: all commands of this machine share one order of checkpoints.
+"""What the commands of this machine share at a WebUI: its order of checkpoints, its own settings.
 
 Whoever wants the checkpoint that is loaded draws at once. One that wants another waits until
 nobody wants the loaded one any more; of several that wait, the first goes first.
@@ -6,11 +6,13 @@ nobody wants the loaded one any more; of several that wait, the first goes first
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from kohya_ext.project.settings import user_folder
 
@@ -25,6 +27,10 @@ CREATE TABLE IF NOT EXISTS wants (
     UNIQUE (server, owner)
 );
 CREATE TABLE IF NOT EXISTS loaded (server TEXT PRIMARY KEY, checkpoint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS drawers (server TEXT, owner TEXT, UNIQUE (server, owner));
+CREATE TABLE IF NOT EXISTS own_settings (
+    server TEXT, name TEXT, value TEXT NOT NULL, UNIQUE (server, name)
+);
 """
 _BUSY_SECONDS = 5.0
 
@@ -100,6 +106,52 @@ class Turns:
                 db.execute("DELETE FROM wants WHERE owner = ? AND server = ?", values)
             else:
                 db.execute("DELETE FROM wants WHERE owner = ?", (self._owner,))
+
+    def share_settings(self, server: str, now: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a WebUI's own settings of these names, as this and other runs know them.
+
+        While another run draws, what the WebUI tells can be what that run set for one picture.
+        """
+        server, known = _one_name(server), dict(now)
+        with suppress(sqlite3.Error, OSError), self._transaction() as db:
+            if not self._other_drawers(db, server) and not self._draws(db, server):
+                db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
+            db.execute("INSERT OR IGNORE INTO drawers VALUES (?, ?)", (server, self._owner))
+            db.executemany(
+                "INSERT OR IGNORE INTO own_settings VALUES (?, ?, ?)",
+                [(server, name, json.dumps(value)) for name, value in now.items()],
+            )
+            known |= {one: value for one, value in self._settings(db, server) if one in now}
+        return known
+
+    def settings_to_put_back(self, server: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        """End this run's share in a WebUI's settings: {} while others draw there, else all."""
+        server, left = _one_name(server), dict(own)
+        with suppress(sqlite3.Error, OSError), self._transaction() as db:
+            db.execute("DELETE FROM drawers WHERE owner = ? AND server = ?", (self._owner, server))
+            if self._other_drawers(db, server):
+                return {}
+            left = {**dict(self._settings(db, server)), **own}
+            db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
+        return left
+
+    def _draws(self, db: sqlite3.Connection, server: str) -> bool:
+        mine = (server, self._owner)
+        return bool(
+            db.execute("SELECT 1 FROM drawers WHERE server = ? AND owner = ?", mine).fetchone()
+        )
+
+    def _other_drawers(self, db: sqlite3.Connection, server: str) -> bool:
+        """Tell whether another run that lives draws there; those that were killed are taken out."""
+        found = db.execute("SELECT owner FROM drawers WHERE server = ?", (server,)).fetchall()
+        dead = [owner for (owner,) in found if owner != self._owner and not holds(owner, 0.0)]
+        db.executemany("DELETE FROM drawers WHERE owner = ?", [(owner,) for owner in dead])
+        return any(owner != self._owner and owner not in dead for (owner,) in found)
+
+    @staticmethod
+    def _settings(db: sqlite3.Connection, server: str) -> list[tuple[str, Any]]:
+        rows = db.execute("SELECT name, value FROM own_settings WHERE server = ?", (server,))
+        return [(name, json.loads(value)) for name, value in rows]
 
     def close(self) -> None:
         """Want nothing any more, and close the file."""
