@@ -262,7 +262,7 @@ class Capabilities:
 
     def require_detector(self, name: str) -> None:
         """Raise InputError for a model that ADetailer does not have: it says so in its window."""
-        if self.detectors is not None and name not in ("None", *self.detectors):
+        if self.detectors is not None and name not in ("", "None", *self.detectors):
             raise _unknown("LL410", "detector model", name, self.url, self.detectors)
 
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:

@@ -215,11 +215,11 @@ def without_adetailer(cell: Cell) -> Cell:
 def detectors_of(cell: Cell) -> tuple[str, ...]:
     """Return the models that ADetailer is to look for faces and hands with; () where it is off.
 
-    It refuses a wrong argument in its own window only.
+    "" is a tab that names none. It refuses a wrong argument in its own window only.
     """
     for use in cell.scripts:
         if use.name.casefold() == ADETAILER and use.args[:1] != [False]:
-            named = (one.get("ad_model", "None") for one in use.args if isinstance(one, dict))
+            named = (one.get("ad_model", "") for one in use.args if isinstance(one, dict))
             return tuple(str(one) for one in named if one != "None")
     return ()
 

@@ -84,7 +84,7 @@ _BY_FILE = re.compile(
 _SIDE_BY_SIDE = re.compile(r"(the (?:field|box) \"[^\"]+\") (?=the (?:field|box) )")
 _TWICE = re.compile(r"(the (?:field|button|box) \"[^\"]+\"),? or \1")
 _ROOT = r"(?:/|~|[A-Za-z]:[/\\])"
-_NAMED = rf"(?:{_ROOT}[^\"\n]{0, 900}?)?lora-project\.yaml(?::\d+)?(:?)"
+_NAMED = rf"(?:{_ROOT}[^\"\n]{{0,900}}?)?lora-project\.yaml(?::\d+)?(:?)"
 _FILE = re.compile(rf"(?<=\s){_NAMED}")
 _LEADING_FILE = re.compile(rf"^{_NAMED}")
 

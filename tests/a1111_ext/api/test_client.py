@@ -334,7 +334,7 @@ def test_forge_is_asked_in_its_own_words(client: Client):
     here = replace(fetch_capabilities(client), is_forge=False)
     _, body = picture_request(one, here)
     assert body["override_settings"]["sd_vae"] == "other.pt"
-    assert "hr_additional_modules" not in body
+    assert "forge_additional_modules" not in body["override_settings"]
     forge = replace(here, is_forge=True)
     _, body = picture_request(one, forge)
     assert body["override_settings"]["forge_additional_modules"] == ["other.pt"]
