@@ -1,0 +1,138 @@
+"""Several machines, each a process of its own: one is killed in the middle, and nothing is lost.
+
+The WebUIs are simulated; the cluster needs the extra `cluster`. Run by `pytest -m host`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from loras import save_lora
+from until import wait_until
+
+from kohya_ext.cli import main
+from kohya_ext.dataset.layout import apply_layout, plan_layout
+from kohya_ext.project import Project
+from kohya_ext.simulator.creature import recipes, write_pictures
+from kohya_ext.simulator.tagger_model import write_tagger_model
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+PICTURES = 60
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def program(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a Python module in a process of its own, and kill it at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def drawable(project: Project) -> Project:
+    save_lora(project.model_dir, "Quillfox-000001", epoch=1)
+    text = project.manifest_path.read_text(encoding="utf-8")
+    small = "grid:\n  picture: {width: 512, height: 512, steps: 2}\n"
+    project.manifest_path.write_text(text.replace("grid:\n", small), encoding="utf-8")
+    return project
+
+
+def test_what_a_killed_webui_leaves_is_drawn_by_the_other(drawable: Project, tmp_path: Path):
+    with ExitStack() as stack:
+        webuis: dict[str, subprocess.Popen[str]] = {}
+        for name in ("one", "two"):
+            process = stack.enter_context(
+                program("kohya_ext", "simulator", tmp_path / name, "--port", 0)
+            )
+            assert process.stdout is not None
+            webuis[process.stdout.readline().split()[-1].rstrip("/")] = process
+        words = [one for url in webuis for one in ("--webui", url)]
+        grid = stack.enter_context(
+            program("kohya_ext", "grid", drawable.root, *words, "--seeds", "1-30", "--json")
+        )
+        assert grid.stdout is not None
+        drawn: dict[str, set[str]] = {url: set() for url in webuis}
+        killed = ""
+        for line in grid.stdout:
+            event = json.loads(line)
+            if event["event"] == "drawn":
+                drawn[event["server"]].add(event["key"])
+            if not killed and all(drawn.values()):
+                killed = max(drawn, key=lambda url: len(drawn[url]))
+                webuis[killed].kill()
+        assert grid.wait() == 0
+        assert killed
+        first, second = drawn.values()
+        assert len(first) + len(second) == len(first | second) == 60
+        assert len(drawn[killed]) < 60 - 10
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A Dask scheduler and two workers."""
+    if importlib.util.find_spec("distributed") is None:
+        pytest.skip('Dask is not installed; pip install ".[cluster]"')
+    told = tmp_path / "scheduler.json"
+    with ExitStack() as stack:
+        quiet = ("--no-dashboard", "--scheduler-file", told)
+        stack.enter_context(
+            program("dask", "scheduler", "--host", "127.0.0.1", "--port", 0, *quiet)
+        )
+        wait_until(lambda: told.exists() and told.stat().st_size > 0)
+        quiet = (*quiet, "--nthreads", 1, "--no-nanny")
+        started = [stack.enter_context(program("dask", "worker", *quiet)) for _ in range(2)]
+        address = json.loads(told.read_text(encoding="utf-8"))["address"]
+        yield address, started
+
+
+def test_what_a_killed_worker_leaves_is_tagged_by_the_other(
+    project: Project,
+    workers: tuple[str, list[subprocess.Popen[str]]],
+    capsys: pytest.CaptureFixture[str],
+):
+    address, started = workers
+    write_pictures(project.source_dir, recipes(PICTURES))
+    apply_layout(project, plan_layout(project))
+    tagger = write_tagger_model(project.root / "tagger")
+    text = project.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("  model: ''", f"  model: {json.dumps(tagger.name)}")
+    project.manifest_path.write_text(text, encoding="utf-8")
+
+    def scored() -> dict[str, bytes]:
+        return {one.name: one.read_bytes() for one in project.scores_dir.glob("*.json")}
+
+    with program("kohya_ext", "caption", project.root, "--cluster", address) as captioning:
+        wait_until(lambda: len(scored()) >= 3)
+        started[0].kill()
+        assert captioning.wait() == 0
+    by_cluster = scored()
+    assert len(by_cluster) == PICTURES
+    for path in project.scores_dir.glob("*.json"):
+        path.unlink()
+    assert main(["caption", str(project.root)]) == 0
+    assert scored() == by_cluster
+    save_lora(project.model_dir, "Quillfox-000001", epoch=1)
+    capsys.readouterr()
+    assert main(["show", str(project.root), "--verify", "--cluster", address]) == 0
+    elsewhere = capsys.readouterr().out
+    assert main(["show", str(project.root), "--verify"]) == 0
+    assert capsys.readouterr().out == elsewhere
