@@ -6,10 +6,12 @@ Only requests that change nothing are tried again.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -206,6 +208,7 @@ class Client:
         if self._session is None:
             self._session = requests.Session()
             self._session.trust_env = False  # a proxy is no way to a WebUI on this network
+            self._session.verify = _own_certificates() if self.url[:6] == "https:" else True
             self._session.headers["Accept-Encoding"] = "identity"  # its length is its real size
             if self._credentials:
                 self._session.auth = (self._credentials.user, self._credentials.password)
@@ -234,6 +237,13 @@ class Client:
                 "LL404",
                 f"The WebUI at {self.url} did not answer {path} within {seconds:g} seconds.",
                 "See in its window whether it still works; run the same command again to continue.",
+            ) from error
+        except requests.exceptions.SSLError as error:
+            raise ConnectionLost(
+                "LL401",
+                f"No WebUI answers at {self.url}: {_reason(error)}.",
+                "Name the file of its certificate in REQUESTS_CA_BUNDLE if it is yours, or give "
+                "the address with http:// if it has none.",
             ) from error
         except requests.exceptions.RequestException as error:
             raise ConnectionLost(
@@ -361,6 +371,18 @@ def _filled(length: int, fill: Callable[[memoryview], int], until: float) -> byt
             raise requests.exceptions.ReadTimeout("the answer takes too long")
         rest = rest[size:]
     return body
+
+
+def _own_certificates() -> str | bool:
+    """Return the file of certificates that REQUESTS_CA_BUNDLE names, as requests reads it."""
+    named = os.environ.get("REQUESTS_CA_BUNDLE", "")
+    if named and not Path(named).exists():
+        raise InputError(
+            "LL401",
+            f"REQUESTS_CA_BUNDLE names {named}, which does not exist.",
+            "Correct that variable, or unset it.",
+        )
+    return named or True
 
 
 _REASONS = {

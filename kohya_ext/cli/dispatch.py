@@ -27,18 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `loraloom ARGUMENTS`; return 0, 1 (an error with a code) or 2 (wrong usage)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _speak_utf8()
-    if not words or words[0] in ("--help", "-h", "help"):
-        print(overview())
-        return 0
-    if words[0] == "--version":
-        print(_version())
-        return 0
     return _dispatch(words)
 
 
 def _dispatch(words: list[str]) -> int:
-    _hear_ctrl_break()
     try:
+        if not words or words[0] in ("--help", "-h", "help", "--version"):
+            print(_version() if words[:1] == ["--version"] else overview(), flush=True)
+            return 0
+        _hear_ctrl_break()
         return _run(words)
     except KeyboardInterrupt:  # also while a command's own modules are still being imported
         print("Stopped. Run the same command again to continue.", file=sys.stderr)

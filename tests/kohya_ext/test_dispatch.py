@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -213,3 +214,20 @@ def test_a_clone_runs_as_a_module():
     )
     assert result.returncode == 2
     assert "LL108" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_a_reader_that_went_away_is_no_error(word: str):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "kohya_ext", word],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -11,10 +11,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from loras import save_lora
 
 from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
-from a1111_ext.api.client import Client, OutOfMemory, _reason, parse_credentials
+from a1111_ext.api.client import (
+    Client,
+    ConnectionLost,
+    OutOfMemory,
+    _reason,
+    parse_credentials,
+)
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
 from a1111_ext.api.lora_links import (
     apply_links,
@@ -29,7 +36,7 @@ from a1111_ext.api.lora_tags import lora_tag, lora_tags, replace_lora, strip_lor
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells.cell import Cell, HiresFix
 from a1111_ext.simulator import SimulatedWebui, start_webui
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import InputError, Project, ToolError
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
@@ -344,3 +351,24 @@ def test_forge_is_asked_in_its_own_words(client: Client):
     assert body["override_settings"]["forge_additional_modules"] == []
     _, body = picture_request(replace(one, vae=""), forge)
     assert "forge_additional_modules" not in body["override_settings"]
+
+
+def test_an_untrusted_certificate_has_its_own_cure(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*args: object, **words: object) -> None:
+        raise requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    with (
+        Client("https://127.0.0.1:7860") as client,
+        pytest.raises(ConnectionLost, match=r"its certificate is not trusted.*REQUESTS_CA_BUNDLE"),
+    ):
+        client.get("/sdapi/v1/options")
+
+
+def test_a_certificate_file_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/own.pem")
+    with (
+        Client("https://127.0.0.1:7860") as client,
+        pytest.raises(InputError, match=r"/nowhere/own.pem, which does not exist"),
+    ):
+        client.get("/sdapi/v1/options")
