@@ -114,7 +114,7 @@ class Turns:
         """
         server, known = _one_name(server), dict(now)
         with suppress(sqlite3.Error, OSError), self._transaction() as db:
-            if not self._other_drawers(db, server) and not self._draws(db, server):
+            if not self._drawers(db, server):
                 db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
             db.execute("INSERT OR IGNORE INTO drawers VALUES (?, ?)", (server, self._owner))
             db.executemany(
@@ -129,24 +129,19 @@ class Turns:
         server, left = _one_name(server), dict(own)
         with suppress(sqlite3.Error, OSError), self._transaction() as db:
             db.execute("DELETE FROM drawers WHERE owner = ? AND server = ?", (self._owner, server))
-            if self._other_drawers(db, server):
+            if self._drawers(db, server):
                 return {}
             left = {**dict(self._settings(db, server)), **own}
             db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
         return left
 
-    def _draws(self, db: sqlite3.Connection, server: str) -> bool:
-        mine = (server, self._owner)
-        return bool(
-            db.execute("SELECT 1 FROM drawers WHERE server = ? AND owner = ?", mine).fetchone()
-        )
-
-    def _other_drawers(self, db: sqlite3.Connection, server: str) -> bool:
-        """Tell whether another run that lives draws there; those that were killed are taken out."""
-        found = db.execute("SELECT owner FROM drawers WHERE server = ?", (server,)).fetchall()
-        dead = [owner for (owner,) in found if owner != self._owner and not holds(owner, 0.0)]
-        db.executemany("DELETE FROM drawers WHERE owner = ?", [(owner,) for owner in dead])
-        return any(owner != self._owner and owner not in dead for (owner,) in found)
+    @staticmethod
+    def _drawers(db: sqlite3.Connection, server: str) -> list[str]:
+        """Return the runs that draw there and live; those that were killed are taken out."""
+        rows = db.execute("SELECT owner FROM drawers WHERE server = ?", (server,)).fetchall()
+        dead = [(owner,) for (owner,) in rows if not holds(owner, 0.0)]
+        db.executemany("DELETE FROM drawers WHERE owner = ?", dead)
+        return [owner for (owner,) in rows if (owner,) not in dead]
 
     @staticmethod
     def _settings(db: sqlite3.Connection, server: str) -> list[tuple[str, Any]]:
