@@ -5,6 +5,7 @@ The overview (`loraloom --help`) is printed from the table without importing cli
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -31,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    is_overview = not words or words[0] in ("--help", "-h", "help", "--version")
     try:
-        if not words or words[0] in ("--help", "-h", "help", "--version"):
+        if is_overview:
             print(_version() if words[:1] == ["--version"] else overview(), flush=True)
             return 0
         _hear_ctrl_break()
@@ -40,9 +42,25 @@ def _dispatch(words: list[str]) -> int:
     except KeyboardInterrupt:  # also while a command's own modules are still being imported
         print("Stopped. Run the same command again to continue.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `loraloom ... | head`
+    except OSError as error:
+        if not _is_reader_gone(error):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0 if is_overview else 1  # a command may have been in the midst of its work
+
+
+def _is_reader_gone(error: OSError) -> bool:
+    """Say whether nobody reads our output any more, as in `loraloom ... | head`.
+
+    Windows may call that an invalid argument, which other things are, too: there it is tried.
+    """
+    if os.name == "nt" and error.errno == errno.EINVAL:
+        try:
+            print(flush=True)
+        except OSError:
+            return True
+        return False
+    return isinstance(error, BrokenPipeError)
 
 
 def _run(words: list[str]) -> int:
@@ -102,10 +120,8 @@ def _main(command: click.Command, words: list[str]) -> object:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        if error.errno is None:  # a library's own error, and so a fault of ours
+        if error.errno is None or _is_reader_gone(error):  # None: a library's, so a fault of ours
             raise
         from ..project.files import explain_refusal
 

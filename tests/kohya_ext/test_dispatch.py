@@ -216,13 +216,15 @@ def test_a_clone_runs_as_a_module():
     assert "LL108" in result.stderr
 
 
-@pytest.mark.parametrize("word", ["--help", "--version"])
-def test_a_reader_that_went_away_is_no_error(word: str):
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--help"], 0), (["--version"], 0), (["show", "--help"], 1)]
+)
+def test_a_reader_that_went_away_is_no_error(words: list[str], status: int):
     reading, writing = os.pipe()
     os.close(reading)
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "kohya_ext", word],
+            [sys.executable, "-m", "kohya_ext", *words],
             stdout=writing,
             stderr=subprocess.PIPE,
             check=False,
@@ -230,4 +232,4 @@ def test_a_reader_that_went_away_is_no_error(word: str):
         )
     finally:
         os.close(writing)
-    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (ended.returncode, ended.stderr) == (status, b"")
