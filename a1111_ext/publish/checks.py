@@ -249,6 +249,16 @@ def _check_base_model(material: Material) -> Check:
                 f"project is for {family.facts.title}.",
                 "Correct base_model.family in the manifest, or promote a file of this model.",
             )
+    version_2 = material.promoted.metadata.get("ss_v2")
+    if version_2 in ("True", "False") and (version_2 == "True") is not (family is Family.SD2):
+        return refused(
+            what,
+            "LL643",
+            f"The header of {material.promoted.path.name} says that it was "
+            f"{'' if version_2 == 'True' else 'not '}trained as {Family.SD2.facts.title} "
+            f"(ss_v2: {version_2}), but the project is for {family.facts.title}.",
+            "Correct base_model.family in the manifest, or promote a file of this model.",
+        )
     problem = base_model_problem(name, material.manifest.base_model.family)
     if problem is not None:
         sentence, cure = problem

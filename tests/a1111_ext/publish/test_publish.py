@@ -531,6 +531,7 @@ def change_header(project: Project, changes: dict[str, str]) -> None:
     [
         {"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"},
         {"ss_base_model_version": "sdxl_base_v1-0"},
+        {"ss_v2": "True"},
         {"modelspec.trigger_phrase": "Thornhare", "ss_tag_frequency": '{"5_x": {"hare": 3}}'},
     ],
 )
