@@ -15,11 +15,12 @@ from kohya_ext.project import InputError, MissingError, ToolError
 from kohya_ext.project.families import Family
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import ShapeError
+from kohya_ext.project.lora_kind import LoraFacts
 from kohya_ext.project.wording import counted
 
 from .client import ApiError, Client, unexpected
 from .forge_modules import chosen_among, text_encoder_names
-from .lora_list import hash_of, list_lora_files, read_metadata
+from .lora_list import facts_of, hash_of, list_lora_files, read_metadata
 from .lora_tags import multiplier_of, tags_not_read
 
 LOAD_SECONDS = 600.0
@@ -183,6 +184,28 @@ class Capabilities:
             return hash_of(Path(found.path), whole=self.is_forge)[:12]
         except (OSError, ToolError):
             return ""
+
+    def require_one_family(self, names: Iterable[str]) -> None:
+        """Raise InputError for LoRAs of one prompt that were made for different models.
+
+        The WebUI applies none of the layers that its model lacks, and says so in its log alone.
+        Only files that are seen from here can tell.
+        """
+        if not is_this_machine(self.url):
+            return
+        first: tuple[str, LoraFacts] | None = None
+        for name in names:
+            facts = facts_of(Path(self.require_lora(name).path))
+            if facts is None or facts.family is None:
+                continue
+            if first is not None and not set(first[1].families) & set(facts.families):
+                raise InputError(
+                    "LL135",
+                    f"{name} is a LoRA for {facts.family_title}, but {first[0]} in the same prompt "
+                    f"is for {first[1].family_title}: the WebUI would silently draw without one.",
+                    "Take one of them out of the prompt.",
+                )
+            first = first or (name, facts)
 
     @cached_property
     def _loras_by_name(self) -> Mapping[str, Lora]:

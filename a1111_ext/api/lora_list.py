@@ -9,13 +9,16 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project.errors import ToolError
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import parse_json
-from kohya_ext.project.lora_file import MAX_HEADER_BYTES, tensor_sha256
+from kohya_ext.project.lora_file import MAX_HEADER_BYTES, read_header, tensor_sha256
+from kohya_ext.project.lora_kind import LoraFacts, read_facts
 
 SUFFIXES = (".safetensors", ".pt", ".ckpt")
 """What the WebUI takes as LoRA files."""
@@ -30,6 +33,20 @@ def hash_of(path: Path, *, whole: bool) -> str:
 @lru_cache(maxsize=1024)
 def _hash_of(path: Path, stamp: tuple[int, int], whole: bool) -> str:
     return sha256_of(path) if whole else tensor_sha256(path)
+
+
+def facts_of(path: Path) -> LoraFacts | None:
+    """Return what a LoRA's layers alone tell of it; None for a file that cannot be read here."""
+    try:
+        status = path.stat()
+        return _facts_of(path, (status.st_size, status.st_mtime_ns))
+    except (OSError, ToolError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _facts_of(path: Path, stamp: tuple[int, int]) -> LoraFacts:
+    return read_facts(replace(read_header(path), metadata={}))
 
 
 _START = b'{"__metadata__":'

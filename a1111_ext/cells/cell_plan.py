@@ -98,6 +98,8 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         LoraUse(use.name, use.weight, capabilities.lora_hash(use.name, use.weight))
         for use in cell.loras
     )
+    if len(cell.loras) > 1:
+        capabilities.require_one_family(use.name for use in cell.loras)
     names = find_embeddings(f"{cell.prompt}\n{cell.negative_prompt}", capabilities.embeddings)
     return replace(
         cell,

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loras import save_tensors
 
 from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, lora_folders_of
 from a1111_ext.api.client import Client
-from a1111_ext.cells import Cell, pin_cell
+from a1111_ext.cells import Cell, pin_cell, with_loras
 from a1111_ext.cells.cell import HiresFix
 from a1111_ext.simulator.server import start_webui
 from kohya_ext.project import ToolError
@@ -68,3 +69,32 @@ def test_all_lora_folders_of_the_host_are_known():
     flags = {"lora_dir": "/w/Lora", "lora_dirs": ["/more", "/w/Lora"], "lyco_dir_backcompat": None}
     assert lora_folders_of(flags) == [Path("/w/Lora"), Path("/more")]
     assert lora_folders_of({"lora_dir": "/w/Lora"}) == [Path("/w/Lora")]
+
+
+OWN = {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": 768}
+HELPERS = {
+    "sdxl": {"lora_unet_input_blocks_4_1_transformer_blocks_1_attn1_to_k.lora_down.weight": 640},
+    "flux": {"lora_unet_double_blocks_0_img_mod_lin.lora_down.weight": 3072},
+    "sd15": {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight": 768},
+    "sd15 or sd2": {
+        "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_k.lora_down.weight": 320
+    },
+    "unknown": {"lora_unet_x.lora_down.weight": 4},
+}
+
+
+@pytest.mark.parametrize("helper", HELPERS)
+def test_loras_for_different_models_in_one_prompt_are_refused(tmp_path: Path, helper: str):
+    """The WebUI would draw with the one whose layers its checkpoint has, and answer 200."""
+    found = fetched(tmp_path)
+    folder = Path(found.lora_dir)
+    for name, widths in {"Quillfox": OWN, "helper": HELPERS[helper]}.items():
+        shapes = {layer: (4, width) for layer, width in widths.items()}
+        save_tensors(folder / f"{name}.safetensors", shapes, {})
+    found = fetched(tmp_path)
+    cell = with_loras(Cell("<lora:Quillfox:1> a fox <lora:helper:0.5>", 1), {})
+    if helper in ("sdxl", "flux"):
+        with pytest.raises(ToolError, match=r"helper is a LoRA for .*Quillfox.*LL135"):
+            pin_cell(cell, found)
+    else:
+        assert [use.name for use in pin_cell(cell, found).loras] == ["Quillfox", "helper"]
