@@ -44,14 +44,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.codes_made = MADE
 
 
-def pytest_collection_finish() -> None:
-    """On a busy machine a drawn example may take any time: that is no failure."""
-    hypothesis = sys.modules.get("hypothesis")  # slow to import: only where a test has done so
-    if hypothesis:
-        hypothesis.settings.register_profile("no deadline", deadline=None)
-        hypothesis.settings.load_profile("no deadline")
-
-
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_testnodedown(node: object, error: object) -> None:
     """Collect what a worker of pytest-xdist has made."""
