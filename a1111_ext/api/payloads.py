@@ -180,3 +180,11 @@ OVERRIDDEN = (
     *SAID_ALOUD,
 )
 """Options that our requests override; remembered before a run and put back after it."""
+
+
+def with_whole_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with 2 for 2.0: with a clip skip of 2.0 an A1111 draws nothing any more."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in settings.items()
+    }

@@ -17,7 +17,13 @@ from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client
 from ..api.forgetting import forget_loras
 from ..api.lora_links import FOLDER
-from ..api.payloads import NULLABLE, OVERRIDDEN, picture_request, task_id
+from ..api.payloads import (
+    NULLABLE,
+    OVERRIDDEN,
+    picture_request,
+    task_id,
+    with_whole_numbers,
+)
 from .cell import BATCH_SIZE, Cell
 from .turns import Turns
 from .verify import Generated
@@ -237,15 +243,29 @@ class HttpBackend(Backend):
         if self._before is not None:
             return
         options = self._options()
-        self._before = {
-            name: options[name]
-            for name in OVERRIDDEN
-            if options.get(name) is not None or (name in NULLABLE and name in options)
+        self._before = self._hold(
+            {
+                name: options[name]
+                for name in OVERRIDDEN
+                if options.get(name) is not None or (name in NULLABLE and name in options)
+            }
+        )
+
+    def _hold(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Write settings into its config, but those that another run of ours has written there.
+
+        Where an A1111 has 2.0 it takes 2 for the same and keeps 2.0: another value goes before.
+        """
+        own, new = self._shared().share_settings(self.turn_name, settings)
+        held = {name: value for name, value in new.items() if name != "sd_model_checkpoint"}
+        # 1.0 does no harm, and most WebUIs have 1: those are never given another value
+        other = {
+            name: value - 1 for name, value in held.items() if type(value) is int and value > 1
         }
-        self._before = self._shared().share_settings(self.turn_name, self._before)
-        held = {key: value for key, value in self._before.items() if key != "sd_model_checkpoint"}
-        if held:
-            self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
+        for changes in (other, held):
+            if changes:
+                self.client.post("/sdapi/v1/options", changes, seconds=_UNLOAD_SECONDS)
+        return own
 
     def _shared(self) -> Turns:
         if self._turns is None:
@@ -253,15 +273,8 @@ class HttpBackend(Backend):
         return self._turns
 
     def _options(self) -> dict[str, Any]:
-        """Return the options as they may be written back: its API tells whole numbers as reals.
-
-        With a clip skip of 2.0 in place of 2 an A1111 draws nothing any more.
-        """
-        options = self.client.get("/sdapi/v1/options")
-        return {
-            name: int(value) if isinstance(value, float) and value.is_integer() else value
-            for name, value in options.items()
-        }
+        """Return the options as they may be written back: its API tells whole numbers as reals."""
+        return with_whole_numbers(self.client.get("/sdapi/v1/options"))
 
     def _hold_more(self, names: Iterable[str]) -> None:
         """Hold further options that a cell overrides, as `hold_settings` does."""
@@ -270,11 +283,8 @@ class HttpBackend(Backend):
         if not missing:
             return
         options = self._options()
-        held = {one: options[one] for one in missing if options.get(one) is not None}
-        held = self._shared().share_settings(self.turn_name, held)
-        self._before |= held
-        if held:
-            self.client.post("/sdapi/v1/options", held, seconds=_UNLOAD_SECONDS)
+        known = {one: options[one] for one in missing if options.get(one) is not None}
+        self._before |= self._hold(known)
 
     def save_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the WebUI's own settings; `earlier` are those that a killed run did not put back.

@@ -107,22 +107,27 @@ class Turns:
             else:
                 db.execute("DELETE FROM wants WHERE owner = ?", (self._owner,))
 
-    def share_settings(self, server: str, now: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a WebUI's own settings of these names, as this and other runs know them.
+    def share_settings(
+        self, server: str, now: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a WebUI's own settings of these names, and those of them that are new here.
 
-        While another run draws, what the WebUI tells can be what that run set for one picture.
+        While another run draws, what the WebUI tells can be what that run set for one picture,
+        and what is written there can change a picture that it draws.
         """
-        server, known = _one_name(server), dict(now)
+        server, known, new = _one_name(server), dict(now), dict(now)
         with suppress(sqlite3.Error, OSError), self._transaction() as db:
             if not self._drawers(db, server):
                 db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
             db.execute("INSERT OR IGNORE INTO drawers VALUES (?, ?)", (server, self._owner))
+            shared = dict(self._settings(db, server))
+            new = {name: value for name, value in now.items() if name not in shared}
             db.executemany(
-                "INSERT OR IGNORE INTO own_settings VALUES (?, ?, ?)",
-                [(server, name, json.dumps(value)) for name, value in now.items()],
+                "INSERT INTO own_settings VALUES (?, ?, ?)",
+                [(server, name, json.dumps(value)) for name, value in new.items()],
             )
-            known |= {one: value for one, value in self._settings(db, server) if one in now}
-        return known
+            known = {name: shared.get(name, value) for name, value in now.items()}
+        return known, new
 
     def settings_to_put_back(self, server: str, own: Mapping[str, Any]) -> dict[str, Any]:
         """End this run's share in a WebUI's settings: {} while others draw there, else all."""

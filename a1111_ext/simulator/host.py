@@ -70,6 +70,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 """Options that GET /options shows even where config.json does not hold them."""
 
+_NUMBERS = ("CLIP_stop_at_last_layers",)
+"""Whole numbers that GET /options tells as reals, as it does of every number that is set."""
+
 _NOT_DRAWN = {
     "prompt",
     "override_settings",
@@ -142,7 +145,8 @@ class SimulatedHost:
         digest = checkpoint_sha256(name)
         title = f"{name}.safetensors [{digest[:10]}]" if self.has_chosen else None
         shown = {**_DEFAULTS, **self._data}
-        return {**shown, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
+        numbers = {name: float(shown[name]) for name in _NUMBERS if name in self._data}
+        return {**shown, **numbers, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
 
     def cmd_flags(self) -> dict[str, Any]:
         return {"lora_dir": str(self.lora_dir), "data_dir": str(self.folder), "simulated": True}
@@ -262,7 +266,14 @@ class SimulatedHost:
                 raise HttpRefusal(500, "RuntimeError", f"model {word!r} not found")
             if name != self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))):
                 self._load(name)
-        self._data.update(changes)
+        self._change(changes)
+
+    def _change(self, changes: dict[str, Any]) -> None:
+        """Change what is not equal to what is there: 2.0 stays where 2 is asked for."""
+        missing = object()
+        for name, value in changes.items():
+            if self._data.get(name, missing) != value:
+                self._data[name] = value
 
     def refresh_loras(self) -> None:
         self.counters.refreshes += 1
@@ -329,7 +340,7 @@ class SimulatedHost:
         if self._checkpoint(str(settings.get("sd_model_checkpoint", ""))) is None:
             settings.pop("sd_model_checkpoint", None)  # ignored, with status 200
         before = {name: self._data[name] for name in settings if name in self._data}
-        self._data.update(settings)
+        self._change(settings)
         try:
             wanted = str(self._data.get("sd_model_checkpoint") or self._loaded)
             self._load(self._checkpoint(wanted) or self._loaded)
@@ -342,6 +353,10 @@ class SimulatedHost:
 
     def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         self._refuse_nonsense(body, sources)
+        skip = self._data.get("CLIP_stop_at_last_layers", 1)
+        if isinstance(skip, float) and skip > 1:
+            problem = "tuple indices must be integers or slices, not float"
+            raise HttpRefusal(500, "TypeError", problem)
         body = self._expanded(body)
         seed = int(body.get("seed", -1))
         seed = random.randrange(1 << 32) if seed == -1 else seed

@@ -17,7 +17,7 @@ from kohya_ext.project import HostError
 from ..api.capabilities import Capabilities, Checkpoint, Lora
 from ..api.client import OutOfMemory
 from ..api.forge_modules import chosen_among, text_encoder_names
-from ..api.payloads import forge_hires, module_settings, vae_settings
+from ..api.payloads import forge_hires, module_settings, vae_settings, with_whole_numbers
 from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
 from ..cells.verify import Generated
@@ -115,13 +115,14 @@ def _text_encoders() -> tuple[str, ...]:
 def kept_options(values: Mapping[str, object]) -> Iterator[None]:
     """Set SAID_ALOUD for one picture and put the options named in `values` back after it.
 
-    The host itself puts back only those that its config.json holds; others would stick.
+    The host itself puts back only those that its config.json holds; others would stick. Where
+    it has 2.0, it would take 2 for the same and keep 2.0.
     """
     from modules import sd_vae, shared
 
     data = shared.opts.data
-    before = {name: data[name] for name in values if name in data}
-    data.update(SAID_ALOUD)
+    before = with_whole_numbers({name: data[name] for name in values if name in data})
+    data.update({**before, **SAID_ALOUD})
     try:
         yield
     finally:

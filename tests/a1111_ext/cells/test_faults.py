@@ -653,17 +653,12 @@ def test_the_stand_in_s_overrides_do_stick(webui: SimulatedWebui):
     assert webui.host.options()["CLIP_stop_at_last_layers"] == 3
 
 
-def test_whole_numbers_are_written_back_as_such(backend, webui, monkeypatch):
-    """A1111's API tells a clip skip of 2 as 2.0, and draws nothing with that."""
-    told, get = webui.host.options() | {"CLIP_stop_at_last_layers": 2.0}, backend.client.get
-    written: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        backend.client, "get", lambda path, **more: told if "options" in path else get(path, **more)
-    )
-    monkeypatch.setattr(backend.client, "post", lambda path, body, **more: written.append(body))
-    backend.hold_settings()
-    backend.put_back()
-    assert [repr(one["CLIP_stop_at_last_layers"]) for one in written] == ["2", "2"]
+@pytest.mark.parametrize("skip", [1, 2, 3, 2.0, 3.0], ids=repr)
+def test_a_clip_skip_of_2_0_is_healed(backend, ledger, webui, skip: float):
+    """A1111's API tells 2 as 2.0, draws nothing with 2.0, and takes 2 for the same."""
+    webui.host._data["CLIP_stop_at_last_layers"] = skip
+    assert draw(backend, ledger, cell(clip_skip=2), cell(clip_skip=3)).drawn == 2
+    assert repr(webui.host._data["CLIP_stop_at_last_layers"]) == repr(int(skip))
 
 
 def test_settings_are_as_they_were_between_pictures(backend, ledger, webui):

@@ -130,9 +130,11 @@ def test_an_upscale_joins_behind_the_batch_of_its_checkpoint(
 
 def test_a_second_run_takes_no_setting_of_the_first_for_the_users(two: tuple[Turns, Turns]):
     first, second = two
-    assert first.share_settings(URL, {"clip": 1, "vae": "own"}) == {"clip": 1, "vae": "own"}
+    own = {"clip": 1, "vae": "own"}
+    assert first.share_settings(URL, own) == (own, own)
     # the first one's picture is being drawn with another clip skip
-    assert second.share_settings(URL + "/", {"clip": 2, "eta": None}) == {"clip": 1, "eta": None}
+    known, new = second.share_settings(URL + "/", {"clip": 2, "eta": None})
+    assert (known, new) == ({"clip": 1, "eta": None}, {"eta": None})
     assert first.settings_to_put_back(URL, {"clip": 1, "vae": "own"}) == {}
     assert second.settings_to_put_back(URL, {"clip": 1, "eta": None}) == {
         "clip": 1,
@@ -145,7 +147,7 @@ def test_settings_of_runs_that_ended_are_forgotten(two: tuple[Turns, Turns]):
     first, second = two
     first.share_settings(URL, {"clip": 1})
     first.settings_to_put_back(URL, {"clip": 1})
-    assert second.share_settings(URL, {"clip": 2}) == {"clip": 2}
+    assert second.share_settings(URL, {"clip": 2}) == ({"clip": 2}, {"clip": 2})
 
 
 def test_settings_of_a_killed_run_are_forgotten(
@@ -154,13 +156,13 @@ def test_settings_of_a_killed_run_are_forgotten(
     first, second = two
     first.share_settings(URL, {"clip": 1})
     monkeypatch.setattr("a1111_ext.cells.turns.holds", lambda owner, age: False)
-    assert second.share_settings(URL, {"clip": 2}) == {"clip": 2}
+    assert second.share_settings(URL, {"clip": 2}) == ({"clip": 2}, {"clip": 2})
 
 
 def test_further_settings_join_those_of_a_run(two: tuple[Turns, Turns]):
     first, _ = two
     first.share_settings(URL, {"clip": 1})
-    assert first.share_settings(URL, {"eta": 0}) == {"eta": 0}
+    assert first.share_settings(URL, {"eta": 0}) == ({"eta": 0}, {"eta": 0})
     assert first.settings_to_put_back(URL, {}) == {"clip": 1, "eta": 0}
 
 
@@ -171,6 +173,8 @@ def test_two_runs_leave_the_users_own_clip_skip(webui: SimulatedWebui):
         own = webui.host.options()["CLIP_stop_at_last_layers"]
         one.post("/sdapi/v1/options", {"CLIP_stop_at_last_layers": own + 1})  # for one picture
         second.hold_settings()
+        # what it wrote would count for the first one's picture
+        assert webui.host.options()["CLIP_stop_at_last_layers"] == own + 1
         first.put_back()
         second.put_back()
         assert webui.host.options()["CLIP_stop_at_last_layers"] == own

@@ -102,6 +102,14 @@ def test_what_was_made_of_earlier_files_is_forgotten(host: Any, monkeypatch: pyt
     assert kinds[1].cached_hr_c == [None, None, None]
 
 
+def test_a_clip_skip_of_2_0_is_healed(host: Any):
+    """With it the host draws nothing, and it takes 2 for the same."""
+    host.shared.opts.data["CLIP_stop_at_last_layers"] = 2.0
+    cell = replace(CELL, clip_skip=2)
+    assert verify_picture(cell, backend(host).generate(cell)) == ()
+    assert repr(host.shared.opts.data) == "{'CLIP_stop_at_last_layers': 2}"
+
+
 def test_forges_modules_are_known_by_their_names(monkeypatch: pytest.MonkeyPatch, host: Any):
     assert (read_capabilities().is_forge, read_capabilities().modules) == (False, None)
     entry = SimpleNamespace(module_list={"ae.safetensors": "/models/VAE/ae.safetensors"})
