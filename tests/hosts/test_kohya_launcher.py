@@ -39,9 +39,9 @@ from kohya_ext.training.config.kohya_json import GuiVersion, find_problems, keys
 from kohya_ext.training.run.record import find_runs_in
 from kohya_ext.training.trainer import simulated_trainer
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
-PATIENCE = 120
+PATIENCE = 300  # seconds; a busy machine needs a minute to show the page
 CHROMIUM_WORDS = (
     "--no-sandbox",
     "--disable-gpu",

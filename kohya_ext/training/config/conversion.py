@@ -42,7 +42,7 @@ class Conversion:
 
     @property
     def toml(self) -> str:
-        """The config toml for sd-scripts; also what the Kohya GUI's coming version saves."""
+        """The config toml for sd-scripts."""
         return format_toml(self.call.toml)
 
 

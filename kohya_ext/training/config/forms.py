@@ -1,7 +1,8 @@
 """The one place that says "I know this form": it opens a training config and tells whose it is.
 
-Read are jsons and tomls of the Kohya GUI, of sd-scripts and of LoRA_Easy_Training_Scripts, flat or
-in sections; what was made for another trainer is refused by its name.
+Read are jsons and tomls of the Kohya GUI and of its second version, of sd-scripts and of
+LoRA_Easy_Training_Scripts, flat or in sections; what was made for another trainer is refused by its
+name.
 """
 
 from __future__ import annotations
@@ -75,12 +76,13 @@ def read_config(path: Path) -> ConfigSource:
         )
     is_flat = not any(isinstance(value, dict) for value in data.values())
     is_json = is_flat and path.suffix.lower() != ".toml"
-    if "LoRA_type" in settings or (is_json and settings.keys() & _SURE):
+    names_network = bool(settings.keys() & _OF_NETWORKS)
+    if "LoRA_type" in settings:  # the GUI's second version saves both, the network being what runs
+        form = ConfigForm.GUI if is_json or not names_network else ConfigForm.TRAINER
+    elif (is_json and settings.keys() & _SURE) or (is_json and not names_network):
         form = ConfigForm.GUI
-    elif not is_json or settings.keys() & _OF_NETWORKS:
-        form = ConfigForm.TRAINER
     else:
-        form = ConfigForm.GUI
+        form = ConfigForm.TRAINER
     return ConfigSource(form, settings, dataset, (*notes, *clashes))
 
 

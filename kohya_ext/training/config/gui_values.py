@@ -21,7 +21,7 @@ from .arguments import (
 )
 from .gui_fields import LISTS, family_rows, flag_of_script, script_of
 from .kohya_json import HANDLED, GuiVersion, Repair, Values, default_values, keys_of
-from .trainer_form import OTHER_NAMES, typed
+from .trainer_form import NETWORK_FIELDS, OTHER_NAMES, typed
 
 _RENAMED = {"optimizer_type": "optimizer", "resolution": "max_resolution"}
 
@@ -107,9 +107,7 @@ def _network(arguments: Mapping[str, Any], version: GuiVersion) -> Values:
         return {}
     found: Values = {"LoRA_type": kind}
     for name, text in pairs.items():
-        field = {"preset": "LyCORIS_preset", "block_size": "unit", "constraint": "constrain"}.get(
-            name, name
-        )
+        field = NETWORK_FIELDS.get(name, name)
         key = keys.get(field)
         if key is None:
             continue
@@ -156,6 +154,7 @@ def as_json_values(call: TrainerCall, version: GuiVersion) -> Values:
     rates = {"learning_rate": rate, "unet_lr": rate, "text_encoder_lr": rate}
     flag = flag_of_script(call.script)
     values = {**_blank_values(call.script, version), **({flag: True} if flag else {})}
+    values["sample_prompts"] = call.sample_prompts
     return values | fields_of({**rates, **call.toml}, call.script, version)
 
 

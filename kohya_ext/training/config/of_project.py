@@ -75,7 +75,7 @@ class ConfigPlan:
 
     @property
     def toml(self) -> str:
-        """The config toml; also what the Kohya GUI's coming version saves and loads."""
+        """The config toml for sd-scripts."""
         return format_toml(self.call.toml)
 
     @property

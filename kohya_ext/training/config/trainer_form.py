@@ -27,7 +27,7 @@ from .arguments import (
     shell_words_of,
     trainer_default,
 )
-from .gui_fields import LORAPLUS, Toml, family_rows
+from .gui_fields import LORAPLUS, Toml, family_rows, launch_words
 from .kohya_json import SECRETS, GuiVersion, keys_of, without_secrets
 from .paths import ARGUMENT_PATHS, with_absolute_paths
 
@@ -46,8 +46,20 @@ OTHER_NAMES = {
 }
 """Names of the GUI, of other tools and of older versions, where they mean the same."""
 
-_GUI_LEFTOVERS = ("noise_offset_type", "stop_text_encoder_training", "save_as_bool", "lowvram")
-"""What the GUI writes into its toml for nobody."""
+_GUI_LEFTOVERS = (
+    "noise_offset_type", "stop_text_encoder_training", "save_as_bool", "lowvram", "LoRA_type",
+)  # fmt: skip
+"""What the GUI writes into its toml for nobody, or beside what says the same to the trainer."""
+
+LAUNCHER = (
+    "num_processes", "num_machines", "num_cpu_threads_per_process", "dynamo_mode",
+    "dynamo_use_fullgraph", "dynamo_use_dynamic", "multi_gpu", "gpu_ids", "main_process_port",
+    "extra_accelerate_launch_args",
+)  # fmt: skip
+"""Fields of the GUI that are accelerate's to know, not the trainer's."""
+
+NETWORK_FIELDS = {"preset": "LyCORIS_preset", "block_size": "unit", "constraint": "constrain"}
+"""Network arguments whose field in the GUI has another name."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,9 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     fields = {name: field for name, field in rows.items() if field in given and name not in given}
     given |= {name: given.pop(field) for name, field in fields.items()}
     known = arguments_of(script, NEWEST)
-    threads = given.pop("num_cpu_threads_per_process", 2)
+    launcher = {key: given.pop(key) for key in LAUNCHER if key in given}
+    words = shell_words_of(str(launcher.get("extra_accelerate_launch_args") or ""))
+    prompts = _take_prompts(given)
     toml: Toml = {}
     unknown = []
     for key, value in given.items():
@@ -88,7 +102,9 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
             toml["network_args"] = [*toml.get("network_args", []), f"{key}={value}"]
         elif key not in (*_HINTS, *_GUI_LEFTOVERS):
             unknown.append(key)
-    notes += unknown_names(unknown)
+    carried = [str(one).partition("=")[0] for one in toml.get("network_args", ())]
+    carried += [NETWORK_FIELDS[one] for one in carried if one in NETWORK_FIELDS]
+    notes += unknown_names([one for one in unknown if one not in carried])
     if not toml.keys() & {"learning_rate", "unet_lr"}:
         rate = trainer_default("learning_rate")
         notes.append(f"no learning rate is named: sd-scripts takes {rate:g}, which is very little")
@@ -97,10 +113,19 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
         notes.append(f"network_module is {toml['network_module']}: none was named")
     off = (("dynamo_backend", "no"), ("max_token_length", 75))  # the GUI's words for none
     toml = {key: one for key, one in toml.items() if one is not False and (key, one) not in off}
-    launch = ("--num_cpu_threads_per_process", str(threads))
+    launch = launch_words({"num_cpu_threads_per_process": 2, **launcher}, words)
     toml = with_absolute_paths(fit_types(toml, script), path.absolute().parent, ARGUMENT_PATHS)
-    call = TrainerCall(script, dict(sorted(toml.items())), launch, (), "")
+    call = TrainerCall(script, dict(sorted(toml.items())), launch, (), prompts)
     return TrainerSettings(call, tuple(notes))
+
+
+def _take_prompts(given: dict[str, Any]) -> str:
+    """Take prompts out that stand where the trainer wants a file of them; name the GUI's file."""
+    text = str(given.get("sample_prompts") or "")
+    if not text or Path(text).suffix.lower() in (".txt", ".toml", ".json"):
+        return ""
+    given["sample_prompts"] = f"{given.get('output_dir') or '.'}/sample/prompt.txt"
+    return text
 
 
 def _renamed(given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
@@ -184,7 +209,9 @@ def _wrong(key: str, value: object, wanted: str, path: Path) -> ToolError:
 
 # The script: settings of sd-scripts do not say which of its trainers they are for.
 
-_HINTS = ("model_train_type", "train_type", *FLAGS.values())
+_HINTS = ("model_train_type", "train_type", "architecture", "training_type", *FLAGS.values())
+_ARCHITECTURES = {"sd15": "train_network", "sd2": "train_network", "flux1": "flux_train_network"}
+"""Words of the GUI's second version for a script; the others are the beginning of its name."""
 _XL_NAME = re.compile(r"xl|pony|illustrious|noob", re.IGNORECASE)
 
 
@@ -196,6 +223,10 @@ def _script_of(given: Mapping[str, Any], folder: Path, notes: list[str]) -> str:
         flag = FLAGS.get(family)
         if kind.removesuffix("-lora") == family.value or (flag and given.get(flag) is True):
             return script
+    named = str(given.get("architecture") or "")
+    script = _ARCHITECTURES.get(named, f"{named}_train_network")
+    if script in scripts.values():
+        return script
     module = given.get("network_module")
     rows = [one.facts.training for one in scripts]
     owners = {row.script for row in rows if row and row.module == module}

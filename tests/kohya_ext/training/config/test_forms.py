@@ -426,6 +426,68 @@ def test_the_trainer_is_concluded(tmp_path: Path, settings: dict[str, Any], scri
     assert read(tmp_path, data).call.script == script
 
 
+SECOND = """LoRA_type = "LyCORIS/LoKr"
+LyCORIS_preset = "attn-only"
+architecture = "{}"
+conv_dim = 16
+extra_accelerate_launch_args = "--debug"
+factor = 4
+gpu_ids = "1"
+learning_rate = 1.0
+max_train_epochs = 7
+multires_noise_iterations = 8
+network_alpha = 24.0
+network_args = [ "preset=attn-only", "conv_dim=16", "factor=4", "algo=lokr",]
+network_dim = 48
+network_module = "lycoris.kohya"
+optimizer_type = "Prodigy"
+output_dir = "/data/out"
+output_name = "fox"
+resolution = "1024,1024"
+sample_prompts = "photo of a fox --w 512\\nthe fox, asleep"
+seed = ""
+text_encoder_lr = [ 1.0, 1.0,]
+unet_lr = 1.0
+vae_batch_size = 0
+"""
+"""As the GUI's second version saves it: the trainer's names beside fields of its own."""
+
+
+def test_a_saved_toml_of_the_guis_second_version(tmp_path: Path):
+    found = read(tmp_path, SECOND.format("sdxl"), "fox.toml")
+    assert found.form is ConfigForm.TRAINER
+    assert (found.call.script, found.notes, found.differences) == ("sdxl_train_network", (), ())
+    toml = found.call.toml
+    assert toml["network_args"] == ["preset=attn-only", "conv_dim=16", "factor=4", "algo=lokr"]
+    assert toml["multires_noise_iterations"] == 8
+    assert Path(toml["sample_prompts"]).parts[-3:] == ("out", "sample", "prompt.txt")
+    assert found.call.sample_prompts == "photo of a fox --w 512\nthe fox, asleep"
+    assert found.call.launch[:3] == ("--debug", "--gpu_ids", "1")
+    values = found.config.values
+    assert (values["LoRA_type"], values["factor"]) == ("LyCORIS/LoKr", 4)
+    assert values["sample_prompts"] == found.call.sample_prompts
+
+
+@pytest.mark.parametrize(
+    ("architecture", "script"),
+    [
+        ("sd2", "train_network"),
+        ("flux1", "flux_train_network"),
+        ("hunyuan_image", "hunyuan_image_train_network"),
+        ("of tomorrow", "train_network"),
+    ],
+)
+def test_the_second_version_names_the_family(tmp_path: Path, architecture: str, script: str):
+    found = read(tmp_path, SECOND.format(architecture), "fox.toml")
+    assert found.call.script == script
+    assert bool(found.notes) is (architecture == "of tomorrow")
+
+
+def test_a_json_of_the_gui_stays_one(tmp_path: Path):
+    found = read(tmp_path, {**FLAT, "LoRA_type": "Standard", "optimizer": "AdamW"})
+    assert found.form is ConfigForm.GUI
+
+
 def test_what_only_a_newer_trainer_knows_stays_in(tmp_path: Path):
     file = str(tmp_path / "q.safetensors")
     more = {"model_train_type": "anima-lora", "compile": True, "anima_qwen3": file}
