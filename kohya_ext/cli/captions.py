@@ -36,7 +36,7 @@ _SHOWN_TAGS = 12
 @click.option(
     "--exact",
     is_flag=True,
-    help="Prepare pictures bit for bit as sd-scripts' tagger does, at four times the CPU time.",
+    help="Prepare pictures bit for bit as sd-scripts' tagger does, at five times the CPU time.",
 )
 @cluster_option
 @dry_run_option

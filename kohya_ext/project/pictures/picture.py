@@ -226,7 +226,8 @@ def open_upright(path: Path, least: int = 0) -> Image.Image:
             wanted = (max(1, int(picture.width * scale)), max(1, int(picture.height * scale)))
             picture.draft(None, wanted)
         _decode(picture, path)
-        return _plain(ImageOps.exif_transpose(picture), path)
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _plain(picture, path)
 
 
 def _plain(upright: Image.Image, path: Path) -> Image.Image:
@@ -234,7 +235,8 @@ def _plain(upright: Image.Image, path: Path) -> Image.Image:
     if _is_deep(upright.mode):
         return _as_8_bits(upright)
     if upright.mode in PLAIN_MODES:
-        return upright.copy()
+        # a JPEG has no further frames that would need its file; the others are the smaller ones
+        return upright if upright.format == "JPEG" else upright.copy()
     try:
         return _as_rgb(upright)
     except (OSError, ValueError) as error:

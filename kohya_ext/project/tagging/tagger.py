@@ -27,7 +27,7 @@ _MODELS = (("model.onnx", CSV_NAME), ("model_optimized.onnx", JSON_NAME))
 class Tagger:
     """An open model with its vocabulary; `pixels` is the side of its square input.
 
-    `is_exact` prepares pictures bit for bit as sd-scripts does, at some three times the cost.
+    `is_exact` prepares pictures bit for bit as sd-scripts does, at some five times the cost.
     """
 
     session: Any

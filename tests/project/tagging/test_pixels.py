@@ -45,11 +45,18 @@ def test_exact_pixels_are_those_of_sd_scripts(name: str, tmp_path: Path):
 
 
 def test_areas_of_one_colour_keep_it():
-    grey = numpy.full((333, 700, 3), 77, numpy.uint8)
-    shrunk = shrink_areas(grey, 700, 100)
+    shrunk = shrink_areas(Image.new("RGB", (700, 333), (77, 77, 77)), 100)
     assert set(numpy.unique(shrunk)) <= set(range(77, 256))
     assert (shrunk[40:60] == 77).all()
     assert (shrunk[0] == 255).all()
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 2.5])
+def test_a_white_picture_is_as_white_as_its_margin(factor: float):
+    side = 20
+    upright, lying = (size := (int(side * factor) // 3, int(side * factor))), size[::-1]
+    for one in (upright, lying):
+        assert (shrink_areas(Image.new("RGB", one, "white"), side) == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
