@@ -404,6 +404,18 @@ def write_captions(project: Project, captions: Iterable[PlannedCaption], prefix:
     _write_written(project, texts, prefix)
 
 
+def carry_written(project: Project, stems: Mapping[str, str]) -> None:
+    """Note what we wrote under the stems that its captions are about to have.
+
+    Raises MachineError or DamagedError.
+    """
+    before = _read_written(project)
+    texts = {stem: text for stem, text in before.texts.items() if stem not in stems.values()}
+    texts |= {new: before.texts[old] for old, new in stems.items() if old in before.texts}
+    if texts != before.texts and before.prefix is not None:
+        _write_written(project, texts, before.prefix)
+
+
 def _write_written(project: Project, texts: Mapping[str, tuple[str, ...]], prefix: str) -> None:
     rows = {stem: found[0] if len(found) == 1 else list(found) for stem, found in texts.items()}
     data = {"captions": rows, "prefix": prefix}

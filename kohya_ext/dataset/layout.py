@@ -5,11 +5,12 @@ Only files that were staged by us are ever moved or removed; captions travel wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from ..captions.captioning import carry_written
 from ..project import (
     ConflictError,
     InputError,
@@ -39,7 +40,6 @@ from ..project.files import (
     sha256_of,
 )
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
-from ..project.pictures.identity import picture_key
 from ..project.pictures.memory import PictureMemory
 from ..project.tagging.scores import scores_path
 from .intake import source_pictures
@@ -69,6 +69,8 @@ class StagedPicture:
     width: int
     height: int
     is_transparent: bool = False
+    key: str = ""
+    """What stays when the file is renamed or only its metadata change."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,8 @@ def plan_layout(
     folders: dict[int, list[StagedPicture]] = {}
     for info, role in trained:
         repeats = repeats_of(chosen_repeats, role)
-        folders.setdefault(repeats, []).append(_plan_picture(project, info, role, repeats))
+        picture = _plan_picture(project, info, role, repeats, keys.get(info.path, ""))
+        folders.setdefault(repeats, []).append(picture)
     _require_decent(project, [one for pictures in folders.values() for one in pictures])
     wanted = {one.target for pictures in folders.values() for one in pictures}
     staged = read_staged(project.images_dir)
@@ -243,7 +246,9 @@ def _require_own_stems(project: Project, paths: Sequence[Path]) -> None:
         )
 
 
-def _plan_picture(project: Project, info: PictureInfo, role: Role, repeats: int) -> StagedPicture:
+def _plan_picture(
+    project: Project, info: PictureInfo, role: Role, repeats: int, key: str
+) -> StagedPicture:
     suffix = info.path.suffix.lower()  # sd-scripts skips mixed case such as .PnG
     change = Change.NONE
     if suffix not in TRAINER_SUFFIXES:
@@ -258,7 +263,7 @@ def _plan_picture(project: Project, info: PictureInfo, role: Role, repeats: int)
     width, height = (info.height, info.width) if sideways else (info.width, info.height)
     folder = _folder(project, repeats)
     target = PurePosixPath(folder, info.path.stem + suffix)
-    return StagedPicture(info.path, target, role, change, width, height, info.is_transparent)
+    return StagedPicture(info.path, target, role, change, width, height, info.is_transparent, key)
 
 
 def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, str]) -> None:
@@ -283,7 +288,7 @@ def apply_layout(
     as finished only at the end. Raises MachineError (disk full).
     """
     old = read_staged(plan.images_dir)
-    by_stem = {place.stem.casefold(): place for place in old}
+    heirs = _heirs(plan.pictures, old)
     marks = {one.target: _mark(one) for one in plan.pictures}
     make_folder(plan.images_dir)
     write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old})
@@ -293,12 +298,14 @@ def apply_layout(
     if plan.memory is not None:
         plan.memory.save()
     counts = {"linked": 0, "copied": 0, "changed": 0, "kept": 0}
-    _carry_scores(project, plan, by_stem, old)
-    _make_room(project, plan, by_stem)
+    _carry_scores(project, plan, heirs, old)
+    moved = _make_room(project, plan, heirs, old)
+    if moved:  # stopped from here on, the next run must not take a new caption for the old one
+        write_staged(plan.images_dir, {**dict.fromkeys(marks, ""), **old, **moved})
+    _take_back_captions(project, plan)
     for number, one in enumerate(plan.pictures):
         progress(Progress("Staging", number, len(plan.pictures), one.target.name))
         counts[_stage_one(plan, one, old)] += 1
-        _take_back_caption(project, plan, one)
     write_staged(plan.images_dir, marks)
     progress(Progress("Staging", len(plan.pictures), len(plan.pictures)))
     project.journal.append(
@@ -311,22 +318,49 @@ def apply_layout(
 
 def _mark(one: StagedPicture) -> str:
     status = one.source.stat()
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    return f"{status.st_size}-{status.st_mtime_ns}-{one.key}"
+
+
+def _key_of_mark(mark: str) -> str:
+    """Return the key in a mark; "" for what was never finished."""
+    return mark.rpartition("-")[2]
+
+
+def _heirs(
+    pictures: Sequence[StagedPicture], old: Mapping[PurePosixPath, str]
+) -> dict[PurePosixPath, StagedPicture]:
+    """Return for each staged place the picture whose caption lies there: the same pixels, under
+    whatever name, else another edition that has the name now.
+    """
+    signs: tuple[Callable[[PurePosixPath, str], tuple[str, ...]], ...] = (
+        lambda place, key: (place.stem.casefold(), key),
+        lambda _, key: (key,),
+        lambda place, _: (place.stem.casefold(),),
+    )
+    free = {one.target: one for one in pictures}
+    heirs: dict[PurePosixPath, StagedPicture] = {}
+    for sign in signs:
+        wanted = {sign(one.target, one.key): one for one in free.values()}
+        for place, mark in old.items():
+            if place in heirs:
+                continue
+            one = wanted.pop(sign(place, _key_of_mark(mark)), None)
+            if one is not None:
+                heirs[place] = free.pop(one.target)
+    return heirs
 
 
 def _carry_scores(
     project: Project,
     plan: LayoutPlan,
-    by_stem: Mapping[str, PurePosixPath],
+    heirs: Mapping[PurePosixPath, StagedPicture],
     old: Mapping[PurePosixPath, str],
 ) -> None:
     """Keep the scores of a picture whose metadata changed, as by a rating: its pixels did not."""
-    for one in plan.pictures:
-        earlier = by_stem.get(one.target.stem.casefold())
-        if one.change is not Change.NONE or earlier is None or old[earlier] == _mark(one):
-            continue
-        staged = plan.images_dir / earlier
-        if not staged.is_file() or picture_key(staged) != picture_key(one.source):
+    for place, one in heirs.items():
+        staged, mark = plan.images_dir / place, old[place]
+        is_same = _key_of_mark(mark) == one.key and mark != _mark(one)
+        if one.change is not Change.NONE or not is_same or not staged.is_file():
             continue
         known = scores_path(project.scores_dir, sha256_of(staged))
         wanted = scores_path(project.scores_dir, sha256_of(one.source))
@@ -334,21 +368,68 @@ def _carry_scores(
             link_or_copy(known, wanted)
 
 
-def _make_room(project: Project, plan: LayoutPlan, by_stem: Mapping[str, PurePosixPath]) -> None:
-    """Move captions along, then remove what is no longer wanted.
+def _make_room(
+    project: Project,
+    plan: LayoutPlan,
+    heirs: Mapping[PurePosixPath, StagedPicture],
+    old: Mapping[PurePosixPath, str],
+) -> dict[PurePosixPath, str]:
+    """Move captions along or aside, then remove what is no longer wanted; return the places that
+    are done with, as marks.
 
     Not later: where names differ in case only, Windows and macOS see one file.
     """
-    for one in plan.pictures:
-        earlier = by_stem.get(one.target.stem.casefold())
-        if earlier is not None and earlier != one.target:
-            make_folder((plan.images_dir / one.target).parent)
-            _move_caption(plan, earlier, one.target)
-    stems = {one.target.stem.casefold() for one in plan.pictures}
+    targets = {one.target for one in plan.pictures}
+    moved: dict[PurePosixPath, str] = {}
+    aside: list[tuple[Path, Path]] = []
+    along: list[tuple[Path, Path]] = []
+    for place, mark in old.items():
+        heir = heirs.get(place)
+        is_unfinished = heir is None and not mark and place in targets
+        if is_unfinished or (heir is not None and heir.target == place):
+            continue
+        moved[place] = ""
+        caption = (plan.images_dir / place).with_suffix(plan.caption_extension)
+        if heir is not None and heir.target.stem.casefold() == place.stem.casefold():
+            target = plan.images_dir / heir.target
+            along.append((caption, target.with_suffix(plan.caption_extension)))
+        else:
+            name = f"{place.stem}.{_key_of_mark(mark)[:_KEY_LETTERS]}{plan.caption_extension}"
+            aside.append((caption, project.captions_dir / name))
+    _move_captions(project, aside + along)
     for place in plan.dropped:
-        if place.stem.casefold() not in stems:
-            _keep_caption(project, plan, place)
         _remove_staged(plan, place)
+    return moved
+
+
+_KEY_LETTERS = 16
+
+
+def _take_back_captions(project: Project, plan: LayoutPlan) -> None:
+    """Bring captions back that were put aside while their picture was left out or renamed."""
+    if not project.captions_dir.is_dir():
+        return
+    kept = {
+        path.stem.rpartition(".")[2]: path
+        for path in sorted(project.captions_dir.glob(f"*{plan.caption_extension}"))
+    }
+    found = []
+    for one in plan.pictures:
+        caption = (plan.images_dir / one.target).with_suffix(plan.caption_extension)
+        path = kept.pop(one.key[:_KEY_LETTERS], None)
+        if path is not None and not caption.exists():
+            found.append((path, caption))
+    _move_captions(project, found)
+
+
+def _move_captions(project: Project, moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move captions, and what is noted of them first: else they would count as made by hand."""
+    present = [(caption, target) for caption, target in moves if caption.is_file()]
+    carry_written(project, {caption.stem: target.stem for caption, target in present})
+    for caption, target in present:
+        make_folder(target.parent)
+        with explained(caption):
+            caption.replace(target)
 
 
 def _stage_one(plan: LayoutPlan, one: StagedPicture, old: Mapping[PurePosixPath, str]) -> str:
@@ -363,13 +444,6 @@ def _stage_one(plan: LayoutPlan, one: StagedPicture, old: Mapping[PurePosixPath,
         _write_upright(one.source, target)
         return "changed"
     return "linked" if link_or_copy(one.source, target) is Transfer.HARDLINK else "copied"
-
-
-def _move_caption(plan: LayoutPlan, earlier: PurePosixPath, target: PurePosixPath) -> None:
-    caption = plan.images_dir / earlier.with_suffix(plan.caption_extension)
-    if caption.exists():
-        with explained(caption):
-            caption.replace(plan.images_dir / target.with_suffix(plan.caption_extension))
 
 
 def _write_upright(source: Path, target: Path) -> None:
@@ -392,26 +466,3 @@ def _remove_staged(plan: LayoutPlan, place: PurePosixPath) -> None:
         path.unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
-
-
-def _kept_caption(project: Project, plan: LayoutPlan, stem: str) -> Path:
-    return project.captions_dir / f"{stem}{plan.caption_extension}"
-
-
-def _keep_caption(project: Project, plan: LayoutPlan, place: PurePosixPath) -> None:
-    """Put the caption of a picture that is left out aside: a person may have written it."""
-    caption = (plan.images_dir / place).with_suffix(plan.caption_extension)
-    if caption.is_file():
-        kept = _kept_caption(project, plan, place.stem)
-        make_folder(kept.parent)
-        with explained(kept):
-            caption.replace(kept)
-
-
-def _take_back_caption(project: Project, plan: LayoutPlan, one: StagedPicture) -> None:
-    """Bring the caption of a picture that was left out back beside it."""
-    kept = _kept_caption(project, plan, one.target.stem)
-    caption = (plan.images_dir / one.target).with_suffix(plan.caption_extension)
-    if kept.is_file() and not caption.exists():
-        with explained(caption):
-            kept.replace(caption)

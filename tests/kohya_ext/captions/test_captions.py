@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from elsewhere import Elsewhere
@@ -21,6 +23,7 @@ from kohya_ext.captions.rules import (
     undesired_keys,
 )
 from kohya_ext.cli import main
+from kohya_ext.dataset import layout
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.content import forbidden_picture
@@ -192,6 +195,91 @@ def test_a_second_edit_is_added_to_the_first(staged: Project, model: Path):
         path.write_text(path.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
         run(staged)
     assert EditBook(staged).find(path.stem) == CaptionEdit(removed=("solo", "bell"))
+
+
+def source_path(project: Project, number: str) -> Path:
+    return next(project.source_dir.rglob(f"quillfox {number}*.png"))
+
+
+def add_by_hand(project: Project, number: str, tag: str) -> None:
+    path = caption_path(project, number)
+    path.write_text(path.read_text(encoding="utf-8").rstrip() + f", {tag}\n", encoding="utf-8")
+
+
+def stage(project: Project) -> None:
+    apply_layout(project, plan_layout(project))
+
+
+def test_a_hand_made_caption_follows_its_renamed_picture(staged: Project, model: Path):
+    """Another picture that takes the old name starts without it, and no rule's caption freezes."""
+    before = run(staged, model)
+    add_by_hand(staged, "01", "bell")
+    source = source_path(staged, "01")
+    other = source.rename(source.with_name("quillfox 91.png")).with_name(source.name)
+    write_pictures(staged.root / "more", recipes(5))
+    next((staged.root / "more").rglob("quillfox 04*.png")).rename(other)
+    stage(staged)
+    after = run(staged, model)
+    assert after["91"] == before["01"].rstrip() + ", bell\n"
+    assert "bell" not in after["01"]
+    book = EditBook(staged)
+    assert book.find("quillfox 91") == CaptionEdit(added=("bell",))
+    assert book.find(other.stem) is None
+
+
+def test_two_pictures_that_swap_names_swap_captions(staged: Project, model: Path):
+    before = run(staged, model)
+    add_by_hand(staged, "01", "bell")
+    first, second = source_path(staged, "01"), source_path(staged, "02")
+    passing = first.rename(first.with_name("passing.png"))
+    second.rename(first.parent / second.name).rename(first)
+    passing.rename(first.parent / second.name)
+    stage(staged)
+    assert run(staged)["02"] == before["01"].rstrip() + ", bell\n"
+    assert run(staged)["01"] == before["02"]
+    assert EditBook(staged).find(first.stem) is None
+
+
+def test_a_picture_left_out_comes_back_under_another_name_with_its_caption(
+    staged: Project, model: Path
+):
+    before = run(staged, model)
+    add_by_hand(staged, "01", "bell")
+    source = source_path(staged, "01")
+    away = source.rename(staged.root / "away.png")
+    stage(staged)
+    assert run(staged) == {"02": before["02"], "03": before["03"]}
+    away.rename(source.with_name("quillfox 91.png"))
+    stage(staged)
+    assert run(staged)["91"] == before["01"].rstrip() + ", bell\n"
+
+
+def test_a_stage_stopped_between_two_captions_is_completed(
+    staged: Project, model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = run(staged, model)
+    first, second = source_path(staged, "01"), source_path(staged, "02")
+    passing = first.rename(first.with_name("passing.png"))
+    second.rename(first.parent / second.name).rename(first)
+    passing.rename(first.parent / second.name)
+    written = layout.write_staged
+    for stop in range(1, 4):
+        with monkeypatch.context() as patch:
+            calls = iter(range(stop - 1))
+
+            def stopped(
+                *values: Any, calls: Iterator[int] = calls, write: Callable[..., None] = written
+            ) -> None:
+                if next(calls, None) is None:
+                    raise KeyboardInterrupt
+                write(*values)
+
+            patch.setattr(layout, "write_staged", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                stage(staged)
+    stage(staged)
+    texts = {path.stem[9:11]: path.read_text("utf-8") for path in staged.images_dir.glob("*/*.txt")}
+    assert texts == {"01": before["02"], "02": before["01"], "03": before["03"]}
 
 
 def test_captions_that_were_there_before_are_kept(staged: Project, model: Path):
