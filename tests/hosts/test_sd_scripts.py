@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -369,6 +370,7 @@ def until_training(run) -> None:
     follow = RunFollower(run)
     while follow.step is None or follow.step.step < 1:
         follow.poll()
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("whom", ["launcher", "first", "second", "nobody"])
