@@ -131,12 +131,11 @@ def _chosen(key: str | None) -> str:
 
 def take_config(project: Project, text: str | None) -> str:
     """Take the settings of a json or toml that somebody has already."""
-    plan = plan_take(project, require_folder_text(text, "config"))
+    path = require_folder_text(text, "config")
+    plan = plan_take(project, path)
     apply_take(project, plan)
     notes = "".join(markup.remark(one) for one in plan.notes)
-    return (
-        markup.remark(f"Taken from {plan.conversion.name} ({plan.conversion.form.value}).") + notes
-    )
+    return markup.remark(f"Taken from {path.name} ({plan.conversion.form.value}).") + notes
 
 
 def _keep_balance(project: Project, typed: Typed) -> str:

@@ -88,7 +88,7 @@ def wrap_launch(blocks_class: Any, build: Build = build_tab) -> None:
     blocks_class.launch = launch_with_tab
 
 
-def wait_longer(networking: Any, seconds: float = 60.0) -> None:
+def wait_longer(networking: Any, seconds: float = 300.0) -> None:
     """Let gradio wait `seconds` for the first answer of its own page, not 3.
 
     v26 needs longer on a busy machine; then its start fails with "localhost is not accessible",

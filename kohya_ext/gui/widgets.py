@@ -31,10 +31,15 @@ _STYLE = f"""<style>
     max-width: none !important; max-height: none !important; padding: 0 !important;
     border: 0 !important; background: none !important; box-shadow: none !important;
     backdrop-filter: none !important; -webkit-backdrop-filter: none !important;
-    color: var(--block-info-text-color) !important;
 }}
+.{_CLASS} .info-text, .{_CLASS} [data-testid="block-info"] + * {{
+    color: color-mix(in srgb, var(--body-text-color) 75%, transparent) !important;
+}}
+.{_CLASS} td + td, .{_CLASS} th + th {{ overflow-wrap: anywhere }}
+@media (max-width: 640px) {{ .{_CLASS} .row > * {{ flex-basis: 100% !important }} }}
 </style>"""
-"""Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack.
+"""Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack, and
+gradio in a grey that is hard to read on white. On a phone nothing stands beside a long name.
 
 Important, because gradio puts a longer selector before the rules of the host.
 """

@@ -130,7 +130,7 @@ class Host:
 def running(plan: LaunchPlan, port: int, **environment: str) -> Iterator[Host]:
     host = Host(plan, port, **environment)
     try:
-        host.wait_for("Running on local URL")
+        host.wait_for("To create a public link")  # said once its own page has answered
         yield host
     finally:
         host.end()

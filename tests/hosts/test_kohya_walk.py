@@ -44,6 +44,9 @@ from .test_kohya_launcher import (  # noqa: F401  # fixtures are used by their n
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
 SIZES = {"wide": (1440, 1000), "narrow": (390, 844)}
+OUTSIDE = """() => [...document.querySelectorAll('.loraloom-tab :is(button, input, textarea, td)')]
+    .filter(one => one.getBoundingClientRect().right > innerWidth).map(one => one.outerHTML)"""
+"""What of the tab leaves the window at its right."""
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +261,12 @@ def test_a_person_is_trained_with_consent(page: Any, desk: Path, tmp_path: Path)
     hint = page.get_by_text("the influence chooses").first  # below its label, without a mouse
     looks = "one => { const is = getComputedStyle(one); return [is.opacity, is.position]; }"
     assert hint.evaluate(looks) == ["1", "static"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate(OUTSIDE) == []
+    place = box(page, "Project folder").bounding_box()
+    assert place is not None
+    assert place["width"] > 250  # a path can be read
+    page.set_viewport_size({"width": 1400, "height": 1000})
     shoot(page, "person-no-consent")
     fill(page, "Who agreed", "Ida Brook")
     fill(page, "On which day", "2026-02-30")

@@ -324,6 +324,7 @@ def test_an_existing_config_becomes_the_projects(project: Project, tmp_path: Pat
     assert "wandb_api_key" not in training.overrides
     assert "output_name" not in training.overrides
     assert manifest.output_name == "Quillfox"
+    assert "Taken from mine.json (Kohya GUI)." in said
     assert "was not taken" in said
     assert "500 steps" in said
 
