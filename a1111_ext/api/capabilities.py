@@ -23,6 +23,9 @@ from .forge_modules import chosen_among, text_encoder_names
 from .lora_list import facts_of, hash_of, list_lora_files, read_metadata
 from .lora_tags import multiplier_of, tags_not_read
 
+SIZE_STEP = 8
+"""A latent's pixel is as wide; A1111 rounds sizes down to its multiples."""
+
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
 
@@ -106,6 +109,11 @@ class Capabilities:
     proved_upscalers: tuple[str, ...] = ()
     unchecked_upscalers: tuple[str, ...] = ()
     """Upscalers by what `prove_upscalers` found of them."""
+
+    own_schedules: tuple[str, ...] = ()
+    """Sampling methods that ignore the schedule type."""
+    size_step: int = SIZE_STEP
+    """It draws sizes in multiples of so many pixels, as far as `find_size_step` saw."""
 
     @property
     def kind(self) -> str:
@@ -355,6 +363,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
     else:
         vaes = [one for one in modules if one["model_name"] not in encoders]
     scripts = client.get("/sdapi/v1/scripts")
+    samplers = client.get("/sdapi/v1/samplers")
     upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
     answer = _get_or(client, "/sdapi/v1/embeddings", {})
     found_embeddings = answer if isinstance(answer, dict) else {}
@@ -363,7 +372,8 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         url=client.url,
         checkpoints=tuple(_checkpoint(one) for one in client.get("/sdapi/v1/sd-models")),
         loaded=str(options.get("sd_model_checkpoint") or ""),
-        samplers=tuple(one["name"] for one in client.get("/sdapi/v1/samplers")),
+        samplers=tuple(one["name"] for one in samplers),
+        own_schedules=own_schedules((one["name"], one.get("options")) for one in samplers),
         schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
         upscalers=(*latent, *upscalers),
         loras=_fetch_loras(client, flags),
@@ -393,6 +403,18 @@ def _fetch_capabilities(client: Client) -> Capabilities:
             for one in _get_or(client, "/sdapi/v1/script-info", [])
             if one["is_alwayson"]
         ),
+    )
+
+
+def own_schedules(samplers: Iterable[tuple[str, object]]) -> tuple[str, ...]:
+    """Return those of some sampling methods, each with its options, that ignore the schedule type.
+
+    UniPC does so where it is without options, as in A1111 and Forge; Forge Neo has another one.
+    """
+    return tuple(
+        name
+        for name, options in samplers
+        if name in ("DDIM", "DDIM CFG++", "PLMS") or (name == "UniPC" and not options)
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..api.capabilities import Capabilities
+from kohya_ext.project import InputError
+
+from ..api.capabilities import SIZE_STEP, Capabilities
 from ..api.embeddings import find_embeddings
 from ..api.payloads import UPSCALER_OPTION
-from .cell import Cell, CheckpointPin, EmbeddingUse, LoraUse
-from .verify import detectors_of
+from .cell import Cell, CheckpointPin, EmbeddingUse, HiresFix, LoraUse
+from .verify import AUTOMATIC, detectors_of
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,12 @@ def plan_cells(cells: Iterable[Cell], controls: Mapping[str, str] | None = None)
         return places.setdefault(value, len(places))
 
     for cell in unique.values():
-        place(("checkpoint", cell.checkpoint, cell.vae))
+        place(("checkpoint", cell.checkpoint, cell.vae, cell.modules))
         place(("loras", cell.loras))
     ordered = sorted(
         unique.values(),
         key=lambda cell: (
-            place(("checkpoint", cell.checkpoint, cell.vae)),
+            place(("checkpoint", cell.checkpoint, cell.vae, cell.modules)),
             place(("loras", cell.loras)),
         ),
     )
@@ -66,9 +68,10 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     """Return the cell with checkpoint and LoRAs pinned to what this WebUI has.
 
     Raises InputError (checkpoint), InputError (LoRA), InputError (sampler, scheduler, VAE, ...) or
-    InputError (always-on script, tag that is not read): the WebUI itself would mostly answer 200
-    and draw something else.
+    InputError (always-on script, tag that is not read, size): the WebUI itself would mostly answer
+    200 and draw something else.
     """
+    require_size(cell, capabilities.size_step)
     capabilities.require_read(cell.prompt, cell.negative_prompt)
     for name in detectors_of(cell):
         capabilities.require_detector(name)
@@ -108,6 +111,40 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         embeddings=tuple(EmbeddingUse(one, capabilities.embeddings[one]) for one in names),
         modules=modules,
         hires_fix=hires,
+    )
+
+
+def require_size(cell: Cell, step: int = SIZE_STEP) -> None:
+    """Raise InputError for a size that the WebUI would silently round to its steps."""
+    if not (cell.width % step or cell.height % step):
+        return
+    near = " x ".join(str(max(step, round(one / step) * step)) for one in (cell.width, cell.height))
+    raise InputError(
+        "LL426",
+        f"A picture of {cell.width} x {cell.height} pixels cannot be drawn: the WebUI would "
+        f"silently round it to multiples of {step}.",
+        f"Write {near}, for example.",
+    )
+
+
+def ignored_schedules(cells: Iterable[Cell], capabilities: Capabilities) -> tuple[str, ...]:
+    """Say which sampling methods ignore the schedule types that cells name.
+
+    Infotexts name them all the same.
+    """
+    named: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        hires = cell.hires_fix or HiresFix()
+        for sampler, scheduler in (
+            (cell.sampler, cell.scheduler),
+            (hires.sampler or cell.sampler, hires.scheduler or cell.scheduler),
+        ):
+            if scheduler != AUTOMATIC and sampler in capabilities.own_schedules:
+                named.setdefault(sampler, {})[scheduler] = None
+    return tuple(
+        f"{sampler} has a schedule of its own: the schedule type {', '.join(schedulers)} changes "
+        "nothing, though the generation data will name it"
+        for sampler, schedulers in named.items()
     )
 
 

@@ -16,10 +16,11 @@ from kohya_ext.project.wording import counted
 from ..api.capabilities import Capabilities, fetch_hashed
 from ..api.client import Client
 from ..api.embeddings import find_embeddings, words_like_embeddings
+from ..api.size_step import find_size_step
 from ..api.upscalers import prove_upscalers
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
-from ..cells.cell_plan import upscaler_of
+from ..cells.cell_plan import ignored_schedules, upscaler_of
 from ..cells.events import CellEvent, CellOutcome, EventHandler
 from ..cells.scheduler import SchedulerBackend
 from ..grids.facts import format_seconds
@@ -46,10 +47,12 @@ def open_backends(
     """
     wanted = tuple(cells)
     titles = dict.fromkeys(cell.checkpoint.title for cell in wanted)
+    sizes = {(cell.width, cell.height) for cell in wanted}
     with ExitStack() as stack:
         backends = []
         for client, capabilities in webuis:
             found = fetch_hashed(client, link_loras(client, capabilities), *titles)
+            found = find_size_step(client, found, sizes, next(iter(titles), ""))
             found = _with_proved_upscalers(client, found, wanted)
             kind = SchedulerBackend if is_scheduled else HttpBackend
             backend = kind(client, found)
@@ -91,11 +94,13 @@ def describe_embeddings(
     return about
 
 
-def say_embeddings(cells: Iterable[Cell], trigger_word: str, capabilities: Capabilities) -> None:
-    """Say what there is to say of embeddings before pictures are drawn."""
+def say_what_counts(cells: Sequence[Cell], trigger_word: str, capabilities: Capabilities) -> None:
+    """Say before pictures are drawn what there is of embeddings, and what will be ignored."""
     for name, value in describe_embeddings(cells, trigger_word, capabilities).items():
         if value != "none":
             say(f"{name}: {value}")
+    for sentence in ignored_schedules(cells, capabilities):
+        say(sentence)
 
 
 def linking_promoted(promoted: Promoted, lora_folder: Path | None) -> LinkLoras:

@@ -34,7 +34,7 @@ from ..quality.advice import Advice
 from ..quality.gathering import Sources
 from ..quality.giving import find_sources, give_advice
 from .advise import command_after, tell_advice
-from .drawing import describe_embeddings, emit_line, open_backends, say_embeddings, shown_events
+from .drawing import describe_embeddings, emit_line, open_backends, say_what_counts, shown_events
 from .grid_options import GridArguments, SheetOptions, request_of
 from .webui import open_webuis
 
@@ -186,7 +186,7 @@ class GridSession:
             plan = describe_plan(grid, ledger)
         shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time", "disk")
         say(", ".join(f"{name}: {plan[name]}" for name in shown))
-        say_embeddings(grid.plan.cells, self.project.manifest.trigger_word, capabilities)
+        say_what_counts(grid.plan.cells, self.project.manifest.trigger_word, capabilities)
 
     def write(
         self,

@@ -70,7 +70,7 @@ from .drawing import (
     linking_promoted,
     open_backends,
     picture_events,
-    say_embeddings,
+    say_what_counts,
 )
 from .grid_options import WILDCARD_OPTIONS, add_all
 from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
@@ -347,7 +347,7 @@ def _draw(
                 about = describe_batch(pinned, ledger)
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
                 say(", ".join(f"{name}: {about[name]}" for name in shown))
-                say_embeddings(cells, project.manifest.trigger_word, first)
+                say_what_counts(cells, project.manifest.trigger_word, first)
                 say(f"look at them while they come: loraloom review {shell_path(project.root)}")
             with picture_events(as_json) as show:
                 return draw_batch(project, pinned, ledger, backends, on_event=show), pinned

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from kohya_ext.project import ConflictError, MissingError, Project
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
-from ..api.capabilities import Capabilities
+from ..api.capabilities import SIZE_STEP, Capabilities
 from ..api.payloads import UPSCALER_OPTION
 from ..cells.backend import Backend
 from ..cells.cell import Cell, SourcePicture
@@ -87,8 +87,8 @@ def _upscale(
         picture,
         replace(
             cell,
-            width=_multiple_of_8(width * request.scale),
-            height=_multiple_of_8(height * request.scale),
+            width=_multiple(width * request.scale, SIZE_STEP),
+            height=_multiple(height * request.scale, SIZE_STEP),
             hires_fix=None,
             source=SourcePicture(str(path), digest, request.denoising_strength),
             override_settings_json=json.dumps(settings),
@@ -96,8 +96,8 @@ def _upscale(
     )
 
 
-def _multiple_of_8(pixels: float) -> int:
-    return max(64, round(pixels / 8) * 8)
+def _multiple(pixels: float, step: int) -> int:
+    return max(64, round(pixels / step) * step)
 
 
 def pin_upscales(
@@ -117,6 +117,8 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
         )
     own = one.picture.checkpoint_sha256
     cell = as_drawn(find_titles(one.cell, own, capabilities), capabilities)
+    step = capabilities.size_step
+    cell = replace(cell, width=_multiple(cell.width, step), height=_multiple(cell.height, step))
     pinned = pin_cell(cell, capabilities)
     pinned = require_same_files(one.picture.file, one.cell, pinned, capabilities.url)
     if own and pinned.checkpoint.sha256 and not pinned.checkpoint.sha256.startswith(own):

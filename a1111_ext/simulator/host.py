@@ -508,6 +508,8 @@ class SimulatedHost:
             "all_prompts": [body.get("prompt", "")] * count,
             "seed": seed,
             "all_seeds": [seed + number for number in range(count)],
+            "width": body.get("width", 512),
+            "height": body.get("height", 512),
             "sd_model_name": self._loaded,
             "sd_model_hash": checkpoint_sha256(self._loaded)[:10],
             "infotexts": infotexts,

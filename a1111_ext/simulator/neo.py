@@ -25,13 +25,15 @@ Uses = list[tuple[str, float, LoraFile]]
 class SimulatedNeo(SimulatedHost):
     """A simulated Forge Neo; `modules` are files below models/, VAE/ and text_encoder/.
 
-    `is_sd1` tells of which kind its checkpoints are: clip skip is named for SD 1.x only.
+    `is_sd1` tells of which kind its checkpoints are: clip skip is named for SD 1.x only. With a
+    `size_step` it rounds sizes to its multiples, as one redistribution does to 64.
     """
 
     version: str = "neo-2.26"
     modules: tuple[str, ...] = ()
     more_lora_dirs: tuple[Path, ...] = ()
     is_sd1: bool = True
+    size_step: int = 1
     _second_pass: tuple[object, str] = ((), "")
     """Of which request the text encoder made something for Hires. fix last, and what."""
 
@@ -71,6 +73,11 @@ class SimulatedNeo(SimulatedHost):
         """Forget what the model was patched with, unlike A1111."""
         self._applied = []
         return super().unload_checkpoint()
+
+    def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
+        step = self.size_step
+        sizes = {name: int(body.get(name, 512) / step + 0.5) * step for name in ("width", "height")}
+        return super()._draw({**body, **sizes}, sources)
 
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
         if body.get("enable_hr") and not body.get("hr_upscaler"):

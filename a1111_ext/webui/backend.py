@@ -14,7 +14,7 @@ from typing import Any
 
 from kohya_ext.project import HostError
 
-from ..api.capabilities import Capabilities, Checkpoint, Lora
+from ..api.capabilities import Capabilities, Checkpoint, Lora, own_schedules
 from ..api.client import OutOfMemory
 from ..api.forge_modules import chosen_among, text_encoder_names
 from ..api.payloads import forge_hires, module_settings, vae_settings, with_whole_numbers
@@ -189,6 +189,7 @@ def read_capabilities() -> Capabilities:
         checkpoints=tuple(_checkpoint(one) for one in sd_models.checkpoints_list.values()),
         loaded=str(sd_models.select_checkpoint().title),
         samplers=tuple(one.name for one in sd_samplers.all_samplers),
+        own_schedules=own_schedules((one.name, one.options) for one in sd_samplers.all_samplers),
         schedulers=tuple(one.label for one in sd_schedulers.schedulers),
         upscalers=(*shared.latent_upscale_modes, *(one.name for one in shared.sd_upscalers)),
         loras=tuple(_loras()),

@@ -22,6 +22,7 @@ from ..api.capabilities import Capabilities
 from ..api.lora_links import LINKED, plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.cell import Cell, CheckpointPin, with_loras
+from ..cells.cell_plan import ignored_schedules, require_size
 from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import find_grid_hints, make_expand, open_library
 from ..grids.facts import format_seconds, grid_facts
@@ -171,11 +172,15 @@ def plan_page_grid(
     def pin(cell: Cell) -> Cell:
         prompt = _as_weighted(cell.prompt, found.tag, hashes) if keeps_weight else cell.prompt
         made = with_loras(replace(cell, prompt=prompt), hashes)
+        require_size(made)
         return made if not request.axes else _pin_names(made, page, has)
 
     pinned = plan.with_cells(pin)
     grid_id = f"{found.run.output_name}-{_digest(pinned)}"
-    hints = find_grid_hints(request, subject, store.library)
+    hints = (
+        *find_grid_hints(request, subject, store.library),
+        *ignored_schedules(pinned.cells, has),
+    )
     return Grid(grid_id, store.root / "grids" / grid_id, request, subject, 0, pinned, hints)
 
 
@@ -285,8 +290,12 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
     require_reachable(request, subject, has, library)
     expand = make_expand(library)
     grid = prepare_grid(project, request, subject, session_id=run.session_id, expand=expand)
-    hints = find_grid_hints(request, subject, library)
-    return replace(pin_grid(grid, has), hints=hints)
+    pinned = pin_grid(grid, has)
+    hints = (
+        *find_grid_hints(request, subject, library),
+        *ignored_schedules(pinned.plan.cells, has),
+    )
+    return replace(pinned, hints=hints)
 
 
 def link_here(project: Project, run: Run, has: Capabilities) -> Capabilities:

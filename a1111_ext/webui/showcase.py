@@ -20,6 +20,7 @@ from kohya_ext.project.wording import counted
 from ..api.capabilities import Capabilities
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell, with_loras
+from ..cells.cell_plan import ignored_schedules, require_size
 from ..cells.engine import run_cells
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
@@ -174,9 +175,12 @@ def _planned(
             checkpoint=pins[shot.cell.checkpoint.title],
             **rows[shot.cell.checkpoint.title],
         )
+        require_size(cell)
         return replace(shot, cell=with_loras(cell, hashes))
 
-    return replace(plan, shots=tuple(map(pin, plan.shots)))
+    shots = tuple(map(pin, plan.shots))
+    ignored = ignored_schedules((shot.cell for shot in shots), has)
+    return replace(plan, shots=shots, hints=(*plan.hints, *ignored))
 
 
 def show_here(promoted: Promoted) -> None:

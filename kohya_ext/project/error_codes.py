@@ -181,6 +181,7 @@ TITLES: dict[str, str] = {
     "LL423": "A model that this WebUI does not draw",
     "LL424": "A tag that the WebUI would not read",
     "LL425": "A WebUI that hashes no files",
+    "LL426": "A size that the WebUI would round",
     "LL450": "The ledger cannot be used",
     "LL451": "An answer without a usable picture",
     "LL452": "Pictures failed",

@@ -17,7 +17,7 @@ from .errors import InputError, MachineError, MissingError
 from .files import is_portable_name, require_folder
 from .json_reader import read_bounded
 from .limits import limits
-from .manifest import FORMAT, MANIFEST_NAME, Manifest
+from .manifest import FORMAT, MANIFEST_NAME, Manifest, PictureSettings
 from .schema_check import Place, dotted, find_faults
 from .trigger_word import trigger_word_problem
 from .yaml_reader import quick_loader
@@ -100,25 +100,35 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     data = _with_text_keys(_with_text_dates(_migrate(data, path)))
     _validate(data, lines, path)
     _check_paths(data, lines, path)
-    manifest: Manifest = _with_familys_shift(_build(Manifest, data))
+    manifest: Manifest = _with_familys_settings(_build(Manifest, data), data)
     _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
     _check_names(manifest, lines, path)
     _check_consent(manifest.subject.consent, lines, path)
     return manifest
 
 
-def _with_familys_shift(manifest: Manifest) -> Manifest:
-    """Fill in the shift of a base model family: the API of Forge draws all of them with 3.5."""
+def _with_familys_settings(manifest: Manifest, data: Mapping[str, Any]) -> Manifest:
+    """Fill in what a base model family wants of a picture where the manifest does not say it."""
     drawing = manifest.base_model.family.facts.drawing
-    if drawing.shift is None:
-        return manifest
+    usual: dict[str, Any] = {"cfg_scale": drawing.cfg}
+    if drawing.shift is not None:  # the API of Forge draws all of them with 3.5
+        usual["distilled_cfg_scale"] = drawing.shift
+    sizes = {"width": drawing.size, "height": drawing.size}
+
+    def filled(picture: PictureSettings, section: str) -> PictureSettings:
+        given = (data.get(section) or {}).get("picture") or {}
+        has_size = any(given.get(name) is not None for name in sizes)
+        wanted = usual if has_size else usual | sizes
+        return replace(
+            picture, **{name: one for name, one in wanted.items() if given.get(name) is None}
+        )
+
     grid, showcase = manifest.grid, manifest.showcase
-    if grid.picture.distilled_cfg_scale is None:
-        grid = replace(grid, picture=replace(grid.picture, distilled_cfg_scale=drawing.shift))
-    if showcase.picture.distilled_cfg_scale is None:
-        picture = replace(showcase.picture, distilled_cfg_scale=drawing.shift)
-        showcase = replace(showcase, picture=picture)
-    return replace(manifest, grid=grid, showcase=showcase)
+    return replace(
+        manifest,
+        grid=replace(grid, picture=filled(grid.picture, "grid")),
+        showcase=replace(showcase, picture=filled(showcase.picture, "showcase")),
+    )
 
 
 def _with_text_dates(value: Any) -> Any:

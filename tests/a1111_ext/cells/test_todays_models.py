@@ -187,6 +187,22 @@ def test_a_manifest_asks_for_them():
 
 
 @pytest.mark.parametrize(
+    ("family", "cfg_scale", "size"),
+    [("sd15", 7.0, 512), ("sdxl", 6.0, 1024), ("flux", 1.0, 1024), ("sd3", 4.5, 1024)],
+)
+def test_cfg_scale_and_size_are_the_familys_own(family: str, cfg_scale: float, size: int):
+    text = f"trigger_word: Quillfox\nbase_model: {{family: {family}}}\n"
+    for picture in (
+        parse_manifest(text, Path("x")).grid.picture,
+        parse_manifest(text, Path("x")).showcase.picture,
+    ):
+        assert (picture.cfg_scale, picture.width, picture.height) == (cfg_scale, size, size)
+    own = f"{text}grid: {{picture: {{cfg_scale: 2, width: 832}}}}\n"
+    picture = parse_manifest(own, Path("x")).grid.picture
+    assert (picture.cfg_scale, picture.width, picture.height) == (2.0, 832, 512)
+
+
+@pytest.mark.parametrize(
     ("family", "shift"),
     [("lumina", 6.0), ("anima", 3.0), ("z-image", 9.0), ("flux", None), ("sdxl", None)],
 )

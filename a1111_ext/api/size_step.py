@@ -1,0 +1,41 @@
+"""In which steps a WebUI draws sizes: some builds of Forge Neo silently round them to 64 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+
+from kohya_ext.project.json_reader import parse_json
+
+from .capabilities import SIZE_STEP, Capabilities
+from .client import PICTURE_SECONDS, ApiError, Client, ConnectionLost
+
+_LARGE_STEP = 64
+_PROBE = _LARGE_STEP + SIZE_STEP
+
+
+def find_size_step(
+    client: Client, found: Capabilities, sizes: Iterable[tuple[int, int]], checkpoint: str
+) -> Capabilities:
+    """Return capabilities that tell in which steps a Forge draws widths and heights.
+
+    No answer tells it, so a small picture is drawn with the `checkpoint` that the next one wants,
+    and only where a size would be rounded.
+    """
+    if not found.is_forge or not any(one % _LARGE_STEP for size in sizes for one in size):
+        return found
+    small = {"seed": 1, "steps": 1, "width": _PROBE, "height": _PROBE, "cfg_scale": 1}
+    unseen = {"send_images": False, "save_images": False}
+    settings = {"sd_model_checkpoint": checkpoint} if checkpoint else {}
+    body = {**small, **unseen, "override_settings": settings}
+    try:
+        answer = client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
+    except ConnectionLost:
+        raise
+    except ApiError:
+        return found  # the pictures themselves will say what is wrong
+    with suppress(KeyError, TypeError, ValueError):
+        if parse_json(answer["info"])["width"] != _PROBE:
+            return replace(found, size_step=_LARGE_STEP)
+    return found
