@@ -497,16 +497,44 @@ def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Cap
     """Return capabilities in which the checkpoints called `words` have their SHA-256.
 
     A WebUI hashes a checkpoint when it first loads it, so unhashed ones are loaded now, and then
-    the one that was loaded before. Raises InputError for an unknown name.
+    the one that was loaded before. Forge loads one for a picture only: a file on this machine is
+    hashed here, for any other a small picture is drawn. Raises InputError for an unknown name.
     """
     named = (capabilities.require_checkpoint(word) for word in words)
-    unhashed = tuple(dict.fromkeys(one.title for one in named if not one.sha256))
-    if not unhashed:
+    unhashed = {one.title: one for one in named if not one.sha256}
+    if not unhashed or (capabilities.is_forge and not capabilities.hashes_files):
         return capabilities
-    for title in filter(None, (*unhashed, capabilities.loaded)):
-        client.post("/sdapi/v1/options", {"sd_model_checkpoint": title}, seconds=LOAD_SECONDS)
-    rows = client.get("/sdapi/v1/sd-models")
-    return replace(capabilities, checkpoints=tuple(_checkpoint(row) for row in rows))
+    if capabilities.is_forge:
+        known = {title: _hash_here(one, client.url) for title, one in unhashed.items()}
+        for title in (title for title, digest in known.items() if not digest):
+            _load_in_forge(client, title)
+    else:
+        known = {}
+        for title in filter(None, (*unhashed, capabilities.loaded)):
+            client.post("/sdapi/v1/options", {"sd_model_checkpoint": title}, seconds=LOAD_SECONDS)
+    rows = [_checkpoint(row) for row in client.get("/sdapi/v1/sd-models")]
+    return replace(
+        capabilities,
+        checkpoints=tuple(
+            replace(one, sha256=one.sha256 or known.get(one.title, "")) for one in rows
+        ),
+    )
+
+
+def _hash_here(checkpoint: Checkpoint, url: str) -> str:
+    """Return the SHA-256 of a checkpoint's file; "" where it is not on this machine."""
+    path = Path(checkpoint.path)
+    try:
+        return sha256_of(path) if is_this_machine(url) and path.is_absolute() else ""
+    except OSError:
+        return ""
+
+
+def _load_in_forge(client: Client, title: str) -> None:
+    small = {"seed": 1, "steps": 1, "width": 64, "height": 64, "cfg_scale": 1}
+    unseen = {"send_images": False, "save_images": False}
+    settings = {"override_settings": {"sd_model_checkpoint": title}}
+    client.post("/sdapi/v1/txt2img", {**small, **unseen, **settings}, seconds=LOAD_SECONDS)
 
 
 def _get_or(client: Client, path: str, otherwise: Any) -> Any:

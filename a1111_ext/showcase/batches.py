@@ -25,7 +25,7 @@ from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..cells.verify import detectors_of, without_adetailer
-from .album import Landing, ShowPicture, picture_name
+from .album import Landing, ShowPicture, picture_name, read_parameters
 from .framing import framing_of
 from .reach import ReachedName, TemplateReach
 from .templates import (
@@ -287,7 +287,13 @@ def _land_each(
     def land(event: CellEvent) -> None:
         if event.outcome.has_picture:
             shot = shots[event.cell.key]
-            landing.land(shown_as(plan.subject, shot), ledger.picture_path(shot.cell.key))
+            path = ledger.picture_path(shot.cell.key)
+            shown = shown_as(plan.subject, shot)
+            if not shown.checkpoint_sha256:  # a WebUI hashes a checkpoint when it draws with it
+                infotext = read_parameters(path)
+                digest = infotext.fields.get("Model hash", "") if infotext else ""
+                shown = replace(shown, checkpoint_sha256=digest)
+            landing.land(shown, path)
         on_event(event)
 
     return land

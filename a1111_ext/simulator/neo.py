@@ -6,7 +6,7 @@ encoders as one list of modules, and draws the second pass with a CFG scale of 1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -26,7 +26,8 @@ class SimulatedNeo(SimulatedHost):
     """A simulated Forge Neo; `modules` are files below models/, VAE/ and text_encoder/.
 
     `is_sd1` tells of which kind its checkpoints are: clip skip is named for SD 1.x only. With a
-    `size_step` it rounds sizes to its multiples, as one redistribution does to 64.
+    `size_step` it rounds sizes to its multiples, as one redistribution does to 64; one that
+    `hashes_late` knows a checkpoint's hash once it has drawn with it.
     """
 
     version: str = "neo-2.26"
@@ -34,6 +35,8 @@ class SimulatedNeo(SimulatedHost):
     more_lora_dirs: tuple[Path, ...] = ()
     is_sd1: bool = True
     size_step: int = 1
+    hashes_late: bool = False
+    _drawn_with: set[str] = field(default_factory=set)
     _second_pass: tuple[object, str] = ((), "")
     """Of which request the text encoder made something for Hires. fix last, and what."""
 
@@ -74,9 +77,19 @@ class SimulatedNeo(SimulatedHost):
         self._applied = []
         return super().unload_checkpoint()
 
+    def sd_models(self) -> list[dict[str, Any]]:
+        unknown = {"hash": None, "sha256": None}
+        return [
+            row
+            if row["model_name"] in self._drawn_with or not self.hashes_late
+            else {**row, **unknown, "title": row["title"].partition(" [")[0]}
+            for row in super().sd_models()
+        ]
+
     def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         step = self.size_step
         sizes = {name: int(body.get(name, 512) / step + 0.5) * step for name in ("width", "height")}
+        self._drawn_with.add(self._loaded)
         return super()._draw({**body, **sizes}, sources)
 
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:

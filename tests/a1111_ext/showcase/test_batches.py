@@ -199,6 +199,25 @@ def test_a_stopped_batch_continues(ready: Project, webui: SimulatedWebui):
     assert len(read_album(ready)) == 8
 
 
+def test_the_hash_of_an_unhashed_checkpoint_is_the_pictures_own(
+    ready: Project, webui: SimulatedWebui
+):
+    """A WebUI hashes a checkpoint when it first draws with it, and writes that into the picture."""
+    with Client(webui.url) as client:
+        promoted = require_promoted(ready)
+        found = link_promoted(promoted, client, fetch_capabilities(client))
+        known = found.require_checkpoint("simulated-a").sha256
+        unhashed = tuple(replace(one, sha256="") for one in found.checkpoints)
+        has = replace(found, checkpoints=unhashed)
+        asked = request(checkpoints=("simulated-a",))
+        plan = pin_batch(plan_batch(asked, SUBJECT), has, promoted.autov3)
+        backend = HttpBackend(client, has)
+        with Ledger(ready.cells_db, ready.cells_dir) as ledger:
+            draw_batch(ready, plan, ledger, [backend]).require_all()
+        backend.close()
+    assert {one.checkpoint_sha256 for one in read_album(ready)} == {known[:10]}
+
+
 # -- the command --------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 from loras import save_lora
 from promotions import promote_epoch, with_manifest
 
-from a1111_ext.api.capabilities import fetch_capabilities
+from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras
@@ -21,6 +21,7 @@ from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.neo import SimulatedNeo
 from kohya_ext.cli import main
 from kohya_ext.project import InputError, Project
+from kohya_ext.project.files import sha256_of
 
 MODULES = ("VAE/soft.safetensors", "VAE/sharp.safetensors", "text_encoder/clip.safetensors")
 
@@ -224,3 +225,21 @@ def test_the_simulator_makes_the_mistake(neo: SimulatedWebui):
         hashes.append(parse_infotext(read_infotext(png)).lora_hashes()["Lantern"])
     assert len(set(hashes)) == 2
     assert len(set(pixels)) == 1
+
+
+def test_a_checkpoint_without_a_hash_is_hashed_before_it_is_drawn_with(tmp_path: Path):
+    """Choosing a checkpoint loads none there: a file is hashed here, another is drawn with."""
+    with (
+        start_webui(tmp_path / "neo", kind=SimulatedNeo, hashes_late=True) as running,
+        Client(running.url) as client,
+    ):
+        found = fetch_capabilities(client)
+        known = found.checkpoints[0]
+        assert [one.sha256 for one in found.checkpoints] == ["", ""]
+        path = Path(known.path)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
+        hashed = fetch_hashed(client, found, known.name, found.checkpoints[1].name)
+        assert hashed.checkpoints[0].sha256 == sha256_of(path)
+        assert len(hashed.checkpoints[1].sha256) == 64
+        assert fetch_capabilities(client).checkpoints[0].sha256 == ""  # it was not drawn with
