@@ -162,6 +162,7 @@ class HttpBackend(Backend):
 
     def forget_loras(self, checkpoint: str) -> None:
         """Let the WebUI draw without LoRAs, after which it reads their files again."""
+        self.hold_settings()  # it draws nothing with a clip skip of 2.0
         forget_loras(self.client, checkpoint)
 
     # -- drawing --------------------------------------------------------------------------

@@ -313,6 +313,15 @@ class Ledger:
         rows = self._rows("SELECT key, pixels FROM cells WHERE state = 'done'")
         return {str(key): str(pixels) for key, pixels in rows}
 
+    def hashes(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the SHA-256 of these cells' pictures as they were when they were checked."""
+        rows = self._rows("SELECT key, file FROM cells")
+        return {str(key): str(file) for key, file in rows if key in keys and file}
+
+    def drawn_keys(self) -> set[str]:
+        """Return the keys of all cells that have ever had a picture."""
+        return {str(row[0]) for row in self._rows("SELECT key FROM cells WHERE file != ''")}
+
     def done_keys(self) -> set[str]:
         """Return the keys of all cells marked done."""
         return {str(row[0]) for row in self._rows("SELECT key FROM cells WHERE state = 'done'")}

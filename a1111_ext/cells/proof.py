@@ -10,6 +10,7 @@ from kohya_ext.project.wording import counted
 
 from .ledger import Ledger
 from .picture_store import DAMAGED
+from .shown import repair_shown
 
 
 def prove_cells(project: Project, executor: Executor | None = None) -> tuple[Proof, ...]:
@@ -37,4 +38,14 @@ def prove_cells(project: Project, executor: Executor | None = None) -> tuple[Pro
         )
         gone = known - done - set(ledger.damaged)
         lost = tuple(f"{key[:12]}: its picture is gone, to be drawn again" for key in sorted(gone))
-        return (Proof("pictures", len(done), lost=(*moved, *lost)),)
+        pages = sorted(one for one in project.grids_dir.glob("*/pictures") if one.is_dir())
+        shown = [repair_shown(one, ledger) for one in (project.showcase_dir, *pages)]
+    return (
+        Proof("pictures", len(done), lost=(*moved, *lost)),
+        Proof(
+            "pictures shown",
+            sum(one.intact for one in shown),
+            repaired=tuple(line for one in shown for line in one.repaired),
+            lost=tuple(line for one in shown for line in one.lost),
+        ),
+    )

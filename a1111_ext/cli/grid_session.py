@@ -21,6 +21,7 @@ from ..cells.backend import Backend, HttpBackend
 from ..cells.events import EventHandler
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
+from ..cells.shown import repair_shown
 from ..grids.expansion import find_grid_hints, make_expand, open_library
 from ..grids.facts import GridFacts, describe_plan, grid_facts
 from ..grids.grid import Grid, GridStore, pin_grid, prepare_grid, subject_of
@@ -30,6 +31,7 @@ from ..grids.plan import Expand
 from ..grids.runner import GridFiles, draw_grid, write_views
 from ..grids.server_side import UNCHECKED, XyzPlotBackend
 from ..grids.sheet.contact_sheet import SheetFormat
+from ..grids.views import PICTURES
 from ..quality.advice import Advice
 from ..quality.gathering import Sources
 from ..quality.giving import find_sources, give_advice
@@ -153,6 +155,8 @@ class GridSession:
         on_event: EventHandler,
     ) -> RunReport:
         """Draw by our own requests, by the WebUI's own plot, or by a cluster's workers."""
+        for line in repair_shown(grid.folder / PICTURES, ledger).told:
+            say(line)
         backends: list[Backend] = list(webuis)
         if self.options.server_side:
             backends = [XyzPlotBackend(webuis[0], grid.plan.cells)]

@@ -27,7 +27,7 @@ from kohya_ext.project.wording import counted
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
-from ..showcase.album import ShowPicture, read_album
+from ..showcase.album import ShowPicture, read_album, repair_showcase
 from ..showcase.desk import UPSCALE, DrawingDesk
 from ..showcase.file_ratings import FileRatings
 from ..showcase.hit_rate import hit_report
@@ -78,6 +78,8 @@ def review(
     this machine only, or with --lan in your network, then without those buttons; --report and
     --json only tell.
     """
+    for line in repair_showcase(project):
+        say(line)
     if as_json or report:
         _tell_review(project, as_json=as_json)
         return

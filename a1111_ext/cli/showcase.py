@@ -32,7 +32,7 @@ from ..cells.ledger import Ledger
 from ..cells.run import RunReport
 from ..grids.expansion import open_library
 from ..publish.promoted import Promoted, require_promoted
-from ..showcase.album import read_album
+from ..showcase.album import read_album, repair_showcase
 from ..showcase.arrangement import neighbours_alike, neighbours_of_one_checkpoint
 from ..showcase.batches import (
     BatchPlan,
@@ -186,6 +186,8 @@ def showcase(project: Project, **given: Any) -> None:
     if options.dry_run:
         _dry_run(project, promoted, plan, options)
         return
+    for line in repair_showcase(project):
+        say(line)
     report, plan = _draw(project, promoted, plan, options)
     _tell_drawn(project, plan, report, options.as_json)
     report.require_all()
@@ -410,6 +412,9 @@ def select(project: Project, **given: Any) -> None:
     """
     options = SelectArguments(**given)
     promoted = require_promoted(project)
+    if not options.dry_run:
+        for line in repair_showcase(project):
+            say(line)
     album = read_album(project)
     names = [one.file for one in album]
     in_files = FileRatings(project)

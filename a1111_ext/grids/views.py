@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import strip_loras
 from ..cells.cell import Cell
 from ..cells.ledger import CellRecord, CellState, Ledger
+from ..cells.shown import readable_name, show_as
 from .axes import Axis
 from .facts import GridFacts
 from .page.document import GridPage, LiveState, PageAxis, PageCell, PageCellState, PageValue
@@ -245,10 +245,8 @@ def link_pictures(plan: GridPlan, page: GridPage, folder: Path) -> dict[str, str
     for cell in page.cells:
         if cell.path is None:
             continue
-        name = f"{_readable(plan, cell)}-{cell.key[:8]}.png"
-        target = folder / PICTURES / name
-        if not target.exists():
-            link_or_copy(cell.path, target)
+        name = readable_name(_readable(plan, cell), cell.key)
+        show_as(cell.path, folder / PICTURES / name)
         links[cell.key] = f"{PICTURES}/{name}"
     return links
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from dynprompts import Pick
 from kohya_ext.project import Journal, Project, ToolError
-from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.pictures import find_pictures, looks_like_a_picture
 from kohya_ext.project.pictures.thumbnails import read_thumbnail
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell
+from ..cells.ledger import Ledger
+from ..cells.shown import readable_name, repair_shown, show_as
 from .framing import framing_in
 from .templates import plain_checkpoint
 
@@ -67,7 +68,7 @@ def picture_name(lora: str, cell: Cell) -> str:
     """Return a picture's file name: LoRA, checkpoint, seed, and the start of the cell's key."""
     parts = (lora, plain_checkpoint(cell.checkpoint.title) or "checkpoint")
     plain = [re.sub(r"[^\w.-]+", "_", part)[:_PART_LENGTH].strip("._-") for part in parts]
-    return "-".join([*plain, str(cell.seed), f"{cell.key[:8]}.png"])
+    return readable_name("-".join([*plain, str(cell.seed)]), cell.key)
 
 
 class Landing:
@@ -79,10 +80,9 @@ class Landing:
         self._noted = {entry.facts.get("file") for entry in self._records.entries("picture")}
 
     def land(self, picture: ShowPicture, source: Path) -> Path:
-        """Land one picture; one that is there already stays. Raises MachineError."""
+        """Land one picture; another one of its name is moved aside. Raises MachineError."""
         target = self._folder / picture.file
-        if not target.exists():
-            link_or_copy(source, target)
+        show_as(source, target)
         if picture.file not in self._noted:
             self._records.append("picture", **picture.as_dict())
             self._noted.add(picture.file)
@@ -109,6 +109,17 @@ class OwnPictures:
         if stamp not in self._known:
             self._known[stamp] = tuple(_own_picture(path, ours))
         return self._known[stamp]
+
+
+def repair_showcase(project: Project) -> tuple[str, ...]:
+    """Put right what lies in showcase/ under the names of our pictures; say what was wrong there.
+
+    Another picture is kept in showcase/damaged/. Raises MachineError.
+    """
+    if not (project.cells_db.exists() and project.showcase_dir.is_dir()):
+        return ()
+    with Ledger(project.cells_db, project.cells_dir) as ledger:
+        return repair_shown(project.showcase_dir, ledger).told
 
 
 def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPicture, ...]:

@@ -19,7 +19,7 @@ from kohya_ext.project.wording import counted
 from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
 from ..publish.promoted import require_promoted
-from .album import read_album
+from .album import read_album, repair_showcase
 from .batches import draw_batch, pin_batch
 from .file_ratings import FileRatings
 from .of_project import plan_project_batch
@@ -175,8 +175,8 @@ class DrawingDesk(ReviewDesk):
         project = open_project(self._project.root)  # the manifest may say more by now
         promoted = require_promoted(project)
         plan = plan_project_batch(project, promoted, self._follow_links())
-        for hint in plan.hints:
-            say(hint)
+        for line in (*plan.hints, *repair_showcase(project)):
+            say(line)
         cells = [shot.cell for shot in plan.shots]
 
         def tell(event: CellEvent) -> None:
@@ -209,6 +209,7 @@ class DrawingDesk(ReviewDesk):
 
     def _select(self) -> str:
         project, promoted = self._project, require_promoted(self._project)
+        told = " ".join(f"{line}." for line in repair_showcase(project))
         album = read_album(project)
         FileRatings(project).agree(one.file for one in album)
         review = read_review(project)
@@ -218,7 +219,7 @@ class DrawingDesk(ReviewDesk):
         apply_selection(project, selection)
         left = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items())
         left = f" ({left})" if left else ""
-        return f"Selected: {counted(len(selection.chosen), 'picture')}{left}."
+        return f"Selected: {counted(len(selection.chosen), 'picture')}{left}. {told}".strip()
 
     def _decide(self, choice: str) -> str:
         """Keep a person's word on the content of what is selected."""

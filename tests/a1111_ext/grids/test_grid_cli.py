@@ -64,6 +64,26 @@ def test_a_second_time_nothing_is_drawn(trained: Project, webui: SimulatedWebui,
     assert webui.host.counters.pictures == 12
 
 
+def test_another_picture_beside_the_page_is_moved_aside(trained: Project, webui, capsys):
+    draw = ["grid", str(trained.root), "--webui", webui.url]
+    main(draw)
+    folder = only_grid(trained) / "pictures"
+    pictures = sorted(folder.iterdir())
+    right = {one.name: one.read_bytes() for one in pictures}
+    pictures[0].unlink()
+    pictures[0].write_bytes(b"")  # beside the page alone
+    pictures[1].write_bytes(right[pictures[2].name])  # and in cells/, which it is a link to
+    pictures[3].unlink()
+    capsys.readouterr()
+    assert main(draw) == 0
+    told = capsys.readouterr().err
+    for one, end in ((pictures[0], "the right one is there again"), (pictures[1], "drawn again")):
+        assert f"{one.name} was not the picture that was drawn" in told
+        assert end in told
+    assert {one.name: one.read_bytes() for one in folder.glob("*.png")} == right
+    assert webui.host.counters.pictures == 13
+
+
 def test_a_plan_knows_what_is_drawn(trained: Project, webui: SimulatedWebui, capsys):
     arguments = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "1,2"]
     main(arguments)

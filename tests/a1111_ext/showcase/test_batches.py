@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from a1111_ext.cells import HttpBackend, Ledger
 from a1111_ext.publish.promoted import link_promoted, require_promoted
 from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.batches import BatchPlan, BatchRequest, draw_batch, pin_batch, plan_batch
+from a1111_ext.showcase.ratings import Rating
+from a1111_ext.showcase.review import Review, write_review
 from a1111_ext.showcase.templates import ShowcaseSubject, TemplateText
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from a1111_ext.simulator.refusal import HttpRefusal
@@ -357,3 +360,69 @@ def test_slips_in_a_template_are_told_before_it_is_drawn():
         'the manifest: A number of options ends with two $: "2$a|b}". Write {2$$a|b}.',
     )
     assert plan_batch(request(), SUBJECT).hints == ()
+
+
+# -- what lies in showcase/ --------------------------------------------------------------------
+
+
+def exchange(pictures: list[Path]) -> None:
+    first, second = (one.read_bytes() for one in pictures[:2])
+    write_apart(pictures[0], second)
+    write_apart(pictures[1], first)
+
+
+def write_apart(path: Path, content: bytes) -> None:
+    """Write a file that is no link to the one in cells/ any more."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+SPOILT: dict[str, Callable[[list[Path]], None]] = {
+    "exchanged": exchange,
+    "half": lambda pictures: write_apart(pictures[0], pictures[0].read_bytes()[:200]),
+    "empty": lambda pictures: write_apart(pictures[0], b""),
+    "another of its size": lambda pictures: write_apart(
+        pictures[0], pictures[0].read_bytes()[:-9] + b"123456789"
+    ),
+    "empty in cells/, too": lambda pictures: pictures[0].write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("command", ["showcase", "show", "select", "review"])
+def test_another_picture_in_showcase_is_moved_aside(
+    ready: Project,
+    webui: SimulatedWebui,
+    command: str,
+    spoil: Callable[[list[Path]], None],
+    capsys: pytest.CaptureFixture[str],
+):
+    draw = ("showcase", ready.root, "--webui", webui.url)
+    words = {"showcase": draw, "show": ("show", ready.root, "--verify")}
+    words["review"] = ("review", ready.root, "--report")
+    assert run(*draw) == 0
+    pictures = sorted(ready.showcase_dir.glob("*.png"))
+    right = {one.name: one.read_bytes() for one in pictures}
+    spoil(pictures)
+    spoilt = [one.name for one in pictures if one.read_bytes() != right[one.name]]
+    run(*words.get(command, (command, ready.root)))
+    told = "".join(capsys.readouterr())
+    assert all(f"{name} was not the picture that was drawn" in told for name in spoilt)
+    assert sorted(one.name for one in (ready.showcase_dir / "damaged").iterdir()) == spoilt
+    assert {one.file for one in read_album(ready)} <= right.keys()
+    run(*draw)
+    assert {one.name: one.read_bytes() for one in ready.showcase_dir.glob("*.png")} == right
+
+
+def test_a_rated_picture_is_no_other_one(ready: Project, webui: SimulatedWebui):
+    draw = ("showcase", ready.root, "--webui", webui.url)
+    assert run(*draw) == 0
+    name = read_album(ready)[0].file
+    write_review(ready, Review({name: Rating.SHOWCASE}))
+    assert run("select", ready.root) == 0
+    rated = (ready.showcase_dir / name).read_bytes()
+    assert b"xmp:Rating" in rated
+    assert run(*draw) == 0
+    assert run("show", ready.root, "--verify") == 0
+    assert (ready.showcase_dir / name).read_bytes() == rated
+    assert not (ready.showcase_dir / "damaged").exists()
