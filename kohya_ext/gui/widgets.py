@@ -31,12 +31,13 @@ _STYLE = f"""<style>
     max-width: none !important; max-height: none !important; padding: 0 !important;
     border: 0 !important; background: none !important; box-shadow: none !important;
     backdrop-filter: none !important; -webkit-backdrop-filter: none !important;
-}}
-.{_CLASS} .info-text, .{_CLASS} [data-testid="block-info"] + * {{
     color: color-mix(in srgb, var(--body-text-color) 75%, transparent) !important;
 }}
-.{_CLASS} td + td, .{_CLASS} th + th {{ overflow-wrap: anywhere }}
-@media (max-width: 640px) {{ .{_CLASS} .row > * {{ flex-basis: 100% !important }} }}
+@media (max-width: 640px) {{
+    .{_CLASS} .row > * {{ flex-basis: 100% !important }}
+    .{_CLASS} .row > .form > * {{ min-width: 45% !important }}
+    .{_CLASS} td, .{_CLASS} th {{ max-width: 9em; overflow-wrap: break-word }}
+}}
 </style>"""
 """Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack, and
 gradio in a grey that is hard to read on white. On a phone nothing stands beside a long name.

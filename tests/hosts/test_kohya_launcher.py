@@ -265,39 +265,6 @@ def run_step(page, name: str) -> None:
     page.get_by_text(f"{name}: finished").wait_for()
 
 
-def test_tab_stands_beside_the_lora_tab(window, version: GuiVersion):
-    names = top_tabs(window)
-    assert names[names.index("LoRA") + 1] == "loraloom"
-    for name in names:
-        open_tab(window, name)
-        assert window.get_by_role("tab", name=name, exact=True).first.is_visible()
-    open_tab(window, "loraloom")
-    shoot(window, version, "empty")
-
-
-def test_wrong_folder_is_a_sentence(window, tmp_path: Path):
-    open_tab(window, "loraloom")
-    window.get_by_label("Project folder", exact=True).fill(str(tmp_path))
-    window.get_by_role("button", name="Open project").click()
-    window.get_by_text("LL101").wait_for()
-
-
-def test_project_is_made_from_nothing(window, tmp_path: Path):
-    open_tab(window, "loraloom")
-    window.get_by_label("Project folder", exact=True).fill(str(tmp_path / "new fox"))
-    window.get_by_role("button", name="New project").click()
-    press(window, "Make a project in the folder above")
-    window.get_by_text("LL105").wait_for()
-    press(window, "Import")
-    window.get_by_text("LL101").wait_for()
-    window.get_by_role("textbox", name="Trigger word", exact=True).fill("Newfox")
-    press(window, "Make a project in the folder above")
-    window.get_by_text("is open. Next: choose a base model").wait_for()
-    press(window, "Import")
-    window.get_by_text("LL708").wait_for()
-    assert open_project(tmp_path / "new fox").manifest.trigger_word == "Newfox"
-
-
 def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiVersion):
     open_project_in_tab(window, fresh)
     window.get_by_label("Folder with pictures", exact=True).fill(

@@ -44,7 +44,7 @@ from .test_kohya_launcher import (  # noqa: F401  # fixtures are used by their n
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
 SIZES = {"wide": (1440, 1000), "narrow": (390, 844)}
-OUTSIDE = """() => [...document.querySelectorAll('.loraloom-tab :is(button, input, textarea, td)')]
+OUTSIDE = """() => [...document.querySelectorAll('.loraloom-tab :is(button, input, textarea)')]
     .filter(one => one.getBoundingClientRect().right > innerWidth).map(one => one.outerHTML)"""
 """What of the tab leaves the window at its right."""
 
