@@ -35,10 +35,17 @@ school girl | school uniform child | grade schooler | fifth grader | 5th grader 
 kindergartner | child-like body | underage | under-age | under age | minor girl | jailbait |
 young-looking child | flat-chested child | daughter, 8 | 13th birthday | her 12th birthday |
 age: twelve | 15 éves | 12 let | 12letá | 12 ετών | 12 साल | बच्ची | طفلة | ילדה | เด็ก |
-เด็กหญิง | 12 ปี | dítě | holčička | gyerek | kislány | flicka | lapsi | tyttö
+เด็กหญิง | 12 ปี | dítě | holčička | gyerek | kislány | flicka | lapsi | tyttö |
+17 years of age | sixteen years of age | under the age of 18 | a girl of twelve | a boy of 9 |
+ninth grade student | 9th-grade girl | high school senior | freshman in high school | barely 17 |
+seventeen y o | 女童 | 男童 | 12 år | 12 årig | 12 vuotias | 12 rokov | 12 godina | 12 години |
+عمرها 12 سنة | בת 12 | djevojčica | dijete | anak perempuan
 """
 
 HARMLESS = """
+19 years of age | under the age of 30 | a girl of 25 | girls of 12 countries | a college senior |
+a girl of 17th century France | barely 12 stars | college freshman | senior citizen |
+grade A student | 25 år | 30 godina | בת 25 | barn owl | age of 18 | 120 år | a group of boys of 1980s |
 baby face | babyface | baby-faced | baby blue dress | baby's breath | baby hair | baby bangs |
 baby doll dress | minor scratches | minor damage | minor details | a minor key | in A minor |
 minor adjustments | school bus | school building | kid leather | kid gloves | kidney |
