@@ -26,6 +26,8 @@ _LINK = "the link leads out of the folder of wildcards and is not followed"
 _READ: dict[tuple[object, ...], Collection] = {}
 _WORTH_KEEPING = 1 << 20
 _MOST_KEPT = 4
+MOST_BYTES = 32_000_000
+"""Of one file: a list of all names of a large tag set has some 3,000,000."""
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -58,11 +60,16 @@ class _File:
         try:
             with open(self.path, "rb") as file:  # noqa: PTH123  # no pathlib at import
                 self.seen = _stamp(os.fstat(file.fileno()))
-                return file.read()
+                content = file.read(MOST_BYTES + 1)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             problems.append(FileProblem("DP204", f"the file cannot be read: {reason}", self.where))
             return b""
+        if len(content) <= MOST_BYTES:
+            return content
+        reason = f"it is longer than {MOST_BYTES:,} bytes"
+        problems.append(FileProblem("DP204", f"the file cannot be read: {reason}", self.where))
+        return b""
 
     def tree(self, weights_in_lists: bool) -> FileValues:
         """Return what a yaml or json file gives, read once."""

@@ -22,6 +22,8 @@ from kohya_ext.project.limits import limits
 if TYPE_CHECKING:
     import requests
 
+    from .transport import Transport
+
 ANSWER_SECONDS = 15.0
 """How long a request that only asks may take."""
 
@@ -122,7 +124,7 @@ class Client:
     def __init__(self, url: str, credentials: Credentials | None = None) -> None:
         self.url, within = split_address(url)
         self._credentials = credentials or within
-        self._session: requests.Session | None = None
+        self._session: Transport | None = None
         self.last_path = ""
 
     def get(self, path: str, *, seconds: float = ANSWER_SECONDS) -> Any:
@@ -204,20 +206,22 @@ class Client:
         parse: _Parse = parse_json,
     ) -> Any:
         import requests
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+        from .transport import Transport
 
         if self._session is None:
-            self._session = requests.Session()
-            self._session.trust_env = False  # a proxy is no way to a WebUI on this network
+            self._session = Transport()
             self._session.verify = _own_certificates() if self.url[:6] == "https:" else True
             self._session.headers["Accept-Encoding"] = "identity"  # its length is its real size
             if self._credentials:
                 self._session.auth = (self._credentials.user, self._credentials.password)
         self.last_path = path
-        until = time.monotonic() + seconds
+        self._session.until = time.monotonic() + seconds
         try:
             answer = self._request(method, self.url + path, body, seconds)
             try:
-                return self._read(answer, path, _content(answer, most, until), parse)
+                content = _content(answer, most)
             finally:
                 answer.close()
         except _TooLong as error:
@@ -232,7 +236,7 @@ class Client:
                 f'"{self.url}" is not an address of a WebUI.',
                 "Give one such as http://127.0.0.1:7860.",
             ) from error
-        except requests.exceptions.Timeout as error:
+        except (requests.exceptions.Timeout, ReadTimeoutError, TimeoutError) as error:
             raise AnswerTimeout(
                 "LL404",
                 f"The WebUI at {self.url} did not answer {path} within {seconds:g} seconds.",
@@ -245,13 +249,14 @@ class Client:
                 "Name the file of its certificate in REQUESTS_CA_BUNDLE if it is yours, or give "
                 "the address with http:// if it has none.",
             ) from error
-        except requests.exceptions.RequestException as error:
+        except (HTTPError, OSError) as error:  # RequestException is an OSError
             raise ConnectionLost(
                 "LL401",
                 f"No WebUI answers at {self.url}: {_reason(error)}.",
                 "Start it with --api, wait until its window says that it runs, and check the "
                 "address.",
             ) from error
+        return self._read(answer, path, content, parse)
 
     def _request(self, method: str, url: str, body: object, seconds: float) -> requests.Response:
         """Send a request; follow a redirect on the same host only, and never away from https."""
@@ -267,11 +272,9 @@ class Client:
             )
             if not answer.is_redirect:
                 return answer
-            target = urljoin(url, answer.headers["location"])
+            target = _safe_target(url, answer.headers["location"])
             answer.close()
-            here, there = urlsplit(url), urlsplit(target)
-            is_safe = there.scheme in ("https", here.scheme) and there.scheme in ("http", "https")
-            if not is_safe or there.hostname != here.hostname or "@" in there.netloc:
+            if target is None:
                 break
             url = target
         raise ApiError(
@@ -330,45 +333,53 @@ class Client:
         )
 
 
+def _safe_target(url: str, location: str) -> str | None:
+    """Return where a redirect leads: to the same host and port, or to its https; else None."""
+    try:
+        target = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(target)
+        ports = (here.port, there.port)
+    except ValueError:
+        return None
+    is_upgrade = (here.scheme, there.scheme) == ("http", "https")
+    is_same = here.scheme == there.scheme and ports[0] == ports[1]
+    if not (is_upgrade or is_same) or there.hostname != here.hostname or "@" in there.netloc:
+        return None
+    return target
+
+
 class _TooLong(Exception):
     """An answer is longer than its limit."""
 
 
-def _content(answer: requests.Response, most: int, until: float) -> bytes | bytearray:
-    """Read the body in pieces. Raises _TooLong, and Timeout for one that drips past `until`."""
-    import requests
-
+def _content(answer: requests.Response, most: int) -> bytes | bytearray:
+    """Read the body in pieces. Raises _TooLong, HTTPError or OSError."""
     raw: Any = answer.raw
-    length = int(answer.headers.get("content-length") or 0)
+    named = answer.headers.get("content-length") or ""
+    length = int(named) if named.isdecimal() and len(named) < 20 else 0
     if length > most:
         raise _TooLong
     fill = getattr(getattr(getattr(raw, "_fp", None), "fp", None), "readinto1", None)
     if length > _PIECE_BYTES and fill is not None:
-        return _filled(length, fill, until)
+        return _filled(length, fill)
     read1 = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 2, or 1 as in A1111
     pieces, size = [], 0
     while piece := read1(_PIECE_BYTES):
         size += len(piece)
         if size > most:
             raise _TooLong
-        if time.monotonic() > until:
-            raise requests.exceptions.ReadTimeout("the answer takes too long")
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def _filled(length: int, fill: Callable[[memoryview], int], until: float) -> bytearray:
+def _filled(length: int, fill: Callable[[memoryview], int]) -> bytearray:
     """Read a long body of known length straight into its place: pieces would be copied twice."""
-    import requests
-
     body = bytearray(length)
     rest = memoryview(body)
     while rest:
         size = fill(rest)
         if not size:
-            return body[: len(body) - len(rest)]
-        if time.monotonic() > until:
-            raise requests.exceptions.ReadTimeout("the answer takes too long")
+            raise ConnectionResetError("IncompleteRead")
         rest = rest[size:]
     return body
 
@@ -388,6 +399,7 @@ def _own_certificates() -> str | bool:
 _REASONS = {
     "Connection refused": "connection refused",
     "10061": "connection refused",  # Windows says it in its own language
+    "IncompleteRead": "it ended in the middle of an answer",
     "Connection reset": "connection reset",
     "10054": "connection reset",
     "Name or service not known": "no machine of that name is known",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project import DamagedError
+from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def read_source(source: SourcePicture) -> bytes:
     """Read the picture that an img2img cell starts from, if it is still the one."""
     path = Path(source.path)
     try:
-        content = path.read_bytes()
+        content = read_picture_bytes(path)
     except OSError as error:
         raise DamagedError(
             "LL455",

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError
+from kohya_ext.project.databases import require_declared_types
 from kohya_ext.project.files import explain_os_error, explained, set_aside, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
@@ -85,8 +86,15 @@ class CellRecord:
 
     @property
     def cell(self) -> Cell:
-        """The cell as it was written down."""
-        return cell_from_dict(parse_json(self.request))
+        """The cell as it was written down. Raises DamagedError."""
+        try:
+            return cell_from_dict(parse_json(self.request))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise DamagedError(
+                "LL450",
+                f"A cell of the ledger is damaged: {error}.",
+                "Move cells.db away: the pictures in cells/ are taken up again.",
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,7 @@ class Ledger:
             _prepare(self._db)
             if _is_damaged(self._db):
                 raise sqlite3.DatabaseError("its file is damaged")
+            require_declared_types(self._db)
         except sqlite3.OperationalError as error:
             self._db.close()
             if "full" in str(error):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kohya_ext.project.cluster import spread
 from kohya_ext.project.files import explain_os_error, write_bytes_atomic
+from kohya_ext.project.json_reader import UnreadableError, read_picture_bytes
 
 REJECTED = "rejected"
 """The folder beside the pictures for those that failed a check."""
@@ -46,8 +47,8 @@ class PictureStore:
     def read(self, key: str) -> bytes | None:
         """Return a picture, or None where there is none. Raises MachineError."""
         try:
-            return self.path(key).read_bytes()
-        except FileNotFoundError:
+            return read_picture_bytes(self.path(key))
+        except (FileNotFoundError, UnreadableError):  # what is larger than any picture is none
             return None
         except OSError as error:
             raise explain_os_error(error, self.path(key)) from error
@@ -116,9 +117,9 @@ class PictureStore:
             stat = path.stat()
             size, changed, digest = self._proved.get(key, (-1, 0, ""))
             if (size, changed) != (stat.st_size, stat.st_mtime_ns):
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                digest = hashlib.sha256(read_picture_bytes(path)).hexdigest()
                 self._proved[key] = (stat.st_size, stat.st_mtime_ns, digest)
-        except FileNotFoundError:
+        except (FileNotFoundError, UnreadableError):
             return None
         except OSError as error:
             raise explain_os_error(error, path) from error
@@ -129,7 +130,11 @@ def _hash_file(path: Path) -> tuple[int, int, str] | None:
     """Return size, time and hash of a file; None where it is not to be seen."""
     try:
         stat = path.stat()
-        return stat.st_size, stat.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()
+        return (
+            stat.st_size,
+            stat.st_mtime_ns,
+            hashlib.sha256(read_picture_bytes(path)).hexdigest(),
+        )
     except OSError:
         return None
 

@@ -7,6 +7,7 @@ nobody wants the loaded one any more; of several that wait, the first goes first
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project import ToolError
+from kohya_ext.project.databases import require_declared_types
+from kohya_ext.project.files import set_aside
+from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.settings import user_folder
 
 from .owners import holds, this_owner
@@ -32,6 +37,7 @@ CREATE TABLE IF NOT EXISTS own_settings (
     server TEXT, name TEXT, value TEXT NOT NULL, UNIQUE (server, name)
 );
 """
+_log = logging.getLogger(__name__)
 _BUSY_SECONDS = 5.0
 
 
@@ -48,7 +54,7 @@ class Turns:
         """Ask for the turn: "" when it is ours, else the checkpoint that is waited for."""
         server = _one_name(server)
         blocking = ""
-        with suppress(sqlite3.Error, OSError), self._transaction() as db:
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
             mine = db.execute(
                 "SELECT checkpoint FROM wants WHERE server = ? AND owner = ?",
                 (server, self._owner),
@@ -94,13 +100,13 @@ class Turns:
 
     def loaded(self, server: str) -> str:
         """Return the checkpoint that a command had loaded last; "" when none is known."""
-        with suppress(sqlite3.Error, OSError), self._transaction() as db:
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
             return self._loaded(db, _one_name(server))
         return ""
 
     def leave(self, server: str = "") -> None:
         """Want nothing any more, at one server or at all of them."""
-        with suppress(sqlite3.Error, OSError), self._transaction() as db:
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
             if server:
                 values = (self._owner, _one_name(server))
                 db.execute("DELETE FROM wants WHERE owner = ? AND server = ?", values)
@@ -117,74 +123,4 @@ class Turns:
         """
         server, known, new = _one_name(server), dict(now), dict(now)
         with suppress(sqlite3.Error, OSError), self._transaction() as db:
-            if not self._drawers(db, server):
-                db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
-            db.execute("INSERT OR IGNORE INTO drawers VALUES (?, ?)", (server, self._owner))
-            shared = dict(self._settings(db, server))
-            new = {name: value for name, value in now.items() if name not in shared}
-            db.executemany(
-                "INSERT INTO own_settings VALUES (?, ?, ?)",
-                [(server, name, json.dumps(value)) for name, value in new.items()],
-            )
-            known = {name: shared.get(name, value) for name, value in now.items()}
-        return known, new
-
-    def settings_to_put_back(self, server: str, own: Mapping[str, Any]) -> dict[str, Any]:
-        """End this run's share in a WebUI's settings: {} while others draw there, else all."""
-        server, left = _one_name(server), dict(own)
-        with suppress(sqlite3.Error, OSError), self._transaction() as db:
-            db.execute("DELETE FROM drawers WHERE owner = ? AND server = ?", (self._owner, server))
-            if self._drawers(db, server):
-                return {}
-            left = {**dict(self._settings(db, server)), **own}
-            db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
-        return left
-
-    @staticmethod
-    def _drawers(db: sqlite3.Connection, server: str) -> list[str]:
-        """Return the runs that draw there and live; those that were killed are taken out."""
-        rows = db.execute("SELECT owner FROM drawers WHERE server = ?", (server,)).fetchall()
-        dead = [(owner,) for (owner,) in rows if not holds(owner, 0.0)]
-        db.executemany("DELETE FROM drawers WHERE owner = ?", dead)
-        return [owner for (owner,) in rows if (owner,) not in dead]
-
-    @staticmethod
-    def _settings(db: sqlite3.Connection, server: str) -> list[tuple[str, Any]]:
-        rows = db.execute("SELECT name, value FROM own_settings WHERE server = ?", (server,))
-        return [(name, json.loads(value)) for name, value in rows]
-
-    def close(self) -> None:
-        """Want nothing any more, and close the file."""
-        if self._db is not None:
-            self.leave()
-            self._db.close()
-            self._db = None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            if self._db is None:
-                self._db = self._open()
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            finally:
-                self._db.execute("COMMIT")
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            db.execute("PRAGMA synchronous=OFF")  # what stands there is worth nothing after a crash
-            db.executescript(_SCHEMA)
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
-
-
-def _one_name(server: str) -> str:
-    """Return one name for the ways in which this machine's WebUI is named."""
-    return server.replace("//localhost", "//127.0.0.1").rstrip("/")
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:

@@ -11,6 +11,7 @@ from typing import Any
 
 from kohya_ext.project import DamagedError, InputError
 from kohya_ext.project.files import write_bytes_atomic
+from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.metadata import read_metadata, with_xmp
 from kohya_ext.project.pictures.xmp import XmpName, find_value, with_value
 from kohya_ext.project.plugins import load_plugins
@@ -51,7 +52,7 @@ def write_labelled(
     try:
         metadata = read_metadata(source)
         packet = with_value(metadata.xmp, _NAME, TRAINED_ALGORITHMIC_MEDIA)
-        data = with_xmp(source.read_bytes(), packet)
+        data = with_xmp(read_picture_bytes(source), packet)
     except ValueError as error:
         raise InputError(
             "LL672",

@@ -181,10 +181,8 @@ def _hashes_there(hub: Any, repository: str) -> dict[str, str]:
 
 
 def _hashes_of(path: Path) -> tuple[str, str]:
-    data = path.read_bytes()
-    git = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
-    git.update(data)
-    return sha256_of(path), git.hexdigest()
+    git = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    return sha256_of(path, git), git.hexdigest()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kohya_ext.project import DamagedError
+from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
@@ -68,7 +69,7 @@ def read_picture(path: Path, selected_sha256: str = "", framing: str = "") -> Pa
     """Read a picture that was selected. Raises DamagedError."""
     try:
         raw = read_infotext(path)
-        sha256 = digest_without_xmp(path.read_bytes())
+        sha256 = digest_without_xmp(read_picture_bytes(path))
     except (OSError, SyntaxError) as error:
         why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
         raise DamagedError(

@@ -18,7 +18,8 @@ from dynprompts import PromptError, WildcardLibrary, lint_text, parse
 from dynprompts.findings import ERRORS
 from kohya_ext.project import ConflictError, InputError, RuleError
 from kohya_ext.project.files import make_folder, write_text_atomic
-from kohya_ext.project.json_reader import parse_json
+from kohya_ext.project.json_reader import parse_json, read_bounded
+from kohya_ext.project.limits import limits
 from kohya_ext.project.server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
 
 PAGE_NAME = "wildcards.html"
@@ -108,7 +109,7 @@ def find_file(roots: tuple[Path, ...], file: str) -> Path:
 def open_file(roots: tuple[Path, ...], file: str) -> dict[str, Any]:
     """Return a file's text, and the stamp by which a later save knows that it is the same."""
     path = find_file(roots, file)
-    content = path.read_bytes() if path.is_file() else None
+    content = read_bounded(path, limits().text_bytes) if path.is_file() else None
     text = "" if content is None else _decoded(content, file)
     shown = text.removeprefix(_BOM).replace("\r\n", "\n")
     return {"file": file, "text": shown, "stamp": _stamp(content)}
@@ -120,7 +121,7 @@ def save_file(roots: tuple[Path, ...], file: str, text: str, stamp: str) -> dict
     Raises ConflictError when it is no longer what was opened.
     """
     path = find_file(roots, file)
-    content = path.read_bytes() if path.exists() else None
+    content = read_bounded(path, limits().text_bytes) if path.exists() else None
     if _stamp(content) != stamp:
         raise ConflictError(
             "LL787",

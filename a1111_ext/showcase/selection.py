@@ -15,7 +15,7 @@ from typing import Any
 from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import explained
-from kohya_ext.project.json_reader import read_json
+from kohya_ext.project.json_reader import read_json, read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 from kohya_ext.project.wording import counted
 
@@ -322,7 +322,7 @@ def apply_selection(project: Project, selection: Selection) -> Path:
 def _digest_of(path: Path) -> str:
     """Return what a picture is known by later on: ratings may be written into it meanwhile."""
     with explained(path):
-        return digest_without_xmp(path.read_bytes())
+        return digest_without_xmp(read_picture_bytes(path))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from kohya_ext.project import ConflictError, InputError
+from kohya_ext.project.json_reader import read_bounded
+from kohya_ext.project.limits import limits
 
 PLACE = "{prompt}"
 
@@ -64,10 +66,9 @@ def _files_of(path: Path) -> list[Path]:
 
 def _styles_of(path: Path) -> Iterator[Style]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            rows, columns = list(reader), set(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(_text_of(path), skipinitialspace=True)
+        rows, columns = list(reader), set(reader.fieldnames or ())
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(
             "LL611",
             f"The styles file {path} cannot be read: {error}.",
@@ -86,6 +87,12 @@ def _styles_of(path: Path) -> Iterator[Style]:
         name = row["name"] or ""
         if not name.startswith("#"):
             yield Style(name, row[text] or "", row.get("negative_prompt") or "")
+
+
+def _text_of(path: Path) -> io.StringIO:
+    """Open a file's text with its line ends as they are. Raises OSError, ValueError."""
+    content = read_bounded(path, limits().text_bytes)
+    return io.StringIO(content.decode("utf-8-sig"), newline="")
 
 
 def require_style(path: Path, name: str) -> Style:
@@ -129,15 +136,16 @@ def write_style(path: Path, style: Style, *, replace: bool = False) -> None:
     writer.writerows(rows)
     with explained(path):
         if path.exists():
-            write_bytes_atomic(path.with_name(f"{path.name}.bak"), path.read_bytes())
+            write_bytes_atomic(
+                path.with_name(f"{path.name}.bak"), read_bounded(path, limits().text_bytes)
+            )
         write_bytes_atomic(path, stream.getvalue().encode("utf-8-sig"))
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:
     """Return all rows, comments included, in the columns of today."""
     tuple(_styles_of(path))  # refuses what is not a styles file
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream, skipinitialspace=True))
+    rows = csv.DictReader(_text_of(path), skipinitialspace=True)
     return [
         {
             "name": row["name"] or "",

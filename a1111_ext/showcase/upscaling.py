@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kohya_ext.project import ConflictError, MissingError, Project
+from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from ..api.capabilities import SIZE_STEP, Capabilities
@@ -79,7 +80,7 @@ def _upscale(
     record = ledger.record(picture.key) if picture.key else None
     cell = record.cell if record else cell_of_infotext(picture.file, infotext)
     cell = replace(cell, vae_hash=infotext.fields.get("VAE hash", ""))
-    digest = digest_without_xmp(path.read_bytes())
+    digest = digest_without_xmp(read_picture_bytes(path))
     settings = {**settings_of(picture.file, infotext.fields), **cell.override_settings}
     if request.upscaler:
         settings[UPSCALER_OPTION] = request.upscaler

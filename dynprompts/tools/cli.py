@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from ..errors import PromptError, counted
 from ..sample import Sample
 from ..scope import Rules
 from ..template import Template, parse, parse_lines
-from ..wildcards import WildcardLibrary
+from ..wildcards import MOST_BYTES, WildcardLibrary
 from .lint import ERROR, LintFinding, finding_of, lint_library, lint_template
 
 _MOST_DRAWN = 1_000_000
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m dynpr
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"Error: {error.filename} cannot be read: {error.strerror}.", file=sys.stderr)
+        print(f"Error: {error.filename} cannot be read: {error.strerror}. [DP204]", file=sys.stderr)
         return 1
     except (PromptError, UnicodeError) as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -163,8 +164,16 @@ def _read(word: str) -> str:
     if word == "-":
         return sys.stdin.read()
     if word.startswith("@") and len(word) > 1:
-        with open(word[1:], encoding="utf-8-sig") as file:  # noqa: PTH123  # no pathlib at import
-            return file.read()
+        with open(word[1:], "rb") as file:  # noqa: PTH123  # no pathlib at import
+            content = file.read(MOST_BYTES + 1)
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            why = f"it is not UTF-8 text (byte {error.start})"
+            raise OSError(errno.EILSEQ, why, word[1:]) from error
+        if len(content) > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it is longer than {MOST_BYTES:,} bytes", word[1:])
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     return word
 
 

@@ -25,7 +25,7 @@ from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.cluster import spread
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
-from ..project.json_reader import read_text
+from ..project.json_reader import read_picture_bytes, read_text, require_texts
 from ..project.placeholders import fill_placeholders
 from ..project.tagging import (
     Scores,
@@ -234,7 +234,7 @@ def _score_elsewhere(
             tagger.mark,
             same[0].name,
             picture_sha256,
-            (project.images_dir / same[0]).read_bytes(),
+            read_picture_bytes(project.images_dir / same[0]),
         )
         for picture_sha256, same in missing.items()
     )
@@ -367,7 +367,10 @@ def _read_written(project: Project) -> Written:
 def _parse_written(data: Mapping[str, Any]) -> Written:
     is_flat = not isinstance(data.get("captions"), dict)
     rows, prefix = (data, None) if is_flat else (data["captions"], data.get("prefix"))
-    texts = {stem: (text,) if isinstance(text, str) else tuple(text) for stem, text in rows.items()}
+    texts = {
+        stem: (text,) if isinstance(text, str) else require_texts(text)
+        for stem, text in rows.items()
+    }
     return Written(texts, prefix if isinstance(prefix, str) else None)
 
 

@@ -12,7 +12,7 @@ from ..project import DamagedError, Project
 from ..project.decisions import DecisionKind, DecisionStore
 from ..project.decisions.role_plan import memory_of
 from ..project.files import explained
-from ..project.json_reader import read_json
+from ..project.json_reader import read_json, require_texts
 from ..project.pictures import find_pictures
 from .rules import format_caption, parse_tags, tag_key
 
@@ -112,8 +112,9 @@ def edit_from_value(value: Mapping[str, Any] | None) -> CaptionEdit | None:
     if value is None:
         return None
     try:
-        lists = {name: tuple(map(str, value.get(name, ()))) for name in _LISTS}
-        return CaptionEdit(**lists, text=str(value.get("text", "")))
+        lists = {name: require_texts(value.get(name, [])) for name in _LISTS}
+        (text,) = require_texts([value.get("text", "")])
+        return CaptionEdit(**lists, text=text)
     except (AttributeError, TypeError) as error:
         raise ValueError(f"{value!r} is not a caption edit") from error
 
@@ -143,7 +144,14 @@ class EditBook:
         self._keys = {path.stem.casefold(): key for path, key in found.items()}
         with DecisionStore(project.reviews_db) as store:
             values = store.values(DecisionKind.CAPTION)
-        self._edits = {key: edit_from_value(value) for key, value in values.items()}
+        try:
+            self._edits = {key: edit_from_value(value) for key, value in values.items()}
+        except ValueError as error:
+            raise DamagedError(
+                "LL254",
+                f"A caption edit in {project.reviews_db} cannot be read: {error}.",
+                "Restore the file from a backup.",
+            ) from error
         self._old = self._read_old_files()
 
     def key_of(self, stem: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 from ..project import Project
 from ..project.decisions import DecisionKind, DecisionStore
+from ..project.json_reader import read_beginning
+from ..project.limits import limits
 from ..project.settings import user_folder
 from ..project.yaml_reader import packaged_yaml
 from .rules import is_undesired, parse_tags, tag_key
@@ -72,7 +74,7 @@ def tag_presets(project: Project) -> tuple[TagPreset, ...]:
 
 def _own_list(path: Path) -> TagPreset:
     """Read a list separated by commas or lines; a tag after ! is kept."""
-    tags = parse_tags(path.read_text(encoding="utf-8-sig", errors="replace"))
+    tags = parse_tags(read_beginning(path, limits().text_bytes).removeprefix("\ufeff"))
     keep = tuple(tag[1:].strip() for tag in tags if tag.startswith("!") and len(tag) > 1)
     imbue = tuple(tag for tag in tags if not (tag.startswith("!") and len(tag) > 1))
     return TagPreset(path.stem, f"own list, {path.name}", imbue, keep)

@@ -39,6 +39,7 @@ from ..project.files import (
     replacing,
     sha256_of,
 )
+from ..project.json_reader import read_beginning
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
 from ..project.pictures.memory import PictureMemory
 from ..project.tagging.scores import scores_path
@@ -183,7 +184,7 @@ def _require_decent(project: Project, pictures: Sequence[StagedPicture]) -> None
     for one in pictures:
         staged = project.images_dir / one.target
         caption = staged.with_suffix(extension)
-        text = caption.read_text("utf-8", "replace") if caption.is_file() else ""
+        text = read_beginning(caption) if caption.is_file() else ""
         for path in (one.source, staged):
             looked_at.append((path, text))
             name_of[path] = one.source.name

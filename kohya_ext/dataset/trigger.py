@@ -18,7 +18,7 @@ from typing import Any
 from ..project import Project, ToolError, read_settings
 from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.consent import without_consent
-from ..project.json_reader import parse_json
+from ..project.json_reader import parse_json, read_beginning
 from ..project.lora_file import read_header
 from ..project.tagging import read_all_scores
 from ..project.tagging.vocabulary import find_vocabulary
@@ -129,7 +129,7 @@ def _captions(project: Project) -> Iterator[str]:
     for place in read_staged(project.images_dir):
         path = (project.images_dir / place).with_suffix(extension)
         if path.is_file():
-            yield path.read_text("utf-8", "replace")
+            yield read_beginning(path)
 
 
 def _tags_of_scores(project: Project) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import MissingError
+from ..project.json_reader import read_beginning
 from .launcher import PROJECT
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -37,7 +38,7 @@ class KohyaGui:
     def version(self) -> str:
         """What its `.release` file says, empty without one."""
         release = self.folder / ".release"
-        return release.read_text(encoding="utf-8").strip() if release.is_file() else ""
+        return read_beginning(release).strip() if release.is_file() else ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def plan_launch(
     The folder of its Python leads PATH, because the GUI looks for `accelerate` there.
     """
     extra = tuple(arguments)
-    text = gui.script.read_text(encoding="utf-8", errors="replace")
+    text = read_beginning(gui.script)
     if '"--noverify"' in text and "--noverify" not in extra:
         extra = ("--noverify", *extra)  # else it may install packages before it starts (v25+)
     bin_folder = str(gui.python.parent)

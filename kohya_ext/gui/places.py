@@ -14,6 +14,7 @@ from typing import Any
 
 from ..project import InputError, ToolError, read_settings
 from ..project.families import Family
+from ..project.json_reader import read_text
 from ..project.lora_file import read_header
 from ..project.lora_kind import read_facts
 from ..project.manifest import MANIFEST_NAME
@@ -147,7 +148,7 @@ def _model_folders(host: Path | None) -> Iterator[Path]:
 
 
 def _settings_of(host: Path) -> Mapping[str, Any]:
-    return parse_toml((host / "config.toml").read_text(encoding="utf-8"))
+    return parse_toml(read_text(host / "config.toml"))
 
 
 def _model_files(folders: Iterable[Path]) -> Iterator[Path]:

@@ -20,6 +20,7 @@ from ..dataset.ratio import choose_repeats, repeats_of, repeats_of_folder, stage
 from ..project import Project
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
+from ..project.json_reader import read_beginning
 from ..project.kept_advice import KeptAdvice, read_advice
 from ..project.pictures import open_upright
 from ..project.status import read_status
@@ -117,7 +118,7 @@ def _imported(project: Project) -> tuple[PictureView, ...]:
 
 def _caption(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return read_beginning(path).strip()
     except OSError:
         return None
 

@@ -223,12 +223,14 @@ def _copy(source: Path, target: Path) -> Transfer:
     return Transfer.COPY
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of the whole file in lower-case hex."""
+def sha256_of(path: Path, other: hashlib._Hash | None = None) -> str:
+    """Return the SHA-256 of the whole file in lower-case hex; `other` is fed with it, too."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
+            if other is not None:
+                other.update(block)
     return digest.hexdigest()
 
 

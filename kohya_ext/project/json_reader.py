@@ -5,10 +5,11 @@ Everything that can be wrong with it is one ShapeError: its sentence goes into t
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,16 @@ _NAMES = {list: "a list", str: "text", bool: "true or false", type(None): "null"
 
 class ShapeError(ValueError):
     """JSON is damaged, too large, nested too deeply, or not an object; one short clause."""
+
+
+class UnreadableError(ShapeError, OSError):
+    """A file is refused before it is read: it is longer than its limit, or no regular file."""
+
+    def __init__(self, number: int, clause: str, path: Path) -> None:
+        OSError.__init__(self, number, clause, str(path))
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 def parse_with_pictures(content: bytes | bytearray) -> Any:
@@ -81,6 +92,13 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return found
 
 
+def require_texts(value: Any) -> tuple[str, ...]:
+    """Return a list of texts as a tuple. Raises ShapeError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ShapeError(f"{json.dumps(value)[:60]} is not a list of texts")
+    return tuple(value)
+
+
 def read_or_set_aside(path: Path, parse: Callable[[Any], _Read], empty: _Read) -> _Read:
     """Read a JSON file of ours that can be begun again; `empty` where there is none.
 
@@ -114,10 +132,45 @@ def read_text(path: Path, most_bytes: int | None = None, encoding: str = "utf-8-
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """Read a whole regular file that is no longer than `most_bytes`. Raises ShapeError, OSError."""
-    if not path.is_file() and path.exists():
-        raise ShapeError("it is not a regular file")
+    require_regular(path)
     with path.open("rb") as stream:
         content = stream.read(most_bytes + 1)
     if len(content) > most_bytes:
-        raise ShapeError(f"it is longer than {most_bytes} bytes")
+        raise UnreadableError(errno.EFBIG, f"it is longer than {most_bytes} bytes", path)
     return content
+
+
+def read_picture_bytes(path: Path) -> bytes:
+    """Read a picture's whole file, at most `limits().picture_bytes`. Raises OSError."""
+    return read_bounded(path, limits().picture_bytes)
+
+
+def read_beginning(path: Path, most_bytes: int = 100_000) -> str:
+    """Return a text as far as that, to look at it: letters that are not UTF-8 become "\ufffd".
+
+    Raises OSError.
+    """
+    require_regular(path)
+    with path.open("rb") as stream:
+        return stream.read(most_bytes).decode("utf-8", "replace")
+
+
+def read_lines(path: Path, most_bytes: int) -> Iterator[bytes]:
+    """Yield the lines of a regular file of any length, each no longer than `most_bytes`.
+
+    The line end is left on. Raises ShapeError, OSError.
+    """
+    require_regular(path)
+    with path.open("rb") as stream:
+        while line := stream.readline(most_bytes + 1):
+            if len(line) > most_bytes:
+                raise UnreadableError(
+                    errno.EFBIG, f"a line is longer than {most_bytes} bytes", path
+                )
+            yield line
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a folder, and a pipe or device, whose reading may never end."""
+    if not path.is_file() and path.exists():
+        raise UnreadableError(errno.EINVAL, "it is not a regular file", path)

@@ -52,6 +52,8 @@ _YAML_CURES = {
 
 
 _MOST_PLACES = 100_000  # aliases of aliases would make millions
+_EXPLAINED_LETTERS = 100_000
+"""A longer text gets libyaml's own words for a fault: PyYAML's better ones take it seconds."""
 
 
 @lru_cache(maxsize=1)
@@ -200,7 +202,9 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]
     try:
         try:
             data, lines = _load_by(quick_loader(), text, path)
-        except (yaml.YAMLError, UnicodeError):
+        except (yaml.YAMLError, UnicodeError) as error:
+            if "nesting depth" in str(error) or len(text) > _EXPLAINED_LETTERS:
+                raise
             data, lines = _load_by(yaml.SafeLoader, text, path)  # it says what is wrong
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1

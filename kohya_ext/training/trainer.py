@@ -26,7 +26,7 @@ from ..project import (
     user_folder,
 )
 from ..project.files import write_text_atomic
-from ..project.json_reader import parse_json
+from ..project.json_reader import parse_json, read_beginning
 from ..project.settings import write_setting
 
 SCRIPT = "train_network.py"
@@ -243,7 +243,7 @@ def scripts_version(folder: Path) -> str:
         return "simulated"
     mark = folder / _INSTALLED_MARK
     if mark.is_file():
-        return mark.read_text(encoding="utf-8").strip()
+        return read_beginning(mark).strip()
     git = ["git", "-C", str(folder), "describe", "--tags", "--always"]
     try:
         answer = subprocess.run(git, capture_output=True, timeout=20, check=True)
@@ -329,7 +329,7 @@ def plan_install(
     steps: list[InstallStep] = []
     mark = folder / _INSTALLED_MARK
     if (folder / SCRIPT).is_file() and mark.is_file():
-        if mark.read_text(encoding="utf-8").strip() != tag:
+        if read_beginning(mark).strip() != tag:
             fetch = ("git", "fetch", "--depth", "1", repository, "tag", tag)
             steps.append(InstallStep(f"fetching sd-scripts {tag}", fetch, folder))
             checkout = ("git", "checkout", "--force", tag)

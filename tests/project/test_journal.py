@@ -60,6 +60,40 @@ def test_a_damaged_line_in_the_middle_is_named(journal: Journal):
         journal.entries()
 
 
+def test_what_is_no_entry_is_not_cut_away(journal: Journal):
+    content = "a note by hand".encode("utf-16")
+    journal.path.write_bytes(content)
+    journal.append("stage")
+    assert journal.path.read_bytes().startswith(content)
+    with pytest.raises(ToolError, match="LL115"):
+        journal.entries()
+
+
+@pytest.mark.parametrize(
+    "line", [b"[1]", b'"x"', b"5", b"{}", b'{"at": 1, "kind": "x"}', b"[" * 99_999]
+)
+def test_a_line_of_another_shape_is_named(journal: Journal, line: bytes):
+    journal.append("stage")
+    journal.path.write_bytes(line + b"\n" + journal.path.read_bytes())
+    with pytest.raises(ToolError, match=r"Line 1 .*LL115"):
+        journal.entries()
+
+
+def test_an_endless_line_is_refused(journal: Journal, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LORALOOM_LIMIT_TEXT_BYTES", "1000")
+    journal.append("stage", name="x" * 1000)
+    with pytest.raises(ToolError, match=r"longer than 1000 bytes.*LL115"):
+        journal.entries()
+
+
+def test_a_long_last_line_is_found_from_the_end(journal: Journal):
+    journal.append("stage")
+    with journal.path.open("ab") as stream:
+        stream.write(b'{"at": "' + b"x" * 300_000)
+    journal.append("train")
+    assert [entry.kind for entry in journal.entries()] == ["stage", "train"]
+
+
 def test_a_full_disk_is_one_sentence(journal: Journal, monkeypatch: pytest.MonkeyPatch):
     def refuse(descriptor: int) -> None:
         raise OSError(28, "No space left on device")

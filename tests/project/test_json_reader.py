@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from kohya_ext.project.json_reader import (
     ShapeError,
     parse_json,
     parse_with_pictures,
+    read_beginning,
+    read_json,
+    read_lines,
     read_or_set_aside,
+    read_picture_bytes,
 )
 
 
@@ -79,3 +84,32 @@ def test_a_damaged_file_is_kept_beside_its_place(tmp_path: Path, caplog: pytest.
     (aside,) = tmp_path.iterdir()
     assert (aside.read_text(encoding="utf-8"), aside.suffix) == ("7", ".json")
     assert f"it is kept as {aside.name}" in caplog.text
+
+
+def test_lines_are_read_one_by_one_within_their_limit(tmp_path: Path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"one\ntwo\n" + b"x" * 50)
+    lines = read_lines(path, 40)
+    assert (next(lines), next(lines)) == (b"one\n", b"two\n")
+    with pytest.raises(ShapeError, match="longer than 40 bytes"):
+        next(lines)
+
+
+def test_the_beginning_of_any_file_is_text(tmp_path: Path):
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\xfffox" + b"x" * 50)
+    assert read_beginning(path, 4) == "\ufffdfox"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no pipes in folders")
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for read in (
+        read_json,
+        read_beginning,
+        read_picture_bytes,
+        lambda one: next(read_lines(one, 9)),
+    ):
+        with pytest.raises(OSError, match="it is not a regular file"):
+            read(path)

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from kohya_ext.project.errors import DamagedError, InputError
 from kohya_ext.project.files import replacing, write_text_atomic
+from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.kept_advice import KeptAdvice, describe_curve, sparkline
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
 
@@ -212,7 +213,7 @@ def _chunks(thumbs: Sequence[str]) -> Iterator[str]:
 def _full_pictures(page: GridPage) -> Iterator[str]:
     for index, cell in enumerate(page.cells):
         if cell.path is not None:
-            body = base64.b64encode(cell.path.read_bytes()).decode("ascii")
+            body = base64.b64encode(read_picture_bytes(cell.path)).decode("ascii")
             yield f'<script type="text/plain" id="full-{index}">{body}</script>\n'
 
 
@@ -332,7 +333,7 @@ def _thumbnails(
 def _thumbnail(path: Path, key: str, side: int, kind: str, folder: Path | None) -> bytes:
     kept = folder / f"{key[:32]}-{side}.{kind}" if folder is not None else None
     if kept is not None and kept.is_file():
-        return kept.read_bytes()
+        return read_picture_bytes(kept)
     body = _shrink(path, side, kind)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...wildcards import WildcardLibrary
+from ...wildcards import MOST_BYTES, WildcardLibrary
 from ..parser.config import default_parser_config
 from .collection import WildcardCollection
 from .item import WildcardItem
@@ -59,7 +59,9 @@ class WildcardManager:
                 elif front:
                     for file in sorted(Path(root).rglob("*")):
                         if file.is_file():
-                            yield front + file.relative_to(root).as_posix(), file.read_bytes()
+                            with file.open("rb") as stream:
+                                content = stream.read(MOST_BYTES)
+                            yield front + file.relative_to(root).as_posix(), content
 
     @property
     def path(self) -> Path | None:

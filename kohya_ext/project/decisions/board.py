@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import InputError
-from ..json_reader import parse_json
+from ..json_reader import parse_json, read_picture_bytes
 from ..pictures.thumbnails import large_picture, read_thumbnail
 from ..server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
 from .board_view import Action, BoardStatus, BoardView, DecisionOption, Item, Mark
@@ -232,7 +232,10 @@ class BoardShare:
         if folder == "thumb":
             content = read_thumbnail(self.view.thumbs_dir, key, item.path)
         elif folder == "picture" and item.path.suffix.lower() in _SHOWN_AS_THEY_ARE:
-            content, kind = item.path.read_bytes(), TYPES[item.path.suffix.lower()]
+            content, kind = (
+                read_picture_bytes(item.path),
+                TYPES[item.path.suffix.lower()],
+            )
         else:
             content = large_picture(item.path, key)
         return PageAnswer(200, content, kind, OWN_PAGE, _LONG_SECONDS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import DamagedError
 from ..files import explain_os_error
+from ..json_reader import ShapeError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS actions (
@@ -79,10 +80,10 @@ def connect(path: Path, *, sleep: Callable[[float], None] = time.sleep) -> sqlit
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of the file into MachineError or DamagedError."""
+    """Turn what SQLite says of the file, and what a row of it does, into a ToolError."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ShapeError) as error:
         said = str(error)
         if "full" in said:
             raise explain_os_error(OSError(errno.ENOSPC, "disk full"), path) from error

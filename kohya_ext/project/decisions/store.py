@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ..files import make_folder
+from ..json_reader import ShapeError, parse_json
 from .reviews_db import connect, explained
+from .roles import Role
 
 _CURRENT = """
     SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before, d.action
@@ -176,7 +178,7 @@ class DecisionStore:
         if not self.path.exists():
             return {}
         with self._open() as db:
-            return {subject: json.loads(value) for subject, value in _seen_by(db, way).items()}
+            return {subject: parse_json(value) for subject, value in _seen_by(db, way).items()}
 
     def notice(
         self,
@@ -302,7 +304,7 @@ class DecisionStore:
             present, wanted = (value, before) if back else (before, value)
             if _held(db, kind, subject) == present:
                 changed.append(
-                    (DecisionKind(kind), subject, json.loads(wanted), json.loads(present))
+                    (DecisionKind(kind), subject, parse_json(wanted), parse_json(present))
                 )
         reversed_by = self._start(db, way, self._clock(), undoes=undoes or target)
         db.execute(
@@ -384,10 +386,48 @@ _DECISIONS = """
 
 
 def _decision(row: tuple[Any, ...]) -> Decision:
+    """Read a row. Raises ShapeError for one that no loraloom has written."""
     number, at, way, kind, subject, value, before, action = row
-    return Decision(
-        number, at, way, DecisionKind(kind), subject, json.loads(value), json.loads(before), action
-    )
+    try:
+        _time_of(at)
+        known, now = DecisionKind(kind), parse_json(value)
+        if now is not None and not _is_right(known, now):
+            raise ShapeError(f"{value[:40]} is not of the kind {known.value}")
+        return Decision(number, at, way, known, subject, now, parse_json(before), action)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(f"the decision {number} is damaged ({error})") from error
+
+
+_SHAPES: Mapping[DecisionKind, type | tuple[type, ...]] = {
+    DecisionKind.RATING: (int, str),
+    DecisionKind.CAPTION: dict,
+    DecisionKind.TAG: str,
+    DecisionKind.VOTES: dict,
+    DecisionKind.CHOICE: (dict, str),
+    DecisionKind.UPSCALE: bool,
+    DecisionKind.SELECTION: dict,
+    DecisionKind.CONTENT: dict,
+}
+
+
+def _is_right(kind: DecisionKind, value: Any) -> bool:
+    """Tell whether a value is of the form in which its kind is written."""
+    if kind is DecisionKind.ROLE:
+        return value in list(Role)
+    if kind is DecisionKind.ORDER:
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, _SHAPES[kind])
+
+
+def _time_of(text: Any) -> datetime:
+    """Read when a row was written. Raises ShapeError."""
+    try:
+        at = datetime.fromisoformat(text)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(f"{text!r} is not a time") from error
+    if at.tzinfo is None:
+        raise ShapeError(f"{text} has no time zone")
+    return at
 
 
 def _text(value: Any) -> str:
@@ -414,7 +454,7 @@ def _changed(
     for subject, value in values.items():
         before = _held(db, kind.value, subject)
         if before != _text(value):
-            found.append((subject, value, json.loads(before)))
+            found.append((subject, value, parse_json(before)))
     return found
 
 
@@ -430,7 +470,7 @@ def _times(
             (kind.value, subject),
         ).fetchone()
         if row:
-            found[subject] = datetime.fromisoformat(row[0])
+            found[subject] = _time_of(row[0])
     return found
 
 

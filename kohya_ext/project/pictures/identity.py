@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..json_reader import read_picture_bytes
 from .metadata import (
     JPEG_XMP,
     PNG_XMP,
@@ -31,7 +32,7 @@ def picture_key(path: Path) -> str:
 
     A file of a kind whose parts are not known, or a damaged one, counts as a whole.
     """
-    return key_of(path.read_bytes())
+    return key_of(read_picture_bytes(path))
 
 
 def key_of(content: bytes) -> str:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..databases import require_declared_types
 from ..errors import ToolError
 from ..files import make_folder
+from ..json_reader import read_picture_bytes
 from .facts import PictureFacts
 from .identity import key_of
 from .ratings import FileRating, sidecars_of
@@ -69,7 +71,7 @@ class PictureMemory:
             known = self._new_files.get(name) or self._known_files().get(name)
         if known is not None and known.mark == mark:
             return known.key
-        key = key_of(path.read_bytes())
+        key = key_of(read_picture_bytes(path))
         with self._lock:
             self._new_files[name] = KnownFile(mark, key)
         return key
@@ -213,6 +215,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
         if number not in (0, _FORMAT):
             raise sqlite3.DatabaseError("of another format")
         db.executescript(_SCHEMA)
+        require_declared_types(db)
         db.execute(f"PRAGMA user_version = {_FORMAT}")
     except BaseException:
         db.close()

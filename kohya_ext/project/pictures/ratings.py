@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ..errors import DamagedError, MachineError
 from ..files import replacing, write_bytes_atomic
+from ..json_reader import read_bounded, read_picture_bytes
+from ..limits import limits
 from .metadata import kind_of, read_metadata, set_exif_number, with_xmp
 from .tiff_tags import RATING, RATING_PERCENT, TiffTags
 from .xmp import find_rating, new_packet, percent_of_rating, rating_of_percent, with_rating
@@ -53,7 +55,7 @@ def _read_sidecar(path: Path) -> FileRating | None:
     try:
         if not path.is_file():
             return None
-        return _found(find_rating(path.read_bytes()), path)
+        return _found(find_rating(read_bounded(path, limits().text_bytes)), path)
     except OSError:
         return None
 
@@ -99,7 +101,7 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
     changed = []
     present = [path for path in sidecars_of(picture) if path.is_file()]
     try:
-        content = picture.read_bytes()
+        content = read_picture_bytes(picture)
         if kind_of(content):
             if _read_own_rating(picture) != rating:
                 _write(picture, _rated(picture, content, rating))
@@ -108,7 +110,7 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
             write_bytes_atomic(sidecars_of(picture)[0], new_packet(rating))
             changed.append(sidecars_of(picture)[0])
         for sidecar in present:
-            packet = sidecar.read_bytes()
+            packet = read_bounded(sidecar, limits().text_bytes)
             if find_rating(packet) != rating:
                 _write(sidecar, with_rating(packet, rating))
                 changed.append(sidecar)

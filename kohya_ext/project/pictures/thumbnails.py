@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ToolError
 from ..files import write_bytes_atomic
+from ..json_reader import read_bounded
+from ..limits import limits
 from .picture import open_upright
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def read_thumbnail(folder: Path, key: str, picture: Path) -> bytes:
     """Return a thumbnail as JPEG, made when it is not there. Raises DamagedError."""
     path = thumbnail_path(folder, key)
     with suppress(OSError):
-        return path.read_bytes()
+        return read_bounded(path, limits().text_bytes)
     return keep_thumbnail(folder, key, _decoded(picture, THUMBNAIL_SIDE))
 
 

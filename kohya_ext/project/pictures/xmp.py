@@ -73,12 +73,13 @@ def _root(packet: bytes) -> ElementTree.Element | None:
     """Return the packet as a tree; None when it cannot be read, or not safely."""
     from xml.etree import ElementTree
 
-    if len(packet) > LARGEST_PACKET_BYTES or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
+    if len(packet) > LARGEST_PACKET_BYTES:
         return None
     try:
-        return ElementTree.fromstring(
-            packet.decode(_encoding_of(packet)).lstrip("\ufeff").strip().rstrip("\0").strip()
-        )
+        text = packet.decode(_encoding_of(packet)).lstrip("\ufeff").strip().rstrip("\0").strip()
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            return None
+        return ElementTree.fromstring(text)
     except (ElementTree.ParseError, UnicodeDecodeError, ValueError):
         return None
 

@@ -121,8 +121,9 @@ def _require_same(path: Path, one: HubFile) -> None:
 
 
 def _git_sha1(path: Path) -> str:
-    data = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    git = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    sha256_of(path, git)
+    return git.hexdigest()
 
 
 def _client() -> Any:

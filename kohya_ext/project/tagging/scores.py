@@ -36,12 +36,19 @@ def read_scores(folder: Path, picture_sha256: str) -> Scores | None:
         return Scores(
             picture_sha256,
             str(data["model"]),
-            dict(data["ratings"]),
-            dict(data["general"]),
-            dict(data["character"]),
+            _numbers(data["ratings"]),
+            _numbers(data["general"]),
+            _numbers(data["character"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):  # they can be made again
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # they can be made again
         return None
+
+
+def _numbers(table: Mapping[str, float]) -> dict[str, float]:
+    """Return a table of scores; TypeError for one of other values."""
+    if not all(isinstance(one, int | float) for one in table.values()):
+        raise TypeError("a score is not a number")
+    return dict(table)
 
 
 def read_all_scores(folder: Path) -> dict[str, Scores]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DamagedError, ToolError
-from ..json_reader import read_json
+from ..json_reader import read_json, read_text
 
 if TYPE_CHECKING:
     from ..project import Project
@@ -78,9 +78,8 @@ def find_vocabulary(project: Project) -> Vocabulary | None:
 def _read_csv(path: Path) -> Vocabulary:
     """Read `tag_id,name,category,count`."""
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(read_text(path).splitlines()))
+    except (OSError, ValueError, csv.Error) as error:
         raise _wrong(path, str(error)) from error
     if not rows or not {"name", "category"} <= set(rows[0]):
         raise _wrong(path, "it has no columns name and category")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...project import Progress, ProgressHandler, silent
+from ...project.json_reader import parse_json
 from ..config.arguments import TrainerCall
 from ..config.toml import format_toml
 from ..run.events import Announced, StreamReader, in_english
@@ -160,7 +161,7 @@ def _environment(trainer: Trainer, scratch: Path) -> dict[str, str]:
 def _read(output: bytes) -> Iterator[dict[str, Any]]:
     for line in output.decode("utf-8", "replace").splitlines():
         if line.startswith(MARK):
-            yield json.loads(line.removeprefix(MARK))
+            yield parse_json(line.removeprefix(MARK))
 
 
 def _figures(rows: list[dict[str, Any]]) -> Announced | None:

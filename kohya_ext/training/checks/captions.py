@@ -9,10 +9,9 @@ from ...captions.lint import LintRules, lint_captions, lint_rules
 from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
 from ...project.consent import Use
+from ...project.json_reader import read_beginning
 from ..dataset.folders import caption_of
 from .findings import Finding, error, warning
-
-_LONGEST_BYTES = 100_000
 
 
 def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -> Iterator[Finding]:
@@ -21,8 +20,7 @@ def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -
     for picture, extension in pictures:
         path = caption_of(picture, extension)
         if path is not None:
-            with path.open("rb") as stream:
-                texts[picture.name] = stream.read(_LONGEST_BYTES).decode("utf-8", "replace")
+            texts[picture.name] = read_beginning(path)
     try:
         rules = lint_rules(project) if project else LintRules()
     except ToolError as refused:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...project.content import cure_for_training, find_forbidden
+from ...project.json_reader import read_beginning
 from ..dataset.folders import caption_of
 from .findings import Finding, error
-
-_LONGEST_BYTES = 100_000
 
 
 def check_content(
@@ -30,5 +29,4 @@ def _caption(picture: Path, extension: str) -> str:
     path = caption_of(picture, extension)
     if path is None:
         return ""
-    with path.open("rb") as stream:
-        return stream.read(_LONGEST_BYTES).decode("utf-8", "replace")
+    return read_beginning(path)

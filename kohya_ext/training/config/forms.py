@@ -7,7 +7,6 @@ name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ...project import InputError, MissingError
-from ...project.json_reader import ShapeError, read_bounded
+from ...project.json_reader import ShapeError, parse_json, read_bounded
 from ...project.limits import limits
+from ...project.yaml_reader import quick_loader
 from . import lora_easy
 from .arguments import all_arguments
 from .kohya_json import GuiVersion, keys_of
@@ -180,16 +180,16 @@ def _parsed(text: str, name: str, notes: list[str]) -> object:
         import yaml
 
         try:
-            return yaml.safe_load(text)
+            return yaml.load(text, Loader=quick_loader())
         except yaml.YAMLError as error:
             raise ValueError(str(error)) from error
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         plain = _without_comments(text)
         if plain == text:
             raise
-        data: object = json.loads(plain)
+        data: object = parse_json(plain)
         notes.append("it has comments or commas that JSON does not allow; they are overlooked")
         return data
 

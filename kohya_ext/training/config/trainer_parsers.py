@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ...project.json_reader import read_text
+
 Row = list[Any]
 """Type, nargs, and the choices where there are any."""
 
@@ -77,7 +79,7 @@ def _read(folder: Path, module: str) -> _Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # theirs to fix, not the user's to read
         warnings.simplefilter("ignore", DeprecationWarning)  # the same before Python 3.12
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(read_text(path))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             found.functions[node.name] = node

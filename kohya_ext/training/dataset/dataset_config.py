@@ -105,7 +105,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _known_to(scripts: Path | None) -> str | None:
     """Return the source that says which keys this sd-scripts takes, None without one."""
     source = scripts / "library" / "config_util.py" if scripts else None
-    return source.read_text(encoding="utf-8") if source and source.is_file() else None
+    return read_text(source) if source and source.is_file() else None
 
 
 def _problems(data: Mapping[str, Any], masked: bool, source: str | None) -> Iterator[str]:

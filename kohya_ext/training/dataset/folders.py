@@ -16,7 +16,8 @@ from typing import Any
 
 from ...project import Progress, ProgressHandler, ToolError, silent, user_folder
 from ...project.files import write_json_atomic
-from ...project.json_reader import read_json
+from ...project.json_reader import read_bounded, read_json, read_picture_bytes
+from ...project.limits import limits
 from ...project.pictures import TRAINER_SUFFIXES, read_picture
 from ...project.pictures.picture import CONVERTED_SUFFIXES
 
@@ -169,7 +170,7 @@ def _inspect(
     old = known.get(str(path))
     if old and (old.size_bytes, old.modified) == (status.st_size, status.st_mtime_ns):
         return old
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_picture_bytes(path)).hexdigest()
     if same := by_hash.get(digest):
         return replace(same, path=path, size_bytes=status.st_size, modified=status.st_mtime_ns)
     facts = DecodedPicture(path, status.st_size, status.st_mtime_ns, digest, 0, 0, True, "")
@@ -235,7 +236,7 @@ def inspect_caption(picture: Path, extension: str) -> CaptionState:
     path = caption_of(picture, extension)
     if path is None:
         return CaptionState.MISSING
-    data = path.read_bytes()
+    data = read_bounded(path, limits().text_bytes)
     if not data:
         return CaptionState.EMPTY
     try:
@@ -259,7 +260,7 @@ def dataset_hash(facts: Iterable[DecodedPicture], extension: str) -> str:
     digest = hashlib.sha256()
     for one in sorted(facts, key=lambda fact: (fact.path.parent.name, fact.path.name)):
         caption = caption_of(one.path, extension)
-        text = caption.read_bytes() if caption else b""
+        text = read_bounded(caption, limits().text_bytes) if caption else b""
         digest.update(f"{one.path.parent.name}/{one.path.name}\0{one.sha256}\0".encode())
         digest.update(hashlib.sha256(text).digest())
     return digest.hexdigest()
@@ -270,7 +271,7 @@ def dataset_rows(facts: Iterable[DecodedPicture], extension: str) -> list[dict[s
     rows = []
     for one in facts:
         caption = caption_of(one.path, extension)
-        text = caption.read_bytes() if caption else None
+        text = read_bounded(caption, limits().text_bytes) if caption else None
         rows.append(
             {
                 "name": f"{one.path.parent.name}/{one.path.name}",

@@ -5,13 +5,14 @@ A json of `{"picture": {"caption": ..., "image_size": [w, h]}}`, or one object a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...project.json_reader import parse_json, read_json_object, read_lines
+from ...project.limits import limits
 from ...project.pictures import TRAINER_SUFFIXES
 from ..checks.findings import Finding, error, warning
 from .bucketed import Subset
@@ -35,7 +36,7 @@ def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None
     try:
         entries = _entries(path)
         rows = [_row(key, table, image_dir) for key, table in entries.items()]
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as wrong:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as wrong:
         return None, [_wrong(f"{path} is not a metadata file: {wrong}.", "Correct it there.")]
     lost = [row.path for row in rows if row.size is None and not row.path.is_file()]
     if lost:
@@ -56,13 +57,9 @@ def _wrong(problem: str, cure: str) -> Finding:
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
-    text = path.read_text(encoding="utf-8")
     if path.suffix != ".jsonl":
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise ValueError("it holds no table of pictures")
-        return found
-    rows = [json.loads(line) for line in text.splitlines()]
+        return read_json_object(path)
+    rows = [parse_json(line) for line in read_lines(path, limits().text_bytes)]
     for row in rows:
         if "width" in row and "height" in row:
             row["image_size"] = [row["width"], row["height"]]

@@ -175,6 +175,9 @@ DRAWING = "Drawing samples"
 _ANY_TIME = (DRAWING, "Saving the state")
 
 
+_LONGEST_LINE = 1_000_000
+
+
 class LineSplitter:
     """Cut a growing stream into lines and bars; what is not yet complete waits.
 
@@ -187,7 +190,7 @@ class LineSplitter:
     def feed(self, data: bytes) -> list[str]:
         """Return the pieces that `data` completes, without their line ends."""
         pieces = re.split(rb"[\r\n]+", self._rest + data)
-        self._rest = pieces.pop()
+        self._rest = pieces.pop()[-_LONGEST_LINE:]
         if self._rest.startswith(b"steps:") and self._rest.endswith(b"]"):
             pieces.append(self._rest)
             self._rest = b""

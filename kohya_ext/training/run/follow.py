@@ -35,8 +35,11 @@ def unheard(event: Event, follow: RunFollower) -> None:
     """Take an event and show nothing."""
 
 
+_PIECE_BYTES = 1 << 22
+
+
 class Tail:
-    """Read what was added to a file since the last time."""
+    """Read what was added to a file since the last time, some megabytes at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,7 +52,7 @@ class Tail:
                 return b""
             with self._path.open("rb") as stream:
                 stream.seek(self._at)
-                data = stream.read()
+                data = stream.read(_PIECE_BYTES)
         except FileNotFoundError:
             return b""
         self._at += len(data)
@@ -87,13 +90,12 @@ class RunFollower:
         """Yield what is new, stdout's first; at each event this value stands where it belongs."""
         readers = (self._reader.read_stdout, self._reader.read_stderr)
         for tail, splitter, read in zip(self._tails, self._splitters, readers, strict=True):
-            data = tail.read()
-            for piece in splitter.feed(data) if data else ():
-                for event in read(piece):
-                    self._take(event)
-                    yield event
-                    if isinstance(event, Announced) and (differs := differing_steps(self)):
-                        yield differs
+            pieces = (piece for data in iter(tail.read, b"") for piece in splitter.feed(data))
+            for event in (event for piece in pieces for event in read(piece)):
+                self._take(event)
+                yield event
+                if isinstance(event, Announced) and (differs := differing_steps(self)):
+                    yield differs
         yield from self._find_samples()
         yield from self._read_scalars()
 

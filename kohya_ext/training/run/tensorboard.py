@@ -6,12 +6,17 @@ Event only step (field 2) and summary values with a simple_value (tag 1, number 
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _FRAME_BYTES = 16
 """Length, its checksum and the checksum of what is between."""
+
+_MOST_BYTES = 1_000_000
+"""Of a record: a longer one holds pictures, and is passed over."""
 
 _SEARCH_EVERY = 20
 
@@ -31,8 +36,9 @@ def read_scalars(
         written = path.stat().st_mtime
         if written < since or (until is not None and written > until):
             continue
-        for record in _records(path.read_bytes()):
-            found += [(step, value) for step, name, value in _scalars(record) if name == tag]
+        with path.open("rb") as stream:
+            for _, record in _records(stream):
+                found += [(step, value) for step, name, value in _scalars(record) if name == tag]
     return tuple(sorted(found))
 
 
@@ -53,12 +59,11 @@ class ScalarTail:
         try:
             with self._path.open("rb") as stream:
                 stream.seek(self._at)
-                data = stream.read()
+                records = list(_records(stream))
         except OSError:  # someone tidied up, or holds it for a moment: the streams say enough
             return []
-        records = list(_records(data))
-        self._at += sum(len(record) + _FRAME_BYTES for record in records)
-        rows = (row for record in records for row in _scalars(record))
+        self._at = records[-1][0] if records else self._at
+        rows = (row for _, record in records for row in _scalars(record))
         return [(step, value) for step, name, value in rows if name == self._tag]
 
     def _search(self) -> bool:
@@ -75,15 +80,18 @@ class ScalarTail:
         return self._path is not None
 
 
-def _records(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, at)
-        begin, end = at + 12, at + 12 + length
-        if end + 4 > len(data):
+def _records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield whole records from here on, each with the place behind it; long ones as empty."""
+    size, at = os.fstat(stream.fileno()).st_size, stream.tell()
+    while at + _FRAME_BYTES <= size:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if at + _FRAME_BYTES + length > size:
             return
-        yield data[begin:end]
-        at = end + 4
+        stream.seek(at + 12)
+        record = stream.read(length) if length <= _MOST_BYTES else b""
+        at += _FRAME_BYTES + length
+        stream.seek(at)
+        yield at, record
 
 
 def _scalars(event: bytes) -> Iterator[tuple[int, str, float]]:

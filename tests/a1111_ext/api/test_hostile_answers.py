@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,14 @@ from typing import Any
 import pytest
 
 from a1111_ext.api.capabilities import fetch_capabilities
-from a1111_ext.api.client import AnswerTimeout, ApiError, Client, Credentials, split_address
+from a1111_ext.api.client import (
+    AnswerTimeout,
+    ApiError,
+    Client,
+    ConnectionLost,
+    Credentials,
+    split_address,
+)
 from a1111_ext.cli.webui import open_webuis
 from a1111_ext.simulator import start_webui
 from kohya_ext.project import InputError, ToolError, read_settings
@@ -220,3 +228,96 @@ def test_limits_can_be_raised_one_by_one(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_defaults_of_json_are_plain():
     assert json.dumps(vars(ReadLimits())).isascii()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+SHORT = HEAD + b"Content-Length: 100\r\n\r\n{"
+LONG = HEAD + b"Content-Length: 3000000\r\n\r\n{"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+Send = Callable[[socket.socket], None]
+
+
+@contextmanager
+def plain_host(send: Send) -> Iterator[str]:
+    """A server that sends what it likes, whatever HTTP says, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, suppress(OSError):
+                    connection.recv(65536)
+                    send(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def says(content: bytes) -> Send:
+    return lambda connection: connection.sendall(content)
+
+
+def drips(begin: bytes, letter: bytes) -> Send:
+    def send(connection: socket.socket) -> None:
+        connection.sendall(begin)
+        for _ in range(200):
+            connection.sendall(letter)
+            time.sleep(0.02)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        drips(HEAD, b"X"),
+        drips(HEAD + b"Content-Length: 400\r\n\r\n", b"1"),
+        drips(LONG, b"1"),
+        drips(CHUNKED, b"0"),
+        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["headers", "body", "long body", "length of a chunk", "continue"],
+)
+def test_a_drip_ends_in_time_wherever_it_is(send: Send):
+    with plain_host(send) as url, pytest.raises(AnswerTimeout, match="LL404"):
+        Client(url).post("/sdapi/v1/txt2img", seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [SHORT, LONG, CHUNKED + b"5\r\n{", CHUNKED + b"zz\r\n", b"hello\r\n\r\n", b""],
+    ids=["short", "long", "chunk", "no chunk", "no HTTP", "nothing"],
+)
+def test_an_answer_that_breaks_off_is_a_lost_connection(content: bytes):
+    with plain_host(says(content)) as url, pytest.raises(ConnectionLost, match="LL401"):
+        Client(url).post("/sdapi/v1/txt2img", seconds=5)
+
+
+@pytest.mark.parametrize("length", [b"abc", b"-5", b"9" * 5000], ids=["letters", "below 0", "long"])
+def test_a_length_that_is_none_does_not_count(length: bytes):
+    with plain_host(says(HEAD + b"Content-Length: " + length + b"\r\n\r\n{}")) as url:
+        assert Client(url).get("/x") == {}
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:1/x", "\xff", "ftp:/x"]
+)
+def test_a_redirect_that_leads_elsewhere_is_refused(target: str):
+    with host(redirects(target, [])) as url, pytest.raises(ApiError, match="LL417"):
+        Client(url).get("/x")
+
+
+def test_the_body_of_a_redirect_is_not_read(monkeypatch: pytest.MonkeyPatch):
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(307)
+        request.send_header("Location", "/again")
+        request.end_headers()
+        while True:
+            request.wfile.write(b"[" * 65536)
+
+    with host(answer) as url, pytest.raises(ApiError, match="LL417"):
+        Client(url).get("/x")

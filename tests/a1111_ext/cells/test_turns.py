@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +182,25 @@ def test_two_runs_leave_the_users_own_clip_skip(webui: SimulatedWebui):
         assert webui.host.options()["CLIP_stop_at_last_layers"] == own
         first.close()
         second.close()
+
+
+@pytest.mark.parametrize("content", [b"null", b"SQLite format 3\0" + bytes(5000)])
+def test_a_damaged_file_is_kept_aside(tmp_path: Path, content: bytes):
+    path = tmp_path / "turns.db"
+    path.write_bytes(content)
+    turns = Turns(path)
+    assert turns.ask("http://one", "a") == ""
+    turns.close()
+    (aside,) = tmp_path.glob("turns.damaged-*")
+    assert aside.read_bytes() == content
+    assert Turns(path).loaded("http://one") == "a"
+
+
+def test_values_of_another_kind_are_damage(tmp_path: Path):
+    turns = Turns(tmp_path / "turns.db")
+    turns.ask("http://one", "a")
+    turns.close()
+    with closing(sqlite3.connect(tmp_path / "turns.db")) as db, db:
+        db.execute("UPDATE loaded SET checkpoint = x'ff'")
+    assert Turns(tmp_path / "turns.db").loaded("http://one") == ""
+    assert list(tmp_path.glob("turns.damaged-*"))

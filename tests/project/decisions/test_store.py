@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_one_taken_back_is_gone(store: DecisionStore):
 
 def test_undo_has_no_end(store: DecisionStore):
     for number in range(50):
-        store.decide(ROLE, {"a": number, "b": number}, "board")
+        store.decide(RATING, {"a": number, "b": number}, "board")
     for number in reversed(range(49)):
         assert {one.value for one in store.undo("board")} == {number}
     assert [one.value for one in store.undo("board")] == [None, None]
@@ -74,9 +75,9 @@ def test_undo_has_no_end(store: DecisionStore):
     for number in range(50):
         assert {one.value for one in store.redo("board")} == {number}
     assert store.redo("board") == ()
-    assert store.values(ROLE) == {"a": 49, "b": 49}
+    assert store.values(RATING) == {"a": 49, "b": 49}
     store.undo("board")
-    assert store.values(ROLE) == {"a": 48, "b": 48}
+    assert store.values(RATING) == {"a": 48, "b": 48}
 
 
 def test_a_new_decision_ends_redo(store: DecisionStore):
@@ -195,3 +196,29 @@ def test_a_newer_format_is_refused(tmp_path: Path):
     db.close()
     with pytest.raises(ToolError, match=r"of format 99.*LL140"):
         DecisionStore(path).decide(ROLE, {"a": "out"}, "board")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("value", '"no role"'), ("value", "5"), ("value", "[" * 99_999), ("value", b"\xff\xfe\x00"),
+        ("before", "{"), ("kind", "none"),
+    ],
+)  # fmt: skip
+def test_a_row_of_another_shape_is_one_sentence(store: DecisionStore, column: str, value: object):
+    store.decide(ROLE, {"a": "primary"}, "board")
+    store.close()
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute(f"UPDATE decisions SET {column} = ?", (value,))
+    with pytest.raises(ToolError, match=r"decisions in .* cannot be used.*LL140"):
+        store.since(0)
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2026-11-28T10:00:00", b"x"])
+def test_a_time_that_is_none_is_one_sentence(store: DecisionStore, at: object):
+    store.decide(ROLE, {"a": "primary"}, "board")
+    store.close()
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("UPDATE actions SET at = ?", (at,))
+    with pytest.raises(ToolError, match="LL140"):
+        store.current(ROLE)

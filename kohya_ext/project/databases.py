@@ -1,0 +1,29 @@
+"""What every SQLite file of ours must be, whoever wrote it last."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_TYPES = {"TEXT": ("text",), "BLOB": ("blob",)}
+_NUMBERS = ("integer", "real")
+
+
+def require_declared_types(db: sqlite3.Connection) -> None:
+    """Raise DatabaseError for a value of another type than its column's; SQLite keeps any.
+
+    Some milliseconds for 10,000 rows.
+    """
+    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        if table.startswith("sqlite_"):
+            continue
+        tests = [
+            f'("{name}" IS NOT NULL AND typeof("{name}") NOT IN {_listed(kind)})'
+            for _, name, kind, *_ in db.execute(f'PRAGMA table_info("{table}")').fetchall()
+        ]
+        if db.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(tests)} LIMIT 1').fetchone():
+            raise sqlite3.DatabaseError(f"a row of {table} is damaged")
+
+
+def _listed(kind: str) -> str:
+    return "(" + ", ".join(f"'{one}'" for one in _TYPES.get(kind.upper(), _NUMBERS)) + ")"
