@@ -6,8 +6,10 @@ are to be followed.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -58,6 +60,8 @@ class _File:
         if self.path is None:
             return self._content or b""
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116  # as above
+                raise OSError(errno.EINVAL, "it is not a regular file")
             with open(self.path, "rb") as file:  # noqa: PTH123  # no pathlib at import
                 self.seen = _stamp(os.fstat(file.fileno()))
                 content = file.read(MOST_BYTES + 1)

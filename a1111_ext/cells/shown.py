@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kohya_ext.project.files import explained, link_or_copy, make_folder
+from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
 from .ledger import Ledger
@@ -47,7 +48,7 @@ def _is_same(source: Path, target: Path, *, whole: bool) -> bool:
             return True
         if not whole and source.stat().st_size == target.stat().st_size:
             return True
-        before, now = source.read_bytes(), target.read_bytes()
+        before, now = read_picture_bytes(source), read_picture_bytes(target)
     return before == now or digest_without_xmp(before) == digest_without_xmp(now)
 
 
@@ -88,7 +89,7 @@ def repair_shown(folder: Path, ledger: Ledger) -> ShownPictures:
     for path, key in sorted(shown.items()):
         if key in done:
             aside = show_as(ledger.picture_path(key), path, whole=True)
-        elif known.get(key, "") in ("", digest_without_xmp(path.read_bytes())):
+        elif known.get(key, "") in ("", digest_without_xmp(read_picture_bytes(path))):
             aside = None  # the only good copy that is left, or one that nobody can judge
         else:
             aside = _move_aside(path)

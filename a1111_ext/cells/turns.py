@@ -122,5 +122,81 @@ class Turns:
         and what is written there can change a picture that it draws.
         """
         server, known, new = _one_name(server), dict(now), dict(now)
-        with suppress(sqlite3.Error, OSError), self._transaction() as db:
         with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
+            if not self._drawers(db, server):
+                db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
+            db.execute("INSERT OR IGNORE INTO drawers VALUES (?, ?)", (server, self._owner))
+            shared = dict(self._settings(db, server))
+            new = {name: value for name, value in now.items() if name not in shared}
+            db.executemany(
+                "INSERT INTO own_settings VALUES (?, ?, ?)",
+                [(server, name, json.dumps(value)) for name, value in new.items()],
+            )
+            known = {name: shared.get(name, value) for name, value in now.items()}
+        return known, new
+
+    def settings_to_put_back(self, server: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        """End this run's share in a WebUI's settings: {} while others draw there, else all."""
+        server, left = _one_name(server), dict(own)
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
+            db.execute("DELETE FROM drawers WHERE owner = ? AND server = ?", (self._owner, server))
+            if self._drawers(db, server):
+                return {}
+            left = {**dict(self._settings(db, server)), **own}
+            db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
+        return left
+
+    @staticmethod
+    def _drawers(db: sqlite3.Connection, server: str) -> list[str]:
+        """Return the runs that draw there and live; those that were killed are taken out."""
+        rows = db.execute("SELECT owner FROM drawers WHERE server = ?", (server,)).fetchall()
+        dead = [(owner,) for (owner,) in rows if not holds(owner, 0.0)]
+        db.executemany("DELETE FROM drawers WHERE owner = ?", dead)
+        return [owner for (owner,) in rows if (owner,) not in dead]
+
+    @staticmethod
+    def _settings(db: sqlite3.Connection, server: str) -> list[tuple[str, Any]]:
+        rows = db.execute("SELECT name, value FROM own_settings WHERE server = ?", (server,))
+        return [(name, parse_json(value)) for name, value in rows]
+
+    def close(self) -> None:
+        """Want nothing any more, and close the file."""
+        if self._db is not None:
+            self.leave()
+            self._db.close()
+            self._db = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._db is None:
+                self._db = self._open()
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            finally:
+                self._db.execute("COMMIT")
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(
+            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            db.execute("PRAGMA synchronous=OFF")  # what stands there is worth nothing after a crash
+            db.executescript(_SCHEMA)
+            require_declared_types(db)
+        except sqlite3.OperationalError:  # held, or its folder cannot be written
+            db.close()
+            raise
+        except sqlite3.DatabaseError as error:
+            db.close()
+            aside = set_aside(self._path)
+            _log.warning("%s is damaged (%s); it is kept as %s.", self._path, error, aside.name)
+            return self._open()
+        return db
+
+
+def _one_name(server: str) -> str:
+    """Return one name for the ways in which this machine's WebUI is named."""
+    return server.replace("//localhost", "//127.0.0.1").rstrip("/")

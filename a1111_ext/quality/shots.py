@@ -90,7 +90,7 @@ def read_shots(folder: Path, ledger: Ledger) -> GridShots:
     try:
         about = read_json(folder / ABOUT_NAME)
         return _shots(about, folder, ledger)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError) as error:
         raise DamagedError(
             "LL512",
             f"{folder / ABOUT_NAME} is damaged: {error}.",

@@ -6,9 +6,10 @@ import argparse
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from ..errors import PromptError, counted
 from ..sample import Sample
@@ -18,6 +19,18 @@ from ..wildcards import MOST_BYTES, WildcardLibrary
 from .lint import ERROR, LintFinding, finding_of, lint_library, lint_template
 
 _MOST_DRAWN = 1_000_000
+
+
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""A terminal obeys them; a template or a wildcard file of somebody else may hold them."""
+
+
+def _print(text: object, file: TextIO | None = None) -> None:
+    r"""Print a text, or JSON, with control letters as `\uXXXX`."""
+    plain = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
+    print(plain, file=file)
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "python -m dynprompts") -> int:
@@ -33,10 +46,12 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m dynpr
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"Error: {error.filename} cannot be read: {error.strerror}. [DP204]", file=sys.stderr)
+        _print(
+            f"Error: {error.filename} cannot be read: {error.strerror}. [DP204]", file=sys.stderr
+        )
         return 1
     except (PromptError, UnicodeError) as error:
-        print(f"Error: {error}", file=sys.stderr)
+        _print(f"Error: {error}", file=sys.stderr)
         return 1
 
 
@@ -110,20 +125,20 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     for folder in options.wildcards:
         if not os.path.isdir(folder):  # noqa: PTH112  # no pathlib at import
             parser.print_usage(sys.stderr)
-            print(f'Error: the wildcard folder "{folder}" is not there', file=sys.stderr)
+            _print(f'Error: the wildcard folder "{folder}" is not there', file=sys.stderr)
             return 2
     library = WildcardLibrary(*options.wildcards, follow_links=options.follow_links)
     wrong = [word for word in options.set if not word.partition("=")[0].strip() or "=" not in word]
     if wrong:
         parser.print_usage(sys.stderr)
-        print(f'Error: --set needs NAME=VALUE, but got "{wrong[0]}"', file=sys.stderr)
+        _print(f'Error: --set needs NAME=VALUE, but got "{wrong[0]}"', file=sys.stderr)
         return 2
     variables = dict(_assignments(options.set))
     if options.template is None:
         if options.lint and options.wildcards:
             return _print_findings(lint_library(Rules(library), variables), options)
         parser.print_usage(sys.stderr)
-        print("Error: a template is expected (or --lint with --wildcards)", file=sys.stderr)
+        _print("Error: a template is expected (or --lint with --wildcards)", file=sys.stderr)
         return 2
     text = _read(options.template)
     strict = options.strict and not options.lint
@@ -196,19 +211,19 @@ def _print_samples(template: Template, options: argparse.Namespace) -> int:
         if options.coverage:
             kept.append(sample)
         if options.json:
-            print(json.dumps(_sample_values(sample, options.picks), ensure_ascii=False))
+            _print(json.dumps(_sample_values(sample, options.picks), ensure_ascii=False))
             continue
-        print(sample.text)
+        _print(sample.text)
         if options.picks:
             for pick in sample.picks:
                 where = f"  ({pick.where})" if pick.where else ""
-                print(f"    {pick.variant} = {pick.option}{where}")
+                _print(f"    {pick.variant} = {pick.option}{where}")
     if options.coverage:
         coverage = template.coverage(kept)
         if options.json:
-            print(json.dumps(_coverage_values(coverage), ensure_ascii=False))
+            _print(json.dumps(_coverage_values(coverage), ensure_ascii=False))
         else:
-            print(coverage)
+            _print(coverage)
     return 0
 
 
@@ -243,7 +258,7 @@ def _coverage_values(coverage: Any) -> dict[str, Any]:
 def _print_count(template: Template, options: argparse.Namespace) -> int:
     count = template.count(options.depth)
     shown = _digits(count)
-    print(json.dumps({"count": shown}) if options.json else shown)
+    _print(json.dumps({"count": shown}) if options.json else shown)
     return 0
 
 
@@ -266,24 +281,24 @@ def _print_reach(template: Template, options: argparse.Namespace) -> int:
         values["names"] = reach.names
         for key in ("wildcards", "missing", "variables", "undefined"):
             values[key] = [one._asdict() for one in getattr(reach, key)]
-        print(json.dumps(values, ensure_ascii=False, indent=2))
+        _print(json.dumps(values, ensure_ascii=False, indent=2))
         return 0
     for tag in reach.tags:
-        print(f"tag        {tag.text}  ({tag.where})")
+        _print(f"tag        {tag.text}  ({tag.where})")
     for key in ("wildcards", "missing", "variables", "undefined"):
         for one in getattr(reach, key):
-            print(f"{key.removesuffix('s'):<10} {one.name}  ({one.where})")
+            _print(f"{key.removesuffix('s'):<10} {one.name}  ({one.where})")
     return 0
 
 
 def _print_findings(findings: list[LintFinding], options: argparse.Namespace) -> int:
     if options.json:
-        print(json.dumps([one._asdict() for one in findings], ensure_ascii=False, indent=2))
+        _print(json.dumps([one._asdict() for one in findings], ensure_ascii=False, indent=2))
     else:
         for one in findings:
-            print(one)
+            _print(one)
         errors = sum(one.severity == ERROR for one in findings)
-        print(
+        _print(
             f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}",
             file=sys.stderr,
         )

@@ -21,6 +21,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any, TypeVar
 
+from .addresses import require_no_password
 from .errors import HostError, PackageMissing, ToolError
 
 _UNDER_WAY = 32
@@ -40,6 +41,7 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
     if not address:
         yield None
         return
+    require_no_password(address, "of the cluster", "Write it without: tcp://HOST:8786")
     try:
         distributed: Any = import_module("distributed")  # an extra that has no types
     except ImportError as error:

@@ -76,6 +76,7 @@ TITLES: dict[str, str] = {
     "LL184": "A port that cannot be used",
     "LL185": "No publish pack yet",
     "LL186": "A folder name that Windows does not have",
+    "LL187": "An address with a password for another program",
     "LL250": "No tagger in that folder",
     "LL251": "A tag list that cannot be used",
     "LL252": "onnxruntime is not installed",

@@ -188,9 +188,9 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 def write_json_atomic(path: Path, data: object, *, sort_keys: bool = False) -> None:
-    """Write `data` as indented UTF-8 JSON with a final newline."""
-    text = json.dumps(data, ensure_ascii=False, indent=2, sort_keys=sort_keys)
-    write_text_atomic(path, text + "\n")
+    """Write `data` as indented UTF-8 JSON with a final newline; halves of letters as escapes."""
+    text = json.dumps(data, ensure_ascii=False, indent=2, sort_keys=sort_keys) + "\n"
+    write_bytes_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 def make_folder(folder: Path) -> Path:

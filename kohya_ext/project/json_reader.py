@@ -108,7 +108,7 @@ def read_or_set_aside(path: Path, parse: Callable[[Any], _Read], empty: _Read) -
         return parse(read_json(path))
     except FileNotFoundError:
         return empty
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as error:
         why = error
     try:
         _log.warning("%s is damaged (%s); it is kept as %s.", path, why, set_aside(path).name)

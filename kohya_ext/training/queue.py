@@ -134,7 +134,7 @@ def read_queue() -> Queue:
             raise ValueError(f"format {data['format']} is none that this loraloom knows")
         entries = tuple(_entry(row) for row in data["entries"])
         return Queue(entries, int(data["last_number"]), bool(data["halt"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(
             "LL341",
             f"{path} cannot be read: {error}.",

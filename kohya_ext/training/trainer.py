@@ -25,6 +25,7 @@ from ..project import (
     silent,
     user_folder,
 )
+from ..project.addresses import require_no_password
 from ..project.files import write_text_atomic
 from ..project.json_reader import parse_json, read_beginning
 from ..project.settings import write_setting
@@ -320,8 +321,11 @@ def plan_install(
 ) -> InstallPlan:
     """Plan a clone of sd-scripts at `tag` with its own environment; finished steps are left out.
 
-    `torch_from` is the address of the PyTorch builds for your graphics card.
+    `torch_from` is the address of the PyTorch builds for your graphics card. Raises InputError for
+    an address with a password.
     """
+    require_no_password(repository, "of sd-scripts", "Let git keep it: git credential approve")
+    require_no_password(torch_from, "of PyTorch", "Write it into pip's own settings or ~/.netrc.")
     folder = install_folder()
     own = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     own_python = own / ("python.exe" if os.name == "nt" else "python")

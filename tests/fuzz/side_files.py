@@ -47,7 +47,7 @@ def _nested(path: Path) -> bytes:
 def _other_values(sound: bytes, value: Any) -> bytes:
     """Return a JSON text with `value` in the place of everything that stands below its first level.
 
-    Of lines of JSON each is changed; of what is no JSON nothing.
+    Of lines of JSON each is changed; other text stays as it is.
     """
 
     def changed(data: Any, depth: int) -> Any:
@@ -321,7 +321,7 @@ _MADE_AGAIN = ("cache", "measures", "checked", "config", "images", "scores", "ad
 
 
 def _may_be_made_again(path: Path, damaged: bytes) -> bool:
-    """Tell whether a file is made from others, or is a database that SQLite itself goes on with."""
+    """Tell whether a file is made from others, or is a database that SQLite itself can use."""
     return any(one in _MADE_AGAIN for one in path.parts) or damaged.startswith(b"SQLite format 3")
 
 

@@ -48,10 +48,11 @@ SHORT_COMMANDS = (
     "prompts",
     "board page",
 )
-SHORT_RUNS = 40
-READERS_OF_EACH = 2
+SHORT_RUNS = 24
+READERS_OF_EACH = 1
 
 pytestmark = [
+    pytest.mark.timeout(0 if IS_LONG else 900),  # ten seconds on an idle core
     pytest.mark.skipif(os.name != "posix", reason="forks"),
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]

@@ -13,7 +13,6 @@ import itertools
 import json
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kohya_ext.project.errors import DamagedError, InputError
-from kohya_ext.project.files import replacing, write_text_atomic
+from kohya_ext.project.files import part_beside, replacing, write_text_atomic
 from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.kept_advice import KeptAdvice, describe_curve, sparkline
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
@@ -338,7 +337,7 @@ def _thumbnail(path: Path, key: str, side: int, kind: str, folder: Path | None) 
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         # a control may be in several places of a page, whose thumbnails are made side by side
-        beside = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        beside = part_beside(kept)
         beside.write_bytes(body)
         try:
             beside.replace(kept)

@@ -255,7 +255,7 @@ def _undamaged(path: Path) -> Iterator[None]:
     """Turn what a damaged file leads to inside the block into DamagedError."""
     try:
         yield
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
 

@@ -76,7 +76,7 @@ def _epoch_of(folder: Path, output_name: str) -> int | None:
     try:
         data = read_json(folder / "train_state.json")
         return int(data["current_epoch"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError):
         return None
 
 

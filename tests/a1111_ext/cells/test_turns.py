@@ -72,7 +72,7 @@ def test_a_killed_command_keeps_nobody_waiting(
 
 
 def test_a_file_that_cannot_be_used_keeps_nobody_waiting(tmp_path: Path):
-    (tmp_path / "turns.db").write_bytes(b"this is no database" * 99)
+    (tmp_path / "turns.db").mkdir()
     broken = Turns(tmp_path / "turns.db")
     assert (broken.ask(URL, "a"), broken.loaded(URL)) == ("", "")
     broken.leave()

@@ -196,3 +196,18 @@ def test_importing_costs_little():
     heavy = {"yaml", "json", "dataclasses", "inspect", "logging", "pathlib", "argparse", "hashlib"}
     assert not heavy & loaded
     assert not {"kohya_ext", "a1111_ext", "click", "rich"} & loaded
+
+
+def test_no_escape_sequence_reaches_the_terminal(capsys, tmp_path: Path):
+    (tmp_path / "hair.txt").write_text("red\x1b[2J\u202e\n", encoding="utf-8")
+    code, out, _ = run(capsys, "__hair__", "-w", str(tmp_path))
+    assert (code, out) == (0, "red\\u001b[2J\\u202e\n")
+    shown = run(capsys, "__hair__", "-w", str(tmp_path), "--json")[1]
+    assert json.loads(shown)["prompt"] == "red\x1b[2J\u202e"
+
+
+def test_a_template_that_is_not_utf8_is_named(capsys, tmp_path: Path):
+    (tmp_path / "template.txt").write_bytes("{a|b}".encode("utf-16"))
+    code, _, said = run(capsys, f"@{tmp_path / 'template.txt'}")
+    assert code == 1
+    assert "template.txt cannot be read: it is not UTF-8 text (byte 0). [DP204]" in said
