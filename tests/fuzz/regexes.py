@@ -11,7 +11,7 @@ import importlib
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,13 +31,21 @@ MANY = sre_constants.MAXREPEAT
 Tree = Sequence[tuple[Any, Any]]
 
 
-def product_patterns() -> dict[str, tuple[re.Pattern[Any], bool]]:
-    """Return each pattern by where it stands, and whether it is only tried at one place."""
-    found: dict[tuple[Any, int, bool], str] = {}
+def product_parts() -> dict[str, list[Path]]:
+    """Return the product's modules, by package and what is directly in it."""
+    parts: dict[str, list[Path]] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            for name, pattern, is_anchored in _of_module(path):
-                found.setdefault((pattern.pattern, pattern.flags, is_anchored), name)
+            parts.setdefault("/".join(path.relative_to(ROOT).parts[:2]), []).append(path)
+    return parts
+
+
+def product_patterns(modules: Iterable[Path]) -> dict[str, tuple[re.Pattern[Any], bool]]:
+    """Return each pattern by where it stands, and whether it is only tried at one place."""
+    found: dict[tuple[Any, int, bool], str] = {}
+    for path in modules:
+        for name, pattern, is_anchored in _of_module(path):
+            found.setdefault((pattern.pattern, pattern.flags, is_anchored), name)
     return {
         f"{name} {number}": (re.compile(pattern, flags), is_anchored)
         for number, ((pattern, flags, is_anchored), name) in enumerate(found.items())
@@ -45,19 +53,21 @@ def product_patterns() -> dict[str, tuple[re.Pattern[Any], bool]]:
 
 
 def _of_module(path: Path) -> Iterator[tuple[str, re.Pattern[Any], bool]]:
-    place = path.relative_to(ROOT)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    place, text = path.relative_to(ROOT), path.read_text(encoding="utf-8")
+    if "import re\n" not in text:  # to parse all modules takes seconds
+        return
+    nodes = list(ast.walk(tree := ast.parse(text)))
     if not any(isinstance(one, ast.Import) and one.names[0].name == "re" for one in tree.body):
         return
     module = _import(".".join(place.with_suffix("").parts))
-    searched, anchored = _uses(tree)
+    searched, anchored = _uses(nodes)
     for name, value in vars(module).items() if module else ():
         for pattern in _patterns_in(value):
             is_anchored = name in anchored and name not in searched
             yield f"{place.as_posix()} {name}", pattern, is_anchored
-    bound = {id(one.value): one.attr for one in ast.walk(tree) if isinstance(one, ast.Attribute)}
-    kept = {id(one.value): one.targets[0] for one in ast.walk(tree) if isinstance(one, ast.Assign)}
-    for call in ast.walk(tree):
+    bound = {id(one.value): one.attr for one in nodes if isinstance(one, ast.Attribute)}
+    kept = {id(one.value): one.targets[0] for one in nodes if isinstance(one, ast.Assign)}
+    for call in nodes:
         if _is_of_re(call) and not isinstance(kept.get(id(call)), ast.Name):
             pattern = _evaluated(call, vars(module) if module else {})
             if pattern is not None:
@@ -74,10 +84,10 @@ def _import(name: str) -> ModuleType | None:
             return None
 
 
-def _uses(tree: ast.AST) -> tuple[set[str], set[str]]:
+def _uses(nodes: list[ast.AST]) -> tuple[set[str], set[str]]:
     """Return the names on which a method that looks everywhere, or at one place, is called."""
     searched, anchored = set(), set()
-    for one in ast.walk(tree):
+    for one in nodes:
         if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name):
             (anchored if one.attr in ANCHORED else searched).add(one.value.id)
     return searched, anchored
