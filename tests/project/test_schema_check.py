@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from kohya_ext.project.manifest_reader import manifest_schema, parse_manifest
 from kohya_ext.project.schema_check import Fault, find_faults
+
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 FULL: dict[str, Any] = {
     "format": 1,
@@ -76,7 +79,7 @@ def test_the_whole_example_is_sound():
     assert list(find_faults(FULL, manifest_schema())) == []
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@calm
 @given(st.sampled_from([*PLACES, ("unknown",), ("grid", "widht")]), values)
 def test_faults_are_where_jsonschema_finds_them(place: tuple[str, ...], value: Any):
     data = changed(place, value)

@@ -11,7 +11,7 @@ from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 from promotions import promote_epoch
@@ -30,6 +30,9 @@ from kohya_ext.cli import main
 from kohya_ext.project import InputError, MissingError, Project, ToolError
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.status import read_status
+
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 
 def picture(number: int, framing: str = "", checkpoint: str = "a", lora: str = "q") -> ShowPicture:
@@ -51,7 +54,7 @@ def clashes(pictures: Sequence[ShowPicture]) -> tuple[int, int]:
     return len(neighbours_alike(pictures)), len(neighbours_of_one_checkpoint(pictures))
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@calm
 @given(st.lists(st.sampled_from(["", "head", "upper", "full", "behind"]), max_size=24))
 def test_equal_framings_touch_only_where_they_must(framings: list[str]):
     pictures = album(*framings)
@@ -63,7 +66,7 @@ def test_equal_framings_touch_only_where_they_must(framings: list[str]):
 KINDS = st.tuples(st.sampled_from(["", "head", "head", "full"]), st.sampled_from("aab"))
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@calm
 @given(st.lists(KINDS, max_size=6))
 def test_no_order_has_fewer_clashes(kinds: list[tuple[str, str]]):
     pictures = [picture(n, framing, name) for n, (framing, name) in enumerate(kinds)]
@@ -76,7 +79,7 @@ def test_many_pictures_are_arranged_in_time():
     assert clashes(arrange(pictures)) == (7, 11)
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@calm
 @given(st.lists(st.sampled_from(["head", "full", ""]), min_size=1, max_size=7))
 def test_an_order_is_found_where_one_exists(framings: list[str]):
     exists = any(
