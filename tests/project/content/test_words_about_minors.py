@@ -45,7 +45,8 @@ seventeen y o | 女童 | 男童 | 12 år | 12 årig | 12 vuotias | 12 rokov | 12
 HARMLESS = """
 19 years of age | under the age of 30 | a girl of 25 | girls of 12 countries | a college senior |
 a girl of 17th century France | barely 12 stars | college freshman | senior citizen |
-grade A student | 25 år | 30 godina | בת 25 | barn owl | age of 18 | 120 år | a group of boys of 1980s |
+grade A student | 25 år | 30 godina | בת 25 | barn owl | age of 18 | 120 år |
+a group of boys of 1980s |
 baby face | babyface | baby-faced | baby blue dress | baby's breath | baby hair | baby bangs |
 baby doll dress | minor scratches | minor damage | minor details | a minor key | in A minor |
 minor adjustments | school bus | school building | kid leather | kid gloves | kidney |
