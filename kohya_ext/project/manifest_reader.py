@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from datetime import date, datetime
 from enum import Enum
 from functools import cache, lru_cache
 from importlib import resources
@@ -99,7 +98,7 @@ def _nearest_project(folder: Path) -> str:
 def parse_manifest(text: str, path: Path) -> Manifest:
     """Make a manifest of yaml text; `path` is for the messages."""
     data, lines = _load_yaml(text, path)
-    data = _with_text_keys(_with_text_dates(_migrate(data, path)))
+    data = _with_text_keys(_migrate(data, path))
     _validate(data, lines, path)
     _check_paths(data, lines, path)
     manifest: Manifest = _with_familys_settings(_build(Manifest, data), data)
@@ -131,16 +130,6 @@ def _with_familys_settings(manifest: Manifest, data: Mapping[str, Any]) -> Manif
         grid=replace(grid, picture=filled(grid.picture, "grid")),
         showcase=replace(showcase, picture=filled(showcase.picture, "showcase")),
     )
-
-
-def _with_text_dates(value: Any) -> Any:
-    """Read 2026-01-02 without quotes, which is a date for YAML, as the text that it looks like."""
-    if isinstance(value, dict):
-        return {key: _with_text_dates(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_with_text_dates(one) for one in value]
-    is_day = isinstance(value, date) and not isinstance(value, datetime)
-    return value.isoformat() if is_day else value
 
 
 def _with_text_keys(data: dict[str, Any]) -> dict[str, Any]:
@@ -212,12 +201,12 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]
         cures = (cure for start, cure in _YAML_CURES.items() if problem.startswith(start))
         raise InputError(
             "LL102",
-            f"{path}:{line}: no valid YAML: {problem}.",
+            f"{path}:{line}: it is not valid YAML: {problem}.",
             next(cures, "Correct that line."),
         ) from error
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         raise InputError(
-            "LL102", f"{path}: no valid YAML: {error}.", "Correct the file."
+            "LL102", f"{path}: it is not valid YAML: {error}.", "Correct the file."
         ) from error
     if not isinstance(data, dict):
         raise InputError(
@@ -271,6 +260,8 @@ def _collect_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path:
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _collect_lines(value, (*place, index), lines, path)
+    elif node.tag == "tag:yaml.org,2002:timestamp":  # 2026-01-02 is the text that it looks like
+        node.tag = "tag:yaml.org,2002:str"
 
 
 def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:

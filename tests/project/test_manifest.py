@@ -54,6 +54,12 @@ def test_groups_become_typed_records():
     assert manifest.grid.picture.width == 768
 
 
+def test_a_day_that_no_calendar_has_is_named_with_its_line():
+    text = "trigger_word: Q\nsubject:\n  consent: {name: Ada, date: 2026-13-45, scope: all}"
+    with pytest.raises(ToolError, match=r':3: subject\.consent\.date: "2026-13-45".*LL221'):
+        parse_manifest(text, PATH)
+
+
 @pytest.mark.parametrize("day", ["2026-01-02", '"2026-01-02"'])
 def test_a_day_needs_no_quotes(day: str):
     text = f"trigger_word: Q\nsubject: {{consent: {{name: Ada, date: {day}, scope: all}}}}"
@@ -77,9 +83,9 @@ def test_an_empty_group_is_its_default():
         ("subject: {}", ['the key "trigger_word" is missing']),
         ("- a\n- b", ["list of `key: value` lines"]),
         ("", ["list of `key: value` lines"]),
-        ("a: [1,", ["no valid YAML"]),
-        ("a:\n\tb: 1", [":2: no valid YAML", "indented with blanks"]),
-        ('base_model:\n  path: "D:\\models"', [":2: no valid YAML", "in single quotes"]),
+        ("a: [1,", ["not valid YAML"]),
+        ("a:\n\tb: 1", [":2: not valid YAML", "indented with blanks"]),
+        ('base_model:\n  path: "D:\\models"', [":2: not valid YAML", "in single quotes"]),
         ('trigger_word: Q\ncaptions:\n  model: "D:\\new"', [":3: captions.model", "line break"]),
         ('trigger_word: Q\nbase_model: {path: "D:\\tiny.ckpt"}', [":2:", "in single quotes"]),
         ("trigger_word: Q\nclass_word: fox.", [":2: class_word", "every system"]),
@@ -87,9 +93,9 @@ def test_an_empty_group_is_its_default():
         ("trigger_word: Q\ntraining:\n  output_name: a/b", [":3: training.output_name"]),
         ("trigger_word: Q\ncaptions: {caption_extension: txt}", ["not of the form", ".txt"]),
         ('trigger_word: Q\nsubject: {consent: {name: "", date: x, scope: x}}', ["it is empty"]),
-        ("trigger_word: &a [*a]", ["no valid YAML"]),
+        ("trigger_word: &a [*a]", ["not valid YAML"]),
         (ALIASES_OF_ALIASES, ["too many values"]),
-        ("a: \x00", ["no valid YAML"]),
+        ("a: \x00", ["not valid YAML"]),
     ],
 )
 def test_a_mistake_names_file_line_and_key(text: str, words: list[str]):
