@@ -1,8 +1,8 @@
 """What the boards cost in a real Chromium: the first page, a key, and the browser's memory.
 
 `python -m pytest -m bench tests/bench/test_board_figures.py -s` prints what was measured and the
-machine's load. A page of few pictures and bare frames of the same run are what it is compared with,
-so that a busy machine slows both.
+machine's load, beside a page of few pictures and bare frames of the same run. On a busy machine
+the limits are held by processor time alone, of the server and of the page's main thread.
 """
 
 from __future__ import annotations
@@ -120,34 +120,48 @@ def megabytes(browser: Any) -> dict[str, int]:
     return found
 
 
+def busy_seconds(session: Any) -> float:
+    """Return the processor time of the page's main thread, however busy the machine is."""
+    found = session.send("Performance.getMetrics")["metrics"]
+    return next(one["value"] for one in found if one["name"] == "TaskDuration")
+
+
 def measure(share: BoardShare, few: BoardShare, count: int) -> None:
     with PageServer() as server, open_chromium() as browser:
         small, url = server.url_of(few, PAGE_NAME), server.url_of(share, PAGE_NAME)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         first_page(page, small)  # the browser itself is warm
         base, _, _ = first_page(page, small)
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        before = busy_seconds(session)
         ready, cpu, seen = first_page(page, url)
+        busy = busy_seconds(session) - before
         load = os.getloadavg()[0]
+        is_quiet = load < (os.cpu_count() or 1)  # else only processor time says something
         print(
             f"\n{count} pictures at a load of {load:.1f}: first page {ready:.2f} s, pictures in "
-            f"sight {seen:.2f} s, {cpu:.2f} s of the server's processor time; {FEW} pictures: "
-            f"{base:.2f} s"
+            f"sight {seen:.2f} s, {cpu:.2f} s of the server's processor time and {busy:.2f} of the "
+            f"page's; {FEW} pictures: {base:.2f} s"
         )
-        assert cpu < FIRST_PAGE_SECONDS
-        assert ready < max(FIRST_PAGE_SECONDS, 8 * base)
+        assert cpu + busy < FIRST_PAGE_SECONDS
+        assert not is_quiet or ready < FIRST_PAGE_SECONDS
         for pane, has_one_view in (("#grid", False), ("#stage", True)):
             if has_one_view:
                 page.keyboard.press("Enter")
                 page.wait_for_selector("#large[data-shown]")
+            before = busy_seconds(session)
             found = page.evaluate(PRESS, [pane, KEYS, has_one_view])
+            busy = (busy_seconds(session) - before) / KEYS * 1000
             keys, frames = found["keys"], found["frames"]
             print(
                 f"{pane}: key to next picture {statistics.median(keys):.0f} ms, worst "
                 f"{max(keys):.0f}; a bare frame {statistics.median(frames):.0f}, worst "
-                f"{max(frames):.0f}; script {statistics.median(found['scripts']):.1f}"
+                f"{max(frames):.0f}; script {statistics.median(found['scripts']):.1f}; the page's "
+                f"own processor time {busy:.1f}"
             )
-            assert statistics.median(keys) < max(KEY_MILLISECONDS, 8 * statistics.median(frames))
-            assert statistics.median(found["scripts"]) < 10
+            assert busy < KEY_MILLISECONDS
+            assert not is_quiet or statistics.median(keys) < KEY_MILLISECONDS
         memory = megabytes(browser)
         print(f"memory, PSS: {memory} MB")
         assert memory["renderer"] < MEMORY_MEGABYTES
