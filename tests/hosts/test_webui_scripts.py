@@ -80,7 +80,7 @@ def fields_of(backend: HttpBackend, folder: Path, one: Cell) -> dict[str, str]:
     [
         ({}, {}),
         ({"Test Stamp": [False, "red", 1]}, {}),
-        ({"test stamp": [True]}, {"Stamp word": "plain", "Stamp number": "3.0"}),
+        ({"test stamp": [True]}, {"Stamp word": "plain", "Stamp number": "3"}),
         ({"Test Stamp": [True, "a, b: c", 7]}, {"Stamp word": "a, b: c", "Stamp number": "7"}),
         (
             {"Test Stamp": [True, "one", 1], "Test Seal": [True, "two", 2]},
@@ -90,7 +90,9 @@ def fields_of(backend: HttpBackend, folder: Path, one: Cell) -> dict[str, str]:
     ids=["none", "off", "defaults", "quoted", "two"],
 )
 def test_arguments_reach_their_script(backend, tmp_path: Path, scripts, fields):
-    assert fields_of(backend, tmp_path, cell(scripts)) == fields
+    """A number that a script has by itself is 3.0 for gradio 3, and 3 for gradio 4."""
+    found = fields_of(backend, tmp_path, cell(scripts))
+    assert {name: text.removesuffix(".0") for name, text in found.items()} == fields
 
 
 def test_scripts_reach_img2img_and_rows(backend, tmp_path: Path):
