@@ -6,7 +6,6 @@ A picture without its row, as after a kill or a power cut, is taken up again, no
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import re
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError
-from kohya_ext.project.databases import require_declared_types
+from kohya_ext.project.databases import find_refusal, require_declared_types
 from kohya_ext.project.files import explain_os_error, explained, set_aside, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
@@ -129,10 +128,9 @@ class Ledger:
             require_declared_types(self._db)
         except sqlite3.OperationalError as error:
             self._db.close()
-            if "full" in str(error):
-                raise explain_os_error(OSError(errno.ENOSPC, "disk full"), db) from error
-            if "readonly" in str(error):
-                raise explain_os_error(OSError(errno.EROFS, "it is read-only"), db) from error
+            refusal = find_refusal(error, db)
+            if refusal is not None:
+                raise explain_os_error(refusal, db) from error
             raise DamagedError(
                 "LL450",
                 f"The ledger {db} cannot be used: {error}.",
@@ -410,8 +408,9 @@ class Ledger:
                         self._db.execute("ROLLBACK")
                     raise
         except sqlite3.DatabaseError as error:
-            if "full" in str(error):
-                raise explain_os_error(OSError(errno.ENOSPC, "disk full"), self._folder) from error
+            refusal = find_refusal(error, self._folder)
+            if refusal is not None:
+                raise explain_os_error(refusal, self._folder) from error
             raise DamagedError(
                 "LL450",
                 f"The ledger cannot be written: {error}.",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
+from pathlib import Path
+
+from .files import free_bytes
 
 _TYPES = {"TEXT": ("text",), "BLOB": ("blob",)}
 _NUMBERS = ("integer", "real")
@@ -27,3 +31,17 @@ def require_declared_types(db: sqlite3.Connection) -> None:
 
 def _listed(kind: str) -> str:
     return "(" + ", ".join(f"'{one}'" for one in _TYPES.get(kind.upper(), _NUMBERS)) + ")"
+
+
+_LEAST_BYTES = 65_536
+"""What SQLite takes beside a file before it writes; without room it says "disk I/O error"."""
+
+
+def find_refusal(error: sqlite3.Error, path: Path) -> OSError | None:
+    """Return what the disk refused, a write into a full or read-only one; None: another fault."""
+    said = str(error)
+    if "full" in said or ("disk I/O" in said and free_bytes(path) < _LEAST_BYTES):
+        return OSError(errno.ENOSPC, "disk full")
+    if "readonly" in said or "read-only" in said:
+        return OSError(errno.EROFS, "it is read-only")
+    return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..databases import find_refusal
 from ..errors import DamagedError
 from ..files import explain_os_error
 from ..json_reader import ShapeError
@@ -84,13 +84,11 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, ShapeError) as error:
-        said = str(error)
-        if "full" in said:
-            raise explain_os_error(OSError(errno.ENOSPC, "disk full"), path) from error
-        if "readonly" in said or "read-only" in said:
-            raise explain_os_error(OSError(errno.EROFS, "it is read-only"), path) from error
+        refusal = find_refusal(error, path) if isinstance(error, sqlite3.Error) else None
+        if refusal is not None:
+            raise explain_os_error(refusal, path) from error
         raise DamagedError(
             "LL140",
-            f"The decisions in {path} cannot be used: {said}.",
+            f"The decisions in {path} cannot be used: {error}.",
             "Close other programs that use the file, or restore it from a backup.",
         ) from error

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import ToolError, databases
 from kohya_ext.project.decisions import DecisionKind, DecisionStore, Statement
+from kohya_ext.project.decisions.reviews_db import explained
 
 ROLE, RATING = DecisionKind.ROLE, DecisionKind.RATING
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -222,3 +223,12 @@ def test_a_time_that_is_none_is_one_sentence(store: DecisionStore, at: object):
         db.execute("UPDATE actions SET at = ?", (at,))
     with pytest.raises(ToolError, match="LL140"):
         store.current(ROLE)
+
+
+@pytest.mark.parametrize(("free", "code"), [(1000, "LL110"), (10**9, "LL140")])
+def test_no_room_for_the_log_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, code: str
+):
+    monkeypatch.setattr(databases, "free_bytes", lambda path: free)
+    with pytest.raises(ToolError, match=code), explained(tmp_path / "reviews.db"):
+        raise sqlite3.OperationalError("disk I/O error")
