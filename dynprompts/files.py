@@ -274,7 +274,7 @@ class _TreeReader:
                 continue
             name = "/".join(part for part in f"{prefix}{key.text}".split("/") if part)
             if key.text in seen:
-                self._problem("DP207", f'"{name}" is given twice; the last one counts', key.origin)
+                self._problem("DP207", f'"{name}" is given twice; the last one is used', key.origin)
             seen.add(key.text)
             if isinstance(node, ValueTree) and node.is_mapping:
                 self._mapping(node, f"{name}/", level + 1)

@@ -18,7 +18,7 @@ CLOSERS = {"]": "[", ")": "(", ">": "<"}
 
 
 class FlatText:
-    """The text of a sequence: constructs are one mark each, escaped characters blanks."""
+    """The text of a sequence: constructs are one mark each, escaped characters spaces."""
 
     def __init__(self, source: str, parts: tuple[Node, ...]) -> None:
         pieces: list[str] = []

@@ -94,7 +94,7 @@ def _meant_list(text: str) -> tuple[str, str, str]:
         return "", "", ""
     shown = [item.replace(NODE, "...") for item in items[:_MOST_SHOWN]]
     more = "|..." if len(items) > _MOST_SHOWN else ""
-    return "DP228", _ONE, f'A "|" stands between options: {{{"|".join(shown)}{more}}}.'
+    return "DP228", _ONE, f'Options are separated by "|": {{{"|".join(shown)}{more}}}.'
 
 
 def _is_item(text: str) -> bool:

@@ -144,7 +144,7 @@ class _Parser:
                 brackets = brackets or OpenBrackets(text, begin)
                 if not brackets.open_at(start):
                     raise self._fail(
-                        "DP111", 'this "|" stands outside of a variant', start, after,
+                        "DP111", 'this "|" is outside of a variant', start, after,
                         "Write ${name={a|b}}.",
                     )  # fmt: skip
                 node, position = "|", after
@@ -152,7 +152,7 @@ class _Parser:
                 node, position = self._variant(start, after, depth)
                 if pattern is not self._patterns.wrapper and text.startswith("$$", position):
                     raise self._fail(
-                        "DP106", 'this "$$" stands after a closed variant', position, position + 2,
+                        "DP106", 'this "$$" follows a closed variant', position, position + 2,
                         "Write the number first, inside the brackets: {2$$a|b}.",
                     )  # fmt: skip
             elif kind == WILDCARD:
@@ -277,7 +277,7 @@ class _Parser:
         if separator is None and self._text.startswith("$$", after):
             raise self._fail(
                 "DP109", "the separator is empty", after - 2, after + 2,
-                "Leave it out, or write at least a blank: {2$$ $$a|b}.",
+                "Leave it out, or write at least a space: {2$$ $$a|b}.",
             )  # fmt: skip
         return method, min(low, high), max(low, high), separator or ",", after
 
@@ -294,7 +294,7 @@ class _Parser:
         if bad is not None:
             raise self._fail(
                 "DP108", "this is not a number of options", position, bad.end(),
-                "Write {2$$a|b}, {1-2$$a|b}, {2-$$a|b} or {-2$$a|b}, without blanks.",
+                "Write {2$$a|b}, {1-2$$a|b}, {2-$$a|b} or {-2$$a|b}, without spaces.",
             )  # fmt: skip
 
     def _weight(self, position: int) -> tuple[float, int]:
@@ -490,7 +490,7 @@ class _Parser:
 
 
 def _without_tail(value: Sequence) -> Sequence:
-    """Drop the blanks before a comment that ended an argument."""
+    """Drop the spaces before a comment that ended an argument."""
     last = value.parts[-1] if value.parts else None
     if not isinstance(last, Text) or not last.text[-1].isspace():
         return value

@@ -66,7 +66,7 @@ _USUAL = re.compile(
 
 
 class Slip(NamedTuple):
-    """A piece of a text that is probably not meant as it stands."""
+    """A piece of a text that is probably not intended."""
 
     span: Span
     code: str
@@ -228,13 +228,13 @@ class _Finder:
             if not is_inside_square(text, bar.start()):
                 yield Slip(
                     flat.span(text.index("|", bar.start()), text.index("|", bar.start()) + 1),
-                    "DP229", 'this "|" stands outside of a variant', "Write {a|b} for one of both.",
+                    "DP229", 'this "|" is outside of a variant', "Write {a|b} for one of both.",
                 )  # fmt: skip
                 break
         weight = _WEIGHT.match(text)
         if weight is not None:
             yield Slip(
-                flat.span(*weight.span()), "DP222", "a weight stands inside of brackets only",
+                flat.span(*weight.span()), "DP222", "a weight is allowed inside brackets only",
                 "Write {2::a|b}; wildcards of .txt have weights with weights_in_txt.",
             )  # fmt: skip
 
@@ -251,7 +251,7 @@ class _Finder:
                     found = _STRENGTH_BEHIND.match(text, place + 1)
                     if found is not None and not is_inside(text, place + 1):
                         yield Slip(
-                            flat.span(*found.span()), "DP226", "this weight stands behind its ()",
+                            flat.span(*found.span()), "DP226", "this weight follows its ()",
                             "Write (text:1.2).",
                         )  # fmt: skip
                 elif not uneven and _STRENGTH.search(text, max(0, place - 12), place):
@@ -272,12 +272,12 @@ class _Finder:
             if isinstance(node, Wildcard) and re.match(r"\(\s*[A-Za-z_][\w-]*\s*=", behind):
                 yield Slip(
                     flat.span(place + 1, place + 2), "DP223",
-                    "these arguments stand behind the wildcard",
+                    "these arguments follow the wildcard",
                     "Write them before the closing mark: __name(a=b)__.",
                 )  # fmt: skip
             elif isinstance(node, Wildcard) and re.search(r"(?:^|[\s,])[!@~]$", text[:place]):
                 yield Slip(
-                    flat.span(place - 1, place), "DP223", "this sign stands before the wildcard",
+                    flat.span(place - 1, place), "DP223", "this sign comes before the wildcard",
                     "Write it behind the opening mark: __@name__.",
                 )  # fmt: skip
             elif isinstance(node, Get) and node.default is None:
@@ -298,15 +298,15 @@ class _Finder:
                 if found is not None:
                     yield Slip(
                         flat.span(place + 1, place + 1 + found.end()), "DP222",
-                        "this stands behind a closed variant",
-                        "Weights and numbers stand inside: {2::a|b}, {2$$a|b}.",
+                        "this follows a closed variant",
+                        "Weights and numbers go inside: {2::a|b}, {2$$a|b}.",
                     )  # fmt: skip
 
     def _beside(self, flat: FlatText, place: int) -> Iterator[Slip]:
         """`@{a|b}` and `{a|b}:1.2`."""
         text = flat.text
         if re.search(r"(?:^|[\s,])[!@~]$", text[:place]):
-            yield Slip(flat.span(place - 1, place), "DP221", "this sign stands before the variant",
+            yield Slip(flat.span(place - 1, place), "DP221", "this sign comes before the variant",
                        "Write it inside: {@a|b}.")  # fmt: skip
         found = _STRENGTH_BEHIND.match(text, place + 1)
         if found is not None and not is_inside(text, place):
@@ -345,11 +345,11 @@ class _Finder:
         found = re.compile(r"[!@~](?=[\w{_])").match(self._text, start, body[0].end)
         if found is not None and before.endswith("$$"):
             yield Slip(
-                Span(start, start + 1), "DP221", "this sign stands behind the number of options",
+                Span(start, start + 1), "DP221", "this sign follows the number of options",
                 "Write it first: {@2$$a|b}.",
             )  # fmt: skip
         elif found is not None and before[-1:] in "!@~":
-            yield Slip(Span(start, start + 1), "DP221", "this sign stands twice",
+            yield Slip(Span(start, start + 1), "DP221", "this sign is doubled",
                        "Write one of them: {@a|b}.")  # fmt: skip
         first, *others = (flat.text for flat in flats)
         border = _BORDER.match(first) if before.endswith("$$") and others else None
@@ -378,7 +378,7 @@ class _Finder:
                         start = waiting[wanted]
                         return Slip(
                             Span(start, start + 1), "DP220",
-                            f'a "|" of the variant divides what stands in this "{wanted}"',
+                            f'a "|" of the variant splits what is inside this "{wanted}"',
                             r"Write \| inside of it, for example [black\|gray].",
                         )  # fmt: skip
             for letter in level:
@@ -398,19 +398,19 @@ class _Finder:
             if found is not None:
                 yield Slip(
                     flat.span(*found.span()), "DP222", "this is not read as a weight",
-                    "A weight is a number such as 2 or 0.5, without sign or blanks: {2::a|b}.",
+                    "A weight is a number such as 2 or 0.5, without sign or spaces: {2::a|b}.",
                 )  # fmt: skip
                 return
             found = _LATE.search(text)
             if found is not None:
-                message = "this weight stands behind its option"
+                message = "this weight follows its option"
                 yield Slip(flat.span(*found.span()), "DP222", message, "Write it first: {2::a|b}.")
                 return
             stray = text.find("::")
             if stray >= 0 and not is_inside(text, stray):
                 yield Slip(
                     flat.span(stray, stray + 2), "DP222", "this is not read as a weight",
-                    "A weight is a number such as 2 or 0.5, without sign or blanks: {2::a|b}.",
+                    "A weight is a number such as 2 or 0.5, without sign or spaces: {2::a|b}.",
                 )  # fmt: skip
                 return
             share = _SHARE.match(text)
@@ -441,7 +441,7 @@ class _Finder:
         if plain and not any(_DOTS.search(part.text) for part in parts if isinstance(part, Text)):
             yield Slip(
                 Span(wrap.start, wrap.start + 2), "DP230", "this wrapper has no dots",
-                "Three dots stand where the inner text goes: %{before ... after$$inner}.",
+                "Three dots mark where the inner text goes: %{before ... after$$inner}.",
             )  # fmt: skip
         yield from self.sequence(wrap.wrapper, top=False)
         yield from self.sequence(wrap.inner, top=False)

@@ -400,7 +400,7 @@ class Survey:
         return None
 
     def _paths(self, path: Sequence, scope: Scope) -> list[str]:
-        """Return the names that a path can become; "*" stands for what cannot be listed."""
+        """Return the names that a path can become; "*" means what cannot be listed."""
         if path.plain is not None:
             return [path.plain]
         pieces = [list(self._path_texts(Sequence((part,)), scope)) for part in path.parts]

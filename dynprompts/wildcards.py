@@ -334,7 +334,7 @@ class WildcardLibrary:
         )
 
     def givers(self, name: str) -> tuple[str, ...]:
-        """Return the files that give a name; the last one counts."""
+        """Return the files that give a name; the last one is used."""
         self._load_trees(name)
         files = sorted(self._names.get(name, ()), key=lambda file: file.order)
         return tuple(file.where for file in files)

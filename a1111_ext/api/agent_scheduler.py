@@ -81,7 +81,7 @@ def _tasks(client: Client, route: str, field: str) -> Iterator[Task]:
 
 
 def find_task(client: Client, task_id: str) -> Task | None:
-    """Return how a task stands; None when the queue does not know it any more."""
+    """Return the state of a task; None when the queue does not know it any more."""
     answer = client.get(f"{V1}/task/{task_id}")
     if not isinstance(answer, dict):
         raise _odd(client, "task")
@@ -122,6 +122,6 @@ def is_paused(client: Client) -> bool:
 def _odd(client: Client, route: str) -> HostError:
     return HostError(
         "LL660",
-        f"The Agent Scheduler of {client.url} answers {route} otherwise than it should.",
+        f"The Agent Scheduler of {client.url} answers {route} not as expected.",
         "Update the extension, or draw without --agent-scheduler.",
     )

@@ -183,7 +183,7 @@ class Capabilities:
             raise InputError(
                 "LL425",
                 f"The WebUI at {self.url} runs with --no-hashing and {name} has no hash in its "
-                "header, so nothing would tell whether it was drawn with.",
+                "header, so whether it was used could not be verified.",
                 "Start the WebUI without --no-hashing.",
             )
         if found.hash or not is_this_machine(self.url) or not found.path.endswith(".safetensors"):
@@ -248,7 +248,7 @@ class Capabilities:
                 "LL422",
                 f"The WebUI at {self.url} is {self.kind}, which has no distilled CFG scale, shift "
                 "or modules.",
-                "Name a Forge or Forge Neo, or take distilled_cfg_scale and modules out.",
+                "Name a Forge or Forge Neo, or remove distilled_cfg_scale and modules.",
             )
 
     def require_family(self, family: Family) -> None:
@@ -288,7 +288,7 @@ class Capabilities:
                 "LL424",
                 f"The prompt holds {tag}, without which the WebUI at {self.url} would silently "
                 f"draw: {reason}.",
-                "Correct it, or take it out.",
+                "Correct it, or remove it.",
             )
 
     def require_detector(self, name: str) -> None:

@@ -170,7 +170,7 @@ class Client:
     def is_listening(self) -> bool:
         """Tell whether something listens at the port, without a request.
 
-        A request in the instant between port and API makes a WebUI start without API for good.
+        A request in the instant between port and API makes a WebUI start without API permanently.
         """
         parts = urlsplit(self.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -228,7 +228,7 @@ class Client:
             raise ApiError(
                 "LL416",
                 f"The WebUI at {self.url} answered {path} with more than {most} bytes.",
-                "Check the address; if the answer is meant, raise the limit (docs/cells.md).",
+                "Check the address; if the answer is expected, raise the limit (docs/cells.md).",
             ) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
             raise ApiError(
@@ -280,7 +280,7 @@ class Client:
         raise ApiError(
             "LL417",
             f"The WebUI at {self.url} sends requests on to another address.",
-            "Name the address at which it really runs; prompts are not sent elsewhere unasked.",
+            "Give the address at which it really runs; prompts are not sent to a redirect.",
         )
 
     def _read(

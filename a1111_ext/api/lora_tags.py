@@ -87,7 +87,7 @@ def lora_tag(name: str, weight: float = 1.0) -> str:
 
 
 def strip_loras(prompt: str, name: str = "") -> str:
-    """Take all tags out, or those of the LoRA called exactly `name`, with the blanks around."""
+    """Take all tags out, or those of the LoRA called exactly `name`, with the spaces around."""
     parts: list[str] = []
     done = 0
     for tag, start, end in _places(prompt):

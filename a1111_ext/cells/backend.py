@@ -30,7 +30,7 @@ from .verify import Generated
 
 STARTUP_SECONDS = 15.0
 """How long a WebUI that has just opened its port is left alone: a request in the second between
-port and API makes it start without API for good."""
+port and API makes it start without API permanently."""
 
 _POLL_SECONDS = 0.5
 _UNLOAD_SECONDS = 120.0
@@ -350,7 +350,7 @@ class HttpBackend(Backend):
         return True
 
     def _ask_progress(self, client: Client, cell: Cell) -> dict[str, Any]:
-        """Ask how our task stands; {} where the WebUI does not tell, as under --nowebui."""
+        """Ask for the state of our task; {} where the WebUI does not tell, as under --nowebui."""
         try:
             state = client.post(
                 "/internal/progress", {"id_task": task_id(cell), "live_preview": False}

@@ -197,7 +197,7 @@ class Cell:
         return (values[:place], values[place + 1 :]), (before + label, "," + after)
 
     def as_json(self) -> str:
-        """Return the request as canonical JSON: sorted keys, no blanks."""
+        """Return the request as canonical JSON: sorted keys, no spaces."""
         return self._json(frozenset())
 
     def _json(self, without: set[str] | frozenset[str]) -> str:

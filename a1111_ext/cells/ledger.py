@@ -63,7 +63,7 @@ _OPEN_PAUSE_SECONDS = 0.05
 
 
 class CellState(str, Enum):
-    """Where a cell stands."""
+    """The state of a cell."""
 
     PLANNED = "planned"
     CLAIMED = "claimed"

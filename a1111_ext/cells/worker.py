@@ -67,7 +67,7 @@ class Worker:
                     continue
                 answers = self._draw(taken)
             except _Lost:
-                pass  # waited for below: what we asked for must not count as under way meanwhile
+                pass  # waited for below: what we asked for must not count as in progress meanwhile
             except _Useless:
                 break
             finally:

@@ -46,7 +46,7 @@ from ..quality.signal import SignalName
     "--off",
     multiple=True,
     type=click.Choice([one.value for one in SignalName]),
-    help="Measure this signal, but do not let it count.",
+    help="Measure this signal, but ignore it in the recommendation.",
 )
 @click.option("--probes", is_flag=True, help="Print probe prompts made from the training set.")
 @json_option
@@ -61,9 +61,9 @@ def advise(
     probes: bool,
     as_json: bool,
 ) -> None:
-    """Say which epoch to take, with reasons: at most three, the best first.
+    """Recommend up to three epochs, the best first, with reasons.
 
-    Exit code 0: take the first one. 3: none is good yet, train longer. 4: all are overtrained.
+    Exit code 0: use the first one. 3: none is good yet, train longer. 4: all are overtrained.
     5: too little was measured to say. Nothing is deleted or changed.
     """
     if probes:

@@ -44,7 +44,7 @@ class Following:
         watch = EpochWatch(self._session.project.model_dir)
         drawn: tuple[str, ...] = ()
         last: Drawn | None = None
-        say("following the training; Ctrl-C ends it, and the same command continues")
+        say("following the training; Ctrl-C stops it, and the same command continues")
         while True:
             run = watch.look()
             over = self._is_over(run)
@@ -85,7 +85,7 @@ class Following:
         return files, pinned, report
 
     def _act_on(self, advice: Advice) -> None:
-        """Say how the epochs stand; stop the training when that was asked for."""
+        """Say how the epochs compare; stop the training when that was asked for."""
         say(f"so far: {advice.summary}")
         if not advice.suggests_stop or self._asked_to_stop:
             return

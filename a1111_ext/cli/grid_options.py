@@ -114,10 +114,10 @@ WILDCARD_OPTIONS = (
     click.option(
         "--wildcards",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="The folder with wildcards, in place of the manifest's.",
+        help="The folder with wildcards, instead of the manifest's.",
     ),
     click.option(
-        "--follow-links", is_flag=True, help="Read wildcards that links bring in from outside, too."
+        "--follow-links", is_flag=True, help="Follow links to wildcards outside the folder."
     ),
 )
 REQUEST_OPTIONS = (
@@ -165,9 +165,9 @@ REQUEST_OPTIONS = (
     ),
     click.option("--name", default="epochs", help="The first part of the grid folder's name."),
     click.option(
-        "--probes", is_flag=True, help="Draw probe prompts made from the training set, too."
+        "--probes", is_flag=True, help="Also draw probe prompts made from the training set."
     ),
-    click.option("--no-advice", is_flag=True, help="Do not say which epoch to take, and why."),
+    click.option("--no-advice", is_flag=True, help="Do not recommend an epoch."),
     click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 again."),
 )
 FOLLOW_OPTIONS = (

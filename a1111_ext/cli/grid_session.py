@@ -181,7 +181,7 @@ class GridSession:
                 self._sources = find_sources(self.project)
             sources = replace(self._sources, grids=(grid.folder,))
             self.advice = give_advice(sources, ledger, run=run, on_progress=on_progress)
-        except ToolError as error:  # the pictures are drawn all the same
+        except ToolError as error:  # the pictures are drawn anyway
             say(f"no advice: {error}")
         return self.advice
 

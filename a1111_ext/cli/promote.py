@@ -79,7 +79,7 @@ def _promote(
 ) -> tuple[Promotion, list[Path]]:
     """Promote and hand over to every WebUI that is named; a remembered one may be off."""
     if not urls and not read_settings().webuis_of(project.root):
-        say("no WebUI is named, so none was told; name it with --webui URL")
+        say("no WebUI is given, so none was notified; give it with --webui URL")
         return apply_promotion(project, plan), []
     try:
         with open_webuis(urls, auth, project.root) as webuis:
@@ -90,7 +90,7 @@ def _promote(
     except ConnectionLost as error:
         if urls or plan.target.exists():
             raise
-        say(f"{error.problem} The file is promoted all the same; start the WebUI and copy it over.")
+        say(f"{error.problem} The file is promoted anyway; start the WebUI and copy it over.")
         return apply_promotion(project, plan), []
 
 
@@ -133,4 +133,4 @@ def _tell(promotion: Promotion, seen: list[Path], as_json: bool) -> None:
 
 
 def _known(number: int | None) -> str:
-    return "not told by its header" if number is None else str(number)
+    return "not in its header" if number is None else str(number)

@@ -59,8 +59,7 @@ NOT_CHECKED = 3
 @click.option(
     "--content",
     type=click.Choice([one.value for one in ContentLevel]),
-    help="Your word on what the pictures show, after looking at them; it is kept for these "
-    "pictures.",
+    help="Your content rating after looking at the pictures; it is kept for these pictures.",
 )
 @click.option(
     "--ai-label/--no-ai-label",
@@ -129,7 +128,7 @@ def publish(
         next_step(f"loraloom publish {shell_path(project.root)}")
     else:
         if project.manifest.subject.kind is SubjectKind.PERSON:
-            say("A real person: Civitai takes no such LoRA; the checklist says what to mind.")
+            say("A real person: Civitai accepts no such LoRA; see the checklist.")
         next_step(f"open {shell_path(pack.checklist)} and go through it")
     if not plan.is_checked:
         context.exit(NOT_CHECKED)

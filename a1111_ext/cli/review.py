@@ -53,11 +53,11 @@ from .webui import agent_scheduler_option, lora_folder_option, open_webuis, webu
 @webui_options
 @lora_folder_option
 @agent_scheduler_option
-@click.option("--upscale", is_flag=True, help="Draw kept pictures larger as soon as they are kept.")
+@click.option("--upscale", is_flag=True, help="Upscale pictures as soon as they are kept.")
 @click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 @lan_option
-@click.option("--report", is_flag=True, help="Only tell which share is usable, and what fails.")
+@click.option("--report", is_flag=True, help="Only print which share is usable, and what fails.")
 @json_option
 def review(
     project: Project,
@@ -74,9 +74,9 @@ def review(
 ) -> None:
     """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
 
-    Every decision is kept at once. Its buttons draw, upscale, select and publish. It answers on
-    this machine only, or with --lan in your network, then without those buttons; --report and
-    --json only tell.
+    Every decision is saved immediately. Its buttons draw, upscale, select and publish. It is
+    reachable from this machine only, or with --lan from your network, then without those buttons.
+    --report and --json only print.
     """
     for line in repair_showcase(project):
         say(line)
@@ -159,7 +159,7 @@ class UpscaleArguments:
 @dry_run_option
 @json_option
 def upscale(project: Project, **given: Any) -> None:
-    """Draw FILES of the showcase larger by img2img, each with its own checkpoint.
+    """Upscale FILES of the showcase by img2img, each with its own checkpoint.
 
     Without FILES: those that are marked on the review page.
     """

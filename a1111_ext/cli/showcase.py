@@ -134,11 +134,11 @@ class SelectArguments:
 )
 @click.option("--starter", default="", help="A starter set: person, creature or style.")
 @click.option("--negative-prompt", help="Used instead of the manifest's.")
-@click.option("--style", help="A style of the styles file; its {prompt} takes the template.")
+@click.option("--style", help="A style of the styles file; the template replaces its {prompt}.")
 @click.option(
     "--styles-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A WebUI's styles.csv, in place of the manifest's.",
+    help="A WebUI's styles.csv, instead of the manifest's.",
 )
 @add_all(WILDCARD_OPTIONS)
 @click.option(
@@ -312,7 +312,7 @@ def describe_batch(plan: BatchPlan, ledger: Ledger) -> dict[str, Any]:
     if mean is not None:
         expected = f"{mean * len(missing.cells):.0f} s, by the pictures drawn so far"
     helpers = {one.name for reach in plan.reaches for one in reach.loras} - {plan.subject.lora}
-    framings = Counter(shot.framing or "not told" for shot in plan.shots)
+    framings = Counter(shot.framing or "unknown" for shot in plan.shots)
     return {
         "cells": len(cells.cells),
         "to draw": len(missing.cells),
@@ -395,7 +395,7 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
     type=click.IntRange(1, MOST_PICTURES),
     default=MOST_PICTURES,
     show_default=True,
-    help="The most pictures to choose; a post takes no more than 20.",
+    help="The most pictures to choose; a post holds no more than 20.",
 )
 @click.option(
     "--fill/--no-fill",
@@ -407,8 +407,8 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 def select(project: Project, **given: Any) -> None:
     """Choose the pictures of the post and their order; the choice is kept in reviews.db.
 
-    Two of one framing stand side by side only where no order avoids it; files that are not chosen
-    stay.
+    Pictures of the same framing are kept apart where an order can do that; files that are not
+    chosen stay.
     """
     options = SelectArguments(**given)
     promoted = require_promoted(project)
@@ -474,14 +474,14 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
         )
         return
     for number, one in enumerate(selection.chosen, start=1):
-        framing = one.picture.framing or "framing not told"
+        framing = one.picture.framing or "framing unknown"
         emit(f"{number:>2}  {one.picture.file}  {framing}, {one.reason}")
     for reason, count in selection.left_out.items():
         say(f"{count} left out: {reason}")
     if "not rated 1" in selection.left_out:
         say("--fill would choose among those too")
     for pair in neighbours_alike(ordered):
-        say(f"side by side, and of one framing: {' and '.join(pair)}")
+        say(f"next to each other with the same framing: {' and '.join(pair)}")
     alike = neighbours_of_one_checkpoint(ordered)
     if alike:
-        say(f"side by side, and of one checkpoint: {counted(len(alike), 'pair')}")
+        say(f"next to each other with the same checkpoint: {counted(len(alike), 'pair')}")

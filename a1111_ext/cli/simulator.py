@@ -16,7 +16,7 @@ from kohya_ext.project.cli import emit, next_step, say
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one."
 )
 def simulator(folder: Path, port: int) -> None:
-    """Run a simulated WebUI until Ctrl-C; its models lie in FOLDER, its pictures are cards.
+    """Run a simulated WebUI until Ctrl-C; its models are in FOLDER, its pictures are cards.
 
     It answers as the real WebUI does, silent mistakes included, and every picture says
     "simulated".
@@ -35,6 +35,6 @@ def simulator(folder: Path, port: int) -> None:
             "Close the program that has it, or leave --port out.",
         ) from error
     emit(f"Simulated WebUI on {webui.url}")
-    say("Ctrl-C ends it.")
+    say("Ctrl-C stops it.")
     next_step(f"loraloom webui --webui {webui.url}")
     webui.serve()

@@ -18,7 +18,7 @@ _FALLBACK = "kohya_ext.cli.train:train"
 def stop_after_epoch(root: Path) -> None:
     """Ask the training of a project to stop after its next saved epoch; everything is kept.
 
-    Raises ToolError when none is under way that loraloom started.
+    Raises ToolError when none is in progress that loraloom started.
     """
     target = next((one.value for one in entry_points(group=_GROUP) if one.name == "train"), "")
     module, _, attribute = (target or _FALLBACK).partition(":")

@@ -75,7 +75,7 @@ def chosen_urls(urls: tuple[str, ...], project: Path | None = None) -> tuple[str
     if not remembered:
         raise NoWebuiNamed(
             "LL413",
-            "No WebUI is named.",
+            "No WebUI is given.",
             "Start one with --api and name it: --webui http://127.0.0.1:7860",
         )
     return remembered
@@ -105,7 +105,7 @@ def open_webuis(
 @webui_options
 @json_option
 def webui(project: Path | None, urls: tuple[str, ...], auth: str, as_json: bool) -> None:
-    """Show what the WebUI of PROJECT is and has: the exact names that it knows.
+    """Show the version of PROJECT's WebUI and the exact names that it knows.
 
     Without PROJECT it is the one of the current folder's project, or of this machine.
     """
@@ -127,12 +127,12 @@ def _show(found: Capabilities) -> None:
     emit("checkpoints: " + ", ".join(one.title for one in found.checkpoints))
     emit(f"loaded: {found.loaded}")
     emit("LoRAs: " + (", ".join(one.name for one in found.loras) or "none"))
-    emit(f"LoRA folder: {found.lora_dir or 'not told'}")
+    emit(f"LoRA folder: {found.lora_dir or 'unknown'}")
     emit("sampling methods: " + ", ".join(found.samplers))
     emit("schedule types: " + ", ".join(found.schedulers))
     emit("upscalers: " + ", ".join(found.upscalers))
     always_on = (one.name for one in found.always_on if not one.is_img2img)
-    emit("always-on scripts: " + (", ".join(always_on) or "not told"))
+    emit("always-on scripts: " + (", ".join(always_on) or "unknown"))
     dynamic = found.dynamic_prompts_script
     emit(f"Dynamic Prompts: {dynamic + ', which we switch off' if dynamic else 'not installed'}")
 

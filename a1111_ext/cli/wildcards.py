@@ -13,14 +13,12 @@ from kohya_ext.project.wording import counted
 
 @click.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--follow-links", is_flag=True, help="Read what links bring in from outside of the folders."
-)
-@click.option("--no-serve", is_flag=True, help="Only say how many wildcards there are.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead outside the folders.")
+@click.option("--no-serve", is_flag=True, help="Only print the number of wildcards.")
 def wildcards(folders: tuple[Path, ...], follow_links: bool, no_serve: bool) -> None:
     """Search, preview and edit wildcard files on a page in your browser.
 
-    FOLDERS hold wildcard files; a project stands for those of its showcase. Nothing outside of
+    FOLDERS hold wildcard files; for a project, those of its showcase. Nothing outside of
     them is written, wherever a link leads.
     """
     from dynprompts import WildcardLibrary

@@ -30,7 +30,7 @@ def open_library(folder: Path | None, follow_links: bool = False) -> WildcardLib
 def find_grid_hints(
     request: GridRequest, subject: GridSubject, library: WildcardLibrary | None = None
 ) -> tuple[str, ...]:
-    """Return what in a grid's prompts is probably not meant as it stands, before it is drawn."""
+    """Return what in a grid's prompts is probably not intended, before it is drawn."""
     from dynprompts.tools.lint import find_hints
 
     return find_hints(_texts(request, subject), library, ("lora",))

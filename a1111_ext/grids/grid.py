@@ -43,7 +43,7 @@ class Grid:
     draw: int
     plan: GridPlan
     hints: tuple[str, ...] = ()
-    """What in its prompts is probably not meant as it stands."""
+    """What in its prompts is probably not intended."""
 
     @property
     def page_path(self) -> Path:

@@ -26,7 +26,7 @@ from ..cells.verify import Generated
 
 SCRIPT = "x/y/z plot"
 UNCHECKED = (
-    "the plot was one request: the WebUI's progress and memory were its own affair, and a cell "
+    "the plot was one request: the WebUI's progress and memory were not measured, and a cell "
     "that it left blank has no reason of its own"
 )
 _SLOTS = ("x", "y", "z")

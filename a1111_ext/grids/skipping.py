@@ -1,7 +1,7 @@
 """Skip rules: combinations of axis values that are not drawn.
 
 rule = NAME "=" values ("&" NAME "=" values)*      values = label ("|" label)*
-A rule hits a cell whose value on every named axis is one of those listed; `*` stands for any text.
+A rule hits a cell whose value on every named axis is one of those listed; `*` matches any text.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _LONGEST_VALUE = 100
 
 
 def parse_list(text: str) -> tuple[str, ...]:
-    """Split csv text into values, without the blanks around them. Raises InputError."""
+    """Split csv text into values, without the spaces around them. Raises InputError."""
     rows = csv.reader(io.StringIO(text), skipinitialspace=True)
     try:
         return tuple(value.strip() for row in rows for value in row)

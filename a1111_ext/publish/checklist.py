@@ -48,16 +48,16 @@ def site_rules(material: Material) -> list[str]:
     """Return the site's rules that a person has to answer for, as sentences."""
     if material.manifest.subject.kind is SubjectKind.PERSON:
         return [
-            "Do not upload this LoRA to Civitai: since May 2025 it takes no likeness of any real "
+            "Do not upload this LoRA to Civitai: since May 2025 it accepts no likeness of any real "
             "person, with consent or without.",
             "Where you publish it, show the consent that is recorded, and keep its evidence.",
         ]
     return [
-        f"A post takes at most {MOST_PICTURES} pictures.",
+        f"A post holds at most {MOST_PICTURES} pictures.",
         "No real person: not in the training pictures, not in the showcase.",
         "Nothing sexual that looks like a minor, in any style; no photo-like minors at all.",
-        "Pictures keep their generation data; upload them as they lie in images/.",
-        "After the upload, look whether the site found the LoRA in each picture: it compares the "
+        "Pictures keep their generation data; upload them as they are in images/.",
+        "After the upload, check whether the site found the LoRA in each picture: it compares the "
         "AutoV3 hash. If it did not, the file on the site is another one.",
         "Name the other LoRAs and checkpoints of the pictures, and link them.",
     ]
@@ -91,7 +91,7 @@ def write_page(
     shown = "".join(
         f'<figure><a href="{html.escape(place, quote=True)}"><img '
         f'src="{html.escape(place, quote=True)}" alt="{html.escape(one.prompt[:160], quote=True)}">'
-        f"</a><figcaption>{number}. {html.escape(one.framing or 'framing not told')}"
+        f"</a><figcaption>{number}. {html.escape(one.framing or 'framing unknown')}"
         "</figcaption></figure>"
         for number, (one, place) in enumerate(
             zip(material.pictures, pictures, strict=True), start=1

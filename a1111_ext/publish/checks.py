@@ -98,9 +98,9 @@ def _check_number(material: Material) -> Check:
         return refused(
             what,
             "LL620",
-            f"The selection has {counted(count, 'picture')}; a post takes at most {MOST_PICTURES}.",
+            f"The selection has {counted(count, 'picture')}; a post holds at most {MOST_PICTURES}.",
             "Select again: loraloom select PROJECT (a showcase/selection.json of your own "
-            "wins over it: take some out there).",
+            "takes precedence over it: remove some there).",
         )
     return passed(what, f"{count} of at most {MOST_PICTURES}.")
 
@@ -214,7 +214,7 @@ def _check_checkpoints(material: Material) -> Check:
         return Check(
             what,
             CheckState.TO_DO,
-            f"{missing[0]} does not tell its checkpoint's hash; name the checkpoint by hand.",
+            f"{missing[0]} does not state its checkpoint's hash; name the checkpoint by hand.",
         )
     return passed(what, f"{', '.join(names)}.")
 
@@ -269,7 +269,7 @@ def _check_base_model(material: Material) -> Check:
         return Check(
             what,
             CheckState.TO_DO,
-            f'"{name}" is not in the list that was read on {AS_OF}: look whether the site has it.',
+            f'"{name}" is not in the list that was read on {AS_OF}: check whether the site has it.',
         )
     trained = material.promoted.metadata.get("ss_sd_model_name", "")
     told = trained_on(trained)
@@ -299,12 +299,13 @@ def _check_neighbours(material: Material) -> Check:
         return Check(
             what,
             CheckState.TO_DO,
-            f"{one.path.name} and {other.path.name} stand side by side and are both "
+            f"{one.path.name} and {other.path.name} are next to each other and both "
             f"{one.framing}: move one of them.",
         )
     framings = Counter(one.framing for one in material.pictures if one.framing)
     told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
-    return passed(what, f"No two of one framing side by side: {told or 'framing is not told'}.")
+    said = f"No two of the same framing next to each other: {told or 'framing is unknown'}."
+    return passed(what, said)
 
 
 def _check_follow_ups(material: Material) -> Iterator[Check]:
@@ -337,5 +338,5 @@ def _to_do(material: Material) -> Iterator[Check]:
         )
     if material.promoted.steps is None:
         yield Check(
-            "Steps", CheckState.TO_DO, "The file does not tell its steps: fill them in by hand."
+            "Steps", CheckState.TO_DO, "The file does not state its steps: fill them in by hand."
         )

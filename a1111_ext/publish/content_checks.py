@@ -78,7 +78,7 @@ def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_no
                 RuleError,
             )
     if content.unscored:
-        why = tagger_note or "No tagger is named under captions.model in the manifest."
+        why = tagger_note or "No tagger is given under captions.model in the manifest."
         return Check(
             what,
             CheckState.NOT_CHECKED,
@@ -117,7 +117,7 @@ def _check_category(material: Material, content: PackContent) -> Check:
         return to_do(
             what,
             f"You decided {decided.value}; judged are {judged.value}: {_told(content.worst)}. "
-            "Sites judge for themselves.",
+            "Sites decide for themselves.",
         )
     if decided is not None:
         return passed(what, f"{decided.value}, as you decided; judged: {judged.value}.")

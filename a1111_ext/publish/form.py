@@ -71,7 +71,7 @@ def _model(material: Material) -> tuple[FormField, ...]:
     kind = manifest.subject.kind
     is_adult = content is not None and content.level.is_for_adults
     minor = content.minor if content else ""
-    judged = f"The pictures are {content.level.value}." if content else "Nobody has judged it."
+    judged = f"The pictures are {content.level.value}." if content else "Nobody has rated it."
     resembles = kind is SubjectKind.CHARACTER
     return (
         FormField("Name", material.title),
@@ -87,9 +87,7 @@ def _model(material: Material) -> tuple[FormField, ...]:
             kind is SubjectKind.PERSON,
             "A character that looks like its actor counts as that person." if resembles else "",
         ),
-        _switch(
-            "Depicts a minor", bool(minor), f"Because of: {minor}. Look yourself." if minor else ""
-        ),
+        _switch("Depicts a minor", bool(minor), f"Because of: {minor}. Check it." if minor else ""),
         _switch("Cannot be used for NSFW generation", bool(minor), "Yes for anything young."),
     )
 
@@ -110,7 +108,7 @@ def _rights(material: Material) -> tuple[FormField, ...]:
 
 
 def _license_note(license: str) -> str:
-    return f"As the licence {license} says." if license else "No licence is named: the strictest."
+    return f"As the licence {license} says." if license else "No licence is given: the strictest."
 
 
 def _version(material: Material) -> tuple[FormField, ...]:

@@ -1,7 +1,7 @@
 """Upload of a pack to the model hub, through its own library: planned by comparing hashes.
 
-Private unless asked otherwise; nothing there is overwritten unasked; login and tokens are the
-library's own business and never seen here.
+Private unless asked otherwise; nothing there is overwritten without consent; login and tokens
+are the library's own business and never seen here.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def plan_upload(
         raise ConflictError(
             "LL678",
             f"The repository {repository} is public: whatever is sent there is published.",
-            "Add --public if that is meant, or name another repository.",
+            "Add --public if that is intended, or name another repository.",
         )
     new, same, other = list[str](), list[str](), list[str]()
     for place in places:

@@ -59,7 +59,7 @@ def require_safe_link(target: str, place: str) -> str:
         raise InputError(
             "LL640",
             f'{place} holds a link of the kind "{scheme[1].lower()}:", which sites refuse.',
-            "Write a link that begins with https://, or take it out.",
+            "Write a link that begins with https://, or remove it.",
         )
     return target
 

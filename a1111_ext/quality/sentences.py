@@ -57,7 +57,7 @@ def _train_on(evidence: Evidence, order: Order) -> str:
     much = "" if known is None else f" ({known:.2f}, where 1 is the training set)"
     return (
         f"None is good yet: even {evidence.epochs[index].word} hardly knows the subject{much}. "
-        f"Train on from {last.word}, and compare again."
+        f"Continue training from {last.word}, and compare again."
     )
 
 
@@ -172,7 +172,7 @@ def _obeys(evidence: Evidence, index: int) -> str:
 
 
 def _against(evidence: Evidence, index: int) -> str:
-    """Say what speaks against an epoch that is named all the same."""
+    """Say what speaks against an epoch that is named anyway."""
     told = [_sign(evidence, name, index) for name in reasons(evidence, index)]
     if not told:
         return ""
@@ -204,7 +204,7 @@ def _sign(evidence: Evidence, name: SignalName, index: int) -> str:
     if name is SignalName.VARIETY:
         return f"seeds look alike ({signal.values[index] or 0.0:.0%} of the variety without LoRA)"
     if name is SignalName.LEAKAGE:
-        return f'"{_spelled(note)}" of the training set comes along unasked'
+        return f'"{_spelled(note)}" of the training set appears although no prompt asks for it'
     if name is SignalName.OBEYS:
         return f"prompts are ignored (recall {signal.values[index] or 0.0:+.2f})"
     return note or "the weights are damaged"

@@ -83,7 +83,7 @@ def frame(choice: ShelfSelection, page: str, sheet: str) -> str:
 
 def board(page: str) -> str:
     """Show a project's board, folded."""
-    return _folded("Judge and caption the training pictures", "Board", page)
+    return _folded("Sort and caption the training pictures", "Board", page)
 
 
 def review(page: str) -> str:

@@ -48,7 +48,7 @@ def search(library: WildcardLibrary, words: str) -> dict[str, Any]:
 def preview(library: WildcardLibrary, template: str, seed: int) -> dict[str, Any]:
     """Return what a template draws with some seeds from `seed` on, or why it draws nothing.
 
-    `hints` tell what in it is probably not meant as it stands.
+    `hints` tell what in it is probably not intended.
     """
     try:
         read = parse(template, library)
@@ -101,7 +101,7 @@ def find_file(roots: tuple[Path, ...], file: str) -> Path:
         raise RuleError(
             "LL786",
             f'"{file}" leads out of the wildcard folder {root}.',
-            "Edit that file where it lies: only what is in the wildcard folders is opened here.",
+            "Edit that file in its own place: only what is in the wildcard folders is opened here.",
         )
     return true
 
@@ -170,10 +170,10 @@ class WildcardShare:
                 return PageAnswer(404, b"There is no such page.")
             return PageAnswer(200, content, TYPES[Path(request.path).suffix], OWN_PAGE)
         if not request.is_json:
-            raise ValueError("The page of wildcards takes application/json.")
+            raise ValueError("The page of wildcards accepts application/json.")
         data = parse_json(request.body)
         if not isinstance(data, dict):
-            raise ValueError("The page of wildcards takes a JSON object.")
+            raise ValueError("The page of wildcards accepts a JSON object.")
         with self._lock:
             found = self._found(request.path, data)
         if found is None:
@@ -208,7 +208,7 @@ class WildcardShare:
 def _text(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
     if not isinstance(value, str):
-        raise ValueError(f"{key} is not a text.")
+        raise ValueError(f"{key} is not text.")
     return value
 
 

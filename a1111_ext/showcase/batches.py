@@ -198,7 +198,7 @@ def require_decent(prompt: str, where: str) -> None:
         raise RuleError(
             "LL616",
             f'The prompt of {where} has "{pair[0]}" and "{pair[1]}" together.',
-            "Take one of them out of the template. There is no switch for this rule.",
+            "Remove one of them from the template. There is no switch for this rule.",
         )
 
 

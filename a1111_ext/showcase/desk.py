@@ -1,4 +1,4 @@
-"""The desk of a review: what its page can start, and what is under way beside it.
+"""The desk of a review: what its page can start, and what is in progress beside it.
 
 Drawing the project's showcase, drawing kept pictures larger, selecting, publishing. Where pictures
 are drawn the host says: a WebUI over HTTP, or the one that we live in.
@@ -42,7 +42,7 @@ class ReviewDesk:
         return ()
 
     def status(self) -> BoardStatus:
-        """Return what is under way."""
+        """Return what is in progress."""
         return BoardStatus()
 
     def act(self, name: str, choice: str = "") -> str:
@@ -80,7 +80,7 @@ class DrawingDesk(ReviewDesk):
         """Return the buttons."""
         return (
             Action(DRAW, "Draw", "Draw the project's showcase; again: stop after this picture."),
-            Action(UPSCALE, "Upscale kept", "Draw kept and marked pictures larger at once."),
+            Action(UPSCALE, "Upscale kept", "Upscale kept and marked pictures at once."),
             Action(SELECT, "Select the post", "Choose at most 20 pictures and their order."),
             Action(
                 CONTENT,
@@ -112,7 +112,7 @@ class DrawingDesk(ReviewDesk):
             return starts[name]()
 
     def close(self) -> None:
-        """Stop what is under way; what was noted to be resumed stays noted."""
+        """Stop what is in progress; what was noted to be resumed stays noted."""
         with self._lock:
             for job in (self._drawing, self._publishing):
                 if job is not None:
@@ -123,7 +123,7 @@ class DrawingDesk(ReviewDesk):
     # -- how it stands ------------------------------------------------------------------------
 
     def status(self) -> BoardStatus:
-        """Return a sentence on everything that is under way, and the progress of drawing."""
+        """Return a sentence on everything that is in progress, and the progress of drawing."""
         said, done, total, running, alarm = [], 0, 0, [], False
         for name, job in ((DRAW, self._drawing), (PUBLISH, self._publishing)):
             if job is None:
@@ -158,7 +158,7 @@ class DrawingDesk(ReviewDesk):
         if self._drawing is not None and not self._drawing.view().is_finished:
             self._drawing.stop()
             self._keep(DRAW, False)
-            return "Drawing stops; what is finished is kept."
+            return "Drawing stops; finished pictures are kept."
         require_promoted(self._project)
         self._drawing = BackgroundJob("showcase", self._draw_all)
         self._keep(DRAW, True)
@@ -203,7 +203,7 @@ class DrawingDesk(ReviewDesk):
         self._queue = UpscaleQueue(self._project, self._open_drawing)
         self._queue.start()
         self._keep(UPSCALE, True)
-        return "Kept pictures are drawn larger at once."
+        return "Kept pictures are upscaled at once."
 
     # -- the post -----------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class DrawingDesk(ReviewDesk):
         pictures = gather(open_project(self._project.root)).every_picture
         decide_content(self._project, pictures, level)
         shown = counted(len(pictures), "picture is", "pictures are")
-        return f"{shown} {level.value}, as you decided. Publish takes your word."
+        return f"{shown} {level.value}, as you decided. Publish uses your decision."
 
     def _publish(self) -> str:
         if self._publishing is not None and not self._publishing.view().is_finished:

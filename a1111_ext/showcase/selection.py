@@ -25,7 +25,7 @@ from .arrangement import Distance, arrange, can_be_arranged, no_distance
 from .ratings import Rating
 
 MOST_PICTURES = 20
-"""A post on the largest site takes no more."""
+"""A post on the largest site holds no more."""
 
 FREE_PLACES = 2
 """Left free where pictures are chosen for the user: a better one may come."""
@@ -180,7 +180,7 @@ def _require_one_word(options: SelectionOptions) -> None:
     if both:
         raise InputError(
             "LL641",
-            f"{both[0]} stands under --keep and under --drop.",
+            f"{both[0]} is named by both --keep and --drop.",
             "Name it under one of the two.",
         )
 

@@ -1,6 +1,6 @@
 """The board's view of a showcase: ratings 1, 2, 5 and reject, a mark to upscale, and the order.
 
-What may be started from the page, and what is under way, a desk says; without one it is a board
+What may be started from the page, and what is in progress, a desk says; without one it is a board
 for deciding only.
 """
 
@@ -86,7 +86,7 @@ class ShowcaseView(BoardView):
         self._wake.set()
 
     def stop(self) -> None:
-        """Stop making thumbnails, and what the desk has under way."""
+        """Stop making thumbnails, and what the desk has in progress."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
@@ -147,7 +147,7 @@ class ShowcaseView(BoardView):
             *self._sizes.get(key, (0, 0)),
             note=", ".join(filter(None, (version, one.framing, checkpoint, f"seed {one.seed}"))),
             framing=one.framing,
-            facets=(checkpoint or "not told", one.template or "none", _kind_of(one)),
+            facets=(checkpoint or "unknown", one.template or "none", _kind_of(one)),
             tags=tuple(dict.fromkeys(map(option_of, one.picks))),
             pair=self._keys.get(pair, ""),
         )
@@ -270,7 +270,7 @@ class ShowcaseView(BoardView):
         return self._desk.actions()
 
     def status(self) -> BoardStatus:
-        """Return what the desk has under way."""
+        """Return what the desk has in progress."""
         return self._desk.status()
 
     def act(self, name: str, values: Mapping[str, Any]) -> str:

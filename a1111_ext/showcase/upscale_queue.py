@@ -84,13 +84,13 @@ class UpscaleQueue:
 
     @property
     def sentence(self) -> str:
-        """How it stands, for people."""
+        """The state, for people."""
         if self.problem:
             return f"upscaling: {self.problem}"
         if not self._left:
             return f"upscaling: {self._drawn} done, waits for kept pictures"
         waits = f" ({self._waits})" if self._waits else ""
-        return f"upscaling: {self._drawn} done, {self._left} to come{waits}"
+        return f"upscaling: {self._drawn} done, {self._left} to do{waits}"
 
     # -- rounds -------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 A landscape whose hues come from seed and checkpoint, or from a place that the prompt names, with
 a creature that a LoRA makes appear. `Course` says how a LoRA's pictures change with its training:
-the creature grows, then colours burn, prompts are ignored and the meadow of the set comes unasked.
+the creature grows, then colours burn, prompts are ignored and the set's meadow appears unrequested.
 """
 
 from __future__ import annotations

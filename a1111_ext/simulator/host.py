@@ -234,7 +234,7 @@ class SimulatedHost:
         return {"progress": 0.5 if busy else 0.0, "state": {"job": "simulated" if busy else ""}}
 
     def task_progress(self, task: str) -> dict[str, Any]:
-        """Answer /internal/progress: how one task stands."""
+        """Answer /internal/progress: the state of one task."""
         with self._tasks:
             return {
                 "active": bool(task) and task == self._current,

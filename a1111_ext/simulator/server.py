@@ -91,7 +91,7 @@ class SimulatedWebui:
 def start_webui(
     folder: Path, *, auth: str = "", kind: type[SimulatedHost] = SimulatedHost, **settings: Any
 ) -> Iterator[SimulatedWebui]:
-    """Run a simulated WebUI whose models lie in `folder` while the block lasts."""
+    """Run a simulated WebUI whose models are in `folder` while the block lasts."""
     webui = SimulatedWebui(kind(folder, **settings), auth=auth)
     webui.start()
     try:

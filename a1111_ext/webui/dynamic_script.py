@@ -80,7 +80,7 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
         try:
             plan = plan_prompts(page, options, library, random.getrandbits(32))
         except ToolError as error:
-            # the host would only log an error, and draw the template as it stands
+            # the host would only log an error, and draw the template literally
             p.comment(str(error))
             shared.state.interrupt()
             return
@@ -97,7 +97,7 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
 
 
 def hints_of(page: Page, options: PromptOptions, library: WildcardLibrary) -> list[str]:
-    """Return what in the templates is probably not meant as it stands, for below the pictures."""
+    """Return what in the templates is probably not intended, for below the pictures."""
     texts = [page.prompt, page.negative] if options.negative else [page.prompt]
     found = [one for text in texts for one in lint_text(text, library, follow=False)]
     return [one.sentence for one in found[:_MOST_HINTS]]

@@ -1,6 +1,6 @@
 """How loraloom enters A1111 and Forge: a script, a tab, settings and routes, each on its own.
 
-Whatever breaks in one of them is said on the console and on the tab; the host starts all the same.
+Whatever breaks in one of them is said on the console and on the tab; the host starts anyway.
 """
 
 from __future__ import annotations

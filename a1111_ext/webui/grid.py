@@ -280,7 +280,7 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
             "LL767",
             f"The grid of {project.root.name} asks for always-on scripts "
             f"({', '.join(request.picture.scripts)}), which the tab and its routes do not run.",
-            "Draw it with `loraloom grid`, or take grid.picture.scripts out of the manifest.",
+            "Draw it with `loraloom grid`, or remove grid.picture.scripts from the manifest.",
         )
     subject = subject_of(project, run, request.epochs)
     read_capabilities().require_family(project.manifest.base_model.family)

@@ -48,7 +48,7 @@ FINISHED = (GridState.DONE, GridState.STOPPED, GridState.FAILED)
 
 @dataclass(frozen=True)
 class GridStatus:
-    """One grid as it stands; `message` is a whole sentence when something went wrong."""
+    """The state of one grid; `message` is a whole sentence when something went wrong."""
 
     grid_id: str
     state: GridState
@@ -101,7 +101,7 @@ class _Started:
 
     @property
     def status(self) -> GridStatus:
-        """How it stands now."""
+        """The current state."""
         view = self.job.view()
         done = view.progress.done if view.progress else 0
         message = view.error or "".join(view.lines)
@@ -150,7 +150,7 @@ class GridJobs:
         return found.status if isinstance(found, _Started) else found
 
     def find(self, grid_id: str) -> GridStatus:
-        """Return how a grid stands; raises MissingError for an id that there is not."""
+        """Return the state of a grid; raises MissingError for an id that there is not."""
         with self._lock:
             if grid_id in self._grids:
                 return self._status(grid_id)
@@ -188,7 +188,7 @@ class GridJobs:
         try:
             with self._lock:
                 self._write_book()
-        except ToolError as error:  # the grid is drawn all the same
+        except ToolError as error:  # the grid is drawn anyway
             _log.error("loraloom: %s", error)
 
     def _write_book(self) -> None:

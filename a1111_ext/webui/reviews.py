@@ -84,7 +84,7 @@ class Reviews:
             kept = {root: [*names] for root, names in self._started.items() if names}
             try:
                 write_json_atomic(self._book, kept)
-            except ToolError as error:  # it is drawn all the same
+            except ToolError as error:  # it is drawn anyway
                 _log.error("loraloom: %s", error)
 
 
@@ -103,5 +103,5 @@ def reviews() -> Reviews:
 
 
 def resume_reviews() -> None:
-    """Begin again what was under way, when there is something; most starts import nothing here."""
+    """Resume what was in progress, when there is something; most starts import nothing here."""
     threading.Thread(target=reviews().resume, name="loraloom resume", daemon=True).start()

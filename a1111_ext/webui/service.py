@@ -61,7 +61,7 @@ class GridService:
         return {**describe(status), "hints": list(grid.hints)}
 
     def status(self, call: Call) -> Any:
-        """Return how a grid stands; raises MissingError."""
+        """Return the state of a grid; raises MissingError."""
         return describe(self._jobs.find(call.names["grid_id"]))
 
     def stop(self, call: Call) -> Any:
@@ -117,7 +117,7 @@ def require_kept(status: GridStatus) -> GridResult:
 
 
 def describe(status: GridStatus) -> dict[str, Any]:
-    """Return how a grid stands as plain values."""
+    """Return the state of a grid as plain values."""
     return {
         "grid": status.grid_id,
         "state": status.state.value,

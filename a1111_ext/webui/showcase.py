@@ -213,7 +213,7 @@ def describe_showcase(showcase: Showcase) -> str:
     expected = "the time is known after the first picture"
     if mean is not None:
         expected = f"about {format_seconds(mean * len(missing))}, as long as pictures took so far"
-    framings = Counter(shot.framing or "framing not told" for shot in showcase.plan.shots)
+    framings = Counter(shot.framing or "framing unknown" for shot in showcase.plan.shots)
     told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
     loads = cells.checkpoint_loads
     hints = "".join(f". {hint.rstrip('.')}" for hint in showcase.plan.hints)

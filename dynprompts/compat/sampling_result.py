@@ -19,5 +19,5 @@ class SamplingResult:
         return self.text
 
     def whitespace_squashed(self) -> SamplingResult:
-        """Return it with all white space joined to single blanks."""
+        """Return it with all white space joined to single spaces."""
         return SamplingResult(squash_whitespace(self.text), self.picks)

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def squash_whitespace(text: str) -> str:
-    """Join all white space to single blanks."""
+    """Join all white space to single spaces."""
     return " ".join(text.split())

@@ -70,9 +70,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "-w", "--wildcards", action="append", default=[], metavar="FOLDER",
         help="folder with wildcard files; several times for several",
     )  # fmt: skip
-    parser.add_argument(
-        "--follow-links", action="store_true", help="read folders that links bring in"
-    )
+    parser.add_argument("--follow-links", action="store_true", help="follow links to other folders")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="set a variable"
     )
@@ -82,7 +80,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="list all combinations, or the first MOST",
     )  # fmt: skip
     ways.add_argument("--sample", type=_amount, metavar="N", help="N different ones out of all")
-    ways.add_argument("--cyclical", action="store_true", help="every variant goes round on its own")
+    ways.add_argument("--cyclical", action="store_true", help="cycle through each variant")
     ways.add_argument("--count", action="store_true", help="count all combinations")
     ways.add_argument("--reach", action="store_true", help="list tags, wildcards and variables")
     ways.add_argument(
@@ -109,7 +107,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--strict", action="store_true",
         help="a missing wildcard is an error; with --lint warnings count, too",
     )  # fmt: skip
-    parser.add_argument("--squeeze", action="store_true", help="join all white space to blanks")
+    parser.add_argument("--squeeze", action="store_true", help="collapse white space")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 

@@ -62,7 +62,7 @@ def find_hints(
     library: WildcardLibrary | None = None,
     variables: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Return what in named texts resembles the language and would be drawn as it stands.
+    """Return what in named texts resembles the language and would be drawn literally.
 
     A sentence each, before anything is drawn; what stops the draw is left to the draw.
     """
@@ -158,13 +158,13 @@ class _Linter:
             while place >= 0:
                 line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
                 where = f"{name}:{line}:{column}"
-                self._found.say("DP208", "a tab stands here; blanks are expected", where)
+                self._found.say("DP208", "a tab is used here; spaces are expected", where)
                 break_at = text.find("\n", place)
                 place = text.find("\t", break_at) if break_at >= 0 else -1
         for name in self._library.names:
             givers = self._library.givers(name)
             if len(givers) > 1:
-                message = f'"{name}" is given by {" and ".join(givers)}; the last one counts'
+                message = f'"{name}" is given by {" and ".join(givers)}; the last one is used'
                 self._found.say("DP207", message, givers[-1])
 
     # Texts
@@ -313,7 +313,7 @@ class _Linter:
             )
             only = variant.options[0].body.plain or ""
             is_list = len(variant.options) == 1 and any(one in only for one in ",;/\u3001")
-            hint = 'A "|" stands between options.' if is_list else ""
+            hint = 'Options are separated by "|".' if is_list else ""
             self._say("DP210", message, document, variant, hint)
         every = [
             set() if option.body.plain is not None else self._sequence(option.body, document, name)

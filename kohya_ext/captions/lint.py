@@ -100,7 +100,7 @@ def _placeholders(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
         shown = next(iter(found.values()))
         yield CaptionProblem(
             "LL218",
-            f'"{shown}" stands as text in {_names(found)}; nothing fills it in a caption.',
+            f'"{shown}" is plain text in {_names(found)}; nothing fills it in a caption.',
             "Write the trigger word itself; captions.prefix fills {trigger} in lower case only.",
         )
 
@@ -124,7 +124,7 @@ def _trigger(captions: Mapping[str, str], word: str) -> Iterator[CaptionProblem]
         yield CaptionProblem(
             "LL211",
             f'{_many(absent)} no trigger word "{word}": {_names(absent)}.',
-            "Put it in front, or caption again with captions.prefix.",
+            "Put it first, or caption again with captions.prefix.",
         )
     if twice:
         yield CaptionProblem(
@@ -156,7 +156,7 @@ def _duplicates(captions: Mapping[str, str], rules: LintRules) -> Iterator[Capti
         more = f"; and {counted(len(found) - _SHOWN, 'more tag')}" if len(found) > _SHOWN else ""
         yield CaptionProblem(
             "LL215",
-            f"Tags stand twice in one caption: {tags}{more}.",
+            f"Tags are repeated in one caption: {tags}{more}.",
             "Keep one of each.",
         )
 
@@ -193,7 +193,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Captio
         yield CaptionProblem(
             "LL217",
             f'The undesired tag "{tag}" matches no tag that the tagger has or found.',
-            f"Correct it under captions.undesired_tags, or take it out.{meant}",
+            f"Correct it under captions.undesired_tags, or remove it.{meant}",
         )
     unwanted = undesired_keys(rules.undesired)
     left = {
@@ -208,7 +208,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Captio
         ]
         yield CaptionProblem(
             "LL219",
-            f"Undesired tags still stand in captions: {', '.join(sorted(left)[:_SHOWN_TAGS])} "
+            f"Undesired tags are still in captions: {', '.join(sorted(left)[:_SHOWN_TAGS])} "
             f"({_names(names)}).",
             "Run `loraloom caption` again; what a hand put there stays until it is taken out.",
         )

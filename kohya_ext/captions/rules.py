@@ -31,8 +31,8 @@ class TagOrder(str, Enum):
 class CaptionRules:
     """How captions are made; thresholds are probabilities, tags may be in any spelling.
 
-    `implied` names what falls where a tag stands; `drops_parts` lets `hair` fall where `long hair`
-    stands. `most_tokens` is counted by `count_tokens`, with the prefix; 0: no limit.
+    `implied` names which tags are dropped where a tag is present; `drops_parts` drops `hair` beside
+    `long hair`. `most_tokens` is counted by `count_tokens`, with the prefix; 0: no limit.
     """
 
     prefix: str
@@ -60,7 +60,7 @@ class CaptionRules:
 
 
 def spelled(tag: str) -> str:
-    """Return a tag as it stands in a caption: blanks for underscores, but `^_^` as it is."""
+    """Return a tag as it stands in a caption: spaces for underscores, but `^_^` as it is."""
     return tag.replace("_", " ") if len(tag) > _FACE_TAG_LENGTH else tag
 
 
@@ -77,7 +77,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def parse_tags(text: str) -> tuple[str, ...]:
-    """Split at commas or line ends, with or without blanks; empty parts do not count."""
+    """Split at commas or line ends, with or without spaces; empty parts do not count."""
     return tuple(part.strip() for part in re.split(r"[,\n]", text) if part.strip())
 
 
@@ -92,7 +92,7 @@ def _sinks(tag: str, undesired: frozenset[str], kept: frozenset[str]) -> bool:
 
 
 def is_undesired(tag: str, undesired: frozenset[str]) -> bool:
-    """Tell whether a tag is one of `undesired`, in which * stands for any letters."""
+    """Tell whether a tag is one of `undesired`, in which * matches any letters."""
     key = tag_key(tag)
     return key in undesired or any(_pattern(one).fullmatch(key) for one in _patterns(undesired))
 

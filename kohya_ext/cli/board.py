@@ -1,4 +1,4 @@
-"""`loraloom board`: the pictures of a project on one page, to judge and caption by keys."""
+"""`loraloom board`: the pictures of a project on one page, to sort and caption by keys."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ..project.decisions.pictures_view import PicturesView
 def board(project: Project, port: int, browse: bool, lan: bool) -> None:
     """Set roles and captions of PROJECT's pictures on one page, with the keyboard.
 
-    Every decision is kept at once; the page may be closed, and opened twice. It answers on this
-    machine only, or with --lan in your network.
+    Every decision is saved immediately; the page may be closed, and be open twice. It is
+    reachable from this machine only, or with --lan from your network.
     """
     share = BoardShare(PicturesView(project), lambda: CaptionDesk(project))
     try:

@@ -39,7 +39,7 @@ def check(
     """Check PROJECT, or any config, without starting anything.
 
     Pictures are decoded completely, captions and folders read as the trainer reads them, every
-    argument compared with what the trainer on this machine takes. Exit code 1: it would fail.
+    argument compared with what the trainer on this machine accepts. Exit code 1: it would fail.
     """
     from ..training.checks.preflight import run_preflight
     from ..training.config.validation import Validation, with_validation
@@ -82,7 +82,7 @@ def _show(job: TrainingJob, preflight: Preflight) -> None:
     if preflight.steps:
         emit(preflight.length)
     if not preflight.errors:
-        emit("Nothing stands in the way.")
+        emit("No problems found.")
 
 
 def _as_dict(job: TrainingJob, preflight: Preflight) -> dict[str, Any]:

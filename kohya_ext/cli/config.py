@@ -61,9 +61,7 @@ class ConfigOptions:
 @click.option(
     "--gui", "version", type=click.Choice(_VERSIONS), help="The Kohya GUI version to write for."
 )
-@click.option(
-    "--as-gui", is_flag=True, help="Print what that GUI itself would run, flaws included."
-)
+@click.option("--as-gui", is_flag=True, help="Print what that GUI itself would run, bugs included.")
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), help="With --from: write the files there."
 )
@@ -73,11 +71,11 @@ class ConfigOptions:
 )  # fmt: skip
 @click.option(
     "--draws", type=click.IntRange(min=0), metavar="N",
-    help="With --from: pictures times repeats, where the pictures lie on another machine.",
+    help="With --from: pictures times repeats, where the pictures are on another machine.",
 )  # fmt: skip
 @validation_options
 @dry_run_option
-@click.option("-v", "--verbose", is_flag=True, help="Also list what changes nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list repairs that change nothing.")
 @json_option
 def config(project: str | None, source: Path | None, **given: Any) -> None:
     """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/.
@@ -278,7 +276,7 @@ def _explain(converted: Conversion, verbose: bool) -> None:
     for difference in converted.call.differences if verbose else converted.call.notable:
         say(f"unlike the GUI: {difference}")
     for difference in converted.differences:
-        say(f"the json says it otherwise: {difference}")
+        say(f"the json has another spelling: {difference}")
     for sentence in converted.advice:
         say(f"advice: {sentence}")
 

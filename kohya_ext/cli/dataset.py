@@ -54,7 +54,7 @@ def import_(
 
     Captions beside them (.txt, .caption, .cap, metadata lists) come in as made by hand. Subfolders
     called primary, supporting and out give the roles, or numbers such as 5_fox; so do the ratings
-    of a picture viewer (1, 2, -1) and a csv file. What is left out is named.
+    of a picture viewer (1, 2, -1) and a csv file. Skipped files are listed.
     """
     with progress_bar() as progress:
         plan = plan_import(
@@ -123,7 +123,7 @@ def import_(
             }
         )
     else:
-        verb = "would be taken in" if dry_run else "taken in"
+        verb = "would be imported" if dry_run else "taken in"
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
         out = f", {plan.count(Role.OUT)} out" if plan.count(Role.OUT) else ""
         emit(
@@ -141,7 +141,7 @@ def import_(
 @click.command()
 @project_argument
 @_roles_option
-@click.option("--out", multiple=True, metavar="NAME", help="Set this picture to Out, for good.")
+@click.option("--out", multiple=True, metavar="NAME", help="Set this picture to Out, permanently.")
 @dry_run_option
 @json_option
 def stage(

@@ -85,7 +85,7 @@ def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_
         emit(shell_words(plan.command))
         next_step()
         return 0
-    say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C ends it.")
+    say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C stops it.")
     code = run_host(plan)
     if code in (_HANGUP, _TERMINATED):
         say("The Kohya GUI was ended as well.")
@@ -94,7 +94,7 @@ def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_
         raise HostError(
             "LL705",
             f"The Kohya GUI ended with exit code {code}.",
-            "Its own messages above tell why. Without our tab it starts with: gui.sh or gui.bat",
+            "Its own messages above say why. Without our tab it starts with: gui.sh or gui.bat",
         )
     next_step(f"loraloom kohya --dir {shell_path(gui.folder)}")
     return 0
@@ -132,10 +132,10 @@ def _uninstall(gui: KohyaGui, dry_run: bool) -> None:
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 @click.option("--lan", is_flag=True, help="Show PROJECT's board in your network, too: on a phone.")
 def gui(project: Path | None, port: int, browse: bool, lan: bool) -> None:
-    """Open both halves in one page of their own; PROJECT is opened first.
+    """Open all screens in one page of their own; PROJECT is opened first.
 
     It needs gradio 6: pip install "gradio>=6,<7". The page answers on this machine only, with
-    --lan too: your network gets the board of PROJECT, to judge and caption, and nothing else.
+    --lan too: your network gets the board of PROJECT, to sort and caption, and nothing else.
     """
     from ..gui.standalone import serve
 

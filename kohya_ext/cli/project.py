@@ -55,7 +55,7 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 
 @click.command()
 @project_argument
-@click.option("--verify", is_flag=True, help="Read every file and say what is damaged.")
+@click.option("--verify", is_flag=True, help="Read every file and report damage.")
 @cluster_option
 @json_option
 def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> 
         _verify(project, cluster, as_json)
         return
     if cluster:
-        raise click.UsageError("--cluster goes with --verify.")
+        raise click.UsageError("--cluster needs --verify.")
     ratio = read_ratio(project)
     status = replace(read_status(project), ratio=str(ratio) if ratio else "")
     if as_json:

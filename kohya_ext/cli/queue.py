@@ -84,7 +84,7 @@ def move(number: int, place: int) -> None:
 @queue.command()
 @_number
 def remove(number: int) -> None:
-    """Take entry NUMBER out of the queue."""
+    """Remove entry NUMBER from the queue."""
     from ..training.queue import remove as remove_one
 
     emit(f"removed: {remove_one(number).name}")
@@ -93,7 +93,7 @@ def remove(number: int) -> None:
 
 @queue.command()
 def clear() -> None:
-    """Take out all entries that have ended."""
+    """Remove all entries that have ended."""
     from ..training.queue import clear as clear_ended
 
     emit(f"{clear_ended()} removed")

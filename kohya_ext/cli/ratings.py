@@ -34,7 +34,7 @@ def ratings(
 ) -> None:
     """Read the ratings that a viewer wrote into PROJECT's pictures, or those in FOLDER.
 
-    Which role a rating stands for says dataset.ratings; with --write the roles become ratings,
+    The manifest's dataset.ratings maps ratings to roles; with --write the roles become ratings,
     and pixels and all other metadata stay as they are.
     """
     where = folder or project.source_dir

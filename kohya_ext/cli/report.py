@@ -21,7 +21,7 @@ def report(
 ) -> None:
     """Write the report on a training: data with hashes, config, versions, loss curve, files.
 
-    It goes beside the run's own files, as report.md, report.json and loss.png.
+    It is written next to the run's own files, as report.md, report.json and loss.png.
     """
     from ..training.run.report import as_dict, format_report, read_report, write_report
 

@@ -73,7 +73,7 @@ class TrainOptions:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many of the newest states stay on the disk.",
+    help="Number of newest states to keep on disk.",
 )
 @click.option("--resume", is_flag=True, help="Resume from the newest complete state.")
 @click.option(
@@ -82,7 +82,7 @@ class TrainOptions:
     help="Continue from this LoRA file, without a state: an undertrained one gets more epochs.",
 )
 @validation_options
-@click.option("--move-old", is_flag=True, help="Move epoch files of an earlier run aside first.")
+@click.option("--move-old", is_flag=True, help="Move an earlier run's epoch files aside first.")
 @click.option("--detach", is_flag=True, help="Keep training after this terminal closes.")
 @click.option("--attach", "act", flag_value="attach", help="Follow a running training.")
 @click.option("--stop", "act", flag_value="stop", help="Stop a running training now.")
@@ -90,9 +90,9 @@ class TrainOptions:
     "--stop-after-epoch",
     "act",
     flag_value="after-epoch",
-    help="Stop it after its next saved epoch.",
+    help="Stop after the next saved epoch.",
 )
-@click.option("--pause", "act", flag_value="pause", help="Stop it once a state is saved.")
+@click.option("--pause", "act", flag_value="pause", help="Stop after the next saved state.")
 @dry_run_option
 @json_option
 def train(
@@ -100,7 +100,7 @@ def train(
 ) -> int:
     """Train the LoRA of PROJECT, or of any config, and verify the result.
 
-    Everything that `loraloom check` finds is found first. Ctrl-C stops the training; whole epoch
+    `loraloom check` runs first. Ctrl-C stops the training; whole epoch
     files stay. Success means: every epoch file is there, opens, and has the expected steps.
     """
     from ..training.config.validation import Validation
@@ -160,7 +160,7 @@ def train(
 def _handing_over(run: RunPlan) -> Iterator[None]:
     """When the terminal closes, leave the training to a watcher without one.
 
-    Windows tells us nothing; there the training continues all the same, and --attach takes it over.
+    Windows tells us nothing; there the training continues anyway, and --attach takes it over.
     """
     from ..training.run.session import start_watcher
 

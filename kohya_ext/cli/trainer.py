@@ -84,7 +84,7 @@ def use(folder: Path, python: Path | None) -> None:
 
 
 @trainer.command()
-@click.option("--tag", default="", help="The sd-scripts version to clone; default: a tried one.")
+@click.option("--tag", default="", help="The sd-scripts version to clone; default: a tested one.")
 @click.option("--python", type=click.Path(path_type=Path), help="The Python to make its venv with.")
 @click.option("--torch-from", default="", metavar="URL", help="Where pip gets PyTorch from.")
 @click.option(
@@ -96,7 +96,7 @@ def use(folder: Path, python: Path | None) -> None:
 )
 @dry_run_option
 def install(tag: str, python: Path | None, torch_from: str, source: str, dry_run: bool) -> None:
-    """Install sd-scripts: a git clone at a tried version, with an environment of its own.
+    """Install sd-scripts: a git clone at a tested version, with an environment of its own.
 
     Run again after a failure, it continues where it ended. PyTorch takes some gigabytes. Behind a
     firewall: --from names a mirror, or a folder that holds a clone; pip's own settings

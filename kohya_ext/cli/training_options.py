@@ -37,7 +37,7 @@ def job_options(command: _Command) -> _Command:
         "--config",
         "config",
         type=click.Path(path_type=Path),
-        help="Any json or toml for sd-scripts or of the Kohya GUI, in the place of a project.",
+        help="Any json or toml for sd-scripts or of the Kohya GUI, instead of a project.",
     )(command)
     return click.argument("project", required=False)(command)
 
@@ -62,7 +62,7 @@ def validation_options(command: _Command) -> _Command:
     return click.option(
         "--validation-split", type=click.FloatRange(0, 0.9), metavar="SHARE",
         help="Keep this share of the pictures back, 0.1 for example, and measure the loss on "
-        "them: it rises when a LoRA learns by heart. Small sets suffer. 0: train all.",
+        "them: it rises when the LoRA overfits. Small sets suffer. 0: train all.",
     )(command)  # fmt: skip
 
 

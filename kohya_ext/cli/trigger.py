@@ -36,8 +36,8 @@ def trigger(project: Project, word: str, folders: tuple[Path, ...], as_json: boo
     """Check the trigger word of PROJECT, or another WORD, and suggest free ones.
 
     It is compared with every LoRA in the given folders (names, trigger phrases and tags in their
-    headers), CLIP's and the tagger's vocabulary where they lie on this machine, words that every
-    base model knows, and the set's own tags and captions. Exit code 1: something speaks against it.
+    headers), CLIP's and the tagger's vocabulary where this machine has them, words that every
+    base model knows, and the set's own tags and captions. Exit code 1: a problem was found.
     """
     if folders:
         report = trigger_report(project, word, folders)

@@ -77,7 +77,7 @@ def _balance(plan: LayoutPlan, settings: DatasetSettings) -> list[str]:
         return []
     if ratio.asked is not None:
         return [
-            f"{plain(ratio.reached)} to 1 is as near to an influence of {plain(ratio.asked)} as "
+            f"{plain(ratio.reached)} to 1 is as close to an influence of {plain(ratio.asked)} as "
             "whole repeats come with so few pictures of one role."
         ]
     better = balance(ratio.supporting.pictures, (Group(ratio.primary.pictures, wanted),))

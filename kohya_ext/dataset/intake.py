@@ -185,7 +185,7 @@ def plan_import(
     if folder.resolve().is_relative_to(root):
         raise ConflictError(
             "LL204",
-            f"{folder} lies inside the project.",
+            f"{folder} is inside the project.",
             "Import from the folder where you collect your pictures.",
         )
     found = _outside(find_pictures(folder), root)

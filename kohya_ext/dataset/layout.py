@@ -133,7 +133,7 @@ def plan_layout(
         raise MissingError(
             "LL201",
             f"{project.source_dir} holds no pictures.",
-            f"Take some in first: loraloom import {project.root.name} FOLDER",
+            f"Import some first: loraloom import {project.root.name} FOLDER",
         )
     memory = memory_of(project)
     keys = memory.keys_of(paths)
@@ -275,7 +275,7 @@ def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, s
         if path.suffix.lower() in TRAINER_SUFFIXES and place not in staged:
             raise ConflictError(
                 "LL207",
-                f"{path} was not staged by loraloom and would be trained all the same.",
+                f"{path} was not staged by loraloom and would be trained anyway.",
                 "Move it out of images/ and import it, so that it stays when staging is repeated.",
             )
 

@@ -36,7 +36,7 @@ def read_staged(images_dir: Path) -> dict[PurePosixPath, str]:
         images_dir / STAGED_NAME,
         lambda data: {PurePosixPath(name): str(mark) for name, mark in data.items()},
         "Restore it from a backup, or move images/ away and run loraloom stage and caption again: "
-        "the pictures lie in source/.",
+        "the pictures are in source/.",
     )
 
 

@@ -52,7 +52,7 @@ def importing(folder: Path, *, rename: bool = False) -> Step:
         apply_import(project, plan, progress=progress)
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
         say(
-            f"{counted(len(plan.new), 'picture')} taken in: {primary} primary, {supporting} "
+            f"{counted(len(plan.new), 'picture')} imported: {primary} primary, {supporting} "
             "supporting."
         )
         if plan.known:
@@ -175,7 +175,7 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
     if preflight.errors:
         first = preflight.errors[0]
         raise ToolError(first.code, first.problem, first.cure)
-    say("Nothing stands in the way of training.")
+    say("No problems found: the training can start.")
 
 
 def _tell(preflight: Preflight, say: Say) -> None:
@@ -215,7 +215,7 @@ def training(*, save_states: bool = False, resume: bool = False, move_old: bool 
 
 
 def find_training_of(project: Project) -> RunPlan | None:
-    """Return the project's training that is under way, whoever started it."""
+    """Return the project's training that is running, whoever started it."""
     current = find_current(project.log_dir / "runs")
     return current.plan if current else None
 
@@ -234,7 +234,7 @@ def stop_after_epoch(project: Project) -> str:
     """Ask the project's training to end after its next saved epoch; say what happens now."""
     running = find_training_of(project)
     if running is None:
-        return "No training is under way."
+        return "No training is running."
     stop_training(running, StopRequest.AFTER_EPOCH)
     return "The training ends after its next saved epoch."
 

@@ -25,7 +25,7 @@ def board_frame(folder: str) -> str:
         return ""
     style = f"width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"
     return (
-        "<details><summary><b>Judge and caption the pictures</b></summary>"
+        "<details><summary><b>Sort and caption the pictures</b></summary>"
         f'<p>By keys: 1 primary, 2 supporting, 0 out. <a href="{escape(url)}" target="_blank">'
         "Open the board in a window of its own</a> (on this machine).</p>"
         f'<iframe src="{escape(url)}" title="Board" loading="lazy" style="{style}"></iframe>'

@@ -66,7 +66,7 @@ def _keep_base(project: Project, typed: Typed) -> str:
     """Look at the model first: what its file is counts more than what the box says."""
     text = str(typed.get("base_path") or "").strip()
     if not text:
-        raise InputError("LL708", "No base model is named.", "Choose one of the list, or Browse.")
+        raise InputError("LL708", "No base model is given.", "Choose one of the list, or Browse.")
     path = project.root / Path(text).expanduser()
     is_hub_name = "/" in text and not path.suffix and not path.exists()
     found = None if is_hub_name else look_at_model(path)
@@ -75,7 +75,7 @@ def _keep_base(project: Project, typed: Typed) -> str:
             "LL241", f"{path.name} is {found.what}.", "Choose the checkpoint to train on."
         )
     values = dict(typed)
-    note = "its family cannot be read off the file, so the box counts"
+    note = "its family cannot be read off the file, so the value in the box is used"
     if found is not None and found.family is not None:
         values["base_family"] = found.family.facts.title
         note = "detected"
@@ -256,12 +256,12 @@ def end_queue() -> list[str]:
 
     def end() -> str:
         queue.halt()
-        return "The queue ends after the training that is under way."
+        return "The queue ends after the training that is running."
 
     return _queued(end)
 
 
 def _entry(number: Any) -> int:
     if not number:
-        raise InputError("LL708", "No entry is named.", 'Type its number into "Entry".')
+        raise InputError("LL708", "No entry is given.", 'Type its number into "Entry".')
     return int(number)

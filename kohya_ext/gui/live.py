@@ -16,7 +16,7 @@ MOST_SAMPLES = 24
 
 @dataclass(frozen=True)
 class LiveView:
-    """A training as it stands: losses by step, thinned; the newest samples last."""
+    """The state of a training: losses by step, thinned; the newest samples last."""
 
     steps: int = 0
     losses: tuple[tuple[int, float], ...] = ()
@@ -53,7 +53,7 @@ class LiveTrainings:
                 )
 
     def find(self, root: Path) -> LiveView | None:
-        """Return how the project's training stands, None when none was followed."""
+        """Return the state of the project's training, None when none was followed."""
         with self._lock:
             return self._views.get(root)
 

@@ -56,7 +56,7 @@ def _advice(section: Section | None, status: ProjectStatus) -> str:
     if section is Section.PICTURES:
         return "press Stage" if status.imported else "press Import"
     if section is Section.TRAIN and status.training:
-        return "the training is under way"
+        return "the training is running"
     if section is None:
         return f"compare the epochs in a grid: {ELSEWHERE}"
     return {

@@ -79,5 +79,5 @@ def serve(
     """Serve the page on this machine until Ctrl-C. Raises ConflictError for a taken port."""
     blocks = build_standalone(project)
     require_free(port)
-    say(f"The page is at http://{HOST}:{port}/ ; Ctrl-C ends it.")
+    say(f"The page is at http://{HOST}:{port}/ ; Ctrl-C stops it.")
     blocks.launch(server_name=HOST, server_port=port, inbrowser=browse, quiet=True)

@@ -106,8 +106,8 @@ def shell_words(words: Sequence[str]) -> str:
 def lan_option(command: _Command) -> _Command:
     """Add `--lan`."""
     text = (
-        "Answer in your network, too: for a phone, by the printed address or its QR code. There "
-        "the page only looks and decides."
+        "Make it reachable from your network: for a phone, by the printed address or its QR code. "
+        "There it shows pictures and takes decisions, nothing else."
     )
     return click.option("--lan", is_flag=True, help=text)(command)
 
@@ -145,7 +145,7 @@ def serve_until_interrupted(
     lan: bool = False,
     name: str = "",
 ) -> None:
-    """Print the address of a path in a share and serve it; Ctrl-C ends it, also on Windows.
+    """Print the address of a path in a share and serve it; Ctrl-C stops it, also on Windows.
 
     Raises as `serving`.
     """
@@ -153,9 +153,9 @@ def serve_until_interrupted(
         emit(url)
         if lan:
             show_qr(url)
-            say("whoever has this address may look and decide, too, until Ctrl-C ends it")
+            say("whoever has this address may look and decide, too, until Ctrl-C stops it")
         else:
-            say("open this address on this machine; Ctrl-C ends it")
+            say("open this address on this machine; Ctrl-C stops it")
         if browse:
             click.launch(url)
         while True:

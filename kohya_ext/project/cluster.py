@@ -1,7 +1,7 @@
 """Work on many files, done here or handed to the workers of a Dask scheduler.
 
 Only reading and computing is handed out; what comes back is stored by us, one piece after the
-other, so that a worker or a command that dies loses no more than what was under way.
+other, so that a worker or a command that dies loses no more than what was in progress.
 """
 
 from __future__ import annotations

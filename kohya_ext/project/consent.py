@@ -14,7 +14,7 @@ from enum import Enum
 
 @dataclass(frozen=True)
 class Consent:
-    """Who agreed, on which day (ISO date), to what, and where the proof lies."""
+    """Who agreed, on which day (ISO date), to what, and where the proof is kept."""
 
     name: str
     date: str
@@ -78,7 +78,7 @@ def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | Non
     except ValueError:
         return "date", f'"{consent.date}" is not a day of the calendar', "Write it as 2026-01-31."
     if day > today:
-        return "date", f'"{consent.date}" lies in the future', "Write the day of the agreement."
+        return "date", f'"{consent.date}" is in the future', "Write the day of the agreement."
     if not consent.name.strip():
         return "name", "it is blank", "Write who agreed."
     try:

@@ -25,7 +25,7 @@ _AI_TOOLKIT = re.compile(r"_(\d{9})$")
 _ONE_TRAINER = re.compile(
     r"[-_ ]?\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-save-(?P<step>\d+)-(?P<epoch>\d+)-(?P<inner>\d+)$"
 )
-"""OneTrainer's name: when, steps in all, epochs that are done, steps of the one under way."""
+"""OneTrainer's name: when, steps in all, epochs that are done, steps of the one in progress."""
 
 
 @dataclass(frozen=True)
@@ -308,5 +308,5 @@ def require_family(files: Iterable[EpochFile], family: Family) -> None:
                 "LL135",
                 f"{one.path} is a LoRA for {one.facts.family_title}, but the project is for "
                 f"{family.facts.title} (base_model.family: {family.value}).",
-                "Correct base_model.family in the manifest, or take the file out of the folder.",
+                "Correct base_model.family in the manifest, or remove the file from the folder.",
             )

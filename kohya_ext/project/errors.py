@@ -6,7 +6,7 @@ ToolError
 ├── MissingError    something needed is not there: make, name or install it
 │   └── PackageMissing
 ├── DamagedError    a file is not what it should be: restore or replace it
-├── ConflictError   something is in the way or under way: move it, wait or stop it
+├── ConflictError   something is in the way or in progress: move it, wait or stop it
 ├── MachineError    the operating system or a program refused: disk, permissions, start
 ├── RuleError       consent, content or access: there is no switch
 ├── HostError       a trainer, WebUI or GUI did not do what was asked
@@ -58,7 +58,7 @@ class DamagedError(ToolError):
 
 
 class ConflictError(ToolError):
-    """A file is in the way, or other work is under way."""
+    """A file is in the way, or other work is in progress."""
 
 
 class MachineError(ToolError):

@@ -263,7 +263,7 @@ def require_folder(path: Path) -> Path:
 
 
 CURE_FOR_STRANGE = (
-    'Choose a name without : ? * " < > | and without a dot or blank at its end; CON, NUL and some '
+    'Choose a name without : ? * " < > | and without a dot or space at its end; CON, NUL and some '
     "others belong to devices."
 )
 
@@ -271,7 +271,7 @@ CURE_FOR_STRANGE = (
 def strange_on_windows(path: Path) -> str:
     """Return the first name in `path` that Windows refuses or changes; empty elsewhere.
 
-    It drops a dot or blank at the end in silence, takes `a:b` for a stream of `a`, and opens a
+    It drops a dot or space at the end silently, takes `a:b` for a stream of `a`, and opens a
     device for CON.
     """
     if os.name != "nt":

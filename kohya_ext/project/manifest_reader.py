@@ -46,7 +46,7 @@ _SINGLE_QUOTES = 'In double quotes a "\\" begins an escape: put the path in sing
 
 _YAML_CURES = {
     "found unknown escape character": _SINGLE_QUOTES,
-    "found character '\\t'": "YAML is indented with blanks: replace the tab.",
+    "found character '\\t'": "YAML is indented with spaces: replace the tab.",
 }
 
 
@@ -91,7 +91,7 @@ def _nearest_project(folder: Path) -> str:
     """Say where a project is when `folder` lies inside one, as a shell's current folder may."""
     for parent in folder.resolve().parents:
         if (parent / MANIFEST_NAME).is_file():
-            return f"It lies inside the project {parent}: name that one."
+            return f"It is inside the project {parent}: name that one."
     return "Name the project's folder, or make one with `loraloom init`."
 
 
@@ -165,7 +165,7 @@ def _check_names(manifest: Manifest, lines: dict[Place, int], path: Path) -> Non
                 "LL102",
                 f'{path}:{_line_of(place, lines)}: {dotted(place)}: "{name}" cannot be the name '
                 "of a file or folder on every system.",
-                "Use letters, digits, blanks, hyphens and underscores.",
+                "Use letters, digits, spaces, hyphens and underscores.",
             )
 
 
@@ -244,13 +244,13 @@ def _collect_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path:
             if not isinstance(key, yaml.ScalarNode):
                 raise InputError(
                     "LL102",
-                    f"{path}:{line}: a list or a mapping stands here in place of a key.",
+                    f"{path}:{line}: a list or a mapping is here instead of a key.",
                     "Write `key: value`; put a text that begins with ?, [ or { in quotes.",
                 )
             if key.value in seen:
                 raise InputError(
                     "LL102",
-                    f'{path}:{line}: the key "{key.value}" stands here a second time.',
+                    f'{path}:{line}: the key "{key.value}" is here a second time.',
                     "Keep one of the two.",
                 )
             seen.add(key.value)

@@ -14,7 +14,7 @@ _LORA_WITH_COMMA = re.compile(r"(?<!\$)\{lora\}(\s*,)?\s*")
 def fill_placeholders(text: str, *, trigger_word: str, lora: str) -> str:
     """Put in the trigger word and the LoRA's tag, in one pass: what was put in stays as it is.
 
-    An empty `lora` takes `{lora}` out with the comma and blank behind it: captions, samples drawn
+    An empty `lora` takes `{lora}` out with the comma and space after it: captions, samples drawn
     while training, negative prompts and pictures without the LoRA have no tag.
     """
     if not lora:

@@ -197,7 +197,7 @@ _CONSENT = """\
   #   name: ""                    # who agreed
   #   date: "2026-01-31"          # on which day
   #   scope: ""                   # to what: training, pictures, publishing
-  #   evidence: ""                # where the proof lies
+  #   evidence: ""                # where the proof is kept
 """
 
 _TEMPLATE = """\
@@ -213,7 +213,7 @@ base_model:
   path: ''                      # the checkpoint file to train on
 
 dataset:
-  influence: 2.0                # primaries give so many times the steps of the supporting ones
+  influence: 2.0                # primaries get this many times the steps of the supporting ones
   # repeats: {{primary: 5, supporting: 2}}   # by hand, in place of the influence
 
 captions:

@@ -138,7 +138,7 @@ def _of_another_form(value: Any, schema: _Schema) -> str:
     if not isinstance(value, str) or re.search(schema["pattern"], value):
         return ""
     wanted = schema["description"].rstrip(".")
-    return f"{_shown(value)} is not of the form wanted here ({wanted})."
+    return f"{_shown(value)} is not of the expected form ({wanted})."
 
 
 def _incomplete(value: Any, schema: _Schema) -> str:

@@ -75,7 +75,7 @@ class PageRequest:
 
     @property
     def is_json(self) -> bool:
-        """Whether JSON was sent; pages of other sites cannot send that unasked."""
+        """Whether JSON was sent; pages of other sites cannot send that without permission."""
         return self.content_type.partition(";")[0].strip().lower() == "application/json"
 
 

@@ -61,7 +61,7 @@ class ProjectStatus:
             *([("ratio", self.ratio)] if self.ratio else []),
             ("config", "written" if self.config else "none yet"),
             ("epoch files", str(self.epoch_files)),
-            *([("training", f"run {self.training} is under way")] if self.training else []),
+            *([("training", f"run {self.training} is in progress")] if self.training else []),
             ("grids", str(self.grids)),
             ("promoted", self.promoted or "none yet"),
             ("showcase", f"{counted(self.showcase_pictures, 'picture')}, {self.selected} selected"),

@@ -16,7 +16,7 @@ def trigger_word_problem(word: str) -> str | None:
     if not word.strip():
         return "The trigger word is empty."
     if word != word.strip():
-        return f'The trigger word "{word}" begins or ends with a blank.'
+        return f'The trigger word "{word}" begins or ends with a space.'
     strange = sorted({letter for letter in word if letter in _FOREIGN or ord(letter) < 32})
     if strange:
         shown = " ".join(strange)

@@ -159,7 +159,7 @@ def stations(folder: DemoFolder, webui_url: str) -> tuple[Station, ...]:
         Station(
             ("check", project, "--trainer", "simulated"),
             "Everything that would fail late, before the graphics card starts.",
-            lambda project: "nothing stands in the way",
+            lambda project: "no problems found",
         ),
         Station(
             ("train", project, "--trainer", "simulated"),
@@ -189,7 +189,7 @@ def stations(folder: DemoFolder, webui_url: str) -> tuple[Station, ...]:
         ),
         Station(
             ("select", project),
-            "At most 20, never two of the same framing side by side.",
+            "At most 20, never two of the same framing next to each other.",
             _selected,
         ),
         Station(("publish", project), "Everything that a post needs, and a checklist.", _published),
@@ -210,7 +210,7 @@ def _require(holds: bool, what: str) -> None:
 
 def _imported(project: Project) -> str:
     count = len(list(find_pictures(project.source_dir)))
-    _require(count == PICTURES, f"{count} of {PICTURES} pictures lie in source/")
+    _require(count == PICTURES, f"{count} of {PICTURES} pictures are in source/")
     return f"{counted(count, 'picture')} in source/"
 
 
@@ -296,7 +296,7 @@ def _promoted(project: Project) -> str:
 
 def _shown(project: Project) -> str:
     count = len(list(find_pictures(project.showcase_dir)))
-    _require(count >= 2 * SHOWN, f"{count} of {2 * SHOWN} pictures lie in showcase/")
+    _require(count >= 2 * SHOWN, f"{count} of {2 * SHOWN} pictures are in showcase/")
     return f"{counted(count, 'picture')} of two checkpoints in showcase/"
 
 

@@ -40,7 +40,7 @@ from .run.states import require_state
 from .trainer import Trainer
 
 FIRST_CARD = "0"
-"""The card of a runner that names none; a machine without one has a single place all the same."""
+"""The card of a runner that names none; a machine without one has a single place anyway."""
 
 _FORMAT = 1
 _LOCK_SECONDS = 20.0
@@ -131,7 +131,7 @@ def read_queue() -> Queue:
     try:
         data = read_json(path)
         if data["format"] != _FORMAT:
-            raise ValueError(f"format {data['format']} is none that this loraloom knows")
+            raise ValueError(f"format {data['format']} is not one that this loraloom knows")
         entries = tuple(_entry(row) for row in data["entries"])
         return Queue(entries, int(data["last_number"]), bool(data["halt"]))
     except (OSError, ArithmeticError, ValueError, KeyError, TypeError) as error:
@@ -274,7 +274,7 @@ def running_on(gpu: str) -> Iterator[None]:
             raise ConflictError(
                 "LL343",
                 f"The queue is being run already, on card {gpu}.",
-                "See `loraloom queue list`; it takes up what you add.",
+                "See `loraloom queue list`; it also runs what you add.",
             )
         yield
 

@@ -283,7 +283,7 @@ def too_old(folder: Path, name: str) -> str:
     """Say which sd-scripts lies in `folder`, which one brought `name`, and which one we install."""
     since = f"{name} came with {_SINCE[name]}, and " if name in _SINCE else ""
     return (
-        f"{since}{scripts_version(folder)} lies in {folder}; "
+        f"{since}{scripts_version(folder)} is in {folder}; "
         f"`loraloom trainer install` takes {PINNED_TAG}."
     )
 

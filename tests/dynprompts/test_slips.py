@@ -165,6 +165,6 @@ def test_hints_are_sentences_without_what_stops_the_draw():
     assert find_hints(texts, LIBRARY) == (
         'first: This variable has no braces and stays as it is: "$fox __colours__". Write ${name}.',
         'second: This variant has one option: "{red, blue}". '
-        'A "|" stands between options: {red|blue}.',
+        'Options are separated by "|": {red|blue}.',
         'first: This variable has no braces and stays as it is: "$fox". Write ${name}.',
     )

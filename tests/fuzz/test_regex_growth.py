@@ -59,7 +59,7 @@ def slow_text(pattern: re.Pattern[Any], is_anchored: bool) -> str:
 
 
 NEVER_SEARCHED = "dynprompts/lexer.py"
-"""Its patterns are kept as one table, and those with blanks in front are tried at one place."""
+"""Its patterns are kept as one table, and those with spaces in front are tried at one place."""
 
 
 PARTS = product_parts()

@@ -59,7 +59,7 @@ def ask(gui: Any, given: dict[str, Any], said: list[str], commands: Any) -> dict
     except Exception as error:  # noqa: BLE001  # whatever the GUI dies of is its answer
         return {"refused": f"{type(error).__name__}: {error}"}
     if not commands:
-        return {"refused": " ".join(said) or "in silence"}
+        return {"refused": " ".join(said) or "silently"}
     command, path = commands[0]
     toml = Path(path)
     text = toml.read_text(encoding="utf-8")

@@ -279,7 +279,7 @@ def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiV
     window.get_by_role("cell", name="LyCORIS/LoCon").first.wait_for()
     shoot(window, version, "config")
     run_step(window, "Check")
-    window.get_by_text("Nothing stands in the way of training.").wait_for()
+    window.get_by_text("No problems found: the training can start.").wait_for()
     shoot(window, version, "check")
     press(window, "Train")
     seen = [wait_for_training_step(window, 0)]

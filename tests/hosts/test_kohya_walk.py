@@ -165,7 +165,7 @@ def train(page: Any, root: Path, name: str) -> None:
     assert steps
     step(page, "Config")
     step(page, "Check")
-    page.get_by_text("Nothing stands in the way of training.").wait_for()
+    page.get_by_text("No problems found: the training can start.").wait_for()
     page.get_by_text(re.compile(rf"draws: {steps[1]} steps in 2 epochs")).first.wait_for()
     press(page, "Train")
     page.locator("img[alt^='Sample ']").first.wait_for(timeout=600_000)
@@ -213,7 +213,7 @@ def test_a_creature_is_trained_with_an_old_json(page: Any, desk: Path, tmp_path:
 
 def judge_on_the_board(page: Any, keys: list[str]) -> Any:
     """Open the board where it stands in the tab, and judge with these keys."""
-    page.get_by_text("Judge and caption the pictures").click()
+    page.get_by_text("Sort and caption the pictures").click()
     frame = page.frame_locator("iframe[title='Board']")
     frame.locator("body[data-ready]").wait_for()
     frame.locator("#grid").focus()
@@ -364,7 +364,7 @@ def test_the_tab_is_used_by_keyboard_alone(page: Any, large: Path):
     frame.locator("#grid").focus()
     page.keyboard.press("1")
     frame.get_by_text("1 of 222 judged").wait_for()
-    page.get_by_text("Judge and caption the pictures").focus()
+    page.get_by_text("Sort and caption the pictures").focus()
     tab_to(page, "Stage")
     page.keyboard.press("Enter")
     page.get_by_text(re.compile("^Stage: (running|finished)")).first.wait_for(

@@ -1,7 +1,7 @@
 """The page of the A1111 half works in every gradio that a host may have.
 
 LORALOOM_GRADIO_PYTHONS names Pythons with gradio 3.41, 4, 5 or 6 (and pyyaml, jsonschema, psutil),
-parted as in PATH; LORALOOM_CHROMIUM the browser, LORALOOM_SHOTS a folder for screenshots.
+separated as in PATH; LORALOOM_CHROMIUM the browser, LORALOOM_SHOTS a folder for screenshots.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_the_detected_family_wins_over_the_box(project: Project, tmp_path: Path)
     ckpt = tmp_path / "old.ckpt"
     ckpt.write_bytes(b"pickle")
     said = decisions.keeping(Section.BASE)(project, {**typed, "base_path": str(ckpt)})
-    assert "so the box counts" in said
+    assert "so the value in the box is used" in said
     assert open_project(project.root).manifest.base_model.family.value == "sdxl"
     hub = {"base_path": "org/some-model", "base_family": "SD 1.5"}
     assert "box counts" in decisions.keeping(Section.BASE)(project, hub)

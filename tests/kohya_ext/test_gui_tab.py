@@ -125,7 +125,7 @@ def test_a_person_is_not_staged_without_consent(page: FakePage, tmp_path: Path, 
     assert "the section &quot;Consent&quot;" in page.text
     assert "yaml" not in page.text
     page.write("Who agreed", "Ida Brook")
-    for day, said in (("31.1.2026", "is not a day"), ("2999-01-01", "lies in the future")):
+    for day, said in (("31.1.2026", "is not a day"), ("2999-01-01", "is in the future")):
         page.write("On which day, as 2026-01-31", day)
         page.write("Agreed to", ["training", "pictures"], "CheckboxGroup")
         page.press("Keep consent")
@@ -398,7 +398,7 @@ def test_the_board_is_in_the_tab(page: FakePage, project: Project):
     page.write("Project folder", str(project.root))
     assert "<iframe" not in page.text
     page.press("Open project")
-    assert "Judge and caption the pictures" in page.text
+    assert "Sort and caption the pictures" in page.text
     (address,) = re.findall(r'<iframe src="([^"]+)"', page.text)
     answer = requests.get(address, timeout=30)
     assert answer.status_code == 200

@@ -62,7 +62,7 @@ def test_check_counts_the_steps(trainable: Project):
     view = finish(trainable, actions.check)
     assert view.error == ""
     assert any(line.startswith("4 pictures, ") and "3 epochs" in line for line in view.lines)
-    assert view.lines[-1] == "Nothing stands in the way of training."
+    assert view.lines[-1] == "No problems found: the training can start."
 
 
 def test_check_names_every_error(trainable: Project):

@@ -84,7 +84,7 @@ def test_overview_shows_the_next_step(project: Project):
 
 def test_import_says_what_came_in(project: Project, collected: Path):
     view = finish(project, actions.importing(collected))
-    assert view.lines == ("5 pictures taken in: 3 primary, 2 supporting.",)
+    assert view.lines == ("5 pictures imported: 3 primary, 2 supporting.",)
     again = finish(project, actions.importing(collected))
     assert again.lines[-1] == "5 were known already."
 
@@ -203,7 +203,7 @@ def test_missing_project_becomes_a_sentence(tmp_path: Path):
 
 
 def test_empty_box_is_named():
-    with pytest.raises(ToolError, match=r"No folder with pictures is named.*\[LL708\]"):
+    with pytest.raises(ToolError, match=r"No folder with pictures is given.*\[LL708\]"):
         require_folder_text(" ", "folder with pictures")
 
 

@@ -56,7 +56,7 @@ def test_scopes_are_read_from_a_list(scope: str, uses: set[Use]):
     ("consent", "words"),
     [
         (agreed("training", "2026-02-30"), ["date", "not a day of the calendar"]),
-        (agreed("training", (TODAY + timedelta(days=2)).isoformat()), ["lies in the future"]),
+        (agreed("training", (TODAY + timedelta(days=2)).isoformat()), ["is in the future"]),
         (agreed("training", "2026-13-01"), ["not a day"]),
         (agreed("world peace"), ["scope", "not a use", "training, pictures, publishing"]),
         (agreed("training, no publishing"), ["no publishing"]),

@@ -173,7 +173,7 @@ def test_a_large_file_costs_only_its_header(tmp_path: Path):
 def test_a_rewrite_that_changes_nothing_is_the_file(tmp_path: Path, metadata: dict[str, str]):
     header: dict[str, object] = {"x": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}
     if metadata:
-        header["__metadata__"] = metadata  # neither our order nor our blanks
+        header["__metadata__"] = metadata  # neither our order nor our spaces
     source = raw_file(tmp_path / "a.safetensors", json.dumps(header, indent=1).encode(), b"xy")
     rewrite_metadata(source, tmp_path / "b.safetensors", {**metadata, "absent": None})
     assert (tmp_path / "b.safetensors").read_bytes() == source.read_bytes()

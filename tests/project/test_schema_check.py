@@ -108,7 +108,7 @@ def test_faults_are_where_jsonschema_finds_them(place: tuple[str, ...], value: A
         ({"minLength": 1}, "", "it is empty."),
         ({"minItems": 1}, [], "it is empty."),
         ({"required": ["a"]}, {}, 'the key "a" is missing.'),
-        ({"pattern": "^a$", "description": "An a."}, "b", "not of the form wanted here (An a)."),
+        ({"pattern": "^a$", "description": "An a."}, "b", "not of the expected form (An a)."),
     ],
 )
 def test_a_fault_is_a_sentence(schema: dict[str, Any], value: Any, words: str):

@@ -73,6 +73,6 @@ def test_a_training_under_way_comes_before_the_grid(project: Project):
     project.journal.append("train-start", run="one")
     status = read_status(project)
     assert status.training == "one"
-    assert "run one is under way" in "\n".join(status.lines())
+    assert "run one is in progress" in "\n".join(status.lines())
     project.journal.append("train-end", run="one")
     assert read_status(project).training == ""

@@ -30,7 +30,7 @@ def typed(page: Path) -> Iterator[str]:
 
 
 def words_of(line: str) -> list[str]:
-    """Return the words before a pipe, a comment or the explanation that two blanks begin."""
+    """Return the words before a pipe, a comment or the explanation that two spaces begin."""
     line = re.split(r" {2,}| \| | && |\s#", line.strip().removeprefix("$ "), maxsplit=1)[0]
     try:
         return shlex.split(line)

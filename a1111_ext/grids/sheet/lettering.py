@@ -87,7 +87,7 @@ class Lettering:
             x += one.face.length(one.text)
 
     def wrap(self, text: str, width: int) -> tuple[str, ...]:
-        """Break `text` into lines of at most `width` pixels: at blanks, else between letters.
+        """Break `text` into lines of at most `width` pixels: at spaces, else between letters.
 
         Nothing is left out; a single letter wider than `width` keeps a line of its own.
         """

@@ -1,4 +1,4 @@
-"""The one content rule: who looks like a minor never goes with anything sexual."""
+"""The one content rule: who looks like a minor is never combined with anything sexual."""
 
 from __future__ import annotations
 

@@ -250,10 +250,10 @@ class BoardShare:
 
     def _take(self, path: str, request: PageRequest) -> PageAnswer:
         if not request.is_json:
-            raise ValueError("A board takes application/json.")
+            raise ValueError("A board accepts application/json.")
         data = parse_json(request.body or b"{}")
         if not isinstance(data, dict):
-            raise ValueError("A board takes a JSON object.")
+            raise ValueError("A board accepts a JSON object.")
         takers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "decide": self._decide,
             "undo": lambda data: self._turn(self._store.undo, data),
@@ -309,7 +309,7 @@ class BoardShare:
     def _keys(self, data: Mapping[str, Any]) -> list[str]:
         keys = data.get("keys")
         if not isinstance(keys, list) or not keys:
-            raise ValueError("No picture is named.")
+            raise ValueError("No picture is given.")
         unknown = [key for key in keys if not isinstance(key, str) or self._find(key) is None]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is not a picture of this board.")
@@ -330,7 +330,7 @@ class BoardShare:
         """Return the edit before and after a change for each picture that it changes."""
         desk, change = self._require_desk(), data.get("change")
         if not isinstance(change, dict):
-            raise ValueError("No change is named.")
+            raise ValueError("No change is given.")
         held = self._store.values(DecisionKind.CAPTION)
         found = {}
         for key in self._keys(data):
@@ -377,7 +377,7 @@ class BoardShare:
 def _fates(data: Mapping[str, Any]) -> Mapping[str, Any]:
     values = data.get("values")
     if not isinstance(values, dict):
-        raise ValueError("No tag is named.")
+        raise ValueError("No tag is given.")
     return values
 
 

@@ -83,14 +83,14 @@ class Item:
 
 @dataclass(frozen=True)
 class BoardStatus:
-    """What is under way beside the page: a sentence, and how much of it is done."""
+    """What is in progress beside the page: a sentence, and how much of it is done."""
 
     text: str = ""
     done: int = 0
     total: int = 0
     is_alarm: bool = False
     running: tuple[str, ...] = ()
-    """The names of the actions that are under way."""
+    """The names of the actions that are in progress."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -179,7 +179,7 @@ class BoardView:
         return ()
 
     def status(self) -> BoardStatus:
-        """Return what is under way."""
+        """Return what is in progress."""
         return BoardStatus()
 
     def act(self, name: str, values: Mapping[str, Any]) -> str:

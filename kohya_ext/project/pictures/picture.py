@@ -41,7 +41,7 @@ CONVERTED_SUFFIXES = (
     ".pbm",
     ".pnm",
 )
-"""What is taken in all the same and becomes a PNG when it is staged."""
+"""What is taken in anyway and becomes a PNG when it is staged."""
 
 PLUGIN_SUFFIXES = (".avif", ".heic", ".heif", ".hif", ".jxl", ".qoi")
 """Read, and made a PNG, where this Pillow or a plugin of it can: newer ones, pillow-heif ..."""
@@ -163,7 +163,7 @@ def _plugin_suffixes() -> frozenset[str]:
                 plugin.register_heif_opener()
     known = Image.registered_extensions()
     opened = frozenset(suffix for suffix, kind in known.items() if kind in Image.OPEN)
-    # a Pillow built without it registers the suffix all the same
+    # a Pillow built without it registers the suffix anyway
     has_avif = known.get(".avif") != "AVIF" or features.check("avif")
     return opened if has_avif else opened - {".avif"}
 
@@ -341,5 +341,5 @@ def _broken(path: Path, why: str) -> ToolError:
     return DamagedError(
         "LL202",
         f"The picture {path} cannot be decoded: {why}.",
-        "Get the picture again from where it came, or take it out of the folder.",
+        "Get the picture again from where it came, or remove it from the folder.",
     )

@@ -41,7 +41,7 @@ def read_thumbnail(folder: Path, key: str, picture: Path) -> bytes:
 def keep_thumbnail(folder: Path, key: str, upright: Image.Image) -> bytes:
     """Make a thumbnail of an upright picture, keep it where the disk allows, and return it."""
     content = _jpeg(upright, THUMBNAIL_SIDE, quality=82)
-    with suppress(ToolError):  # a full disk: it is shown all the same
+    with suppress(ToolError):  # a full disk: it is shown anyway
         write_bytes_atomic(thumbnail_path(folder, key), content)
     return content
 

@@ -105,7 +105,7 @@ class TiffTags:
     def bytes_of(self, entry: TiffTag) -> memoryview:
         """Return an entry's value; ValueError when it lies outside."""
         if entry.start + entry.length > len(self.data):
-            raise ValueError("a tag lies outside")
+            raise ValueError("a tag is outside of the file")
         return self.data[entry.start : entry.start + entry.length]
 
     def numbers(self, entry: TiffTag) -> tuple[int, ...]:

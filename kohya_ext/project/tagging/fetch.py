@@ -115,7 +115,7 @@ def _require_same(path: Path, one: HubFile) -> None:
     path.unlink()
     raise DamagedError(
         "LL246",
-        f"{one.name} arrived with the hash {found[:16]}, the hub tells {wanted[:16] or 'none'}.",
+        f"{one.name} arrived with the hash {found[:16]}, the hub reports {wanted[:16] or 'none'}.",
         "Fetch it again; if it stays so, choose another tagger.",
     )
 

@@ -105,7 +105,7 @@ class Folder:
 
 
 def read_folders(root: Path, extension: str) -> list[Folder]:
-    """Return the folders `N_words` with pictures in them; others are passed over in silence."""
+    """Return the folders `N_words` with pictures in them; others are passed over silently."""
     if not root.is_dir():
         return []
     found = []
@@ -373,7 +373,7 @@ class Simulation:
     ) -> None:
         path = self.folder / f"{name}.safetensors"
         tell(f"\nsaving checkpoint: {path}")
-        path.unlink(missing_ok=True)  # sd-scripts overwrites in silence
+        path.unlink(missing_ok=True)  # sd-scripts overwrites silently
         write_lora(path, self._tensors(epoch), self._metadata(folders, plan, epoch, step))
         if "short" in self.mistakes and name == self.name:
             path.write_bytes(path.read_bytes()[:-100])

@@ -102,7 +102,7 @@ def ask_trainer(
         found = warning(
             "LL358",
             f"The trainer itself could not be asked about this config: {problem}.",
-            "Our own rules were checked; look whether training starts well.",
+            "Our own rules were checked; check whether training starts well.",
         )
         said = (*said, ("", found))
     return TrainerAnswer(said, _figures(rows))
@@ -187,7 +187,7 @@ def _findings(rows: list[dict[str, Any]], call: TrainerCall) -> Iterator[tuple[s
         elif row["kind"] == "warned":
             said = " ".join(in_english(str(row["text"])).split())[:300].rstrip(". ")
             problem = f"The trainer itself warns about this config: {said}."
-            yield part, warning("LL330", problem, "Look whether that is meant; it trains so.")
+            yield part, warning("LL330", problem, "Check whether that is intended.")
         elif row["kind"] == "unread":
             yield part, _unread(part, row, call)
         elif row["kind"] == "unasked":
@@ -211,6 +211,6 @@ def _unread(part: str, row: Mapping[str, Any], call: TrainerCall) -> Finding:
         owner, key = str(call.toml.get("network_module")), "network_args"
     return error(
         "LL359",
-        f"{key} has {name}, which {owner} never reads: it would train without it, in silence.",
-        f"Did you mean {near}?" if near else "Take it out.",
+        f"{key} has {name}, which {owner} never reads: it would silently train without it.",
+        f"Did you mean {near}?" if near else "Remove it.",
     )

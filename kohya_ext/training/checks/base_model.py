@@ -1,7 +1,7 @@
 """Preflight of the models: what the base model really is, and the files that its family needs.
 
 sd-scripts finds most of this after minutes, and some of it never: an inpainting model or one that
-predicts v is trained as if it were another, in silence.
+predicts v is trained as if it were another, silently.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def no_model(path: Path) -> str:
     if not begin:
         return "is empty"
     if plain.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "is a web page, not a model: its download wanted a login or another link"
+        return "is a web page, not a model: its download required a login or another link"
     if plain.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the model itself"
     if plain.startswith((b'{"error', b'{"message')):
@@ -174,7 +174,7 @@ def _check_prediction(
         yield error(
             "LL359",
             f"{path.name} predicts v by its header, but v_parameterization is off: it would be "
-            "trained for noise, in silence.",
+            "trained for noise, silently.",
             "Switch v_parameterization on.",
         )
     elif is_named and not chosen and said != "epsilon":

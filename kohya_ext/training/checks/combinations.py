@@ -1,4 +1,4 @@
-"""Combinations of settings that sd-scripts refuses late, or trains as something else in silence.
+"""Combinations of settings that sd-scripts refuses late, or trains as something else silently.
 
 These speak also where no trainer is installed; one that is installed is asked by `ask_trainer`.
 """
@@ -167,7 +167,7 @@ _REFUSALS = (
             str(v.get("lr_scheduler") or "").startswith("adafactor")
             and str(v.get("optimizer_type") or "").lower() != "adafactor"
         ),
-        f"The adafactor scheduler goes with Adafactor only; sd-scripts fails {_LATE}.",
+        f"The adafactor scheduler works with Adafactor only; sd-scripts fails {_LATE}.",
         "Set lr_scheduler to constant or cosine, or the optimizer to Adafactor.",
     ),
     RefusedSettings(
@@ -178,12 +178,13 @@ _REFUSALS = (
             and "relative_step=False" in _words(v, "optimizer_args")
         ),
         f"The adafactor scheduler needs relative_step, which is off; sd-scripts fails {_LATE}.",
-        "Set lr_scheduler to constant_with_warmup, or take relative_step=False out.",
+        "Set lr_scheduler to constant_with_warmup, or remove relative_step=False.",
     ),
     RefusedSettings(
         "first step",
         lambda script, v: len(_rates_of_prodigy(v)) > 1,
-        f"Prodigy takes one learning rate for all; with two it fails at the first step, {_LATE}.",
+        f"Prodigy needs the same learning rate for all parts; with two it fails at the first step, "
+        f"{_LATE}.",
         "Set unet_lr and text_encoder_lr to 1, or one of them to 0.",
     ),
     RefusedSettings(
@@ -319,7 +320,7 @@ def _check_optimizer(values: Values) -> Iterator[Finding]:
                 yield error(
                     "LL357",
                     f'{key} has "{word}", which is not name=value; sd-scripts fails {_LATE}.',
-                    "Write it as name=value without blanks around the sign.",
+                    "Write it as name=value without spaces around the sign.",
                 )
     kind = str(values.get("optimizer_type") or "AdamW")
     known = _OPTIMIZER_ARGUMENTS.get(kind.lower(), "").split()
@@ -328,7 +329,8 @@ def _check_optimizer(values: Values) -> Iterator[Finding]:
         if "=" in word and name not in known:
             yield error(
                 "LL357",
-                f"optimizer_args has {name}, which {kind} does not take; sd-scripts fails {_LATE}.",
+                f"optimizer_args has {name}, which {kind} does not accept; sd-scripts fails "
+                f"{_LATE}.",
                 _nearest(name, known),
             )
 
@@ -356,9 +358,9 @@ def _check_scheduler(values: Values) -> Iterator[Finding]:
         if "=" in word and name not in known:
             yield error(
                 "LL357",
-                f"lr_scheduler_args has {name}, which the scheduler {kind} does not take; "
+                f"lr_scheduler_args has {name}, which the scheduler {kind} does not accept; "
                 f"sd-scripts fails {_LATE}.",
-                "Name the scheduler that takes it in lr_scheduler_type, for example MultiStepLR "
+                "Name the scheduler that accepts it in lr_scheduler_type, for example MultiStepLR "
                 "for milestones; it counts steps.",
             )
 
@@ -373,7 +375,7 @@ def _check_network(values: Values) -> Iterator[Finding]:
             yield error(
                 "LL359",
                 f"network_args has {name}, which networks.lora never reads: it would train "
-                "without it, in silence.",
+                "without it, silently.",
                 _nearest(name, known),
             )
 
@@ -394,14 +396,14 @@ def _check_block_rates(script: str, values: Values) -> Iterator[Finding]:
                 "LL359",
                 f"{name} has {counted(count, 'value')} where {script}.py has "
                 f"{counted(wanted[name], 'block')}, which it "
-                f"{happens}: other blocks would be trained, in silence.",
+                f"{happens}: other blocks would silently be trained.",
                 f"Give {counted(wanted[name], 'value')}, or leave it out.",
             )
 
 
 def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, 1)
-    return f"Did you mean {near[0]}?" if near else f"Take it out; it takes {', '.join(known)}."
+    return f"Did you mean {near[0]}?" if near else f"Remove it; accepted are {', '.join(known)}."
 
 
 def _check_timesteps(values: Values) -> Iterator[Finding]:
@@ -413,7 +415,7 @@ def _check_timesteps(values: Values) -> Iterator[Finding]:
         yield error(
             "LL359",
             f"min_timestep {first} is not below max_timestep {last}: sd-scripts would train "
-            "something else, in silence.",
+            "something else, silently.",
             "Exchange the two, or leave both out.",
         )
 
@@ -465,7 +467,7 @@ def _check_rates(values: Values) -> Iterator[Finding]:
             row = error if rate >= _VERY_FAR else warning
             yield row(
                 "LL359",
-                f"{key} is {rate:g}, far above what {kind} bears; the LoRA would be destroyed.",
+                f"{key} is {rate:g}, far above what {kind} tolerates; the LoRA would be destroyed.",
                 f"Set {key} to 1e-4 or so; about 1 is for Prodigy and D-Adaptation.",
             )
 

@@ -119,7 +119,7 @@ def check_output(
     resume = f"{after}, or train" if after else "Train"
     yield error(
         "LL385",
-        f"{folder / there[0]}{more} would be overwritten in silence.",
+        f"{folder / there[0]}{more} would silently be overwritten.",
         f"{resume} under another output_name, move the files away, or train with --move-old.",
     )
 

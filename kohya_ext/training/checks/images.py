@@ -100,7 +100,7 @@ def _name_folders(reading: FolderReading, is_split: bool) -> Iterator[Finding]:
     if reading.loose:
         yield row(
             "LL362",
-            f"{counted(len(reading.loose), 'picture lies', 'pictures lie')} in {reading.root} "
+            f"{counted(len(reading.loose), 'picture is', 'pictures are')} in {reading.root} "
             "itself, where sd-scripts does "
             "not look.",
             "Move them into a folder like 5_Trigger, and name the folder above it.",
@@ -120,7 +120,7 @@ def check_pictures(
     for one in pictures:
         if one.problem:
             yield error(
-                "LL202", one.problem, "Get the picture again, or take it out of the folder."
+                "LL202", one.problem, "Get the picture again, or remove it from the folder."
             )
             continue
         if not one.is_upright:
@@ -128,7 +128,7 @@ def check_pictures(
                 "LL371",
                 f"{one.path} is stored sideways; sd-scripts ignores the orientation mark and "
                 "would train it so.",
-                "Turn it for good, or stage it with `loraloom stage`, which does.",
+                "Rotate the file, or stage it with `loraloom stage`, which does.",
             )
         other = stems.setdefault((one.path.parent, one.path.stem), one.path)
         if other != one.path:
@@ -141,7 +141,7 @@ def check_pictures(
     for path in reading.unread:
         yield warning(
             "LL368",
-            f"{path} would be skipped in silence: sd-scripts does not read {path.suffix} so.",
+            f"{path} would silently be skipped: sd-scripts does not read {path.suffix} so.",
             "Rename the suffix to lower case, or convert the picture to PNG.",
         )
 
@@ -161,7 +161,7 @@ def _check_size(one: DecodedPicture, rules: BucketRules) -> Iterator[Finding]:
             f"{one.path} has {one.width} x {one.height} pixels; at the resolution {width} x "
             f"{height} one side is less than a bucket step ({rules.step}), and it may not be "
             "enlarged.",
-            "Take it out, switch bucket_no_upscale off, or use a higher resolution.",
+            "Remove it, switch bucket_no_upscale off, or use a higher resolution.",
         )
 
 
@@ -213,7 +213,7 @@ def _check_missing(
         "LL373",
         f"{len(missing)} of {counted(len(reading.pictures), 'picture')} without a caption "
         f"{extension} ({shown}); the words of their folder are used instead.",
-        "Caption them with `loraloom caption`, or let it be if that is meant.",
+        "Caption them with `loraloom caption`, or ignore this if that is intended.",
     )
 
 

@@ -1,4 +1,4 @@
-"""How the learning rate runs through a training: what trains less than was asked, in silence.
+"""How the learning rate runs through a training: what trains too little, unreported.
 
 The trainer's own scheduler is walked by `probe.course`; the warmup is counted here without one.
 """
@@ -18,7 +18,7 @@ _HALF = 0.5
 
 
 def check_warmup(values: Mapping[str, Any], plan: StepPlan | None) -> Iterator[Finding]:
-    """Look whether the warmup ends before the training does."""
+    """Check whether the warmup ends before the training does."""
     given = values.get("lr_warmup_steps")
     if plan is None or isinstance(given, bool) or not isinstance(given, (int, float)):
         return

@@ -139,7 +139,7 @@ def check_gpus(gpus: tuple[Gpu, ...], number: int, *, may_be_freed: bool) -> Ite
         yield warning(
             "LL387",
             "No NVIDIA graphics card was found; on the processor a step takes seconds to minutes.",
-            "Check the driver with nvidia-smi, or continue if that is meant.",
+            "Check the driver with nvidia-smi, or continue if that is intended.",
         )
         return
     if number >= len(gpus):

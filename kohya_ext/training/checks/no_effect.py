@@ -43,7 +43,7 @@ def number(value: Any) -> float | None:
 
 
 def check_no_effect(script: str, values: Values) -> Iterator[Finding]:
-    """Return what would train nothing, hardly anything, or without the captions, in silence."""
+    """Return what would train nothing, hardly anything, or without the captions, silently."""
     yield from _check_dropout(values)
     yield from _check_captions(values)
     yield from _check_strength(values)

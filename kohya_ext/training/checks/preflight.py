@@ -183,7 +183,7 @@ def _check_validation(datasets: Iterable[TrainingDataset]) -> Iterator[Finding]:
                 "LL359",
                 f"{kept} of {counted(count, 'picture')} will be kept back for validation and "
                 "never trained; a "
-                "set this small suffers, and its validation loss tells little.",
+                "set this small suffers, and its validation loss says little.",
                 "Leave validation_split out, or collect more pictures.",
             )
 
@@ -240,7 +240,7 @@ def _check_settings(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield error(
             "LL377",
             f"The resolution {values.get('resolution')!r} cannot be used.",
-            'It must be a text such as "512" or "512,768".',
+            'It must be text such as "512" or "512,768".',
         )
 
 

@@ -32,6 +32,6 @@ def _advice(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterat
     steps, epochs = values.get("max_train_steps") or 0, values.get("epoch") or 0
     if steps and epochs > 1 and not values.get("max_train_epochs"):
         yield (
-            f"max_train_steps {steps:g} wins over epoch {epochs:g}. If the epochs are meant, set "
-            "max_train_steps to 0; 1600 is only what the GUI's page starts with."
+            f"max_train_steps {steps:g} takes precedence over epoch {epochs:g}. To train by "
+            "epochs, set max_train_steps to 0; 1600 is only what the GUI's page starts with."
         )

@@ -241,7 +241,7 @@ def _differences(
     for key in ("extra_accelerate_launch_args", "additional_parameters"):
         text = values.get(key)
         if (split := quoted(text)) != (meant := shell_words_of(str(text or ""))):
-            why = "the GUI splits quoted texts at their blanks and quotes the pieces once more"
+            why = "the GUI splits quoted texts at their spaces and quotes the pieces once more"
             yield GuiDifference(key, list(split), list(meant), why)
 
 
@@ -253,7 +253,7 @@ def _reason(key: str, gui: object, ours: object, toml: Toml) -> tuple[str, bool]
         kind = "has a switch here" if ours is True else "wants a whole number"
         return f"sd-scripts {kind}", False
     if key == "max_train_steps" and "max_train_epochs" in toml:
-        return "sd-scripts counts by the epochs anyhow", False
+        return "sd-scripts counts by the epochs anyway", False
     if key == "network_args" and any("loraplus" in str(one) for one in ours or ()):  # type: ignore[attr-defined]  # a list
         why = "sd-scripts reads LoRA+ as a network argument only, and ignores the GUI's key"
         return why, True
@@ -269,7 +269,7 @@ _REASONS: Mapping[str, tuple[str, bool]] = {
     "max_train_epochs": ("the number of epochs is given", True),
     "lr_warmup_steps": ("the GUI forgets or estimates it; a share of all steps is exact", False),
     "network_args": (
-        "the GUI takes a list with blanks to pieces, and sd-scripts would stop at them", True
+        "the GUI splits a list at its spaces, and sd-scripts would stop at the pieces", True
     ),
     "dynamo_backend": ("that is accelerate's word; sd-scripts has none for off", False),
     "max_token_length": ("75 is sd-scripts' own way, and none of its choices", False),
@@ -353,7 +353,7 @@ def require_valid_call(call: TrainerCall, version: str | Path = "main") -> None:
             update = f"{too_old(version, key)} " if is_newer and isinstance(version, Path) else ""
             raise InputError(
                 "LL305",
-                f"sd-scripts' {call.script_name} cannot take {key} = {_shown(value)}: {why}.",
+                f"sd-scripts' {call.script_name} does not accept {key} = {_shown(value)}: {why}.",
                 f"{update}Correct the value; through a config file sd-scripts would not notice.",
             )
 

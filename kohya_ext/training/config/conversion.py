@@ -52,7 +52,7 @@ def convert(
     draws: int | None = None,
     validation: Validation = AS_IT_SAYS,
 ) -> Conversion:
-    """Convert any config for sd-scripts; `draws` where the pictures lie on another machine.
+    """Convert any config for sd-scripts; `draws` where the pictures are on another machine.
 
     Relative paths in it count from its folder. Raises MissingError (cannot be read) or InputError
     (another trainer's; a value that cannot be; learning rates; an unknown LoRA type).
@@ -191,7 +191,7 @@ _SUBSET_KEYS = (
 def format_dataset_toml(toml: Mapping[str, Any], reading: FolderReading) -> str:
     """Return the training folders as a dataset toml, which sd-scripts takes by --dataset_config.
 
-    Beside the config toml it wins over the folders there; what is trained stays the same.
+    Beside the config toml it takes precedence over the folders there; the training is the same.
     """
     general = {key: toml[key] for key in _SUBSET_KEYS if key in toml}
     dataset = {new: toml[old] for old, new in _DATASET_KEYS.items() if old in toml}

@@ -123,7 +123,7 @@ def _flat(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         notes += more
         for name, one in inner.items():
             if name in found and found[name] != one:
-                notes.append(f"{name} stands there twice, and {one!r} wins over {found[name]!r}")
+                notes.append(f"{name} is given twice, and {one!r} is used, not {found[name]!r}")
             found[name] = one
     return found, notes
 

@@ -58,7 +58,7 @@ def gui_call(values: Values, version: GuiVersion, draws: int) -> GuiCall:
     own = {key: value for key, value in values.items() if key in known}
     script = script_of(own)
     toml = trainer_values(own, version, script)
-    # It joins the pairs and splits them at blanks, so a value with a blank falls apart.
+    # It joins the pairs and splits them at spaces, so a value with a blank falls apart.
     pairs = words_of(" ".join(toml["network_args"]))
     v25 = version is GuiVersion.V25  # sends LoRA+ where no trainer reads it
     toml["network_args"] = [one for one in pairs if not (v25 and one.startswith("loraplus"))]
@@ -83,7 +83,7 @@ def gui_call(values: Values, version: GuiVersion, draws: int) -> GuiCall:
 
 
 def quoted(text: object) -> tuple[str, ...]:
-    """Split as the GUI does: without its quotes at blanks, each word quoted for a shell."""
+    """Split as the GUI does: without its quotes at spaces, each word quoted for a shell."""
     return tuple(shlex.quote(word) for word in words_of(text))
 
 
@@ -122,7 +122,7 @@ def gui_refusals(values: Values, version: GuiVersion) -> tuple[str, ...]:
 def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
     for key in ("lr_scheduler_args", "optimizer_args"):
         if not _SETTINGS.match(str(values.get(key) or "")):
-            yield f"{key} must be pairs such as a=b with one blank between two of them"
+            yield f"{key} must be pairs such as a=b with one space between two of them"
     if kind not in keys_of(version)["LoRA_type"].choices:
         yield f'"{kind}" is not a LoRA type of this version'
     yield from _family_refusals(values, kind)

@@ -1,6 +1,6 @@
 """What the Kohya GUI itself makes of a json that is opened in a fresh page.
 
-Its loader changes values in silence, and its widgets of each gradio version keep, change or choke
+Its loader changes values silently, and its widgets of each gradio version keep, change or choke
 on what it hands them. For `--as-gui` only; our own reading is `kohya_json.repair`.
 """
 

@@ -260,7 +260,7 @@ def with_fields(
         taken |= fields_of(_module(settings), script, version)
     if isinstance(taken.get("text_encoder_lr"), list):
         rates = _rates({"text_encoder_lr": taken["text_encoder_lr"]})
-        why = "a rate per text encoder, as sd-scripts takes them"
+        why = "a rate per text encoder, as sd-scripts accepts them"
         repairs.append(Repair("text_encoder_lr", taken["text_encoder_lr"], rates, why))
         taken |= rates
     if words:

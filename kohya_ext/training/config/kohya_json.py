@@ -57,7 +57,7 @@ class Key:
             return None if isinstance(value, bool) else "it must be true or false"
         if self.kind == "str":
             if not isinstance(value, str):
-                return "it must be a text"
+                return "it must be text"
         elif not isinstance(value, (int, float)) or isinstance(value, bool):
             return "it must be a number"
         if (why := self.choice_problem(value)) is not None:
@@ -285,11 +285,11 @@ def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
     if given.get("optimizer") is None:
         is_8bit = given.get("use_8bit_adam")
         given["optimizer"] = "AdamW8bit" if is_8bit else "AdamW"
-        why = "use_8bit_adam of an older GUI" if is_8bit else "none is named, and the GUI takes it"
+        why = "use_8bit_adam of an older GUI" if is_8bit else "none is given, so the GUI uses it"
         repairs.append(Repair("optimizer", None, given["optimizer"], why))
     if given.get("max_train_steps") is None and given.get("epoch"):
         given["max_train_steps"] = 0
-        why = "it counts by epochs; the 1600 steps that the GUI's page starts with would win"
+        why = "it counts by epochs; the 1600 steps of the GUI's page would take precedence"
         repairs.append(Repair("max_train_steps", None, 0, why))
     return given
 
@@ -306,13 +306,13 @@ def _coerced(key: Key, value: object) -> tuple[Any, str]:
         return ("xformers" if value else "none"), "a checkbox in older GUIs"
     if key.kind == "bool" and not isinstance(value, bool):
         truth = str(value).strip().lower() in ("true", "1", "1.0", "yes", "on")
-        return truth, "it must be true or false; the GUI takes any text for true"
+        return truth, "it must be true or false; the GUI treats any text as true"
     if key.name == "xformers" and str(value).lower() in ("true", "false"):
         return ("xformers" if str(value).lower() == "true" else "none"), "a checkbox in older GUIs"
     if key.kind == "str" and isinstance(value, (list, tuple)) and key.name in _OF_WORDS:
-        return " ".join(map(_text, value)), "it must be a text"
+        return " ".join(map(_text, value)), "it must be text"
     if key.kind == "str" and not isinstance(value, str):
-        return _text(value), "it must be a text"
+        return _text(value), "it must be text"
     if key.kind == "number" and isinstance(value, int) and abs(value) > _LARGEST:
         raise InputError(
             "LL314", f"{key.name} is a number of {len(str(value))} digits.", "Correct it there."
@@ -353,9 +353,9 @@ def _number(key: Key, value: object) -> tuple[Value, str]:
             "Correct it in the config.",
         )
     if key.coerced == "int" or key.precision == 0:
-        return int(number), "a whole number, not a text"
+        return int(number), "a whole number, not text"
     whole = number == int(number) and "e" not in text.lower() and "." not in text
-    return (int(number) if whole else number), "a number, not a text"
+    return (int(number) if whole else number), "a number, not text"
 
 
 def _number_of_blank(key: Key) -> Value:

@@ -298,7 +298,7 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
         raise InputError(
             "LL310",
             f"training.overrides would keep a secret, {secrets[0]}, in the manifest.",
-            f"Take it out, and set {SECRETS[secrets[0]]} in the environment instead.",
+            f"Remove it, and set {SECRETS[secrets[0]]} in the environment instead.",
         )
     for key in overrides:
         if key not in known:
@@ -340,7 +340,7 @@ def _read_steps(images_dir: Path, call: TrainerCall, progress: ProgressHandler) 
     for path in staged:
         if problem := facts[path].problem:
             raise DamagedError(
-                "LL202", problem, "Get the picture again, or take it out of the project."
+                "LL202", problem, "Get the picture again, or remove it from the project."
             )
     processes = processes_of(call.launch)
     steps = expected_steps(values, datasets, facts, processes)

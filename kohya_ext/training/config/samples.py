@@ -53,7 +53,7 @@ def draw_samples(
 def find_sample_hints(
     lines: Sequence[str], *, trigger_word: str, library: WildcardLibrary | None = None
 ) -> tuple[str, ...]:
-    """Return what in sample prompts is probably not meant as it stands."""
+    """Return what in sample prompts is probably not intended."""
     from dynprompts.tools.lint import find_hints
 
     parts = [

@@ -107,10 +107,10 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     notes += unknown_names([one for one in unknown if one not in carried])
     if not toml.keys() & {"learning_rate", "unet_lr"}:
         rate = trainer_default("learning_rate")
-        notes.append(f"no learning rate is named: sd-scripts takes {rate:g}, which is very little")
+        notes.append(f"no learning rate is given: sd-scripts takes {rate:g}, which is very little")
     if "network_module" not in toml:
         toml["network_module"] = _module_of(script, toml, path)
-        notes.append(f"network_module is {toml['network_module']}: none was named")
+        notes.append(f"network_module is {toml['network_module']}: none was given")
     off = (("dynamo_backend", "no"), ("max_token_length", 75))  # the GUI's words for none
     toml = {key: one for key, one in toml.items() if one is not False and (key, one) not in off}
     launch = launch_words({"num_cpu_threads_per_process": 2, **launcher}, words)

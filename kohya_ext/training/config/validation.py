@@ -13,7 +13,7 @@ from .arguments import TrainerCall
 from .call_values import effective
 
 REASON = (
-    "the loss on pictures that are trained falls also while a LoRA learns them by heart; on those "
+    "the loss on pictures that are trained falls also while a LoRA overfits to them; on those "
     "kept back it rises then"
 )
 

@@ -20,9 +20,9 @@ from .steps import rules_of, skipped_area_of
 
 Rows = Mapping[str, str]
 
-_NUMBER, _PAIR, _SIZE = "a number", "two numbers with a point", "a whole number or two of them"
+_NUMBER, _PAIR, _SIZE = "a number", "two decimal numbers", "a whole number or two of them"
 _WHOLE, _POINT, _TEXT, _FLAG, _TABLE = (
-    "a whole number", "a number with a point", "a text", "true or false", "a table",
+    "a whole number", "a decimal number", "a text", "true or false", "a table",
 )  # fmt: skip
 
 _ANYWHERE: Rows = {
@@ -64,7 +64,7 @@ def read_dataset_config(
     if not path.is_file():
         return (), [_wrong(f"The dataset config {path} does not exist.", "Correct the path.")]
     if path.suffix.lower() not in (".toml", ".json"):
-        problem = f"The dataset config {path} is neither .toml nor .json, as sd-scripts wants it."
+        problem = f"The dataset config {path} is neither .toml nor .json, as sd-scripts requires."
         return (), [_wrong(problem, "Rename it.")]
     try:
         data = _read(path)
@@ -159,9 +159,9 @@ def _table(table: Mapping[str, Any], place: str, known: Rows, source: str | None
         there = source is None or f'"{key}"' in source
         kind = known.get(key)
         if not there or (kind is None and (source is None or key in _ALL_KEYS)):
-            yield f"{place}.{key} is not a key that sd-scripts takes there"
+            yield f"{place}.{key} is not a key that sd-scripts accepts there"
         elif kind is not None and not _fits(value, kind):
-            yield f"{place}.{key} is {value!r}, where sd-scripts takes {kind}"
+            yield f"{place}.{key} is {value!r}, where sd-scripts expects {kind}"
         elif key in ("batch_size", "bucket_reso_steps") and value < 1:
             yield f"{place}.{key} is {value}, and sd-scripts would divide by it"
 
@@ -230,7 +230,7 @@ def _subset(
         what = "fail, as it keeps some for validation" if split else "skip it"
         problem = f"{place}: {folder} has {why}; sd-scripts would {what}."
         return None, (error if split else warning)(
-            code, problem, "Correct it, or take the subset out."
+            code, problem, "Correct it, or remove the subset."
         )
     trained = TrainingFolder(folder, repeats, str(settings.get("class_tokens", "")), pictures)
     reading = FolderReading(folder, (trained,), (), (), tuple(unread))

@@ -1,4 +1,4 @@
-"""The training folders as sd-scripts reads them: what it takes, what it skips in silence, and why.
+"""The training folders as sd-scripts reads them: what it takes, what it skips silently, and why.
 
 Only reading and naming happen here; what follows from it is `preflight`'s to say.
 """
@@ -94,7 +94,7 @@ def read_folders(root: Path) -> FolderReading:
 
 
 def pictures_in(folder: Path) -> tuple[tuple[Path, ...], list[Path]]:
-    """Return the pictures of one folder that sd-scripts takes, and those that it passes over."""
+    """Return the pictures of one folder that sd-scripts accepts, and those that it passes over."""
     taken: list[Path] = []
     others: list[Path] = []
     known = TRAINER_SUFFIXES + CONVERTED_SUFFIXES
@@ -219,7 +219,7 @@ class CaptionState(str, Enum):
 
 
 def caption_of(picture: Path, extension: str) -> Path | None:
-    """Return the caption file that sd-scripts takes: same stem, or the stem less four `_` parts."""
+    """Return the caption file that sd-scripts reads: same stem, or the stem less four `_` parts."""
     direct = picture.with_suffix(extension)
     if direct.is_file():
         return direct

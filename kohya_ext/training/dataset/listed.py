@@ -41,10 +41,10 @@ def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None
     lost = [row.path for row in rows if row.size is None and not row.path.is_file()]
     if lost:
         problem = f"{path} lists {lost[0]}, which does not exist, nor does a cache of it."
-        return None, [_wrong(problem, "Correct the path, or take it out of the file.")]
+        return None, [_wrong(problem, "Correct the path, or remove it from the file.")]
     if not rows:
         problem = f"{path} lists no pictures; sd-scripts would skip it."
-        return None, [warning("LL366", problem, "Write it again, or take it out.")]
+        return None, [warning("LL366", problem, "Write it again, or remove it.")]
     pictures = tuple(row.path for row in rows)
     folder = TrainingFolder(path, repeats, "", pictures)
     sizes = {row.path: row.size for row in rows if row.size is not None}

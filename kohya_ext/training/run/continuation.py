@@ -58,7 +58,7 @@ class LastRun:
             raise ConflictError(
                 "LL385",
                 f"{there} Pictures or captions changed since.",
-                "Continue all the same with --resume, or train again beside them with --move-old.",
+                "Continue anyway with --resume, or train again beside them with --move-old.",
             )
         if self.is_finished and epochs <= self.plan.epochs:
             more = "--resume" if self.state else "--weights FILE"

@@ -1,6 +1,6 @@
 """What earlier runs left in the output folder: kept under its right number before a run writes.
 
-sd-scripts writes the last epoch and its state without a number, and overwrites in silence. So the
+sd-scripts writes the last epoch and its state without a number, and overwrites silently. So the
 last file of 3 epochs becomes `NAME-000003` before the run continues to 5; what would still be
 overwritten goes into `earlier-N/`.
 """

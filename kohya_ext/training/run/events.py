@@ -290,7 +290,7 @@ def in_english(text: str) -> str:
 
 
 def _without_place(text: str) -> str:
-    """Drop the file and line at the right end of a log line, padded with hundreds of blanks."""
+    """Drop the file and line at the right end of a log line, padded with hundreds of spaces."""
     head, _, last = text.rstrip().rpartition(" ")
     return head.rstrip() if _PLACE.fullmatch(last) else text.rstrip()
 

@@ -20,7 +20,7 @@ _CURES = (
     ),
     (
         r"No module named '?(networks|library)\.",
-        "This sd-scripts is older than the config: take the tried one, loraloom trainer install.",
+        "This sd-scripts is older than the config. Install a tested one: loraloom trainer install",
     ),
     (
         r"No module named '?([\w.]+)'?",
@@ -99,18 +99,18 @@ _CURES = (
     ),
     (
         r"[Uu]nexpected keyword argument|invalid keyword argument",
-        "Correct its name or take it out: optimizer_args, lr_scheduler_args and network_args "
+        "Correct its name or remove it: optimizer_args, lr_scheduler_args and network_args "
         "go to the chosen optimizer, scheduler and network as they are.",
     ),
     (
         r"not enough values to unpack \(expected 2|too many values to unpack \(expected 2",
         "Write each of network_args, optimizer_args and lr_scheduler_args as name=value, without "
-        "blanks around the sign.",
+        "spaces around the sign.",
     ),
     (
         r"malformed node or string|invalid syntax|invalid decimal literal|unexpected indent",
         "Write values in optimizer_args and lr_scheduler_args as Python does: True, 0.01, "
-        "betas=0.9,0.99 without blanks, text in quotes.",
+        "betas=0.9,0.99 without spaces, text in quotes.",
     ),
     (
         r"empty parameter list",
@@ -123,7 +123,7 @@ _CURES = (
     ),
     (
         r"different lr values in different parameter groups",
-        "Prodigy takes one learning rate for all: set unet_lr and text_encoder_lr to 1.",
+        "Prodigy needs the same learning rate for all parts: set unet_lr and text_encoder_lr to 1.",
     ),
     (
         r"Tried to step \d+ times",
@@ -131,7 +131,7 @@ _CURES = (
     ),
     (
         r"blocks_to_swap|Cannot swap more than",
-        "Lower blocks_to_swap, or switch off what it does not go with.",
+        "Lower blocks_to_swap, or switch off what it conflicts with.",
     ),
     (
         r"BadZipFile|not a zip file|File is not a zip",

@@ -310,7 +310,7 @@ def draw_losses(report: Report) -> Image.Image:
     title = (
         f"{plan.name}: loss by epoch, {counted(steps, 'step')} in {counted(plan.epochs, 'epoch')}"
     )
-    draw.text((_LEFT, 8), title + ("" if values else " (no loss was told)"), fill="black")
+    draw.text((_LEFT, 8), title + ("" if values else " (no loss was reported)"), fill="black")
     return picture
 
 

@@ -107,7 +107,7 @@ def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
         if not got:
             raise ConflictError(
                 "LL394",
-                f"Run {plan.run_id} of {plan.name} is watched by another program.",
+                f"Run {plan.run_id} of {plan.name} is followed by another program.",
                 "Follow it with `loraloom train --attach`.",
             )
         ended = read_result(plan.folder)  # another watcher was quicker: how it ended stands
@@ -227,7 +227,7 @@ def finalize(status: RunStatus) -> Result:
 
 
 def find_current(runs_dir: Path) -> RunStatus | None:
-    """Return the run that is under way, if any, after finalizing those that ended unseen."""
+    """Return the run that is in progress, if any, after finalizing those that ended unseen."""
     current = None
     for status in find_runs_in(runs_dir):
         if status.needs_finalizing:

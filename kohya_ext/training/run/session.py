@@ -173,7 +173,7 @@ def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Resul
     `handler` gets every event with how far the run is; `progress_of` makes one of a progress
     handler. The result's outcome is FINISHED only when all epoch files are there, open, and say
     the expected epochs and steps; else its `problem` and `cure` say why. From another thread or
-    program `stop_training` ends it; Ctrl-C ends it at once.
+    program `stop_training` ends it; Ctrl-C stops it at once.
     """
     write_inputs(plan)
     return run_training(plan.run, handler)
@@ -260,19 +260,19 @@ def attach(
 
 
 def find_training(job: TrainingJob) -> RunPlan | None:
-    """Return the run of a job that is under way, if any."""
+    """Return the run of a job that is in progress, if any."""
     status = find_current(job.runs_dir)
     return status.plan if status else None
 
 
 def require_training(job: TrainingJob) -> RunPlan:
-    """Return the run that is under way. Raises MissingError."""
+    """Return the run that is in progress. Raises MissingError."""
     run = find_training(job)
     if run is None:
         raise MissingError(
             "LL395",
             f"{job.name} is not being trained.",
-            "Start it with `loraloom train`; `loraloom report` tells how the last one ended.",
+            "Start it with `loraloom train`; `loraloom report` says how the last one ended.",
         )
     return run
 
@@ -372,13 +372,13 @@ def finalize_unseen(job: TrainingJob) -> tuple[Result, ...]:
 
 
 def require_idle(job: TrainingJob) -> None:
-    """Raise ConflictError while a run of this job is under way; finalize those that ended."""
+    """Raise ConflictError while a run of this job is in progress; finalize those that ended."""
     for status in find_runs_in(job.runs_dir):
         if status.result is None and (status.is_running or status.is_watched):
             raise ConflictError(
                 "LL394",
                 f"{job.name} is being trained already (run {status.plan.run_id}).",
-                "Watch it with `loraloom train --attach`, or stop it with `loraloom train --stop`.",
+                "Follow it with `loraloom train --attach` or stop it with `loraloom train --stop`.",
             )
     finalize_unseen(job)
 

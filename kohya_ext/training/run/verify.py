@@ -154,7 +154,7 @@ def _what_remains(follow: RunFollower, good: tuple[Expected, ...]) -> str:
     """Say what an ended run left and how to continue."""
     plan = follow.plan
     states = find_states(plan.output_dir, plan.name)
-    files = f"Whole epoch files: {', '.join(one.name for one in good) or 'none'}."
+    files = f"Complete epoch files: {', '.join(one.name for one in good) or 'none'}."
     if states:
         return f"{files} Continue from epoch {states[-1].epoch} with --resume."
     return f"{files} No state was saved to resume from (--save-states saves them)."

@@ -419,7 +419,7 @@ def test_a_stop_leaves_the_rest(backend, ledger):
         plan_cells(cells), ledger, [backend], on_event=lambda event: stop.set(), stop=stop
     )
     assert report.stopped
-    assert 1 <= report.drawn <= 2  # one was under way, and its answer came
+    assert 1 <= report.drawn <= 2  # one was in progress, and its answer came
     with pytest.raises(ToolError, match="LL453"):
         report.require_all()
     assert run_cells(plan_cells(cells), ledger, [backend]).drawn == 5 - report.drawn

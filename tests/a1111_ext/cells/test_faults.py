@@ -359,7 +359,7 @@ def test_a_webui_that_is_started_again_continues(tmp_path: Path, ledger: Ledger)
 
 
 def test_a_port_that_opens_is_left_alone_first(tmp_path: Path):
-    """A request between port and API makes a WebUI start without API for good."""
+    """A request between port and API makes a WebUI start without API permanently."""
     slept: list[float] = []
     with start_webui(tmp_path) as webui:
         backend = HttpBackend(Client(webui.url), sleep=slept.append)

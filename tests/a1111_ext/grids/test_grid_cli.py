@@ -260,7 +260,7 @@ def test_slips_are_told_before_anything_is_drawn(trained: Project, webui, capsys
         'the prompt: This wildcard is never closed: "__hat_". '
         "Two underscores are expected behind its name, too: __name__.",
         'the negative prompt: This variant has one option: "{blurry, dark}". '
-        'A "|" stands between options: {blurry|dark}.',
+        'Options are separated by "|": {blurry|dark}.',
         'axis Prompt: This variable has no braces and stays as it is: "$fox". Write ${name}.',
     ]
 

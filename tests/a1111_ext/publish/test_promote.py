@@ -288,7 +288,7 @@ def test_a_folder_that_the_webui_does_not_read_is_named(
 def test_a_remembered_webui_may_be_off(trained: Project, capsys):
     write_setting("webui_urls", ("http://127.0.0.1:9",))
     assert main(["promote", str(trained.root), "last", "Quillfox-v1"]) == 0
-    assert "promoted all the same" in capsys.readouterr().err
+    assert "promoted anyway" in capsys.readouterr().err
     assert main(["promote", str(trained.root), "1", "B", "--webui", "http://127.0.0.1:9"]) == 1
     assert "LL401" in capsys.readouterr().err
 
@@ -297,7 +297,7 @@ def test_without_any_webui(trained: Project, capsys):
     assert main(["promote", str(trained.root), "1", "Quillfox-v1", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["steps"] == 10
-    assert "no WebUI is named" in err
+    assert "no WebUI is given" in err
 
 
 def test_a_dry_run_writes_nothing(trained: Project, capsys):

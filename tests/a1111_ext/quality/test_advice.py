@@ -100,13 +100,13 @@ def test_without_a_tagger_the_last_clean_epoch_is_only_a_guess():
         epochs(4),
         {
             SignalName.FRIED: Signal(SignalName.FRIED, (0.0, 0.1, 0.9, 1.2), bad),
-            SignalName.LEARNED: unmeasured(SignalName.LEARNED, 4, "No tagger is named."),
+            SignalName.LEARNED: unmeasured(SignalName.LEARNED, 4, "No tagger is given."),
         },
     )
     advice = advise(evidence)
     assert advice.verdict is Verdict.UNDECIDED
     assert advice.order.picks == (1, 0)
-    assert advice.unmeasured == ((SignalName.LEARNED, "No tagger is named."),)
+    assert advice.unmeasured == ((SignalName.LEARNED, "No tagger is given."),)
 
 
 def test_a_signal_that_is_switched_off_does_not_count():

@@ -156,5 +156,5 @@ def test_the_board_of_a_project_is_in_the_page(gradio: FakeGradio, root: Path):
     with gradio.module.Blocks() as blocks:
         screen.build_page(str(root))
     shown = gradio.text(blocks)
-    assert "Judge and caption the training pictures" in shown
+    assert "Sort and caption the training pictures" in shown
     assert re.search(r'<iframe src="http://127\.0\.0\.1:\d+/[\w-]+/board\.html"', shown)

@@ -192,7 +192,7 @@ def test_a_stopped_batch_continues(ready: Project, webui: SimulatedWebui):
             report = draw_batch(
                 ready, plan, ledger, [backend], on_event=lambda event: stop.set(), stop=stop
             )
-            first = report.drawn  # the next one may have been under way
+            first = report.drawn  # the next one may have been in progress
             assert (report.stopped, len(read_album(ready))) == (True, first)
             assert 1 <= first <= 2
             again = draw_batch(ready, plan, ledger, [backend])
@@ -293,7 +293,7 @@ def test_a_dry_run_needs_no_webui(ready: Project, capsys: pytest.CaptureFixture[
     assert run("showcase", ready.root, "--dry-run", "--json") == 0
     shown = capsys.readouterr()
     assert '"cells": 6' in shown.out
-    assert "not checked against a WebUI: No WebUI is named." in shown.err
+    assert "not checked against a WebUI: No WebUI is given." in shown.err
 
 
 def test_options_go_before_the_manifest(

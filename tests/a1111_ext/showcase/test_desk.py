@@ -83,7 +83,7 @@ def test_kept_pictures_are_upscaled_at_once(
 ):
     drawn(desk)
     small = read_album(ready)
-    assert desk.act(UPSCALE) == "Kept pictures are drawn larger at once."
+    assert desk.act(UPSCALE) == "Kept pictures are upscaled at once."
     assert notes.names == (UPSCALE,)
     write_review(ready, Review({small[0].file: Rating.SHOWCASE, small[1].file: Rating.DROP}))
     wait_until(lambda: len(read_album(ready)) == 7)

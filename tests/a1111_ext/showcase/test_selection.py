@@ -182,7 +182,7 @@ def test_a_kept_picture_of_another_file_ends_the_choice(options: dict[str, objec
 
 
 def test_one_picture_is_not_kept_and_dropped():
-    with pytest.raises(InputError, match=r"0\.png stands under --keep and under --drop"):
+    with pytest.raises(InputError, match=r"0\.png is named by both --keep and --drop"):
         choose(album("head"), kept=("0.png",), dropped=("0.png",))
 
 

@@ -70,7 +70,7 @@ def test_findings_read_as_sentences():
         'refs.txt:1:1: error: the wildcard "nope" is not there. Did you mean __none__? [DP201]'
     ) in lines
     assert (
-        'twice.yaml: warning: "twice" is given by twice.txt and twice.yaml; the last one counts '
+        'twice.yaml: warning: "twice" is given by twice.txt and twice.yaml; the last one is used '
         "[DP207]"
     ) in lines
     assert lint_library(Rules(LIBRARY)) == lint_library(Rules(LIBRARY))

@@ -288,7 +288,7 @@ def test_a_forgotten_project_is_asked_for(
 
 def test_the_command_imports(project: Project, folder: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["import", str(project.root), str(folder), "--dry-run"]) == 0
-    assert "3 pictures would be taken in: 1 primary, 2 supporting" in capsys.readouterr().out
+    assert "3 pictures would be imported: 1 primary, 2 supporting" in capsys.readouterr().out
     assert not project.source_dir.exists()
     assert main(["import", str(project.root), str(folder), "--json"]) == 0
     out, err = capsys.readouterr()

@@ -215,6 +215,6 @@ def test_an_sd_scripts_older_than_needed_is_named(tmp_path: Path):
     with pytest.raises(ToolError) as caught:
         trainer_at(folder).script("anima_train_network.py")
     assert caught.value.cure == (
-        f"anima_train_network.py came with v0.10.1, and v0.9.1 lies in {folder}; "
+        f"anima_train_network.py came with v0.10.1, and v0.9.1 is in {folder}; "
         "`loraloom trainer install` takes v0.11.1."
     )

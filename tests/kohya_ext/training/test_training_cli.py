@@ -237,7 +237,7 @@ def test_after_a_power_cut_it_says_what_can_be_resumed(
     monkeypatch.delenv(SWITCH)
     assert train(trainable, "--save-states") == 0
     err = capsys.readouterr().err
-    assert "Whole epoch files: Quillfox-000001. Continue from epoch 1 with --resume." in err
+    assert "Complete epoch files: Quillfox-000001. Continue from epoch 1 with --resume." in err
     assert "continuing after epoch 1" in err
     assert train(trainable) == 0
     told = capsys.readouterr()

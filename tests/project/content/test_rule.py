@@ -1,4 +1,4 @@
-"""Who looks like a minor never goes with anything sexual, in whatever words it is said."""
+"""Who looks like a minor is never combined with anything sexual, in whatever words it is said."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_unknown_choices_are_refused(share: BoardShare):
     key = keys_of(share)["a.png"]
     with pytest.raises(ValueError, match="'best' is not a choice"):
         send(share, "decide", {"keys": [key], "value": "best"})
-    with pytest.raises(ValueError, match="takes application/json"):
+    with pytest.raises(ValueError, match="accepts application/json"):
         post(share, "decide", b"{}", "text/plain")
     with pytest.raises(ValueError, match="since is not a number"):
         ask(share, "changes.json", since="-1")

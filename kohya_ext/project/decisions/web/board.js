@@ -541,14 +541,14 @@ function paintOrder() {
   const alike = (at) => at > 0 && framing(keys[at]) && framing(keys[at]) === framing(keys[at - 1]);
   const clashes = keys.filter((_, at) => alike(at)).length;
   byId("order-note").textContent = !keys.length ? `Pictures with "${choices[choiceOf(orderOf)].label}" stand here to be ordered.`
-    : clashes ? `${clashes} ${clashes === 1 ? "picture has" : "pictures have"} the framing of the one before.` : "No two of the same framing side by side.";
+    : clashes ? `${clashes} ${clashes === 1 ? "picture has" : "pictures have"} the framing of the one before.` : "No two of the same framing next to each other.";
   byId("order-note").classList.toggle("alarm", clashes > 0);
   if (strip === keys.join()) return;
   strip = keys.join();
   byId("strip").replaceChildren(...keys.map((key, at) => {
     const button = (by, text, label) => make("button", { textContent: text, title: label, "aria-label": label, onclick: () => place(key, at + by) });
     const item = make("li", { draggable: true, className: alike(at) ? "alike" : "" }, make("img", { src: `thumb/${key}`, alt: byKey.get(key).name, draggable: false }),
-      make("div", { textContent: `${at + 1}. ${framing(key) || "framing not told"}` }), make("div", { className: "line" }, button(-1, "←", "Move left"), button(1, "→", "Move right")));
+      make("div", { textContent: `${at + 1}. ${framing(key) || "framing unknown"}` }), make("div", { className: "line" }, button(-1, "←", "Move left"), button(1, "→", "Move right")));
     item.addEventListener("dragstart", () => { dragged = key; });
     item.addEventListener("dragover", (event) => { event.preventDefault(); item.classList.add("over"); });
     item.addEventListener("dragleave", () => item.classList.remove("over"));
@@ -566,7 +566,7 @@ function place(key, at) {
 }
 byId("arrange").onclick = () => { if (inOrder().length) send("arrange", { keys: inOrder() }).then(() => say("Arranged."), () => {}); };
 
-// -- what is under way, what can be started, and the figures ---------------------------------------------------
+// -- what is in progress, what can be started, and the figures ---------------------------------------------------
 function paintStatus(status) {
   if (!status || !facets.length) return;
   byId("status-text").textContent = status.text;

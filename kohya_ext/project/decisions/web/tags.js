@@ -50,7 +50,7 @@ function rowOf([tag, pictures, value, way]) {
 async function decide(values, name) {
   try {
     const answer = await send("tags/apply", { values });
-    say(answer.count ? `${name}: captions follow; Undo takes it back.` : "Nothing changed.");
+    say(answer.count ? `${name}: captions follow; Undo reverts it.` : "Nothing changed.");
     forget();
   } catch { /* said already */ }
 }

@@ -93,7 +93,7 @@ def test_what_trains_well_is_not_spoken_of(name: str):
 LATE = {
     "milestones": {"lr_scheduler_args": ["milestones=[30,59]"]},
     "lr_end": {"lr_scheduler_args": ["lr_end=1e-7"]},
-    "Prodigy takes one learning rate": {"optimizer_type": "Prodigy", "unet_lr": 1.0,
+    "Prodigy needs the same learning rate": {"optimizer_type": "Prodigy", "unet_lr": 1.0,
         "text_encoder_lr": 0.5, "learning_rate": 1.0},
     "max_timestep is above 1000": {"max_timestep": 1500},
     "clip_skip is more": {"clip_skip": 20},

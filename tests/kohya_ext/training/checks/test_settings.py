@@ -15,7 +15,7 @@ from kohya_ext.training.checks.settings import advise_on
         ({"LoRA_type": "Kohya LoCon", "network_dim": 8}, "LoCon 8: too small"),
         ({"LoRA_type": "LyCORIS/LoCon", "network_dim": 4}, "LoCon 4: too small"),
         ({"log_with": "all"}, "WANDB_API_KEY is not set"),
-        ({"max_train_steps": 1600, "epoch": 10}, "max_train_steps 1600 wins over epoch 10"),
+        ({"max_train_steps": 1600, "epoch": 10}, "1600 takes precedence over epoch 10"),
     ],
 )
 def test_what_is_advised(values: dict[str, Any], words: str):

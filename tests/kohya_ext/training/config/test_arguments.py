@@ -29,7 +29,7 @@ VERSIONS = {"": GuiVersion.V26, "v25.2.1": GuiVersion.V25, "v24.1.7": GuiVersion
 
 @pytest.fixture(autouse=True)
 def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recordings were made where folders are parted by slashes."""
+    """The recordings were made where folders are separated by slashes."""
     monkeypatch.setattr("kohya_ext.training.config.gui_fields.SEPARATOR", "/")
 
 
@@ -219,7 +219,7 @@ def test_a_list_with_blanks_stays_whole():
     assert "8" in gui_call(config, GuiVersion.V26, DRAWS).toml["network_args"]
     ours = plan_call(config, GuiVersion.V26, DRAWS)
     assert ours.toml["network_args"] == ["block_dims=4,8"]
-    assert "takes a list with blanks to pieces" in str(ours.notable)
+    assert "splits a list at its spaces" in str(ours.notable)
 
 
 def test_lora_plus_of_v25_reaches_the_network():

@@ -20,7 +20,7 @@ V24, V25, V26 = GuiVersion
 
 @pytest.fixture(autouse=True)
 def as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recordings were made where folders are parted by slashes."""
+    """The recordings were made where folders are separated by slashes."""
     monkeypatch.setattr("kohya_ext.training.config.gui_fields.SEPARATOR", "/")
 
 

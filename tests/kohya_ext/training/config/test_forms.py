@@ -161,7 +161,7 @@ def test_sections_of_a_json_are_read(tmp_path: Path):
     expected = {"seed": 47, "network_dim": 64, "max_train_steps": 600, "resolution": "1024,1024"}
     assert found.call.toml.items() >= expected.items()
     assert any("network_module is networks.lora" in one for one in found.notes)
-    assert any("no learning rate is named" in one for one in found.notes)
+    assert any("no learning rate is given" in one for one in found.notes)
 
 
 GROUPED = """

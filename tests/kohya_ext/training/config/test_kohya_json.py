@@ -63,7 +63,7 @@ def test_nine_text_boxes_are_never_null():
         ("max_token_length", 100, "one of 75, 150, 225"),
         ("shuffle_caption", "False", "true or false"),
         ("shuffle_caption", 1, "true or false"),
-        ("max_resolution", 512, "a text"),
+        ("max_resolution", 512, "text"),
         ("network_dim", True, "a number"),
     ],
 )
@@ -176,7 +176,7 @@ def test_what_only_the_gui_cannot_hold_stays_for_the_trainer():
 
 
 def test_an_old_json_counts_by_epochs():
-    """The page's own 1600 steps would win over them."""
+    """The page's own 1600 steps would take precedence over them."""
     config = repair({"epoch": 8}, V26)
     assert config.meant["max_train_steps"] == 0
     assert "counts by epochs" in str(config.repairs[-1])

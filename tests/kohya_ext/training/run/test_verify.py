@@ -222,11 +222,11 @@ def test_what_remains_names_files_and_the_newest_state(tmp_path: Path):
     run = followed(tmp_path, FOX)
     cure = judge(run, RunOutcome.STOPPED, None).cure
     assert cure == (
-        "Whole epoch files: none. No state was saved to resume from (--save-states saves them)."
+        "Complete epoch files: none. No state was saved to resume from (--save-states saves them)."
     )
     save(tmp_path)
     for epoch in (1, 2, 3):
         save_state(tmp_path, epoch)
     result = judge(run, RunOutcome.STOPPED, 1)
     assert result.outcome is RunOutcome.STOPPED
-    assert result.cure == "Whole epoch files: fox. Continue from epoch 3 with --resume."
+    assert result.cure == "Complete epoch files: fox. Continue from epoch 3 with --resume."
