@@ -144,7 +144,9 @@ class Resolver:
         if isinstance(node, Variant):
             return _streamed(self._variant(node, scope, name), node.method)
         if isinstance(node, Wildcard):
-            return _streamed(self._wildcard(node, scope, name), node.method)
+            return _streamed(
+                self._at_path(node, scope, partial(self._opened, node, scope, name)), node.method
+            )
         if isinstance(node, Get):
             return self._get(node, scope)
         assert isinstance(node, Wrap)
@@ -206,9 +208,6 @@ class Resolver:
     ) -> Space:
         """Return the space of several options."""
         return Ranging(slot, options, self.rules.limits, place, bounds, mark)
-
-    def _wildcard(self, wildcard: Wildcard, scope: Scope, name: str) -> Space:
-        return self._at_path(wildcard, scope, partial(self._opened, wildcard, scope, name))
 
     def _at_path(self, wildcard: Wildcard, scope: Scope, opener: Callable[[str], Space]) -> Space:
         if self._cut and scope.depth >= self.most:

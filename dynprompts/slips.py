@@ -15,7 +15,7 @@ from .errors import Span
 from .flat_text import CLOSERS, FACE, FlatText, blank_out, is_inside, is_inside_square, open_places
 from .lexer import ParserConfig
 from .lone import Names, find_lone
-from .nodes import Argument, Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
+from .nodes import Assign, Get, Node, Sequence, Text, Variant, Wildcard, Wrap
 from .slip_rules import NETWORK, RULES
 
 _ESCAPED_NAME = re.compile(r"\\_\\_([A-Za-z0-9][\w/-]*(?:\\_[\w/-]+)*)\\_\\_")
@@ -175,16 +175,13 @@ class _Finder:
             if isinstance(node, Variant):
                 yield from self._variant(node, place in open_before)
             elif isinstance(node, Wildcard):
-                yield from self._arguments(node.arguments)
+                for argument in node.arguments:
+                    yield from self.sequence(argument.value, top=False)
             elif isinstance(node, Wrap):
                 yield from self._wrap(node)
             else:
                 assert isinstance(node, (Assign, Get))
                 yield from self._variable(node)
-
-    def _arguments(self, arguments: tuple[Argument, ...]) -> Iterator[Slip]:
-        for argument in arguments:
-            yield from self.sequence(argument.value, top=False)
 
     def _texts(self, flat: FlatText, top: bool) -> Iterator[Slip]:
         text = flat.text

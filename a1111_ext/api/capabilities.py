@@ -368,6 +368,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
     answer = _get_or(client, "/sdapi/v1/embeddings", {})
     found_embeddings = answer if isinstance(answer, dict) else {}
     latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
+    rows = _get_or(client, "/sdapi/v1/hypernetworks", None)
     return Capabilities(
         url=client.url,
         checkpoints=tuple(_checkpoint(one) for one in client.get("/sdapi/v1/sd-models")),
@@ -392,7 +393,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         missing_files=_missing_files(client.url, vaes or ()),
         text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
         hashes_files=not flags.get("no_hashing"),
-        hypernetworks=_names_of(_get_or(client, "/sdapi/v1/hypernetworks", None)),
+        hypernetworks=None if rows is None else tuple(str(one["name"]) for one in rows),
         detectors=_detectors(client, scripts),
         embeddings=_embeddings(found_embeddings, flags, client.url),
         skipped_embeddings=tuple(found_embeddings.get("skipped") or ()),
@@ -436,10 +437,6 @@ def _missing_files(url: str, vaes: Iterable[Mapping[str, Any]]) -> tuple[str, ..
 def _is_gone(path: Path) -> bool:
     """Tell that a file was removed: its folder is seen from here, it is not."""
     return path.is_absolute() and path.parent.is_dir() and not path.exists()
-
-
-def _names_of(rows: Any) -> tuple[str, ...] | None:
-    return None if rows is None else tuple(str(one["name"]) for one in rows)
 
 
 def _detectors(client: Client, scripts: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -13,7 +13,6 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from kohya_ext.project.lora_file import Tensor, write_lora
 
@@ -73,10 +72,6 @@ def _empty_loras(client: Client) -> Iterator[str]:
         yield " ".join(lora_tag(path.stem) for path in paths if path.exists())
     finally:
         for path in paths:
-            _remove(path)
+            with suppress(OSError):  # on Windows a WebUI may hold it
+                path.unlink(missing_ok=True)
         client.post("/sdapi/v1/refresh-loras", seconds=120)
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # on Windows a WebUI may hold it
-        path.unlink(missing_ok=True)

@@ -179,17 +179,13 @@ def user_comment(raw: bytes) -> str:
     """Decode an EXIF UserComment: 8 bytes name its code, UTF-16 may have either byte order."""
     code, text = raw[:_CODE_BYTES], raw[_CODE_BYTES:]
     if code == b"UNICODE\0":
-        return _utf16(text)
+        # Decode by the byte order mark, else in the order in which more of the text is plain.
+        if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return text.decode("utf-16", "ignore").strip("\0")
+        big = text[0::2].count(0) >= text[1::2].count(0)
+        return text.decode("utf-16-be" if big else "utf-16-le", "ignore").strip("\0")
     if code in (b"ASCII\0\0\0", b"\0" * _CODE_BYTES):
         return text.decode("utf-8", "ignore").strip("\0")
     if code == b"JIS\0\0\0\0\0":
         return text.decode("shift_jis", "ignore").strip("\0")
     return raw.decode("utf-8", "ignore").strip("\0")
-
-
-def _utf16(text: bytes) -> str:
-    """Decode by the byte order mark, else in the order in which more of the text is plain."""
-    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return text.decode("utf-16", "ignore").strip("\0")
-    big = text[0::2].count(0) >= text[1::2].count(0)
-    return text.decode("utf-16-be" if big else "utf-16-le", "ignore").strip("\0")

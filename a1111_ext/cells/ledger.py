@@ -207,7 +207,7 @@ class Ledger:
 
     def add(self, cells: Collection[Cell]) -> None:
         """Write down cells to be drawn; those known already stay as they are."""
-        known = self._known_keys()
+        known = {str(row[0]) for row in self._rows("SELECT key FROM cells")}
         rows = [(cell.key, cell.as_json()) for cell in cells if cell.key not in known]
         if rows:
             with self._transaction():
@@ -382,9 +382,6 @@ class Ledger:
             self._db.execute("REPLACE INTO switches VALUES ('paused', ?)", (is_paused,))
 
     # -- the file -------------------------------------------------------------------------
-
-    def _known_keys(self) -> set[str]:
-        return {str(row[0]) for row in self._rows("SELECT key FROM cells")}
 
     def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
         with self._lock:

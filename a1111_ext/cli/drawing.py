@@ -148,7 +148,7 @@ def shown_events(as_json: bool) -> Iterator[tuple[EventHandler, ProgressHandler]
             if is_plain and event.outcome in _TOLD and said != last:  # a log keeps every line
                 say(_message(event))
             last = said
-            show(_progress(event))
+            show(Progress("Pictures", event.done, event.total, _message(event)))
 
         yield tell, show
 
@@ -167,10 +167,6 @@ _TOLD = (
     CellOutcome.PAUSED,
     CellOutcome.RESUMED,
 )
-
-
-def _progress(event: CellEvent) -> Progress:
-    return Progress("Pictures", event.done, event.total, _message(event))
 
 
 def _message(event: CellEvent) -> str:

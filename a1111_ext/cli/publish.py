@@ -39,7 +39,6 @@ from ..publish.hub import (
 from ..publish.pack import CHECKLIST_NAME, PackPlan
 from ..publish.publishing import (
     PublishOptions,
-    PublishPlan,
     apply_publishing,
     plan_publishing,
     require_sendable,
@@ -110,7 +109,12 @@ def publish(
     require_all(plan.checks)
     if repository:
         require_sendable(plan)
-    _tell_header(plan, dry_run)
+    if plan.header_news:
+        verb = "would be" if dry_run else "are"
+        say(
+            f"in the header of {plan.material.promoted.path.name} {verb} written again, as the "
+            f"manifest says now: {', '.join(sorted(plan.header_news))}"
+        )
     if dry_run:
         pack = plan.pack(project)
     else:
@@ -175,16 +179,6 @@ def _serve_checklist(project: Project, lan: bool) -> None:
 
 def _time_of(path: Path) -> float:
     return path.stat().st_mtime
-
-
-def _tell_header(plan: PublishPlan, dry_run: bool) -> None:
-    """Name the keys of the header that the manifest changes."""
-    if plan.header_news:
-        verb = "would be" if dry_run else "are"
-        say(
-            f"in the header of {plan.material.promoted.path.name} {verb} written again, as the "
-            f"manifest says now: {', '.join(sorted(plan.header_news))}"
-        )
 
 
 def _tell_refusals(refusals: tuple[Check, ...]) -> None:

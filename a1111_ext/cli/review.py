@@ -25,9 +25,8 @@ from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
 from kohya_ext.project.wording import counted
 
 from ..cells.ledger import Ledger
-from ..cells.run import RunReport
 from ..publish.promoted import require_promoted
-from ..showcase.album import ShowPicture, read_album, repair_showcase
+from ..showcase.album import read_album, repair_showcase
 from ..showcase.desk import UPSCALE, DrawingDesk
 from ..showcase.file_ratings import FileRatings
 from ..showcase.hit_rate import hit_report
@@ -166,7 +165,9 @@ def upscale(project: Project, **given: Any) -> None:
     promoted = require_promoted(project)
     options = UpscaleArguments(**given)
     request = UpscaleRequest(options.scale, options.denoising_strength, options.upscaler)
-    chosen = _chosen(project, options.files)
+    album = {one.file: one for one in read_album(project)}
+    names = require_known(options.files, album) if options.files else read_review(project).upscale
+    chosen = [album[name] for name in names if name in album]
     as_json = options.as_json
     with Ledger(project.cells_db, project.cells_dir) as ledger:
         planned = plan_upscales(project, chosen, ledger, request)
@@ -187,14 +188,13 @@ def upscale(project: Project, **given: Any) -> None:
             pinned = pin_upscales(planned, first, upscaler=request.upscaler)
             with picture_events(as_json) as show:
                 report = draw_upscales(project, pinned, ledger, backends, on_event=show)
-    _tell(project, report, as_json)
+    if as_json:
+        emit_line({"event": "upscale", "drawn": report.drawn, "known": report.known})
+    else:
+        emit(str(project.showcase_dir))
+        say(f"{counted(report.drawn, 'picture')} drawn larger, {report.known} were there")
+    next_step(f"loraloom select {shell_path(project.root)}")
     report.require_all()
-
-
-def _chosen(project: Project, files: tuple[str, ...]) -> list[ShowPicture]:
-    album = {one.file: one for one in read_album(project)}
-    names = require_known(files, album) if files else read_review(project).upscale
-    return [album[name] for name in names if name in album]
 
 
 def _show_plan(project: Project, planned: tuple[Upscale, ...], as_json: bool) -> None:
@@ -220,12 +220,3 @@ def _show_plan(project: Project, planned: tuple[Upscale, ...], as_json: bool) ->
         "drawn (--dry-run)"
     )
     next_step(f"loraloom upscale {shell_path(project.root)}")
-
-
-def _tell(project: Project, report: RunReport, as_json: bool) -> None:
-    if as_json:
-        emit_line({"event": "upscale", "drawn": report.drawn, "known": report.known})
-    else:
-        emit(str(project.showcase_dir))
-        say(f"{counted(report.drawn, 'picture')} drawn larger, {report.known} were there")
-    next_step(f"loraloom select {shell_path(project.root)}")

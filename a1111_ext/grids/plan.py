@@ -268,7 +268,10 @@ def plan_grid(
         cell = cell_at(at)
         places.append(PlacedCell(at, cell))
         if request.control:
-            control = _control_of(axes, at)
+            control = tuple(
+                0 if number == 0 or axis.about_lora else index
+                for number, (index, axis) in enumerate(zip(at, axes, strict=True))
+            )
             if control not in control_keys:
                 control_keys[control] = cell_at(control).key
             if control_keys[control] != cell.key and any(_counts(use.weight) for use in cell.loras):
@@ -357,13 +360,6 @@ def _positions(axes: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
         about_lora = any(index and axis.about_lora for index, axis in zip(at, axes, strict=True))
         if not (is_control and about_lora):
             yield at
-
-
-def _control_of(axes: Sequence[Axis], at: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(
-        0 if number == 0 or axis.about_lora else index
-        for number, (index, axis) in enumerate(zip(at, axes, strict=True))
-    )
 
 
 @dataclass(frozen=True)

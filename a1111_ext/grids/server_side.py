@@ -29,7 +29,6 @@ UNCHECKED = (
     "the plot was one request: the WebUI's progress and memory were not measured, and a cell "
     "that it left blank has no reason of its own"
 )
-_SLOTS = ("x", "y", "z")
 _OTHERS: tuple[tuple[str, str, Callable[[Cell], Any]], ...] = (
     ("Checkpoint name", "checkpoint", lambda cell: cell.checkpoint.title),
     ("VAE", "vae", lambda cell: cell.vae),

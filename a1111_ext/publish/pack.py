@@ -96,9 +96,13 @@ def plan_pack(project: Project, material: Material, checks: Sequence[Check]) -> 
         *(_picture(material, place, one) for place, one in copies),
         *(PackFile(PurePosixPath(place), text=text) for place, text in texts.items()),
     ]
-    return PackPlan(
-        _free_folder(project.publish_dir / name), tuple(files), _facts(material, checks)
-    )
+    # Return `wanted`, or the first numbered one that holds nothing of the user's.
+    wanted = project.publish_dir / name
+    number, folder = 1, wanted
+    while folder.exists() and not is_untouched(folder):
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return PackPlan(folder, tuple(files), _facts(material, checks))
 
 
 def _picture(material: Material, place: PurePosixPath, one: PackPicture) -> PackFile:
@@ -144,15 +148,6 @@ def _facts(material: Material, checks: Sequence[Check]) -> dict[str, Any]:
             {"what": one.what, "state": one.state.value, "detail": one.detail} for one in checks
         ],
     }
-
-
-def _free_folder(wanted: Path) -> Path:
-    """Return `wanted`, or the first numbered one that holds nothing of the user's."""
-    number, folder = 1, wanted
-    while folder.exists() and not is_untouched(folder):
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    return folder
 
 
 def is_untouched(folder: Path) -> bool:

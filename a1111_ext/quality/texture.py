@@ -7,7 +7,6 @@ neither a brighter nor a more contrasty picture counts as fried by them.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,14 +37,6 @@ class Texture:
 
 
 FIGURES = ("laplacian", "fine", "saturated", "clipped")
-
-
-def read_texture(path: Path) -> Texture:
-    """Measure a picture file. OSError when it cannot be decoded."""
-    from PIL import Image
-
-    with Image.open(path) as opened:
-        return texture_of(opened.convert("RGB"))
 
 
 def texture_of(picture: Image.Image) -> Texture:

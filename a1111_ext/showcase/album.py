@@ -7,7 +7,7 @@ count too, with what their infotext tells.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +133,10 @@ def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPi
         return ()
     noted: dict[str, ShowPicture] = {}
     for entry in _records(project).entries("picture"):
-        picture = _from_facts(entry.facts)
+        names = ShowPicture.__dataclass_fields__
+        values = {name: value for name, value in entry.facts.items() if name in names}
+        values["picks"] = tuple(Pick(*one) for one in values.get("picks", ()))
+        picture = ShowPicture(**values)
         noted[picture.file] = picture
     present = {path.name: path for path in find_pictures(folder) if path.parent == folder}
     known = [picture for name, picture in noted.items() if name in present]
@@ -147,13 +150,6 @@ def _promoted(project: Project) -> tuple[str, str]:
     entry = project.journal.last("promote")
     facts = entry.facts if entry else {}
     return str(facts.get("name", "")), str(facts.get("hash", ""))
-
-
-def _from_facts(facts: Mapping[str, Any]) -> ShowPicture:
-    names = ShowPicture.__dataclass_fields__
-    values = {name: value for name, value in facts.items() if name in names}
-    values["picks"] = tuple(Pick(*one) for one in values.get("picks", ()))
-    return ShowPicture(**values)
 
 
 def _own_picture(path: Path, ours: tuple[str, str]) -> Iterator[ShowPicture]:

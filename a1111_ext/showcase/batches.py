@@ -6,7 +6,7 @@ Everything is drawn by the cell engine; finished pictures land in showcase/ as t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -214,11 +214,8 @@ def pin_batch(plan: BatchPlan, capabilities: Capabilities, lora_hash: str) -> Ba
         cell = with_loras(shot.cell, {plan.subject.lora: lora_hash})
         return replace(shot, cell=pin_cell(cell, capabilities))
 
-    return replace(plan, shots=_unique(map(pin, plan.shots)))
-
-
-def _unique(shots: Iterable[Shot]) -> tuple[Shot, ...]:
-    return tuple({shot.cell.key: shot for shot in shots}.values())
+    shots = map(pin, plan.shots)
+    return replace(plan, shots=tuple({shot.cell.key: shot for shot in shots}.values()))
 
 
 def require_reachable(plan: BatchPlan, capabilities: Capabilities | None) -> None:

@@ -129,11 +129,6 @@ _PLACES: dict[str, tuple[_Colour, _Colour, _Colour]] = {
 """Upper sky, lower sky and ground of places that a prompt may name."""
 
 
-def _place_of(prompt: str) -> str:
-    words = re.findall("[a-z]+", re.sub("<[^>]*>", "", prompt.casefold()))
-    return next((word for word in words if word in _PLACES), "")
-
-
 def _mixed(one: _Colour, other: _Colour, share: float) -> _Colour:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
@@ -144,7 +139,8 @@ def _landscape(card: Card, forgotten: float) -> Image.Image:
 
     dice = _Dice(f"{card.seed}/{card.checkpoint}")
     hue = dice.draw(100, 250)  # nothing here has the colour of the creature
-    asked, habit = _place_of(card.prompt), _PLACES["meadow"]
+    words = re.findall("[a-z]+", re.sub("<[^>]*>", "", card.prompt.casefold()))
+    asked, habit = next((word for word in words if word in _PLACES), ""), _PLACES["meadow"]
     own = (_colour(hue, 0.35, 0.55), _colour(hue + 40, 0.3, 0.88), _colour(hue, 0.25, 0.6))
     wanted = _PLACES.get(asked, own)
     top, low, ground = (_mixed(a, b, forgotten) for a, b in zip(wanted, habit, strict=True))

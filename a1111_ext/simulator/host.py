@@ -316,23 +316,17 @@ class SimulatedHost:
         with self._tasks:
             self._pending.append(task)
         with self._lock:
-            self._begin(task)
+            with self._tasks:
+                self._pending.remove(task)
+                self._current = task
+            self._interrupted.clear()
             try:
                 self.faults.before(body)
                 return self.faults.answer(self._overridden(body, sources))
             finally:
-                self._end(task)
-
-    def _begin(self, task: str) -> None:
-        with self._tasks:
-            self._pending.remove(task)
-            self._current = task
-        self._interrupted.clear()
-
-    def _end(self, task: str) -> None:
-        with self._tasks:
-            self._current = ""
-            self._finished = [*self._finished[-15:], task]
+                with self._tasks:
+                    self._current = ""
+                    self._finished = [*self._finished[-15:], task]
 
     def _overridden(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         """Draw under the request's own settings; only options that config.json holds go back."""

@@ -186,7 +186,10 @@ def read_capabilities() -> Capabilities:
     modules = getattr(sys.modules.get("modules_forge.main_entry"), "module_list", None)
     return Capabilities(
         url=NAME,
-        checkpoints=tuple(_checkpoint(one) for one in sd_models.checkpoints_list.values()),
+        checkpoints=tuple(
+            Checkpoint(one.title, one.model_name, one.sha256 or "", str(one.filename))
+            for one in sd_models.checkpoints_list.values()
+        ),
         loaded=str(sd_models.select_checkpoint().title),
         samplers=tuple(one.name for one in sd_samplers.all_samplers),
         own_schedules=own_schedules((one.name, one.options) for one in sd_samplers.all_samplers),
@@ -203,10 +206,6 @@ def read_capabilities() -> Capabilities:
         is_forge=modules is not None,
         modules=None if modules is None else tuple(modules),
     )
-
-
-def _checkpoint(info: Any) -> Checkpoint:
-    return Checkpoint(info.title, info.model_name, info.sha256 or "", str(info.filename))
 
 
 def _loras() -> Iterable[Lora]:

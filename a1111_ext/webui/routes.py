@@ -123,7 +123,10 @@ def endpoint(answer: Answer, known: Mapping[str, str]) -> Callable[[Any], Any]:
             call = Call(dict(request.path_params), await _read_body(request))
             found = await run_in_threadpool(answer, call)
         except ToolError as error:
-            return JSONResponse(_refusal(error), status_code=_status(error))
+            return JSONResponse(
+                _words(error.code, error.problem, error.cure, str(error)),
+                status_code=_status(error),
+            )
         except Exception as error:  # noqa: BLE001  # a broken route must not break the host
             _log.error("loraloom: %s failed", request.url.path, exc_info=error)
             return JSONResponse(_words(type(error).__name__, "", "", str(error)), status_code=500)
@@ -140,11 +143,6 @@ def _status(error: ToolError) -> int:
     if isinstance(error, NotJson):
         return 415
     return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
-
-
-def _refusal(error: ToolError) -> dict[str, str]:
-    """Return an error of ours as the hosts' APIs word theirs."""
-    return _words(error.code, error.problem, error.cure, str(error))
 
 
 def _words(error: str, detail: str, body: str, sentence: str) -> dict[str, str]:

@@ -17,7 +17,6 @@ from kohya_ext.project.consent import Use
 from kohya_ext.project.files import link_or_copy, sha256_of
 from kohya_ext.project.wording import counted
 
-from ..api.capabilities import Capabilities
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell, with_loras
 from ..cells.cell_plan import ignored_schedules, require_size
@@ -196,12 +195,8 @@ def show_here(promoted: Promoted) -> None:
         )
     if not target.exists():
         link_or_copy(promoted.path, target)
-    if not _sees(has, promoted):
+    if not any(one.name == promoted.name for one in has.loras):
         refresh_loras()
-
-
-def _sees(has: Capabilities, promoted: Promoted) -> bool:
-    return any(one.name == promoted.name for one in has.loras)
 
 
 def describe_showcase(showcase: Showcase) -> str:

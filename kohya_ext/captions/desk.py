@@ -151,9 +151,7 @@ class CaptionDesk:
         """Return decisions as the store keeps them, by key; ValueError for what is not one."""
         wrong = [one for one in values.values() if one not in (IMBUE, EXTRACT, None)]
         if not values or wrong:
-            raise ValueError(
-                f"{wrong[0]!r} is no choice for a tag" if wrong else "no tag is given"
-            )
+            raise ValueError(f"{wrong[0]!r} is no choice for a tag" if wrong else "no tag is given")
         return {tag_key(tag): value for tag, value in values.items()}
 
     def preview_tags(

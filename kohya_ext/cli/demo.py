@@ -19,7 +19,6 @@ from ..simulator.walk import (
     PICTURES,
     TRIGGER_WORD,
     DemoFolder,
-    Station,
     fill_manifest,
     free_folder,
     newest_grid,
@@ -81,13 +80,9 @@ def _walk(place: DemoFolder) -> None:
         _run((*init, "--description", _ABOUT))
         fill_manifest(place)
         for number, station in enumerate(walk, start=3):
-            _stop_at(number, total, station, place)
-
-
-def _stop_at(number: int, total: int, station: Station, place: DemoFolder) -> None:
-    _head(number, total, station.command, station.about)
-    _run(station.words)
-    say(f"   verified: {station.proof(open_project(place.project))}")
+            _head(number, total, station.command, station.about)
+            _run(station.words)
+            say(f"   verified: {station.proof(open_project(place.project))}")
 
 
 def _head(number: int, total: int, name: str, about: str) -> None:

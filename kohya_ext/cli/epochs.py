@@ -9,7 +9,7 @@ import click
 
 from ..project import MissingError, ToolError
 from ..project.cli import emit, emit_json, json_option, next_step, say, shell_path
-from ..project.epochs import EpochFile, FoundRuns, Run, find_epoch_files, require_run
+from ..project.epochs import EpochFile, Run, find_epoch_files, require_run
 from ..project.manifest import MANIFEST_NAME
 
 
@@ -31,7 +31,14 @@ def epochs(folder: Path, as_json: bool) -> None:
         )
     found = find_epoch_files(place)
     if as_json:
-        emit_json(_as_dict(found))
+        emit_json(
+            {
+                "runs": [_run(run) for run in found.runs],
+                "unreadable": [
+                    {"path": str(one.path), "problem": str(one.error)} for one in found.unreadable
+                ],
+            }
+        )
     else:
         losses = _validations(folder) if is_project else {}
         for run in found.runs:
@@ -70,15 +77,6 @@ def _line(one: EpochFile) -> str:
     trainer = f", by {one.facts.trainer}" if one.facts.trainer else ""
     what = f"{one.facts.kind.value if one.facts.kind else ''} for {one.facts.family_title}"
     return f"{one.path.name}: {epoch}{step}{kind} ({what}{trainer})"
-
-
-def _as_dict(found: FoundRuns) -> dict[str, Any]:
-    return {
-        "runs": [_run(run) for run in found.runs],
-        "unreadable": [
-            {"path": str(one.path), "problem": str(one.error)} for one in found.unreadable
-        ],
-    }
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -289,7 +289,7 @@ def _typed_value(one: Field, value: Any) -> Any:
     if one.kind is Kind.TAGS:
         return list(dict.fromkeys(_tags(text)))
     if one.kind is Kind.FAMILY:
-        return _family(text).value
+        return next((one for one in trained() if one.facts.title == text), Family.SD15).value
     if one.kind is Kind.PRESET:
         return "" if text == USUAL_PRESET else text
     return text
@@ -315,10 +315,6 @@ def _number(one: Field, value: Any) -> int | float | None:
 def _is_empty(one: Field, value: Any) -> bool:
     """Tell whether a number was left out; gradio 6 may show 0 in a box that had the focus."""
     return value is None or value == "" or (one.is_optional and value == 0)
-
-
-def _family(title: str) -> Family:
-    return next((one for one in trained() if one.facts.title == title), Family.SD15)
 
 
 def _consent(typed: Typed) -> dict[str, str]:

@@ -186,11 +186,6 @@ class _AfterGradio(importlib.abc.MetaPathFinder):
         return spec
 
 
-def is_kohya_gui(words: Sequence[str]) -> bool:
-    """Tell whether a Python command line runs kohya_gui.py."""
-    return any(Path(word).name == "kohya_gui.py" for word in words[1:])
-
-
 def prepare(root: Path) -> None:
     """Make our packages importable and wait for gradio; called once per process."""
     if os.environ.get(DISABLE) or any(isinstance(one, _AfterGradio) for one in sys.meta_path):

@@ -46,7 +46,6 @@ class FolderList:
 
     folder: Path
     entries: tuple[FolderEntry, ...]
-    is_cut: bool = False
 
 
 def list_folder(text: str | None, suffixes: tuple[str, ...] = ()) -> FolderList:
@@ -69,7 +68,7 @@ def list_folder(text: str | None, suffixes: tuple[str, ...] = ()) -> FolderList:
                     files.append(FolderEntry(one.name, Path(one.path)))
     above = [FolderEntry(PARENT, folder.parent)] if folder.parent != folder else []
     found = (*above, *inside, *files)
-    return FolderList(folder, found[:_MOST_SHOWN], len(found) > _MOST_SHOWN)
+    return FolderList(folder, found[:_MOST_SHOWN])
 
 
 def _nearest(path: Path) -> Path:

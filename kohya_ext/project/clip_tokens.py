@@ -18,7 +18,6 @@ from pathlib import Path
 
 from .settings import read_settings
 
-TOKENS_IN_A_BLOCK = 75
 _MOST_MERGES = 49152 - 256 - 2
 _MOST_BYTES = 8_000_000
 _END = "</w>"

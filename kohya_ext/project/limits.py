@@ -1,4 +1,4 @@
-"""How much is read of what comes from outside: files of others, answers of a WebUI, requests.
+"""How much is read of what comes from outside: files of others, answers of a WebUI.
 
 One table. Each limit can be raised by an environment variable, `LORALOOM_LIMIT_` and its name in
 capitals, for example LORALOOM_LIMIT_ANSWER_BYTES=2000000000.
@@ -14,7 +14,7 @@ PREFIX = "LORALOOM_LIMIT_"
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """Bytes, pixels, letters and seconds; what is beyond is refused before it is read."""
+    """Bytes; what is beyond is refused before it is read."""
 
     answer_bytes: int = 64_000_000
     """JSON that a WebUI sends without pictures: every header of every LoRA is among it."""
@@ -27,15 +27,6 @@ class ReadLimits:
 
     text_bytes: int = 8_000_000
     """One text file: a manifest, a toml, a caption list, a styles.csv."""
-
-    infotext_letters: int = 1_000_000
-    """Generation parameters of one picture."""
-
-    picture_pixels: int = 178_956_970
-    """One picture, by its header; Pillow's own limit is half of it with a warning."""
-
-    request_bytes: int = 5_000_000
-    """What a page or a caller of our routes may send at once."""
 
 
 def limits() -> ReadLimits:

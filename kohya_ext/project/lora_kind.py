@@ -83,7 +83,6 @@ _KINDS: tuple[tuple[LoraKind, str], ...] = (
     (LoraKind.LORA, r"\.lora_(down|up|mid|A|B)(\.\w+){0,4}$|[._]lora\d?\.(down|up)\.weight$"),
     (LoraKind.FULL, r"\.(diff|diff_b|set_weight|w_norm|b_norm)$"),
 )
-_NOT_OF_THE_KIND = re.compile(r"\.(alpha|scale|rank|bias)$")
 _SUFFIX = re.compile(
     "(?:"
     + "|".join(f"(?:{pattern})" for _, pattern in _KINDS)

@@ -90,6 +90,11 @@ class ProjectStatus:
 def read_status(project: Project) -> ProjectStatus:
     """Look at what the project's folders hold."""
     promoted, selected = project.journal.last("promote"), project.journal.last("select")
+    began, ended = project.journal.last("train-start"), project.journal.last("train-end")
+    run = str(began.facts.get("run", "")) if began else ""
+    showcase = project.showcase_dir
+    found = find_pictures(showcase) if showcase.is_dir() else ()
+    shown = (one for one in found if one.parent == showcase)  # as the album does
     return ProjectStatus(
         root=str(project.root),
         trigger_word=project.manifest.trigger_word,
@@ -100,28 +105,15 @@ def read_status(project: Project) -> ProjectStatus:
         epoch_files=_epoch_files(project.model_dir),
         grids=sum(1 for _ in project.grids_dir.glob("*/")),
         promoted=str(promoted.facts.get("name", "")) if promoted else "",
-        showcase_pictures=_showcase_pictures(project.showcase_dir),
+        showcase_pictures=sum(looks_like_a_picture(one) for one in shown),
         selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
-        training=_training(project),
+        training="" if ended and ended.facts.get("run") == run else run,
     )
-
-
-def _training(project: Project) -> str:
-    """Return the run that was begun and of which no end is written down; empty without one."""
-    began, ended = project.journal.last("train-start"), project.journal.last("train-end")
-    run = str(began.facts.get("run", "")) if began else ""
-    return "" if ended and ended.facts.get("run") == run else run
 
 
 def _pictures(folder: Path) -> int:
     return sum(1 for _ in find_pictures(folder)) if folder.is_dir() else 0
-
-
-def _showcase_pictures(folder: Path) -> int:
-    """Count what the album shows: pictures of the folder itself."""
-    own = (one for one in find_pictures(folder) if one.parent == folder) if folder.is_dir() else ()
-    return sum(map(looks_like_a_picture, own))
 
 
 def _staged(project: Project) -> tuple[StagedFolder, ...]:

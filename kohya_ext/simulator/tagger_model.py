@@ -64,7 +64,12 @@ def write_tagger_model(folder: Path) -> Path:
     """Write `model.onnx` (some 80 KB) and `selected_tags.csv` into `folder`; return the folder."""
     probes = (*_PROBES[:-1], *_fillers(), _PROBES[-1])
     write_bytes_atomic(folder / "model.onnx", _model_bytes(probes))
-    write_text_atomic(folder / "selected_tags.csv", _vocabulary(probes))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["tag_id", "name", "category", "count"])
+    for number, probe in enumerate(probes):
+        writer.writerow([number, probe.name, probe.category, 1000])
+    write_text_atomic(folder / "selected_tags.csv", text.getvalue())
     return folder
 
 
@@ -75,15 +80,6 @@ def _fillers() -> Iterable[_Probe]:
         weight = (digest[0] - 128) / 128 * 0.004
         row = (digest[1] % _RASTER,)
         yield _Probe(f"simulated_tag_{number:03d}", 0, -5.0, (("g", row, weight),))
-
-
-def _vocabulary(probes: Iterable[_Probe]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["tag_id", "name", "category", "count"])
-    for number, probe in enumerate(probes):
-        writer.writerow([number, probe.name, probe.category, 1000])
-    return text.getvalue()
 
 
 def _column(probe: _Probe) -> list[float]:

@@ -33,7 +33,7 @@ from .run.continuation import AlreadyTrained
 from .run.earlier import states_of
 from .run.follow import EventHandler, unheard
 from .run.job import TrainingJob, job_of_config, job_of_project
-from .run.record import Result, RunOutcome, RunPlan, RunStatus, find_runs_in, read_run_status
+from .run.record import Result, RunOutcome, RunStatus, find_runs_in, read_run_status
 from .run.runner import finalize, run_training
 from .run.session import RunOptions, apply_training, plan_training
 from .run.states import require_state
@@ -160,7 +160,10 @@ def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Qu
             if got:
                 box = [read_queue()]
                 yield box
-                _write(box[0])
+                queue = box[0]
+                rows = [asdict(one) for one in queue.entries]
+                data = {"format": _FORMAT, "last_number": queue.last_number, "halt": queue.halt}
+                write_json_atomic(queue_path(), {**data, "entries": rows})
                 return
         if time.monotonic() > deadline:
             raise DamagedError(
@@ -169,12 +172,6 @@ def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Qu
                 "Close it and run the command again.",
             )
         sleep(_POLL_SECONDS)
-
-
-def _write(queue: Queue) -> None:
-    rows = [asdict(one) for one in queue.entries]
-    data = {"format": _FORMAT, "last_number": queue.last_number, "halt": queue.halt}
-    write_json_atomic(queue_path(), {**data, "entries": rows})
 
 
 def _now() -> str:
@@ -356,7 +353,12 @@ def _train(entry: QueueEntry, trainer: Trainer, handler: EventHandler) -> QueueE
         else:
             options = RunOptions(epochs=entry.epochs or None, save_states=True)
             if left is not None:
-                options = _going_on(left.plan, options)
+                states = [one for one in states_of(left.plan) if one.epoch < left.plan.epochs]
+                options = (
+                    replace(options, resume=states[-1])
+                    if states
+                    else replace(options, move_old=True)
+                )
             elif entry.resume:
                 options = replace(options, resume=require_state(job.output_dir, job.name))
             plan = plan_training(job, trainer, options)
@@ -382,12 +384,6 @@ def _left_over(entry: QueueEntry, job: TrainingJob) -> RunStatus | None:
         finalize(status)
         return read_run_status(Path(entry.run))
     return status if status in find_runs_in(job.runs_dir) else None
-
-
-def _going_on(run: RunPlan, options: RunOptions) -> RunOptions:
-    """Resume from the newest state of this run, else train again beside its files."""
-    states = [one for one in states_of(run) if one.epoch < run.epochs]
-    return replace(options, resume=states[-1]) if states else replace(options, move_old=True)
 
 
 def _ended(entry: QueueEntry, result: Result) -> QueueEntry:

@@ -167,20 +167,6 @@ def test_gradio_has_the_last_word_on_its_page():
     assert not networking.url_ok("http://127.0.0.1:9/")
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["python", "/opt/kohya_ss/kohya_gui.py", "--headless"], True),
-        (["python", "-u", "kohya_gui.py"], True),
-        (["python", "train_network.py"], False),
-        (["kohya_gui.py"], False),
-    ],
-    ids=["path", "with-option", "trainer", "no-python"],
-)
-def test_only_kohyas_own_program_is_recognised(words: list[str], expected: bool):
-    assert launcher.is_kohya_gui(words) is expected
-
-
 FAKE_GUI = """
 import os, sys
 from gradio.blocks import Blocks

@@ -91,7 +91,10 @@ def test_an_empty_group_is_its_default():
         ("trigger_word: Q\nclass_word: fox.", [":2: class_word", "every system"]),
         ("trigger_word: Q\ntraining:\n  output_name: con", [":3: training.output_name"]),
         ("trigger_word: Q\ntraining:\n  output_name: a/b", [":3: training.output_name"]),
-        ("trigger_word: Q\ncaptions: {caption_extension: txt}", ["not of the expected form", ".txt"]),
+        (
+            "trigger_word: Q\ncaptions: {caption_extension: txt}",
+            ["not of the expected form", ".txt"],
+        ),
         ('trigger_word: Q\nsubject: {consent: {name: "", date: x, scope: x}}', ["it is empty"]),
         ("trigger_word: &a [*a]", ["not valid YAML"]),
         (ALIASES_OF_ALIASES, ["too many values"]),

@@ -98,7 +98,9 @@ def set_exif_number(data: bytearray, tag: int, value: int) -> None:
             tiff_tags.set_short(part, tag, value)
             data[start : one.end] = part
             if kind == "png":
-                _renew_crc(data, one)
+                struct.pack_into(
+                    ">I", data, one.end - 4, zlib.crc32(data[one.start + 4 : one.end - 4])
+                )
 
 
 def _exif_start(kind: str, one: Segment, data: bytearray) -> int:
@@ -198,7 +200,9 @@ def _of_png(stream: BinaryIO) -> Metadata:
         if name in (b"iTXt", b"eXIf", b"zTXt") and length <= _LARGEST_PART:
             part = stream.read(length)
             if name == b"iTXt" and part.startswith(PNG_XMP + b"\0"):
-                xmp = _itxt(part)
+                is_packed = part[len(PNG_XMP) + 1 : len(PNG_XMP) + 2] == b"\x01"
+                text = part[len(PNG_XMP) + 3 :].split(b"\0", 2)[-1]
+                xmp = _unpacked(text) if is_packed else text
             elif name == b"zTXt" and xmp is None and part.startswith(b"Raw profile type xmp\0"):
                 xmp = _raw_profile(part[22:])
             elif name == b"eXIf":
@@ -208,12 +212,6 @@ def _of_png(stream: BinaryIO) -> Metadata:
         if name == b"IEND":
             return Metadata(xmp, exif)
         stream.seek(4, 1)
-
-
-def _itxt(part: bytes) -> bytes:
-    is_packed = part[len(PNG_XMP) + 1 : len(PNG_XMP) + 2] == b"\x01"
-    text = part[len(PNG_XMP) + 3 :].split(b"\0", 2)[-1]
-    return _unpacked(text) if is_packed else text
 
 
 def _unpacked(packed: bytes) -> bytes:
@@ -245,10 +243,6 @@ def _put_png(data: bytearray, xmp: bytes) -> bytearray:
             return data
     data[chunks[0].end : chunks[0].end] = made
     return data
-
-
-def _renew_crc(data: bytearray, one: Segment) -> None:
-    struct.pack_into(">I", data, one.end - 4, zlib.crc32(data[one.start + 4 : one.end - 4]))
 
 
 # -- WebP -----------------------------------------------------------------------------------------

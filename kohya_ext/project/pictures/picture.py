@@ -202,14 +202,10 @@ def read_picture(path: Path) -> PictureInfo:
     """
     with _opened(path) as picture:
         _decode(picture, path)
-        return _info_of(path, picture)
-
-
-def _info_of(path: Path, picture: Image.Image) -> PictureInfo:
-    orientation = int(picture.getexif().get(_ORIENTATION, 1))
-    size = (picture.width, picture.height)
-    kind = picture.format or ""
-    return PictureInfo(path, *size, kind, orientation, picture.mode, _is_transparent(picture))
+        orientation = int(picture.getexif().get(_ORIENTATION, 1))
+        size = (picture.width, picture.height)
+        kind = picture.format or ""
+        return PictureInfo(path, *size, kind, orientation, picture.mode, _is_transparent(picture))
 
 
 def open_upright(path: Path, least: int = 0) -> Image.Image:
@@ -233,7 +229,12 @@ def open_upright(path: Path, least: int = 0) -> Image.Image:
 def _plain(upright: Image.Image, path: Path) -> Image.Image:
     """Return a picture 8 bits deep, in colours that a PNG can hold."""
     if _is_deep(upright.mode):
-        return _as_8_bits(upright)
+        # Scale by the range that its values are of: up to 1 (only floats), 255 or 65535.
+        values = upright.convert("F")
+        _, brightest = cast("tuple[float, float]", values.getextrema())
+        limits = (1, 255, 65535) if upright.mode == "F" else (65535,)
+        limit = next((one for one in limits if brightest <= one), brightest)
+        return values.point(lambda value: value * (255 / limit)).convert("L")
     if upright.mode in PLAIN_MODES:
         # a JPEG has no further frames that would need its file; the others are the smaller ones
         return upright if upright.format == "JPEG" else upright.copy()
@@ -280,15 +281,6 @@ def _is_deep(mode: str) -> bool:
     return mode == "F" or mode.startswith("I")
 
 
-def _as_8_bits(picture: Image.Image) -> Image.Image:
-    """Scale by the range that its values are of: up to 1 (only floats), 255 or 65535."""
-    values = picture.convert("F")
-    _, brightest = cast("tuple[float, float]", values.getextrema())
-    limits = (1, 255, 65535) if picture.mode == "F" else (65535,)
-    limit = next((one for one in limits if brightest <= one), brightest)
-    return values.point(lambda value: value * (255 / limit)).convert("L")
-
-
 def _opened(path: Path) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
@@ -303,7 +295,11 @@ def _opened(path: Path) -> Image.Image:
         raise _broken(path, why) from error
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
-            raise _unreadable(path, error) from error
+            raise MachineError(
+                "LL104",
+                f"The picture {path} cannot be read: {error.strerror}.",
+                "Check its permissions, and that no other program holds it.",
+            ) from error
         raise _broken(path, str(error)) from error
     if picture.width * picture.height > MAX_PIXELS:
         picture.close()
@@ -327,14 +323,6 @@ def _decode(picture: Image.Image, path: Path) -> None:
         picture.load()
     except (OSError, ValueError, SyntaxError, MemoryError) as error:
         raise _broken(path, str(error)) from error
-
-
-def _unreadable(path: Path, error: OSError) -> ToolError:
-    return MachineError(
-        "LL104",
-        f"The picture {path} cannot be read: {error.strerror}.",
-        "Check its permissions, and that no other program holds it.",
-    )
 
 
 def _broken(path: Path, why: str) -> ToolError:

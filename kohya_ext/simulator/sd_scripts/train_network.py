@@ -231,7 +231,11 @@ class Simulation:
             log("ERROR", f"No data found. Please verify arguments ({self._data_text()})", "t.py:1")
             return 0
         for folder in folders:
-            self._tell_folder(folder)
+            count = len(folder.sizes)
+            log("INFO", f"found directory {folder.name} contains {count} image files", "t.py:2059")
+            began = time.monotonic()
+            show_bar("read caption", count, count, began)
+            sys.stderr.write("\n")
         log("INFO", "loading image sizes.", "train_util.py:992")
         base = Path(str(self.values.get("pretrained_model_name_or_path", "")))
         if not base.exists():
@@ -246,13 +250,6 @@ class Simulation:
 
     def _data_text(self) -> str:
         return "train_data_dir must be the parent of folders with images"
-
-    def _tell_folder(self, folder: Folder) -> None:
-        count = len(folder.sizes)
-        log("INFO", f"found directory {folder.name} contains {count} image files", "t.py:2059")
-        began = time.monotonic()
-        show_bar("read caption", count, count, began)
-        sys.stderr.write("\n")
 
     def _plan(self, folders: list[Folder]) -> StepPlan:
         shown = [
@@ -395,6 +392,7 @@ class Simulation:
         self, folders: list[Folder], plan: StepPlan, epoch: int, step: int
     ) -> dict[str, str]:
         values, now = self.values, time.time()
+        rows = enumerate(plan.buckets)
         found = {
             "ss_output_name": self.name,
             "ss_session_id": self.session,
@@ -427,7 +425,14 @@ class Simulation:
             "ss_mixed_precision": values.get("mixed_precision", "no"),
             "ss_training_comment": f"simulated; {values.get('training_comment') or ''}".rstrip(),
             "ss_sd_scripts_commit_hash": "simulated",
-            "ss_bucket_info": json.dumps(_buckets(plan)),
+            "ss_bucket_info": json.dumps(
+                {
+                    "buckets": {
+                        str(at): {"resolution": list(size), "count": n} for at, (size, n) in rows
+                    },
+                    "mean_img_ar_error": 0.0,
+                }
+            ),
             "ss_dataset_dirs": json.dumps(
                 {
                     one.name: {"n_repeats": one.repeats, "img_count": len(one.sizes)}
@@ -462,14 +467,6 @@ class Simulation:
 
 def _halves(numbers: list[float]) -> bytes:
     return struct.pack(f"<{len(numbers)}e", *numbers)
-
-
-def _buckets(plan: StepPlan) -> dict[str, Any]:
-    rows = enumerate(plan.buckets)
-    return {
-        "buckets": {str(at): {"resolution": list(size), "count": n} for at, (size, n) in rows},
-        "mean_img_ar_error": 0.0,
-    }
 
 
 def main() -> int:

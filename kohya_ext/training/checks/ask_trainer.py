@@ -178,7 +178,10 @@ def _findings(rows: list[dict[str, Any]], call: TrainerCall) -> Iterator[tuple[s
     for row in rows:
         part = str(row["part"])
         if row["kind"] == "error":
-            said = " ".join(in_english(_one_line(row)).split())[:400].rstrip(". ")
+            text, logged = str(row["error"]), str(row.get("logged") or "")
+            said = " ".join(
+                in_english(text if not logged or logged in text else f"{text} ({logged})").split()
+            )[:400].rstrip(". ")
             problem = f"The trainer refuses this config {_WHERE.get(part, part)}: {said}."
             cure = cure_of(said) or "Change what it names; its own error is quoted here."
             yield part, error("LL357", problem, cure)
@@ -195,12 +198,6 @@ def _findings(rows: list[dict[str, Any]], call: TrainerCall) -> Iterator[tuple[s
             problem = f"The trainer could not be asked about this part: {part} ({said})."
             cure = "Our own rules were checked there; nothing else needs to be done."
             yield part, warning("LL358", problem, cure)
-
-
-def _one_line(row: Mapping[str, Any]) -> str:
-    """Join what was logged before an error that does not name its file."""
-    text, logged = str(row["error"]), str(row.get("logged") or "")
-    return text if not logged or logged in text else f"{text} ({logged})"
 
 
 def _unread(part: str, row: Mapping[str, Any], call: TrainerCall) -> Finding:

@@ -135,7 +135,12 @@ def run_preflight(
             answer = ask(call, trainer, processes_of(call.launch), progress=progress)
             findings += answer.besides(*known)
     pictures = tuple(facts[path] for path in trained if path in facts)
-    return Preflight(_ordered(findings), steps, pictures, file_bytes)
+    return Preflight(
+        tuple(sorted(dict.fromkeys(findings), key=lambda one: one.level is not Level.ERROR)),
+        steps,
+        pictures,
+        file_bytes,
+    )
 
 
 def _without_regular(datasets: Iterable[TrainingDataset]) -> dict[tuple[Path, str], None]:
@@ -186,10 +191,6 @@ def _check_validation(datasets: Iterable[TrainingDataset]) -> Iterator[Finding]:
                 "set this small suffers, and its validation loss says little.",
                 "Leave validation_split out, or collect more pictures.",
             )
-
-
-def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(dict.fromkeys(findings), key=lambda one: one.level is not Level.ERROR))
 
 
 # The call itself: names, types and choices of arguments.

@@ -186,7 +186,9 @@ def _parsed(text: str, name: str, notes: list[str]) -> object:
     try:
         return parse_json(text)
     except ValueError:
-        plain = _without_comments(text)
+        # Take comments and trailing commas out, outside of texts.
+        bare = _COMMENT.sub(lambda match: match[1] or "", text)
+        plain = _COMMA.sub(lambda match: match[1] or "", bare)
         if plain == text:
             raise
         data: object = parse_json(plain)
@@ -197,9 +199,3 @@ def _parsed(text: str, name: str, notes: list[str]) -> object:
 _TEXT = r'("(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z))'
 _COMMENT = re.compile(_TEXT + r"|//[^\n]*|/\*.*?(?:\*/|\Z)|#[^\n]*", re.DOTALL)
 _COMMA = re.compile(_TEXT + r"|,(?=\s*[}\]])", re.DOTALL)
-
-
-def _without_comments(text: str) -> str:
-    """Take comments and trailing commas out, outside of texts."""
-    bare = _COMMENT.sub(lambda match: match[1] or "", text)
-    return _COMMA.sub(lambda match: match[1] or "", bare)

@@ -117,7 +117,8 @@ def trainer_values(values: Values, version: GuiVersion, script: str) -> Toml:
     toml["lr_scheduler_num_cycles"] = as_int(values.get("epoch") if cycles == "" else cycles)
     toml["sdpa"] = values.get("xformers") == "sdpa"
     toml["xformers"] = values.get("xformers") == "xformers"
-    toml["network_module"], toml["network_args"] = _network(values, version)
+    module, arguments = _network_of(str(values.get("LoRA_type") or "Standard"), values, version)
+    toml["network_module"], toml["network_args"] = module, arguments + _truthy(values, LORAPLUS)
     folder = str(values.get("output_dir") or "")
     between = "" if not folder or folder.endswith(("/", SEPARATOR)) else SEPARATOR
     toml["sample_prompts"] = folder + between + ("prompt.txt" if v24 else "sample/prompt.txt")
@@ -362,11 +363,6 @@ _MODULES = {
 }
 
 _DROPOUTS = ("rank_dropout", "module_dropout")
-
-
-def _network(values: Values, version: GuiVersion) -> tuple[str, list[str]]:
-    module, arguments = _network_of(str(values.get("LoRA_type") or "Standard"), values, version)
-    return module, arguments + _truthy(values, LORAPLUS)
 
 
 def _network_of(kind: str, values: Values, version: GuiVersion) -> tuple[str, list[str]]:

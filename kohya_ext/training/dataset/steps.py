@@ -209,21 +209,15 @@ def plan_steps(
         epochs=epochs,
         buckets=tuple(sorted(counts.items())),
         epoch_files=(
-            *_numbered_files(output_name, epochs, save_every_n_epochs, per_epoch),
+            *[
+                (f"{output_name}-{epoch:06d}", epoch, epoch * per_epoch)
+                for epoch in range(1, epochs)
+                if save_every_n_epochs and epoch % save_every_n_epochs == 0
+            ],
             (output_name, epochs, last),
         ),
         max_steps=max_steps,
     )
-
-
-def _numbered_files(
-    name: str, epochs: int, every: int, per_epoch: int
-) -> list[tuple[str, int, int]]:
-    return [
-        (f"{name}-{epoch:06d}", epoch, epoch * per_epoch)
-        for epoch in range(1, epochs)
-        if every and epoch % every == 0
-    ]
 
 
 def rules_of(toml: Mapping[str, Any]) -> BucketRules:

@@ -51,7 +51,10 @@ def plan_moves(run: RunPlan, *, aside: bool) -> tuple[Move, ...]:
     state = folder / f"{run.name}-state"
     if not aside and (numbered := numbered_state(state, run.name)) is not None:
         moves.append(Move(state, numbered))
-    place = _free_folder(folder)
+    number = 1
+    while (found := folder / f"earlier-{number}").exists():
+        number += 1
+    place = found
     moves += [Move(one, place / one.name) for one in in_the_way]
     return tuple(moves)
 
@@ -82,13 +85,6 @@ def numbered_state(state: Path, name: str) -> Path | None:
 def _step_saves(run: RunPlan) -> list[Path]:
     pattern = f"{glob.escape(run.name)}-step*{run.suffix}"
     return sorted(run.output_dir.glob(pattern)) if run.output_dir.is_dir() else []
-
-
-def _free_folder(folder: Path) -> Path:
-    number = 1
-    while (found := folder / f"earlier-{number}").exists():
-        number += 1
-    return found
 
 
 def apply_moves(moves: Iterable[Move]) -> None:
