@@ -355,7 +355,7 @@ class _Parser:
     def _wrap(self, start: int, position: int, depth: int) -> tuple[Wrap, int]:
         """wrap = "%{" sequence "$$" sequence "}" """
         text, config = self._text, self._config
-        position = self._after_blanks(position)
+        position = self._after_spaces(position)
         wrapper, stop = self._sequence(position, self._end, self._patterns.wrapper, depth + 1)
         if stop == self._end:
             raise self._unclosed(start, config.wrap_start, config.wrap_end)
@@ -364,14 +364,14 @@ class _Parser:
                 "DP103", 'a wrap needs "$$" between wrapper and inner text',
                 start, stop + len(config.wrap_end), "Write %{before ... after$$inner}.",
             )  # fmt: skip
-        position = self._after_blanks(stop + 2)
+        position = self._after_spaces(stop + 2)
         inner, stop = self._sequence(position, self._end, self._patterns.wrapped, depth + 1)
         if stop == self._end:
             raise self._unclosed(start, config.wrap_start, config.wrap_end)
         position = stop + len(config.wrap_end)
         return Wrap(wrapper, inner, start, position), position
 
-    def _after_blanks(self, position: int) -> int:
+    def _after_spaces(self, position: int) -> int:
         found = _BLANKS.match(self._text, position, self._end)
         return found.end() if found else position
 

@@ -70,11 +70,11 @@ class _Writer:
             value = self._guarded(node.value, "" if node.immediate else "!")
             return f"{config.variable_start}{node.name}{sign}{value}{config.variable_end}"
         if isinstance(node, Wrap):
-            wrapper, inner = self._after_blanks(node.wrapper), self._after_blanks(node.inner)
+            wrapper, inner = self._after_spaces(node.wrapper), self._after_spaces(node.inner)
             return f"{config.wrap_start}{wrapper}$${inner}{config.wrap_end}"
         raise TypeError(f"{node!r} is not part of a template")
 
-    def _after_blanks(self, sequence: Sequence) -> str:
+    def _after_spaces(self, sequence: Sequence) -> str:
         """In a wrap a comment guards the line break that follows it, also inside an argument."""
         text = self._guarded(sequence)
         return text.replace(_GUARD, "#", 1) if text.startswith(f"{_GUARD}\n") else text

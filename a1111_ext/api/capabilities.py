@@ -211,7 +211,7 @@ class Capabilities:
                     "LL135",
                     f"{name} is a LoRA for {facts.family_title}, but {first[0]} in the same prompt "
                     f"is for {first[1].family_title}: the WebUI would silently draw without one.",
-                    "Take one of them out of the prompt.",
+                    "Remove one of them from the prompt.",
                 )
             first = first or (name, facts)
 

@@ -43,14 +43,14 @@ def measure_leakage(
         leaks: dict[str, list[float]] = {}
         shares = []
         for pair in series.pairs(index):
-            unasked = {tag: share for tag, share in around.items() if tag not in prompted[pair]}
-            if not unasked:
+            unrequested = {tag: share for tag, share in around.items() if tag not in prompted[pair]}
+            if not unrequested:
                 continue
             grown = {
                 tag: max(0.0, _of(series.epochs[index], pair, tag) - _of(series.control, pair, tag))
-                for tag in unasked
+                for tag in unrequested
             }
-            shares.append(sum(grown.values()) / sum(unasked.values()))
+            shares.append(sum(grown.values()) / sum(unrequested.values()))
             for tag, value in grown.items():
                 leaks.setdefault(tag, []).append(value)
         curve.append(mean(shares))

@@ -1,4 +1,4 @@
-"""What is wrong, or probably not meant, in a template or a whole tree of wildcards."""
+"""What is wrong, or probably not intended, in a template or a whole tree of wildcards."""
 
 from __future__ import annotations
 

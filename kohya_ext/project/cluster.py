@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from .addresses import require_no_password
 from .errors import HostError, PackageMissing, ToolError
 
-_UNDER_WAY = 32
+_AT_ONCE = 32
 """So many pieces are handed out at once: enough for the workers, little to hold in memory."""
 
 Item = TypeVar("Item")
@@ -85,14 +85,14 @@ def spread(
             yield item, work(item)
         return
     waiting = iter(items)
-    under_way = {executor.submit(work, item): item for item in islice(waiting, _UNDER_WAY)}
+    running = {executor.submit(work, item): item for item in islice(waiting, _AT_ONCE)}
     try:
-        while under_way:
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=_has_failed):  # what came is kept before one ends it
-                item = under_way.pop(future)
+                item = running.pop(future)
                 yield item, future.result()
-                under_way |= {executor.submit(work, one): one for one in islice(waiting, 1)}
+                running |= {executor.submit(work, one): one for one in islice(waiting, 1)}
     except (ToolError, GeneratorExit):
         raise
     except Exception as error:
@@ -101,7 +101,7 @@ def spread(
             raise
         raise loss from error
     finally:
-        for future in under_way:
+        for future in running:
             future.cancel()
 
 

@@ -86,7 +86,7 @@ def test_a_lora_is_not_a_base_model(project: Project, tmp_path: Path):
         keep_base(project, {"base_path": " "})
 
 
-def test_the_detected_family_wins_over_the_box(project: Project, tmp_path: Path):
+def test_the_detected_family_takes_precedence_over_the_box(project: Project, tmp_path: Path):
     base = write_base_model(tmp_path / "base.safetensors")
     typed = {"base_path": str(base), "base_family": "SDXL"}
     assert "SD 1.5, detected" in decisions.keeping(Section.BASE)(project, typed)

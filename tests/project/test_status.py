@@ -69,7 +69,7 @@ def test_the_json_has_its_keys(project: Project, key: str):
     assert key in read_status(project).as_dict()
 
 
-def test_a_training_under_way_comes_before_the_grid(project: Project):
+def test_a_running_training_comes_before_the_grid(project: Project):
     project.journal.append("train-start", run="one")
     status = read_status(project)
     assert status.training == "one"

@@ -312,7 +312,7 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
 
 
 def _staged(images_dir: Path) -> list[PurePosixPath]:
-    """Return where staged pictures lie, below `images_dir`. Raises MissingError."""
+    """Return where staged pictures are, below `images_dir`. Raises MissingError."""
     places = [
         place
         for place in sorted(read_staged(images_dir))

@@ -206,7 +206,7 @@ def test_a_picture_without_infotext(tmp_path: Path):
     assert read_infotext((tmp_path / "a.png").read_bytes()) == ""
 
 
-def test_lora_tags_are_taken_out_with_their_blanks():
+def test_lora_tags_are_taken_out_with_their_spaces():
     prompt = "<lora:a:1> fox,  <lora:b>  red <lora:a:0.5"
     assert strip_loras(prompt, "b") == "<lora:a:1> fox, red <lora:a:0.5"
     assert strip_loras(prompt) == "fox, red <lora:a:0.5"

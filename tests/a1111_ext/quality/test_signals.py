@@ -241,7 +241,7 @@ def test_tags_that_nobody_can_draw_do_not_count():
     assert not measure_obeys(series, {"a": {"full_body"}})[0].is_measured
 
 
-def test_training_places_that_come_unasked_leak():
+def test_training_places_that_appear_unrequested_leak():
     series = tagged({"snow": 0.0}, {"snow": 0.1}, {"snow": 0.5}, control={"snow": 0.0})
     signal = measure_leakage(series, PROFILE, {"a": frozenset(), "b": frozenset()})
     assert signal.bad == (False, False, True)

@@ -63,7 +63,7 @@ def test_colours_burn_in_the_last_two(pictures):
     assert measure_fried(series(pictures, 1)).bad == (False,) * 4 + (True, True)
 
 
-def test_the_meadow_comes_unasked_in_the_last_two(pictures):
+def test_the_meadow_appears_unrequested_in_the_last_two(pictures):
     tags = series(pictures, 0, plain=True)
     signal = measure_leakage(tags, PROFILE, dict.fromkeys(tags.control, frozenset()))
     assert signal.bad == (False,) * 4 + (True, True)

@@ -88,7 +88,7 @@ def test_rows_are_read_as_the_webui_reads_them(tmp_path: Path):
     )
 
 
-def test_a_name_with_blanks_behind_it_is_found(tmp_path: Path):
+def test_a_name_with_spaces_behind_it_is_found(tmp_path: Path):
     path = styles_file(tmp_path, "name,prompt,negative_prompt\nInk ,a,\n")
     assert [one.name for one in read_styles(path)] == ["Ink "]
     assert require_style(path, "Ink").prompt == require_style(path, "Ink ").prompt == "a"

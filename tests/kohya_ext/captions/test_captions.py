@@ -85,7 +85,7 @@ def test_undesired_tags_in_any_spelling(word: str):
     assert "blue eyes" not in caption_tags(SCORES, rules)
 
 
-def test_undesired_lists_with_and_without_blanks():
+def test_undesired_lists_with_and_without_spaces():
     assert parse_tags("a,b, c d ,\n,e_f") == ("a", "b", "c d", "e_f")
 
 
@@ -390,7 +390,7 @@ def test_without_onnxruntime(model: Path, monkeypatch: pytest.MonkeyPatch):
         open_tagger(model)
 
 
-def test_transparent_pictures_lie_on_white(model: Path, tmp_path: Path):
+def test_transparent_pictures_get_a_white_background(model: Path, tmp_path: Path):
     from PIL import Image
 
     Image.new("RGBA", (50, 80), (0, 0, 0, 0)).save(tmp_path / "a.png")

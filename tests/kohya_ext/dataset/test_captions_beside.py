@@ -96,7 +96,7 @@ def test_a_metadata_json_of_the_trainer_comes_in(project: Project, folder: Path)
     assert take_in(project, folder) == {"p0": "a fox, red, sky", "p1": "green"}
 
 
-def test_a_file_beside_wins_over_a_list(project: Project, folder: Path):
+def test_a_file_beside_takes_precedence_over_a_list(project: Project, folder: Path):
     write(folder / "metadata.jsonl", json.dumps({"file_name": "p0.png", "text": "list"}))
     write(folder / "p0.txt", "file")
     assert take_in(project, folder) == {"p0": "file"}

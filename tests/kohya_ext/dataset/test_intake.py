@@ -49,7 +49,7 @@ def test_subfolders_give_the_roles(project: Project, folder: Path):
     ]
 
 
-def test_a_csv_wins_over_subfolders(project: Project, folder: Path, tmp_path: Path):
+def test_a_csv_takes_precedence_over_subfolders(project: Project, folder: Path, tmp_path: Path):
     csv = tmp_path / "roles.csv"
     csv.write_text("picture,role\na.png, 2\n\nb.JPG,primary\n", encoding="utf-8")
     plan = plan_import(project, folder, roles=read_roles_csv(csv))
@@ -370,7 +370,7 @@ def test_a_move_in_the_collection_changes_the_role(project: Project, folder: Pat
     )
 
 
-def test_the_board_wins_over_older_words(project: Project, folder: Path):
+def test_the_board_takes_precedence_over_older_words(project: Project, folder: Path):
     write_rating(folder / "b.JPG", 1)
     take_in(project, folder)
     keys = {place.name: key for key, place in read_index(project).items()}

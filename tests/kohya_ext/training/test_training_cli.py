@@ -41,7 +41,7 @@ def train(project: Project, *words: str) -> int:
     return main(["train", str(project.root), "--trainer", "simulated", *words])
 
 
-def test_check_says_that_nothing_stands_in_the_way(trainable: Project, capsys: Capture):
+def test_check_says_that_nothing_was_found(trainable: Project, capsys: Capture):
     assert main(["check", str(trainable.root)]) == 0
     out, err = capsys.readouterr()
     assert "4 pictures, 11 draws: 18 steps in 3 epochs of 6" in out

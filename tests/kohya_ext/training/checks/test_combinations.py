@@ -120,7 +120,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_what_trains_in_silence_is_found(name: str):
+def test_what_silently_trains_otherwise_is_found(name: str):
     changes, level, cure = SILENT[name]
     (one,) = found(**changes)
     assert (one.code, one.level) == ("LL359", level)
@@ -143,7 +143,7 @@ def test_sdxl_in_fp16_needs_a_fixed_vae():
         ("sdxl_train_network", "down_lr_weight=1,1", 9),
     ],
 )
-def test_block_weights_of_a_wrong_number_train_in_silence(
+def test_block_weights_of_a_wrong_number_train_silently(
     script: str, word: str, wanted: int
 ) -> None:
     only = [one for one in found(script, network_args=[word]) if one.code == "LL359"]

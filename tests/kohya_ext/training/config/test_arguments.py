@@ -214,7 +214,7 @@ def test_a_zero_of_flux_is_sent_to_flux_only():
     assert "guidance_scale" not in plan_call(values(**zero), GuiVersion.V26, DRAWS).toml
 
 
-def test_a_list_with_blanks_stays_whole():
+def test_a_list_with_spaces_stays_whole():
     config = values(LoRA_type="Standard", block_dims="4, 8")
     assert "8" in gui_call(config, GuiVersion.V26, DRAWS).toml["network_args"]
     ours = plan_call(config, GuiVersion.V26, DRAWS)

@@ -132,7 +132,7 @@ def test_lists_in_fields_for_texts(tmp_path: Path):
     assert toml["text_encoder_lr"] == [0.00005, 0.00002]
 
 
-def test_a_field_of_the_gui_wins_over_another_name(tmp_path: Path):
+def test_a_field_of_the_gui_takes_precedence_over_another_name(tmp_path: Path):
     data = {**BASE, "LoRA_type": "Standard", "optimizer": "Lion", "optimizer_type": "Prodigy"}
     found = read(tmp_path, data)
     assert found.call.toml["optimizer_type"] == "Lion"

@@ -303,7 +303,7 @@ def test_presets_are_explained(capsys: pytest.CaptureFixture[str]):
     assert "memory, 12 GB: with 16 blocks swapped" in out
 
 
-def test_paths_survive_blanks_and_other_scripts(staged: Project, tmp_path: Path):
+def test_paths_survive_spaces_and_other_scripts(staged: Project, tmp_path: Path):
     target = tmp_path / "狐 und Fuchs"
     staged.root.rename(target)
     project = open_project(target)

@@ -434,7 +434,7 @@ def test_two_trainings_of_one_project_are_refused(trainable: Project, monkeypatc
     assert attach(run).outcome is RunOutcome.STOPPED
 
 
-def test_nothing_is_under_way(trainable: Project):
+def test_nothing_is_running(trainable: Project):
     with pytest.raises(ToolError, match="LL395"):
         require_training(job_of(trainable))
 
