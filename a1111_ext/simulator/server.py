@@ -58,7 +58,7 @@ class SimulatedWebui:
 
     def __init__(self, host: SimulatedHost, *, port: int = 0, auth: str = "") -> None:
         self.host = host
-        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server = _SimulatedServer(("127.0.0.1", port), _ApiHandler)
         self._server.host = host
         self._server.authorization = (
             "Basic " + base64.b64encode(auth.encode("utf-8")).decode("ascii") if auth else ""
@@ -100,7 +100,7 @@ def start_webui(
         webui.stop()
 
 
-class _Server(ThreadingHTTPServer):
+class _SimulatedServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name == "posix"  # on Windows two servers would share one port
     host: SimulatedHost
@@ -112,9 +112,9 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ApiHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _SimulatedServer
 
     def do_GET(self) -> None:
         self._answer(_GET, {})

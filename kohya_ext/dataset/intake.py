@@ -201,7 +201,7 @@ def plan_import(
     stems = {_stem_key(place): project.source_dir / place for place in index.values()}
     finder = CaptionFinder(folder, project.manifest.captions.caption_extension)
     thumbs = project.cache_dir / "thumbs"
-    planner = _Planner(folder, memory, thumbs, index, stems, dict(roles or {}), finder)
+    planner = _ImportPlanner(folder, memory, thumbs, index, stems, dict(roles or {}), finder)
     for number, path in enumerate(found):
         progress(Progress("Reading pictures", number, len(found), path.name))
         planner.look_at(path, rename=rename)
@@ -283,7 +283,7 @@ def _outside(paths: Iterable[Path], root: Path) -> list[Path]:
     return found
 
 
-class _Planner:
+class _ImportPlanner:
     """Collects the plan picture by picture, keeping contents and stems unique."""
 
     def __init__(

@@ -216,7 +216,7 @@ class PageServer:
         self.shares = shares or Shares()
         self._port = port
         self._host = host
-        self._server: _Server | None = None
+        self._server: _PageServer | None = None
         self._lock = threading.Lock()
 
     def url_of(self, share: Share, path: str = "", name: str = "") -> str:
@@ -227,10 +227,10 @@ class PageServer:
         token = self.shares.add(share, name)
         return f"http://{self._host}:{self._started().server_port}/{token}/{quote(path)}"
 
-    def _started(self) -> _Server:
+    def _started(self) -> _PageServer:
         with self._lock:
             if self._server is None:
-                self._server = _Server((self._host, self._port), self.shares)
+                self._server = _PageServer((self._host, self._port), self.shares)
                 serve = self._server.serve_forever
                 threading.Thread(target=serve, args=(0.1,), daemon=True).start()
             return self._server
@@ -250,13 +250,13 @@ class PageServer:
         self.close()
 
 
-class _Server(ThreadingHTTPServer):
+class _PageServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name == "posix"  # on Windows two servers would share one port
     request_queue_size = 64
 
     def __init__(self, address: tuple[str, int], shares: Shares) -> None:
-        super().__init__(address, _Handler)
+        super().__init__(address, _PageHandler)
         self.shares = shares
         self.hosts = _HOSTS if address[0] == LOOPBACK else (address[0],)
 
@@ -265,8 +265,8 @@ class _Server(ThreadingHTTPServer):
         _log.debug("a request ended early", exc_info=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class _PageHandler(BaseHTTPRequestHandler):
+    server: _PageServer
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
     disable_nagle_algorithm = True

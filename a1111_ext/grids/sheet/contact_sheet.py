@@ -137,7 +137,7 @@ class _Composer:
         self._faces: dict[tuple[int, bool], Lettering] = {}
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="decode")
         self._rows = _rows_of(plan)
-        self._open: dict[int, _Row] = {}
+        self._open: dict[int, _SheetRow] = {}
 
     def __enter__(self) -> _Composer:
         return self
@@ -182,7 +182,7 @@ class _Composer:
         if start >= bottom:
             return
         if index not in self._open:
-            self._open[index] = _Row(pictures, self._pool)
+            self._open[index] = _SheetRow(pictures, self._pool)
         for picture, lines, first in self._open[index].lines(top, bottom):
             band.paste(lines, (picture.x, picture.y + first - top))  # what is outside is cut off
 
@@ -194,7 +194,7 @@ def _rows_of(plan: SheetPlan) -> list[list[PlacedPicture]]:
     return [rows[y] for y in sorted(rows)]
 
 
-class _Row:
+class _SheetRow:
     """The decoded pictures of one row: in memory, or in a temporary file when they are many."""
 
     def __init__(self, pictures: list[PlacedPicture], pool: ThreadPoolExecutor) -> None:

@@ -117,7 +117,7 @@ def plan_sheet(
     Pictures larger than `max_cell_pixels` on their longer side are drawn smaller. `folders` are
     the folders to take fonts from (default: the system's).
     """
-    return _Planner(_shrunk(sheet, max_cell_pixels), folders).plan()
+    return _SheetPlanner(_shrunk(sheet, max_cell_pixels), folders).plan()
 
 
 def _shrunk(sheet: Sheet, limit: int | None) -> Sheet:
@@ -138,7 +138,7 @@ def _shrunk(sheet: Sheet, limit: int | None) -> Sheet:
     return replace(sheet, sections=sections)
 
 
-class _Planner:
+class _SheetPlanner:
     """Collects drawing orders from top to bottom."""
 
     def __init__(self, sheet: Sheet, folders: Sequence[Path] | None) -> None:

@@ -24,7 +24,7 @@ _CACHE = re.compile(r"_(\d+)x(\d+)_\w{1,40}\.npz$")
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ListedPicture:
     path: Path
     size: Size | None
 
@@ -66,7 +66,7 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
     return {row["image_path"]: row for row in rows}
 
 
-def _row(key: str, table: Mapping[str, Any], image_dir: str) -> _Row:
+def _row(key: str, table: Mapping[str, Any], image_dir: str) -> _ListedPicture:
     path = Path(key)
     if not path.is_absolute():
         if not image_dir:
@@ -78,8 +78,8 @@ def _row(key: str, table: Mapping[str, Any], image_dir: str) -> _Row:
     size = table.get("image_size")
     if size is not None:
         width, height = size
-        return _Row(path, (int(width), int(height)))
-    return _Row(path, _size_of_cache(path))
+        return _ListedPicture(path, (int(width), int(height)))
+    return _ListedPicture(path, _size_of_cache(path))
 
 
 def _size_of_cache(path: Path) -> Size | None:

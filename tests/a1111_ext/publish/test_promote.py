@@ -144,6 +144,7 @@ IDA = "subject: {kind: person, consent: {name: Ida Brook, date: 2026-02-28, scop
     ("subject", "words"),
     [
         ("subject: {kind: character}", "now says no person"),
+        (IDA.replace("person", "character"), "now says no person"),
         (IDA.replace("Ida Brook", "Mira Fern"), "now says that Mira Fern agreed"),
     ],
 )
