@@ -130,7 +130,7 @@ def require_size(cell: Cell, step: int = SIZE_STEP) -> None:
 def ignored_schedules(cells: Iterable[Cell], capabilities: Capabilities) -> tuple[str, ...]:
     """Say which sampling methods ignore the schedule types that cells name.
 
-    Infotexts name them all the same.
+    Infotexts name them alike.
     """
     named: dict[str, dict[str, None]] = {}
     for cell in cells:
