@@ -172,8 +172,8 @@ def test_slips_in_samples_are_told_by_config_and_train(staged: Project):
     project = change(staged, ("save_every_n_epochs: 1", f"sample_prompts: {lines}"))
     told = [one for one in plan_config(project).advice if one.startswith("sample prompt")]
     assert told == [
-        'sample prompt 1: This variant has one option: "{red, blue} sky". A "|" stands between '
-        "options: {red|blue}.",
+        'sample prompt 1: This variant has one option: "{red, blue} sky". Options are '
+        'separated by "|": {red|blue}.',
         "sample prompt 1: This variable has no braces and stays as it is: "
         '"$blurry". Write ${name}.',
     ]
