@@ -83,7 +83,7 @@ def dotted(place: Place) -> str:
 
 
 _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "string": ("a text", lambda value: isinstance(value, str)),
+    "string": ("text", lambda value: isinstance(value, str)),
     "integer": ("a whole number", lambda value: _is_number(value) and value % 1 == 0),
     "number": ("a number", lambda value: _is_number(value)),
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
