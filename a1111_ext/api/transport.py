@@ -1,4 +1,4 @@
-"""HTTP below the client: the whole answer has one deadline, and no redirect is followed unasked.
+"""HTTP below the client: the whole answer has one deadline, and no redirect is followed by itself.
 
 The timeout of requests counts between two bytes: an answer of one byte a second would never end.
 """

@@ -199,7 +199,7 @@ def test_sizes_that_it_rounds_are_refused(client: Client, has: Capabilities):
 def test_an_ignored_schedule_type_changes_nothing(
     client: Client, ledger: Ledger, has: Capabilities
 ):
-    """Which sampling methods ignore it is as we say, and the infotext names it all the same."""
+    """Which sampling methods ignore it is as we say, and the infotext names it anyway."""
     for sampler in ("DDIM", "UniPC"):
         cells = [
             replace(SMALL, sampler=sampler, steps=4, scheduler=one)
