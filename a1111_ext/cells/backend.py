@@ -14,7 +14,7 @@ from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
-from ..api.client import PICTURE_SECONDS, ApiError, Client
+from ..api.client import PICTURE_SECONDS, ApiError, Client, unexpected
 from ..api.forgetting import forget_loras
 from ..api.lora_links import FOLDER
 from ..api.payloads import (
@@ -243,21 +243,31 @@ class HttpBackend(Backend):
         """
         if self._before is not None:
             return
-        options = self._options()
+        was_drawing, options = self._is_drawing(), self._options()
         self._before = self._hold(
             {
                 name: options[name]
                 for name in OVERRIDDEN
                 if options.get(name) is not None or (name in NULLABLE and name in options)
-            }
+            },
+            is_drawing=was_drawing or self._is_drawing(),
         )
 
-    def _hold(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _is_drawing(self) -> bool:
+        """Tell whether the WebUI draws, for whomever: its options may be those of one picture."""
+        path = "/sdapi/v1/progress?skip_current_image=true"
+        told = self.client.get(path)
+        try:
+            return bool(told["state"]["job"])
+        except (KeyError, TypeError) as error:
+            raise unexpected(self.client.url, path, error) from error
+
+    def _hold(self, settings: Mapping[str, Any], *, is_drawing: bool = False) -> dict[str, Any]:
         """Write settings into its config, but those that another run of ours has written there.
 
         Where an A1111 has 2.0 it takes 2 for the same and keeps 2.0: another value goes before.
         """
-        own, new = self._shared().share_settings(self.turn_name, settings)
+        own, new = self._shared().share_settings(self.turn_name, settings, is_drawing=is_drawing)
         held = {name: value for name, value in new.items() if name != "sd_model_checkpoint"}
         # 1.0 does no harm, and most WebUIs have 1: those are never given another value
         other = {

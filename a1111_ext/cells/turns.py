@@ -114,16 +114,17 @@ class Turns:
                 db.execute("DELETE FROM wants WHERE owner = ?", (self._owner,))
 
     def share_settings(
-        self, server: str, now: Mapping[str, Any]
+        self, server: str, now: Mapping[str, Any], *, is_drawing: bool = False
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a WebUI's own settings of these names, and those of them that are new here.
 
         While another run draws, what the WebUI tells can be what that run set for one picture,
-        and what is written there can change a picture that it draws.
+        and what is written there can change a picture that it draws. So can a killed run's last
+        picture, while the WebUI still `is_drawing`.
         """
         server, known, new = _one_name(server), dict(now), dict(now)
         with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
-            if not self._drawers(db, server):
+            if not self._drawers(db, server) and not is_drawing:
                 db.execute("DELETE FROM own_settings WHERE server = ?", (server,))
             db.execute("INSERT OR IGNORE INTO drawers VALUES (?, ?)", (server, self._owner))
             shared = dict(self._settings(db, server))

@@ -161,6 +161,18 @@ def test_settings_of_a_killed_run_are_forgotten(
     assert second.share_settings(URL, {"clip": 2}) == ({"clip": 2}, {"clip": 2})
 
 
+def test_settings_of_a_killed_run_count_while_its_last_picture_is_drawn(
+    two: tuple[Turns, Turns], monkeypatch: pytest.MonkeyPatch
+):
+    """The queue of Agent Scheduler draws on: the WebUI tells the clip skip of that picture."""
+    first, second = two
+    first.share_settings(URL, {"clip": 1})
+    monkeypatch.setattr("a1111_ext.cells.turns.holds", lambda owner, age: False)
+    told = second.share_settings(URL, {"clip": 3, "eta": 0}, is_drawing=True)
+    assert told == ({"clip": 1, "eta": 0}, {"eta": 0})
+    assert second.settings_to_put_back(URL, told[0]) == {"clip": 1, "eta": 0}
+
+
 def test_further_settings_join_those_of_a_run(two: tuple[Turns, Turns]):
     first, _ = two
     first.share_settings(URL, {"clip": 1})
