@@ -25,6 +25,7 @@ from kohya_ext.project.files import (
 )
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.printable import printable
 
 from .ai_label import load_signers, write_labelled
 from .card import (
@@ -193,7 +194,7 @@ def _write_files(folder: Path, plan: PackPlan, on_progress: ProgressHandler) -> 
         target = folder / one.place
         target.parent.mkdir(parents=True, exist_ok=True)
         if one.source is None:
-            write_text_atomic(target, one.text)
+            write_text_atomic(target, printable(one.text))
         elif one.is_labelled:
             write_labelled(one.source, target, signers, plan.facts)
         else:

@@ -113,6 +113,22 @@ def refusal(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
 # -- what is in it ------------------------------------------------------------------------------
 
 
+def test_escape_sequences_of_a_prompt_stand_as_codes_in_the_pack(ready: Project):
+    digest = require_promoted(ready).autov3
+    text = infotext(digest, WORDS[0] + " \x1b]0;owned\x07")
+    save_picture(ready.showcase_dir / "0.png", text, looks="again")
+    assert main(["select", str(ready.root)]) == 0
+    store_scores(ready, {"general": 0.9}, {"animal": 0.9})
+    assert publish(ready) == 0
+    texts = {
+        one.name: one.read_text(encoding="utf-8")
+        for one in pack_of(ready).iterdir()
+        if one.suffix in (".html", ".md")
+    }
+    assert any(r"\x1b]0;owned\x07" in text for text in texts.values())
+    assert [name for name, text in texts.items() if "\x1b" in text or "\x07" in text] == []
+
+
 def test_a_pack_has_everything(ready: Project, capsys: pytest.CaptureFixture[str]):
     capsys.readouterr()
     assert publish(ready) == 0
