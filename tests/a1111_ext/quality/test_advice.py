@@ -36,7 +36,7 @@ def test_an_undertrained_run_continues():
     course = Course((0.0, 0.05, 0.1, 0.15, 0.2), *[flat(0.0, 5)] * 4)
     advice = advise(evidence_of(course))
     assert advice.verdict is Verdict.TRAIN_ON
-    assert "Train on" in advice.summary
+    assert "Continue training" in advice.summary
 
 
 def test_a_run_that_is_fried_from_the_start_says_so():

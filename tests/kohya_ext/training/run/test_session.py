@@ -322,7 +322,7 @@ def test_what_left_nothing_begins_again(trainable: Project, monkeypatch):
 def test_another_config_does_not_continue(trainable: Project, monkeypatch, change):
     pause(trainable, monkeypatch)
     project = change(trainable, ("save_every_n_epochs: 1", "overrides: {learning_rate: 0.0003}"))
-    with pytest.raises(ToolError, match="would be overwritten"):
+    with pytest.raises(ToolError, match="would silently be overwritten"):
         plan(project)
 
 
