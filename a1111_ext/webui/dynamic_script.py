@@ -95,6 +95,11 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
             fit_last_batch(p)
             correct_second_pass(p)
 
+    def postprocess_batch(self, p: Any, *values: Any, **about: Any) -> None:
+        """Correct it once more: Forge and Forge Neo write theirs when the second pass begins."""
+        if getattr(p, "loraloom_prompts", None):
+            correct_second_pass(p)
+
 
 def hints_of(page: Page, options: PromptOptions, library: WildcardLibrary) -> list[str]:
     """Return what in the templates is probably not intended, for below the pictures."""

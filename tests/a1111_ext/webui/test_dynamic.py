@@ -143,6 +143,10 @@ def test_each_picture_has_its_own_picks_and_second_prompts(host: Any, script: An
     p.all_hr_prompts = ["a", "x", "y"]
     script.process_batch(p)
     assert field_of_pictures(p, "Hires prompt") == [None, "x", "y"]
+    p.extra_generation_params["Hires prompt"] = "what Forge Neo writes with the second pass"
+    script.postprocess_batch(page_of(host, "plain"))
+    script.postprocess_batch(p)
+    assert field_of_pictures(p, "Hires prompt") == [None, "x", "y"]
     p.hr_prompt = "{x|y}"
     script.process_batch(p)
     told = p.extra_generation_params["Hires prompt"]
