@@ -97,7 +97,7 @@ def test_the_detected_family_takes_precedence_over_the_box(project: Project, tmp
     assert "so the value in the box is used" in said
     assert open_project(project.root).manifest.base_model.family.value == "sdxl"
     hub = {"base_path": "org/some-model", "base_family": "SD 1.5"}
-    assert "box counts" in decisions.keeping(Section.BASE)(project, hub)
+    assert "value in the box is used" in decisions.keeping(Section.BASE)(project, hub)
 
 
 def test_a_preset_of_another_family_goes_with_it(project: Project, tmp_path: Path):

@@ -203,7 +203,7 @@ def test_missing_project_becomes_a_sentence(tmp_path: Path):
 
 
 def test_empty_box_is_named():
-    with pytest.raises(ToolError, match=r"No folder with pictures is given.*\[LL708\]"):
+    with pytest.raises(ToolError, match=r"No folder with pictures is named.*\[LL708\]"):
         require_folder_text(" ", "folder with pictures")
 
 

@@ -782,7 +782,7 @@ def test_a_person_never_goes_to_civitai(ready: Project, capsys: pytest.CaptureFi
     ready = with_manifest(ready, CONSENT, section="subject")
     capsys.readouterr()
     assert publish(ready) == 0
-    assert "Civitai takes no such LoRA" in capsys.readouterr().err
+    assert "Civitai accepts no such LoRA" in capsys.readouterr().err
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
     assert "Not for Civitai" in page
     assert "Civitai's upload form" not in page
