@@ -67,16 +67,33 @@ _AFTER = re.compile(rb"\s*(,\s*(?=\"))?")
 
 
 def parse_json(content: bytes | bytearray | str) -> Any:
-    """Parse JSON in UTF-8, with or without a byte order mark. Raises ShapeError."""
+    """Parse JSON in UTF-8, with or without a byte order mark. Raises ShapeError.
+
+    Half a letter, as an escape can spell it, becomes "\ufffd": nothing could write it down.
+    """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
-        return json.loads(text.removeprefix("\ufeff"))
+        found = json.loads(text.removeprefix("\ufeff"))
+        return _with_whole_letters(found) if _HALF.search(text) else found
     except RecursionError:
         raise ShapeError("it is nested too deeply") from None
     except UnicodeDecodeError as error:
         raise ShapeError(f"it is not UTF-8 text (byte {error.start})") from error
     except ValueError as error:
         raise ShapeError(f"it is not valid JSON: {error}") from error
+
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+
+
+def _with_whole_letters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_with_whole_letters(one) for one in value]
+    if isinstance(value, dict):
+        return {_with_whole_letters(key): _with_whole_letters(one) for key, one in value.items()}
+    return value
 
 
 def read_json(path: Path) -> Any:

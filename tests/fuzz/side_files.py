@@ -297,7 +297,11 @@ def _note_files(root: Path, notes: Path) -> None:
 _CODE = re.compile(r"\[(LL|DP)\d{3}\]")
 
 
-def fault_of(path: Path, damaged: bytes | None, got: Outcome, sound: Outcome) -> str:
+_STILL_SOUND = ("a byte order mark", "keys lost")
+"""What a command may read, and so may also write again."""
+
+
+def fault_of(path: Path, how: str, damaged: bytes | None, got: Outcome, sound: Outcome) -> str:
     """Return what is wrong with a run over a damaged file; empty where nothing is."""
     if got.code < 0:
         return f"ended by signal {-got.code} "
@@ -314,7 +318,9 @@ def fault_of(path: Path, damaged: bytes | None, got: Outcome, sound: Outcome) ->
         return f"{got.seconds:.1f} s, sound {sound.seconds:.1f} s"
     if "\x1b[2J" in got.said:
         return "an escape sequence on the terminal"
-    if damaged and not _may_be_made_again(path, damaged) and not _is_kept(path, damaged):
+    is_readable = how in _STILL_SOUND or (path.name == "journal.jsonl" and how == "cut in half")
+    may_go = is_readable and got.code == 0  # a journal's last line may be torn: see Journal.append
+    if damaged and not (may_go or _may_be_made_again(path, damaged) or _is_kept(path, damaged)):
         return "the damaged file was overwritten"
     return ""
 

@@ -140,7 +140,7 @@ def test_damaged_side_files_end_in_a_sentence(place: tuple[Place, dict[str, Act]
             damaged = path.read_bytes() if path.is_file() else None
             ended = folder.run(acts[one.command])
             rows[one.kind].append(ended)
-            if fault := fault_of(path, damaged, ended, sound[one.command]):
+            if fault := fault_of(path, one.how, damaged, ended, sound[one.command]):
                 faults.append(f"{one.command} | {one.kind} | {one.how} | {fault}")
                 faulty[one.kind] += 1
                 if IS_LONG:

@@ -113,3 +113,8 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path):
     ):
         with pytest.raises(OSError, match="it is not a regular file"):
             read(path)
+
+
+def test_half_a_letter_becomes_one_that_can_be_written():
+    found = parse_json(r'{"a\ud83e": ["\ud83e\udd8a", "x\uDD8A", 3]}')
+    assert found == {"a\ufffd": ["\U0001f98a", "x\ufffd", 3]}
