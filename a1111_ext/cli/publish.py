@@ -43,6 +43,7 @@ from ..publish.publishing import (
     plan_publishing,
     require_sendable,
 )
+from ..showcase.album import repair_showcase
 
 NOT_CHECKED = 3
 """Exit code of a pack whose pictures no tagger has rated."""
@@ -103,6 +104,8 @@ def publish(
         return
     repository = _repository(to)
     options = PublishOptions(model, ContentLevel(content) if content else None, ai_label)
+    for line in () if dry_run else repair_showcase(project):
+        say(line)
     with progress_bar() as progress:
         plan = plan_publishing(project, options, on_progress=progress)
     _tell_refusals(plan.refusals)

@@ -250,6 +250,8 @@ class DrawingDesk(ReviewDesk):
         from ..publish.publishing import PublishOptions, apply_publishing, plan_publishing
 
         project = open_project(self._project.root)
+        for line in repair_showcase(project):
+            say(line)
         plan = plan_publishing(project, PublishOptions(), on_progress=progress)
         pack = apply_publishing(project, plan, on_progress=progress)
         if not plan.is_checked:

@@ -389,7 +389,7 @@ SPOILT: dict[str, Callable[[list[Path]], None]] = {
 
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-@pytest.mark.parametrize("command", ["showcase", "show", "select", "review"])
+@pytest.mark.parametrize("command", ["showcase", "show", "select", "review", "publish"])
 def test_another_picture_in_showcase_is_moved_aside(
     ready: Project,
     webui: SimulatedWebui,
