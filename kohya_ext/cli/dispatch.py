@@ -118,7 +118,13 @@ def _main(command: click.Command, words: list[str]) -> object:
     except click.Abort as error:
         raise KeyboardInterrupt from error
     except click.ClickException as error:
-        error.show()
+        import io
+
+        from ..project.printable import printable
+
+        shown = io.StringIO()
+        error.show(shown)
+        print(printable(shown.getvalue()), end="", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if error.errno is None or _is_reader_gone(error):  # None: a library's, so a fault of ours

@@ -15,9 +15,15 @@ _UNSAFE = re.compile(
 )
 
 
+_SECRET = re.compile(
+    r"(\b[a-z][a-z0-9+.-]{0,20}:/{1,2})[^/:@\s]{0,250}:[^/@\s]{0,250}@", re.IGNORECASE
+)
+"""User and password of an address, also of one that was taken for a path."""
+
+
 def printable(text: str) -> str:
-    r"""Return `text` with unsafe letters as codes, for example ESC as `\x1b`."""
-    return _UNSAFE.sub(_code, text)
+    r"""Return `text` with unsafe letters as codes, ESC as `\x1b`, and no password of an address."""
+    return _UNSAFE.sub(_code, _SECRET.sub(r"\1***@", text) if "@" in text else text)
 
 
 def printable_json(text: str) -> str:

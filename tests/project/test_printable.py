@@ -27,6 +27,31 @@ def test_escape_sequences_are_shown_as_codes(text: str, shown: str):
     assert printable(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:secret@host:7860/x", "http://***@host:7860/x"),
+        ("http:/me:secret@host has no project", "http:/***@host has no project"),
+        ("tcp://me:@host", "tcp://***@host"),
+        ("see https://host/@me:you, a@b c:d@e", "see https://host/@me:you, a@b c:d@e"),
+    ],
+)
+def test_no_password_of_an_address_is_shown(text: str, shown: str):
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    "words", [["show", "http://me:secret@host"], ["queue", "http://me:secret@host"]]
+)
+def test_an_address_in_a_wrong_place_shows_no_password(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main(words) in (1, 2)
+    said = "".join(capsys.readouterr())
+    assert "***@host" in said
+    assert "secret" not in said
+
+
 def test_every_way_out_is_guarded(capsys: pytest.CaptureFixture[str]):
     emit("a\x1b]0;title\x07")
     say("b\x1b[2J")
