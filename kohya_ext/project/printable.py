@@ -16,9 +16,9 @@ _UNSAFE = re.compile(
 
 
 _SECRET = re.compile(
-    r"(\b[a-z][a-z0-9+.-]{0,20}:/{1,2})[^/:@\s]{0,250}:[^/@\s]{0,250}@", re.IGNORECASE
+    r"(\b[a-z][a-z0-9+.-]{0,20}:[/\\]{1,2})[^/\\:@\s]{0,250}:[^/\\@\s]{0,250}@", re.IGNORECASE
 )
-"""User and password of an address, also of one that was taken for a path."""
+"""User and password of an address, also of one that was taken for a path, here or on Windows."""
 
 
 def printable(text: str) -> str:

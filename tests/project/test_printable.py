@@ -32,6 +32,7 @@ def test_escape_sequences_are_shown_as_codes(text: str, shown: str):
     [
         ("http://me:secret@host:7860/x", "http://***@host:7860/x"),
         ("http:/me:secret@host has no project", "http:/***@host has no project"),
+        (r"http:\me:secret@host has no project", r"http:\***@host has no project"),
         ("tcp://me:@host", "tcp://***@host"),
         ("see https://host/@me:you, a@b c:d@e", "see https://host/@me:you, a@b c:d@e"),
     ],
