@@ -64,7 +64,7 @@ class SimulatedWebui:
             "Basic " + base64.b64encode(auth.encode("utf-8")).decode("ascii") if auth else ""
         )
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
 
     @property
@@ -114,6 +114,7 @@ class _SimulatedServer(ThreadingHTTPServer):
 
 class _ApiHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each body waits 40 ms for the headers' acknowledgement
     server: _SimulatedServer
 
     def do_GET(self) -> None:

@@ -47,6 +47,8 @@ def server(status: int, body: bytes) -> Iterator[str]:
     """Something that answers every request in the same way."""
 
     class Handler(BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True
+
         def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
@@ -57,7 +59,7 @@ def server(status: int, body: bytes) -> Iterator[str]:
             """Say nothing."""
 
     running = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     yield f"http://127.0.0.1:{running.server_address[1]}"
     running.shutdown()

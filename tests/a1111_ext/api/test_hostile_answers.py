@@ -37,6 +37,8 @@ def host(answer: Answer) -> Iterator[str]:
     """A server on the loopback address that answers every request by `answer`."""
 
     class Handler(BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True
+
         def do_GET(self) -> None:
             with suppress(OSError):  # the client went away, as it should
                 answer(self)
@@ -48,7 +50,7 @@ def host(answer: Answer) -> Iterator[str]:
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     running.daemon_threads = True
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.005})
     thread.start()
     try:
         yield f"http://127.0.0.1:{running.server_address[1]}"
