@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from html import escape
 
+from kohya_ext.project.page_frame import page_frame
+
 from .projects import ProjectRow
 from .shelf import ShelfSelection
 
@@ -76,8 +78,7 @@ def frame(choice: ShelfSelection, page: str, sheet: str) -> str:
         links.append(f'<a href="{escape(sheet)}" target="_blank">Contact sheet as one picture</a>')
     return (
         f"<p>Drawn {escape(choice.grid.made_at)}. {' | '.join(links)}</p>"
-        f'<iframe src="{escape(page)}" title="{escape(choice.grid.name)}" '
-        f'style="width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"></iframe>'
+        f"{page_frame(page, choice.grid.name, FRAME_PIXELS)}"
     )
 
 
@@ -101,6 +102,5 @@ def _folded(words: str, title: str, page: str) -> str:
     return (
         f"<details><summary><b>{escape(words)}</b></summary>"
         f'<p><a href="{escape(page)}" target="_blank">Open it in a window of its own</a></p>'
-        f'<iframe src="{escape(page)}" title="{escape(title)}" loading="lazy" '
-        f'style="width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"></iframe></details>'
+        f"{page_frame(page, title, FRAME_PIXELS)}</details>"
     )

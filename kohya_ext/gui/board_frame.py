@@ -8,6 +8,7 @@ from pathlib import Path
 from ..project import ToolError
 from ..project.decisions.board import PAGE_NAME
 from ..project.decisions.boards import Boards
+from ..project.page_frame import page_frame
 from ..project.server import PageServer
 from .panels import require_project
 
@@ -23,13 +24,11 @@ def board_frame(folder: str) -> str:
         url = board_url(root)
     except (ToolError, OSError):
         return ""
-    style = f"width:100%;height:{FRAME_PIXELS}px;border:1px solid #8884"
     return (
         "<details><summary><b>Sort and caption the pictures</b></summary>"
         f'<p>By keys: 1 primary, 2 supporting, 0 out. <a href="{escape(url)}" target="_blank">'
         "Open the board in a window of its own</a> (on this machine).</p>"
-        f'<iframe src="{escape(url)}" title="Board" loading="lazy" style="{style}"></iframe>'
-        "</details>"
+        f"{page_frame(url, 'Board', FRAME_PIXELS)}</details>"
     )
 
 

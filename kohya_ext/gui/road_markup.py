@@ -12,6 +12,7 @@ from pathlib import Path
 from ..captions.effect import RulesEffect
 from ..project import Project
 from ..project.families import Family
+from ..project.kept_advice import ALARM_COLOUR, LINE_COLOUR
 from ..project.manifest import BaseModel, SubjectKind
 from ..project.wording import counted
 from ..training.config.presets import require_preset, values_for
@@ -133,7 +134,7 @@ def _curve(view: LiveView) -> str:
 
     step, loss = view.losses[-1]
     text = f"Loss {loss:.3g} at step {step}"
-    kept = line(view.validations, "#c2352b") if len(view.validations) > 1 else ""
+    kept = line(view.validations, ALARM_COLOUR) if len(view.validations) > 1 else ""
     said = f", validation {view.validations[-1][1]:.3g}" if view.validations else ""
     ticks = (
         f'<text x="2" y="{_MARGIN}" font-size="11" fill="currentColor">{high:.3g}</text>'
@@ -142,7 +143,7 @@ def _curve(view: LiveView) -> str:
     return (
         f'<figure style="margin:.6em 0"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{text}{said}" style="max-width:100%;width:{_WIDTH}px">'
-        f"{line(view.losses, '#2b6cb0')}{kept}{ticks}</svg>"
+        f"{line(view.losses, LINE_COLOUR)}{kept}{ticks}</svg>"
         f"<figcaption>{text}{said}</figcaption></figure>"
     )
 

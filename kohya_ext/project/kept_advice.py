@@ -18,6 +18,9 @@ FILE_NAME = "advice.json"
 FORMAT = 1
 _WIDTH, _HEIGHT, _MARGIN = 220, 56, 6
 
+LINE_COLOUR, ALARM_COLOUR = "#3b82c4", "#d6453b"
+"""Of curves: each has a contrast of at least 3:1 with the light and the dark of every page."""
+
 
 @dataclass(frozen=True)
 class AdvisedEpoch:
@@ -131,12 +134,12 @@ def sparkline(curve: Curve) -> str:
     dots = "".join(
         '<circle cx="{}" cy="{}" r="3" fill="{}"/>'.format(
             *place(index, value),
-            "#c2352b" if index < len(curve.bad) and curve.bad[index] else "#2b6cb0",
+            ALARM_COLOUR if index < len(curve.bad) and curve.bad[index] else LINE_COLOUR,
         )
         for index, value in points
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'width="{_WIDTH}" height="{_HEIGHT}"><polyline points="{line}" fill="none" '
-        f'stroke="#2b6cb0" stroke-width="1.5"/>{dots}</svg>'
+        f'stroke="{LINE_COLOUR}" stroke-width="1.5"/>{dots}</svg>'
     )

@@ -912,7 +912,9 @@ function start() {
   byId("legend").classList.toggle("hidden", !data.legend.length);
   byId("legend").querySelector("dl").append(...data.legend.flatMap(([name, text]) => [make("dt", { textContent: name }), make("dd", { textContent: text })]));
   showAdvice();
-  theme(kept("localStorage", "theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.onchange = () => theme(kept("localStorage", "theme") || (dark.matches ? "dark" : "light"));
+  dark.onchange();
   restore();
   byId("columns").append(...shownAxes().map((axis) => make("option", { value: axis, textContent: axes[axis].name })));
   if (!shownAxes().length) byId("columns").closest("label").classList.add("hidden");
