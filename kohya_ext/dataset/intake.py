@@ -39,7 +39,8 @@ from ..project.decisions.role_plan import (
 from ..project.files import free_bytes, make_folder, replacing
 from ..project.manifest import Repeats
 from ..project.pictures import find_other_pictures, find_pictures, open_upright
-from ..project.pictures.alike import Pair, find_alike
+from ..project.pictures.alike import find_alike
+from ..project.pictures.copies import Pair
 from ..project.pictures.facts import facts_of
 from ..project.pictures.memory import PictureMemory
 from ..project.pictures.ratings import FileRating, read_rating

@@ -7,8 +7,9 @@ import random
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from kohya_ext.project.pictures import alike
-from kohya_ext.project.pictures.alike import Likeness, find_alike, groups_of
+from kohya_ext.project.pictures import alike, copies
+from kohya_ext.project.pictures.alike import find_alike, groups_of
+from kohya_ext.project.pictures.copies import Likeness
 from kohya_ext.project.pictures.facts import facts_of
 
 
@@ -60,6 +61,49 @@ def test_copies_mirrors_and_crops_are_found(others: dict[str, Image.Image]):
     }
 
 
+TURNED = {
+    Likeness.COPY: None,
+    Likeness.MIRROR: Image.Transpose.FLIP_LEFT_RIGHT,
+    Likeness.HALF_TURN: Image.Transpose.ROTATE_180,
+    Likeness.QUARTER_TURN: Image.Transpose.ROTATE_90,
+    Likeness.MIRROR_HALF_TURN: Image.Transpose.FLIP_TOP_BOTTOM,
+    Likeness.MIRROR_QUARTER_TURN: Image.Transpose.TRANSVERSE,
+}
+
+
+@pytest.mark.parametrize("has_numpy", [True, False], ids=["numpy", "without"])
+@pytest.mark.parametrize("kind", TURNED, ids=lambda kind: kind.value.replace(" ", "-"))
+def test_turned_copies_are_named_as_such(
+    others: dict[str, Image.Image], monkeypatch: pytest.MonkeyPatch, kind: Likeness, has_numpy: bool
+):
+    if not has_numpy:
+        monkeypatch.setattr(alike, "find_spec", lambda name: None)
+        monkeypatch.setattr(copies, "find_spec", lambda name: None)
+    turn, one = TURNED[kind], others["scene 1"]
+    turned = one if turn is None else one.transpose(turn)
+    small = turned.resize((turned.width // 2, turned.height // 2))
+    assert kinds({**others, "turned": small}) == {("scene 1", "turned", kind)}
+
+
+def test_what_is_new_is_compared_with_all(others: dict[str, Image.Image]):
+    facts = {name: facts_of(one) for name, one in others.items()}
+    facts["new"] = facts_of(others["scene 1"].rotate(270, expand=True))
+    (pair,) = find_alike(facts, {"new"})
+    assert ({pair.first, pair.second}, pair.kind) == ({"new", "scene 1"}, Likeness.QUARTER_TURN)
+    assert find_alike(facts, {"scene 2"}) == ()
+
+
+def test_a_thousand_copies_are_one_group_of_few_pairs():
+    many = dict.fromkeys(map(str, range(1000)), facts_of(scene(1)))
+    pairs = copies.find_copies(
+        {key: copies.LightCourse(one) for key, one in many.items()}, set(many)
+    )
+    found = list(pairs)
+    assert len(found) < 10 * len(many)
+    (group,) = groups_of(found)
+    assert set(group) == set(many)
+
+
 def test_plain_colours_are_like_nothing():
     assert (
         kinds({name: Image.new("RGB", (64, 64), name) for name in ("red", "blue", "gray")}) == set()
@@ -67,13 +111,14 @@ def test_plain_colours_are_like_nothing():
 
 
 def test_without_numpy_copies_are_found(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(alike, "MOST_FOR_CROPS", 0)
+    for module in (alike, copies):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     one = scene(1)
     assert kinds({"one": one, "small": one.resize((90, 60))}) == {("one", "small", Likeness.COPY)}
 
 
 def test_pairs_make_groups():
-    pairs = [alike.Pair(a, b, Likeness.COPY, 1.0) for a, b in ("ab", "cd", "bc", "xy")]
+    pairs = [copies.Pair(a, b, Likeness.COPY, 1.0) for a, b in ("ab", "cd", "bc", "xy")]
     assert {frozenset(one) for one in groups_of(pairs)} == {frozenset("abcd"), frozenset("xy")}
 
 
