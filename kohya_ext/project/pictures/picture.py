@@ -222,8 +222,8 @@ def open_upright(path: Path, least: int = 0) -> Image.Image:
             wanted = (max(1, int(picture.width * scale)), max(1, int(picture.height * scale)))
             picture.draft(None, wanted)
         _decode(picture, path)
-        ImageOps.exif_transpose(picture, in_place=True)
-        return _plain(picture, path)
+        is_turned = int(picture.getexif().get(_ORIENTATION, 1)) != 1  # or else: a copy of it all
+        return _plain(ImageOps.exif_transpose(picture) if is_turned else picture, path)
 
 
 def _plain(upright: Image.Image, path: Path) -> Image.Image:
