@@ -27,7 +27,7 @@ class PictureStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._proved: dict[str, tuple[int, int, str]] = {}
+        self._proved: dict[tuple[str, int, int], str] = {}
 
     def path(self, key: str) -> Path:
         """Return where the picture of a cell is kept."""
@@ -57,7 +57,7 @@ class PictureStore:
         """Move a picture where nobody takes it for a good one; nothing where there is none."""
         path, aside = self.path(key), self.aside(key, why)
         try:
-            aside.parent.mkdir(parents=True, exist_ok=True)
+            aside.parent.mkdir(exist_ok=True)
             path.replace(aside)
         except FileNotFoundError:
             return
@@ -108,22 +108,22 @@ class PictureStore:
         paths = {self.path(key).absolute(): key for key in keys}
         for path, found in spread(_hash_file, sorted(paths), executor):
             if found is not None:
-                self._proved[paths[path]] = found
+                size, changed, digest = found
+                self._proved[paths[path], size, changed] = digest
 
     def _digest(self, key: str) -> str | None:
         """Return the hash of a picture; read again only when its size or time has changed."""
         path = self.path(key)
         try:
             stat = path.stat()
-            size, changed, digest = self._proved.get(key, (-1, 0, ""))
-            if (size, changed) != (stat.st_size, stat.st_mtime_ns):
-                digest = hashlib.sha256(read_picture_bytes(path)).hexdigest()
-                self._proved[key] = (stat.st_size, stat.st_mtime_ns, digest)
+            seen = (key, stat.st_size, stat.st_mtime_ns)
+            if seen not in self._proved:
+                self._proved[seen] = hashlib.sha256(read_picture_bytes(path)).hexdigest()
         except (FileNotFoundError, UnreadableError):
             return None
         except OSError as error:
             raise explain_os_error(error, path) from error
-        return digest
+        return self._proved[seen]
 
 
 def _hash_file(path: Path) -> tuple[int, int, str] | None:

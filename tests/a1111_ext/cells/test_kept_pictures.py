@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from elsewhere import Elsewhere
 from PIL import Image
 
 from a1111_ext.api.client import Client
-from a1111_ext.cells import Cell, CellOutcome, Ledger, run_cells
+from a1111_ext.cells import Cell, CellOutcome, Ledger, picture_store, run_cells
 from a1111_ext.cells.backend import HttpBackend
 from a1111_ext.cells.cell import CheckpointPin
 from a1111_ext.cells.cell_plan import plan_cells
-from a1111_ext.cells.picture_store import DAMAGED, PROVE_AT_MOST, PictureStore
+from a1111_ext.cells.picture_store import DAMAGED, PROVE_AT_MOST, REJECTED, PictureStore
+from kohya_ext.project.errors import MachineError
 
 
 def cells(backend: HttpBackend, count: int = 3) -> list[Cell]:
@@ -85,17 +89,100 @@ def test_a_picture_that_only_got_a_new_time_is_right(ledger: Ledger, backend: Ht
     assert ledger.damaged == []
 
 
-def test_of_very_many_only_the_size_is_compared(tmp_path: Path):
-    store = PictureStore(tmp_path)
-    digest = store.write("ab12", b"right")
-    known = {"ab12": (digest, 5), **{f"zz{n}": ("x", 1) for n in range(PROVE_AT_MOST)}}
+KEY = "ab12" * 16
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PictureStore:
+    return PictureStore(tmp_path / "cells")
+
+
+@pytest.mark.parametrize("content", [b"longer", b"less"])
+def test_of_very_many_only_the_size_is_compared(store: PictureStore, content: bytes):
+    digest = store.write(KEY, b"right")
+    known = {KEY: (digest, 5), **{f"zz{n}": ("x", 1) for n in range(PROVE_AT_MOST)}}
     gone, differs = store.wrong_among(known)
     assert (len(gone), differs) == (PROVE_AT_MOST, set())
-    store.path("ab12").write_bytes(b"longer")
-    assert store.wrong_among(known)[1] == {"ab12"}
+    store.path(KEY).write_bytes(content)
+    assert store.wrong_among(known)[1] == {KEY}
+    store.path(KEY).write_bytes(b"wrong")
+    assert store.wrong_among(known)[1] == set()
+    assert store.wrong_among(known, whole=True)[1] == {KEY}
     known.pop("zz0")
-    store.path("ab12").write_bytes(b"wrong")
-    assert store.wrong_among(known)[1] == {"ab12"}
+    assert store.wrong_among(known)[1] == {KEY}
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64], ids=["below", "above"])
+def test_any_other_hash_is_another_picture(store: PictureStore, digest: str):
+    store.write(KEY, b"right")
+    assert store.wrong_among({KEY: (digest, 5)}) == (set(), {KEY})
+
+
+@pytest.mark.parametrize("content", [b"less", b"wrong"], ids=["shorter", "older"])
+def test_a_picture_changed_after_its_proof_is_noticed(store: PictureStore, content: bytes):
+    known = {KEY: (store.write(KEY, b"right"), 5)}
+    assert store.wrong_among(known) == (set(), set())
+    store.path(KEY).write_bytes(content)
+    os.utime(store.path(KEY), (1, 1))
+    assert store.wrong_among(known) == (set(), {KEY})
+
+
+def test_a_proved_picture_is_not_read_again(store: PictureStore, monkeypatch: pytest.MonkeyPatch):
+    known = {key: (store.write(key, b"right"), 5) for key in (KEY, "cd34")}
+    store.wrong_among({KEY: known[KEY]})
+    store.read_elsewhere([*known, "gone"], Elsewhere())
+    monkeypatch.setattr(picture_store, "read_picture_bytes", None)
+    assert store.wrong_among(known) == (set(), set())
+
+
+def test_what_was_moved_aside_is_not_kept(store: PictureStore):
+    assert store.sizes() == {}
+    for key in (KEY, "ab34", "cd56"):
+        store.write(key, b"right")
+    store.move_aside("ab34", REJECTED)
+    store.move_aside("cd56", REJECTED)
+    store.move_aside("gone", REJECTED)
+    assert store.sizes() == {KEY: 5}
+    assert [store.aside(key, REJECTED).read_bytes() for key in ("ab34", "cd56")] == [b"right"] * 2
+
+
+def test_a_picture_that_cannot_be_moved_is_explained(store: PictureStore):
+    store.write(KEY, b"right")
+    (store.folder / REJECTED).write_bytes(b"a file in the folder's place")
+    with pytest.raises(MachineError, match=REJECTED):
+        store.move_aside(KEY, REJECTED)
+
+
+def test_a_broken_disk_is_explained(store: PictureStore, monkeypatch: pytest.MonkeyPatch):
+    known = {KEY: (store.write(KEY, b"right"), 5)}
+
+    def broken(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(picture_store, "read_picture_bytes", broken)
+    for read in (lambda: store.read(KEY), lambda: store.wrong_among(known)):
+        with pytest.raises(MachineError, match=KEY):
+            read()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes a folder by itself")
+def test_a_new_pictures_name_is_flushed_too(store: PictureStore, monkeypatch: pytest.MonkeyPatch):
+    flushed = []
+
+    def flush(handle: int) -> None:
+        flushed.append(os.fstat(handle).st_ino)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    store.write(KEY, b"right")
+    assert flushed[-1] == store.path(KEY).parent.stat().st_ino
+
+    def full(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MachineError, match="disk is full"):
+        store.write(KEY, b"right")
 
 
 def test_pictures_rebuild_a_damaged_ledger(tmp_path: Path, backend: HttpBackend):
