@@ -186,13 +186,13 @@ def find_linked(project: Project) -> tuple[Path, ...]:
     return tuple(path for path in linked if path.exists())
 
 
-def remove_links(project: Project, paths: Sequence[Path], client: Client | None) -> None:
-    """Remove linked files from the WebUI's folder; the project's own files stay."""
+def remove_links(project: Project, paths: Sequence[Path], clients: Sequence[Client]) -> None:
+    """Remove linked files from the WebUIs' folders; the project's own files stay."""
     for path in paths:
         with explained(path):  # on Windows a WebUI that has it loaded holds it
             path.unlink(missing_ok=True)
         project.journal.append("take back", path=str(path))
         if path.parent.name == FOLDER and path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
-    if client is not None and paths:
+    for client in clients if paths else ():
         client.post("/sdapi/v1/refresh-loras", seconds=120)

@@ -124,7 +124,7 @@ def drawing_over_http(
     ) -> Iterator[tuple[Capabilities, Sequence[Backend]]]:
         link_loras = linking_promoted(promoted, lora_folder)
         with (
-            open_webuis(urls, auth, project.root) as webuis,
+            open_webuis(urls, auth, project.root, needs_all=False) as webuis,
             open_backends(link_loras, webuis, cells, is_scheduled=is_scheduled) as backends,
         ):
             yield backends[0].capabilities, backends

@@ -33,7 +33,9 @@ class Following:
     def run(self) -> None:
         """Draw until the training is over, and say where the grid is."""
         options = self._session.options
-        with open_webuis(options.urls, options.auth, self._session.project.root) as webuis:
+        with open_webuis(
+            options.urls, options.auth, self._session.project.root, needs_all=False
+        ) as webuis:
             drawn = self._follow(webuis)
         self._session.tell(drawn)
 

@@ -70,7 +70,9 @@ class GridSession:
     def run(self) -> None:
         """Draw the newest run's grid, write sheet and page, and say where they are."""
         run = require_run(self.project.model_dir)  # before a WebUI is asked for
-        with open_webuis(self.options.urls, self.options.auth, self.project.root) as webuis:
+        with open_webuis(
+            self.options.urls, self.options.auth, self.project.root, needs_all=False
+        ) as webuis:
             grid = self.prepare(run, webuis)
             if self.options.dry_run:
                 self._show_plan(pin_grid(grid, with_run(webuis[0][1], run)), webuis[0][1])

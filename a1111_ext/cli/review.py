@@ -176,7 +176,7 @@ def upscale(project: Project, **given: Any) -> None:
             return
         link_loras = linking_promoted(promoted, options.lora_folder)
         with (
-            open_webuis(options.urls, options.auth, project.root) as webuis,
+            open_webuis(options.urls, options.auth, project.root, needs_all=False) as webuis,
             open_backends(
                 link_loras,
                 webuis,

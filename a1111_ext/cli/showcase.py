@@ -252,7 +252,7 @@ def _dry_run(
     """Show prompts, cells, loads and time; names are checked where a WebUI answers."""
     found = None
     try:
-        with open_webuis(options.urls, options.auth, project.root) as webuis:
+        with open_webuis(options.urls, options.auth, project.root, needs_all=False) as webuis:
             found = webuis[0][1]
             require_reachable(plan, found)
             for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
@@ -333,7 +333,7 @@ def _draw(
     as_json = options.as_json
     cells = [shot.cell for shot in plan.shots]
     link_loras = linking_promoted(promoted, options.lora_folder)
-    with open_webuis(options.urls, options.auth, project.root) as webuis:
+    with open_webuis(options.urls, options.auth, project.root, needs_all=False) as webuis:
         for _, capabilities in webuis:
             capabilities.require_family(project.manifest.base_model.family)
             require_reachable(plan, capabilities)

@@ -27,7 +27,7 @@ from kohya_ext.project.manifest import MANIFEST_NAME
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities, fetch_capabilities
-from ..api.client import Client, parse_credentials
+from ..api.client import Client, ConnectionLost, parse_credentials
 from ..api.lora_links import apply_links, find_linked, plan_links, remove_links
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -83,14 +83,18 @@ def chosen_urls(urls: tuple[str, ...], project: Path | None = None) -> tuple[str
 
 @contextmanager
 def open_webuis(
-    urls: tuple[str, ...], auth: str, project: Path | None = None
+    urls: tuple[str, ...], auth: str, project: Path | None = None, *, needs_all: bool = True
 ) -> Iterator[tuple[tuple[Client, Capabilities], ...]]:
-    """Connect to every WebUI of a project's folder (or of this machine), ask what it has."""
+    """Connect to every WebUI of a project's folder (or of this machine), ask what it has.
+
+    Where not all are needed, those that do not answer are named and left out; one must answer.
+    """
     clients = [Client(url, parse_credentials(auth)) for url in chosen_urls(urls, project)]
     try:
-        opened = tuple((client, fetch_capabilities(client)) for client in clients)
+        opened = _connect(clients, needs_all)
         if urls:  # only now: a mistyped one is not remembered
-            remember_webuis([client.url for client in clients], project)
+            known = {client.url for client, _ in opened} | {*read_settings().webuis_of(project)}
+            remember_webuis([one.url for one in clients if one.url in known], project)
         for _, capabilities in opened:
             if capabilities.is_simulated:
                 say(f"{capabilities.url} is a simulated WebUI: its pictures are drawn cards")
@@ -98,6 +102,21 @@ def open_webuis(
     finally:
         for client in clients:
             client.close()
+
+
+def _connect(clients: list[Client], needs_all: bool) -> tuple[tuple[Client, Capabilities], ...]:
+    opened: list[tuple[Client, Capabilities]] = []
+    lost: list[ConnectionLost] = []
+    for client in clients:
+        try:
+            opened.append((client, fetch_capabilities(client)))
+        except ConnectionLost as error:
+            lost.append(error)
+    if lost and (needs_all or not opened):
+        raise lost[0]
+    for one in lost:
+        say(f"{one.problem} The others draw without it.")
+    return tuple(opened)
 
 
 @click.command()
@@ -153,20 +172,19 @@ def link_loras(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Put the epoch files of PROJECT's newest run where the WebUI sees them."""
+    """Put the epoch files of PROJECT's newest run where each WebUI sees them."""
     run = None if back else require_run(project.model_dir)
     with open_webuis(urls, auth, project.root) as opened:
-        client, capabilities = opened[0]
         if run is None:
             linked = find_linked(project)
             if not dry_run:
-                remove_links(project, linked, client)
-            names = [path.stem for path in linked]
+                remove_links(project, linked, [client for client, _ in opened])
+            names = list(dict.fromkeys(path.stem for path in linked))
         else:
-            plan = plan_links(run, capabilities, lora_folder)
-            if not dry_run:
+            plans = [(plan_links(run, found, lora_folder), client) for client, found in opened]
+            for plan, client in () if dry_run else plans:
                 apply_links(project, plan, client)
-            names = [link.name for link in plan.links]
+            names = [link.name for link in plans[0][0].links]
     if as_json:
         emit_json(names)
     else:

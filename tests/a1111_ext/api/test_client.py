@@ -287,7 +287,7 @@ def test_a_foreign_file_is_not_overwritten(trained: Project, client: Client):
 def test_linked_files_are_removed(trained: Project, client: Client, webui: SimulatedWebui):
     plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
     apply_links(trained, plan, client)
-    remove_links(trained, find_linked(trained), client)
+    remove_links(trained, find_linked(trained), [client])
     assert find_linked(trained) == ()
     assert list(webui.host.lora_dir.iterdir()) == []
     assert fetch_capabilities(client).loras == ()
@@ -305,7 +305,7 @@ def test_a_linked_file_that_is_held_is_named(
 
     monkeypatch.setattr(Path, "unlink", held)
     with pytest.raises(ToolError, match=r"\.safetensors .*used by another process.*LL111"):
-        remove_links(trained, find_linked(trained), client)
+        remove_links(trained, find_linked(trained), [client])
     assert find_linked(trained)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from loras import save_lora
 
-from a1111_ext.simulator import SimulatedWebui
+from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, read_settings, remember_webuis
 
@@ -86,3 +86,33 @@ def test_a_port_in_use_is_one_sentence(
     port = webui.url.rpartition(":")[2]
     assert main(["simulator", str(tmp_path / "web"), "--port", port]) == 1
     assert f"Port {port} cannot be used" in capsys.readouterr().err
+
+
+def test_a_grid_is_drawn_without_the_webui_that_is_off(
+    project: Project, webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]
+):
+    save_lora(project.model_dir, "Quillfox-000001", epoch=1)
+    off = "http://127.0.0.1:9"
+    grid = ["grid", str(project.root), "--seeds", "1", "--webui", off]
+    assert main(grid) == 1
+    assert main([*grid, "--webui", webui.url]) == 0
+    told = capsys.readouterr().err
+    assert f"No WebUI answers at {off}: connection refused. The others draw without it." in told
+    assert read_settings().webuis_of(project.root) == (webui.url,)  # off, or mistyped
+    remember_webuis([off, webui.url], project.root)
+    assert main(["grid", str(project.root), "--seeds", "2"]) == 0
+    assert main([*grid, "--webui", webui.url]) == 0
+    assert read_settings().webuis_of(project.root) == (off, webui.url)
+
+
+def test_links_go_into_each_webui_that_is_named(
+    project: Project, webui: SimulatedWebui, tmp_path: Path
+):
+    save_lora(project.model_dir, "Quillfox")
+    off = "http://127.0.0.1:9"
+    assert main(["link-loras", str(project.root), "--webui", webui.url, "--webui", off]) == 1
+    with start_webui(tmp_path / "second webui") as second:
+        both = ["--webui", webui.url, "--webui", second.url]
+        for words, count in ((both, 1), (["--remove"], 0)):
+            assert main(["link-loras", str(project.root), *words]) == 0
+            assert [len(one.host.loras()) for one in (webui, second)] == [count, count]
