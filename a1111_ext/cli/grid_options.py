@@ -223,9 +223,9 @@ def request_of(project: Project, options: GridArguments) -> GridRequest:
             changes[name] = getattr(options, name)
     if options.template is not None:
         changes["prompt"] = _read_template(options.template)
-    if options.weights:
+    if options.weights is not None:
         changes["lora_weights"] = parse_real_numbers(options.weights, "LoRA weight")
-    if options.seeds:
+    if options.seeds is not None:
         changes["seeds"] = parse_whole_numbers(options.seeds, "Seed")
     return request_from(project.manifest, **changes)
 

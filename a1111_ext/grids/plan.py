@@ -155,11 +155,11 @@ def select_epochs(run: Run, text: str = "all") -> tuple[EpochFile, ...]:
     Raises InputError (for a word that is none of these; when nothing is left).
     """
     files = run.epochs
-    if text.strip().casefold() in {"", "all"}:
+    if text.strip().casefold() == "all":
         return _require_files(files, text)
     wants_last = False
     numbers: set[int] = set()
-    for word in text.split(","):
+    for word in filter(str.strip, text.split(",")):
         if word.strip().casefold() == "last":
             wants_last = True
         else:

@@ -41,13 +41,13 @@ def parse_list(text: str) -> tuple[str, ...]:
 
 
 def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
-    """Read whole numbers, ranges and counts. Raises InputError."""
+    """Read whole numbers, ranges and counts, at least one. Raises InputError."""
     found: list[int] = []
     for value in _values(text, axis):
         if match := _WHOLE_RANGE.fullmatch(value):
             start, end = _whole(match[1]), _whole(match[2])
             numbers = range(start, end + 1, _step(int(match[3] or 1), value, axis))
-            _require_few(len(numbers), value, axis)
+            _require_some_but_few(len(numbers), value, axis)
             found += numbers
         elif match := _WHOLE_COUNT.fullmatch(value):
             found += map(int, _spread(_whole(match[1]), _whole(match[2]), int(match[3]), axis))
@@ -57,14 +57,14 @@ def parse_whole_numbers(text: str, axis: str) -> tuple[int, ...]:
 
 
 def parse_real_numbers(text: str, axis: str) -> tuple[float, ...]:
-    """Read numbers, ranges and counts. Raises InputError."""
+    """Read numbers, ranges and counts, at least one. Raises InputError."""
     found: list[float] = []
     for value in _values(text, axis):
         if match := _REAL_RANGE.fullmatch(value):
             start, end = _real(match[1]), _real(match[2])
             step = _step(float(match[3] or 1), value, axis)
             count = math.ceil((end + step - start) / step)  # as numpy.arange(start, end + step)
-            _require_few(count, value, axis)
+            _require_some_but_few(count, value, axis)
             found += [round(start + step * index, 8) for index in range(count)]
         elif match := _REAL_COUNT.fullmatch(value):
             found += _spread(_real(match[1]), _real(match[2]), int(match[3]), axis)
@@ -75,7 +75,10 @@ def parse_real_numbers(text: str, axis: str) -> tuple[float, ...]:
 
 def _values(text: str, axis: str) -> Iterator[str]:
     """Yield the values that are not empty; none is longer than any number that can be meant."""
-    for value in filter(None, parse_list(text)):
+    values = [value for value in parse_list(text) if value]
+    if not values:
+        raise InputError("LL506", f"The axis {axis} has no values.", "Give one or more numbers.")
+    for value in values:
         if len(value) > _LONGEST_VALUE or any(len(one) > _MOST_DIGITS for one in _DIGITS(value)):
             shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
             raise _wrong(shown, axis, f"a number has at most {_MOST_DIGITS} digits")
@@ -91,7 +94,7 @@ def _real(text: str) -> float:
 
 
 def _spread(start: float, end: float, count: int, axis: str) -> list[float]:
-    _require_few(count, f"[{count}]", axis)
+    _require_some_but_few(count, f"[{count}]", axis)
     if count == 1:
         return [start]
     return [start + (end - start) * index / (count - 1) for index in range(count)]
@@ -103,7 +106,9 @@ def _step(step: float, value: str, axis: str) -> Any:
     return step
 
 
-def _require_few(count: int, value: str, axis: str) -> None:
+def _require_some_but_few(count: int, value: str, axis: str) -> None:
+    if count < 1:
+        raise _wrong(value, axis, "it holds no number; only a step such as (-1) counts down")
     if count > _MOST_VALUES:
         raise _wrong(value, axis, f"that is more than {_MOST_VALUES} values")
 

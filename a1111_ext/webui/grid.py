@@ -137,7 +137,7 @@ def read_seeds(text: str, rng: random.Random) -> tuple[int, ...]:
     Raises InputError (for anything else; for none, too many, or one out of range).
     """
     seeds = resolve_seeds(parse_whole_numbers(text, "Seed"), rng)
-    if seeds and len(seeds) <= MOST and all(0 <= one <= LARGEST for one in seeds):
+    if len(seeds) <= MOST and all(0 <= one <= LARGEST for one in seeds):
         return seeds
     raise InputError(
         "LL759",
@@ -158,7 +158,7 @@ def plan_page_grid(
 
     Raises InputError (for epochs; for seeds; for a template).
     """
-    files = select_epochs(found.run, options.epochs)
+    files = select_epochs(found.run, options.epochs or "all")
     hashes = {one.name: one.metadata.get("sshs_model_hash", "")[:12] for one in files}
     names = {one.name: one.name for one in found.run.files} | {found.tag.name: found.tag.name}
     subject = GridSubject(files, names, "")
@@ -239,7 +239,7 @@ def _request(page: Cell, options: GridOptions, tag: LoraTag, rng: random.Random)
             cfg_scale=page.cfg_scale,
             clip_skip=page.clip_skip,
         ),
-        epochs=options.epochs,
+        epochs=options.epochs or "all",
         control=options.control,
         axes=options.axis_lines,
     )

@@ -18,7 +18,7 @@ from a1111_ext.grids.axes import (
 )
 from a1111_ext.grids.skipping import parse_skip_rule
 from a1111_ext.grids.values import parse_list, parse_real_numbers, parse_whole_numbers
-from kohya_ext.project import ToolError
+from kohya_ext.project import InputError, ToolError
 
 
 def axis(text: str) -> Axis:
@@ -100,6 +100,14 @@ def test_ranges_without_end_are_one_sentence(read, text: str):
     with pytest.raises(ToolError, match="LL506") as caught:
         read(text, "Seed")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", ", ,", "\n", "5-4", "1, 1-0", "1-5 [0]"])
+@pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
+def test_an_axis_without_numbers_is_refused(read, text: str):
+    with pytest.raises(InputError, match="The axis Seed has no values|holds no number") as caught:
+        read(text, "Seed")
+    assert caught.value.code == "LL506"
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,16 @@ def test_epochs_are_ordered_by_training(run: Run):
 
 @pytest.mark.parametrize(
     ("text", "epochs"),
-    [("2,9", [2, 9]), ("1-11 (+9)", [1, 10]), ("last", [11]), ("1,last", [1, 11]), ("", None)],
+    [("2,9", [2, 9]), ("1-11 (+9)", [1, 10]), ("last", [11]), ("1,last", [1, 11]), ("all", None)],
 )
 def test_epochs_can_be_chosen(run: Run, text: str, epochs: list[int] | None):
     assert [one.epoch for one in select_epochs(run, text)] == (epochs or [1, 2, 9, 10, 11])
 
 
-def test_epochs_that_are_not_there(run: Run):
+@pytest.mark.parametrize("text", ["77", "", " , ,"])
+def test_epochs_that_are_not_there(run: Run, text: str):
     with pytest.raises(ToolError, match="LL509"):
-        select_epochs(run, "77")
+        select_epochs(run, text)
     with pytest.raises(ToolError, match="LL506"):
         select_epochs(run, "first")
 
