@@ -17,6 +17,7 @@ from dynprompts import Pick
 from kohya_ext.project import Journal, Project, ToolError
 from kohya_ext.project.pictures import find_pictures, looks_like_a_picture
 from kohya_ext.project.pictures.thumbnails import read_thumbnail
+from kohya_ext.project.printable import is_text
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
@@ -114,12 +115,21 @@ class OwnPictures:
 def repair_showcase(project: Project) -> tuple[str, ...]:
     """Put right what lies in showcase/ under the names of our pictures; say what was wrong there.
 
-    Another picture is kept in showcase/damaged/. Raises MachineError.
+    Another picture is kept in showcase/damaged/; one whose name is not UTF-8 is only named, since
+    it cannot join. Raises MachineError.
     """
-    if not (project.cells_db.exists() and project.showcase_dir.is_dir()):
+    folder = project.showcase_dir
+    if not folder.is_dir():
         return ()
+    left_out = tuple(
+        f"left out: the name of {path.name} in {folder} is not UTF-8 text; rename it"
+        for path in find_pictures(folder)
+        if not is_text(path.name)
+    )
+    if not project.cells_db.exists():
+        return left_out
     with Ledger(project.cells_db, project.cells_dir) as ledger:
-        return repair_shown(project.showcase_dir, ledger).told
+        return (*repair_shown(folder, ledger).told, *left_out)
 
 
 def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPicture, ...]:
@@ -138,7 +148,8 @@ def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPi
         values["picks"] = tuple(Pick(*one) for one in values.get("picks", ()))
         picture = ShowPicture(**values)
         noted[picture.file] = picture
-    present = {path.name: path for path in find_pictures(folder) if path.parent == folder}
+    pictures = (path for path in find_pictures(folder) if path.parent == folder)
+    present = {path.name: path for path in pictures if is_text(path.name)}
     known = [picture for name, picture in noted.items() if name in present]
     others = [path for name, path in present.items() if name not in noted]
     memory, ours = own or OwnPictures(), _promoted(project)

@@ -80,16 +80,15 @@ def _run(words: list[str]) -> int:
 def _require_text(words: list[str]) -> None:
     """Refuse an argument of bytes that are not UTF-8: it could be neither kept nor sent."""
     from ..project.errors import InputError
+    from ..project.printable import is_text
 
     for word in words:
-        try:
-            word.encode("utf-8")
-        except UnicodeEncodeError as error:
+        if not is_text(word):
             raise InputError(
                 "LL117",
                 f'The argument "{word}" is not UTF-8 text.',
                 "Type it again, or rename the file that it names.",
-            ) from error
+            )
 
 
 def _load(name: str) -> click.Command:

@@ -36,7 +36,7 @@ from ..project.decisions.role_plan import (
     plan_roles,
     rating_source,
 )
-from ..project.files import free_bytes, make_folder, replacing
+from ..project.files import free_bytes, make_folder, replacing, require_utf8
 from ..project.manifest import Repeats
 from ..project.pictures import find_other_pictures, find_pictures, open_upright
 from ..project.pictures.alike import find_alike
@@ -312,7 +312,7 @@ class _ImportPlanner:
 
     def look_at(self, path: Path, *, rename: bool) -> None:
         try:
-            _require_text(path)
+            require_utf8(path)
             key = self._key_of(path)
             is_new = key not in self._index and key not in self._fresh
             if is_new:
@@ -411,19 +411,6 @@ class _ImportPlanner:
             target = PurePosixPath(role.value, f"{path.stem}-{number}{path.suffix}")
             number += 1
         return target
-
-
-def _require_text(path: Path) -> None:
-    """Refuse a name that is not UTF-8, as from an old archive: no json could hold it."""
-    try:
-        path.name.encode("utf-8")
-    except UnicodeEncodeError as error:
-        shown = path.name.encode("utf-8", "replace").decode("utf-8")
-        raise MachineError(
-            "LL208",
-            f'The name of "{shown}" in {path.parent} is not UTF-8 text.',
-            "Rename the file.",
-        ) from error
 
 
 def _stem_key(path: PurePosixPath) -> str:

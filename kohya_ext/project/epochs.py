@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import InputError, MissingError, ToolError
 from .families import Family
-from .files import require_folder
+from .files import require_folder, require_utf8
 from .lora_file import read_header
 from .lora_kind import LoraFacts, json_object, read_facts, trainer_of
 
@@ -217,6 +217,7 @@ def find_epoch_files(folder: Path) -> FoundRuns:
     unreadable: list[Unreadable] = []
     for path in sorted(require_folder(folder).glob("*.safetensors")):
         try:
+            require_utf8(path)
             files.append(read_epoch_file(path))
         except ToolError as error:
             unreadable.append(Unreadable(path, error))

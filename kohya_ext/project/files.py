@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import ConflictError, MachineError, MissingError, ToolError
+from .printable import is_text
 
 _BLOCK_BYTES = 1 << 20
 _REPLACE_TRIES = 10
@@ -278,6 +279,19 @@ def strange_on_windows(path: Path) -> str:
         return ""
     names = (one for one in path.parts if one not in (path.anchor, ".", ".."))
     return next((one for one in names if not is_portable_name(one)), "")
+
+
+def require_utf8(path: Path) -> None:
+    """Refuse a path of other bytes, as from an old archive: no json, prompt or page can hold it.
+
+    Raises MachineError, which names the innermost part that is not UTF-8.
+    """
+    wrong = next((one for one in (path, *path.parents) if not is_text(one.name)), None)
+    if wrong is not None:
+        shown = wrong.name.encode("utf-8", "replace").decode("utf-8")
+        raise MachineError(
+            "LL208", f'The name of "{shown}" in {wrong.parent} is not UTF-8 text.', "Rename it."
+        )
 
 
 def is_portable_name(name: str) -> bool:

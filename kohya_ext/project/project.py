@@ -8,7 +8,7 @@ from pathlib import Path
 from .consent import Use, uses_of
 from .errors import ConflictError, InputError, RuleError
 from .families import Family
-from .files import CURE_FOR_STRANGE, strange_on_windows, write_text_atomic
+from .files import CURE_FOR_STRANGE, require_utf8, strange_on_windows, write_text_atomic
 from .journal import Journal
 from .manifest import MANIFEST_NAME, Manifest, SubjectKind
 from .manifest_reader import parse_manifest, read_manifest
@@ -126,10 +126,12 @@ class Project:
 def open_project(folder: Path) -> Project:
     """Open the project in `folder` (or the manifest file itself).
 
-    Raises MissingError (none there) or InputError (manifest wrong).
+    Raises MissingError (none there), InputError (manifest wrong) or MachineError (a name that is
+    not UTF-8).
     """
-    root = folder.parent if folder.name == MANIFEST_NAME else folder
-    return Project(root.absolute(), read_manifest(root / MANIFEST_NAME))
+    root = (folder.parent if folder.name == MANIFEST_NAME else folder).absolute()
+    require_utf8(root)
+    return Project(root, read_manifest(root / MANIFEST_NAME))
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,15 @@ def plan_init(
     kind: SubjectKind = SubjectKind.CHARACTER,
     description: str = "",
 ) -> InitPlan:
-    """Plan a new project; raises InputError (trigger word) or ConflictError (one is there)."""
+    """Plan a new project.
+
+    Raises InputError (trigger word), MachineError (a name that is not UTF-8) or ConflictError (one
+    is there).
+    """
     problem = trigger_word_problem(trigger_word)
     if problem:
         raise InputError("LL105", problem, "Choose another, for example Quillfox.")
+    require_utf8(root.absolute())
     strange = strange_on_windows(root)
     if strange:
         raise InputError(

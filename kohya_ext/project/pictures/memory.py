@@ -17,6 +17,7 @@ from ..databases import require_declared_types
 from ..errors import ToolError
 from ..files import make_folder
 from ..json_reader import read_picture_bytes
+from ..printable import is_text
 from .facts import PictureFacts
 from .identity import key_of
 from .ratings import FileRating, sidecars_of
@@ -126,7 +127,7 @@ class PictureMemory:
             return {**self._known_facts(), **self._new_facts}
 
     def save(self) -> None:
-        """Write what is new. A cache that cannot be written is none: nothing is raised."""
+        """Write what is new, but for names that are not UTF-8. Errors of the cache are ignored."""
         with self._lock:
             files, facts = self._new_files, self._new_facts
             ratings = self._new_ratings
@@ -135,11 +136,11 @@ class PictureMemory:
             with suppress(sqlite3.Error, ToolError), closing(self._connect()) as db, db:
                 db.executemany(
                     "INSERT OR REPLACE INTO ratings VALUES (?, ?, ?)",
-                    [(path, *one) for path, one in ratings.items()],
+                    [(path, *one) for path, one in ratings.items() if is_text(path + one[1])],
                 )
                 db.executemany(
                     "INSERT OR REPLACE INTO files (path, mark, key) VALUES (?, ?, ?)",
-                    [(path, one.mark, one.key) for path, one in files.items()],
+                    [(path, one.mark, one.key) for path, one in files.items() if is_text(path)],
                 )
                 db.executemany(
                     "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
