@@ -105,7 +105,7 @@ def test_ranges_without_end_are_one_sentence(read, text: str):
 @pytest.mark.parametrize("text", ["", " ", ",", ", ,", "\n", "5-4", "1, 1-0", "1-5 [0]"])
 @pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
 def test_an_axis_without_numbers_is_refused(read, text: str):
-    with pytest.raises(InputError, match="The axis Seed has no values|holds no number") as caught:
+    with pytest.raises(InputError, match=r"The axis Seed has no values|holds no number") as caught:
         read(text, "Seed")
     assert caught.value.code == "LL506"
 
