@@ -37,7 +37,7 @@ class CaptionFinder:
     def __init__(self, folder: Path, suffix: str) -> None:
         self._root = folder
         self._suffixes = tuple(dict.fromkeys((suffix, *_SUFFIXES)))
-        self._lists: dict[Path, dict[str, FoundCaption]] = {}
+        self._above: dict[Path, list[tuple[Path, dict[str, FoundCaption]]]] = {}
         self._names: dict[Path, dict[str, Path]] = {}
         self.unread: list[tuple[Path, str]] = []
 
@@ -49,13 +49,19 @@ class CaptionFinder:
                 path = names.get((stem + suffix).casefold())
                 if path and (text := self._read(path)) and (line := as_line(text)):
                     return FoundCaption(line, path)
-        for folder in (picture.parent, *picture.parent.parents):
-            rows = self._rows(folder)
+        for folder, rows in self._lists_above(picture.parent):
             relative = picture.relative_to(folder).as_posix().casefold()
-            found = rows.get(relative) or rows.get(picture.stem.casefold())
-            if found or folder == self._root:
+            if found := rows.get(relative) or rows.get(picture.stem.casefold()):
                 return found
         return None
+
+    def _lists_above(self, folder: Path) -> list[tuple[Path, dict[str, FoundCaption]]]:
+        """Return what the lists of a folder and of those above it say; without lists nothing."""
+        if folder not in self._above:
+            above = [] if folder == self._root else self._lists_above(folder.parent)
+            rows = self._rows(folder)
+            self._above[folder] = [(folder, rows), *above] if rows else above
+        return self._above[folder]
 
     def _names_in(self, folder: Path) -> dict[str, Path]:
         if folder not in self._names:
@@ -64,17 +70,15 @@ class CaptionFinder:
         return self._names[folder]
 
     def _rows(self, folder: Path) -> dict[str, FoundCaption]:
-        if folder not in self._lists:
-            rows: dict[str, FoundCaption] = {}
-            names = self._names_in(folder)
-            maps = (path for name, path in sorted(names.items()) if name.endswith(".json"))
-            for path in (*maps, *(names[name] for name in _LIST_NAMES if name in names)):
-                read, problems = _READERS[path.suffix.casefold()], list[str]()
-                found = read(self._read(path), problems)
-                rows |= {name: FoundCaption(line, path) for name, line in found}
-                self.unread += [(path, why) for why in problems[:1]]
-            self._lists[folder] = rows
-        return self._lists[folder]
+        rows: dict[str, FoundCaption] = {}
+        names = self._names_in(folder)
+        maps = (path for name, path in sorted(names.items()) if name.endswith(".json"))
+        for path in (*maps, *(names[name] for name in _LIST_NAMES if name in names)):
+            read, problems = _READERS[path.suffix.casefold()], list[str]()
+            found = read(self._read(path), problems)
+            rows |= {name: FoundCaption(line, path) for name, line in found}
+            self.unread += [(path, why) for why in problems[:1]]
+        return rows
 
     def _read(self, path: Path) -> str:
         try:

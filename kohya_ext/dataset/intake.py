@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from ..captions.edits import CaptionEdit, value_of_edit
@@ -300,6 +300,7 @@ class _ImportPlanner:
         self._folder, self._memory, self._thumbs, self._index = folder, memory, thumbs, index
         self._stems, self._roles, self._finder = stems, roles, finder
         self._numbers: dict[str, tuple[str, int]] = {}
+        self._said_by: dict[Path, tuple[Role | None, tuple[str, int] | None]] = {}
         self._fresh: dict[str, Path] = {}
         self._errors: list[ToolError] = []
         self.clashes: list[InputError] = []
@@ -344,21 +345,21 @@ class _ImportPlanner:
         rating = self._memory.rating_of(path, read_rating)
         if rating is not None:
             self.ratings.setdefault(key, rating)
-        relative = path.relative_to(self._folder)
-        role = role_of_path(relative)
+        if path.parent not in self._said_by:
+            self._said_by[path.parent] = _said_by_folder(path.parent.relative_to(self._folder))
+        role, numbered = self._said_by[path.parent]
         if role is not None or key not in self.folder_roles:
             self.folder_roles[key] = Statement(role.value if role else None)
-        for part in reversed(relative.parts[:-1]):
-            number, underscore, name = part.partition("_")
-            if role is None and underscore and name and number in _REPEATS:
-                self._numbers.setdefault(key, (part, int(number)))
-                break
+        if numbered is not None:
+            self._numbers.setdefault(key, numbered)
         caption = self._finder.find(path) if key not in self.captions else None
         if caption is not None:
             self.captions[key] = caption
-        asked = self._roles.get(path.name) or self._roles.get(relative.as_posix())
-        if asked is not None:
-            self.asked[key] = asked
+        if self._roles:
+            place = path.relative_to(self._folder).as_posix()
+            asked = self._roles.get(path.name) or self._roles.get(place)
+            if asked is not None:
+                self.asked[key] = asked
 
     def roles_of_numbers(self, own: Repeats) -> tuple[NumberedFolder, ...]:
         """Give pictures in folders such as 5_fox the role of their repeats; the most are primary.
@@ -411,6 +412,16 @@ class _ImportPlanner:
             target = PurePosixPath(role.value, f"{path.stem}-{number}{path.suffix}")
             number += 1
         return target
+
+
+def _said_by_folder(folder: PurePath) -> tuple[Role | None, tuple[str, int] | None]:
+    """Return the role that a folder names, or else the innermost one with repeats, and these."""
+    role = role_of_path(folder / "picture")
+    for part in reversed(folder.parts) if role is None else ():
+        number, underscore, name = part.partition("_")
+        if underscore and name and number in _REPEATS:
+            return None, (part, int(number))
+    return role, None
 
 
 def _stem_key(path: PurePosixPath) -> str:

@@ -5,6 +5,7 @@ A cache in cache/pictures.db: it may be deleted at any time, and is made again.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +21,7 @@ from ..json_reader import read_picture_bytes
 from ..printable import is_text
 from .facts import PictureFacts
 from .identity import key_of
-from .ratings import FileRating, sidecars_of
+from .ratings import FileRating
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -67,7 +68,7 @@ class PictureMemory:
 
     def key_of(self, path: Path) -> str:
         """Return a file's key, reading it only when it is new or changed. OSError as `open`."""
-        name, mark = str(path.absolute()), mark_of(path)
+        name, mark = _name_of(path), mark_of(path)
         with self._lock:
             known = self._new_files.get(name) or self._known_files().get(name)
         if known is not None and known.mark == mark:
@@ -79,8 +80,8 @@ class PictureMemory:
 
     def rating_of(self, path: Path, read: Callable[[Path], FileRating | None]) -> FileRating | None:
         """Return a file's rating, read only when it, or a sidecar, is new or changed."""
-        name = str(path.absolute())
-        files = (path, *sidecars_of(path))
+        name = _name_of(path)
+        files = (name, f"{name}.xmp", f"{name.removesuffix(path.suffix)}.xmp")
         mark = "|".join(_mark_if_there(one) for one in files)
         with self._lock:
             known = self._new_ratings.get(name) or self._known_ratings().get(name)
@@ -102,7 +103,7 @@ class PictureMemory:
     def remember(self, path: Path, key: str) -> None:
         """Note a file whose key is known, as a fresh copy's is."""
         with self._lock:
-            self._new_files[str(path.absolute())] = KnownFile(mark_of(path), key)
+            self._new_files[_name_of(path)] = KnownFile(mark_of(path), key)
 
     def sizes(self) -> Mapping[str, tuple[int, int, float]]:
         """Return width, height and sharpness by key, without the small pictures on the disk."""
@@ -187,10 +188,15 @@ class PictureMemory:
             return []
 
 
-def _mark_if_there(path: Path) -> str:
+def _name_of(path: Path) -> str:
+    """Return the absolute path as text: `absolute` itself asks for the current folder each time."""
+    return str(path if path.is_absolute() else path.absolute())
+
+
+def _mark_if_there(path: str) -> str:
     """A rating may be written within the same size and time: ctime (not on Windows) tells."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - three for each of 10,000 files; a Path costs more
     except OSError:
         return ""
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
