@@ -6,8 +6,8 @@ Planned without writing anything; `apply_roles` records it. Without a word a pic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..pictures.memory import PictureMemory
 from ..pictures.ratings import FileRating
 from ..project import Project
 from .roles import Role, role_of_path
-from .store import DecisionKind, DecisionStore, Statement
+from .store import Decision, DecisionKind, DecisionStore, Notice, Statement
 
 SOURCE_FOLDER = "folder in source/"
 IMPORT_FOLDER = "folder of the import"
@@ -76,21 +76,42 @@ def plan_roles(
     held = store.current(DecisionKind.ROLE)
     roles = {key: Role(one.value) for key, one in held.items()}
     times = {key: datetime.fromisoformat(one.at) for key, one in held.items()}
-    heard = tuple(sources)
+    rated_so = _rated_so(store, held, ratings or {})
+    heard = tuple(_with_new_meaning(one, rated_so) for one in sources)
     changes = []
     for source in heard:
         seen = {} if source.is_asked else store.seen(source.way)
         for key, statement in source.statements.items():
             if statement.value is None or not _is_news(source, seen, key, statement.value):
                 continue
-            at = statement.changed_at
-            if at is not None and key in times and at <= times[key]:
+            if not statement.outdates(times.get(key)):
                 continue
             role = Role(statement.value)
             if roles.get(key) is not role:
                 changes.append(RoleChange(key, roles.get(key), role, source.way))
                 roles[key] = role
     return RolePlan(roles, tuple(changes), heard, ratings or {})
+
+
+def _rated_so(
+    store: DecisionStore, held: Mapping[str, Decision], ratings: Mapping[str, Statement]
+) -> frozenset[str]:
+    """Return what has its role by a rating, and has that rating still."""
+    by_rating = {key for key, one in held.items() if one.way == FILE_RATING}
+    seen = store.seen(VIEWER) if by_rating and ratings else {}
+    return frozenset(key for key in by_rating & {*ratings} if seen.get(key) == ratings[key].value)
+
+
+def _with_new_meaning(source: RoleSource, rated_so: frozenset[str]) -> RoleSource:
+    """Let the manifest give ratings another role: that is said now, not when they were given."""
+    if source.way != FILE_RATING:
+        return source
+    now = datetime.now(timezone.utc)
+    renewed = {
+        key: replace(one, changed_at=now) if key in rated_so else one
+        for key, one in source.statements.items()
+    }
+    return replace(source, statements=renewed)
 
 
 def _is_news(source: RoleSource, seen: Mapping[str, Any], key: str, value: str) -> bool:
@@ -105,13 +126,18 @@ def apply_roles(store: DecisionStore, plan: RolePlan) -> None:
     """Record the planned roles and ratings. Raises MachineError or DamagedError."""
     if plan.ratings:
         store.notice(DecisionKind.RATING, VIEWER, plan.ratings)
+    store.notice_together(
+        DecisionKind.ROLE,
+        (
+            Notice(one.way, one.statements, one.usual.value if one.usual else None)
+            for one in plan.sources
+            if not one.is_asked
+        ),
+    )
     for source in plan.sources:
         if source.is_asked:
             values = {key: one.value for key, one in source.statements.items()}
             store.decide(DecisionKind.ROLE, values, source.way)
-        elif source.statements:
-            usual = source.usual.value if source.usual else None
-            store.notice(DecisionKind.ROLE, source.way, source.statements, usual=usual)
 
 
 def folder_source(project: Project, keys: Mapping[Path, str]) -> RoleSource:

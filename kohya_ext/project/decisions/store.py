@@ -69,6 +69,19 @@ class Statement:
     value: Any
     changed_at: datetime | None = None
 
+    def outdates(self, at: datetime | None) -> bool:
+        """Tell whether it is newer than a decision of this time, or of none."""
+        return self.changed_at is None or at is None or self.changed_at > at
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a way says of its subjects; the `usual` value says nothing at the first look."""
+
+    way: str
+    statements: Mapping[str, Statement]
+    usual: Any = None
+
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
@@ -194,26 +207,30 @@ class DecisionStore:
         first look. A statement that is older than the decision that holds does not replace it:
         the newest wins. Returns the changes.
         """
-        if not statements:
+        return self.notice_together(kind, [Notice(way, statements, usual)])
+
+    def notice_together(
+        self, kind: DecisionKind, notices: Iterable[Notice]
+    ) -> tuple[Decision, ...]:
+        """Notice several ways, the last one last: none is older for being heard after another."""
+        heard = [one for one in notices if one.statements]
+        if not heard:
             return ()
+        made: list[Decision] = []
         with self._writing() as db:
-            seen = _seen_by(db, way)
-            news = {
-                subject: statement
-                for subject, statement in statements.items()
-                if _see(db, seen, way, subject, statement.value, usual)
-                and statement.value is not None
-            }
-            held = _times(db, kind, news)
-            newer = {
-                subject: statement.value
-                for subject, statement in news.items()
-                if statement.changed_at is None
-                or subject not in held
-                or statement.changed_at > held[subject]
-            }
-            changed = [(kind, *one) for one in _changed(db, kind, newer)]
-            return self._record(db, changed, way, self._clock())
+            held = _times(db, kind, {subject for one in heard for subject in one.statements})
+            for one in heard:
+                seen = _seen_by(db, one.way)
+                newer = {
+                    subject: statement.value
+                    for subject, statement in one.statements.items()
+                    if _see(db, seen, one.way, subject, statement.value, one.usual)
+                    and statement.value is not None
+                    and statement.outdates(held.get(subject))
+                }
+                changed = [(kind, *each) for each in _changed(db, kind, newer)]
+                made += self._record(db, changed, one.way, self._clock())
+        return tuple(made)
 
     def note_seen(self, way: str, values: Mapping[str, Any]) -> None:
         """Remember what a way says without deciding: only a later change will count."""
