@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.background_jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.content import ContentLevel
-from kohya_ext.project.decisions.board_view import Action, BoardStatus
+from kohya_ext.project.decisions.board_view import STOP, Action, BoardStatus
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
 
@@ -79,8 +79,18 @@ class DrawingDesk(ReviewDesk):
     def actions(self) -> Sequence[Action]:
         """Return the buttons."""
         return (
-            Action(DRAW, "Draw", "Draw the project's showcase; again: stop after this picture."),
-            Action(UPSCALE, "Upscale kept", "Upscale kept and marked pictures at once."),
+            Action(
+                DRAW,
+                "Draw",
+                "Draw the project's showcase, or what is left of it.",
+                stop_label="Stop drawing",
+            ),
+            Action(
+                UPSCALE,
+                "Upscale kept",
+                "Upscale kept and marked pictures at once.",
+                stop_label="Stop upscaling",
+            ),
             Action(SELECT, "Select the post", "Choose at most 20 pictures and their order."),
             Action(
                 CONTENT,
@@ -98,10 +108,10 @@ class DrawingDesk(ReviewDesk):
                 self.act(name)
 
     def act(self, name: str, choice: str = "") -> str:
-        """Start an action, or stop one that lasts; return a sentence."""
+        """Start an action, or with STOP stop one that lasts; return a sentence."""
         starts = {
-            DRAW: self._draw,
-            UPSCALE: self._upscale,
+            DRAW: lambda: self._draw(choice),
+            UPSCALE: lambda: self._upscale(choice),
             SELECT: self._select,
             CONTENT: lambda: self._decide(choice),
             PUBLISH: self._publish,
@@ -154,9 +164,13 @@ class DrawingDesk(ReviewDesk):
 
     # -- drawing ------------------------------------------------------------------------------
 
-    def _draw(self) -> str:
-        if self._drawing is not None and not self._drawing.view().is_finished:
-            self._drawing.stop()
+    def _draw(self, choice: str) -> str:
+        is_running = self._drawing is not None and not self._drawing.view().is_finished
+        if is_running and choice != STOP:
+            return "Drawing is in progress."
+        if choice == STOP:
+            if self._drawing is not None:
+                self._drawing.stop()
             self._keep(DRAW, False)
             return "Drawing stops; finished pictures are kept."
         require_promoted(self._project)
@@ -193,12 +207,15 @@ class DrawingDesk(ReviewDesk):
         report.require_all()
         say(f"{counted(len(plan.shots), 'picture is', 'pictures are')} drawn")
 
-    def _upscale(self) -> str:
-        if self._queue is not None:
-            self._queue.stop()
+    def _upscale(self, choice: str) -> str:
+        if choice == STOP:
+            if self._queue is not None:
+                self._queue.stop()
             self._queue = None
             self._keep(UPSCALE, False)
             return "Kept pictures wait."
+        if self._queue is not None:
+            return "Kept pictures are upscaled already."
         require_promoted(self._project)
         self._queue = UpscaleQueue(self._project, self._open_drawing)
         self._queue.start()

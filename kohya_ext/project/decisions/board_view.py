@@ -41,13 +41,19 @@ class Mark:
 class Action:
     """Something that the page's button starts; `title` says what will happen.
 
-    With `choices` it is a list to choose from, and the choice comes among the values.
+    With `choices` it is a list to choose from, and the choice comes among the values. One that
+    lasts has a `stop_label`, which its button shows meanwhile; pressed then, the choice is STOP.
     """
 
     name: str
     label: str
     title: str = ""
     choices: tuple[str, ...] = ()
+    stop_label: str = ""
+
+
+STOP = "stop"
+"""What a page chooses to stop an action that lasts."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
+from kohya_ext.project.decisions.board_view import STOP
 from kohya_ext.project.server import PageRequest, PageServer
 
 MANIFEST = """
@@ -78,6 +79,23 @@ def test_a_showcase_is_drawn_from_the_page(desk: DrawingDesk, ready: Project, no
     assert notes.names == ()
 
 
+def test_a_second_draw_does_not_stop_the_first(
+    desk: DrawingDesk, ready: Project, webui: SimulatedWebui, notes: Notes
+):
+    """As after a restart, when the host resumes drawing before anybody presses the button."""
+    webui.host.seconds_per_picture = 0.5
+    assert desk.act(DRAW) == "Drawing begins."
+    assert desk.act(DRAW) == "Drawing is in progress."
+    assert (desk.status().running, notes.names) == ((DRAW,), (DRAW,))
+    assert desk.act(DRAW, STOP) == "Drawing stops; finished pictures are kept."
+    assert notes.names == ()
+    webui.host.seconds_per_picture = 0
+    wait_until(lambda: DRAW not in desk.status().running)
+    assert desk.act(DRAW, STOP) == "Drawing stops; finished pictures are kept."
+    drawn(desk)
+    assert len(read_album(ready)) == 6
+
+
 def test_kept_pictures_are_upscaled_at_once(
     desk: DrawingDesk, ready: Project, webui: SimulatedWebui, notes: Notes
 ):
@@ -93,7 +111,7 @@ def test_kept_pictures_are_upscaled_at_once(
     assert [one.upscaled_from for one in large] == [small[0].file, small[4].file]
     assert [one.checkpoint for one in large] == [small[0].checkpoint, small[4].checkpoint]
     wait_until(lambda: "2 done, waits" in desk.status().text)
-    assert desk.act(UPSCALE) == "Kept pictures wait."
+    assert desk.act(UPSCALE, STOP) == "Kept pictures wait."
     assert (notes.names, desk.status().running) == ((), ())
 
 

@@ -22,6 +22,7 @@ from a1111_ext.showcase.showcase_view import ShowcaseView
 from dynprompts import Pick
 from kohya_ext.project import Journal, Project
 from kohya_ext.project.decisions.board import PAGE_NAME, Action, BoardShare
+from kohya_ext.project.decisions.board_view import STOP, BoardStatus
 from kohya_ext.project.server import PageRequest, PageServer
 
 FRAMINGS = ("headshot", "full body", "upper body")
@@ -203,6 +204,36 @@ def test_a_page_in_the_network_only_decides(drawn: Project):
         page.keyboard.press("1")
         settle(page)
     assert len(read_review(drawn).ratings) == 1
+    share.close()
+
+
+class LastingButton(ReviewDesk):
+    """A desk that draws until it is stopped."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def actions(self) -> Sequence[Action]:
+        return (Action("draw", "Draw", stop_label="Stop drawing"),)
+
+    def act(self, name: str, choice: str = "") -> str:
+        self.asked.append(choice)
+        return "Done."
+
+    def status(self) -> BoardStatus:
+        return BoardStatus(running=("draw",) if self.asked[-1:] == [""] else ())
+
+
+@pytest.mark.browser
+def test_a_button_says_what_it_does_next(drawn: Project):
+    desk = LastingButton()
+    share = BoardShare(ShowcaseView(drawn, desk))
+    with PageServer() as server, open_page(server.url_of(share, PAGE_NAME)) as page:
+        ready(page)
+        for label in ("Draw", "Stop drawing", "Draw"):
+            page.get_by_role("button", name=label, exact=True).click()
+        page.get_by_role("button", name="Stop drawing").wait_for()
+    assert desk.asked == ["", STOP, ""]
     share.close()
 
 

@@ -575,10 +575,14 @@ function paintStatus(status) {
   byId("status-bar").max = status.total || 1;
   byId("status-bar").value = status.done;
   byId("status-text").title = status.text;
-  for (const button of byId("actions").children) button.setAttribute("aria-pressed", status.running.includes(button.dataset.name));
+  actions.forEach((one, at) => {
+    const button = byId("actions").children[at], running = status.running.includes(one.name);
+    button.setAttribute("aria-pressed", running);
+    if (one.stop_label) button.textContent = running ? one.stop_label : one.label;
+  });
 }
 async function start(action, choice) {
-  say(`${action.label} …`);
+  say(`${choice === "stop" ? action.stop_label : action.label} …`);
   try { say((await ask(`act/${action.name}`, choice ? { choice } : {})).said); } catch (error) { say(error.message, true); }
   poll();
 }
@@ -883,9 +887,8 @@ async function begin() {
       const rows = one.choices.map((each) => make("option", { value: each, textContent: each }));
       return make("select", { title: one.title, "aria-label": one.label, onchange() { start(one, this.value); this.value = ""; } }, make("option", { value: "", textContent: `${one.label} …` }), ...rows);
     }
-    const button = make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick: () => start(one) });
-    button.dataset.name = one.name;
-    return button;
+    const stop = (button) => button.textContent === one.stop_label ? "stop" : undefined;
+    return make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick() { start(one, stop(this)); } });
   }));
   paintStatus(told.status);
   byId("keys").prepend(...[...choices, ...marks].flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
