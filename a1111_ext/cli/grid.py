@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from kohya_ext.project import Project
-from kohya_ext.project.cli import dry_run_option, json_option, lan_option, project_argument
+from kohya_ext.project.cli import (
+    RelatedOption,
+    dry_run_option,
+    json_option,
+    project_argument,
+    serve_options,
+)
 
 from ..grids.choice import read_choice
 from .choosing import serve_newest, take_choice
@@ -34,17 +40,22 @@ from .webui import lora_folder_option, webui_options
 @add_all(FOLLOW_OPTIONS)
 @click.option(
     "--choice",
+    cls=RelatedOption,
+    only_with=(),
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Write a choice that a grid's page saved into the project.",
 )
 @click.option(
-    "--server-side", is_flag=True, help="Let the WebUI's own X/Y/Z plot draw it, in one request."
+    "--server-side",
+    cls=RelatedOption,
+    excludes=("--cluster", "--follow"),
+    is_flag=True,
+    help="Let the WebUI's own X/Y/Z plot draw it, in one request.",
 )
 @click.option(
     "--cluster", metavar="ADDRESS", help="Dask's scheduler, whose workers ask the WebUIs."
 )
-@click.option("--serve", is_flag=True, help="Show the newest grid; its choice is written here.")
-@lan_option
+@serve_options("Show the newest grid; its choice is written here.")
 @dry_run_option
 @json_option
 def grid(project: Project, **given: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from kohya_ext.project import InputError, Project
+from kohya_ext.project.cli import RelatedOption
 from kohya_ext.project.json_reader import read_text
 
 from ..grids.live import POLL_SECONDS
@@ -124,6 +126,8 @@ REQUEST_OPTIONS = (
     click.option("--prompt", help="Prompt or template with {lora} and {trigger}."),
     click.option(
         "--template",
+        cls=RelatedOption,
+        excludes=("--prompt",),
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="A text file with the template, instead of --prompt.",
     ),
@@ -170,17 +174,18 @@ REQUEST_OPTIONS = (
     click.option("--no-advice", is_flag=True, help="Do not recommend an epoch."),
     click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 again."),
 )
+_follow_option = partial(click.option, cls=RelatedOption, needs="--follow")
 FOLLOW_OPTIONS = (
     click.option("--follow", is_flag=True, help="Draw each epoch when the training saves it."),
-    click.option("--at-end", is_flag=True, help="With --follow: wait for the end, then draw."),
-    click.option("--same-gpu", is_flag=True, help="With --follow: draw beside the training."),
-    click.option("--until", type=int, metavar="EPOCH", help="With --follow: the last epoch."),
-    click.option(
+    _follow_option("--at-end", is_flag=True, help="With --follow: wait for the end, then draw."),
+    _follow_option("--same-gpu", is_flag=True, help="With --follow: draw beside the training."),
+    _follow_option("--until", type=int, metavar="EPOCH", help="With --follow: the last epoch."),
+    _follow_option(
         "--stop-when-overtrained",
         is_flag=True,
         help="With --follow: stop the training after its next epoch once two are overtrained.",
     ),
-    click.option("--every", type=float, default=POLL_SECONDS, hidden=True),
+    _follow_option("--every", type=float, default=POLL_SECONDS, hidden=True),
 )
 
 

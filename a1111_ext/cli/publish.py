@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,16 @@ import click
 
 from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.cli import (
+    RelatedOption,
     dry_run_option,
     emit,
     emit_json,
     json_option,
-    lan_option,
     next_step,
     progress_bar,
     project_argument,
     say,
+    serve_options,
     serve_until_interrupted,
     shell_path,
 )
@@ -49,6 +51,9 @@ NOT_CHECKED = 3
 """Exit code of a pack whose pictures no tagger has rated."""
 
 
+_sending_option = partial(click.option, cls=RelatedOption, needs="--to")
+
+
 @click.command()
 @project_argument
 @click.option(
@@ -73,10 +78,9 @@ NOT_CHECKED = 3
     metavar="hub OWNER/NAME",
     help="Send the pack to this repository of the model hub, private unless --public.",
 )
-@click.option("--public", is_flag=True, help="With --to: the repository may be public.")
-@click.option("--replace", is_flag=True, help="With --to: send over files of other content.")
-@click.option("--serve", is_flag=True, help="Show the newest pack's checklist, until Ctrl-C.")
-@lan_option
+@_sending_option("--public", is_flag=True, help="With --to: the repository may be public.")
+@_sending_option("--replace", is_flag=True, help="With --to: send over files of other content.")
+@serve_options("Show the newest pack's checklist, until Ctrl-C.")
 @dry_run_option
 @json_option
 @click.pass_context

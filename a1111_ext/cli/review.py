@@ -10,6 +10,7 @@ import click
 
 from kohya_ext.project import MissingError, Project
 from kohya_ext.project.cli import (
+    RelatedOption,
     dry_run_option,
     emit,
     emit_json,
@@ -56,7 +57,13 @@ from .webui import agent_scheduler_option, lora_folder_option, open_webuis, webu
 @click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
 @lan_option
-@click.option("--report", is_flag=True, help="Only print which share is usable, and what fails.")
+@click.option(
+    "--report",
+    cls=RelatedOption,
+    only_with=("--json",),
+    is_flag=True,
+    help="Only print which share is usable, and what fails.",
+)
 @json_option
 def review(
     project: Project,

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from kohya_ext.project import InputError
-from kohya_ext.project.cli import emit, emit_json, json_option, next_step, say, shell_path
+from kohya_ext.project.cli import (
+    RelatedOption,
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    say,
+    shell_path,
+)
 
 from ..showcase.starters import Starter, read_starters, require_starter
 from ..showcase.styles import write_style
@@ -20,8 +28,20 @@ from ..showcase.styles import write_style
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the set NAME into this styles.csv; its other styles stay.",
 )
-@click.option("--style-name", default="", help='Name of the style; default "showcase NAME".')
-@click.option("--replace", is_flag=True, help="Replace a style of that name.")
+@click.option(
+    "--style-name",
+    cls=RelatedOption,
+    needs="--styles",
+    default="",
+    help='Name of the style; default "showcase NAME".',
+)
+@click.option(
+    "--replace",
+    cls=RelatedOption,
+    needs="--styles",
+    is_flag=True,
+    help="Replace a style of that name.",
+)
 @json_option
 def templates(
     name: str, styles: Path | None, style_name: str, replace: bool, as_json: bool

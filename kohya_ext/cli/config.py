@@ -11,6 +11,7 @@ import click
 
 from ..project import Project, open_project
 from ..project.cli import (
+    RelatedOption,
     dry_run_option,
     emit,
     emit_json,
@@ -63,14 +64,19 @@ class ConfigOptions:
 )
 @click.option("--as-gui", is_flag=True, help="Print what that GUI itself would run, bugs included.")
 @click.option(
-    "--to", "folder", type=click.Path(path_type=Path), help="With --from: write the files there."
+    "--to",
+    "folder",
+    cls=RelatedOption,
+    needs="--from",
+    type=click.Path(path_type=Path),
+    help="With --from: write the files there.",
 )
 @click.option(
     "--show", type=click.Choice(_FORMS), help="Print this form instead: toml is also what the "
     "Kohya GUI's coming version loads, arguments are command line words.",
 )  # fmt: skip
 @click.option(
-    "--draws", type=click.IntRange(min=0), metavar="N",
+    "--draws", cls=RelatedOption, needs="--from", type=click.IntRange(min=0), metavar="N",
     help="With --from: pictures times repeats, where the pictures are on another machine.",
 )  # fmt: skip
 @validation_options

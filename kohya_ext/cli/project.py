@@ -11,7 +11,7 @@ from ..dataset.ratio import read_ratio
 from ..dataset.trigger import lora_folders_of, trigger_report
 from ..project import Project, apply_init, plan_init
 from ..project.cli import (
-    cluster_option,
+    RelatedOption,
     dry_run_option,
     emit,
     emit_json,
@@ -56,15 +56,16 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 @click.command()
 @project_argument
 @click.option("--verify", is_flag=True, help="Read every file and report damage.")
-@cluster_option
+@click.option(
+    "--cluster", cls=RelatedOption, needs="--verify", metavar="ADDRESS",
+    help="Work on a Dask scheduler's workers.",
+)  # fmt: skip
 @json_option
 def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> None:
     """Show the status of PROJECT: pictures, captions, epochs, grids, showcase."""
     if verify:
         _verify(project, cluster, as_json)
         return
-    if cluster:
-        raise click.UsageError("--cluster needs --verify.")
     ratio = read_ratio(project)
     status = replace(read_status(project), ratio=str(ratio) if ratio else "")
     if as_json:

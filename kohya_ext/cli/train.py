@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import click
 
 from ..project import ToolError
 from ..project.cli import (
+    RelatedOption,
     dry_run_option,
     emit,
     emit_json,
@@ -63,6 +65,11 @@ class TrainOptions:
     as_json: bool
 
 
+_act_option = partial(
+    click.option, cls=RelatedOption, only_with=("--config", "--gui", "--json", "--trainer")
+)
+
+
 @click.command()
 @job_options
 @trainer_option
@@ -70,6 +77,8 @@ class TrainOptions:
 @click.option("--save-states", is_flag=True, help="Save states, so that it can be resumed.")
 @click.option(
     "--keep-states",
+    cls=RelatedOption,
+    needs="--save-states",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -84,15 +93,15 @@ class TrainOptions:
 @validation_options
 @click.option("--move-old", is_flag=True, help="Move an earlier run's epoch files aside first.")
 @click.option("--detach", is_flag=True, help="Keep training after this terminal closes.")
-@click.option("--attach", "act", flag_value="attach", help="Follow a running training.")
-@click.option("--stop", "act", flag_value="stop", help="Stop a running training now.")
-@click.option(
+@_act_option("--attach", "act", flag_value="attach", help="Follow a running training.")
+@_act_option("--stop", "act", flag_value="stop", help="Stop a running training now.")
+@_act_option(
     "--stop-after-epoch",
     "act",
     flag_value="after-epoch",
     help="Stop after the next saved epoch.",
 )
-@click.option("--pause", "act", flag_value="pause", help="Stop after the next saved state.")
+@_act_option("--pause", "act", flag_value="pause", help="Stop after the next saved state.")
 @dry_run_option
 @json_option
 def train(

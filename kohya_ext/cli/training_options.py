@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ..project import open_project
 from ..project.cli import say, shell_path
@@ -76,6 +77,12 @@ def read_job(project: str | None, config: Path | None, version: str) -> Training
     config = config or _config_among(project)
     if config is not None:
         return job_of_config(config, GuiVersion(version))
+    context = click.get_current_context(silent=True)
+    if context and context.get_parameter_source("version") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--gui says which GUI the json of --config is of; a project's own is "
+            "training.kohya_version in its manifest."
+        )
     return job_of_project(open_project(Path(project or ".")))
 
 

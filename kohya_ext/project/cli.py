@@ -11,8 +11,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +56,54 @@ def dry_run_option(command: _Command) -> _Command:
     """Add `--dry-run`, given as `dry_run`."""
     text = "Print what would be done; change nothing."
     return click.option("--dry-run", is_flag=True, help=text)(command)
+
+
+class RelatedOption(click.Option):
+    """An option that others give its sense, all named as they are typed; it is never ignored.
+
+    `needs` must be given, too. `excludes` must not be. `only_with`: of all options only these may
+    be. Else click.UsageError.
+    """
+
+    def __init__(
+        self,
+        *declarations: Any,
+        needs: str = "",
+        excludes: Sequence[str] = (),
+        only_with: Sequence[str] | None = None,
+        **attributes: Any,
+    ) -> None:
+        super().__init__(*declarations, **attributes)
+        self._needs, self._excludes, self._only_with = needs, excludes, only_with
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Refuse what does not go together, then take the value as any option does."""
+        if _is_given(self, opts):
+            options = (one for one in ctx.command.params if isinstance(one, click.Option))
+            others = {
+                one.opts[0] for one in options if one.name != self.name and _is_given(one, opts)
+            }
+            own = self.opts[0]
+            if self._needs and self._needs not in others:
+                raise click.UsageError(
+                    f"{own} works only with {self._needs}: add that, or leave {own} out."
+                )
+            unfit = others & set(self._excludes)
+            if self._only_with is not None:
+                unfit |= others - set(self._only_with)
+            if unfit:
+                raise click.UsageError(
+                    f"{own} and {min(unfit)} do not go together: leave one of them out."
+                )
+        return super().handle_parse_result(ctx, opts, args)
+
+
+def _is_given(option: click.Option, typed: Mapping[str, Any]) -> bool:
+    """Tell whether an option was typed; flags may share one name, each with its own value."""
+    value = option.flag_value
+    return option.name in typed and (not isinstance(value, str) or typed[option.name] == value)
 
 
 def emit(text: str) -> None:
@@ -103,13 +152,26 @@ def shell_words(words: Sequence[str]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
+_LAN = (
+    "Make it reachable from your network: for a phone, by the printed address or its QR code. "
+    "There it shows pictures and takes decisions, nothing else."
+)
+
+
 def lan_option(command: _Command) -> _Command:
     """Add `--lan`."""
-    text = (
-        "Make it reachable from your network: for a phone, by the printed address or its QR code. "
-        "There it shows pictures and takes decisions, nothing else."
-    )
-    return click.option("--lan", is_flag=True, help=text)(command)
+    return click.option("--lan", is_flag=True, help=_LAN)(command)
+
+
+def serve_options(text: str) -> Callable[[_Command], _Command]:
+    """Add `--serve`, explained by `text`, and `--lan`: instead of the command's other work."""
+    option = partial(click.option, cls=RelatedOption, is_flag=True)
+
+    def add(command: _Command) -> _Command:
+        lan = option("--lan", only_with=("--serve",), help=_LAN)
+        return option("--serve", only_with=("--lan",), help=text)(lan(command))
+
+    return add
 
 
 @contextmanager

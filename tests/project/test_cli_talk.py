@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kohya_ext.project import Progress
+from kohya_ext.cli import main
+from kohya_ext.project import Progress, Project
 from kohya_ext.project import cli as talk
 
 
@@ -46,3 +47,42 @@ def test_on_a_terminal_a_bar_is_drawn(
     error = capsys.readouterr().err
     assert "Drawing" in error
     assert "3/3" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["grid", "--until", "3"], "--until works only with --follow"),
+        (["grid", "--stop-when-overtrained"], "works only with --follow"),
+        (["grid", "--serve", "--epochs", "2"], "--serve and --epochs do not go together"),
+        (["grid", "--lan", "--dry-run"], "--lan and --dry-run do not go together"),
+        (["grid", "--server-side", "--cluster", "x:1"], "--server-side and --cluster do not go"),
+        (["publish", "--public"], "--public works only with --to"),
+        (["publish", "--serve", "--json"], "--serve and --json do not go together"),
+        (["show", "--cluster", "x:1"], "--cluster works only with --verify"),
+        (["train", "--keep-states", "3"], "--keep-states works only with --save-states"),
+        (["train", "--stop", "--epochs", "3"], "--stop and --epochs do not go together"),
+        (["train", "--gui", "v24"], "--gui says which GUI the json of --config is of"),
+        (["templates", "--style-name", "x"], "--style-name works only with --styles"),
+        (["config", "--to", "x"], "--to works only with --from"),
+        (["review", "--report", "--port", "3"], "--report and --port do not go together"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    words: list[str],
+    problem: str,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(project.root)
+    assert main(words) == 2
+    assert problem in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_flag_that_shares_its_value_with_others_is_told_apart(
+    project: Project, capsys: pytest.CaptureFixture[str]
+):
+    """`--attach` and `--stop` write the same value: only the one that was typed is judged."""
+    assert main(["train", str(project.root), "--attach", "--json"]) == 1
+    assert "LL307" in capsys.readouterr().err  # the job was read: no wrong usage
