@@ -265,7 +265,12 @@ class _Parser:
         method = _METHODS[sign] if sign else None
         if first is None and upto is None:
             after = found.end(1) if sign else position
-            self._refuse_bad_range(after)
+            bad = _BAD_RANGE.match(self._text, after, self._end)
+            if bad is not None:
+                raise self._fail(
+                    "DP108", "this is not a number of options", after, bad.end(),
+                    "Write {2$$a|b}, {1-2$$a|b}, {2-$$a|b} or {-2$$a|b}, without spaces.",
+                )  # fmt: skip
             return method, 1, 1, ",", after
         if only_dash:
             low, high = 1, bounded(upto)
@@ -288,14 +293,6 @@ class _Parser:
             return None, 1, 1, ",", position
         amount = self._region(found.start(1), found.end(1), depth)
         return amount, 0, UNBOUNDED, found.group(2) or ",", found.end()
-
-    def _refuse_bad_range(self, position: int) -> None:
-        bad = _BAD_RANGE.match(self._text, position, self._end)
-        if bad is not None:
-            raise self._fail(
-                "DP108", "this is not a number of options", position, bad.end(),
-                "Write {2$$a|b}, {1-2$$a|b}, {2-$$a|b} or {-2$$a|b}, without spaces.",
-            )  # fmt: skip
 
     def _weight(self, position: int) -> tuple[float, int]:
         """weight = number "::" """

@@ -17,7 +17,9 @@ MASK = (1 << 64) - 1
 def mix(seed: int) -> int:
     """Return 64 well-mixed bits of a seed (the splitmix64 step); any integer will do."""
     if not 0 <= seed <= MASK:
-        seed = int.from_bytes(_digest(_bytes(seed), 8), "big")
+        seed = int.from_bytes(
+            _digest(seed.to_bytes(seed.bit_length() // 8 + 1, "big", signed=True), 8), "big"
+        )
     state = (seed + 0x9E3779B97F4A7C15) & MASK
     state = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & MASK
     state = ((state ^ state >> 27) * 0x94D049BB133111EB) & MASK
@@ -28,10 +30,6 @@ def _digest(content: bytes, size: int) -> bytes:
     from hashlib import blake2b  # a tenth of what importing the package takes
 
     return blake2b(content, digest_size=size).digest()
-
-
-def _bytes(seed: int) -> bytes:
-    return seed.to_bytes(seed.bit_length() // 8 + 1, "big", signed=True)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -127,7 +127,14 @@ class Sequenced(Space):
             counted[key] = Endless("DP131", "this leads back to itself")
             found: object = None
             try:
-                found = known = self._product()
+                size = 1
+                for _, space, _ in self._immediates:
+                    size *= space.size
+                    check_bits(size, self._limits.bits)
+                for part in self._free:
+                    size *= part.size
+                    check_bits(size, self._limits.bits)
+                found = known = size
             except Endless as error:
                 found = error
                 raise
@@ -136,16 +143,6 @@ class Sequenced(Space):
         if isinstance(known, Endless):
             raise known
         return int(known)
-
-    def _product(self) -> int:
-        size = 1
-        for _, space, _ in self._immediates:
-            size *= space.size
-            check_bits(size, self._limits.bits)
-        for part in self._free:
-            size *= part.size
-            check_bits(size, self._limits.bits)
-        return size
 
     def unrank(self, rank: int, known: Known, texts: Texts, picks: Picks) -> None:
         if self._ranks is not None:
@@ -354,14 +351,9 @@ def _prepared(parts: list[str | Space]) -> list[Step]:
     for space, behind in spaces:
         table = space.table() if type(space) is Choosing else None
         if table is not None and table[2] * len(before + behind) <= _MOST_JOINED:
-            steps.append(_within(table, before, behind))
+            words = [None if word is None else before + word + behind for word in table[4]]
+            steps.append((*table[:4], words, table[5], (table[6][0], before, behind)))
         else:
             steps += [before, table or space, behind]
         before = ""
     return [step for step in steps if step != ""] or [before]
-
-
-def _within(table: Table, before: str, behind: str) -> Table:
-    """Return the table with a text before and one behind each of its own."""
-    words = [None if word is None else before + word + behind for word in table[4]]
-    return *table[:4], words, table[5], (table[6][0], before, behind)

@@ -78,23 +78,20 @@ class _File:
     def tree(self, weights_in_lists: bool) -> FileValues:
         """Return what a yaml or json file gives, read once."""
         if self._values is None:
-            self._values = self._read_tree(weights_in_lists)
+            import yaml
+
+            from .files import FileValues, decode, read_tree, tree_values
+
+            problems: list[FileProblem] = []
+            text = decode(self.content(problems), self.where, problems)
+            try:
+                tree = read_tree(self.suffix)(text, self.where)
+                found = tree_values(tree, self.folder, self.name, self.where, weights_in_lists)
+            except (ValueError, yaml.YAMLError, RecursionError) as error:
+                found = FileValues({}, [_broken(self.where, error)])
+            self._values = FileValues(found.names, problems + found.problems)
             _log(self._values.problems)
         return self._values
-
-    def _read_tree(self, weights_in_lists: bool) -> FileValues:
-        import yaml
-
-        from .files import FileValues, decode, read_tree, tree_values
-
-        problems: list[FileProblem] = []
-        text = decode(self.content(problems), self.where, problems)
-        try:
-            tree = read_tree(self.suffix)(text, self.where)
-            found = tree_values(tree, self.folder, self.name, self.where, weights_in_lists)
-        except (ValueError, yaml.YAMLError, RecursionError) as error:
-            found = FileValues({}, [_broken(self.where, error)])
-        return FileValues(found.names, problems + found.problems)
 
 
 def _broken(where: str, error: Exception) -> FileProblem:
@@ -181,7 +178,7 @@ class WildcardLibrary:
                 continue
             if entry.is_dir():
                 inside.append(entry)
-            elif _is_ours(entry):
+            elif os.path.splitext(entry.name)[1].lower() in _SUFFIXES:  # noqa: PTH122  # no pathlib
                 real = os.path.realpath(entry.path) if entry.is_symlink() else base
                 if self._may_follow(real, base, prefix + entry.name):
                     file = _File(prefix + entry.name, len(self._files), entry.path, None)
@@ -193,7 +190,7 @@ class WildcardLibrary:
                 self._walk(entry.path, f"{prefix}{entry.name}/", base, (*above, real))
 
     def _may_follow(self, real: str, base: str, name: str) -> bool:
-        if self._follow_links or _is_inside(real, base):
+        if self._follow_links or real == base or real.startswith(base.rstrip(os.sep) + os.sep):
             return True
         self._links.append(name)
         return False
@@ -397,15 +394,6 @@ class WildcardLibrary:
                 del _READ[next(iter(_READ))]
             _READ[key] = found
         return found
-
-
-def _is_ours(entry: os.DirEntry[str]) -> bool:
-    """Whether a file is one of wildcards."""
-    return os.path.splitext(entry.name)[1].lower() in _SUFFIXES  # noqa: PTH122  # no pathlib
-
-
-def _is_inside(path: str, base: str) -> bool:
-    return path == base or path.startswith(base.rstrip(os.sep) + os.sep)
 
 
 def _folder_time(folder: str) -> int:

@@ -88,17 +88,12 @@ def _read(path: str, size: int, changed: int) -> Mapping[str, Any]:
             return {}
         raw = stream.read(length)
     try:
-        return _metadata(raw)
+        text = raw.decode("utf-8")
+        if raw.startswith(_START):  # as in files of sd-scripts: the rest need not be parsed
+            found, _ = json.JSONDecoder().raw_decode(text, len(_START))
+        else:
+            header = parse_json(text)
+            found = header.get("__metadata__") if isinstance(header, dict) else None
+        return found if isinstance(found, dict) else {}
     except (ValueError, RecursionError):
         return {}
-
-
-def _metadata(raw: bytes) -> Mapping[str, Any]:
-    """Parse the metadata alone where it comes first, as in files of sd-scripts."""
-    text = raw.decode("utf-8")
-    if raw.startswith(_START):
-        found, _ = json.JSONDecoder().raw_decode(text, len(_START))
-    else:
-        header = parse_json(text)
-        found = header.get("__metadata__") if isinstance(header, dict) else None
-    return found if isinstance(found, dict) else {}

@@ -123,7 +123,8 @@ class Ledger:
         self._db = _connect(db)
         try:
             _prepare(self._db)
-            if _is_damaged(self._db):
+            # A look at its pages: some milliseconds for 10,000 cells.
+            if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("its file is damaged")
             require_declared_types(self._db)
         except sqlite3.OperationalError as error:
@@ -453,11 +454,6 @@ def _prepare(db: sqlite3.Connection, *, sleep: Callable[[float], None] = time.sl
             sleep(_OPEN_PAUSE_SECONDS)
         else:
             return
-
-
-def _is_damaged(db: sqlite3.Connection) -> bool:
-    """Tell whether the file is torn; a look at its pages, some milliseconds for 10,000 cells."""
-    return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
 
 
 def _set_aside(db: Path) -> Path:

@@ -58,7 +58,19 @@ def promote(
     """
     plan = plan_promotion(project, _source(project, epoch), name)
     if dry_run:
-        _show_plan(plan, as_json)
+        rows: dict[str, Any] = {
+            "from": plan.source.path,
+            "to": plan.target,
+            "epoch": plan.source.epoch,
+            "steps": plan.source.step,
+            **plan.changes,
+        }
+        if as_json:
+            emit_json(rows)
+        else:
+            for key, value in rows.items():
+                emit(f"{key}: {'(removed)' if value is None else value}")
+        say("nothing was written (--dry-run)")
         next_step()
         return
     promotion, seen = _promote(project, plan, urls, auth, lora_folder)
@@ -92,22 +104,6 @@ def _promote(
             raise
         say(f"{error.problem} The file is promoted anyway; start the WebUI and copy it over.")
         return apply_promotion(project, plan), []
-
-
-def _show_plan(plan: PromotePlan, as_json: bool) -> None:
-    rows: dict[str, Any] = {
-        "from": plan.source.path,
-        "to": plan.target,
-        "epoch": plan.source.epoch,
-        "steps": plan.source.step,
-        **plan.changes,
-    }
-    if as_json:
-        emit_json(rows)
-    else:
-        for key, value in rows.items():
-            emit(f"{key}: {'(removed)' if value is None else value}")
-    say("nothing was written (--dry-run)")
 
 
 def _tell(promotion: Promotion, seen: list[Path], as_json: bool) -> None:

@@ -175,7 +175,12 @@ def showcase(project: Project, **given: Any) -> None:
     options = ShowcaseArguments(**given)
     project.require_consent(Use.PICTURES)
     promoted = require_promoted(project)
-    subject = _subject(project, promoted, options)
+    weight = options.lora_weight
+    subject = ShowcaseSubject(
+        promoted.name,
+        project.manifest.showcase.lora_weight if weight is None else weight,
+        project.manifest.trigger_word,
+    )
     library = open_library(
         options.wildcards or project.wildcards_dir,
         options.follow_links or project.manifest.showcase.follow_links,
@@ -191,15 +196,6 @@ def showcase(project: Project, **given: Any) -> None:
     report, plan = _draw(project, promoted, plan, options)
     _tell_drawn(project, plan, report, options.as_json)
     report.require_all()
-
-
-def _subject(project: Project, promoted: Promoted, options: ShowcaseArguments) -> ShowcaseSubject:
-    weight = options.lora_weight
-    return ShowcaseSubject(
-        promoted.name,
-        project.manifest.showcase.lora_weight if weight is None else weight,
-        project.manifest.trigger_word,
-    )
 
 
 def _request(project: Project, options: ShowcaseArguments) -> BatchRequest:

@@ -87,7 +87,15 @@ def make_sheet(
 ) -> Sheet:
     """Lay the grid out as a sheet: columns, rows of epochs, a section for each further value."""
     places = {one.at: one for one in plan.places}
-    row_axes, section_axes = _sheet_axes(plan)
+    # Rows are epochs and their weights; all other axes make sections.
+    others = [
+        index
+        for index, axis in enumerate(plan.axes)
+        if index != plan.columns and len(axis.values) > 1
+    ]
+    row_axes = [one for one in others if one == plan.judged or plan.axes[one].about_lora]
+    row_axes = row_axes or others[:1]
+    section_axes = [one for one in others if one not in row_axes]
     sections = []
     for corner in _combinations(plan.axes, section_axes):
         section = _section(plan, ledger, records, places, row_axes, section_axes, corner)
@@ -102,18 +110,6 @@ def make_sheet(
         row_axis=", ".join(plan.axes[one].name for one in row_axes),
         badge=facts.badge,
     )
-
-
-def _sheet_axes(plan: GridPlan) -> tuple[list[int], list[int]]:
-    """Choose the axes of rows (epochs and their weights) and of sections (all others)."""
-    others = [
-        index
-        for index, axis in enumerate(plan.axes)
-        if index != plan.columns and len(axis.values) > 1
-    ]
-    rows = [index for index in others if index == plan.judged or plan.axes[index].about_lora]
-    rows = rows or others[:1]
-    return rows, [index for index in others if index not in rows]
 
 
 def _combinations(axes: Sequence[Axis], chosen: Sequence[int]) -> list[dict[int, int]]:
@@ -245,17 +241,13 @@ def link_pictures(plan: GridPlan, page: GridPage, folder: Path) -> dict[str, str
     for cell in page.cells:
         if cell.path is None:
             continue
-        name = readable_name(_readable(plan, cell), cell.key)
+        labels = [
+            axis.values[index].label
+            for axis, index in zip(plan.axes, cell.at, strict=True)
+            if len(axis.values) > 1
+        ]
+        text = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", label).strip("-.")[:40] for label in labels)
+        name = readable_name(text.strip("_")[:120] or "picture", cell.key)
         show_as(cell.path, folder / PICTURES / name)
         links[cell.key] = f"{PICTURES}/{name}"
     return links
-
-
-def _readable(plan: GridPlan, cell: PageCell) -> str:
-    labels = [
-        axis.values[index].label
-        for axis, index in zip(plan.axes, cell.at, strict=True)
-        if len(axis.values) > 1
-    ]
-    text = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", label).strip("-.")[:40] for label in labels)
-    return text.strip("_")[:120] or "picture"

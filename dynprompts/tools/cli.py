@@ -161,7 +161,9 @@ def _show(template: Template, options: argparse.Namespace, variables: dict[str, 
         findings = lint_template(template.document, template.rules, variables)
         return _print_findings(findings, options)
     if options.count:
-        return _print_count(template, options)
+        shown = _digits(template.count(options.depth))
+        _print(json.dumps({"count": shown}) if options.json else shown)
+        return 0
     if options.reach:
         return _print_reach(template, options)
     return _print_samples(template, options)
@@ -209,7 +211,14 @@ def _print_samples(template: Template, options: argparse.Namespace) -> int:
         if options.coverage:
             kept.append(sample)
         if options.json:
-            _print(json.dumps(_sample_values(sample, options.picks), ensure_ascii=False))
+            values: dict[str, Any] = {"prompt": sample.text}
+            if sample.seed is not None:
+                values["seed"] = sample.seed
+            if sample.number is not None:
+                values["number"] = sample.number
+            if options.picks:
+                values["picks"] = [pick._asdict() for pick in sample.picks]
+            _print(json.dumps(values, ensure_ascii=False))
             continue
         _print(sample.text)
         if options.picks:
@@ -223,17 +232,6 @@ def _print_samples(template: Template, options: argparse.Namespace) -> int:
         else:
             _print(coverage)
     return 0
-
-
-def _sample_values(sample: Sample, with_picks: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {"prompt": sample.text}
-    if sample.seed is not None:
-        values["seed"] = sample.seed
-    if sample.number is not None:
-        values["number"] = sample.number
-    if with_picks:
-        values["picks"] = [pick._asdict() for pick in sample.picks]
-    return values
 
 
 def _coverage_values(coverage: Any) -> dict[str, Any]:
@@ -251,13 +249,6 @@ def _coverage_values(coverage: Any) -> dict[str, Any]:
             for one in coverage.choices
         ],
     }
-
-
-def _print_count(template: Template, options: argparse.Namespace) -> int:
-    count = template.count(options.depth)
-    shown = _digits(count)
-    _print(json.dumps({"count": shown}) if options.json else shown)
-    return 0
 
 
 def _digits(count: int) -> str:

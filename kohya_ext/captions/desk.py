@@ -89,7 +89,17 @@ class CaptionDesk:
         self._lock = threading.RLock()
         self._writer: threading.Thread | None = None
         self._clip: ClipTokens | None = None
-        self._sources = self._read_sources()
+        book = EditBook(self._project)
+        extension = self._project.manifest.captions.caption_extension
+        found = {}
+        for place in sorted(read_staged(self._project.images_dir)):
+            path = self._project.images_dir / place
+            if not path.is_file():
+                continue
+            caption = place.with_suffix(extension)
+            scores = read_scores(self._project.scores_dir, sha256_of(path))
+            found[book.key_of(place.stem)] = self._source_of(caption, scores)
+        self._sources = found
         self._vocabulary: tuple[str, ...] | None = None
 
     @property
@@ -294,19 +304,6 @@ class CaptionDesk:
     def _tags_of(self, text: str) -> tuple[str, ...]:
         parts, head = parse_tags(text), parse_tags(self.prefix)
         return parts[len(head) :] if parts[: len(head)] == head else parts
-
-    def _read_sources(self) -> dict[str, Source]:
-        book = EditBook(self._project)
-        extension = self._project.manifest.captions.caption_extension
-        found = {}
-        for place in sorted(read_staged(self._project.images_dir)):
-            path = self._project.images_dir / place
-            if not path.is_file():
-                continue
-            caption = place.with_suffix(extension)
-            scores = read_scores(self._project.scores_dir, sha256_of(path))
-            found[book.key_of(place.stem)] = self._source_of(caption, scores)
-        return found
 
     def _source_of(self, place: PurePosixPath, scores: Scores | None) -> Source:
         if scores is not None:

@@ -93,13 +93,24 @@ def config(project: str | None, source: Path | None, **given: Any) -> None:
     if source is not None and project is not None:
         raise click.UsageError("Give a project or --from, not both.")
     if options.show == "schema":
-        _show_schema(options.version or "v26")
+        from ..training.config.json_schema import json_schema, schema_path
+        from ..training.config.kohya_json import GuiVersion
+
+        version = GuiVersion(options.version or "v26")
+        emit_json(json_schema(version))
+        say(f"The same as a file, for your editor's settings: {schema_path(version)}")
     elif source is not None:
         _of_file(source, options)
     else:
         opened = _with_validation(_opened(project, options.version), options)
         if options.as_gui:
-            _of_project_as_gui(opened, options.as_json)
+            from ..training.config.gui_emulation import print_as_gui
+            from ..training.config.of_project import plan_project_call
+
+            planned = plan_project_call(opened)
+            where = str(opened.manifest_path)
+            _print(print_as_gui(planned.values, planned.version, where=where), options.as_json)
+            next_step(f"loraloom config {shell_path(opened.root)}")
         else:
             _of_project(opened, options)
 
@@ -132,14 +143,6 @@ def _with_validation(project: Project, options: ConfigOptions) -> Project:
         say(f"written into the manifest: training.{key}: {value:g}")
     training = replace(edited.manifest.training, kohya_version=version)
     return replace(edited, manifest=replace(edited.manifest, training=training))
-
-
-def _show_schema(version: str) -> None:
-    from ..training.config.json_schema import json_schema, schema_path
-    from ..training.config.kohya_json import GuiVersion
-
-    emit_json(json_schema(GuiVersion(version)))
-    say(f"The same as a file, for your editor's settings: {schema_path(GuiVersion(version))}")
 
 
 # Of a project.
@@ -217,16 +220,6 @@ def _as_dict(plan: ConfigPlan) -> dict[str, object]:
         "ratio": plan.ratio,
         "advice": list(plan.advice),
     }
-
-
-def _of_project_as_gui(project: Project, as_json: bool) -> None:
-    from ..training.config.gui_emulation import print_as_gui
-    from ..training.config.of_project import plan_project_call
-
-    planned = plan_project_call(project)
-    where = str(project.manifest_path)
-    _print(print_as_gui(planned.values, planned.version, where=where), as_json)
-    next_step(f"loraloom config {shell_path(project.root)}")
 
 
 # Of any config.

@@ -240,24 +240,20 @@ def _find_plugin(name: str) -> click.Command:
 
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            return _load_plugin(entry)
+            from ..project.errors import MachineError
+
+            try:
+                command: click.Command = entry.load()
+            except (ImportError, AttributeError, SyntaxError) as error:
+                raise MachineError(
+                    "LL109",
+                    f"The command {entry!r} cannot be loaded: {error}.",
+                    "Update or remove the package that brings it.",
+                ) from error
+            return command
     close = get_close_matches(name, [row[1] for row in COMMANDS], n=1)
     hint = f"Did you mean `loraloom {close[0]}`?" if close else "See `loraloom --help`."
     raise UnknownCommand("LL108", f'There is no command "{name}".', hint)
-
-
-def _load_plugin(entry: object) -> click.Command:
-    from ..project.errors import MachineError
-
-    try:
-        command: click.Command = entry.load()  # type: ignore[attr-defined]  # EntryPoint
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise MachineError(
-            "LL109",
-            f"The command {entry!r} cannot be loaded: {error}.",
-            "Update or remove the package that brings it.",
-        ) from error
-    return command
 
 
 def _version() -> str:

@@ -39,7 +39,23 @@ def ratings(
     """
     where = folder or project.source_dir
     if write:
-        _write(project, where, dry_run, as_json)
+        plan = plan_writing(project, where)
+        changed: list[Path] = []
+        if not dry_run:
+            changed, errors = apply_writing(project, plan)
+            for error in errors:
+                say(str(error))
+        if as_json:
+            emit_json(
+                {
+                    "planned": [{"path": str(one.path), "rating": one.rating} for one in plan],
+                    "changed": [str(path) for path in changed],
+                }
+            )
+        elif dry_run:
+            emit(f"{counted(len(plan), 'rating')} would be written")
+        else:
+            emit(f"{counted(len(changed), 'rating')} written")
     else:
         _read(project, where, dry_run, as_json)
     next_step(f"loraloom stage {shell_path(project.root)}")
@@ -59,23 +75,3 @@ def _read(project: Project, folder: Path, dry_run: bool, as_json: bool) -> None:
     )
     for sentence in found.sentences:
         say(f"role: {sentence}")
-
-
-def _write(project: Project, folder: Path, dry_run: bool, as_json: bool) -> None:
-    plan = plan_writing(project, folder)
-    changed: list[Path] = []
-    if not dry_run:
-        changed, errors = apply_writing(project, plan)
-        for error in errors:
-            say(str(error))
-    if as_json:
-        emit_json(
-            {
-                "planned": [{"path": str(one.path), "rating": one.rating} for one in plan],
-                "changed": [str(path) for path in changed],
-            }
-        )
-    elif dry_run:
-        emit(f"{counted(len(plan), 'rating')} would be written")
-    else:
-        emit(f"{counted(len(changed), 'rating')} written")

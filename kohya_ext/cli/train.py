@@ -268,7 +268,19 @@ def _end(job: TrainingJob, config: Path | None, result: Result, as_json: bool) -
     from ..training.run.record import RunOutcome
 
     if as_json:
-        emit_json(_as_dict(result))
+        emit_json(
+            {
+                "outcome": result.outcome.value,
+                "code": result.code,
+                "problem": result.problem,
+                "cure": result.cure,
+                "exit_code": result.exit_code,
+                "files": [vars(one) for one in result.files],
+                "last_step": result.last_step,
+                "last_loss": result.last_loss,
+                "seconds": result.seconds,
+            }
+        )
     if result.outcome is RunOutcome.FINISHED:
         if not as_json:
             for one in result.files:
@@ -292,17 +304,3 @@ def _way_on(job: TrainingJob) -> str:
         return " --resume"
     saved = any(job.output_dir.glob(f"{glob.escape(job.name)}*.safetensors"))
     return " --move-old" if saved else ""
-
-
-def _as_dict(result: Result) -> dict[str, Any]:
-    return {
-        "outcome": result.outcome.value,
-        "code": result.code,
-        "problem": result.problem,
-        "cure": result.cure,
-        "exit_code": result.exit_code,
-        "files": [vars(one) for one in result.files],
-        "last_step": result.last_step,
-        "last_loss": result.last_loss,
-        "seconds": result.seconds,
-    }

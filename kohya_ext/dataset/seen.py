@@ -13,7 +13,7 @@ from ..project import Project
 from ..project.decisions.role_plan import memory_of
 from ..project.files import sha256_of
 from ..project.pictures.alike import find_alike, groups_of
-from ..project.tagging import Scores, read_scores
+from ..project.tagging import read_scores
 from ..project.tagging.framing import framing_of
 from .roles_csv import Role
 
@@ -53,6 +53,7 @@ def see_pictures(
     for path, role, width, height in pictures:
         key = keys.get(path, "")
         scores = read_scores(project.scores_dir, sha256_of(path)) if scored else None
+        general: Mapping[str, float] = scores.general if scores else {}
         found.append(
             SeenPicture(
                 path.name,
@@ -62,12 +63,7 @@ def see_pictures(
                 facts[key].sharpness if key in facts else None,
                 framing_of(scores) if scores else "",
                 groups.get(key, 0),
-                _sure_tags(scores),
+                frozenset(tag.replace("_", " ") for tag, sure in general.items() if sure >= _SURE),
             )
         )
     return tuple(found)
-
-
-def _sure_tags(scores: Scores | None) -> frozenset[str]:
-    general: Mapping[str, float] = scores.general if scores else {}
-    return frozenset(tag.replace("_", " ") for tag, found in general.items() if found >= _SURE)

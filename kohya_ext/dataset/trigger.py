@@ -115,10 +115,14 @@ def surroundings_of(project: Project, lora_folders: Sequence[Path] = ()) -> Surr
     vocabulary = find_vocabulary(project)
     overrides = project.manifest.training.overrides
     cache = str(overrides.get("tokenizer_cache_dir") or "")
+    counts: Counter[str] = Counter()
+    if project.scores_dir.is_dir():
+        for scores in read_all_scores(project.scores_dir).values():
+            counts.update(_key(tag) for tag, found in scores.general.items() if found >= _SURE)
     return Surroundings(
         tuple(loras),
         tuple(_captions(project)),
-        _tags_of_scores(project),
+        counts,
         frozenset(one.name.casefold() for one in vocabulary.tags) if vocabulary else (),
         find_clip_tokens([project.root / cache] if cache else ()),
     )
@@ -130,14 +134,6 @@ def _captions(project: Project) -> Iterator[str]:
         path = (project.images_dir / place).with_suffix(extension)
         if path.is_file():
             yield read_beginning(path)
-
-
-def _tags_of_scores(project: Project) -> Mapping[str, int]:
-    counts: Counter[str] = Counter()
-    if project.scores_dir.is_dir():
-        for scores in read_all_scores(project.scores_dir).values():
-            counts.update(_key(tag) for tag, found in scores.general.items() if found >= _SURE)
-    return counts
 
 
 def read_loras(folders: Iterable[Path], *, needed: bool = False) -> Iterator[KnownLora]:

@@ -44,13 +44,9 @@ def find_lora_tab(blocks: Any) -> LoraTab | None:
     registry = getattr(module, "last_built_field_registry", None)
     if registry:
         return LoraTab(tuple(key for key, _ in registry), tuple(field for _, field in registry))
-    return _from_save_handler(blocks, module.save_configuration)
-
-
-def _from_save_handler(blocks: Any, save: Any) -> LoraTab | None:
-    names = tuple(inspect.signature(save).parameters)
+    names = tuple(inspect.signature(module.save_configuration).parameters)
     for handler in blocks.default_config.fns.values():
-        if handler.fn is save and len(handler.inputs) == len(names):
+        if handler.fn is module.save_configuration and len(handler.inputs) == len(names):
             pairs = [
                 (name, field)
                 for name, field in zip(names, handler.inputs, strict=True)

@@ -115,8 +115,17 @@ def try_to_add(blocks: Any, build: Build) -> bool:
     """Add the tab; on any failure leave the GUI as it was, say why, and return False."""
     before = None
     try:
+        import gradio
+
         before = registered(blocks)
-        _add_tab(blocks, build)
+
+        tabs = next(child for child in blocks.children if isinstance(child, gradio.Tabs))
+        with blocks, tabs, gradio.Tab(TAB_LABEL) as ours:
+            build()
+        labels = [getattr(child, "label", None) for child in tabs.children]
+        place = labels.index(NEIGHBOUR) + 1 if NEIGHBOUR in labels else len(labels)
+        tabs.children.remove(ours)
+        tabs.children.insert(place, ours)
     except Exception as error:  # noqa: BLE001  # whatever we do wrong, the user's GUI must start
         if before is not None:
             remove_links(blocks, before)
@@ -125,18 +134,6 @@ def try_to_add(blocks: Any, build: Build) -> bool:
         return False
     say(f'the tab "{TAB_LABEL}" is beside "{NEIGHBOUR}".')
     return True
-
-
-def _add_tab(blocks: Any, build: Build) -> None:
-    import gradio
-
-    tabs = next(child for child in blocks.children if isinstance(child, gradio.Tabs))
-    with blocks, tabs, gradio.Tab(TAB_LABEL) as ours:
-        build()
-    labels = [getattr(child, "label", None) for child in tabs.children]
-    place = labels.index(NEIGHBOUR) + 1 if NEIGHBOUR in labels else len(labels)
-    tabs.children.remove(ours)
-    tabs.children.insert(place, ours)
 
 
 Registered = tuple[set[Any], set[Any], int, list[tuple[Any, list[Any]]]]

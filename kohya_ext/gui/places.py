@@ -6,11 +6,10 @@ Models are looked for where the Kohya GUI and a WebUI keep them; nothing is sear
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..project import InputError, ToolError, read_settings
 from ..project.families import Family
@@ -140,14 +139,10 @@ def _model_folders(host: Path | None) -> Iterator[Path]:
     if host is not None:
         yield host / "models"
         with suppress(Exception):  # the user's own file, in whatever state
-            yield host / str(_settings_of(host)["model"]["models_dir"])
+            yield host / str(parse_toml(read_text(host / "config.toml"))["model"]["models_dir"])
     webui = read_settings().webui_folder
     if webui:
         yield Path(webui) / "models" / "Stable-diffusion"
-
-
-def _settings_of(host: Path) -> Mapping[str, Any]:
-    return parse_toml(read_text(host / "config.toml"))
 
 
 def _model_files(folders: Iterable[Path]) -> Iterator[Path]:

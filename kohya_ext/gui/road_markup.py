@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -112,7 +112,22 @@ def live(view: LiveView | None) -> str:
     """Show the loss so far, and the newest sample pictures."""
     if view is None or not (view.losses or view.samples):
         return ""
-    return _curve(view) + _samples(view.samples)
+    cards = []
+    for path in view.samples:
+        try:
+            data = _sample(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError):  # it is being written just now: it comes a second later
+            continue
+        cards.append(
+            f'<figure style="margin:0 .6em .6em 0;width:{_SAMPLE_PIXELS}px">'
+            f'<img alt="Sample {escape(path.name)}" style="max-width:100%" '
+            f'src="data:image/jpeg;base64,{data}">'
+            f'<figcaption style="font-size:.8em;overflow-wrap:anywhere">{escape(path.stem)}'
+            "</figcaption></figure>"
+        )
+    return _curve(view) + (
+        f'<div style="display:flex;flex-wrap:wrap">{"".join(cards)}</div>' if cards else ""
+    )
 
 
 def _curve(view: LiveView) -> str:
@@ -146,23 +161,6 @@ def _curve(view: LiveView) -> str:
         f"{line(view.losses, LINE_COLOUR)}{kept}{ticks}</svg>"
         f"<figcaption>{text}{said}</figcaption></figure>"
     )
-
-
-def _samples(paths: Iterable[Path]) -> str:
-    cards = []
-    for path in paths:
-        try:
-            data = _sample(path, path.stat().st_mtime_ns)
-        except (OSError, ValueError):  # it is being written just now: it comes a second later
-            continue
-        cards.append(
-            f'<figure style="margin:0 .6em .6em 0;width:{_SAMPLE_PIXELS}px">'
-            f'<img alt="Sample {escape(path.name)}" style="max-width:100%" '
-            f'src="data:image/jpeg;base64,{data}">'
-            f'<figcaption style="font-size:.8em;overflow-wrap:anywhere">{escape(path.stem)}'
-            "</figcaption></figure>"
-        )
-    return f'<div style="display:flex;flex-wrap:wrap">{"".join(cards)}</div>' if cards else ""
 
 
 @lru_cache(maxsize=64)

@@ -86,22 +86,18 @@ class PicturesPage:
 
 def view_pictures(project: Project, number: int = 1) -> PicturesPage:
     """Return one page of the staged pictures, or of the imported ones while none is staged."""
-    staged = _staged(project)
+    extension = project.manifest.captions.caption_extension
+    found = []
+    for place, role in staged_roles(project).items():
+        path, count = project.images_dir / place, repeats_of_folder(place)
+        found.append(PictureView(path, role, count, True, _caption(path.with_suffix(extension))))
+    staged = tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
     every = staged or _imported(project)
     pages = max(1, -(-len(every) // PAGE_SIZE))
     at = min(max(1, number), pages)
     shown = every[(at - 1) * PAGE_SIZE : at * PAGE_SIZE]
     primary = sum(1 for one in every if one.role is Role.PRIMARY)
     return PicturesPage(shown, at, pages, primary, len(every) - primary, bool(staged))
-
-
-def _staged(project: Project) -> tuple[PictureView, ...]:
-    extension = project.manifest.captions.caption_extension
-    found = []
-    for place, role in staged_roles(project).items():
-        path, count = project.images_dir / place, repeats_of_folder(place)
-        found.append(PictureView(path, role, count, True, _caption(path.with_suffix(extension))))
-    return tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
 
 
 def _imported(project: Project) -> tuple[PictureView, ...]:

@@ -137,21 +137,18 @@ class BackgroundJob:
             with self._changed:
                 self._is_waiting = False
                 self._tell()
-            self._work_to_the_end()
+            error = ""
+            try:
+                self._work(self._report, self._say, self._stop)
+            except StepStopped as end:
+                self._say(str(end))
+                self._is_stopped = True
+            except Exception as problem:  # noqa: BLE001  # a host callback: the host must live on
+                error = sentence_of(problem)
+            with self._changed:
+                self._error, self._is_finished = error, True
+                self._tell()
             self._on_end()
-
-    def _work_to_the_end(self) -> None:
-        error = ""
-        try:
-            self._work(self._report, self._say, self._stop)
-        except StepStopped as end:
-            self._say(str(end))
-            self._is_stopped = True
-        except Exception as problem:  # noqa: BLE001  # a host callback: the host must live on
-            error = sentence_of(problem)
-        with self._changed:
-            self._error, self._is_finished = error, True
-            self._tell()
 
     def _report(self, progress: Progress) -> None:
         with self._changed:

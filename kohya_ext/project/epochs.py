@@ -221,7 +221,15 @@ def find_epoch_files(folder: Path) -> FoundRuns:
             files.append(read_epoch_file(path))
         except ToolError as error:
             unreadable.append(Unreadable(path, error))
-    return FoundRuns(_group(files), tuple(unreadable))
+    sessions: dict[tuple[str, str], list[EpochFile]] = {}
+    for one in _with_finals_name(files):
+        sessions.setdefault((one.session_id, one.output_name), []).append(one)
+    runs = [
+        Run(session, output_name, tuple(sorted(members, key=_training_order)))
+        for (session, output_name), members in sessions.items()
+    ]
+    runs.sort(key=lambda run: max(one.finished_at for one in run.files))
+    return FoundRuns(_joined(runs), tuple(unreadable))
 
 
 def find_runs(folder: Path) -> tuple[Run, ...]:
@@ -246,18 +254,6 @@ def require_run(folder: Path) -> Run:
         f"{folder} holds no readable LoRA file{damaged}.",
         "Train first, or name the folder that holds the .safetensors files.",
     )
-
-
-def _group(files: list[EpochFile]) -> tuple[Run, ...]:
-    sessions: dict[tuple[str, str], list[EpochFile]] = {}
-    for one in _with_finals_name(files):
-        sessions.setdefault((one.session_id, one.output_name), []).append(one)
-    runs = [
-        Run(session, output_name, tuple(sorted(members, key=_training_order)))
-        for (session, output_name), members in sessions.items()
-    ]
-    runs.sort(key=lambda run: max(one.finished_at for one in run.files))
-    return _joined(runs)
 
 
 def _with_finals_name(files: list[EpochFile]) -> list[EpochFile]:

@@ -214,14 +214,10 @@ def link_or_copy(source: Path, target: Path) -> Transfer:
     try:
         os.link(source, target)
     except OSError:  # another drive, a file system without links, a network share
-        return _copy(source, target)
+        with source.open("rb") as reader, replacing(target) as writer:
+            shutil.copyfileobj(reader, writer, _BLOCK_BYTES)
+        return Transfer.COPY
     return Transfer.HARDLINK
-
-
-def _copy(source: Path, target: Path) -> Transfer:
-    with source.open("rb") as reader, replacing(target) as writer:
-        shutil.copyfileobj(reader, writer, _BLOCK_BYTES)
-    return Transfer.COPY
 
 
 def sha256_of(path: Path, other: hashlib._Hash | None = None) -> str:

@@ -99,10 +99,17 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     """Make a manifest of yaml text; `path` is for the messages."""
     data, lines = _load_yaml(text, path)
     data = _with_text_keys(_migrate(data, path))
-    _validate(data, lines, path)
+    faults = find_faults(data, manifest_schema())
+    fault = min(faults, key=lambda one: _line_of(one.place, lines), default=None)
+    if fault is not None:
+        line = _line_of(fault.place, lines)
+        raise InputError("LL102", f"{path}:{line}: {fault.problem}", fault.cure)
     _check_paths(data, lines, path)
     manifest: Manifest = _with_familys_settings(_build(Manifest, data), data)
-    _check_trigger_word(manifest.trigger_word, f"{path}:{lines.get(('trigger_word',), 1)}")
+    problem = trigger_word_problem(manifest.trigger_word)
+    if problem:
+        where = f"{path}:{lines.get(('trigger_word',), 1)}"
+        raise InputError("LL105", f"{where}: {problem}", "Choose another trigger word.")
     _check_names(manifest, lines, path)
     _check_consent(manifest.subject.consent, lines, path)
     return manifest
@@ -177,12 +184,6 @@ def _check_consent(consent: Consent | None, lines: dict[Place, int], path: Path)
         raise InputError(
             "LL221", f"{path}:{_line_of(place, lines)}: {dotted(place)}: {what}.", cure
         )
-
-
-def _check_trigger_word(word: str, where: str) -> None:
-    problem = trigger_word_problem(word)
-    if problem:
-        raise InputError("LL105", f"{where}: {problem}", "Choose another trigger word.")
 
 
 def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
@@ -279,14 +280,6 @@ def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
         number += 1
         data["format"] = number
     return data
-
-
-def _validate(data: dict[str, Any], lines: dict[Place, int], path: Path) -> None:
-    faults = find_faults(data, manifest_schema())
-    fault = min(faults, key=lambda one: _line_of(one.place, lines), default=None)
-    if fault is not None:
-        line = _line_of(fault.place, lines)
-        raise InputError("LL102", f"{path}:{line}: {fault.problem}", fault.cure)
 
 
 def _line_of(place: Place, lines: dict[Place, int]) -> int:

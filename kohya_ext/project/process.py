@@ -224,7 +224,15 @@ def start(
     _LEFT[:] = [child for child in _LEFT if child.poll() is None]
     try:
         with stdout.open("ab") as out, stderr.open("ab") as err:
-            process = _spawn(command, folder, {**environment, MARK: mark}, out, err)
+            process = subprocess.Popen(
+                list(command),
+                cwd=folder,
+                env={**environment, MARK: mark},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                **_own_session(),
+            )
     except FileNotFoundError as error:
         raise _not_started(command, error) from error
     except PermissionError as error:
@@ -241,24 +249,6 @@ def _not_started(command: Sequence[str], error: OSError) -> ToolError:
         "LL116",
         f"{command[0]} cannot be started: {error.strerror or error}.",
         "Check the path, and that it is a program of this machine.",
-    )
-
-
-def _spawn(
-    command: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    stdout: BinaryIO,
-    stderr: BinaryIO,
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        list(command),
-        cwd=folder,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        **_own_session(),
     )
 
 

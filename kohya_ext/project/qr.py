@@ -28,7 +28,14 @@ def qr_matrix(text: str) -> Matrix | None:
     data = _data_codewords(content, _DATA[version - 1])
     codewords = data + _remainder(data, _CORRECTION[version - 1])
     bits = [bool(word >> shift & 1) for word in codewords for shift in range(7, -1, -1)]
-    return _place(version, bits)
+    side = 17 + 4 * version
+    fixed = _fixed_modules(version, side)
+    matrix = [[fixed.get((row, column), False) for column in range(side)] for row in range(side)]
+    waiting = iter(bits)
+    for row, column in _zigzag(side):
+        if (row, column) not in fixed:
+            matrix[row][column] = next(waiting, False) ^ ((row + column) % 2 == 0)  # mask 0
+    return matrix
 
 
 def qr_lines(matrix: Matrix, *, blocks: bool = True) -> list[str]:
@@ -79,17 +86,6 @@ def _remainder(data: Sequence[int], count: int) -> list[int]:
             for old, part in zip([*rest[1:], 0], generator[1:], strict=True)
         ]
     return rest
-
-
-def _place(version: int, bits: Sequence[bool]) -> Matrix:
-    side = 17 + 4 * version
-    fixed = _fixed_modules(version, side)
-    matrix = [[fixed.get((row, column), False) for column in range(side)] for row in range(side)]
-    waiting = iter(bits)
-    for row, column in _zigzag(side):
-        if (row, column) not in fixed:
-            matrix[row][column] = next(waiting, False) ^ ((row + column) % 2 == 0)  # mask 0
-    return matrix
 
 
 def _zigzag(side: int) -> Iterator[Cell]:

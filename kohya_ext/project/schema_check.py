@@ -58,23 +58,19 @@ def _look(value: Any, schema: _Schema, place: Place) -> Iterator[Fault]:
 
 def _faults_of(word: str, value: Any, schema: _Schema, place: Place) -> Iterator[Fault]:
     if word == "additionalProperties" and schema[word] is False:
-        yield from _unknown_keys(value, schema, place)
+        known = schema["properties"]
+        for key in value if isinstance(value, dict) else ():
+            if key not in known:
+                here = (*place, key)
+                close = get_close_matches(key, known, n=1)
+                hint = f'Did you mean "{close[0]}"? ' if close else ""
+                yield Fault(
+                    here,
+                    f'the key "{dotted(here)}" is not known.',
+                    f"{hint}Known keys here: {', '.join(sorted(known))}.",
+                )
     elif problem := _WORDS[word](value, schema):
         yield Fault(place, f"{dotted(place) or 'the manifest'}: {problem}")
-
-
-def _unknown_keys(value: Any, schema: _Schema, place: Place) -> Iterator[Fault]:
-    known = schema["properties"]
-    for key in value if isinstance(value, dict) else ():
-        if key not in known:
-            here = (*place, key)
-            close = get_close_matches(key, known, n=1)
-            hint = f'Did you mean "{close[0]}"? ' if close else ""
-            yield Fault(
-                here,
-                f'the key "{dotted(here)}" is not known.',
-                f"{hint}Known keys here: {', '.join(sorted(known))}.",
-            )
 
 
 def dotted(place: Place) -> str:

@@ -291,18 +291,15 @@ class _PageHandler(BaseHTTPRequestHandler):
             self._respond(body)
 
     def _respond(self, body: bytes | None) -> None:
-        if not self._is_for_us():
+        # A page of another site that points its name at this machine sends its own Host.
+        port = self.server.server_port
+        host = (self.headers.get("Host") or "").lower()
+        if host not in {f"{name}:{port}" for name in self.server.hosts}:
             self._send(PageAnswer(403, b"Only the address that loraloom has printed is answered."))
             return
         target = self.path.removeprefix("/")
         kind = self.headers.get("Content-Type") or ""
         self._send(self.server.shares.answer(target, body, kind))
-
-    def _is_for_us(self) -> bool:
-        """A page of another site that points its name at this machine sends its own Host."""
-        port = self.server.server_port
-        host = (self.headers.get("Host") or "").lower()
-        return host in {f"{name}:{port}" for name in self.server.hosts}
 
     def _send(self, answer: PageAnswer) -> None:
         body = answer.body

@@ -130,7 +130,16 @@ def draw_picture(recipe: Recipe) -> Image.Image:
     size = (recipe.width * _OVERSAMPLE, recipe.height * _OVERSAMPLE)
     picture = _draw_sky(size, recipe.place)
     draw = ImageDraw.Draw(picture)
-    _draw_ground(draw, size, recipe)
+    width, height = size
+    horizon = height * 0.72
+    draw.ellipse((-width * 0.4, horizon, width * 1.4, height * 1.9), fill=recipe.place.ground)
+    for index in range(26):
+        x = (index * 197 + recipe.number * 83) % width
+        above = recipe.place.name in ("night", "snow")
+        low, high = (0.0, 0.66) if above else (0.8, 0.99)
+        y = height * (low + (high - low) * ((index * 61 + recipe.number * 29) % 100) / 100)
+        radius = width * (0.003 + 0.001 * (index % 4))
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=recipe.place.dots)
     _Quillfox(draw, *_figure(recipe, size), recipe).draw()
     picture = picture.resize((recipe.width, recipe.height), Image.Resampling.LANCZOS)
     return ImageOps.mirror(picture) if recipe.mirrored else picture
@@ -147,19 +156,6 @@ def _draw_sky(size: tuple[int, int], place: Scenery) -> Image.Image:
         )
         column.putpixel((0, y), colour)
     return column.resize(size, Image.Resampling.BICUBIC)
-
-
-def _draw_ground(draw: ImageDraw.ImageDraw, size: tuple[int, int], recipe: Recipe) -> None:
-    width, height = size
-    horizon = height * 0.72
-    draw.ellipse((-width * 0.4, horizon, width * 1.4, height * 1.9), fill=recipe.place.ground)
-    for index in range(26):
-        x = (index * 197 + recipe.number * 83) % width
-        above = recipe.place.name in ("night", "snow")
-        low, high = (0.0, 0.66) if above else (0.8, 0.99)
-        y = height * (low + (high - low) * ((index * 61 + recipe.number * 29) % 100) / 100)
-        radius = width * (0.003 + 0.001 * (index % 4))
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=recipe.place.dots)
 
 
 def _figure(recipe: Recipe, size: tuple[int, int]) -> tuple[float, float, float]:

@@ -304,21 +304,18 @@ class UnifontFace:
         return 0 if glyph.is_mark else glyph.width * self._scale
 
     def draw(self, image: Image.Image, x: float, baseline: float, text: str, fill: Colour) -> None:
+        from PIL import Image
+
         top = round(baseline) - self._BASELINE * self._scale
         for char in text:
             if unicodedata.category(char) == "Cf":
                 continue
             glyph = unifont_glyph(ord(char)) or _BOX
             left = round(x) - (glyph.width * self._scale if glyph.is_mark else 0)
-            self._draw_glyph(image, left, top, glyph, fill)
+            mask = Image.frombytes("1", (glyph.width, self._HEIGHT), glyph.rows).convert("L")
+            size = (glyph.width * self._scale, self._HEIGHT * self._scale)
+            image.paste(fill, (left, top), mask.resize(size, Image.Resampling.NEAREST))
             x += self._advance(char)
-
-    def _draw_glyph(self, image: Image.Image, x: int, top: int, glyph: Glyph, fill: Colour) -> None:
-        from PIL import Image
-
-        mask = Image.frombytes("1", (glyph.width, self._HEIGHT), glyph.rows).convert("L")
-        size = (glyph.width * self._scale, self._HEIGHT * self._scale)
-        image.paste(fill, (x, top), mask.resize(size, Image.Resampling.NEAREST))
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,13 @@ class PngStream:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if kind is None:
-                self._finish()
+                if self._line != self.height:
+                    raise ValueError(f"{self._line} lines of {self.height} were written")
+                while self._waiting:
+                    self._chunk(b"IDAT", self._waiting.popleft().result())
+                end = zlib.compressobj(1, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
+                self._chunk(b"IDAT", end + struct.pack(">I", self._adler))
+                self._chunk(b"IEND", b"")
         finally:
             self._pool.shutdown(cancel_futures=True)
 
@@ -135,15 +141,6 @@ class PngStream:
         if self._last_line is not None:
             moved.paste(self._last_line, (0, 0))
         return moved
-
-    def _finish(self) -> None:
-        if self._line != self.height:
-            raise ValueError(f"{self._line} lines of {self.height} were written")
-        while self._waiting:
-            self._chunk(b"IDAT", self._waiting.popleft().result())
-        end = zlib.compressobj(1, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
-        self._chunk(b"IDAT", end + struct.pack(">I", self._adler))
-        self._chunk(b"IEND", b"")
 
     def _chunk(self, kind: bytes, body: bytes) -> None:
         self._stream.write(struct.pack(">I", len(body)) + kind)

@@ -103,7 +103,8 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
     try:
         content = read_picture_bytes(picture)
         if kind_of(content):
-            if _read_own_rating(picture) != rating:
+            own = _read_own(picture)
+            if own is None or own.rating != rating:
                 _write(picture, _rated(picture, content, rating))
                 changed.append(picture)
         elif not present:
@@ -125,11 +126,6 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
             "LL104", f"{picture} cannot be read: {error.strerror}.", "Check its permissions."
         ) from error
     return tuple(changed)
-
-
-def _read_own_rating(picture: Path) -> int | None:
-    own = _read_own(picture)
-    return own.rating if own else None
 
 
 def _rated(picture: Path, content: bytes, rating: int) -> bytes | bytearray:

@@ -328,19 +328,16 @@ class Simulation:
         if step >= self.mistakes.at("crash"):
             raise RuntimeError(f"simulated: asked to fail at step {step}")
         if step >= self.mistakes.at("hang"):
-            self._hang()
+            # Wait with a child, also when only the child is ended; not for ever, if forgotten.
+            child = [sys.executable, "-c", f"import time; time.sleep({HANG_SECONDS})"]
+            until = time.monotonic() + HANG_SECONDS
+            while time.monotonic() < until:
+                subprocess.run(child, check=False)
         if "slow" in self.mistakes:
             time.sleep(self.mistakes.at("slow"))
         loss = 0.08 + 0.07 * math.exp(-absolute / 150)
         text = "nan" if step >= self.mistakes.at("nan") else f"{loss:.3g}"
         show_bar("steps", step, self.max_steps, began, f", avr_loss={text}")
-
-    def _hang(self) -> None:
-        """Wait with a child, also when only the child is ended; not for ever, if forgotten."""
-        child = [sys.executable, "-c", f"import time; time.sleep({HANG_SECONDS})"]
-        until = time.monotonic() + HANG_SECONDS
-        while time.monotonic() < until:
-            subprocess.run(child, check=False)
 
     def _end_epoch(self, folders: list[Folder], plan: StepPlan, epoch: int, step: int) -> None:
         every = int(self.values.get("save_every_n_epochs") or 0)

@@ -30,7 +30,12 @@ def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -
         yield warning(slip.code, slip.problem, slip.cure)
     if project:
         yield from _check_consent(project)
-        yield from _check_trigger(project)
+        report = trigger_report(project, "", lora_folders_of(project))
+        for one in report.findings:
+            if one.kind == "caption":
+                continue  # told as a slip of those captions
+            free = f"Free: {', '.join(report.suggestions)}." if report.suggestions else ""
+            yield warning("LL210", one.text, f"{free} See `loraloom trigger`.".strip())
 
 
 def _check_consent(project: Project) -> Iterator[Finding]:
@@ -38,12 +43,3 @@ def _check_consent(project: Project) -> Iterator[Finding]:
         project.require_consent(Use.TRAINING)
     except ToolError as refused:
         yield error(refused.code, refused.problem, refused.cure)
-
-
-def _check_trigger(project: Project) -> Iterator[Finding]:
-    report = trigger_report(project, "", lora_folders_of(project))
-    for one in report.findings:
-        if one.kind == "caption":
-            continue  # told as a slip of those captions
-        free = f"Free: {', '.join(report.suggestions)}." if report.suggestions else ""
-        yield warning("LL210", one.text, f"{free} See `loraloom trigger`.".strip())

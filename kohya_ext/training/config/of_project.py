@@ -113,6 +113,15 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
     """
     call = plan_project_call(project)
     steps = _read_steps(project.images_dir, call.call, progress)
+    found = list(advise_on(call.values))
+    if "--validation_split=" in str(call.values.get("additional_parameters")):
+        found.append(f"pictures are kept back for validation: {REASON}.")
+    if steps.steps < FEWEST_STEPS:
+        few = (
+            f"{counted(steps.steps, 'step is', 'steps are')} few; about {FEWEST_STEPS} are usual: "
+            f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
+        )
+        found.insert(0, few)
     return ConfigPlan(
         project.config_dir,
         project.manifest.output_name,
@@ -120,7 +129,7 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
         call.values,
         call.call,
         steps,
-        (*_advise(call.values, steps), *sample_hints(project)),
+        (*found, *sample_hints(project)),
         format_dataset_toml(call.call.toml, read_folders(project.images_dir)),
         str(read_ratio(project) or ""),
     )
@@ -352,19 +361,6 @@ def _read_steps(images_dir: Path, call: TrainerCall, progress: ProgressHandler) 
             "LL309", "No picture is trained with these settings.", "See `loraloom check`."
         )
     return steps
-
-
-def _advise(values: Mapping[str, Any], steps: StepPlan) -> tuple[str, ...]:
-    found = list(advise_on(values))
-    if "--validation_split=" in str(values.get("additional_parameters")):
-        found.append(f"pictures are kept back for validation: {REASON}.")
-    if steps.steps < FEWEST_STEPS:
-        few = (
-            f"{counted(steps.steps, 'step is', 'steps are')} few; about {FEWEST_STEPS} are usual: "
-            f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
-        )
-        found.insert(0, few)
-    return tuple(found)
 
 
 def apply_config(project: Project, plan: ConfigPlan) -> None:

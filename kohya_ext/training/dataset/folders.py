@@ -152,7 +152,19 @@ def inspect_pictures(
             found.append(one)
             progress(Progress("Looking at pictures", number + 1, len(wanted), one.path.name))
     if any(known.get(str(one.path)) != one for one in found) or len(known) != len(found):
-        _write_cache(store, found)
+        rows = {
+            str(one.path): [
+                one.size_bytes,
+                one.modified,
+                one.sha256,
+                one.width,
+                one.height,
+                one.is_upright,
+                one.problem,
+            ]
+            for one in found
+        }
+        write_json_atomic(store, {"format": _CACHE_FORMAT, "pictures": rows})
     return tuple(found)
 
 
@@ -190,22 +202,6 @@ def _read_cache(path: Path) -> dict[str, DecodedPicture]:
         return {name: DecodedPicture(Path(name), *row) for name, row in rows.items()}
     except (OSError, ValueError, KeyError, TypeError):  # a cache may vanish or be of another age
         return {}
-
-
-def _write_cache(path: Path, facts: Iterable[DecodedPicture]) -> None:
-    rows = {
-        str(one.path): [
-            one.size_bytes,
-            one.modified,
-            one.sha256,
-            one.width,
-            one.height,
-            one.is_upright,
-            one.problem,
-        ]
-        for one in facts
-    }
-    write_json_atomic(path, {"format": _CACHE_FORMAT, "pictures": rows})
 
 
 class CaptionState(str, Enum):

@@ -7,7 +7,6 @@ epochs, and its pictures and captions are the same.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +83,8 @@ def find_last(job: TrainingJob, adjusted: TrainingJob) -> LastRun | None:
         return None
     config = format_toml(adjusted.call.toml)
     same = _said(last.plan.config_text) == _said(config)
-    if not same or _additional(last.plan) != list(_unquoted(adjusted.call.additional)):
+    words = [part for word in adjusted.call.additional for part in shlex.split(word)]
+    if not same or _additional(last.plan) != words:
         return None
     plan, result = last.plan, last.result
     states = states_of(plan)
@@ -107,10 +107,6 @@ def _additional(plan: RunPlan) -> list[str]:
     words = list(plan.command)
     at = words.index("--config_file") + 2 if "--config_file" in words else len(words)
     return words[at:]
-
-
-def _unquoted(words: Iterable[str]) -> Iterable[str]:
-    return (part for word in words for part in shlex.split(word))
 
 
 def epochs_there(folder: Path, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,15 +56,9 @@ def environment_of(job: TrainingJob, trainer: Trainer) -> tuple[tuple[str, str],
     launch = job.call.launch
     pairs = dict(pairwise(launch))
     if not launcher_words(launch):
-        added |= _instead_of_launcher(pairs)
+        # What the launcher would have set for a single process.
+        if "--gpu_ids" in pairs:
+            added["CUDA_VISIBLE_DEVICES"] = pairs["--gpu_ids"]
+        if "--num_cpu_threads_per_process" in pairs and "OMP_NUM_THREADS" not in os.environ:
+            added["OMP_NUM_THREADS"] = pairs["--num_cpu_threads_per_process"]
     return tuple(sorted(added.items()))
-
-
-def _instead_of_launcher(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Return what the launcher would have set for a single process."""
-    found = {}
-    if "--gpu_ids" in pairs:
-        found["CUDA_VISIBLE_DEVICES"] = pairs["--gpu_ids"]
-    if "--num_cpu_threads_per_process" in pairs and "OMP_NUM_THREADS" not in os.environ:
-        found["OMP_NUM_THREADS"] = pairs["--num_cpu_threads_per_process"]
-    return found

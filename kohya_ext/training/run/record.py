@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...project import DamagedError, ToolError
+from ...project import DamagedError
 from ...project.files import write_json_atomic, write_text_atomic
 from ...project.json_reader import read_json_object
 from ...project.process import ProcessTree, find_tree, is_held
@@ -131,7 +131,10 @@ def expected_files(
         if plan.save_every and epoch % plan.save_every == 0
     ]
     if plan.keep_last:
-        numbered = [one for one in numbered if not _is_removed(one, numbered, plan)]
+        # Each save deletes the one N saves before.
+        numbered = [
+            one for one in numbered if one + plan.save_every * plan.keep_last not in numbered
+        ]
     rows = [(f"{plan.name}-{epoch:06d}", epoch) for epoch in numbered]
     before = plan.epochs_done * steps_per_epoch
     return tuple(
@@ -139,11 +142,6 @@ def expected_files(
         for name, epoch in (*rows, (plan.name, epochs))
         for step in (min(epoch * steps_per_epoch, steps),)
     )
-
-
-def _is_removed(epoch: int, numbered: list[int], plan: RunPlan) -> bool:
-    """Tell whether a later save deletes this epoch: each removes the one N saves before."""
-    return epoch + plan.save_every * plan.keep_last in numbered
 
 
 @dataclass(frozen=True)
@@ -256,15 +254,11 @@ def _undamaged(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> ToolError:
-    return DamagedError(
-        "LL344",
-        f"{path} cannot be used: {error}.",
-        f"Move the folder {path.parent} away; the epoch files are elsewhere and stay.",
-    )
+        raise DamagedError(
+            "LL344",
+            f"{path} cannot be used: {error}.",
+            f"Move the folder {path.parent} away; the epoch files are elsewhere and stay.",
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,13 @@ def judge(
         last_loss=follow.last_loss,
     )
     if follow.no_data:
-        return _no_data(result, follow)
+        return replace(
+            result,
+            outcome=RunOutcome.NO_DATA,
+            code="LL392",
+            problem="The trainer found no pictures to train on: " + follow.errors[-1][:200],
+            cure="`loraloom check` names the folders that it skips.",
+        )
     if follow.first_nan is not None:
         return _nan(result, follow.done_before + follow.first_nan)
     if why is RunOutcome.STOPPED:
@@ -38,7 +44,15 @@ def judge(
     if code or (code is None and problems):
         return _failed(result, follow, good, unseen=unseen)
     if problems or not good:
-        return _unverified(result, problems)
+        what = "; ".join(problems[:3]) or "no epoch file was announced"
+        return replace(
+            result,
+            outcome=RunOutcome.UNVERIFIED,
+            code="LL393",
+            problem=f"The trainer reported success, but {what}.",
+            cure="Look at stdout.txt and stderr.txt in the run's folder; the files may not be "
+            "used.",
+        )
     return result
 
 
@@ -85,16 +99,6 @@ def _file_problem(plan: RunPlan, one: Expected) -> str | None:
     return None
 
 
-def _no_data(result: Result, follow: RunFollower) -> Result:
-    return replace(
-        result,
-        outcome=RunOutcome.NO_DATA,
-        code="LL392",
-        problem="The trainer found no pictures to train on: " + follow.errors[-1][:200],
-        cure="`loraloom check` names the folders that it skips.",
-    )
-
-
 def _nan(result: Result, step: int) -> Result:
     usable = ", ".join(one.name for one in result.files) or "none"
     return replace(
@@ -137,17 +141,6 @@ def _tail_text(path: Path) -> str:
             return stream.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-
-
-def _unverified(result: Result, problems: tuple[str, ...]) -> Result:
-    what = "; ".join(problems[:3]) or "no epoch file was announced"
-    return replace(
-        result,
-        outcome=RunOutcome.UNVERIFIED,
-        code="LL393",
-        problem=f"The trainer reported success, but {what}.",
-        cure="Look at stdout.txt and stderr.txt in the run's folder; the files may not be used.",
-    )
 
 
 def _what_remains(follow: RunFollower, good: tuple[Expected, ...]) -> str:
