@@ -179,8 +179,8 @@ class Worker:
                     (cell, one, None) for cell, one in zip(cells, generated, strict=True)
                 ]
             else:
-                future = self._run.executor.submit(generate_and_check, self._backend, cells)
                 try:
+                    future = self._run.executor.submit(generate_and_check, self._backend, cells)
                     answers = future.result()
                 except Exception as error:
                     loss = explain_loss(error)

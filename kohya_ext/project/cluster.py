@@ -7,6 +7,7 @@ other, so that a worker or a command that dies loses no more than what was in pr
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -26,6 +27,11 @@ from .errors import HostError, PackageMissing, ToolError
 
 _AT_ONCE = 32
 """So many pieces are handed out at once: enough for the workers, little to hold in memory."""
+_LOOK_SECONDS = 2.0
+_LOOKS = 15
+"""So often in a row no worker may be there: one that starts again takes some seconds."""
+
+_GONE = "its workers or its scheduler are gone"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,8 +72,57 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
                 f"The Dask scheduler at {address} has no workers: nothing would ever be done.",
                 f"Start one on each machine: dask worker {address}",
             )
-        executor: Executor = client.get_executor(pure=False)
+        with _watched(client, _WatchedExecutor(client.get_executor(pure=False))) as executor:
+            yield executor
+
+
+class _WatchedExecutor(Executor):
+    """Dask's executor, which refuses further work once it has been given up."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._is_given_up = False
+
+    def submit(
+        self, work: Callable[..., Result], /, *arguments: Any, **options: Any
+    ) -> Future[Result]:
+        if self._is_given_up:
+            raise BrokenExecutor(_GONE)
+        return self._executor.submit(work, *arguments, **options)
+
+    def give_up(self) -> None:
+        """Cancel what was handed out, so that nobody waits for it."""
+        self._is_given_up = True
+        self._executor.shutdown(wait=False)
+
+
+@contextmanager
+def _watched(client: Any, executor: _WatchedExecutor) -> Iterator[Executor]:
+    """Give the executor up when no worker is left: Dask itself would wait for one for ever."""
+    over = threading.Event()
+
+    def watch() -> None:
+        looks = 0
+        while looks < _LOOKS:
+            if over.wait(_LOOK_SECONDS):
+                return
+            looks = 0 if _has_workers(client) else looks + 1
+        executor.give_up()
+
+    watcher = threading.Thread(target=watch, name="cluster", daemon=True)
+    watcher.start()
+    try:
         yield executor
+    finally:
+        over.set()
+        watcher.join(timeout=_LOOK_SECONDS)
+
+
+def _has_workers(client: Any) -> bool:
+    try:
+        return bool(client.ncores())
+    except (OSError, ValueError, RuntimeError):  # the scheduler is gone, too
+        return False
 
 
 def spread(
@@ -85,8 +140,9 @@ def spread(
             yield item, work(item)
         return
     waiting = iter(items)
-    running = {executor.submit(work, item): item for item in islice(waiting, _AT_ONCE)}
+    running: dict[Future[Result], Item] = {}
     try:
+        running |= {executor.submit(work, item): item for item in islice(waiting, _AT_ONCE)}
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=_has_failed):  # what came is kept before one ends it
@@ -115,9 +171,10 @@ def explain_loss(error: BaseException) -> HostError | None:
     lost = ("KilledWorker", "FutureCancelledError", "CommClosedError")  # of distributed
     if not isinstance(error, (BrokenExecutor, CancelledError)) and name not in lost:
         return None
+    reason = f"{name}: {error}".rstrip(".") if str(error) else _GONE
     return HostError(
         "LL180",
-        f"The cluster has lost the work it was given: {name}: {error}".rstrip(": .") + ".",
+        f"The cluster has lost the work it was given: {reason}.",
         "Look at its workers' own messages, start them again, and run the same command again: "
         "what was finished is kept.",
     )

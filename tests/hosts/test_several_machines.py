@@ -136,3 +136,29 @@ def test_what_a_killed_worker_leaves_is_tagged_by_the_other(
     elsewhere = capsys.readouterr().out
     assert main(["show", str(project.root), "--verify"]) == 0
     assert capsys.readouterr().out == elsewhere
+
+
+def test_without_a_worker_the_command_ends_and_continues(
+    project: Project,
+    workers: tuple[str, list[subprocess.Popen[str]]],
+    capsys: pytest.CaptureFixture[str],
+):
+    address, started = workers
+    write_pictures(project.source_dir, recipes(PICTURES))
+    apply_layout(project, plan_layout(project))
+    tagger = write_tagger_model(project.root / "tagger")
+    text = project.manifest_path.read_text(encoding="utf-8")
+    text = text.replace("  model: ''", f"  model: {json.dumps(tagger.name)}")
+    project.manifest_path.write_text(text, encoding="utf-8")
+    with program("kohya_ext", "caption", project.root, "--cluster", address) as captioning:
+        wait_until(lambda: len(list(project.scores_dir.glob("*.json"))) >= 3)
+        for one in started:
+            one.kill()
+        assert captioning.wait() == 1
+    kept = {one: one.stat().st_mtime_ns for one in project.scores_dir.glob("*.json")}
+    assert 3 <= len(kept) < PICTURES
+    assert main(["caption", str(project.root), "--cluster", address]) == 1
+    assert "LL182" in capsys.readouterr().err
+    assert main(["caption", str(project.root)]) == 0
+    assert len(list(project.scores_dir.glob("*.json"))) == PICTURES
+    assert {one: one.stat().st_mtime_ns for one in kept} == kept

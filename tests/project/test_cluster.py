@@ -5,14 +5,14 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import SimpleNamespace
 
 import pytest
 from elsewhere import Elsewhere
 
-from kohya_ext.project import HostError, InputError, ToolError
+from kohya_ext.project import HostError, InputError, ToolError, cluster
 from kohya_ext.project.cluster import open_executor, spread
 
 
@@ -114,3 +114,42 @@ def test_a_scheduler_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=EmptyCluster))
     with pytest.raises(ToolError, match=r"has no workers.*LL182"), open_executor("tcp://x:1"):
         pass
+
+
+class DeafExecutor(Executor):
+    """Takes work and never does it; cancels it as Dask's executor does."""
+
+    def __init__(self) -> None:
+        self.taken: list[Future[object]] = []
+
+    def submit(self, *_: object) -> Future[object]:
+        self.taken.append(Future())
+        return self.taken[-1]
+
+    def shutdown(self, wait: bool = True) -> None:
+        for future in self.taken:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+
+
+class DyingCluster(EmptyCluster):
+    """Its workers die as soon as they have taken the work."""
+
+    def __init__(self, address: str, timeout: int) -> None:
+        super().__init__(address, timeout)
+        self.executor = DeafExecutor()
+
+    def ncores(self) -> dict[str, int]:
+        return {} if self.executor.taken else {"worker": 1}
+
+    def get_executor(self, pure: bool) -> Executor:
+        return self.executor
+
+
+def test_workers_that_all_die_end_the_work(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=DyingCluster))
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.01)
+    with open_executor("tcp://x:1") as pool:
+        for _ in range(2):  # the second is refused at once
+            with pytest.raises(HostError, match=r"its workers or its scheduler are gone.*LL180"):
+                list(spread(operator.neg, range(100), pool))
