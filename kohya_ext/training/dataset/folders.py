@@ -200,7 +200,7 @@ def _read_cache(path: Path) -> dict[str, DecodedPicture]:
             return {}
         rows = data["pictures"]
         return {name: DecodedPicture(Path(name), *row) for name, row in rows.items()}
-    except (OSError, ValueError, KeyError, TypeError):  # a cache may vanish or be of another age
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # of another age, or damaged
         return {}
 
 
