@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -197,9 +197,16 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
     found += _verify_modules(cell, fields)
     if "{" in infotext.prompt:
         found.append(Mismatch("prompt", "one that is expanded", json.dumps(infotext.prompt)))
-    if detectors_of(cell) and not any(name.startswith("ADetailer ") for name in fields):
-        found.append(Mismatch("ADetailer", "a picture that it looked at", "one without it"))
+    used = [fields[name] for name in fields if re.fullmatch(r"ADetailer model( \d+\w\w)?", name)]
+    detectors = detectors_of(cell)
+    if detectors and set(detectors) != set(used):
+        named = [one or "a model" for one in detectors]
+        found.append(Mismatch("ADetailer", _listed(named), _listed(used)))
     return found
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 ADETAILER = "adetailer"
@@ -219,7 +226,9 @@ def detectors_of(cell: Cell) -> tuple[str, ...]:
     """
     for use in cell.scripts:
         if use.name.casefold() == ADETAILER and use.args[:1] != [False]:
-            named = (one.get("ad_model", "") for one in use.args if isinstance(one, dict))
+            tabs = [one for one in use.args if isinstance(one, dict)]
+            on = (one for one in tabs if one.get("ad_tab_enable", True) is not False)
+            named = (one.get("ad_model", "") for one in on)
             return tuple(str(one) for one in named if one != "None")
     return ()
 

@@ -484,8 +484,11 @@ class SimulatedHost:
             fields["Lora hashes"] = ", ".join(
                 f"{hashed_as(name)}: {one.hash}" for name, _, one in uses
             )
-        if any(name.lower() == "adetailer" for name in body.get("alwayson_scripts") or {}):
-            fields["ADetailer version"] = "25.3.0"
+        for name, use in (body.get("alwayson_scripts") or {}).items():
+            if name.lower() == "adetailer":
+                tabs = [one for one in use["args"] if isinstance(one, dict)]
+                fields["ADetailer model"] = str(tabs[0]["ad_model"])
+                fields["ADetailer version"] = "25.3.0"
         words = f"{body.get('prompt', '')}\n{body.get('negative_prompt') or ''}"
         if found := find_embeddings(words, self.embeddings):
             fields["TI hashes"] = ", ".join(f"{one}: {embedding_hash(one)}" for one in found)

@@ -74,17 +74,37 @@ def test_an_unknown_vae_is_noticed(asked: str, said: str, expected: int):
     assert len(verify_picture(cell, generated("Karras", said))) == expected
 
 
+FACE, HAND = {"ad_model": "mediapipe_face_full"}, {"ad_model": "hand.pt"}
+
+
 @pytest.mark.parametrize(
     ("args", "said", "expected"),
     [
-        ([True, False, {"ad_model": "mediapipe_face_full"}], "ADetailer version: 25.3.0, ", 0),
+        ([True, False, FACE], "ADetailer model: mediapipe_face_full, ADetailer version: 25, ", 0),
+        ([FACE, HAND], "ADetailer model: mediapipe_face_full, ADetailer model 2nd: hand.pt, ", 0),
+        ([FACE, HAND], "ADetailer model: mediapipe_face_full, ADetailer version: 25, ", 1),
+        ([FACE | {"ad_tab_enable": False}], "", 0),
+        ([FACE | {"ad_tab_enable": False}, HAND], "ADetailer model 2nd: hand.pt, ", 0),
+        ([FACE], "ADetailer model: hand.pt, ADetailer version: 25, ", 1),
         ([True, False, {"ad_modell": "mediapipe_face_full"}], "", 1),
-        ([{"ad_model": "mediapipe_face_full"}], "", 1),
+        ([FACE], "", 1),
         ([True, False, {"ad_model": "None"}], "", 0),
         ([False, False, {"ad_model": "mediapipe_face_full"}], "", 0),
         ([], "", 0),
     ],
-    ids=["it-ran", "a-wrong-key", "it-failed", "no-model", "switched-off", "no-arguments"],
+    ids=[
+        "it-ran",
+        "both-ran",
+        "the-second-failed",
+        "a-tab-is-off",
+        "the-first-tab-is-off",
+        "another-model",
+        "a-wrong-key",
+        "it-failed",
+        "no-model",
+        "switched-off",
+        "no-arguments",
+    ],
 )
 def test_adetailer_that_did_not_run_is_noticed(args: list[Any], said: str, expected: int):
     """Seen live: a key that it does not know, and it leaves the picture alone with status 200."""
