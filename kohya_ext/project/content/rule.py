@@ -22,6 +22,9 @@ RATING_THRESHOLD = 0.25
 _NAMED = 20
 _LATIN = str.maketrans("аеорсухіѕАЕОРСУХІ", "aeopcyxisAEOPCYXI")
 _WORD = re.compile(r"\w+")
+_SPELT_OUT = re.compile(r"(?<!\w)\w(?:[ .*-]\w){2,}(?!\w)")
+_YEAR = re.compile(r"(?<![\w.])(?:19|20)\d\d(?! ?(?:px|pixel|x ?\d)|\d)")
+_GROWN_UP = 18
 
 TRAINING_RATINGS = ("sensitive", "questionable", "explicit")
 PUBLISHING_RATINGS = TRAINING_RATINGS
@@ -42,6 +45,7 @@ class _Words:
     harmless: frozenset[str]
     kinds: re.Pattern[str]
     pattern: re.Pattern[str]
+    births: re.Pattern[str]
 
     def in_tag(self, tag: str) -> bool:
         """Whether a tag of a tagger or a caption is such a word."""
@@ -59,8 +63,17 @@ class _Words:
 
     def in_text(self, text: str) -> str:
         """Return the first such word of a text, or ""."""
-        found = self.pattern.search(text)
-        return found.group(0) if found else ""
+        found = self.pattern.search(text) or self.pattern.search(_spelt_out(text))
+        return found.group(0) if found else self._birth_in(text)
+
+    def _birth_in(self, text: str) -> str:
+        """Return a birth less than 18 years before the latest other year that the text names."""
+        for birth in self.births.finditer(text):
+            years = _YEAR.findall(text[: birth.start()] + text[birth.end() :])
+            born = int(birth["after"] or birth["before"])
+            if years and 0 <= int(max(years)) - born < _GROWN_UP:
+                return f"{birth.group(0)}, {max(years)}"
+        return ""
 
 
 @lru_cache(maxsize=1)
@@ -78,6 +91,7 @@ def _read(data: dict[str, Any]) -> _Words:
         frozenset(data["harmless"]),
         re.compile("|".join(f"(?:{kind})" for kind in data["patterns"])),
         re.compile(rf"(?<!\w)(?:{words})(?!\w)|{letters}", re.IGNORECASE),
+        re.compile("|".join(data.get("births", ("(?!)",))), re.IGNORECASE),
     )
 
 
@@ -158,11 +172,20 @@ def _plain(tag: str) -> str:
     return re.sub(r"[\s_]+", " ", tag).strip().casefold()
 
 
+def _spelt_out(text: str) -> str:
+    """Return words whose letters stand apart ("c h i l d"), with and without a letter before."""
+    runs = (re.sub(r"\W", "", found.group()) for found in _SPELT_OUT.finditer(text))
+    return ", ".join(word for run in runs for word in (run, run[1:]))
+
+
 def in_one_spelling(text: str) -> str:
     """Return text for the patterns: one spelling of each letter, and no mark inside a word."""
     plain = unicodedata.normalize("NFKC", text).replace("_", " ")
     plain = re.sub("[\u200b-\u200f\u2060\ufeff\u00ad]", "", plain)
-    return _WORD.sub(_in_one_script, plain) if not plain.isascii() else plain
+    if plain.isascii():
+        return plain
+    plain = re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit.group())), plain)
+    return _WORD.sub(_in_one_script, plain)
 
 
 def _in_one_script(word: re.Match[str]) -> str:

@@ -39,7 +39,30 @@ age: twelve | 15 éves | 12 let | 12letá | 12 ετών | 12 साल | बच�
 17 years of age | sixteen years of age | under the age of 18 | a girl of twelve | a boy of 9 |
 ninth grade student | 9th-grade girl | high school senior | freshman in high school | barely 17 |
 seventeen y o | 女童 | 男童 | 12 år | 12 årig | 12 vuotias | 12 rokov | 12 godina | 12 години |
-عمرها 12 سنة | בת 12 | djevojčica | dijete | anak perempuan
+عمرها 12 سنة | בת 12 | djevojčica | dijete | anak perempuan |
+c h i l d | k i d s | t-e-e-n | c.h.i.l.d | t e e n a g e r | a c h i l d | s h o t a | born in
+2015, photo from 2024 | born 2012, taken in 2023 | year 2020, she was born in 2008 | geboren 2012,
+Foto von 2022 | née en 2012, photo de 2022 | παιδί | ανήλικη | ανήλικος | έφηβη | αγοράκι | ΠΑΙΔΙ
+| κοριτσακι | 12 χρονών | 12χρονη | copil | copilă | fetiță | minoră | adolescentă | 12 ani | de
+12 ani | дете | момиченце | непълнолетна | 12-годишна | dieťa | dievčatko | 12 ročná | devojčica |
+devojka od 12 godina | maloletna | maloletnica | menor d'edat | kanak-kanak | budak perempuan |
+remaja | dalagita | batang babae | কিশোরী | শিশু | بچی | دختربچه | کودک | نوجوان | ۱۲ ساله | 12
+ساله | लड़की 12 साल | नाबालिग | किशोरी | tonåring | minderårig | tenåring | mindreårig |
+barneansikt | 12-åring | skolflicka | skolepige | teenagepige | alaikäinen | teini | koulutyttö |
+kamasz | tizenéves | kiskorú | iskoláslány | nezletilá | školačka | puberťačka | teenagerka |
+uczennica | niepełnoletnia | małoletnia | licealistka | minderjähriges | Grundschülerin |
+Teenagerin | Halbwüchsige | scolaretta | liceale | adolescenti | tredicenne | quindicenne |
+quinceañera | quinceañero | treceañera | doceañera | pré-adolescente | préado | lycéens | öğrenci
+kız 12 yaş | 12 yaş | reşit olmayan | nữ sinh cấp hai | vị thành niên | 12岁女孩 | 未成年 |
+未成年人 | 少女 | 幼女 | 미성년자 | 초등학생 | 소녀 | 유치원생 | 十三歳 | 一四歳 |
+十 二 歳 | 12 歳 | ๑๒ ปี |
+เด็กนักเรียน | школярка | неповнолітній | 15-річна | первоклассница |
+несовершеннолетняя | тринадцатилетняя | 12 y.o | 12-yo
+| aged twelve years | her age is 12 | age is 12 | age was 14 | girl (14) | 14 yrs | 14 years young
+| not of age | not yet of age | minor aged | pre teen | pre-teenage | kiddo | kiddie | kiddies |
+tiny tot | high-school-age | school-aged | school age | under legal age | below legal age | lass
+of 14 | sweet sixteen | sixteenth birthday | age thirteen | 2nd grader | year 9 pupil | sixth form
+girl | nursery child | infant school
 """
 
 HARMLESS = """
@@ -70,7 +93,20 @@ dziecinny | meisjesnaam | scolare | teint | (middle age:1.2) | (old age:1.3) | (
 (girl:1.2) | a kind, gentle woman | under 5 lamps | below 12 lanterns |
 1girl, 2 dogs, 3 cats | 25 y.o. | 18-летняя девушка | 20歳 | 二十歳 | 二十五歳 | 十八歳 |
 スカート 12 | 18 лет | 25 ans | 30 Jahre alt | 18-jährige | 120 años | vingt ans |
-high school building | grader machine | u12 port | step 12, sub 12 kHz
+high school building | grader machine | u12 port | step 12, sub 12 kHz |
+12 o'clock | size 14 | year 2014 | photo from 2014 | born in 1990, photo from 2020 | car built in
+2015, photo 2020 | a band born in 1980, 1999 | u.s.a. | d.v.d. | s m l xl | a b c d | f i n | 14
+karat | top 14 | 12 bar blues | route 12 | chapter 12 | 12 megapixels | 12mm lens | f/12 | ISO 12
+| gate 14 | 14 carat gold ring | 12 strings guitar | no. 12 | level 12 wizard | 12 eggs | barn |
+barn roof | old barn | red barn owl | ado about nothing | tot die Blume | tot | Teint | tiny house
+| dete nota | anime | animal | 12 animals | aniseed | 12 animation frames | 12 anime figures |
+dual monitor | girl scout cookies | dress size 12 | shoe size 9 | 14 inch laptop | 5 am | 9 to 5 |
+12 angry men | seventeen magazine | copilot | ford copilot | minor league | nena song | criatura
+marina | budak beach | brownie cake | ado | F14 Tomcat | F-14 | 14F outside | kidnapped treasure |
+kidney beans | teen vogue poster | year 9 of the war | 15 years in business | turns 13 degrees
+left | shot at 14 mm | only 14 left in stock | just 14 minutes | page turning 14 | 16 bit art | 8
+bit | 14th century | 12th floor | Ani 12 | Schüler Gymnasium | born in 2000, photo from 2024,
+camera from 2010 | born in 2010, 2048 px | 1 x 2 x 3 | A. B. C. D.
 """
 
 
