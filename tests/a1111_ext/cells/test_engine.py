@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -32,8 +31,6 @@ from a1111_ext.cells import (
     with_loras,
     without_loras,
 )
-from a1111_ext.cells.cell import cell_from_dict
-from a1111_ext.cells.ledger import Claim, _prepare
 from a1111_ext.cli.drawing import shown_events
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
@@ -61,33 +58,6 @@ def backend(webui: SimulatedWebui):
 
 def pinned(backend: HttpBackend, *cells: Cell) -> list[Cell]:
     return [pin_cell(with_loras(one, {}), backend.capabilities) for one in cells]
-
-
-def test_equal_requests_have_equal_keys():
-    assert cell().key == cell().key
-    assert cell().key != cell(seed=2).key
-    assert cell().key != cell(hires_fix=HiresFix()).key
-
-
-def test_another_seed_is_another_cell():
-    one = cell(prompt='a "seed":1, fox', hires_fix=HiresFix())
-    other = one.with_seed(987)
-    assert other == replace(one, seed=987)
-    assert other.key == replace(one, seed=987).key == cell_from_dict(other.as_dict()).key
-
-
-def test_a_cell_survives_json():
-    one = cell(hires_fix=HiresFix(), checkpoint=CheckpointPin("a", "b"))
-    one = with_loras(replace(one, prompt="<lora:x:0.8> y"), {"x": "abc"})
-    assert cell_from_dict(one.as_dict()) == one
-    with pytest.raises(ValueError, match="this is not a cell"):
-        cell_from_dict({"prompt": "x"})
-
-
-def test_the_control_has_no_lora():
-    one = with_loras(cell(prompt="<lora:a:1> photo, <lora:b:0.5> fox"), {})
-    assert [use.token for use in one.loras] == ["<lora:a:1>", "<lora:b:0.5>"]
-    assert without_loras(one).prompt == "photo, fox"
 
 
 def test_everything_is_drawn_once(backend, ledger, webui):
@@ -120,24 +90,6 @@ def test_loads_and_swaps_are_the_fewest(backend, ledger, webui):
     run_cells(plan, ledger, [backend]).require_all()
     assert webui.host.counters.checkpoint_loads == 1
     assert webui.host.counters.lora_swaps == 1 + 6  # the first lets it forget other files
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"checkpoint": CheckpointPin("SIMULATED-A")}, "LL408"),
-        ({"prompt": "<lora:fox-000009:1>"}, "LL409"),
-        ({"prompt": "<lora:Fox-000001:1>"}, "LL409"),
-        ({"prompt": "<lora:fox-000001:abc>"}, "LL414"),
-        ({"prompt": "<lora:fox-000001:0.5:x>"}, "LL414"),
-        ({"sampler": "euler a"}, "LL410"),
-        ({"scheduler": "karras"}, "LL410"),
-        ({"hires_fix": HiresFix(upscaler="R-ESRGAN")}, "LL410"),
-    ],
-)
-def test_wrong_names_are_noticed_before(backend, changes: dict[str, Any], code: str):
-    with pytest.raises(ToolError, match=code):
-        pinned(backend, cell(**changes))
 
 
 @pytest.mark.parametrize(
@@ -452,146 +404,6 @@ def test_a_picture_that_is_gone_is_drawn_again(backend, ledger):
     run_cells(plan_cells([one]), ledger, [backend])
     ledger.picture_path(one.key).unlink()
     assert run_cells(plan_cells([one]), ledger, [backend]).drawn == 1
-
-
-def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
-    first = Ledger(tmp_path / "a.db", tmp_path / "cells")
-    second = Ledger(tmp_path / "a.db", tmp_path / "cells")
-    first.add([cell()])
-    assert first.claim(cell().key)
-    assert not second.claim(cell().key)
-    first.release(cell().key)
-    assert second.claim(cell().key)
-    first.close()
-    second.close()
-
-
-@pytest.mark.parametrize("number", ["", "~"], ids=["before ours", "behind ours"])
-def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path, number: str):
-    """It tells where that process asked for the picture: it may lie there."""
-    with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
-        ledger.add([cell()])
-        mine = ledger._owner
-        ledger._owner = f"{mine.partition('|')[0]}|{number}|1|dead"
-        assert ledger.claim(cell().key, "http://one") == Claim("")
-        ledger._owner = mine
-    with Ledger(tmp_path / "a.db", tmp_path / "cells") as other:
-        assert other.claim(cell().key, "http://two") == Claim("http://one")
-        assert other.claim(cell().key, "http://two") == Claim("")  # one's own
-        other.fail(cell().key, "cut")
-        assert other.claim(cell().key, "http://two") == Claim("")
-
-
-def test_a_claim_of_another_machine_holds_for_its_time(tmp_path: Path):
-    now = [1_000_000.0]
-    with Ledger(tmp_path / "a.db", tmp_path / "c", clock=lambda: now[0]) as ledger:
-        ledger.add([cell()])
-        for owner in ("!gpu|1|1|x", "~gpu|1|1|x"):  # before and behind ours in the alphabet
-            mine, ledger._owner = ledger._owner, owner
-            assert ledger.claim(cell().key)
-            ledger._owner = mine
-            now[0] += 60.0
-            assert ledger.claim(cell().key) is None
-            now[0] += 4000.0
-
-
-class LockedFor:
-    """A database that is locked for so many tries."""
-
-    def __init__(self, tries: int, words: str = "database is locked") -> None:
-        self.tries, self.words = tries, words
-        self.changes: list[str] = []
-
-    def execute(self, text: str) -> LockedFor:
-        if self.tries:
-            self.tries -= 1
-            raise sqlite3.OperationalError(self.words)
-        self.changes.append(text)
-        return self
-
-    def executescript(self, text: str) -> None:
-        self.changes.append("schema")
-
-    def fetchone(self) -> tuple[str]:
-        return ("wal" if any("=WAL" in one for one in self.changes) else "delete",)
-
-    def fetchall(self) -> list[tuple[str, ...]]:
-        return []
-
-    def __iter__(self):
-        return iter([])
-
-
-def test_a_locked_ledger_is_tried_a_hundred_times():
-    waits: list[float] = []
-    database = LockedFor(99)
-    _prepare(database, sleep=waits.append)  # type: ignore[arg-type]
-    assert len(waits) == 99
-    assert "PRAGMA journal_mode=WAL" in database.changes
-    with pytest.raises(sqlite3.OperationalError):
-        _prepare(LockedFor(101), sleep=waits.append)  # type: ignore[arg-type]
-    assert len(waits) == 99 + 99
-    with pytest.raises(sqlite3.OperationalError):
-        _prepare(LockedFor(1, "disk I/O error"), sleep=waits.append)  # type: ignore[arg-type]
-    assert len(waits) == 99 + 99
-
-
-def test_a_damaged_ledger_is_kept_aside_and_made_again(tmp_path: Path):
-    damaged = b"no database at all, but long enough to be one" * 100
-    (tmp_path / "a.db").write_bytes(damaged)
-    with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
-        assert ledger.set_aside is not None
-        assert ledger.set_aside.read_bytes() == damaged
-        ledger.add([cell()])
-        assert ledger.done_keys() == set()
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        ("database or disk is full", "LL110"),
-        ("attempt to write a readonly database", "LL111"),
-    ],
-)
-def test_a_full_or_locked_disk_is_no_damaged_ledger(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: str
-):
-    def refuse(db: sqlite3.Connection) -> None:
-        raise sqlite3.OperationalError(words)
-
-    monkeypatch.setattr("a1111_ext.cells.ledger._prepare", refuse)
-    with pytest.raises(ToolError, match=code):
-        Ledger(tmp_path / "a.db", tmp_path / "cells")
-
-
-def test_many_open_a_new_ledger_at_once(tmp_path: Path):
-    """SQLite says "locked" while another one switches to the write-ahead log."""
-    errors: list[BaseException] = []
-    gate = threading.Barrier(8)
-
-    def open_one(number: int) -> None:
-        try:
-            gate.wait(30)
-            with Ledger(tmp_path / "a.db", tmp_path / "cells") as opened:
-                opened.add([cell(seed=number)])
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            errors.append(error)
-
-    threads = [threading.Thread(target=open_one, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert errors == []
-
-
-def test_a_folder_where_no_ledger_can_be(tmp_path: Path):
-    (tmp_path / "a.db").mkdir()
-    with pytest.raises(ToolError, match="LL450"):
-        Ledger(tmp_path / "a.db", tmp_path / "cells")
-    (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(ToolError, match="LL111"):
-        Ledger(tmp_path / "file" / "a.db", tmp_path / "cells")
 
 
 def test_an_answer_without_picture(backend, monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import sqlite3
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -202,20 +201,3 @@ def test_pictures_rebuild_a_damaged_ledger(tmp_path: Path, backend: HttpBackend)
         assert again.done_among([one.key for one in wanted]) == {one.key for one in wanted}
     assert report.failed == ()
     assert {one.seconds for one in events if one.outcome is CellOutcome.DRAWN} == {0.0}
-
-
-def test_a_ledger_without_hashes_is_brought_to_today(tmp_path: Path):
-    db = sqlite3.connect(tmp_path / "cells.db")
-    db.executescript(
-        "CREATE TABLE cells (key TEXT PRIMARY KEY, request TEXT NOT NULL, "
-        "state TEXT NOT NULL DEFAULT 'planned', owner TEXT NOT NULL DEFAULT '', "
-        "claimed_at REAL NOT NULL DEFAULT 0, infotext TEXT NOT NULL DEFAULT '', "
-        "pixels TEXT NOT NULL DEFAULT '', server TEXT NOT NULL DEFAULT '', "
-        "seconds REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '');"
-        "INSERT INTO cells (key, request, state) VALUES ('ab12', '{}', 'done');"
-    )
-    db.close()
-    store = PictureStore(tmp_path / "cells")
-    store.write("ab12", b"whatever")
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as ledger:
-        assert ledger.done_among(["ab12"]) == {"ab12"}
