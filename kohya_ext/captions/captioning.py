@@ -325,14 +325,17 @@ def _find_edit(ours: tuple[str, ...], present: str, prefix: str) -> CaptionEdit 
 
 def _foreign(present: str, line: str) -> CaptionEdit | None:
     """A caption that we never wrote is a person's own, as a whole; an empty one is none."""
-    text = present.strip()
+    text = present.removeprefix("\ufeff").strip()
     return CaptionEdit(text=text) if text and text != line else None
 
 
 def read_caption(path: Path) -> str | None:
-    """Return the text of a caption file; None where there is none. Raises DamagedError."""
+    """Return the text of a caption file; None where there is none. Raises DamagedError.
+
+    With its byte order mark, which would be trained: a file that has one differs from its text.
+    """
     try:
-        return read_text(path)
+        return read_text(path, encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -201,7 +201,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Captio
         for text in captions.values()
         for tag in parse_tags(text)
         if is_undesired(tag, unwanted) and tag_key(tag) not in rules.kept
-    }
+    } - {tag_key(tag) for tag in parse_tags(rules.prefix)}
     if left:
         names = [
             name for name, text in captions.items() if left & {*map(tag_key, parse_tags(text))}

@@ -114,26 +114,45 @@ def caption_tags(scores: Scores, rules: CaptionRules) -> tuple[str, ...]:
     return _within(tags, rules)
 
 
+def _replaced(tag: str, rules: CaptionRules) -> tuple[str, ...]:
+    """Return what stands for a tag: itself, nothing, or one or several others."""
+    new = rules.replacements.get(tag_key(tag))
+    return (tag,) if new is None else parse_tags(new)
+
+
 def _spelled_once(chosen: Iterable[str], rules: CaptionRules) -> list[str]:
     """Replace, drop what is undesired before or after that, and keep each tag once."""
     found: dict[str, str] = {}
     for tag in chosen:
-        new = rules.replacements.get(tag_key(tag), tag) if rules.replacements else tag
-        if not new.strip() or rules.sinks(tag) or rules.sinks(new):
-            continue
-        found.setdefault(tag_key(new), spelled(new) if new == tag else new.strip())
+        for new in () if rules.sinks(tag) else _replaced(tag, rules):
+            if not rules.sinks(new):
+                found.setdefault(tag_key(new), spelled(new))
     return list(found.values())
 
 
 def _without_implied(tags: list[str], rules: CaptionRules) -> list[str]:
+    """Drop what another tag says already; of tags that say each other the first stays."""
     gone: set[str] = set()
+    present = {tag_key(tag) for tag in tags}
     for tag in tags:
-        gone |= rules.implied.get(tag_key(tag), frozenset())
+        if tag_key(tag) not in gone:
+            gone |= _said_by(tag_key(tag), rules.implied, present)
     if rules.drops_parts:
         for tag in tags:
             words = tag_key(tag).split(" ")
             gone.update(" ".join(words[at:]) for at in range(1, len(words)))
     return [tag for tag in tags if tag_key(tag) not in gone]
+
+
+def _said_by(key: str, implied: Mapping[str, frozenset[str]], present: set[str]) -> set[str]:
+    """Return the tags that one implies, through any chain of present ones, without itself."""
+    found: set[str] = set()
+    reached = [key]
+    while reached:
+        new = (implied.get(reached.pop(), frozenset()) & present) - found
+        found |= new
+        reached += new
+    return found - {key}
 
 
 def _ordered(tags: list[str], chosen: Mapping[str, float], rules: CaptionRules) -> list[str]:
@@ -142,8 +161,8 @@ def _ordered(tags: list[str], chosen: Mapping[str, float], rules: CaptionRules) 
     elif rules.order is TagOrder.PROBABILITY:
         sure: dict[str, float] = {}
         for tag, probability in chosen.items():
-            key = tag_key(rules.replacements.get(tag_key(tag), tag))
-            sure[key] = max(probability, sure.get(key, 0.0))
+            for key in map(tag_key, _replaced(tag, rules)):
+                sure[key] = max(probability, sure.get(key, 0.0))
         tags = sorted(tags, key=lambda tag: -sure.get(tag_key(tag), 0.0))
     if not rules.first:
         return tags

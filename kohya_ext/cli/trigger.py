@@ -18,6 +18,7 @@ from ..project.cli import (
     shell_path,
 )
 from ..project.settings import write_setting
+from ..project.wording import counted
 
 
 @click.command()
@@ -57,9 +58,10 @@ def _show(report: TriggerReport) -> None:
     for one in report.findings:
         emit(f"{one.kind}: {one.text}")
     about = "" if report.is_exact else "about "
-    many = f"{report.loras} LoRA{'' if report.loras == 1 else 's'}"
+    many = counted(report.loras, "LoRA")
     if not report.findings:
-        emit(f'"{report.word}" is free: {about}{report.tokens} tokens, compared with {many}.')
+        tokens = counted(report.tokens, "token")
+        emit(f'"{report.word}" is free: {about}{tokens}, compared with {many}.')
     if report.suggestions:
         emit(f"free: {', '.join(report.suggestions)}")
     if not report.loras:

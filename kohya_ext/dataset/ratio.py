@@ -53,6 +53,8 @@ class Ratio:
 
     def __str__(self) -> str:
         shares = [str(one) for one in (self.primary, self.supporting) if one.pictures]
+        if not shares:
+            return "no picture is left to train on"
         said = f"{', '.join(shares)} per epoch"
         if self.reached is None or not self.primary.draws:
             return said

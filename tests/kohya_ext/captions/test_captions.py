@@ -153,6 +153,13 @@ def test_hand_edits_survive_new_rules(staged: Project, model: Path):
     assert stored == CaptionEdit(added=("tiny bell",), removed=("solo",))
 
 
+@pytest.mark.parametrize("added", ["", ", tiny bell"])
+def test_a_byte_order_mark_is_taken_out(staged: Project, model: Path, added: str):
+    text = run(staged, model)["01"].rstrip() + added
+    caption_path(staged, "01").write_text(text, encoding="utf-8-sig")
+    assert run(staged)["01"] == f"{text}\n"
+
+
 def with_undesired(project: Project, old: str, new: str) -> Project:
     text = project.manifest_path.read_text(encoding="utf-8")
     text = text.replace(f"undesired_tags: {old}", f"undesired_tags: {new}")

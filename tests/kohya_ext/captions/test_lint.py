@@ -70,6 +70,11 @@ def test_undesired_tags_that_stand_in_captions():
     assert "long hair (a.png)" in found("solo, long_hair", rules)["LL219"]
 
 
+def test_the_prefix_is_no_undesired_tag():
+    rules = LintRules(prefix="photo of Quillfox", undesired=("*",), known_tags={"solo"})
+    assert "LL219" not in found("photo of Quillfox", rules)
+
+
 def test_no_captions_no_slips():
     assert lint_captions({}, RULES) == ()
 

@@ -61,6 +61,28 @@ def test_a_replacement_that_is_undesired_falls():
     assert "fur" not in tags(replacements={"hair": "fur"}, undesired=frozenset({"fur"}))
 
 
+def test_one_tag_may_become_several():
+    found = tags(replacements={"long hair": "hair_of_silk, Solo", "blush": "(blush:1.2)"})
+    assert found.count("solo") == 1
+    assert "hair of silk" in found
+    assert "(blush:1.2)" in found
+
+
+@pytest.mark.parametrize(
+    "implied",
+    [
+        {"fox ears": {"fox ears"}},
+        {"fox ears": {"animal ears"}, "animal ears": {"fox ears"}},
+        {"fox ears": {"absent"}, "absent": {"solo"}},
+    ],
+    ids=["itself", "each-other", "through-an-absent-one"],
+)
+def test_implied_tags_never_all_fall(implied: dict[str, set[str]]):
+    found = tags(implied={tag: frozenset(one) for tag, one in implied.items()})
+    assert {"solo", "fox ears"} <= {*found}
+    assert ("animal ears" in found) is ("animal ears" not in implied)
+
+
 def test_what_another_tag_implies_falls():
     found = tags(drops_parts=True, implied={"fox ears": frozenset({"animal ears"})})
     assert found == ["solo", "very long hair", "fox ears", "blue eyes", "blush"]
