@@ -42,6 +42,7 @@ from ..showcase.batches import (
     pin_batch,
     plan_batch,
     require_reachable,
+    say_undetailed,
 )
 from ..showcase.file_ratings import FileRatings
 from ..showcase.picture_distance import make_distance
@@ -348,7 +349,10 @@ def _draw(
                 say_what_counts(cells, project.manifest.trigger_word, first)
                 say(f"look at them while they come: loraloom review {shell_path(project.root)}")
             with picture_events(as_json) as show:
-                return draw_batch(project, pinned, ledger, backends, on_event=show), pinned
+                report = draw_batch(project, pinned, ledger, backends, on_event=show)
+            if undetailed := say_undetailed(pinned, ledger):
+                say(undetailed)
+            return report, pinned
 
 
 def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: bool) -> None:

@@ -275,6 +275,26 @@ def draw_batch(
     return run_cells(plan.cells, ledger, backends, on_event=land, stop=stop)
 
 
+def say_undetailed(plan: BatchPlan, ledger: Ledger) -> str:
+    """Return a sentence on pictures in which ADetailer found nothing; "" where it did in all.
+
+    It names itself in the text of those, too.
+    """
+    cells = [shot.cell for shot in plan.shots if detectors_of(shot.cell)]
+    pixels = ledger.pixels() if cells else {}
+    same = [
+        one
+        for one in cells
+        if pixels.get(one.key) and pixels[one.key] == pixels.get(without_adetailer(one).key)
+    ]
+    if not same:
+        return ""
+    return (
+        f"ADetailer found nothing in {len(same)} of {counted(len(cells), 'picture')}: before and "
+        "after are the same. A lower ad_confidence finds more."
+    )
+
+
 def _land_each(
     project: Project, plan: BatchPlan, ledger: Ledger, on_event: EventHandler
 ) -> Callable[[CellEvent], None]:

@@ -20,7 +20,7 @@ from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
 from ..publish.promoted import require_promoted
 from .album import read_album, repair_showcase
-from .batches import draw_batch, pin_batch
+from .batches import draw_batch, pin_batch, say_undetailed
 from .file_ratings import FileRatings
 from .of_project import plan_project_batch
 from .picture_distance import make_distance
@@ -202,10 +202,13 @@ class DrawingDesk(ReviewDesk):
         ):
             pinned = pin_batch(plan, has, promoted.autov3)
             report = draw_batch(project, pinned, ledger, backends, on_event=tell, stop=stop)
+            undetailed = say_undetailed(pinned, ledger)
         if report.stopped:
             raise StepStopped(f"{report.drawn + report.known} of {len(plan.shots)} are drawn.")
         report.require_all()
         say(f"{counted(len(plan.shots), 'picture is', 'pictures are')} drawn")
+        if undetailed:
+            say(undetailed)
 
     def _upscale(self, choice: str) -> str:
         if choice == STOP:

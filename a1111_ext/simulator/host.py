@@ -432,6 +432,8 @@ class SimulatedHost:
             plain = plain.replace(tag.text, "")
         effect = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
         request = {key: value for key, value in body.items() if key not in _NOT_DRAWN}
+        if detailed := _detailed(body):
+            request["ADetailer"] = detailed
         request["clip skip"] = self._data.get("CLIP_stop_at_last_layers", 1)
         digest = json.dumps([request, plain.split(), seed, self._loaded, effect], sort_keys=True)
         scale = float(body.get("hr_scale", 2.0)) if body.get("enable_hr") else 1.0
@@ -512,3 +514,13 @@ class SimulatedHost:
             "infotexts": infotexts,
             "version": self.version,
         }
+
+
+def _detailed(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the tabs of ADetailer that change the picture: nothing has a confidence of 1."""
+    return [
+        one
+        for name, use in (body.get("alwayson_scripts") or {}).items()
+        for one in use["args"]
+        if name.lower() == "adetailer" and isinstance(one, dict) and one.get("ad_confidence") != 1
+    ]

@@ -64,6 +64,21 @@ def test_both_versions_are_kept(shown: Project):
     assert items[1].pair == items[0].key
 
 
+def test_pictures_in_which_it_finds_nothing_are_counted(
+    project: Project, detailing: SimulatedWebui, capsys: pytest.CaptureFixture[str]
+):
+    """Their text names it nevertheless, as that of the real one does."""
+    promote_epoch(project)
+    certain = MANIFEST.replace("yolov8n.pt}", "yolov8n.pt, ad_confidence: 1.0}")
+    words = ["showcase", str(with_manifest(project, certain).root), "--webui", detailing.url]
+    assert main(words) == 0
+    sentence = "ADetailer found nothing in 2 of 2 pictures: before and after are the same."
+    assert sentence in capsys.readouterr().err
+    with_manifest(project, MANIFEST)
+    assert main(words) == 0
+    assert "ADetailer" not in capsys.readouterr().err
+
+
 @pytest.mark.browser
 def test_one_key_chooses_a_version(shown: Project):
     share = BoardShare(ShowcaseView(shown))
