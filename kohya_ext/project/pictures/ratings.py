@@ -1,7 +1,7 @@
 """The rating that a person gave a picture in a viewer: in the file, or in a sidecar beside it.
 
-Read from XMP (xmp:Rating, MicrosoftPhoto:Rating), EXIF (Rating, RatingPercent), NAME.xmp and
-NAME.EXT.xmp; written to XMP, and to the others where they are there already.
+Read from XMP (xmp:Rating, acdsee:rating, MicrosoftPhoto:Rating), EXIF (Rating, RatingPercent),
+NAME.xmp and NAME.EXT.xmp; written to XMP, and to the others where they are there already.
 """
 
 from __future__ import annotations

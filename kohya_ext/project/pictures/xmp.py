@@ -15,6 +15,9 @@ XMP = "http://ns.adobe.com/xap/1.0/"
 MICROSOFT = ("http://ns.microsoft.com/photo/1.0/", "http://ns.microsoft.com/photo/1.0")
 """Windows writes it with the slash, ExifTool without."""
 
+ACDSEE = "http://ns.acdsee.com/iptc/1.0/"
+"""ACDSee's own rating, which digiKam writes too; in small letters."""
+
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 LARGEST_PACKET_BYTES = 16_000_000
@@ -27,6 +30,7 @@ _NEW = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </x:xmpmeta>
 <?xpacket end="w"?>"""
 
+_RATINGS = ((XMP, "Rating"), (ACDSEE, "rating"), *((one, "Rating") for one in MICROSOFT))
 _PERCENTS = {1: 1, 2: 25, 3: 50, 4: 75, 5: 99}
 """Microsoft's own percentages for one to five stars."""
 
@@ -52,19 +56,19 @@ def find_rating(packet: bytes) -> int | None:
 
 
 def _values(packet: bytes) -> tuple[int | None, float | None]:
-    """Return xmp:Rating and MicrosoftPhoto:Rating, by namespace and however they are written."""
+    """Return xmp:Rating, or else acdsee:rating, and MicrosoftPhoto:Rating, however written."""
     root = _root(packet)
     if root is None:
         return None, None
     found: dict[str, str] = {}
     for element in root.iter():
-        for space in (XMP, *MICROSOFT):
-            name = f"{{{space}}}Rating"
+        for space, local in _RATINGS:
+            name = f"{{{space}}}{local}"
             if name in element.attrib:
                 found.setdefault(space, element.attrib[name])
             if element.tag == name and element.text:
                 found.setdefault(space, element.text)
-    stars = _number(found.get(XMP))
+    stars = _number(found.get(XMP, found.get(ACDSEE)))
     percent = next((_number(found[one]) for one in MICROSOFT if one in found), None)
     return None if stars is None else max(-1, min(5, round(stars))), percent
 
@@ -119,6 +123,7 @@ def with_rating(packet: bytes, rating: int) -> bytes:
     )
     for space in MICROSOFT:
         changed = _set(changed, space, "Rating", str(percent_of_rating(rating))) or changed
+    changed = _set(changed, ACDSEE, "rating", str(max(0, rating))) or changed
     made = _padded(changed, len(text)).encode(encoding)
     if find_rating(made) != rating:
         raise ValueError("its XMP is of a form that cannot be changed safely")

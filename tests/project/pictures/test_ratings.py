@@ -32,6 +32,7 @@ MINE = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><r:RDF xmlns:r='{rdf}'>{inner}</r:RD
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XAP = 'xmlns:a="http://ns.adobe.com/xap/1.0/"'
 PHOTO = 'xmlns:m="http://ns.microsoft.com/photo/1.0/"'
+ACDSEE = 'xmlns:c="http://ns.acdsee.com/iptc/1.0/"'
 
 
 def packet(inner: str) -> bytes:
@@ -113,6 +114,9 @@ def test_other_metadata_stay_byte_for_byte(picture: Path):
         (f'<r:Description {XAP} a:Rating="many"/>', None),
         (f'<r:Description {PHOTO} m:Rating="25"/>', 2),
         (f'<r:Description {PHOTO} {XAP} m:Rating="99" a:Rating="1"/>', 1),
+        (f"<r:Description {ACDSEE}><c:rating>3</c:rating></r:Description>", 3),
+        (f'<r:Description {ACDSEE} {PHOTO} c:rating="1" m:Rating="99"/>', 1),
+        (f'<r:Description {ACDSEE} {XAP} c:rating="3" a:Rating="2"/>', 2),
         ('<r:Description xmlns:xmp="urn:other" xmp:Rating="4"/>', None),
         ("", None),
     ],
@@ -120,6 +124,13 @@ def test_other_metadata_stay_byte_for_byte(picture: Path):
 def test_a_rating_is_known_by_its_namespace(inner: str, rating: int | None):
     assert find_rating(packet(inner)) == rating
     assert find_rating(with_rating(packet(inner), 4)) == 4
+
+
+def test_every_rating_of_a_packet_follows():
+    inner = f'<r:Description {ACDSEE} {PHOTO} {XAP} c:rating="1" m:Rating="1" a:Rating="1"/>'
+    text = with_rating(packet(inner), 4).decode("utf-8")
+    assert 'c:rating="4" m:Rating="75" a:Rating="4"' in text
+    assert 'c:rating="0"' in with_rating(packet(inner), -1).decode("utf-8")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
