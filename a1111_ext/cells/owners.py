@@ -6,6 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+from kohya_ext.project.numbers import whole_number
+
 CLAIM_SECONDS = 3600.0
 """A claim of a process on another machine that died without a word is void after this time."""
 
@@ -40,4 +42,5 @@ def holds(owner: str, age_seconds: float) -> bool:
     if machine != platform.node():
         return age_seconds < CLAIM_SECONDS
     pid, _, rest = rest.partition("|")
-    return pid.isdigit() and _birth(int(pid)) == rest.partition("|")[0] != ""
+    number = whole_number(pid)
+    return number is not None and _birth(number) == rest.partition("|")[0] != ""

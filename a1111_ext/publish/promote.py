@@ -26,6 +26,7 @@ from kohya_ext.project.epochs import EpochFile, Run, read_epoch_file, require_fa
 from kohya_ext.project.files import is_portable_name, link_or_copy
 from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sha256
 from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.numbers import whole_number
 
 from ..api.capabilities import Capabilities, fetch_capabilities
 from ..api.client import Client
@@ -78,12 +79,13 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
     run = runs[-1]
     if wanted.casefold() == "last" and run.epochs:
         return run.epochs[-1]
-    if wanted.isdigit():
+    number = whole_number(wanted)
+    if number is not None:
         for one in run.epochs:
-            if one.epoch == int(wanted):
+            if one.epoch == number:
                 return one
         for one in run.files:
-            if one.is_step_save and one.step == int(wanted):
+            if one.is_step_save and one.step == number:
                 return one
     numbers = [str(one.epoch) for one in run.epochs if one.epoch is not None]
     known = ", ".join([*numbers, "last"])

@@ -14,6 +14,7 @@ from typing import TypeVar
 from kohya_ext.project import Progress, ProgressHandler, Project, ToolError, silent
 from kohya_ext.project.epochs import EpochFile, Run, find_runs
 from kohya_ext.project.files import sha256_of
+from kohya_ext.project.numbers import whole_number
 from kohya_ext.project.tagging import Tagger
 
 from ..cells.ledger import Ledger
@@ -243,8 +244,5 @@ def _epochs(files: Sequence[EpochFile], grids: Sequence[GridShots]) -> tuple[Epo
 
 
 def _planned(files: Sequence[EpochFile]) -> int | None:
-    for one in reversed(files):
-        text = one.metadata.get("ss_num_epochs", "")
-        if text.isdigit():
-            return int(text)
-    return None
+    counts = (whole_number(one.metadata.get("ss_num_epochs", "")) for one in reversed(files))
+    return next((count for count in counts if count is not None), None)

@@ -15,6 +15,7 @@ from typing import Any
 
 from dynprompts import Pick
 from kohya_ext.project import Journal, Project, ToolError
+from kohya_ext.project.numbers import whole_number
 from kohya_ext.project.pictures import find_pictures, looks_like_a_picture
 from kohya_ext.project.pictures.thumbnails import read_thumbnail
 from kohya_ext.project.printable import is_text
@@ -194,10 +195,10 @@ def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> Show
         ),
         default=None,
     )
-    seed = fields.get("Seed", "")
+    seed = whole_number(fields.get("Seed", ""))
     return ShowPicture(
         file=name,
-        seed=int(seed) if seed.isdigit() else -1,
+        seed=-1 if seed is None else seed,
         checkpoint=fields.get("Model", ""),
         checkpoint_sha256=fields.get("Model hash", ""),
         prompt=infotext.prompt,

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from ..project import Project
 from ..project.decisions.role_plan import read_roles
 from ..project.manifest import USUAL_INFLUENCE, DatasetSettings, Repeats
+from ..project.numbers import whole_number
 from ..project.pictures import find_pictures
 from .repeats import Group, balance
 from .roles_csv import Role
@@ -133,8 +134,7 @@ def staged_roles(project: Project) -> Mapping[PurePosixPath, Role]:
 
 def repeats_of_folder(place: PurePosixPath) -> int:
     """Return the repeats that stand in the name of a staged picture's folder."""
-    number = place.parts[0].partition("_")[0]
-    return int(number) if number.isdigit() else 0
+    return whole_number(place.parts[0].partition("_")[0]) or 0
 
 
 def _is_there(project: Project, place: PurePosixPath) -> bool:

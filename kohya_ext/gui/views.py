@@ -22,6 +22,7 @@ from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.json_reader import read_beginning
 from ..project.kept_advice import KeptAdvice, read_advice
+from ..project.numbers import whole_number
 from ..project.pictures import open_upright
 from ..project.status import read_status
 from ..training.config.forms import read_data
@@ -235,9 +236,9 @@ class FolderSteps:
 def view_folders(project: Project) -> tuple[FolderSteps, ...]:
     """Return what each staged folder gives to one epoch."""
     return tuple(
-        FolderSteps(one.name, one.pictures, int(one.name.partition("_")[0]))
+        FolderSteps(one.name, one.pictures, repeats)
         for one in read_status(project).staged
-        if one.name.partition("_")[0].isdigit()
+        if (repeats := whole_number(one.name.partition("_")[0])) is not None
     )
 
 

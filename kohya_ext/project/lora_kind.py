@@ -14,6 +14,7 @@ from functools import lru_cache
 from .families import Family, FamilyFacts, family_named
 from .json_reader import parse_json
 from .lora_file import LoraHeader
+from .numbers import whole_number
 
 
 class LoraKind(str, Enum):
@@ -121,7 +122,7 @@ def read_facts(header: LoraHeader) -> LoraFacts:
     declared = _declared(header.metadata)
     if declared is not None and (declared in families or not (families or layers.other)):
         families = (declared,)
-    said = header.metadata.get("ss_network_dim", "")
+    rank = whole_number(header.metadata.get("ss_network_dim", ""))
     is_trained = any(key.startswith(("ss_", "ot_")) for key in header.metadata)
     return LoraFacts(
         layers.kind,
@@ -131,7 +132,7 @@ def read_facts(header: LoraHeader) -> LoraFacts:
         declared,
         layers.other,
         "" if layers.what == _UNKNOWN and is_trained else layers.what,
-        int(said) if said.isdigit() else layers.rank,
+        layers.rank if rank is None else rank,
     )
 
 

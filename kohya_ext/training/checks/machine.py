@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from ...project import ProgressHandler, ToolError, silent
+from ...project.numbers import whole_number
 from ..trainer import Trainer, probe
 from .findings import Finding, error, warning
 from .packages import import_problems
@@ -39,8 +40,9 @@ def find_gpus() -> tuple[Gpu, ...]:
     found = []
     for line in answer.stdout.decode("utf-8", "replace").splitlines():
         cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) == 3 and cells[1].isdigit() and cells[2].isdigit():
-            found.append(Gpu(cells[0], int(cells[1]) << 20, int(cells[2]) << 20))
+        sizes = [whole_number(one) for one in cells[1:]]
+        if len(sizes) == 2 and sizes[0] is not None and sizes[1] is not None:
+            found.append(Gpu(cells[0], sizes[0] << 20, sizes[1] << 20))
     return tuple(found)
 
 
@@ -130,7 +132,7 @@ def chosen_gpu(launch: tuple[str, ...], environment: Mapping[str, str] = os.envi
     """Return the number of the first card that the trainer will use."""
     said = dict(pairwise((*launch, ""))).get("--gpu_ids") or environment.get("CUDA_VISIBLE_DEVICES")
     first = str(said or "0").partition(",")[0].strip()
-    return int(first) if first.isdigit() else 0
+    return whole_number(first) or 0
 
 
 def check_gpus(gpus: tuple[Gpu, ...], number: int, *, may_be_freed: bool) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from ...project.numbers import whole_number
 from .arguments import NEWEST, TrainerCall, arguments_of
 
 _WITHOUT_LAUNCHER = {
@@ -52,7 +53,7 @@ def processes_of(launch: tuple[str, ...]) -> int:
     if not launcher_words(launch):
         return 1
     text = dict(pairwise((*launch, ""))).get("--num_processes", "")
-    return int(text) if text.isdigit() and int(text) else 1
+    return whole_number(text) or 1
 
 
 def launcher_words(launch: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...project.files import make_folder, write_json_atomic, write_text_atomic
+from ...project.numbers import whole_number
 from ...project.settings import user_folder
 from ..checks.settings import advise_on
 from ..dataset.folders import FolderReading, read_folders
@@ -195,9 +196,9 @@ def format_dataset_toml(toml: Mapping[str, Any], reading: FolderReading) -> str:
     """
     general = {key: toml[key] for key in _SUBSET_KEYS if key in toml}
     dataset = {new: toml[old] for old, new in _DATASET_KEYS.items() if old in toml}
-    sides = str(dataset.get("resolution")).split(",")
-    if all(side.strip().isdigit() for side in sides):
-        dataset["resolution"] = int(sides[0]) if len(sides) == 1 else [*map(int, sides)]
+    sides = [whole_number(one.strip()) for one in str(dataset.get("resolution")).split(",")]
+    if None not in sides:
+        dataset["resolution"] = sides[0] if len(sides) == 1 else sides
     subsets = [
         {
             "image_dir": str(folder.path),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from ...project.numbers import whole_number
 from ..config.call_values import launcher_words
 from ..trainer import Trainer
 from .job import TrainingJob
@@ -30,17 +31,15 @@ def commands_elsewhere(command: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     others. The same command with the next `--machine_rank`; the config lies under the same path.
     """
     pairs = dict(pairwise((*command, "")))
-    count = pairs.get("--num_machines", "1")
-    if "accelerate.commands.launch" not in command or not count.isdigit() or int(count) < 2:
+    count = whole_number(pairs.get("--num_machines", "1")) or 1
+    if "accelerate.commands.launch" not in command or count < 2:
         return ()
     at = command.index("accelerate.commands.launch") + 1
     kept = list(command)
     if "--machine_rank" in kept:
         place = kept.index("--machine_rank")
         del kept[place : place + 2]
-    return tuple(
-        (*kept[:at], "--machine_rank", str(rank), *kept[at:]) for rank in range(1, int(count))
-    )
+    return tuple((*kept[:at], "--machine_rank", str(rank), *kept[at:]) for rank in range(1, count))
 
 
 def environment_of(job: TrainingJob, trainer: Trainer) -> tuple[tuple[str, str], ...]:

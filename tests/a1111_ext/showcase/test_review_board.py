@@ -133,6 +133,14 @@ def test_a_picture_by_hand_is_shown_as_an_equal(share: BoardShare, drawn: Projec
     assert read_review(drawn).ratings == {"by hand.png": Rating.SHOWCASE}
 
 
+@pytest.mark.parametrize("seed", ["²", "9" * 5000, "-", "1,5"])
+def test_a_seed_that_is_not_a_number_costs_no_picture(share: BoardShare, drawn: Project, seed: str):
+    text = PngInfo()
+    text.add_text("parameters", f"a fox, close up\nSteps: 2, Seed: {seed}, Model: mine")
+    Image.new("RGB", (40, 30)).save(drawn.showcase_dir / "by hand.png", pnginfo=text)
+    assert "by hand.png" in [row[1] for row in ask(share, "state.json")["items"]]
+
+
 # -- what is decided ----------------------------------------------------------------------------
 
 
