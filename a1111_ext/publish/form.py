@@ -6,7 +6,6 @@ The site has no route to upload a model, so this is a page to copy from.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
@@ -207,8 +206,3 @@ def _row_html(field: FormField) -> str:
         f"<div><dt>{name}</dt><dd><code>{value}</code>{told}</dd>"
         f'<button data-copy="{value}">Copy</button></div>'
     )
-
-
-def text_fields(pages: Sequence[FormPage]) -> list[tuple[str, str]]:
-    """Return all fields as name and value, for records and tests."""
-    return [(field.name, field.value) for page in pages for field in page.fields]

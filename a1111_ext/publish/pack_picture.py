@@ -19,7 +19,6 @@ class PackPicture:
     """One picture of the post; `infotext` is None when the file has lost it."""
 
     path: Path
-    infotext_raw: str
     infotext: Infotext | None
     sha256: str
     selected_sha256: str = ""
@@ -81,4 +80,4 @@ def read_picture(path: Path, selected_sha256: str = "", framing: str = "") -> Pa
         infotext = parse_infotext(raw)
     except ValueError:
         infotext = None
-    return PackPicture(path, raw, infotext, sha256, selected_sha256, framing)
+    return PackPicture(path, infotext, sha256, selected_sha256, framing)

@@ -16,7 +16,6 @@ from kohya_ext.project import (
     DamagedError,
     HostError,
     InputError,
-    MissingError,
     Project,
     RuleError,
     ToolError,
@@ -208,35 +207,6 @@ def _require_whole(plan: PromotePlan) -> None:
             f"{plan.target} was not written as it should be; it was removed again.",
             "Check the disk, and that no other program works on that folder.",
         )
-
-
-def find_promotion(project: Project) -> Promotion | None:
-    """Return the newest promotion whose file is still there."""
-    for entry in reversed(project.journal.entries("promote")):
-        facts = entry.facts
-        path = project.root / str(facts.get("file", ""))
-        if facts.get("file") and path.is_file():
-            return Promotion(
-                str(facts["name"]),
-                path,
-                facts.get("epoch"),
-                facts.get("steps"),
-                str(facts.get("hash", "")),
-                str(facts.get("source", "")),
-            )
-    return None
-
-
-def require_promotion(project: Project) -> Promotion:
-    """Return the newest promotion; raises MissingError when there is none."""
-    found = find_promotion(project)
-    if found is None:
-        raise MissingError(
-            "LL604",
-            f"No epoch of {project.root} has been promoted yet.",
-            "Choose one in the grid, then: loraloom promote PROJECT EPOCH NAME",
-        )
-    return found
 
 
 # -- the WebUI ----------------------------------------------------------------------------------

@@ -72,10 +72,6 @@ class HookPlan:
     def pth_text(self) -> str:
         return f"import {self.hook.stem}\n"
 
-    @property
-    def is_in_place(self) -> bool:
-        return self.pth.is_file() and self.hook.is_file()
-
 
 def plan_hook(gui: KohyaGui) -> HookPlan:
     """Plan the two files in the site-packages of the GUI's Python; raises HostError."""

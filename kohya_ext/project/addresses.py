@@ -1,4 +1,4 @@
-"""Addresses that are handed to other programs: a password in one would be seen and kept there."""
+"""A password in an address: other programs would keep it, a terminal would show it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import re
 
 from .errors import InputError
 
-_SECRET = re.compile(r"[a-z][a-z0-9+.-]*://([^/@:]*:[^/]*@)", re.IGNORECASE)
-_TOKEN = re.compile(r"https?://[^/]*@", re.IGNORECASE)
+_SECRET = re.compile(
+    r"\b(https?:[/\\]{1,2}|[a-z][a-z0-9+.-]{0,20}:[/\\]{1,2}(?=[^/\\:@\s]{0,250}:))[^/\\\s]{0,500}@",
+    re.IGNORECASE,
+)
+"""A user with a password, over http a user or token alone; also in an address that was taken for a
+path, here or on Windows."""
+
+
+def hide_passwords(text: str) -> str:
+    """Return a text in which `***` replaces the user and password of each address."""
+    return _SECRET.sub(r"\1***@", text) if "@" in text else text
 
 
 def require_no_password(address: str, whose: str, cure: str) -> str:
-    """Return an address without a password; a user alone may stand in one for ssh.
+    """Return an address without a password; one for ssh may have a user.
 
     Raises InputError, which does not repeat the address.
     """
-    if _SECRET.match(address) or _TOKEN.match(address):
+    if _SECRET.match(address):
         raise InputError(
             "LL187",
             f"The address {whose} holds a user name or a password; it is not repeated here, and "

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from .addresses import hide_passwords
+
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # marks and overrides of the direction
@@ -15,15 +17,9 @@ _UNSAFE = re.compile(
 )
 
 
-_SECRET = re.compile(
-    r"(\b[a-z][a-z0-9+.-]{0,20}:[/\\]{1,2})[^/\\:@\s]{0,250}:[^/\\@\s]{0,250}@", re.IGNORECASE
-)
-"""User and password of an address, also of one that was taken for a path, here or on Windows."""
-
-
 def printable(text: str) -> str:
     r"""Return `text` with unsafe letters as codes, ESC as `\x1b`, and no password of an address."""
-    return _UNSAFE.sub(_code, _SECRET.sub(r"\1***@", text) if "@" in text else text)
+    return _UNSAFE.sub(_code, hide_passwords(text))
 
 
 def printable_json(text: str) -> str:

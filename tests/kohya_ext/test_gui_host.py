@@ -102,7 +102,8 @@ def test_stay_and_leave_are_inverse(gui: KohyaGui):
     plan = plan_hook(gui)
     before = sorted(plan.pth.parent.iterdir())
     install_hook(plan)
-    assert plan.is_in_place
+    assert plan.pth.is_file()
+    assert plan.hook.is_file()
     assert uninstall_hook(plan) == (plan.pth, plan.hook)
     assert [one for one in sorted(plan.pth.parent.iterdir()) if one.name != "__pycache__"] == before
     assert uninstall_hook(plan) == ()
@@ -179,12 +180,13 @@ def test_failing_gui_is_an_error(gui: KohyaGui, capsys: pytest.CaptureFixture[st
 def test_stay_on_the_command_line(gui: KohyaGui, capsys: pytest.CaptureFixture[str]):
     plan = plan_hook(gui)
     assert main(["kohya", "--dir", str(gui.folder), "--install-hook", "--dry-run"]) == 0
-    assert not plan.is_in_place
+    assert not plan.pth.exists()
     assert main(["kohya", "--dir", str(gui.folder), "--install-hook"]) == 0
-    assert plan.is_in_place
+    assert plan.pth.is_file()
+    assert plan.hook.is_file()
     assert "LORALOOM_DISABLE" in capsys.readouterr().err
     assert main(["kohya", "--dir", str(gui.folder), "--uninstall-hook"]) == 0
-    assert not plan.is_in_place
+    assert not plan.pth.exists()
     assert main(["kohya", "--install-hook", "--uninstall-hook"]) == 2
 
 

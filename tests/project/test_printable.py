@@ -34,6 +34,8 @@ def test_escape_sequences_are_shown_as_codes(text: str, shown: str):
         ("http:/me:secret@host has no project", "http:/***@host has no project"),
         (r"http:\me:secret@host has no project", r"http:\***@host has no project"),
         ("tcp://me:@host", "tcp://***@host"),
+        ("https://token@host, ssh://git@host", "https://***@host, ssh://git@host"),
+        ("http://me:sec@ret@host", "http://***@host"),
         ("see https://host/@me:you, a@b c:d@e", "see https://host/@me:you, a@b c:d@e"),
     ],
 )

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
-from ..json_reader import read_picture_bytes
 from .metadata import (
     JPEG_XMP,
     PNG_XMP,
@@ -27,16 +25,11 @@ _TIFF_FORM = (256, 257, 258, 259, 262, 266, 277, 278, 284, 317, 320, 338, 339, 3
 _TIFF_DATA = ((273, 279), (324, 325))
 
 
-def picture_key(path: Path) -> str:
-    """Return 64 hex digits that stay when only metadata change. OSError when it cannot be read.
+def key_of(content: bytes) -> str:
+    """Return 64 hex digits of a picture file's content that stay when only metadata change.
 
     A file of a kind whose parts are not known, or a damaged one, counts as a whole.
     """
-    return key_of(read_picture_bytes(path))
-
-
-def key_of(content: bytes) -> str:
-    """Return the key of a picture file's content."""
     kind = kind_of(content)
     data = memoryview(content)
     parts = {"jpeg": _jpeg, "png": _png, "webp": _webp, "tiff": _tiff}.get(kind)

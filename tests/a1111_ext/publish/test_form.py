@@ -19,7 +19,7 @@ from packs import (
 )
 from promotions import with_manifest
 
-from a1111_ext.publish.form import form_pages, text_fields
+from a1111_ext.publish.form import form_pages
 from a1111_ext.publish.material import gather
 from a1111_ext.publish.promoted import require_promoted
 from kohya_ext.cli import main
@@ -37,7 +37,7 @@ def test_the_checklist_holds_the_facts(ready: Project):
 
 
 def fields_of(project: Project) -> dict[str, str]:
-    return dict(text_fields(form_pages(gather(project))))
+    return {one.name: one.value for page in form_pages(gather(project)) for one in page.fields}
 
 
 def test_the_form_has_every_field_of_the_site(ready: Project):

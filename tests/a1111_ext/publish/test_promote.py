@@ -16,11 +16,10 @@ from a1111_ext.publish import promote as promoting
 from a1111_ext.publish.promote import (
     apply_promotion,
     find_epoch,
-    find_promotion,
     hand_over,
     plan_promotion,
-    require_promotion,
 )
+from a1111_ext.publish.promoted import require_promoted
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, RuleError, ToolError, open_project, write_setting
@@ -118,14 +117,13 @@ def test_it_tells_epochs_and_steps_of_the_file(trained: Project):
         20,
     )
     assert read_status(trained).promoted == "Quillfox-v1"
-    assert find_promotion(trained) == done == require_promotion(trained)
+    assert require_promoted(trained).path == done.path
 
 
 def test_a_lost_promotion_does_not_count(trained: Project):
-    assert find_promotion(trained) is None
     promote(trained).path.unlink()
     with pytest.raises(ToolError, match="LL604"):
-        require_promotion(trained)
+        require_promoted(trained)
 
 
 def test_the_same_again_after_an_edit_of_the_manifest_renews_the_header(trained: Project):

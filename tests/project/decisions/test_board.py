@@ -18,7 +18,7 @@ from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
 from kohya_ext.project.decisions.boards import Boards
 from kohya_ext.project.decisions.pictures_view import PicturesView
-from kohya_ext.project.pictures.identity import picture_key
+from kohya_ext.project.pictures.identity import key_of
 from kohya_ext.project.pictures.thumbnails import read_thumbnail
 from kohya_ext.project.server import PageAnswer, PageRequest
 
@@ -65,7 +65,7 @@ def test_the_state_names_pictures_and_roles(share: BoardShare, filled: Project):
     assert state["title"] == "Quillfox"
     assert [one["value"] for one in state["choices"]] == ["primary", "supporting", "out"]
     keys = keys_of(share)
-    assert keys["a.png"] == picture_key(filled.source_dir / "primary" / "a.png")
+    assert keys["a.png"] == key_of((filled.source_dir / "primary" / "a.png").read_bytes())
     assert state["values"] == {keys["a.png"]: ["primary", "folder in source/"]}
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from kohya_ext.project import ToolError
-from kohya_ext.project.pictures.identity import picture_key
+from kohya_ext.project.pictures.identity import key_of
 from kohya_ext.project.pictures.metadata import read_metadata, with_xmp
 from kohya_ext.project.pictures.ratings import read_rating, write_rating
 from kohya_ext.project.pictures.xmp import find_rating, new_packet, rating_of_percent, with_rating
@@ -75,7 +75,7 @@ def test_an_unrated_picture_says_nothing(picture: Path):
 def test_a_written_rating_is_read_again(picture: Path, rating: int):
     with Image.open(picture) as opened:
         before = opened.convert("RGBA")
-    key = picture_key(picture)
+    key = key_of(picture.read_bytes())
     assert write_rating(picture, rating) == (picture,)
     assert rating_of(picture) == rating
     assert write_rating(picture, rating) == ()
@@ -83,7 +83,7 @@ def test_a_written_rating_is_read_again(picture: Path, rating: int):
     assert rating_of(picture) == 3
     with Image.open(picture) as opened:
         assert ImageChops.difference(before, opened.convert("RGBA")).getbbox() is None
-    assert picture_key(picture) == key
+    assert key_of(picture.read_bytes()) == key
     assert [one.name for one in picture.parent.iterdir()] == [picture.name]
 
 
