@@ -61,7 +61,12 @@ class _Writer:
         if isinstance(node, Variant):
             return self._variant(node)
         if isinstance(node, Wildcard):
-            return self._wildcard(node)
+            method = node.method.value if node.method else ""
+            path = self._path(node.path)
+            pairs = [f"{one.name}={self._argument(one.value)}" for one in node.arguments]
+            arguments = f"({', '.join(pairs)})" if pairs else ""
+            mark = self._config.wildcard_wrap
+            return f"{mark}{method}{path}{arguments}{mark}"
         if isinstance(node, Get):
             default = "" if node.default is None else ":" + self._guarded(node.default)
             return f"{config.variable_start}{node.name}{default}{config.variable_end}"
@@ -99,14 +104,6 @@ class _Writer:
             bounds = f"{self.sequence(variant.amount, closed=False)}$${separator}"
         inside = f"{method}{bounds}{'|'.join(options)}"
         return f"{self._config.variant_start}{inside}{self._config.variant_end}"
-
-    def _wildcard(self, wildcard: Wildcard) -> str:
-        method = wildcard.method.value if wildcard.method else ""
-        path = self._path(wildcard.path)
-        pairs = [f"{one.name}={self._argument(one.value)}" for one in wildcard.arguments]
-        arguments = f"({', '.join(pairs)})" if pairs else ""
-        mark = self._config.wildcard_wrap
-        return f"{mark}{method}{path}{arguments}{mark}"
 
     def _path(self, path: Sequence) -> str:
         texts = []

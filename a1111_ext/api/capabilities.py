@@ -504,7 +504,10 @@ def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Cap
     if capabilities.is_forge:
         known = {title: _hash_here(one, client.url) for title, one in unhashed.items()}
         for title in (title for title, digest in known.items() if not digest):
-            _load_in_forge(client, title)
+            small = {"seed": 1, "steps": 1, "width": 64, "height": 64, "cfg_scale": 1}
+            unseen = {"send_images": False, "save_images": False}
+            settings = {"override_settings": {"sd_model_checkpoint": title}}
+            client.post("/sdapi/v1/txt2img", {**small, **unseen, **settings}, seconds=LOAD_SECONDS)
     else:
         known = {}
         for title in filter(None, (*unhashed, capabilities.loaded)):
@@ -525,13 +528,6 @@ def _hash_here(checkpoint: Checkpoint, url: str) -> str:
         return sha256_of(path) if is_this_machine(url) and path.is_absolute() else ""
     except OSError:
         return ""
-
-
-def _load_in_forge(client: Client, title: str) -> None:
-    small = {"seed": 1, "steps": 1, "width": 64, "height": 64, "cfg_scale": 1}
-    unseen = {"send_images": False, "save_images": False}
-    settings = {"override_settings": {"sd_model_checkpoint": title}}
-    client.post("/sdapi/v1/txt2img", {**small, **unseen, **settings}, seconds=LOAD_SECONDS)
 
 
 def _get_or(client: Client, path: str, otherwise: Any) -> Any:

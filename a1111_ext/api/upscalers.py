@@ -63,7 +63,11 @@ def _with(proved: dict[str, bool | None], answer: bool | None) -> tuple[str, ...
 
 def _enlarges(client: Client, name: str) -> bool | None:
     """Tell whether an upscaler does more than a plain resize; None where it cannot be told."""
-    picture = _picture()
+    from PIL import Image
+
+    # Each time other colours: a WebUI remembers what it has enlarged.
+    blocks = Image.frombytes("RGB", (8, 8), random.randbytes(8 * 8 * 3))
+    picture = blocks.resize((_PIXELS, _PIXELS), Image.Resampling.NEAREST)
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     body = {
@@ -80,14 +84,6 @@ def _enlarges(client: Client, name: str) -> bool | None:
         return None
     enlarged = _decoded(answer)
     return None if enlarged is None else not is_resize(picture, enlarged)
-
-
-def _picture() -> Image.Image:
-    """Draw blocks of random colours, each time others: a WebUI remembers what it has enlarged."""
-    from PIL import Image
-
-    blocks = Image.frombytes("RGB", (8, 8), random.randbytes(8 * 8 * 3))
-    return blocks.resize((_PIXELS, _PIXELS), Image.Resampling.NEAREST)
 
 
 def _decoded(answer: Any) -> Image.Image | None:

@@ -159,7 +159,10 @@ class CellRun:
                 if not self._in_flight and not self._elsewhere:
                     return []
                 self._changed.wait(LOOK_SECONDS)
-                self._look_elsewhere()
+                # Another process may have finished some; what it left is ours.
+                cells, self._elsewhere = self._elsewhere, []
+                done = self.ledger.done_among([cell.key for cell in cells])
+                self._waiting.put_back(self._missing_of(cells, done))
         return []
 
     def look_at_pause(self) -> bool:
@@ -214,12 +217,6 @@ class CellRun:
         if before is None or before[0] != group[0]:
             self._loads += 1
         self._at[id(backend)] = group
-
-    def _look_elsewhere(self) -> None:
-        """See what another process has finished, and take over what it left."""
-        cells, self._elsewhere = self._elsewhere, []
-        done = self.ledger.done_among([cell.key for cell in cells])
-        self._waiting.put_back(self._missing_of(cells, done))
 
     @property
     def missing(self) -> list[Cell]:

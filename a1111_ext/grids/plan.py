@@ -422,7 +422,14 @@ class _Maker:
         if self.expand is not None and is_template(self._fill(cell.prompt, "") + negative):
             seed = cell.seed
             if self.request.unlink_seed:
-                seed = _text_seed(seed, self.axes, at)
+                # Another text for every place, but the same along the LoRA's own axes.
+                labels = [
+                    axis.values[index].label
+                    for number, (axis, index) in enumerate(zip(self.axes, at, strict=True))
+                    if number and not axis.about_lora
+                ]
+                text = json.dumps([seed, labels], ensure_ascii=False)
+                seed = int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:4], "big")
             prompt = self.expand(self._fill(cell.prompt, "${lora}"), seed, named.token)
             negative = self.expand(negative, seed, "")
         if not use.name:
@@ -442,17 +449,6 @@ def _is_seed(edits: Sequence[Edit]) -> TypeGuard[Sequence[SetField]]:
 def is_template(text: str) -> bool:
     """Tell whether a text has something to expand: variants, wildcards or variables."""
     return re.search(r"[{}]|__[^\s_]|\$\{", text) is not None
-
-
-def _text_seed(seed: int, axes: Sequence[Axis], at: tuple[int, ...]) -> int:
-    """Return a seed for the text alone: another one for every place but the LoRA's own axes."""
-    labels = [
-        axis.values[index].label
-        for number, (axis, index) in enumerate(zip(axes, at, strict=True))
-        if number and not axis.about_lora
-    ]
-    text = json.dumps([seed, labels], ensure_ascii=False)
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:4], "big")
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,6 @@ from kohya_ext.project import RuleError
 from kohya_ext.project.consent import Use, uses_of
 from kohya_ext.project.content import (
     PUBLISHING_RATINGS,
-    Signs,
     forbidden_picture,
     forbidden_words,
     minor_sign,
@@ -20,7 +19,6 @@ from kohya_ext.project.wording import counted
 from .check import Check, CheckState, passed, refused, to_do
 from .content import PackContent, PictureContent, subject_words
 from .material import Material
-from .pack_picture import PackPicture
 
 Seen = Mapping[str, Scores]
 """What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""
@@ -67,7 +65,11 @@ def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_no
     what = "Content: the pictures themselves"
     about = subject_words(material.manifest)
     for one in material.every_picture:
-        signs = _signs(one, seen, about)
+        # The two signs may stand apart: one in the picture, one in its prompt or the subject.
+        scores = seen.get(one.sha256)
+        signs = forbidden_picture(scores, one.prompt, PUBLISHING_RATINGS)
+        if signs is None and minor_sign(None, about):
+            signs = forbidden_picture(scores, f"{one.prompt}\n{about}", PUBLISHING_RATINGS)
         if signs is not None:
             return refused(
                 what,
@@ -89,15 +91,6 @@ def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_no
         )
     note = f" {tagger_note}" if tagger_note else ""
     return passed(what, f"The tagger sees no minor together with anything sexual.{note}")
-
-
-def _signs(one: PackPicture, seen: Seen, about: str) -> Signs | None:
-    """Return the two signs in a picture, its prompt and the words about its subject together."""
-    scores = seen.get(one.sha256)
-    found = forbidden_picture(scores, one.prompt, PUBLISHING_RATINGS)
-    if found is None and minor_sign(None, about):
-        found = forbidden_picture(scores, f"{one.prompt}\n{about}", PUBLISHING_RATINGS)
-    return found
 
 
 def _check_category(material: Material, content: PackContent) -> Check:

@@ -89,7 +89,13 @@ class _Gathering:
 
     def evidence(self) -> Evidence:
         training = read_training_set(self._project)
-        pictures = self._pictures()
+        pictures: dict[str, PictureMeasures] = {}
+        for number, one in enumerate(self._shots, start=1):
+            try:
+                pictures[one.key] = self._measures.picture(one.key, one.path)
+            except OSError:
+                continue  # the grid's own run says which pictures are damaged
+            self._on_progress(Progress("Measuring", number, len(self._shots)))
         tags, subject_tags, asked_tags = self._tag_signals(training)
         ballots = read_ballots(
             self._project,
@@ -130,16 +136,6 @@ class _Gathering:
         )
 
     # -- how pictures look ------------------------------------------------------------------
-
-    def _pictures(self) -> dict[str, PictureMeasures]:
-        found: dict[str, PictureMeasures] = {}
-        for number, one in enumerate(self._shots, start=1):
-            try:
-                found[one.key] = self._measures.picture(one.key, one.path)
-            except OSError:
-                continue  # the grid's own run says which pictures are damaged
-            self._on_progress(Progress("Measuring", number, len(self._shots)))
-        return found
 
     def _look_signals(
         self, pictures: Mapping[str, PictureMeasures], training: Sequence[TrainingPicture]

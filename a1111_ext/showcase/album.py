@@ -153,15 +153,10 @@ def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPi
     present = {path.name: path for path in pictures if is_text(path.name)}
     known = [picture for name, picture in noted.items() if name in present]
     others = [path for name, path in present.items() if name not in noted]
-    memory, ours = own or OwnPictures(), _promoted(project)
+    promoted = project.journal.last("promote")
+    facts = promoted.facts if promoted else {}
+    memory, ours = own or OwnPictures(), (str(facts.get("name", "")), str(facts.get("hash", "")))
     return (*known, *(one for path in others for one in memory.read(path, ours)))
-
-
-def _promoted(project: Project) -> tuple[str, str]:
-    """Return name and hash of the LoRA that was promoted last, as the journal has them."""
-    entry = project.journal.last("promote")
-    facts = entry.facts if entry else {}
-    return str(facts.get("name", "")), str(facts.get("hash", ""))
 
 
 def _own_picture(path: Path, ours: tuple[str, str]) -> Iterator[ShowPicture]:

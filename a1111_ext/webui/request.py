@@ -65,17 +65,13 @@ def parse_request(body: Mapping[str, Any]) -> DrawRequest:
             raise _wrong(f'"{name}" is not a field of a grid', f"Fields: {', '.join(known)}.")
     values = {name: _value(name, known[name], body[name]) for name in body}
     if values.get("project"):
-        _require_project_fields(values)
+        for name in values:
+            if name not in ("project", *PROJECT_FIELDS):
+                raise _wrong(
+                    f'"{name}" is decided by the manifest of the project',
+                    f"Write it there, or leave it out. Allowed: {', '.join(PROJECT_FIELDS)}.",
+                )
     return DrawRequest(**values, given=tuple(one for one in values if one != "project"))
-
-
-def _require_project_fields(values: Mapping[str, Any]) -> None:
-    for name in values:
-        if name not in ("project", *PROJECT_FIELDS):
-            raise _wrong(
-                f'"{name}" is decided by the manifest of the project',
-                f"Write it there, or leave it out. Allowed: {', '.join(PROJECT_FIELDS)}.",
-            )
 
 
 def _value(name: str, kind: type[Any], value: Any) -> Any:

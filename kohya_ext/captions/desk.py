@@ -139,7 +139,13 @@ class CaptionDesk:
 
     def tags(self) -> dict[str, Any]:
         """Return every tag of the set with its count and fate, and presets, as plain values."""
-        counts = self._counts()
+        rules = self._rules
+        counts = count_tags(
+            parse_tags(one.text or "")[len(parse_tags(rules.head)) :]
+            if one.scores is None
+            else (*one.scores.general, *one.scores.character)
+            for one in self._sources.values()
+        )
         rows = tag_table(counts, self._rules, self._choices)
         return {
             "word": self._project.manifest.trigger_word,
@@ -147,15 +153,6 @@ class CaptionDesk:
             "rows": [one.as_list() for one in rows],
             "presets": preset_rows(tag_presets(self._project), counts),
         }
-
-    def _counts(self) -> Mapping[str, int]:
-        rules = self._rules
-        return count_tags(
-            parse_tags(one.text or "")[len(parse_tags(rules.head)) :]
-            if one.scores is None
-            else (*one.scores.general, *one.scores.character)
-            for one in self._sources.values()
-        )
 
     def chosen(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return decisions as the store keeps them, by key; ValueError for what is not one."""

@@ -167,7 +167,13 @@ class EditBook:
     def save(self, edits: Mapping[str, CaptionEdit | None], way: str) -> None:
         """Keep edits by stem. Raises MachineError or DamagedError."""
         with DecisionStore(self._project.reviews_db) as store:
-            self._move_old_files(store)
+            folder = self._project.captions_dir
+            for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+                at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+                value = {self.key_of(path.stem): value_of_edit(_read_file(path))}
+                store.move_in(f"captions/{path.name}", [(DecisionKind.CAPTION, value)], at)
+                with explained(path):
+                    path.replace(path.with_name(f"{path.name}.moved"))
             values = {self.key_of(stem): value_of_edit(edit) for stem, edit in edits.items()}
             store.decide(DecisionKind.CAPTION, values, way)
         self._edits |= {self.key_of(stem): edit for stem, edit in edits.items()}
@@ -177,15 +183,6 @@ class EditBook:
         files = sorted(folder.glob("*.json")) if folder.is_dir() else ()
         found = {self.key_of(path.stem): _read_file(path) for path in files}
         return {key: edit for key, edit in found.items() if edit is not None}
-
-    def _move_old_files(self, store: DecisionStore) -> None:
-        folder = self._project.captions_dir
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-            at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-            value = {self.key_of(path.stem): value_of_edit(_read_file(path))}
-            store.move_in(f"captions/{path.name}", [(DecisionKind.CAPTION, value)], at)
-            with explained(path):
-                path.replace(path.with_name(f"{path.name}.moved"))
 
 
 def _read_file(path: Path) -> CaptionEdit | None:

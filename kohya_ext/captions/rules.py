@@ -7,7 +7,7 @@ front, length.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -111,7 +111,11 @@ def caption_tags(scores: Scores, rules: CaptionRules) -> tuple[str, ...]:
     tags = _spelled_once(chosen, rules)
     tags = _without_implied(tags, rules)
     tags = _ordered(tags, chosen, rules)
-    return _within(tags, rules)
+    kept = list(tags)
+    if rules.most_tokens:
+        while kept and rules.count_tokens(format_caption(rules.prefix, kept)) > rules.most_tokens:
+            kept.pop()
+    return tuple(kept)
 
 
 def _replaced(tag: str, rules: CaptionRules) -> tuple[str, ...]:
@@ -168,15 +172,6 @@ def _ordered(tags: list[str], chosen: Mapping[str, float], rules: CaptionRules) 
         return tags
     places = {tag_key(tag): number for number, tag in enumerate(rules.first)}
     return sorted(tags, key=lambda tag: places.get(tag_key(tag), len(places)))
-
-
-def _within(tags: Sequence[str], rules: CaptionRules) -> tuple[str, ...]:
-    """Drop tags from the end until the caption is short enough."""
-    kept = list(tags)
-    if rules.most_tokens:
-        while kept and rules.count_tokens(format_caption(rules.prefix, kept)) > rules.most_tokens:
-            kept.pop()
-    return tuple(kept)
 
 
 def format_caption(prefix: str, tags: Iterable[str]) -> str:

@@ -163,7 +163,19 @@ def _of_project(project: Project, options: ConfigOptions) -> None:
     else:
         emit("\n".join(map(str, plan.paths)))
         _tell_of_load(plan.values, plan.version)
-    _tell(plan, options.verbose)
+    from ..training.dataset.steps import length_line
+
+    steps = plan.steps
+    say(
+        f"{length_line(steps.steps, steps.epochs, steps.steps_per_epoch)} "
+        f"({counted(steps.draws, 'draw')} in {counted(len(steps.buckets), 'bucket')}); "
+        f"{counted(len(steps.epoch_files), 'epoch file')}"
+    )
+    say(f"ratio: {plan.ratio}")
+    for difference in plan.call.differences if options.verbose else plan.call.notable:
+        say(f"unlike the GUI: {difference}")
+    for sentence in plan.advice:
+        say(f"advice: {sentence}")
     next_step(f"loraloom check {shell_path(project.root)}")
 
 
@@ -184,22 +196,6 @@ def _form(
     if show == "arguments":
         return shell_words(arguments)
     return (toml if show == "toml" else dataset).rstrip()
-
-
-def _tell(plan: ConfigPlan, verbose: bool) -> None:
-    from ..training.dataset.steps import length_line
-
-    steps = plan.steps
-    say(
-        f"{length_line(steps.steps, steps.epochs, steps.steps_per_epoch)} "
-        f"({counted(steps.draws, 'draw')} in {counted(len(steps.buckets), 'bucket')}); "
-        f"{counted(len(steps.epoch_files), 'epoch file')}"
-    )
-    say(f"ratio: {plan.ratio}")
-    for difference in plan.call.differences if verbose else plan.call.notable:
-        say(f"unlike the GUI: {difference}")
-    for sentence in plan.advice:
-        say(f"advice: {sentence}")
 
 
 def _as_dict(plan: ConfigPlan) -> dict[str, object]:

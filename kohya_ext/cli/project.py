@@ -64,7 +64,19 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> None:
     """Show the status of PROJECT: pictures, captions, epochs, grids, showcase."""
     if verify:
-        _verify(project, cluster, as_json)
+        from ..project.cluster import open_executor
+        from ..project.proof import prove_project
+
+        with open_executor(cluster) as executor:
+            proofs = prove_project(project, executor=executor)
+        if as_json:
+            emit_json([one.as_dict() for one in proofs])
+        else:
+            for line in (line for one in proofs for line in one.lines()):
+                emit(line)
+        if any(one.lost for one in proofs):
+            raise click.exceptions.Exit(1)
+        next_step(f"loraloom show {shell_path(project.root)}")
         return
     ratio = read_ratio(project)
     status = replace(read_status(project), ratio=str(ratio) if ratio else "")
@@ -74,19 +86,3 @@ def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> 
     for line in status.lines():
         emit(line)
     next_step(status.next_command(shell_path(project.root)))
-
-
-def _verify(project: Project, cluster: str | None, as_json: bool) -> None:
-    from ..project.cluster import open_executor
-    from ..project.proof import prove_project
-
-    with open_executor(cluster) as executor:
-        proofs = prove_project(project, executor=executor)
-    if as_json:
-        emit_json([one.as_dict() for one in proofs])
-    else:
-        for line in (line for one in proofs for line in one.lines()):
-            emit(line)
-    if any(one.lost for one in proofs):
-        raise click.exceptions.Exit(1)
-    next_step(f"loraloom show {shell_path(project.root)}")

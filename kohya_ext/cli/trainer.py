@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,10 +16,6 @@ from ..project.cli import (
     say,
     shell_words,
 )
-
-if TYPE_CHECKING:
-    from ..training.checks.machine import Gpu
-    from ..training.trainer import Environment, Trainer
 
 
 @click.group()
@@ -51,24 +46,22 @@ def show(as_json: bool) -> None:
             }
         )
     else:
-        _show(found, environment, gpus)
+        emit(
+            f"sd-scripts {environment.sd_scripts_version} in {found.folder} ({found.origin.value})"
+        )
+        emit(f"Python {environment.python_version}: {found.python}")
+        for name, version in environment.packages.items():
+            emit(f"  {name} {version or 'is not installed'}")
+        for card in gpus:
+            total = card.total_bytes / 2**30
+            emit(f"{card.name}: {card.used_bytes / 2**30:.1f} of {total:.1f} GiB in use")
+        if not gpus:
+            emit("no NVIDIA graphics card was found")
     missing = [] if found.is_simulated else environment.missing(ALWAYS_NEEDED)
     if missing:
         next_step(f'"{found.python}" -m pip install {" ".join(missing)}')
     else:
         next_step("loraloom check PROJECT")
-
-
-def _show(found: Trainer, environment: Environment, gpus: tuple[Gpu, ...]) -> None:
-    emit(f"sd-scripts {environment.sd_scripts_version} in {found.folder} ({found.origin.value})")
-    emit(f"Python {environment.python_version}: {found.python}")
-    for name, version in environment.packages.items():
-        emit(f"  {name} {version or 'is not installed'}")
-    for card in gpus:
-        total = card.total_bytes / 2**30
-        emit(f"{card.name}: {card.used_bytes / 2**30:.1f} of {total:.1f} GiB in use")
-    if not gpus:
-        emit("no NVIDIA graphics card was found")
 
 
 @trainer.command()

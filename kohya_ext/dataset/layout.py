@@ -399,7 +399,11 @@ def _make_room(
             aside.append((caption, project.captions_dir / name))
     _move_captions(project, aside + along)
     for place in plan.dropped:
-        _remove_staged(plan, place)
+        path = plan.images_dir / place
+        with explained(path):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir() and not any(path.parent.iterdir()):
+                path.parent.rmdir()
     return moved
 
 
@@ -458,12 +462,3 @@ def _write_upright(source: Path, target: Path) -> None:
             picture.save(stream, "BMP")
         else:
             picture.save(stream, "PNG")
-
-
-def _remove_staged(plan: LayoutPlan, place: PurePosixPath) -> None:
-    """Remove one staged copy; its source stays."""
-    path = plan.images_dir / place
-    with explained(path):
-        path.unlink(missing_ok=True)
-        if path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()

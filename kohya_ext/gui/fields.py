@@ -280,7 +280,16 @@ def keep_label(section: Section) -> str:
 
 def _typed_value(one: Field, value: Any) -> Any:
     if one.kind in (Kind.WHOLE, Kind.NUMBER):
-        return _number(one, value)
+        if _is_empty(one, value):
+            if one.is_optional:
+                return None
+            raise InputError("LL243", f"{one.label} is empty.", "Type a number.")
+        number = float(value)
+        if one.kind is Kind.WHOLE:
+            if number != int(number):
+                raise InputError("LL243", f"{one.label} is {value:g}.", "Type a whole number.")
+            return int(number)
+        return number
     if one.kind is Kind.FLAG:
         return bool(value)
     text = str(value).strip()
@@ -297,19 +306,6 @@ def _typed_value(one: Field, value: Any) -> Any:
 
 def _tags(text: str) -> list[str]:
     return [part.strip() for line in text.splitlines() for part in line.split(",") if part.strip()]
-
-
-def _number(one: Field, value: Any) -> int | float | None:
-    if _is_empty(one, value):
-        if one.is_optional:
-            return None
-        raise InputError("LL243", f"{one.label} is empty.", "Type a number.")
-    number = float(value)
-    if one.kind is Kind.WHOLE:
-        if number != int(number):
-            raise InputError("LL243", f"{one.label} is {value:g}.", "Type a whole number.")
-        return int(number)
-    return number
 
 
 def _is_empty(one: Field, value: Any) -> bool:

@@ -75,7 +75,21 @@ class HookPlan:
 
 def plan_hook(gui: KohyaGui) -> HookPlan:
     """Plan the two files in the site-packages of the GUI's Python; raises HostError."""
-    folder = _site_packages(gui)
+    words = [str(gui.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    try:
+        answer = subprocess.run(
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONUTF8": "1"},  # a name that Windows' own code page lacks
+            timeout=60,
+            check=True,
+        )
+        folder = Path(answer.stdout.strip())
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _no_answer(gui, str(error)) from error
+    if not folder.is_dir():
+        raise _no_answer(gui, f"it names {folder}, which is not a folder")
     text = _HOOK.format(launcher=str(LAUNCHER), disable=DISABLE)
     return HookPlan(folder / PTH_NAME, folder / HOOK_NAME, text)
 
@@ -93,25 +107,6 @@ def uninstall_hook(plan: HookPlan) -> tuple[Path, ...]:
     for one in gone:
         one.unlink()
     return tuple(one for one in gone if one not in cached)
-
-
-def _site_packages(gui: KohyaGui) -> Path:
-    words = [str(gui.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    try:
-        answer = subprocess.run(
-            words,
-            capture_output=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONUTF8": "1"},  # a name that Windows' own code page lacks
-            timeout=60,
-            check=True,
-        )
-        folder = Path(answer.stdout.strip())
-    except (OSError, subprocess.SubprocessError) as error:
-        raise _no_answer(gui, str(error)) from error
-    if not folder.is_dir():
-        raise _no_answer(gui, f"it names {folder}, which is not a folder")
-    return folder
 
 
 def _no_answer(gui: KohyaGui, reason: str) -> ToolError:

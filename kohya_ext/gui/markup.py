@@ -132,7 +132,10 @@ def job(view: JobView | None) -> str:
     """Show a step: how far it is, what it said last, how it ended."""
     if view is None:
         return ""
-    return "".join((_headline(view), _bar(view), _lines(view)))
+    text = escape("\n".join(map(on_screen, view.lines[-_SHOWN_LINES:])))
+    style = "white-space:pre-wrap;max-height:22em;overflow:auto"
+    lines = f'<pre style="{style}">{text}</pre>' if text else ""
+    return "".join((_headline(view), _bar(view), lines))
 
 
 def _headline(view: JobView) -> str:
@@ -150,12 +153,6 @@ def _bar(view: JobView) -> str:
     text = escape(f"{progress.phase} {amount} {progress.message}".strip())
     top = f' max="{progress.total}" value="{progress.done}"' if progress.total else ""
     return f'<progress style="width:100%"{top}></progress><p>{text}</p>'
-
-
-def _lines(view: JobView) -> str:
-    text = escape("\n".join(map(on_screen, view.lines[-_SHOWN_LINES:])))
-    style = "white-space:pre-wrap;max-height:22em;overflow:auto"
-    return f'<pre style="{style}">{text}</pre>' if text else ""
 
 
 def folders(rows: Sequence[FolderSteps]) -> str:

@@ -45,7 +45,6 @@ class Training:
 
     script: str
     flag: str
-    lora_type: str
     module: str
     preset: str
     bytes_per_rank: int
@@ -157,9 +156,7 @@ class Family(str, Enum):
             never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
             r"|^cond_stage_model_model_",
             drawing=Drawing(512, 25, 7.0, "SD1", "sd", has_clip_skip=True, on_a1111=True),
-            training=Training(
-                "train_network", "", "Standard", "networks.lora", "sd15-locon-24", 1_208_000, 64
-            ),
+            training=Training("train_network", "", "networks.lora", "sd15-locon-24", 1_208_000, 64),
         ),
     )
     SD2 = (
@@ -181,9 +178,7 @@ class Family(str, Enum):
             never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
             r"|^cond_stage_model_transformer_",
             drawing=Drawing(768, 25, 7.0, "SD2", has_clip_skip=True, on_a1111=True),
-            training=Training(
-                "train_network", "v2", "Standard", "networks.lora", "sd2-lora-32", 1_300_000, 64
-            ),
+            training=Training("train_network", "v2", "networks.lora", "sd2-lora-32", 1_300_000, 64),
         ),
     )
     SDXL = "sdxl", FamilyFacts(
@@ -205,7 +200,7 @@ class Family(str, Enum):
         r"|^(joint|double|single|transformer)_blocks_|^single_transformer_|^layers_",
         drawing=Drawing(1024, 25, 6.0, "SDXL", "xl", has_clip_skip=True, on_a1111=True),
         training=Training(
-            "sdxl_train_network", "sdxl", "Standard", "networks.lora", "sdxl-lora-12gb",
+            "sdxl_train_network", "sdxl", "networks.lora", "sdxl-lora-12gb",
             7_130_000, 32,
         ),
     )  # fmt: skip
@@ -223,7 +218,7 @@ class Family(str, Enum):
             1024, 26, 4.0, "Unknown", "flux", ("the VAE ae", "the text encoder T5-XXL")
         ),
         training=Training(
-            "flux_train_network", "flux1_checkbox", "Flux1", "networks.lora_flux",
+            "flux_train_network", "flux1_checkbox", "networks.lora_flux",
             "chroma-lora-16", 7_000_000, 64, (_AE, _T5),
             ("guidance_scale", "discrete_flow_shift"), (("model_type", "chroma"),),
         ),
@@ -244,7 +239,7 @@ class Family(str, Enum):
             distilled_cfg=3.5, has_negative=False,
         ),
         training=Training(
-            "flux_train_network", "flux1_checkbox", "Flux1", "networks.lora_flux",
+            "flux_train_network", "flux1_checkbox", "networks.lora_flux",
             "flux-lora-12gb", 9_570_000, 64,
             (_AE, Companion("clip_l", "clip_l", "the text encoder CLIP-L"), _T5),
             ("guidance_scale", "discrete_flow_shift"),
@@ -274,7 +269,7 @@ class Family(str, Enum):
             on_a1111=True,
         ),
         training=Training(
-            "sd3_train_network", "sd3_checkbox", "Standard", "networks.lora_sd3",
+            "sd3_train_network", "sd3_checkbox", "networks.lora_sd3",
             "sd35-lora-16", 8_500_000, 32,
             (
                 Companion("sd3_clip_l", "clip_l", "the text encoder CLIP-L", needed=False),
@@ -300,7 +295,7 @@ class Family(str, Enum):
         never=r"joint_|stream_modulation|^transformer_blocks_\d+_(attn[12]|img_mlp|txt_mlp|img_mod|txt_mod)_",
         drawing=Drawing(2048, 50, 3.5),
         training=Training(
-            "hunyuan_image_train_network", "hunyuan_image_checkbox", "HunyuanImage-2.1",
+            "hunyuan_image_train_network", "hunyuan_image_checkbox",
             "networks.lora_hunyuan_image", "hunyuan-image-lora-24gb", 11_800_000, 64,
             (
                 Companion("hunyuan_vae", "vae", "the VAE of HunyuanImage 2.1"),
@@ -330,7 +325,7 @@ class Family(str, Enum):
             ("the Qwen-Image VAE", "the text encoder Qwen3 0.6B"), shift=3.0,
         ),
         training=Training(
-            "anima_train_network", "anima_checkbox", "Anima", "networks.lora_anima",
+            "anima_train_network", "anima_checkbox", "networks.lora_anima",
             "anima-lora-8", 2_870_000, 16,
             (
                 Companion("anima_qwen3", "qwen3", "the text encoder Qwen3 0.6B"),
@@ -357,7 +352,7 @@ class Family(str, Enum):
             shift=6.0,
         ),
         training=Training(
-            "lumina_train_network", "lumina_checkbox", "Lumina", "networks.lora_lumina",
+            "lumina_train_network", "lumina_checkbox", "networks.lora_lumina",
             "lumina-lora-8", 3_300_000, 64,
             (
                 Companion("lumina_gemma2", "gemma2", "the text encoder Gemma 2 2B"),

@@ -102,7 +102,9 @@ def read_status(project: Project) -> ProjectStatus:
         imported=_pictures(project.source_dir),
         staged=_staged(project),
         config=any(project.config_dir.glob("*.json")),
-        epoch_files=_epoch_files(project.model_dir),
+        epoch_files=sum(len(run.files) for run in find_epoch_files(project.model_dir).runs)
+        if project.model_dir.is_dir()
+        else 0,
         grids=sum(1 for _ in project.grids_dir.glob("*/")),
         promoted=str(promoted.facts.get("name", "")) if promoted else "",
         showcase_pictures=sum(looks_like_a_picture(one) for one in shown),
@@ -125,9 +127,3 @@ def _staged(project: Project) -> tuple[StagedFolder, ...]:
         for folder in sorted(project.images_dir.iterdir())
         if folder.is_dir()
     )
-
-
-def _epoch_files(folder: Path) -> int:
-    if not folder.is_dir():
-        return 0
-    return sum(len(run.files) for run in find_epoch_files(folder).runs)

@@ -198,7 +198,6 @@ def test_its_row_speaks_the_words_of_gui_and_trainer(family: Family):
     training = family.facts.training
     assert training is not None
     keys = keys_of(V26)
-    assert training.lora_type in keys["LoRA_type"].choices
     assert not training.flag or training.flag in keys
     assert {one.key for one in training.companions} <= set(keys)
     known = arguments_of(training.script)

@@ -85,10 +85,6 @@ def _parse_segments(table: bytes, offset: int) -> Ranges:
             (glyph,) = struct.unpack_from(">H", table, glyphs_at + 2 * (code - start))
             if glyph and (glyph + delta) & 0xFFFF:
                 ranges.append((code, code))
-    return _joined(ranges)
-
-
-def _joined(ranges: list[tuple[int, int]]) -> Ranges:
     joined: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
         if joined and start <= joined[-1][1] + 1:

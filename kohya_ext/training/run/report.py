@@ -101,12 +101,15 @@ def read_report(runs_dir: Path, run_id: str = "") -> Report:
     chain = _chain(runs[-1], find_runs_in(runs_dir))
     plan = runs[-1].plan
     files = _files(plan.output_dir, plan.name, runs[-1])
+    advice = read_advice(Path(plan.project)) if plan.project else None
+    if advice is not None and not set(advice.epochs) <= {one.name for one in files}:
+        advice = None  # it is on the epochs of another run
     return Report(
         tuple(_session(one) for one in chain),
         files,
         read_facts(runs[-1].folder / "data.json") or {},  # none in an older run
         read_facts(runs[-1].folder / "environment.json") or {},
-        _advice(plan.project, files),
+        advice,
         _showcase(plan.project, files),
     )
 
@@ -118,13 +121,6 @@ def _showcase(project: str, files: tuple[EpochFile, ...]) -> Mapping[str, Any] |
         if found is not None and found["source"] in {one.path.name for one in files}:
             return found
     return None
-
-
-def _advice(project: str, files: tuple[EpochFile, ...]) -> KeptAdvice | None:
-    """Return the newest advice if it is on the epochs of this run."""
-    found = read_advice(Path(project)) if project else None
-    known = {one.name for one in files}
-    return found if found is not None and known >= set(found.epochs) else None
 
 
 def _chain(last: RunStatus, runs: tuple[RunStatus, ...]) -> list[RunStatus]:

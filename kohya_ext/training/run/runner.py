@@ -87,15 +87,13 @@ def watch(
         if code is not None or ended:
             tree.end()  # loader workers may outlive their parent
             return None
-        if asked is StopRequest.NOW or _epoch_is_saved(follow, saves_when_asked):
+        # An epoch file that was begun since is whole once the next epoch began, too.
+        if asked is StopRequest.NOW or (
+            saves_when_asked is not None and follow.epochs_begun_after_save > saves_when_asked
+        ):
             tree.end()
             return RunOutcome.STOPPED
         sleep(POLL_SECONDS)
-
-
-def _epoch_is_saved(follow: RunFollower, saves_when_asked: int | None) -> bool:
-    """Tell whether an epoch file was begun since, and the next epoch too, so that it is whole."""
-    return saves_when_asked is not None and follow.epochs_begun_after_save > saves_when_asked
 
 
 def run_training(plan: RunPlan, handler: EventHandler = unheard) -> Result:
