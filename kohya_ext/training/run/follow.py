@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,7 @@ class RunFollower:
         if not self._is_sampling or not folder.is_dir():
             return
         began = (self.plan.folder / "plan.json").stat().st_mtime
-        for path in sorted(folder.glob(f"{self.plan.name}_*.png")):
+        for path in sorted(folder.glob(f"{glob.escape(self.plan.name)}_*.png")):
             if path not in self._samples and path.stat().st_mtime >= began:
                 self._samples.add(path)
                 yield SampleSaved(str(path))

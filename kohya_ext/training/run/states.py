@@ -6,6 +6,7 @@ repeats epochs; the epoch in the folder's name is right, and `--initial_epoch` m
 
 from __future__ import annotations
 
+import glob
 import re
 import zipfile
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def require_state(model_dir: Path, output_name: str) -> SavedState:
         return found[-1]
     halves = [
         f"{folder.name}: {problem}"
-        for folder in sorted(model_dir.glob(f"{output_name}*-state"))
+        for folder in sorted(model_dir.glob(f"{glob.escape(output_name)}*-state"))
         if (problem := state_problem(folder))
     ]
     why = f" ({'; '.join(halves)})" if halves else ""

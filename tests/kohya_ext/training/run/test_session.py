@@ -339,11 +339,12 @@ def test_no_state_to_resume(trainable: Project):
         require_state(trainable.model_dir, "Quillfox")
 
 
-def test_half_a_state_does_not_count(trainable: Project):
-    half = trainable.model_dir / "Quillfox-000001-state"
+@pytest.mark.parametrize("name", ["Quillfox", "Quillfox [v2]"])
+def test_half_a_state_does_not_count(trainable: Project, name: str):
+    half = trainable.model_dir / f"{name}-000001-state"
     half.mkdir(parents=True)
     with pytest.raises(ToolError, match=r"optimizer\.bin is missing"):
-        require_state(trainable.model_dir, "Quillfox")
+        require_state(trainable.model_dir, name)
 
 
 def test_a_run_without_states_cannot_be_paused(trainable: Project):
@@ -564,13 +565,16 @@ def test_saving_is_told_before_the_next_epoch(trainable: Project):
     assert told == [EpochBegan, Saving] * 3
 
 
-def test_sample_pictures_are_told_once(trainable: Project):
+@pytest.mark.parametrize("name", ["Quillfox", "Quillfox [v2]"])
+def test_sample_pictures_are_told_once(trainable: Project, name: str):
+    """Brackets in an output name are no pattern."""
     planned = plan(trainable)
+    planned = replace(planned, run=replace(planned.run, name=name))
     write_inputs(planned)
     folder = planned.run.output_dir / "sample"
     folder.mkdir()
-    old = folder / "Quillfox_e000001_00_20200101.png"
-    new = folder / "Quillfox_e000002_00_20260101.png"
+    old = folder / f"{name}_e000001_00_20200101.png"
+    new = folder / f"{name}_e000002_00_20260101.png"
     for path in (old, new, folder / "Other_e000001.png"):
         path.write_bytes(b"")
     os.utime(old, (1000, 1000))
