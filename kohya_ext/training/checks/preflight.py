@@ -24,7 +24,7 @@ from .ask_trainer import TrainerAnswer, ask_trainer
 from .base_model import check_base_model
 from .captions import check_words
 from .combinations import check_combinations
-from .content import check_content
+from .content import check_content, check_samples
 from .files import (
     check_disk,
     check_files,
@@ -115,6 +115,7 @@ def run_preflight(
         for path in subset.reading.pictures
     ]
     findings += check_content(dict.fromkeys(captioned), scores_dir)
+    findings += check_samples(call.sample_prompts, values)
     findings += check_words(_without_regular(datasets), project)
     steps = expected_steps(values, datasets, facts, processes_of(call.launch))
     findings += _check_validation(datasets)

@@ -50,6 +50,23 @@ def test_a_value_that_would_fail_late(desk: Desk, changes: dict[str, Any], code:
     assert code in codes(desk.check())
 
 
+@pytest.mark.parametrize(
+    ("line", "is_refused"),
+    [
+        ("a fox, child, nude --w 64", True),
+        ("a fox --n child, nude --w 64", False),
+        ("# child, nude", False),
+        ('prompt = "a fox, child, nude"', True),
+        ('"negative_prompt": "child, nude",', False),
+    ],
+)
+def test_no_sample_prompt_is_past_the_rule_on_minors(desk: Desk, line: str, is_refused: bool):
+    prompts = desk.root / "prompts.txt"
+    prompts.write_text(f"a fox\n{line}\n", "utf-8")
+    desk.toml |= {"sample_prompts": str(prompts), "sample_every_n_epochs": 1}
+    assert ("LL616" in codes(desk.check(), Level.ERROR)) is is_refused
+
+
 def test_a_hub_name_is_only_a_warning(desk: Desk):
     desk.toml["pretrained_model_name_or_path"] = "someone/some-model"
     assert codes(desk.check(), Level.WARNING) == ["LL380"]
