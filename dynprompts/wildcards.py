@@ -63,8 +63,11 @@ class _File:
             if not stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116  # as above
                 raise OSError(errno.EINVAL, "it is not a regular file")
             with open(self.path, "rb") as file:  # noqa: PTH123  # no pathlib at import
-                self.seen = _stamp(os.fstat(file.fileno()))
-                content = file.read(MOST_BYTES + 1)
+                status = os.fstat(file.fileno())
+                self.seen = _stamp(status)
+                content = file.read(min(status.st_size, MOST_BYTES) + 1)
+                if len(content) > status.st_size:  # it grew; more would cost Windows the memory
+                    content += file.read(MOST_BYTES + 1 - len(content))
         except OSError as error:
             reason = error.strerror or type(error).__name__
             problems.append(FileProblem("DP204", f"the file cannot be read: {reason}", self.where))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -148,10 +149,16 @@ def read_text(path: Path, most_bytes: int | None = None, encoding: str = "utf-8-
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """Read a whole regular file that is no longer than `most_bytes`. Raises ShapeError, OSError."""
+    """Read a whole regular file that is no longer than `most_bytes`. Raises ShapeError, OSError.
+
+    Windows takes memory for all that is asked for: so much as the file holds, more if it grew.
+    """
     require_regular(path)
     with path.open("rb") as stream:
-        content = stream.read(most_bytes + 1)
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(min(size, most_bytes) + 1)
+        if len(content) > size:
+            content += stream.read(most_bytes + 1 - len(content))
     if len(content) > most_bytes:
         raise UnreadableError(errno.EFBIG, f"it is longer than {most_bytes} bytes", path)
     return content

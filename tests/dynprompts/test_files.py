@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -321,6 +322,17 @@ def test_a_large_file_is_read_once(tmp_path: Path):
         other.mkdir()
         (other / "w.txt").write_text("x" * (1 << 20), encoding="utf-8")
         assert len(texts(WildcardLibrary(other), "w")) == 1
+
+
+def test_memory_is_taken_for_what_a_file_holds(tmp_path: Path):
+    (tmp_path / "colour.txt").write_text("red\n", encoding="utf-8")
+    library = WildcardLibrary(tmp_path)
+    tracemalloc.start()
+    try:
+        assert texts(library, "colour") == ["red"]
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture):

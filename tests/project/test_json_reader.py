@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,7 @@ from kohya_ext.project.json_reader import (
     parse_json,
     parse_with_pictures,
     read_beginning,
+    read_bounded,
     read_json,
     read_lines,
     read_or_set_aside,
@@ -93,6 +96,28 @@ def test_lines_are_read_one_by_one_within_their_limit(tmp_path: Path):
     assert (next(lines), next(lines)) == (b"one\n", b"two\n")
     with pytest.raises(ShapeError, match="longer than 40 bytes"):
         next(lines)
+
+
+def test_memory_is_taken_for_what_a_file_holds(tmp_path: Path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"picture")
+    tracemalloc.start()
+    try:
+        assert read_picture_bytes(path) == b"picture"
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_grew_is_read_to_its_end_or_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"0123456789")
+    monkeypatch.setattr("os.fstat", lambda _: SimpleNamespace(st_size=3))
+    assert read_bounded(path, 10) == b"0123456789"
+    with pytest.raises(ShapeError, match="longer than 9 bytes"):
+        read_bounded(path, 9)
 
 
 def test_the_beginning_of_any_file_is_text(tmp_path: Path):

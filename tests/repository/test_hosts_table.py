@@ -63,13 +63,17 @@ def test_a_host_that_is_not_named_has_no_row(page: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "version"),
+    ("text", "library", "name", "version"),
     [
-        ('version = "neo"\nrelease = "2.26"\n', "Forge Neo", "2.26"),
-        ('version = "f2.0.1v1.10.1"\n', "Forge", "f2.0.1v1.10.1"),
+        ('version = "neo"\nrelease = "2.26"\n', "backend", "Forge Neo", "2.26"),
+        ('version = "f2.0.1v1.10.1"\n', "backend", "Forge", "f2.0.1v1.10.1"),
+        ("version = '1.0.0v2-v1.10.1RC'\n", "ldm_patched", "reForge", "1.0.0v2-v1.10.1RC"),
     ],
 )
-def test_forge_and_its_heir_are_told_apart(tmp_path: Path, text: str, name: str, version: str):
+def test_forge_and_its_heirs_are_told_apart(
+    tmp_path: Path, text: str, library: str, name: str, version: str
+):
     (tmp_path / "modules_forge").mkdir()
+    (tmp_path / library).mkdir()
     (tmp_path / "modules_forge" / "forge_version.py").write_text(text, encoding="utf-8")
     assert read_webui(tmp_path) == (name, version)

@@ -60,7 +60,7 @@ class WildcardManager:
                     for file in sorted(Path(root).rglob("*")):
                         if file.is_file():
                             with file.open("rb") as stream:
-                                content = stream.read(MOST_BYTES)
+                                content = stream.read(min(file.stat().st_size, MOST_BYTES))
                             yield front + file.relative_to(root).as_posix(), content
 
     @property
