@@ -116,6 +116,21 @@ def test_what_was_installed_is_removed_by_one_command(
     assert left == {webui / "extensions", tmp_path / "home", tmp_path / "home" / ".loraloom"}
 
 
+def test_the_commands_it_names_can_be_typed(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    home = tmp_path / "my home"
+    machine = Machine(script, home)
+    assert script.install(machine.program, script.Hosts(), "", home) == 0
+    program = home / ".loraloom" / "program"
+    told = capsys.readouterr().out
+    assert f"{script.shell_words(machine.program.command, '--help')}\n" in told
+    removing = script.shell_words(sys.executable, program / "install", "--remove")
+    assert f"To take all of it out again: {removing}\n" in told
+    assert removing.count("my home") == 1
+    assert str(program / "install") not in removing.split(" ")  # it is quoted
+
+
 def test_installing_twice_replaces_the_extension(
     script: ModuleType, machine: Machine, webui: Path, tmp_path: Path
 ):
