@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ from ..showcase.batches import (
 )
 from ..showcase.file_ratings import FileRatings
 from ..showcase.picture_distance import make_distance
-from ..showcase.ratings import read_ratings, require_known
+from ..showcase.ratings import Rating, read_ratings, require_known
 from ..showcase.review import (
     Review,
     is_review_file,
@@ -380,9 +381,15 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
 
 @click.command()
 @project_argument
-@click.option("--keep", "kept", multiple=True, metavar="FILE", help="Always include this picture.")
 @click.option(
-    "--drop", "dropped", multiple=True, metavar="FILE", help="Always exclude this picture."
+    "--keep", "kept", multiple=True, metavar="FILE", help="Include this picture; a drop of it ends."
+)
+@click.option(
+    "--drop",
+    "dropped",
+    multiple=True,
+    metavar="FILE",
+    help="Exclude this picture until it is rated or kept again.",
 )
 @click.option(
     "--ratings",
@@ -420,11 +427,13 @@ def select(project: Project, **given: Any) -> None:
     in_files = FileRatings(project)
     if not options.dry_run:
         in_files.hear(names)
-    review = _review(project, options.ratings, names)
+    said = _review(project, options.ratings, names)
+    kept, dropped = (require_known(each, names) for each in (options.kept, options.dropped))
+    review = _with_drops(said, kept, dropped)
     wanted = SelectionOptions(
         most=options.most,
-        kept=require_known(options.kept, names),
-        dropped=require_known(options.dropped, names),
+        kept=kept,
+        dropped=dropped,
         ratings=review.ratings,
         order=review.order,
         fill=options.fill,
@@ -433,8 +442,12 @@ def select(project: Project, **given: Any) -> None:
         distance = make_distance(project.showcase_dir, len(names), on_progress=progress)
         selection = plan_selection(album, promoted.name, promoted.autov3, wanted, distance)
     if not options.dry_run:
-        if options.ratings:
+        if options.ratings or review != said:
             write_review(project, review)
+        for name in (*kept, *dropped):
+            before, now = (each.ratings.get(name) for each in (said, review))
+            if before is not now:
+                say(f"rating: {name}: {_word(before)} -> {_word(now)}")
         apply_selection(project, selection)
         in_files.write(names)
     _tell_selected(selection, options.as_json)
@@ -454,6 +467,20 @@ def _review(project: Project, path: Path | None, names: list[str]) -> Review:
         new = Review(read_ratings(path))
     known = {require_known([name], names)[0]: rating for name, rating in new.ratings.items()}
     return merged(kept, replace(new, ratings=known))
+
+
+def _with_drops(review: Review, kept: Sequence[str], dropped: Sequence[str]) -> Review:
+    """Let --drop hold until somebody decides otherwise, and --keep end an earlier drop."""
+    ratings = {
+        name: rating
+        for name, rating in review.ratings.items()
+        if rating is not Rating.DROP or name not in kept
+    }
+    return replace(review, ratings={**ratings, **dict.fromkeys(dropped, Rating.DROP)})
+
+
+def _word(rating: Rating | None) -> str:
+    return rating.value if rating else "unrated"
 
 
 def _tell_selected(selection: Selection, as_json: bool) -> None:

@@ -25,6 +25,7 @@ from a1111_ext.showcase.arrangement import (
     neighbours_of_one_checkpoint,
 )
 from a1111_ext.showcase.ratings import Rating, read_ratings, require_known
+from a1111_ext.showcase.review import Review, write_review
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from kohya_ext.cli import main
 from kohya_ext.project import InputError, MissingError, Project, ToolError
@@ -365,6 +366,26 @@ def test_select_writes_the_order(shown: Project, capsys: pytest.CaptureFixture[s
     assert entry is not None
     assert entry.facts["pictures"] == 3
     assert "Next: loraloom publish" in capsys.readouterr().err
+
+
+def test_a_drop_holds_until_somebody_decides_otherwise(
+    shown: Project, capsys: pytest.CaptureFixture[str]
+):
+    def select(*words: str) -> set[str]:
+        assert main(["select", str(shown.root), *words]) == 0
+        return {one.file for one in read_selection(shown)}
+
+    every = {"0.png", "1.png", "2.png", "3.png"}
+    assert select("--drop", "2.png") == every - {"2.png"}
+    assert "rating: 2.png: unrated -> drop" in capsys.readouterr().err
+    assert select() == every - {"2.png"}
+    assert select("--keep", "2.png") == every
+    assert "rating: 2.png: drop -> unrated" in capsys.readouterr().err
+    assert select() == every
+    write_review(shown, Review({"1.png": Rating.DROP}))
+    assert select() == every - {"1.png"}
+    assert select("--keep", "1.png") == every
+    assert select() == every
 
 
 def test_a_dry_selection_writes_nothing(shown: Project, capsys: pytest.CaptureFixture[str]):
