@@ -38,7 +38,7 @@ def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
     second.close()
 
 
-@pytest.mark.parametrize("number", ["", "~"], ids=["before ours", "behind ours"])
+@pytest.mark.parametrize("number", ["!", "~"], ids=["before ours", "behind ours"])
 def test_the_claim_of_a_dead_process_is_taken_over(tmp_path: Path, number: str):
     """It tells where that process asked for the picture: it may lie there."""
     with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
@@ -168,6 +168,16 @@ def test_what_is_gone_or_exchanged_is_planned_again(ledger: Ledger):
     assert ledger.is_done(keys[4])
 
 
+def test_of_very_many_only_sizes_are_compared_unless_all_is_asked_for(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("a1111_ext.cells.picture_store.PROVE_AT_MOST", 1)
+    keys = [finish(ledger, cell(seed=seed)) for seed in (1, 2)]
+    ledger.picture_path(keys[0]).write_bytes(b"a pixture")
+    assert ledger.done_among(keys) == set(keys)
+    assert ledger.done_among(keys, whole=True) == {keys[1]}
+
+
 @pytest.mark.parametrize("unknown", [1, 600], ids=["few", "many"])
 def test_of_all_cells_those_asked_for_are_told(ledger: Ledger, unknown: int):
     first, second = (finish(ledger, cell(seed=seed)) for seed in (1, 2))
@@ -215,16 +225,16 @@ def test_pictures_of_one_request_with_other_files_are_found(ledger: Ledger):
 
 def test_the_last_file_under_a_name_counts(tmp_path: Path):
     now = [1000.0]
-    one = with_loras(cell(prompt="<lora:Mira:1> fox"), {"Mira": "a" * 12})
+    one = with_loras(cell(prompt="<lora:Möwe:1> fox"), {"Möwe": "a" * 12})
     with Ledger(tmp_path / "a.db", tmp_path / "c", clock=lambda: now[0]) as ledger:
         for hash_, time in (("a" * 12, 3000.0), ("b" * 12, 2000.0)):
-            drawn, now[0] = with_loras(one, {"Mira": hash_}), time
+            drawn, now[0] = with_loras(one, {"Möwe": hash_}), time
             ledger.add([drawn])
             assert ledger.claim(drawn.key)
-            assert ledger.last_hash("Mira") in ("", "a" * 12)  # a claim is no picture
+            assert ledger.last_hash("Möwe") in ("", "a" * 12)  # a claim is no picture
             finish(ledger, drawn)
-        assert ledger.last_hash("Mira") == "a" * 12
-        assert ledger.last_hash("Mir") == ""
+        assert ledger.last_hash("Möwe") == "a" * 12
+        assert ledger.last_hash("Möw") == ""
 
 
 @pytest.mark.parametrize("request_", ["{", "5", "[]", "[1]", '{"prompt": 5}'])
