@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,6 @@ from a1111_ext.cells import (
     Generated,
     HiresFix,
     HttpBackend,
-    Ledger,
     Patience,
     pin_cell,
     plan_cells,
@@ -38,12 +36,6 @@ from kohya_ext.project import ToolError
 
 def cell(**changes: Any) -> Cell:
     return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
 
 
 @pytest.fixture

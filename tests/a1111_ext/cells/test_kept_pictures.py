@@ -55,12 +55,6 @@ def backend(client: Client):
     opened.close()
 
 
-@pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_damaged_picture_is_kept_aside_and_drawn_again(
     backend: HttpBackend, tmp_path: Path, damage: Callable[[Path], None]

@@ -20,12 +20,6 @@ def cell(**changes: Any) -> Cell:
     return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
-
-
 def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
     first = Ledger(tmp_path / "a.db", tmp_path / "cells")
     second = Ledger(tmp_path / "a.db", tmp_path / "cells")
