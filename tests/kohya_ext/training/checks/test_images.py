@@ -211,3 +211,29 @@ def test_unchanged_pictures_are_not_decoded_again(desk: Desk, monkeypatch: pytes
 
     monkeypatch.setattr("kohya_ext.training.dataset.folders.read_picture", decode)
     assert desk.check().findings == ()
+
+
+@pytest.mark.parametrize(("count", "kept"), [(4, 1), (49, 12), (50, None)])
+def test_a_small_set_is_told_what_validation_keeps_back(desk: Desk, count: int, kept: int | None):
+    desk.empty()
+    for number in range(count):
+        desk.picture(f"1_fox/{number}.png")
+    desk.toml["validation_split"] = 0.25
+    said = [one.problem for one in desk.check().warnings if one.code == "LL359"]
+    assert [one.partition(" will")[0] for one in said] == (
+        [f"{kept} of {count} pictures"] if kept else []
+    )
+
+
+def test_of_no_pictures_none_are_kept_back(desk: Desk):
+    desk.empty()
+    desk.toml["validation_split"] = 0.25
+    assert "LL359" not in codes(desk.check(), Level.WARNING)
+
+
+def test_regularisation_pictures_are_not_kept_back(desk: Desk):
+    desk.toml |= {"reg_data_dir": str(desk.root / "reg"), "validation_split": 0.5}
+    for name in ("a", "b", "c", "d"):
+        desk.picture(f"../reg/1_fox/{name}.png")
+    (said,) = (one.problem for one in desk.check().warnings if one.code == "LL359")
+    assert said.startswith("1 of 3 pictures will be kept back")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from training_desk import Desk, codes
 
+from kohya_ext.project import ToolError
 from kohya_ext.training.checks.findings import Level
 from kohya_ext.training.config.call_values import launcher_words
 
@@ -133,3 +135,73 @@ def test_the_first_error_is_raised_and_the_rest_counted(desk: Desk):
     with pytest.raises(Exception, match=r"LL3\d\d") as caught:
         desk.check().require_ok()
     assert "1 more" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"min_bucket_reso": 0}, ("divide by zero", "Set min_bucket_reso to 64")),
+        ({"min_bucket_reso": 128}, ("128 is larger than the resolution 64", "to 64.")),
+        (
+            {"resolution": "256,320", "max_bucket_reso": 512, "min_bucket_reso": 320},
+            ("320 is larger than the resolution 256", "Set min_bucket_reso to 128."),
+        ),
+        (
+            {"resolution": "256,320", "max_bucket_reso": 256},
+            ("256 is smaller than the resolution 320", "Set max_bucket_reso to 640."),
+        ),
+        ({"save_every_n_epochs": 0}, ("is 0", "lose that epoch")),
+        ({"sample_every_n_epochs": -1}, ("is -1", "lose that epoch")),
+        ({"save_every_n_steps": 0}, ("is 0", "lose that epoch")),
+    ],
+    ids=str,
+)
+def test_a_limit_that_is_wrong_says_which_would_do(
+    desk: Desk, changes: dict[str, Any], said: tuple[str, str]
+):
+    desk.toml |= changes
+    (found,) = desk.check().errors
+    assert all(one in f"{found.problem} {found.cure}" for one in said)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"min_bucket_reso": 64, "max_bucket_reso": 64},
+        {"min_bucket_reso": 0, "bucket_no_upscale": True},
+        {"min_bucket_reso": 128, "bucket_no_upscale": True},
+        {"resolution": "256,256", "bucket_no_upscale": True},
+        {"min_bucket_reso": 0, "enable_bucket": False},
+        {"save_every_n_epochs": 1, "train_batch_size": 1},
+        {"max_train_epochs": 0, "max_train_steps": 10},
+    ],
+    ids=str,
+)
+def test_a_limit_that_does_is_no_finding(desk: Desk, changes: dict[str, Any]):
+    desk.toml |= changes
+    assert codes(desk.check()) == []
+
+
+def test_a_batch_size_of_zero_is_said_without_an_epoch(desk: Desk):
+    desk.toml["train_batch_size"] = 0
+    (found,) = (one for one in desk.check().errors if one.code == "LL376")
+    assert "train_batch_size is 0; sd-scripts would divide by it." in found.problem
+
+
+def test_errors_come_before_warnings(desk: Desk):
+    del desk.toml["max_train_epochs"]
+    desk.toml["vae"] = "missing.pt"
+    preflight = desk.check()
+    assert [one.code for one in preflight.findings] == ["LL381", "LL388"]
+    assert [one.code for one in preflight.warnings] == ["LL388"]
+    with pytest.raises(ToolError) as caught:
+        preflight.require_ok()
+    assert (caught.value.code, "more" in caught.value.cure) == ("LL381", False)
+
+
+def test_the_length_of_a_run_is_told(desk: Desk):
+    preflight = desk.check()
+    assert "12" in preflight.length
+    assert "3" in preflight.length
+    assert replace(preflight, steps=None).length == ""
+    assert [one.path.name for one in preflight.pictures] == ["c.png", "a.png", "b.png"]
