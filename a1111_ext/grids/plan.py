@@ -32,6 +32,7 @@ from ..cells.cell import (
     picture_fields,
     with_loras,
 )
+from ..cells.decency import require_decent
 from .axes import (
     Axis,
     AxisValue,
@@ -252,7 +253,7 @@ def plan_grid(
     """Plan every cell of a grid; `rng` draws the seeds that are -1.
 
     `page` is a cell that has more to it than the request tells, for cells to start from.
-    Raises InputError (no place for the LoRA; axes, values, skip rules).
+    Raises InputError (no place for the LoRA; axes, values, skip rules) or RuleError (content).
     """
     axes = _axes(request, subject, rng)
     rules = [parse_skip_rule(text, axes) for text in request.skip]
@@ -285,6 +286,8 @@ def plan_grid(
         judged=0,
         has_control=request.control,
     )
+    for prompt in {cell.prompt for cell in plan.cells}:
+        require_decent(prompt, "the grid")
     return in_batches(plan, request.batch_size) if request.batch_size > 1 else plan
 
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dynprompts import Pick, Sample, WildcardLibrary
-from kohya_ext.project import InputError, Project, RuleError, ToolError
-from kohya_ext.project.content import forbidden_words
+from kohya_ext.project import InputError, Project, ToolError
 from kohya_ext.project.manifest import HiresSettings, PictureSettings
 from kohya_ext.project.wording import counted
 
@@ -20,6 +19,7 @@ from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, HiresFix, picture_fields, with_loras
 from ..cells.cell_plan import CellPlan, pin_cell, plan_cells
+from ..cells.decency import require_decent
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
@@ -188,17 +188,6 @@ def _require_lora(shot: Shot, subject: ShowcaseSubject) -> None:
             f'The template ({shot.template}) draws a prompt without the LoRA "{subject.lora}": '
             f"{shot.cell.prompt[:200]}",
             "Put {lora} where its tag belongs; in wildcard files write ${lora}.",
-        )
-
-
-def require_decent(prompt: str, where: str) -> None:
-    """Raise RuleError for a prompt that names a minor together with something sexual."""
-    pair = forbidden_words(prompt)
-    if pair is not None:
-        raise RuleError(
-            "LL616",
-            f'The prompt of {where} has "{pair[0]}" and "{pair[1]}" together.',
-            "Remove one of them from the template. There is no switch for this rule.",
         )
 
 

@@ -20,7 +20,7 @@ from a1111_ext.grids.plan import (
     select_epochs,
     with_placeholder,
 )
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import Project, RuleError, ToolError
 from kohya_ext.project.epochs import Run, require_run
 
 
@@ -69,6 +69,21 @@ def test_epochs_that_are_not_there(run: Run, text: str):
         select_epochs(run, text)
     with pytest.raises(ToolError, match="LL506"):
         select_epochs(run, "first")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": "{lora} {trigger}, a naked child"},
+        {"prompt": "{lora} {trigger}, {a child|a kid}, naked"},
+        {"prompt": "{lora} a fox, naked", "axes": ("Prompt S/R=fox, child",)},
+    ],
+    ids=["written", "drawn", "by-an-axis"],
+)
+def test_no_grid_is_past_the_rule_on_minors(run: Run, changes: dict[str, object]):
+    with pytest.raises(RuleError, match="LL616"):
+        plan(run, **changes)
+    plan(run, prompt="{lora} a fox, naked", negative_prompt="child")
 
 
 def test_every_row_has_the_same_seeds(run: Run):
