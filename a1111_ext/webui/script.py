@@ -28,18 +28,41 @@ class ShowcaseRefusal(ToolError):
 Refusal.__name__, ShowcaseRefusal.__name__ = TITLE, SHOWCASE_TITLE
 
 
-class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
-    """Selectable in txt2img; the LoRA to compare is the one in the prompt."""
+class _Txt2imgScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
+    """A script of txt2img alone, which counts its pictures before Generate."""
 
     _prompt: Any = None
-
-    def title(self) -> str:
-        """Return what stands in the host's list of scripts."""
-        return TITLE
 
     def show(self, is_img2img: bool) -> bool:
         """Offer it in txt2img only."""
         return not is_img2img
+
+    def after_component(self, component: Any, **options: Any) -> None:
+        """Remember the page's prompt box, for the count of pictures."""
+        if options.get("elem_id") == "txt2img_prompt":
+            self._prompt = component
+
+    def _add_count(self, boxes: list[Any], count: Callable[..., str]) -> None:
+        """Show how many pictures come, and how long they take, before Generate."""
+        import gradio
+
+        if self._prompt is None:
+            return
+        button = gradio.Button("Count the pictures", elem_id=self.elem_id("count_pictures"))
+        said = gradio.HTML("", elem_id=self.elem_id("counted"))
+        inputs = [self._prompt, *boxes]
+        button.click(count, inputs, [said])
+        for box in boxes:
+            listen = getattr(box, "blur", None) or box.change  # not at every letter
+            listen(count, inputs, [said])
+
+
+class EpochGridScript(_Txt2imgScript):
+    """Selectable in txt2img; the LoRA to compare is the one in the prompt."""
+
+    def title(self) -> str:
+        """Return what stands in the host's list of scripts."""
+        return TITLE
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Build the boxes; their values come to `run` in this order."""
@@ -94,13 +117,8 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
             (control, "Grid without LoRA"),
             (axes, "Grid axes"),
         ]
-        _add_count(gradio, self, [seeds, epochs, lora, control, axes], count_pictures)
+        self._add_count([seeds, epochs, lora, control, axes], count_pictures)
         return [seeds, epochs, lora, control, with_cells, axes]
-
-    def after_component(self, component: Any, **options: Any) -> None:
-        """Remember the page's prompt box, for the count of pictures."""
-        if options.get("elem_id") == "txt2img_prompt":
-            self._prompt = component
 
     def run(
         self,
@@ -133,18 +151,12 @@ class EpochGridScript(scripts.Script):  # type: ignore[misc]  # the host's class
         return draw_for_gallery(p, grid, store, options, with_cells)
 
 
-class ShowcaseScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
+class ShowcaseScript(_Txt2imgScript):
     """Selectable in txt2img; draws the prompt as a template over several checkpoints."""
-
-    _prompt: Any = None
 
     def title(self) -> str:
         """Return what stands in the host's list of scripts."""
         return SHOWCASE_TITLE
-
-    def show(self, is_img2img: bool) -> bool:
-        """Offer it in txt2img only."""
-        return not is_img2img
 
     def ui(self, is_img2img: bool) -> list[Any]:
         """Build the boxes; their values come to `run` in this order."""
@@ -192,13 +204,8 @@ class ShowcaseScript(scripts.Script):  # type: ignore[misc]  # the host's class,
             elem_id=self.elem_id("balanced"),
         )
         boxes = [project, checkpoints, count, unlinked, balanced]
-        _add_count(gradio, self, boxes, count_showcase)
+        self._add_count(boxes, count_showcase)
         return boxes
-
-    def after_component(self, component: Any, **options: Any) -> None:
-        """Remember the page's prompt box, for the count of pictures."""
-        if options.get("elem_id") == "txt2img_prompt":
-            self._prompt = component
 
     def run(
         self,
@@ -252,19 +259,6 @@ def count_showcase(prompt: str, *boxes: Any) -> str:
         return describe_showcase(_plan_showcase(page, 1, options, is_count=True))
 
     return _said(describe)
-
-
-def _add_count(gradio: Any, script: Any, boxes: list[Any], count: Callable[..., str]) -> None:
-    """Show how many pictures come, and how long they take, before Generate."""
-    if script._prompt is None:
-        return
-    button = gradio.Button("Count the pictures", elem_id=script.elem_id("count_pictures"))
-    said = gradio.HTML("", elem_id=script.elem_id("counted"))
-    inputs = [script._prompt, *boxes]
-    button.click(count, inputs, [said])
-    for box in boxes:
-        listen = getattr(box, "blur", None) or box.change  # not at every letter
-        listen(count, inputs, [said])
 
 
 def _said(describe: Callable[[], str]) -> str:
