@@ -24,14 +24,14 @@ class Origin(NamedTuple):
     indent: int = 0
 
     def at(self, text: str, offset: int) -> tuple[int, int]:
-        """Return line and column, both from 1, of an offset into the text that stands here."""
+        """Return line and column, both from 1, of an offset into the text that is here."""
         line, column = line_and_column(text, offset)
         if line == 1:
             return self.line, self.column + column - 1
         return self.line + line - 1, self.indent + column
 
     def place(self, text: str, offset: int) -> str:
-        """Return file:line:column of an offset into the text that stands here."""
+        """Return file:line:column of an offset into the text that is here."""
         line, column = self.at(text, offset)
         return f"{self.name}:{line}:{column}"
 

@@ -1,4 +1,4 @@
-"""What stands in wildcard files: values with weights and places, by name.
+"""What is in wildcard files: values with weights and places, by name.
 
     name.txt                  one value a line; "#" lines and empty lines are left out
     d/f.yaml, .yml, .json     keys below d/, values as lists: text, "3::text", {text, weight}

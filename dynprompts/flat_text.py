@@ -81,7 +81,7 @@ def is_inside_square(text: str, place: int) -> bool:
 
 
 def is_inside(text: str, place: int) -> bool:
-    """Whether a place stands in some bracket that was opened before it."""
+    """Whether a place is in some bracket that was opened before it."""
     levels = dict.fromkeys("([<", 0)
     for letter in FACE.sub(blank_out, text[:place]):
         if letter in levels:

@@ -40,7 +40,7 @@ class Patterns:
     path      what ends or interrupts a wildcard's path
     head      method, range and separator of a variant
     lively    whatever makes a text more than text
-    brackets  all brackets that can stand in a wildcard's path or arguments
+    brackets  all brackets that can be in a wildcard's path or arguments
     amount    the range of a variant with a variable in it, and its separator
     """
 

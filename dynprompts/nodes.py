@@ -50,7 +50,7 @@ class Node(Record):
 
     @property
     def span(self) -> Span:
-        """Where the node stands in its text."""
+        """Where the node is in its text."""
         return Span(self.start, self.end)
 
 
@@ -231,7 +231,7 @@ EMPTY = Sequence()
 def number_slots(root: Sequence) -> None:
     """Give each place of a text where something is drawn a name that outlives changes elsewhere.
 
-    slot = what stands there itself (nested constructs left out), and how many like it come before
+    slot = what is there itself (nested constructs left out), and how many like it come before
     """
     counts: dict[str, int] = {}
 

@@ -42,7 +42,7 @@ class Rules(Record):
 
 
 class Binding:
-    """A variable: its value, the text that it stands in, and the scope that it is drawn in.
+    """A variable: its value, the text that it is in, and the scope that it is drawn in.
 
     Without a scope of its own a value is drawn in the scope of each use. `bound` is an immediate
     variable, whose text is known once per prompt; `fixed` is a text that is known already.

@@ -175,7 +175,7 @@ class Stream(Space):
 
 
 class Wrapped(Space):
-    """A wrapper whose dots the inner text replaces; without dots it stands in front."""
+    """A wrapper whose dots the inner text replaces; without dots it is in front."""
 
     __slots__ = ("_inner", "_limits", "_wrapper")
 

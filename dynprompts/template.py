@@ -275,7 +275,7 @@ class Template:
 
     @property
     def scope(self) -> Scope:
-        """A new scope for the template to stand in: the variables given with it.
+        """A new scope for the template to be in: the variables given with it.
 
         Spaces are kept with their scope, so each resolver needs one of its own.
         """

@@ -248,7 +248,7 @@ class Capabilities:
                 "LL422",
                 f"The WebUI at {self.url} is {self.kind}, which has no distilled CFG scale, shift "
                 "or modules.",
-                "Name a Forge or Forge Neo, or remove distilled_cfg_scale and modules.",
+                "Use a Forge or Forge Neo, or remove distilled_cfg_scale and modules.",
             )
 
     def require_family(self, family: Family) -> None:
@@ -258,7 +258,7 @@ class Capabilities:
                 "LL423",
                 f"The WebUI at {self.url} is {self.kind}, which does not draw "
                 f"{family.facts.title}.",
-                "Name a Forge or Forge Neo that does.",
+                "Use a Forge or Forge Neo that does.",
             )
 
     def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:

@@ -246,7 +246,7 @@ class Client:
             raise ConnectionLost(
                 "LL401",
                 f"No WebUI answers at {self.url}: {_reason(error)}.",
-                "Name the file of its certificate in REQUESTS_CA_BUNDLE if it is yours, or give "
+                "Set REQUESTS_CA_BUNDLE to the file of its certificate if it is yours, or give "
                 "the address with http:// if it has none.",
             ) from error
         except (HTTPError, OSError) as error:  # RequestException is an OSError

@@ -23,7 +23,7 @@ _LIKE = re.compile(
 
 
 def find_embeddings(text: str, names: Collection[str]) -> tuple[str, ...]:
-    """Return those of `names` that stand in a prompt as whole words, in the order of the text.
+    """Return those of `names` that are in a prompt as whole words, in the order of the text.
 
     Capitals do not count, and of two that begin alike the longer one does, as in A1111.
     """

@@ -38,7 +38,7 @@ class Infotext:
 def parse_infotext(text: str) -> Infotext:
     """Read an infotext as the WebUI does; ValueError when it has no line of parameters.
 
-    That line is the last of three fields or more that has Steps, wherever it stands in it; lines
+    That line is the last of three fields or more that has Steps, wherever it is in it; lines
     after it, such as `Template:` of Dynamic Prompts, belong to no prompt. Each line is stripped.
     """
     lines = [line.strip() for line in text.strip().split("\n")]

@@ -37,7 +37,7 @@ class LoraLink:
 
     @property
     def name(self) -> str:
-        """What stands in `<lora:NAME:1>`."""
+        """What goes into `<lora:NAME:1>`."""
         return self.target.stem
 
 
@@ -77,8 +77,8 @@ def linked_names(files: Sequence[EpochFile]) -> dict[EpochFile, str]:
     for one in sorted(files, key=lambda one: (len(one.name), one.name)):
         name = linked_name(one)
         if name.casefold() in taken:
-            told = json.dumps([one.name, sorted(one.metadata.items())])
-            name = f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:6]}"
+            identity = json.dumps([one.name, sorted(one.metadata.items())])
+            name = f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:6]}"
         taken.add(name.casefold())
         names[one] = name
     return {one: names[one] for one in files}

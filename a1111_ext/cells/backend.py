@@ -50,7 +50,7 @@ class DrawingStopped(Exception):  # not an error: the user pressed Interrupt
 class Backend:
     """Draws cells, one at a time at least; `name` says where, for people.
 
-    What only some backends can do stands here too, as one that cannot do it answers.
+    What only some backends can do is here too, as one that cannot do it answers.
     """
 
     name: str
@@ -256,9 +256,9 @@ class HttpBackend(Backend):
     def _is_drawing(self) -> bool:
         """Tell whether the WebUI draws, for whomever: its options may be those of one picture."""
         path = "/sdapi/v1/progress?skip_current_image=true"
-        told = self.client.get(path)
+        answer = self.client.get(path)
         try:
-            return bool(told["state"]["job"])
+            return bool(answer["state"]["job"])
         except (KeyError, TypeError) as error:
             raise unexpected(self.client.url, path, error) from error
 

@@ -247,7 +247,7 @@ class Cell:
 
 _FIELDS = tuple(sorted(one.name for one in fields(Cell)))
 _LEFT_OUT = frozenset({"distilled_cfg_scale", "embeddings", "modules", "vae_hash"})
-"""Fields that stand in the request only where there are some: older keys stay what they were."""
+"""Fields that are in the request only where there are some: older keys stay what they were."""
 
 _REALS = frozenset(one.name for one in fields(Cell) if str(one.type).startswith("float"))
 

@@ -71,7 +71,7 @@ class ShownPictures:
     lost: tuple[str, ...] = ()
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         """All sentences."""
         return (*self.repaired, *self.lost)
 

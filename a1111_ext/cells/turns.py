@@ -184,7 +184,7 @@ class Turns:
             self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            db.execute("PRAGMA synchronous=OFF")  # what stands there is worth nothing after a crash
+            db.execute("PRAGMA synchronous=OFF")  # what is there is worth nothing after a crash
             db.executescript(_SCHEMA)
             require_declared_types(db)
         except sqlite3.OperationalError:  # held, or its folder cannot be written

@@ -157,7 +157,7 @@ class GridSession:
         on_event: EventHandler,
     ) -> RunReport:
         """Draw by our own requests, by the WebUI's own plot, or by a cluster's workers."""
-        for line in repair_shown(grid.folder / PICTURES, ledger).told:
+        for line in repair_shown(grid.folder / PICTURES, ledger).sentences:
             say(line)
         backends: list[Backend] = list(webuis)
         if self.options.server_side:

@@ -53,7 +53,9 @@ def templates(
     """
     if not name and styles is not None:
         raise InputError(
-            "LL674", "No starter set is given.", "Name one: loraloom templates person --styles FILE"
+            "LL674",
+            "No starter set is given.",
+            "Choose one: loraloom templates person --styles FILE",
         )
     chosen = (require_starter(name),) if name else read_starters()
     if as_json:

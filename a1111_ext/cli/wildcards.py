@@ -43,6 +43,6 @@ def _root(folder: Path) -> Path:
         raise MissingError(
             "LL161",
             f"There is no folder of wildcards {folder}.",
-            "Name one that is there: loraloom wildcards FOLDER",
+            "Choose one that is there: loraloom wildcards FOLDER",
         )
     return folder.absolute()

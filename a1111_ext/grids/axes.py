@@ -130,7 +130,7 @@ class AxisValue:
 
     @property
     def note(self) -> str:
-        """What stands below the label: `epoch 4 · step 1200`."""
+        """What is below the label: `epoch 4 · step 1200`."""
         return " · ".join(self.names)
 
 

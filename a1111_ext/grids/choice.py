@@ -93,7 +93,7 @@ def write_choice(project: Project, choice: EpochChoice) -> Path:
         raise InputError(
             "LL510",
             f'The choice is of the grid "{choice.grid_id}", which {project.root} does not have.',
-            "Name the project that the grid belongs to.",
+            "Give the project that the grid belongs to.",
         )
     path = project.model_dir / Path(choice.epoch_file).name
     if Path(choice.epoch_file).name != choice.epoch_file or not path.is_file():
@@ -119,7 +119,7 @@ def write_choice(project: Project, choice: EpochChoice) -> Path:
 def find_chosen(project: Project) -> Mapping[str, Any] | None:
     """Return the facts of the epoch that was chosen last, or None.
 
-    A choice of an earlier loraloom stands in the journal only.
+    A choice of an earlier loraloom is in the journal only.
     """
     with DecisionStore(project.reviews_db) as store:
         found = store.find(DecisionKind.CHOICE, EPOCH)

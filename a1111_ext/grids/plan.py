@@ -232,7 +232,7 @@ class GridSubject:
     trigger_word: str
 
     def name_of(self, one: EpochFile) -> str:
-        """Return what stands in a tag for this file."""
+        """Return what is in a tag for this file."""
         return self.names.get(one.name, one.name)
 
     @property

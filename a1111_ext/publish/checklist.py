@@ -59,7 +59,7 @@ def site_rules(material: Material) -> list[str]:
         "Pictures keep their generation data; upload them as they are in images/.",
         "After the upload, check whether the site found the LoRA in each picture: it compares the "
         "AutoV3 hash. If it did not, the file on the site is another one.",
-        "Name the other LoRAs and checkpoints of the pictures, and link them.",
+        "List the other LoRAs and checkpoints of the pictures, with links.",
     ]
 
 

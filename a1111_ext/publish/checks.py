@@ -272,11 +272,11 @@ def _check_base_model(material: Material) -> Check:
             f'"{name}" is not in the list that was read on {AS_OF}: check whether the site has it.',
         )
     trained = material.promoted.metadata.get("ss_sd_model_name", "")
-    told = trained_on(trained)
-    if told and told != name:
+    listed = trained_on(trained)
+    if listed and listed != name:
         return to_do(
             what,
-            f"The header says that it was trained on {trained}, which sounds like {told}, but "
+            f"The header says that it was trained on {trained}, which sounds like {listed}, but "
             f"{'publish.base_model' if material.publish.base_model else 'the family'} says {name}: "
             "write the right one under publish.base_model.",
         )
@@ -303,8 +303,8 @@ def _check_neighbours(material: Material) -> Check:
             f"{one.framing}: move one of them.",
         )
     framings = Counter(one.framing for one in material.pictures if one.framing)
-    told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
-    said = f"No two of the same framing next to each other: {told or 'framing is unknown'}."
+    listed = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
+    said = f"No two of the same framing next to each other: {listed or 'framing is unknown'}."
     return passed(what, said)
 
 

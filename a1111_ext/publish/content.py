@@ -114,14 +114,14 @@ def subject_words(manifest: Manifest) -> str:
     """
     publish = manifest.publish
     sentences = re.split(r"[.!?\n]+", publish.description)
-    told = (one for one in sentences if not _FORBIDS.search(one))
+    kept = (one for one in sentences if not _FORBIDS.search(one))
     parts = (
         manifest.trigger_word,
         manifest.class_word,
         manifest.subject.description,
         publish.title,
         *publish.tags,
-        *told,
+        *kept,
     )
     return "\n".join(filter(None, parts))
 

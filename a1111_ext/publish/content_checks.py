@@ -102,14 +102,14 @@ def _check_category(material: Material, content: PackContent) -> Check:
                 what,
                 "LL671",
                 f"The subject is a real person, the pictures are {content.level.value} "
-                f"({_told(content.worst)}), and the recorded consent does not name that.",
+                f"({_examples(content.worst)}), and the recorded consent does not name that.",
                 "Drop those pictures: loraloom select PROJECT --drop FILE",
                 RuleError,
             )
     if decided is not None and decided.rank < judged.rank:
         return to_do(
             what,
-            f"You decided {decided.value}; judged are {judged.value}: {_told(content.worst)}. "
+            f"You decided {decided.value}; judged are {judged.value}: {_examples(content.worst)}. "
             "Sites decide for themselves.",
         )
     if decided is not None:
@@ -120,7 +120,7 @@ def _check_category(material: Material, content: PackContent) -> Check:
             "LL670",
             f"{len(content.worst)} of {counted(len(content.pictures), 'picture')} judged "
             f"{judged.value}, "
-            f"and nobody has decided: {_told(content.worst)}.",
+            f"and nobody has decided: {_examples(content.worst)}.",
             "Look at them, then drop them (loraloom select PROJECT --drop FILE) or decide: "
             f"loraloom publish PROJECT --content {judged.value}, or Content on the board's page.",
         )
@@ -131,14 +131,14 @@ def _check_category(material: Material, content: PackContent) -> Check:
             f"By the prompts alone {judged.value}; no tagger has rated "
             f"{counted(len(content.unscored), 'picture')}.",
         )
-    worst = "" if judged.rank == 0 else f": {_told(content.worst)}"
+    worst = "" if judged.rank == 0 else f": {_examples(content.worst)}"
     return passed(what, f"{judged.value}, by ratings, tags and prompts{worst}.")
 
 
-def _told(pictures: tuple[PictureContent, ...], most: int = 3) -> str:
-    told = [
+def _examples(pictures: tuple[PictureContent, ...], most: int = 3) -> str:
+    reported = [
         f"{one.picture.path.name} ({', '.join(one.judgement.reasons[:3])})"
         for one in pictures[:most]
     ]
     more = len(pictures) - most
-    return "; ".join([*told, f"and {more} more"] if more > 0 else told)
+    return "; ".join([*reported, f"and {more} more"] if more > 0 else reported)

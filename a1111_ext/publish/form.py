@@ -188,21 +188,21 @@ def _page_html(page: FormPage) -> str:
 
 def _row_html(field: FormField) -> str:
     name, note = html.escape(field.name), html.escape(field.note)
-    told = f"<small>{note}</small>" if note else ""
+    hint = f"<small>{note}</small>" if note else ""
     if field.is_switch:
         state = "on" if field.value == "yes" else "off"
         return (
-            f'<div class="switch {state}"><dt>{name}</dt><dd><b>{field.value}</b>{told}</dd></div>'
+            f'<div class="switch {state}"><dt>{name}</dt><dd><b>{field.value}</b>{hint}</dd></div>'
         )
     if field.is_html:
         return (
-            f'<div><dt>{name}</dt><dd><div class="rich">{field.value}</div>{told}</dd>'
+            f'<div><dt>{name}</dt><dd><div class="rich">{field.value}</div>{hint}</dd>'
             "<button data-rich>Copy</button></div>"
         )
     if not field.value:
-        return f"<div><dt>{name}</dt><dd><i>not set</i>{told}</dd></div>"
+        return f"<div><dt>{name}</dt><dd><i>not set</i>{hint}</dd></div>"
     value = html.escape(field.value, quote=True)
     return (
-        f"<div><dt>{name}</dt><dd><code>{value}</code>{told}</dd>"
+        f"<div><dt>{name}</dt><dd><code>{value}</code>{hint}</dd>"
         f'<button data-copy="{value}">Copy</button></div>'
     )

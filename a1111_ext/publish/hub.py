@@ -137,13 +137,15 @@ def apply_upload(
         batches, done = _batches(plan.to_send), 0
         for batch in batches:
             operations = [CommitOperationAdd(place, str(plan.folder / place)) for place in batch]
-            hub.create_commit(plan.repository, operations, commit_message=f"Add {_told(batch)}")
+            hub.create_commit(
+                plan.repository, operations, commit_message=f"Add {_counted_files(batch)}"
+            )
             done += len(batch)
             on_progress(Progress("Upload", done, len(plan.to_send)))
     return address
 
 
-def _told(places: Sequence[str]) -> str:
+def _counted_files(places: Sequence[str]) -> str:
     return places[0] if len(places) == 1 else counted(len(places), "picture")
 
 

@@ -91,7 +91,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
     raise InputError(
         "LL601",
         f'No epoch file of the newest training matches "{word}".',
-        f"Name it by its number ({known}) or by its file, for example {run.files[-1].name}.",
+        f"Give its number ({known}) or its file name, for example {run.files[-1].name}.",
     )
 
 

@@ -112,14 +112,14 @@ def find_promoted(project: Project) -> Promoted | None:
 def require_promoted(project: Project) -> Promoted:
     """Return the LoRA that was promoted last. Raises MissingError when there is none."""
     found = find_promoted(project)
-    if found is None:
-        raise MissingError(
-            "LL604",
-            f"No epoch of {project.root} was promoted yet.",
-            "Choose one on the grid's page and give it a simple name: "
-            "loraloom promote PROJECT EPOCH NAME",
-        )
-    return found
+    if found is not None:
+        return found
+    raise MissingError(
+        "LL604",
+        f"No epoch of {project.root} was promoted yet.",
+        "Choose one on the grid's page and give it a simple name: "
+        "loraloom promote PROJECT EPOCH NAME",
+    )
 
 
 def _find_file(project: Project, name: str, noted: str) -> Path:

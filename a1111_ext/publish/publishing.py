@@ -139,5 +139,5 @@ def require_sendable(plan: PublishPlan) -> None:
         raise RuleError(
             "LL682",
             "Nobody has looked at the pictures: no tagger has rated them, and nobody decided.",
-            "Name a tagger with --model FOLDER, or say what they show: --content general",
+            "Give a tagger with --model FOLDER, or say what they show: --content general",
         )

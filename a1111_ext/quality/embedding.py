@@ -194,5 +194,5 @@ def _unusable(file: Path, why: str) -> DamagedError:
     return DamagedError(
         "LL532",
         f"{file} cannot be used as an image embedding: {why}.",
-        "Name an ONNX export of an image encoder, for example of CLIP, SigLIP or DINOv2.",
+        "Use an ONNX export of an image encoder, for example of CLIP, SigLIP or DINOv2.",
     )

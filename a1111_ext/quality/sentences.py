@@ -95,10 +95,10 @@ def sentences_for(evidence: Evidence, order: Order, index: int) -> tuple[str, ..
         _knowing_and_obeying(evidence, index),
         against or _afterwards(evidence, order, index),
     ]
-    told = [one for one in found if one]
-    if len(told) < 2 and not against:
-        told.append(_steady(evidence, index))
-    return tuple(filter(None, told))
+    reported = [one for one in found if one]
+    if len(reported) < 2 and not against:
+        reported.append(_steady(evidence, index))
+    return tuple(filter(None, reported))
 
 
 def _votes(evidence: Evidence, index: int) -> str:
@@ -173,10 +173,10 @@ def _obeys(evidence: Evidence, index: int) -> str:
 
 def _against(evidence: Evidence, index: int) -> str:
     """Say what speaks against an epoch that is named anyway."""
-    told = [_sign(evidence, name, index) for name in reasons(evidence, index)]
-    if not told:
+    reported = [_sign(evidence, name, index) for name in reasons(evidence, index)]
+    if not reported:
         return ""
-    return f"{_capital(evidence.epochs[index].word)} shows it already: {_and(told)}."
+    return f"{_capital(evidence.epochs[index].word)} shows it already: {_and(reported)}."
 
 
 def _afterwards(evidence: Evidence, order: Order, index: int) -> str:
@@ -186,11 +186,11 @@ def _afterwards(evidence: Evidence, order: Order, index: int) -> str:
         return ""
     onset = order.onset
     start = onset if onset is not None and onset > index else later[0]
-    told = [_sign(evidence, name, start) for name in reasons(evidence, start)][:2]
+    reported = [_sign(evidence, name, start) for name in reasons(evidence, start)][:2]
     name = evidence.epochs[start].word
     since = f"From {name} on" if start == onset and start < len(order.overtrained) - 1 else "At"
     begin = since if since.startswith("From") else f"At {name}"
-    return f"{begin} {_and(told)}."
+    return f"{begin} {_and(reported)}."
 
 
 def _sign(evidence: Evidence, name: SignalName, index: int) -> str:

@@ -77,7 +77,7 @@ def require_grids(project: Project, names: Sequence[str]) -> tuple[Path, ...]:
         raise InputError(
             "LL530",
             f'{project.root} has no grid "{unknown}".',
-            f"Name one of: {', '.join(known) or 'none yet; draw one with loraloom grid'}.",
+            f"Choose one of: {', '.join(known) or 'none yet; draw one with loraloom grid'}.",
         )
     return tuple(known[name] for name in names)
 

@@ -22,7 +22,7 @@ _LEAST_EPOCHS = 5
 
 
 class SignalName(str, Enum):
-    """What is measured; the word is shown on the page and stands in `--json`."""
+    """What is measured; the word is shown on the page and is in `--json`."""
 
     LEARNED = "learned"
     OBEYS = "obeys"
@@ -39,7 +39,7 @@ class SignalName(str, Enum):
 class Series(Generic[Value]):
     """What was measured of the pictures: one mapping by pair for each epoch, and the control's.
 
-    A pair is whatever names a prompt and seed; epochs stand in the order of training.
+    A pair is whatever names a prompt and seed; epochs are in the order of training.
     """
 
     epochs: tuple[Mapping[str, Value], ...]

@@ -28,7 +28,7 @@ NOTHING = "none yet"
 """What an empty list shows."""
 
 ReadShelf = Callable[[str], Shelf]
-"""Reads the shelf for what stands in the box "Folder"; hosts that have no such box get ""."""
+"""Reads the shelf for what is in the box "Folder"; hosts that have no such box get ""."""
 
 Opener = Callable[[str, str], str]
 """Opens the project in a folder, or makes one with a trigger word; returns its name."""

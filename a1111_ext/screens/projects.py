@@ -84,7 +84,7 @@ def _row_within(root: Path, given: tuple[Path, ...]) -> ProjectRow:
 
 
 def project_row(root: Path) -> ProjectRow:
-    """Read one project; what is wrong with it stands in the row."""
+    """Read one project; what is wrong with it is in the row."""
     try:
         project = open_project(root)
         return _row(project)
@@ -113,10 +113,10 @@ def _count_epochs(folder: Path) -> int:
 def find_grids(root: Path) -> tuple[GridRow, ...]:
     """Return the grids kept under `root`, the newest first."""
     pages = sorted((root / "grids").glob(f"*/{PAGE_NAME}"), key=_changed, reverse=True)
-    told = tell_apart([_read_about(page) for page in pages])
+    labels = tell_apart([_read_about(page) for page in pages])
     seen = [
-        (page, one if one and told.count(one) == 1 else "")
-        for page, one in zip(pages, told, strict=True)
+        (page, one if one and labels.count(one) == 1 else "")
+        for page, one in zip(pages, labels, strict=True)
     ]
     return tuple(_grid_row(page, one) for page, one in seen)
 

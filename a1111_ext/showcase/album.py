@@ -130,7 +130,7 @@ def repair_showcase(project: Project) -> tuple[str, ...]:
     if not project.cells_db.exists():
         return left_out
     with Ledger(project.cells_db, project.cells_dir) as ledger:
-        return (*repair_shown(folder, ledger).told, *left_out)
+        return (*repair_shown(folder, ledger).sentences, *left_out)
 
 
 def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPicture, ...]:

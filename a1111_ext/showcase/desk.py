@@ -229,7 +229,7 @@ class DrawingDesk(ReviewDesk):
 
     def _select(self) -> str:
         project, promoted = self._project, require_promoted(self._project)
-        told = " ".join(f"{line}." for line in repair_showcase(project))
+        repairs = " ".join(f"{line}." for line in repair_showcase(project))
         album = read_album(project)
         FileRatings(project).agree(one.file for one in album)
         review = read_review(project)
@@ -239,7 +239,7 @@ class DrawingDesk(ReviewDesk):
         apply_selection(project, selection)
         left = ", ".join(f"{count} {reason}" for reason, count in selection.left_out.items())
         left = f" ({left})" if left else ""
-        return f"Selected: {counted(len(selection.chosen), 'picture')}{left}. {told}".strip()
+        return f"Selected: {counted(len(selection.chosen), 'picture')}{left}. {repairs}".strip()
 
     def _decide(self, choice: str) -> str:
         """Keep a person's word on the content of what is selected."""

@@ -127,8 +127,8 @@ def cell_of_infotext(name: str, infotext: Infotext) -> Cell:
 
 def _require_known(name: str, fields: Mapping[str, str]) -> None:
     known = {*_REQUEST, *_SETTINGS}
-    told = [one for one in fields if not (_OF_THE_WAY.fullmatch(one) or _MODULE.fullmatch(one))]
-    unknown = [one for one in told if one not in known]
+    relevant = [one for one in fields if not (_OF_THE_WAY.fullmatch(one) or _MODULE.fullmatch(one))]
+    unknown = [one for one in relevant if one not in known]
     if unknown:
         more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
         raise InputError(

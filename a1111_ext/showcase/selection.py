@@ -181,7 +181,7 @@ def _require_one_word(options: SelectionOptions) -> None:
         raise InputError(
             "LL641",
             f"{both[0]} is named by both --keep and --drop.",
-            "Name it under one of the two.",
+            "List it under one of the two.",
         )
 
 

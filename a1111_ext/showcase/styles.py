@@ -60,7 +60,7 @@ def _files_of(path: Path) -> list[Path]:
     raise InputError(
         "LL611",
         f"No styles file is called {path.name} in {path.parent}.",
-        "Name the styles.csv of your WebUI under showcase.styles_file.",
+        "Set showcase.styles_file to the styles.csv of your WebUI.",
     )
 
 
@@ -72,7 +72,7 @@ def _styles_of(path: Path) -> Iterator[Style]:
         raise InputError(
             "LL611",
             f"The styles file {path} cannot be read: {error}.",
-            "Name the styles.csv of your WebUI under showcase.styles_file.",
+            "Set showcase.styles_file to the styles.csv of your WebUI.",
         ) from error
     text = "prompt" if "prompt" in columns else "text"
     missing = [one for one in (text, "name") if one not in columns]

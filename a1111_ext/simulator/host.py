@@ -378,8 +378,8 @@ class SimulatedHost:
     def _expanded(self, body: dict[str, Any]) -> dict[str, Any]:
         """Draw from `{a|b}` as the Dynamic Prompts extension does for every request by default."""
         scripts = body.get("alwayson_scripts") or {}
-        told = scripts.get(DYNAMIC_PROMPTS, {}).get("args", [True])
-        if not self.dynamic_prompts or not told[0]:
+        arguments = scripts.get(DYNAMIC_PROMPTS, {}).get("args", [True])
+        if not self.dynamic_prompts or not arguments[0]:
             return body
         prompt = re.sub(r"\{([^{}|]*)[^{}]*\}", r"\1", str(body.get("prompt", "")))
         return {**body, "prompt": prompt}

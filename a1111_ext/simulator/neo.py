@@ -109,7 +109,7 @@ class SimulatedNeo(SimulatedHost):
     def _card(self, body: dict[str, Any], seed: int, uses: Uses, sources: list[str] | None) -> Card:
         """Draw the second pass with its own CFG scale, and with the conditions of before.
 
-        They are kept by prompt, LoRA names and weights, whatever stands in the files.
+        They are kept by prompt, LoRA names and weights, whatever is in the files.
         """
         if body.get("enable_hr"):
             asked = (str(body.get("prompt")), [use[:2] for use in uses])

@@ -132,7 +132,7 @@ def _read_cells(ledger: Ledger, named: list[tuple[str, str]]) -> tuple[CellResul
         path = ledger.picture_path(key) if key in done else None
         if record is None:
             return CellResult(epoch, key, None, path, "", "")
-        told = (record.infotext, "") if path else ("", record.reason)
-        return CellResult(epoch, key, record.cell, path, *told)
+        outcome = (record.infotext, "") if path else ("", record.reason)
+        return CellResult(epoch, key, record.cell, path, *outcome)
 
     return tuple(read(epoch, key) for epoch, key in named)

@@ -101,9 +101,9 @@ def _processed(
 
     first = grid.plan.cells[0]
     shown = [(one, one.cell) for one in drawn.finished if with_cells and one.cell]
-    told = _infotext_with_lora(grid, drawn)
-    about = grid_infotext(grid, options, told)
-    tell_checkpoint(p, told)
+    infotext = _infotext_with_lora(grid, drawn)
+    about = grid_infotext(grid, options, infotext)
+    tell_checkpoint(p, infotext)
     sheets = [open_picture(drawn.sheet, "")] if drawn.sheet else []
     cells = (*(first for _ in sheets), *(cell for _, cell in shown))
     result = processing.Processed(

@@ -61,7 +61,7 @@ class EpochGridScript(_Txt2imgScript):
     """Selectable in txt2img; the LoRA to compare is the one in the prompt."""
 
     def title(self) -> str:
-        """Return what stands in the host's list of scripts."""
+        """Return what is in the host's list of scripts."""
         return TITLE
 
     def ui(self, is_img2img: bool) -> list[Any]:
@@ -155,7 +155,7 @@ class ShowcaseScript(_Txt2imgScript):
     """Selectable in txt2img; draws the prompt as a template over several checkpoints."""
 
     def title(self) -> str:
-        """Return what stands in the host's list of scripts."""
+        """Return what is in the host's list of scripts."""
         return SHOWCASE_TITLE
 
     def ui(self, is_img2img: bool) -> list[Any]:

@@ -209,12 +209,12 @@ def describe_showcase(showcase: Showcase) -> str:
     if mean is not None:
         expected = f"about {format_seconds(mean * len(missing))}, as long as pictures took so far"
     framings = Counter(shot.framing or "framing unknown" for shot in showcase.plan.shots)
-    told = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
+    listed = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
     loads = cells.checkpoint_loads
     hints = "".join(f". {hint.rstrip('.')}" for hint in showcase.plan.hints)
     return (
         f"{counted(len(cells.cells), 'picture')}, {len(missing)} to draw, "
-        f"{counted(loads, 'checkpoint')}: {told}; {expected}{hints}"
+        f"{counted(loads, 'checkpoint')}: {listed}; {expected}{hints}"
     )
 
 

@@ -106,7 +106,7 @@ class CaptionPlan:
         )
 
     def tag_counts(self) -> dict[str, int]:
-        """Return how often each tag stands in the captions, the most frequent first."""
+        """Return how often each tag is in the captions, the most frequent first."""
         counts: dict[str, int] = {}
         for one in self.captions:
             for tag in parse_tags(one.text):
@@ -255,7 +255,7 @@ def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) ->
         raise MissingError(
             "LL257",
             f"{path} was not tagged yet, and no tagger is named.",
-            "Name the folder of a WD14 tagger: --model FOLDER, or captions.model in the manifest.",
+            "Give the folder of a WD14 tagger: --model FOLDER, or captions.model in the manifest.",
         )
     scores = tagger.score(path, picture_sha256)
     write_scores(project.scores_dir, scores)

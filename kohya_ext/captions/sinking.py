@@ -1,6 +1,6 @@
 """Imbue or extract: which tags become part of the trigger word, and which stay promptable.
 
-The manifest's undesired tags are the start; what a person decided per tag stands in reviews.db and
+The manifest's undesired tags are the start; what a person decided per tag is in reviews.db and
 wins. Presets and own lists are only ways to decide many tags at once.
 """
 

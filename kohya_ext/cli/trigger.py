@@ -65,6 +65,6 @@ def _show(report: TriggerReport) -> None:
     if report.suggestions:
         emit(f"free: {', '.join(report.suggestions)}")
     if not report.loras:
-        say("No LoRA was compared: name the folder of yours with --loras.")
+        say("No LoRA was compared: give the folder of yours with --loras.")
     if not report.is_exact:
         say("CLIP's vocabulary is not on this machine; tokens are estimated.")

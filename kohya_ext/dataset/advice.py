@@ -175,7 +175,7 @@ def _framings(seen: Sequence[SeenPicture]) -> list[str]:
 
 def _rare(seen: Sequence[SeenPicture]) -> list[str]:
     """Say which rare framing or tag is not primary yet: what is rare should be."""
-    told: list[str] = []
+    sentences: list[str] = []
     groups: dict[str, list[SeenPicture]] = {}
     for one in seen:
         for name in {*([one.framing] if one.framing else []), *(one.tags & _TELLING)}:
@@ -183,12 +183,12 @@ def _rare(seen: Sequence[SeenPicture]) -> list[str]:
     for name, group in sorted(groups.items(), key=lambda item: (len(item[1]), item[0])):
         waiting = [one for one in group if one.role is Role.SUPPORTING]
         if len(seen) >= FEW_PICTURES and len(group) <= _RARE_SHARE * len(seen) and waiting:
-            told.append(
+            sentences.append(
                 f"Seldom: {name} ({len(group)} of {counted(len(seen), 'picture')}): what is "
                 "rare here should "
                 f"be primary: {_names(waiting)}."
             )
-    return told[:5]
+    return sentences[:5]
 
 
 _TELLING = frozenset(

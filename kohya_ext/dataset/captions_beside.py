@@ -21,7 +21,7 @@ _TEXT_KEYS = ("text", "caption", "prompt")
 
 @dataclass(frozen=True)
 class FoundCaption:
-    """One caption as one line, and the file that it stands in."""
+    """One caption as one line, and the file that it is in."""
 
     text: str
     file: Path

@@ -140,7 +140,7 @@ class ImportPlan:
 
     def folder_sentences(self, own: Repeats | None) -> tuple[str, ...]:
         """What to say about folders such as 5_fox; `own` are the manifest's repeats, by hand."""
-        told = []
+        reported = []
         for one in self.numbered:
             here = repeats_of(own, one.role) if own else None
             said = f"{one.name}: {counted(one.pictures, 'picture')}, "
@@ -148,8 +148,8 @@ class ImportPlan:
             if one.role is not Role.OUT and here != one.repeats:
                 chosen = f"here {here}" if own else "here the influence chooses"
                 said += f"; {chosen}: write dataset.repeats.{one.role.value}: {one.repeats}"
-            told.append(said)
-        return tuple(told)
+            reported.append(said)
+        return tuple(reported)
 
     @property
     def alike_sentences(self) -> tuple[str, ...]:

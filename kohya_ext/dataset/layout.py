@@ -76,7 +76,7 @@ class StagedPicture:
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """One folder that sd-scripts reads: the repeats stand in its name."""
+    """One folder that sd-scripts reads: the repeats are in its name."""
 
     name: str
     repeats: int

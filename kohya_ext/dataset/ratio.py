@@ -133,7 +133,7 @@ def staged_roles(project: Project) -> Mapping[PurePosixPath, Role]:
 
 
 def repeats_of_folder(place: PurePosixPath) -> int:
-    """Return the repeats that stand in the name of a staged picture's folder."""
+    """Return the repeats that are in the name of a staged picture's folder."""
     return whole_number(place.parts[0].partition("_")[0]) or 0
 
 

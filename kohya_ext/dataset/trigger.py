@@ -73,7 +73,7 @@ class KnownLora:
     path: Path
     session: str
     names: Mapping[str, str]
-    """Each text by the field of the header that it stands in."""
+    """Each text by the field of the header that it is in."""
     tags: Mapping[str, int]
 
 

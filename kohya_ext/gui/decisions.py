@@ -193,10 +193,10 @@ def effect(project: Project, typed: Typed) -> str:
 
 def report(folder: str) -> str:
     """Show how the newest training went."""
-    return told(lambda project: road_markup.report(read_report(runs_dir_of(project))), folder)
+    return message_of(lambda project: road_markup.report(read_report(runs_dir_of(project))), folder)
 
 
-def told(act: Callable[[Project], str], folder: str) -> str:
+def message_of(act: Callable[[Project], str], folder: str) -> str:
     """Run something on a project for a box; an error becomes the box's text."""
     try:
         said = act(require_project(folder))

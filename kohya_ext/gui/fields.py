@@ -60,7 +60,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """One value: its name in code, its label, where it stands in the manifest, what it means."""
+    """One value: its name in code, its label, where it is in the manifest, what it means."""
 
     name: str
     label: str
@@ -136,7 +136,7 @@ FIELDS = (
 )  # fmt: skip
 
 Typed = Mapping[str, Any]
-"""What stands in the fields, by name; None for one that the page has not shown yet."""
+"""What is in the fields, by name; None for one that the page has not shown yet."""
 
 
 def fields_of(section: Section) -> tuple[Field, ...]:

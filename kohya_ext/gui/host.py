@@ -60,7 +60,7 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
         raise MissingError(
             "LL701",
             f"{root} holds no Kohya GUI: there is no kohya_gui.py in it.",
-            "Name the folder that gui.sh or gui.bat is in: loraloom kohya --dir FOLDER",
+            "Give the folder that contains gui.sh or gui.bat: loraloom kohya --dir FOLDER",
         )
     found = python.expanduser().absolute() if python else _own_python(root)
     if found is None or not found.is_file():

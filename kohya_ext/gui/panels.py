@@ -35,7 +35,7 @@ SECTION_OF_STEP = {
 
 @dataclass(frozen=True)
 class Panels:
-    """What stands in each part of the tab; the names are those of its components."""
+    """What is in each part of the tab; the names are those of its components."""
 
     message: str = ""
     rail: str = ""

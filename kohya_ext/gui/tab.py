@@ -199,7 +199,9 @@ class _Tab:
         note = [form.notes[Section.TRAIN]]
         form.buttons["Stop"].click(lambda folder: stop_job(folder), [form.folder], note)
         form.buttons["Stop after this epoch"].click(
-            lambda folder: decisions.told(actions.stop_after_epoch, folder), [form.folder], note
+            lambda folder: decisions.message_of(actions.stop_after_epoch, folder),
+            [form.folder],
+            note,
         )
         for label, act, inputs in (
             ("Add to queue", decisions.add_project, [form.folder]),
@@ -259,7 +261,7 @@ class _Tab:
     def _decide(
         self, label: str, section: Section, act: Callable[..., str], inputs: list[Any]
     ) -> None:
-        """Let a button change the project; the sentence that comes back stands in its section."""
+        """Let a button change the project; the sentence that comes back is in its section."""
         form = self._form
 
         def decide(folder: str, page: float, *values: Any) -> Shown:
@@ -281,11 +283,11 @@ class _Tab:
         form.buttons[label].click(decide, [form.folder, form.page, *inputs], form.outputs, **_QUIET)
 
     def _show_preset(self, folder: str, name: str) -> str:
-        return decisions.told(lambda project: decisions.preset_reasons(project, name), folder)
+        return decisions.message_of(lambda project: decisions.preset_reasons(project, name), folder)
 
     def _show_effect(self, folder: str, *values: Any) -> str:
         typed = self._form.typed_of(values)
-        return decisions.told(lambda project: decisions.effect(project, typed), folder)
+        return decisions.message_of(lambda project: decisions.effect(project, typed), folder)
 
     # -- steps --------------------------------------------------------------------------------
 

@@ -39,8 +39,8 @@ _STYLE = f"""<style>
     .{_CLASS} td, .{_CLASS} th {{ max-width: 9em; overflow-wrap: break-word }}
 }}
 </style>"""
-"""Hints stand below their labels: Kohya v26 shows them under a mouse only, which phones lack, and
-gradio in a grey that is hard to read on white. On a phone nothing stands beside a long name.
+"""Hints are below their labels: Kohya v26 shows them under a mouse only, which phones lack, and
+gradio in a grey that is hard to read on white. On a phone there is no room beside a long name.
 
 Important, because gradio puts a longer selector before the rules of the host.
 """
@@ -52,7 +52,7 @@ _PANELS = {
     Section.QUEUE: "queue",
     Section.REPORT: "report",
 }
-"""Which panel stands at the end of a section."""
+"""Which panel is at the end of a section."""
 
 
 @dataclass(frozen=True)

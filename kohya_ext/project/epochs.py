@@ -51,7 +51,7 @@ class EpochFile:
 
     @property
     def name(self) -> str:
-        """The file's stem: what stands in `<lora:NAME:1>`."""
+        """The file's stem: what is in `<lora:NAME:1>`."""
         return self.path.stem
 
     @property
@@ -112,7 +112,7 @@ def read_epoch_file(path: Path) -> EpochFile:
         raise InputError(
             "LL134",
             f"{path} is not a LoRA: it is {facts.what}.",
-            "Name a LoRA file; a whole model belongs into the checkpoints' folder.",
+            "Give a LoRA file; a whole model belongs in the folder of checkpoints.",
         )
     place = _place_of(path.stem, metadata)
     total = None if place.is_step_save else _total_steps(metadata, place.epoch)

@@ -13,7 +13,7 @@ ToolError
 └── StoppedError    the user stopped it: the same command continues
 
 A caller catches the class it can react to and never compares codes. A code names one problem for
-people who look it up; its title stands in `error_codes`, problem and cure where it is raised.
+people who look it up; its title is in `error_codes`, problem and cure where it is raised.
 Programmers' mistakes stay ValueError and TypeError.
 """
 

@@ -243,7 +243,7 @@ def require_folder(path: Path) -> Path:
     """Return `path` when it is a readable folder; raise MissingError or MachineError otherwise."""
     if not path.is_dir():
         if path.exists():
-            raise MissingError("LL103", f"{path} is a file, not a folder.", "Name a folder.")
+            raise MissingError("LL103", f"{path} is a file, not a folder.", "Give a folder.")
         raise MissingError(
             "LL103", f"The folder {path} does not exist.", "Check the spelling of the path."
         )

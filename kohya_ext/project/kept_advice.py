@@ -106,12 +106,12 @@ def _numbers(values: Sequence[Any]) -> tuple[float | None, ...]:
 
 def describe_curve(curve: Curve, epochs: Sequence[str]) -> str:
     """Return a curve in words, for those who do not see it: `x-000001: 0.12, x-000002: 0.95`."""
-    told = [
+    parts = [
         f"{name}: {value:.2f}"
         for name, value in zip(epochs, curve.values, strict=False)
         if value is not None
     ]
-    return ", ".join(told)
+    return ", ".join(parts)
 
 
 def sparkline(curve: Curve) -> str:

@@ -75,7 +75,7 @@ class _Unusual(Exception):
 def _refused(place: Place, where: str) -> InputError:
     return InputError(
         "LL240",
-        f"{'.'.join(place)} stands in {where} in a form that cannot be changed from a screen.",
+        f"{'.'.join(place)} is written in {where} in a form that cannot be changed from a screen.",
         "Write its line plainly, as `key: value`, with an editor.",
     )
 
@@ -106,7 +106,7 @@ def _with(data: dict[str, Any], place: Place, value: Any) -> dict[str, Any]:
     return changed
 
 
-# Where a value stands in the text.
+# Where a value is in the text.
 
 
 def _set(text: str, place: Place, value: Any) -> str:

@@ -92,7 +92,7 @@ def _nearest_project(folder: Path) -> str:
     for parent in folder.resolve().parents:
         if (parent / MANIFEST_NAME).is_file():
             return f"It is inside the project {parent}: name that one."
-    return "Name the project's folder, or make one with `loraloom init`."
+    return "Give the project's folder, or make one with `loraloom init`."
 
 
 def parse_manifest(text: str, path: Path) -> Manifest:

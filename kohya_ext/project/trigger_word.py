@@ -1,4 +1,4 @@
-"""What a trigger word may look like: it names a folder, a file and stands in prompts."""
+"""What a trigger word may look like: it names a folder, a file and is in prompts."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def trainer_at(
         raise MissingError(
             "LL351",
             f"{root} holds no sd-scripts: there is no {SCRIPT} in it or in its sd-scripts folder.",
-            "Name the folder that holds train_network.py, or your Kohya GUI's folder.",
+            "Give the folder that contains train_network.py, or your Kohya GUI's folder.",
         )
     if (folder / "SIMULATOR.md").is_file():
         return Trainer(folder, python or Path(sys.executable), TrainerSource.SIMULATED)

@@ -120,7 +120,7 @@ def test_random_changes_one_after_the_other_hold(project: Project):
     ids=["alias", "anchor"],
 )
 def test_unusual_forms_are_left_alone(text: str):
-    with pytest.raises(InputError, match=r"training\.seed stands in .*\[LL240\]"):
+    with pytest.raises(InputError, match=r"training\.seed is written in .*\[LL240\]"):
         edit_text(text, {("training", "seed"): 5})
 
 

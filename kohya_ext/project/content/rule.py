@@ -1,6 +1,6 @@
 """Signs of a minor and of something sexual, in a tagger's scores, a caption or a prompt.
 
-The words stand in words.yaml. Thresholds lie far below those of captions: rather one alarm too
+The words are in words.yaml. Thresholds lie far below those of captions: rather one alarm too
 many. No option switches the rule off. Negative prompts do not count: they name what must not be.
 """
 
@@ -119,7 +119,7 @@ def forbidden_caption(caption: str) -> Signs | None:
 
 
 def forbidden_words(prompt: str) -> Signs | None:
-    """Return the pair of words that must not stand in one prompt, or None."""
+    """Return the pair of words that must not be in one prompt, or None."""
     minor_words, sexual_words = _words()
     plain = in_one_spelling(prompt)
     minor, sexual = minor_words.in_text(plain), sexual_words.in_text(plain)

@@ -163,12 +163,12 @@ class BoardShare:
         changes = self._store.since(since)  # with the roles of new pictures
         with self._lock:
             self._items |= {one.key: one for one in items}
-        told = self._told(changes)
-        told["number"] = changes[-1].number if changes else since
+        reply = self._reply_to(changes)
+        reply["number"] = changes[-1].number if changes else since
         rows = [one.as_list() for one in items]
-        return {**told, "facts": number, "items": rows, "status": self.view.status().as_dict()}
+        return {**reply, "facts": number, "items": rows, "status": self.view.status().as_dict()}
 
-    def _told(self, changes: Sequence[Decision]) -> dict[str, Any]:
+    def _reply_to(self, changes: Sequence[Decision]) -> dict[str, Any]:
         """Return what a page must know of changes: values by key, and captions again."""
         view = self.view
         own = {
@@ -181,25 +181,25 @@ class BoardShare:
         if DecisionKind.TAG in kinds and self._desk is not None:
             self._desk.choose_tags(self._store.values(DecisionKind.TAG))
             captions = [key for key in self._items if self._desk.knows(key)]
-        told: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items() if key}}
+        reply: dict[str, Any] = {"values": {key: [*pair] for key, pair in own.items() if key}}
         if any(one.kind in kinds for one in view.marks):
-            told["marked"] = [
+            reply["marked"] = [
                 {view.key_of(each.subject): each.value for each in changes if each.kind is one.kind}
                 for one in view.marks
             ]
         if DecisionKind.ORDER in kinds and view.order_of:
-            told["order"] = view.order()
-        told["number"] = max((one.number for one in changes), default=self._store.last_number())
+            reply["order"] = view.order()
+        reply["number"] = max((one.number for one in changes), default=self._store.last_number())
         if DecisionKind.TAG in kinds:
-            told["tags"] = True
+            reply["tags"] = True
         if captions and self._desk is not None:
             edits = self._store.values(DecisionKind.CAPTION)
-            told["captions"] = {
+            reply["captions"] = {
                 key: self._desk.caption(key, edits.get(key)).as_dict()
                 for key in dict.fromkeys(captions)
                 if self._desk.knows(key)
             }
-        return told
+        return reply
 
     def _captions(self, query: Mapping[str, str]) -> Any:
         with self._lock:
@@ -324,7 +324,7 @@ class BoardShare:
             desk = self._require_desk()
             desk.choose_tags(self._store.values(DecisionKind.TAG))
             desk.write_all(self._store.values(DecisionKind.CAPTION))
-        return {**self._told(changes), "count": len(changes)}
+        return {**self._reply_to(changes), "count": len(changes)}
 
     def _planned(self, data: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Return the edit before and after a change for each picture that it changes."""

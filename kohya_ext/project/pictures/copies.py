@@ -62,7 +62,7 @@ class _Turn:
     is_mirrored: bool = False
 
     def of_rows(self, rows: Sequence[bytes]) -> list[bytes]:
-        """Return rows of pixels as they stand in this position."""
+        """Return rows of pixels as they are in this position."""
         turned = [bytes(one) for one in zip(*rows, strict=True)] if self.is_transposed else rows
         turned = turned[::-1] if self.is_upside_down else turned
         return [one[::-1] for one in turned] if self.is_mirrored else list(turned)

@@ -1,7 +1,7 @@
 """A simulator for sd-scripts' train_network.py: same arguments, lines and files, no training.
 
 Standard library only (besides our own arithmetic and file writer), so that it starts at once.
-What it is asked to do wrong stands in SIMULATOR.md.
+What it is asked to do wrong is in SIMULATOR.md.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class Simulation:
 
     def run(self) -> int:
         """Walk through a training; return the exit code that sd-scripts would give."""
-        log("INFO", "simulated: this stands in for sd-scripts and trains nothing", "simulated.py:1")
+        log("INFO", "simulated: this replaces sd-scripts and trains nothing", "simulated.py:1")
         log("INFO", "prepare images.", "train_util.py:2112")
         folders = read_folders(Path(str(self.values.get("train_data_dir"))), self.extension)
         if not folders or "no-data" in self.mistakes:

@@ -90,11 +90,11 @@ def _check_kind(path: Path, header: LoraHeader) -> Iterator[Finding]:
         yield error(
             "LL384",
             f"{path.name} is a {facts.kind.value} for {facts.family_title}, not a base model.",
-            "Name the checkpoint that it was made for; to continue from the LoRA: --weights.",
+            "Give the checkpoint that it was made for; to continue from the LoRA: --weights.",
         )
     elif facts.what.startswith("a ") and not facts.families and "other tensors" not in facts.what:
         yield error(
-            "LL384", f"{path.name} is {facts.what}, not a base model.", "Name a whole checkpoint."
+            "LL384", f"{path.name} is {facts.what}, not a base model.", "Give a whole checkpoint."
         )
 
 
@@ -106,7 +106,7 @@ def _check_unet(path: Path, header: LoraHeader, wanted: Family | None) -> Iterat
         yield error(
             "LL384",
             f"{path.name} {what}; sd-scripts would end while it loads it.",
-            "Name a whole checkpoint in the form of the WebUI.",
+            "Give a whole checkpoint in the form of the WebUI.",
         )
 
 
@@ -224,7 +224,7 @@ def _check_companions(
             "LL381",
             f"{wanted.facts.title if wanted else ''} needs {one.title}, but {one.argument} is "
             "empty; sd-scripts would end after loading the model.",
-            f"Name the file in {one.key}.",
+            f"Set {one.key} to the file.",
         )
     for key in ("vae", *MODEL_FILES):
         given = values.get(key)

@@ -207,7 +207,7 @@ _REFUSALS = (
         "network",
         lambda script, v: bool(v.get("dim_from_weights")) and not v.get("network_weights"),
         f"dim_from_weights is on without network_weights; sd-scripts fails {_LATE}.",
-        "Name a LoRA in network_weights, or switch it off.",
+        "Set network_weights to a LoRA, or switch it off.",
     ),
     RefusedSettings(
         "scheduler",
@@ -360,8 +360,8 @@ def _check_scheduler(values: Values) -> Iterator[Finding]:
                 "LL357",
                 f"lr_scheduler_args has {name}, which the scheduler {kind} does not accept; "
                 f"sd-scripts fails {_LATE}.",
-                "Name the scheduler that accepts it in lr_scheduler_type, for example MultiStepLR "
-                "for milestones; it counts steps.",
+                "Set lr_scheduler_type to a scheduler that accepts it, for example MultiStepLR for "
+                "milestones; it counts steps.",
             )
 
 

@@ -26,7 +26,7 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
             yield warning(
                 "LL380",
                 f'"{model}" is not a file here; the trainer would fetch it from the model hub.',
-                "Name a file, if you did not mean that.",
+                "Give a file if that was not intended.",
             )
         else:
             yield error(

@@ -143,9 +143,9 @@ def _check_rates_of_nothing(script: str, values: Values) -> Iterator[Finding]:
     finds_rate = kind.lower().startswith(("prodigy", "dadapt", "adafactor"))
     rate = number(values.get("unet_lr") or values.get("learning_rate")) or 2e-6
     if unet and not finds_rate and rate < _SLOWEST:
-        told = "is not given, so it is" if not values.get("learning_rate") else "is"
+        origin = "is not given, so it is" if not values.get("learning_rate") else "is"
         yield warning(
             "LL359",
-            f"The learning rate {told} {rate:g}: a LoRA learns next to nothing at that.",
+            f"The learning rate {origin} {rate:g}: a LoRA learns next to nothing at that.",
             "Set learning_rate to 1e-4 or so.",
         )

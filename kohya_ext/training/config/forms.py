@@ -70,9 +70,9 @@ def read_config(path: Path) -> ConfigSource:
         raise InputError(
             "LL313",
             f"{path} holds {what}: no setting of the Kohya GUI or of sd-scripts.",
-            "Name a dataset config under dataset_config of a training config."
+            "Set dataset_config of a training config to a dataset config."
             if dataset
-            else "Name a training config.",
+            else "Give a training config.",
         )
     is_flat = not any(isinstance(value, dict) for value in data.values())
     is_json = is_flat and path.suffix.lower() != ".toml"
@@ -159,7 +159,7 @@ def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
         raise MissingError(
             "LL301",
             f"{path} holds a {type(data).__name__}, not a JSON object.",
-            "Name a config that the Kohya GUI saved.",
+            "Give a config that the Kohya GUI saved.",
         )
     return data, notes
 

@@ -42,7 +42,7 @@ def read(data: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], dict[str,
         raise InputError(
             "LL313",
             f"{path} trains {mode['train_mode']}, not a LoRA.",
-            "Name a config that trains a LoRA.",
+            "Give a config that trains a LoRA.",
         )
     scheduler = str(arguments.get("lr_scheduler_type") or "")
     if scheduler.startswith("LoraEasyCustomOptimizer"):

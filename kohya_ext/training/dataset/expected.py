@@ -50,7 +50,7 @@ def read_datasets(
         )
         if subset is None:
             none = f"{values['in_json']} gives no pictures; sd-scripts would end with success."
-            return (), [*wrong, error("LL361", none, "Name a metadata file that lists some.")]
+            return (), [*wrong, error("LL361", none, "Give a metadata file that lists some.")]
         if rules is None:
             return (), wrong
         return (TrainingDataset((subset,), rules, batch_size, skipped_area=area),), wrong

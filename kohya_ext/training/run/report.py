@@ -257,8 +257,8 @@ def format_report(report: Report) -> str:
     for table in report.showcase["tables"] if report.showcase else ():
         lines += ["", f"## {table['title']}", ""]
         lines += [f"| {' | '.join(row)} |" for row in (table["head"], ["---"] * len(table["head"]))]
-        told = [[cell.replace("|", "\\|") for cell in row] for row in table["rows"]]
-        lines += [f"| {' | '.join(row)} |" for row in told]
+        escaped = [[cell.replace("|", "\\|") for cell in row] for row in table["rows"]]
+        lines += [f"| {' | '.join(row)} |" for row in escaped]
         lines += ["", table["said"]] if table["said"] else []
     lines += ["", "![loss](loss.png)", "", "```toml", facts["config"].rstrip(), "```", ""]
     return "\n".join(lines)

@@ -281,7 +281,7 @@ def test_a_forgotten_project_is_asked_for(
 ):
     monkeypatch.chdir(project.root)
     assert main(["import", str(folder)]) == 1
-    assert "Name the project's folder" in capsys.readouterr().err
+    assert "Give the project's folder" in capsys.readouterr().err
     assert main(["import", "--help"]) == 0
     assert "Usage: loraloom import [OPTIONS] PROJECT FOLDER" in capsys.readouterr().out
 

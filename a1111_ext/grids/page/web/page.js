@@ -15,25 +15,25 @@ const view = {
 let votes = [], choice = null;
 
 // Where a server shows the page, it keeps votes and choice; a sandbox has no storage of its own.
-// Votes are shared with every window on the same store: the page tells its own changes and hears the rest.
+// Votes are shared with every window on the same store: the page sends its own changes and receives those of others.
 const byServer = data.kept, NEWS_MILLISECONDS = 4000;
 const copyOf = (one) => JSON.parse(JSON.stringify(one));
 let sending = Promise.resolve(), known = byServer && copyOf(byServer), isUnsent = false;
-function merged(held, before, now) {
+function merged(shared, before, now) {
   const same = (one) => (other) => JSON.stringify(one) === JSON.stringify(other);
   const isIn = (list) => (one) => list.some(same(one));
   const gone = before.votes.filter((one) => !isIn(now.votes)(one));
-  const own = now.votes.filter((one) => !isIn(before.votes)(one) && !isIn(held.votes)(one));
-  return { votes: [...held.votes.filter((one) => !isIn(gone)(one)), ...own], choice: now.choice === before.choice ? held.choice : now.choice };
+  const own = now.votes.filter((one) => !isIn(before.votes)(one) && !isIn(shared.votes)(one));
+  return { votes: [...shared.votes.filter((one) => !isIn(gone)(one)), ...own], choice: now.choice === before.choice ? shared.choice : now.choice };
 }
 async function exchange(isNews) {
   const sent = copyOf({ votes: byServer.votes, choice: byServer.choice });
   const answer = await (isNews ? fetch(new URL("votes", location.href)) : fetch(location.href, { method: "POST", body: JSON.stringify({ ...sent, known }) }));
   if (!answer.ok) throw new Error(await answer.text());
-  const told = await answer.json();
-  Object.assign(byServer, merged(told, isNews ? known : sent, byServer));
-  if (JSON.stringify(told) !== JSON.stringify(known)) adopt();
-  known = told;
+  const reply = await answer.json();
+  Object.assign(byServer, merged(reply, isNews ? known : sent, byServer));
+  if (JSON.stringify(reply) !== JSON.stringify(known)) adopt();
+  known = reply;
 }
 function send() {
   isUnsent = true;

@@ -85,8 +85,8 @@ async function sendAll() {
   isSending = true;
   for (let wait = SHORTEST_WAIT; pending.length;) {
     const one = pending[0];
-    let told = null, error = null;
-    try { told = await ask(one.path, one.body); } catch (problem) { error = problem; }
+    let reply = null, error = null;
+    try { reply = await ask(one.path, one.body); } catch (problem) { error = problem; }
     if (error && !error.isLasting) {
       tellCut(error);
       await new Promise((done) => setTimeout(done, wait));
@@ -98,7 +98,7 @@ async function sendAll() {
     answered += 1;
     wait = SHORTEST_WAIT;
     tellCut(null);
-    if (told) { take(told); one.taken?.(told); continue; }
+    if (reply) { take(reply); one.taken?.(reply); continue; }
     await restate().catch(() => {});
     say(error.message, true);
     one.refused?.(error);
@@ -115,10 +115,10 @@ function tellCut(problem) {
 }
 /** Show again what is kept, after the server has refused something that was shown already. */
 async function restate() {
-  const told = await ask("state.json");
-  for (const one of items) { [one.value = null, one.way = ""] = told.values[one.key] || []; one.marks.clear(); }
-  told.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
-  ordered = told.order;
+  const reply = await ask("state.json");
+  for (const one of items) { [one.value = null, one.way = ""] = reply.values[one.key] || []; one.marks.clear(); }
+  reply.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
+  ordered = reply.order;
   paint();
 }
 function decide(value) {
@@ -167,9 +167,9 @@ const setMark = (one, key, value) => { if (value) one.marks.add(key); else one.m
 const labelOf = (value) => (value === null ? "no decision" : choices[choiceOf(value)].label);
 async function turn(path, words) {
   try {
-    const told = await send(path, {});
-    const keys = [...Object.keys(told.values || {}), ...Object.keys(told.captions || {}), ...(told.marked || []).flatMap(Object.keys)];
-    if (!told.count) { say(`Nothing to ${path}.`); return; }
+    const reply = await send(path, {});
+    const keys = [...Object.keys(reply.values || {}), ...Object.keys(reply.captions || {}), ...(reply.marked || []).flatMap(Object.keys)];
+    if (!reply.count) { say(`Nothing to ${path}.`); return; }
     say(`${words}: ${keys.length === 1 ? byKey.get(keys[0])?.name : keys.length ? counted(keys.length, "picture") : "the order"}`);
     const at = order.findIndex((index) => items[index].key === keys[0]);
     if (at >= 0) go(at);
@@ -177,33 +177,33 @@ async function turn(path, words) {
 }
 
 // -- news from the server --------------------------------------------------------------------------------
-function take(told) {
+function take(reply) {
   if (!pending.length) {
-    for (const [key, [value, way]] of Object.entries(told.values || {})) {
+    for (const [key, [value, way]] of Object.entries(reply.values || {})) {
       const one = byKey.get(key);
       if (one) { one.value = value; one.way = way; }
     }
   }
-  if (!pending.length) (told.marked || []).forEach((values, at) => {
+  if (!pending.length) (reply.marked || []).forEach((values, at) => {
     for (const [key, value] of Object.entries(values)) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, value);
   });
-  if (told.order) ordered = told.order;
-  if (told.captions && captions) Object.assign(captions, told.captions);
-  if (told.tags) document.dispatchEvent(new CustomEvent("board-tags"));
+  if (reply.order) ordered = reply.order;
+  if (reply.captions && captions) Object.assign(captions, reply.captions);
+  if (reply.tags) document.dispatchEvent(new CustomEvent("board-tags"));
   paint();
 }
 async function poll() {
   if (pending.length || document.hidden) return;
   const before = answered;
   try {
-    const told = await ask(`changes.json?since=${number}&facts=${facts}`);
+    const reply = await ask(`changes.json?since=${number}&facts=${facts}`);
     tellCut(null);
     if (pending.length || answered !== before) return;  // older than what was decided meanwhile
-    facts = told.facts;
-    paintStatus(told.status);
-    if (told.items.length) { takeItems(told.items); paintTwins(); if (["alike"].includes(byId("sort").value)) arrange(); }
-    if (told.items.length || told.number > number) take(told);
-    number = told.number;
+    facts = reply.facts;
+    paintStatus(reply.status);
+    if (reply.items.length) { takeItems(reply.items); paintTwins(); if (["alike"].includes(byId("sort").value)) arrange(); }
+    if (reply.items.length || reply.number > number) take(reply);
+    number = reply.number;
   } catch (error) { tellCut(error); }
 }
 
@@ -540,7 +540,7 @@ function paintOrder() {
   const keys = inOrder(), framing = (key) => (key ? framingOf(byKey.get(key)) : "");
   const alike = (at) => at > 0 && framing(keys[at]) && framing(keys[at]) === framing(keys[at - 1]);
   const clashes = keys.filter((_, at) => alike(at)).length;
-  byId("order-note").textContent = !keys.length ? `Pictures with "${choices[choiceOf(orderOf)].label}" stand here to be ordered.`
+  byId("order-note").textContent = !keys.length ? `Pictures with "${choices[choiceOf(orderOf)].label}" are ordered here.`
     : clashes ? `${clashes} ${clashes === 1 ? "picture has" : "pictures have"} the framing of the one before.` : "No two of the same framing next to each other.";
   byId("order-note").classList.toggle("alarm", clashes > 0);
   if (strip === keys.join()) return;
@@ -637,9 +637,9 @@ const side_ = byId("side");
 let textKey = "";
 async function loadCaptions() {
   try {
-    const told = await ask("captions.json");
-    captions = told.captions;
-    prefix = told.prefix;
+    const reply = await ask("captions.json");
+    captions = reply.captions;
+    prefix = reply.prefix;
     fillFilters();
     paint();
   } catch (error) { hasCaptions = false; for (const id of ["captions-open", "tags-open"]) byId(id).classList.add("hidden"); fillFilters(); say(error.message, true); }
@@ -704,7 +704,7 @@ function paintTokens() {
   }, 120);
 }
 byId("text").addEventListener("input", paintTokens);
-const changeOne = (one, change) => send("captions/apply", { keys: [one.key], change }).then((told) => say(told.count ? `${one.name}: caption kept` : "Nothing changed."), () => {});
+const changeOne = (one, change) => send("captions/apply", { keys: [one.key], change }).then((reply) => say(reply.count ? `${one.name}: caption kept` : "Nothing changed."), () => {});
 const sideItem = () => (chosen.size === 1 ? byKey.get([...chosen][0]) : current());
 byId("add-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -727,10 +727,10 @@ for (const id of ["op-tags", "op-by"]) byId(id).addEventListener("input", unprev
 byId("caption-many").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    const told = await ask("captions/preview", { keys: [...chosen], change: changeOfMany() });
-    const rows = told.shown.map(([key, before, after]) => make("div", { className: "pair" }, make("strong", { textContent: byKey.get(key).name }), make("div", {}, ...difference(before, after))));
-    byId("preview").replaceChildren(make("p", { className: "soft", textContent: `${told.count} of ${counted(chosen.size, "caption")} would change` }), ...rows);
-    byId("op-apply").disabled = !told.count;
+    const reply = await ask("captions/preview", { keys: [...chosen], change: changeOfMany() });
+    const rows = reply.shown.map(([key, before, after]) => make("div", { className: "pair" }, make("strong", { textContent: byKey.get(key).name }), make("div", {}, ...difference(before, after))));
+    byId("preview").replaceChildren(make("p", { className: "soft", textContent: `${reply.count} of ${counted(chosen.size, "caption")} would change` }), ...rows);
+    byId("op-apply").disabled = !reply.count;
   } catch (error) { unpreview(); say(error.message, true); }
 });
 function difference(before, after) {
@@ -741,7 +741,7 @@ function difference(before, after) {
   made.pop();
   return made;
 }
-byId("op-apply").onclick = () => send("captions/apply", { keys: [...chosen], change: changeOfMany() }).then((told) => { say(`${counted(told.count, "caption")} changed. Undo restores them.`); unpreview(); }, () => {});
+byId("op-apply").onclick = () => send("captions/apply", { keys: [...chosen], change: changeOfMany() }).then((reply) => { say(`${counted(reply.count, "caption")} changed. Undo restores them.`); unpreview(); }, () => {});
 let completing = 0;
 for (const id of ["add-tag", "op-tags", "op-by", "filter-tag"]) byId(id).addEventListener("input", (event) => {
   clearTimeout(completing);
@@ -850,19 +850,19 @@ window.board = {
 
 // -- beginning --------------------------------------------------------------------------------------------------------------
 async function begin() {
-  const told = await ask("state.json");
-  boardId = told.id;
-  choices = told.choices;
-  number = told.number;
-  facts = told.facts;
-  hasCaptions = told.hasCaptions;
-  [marks, facets, orderOf, ordered, actions, nothing] = [told.marks, told.facets, told.orderOf, told.order, told.actions, told.nothing];
-  items = told.items.map((row, at) => { const [value = null, way = ""] = told.values[row[0]] || []; return { ...itemOf(row), at, value, way, marks: new Set() }; });
+  const reply = await ask("state.json");
+  boardId = reply.id;
+  choices = reply.choices;
+  number = reply.number;
+  facts = reply.facts;
+  hasCaptions = reply.hasCaptions;
+  [marks, facets, orderOf, ordered, actions, nothing] = [reply.marks, reply.facets, reply.orderOf, reply.order, reply.actions, reply.nothing];
+  items = reply.items.map((row, at) => { const [value = null, way = ""] = reply.values[row[0]] || []; return { ...itemOf(row), at, value, way, marks: new Set() }; });
   byKey = new Map(items.map((one) => [one.key, one]));
   items.forEach(notePair);
-  told.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
-  document.title = `${told.title}: board`;
-  byId("title").textContent = told.title;
+  reply.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
+  document.title = `${reply.title}: board`;
+  byId("title").textContent = reply.title;
   byId("choices").replaceChildren(...choices.map((one, at) => {
     const button = make("button", { type: "button", className: `choice ${one.is_out ? "is-out" : "v" + at}`, "aria-pressed": "false", "aria-keyshortcuts": one.key, onclick: () => decide(one.value) }, make("kbd", { textContent: one.key }), one.label);
     button.dataset.value = one.value;
@@ -890,7 +890,7 @@ async function begin() {
     const stop = (button) => button.textContent === one.stop_label ? "stop" : undefined;
     return make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick() { start(one, stop(this)); } });
   }));
-  paintStatus(told.status);
+  paintStatus(reply.status);
   byId("keys").prepend(...[...choices, ...marks].flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
   for (const id of ["captions-open", "tags-open"]) byId(id).classList.toggle("hidden", !hasCaptions);
   fillFilters();
@@ -899,8 +899,8 @@ async function begin() {
   const [key, place] = kept("place") || [], at = order.findIndex((index) => items[index].key === key);
   if (at > 0) go(at);
   show(["one", "grid"].includes(place) ? place : "grid");
-  byId("note").textContent = told.note;
-  byId("note").classList.toggle("hidden", !told.note);
+  byId("note").textContent = reply.note;
+  byId("note").classList.toggle("hidden", !reply.note);
   document.body.dataset.ready = "true";
   pending = (kept("pending") || []).concat(pending);
   sendAll();

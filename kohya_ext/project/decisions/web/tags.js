@@ -5,44 +5,44 @@ const { ask, send, say, make, nameOf, difference, layOut, closeSide, showTag } =
 const byId = (id) => document.getElementById(id);
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 const panel = byId("fates"), MOST_ROWS = 400;
-let told = null, pending = null;
+let tagState = null, pending = null;
 const isOpen = () => !panel.classList.contains("hidden");
 
 async function load() {
-  try { told = await ask("tags.json"); } catch (error) { say(error.message, true); return; }
+  try { tagState = await ask("tags.json"); } catch (error) { say(error.message, true); return; }
   const select = byId("fates-preset"), before = select.value;
   select.replaceChildren(make("option", { value: "", textContent: "Preset or own list" }),
-    ...told.presets.map((one) => make("option", { value: one.name, textContent: one.name, title: one.about })));
-  select.value = told.presets.some((one) => one.name === before) ? before : "";
-  byId("fates-which").options[1].textContent = `part of ${told.word}`;
+    ...tagState.presets.map((one) => make("option", { value: one.name, textContent: one.name, title: one.about })));
+  select.value = tagState.presets.some((one) => one.name === before) ? before : "";
+  byId("fates-which").options[1].textContent = `part of ${tagState.word}`;
   paint();
 }
 function open(isOn) {
   panel.classList.toggle("hidden", !isOn);
   byId("tags-open").setAttribute("aria-pressed", isOn);
-  if (isOn) { closeSide(); if (told) paint(); load(); }
+  if (isOn) { closeSide(); if (tagState) paint(); load(); }
   layOut();
 }
 function paint() {
-  const sinking = told.rows.filter(([, , value]) => value === "imbue").length;
-  byId("fates-count").textContent = `${counted(told.rows.length, "tag")}, ${sinking} part of ${told.word}`;
-  const preset = told.presets.find((one) => one.name === byId("fates-preset").value);
+  const sinking = tagState.rows.filter(([, , value]) => value === "imbue").length;
+  byId("fates-count").textContent = `${counted(tagState.rows.length, "tag")}, ${sinking} part of ${tagState.word}`;
+  const preset = tagState.presets.find((one) => one.name === byId("fates-preset").value);
   byId("fates-about").textContent = preset
-    ? `${preset.name}: ${preset.about}. Of this set's tags, part of ${told.word}: ${preset.imbue.length}; promptable: ${Object.keys(preset.values).length - preset.imbue.length}.`
-    : `A tag in the captions stays promptable: you can ask for it, or leave it out. A tag taken out becomes part of ${told.word}: the word alone brings it.`;
+    ? `${preset.name}: ${preset.about}. Of this set's tags, part of ${tagState.word}: ${preset.imbue.length}; promptable: ${Object.keys(preset.values).length - preset.imbue.length}.`
+    : `A tag in the captions stays promptable: you can ask for it, or leave it out. A tag taken out becomes part of ${tagState.word}: the word alone brings it.`;
   const find = byId("fates-find").value.trim().toLowerCase(), which = byId("fates-which").value;
-  const rows = told.rows.filter(([tag, , value, way]) => (!find || tag.toLowerCase().includes(find)) && (!which || value === which || way === which));
+  const rows = tagState.rows.filter(([tag, , value, way]) => (!find || tag.toLowerCase().includes(find)) && (!which || value === which || way === which));
   byId("fates-rows").replaceChildren(...rows.slice(0, MOST_ROWS).map(rowOf),
     ...(rows.length > MOST_ROWS ? [make("p", { className: "soft", textContent: `${rows.length - MOST_ROWS} more: find a tag above.` })] : []),
-    ...(rows.length ? [] : [make("p", { className: "soft", textContent: told.rows.length ? "No tag fits." : "No tags yet: tag the pictures first." })]));
+    ...(rows.length ? [] : [make("p", { className: "soft", textContent: tagState.rows.length ? "No tag fits." : "No tags yet: tag the pictures first." })]));
 }
 function rowOf([tag, pictures, value, way]) {
   const choice = (wanted, label, title) => make("button", { type: "button", textContent: label, title, "aria-pressed": String(value === wanted),
     onclick: () => decide({ [tag]: wanted }, tag) });
   const row = make("div", { className: value === "imbue" ? "fate sunk" : "fate" },
     make("button", { type: "button", className: "tag", textContent: tag, title: `Show the pictures with ${tag}`, onclick: () => showTag(tag) }),
-    make("span", { className: "soft count", textContent: `${pictures} of ${told.pictures}`, title: way === "hand" ? "decided by hand" : way === "manifest" ? "by the undesired tags of the manifest" : "not decided" }),
-    make("span", { className: "pair" }, choice("extract", "promptable", `${tag} stays in captions: prompt it or leave it out`), choice("imbue", `in ${told.word}`, `${tag} leaves the captions and becomes part of ${told.word}`)));
+    make("span", { className: "soft count", textContent: `${pictures} of ${tagState.pictures}`, title: way === "hand" ? "decided by hand" : way === "manifest" ? "by the undesired tags of the manifest" : "not decided" }),
+    make("span", { className: "pair" }, choice("extract", "promptable", `${tag} stays in captions: prompt it or leave it out`), choice("imbue", `in ${tagState.word}`, `${tag} leaves the captions and becomes part of ${tagState.word}`)));
   row.dataset.tag = tag;
   if (way === "hand") row.append(make("button", { type: "button", className: "back", textContent: "×", title: "Take the decision back", "aria-label": `Take the decision on ${tag} back`, onclick: () => decide({ [tag]: null }, tag) }));
   return row;
@@ -56,7 +56,7 @@ async function decide(values, name) {
 }
 function forget() { pending = null; byId("fates-shown").replaceChildren(); byId("fates-apply").disabled = true; }
 byId("fates-preview").onclick = async () => {
-  const preset = told && told.presets.find((one) => one.name === byId("fates-preset").value);
+  const preset = tagState && tagState.presets.find((one) => one.name === byId("fates-preset").value);
   if (!preset) { say("Choose a preset first."); return; }
   if (!Object.keys(preset.values).length) { forget(); byId("fates-shown").append(make("p", { className: "soft", textContent: `No tag of this set is in ${preset.name}.` })); return; }
   try {
@@ -68,8 +68,8 @@ byId("fates-preview").onclick = async () => {
   } catch (error) { forget(); say(error.message, true); }
 };
 byId("fates-apply").onclick = () => { if (pending) decide(pending.values, pending.name); };
-byId("fates-preset").addEventListener("change", () => { forget(); if (told) paint(); });
-for (const id of ["fates-find", "fates-which"]) byId(id).addEventListener("input", () => { if (told) paint(); });
+byId("fates-preset").addEventListener("change", () => { forget(); if (tagState) paint(); });
+for (const id of ["fates-find", "fates-which"]) byId(id).addEventListener("input", () => { if (tagState) paint(); });
 byId("tags-open").onclick = () => open(!isOpen());
 byId("fates-close").onclick = () => open(false);
 document.addEventListener("board-side", () => { if (isOpen()) open(false); });
