@@ -25,7 +25,7 @@ from ..api.payloads import (
     with_whole_numbers,
 )
 from .cell import BATCH_SIZE, Cell
-from .turns import Turns
+from .shared_settings import SharedSettings
 from .verify import Generated
 
 STARTUP_SECONDS = 15.0
@@ -144,13 +144,13 @@ class HttpBackend(Backend):
         self.capabilities = capabilities or fetch_capabilities(client)
         self._clock, self._sleep, self._startup_seconds = clock, sleep, startup_seconds
         self._before: dict[str, Any] | None = None
-        self._turns: Turns | None = None
+        self._shared: SharedSettings | None = None
         self._was_down = False
         self._lacks: dict[object, str] = {}
         self._lacks_of: Capabilities | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_turns": None}  # a file that each process opens for itself
+        return {**self.__dict__, "_shared": None}  # a file that each process opens for itself
 
     def may_keep(self, name: str) -> bool:
         """LoRAs of the same names and weights are taken for those of the picture before.
@@ -267,7 +267,7 @@ class HttpBackend(Backend):
 
         Where an A1111 has 2.0 it takes 2 for the same and keeps 2.0: another value goes before.
         """
-        own, new = self._shared().share_settings(self.turn_name, settings, is_drawing=is_drawing)
+        own, new = self._shared_settings().share(self.turn_name, settings, is_drawing=is_drawing)
         held = {name: value for name, value in new.items() if name != "sd_model_checkpoint"}
         # 1.0 does no harm, and most WebUIs have 1: those are never given another value
         other = {
@@ -278,10 +278,10 @@ class HttpBackend(Backend):
                 self.client.post("/sdapi/v1/options", changes, seconds=_UNLOAD_SECONDS)
         return own
 
-    def _shared(self) -> Turns:
-        if self._turns is None:
-            self._turns = Turns()
-        return self._turns
+    def _shared_settings(self) -> SharedSettings:
+        if self._shared is None:
+            self._shared = SharedSettings()
+        return self._shared
 
     def _options(self) -> dict[str, Any]:
         """Return the options as they may be written back: its API tells whole numbers as reals."""
@@ -313,7 +313,7 @@ class HttpBackend(Backend):
         """Put the WebUI's settings back; tell whether it took them. A lost WebUI is left alone."""
         before, self._before = self._before, None
         if before is not None:
-            before = self._shared().settings_to_put_back(self.turn_name, before)
+            before = self._shared_settings().to_put_back(self.turn_name, before)
         try:
             if before:
                 self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
@@ -328,8 +328,8 @@ class HttpBackend(Backend):
         try:
             self.put_back()
         finally:
-            if self._turns is not None:
-                self._turns.close()
+            if self._shared is not None:
+                self._shared.close()
             self.client.close()
 
     # -- our own task ---------------------------------------------------------------------

@@ -61,7 +61,7 @@ ALLOWED: dict[str, tuple[int, str]] = {
     "a1111_ext/cells/cell.py": (2, "what a cell wrote itself"),
     "a1111_ext/cells/ledger.py": (1, DATABASE),
     "a1111_ext/cells/owners.py": (1, "a file of the kernel"),
-    "a1111_ext/cells/turns.py": (1, DATABASE),
+    "a1111_ext/cells/shared_file.py": (1, DATABASE),
     "a1111_ext/grids/page/document.py": (1, OURS),
     "a1111_ext/grids/page/share.py": (1, "pages and sheets that we wrote"),
     "a1111_ext/grids/page/votes.py": (1, "a page that we wrote"),
