@@ -17,7 +17,7 @@ from ..project import Project
 from ..project.clip_tokens import ClipTokens
 from ..project.files import sha256_of
 from ..project.json_reader import read_text
-from ..project.tagging import Scores, read_scores
+from ..project.tagging import Scores, read_scores, tag_key
 from ..project.tagging.framing import framing_of
 from ..project.tagging.vocabulary import Category, find_vocabulary
 from .captioning import PlannedCaption, clip_tokens_of, read_caption, read_rules, write_captions
@@ -30,7 +30,7 @@ from .edits import (
     edited_tags,
     value_of_edit,
 )
-from .rules import caption_tags, format_caption, parse_tags, spelled, tag_key
+from .rules import caption_tags, format_caption, parse_tags, spelled
 from .sinking import EXTRACT, IMBUE, sound_choices, tag_choices, tag_presets
 from .tag_table import count_tags, preset_rows, tag_table
 

@@ -14,7 +14,8 @@ from ..project.decisions.role_plan import memory_of
 from ..project.files import explained
 from ..project.json_reader import read_json, require_texts
 from ..project.pictures import find_pictures
-from .rules import format_caption, parse_tags, tag_key
+from ..project.tagging import tag_key
+from .rules import format_caption, parse_tags
 
 
 @dataclass(frozen=True)

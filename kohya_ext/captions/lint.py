@@ -13,11 +13,11 @@ from difflib import get_close_matches
 from itertools import pairwise
 
 from ..project import Project, ToolError
-from ..project.tagging import read_all_scores
+from ..project.tagging import read_all_scores, tag_key
 from ..project.tagging.vocabulary import find_vocabulary
 from ..project.wording import counted
 from .captioning import read_rules, undesired_tags
-from .rules import is_undesired, parse_tags, tag_key, undesired_keys
+from .rules import is_undesired, parse_tags, undesired_keys
 
 _SHOWN = 3
 _SHOWN_TAGS = 8
@@ -106,9 +106,9 @@ def _placeholders(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
 
 
 def _trigger(captions: Mapping[str, str], word: str) -> Iterator[CaptionProblem]:
-    wanted = _plain(word)
+    wanted = tag_key(word)
     pattern = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
-    counts = {name: len(pattern.findall(_plain(text))) for name, text in captions.items()}
+    counts = {name: len(pattern.findall(tag_key(text))) for name, text in captions.items()}
     twice = [name for name, count in counts.items() if count > 1]
     missing = [name for name, count in counts.items() if not count]
     near = {name: one for name in missing if (one := _misspelt(captions[name], wanted))}
@@ -136,7 +136,7 @@ def _trigger(captions: Mapping[str, str], word: str) -> Iterator[CaptionProblem]
 
 def _misspelt(text: str, wanted: str) -> str:
     """Return a word or pair of words that is nearly the trigger word, or ""."""
-    words = re.findall(r"\w+", _plain(text))
+    words = re.findall(r"\w+", tag_key(text))
     length = len(wanted.split())
     groups = [" ".join(words[at : at + length]) for at in range(len(words) - length + 1)]
     joined = [one + other for one, other in pairwise(words)]
@@ -212,10 +212,6 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Captio
             f"({_names(names)}).",
             "Run `loraloom caption` again; what a hand put there stays until it is taken out.",
         )
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\s_]+", " ", text).strip().casefold()
 
 
 def _many(names: Collection[str]) -> str:

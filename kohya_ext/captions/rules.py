@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 
-from ..project.tagging import Scores
+from ..project.tagging import Scores, tag_key
 
 SEPARATOR = ", "
 _FACE_TAG_LENGTH = 3
@@ -62,12 +62,6 @@ class CaptionRules:
 def spelled(tag: str) -> str:
     """Return a tag as it stands in a caption: spaces for underscores, but `^_^` as it is."""
     return tag.replace("_", " ") if len(tag) > _FACE_TAG_LENGTH else tag
-
-
-@lru_cache(maxsize=65_536)
-def tag_key(tag: str) -> str:
-    """Return what two spellings of one tag have in common: `Blue_Eyes `, `blue eyes`."""
-    return re.sub(r"[\s_]+", " ", tag).strip().casefold()
 
 
 @lru_cache(maxsize=4_096)

@@ -17,8 +17,9 @@ from ..project.decisions import DecisionKind, DecisionStore
 from ..project.json_reader import read_beginning
 from ..project.limits import limits
 from ..project.settings import user_folder
+from ..project.tagging import tag_key
 from ..project.yaml_reader import packaged_yaml
-from .rules import is_undesired, parse_tags, tag_key
+from .rules import is_undesired, parse_tags
 
 IMBUE, EXTRACT = "imbue", "extract"
 LISTS_NAME = "tag-lists"

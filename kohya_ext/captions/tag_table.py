@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .rules import CaptionRules, spelled, tag_key
+from ..project.tagging import tag_key
+from .rules import CaptionRules, spelled
 from .sinking import EXTRACT, IMBUE, TagPreset
 
 

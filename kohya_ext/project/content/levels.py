@@ -12,6 +12,7 @@ from enum import Enum
 from functools import lru_cache
 
 from ..tagging.scores import Scores
+from ..tagging.vocabulary import tag_key
 from ..yaml_reader import packaged_yaml
 from .rule import in_one_spelling, sexual_tags, sexual_words
 
@@ -75,11 +76,11 @@ def _of_scores(scores: Scores | None) -> Iterator[tuple[ContentLevel, str]]:
     for tag, score in scores.general.items():
         if score < _TAG_THRESHOLD:
             continue
-        level = levels.get(_plain(tag)) or (
+        level = levels.get(tag_key(tag)) or (
             ContentLevel.QUESTIONABLE if tag in sexual else ContentLevel.GENERAL
         )
         if level is not ContentLevel.GENERAL:
-            yield level, f"tag {_plain(tag)} {score:.2f}"
+            yield level, f"tag {tag_key(tag)} {score:.2f}"
 
 
 def _of_prompt(prompt: str) -> Iterator[tuple[ContentLevel, str]]:
@@ -90,10 +91,6 @@ def _of_prompt(prompt: str) -> Iterator[tuple[ContentLevel, str]]:
         yield level, f'prompt "{word}"'
     for found in _pattern().finditer(text):
         yield levels[found.group(0).casefold()], f'prompt "{found.group(0)}"'
-
-
-def _plain(tag: str) -> str:
-    return re.sub(r"[\s_]+", " ", tag).strip().casefold()
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..tagging.scores import Scores
+from ..tagging.vocabulary import tag_key
 from ..yaml_reader import packaged_yaml
 
 MINOR_THRESHOLD = 0.15
@@ -49,7 +50,7 @@ class _Words:
 
     def in_tag(self, tag: str) -> bool:
         """Whether a tag of a tagger or a caption is such a word."""
-        plain = _plain(tag)
+        plain = tag_key(tag)
         if plain in self.harmless:
             return False
         parts = {*plain.split(" "), *re.split(r"[ \-()/:]+", plain)}
@@ -166,10 +167,6 @@ def _first(general: Mapping[str, float], words: _Words, threshold: float) -> str
 def _in_caption(caption: str, tags: Sequence[str], words: _Words) -> str:
     whole = next((tag for tag in tags if tag and words.in_tag(tag)), "")
     return whole or words.in_text(in_one_spelling(caption))
-
-
-def _plain(tag: str) -> str:
-    return re.sub(r"[\s_]+", " ", tag).strip().casefold()
 
 
 def _spelt_out(text: str) -> str:

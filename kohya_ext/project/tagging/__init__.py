@@ -5,7 +5,7 @@ from __future__ import annotations
 from .remote import TaggingTask, score_task
 from .scores import Scores, read_all_scores, read_scores, write_scores
 from .tagger import Tagger, open_tagger
-from .vocabulary import Category, Tag, Vocabulary, read_vocabulary
+from .vocabulary import Category, Tag, Vocabulary, read_vocabulary, tag_key
 
 __all__ = [
     "Category",
@@ -19,5 +19,6 @@ __all__ = [
     "read_scores",
     "read_vocabulary",
     "score_task",
+    "tag_key",
     "write_scores",
 ]

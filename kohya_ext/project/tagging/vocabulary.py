@@ -7,9 +7,11 @@ model_optimized.onnx, whose outputs are logits.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from ..project import Project
 
 CSV_NAME, JSON_NAME = "selected_tags.csv", "tag_mapping.json"
+
+
+@lru_cache(maxsize=65_536)
+def tag_key(tag: str) -> str:
+    """Return what two spellings of one tag have in common: `Blue_Eyes `, `blue eyes`."""
+    return re.sub(r"[\s_]+", " ", tag).strip().casefold()
 
 
 class Category(str, Enum):

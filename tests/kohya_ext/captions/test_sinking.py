@@ -14,7 +14,7 @@ from PIL import Image
 
 from kohya_ext.captions.captioning import plan_captions, read_rules, staged_pictures
 from kohya_ext.captions.desk import CaptionDesk, Source
-from kohya_ext.captions.rules import CaptionRules, tag_key
+from kohya_ext.captions.rules import CaptionRules
 from kohya_ext.captions.sinking import (
     EXTRACT,
     IMBUE,
@@ -33,7 +33,7 @@ from kohya_ext.project.decisions.pictures_view import PicturesView
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.server import PageRequest
 from kohya_ext.project.settings import user_folder
-from kohya_ext.project.tagging import Scores, write_scores
+from kohya_ext.project.tagging import Scores, tag_key, write_scores
 
 GENERAL = {"solo": 0.9, "orange_fur": 0.8, "snow": 0.7, "closed_eyes": 0.6}
 
