@@ -75,7 +75,7 @@ class Slip(NamedTuple):
 
 
 def is_suspect(text: str) -> bool:
-    """Whether a text without constructs can hold a slip at all; told soon, for long files."""
+    """Whether a text without constructs can hold a slip at all; a quick answer for long files."""
     if ":" in text and text[:1] not in "0123456789":
         text = _USUAL.sub("", text)
     return _PLAIN.search(text) is not None

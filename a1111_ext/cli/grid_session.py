@@ -1,4 +1,4 @@
-"""One `grid` or `tryout` command at work: planned, drawn, written, told."""
+"""One `grid` or `tryout` command: planned, drawn, written, reported."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _check_infotexts(material: Material) -> Check:
 
 
 def _check_file(material: Material) -> Check:
-    """Compare hashes; another name in the prompt is told, since sites link by hash."""
+    """Compare hashes; another name in the prompt is reported, since sites link by hash."""
     what, promoted = "Drawn with the published file", material.promoted
     renamed: dict[str, str] = {}
     for one in material.every_picture:

@@ -61,7 +61,7 @@ def _check_words(material: Material) -> Check:
 
 
 def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_note: str) -> Check:
-    """Compare what a tagger sees with the rule on minors; pictures that it never saw are told."""
+    """Compare what a tagger sees with the rule on minors; report pictures that it never saw."""
     what = "Content: the pictures themselves"
     about = subject_words(material.manifest)
     for one in material.every_picture:

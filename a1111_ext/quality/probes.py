@@ -1,7 +1,7 @@
 """Probe prompts from the training set itself: what a good epoch can draw, and what it must not.
 
 Tags that the set shows often give the framings to ask for; what it never shows, but the tagger
-knows well, tells whether the LoRA still lets itself be told anything.
+knows well, tells whether the LoRA still follows a prompt.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From a picture's own text back to the request that draws it again, with nothing left out.
 
 What the text says and we cannot ask for ends in an error: a picture drawn without it would be
-another one, and nobody would be told.
+another one, and nobody would notice.
 """
 
 from __future__ import annotations

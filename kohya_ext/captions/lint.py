@@ -225,7 +225,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def lint_project(project: Project, captions: Mapping[str, str]) -> tuple[CaptionProblem, ...]:
-    """Return the slips of a project's captions; rules that cannot be read are told elsewhere."""
+    """Return the slips of a project's captions; unreadable rules are reported elsewhere."""
     try:
         return lint_captions(captions, lint_rules(project))
     except ToolError:

@@ -1,4 +1,4 @@
-"""`loraloom epochs`: the epoch files of a run, told by their headers."""
+"""`loraloom epochs`: the epoch files of a run, from their headers."""
 
 from __future__ import annotations
 

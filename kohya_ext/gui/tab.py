@@ -298,7 +298,7 @@ class _Tab:
         make: Callable[..., actions.Step],
         inputs: list[Any] | None = None,
     ) -> None:
-        """Let a button run a step; what is typed and not kept is told first."""
+        """Let a button run a step; what is typed and not kept is reported first."""
         form, own = self._form, inputs or []
 
         def run(folder: str, page: float, *values: Any) -> Iterator[Shown]:

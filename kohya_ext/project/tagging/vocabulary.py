@@ -78,7 +78,7 @@ def find_vocabulary(project: Project) -> Vocabulary | None:
         if path.is_file():
             try:
                 return read_vocabulary(path)
-            except DamagedError:  # told when something is tagged
+            except DamagedError:  # reported when something is tagged
                 return None
     return None
 

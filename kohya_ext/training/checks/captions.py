@@ -33,7 +33,7 @@ def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -
         report = trigger_report(project, "", lora_folders_of(project))
         for one in report.findings:
             if one.kind == "caption":
-                continue  # told as a slip of those captions
+                continue  # reported as a slip of those captions
             free = f"Free: {', '.join(report.suggestions)}." if report.suggestions else ""
             yield warning("LL210", one.text, f"{free} See `loraloom trigger`.".strip())
 

@@ -228,7 +228,7 @@ def with_fields(
 ) -> tuple[Values, list[Repair]]:
     """Put settings under sd-scripts' names into the GUI's fields, or its additional parameters.
 
-    A field that is given as well wins, as it does in the GUI; each is told.
+    A field that is given as well wins, as it does in the GUI; each is reported.
     """
     gui = keys_of(GuiVersion.V26)
     script = script_of(settings)

@@ -1,7 +1,7 @@
 """Settings under sd-scripts' own names, from a json or toml: what its trainer gets of them.
 
 The trainer takes a toml without a look at names and types; here every value is typed, and every
-name that it would ignore is told.
+name that it would ignore is reported.
 """
 
 from __future__ import annotations

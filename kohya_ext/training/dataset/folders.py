@@ -123,7 +123,7 @@ def _why_skipped(folder: Path, pictures: tuple[Path, ...]) -> Skip | None:
 
 @dataclass(frozen=True)
 class DecodedPicture:
-    """What full decoding told of one file; `problem` says why it cannot be trained."""
+    """What full decoding found in one file; `problem` says why it cannot be trained."""
 
     path: Path
     size_bytes: int

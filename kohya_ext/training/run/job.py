@@ -41,7 +41,7 @@ class TrainingJob:
 
     @property
     def runs_dir(self) -> Path:
-        """Where each run keeps what it was told and what it said."""
+        """Where each run keeps its settings and output."""
         if self.project is not None:
             return runs_dir_of(self.project)
         return self.output_dir / f"{self.name}-runs"

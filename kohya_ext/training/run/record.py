@@ -1,4 +1,4 @@
-"""One run on disk: what it was told, which process it is, what was asked of it, how it ended.
+"""One run on disk: its settings, its process, the requests to stop it, and how it ended.
 
 The folder holds plan.json, config.toml, stdout.txt, stderr.txt, process.json, request.json and
 result.json; it is enough to find a run again, to watch it further, or to finalize it after a crash.

@@ -53,7 +53,7 @@ def is_beyond_us(error: BaseException) -> bool:
 
 
 class Answers:
-    """What is told to whoever asked: figures, errors, and what could not be asked."""
+    """What is reported: figures, errors, and what could not be asked."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -87,7 +87,7 @@ class Answers:
         self.failed.append(self.part)
 
     def ask(self, part: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Call a part of the trainer; None when it refuses, which is told."""
+        """Call a part of the trainer; None when it refuses, which is reported."""
         self.part = part
         self.asked.add(part)
         try:
