@@ -106,8 +106,8 @@ def test_buttons_boxes_and_fields_named_are_there():
     [
         ("Stage them first: loraloom stage my fox", 'Stage them first: the button "Stage"'),
         ("Run `loraloom stage` first.", 'Press the button "Stage" first.'),
-        ("Name it: --model FOLDER, or captions.model in the manifest.",
-         'Name it: the field "Tagger folder".'),
+        ("Give it: --model FOLDER, or captions.model in the manifest.",
+         'Give it: the field "Tagger folder".'),
         ('Set each to Out on the board (key 0), or run: loraloom stage x --out "a b.png" --out '
          '"c.png". There is no switch.',
          "Set each to Out on the board (key 0). There is no switch."),

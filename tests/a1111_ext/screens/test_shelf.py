@@ -15,7 +15,7 @@ from a1111_ext.screens.projects import find_projects
 from a1111_ext.screens.shelf import OWN_LABEL, choose, read_shelf
 from kohya_ext.project import Project, apply_init, plan_init
 
-WHERE = "Name it in Settings."
+WHERE = "Choose it in Settings."
 
 
 def add_grid(root: Path, name: str, *, at: int = 1_700_000_000, sheet: bool = True) -> Path:
