@@ -33,6 +33,7 @@ from ..project.tagging import (
     TaggingTask,
     read_scores,
     score_task,
+    tag_key,
     write_scores,
 )
 from .edits import CaptionEdit, EditBook, apply_edit, find_edit, merge_edits
@@ -42,7 +43,6 @@ from .rules import (
     caption_tags,
     format_caption,
     parse_tags,
-    tag_key,
     undesired_keys,
 )
 from .sinking import split_choices, tag_choices
