@@ -213,7 +213,7 @@ def test_unchanged_pictures_are_not_decoded_again(desk: Desk, monkeypatch: pytes
     assert desk.check().findings == ()
 
 
-@pytest.mark.parametrize(("count", "kept"), [(4, 1), (49, 12), (50, None)])
+@pytest.mark.parametrize(("count", "kept"), [(4, 1), (49, 12), (50, None), (51, None)])
 def test_a_small_set_is_told_what_validation_keeps_back(desk: Desk, count: int, kept: int | None):
     desk.empty()
     for number in range(count):
