@@ -54,6 +54,13 @@ def multiplier_of(weight: str) -> float | None:
     return te
 
 
+def changes_nothing(weight: str) -> bool:
+    """Whether a weight is 0 on text encoder and network, which has the same where it has no own."""
+    placed, named = _arguments(weight.split(":"))
+    te = multiplier_of(weight)
+    return te == 0 and float(named.get("unet", placed[1] if len(placed) > 1 else te)) == 0
+
+
 def _arguments(items: list[str]) -> tuple[list[str], dict[str, str]]:
     """Part arguments as the WebUI does: one with a single "=" has a name, others have a place."""
     named = dict(one.split("=") for one in items if one.count("=") == 1)

@@ -93,7 +93,7 @@ def plan_pack(project: Project, material: Material, checks: Sequence[Check]) -> 
     copies = zip((*places, *chain(*posts[1:])), material.every_picture, strict=True)
     files = [
         PackFile(PurePosixPath(material.promoted.path.name), material.promoted.path),
-        _picture(material, PurePosixPath(f"{name}{first.path.suffix}"), first),
+        _picture(material, PurePosixPath(f"{name}{first.suffix}"), first),
         *(_picture(material, place, one) for place, one in copies),
         *(PackFile(PurePosixPath(place), text=text) for place, text in texts.items()),
     ]
@@ -117,10 +117,13 @@ def _posts(material: Material) -> list[tuple[PurePosixPath, ...]]:
     return [_places(folder, post) for folder, post in zip(folders, posts, strict=True)]
 
 
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+
+
 def _places(folder: str, pictures: Sequence[PackPicture]) -> tuple[PurePosixPath, ...]:
     """Return where the pictures go: numbered, so that every file dialog keeps their order."""
     return tuple(
-        PurePosixPath(folder) / f"{number:02d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', one.path.name)}"
+        PurePosixPath(folder) / f"{number:02d}-{_ODD.sub('_', one.path.stem)}{one.suffix}"
         for number, one in enumerate(pictures, start=1)
     )
 

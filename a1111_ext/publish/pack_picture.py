@@ -9,20 +9,27 @@ from pathlib import Path
 from kohya_ext.project import DamagedError
 from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
+from kohya_ext.project.pictures.metadata import kind_of
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import hashed_as, lora_tags
 
+_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
 
 @dataclass(frozen=True)
 class PackPicture:
-    """One picture of the post; `infotext` is None when the file has lost it."""
+    """One picture of the post; `infotext` is None when the file has lost it.
+
+    `suffix` is that of its content: sites and viewers read no generation data behind another one.
+    """
 
     path: Path
     infotext: Infotext | None
     sha256: str
     selected_sha256: str = ""
     framing: str = ""
+    suffix: str = ""
 
     @property
     def fields(self) -> Mapping[str, str]:
@@ -68,7 +75,8 @@ def read_picture(path: Path, selected_sha256: str = "", framing: str = "") -> Pa
     """Read a picture that was selected. Raises DamagedError."""
     try:
         raw = read_infotext(path)
-        sha256 = digest_without_xmp(read_picture_bytes(path))
+        content = read_picture_bytes(path)
+        sha256 = digest_without_xmp(content)
     except (OSError, SyntaxError) as error:
         why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
         raise DamagedError(
@@ -80,4 +88,5 @@ def read_picture(path: Path, selected_sha256: str = "", framing: str = "") -> Pa
         infotext = parse_infotext(raw)
     except ValueError:
         infotext = None
-    return PackPicture(path, infotext, sha256, selected_sha256, framing)
+    suffix = _SUFFIXES.get(kind_of(content[:12]), path.suffix.lower())
+    return PackPicture(path, infotext, sha256, selected_sha256, framing, suffix)

@@ -38,7 +38,8 @@ class ShowPicture:
 
     `checkpoint_sha256` may be its first digits only; `text_seed` is None when nobody noted it;
     `detailed_from` is the picture before ADetailer; `ignored` is the tag of another LoRA in the
-    prompt for which the text has no hash: the WebUI drew without it.
+    prompt for which the text has no hash: the WebUI drew without it; `is_grid` is the X/Y/Z plot's
+    own picture of many.
     """
 
     file: str
@@ -57,6 +58,7 @@ class ShowPicture:
     upscaled_from: str = ""
     detailed_from: str = ""
     ignored: str = ""
+    is_grid: bool = False
     picks: tuple[Pick, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -203,4 +205,5 @@ def _from_infotext(name: str, infotext: Infotext, ours: tuple[str, str]) -> Show
         lora_hash=hashes[first.hashed_as] if first else "",
         lora_weight=first.weight if first else "",
         ignored=ignored,
+        is_grid=fields.get("Script") == "X/Y/Z plot",
     )

@@ -19,7 +19,7 @@ from kohya_ext.project.json_reader import read_json, read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 from kohya_ext.project.wording import counted
 
-from ..api.lora_tags import lora_tags
+from ..api.lora_tags import changes_nothing, lora_tags
 from .album import ShowPicture
 from .arrangement import Distance, arrange, can_be_arranged, no_distance
 from .ratings import Rating
@@ -124,8 +124,9 @@ def plan_selection(
                 f"loraloom select PROJECT --drop {picture.file}",
             )
         if other:
-            is_ours = picture.lora_hash == lora_hash and picture.ignored
-            left_out[_WITHOUT if is_ours else "drawn with another file"] += 1
+            left_out[_why_out(picture, lora_hash)] += 1
+        elif picture.is_grid and rating is None:
+            left_out["a grid of many pictures"] += 1
         elif picture.lora != lora and rating is not Rating.SHOWCASE:
             left_out["drawn under another name"] += 1
         elif rating in _REASONS:
@@ -185,9 +186,21 @@ def _require_one_word(options: SelectionOptions) -> None:
         )
 
 
+def _why_out(picture: ShowPicture, lora_hash: str) -> str:
+    """Say in short what `drawn_otherwise` says of a picture."""
+    if not picture.prompt:
+        return "without generation data"
+    if picture.lora_hash == lora_hash and picture.ignored:
+        return _WITHOUT
+    is_off = picture.lora_hash == lora_hash and changes_nothing(picture.lora_weight)
+    return "drawn with a weight of 0" if is_off else "drawn with another file"
+
+
 def drawn_otherwise(picture: ShowPicture, lora: str, lora_hash: str) -> str:
     """Say with which other file a picture was drawn, "" when it was this one: hashes decide."""
     if picture.lora_hash == lora_hash and (lora_hash or picture.lora == lora):
+        if changes_nothing(picture.lora_weight):
+            return f"with {picture.lora} at a weight of 0, which changes nothing"
         said = f"without {picture.ignored}: the infotext has no hash for it, the WebUI ignored it"
         return said if picture.ignored else ""
     if not picture.prompt:

@@ -79,6 +79,18 @@ def test_a_pack_has_everything(ready: Project, capsys: pytest.CaptureFixture[str
     assert shown.err.rstrip().endswith("and go through it")
 
 
+def test_copies_are_named_by_their_content(ready: Project):
+    """A1111 finds no preview behind .PNG, sites no generation data of a PNG behind .jpg."""
+    for old, new in (("0.png", "a.PNG"), ("1.png", "b.jpg"), ("2.png", "c.webp")):
+        (ready.showcase_dir / old).rename(ready.showcase_dir / new)
+    assert main(["select", str(ready.root)]) == 0
+    store_scores(ready, {"general": 0.9}, {"animal": 0.9})
+    assert publish(ready) == 0
+    names = [one.name for one in (pack_of(ready) / "images").iterdir()]
+    assert sorted(name[2:] for name in names) == ["-a.png", "-b.png", "-c.png"]
+    assert (pack_of(ready) / "quillfox-v1.png").is_file()
+
+
 def test_pictures_and_lora_are_byte_exact(ready: Project):
     publish(ready)
     pack = pack_of(ready)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -146,6 +147,30 @@ def test_the_command_line_goes_before_ratings():
     ratings = {"0.png": Rating.SHOWCASE}
     selection = choose(album("h", "f"), ratings=ratings, dropped=("0.png",))
     assert selection.files == ("1.png",)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"lora_weight": "0"}, "drawn with a weight of 0"),
+        ({"lora_weight": "te=0:unet=0.0"}, "drawn with a weight of 0"),
+        ({"prompt": "", "lora": ""}, "without generation data"),
+        ({"is_grid": True}, "a grid of many pictures"),
+    ],
+    ids=["weight-0", "both-weights-0", "no-generation-data", "a-grid"],
+)
+def test_pictures_that_show_nothing_of_the_file_are_left_out(change: dict[str, Any], reason: str):
+    pictures = [picture(0), replace(picture(1), **change)]
+    assert choose(pictures).left_out == {reason: 1}
+    if reason != "a grid of many pictures":
+        with pytest.raises(ToolError, match="LL641"):
+            choose(pictures, kept=("1.png",))
+    else:
+        assert choose(pictures, kept=("1.png",)).files == ("1.png", "0.png")
+
+
+def test_a_weight_on_the_network_alone_counts():
+    assert len(choose([replace(picture(0), lora_weight="0:0.8"), picture(1)]).chosen) == 2
 
 
 def test_pictures_of_another_file_are_left_out():
