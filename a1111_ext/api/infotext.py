@@ -31,7 +31,7 @@ class Infotext:
         for part in self.fields.get(field, "").split(","):
             name, colon, value = part.strip().rpartition(": ")
             if colon:
-                found[name] = value
+                found[name] = value.lower()
         return found
 
 
@@ -74,6 +74,7 @@ def _parameters(lines: Sequence[str]) -> tuple[int, dict[str, str]]:
             continue
         pairs = read_fields(line)
         fields = {name.strip(): _unquoted(value) for name, value in pairs}
+        fields |= {one: fields[one].lower() for one in ("Model hash", "VAE hash") if one in fields}
         if "Steps" in fields and len(pairs) >= _FEWEST_FIELDS:
             return at, fields
         if is_plain and short is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Collection, Mapping
@@ -139,8 +140,14 @@ def _hash_file(path: Path) -> tuple[int, int, str] | None:
         return None
 
 
+_NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+
+
 def _flush_folder(folder: Path) -> None:
-    """Let a new name in a folder survive a power cut; Windows does so by itself."""
+    """Let a new name in a folder survive a power cut; Windows does so by itself.
+
+    Some network shares cannot flush a folder and say so: there its server decides.
+    """
     if os.name == "nt":
         return
     try:
@@ -150,4 +157,5 @@ def _flush_folder(folder: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise explain_os_error(error, folder) from error
+        if error.errno not in _NO_FLUSH:
+            raise explain_os_error(error, folder) from error

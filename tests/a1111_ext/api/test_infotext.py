@@ -206,3 +206,11 @@ def test_tags_that_name_no_lora_are_none(tag: str):
 def test_names_stand_among_the_hashes_without_colon_and_comma():
     (tag,) = lora_tags("<lora:fox, red:0.8>")
     assert tag.hashed_as == "fox red"
+
+
+def test_hashes_are_compared_in_small_letters():
+    """Sites show them in capitals, and other programs write them so."""
+    text = 'a fox\nSteps: 2, Seed: 7, Model hash: ABCDEF0123, Lora hashes: "fox: 0A1B2C3D4E5F"'
+    infotext = parse_infotext(text)
+    assert infotext.fields["Model hash"] == "abcdef0123"
+    assert infotext.lora_hashes() == {"fox": "0a1b2c3d4e5f"}

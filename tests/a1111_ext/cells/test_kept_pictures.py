@@ -178,6 +178,23 @@ def test_a_new_pictures_name_is_flushed_too(store: PictureStore, monkeypatch: py
         store.write(KEY, b"right")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows flushes a folder by itself")
+def test_a_share_that_cannot_flush_folders_keeps_pictures(
+    store: PictureStore, monkeypatch: pytest.MonkeyPatch
+):
+    """As some network shares answer; the picture itself is flushed there, too."""
+    fsync = os.fsync
+
+    def refuse(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    store.write(KEY, b"right")
+    assert store.path(KEY).read_bytes() == b"right"
+
+
 def test_pictures_rebuild_a_damaged_ledger(tmp_path: Path, backend: HttpBackend):
     wanted = cells(backend)
     db = tmp_path / "cells.db"
