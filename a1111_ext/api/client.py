@@ -18,6 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from kohya_ext.project import HostError, InputError
 from kohya_ext.project.json_reader import ShapeError, parse_json, parse_with_pictures
 from kohya_ext.project.limits import limits
+from kohya_ext.project.numbers import whole_number
 
 if TYPE_CHECKING:
     import requests
@@ -355,8 +356,7 @@ class _TooLong(Exception):
 def _content(answer: requests.Response, most: int) -> bytes | bytearray:
     """Read the body in pieces. Raises _TooLong, HTTPError or OSError."""
     raw: Any = answer.raw
-    named = answer.headers.get("content-length") or ""
-    length = int(named) if named.isdecimal() and len(named) < 20 else 0
+    length = whole_number(answer.headers.get("content-length") or "") or 0
     if length > most:
         raise _TooLong
     fill = getattr(getattr(getattr(raw, "_fp", None), "fp", None), "readinto1", None)

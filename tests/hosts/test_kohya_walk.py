@@ -355,7 +355,7 @@ def test_the_tab_is_used_by_keyboard_alone(page: Any, large: Path):
     page.keyboard.type(str(large))
     page.keyboard.press("Enter")
     page.get_by_text(f"{large} is open.").wait_for()
-    tab_to(page, "Judge and caption")
+    tab_to(page, "Sort and caption")
     page.keyboard.press("Enter")
     frame = page.frame_locator("iframe[title='Board']")
     frame.locator("body[data-ready]").wait_for()

@@ -197,7 +197,10 @@ def test_credentials_leave_the_address_at_once(text: str, url: str, found: objec
     assert split_address(text) == (url, found)
 
 
-@pytest.mark.parametrize("text", ["http://secretword@h:1", "http://:secretword@h", "http://a:b@"])
+@pytest.mark.parametrize(
+    "text",
+    ["http://secretword@h:1", "http://:secretword@h", "http://a:b@", "http://a:secretword@[::1"],
+)
 def test_an_address_that_may_hold_a_secret_is_not_repeated(text: str):
     with pytest.raises(InputError, match="LL403") as caught:
         split_address(text)
