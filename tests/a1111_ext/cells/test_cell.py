@@ -6,25 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from drawing import cell, pinned
 from loras import save_lora
 
 from a1111_ext.api.client import Client
 from a1111_ext.cells import (
-    Cell,
     CheckpointPin,
     HiresFix,
     HttpBackend,
-    pin_cell,
     with_loras,
     without_loras,
 )
 from a1111_ext.cells.cell import cell_from_dict
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
-
-
-def cell(**changes: Any) -> Cell:
-    return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
 
 
 @pytest.fixture
@@ -35,10 +30,6 @@ def backend(webui: SimulatedWebui):
     opened = HttpBackend(Client(webui.url))
     yield opened
     opened.close()
-
-
-def pinned(backend: HttpBackend, *cells: Cell) -> list[Cell]:
-    return [pin_cell(with_loras(one, {}), backend.capabilities) for one in cells]
 
 
 def test_equal_requests_have_equal_keys():

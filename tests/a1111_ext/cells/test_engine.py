@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from drawing import cell, pinned
 from loras import save_lora
 
 from a1111_ext.api.capabilities import fetch_capabilities
@@ -22,7 +23,6 @@ from a1111_ext.cells import (
     HiresFix,
     HttpBackend,
     Patience,
-    pin_cell,
     plan_cells,
     run_cells,
     verify_picture,
@@ -34,10 +34,6 @@ from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
 
 
-def cell(**changes: Any) -> Cell:
-    return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
-
-
 @pytest.fixture
 def backend(webui: SimulatedWebui):
     for epoch in (1, 2, 3):
@@ -46,10 +42,6 @@ def backend(webui: SimulatedWebui):
     opened = HttpBackend(Client(webui.url))
     yield opened
     opened.close()
-
-
-def pinned(backend: HttpBackend, *cells: Cell) -> list[Cell]:
-    return [pin_cell(with_loras(one, {}), backend.capabilities) for one in cells]
 
 
 def test_everything_is_drawn_once(backend, ledger, webui):

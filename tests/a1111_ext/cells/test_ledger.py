@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
+from drawing import cell
 
 from a1111_ext.cells import Cell, CellState, Ledger, with_loras
 from a1111_ext.cells.cell import without_hashes
 from a1111_ext.cells.ledger import CellRecord, Claim
 from a1111_ext.cells.picture_store import DAMAGED, REJECTED
 from kohya_ext.project import DamagedError
-
-
-def cell(**changes: Any) -> Cell:
-    return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
 
 
 def test_two_processes_do_not_draw_one_cell(tmp_path: Path):
@@ -225,7 +221,7 @@ def test_the_last_file_under_a_name_counts(tmp_path: Path):
             drawn, now[0] = with_loras(one, {"Möwe": hash_}), time
             ledger.add([drawn])
             assert ledger.claim(drawn.key)
-            assert ledger.last_hash("Möwe") in ("", "a" * 12)  # a claim is no picture
+            assert ledger.last_hash("Möwe") in ("", "a" * 12)  # a claim is not a picture
             finish(ledger, drawn)
         assert ledger.last_hash("Möwe") == "a" * 12
         assert ledger.last_hash("Möw") == ""

@@ -8,18 +8,14 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from drawing import cell
 
-from a1111_ext.cells import Cell, Ledger
+from a1111_ext.cells import Ledger
 from a1111_ext.cells.ledger import _prepare
 from a1111_ext.cells.picture_store import PictureStore
 from kohya_ext.project import DamagedError, ToolError
-
-
-def cell(**changes: Any) -> Cell:
-    return Cell(**{"prompt": "a fox", "seed": 1, "width": 64, "height": 64, "steps": 2} | changes)
 
 
 class LockedFor:
