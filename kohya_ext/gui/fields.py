@@ -104,7 +104,7 @@ FIELDS = (
     Field("prefix", "Prefix to add to WD14 caption", Section.CAPTIONS, ("captions", "prefix"),
           info="{trigger} is replaced by the trigger word."),
     Field("undesired_tags", "Undesired tags", Section.CAPTIONS, ("captions", "undesired_tags"),
-          Kind.TAGS, "They sink into the trigger word; separated by commas."),
+          Kind.TAGS, "They become part of the trigger word. Separate them with commas."),
     Field("general_threshold", "General threshold", Section.CAPTIONS,
           ("captions", "general_threshold"), Kind.NUMBER),
     Field("character_threshold", "Character threshold", Section.CAPTIONS,

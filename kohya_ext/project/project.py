@@ -199,7 +199,7 @@ def manifest_template(trigger_word: str, kind: SubjectKind, description: str = "
 
 
 _CONSENT = """\
-  # A real person: staging waits until these lines are filled in and the "# " is gone.
+  # A real person: before staging, fill in these lines and delete the "# " before each.
   # consent:
   #   name: ""                    # who agreed
   #   date: "2026-01-31"          # on which day
@@ -221,12 +221,12 @@ base_model:
 
 dataset:
   influence: 2.0                # primaries get this many times the steps of the supporting ones
-  # repeats: {{primary: 5, supporting: 2}}   # by hand, in place of the influence
+  # repeats: {{primary: 5, supporting: 2}}   # by hand, instead of the influence
 
 captions:
   model: ''                     # folder with model.onnx and selected_tags.csv
   prefix: "photo of {{trigger}},"
-  undesired_tags: []            # these sink into the trigger word
+  undesired_tags: []            # these become part of the trigger word
   general_threshold: 0.35
 
 training:
