@@ -10,6 +10,7 @@ from dataclasses import replace
 from kohya_ext.project import Project, ToolError
 from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
 from kohya_ext.project.cluster import open_executor
+from kohya_ext.project.consent import Use
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.progress import ProgressHandler
 from kohya_ext.project.wording import counted
@@ -69,6 +70,7 @@ class GridSession:
 
     def run(self) -> None:
         """Draw the newest run's grid, write sheet and page, and say where they are."""
+        self.project.require_consent(Use.TRAINING)
         run = require_run(self.project.model_dir)  # before a WebUI is asked for
         with open_webuis(
             self.options.urls, self.options.auth, self.project.root, needs_all=False

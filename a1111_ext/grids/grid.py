@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kohya_ext.project.consent import Use
 from kohya_ext.project.epochs import EpochFile, Run, require_family
 from kohya_ext.project.errors import DamagedError
 from kohya_ext.project.files import write_json_atomic
@@ -84,7 +85,11 @@ def prepare_grid(
     expand: Expand | None = None,
     draw_number: Callable[[], int] = lambda: secrets.randbits(32),
 ) -> Grid:
-    """Plan a grid; the same request keeps the seeds that it drew the first time."""
+    """Plan a grid; the same request keeps the seeds that it drew the first time.
+
+    Raises RuleError (consent: comparing epochs belongs to the training) and as `plan_grid` does.
+    """
+    project.require_consent(Use.TRAINING)
     tail = session_id[-4:] if session_id else ""
     grid_id = "-".join(filter(None, (name, request.digest, tail)))
     folder = project.grids_dir / grid_id

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from kohya_ext.project import DamagedError, RuleError
-from kohya_ext.project.consent import Use, uses_of
+from kohya_ext.project.consent import Use, require_uses
 from kohya_ext.project.families import Family, family_named
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.wording import counted
@@ -64,15 +64,10 @@ def _check_consent(material: Material) -> Check:
             RuleError,
         )
     consent = subject.consent
-    if Use.PUBLISHING not in uses_of(consent):
-        return refused(
-            what,
-            "LL220",
-            f'{consent.name} agreed on {consent.date} to "{consent.scope}", which does not name '
-            "publishing.",
-            "Ask, and write publishing under subject.consent.scope when the answer is yes.",
-            RuleError,
-        )
+    try:
+        require_uses(consent, (Use.TRAINING, Use.PICTURES, Use.PUBLISHING))
+    except RuleError as error:
+        return refused(what, error.code, error.problem, error.cure, RuleError)
     return passed(what, f"{consent.name} agreed on {consent.date}: {consent.scope}.")
 
 

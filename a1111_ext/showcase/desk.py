@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kohya_ext.project import Project, open_project
 from kohya_ext.project.background_jobs import BackgroundJob, Say, StepStopped
+from kohya_ext.project.consent import Use
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.decisions.board_view import STOP, Action, BoardStatus
 from kohya_ext.project.progress import Progress, ProgressHandler
@@ -173,6 +174,7 @@ class DrawingDesk(ReviewDesk):
                 self._drawing.stop()
             self._keep(DRAW, False)
             return "Drawing stops; finished pictures are kept."
+        open_project(self._project.root).require_consent(Use.PICTURES)
         require_promoted(self._project)
         self._drawing = BackgroundJob("showcase", self._draw_all)
         self._keep(DRAW, True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kohya_ext.project import ConflictError, MissingError, Project
+from kohya_ext.project.consent import Use
 from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
@@ -50,8 +51,10 @@ def plan_upscales(
 ) -> tuple[Upscale, ...]:
     """Make an img2img cell of each picture.
 
-    Raises MissingError (nothing to upscale; a picture has lost its generation data).
+    Raises MissingError (nothing to upscale; a picture has lost its generation data) or RuleError
+    (consent).
     """
+    project.require_consent(Use.PICTURES)
     if not pictures:
         raise MissingError(
             "LL629",

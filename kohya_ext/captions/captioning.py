@@ -23,6 +23,7 @@ from ..project import (
 )
 from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.cluster import spread
+from ..project.consent import Use
 from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_picture_bytes, read_text, require_texts
@@ -197,7 +198,7 @@ def score_pictures(
     picture has no scores and there is no tagger) or RuleError (for forbidden content; for a person
     without consent).
     """
-    project.require_consent()
+    project.require_consent(Use.TRAINING)
     places = staged_pictures(project)
     found: dict[PurePosixPath, Scores] = {}
     if executor and tagger:

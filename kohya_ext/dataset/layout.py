@@ -21,6 +21,7 @@ from ..project import (
     RuleError,
     silent,
 )
+from ..project.consent import Use
 from ..project.content import cure_for_training, find_forbidden
 from ..project.decisions import DecisionStore
 from ..project.decisions.role_plan import (
@@ -127,7 +128,7 @@ def plan_layout(
     MissingError (nothing imported), DamagedError (broken picture), InputError (a stem that
     repeats; a role for a picture that is not there) or ConflictError (foreign files in images/).
     """
-    project.require_consent()
+    project.require_consent(Use.TRAINING)
     paths = list(source_pictures(project))
     if not paths:
         raise MissingError(

@@ -7,9 +7,12 @@ is refused, so that nobody reads more into it than was said.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
+
+from .errors import RuleError
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,18 @@ def uses_of(consent: Consent) -> frozenset[Use]:
             raise ValueError(part.strip())
         found |= named
     return frozenset(found)
+
+
+def require_uses(consent: Consent, uses: Iterable[Use]) -> None:
+    """Raise RuleError naming all of these uses that nobody agreed to."""
+    lacking = " and ".join(use.value for use in uses if use not in uses_of(consent))
+    if lacking:
+        raise RuleError(
+            "LL220",
+            f'{consent.name} agreed on {consent.date} to "{consent.scope}", '
+            f"which does not name {lacking}.",
+            f"Ask, and write {lacking} under subject.consent.scope when the answer is yes.",
+        )
 
 
 def latest_day() -> date:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .consent import Use, uses_of
+from .consent import Use, require_uses
 from .errors import ConflictError, InputError, RuleError
 from .families import Family
 from .files import CURE_FOR_STRANGE, require_utf8, strange_on_windows, write_text_atomic
@@ -102,8 +102,8 @@ class Project:
     def publish_dir(self) -> Path:
         return self.root / "publish"
 
-    def require_consent(self, use: Use = Use.TRAINING) -> None:
-        """Raise RuleError when the subject is a person who is not known to have agreed to a use."""
+    def require_consent(self, *uses: Use) -> None:
+        """Raise RuleError when the subject is a person who is not known to have agreed to all."""
         consent = self.manifest.subject.consent
         if self.manifest.subject.kind is not SubjectKind.PERSON:
             return
@@ -114,13 +114,7 @@ class Project:
                 "but records no consent.",
                 "Write down under subject.consent who agreed, on which day, and to what.",
             )
-        if use not in uses_of(consent):
-            raise RuleError(
-                "LL220",
-                f'{consent.name} agreed on {consent.date} to "{consent.scope}", '
-                f"which does not name {use.value}.",
-                f"Ask, and write {use.value} under subject.consent.scope when the answer is yes.",
-            )
+        require_uses(consent, uses)
 
 
 def open_project(folder: Path) -> Project:

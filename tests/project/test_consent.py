@@ -82,12 +82,14 @@ def test_a_consent_of_today_counts():
 
 def test_each_use_is_asked(project: Project):
     project = of_person(project, agreed("training"))
-    project.require_consent()
+    project.require_consent(Use.TRAINING)
     for use in (Use.PICTURES, Use.PUBLISHING, Use.ADULT):
         with pytest.raises(RuleError, match=rf"does not name {use.value}.*LL220"):
             project.require_consent(use)
+    with pytest.raises(RuleError, match="does not name pictures and publishing"):
+        project.require_consent(*list(Use)[:3])
     with pytest.raises(RuleError, match="LL113"):
-        of_person(project, "").require_consent()
+        of_person(project, "").require_consent(Use.TRAINING)
 
 
 def test_no_person_needs_none(project: Project):

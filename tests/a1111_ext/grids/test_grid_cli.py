@@ -54,6 +54,27 @@ def test_a_grid_from_plan_to_page(trained: Project, webui: SimulatedWebui, capsy
     assert entry.facts["drawn"] == 12
 
 
+@pytest.mark.parametrize("command", ["grid", "tryout"])
+@pytest.mark.parametrize(
+    ("consent", "code"),
+    [
+        ("", "LL113"),
+        (', consent: {name: Ida Brook, date: "2026-02-28", scope: publishing}', "LL220"),
+    ],
+    ids=["none", "narrowed"],
+)
+def test_a_person_is_not_drawn_without_consent(
+    trained: Project, capsys, command: str, consent: str, code: str
+):
+    text = trained.manifest_path.read_text(encoding="utf-8")
+    head, _, tail = text.partition("subject:\n")
+    rest = tail[tail.index("\nbase_model") :]
+    person = f"{head}subject: {{kind: person{consent}}}\n{rest}"
+    trained.manifest_path.write_text(person, encoding="utf-8")
+    assert main([command, str(trained.root)]) == 1  # before a WebUI is asked for
+    assert code in capsys.readouterr().err
+
+
 def test_a_second_time_nothing_is_drawn(trained: Project, webui: SimulatedWebui, capsys):
     main(["grid", str(trained.root), "--webui", webui.url])
     capsys.readouterr()

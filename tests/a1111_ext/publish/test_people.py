@@ -59,12 +59,26 @@ def test_a_person_never_goes_to_civitai(ready: Project, capsys: pytest.CaptureFi
     assert "agreed on 2026-01-31" in page
 
 
-def test_a_consent_to_less_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
-    narrow = CONSENT.replace("training, pictures, publishing", "training only")
+@pytest.mark.parametrize(
+    ("scope", "lacking"),
+    [
+        ("training only", "pictures and publishing"),
+        ("training, pictures", "publishing"),
+        ("pictures, publishing", "training"),
+        ("training, publishing", "pictures"),
+        ("adult pictures", "training and pictures and publishing"),
+    ],
+)
+def test_a_consent_to_less_is_told(
+    ready: Project, capsys: pytest.CaptureFixture[str], scope: str, lacking: str
+):
+    """Also one that was narrowed after the training: the pack holds the LoRA and its pictures."""
+    narrow = CONSENT.replace("training, pictures, publishing", scope)
     ready = with_manifest(ready, narrow, section="subject")
     capsys.readouterr()
     said = refusal(ready, capsys)
-    assert 'to "training only", which does not name publishing' in said
+    assert f'to "{scope}", which does not name {lacking}.' in said
+    assert f"write {lacking} under subject.consent.scope" in said
     assert "LL220" in said
 
 

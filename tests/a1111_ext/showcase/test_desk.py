@@ -12,6 +12,7 @@ from PIL import Image
 from promotions import promote_epoch, with_manifest
 from until import wait_until
 
+from a1111_ext.cells.ledger import Ledger
 from a1111_ext.cli.drawing import drawing_over_http
 from a1111_ext.publish.content import read_decision
 from a1111_ext.publish.material import gather
@@ -22,6 +23,7 @@ from a1111_ext.showcase.review import Review, write_review
 from a1111_ext.showcase.selection import read_selection
 from a1111_ext.showcase.showcase_view import ShowcaseView
 from a1111_ext.showcase.upscale_queue import wanted_upscales
+from a1111_ext.showcase.upscaling import UpscaleRequest, plan_upscales
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.content import ContentLevel
@@ -94,6 +96,28 @@ def test_a_second_draw_does_not_stop_the_first(
     assert desk.act(DRAW, STOP) == "Drawing stops; finished pictures are kept."
     drawn(desk)
     assert len(read_album(ready)) == 6
+
+
+ONLY_TRAINING = """
+subject:
+  kind: person
+  consent: {name: "Ida Brook", date: "2026-02-28", scope: training}
+"""
+
+
+def test_a_person_who_agreed_to_no_pictures_is_not_drawn(desk: DrawingDesk, ready: Project):
+    """Nor upscaled; the manifest counts as it is now, not as the board found it."""
+    drawn(desk)
+    (first, *_), before = read_album(ready), len(read_album(ready))
+    narrowed = with_manifest(ready, ONLY_TRAINING, section="subject")
+    with pytest.raises(ToolError, match=r"does not name pictures.*LL220"):
+        desk.act(DRAW)
+    with (
+        Ledger(narrowed.cells_db, narrowed.cells_dir) as ledger,
+        pytest.raises(ToolError, match=r"does not name pictures.*LL220"),
+    ):
+        plan_upscales(narrowed, [first], ledger, UpscaleRequest())
+    assert len(read_album(ready)) == before
 
 
 def test_kept_pictures_are_upscaled_at_once(
