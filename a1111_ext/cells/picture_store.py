@@ -52,7 +52,7 @@ class PictureStore:
         except (FileNotFoundError, UnreadableError):  # what is larger than any picture is none
             return None
         except OSError as error:
-            raise explain_os_error(error, self.path(key)) from error
+            raise explain_os_error(error, self.path(key), reading=True) from error
 
     def move_aside(self, key: str, why: str) -> None:
         """Move a picture where nobody takes it for a good one; nothing where there is none."""
@@ -123,7 +123,7 @@ class PictureStore:
         except (FileNotFoundError, UnreadableError):
             return None
         except OSError as error:
-            raise explain_os_error(error, path) from error
+            raise explain_os_error(error, path, reading=True) from error
         return self._proved[seen]
 
 

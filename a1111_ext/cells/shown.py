@@ -43,7 +43,7 @@ def show_as(source: Path, target: Path, *, whole: bool = False) -> Path | None:
 
 def _is_same(source: Path, target: Path, *, whole: bool) -> bool:
     """Whether both are one picture, byte for byte but for the XMP that a rating has changed."""
-    with explained(target):
+    with explained(target, reading=True):
         if source.samefile(target):
             return True
         if not whole and source.stat().st_size == target.stat().st_size:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError, InputError
-from kohya_ext.project.files import write_bytes_atomic
+from kohya_ext.project.files import explained, write_bytes_atomic
 from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.metadata import read_metadata, with_xmp
 from kohya_ext.project.pictures.xmp import XmpName, find_value, with_value
@@ -50,9 +50,11 @@ def write_labelled(
     Raises InputError (a file that holds no label) or DamagedError (generation data or label lost).
     """
     try:
-        metadata = read_metadata(source)
+        with explained(source, reading=True):
+            metadata = read_metadata(source)
+            content = read_picture_bytes(source)
         packet = with_value(metadata.xmp, _NAME, TRAINED_ALGORITHMIC_MEDIA)
-        data = with_xmp(read_picture_bytes(source), packet)
+        data = with_xmp(content, packet)
     except ValueError as error:
         raise InputError(
             "LL672",

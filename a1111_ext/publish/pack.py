@@ -18,7 +18,9 @@ from typing import Any
 from kohya_ext.project import MachineError, Progress, ProgressHandler, Project, silent
 from kohya_ext.project.files import (
     explain_os_error,
+    explained,
     part_beside,
+    read_blocks,
     sha256_of,
     write_json_atomic,
     write_text_atomic,
@@ -208,8 +210,11 @@ def _write_files(folder: Path, plan: PackPlan, on_progress: ProgressHandler) -> 
 
 
 def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    if sha256_of(target) != sha256_of(source):
+    with target.open("wb") as writer:
+        writer.writelines(read_blocks(source))
+    with explained(source, reading=True):
+        expected = sha256_of(source)
+    if sha256_of(target) != expected:
         raise MachineError(
             "LL111",
             f"{source} could not be copied whole.",

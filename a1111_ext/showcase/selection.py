@@ -334,7 +334,7 @@ def apply_selection(project: Project, selection: Selection) -> Path:
 
 def _digest_of(path: Path) -> str:
     """Return what a picture is known by later on: ratings may be written into it meanwhile."""
-    with explained(path):
+    with explained(path, reading=True):
         return digest_without_xmp(read_picture_bytes(path))
 
 

@@ -134,12 +134,11 @@ def write_style(path: Path, style: Style, *, replace: bool = False) -> None:
     writer = csv.DictWriter(stream, fieldnames=_COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    with explained(path):
-        if path.exists():
-            write_bytes_atomic(
-                path.with_name(f"{path.name}.bak"), read_bounded(path, limits().text_bytes)
-            )
-        write_bytes_atomic(path, stream.getvalue().encode("utf-8-sig"))
+    if path.exists():
+        with explained(path, reading=True):
+            before = read_bounded(path, limits().text_bytes)
+        write_bytes_atomic(path.with_name(f"{path.name}.bak"), before)
+    write_bytes_atomic(path, stream.getvalue().encode("utf-8-sig"))
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:

@@ -6,7 +6,6 @@ that did not change since the last import is not read at all.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -36,7 +35,7 @@ from ..project.decisions.role_plan import (
     plan_roles,
     rating_source,
 )
-from ..project.files import free_bytes, make_folder, replacing, require_utf8
+from ..project.files import copy_whole, free_bytes, make_folder, require_utf8
 from ..project.manifest import Repeats
 from ..project.pictures import find_other_pictures, find_pictures, open_upright
 from ..project.pictures.alike import find_alike
@@ -449,8 +448,7 @@ def apply_import(project: Project, plan: ImportPlan, *, progress: ProgressHandle
             progress(Progress("Copying pictures", number, len(plan.new), one.origin.name))
             target = project.source_dir / one.target
             make_folder(target.parent)
-            with one.origin.open("rb") as reader, replacing(target) as writer:
-                shutil.copyfileobj(reader, writer)
+            copy_whole(one.origin, target)
             plan.memory.remember(target, one.key)
         copied = {project.source_dir / one.target: one.key for one in plan.new}
         # where we put it is no decision of a person: only a later move is

@@ -46,26 +46,33 @@ class Transfer(str, Enum):
     COPY = "copy"
 
 
-def explain_os_error(error: OSError, path: Path) -> ToolError:
-    """Turn an operating system's refusal to write `path` into a sentence."""
-    if error.errno in _FULL or getattr(error, "winerror", None) == 112:
+def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> ToolError:
+    """Turn an operating system's refusal to write, or to read, `path` into a sentence."""
+    if not reading and _is_full(error):
         return MachineError(
             "LL110",
             f"The disk is full: {path} could not be written.",
             "Free some space and run the same command again; nothing was lost.",
         )
+    code, verb = ("LL104", "read") if reading else ("LL111", "written")
     if os.name == "nt" and len(str(path)) >= _LONGEST_ON_WINDOWS:
         return MachineError(
-            "LL111",
-            f"{path} could not be written: its path is too long for Windows.",
+            code,
+            f"{path} could not be {verb}: its path is too long for Windows.",
             "Move the project nearer to the drive's root, or switch long paths on in Windows.",
         )
     strange = strange_on_windows(path)
     if strange:
         return MachineError(
-            "LL111",
-            f'{path} could not be written: Windows has no such name as "{strange}".',
+            code,
+            f'{path} could not be {verb}: Windows has no such name as "{strange}".',
             CURE_FOR_STRANGE,
+        )
+    if reading:
+        return MachineError(
+            "LL104",
+            f"{path} could not be read: {error.strerror or error}.",
+            "Check the permissions, and that no other program holds the file.",
         )
     return MachineError(
         "LL111",
@@ -74,9 +81,13 @@ def explain_os_error(error: OSError, path: Path) -> ToolError:
     )
 
 
+def _is_full(error: OSError) -> bool:
+    return error.errno in _FULL or getattr(error, "winerror", None) == 112
+
+
 def explain_refusal(error: OSError) -> ToolError:
     """Turn a refusal that no step explained into a MachineError with its path."""
-    if error.errno in _FULL or getattr(error, "winerror", None) == 112:
+    if _is_full(error):
         return explain_os_error(error, Path(error.filename or "a file"))
     what = f"{error.filename} cannot be used" if error.filename else "The system refused"
     return MachineError(
@@ -87,12 +98,12 @@ def explain_refusal(error: OSError) -> ToolError:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn a refusal to change `path` inside the block into MachineError."""
+def explained(path: Path, *, reading: bool = False) -> Iterator[None]:
+    """Turn a refusal to change `path`, or to read it, inside the block into MachineError."""
     try:
         yield
     except OSError as error:
-        raise explain_os_error(error, path) from error
+        raise explain_os_error(error, path, reading=reading) from error
 
 
 def part_beside(path: Path) -> Path:
@@ -214,10 +225,26 @@ def link_or_copy(source: Path, target: Path) -> Transfer:
     try:
         os.link(source, target)
     except OSError:  # another drive, a file system without links, a network share
-        with source.open("rb") as reader, replacing(target) as writer:
-            shutil.copyfileobj(reader, writer, _BLOCK_BYTES)
+        copy_whole(source, target)
         return Transfer.COPY
     return Transfer.HARDLINK
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file beside `target`, then onto it. Raises MachineError, which names the culprit."""
+    with replacing(target) as writer:
+        writer.writelines(read_blocks(source))
+
+
+def read_blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
+    """Yield a file from that byte on; a refusal names it, not what is written from it.
+
+    Raises MachineError.
+    """
+    with explained(path, reading=True), path.open("rb") as stream:
+        stream.seek(begin)
+        while block := stream.read(_BLOCK_BYTES):
+            yield block
 
 
 def sha256_of(path: Path, other: hashlib._Hash | None = None) -> str:

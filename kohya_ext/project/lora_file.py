@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import ConflictError, DamagedError, MachineError, ToolError
-from .files import replacing
+from .files import copy_whole, read_blocks, replacing
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit for the JSON header."""
@@ -263,8 +262,7 @@ def rewrite_metadata(source: Path, target: Path, changes: Mapping[str, str | Non
     metadata = {key: value for key, value in merged.items() if value is not None}
     target.parent.mkdir(parents=True, exist_ok=True)
     if metadata == old.metadata:
-        with source.open("rb") as reader, replacing(target) as writer:
-            shutil.copyfileobj(reader, writer, _BLOCK_BYTES)
+        copy_whole(source, target)
         return
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     for one in old.tensors:
@@ -273,8 +271,6 @@ def rewrite_metadata(source: Path, target: Path, changes: Mapping[str, str | Non
             "shape": list(one.shape),
             "data_offsets": [one.begin, one.end],
         }
-    with source.open("rb") as reader, replacing(target) as writer:
+    with replacing(target) as writer:
         _write_header(writer, header)
-        reader.seek(old.data_begin)
-        while block := reader.read(_BLOCK_BYTES):
-            writer.write(block)
+        writer.writelines(read_blocks(source, old.data_begin))

@@ -12,10 +12,12 @@ from kohya_ext.project import ToolError, plan_init
 from kohya_ext.project import files as files_module
 from kohya_ext.project.files import (
     Transfer,
+    copy_whole,
     free_bytes,
     is_portable_name,
     link_or_copy,
     part_beside,
+    read_blocks,
     replacing,
     require_folder,
     sha256_of,
@@ -72,6 +74,37 @@ def test_a_read_only_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(ToolError, match=r"Read-only file system.*LL111"):
         write_text_atomic(tmp_path / "x", "text")
+
+
+def test_a_refused_read_names_the_file_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not the copy; a folder in the place of a file cannot be read on any system."""
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "another drive")
+
+    monkeypatch.setattr(files_module.os, "link", refuse)
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    with pytest.raises(ToolError, match=r"source could not be read: .*LL104"):
+        link_or_copy(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_refused_write_of_a_copy_names_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    (tmp_path / "source").write_bytes(b"text")
+    monkeypatch.setattr(files_module.os, "fsync", refuse)
+    with pytest.raises(ToolError, match=r"target could not be written: .*LL111"):
+        copy_whole(tmp_path / "source", tmp_path / "target")
+
+
+def test_blocks_begin_where_asked(tmp_path: Path):
+    (tmp_path / "x").write_bytes(b"header, body")
+    assert b"".join(read_blocks(tmp_path / "x", 8)) == b"body"
 
 
 def test_a_path_too_long_for_windows_says_so(monkeypatch: pytest.MonkeyPatch):

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kohya_ext.project.errors import DamagedError, InputError
-from kohya_ext.project.files import part_beside, replacing, write_text_atomic
+from kohya_ext.project.files import explained, part_beside, replacing, write_text_atomic
 from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.kept_advice import KeptAdvice, describe_curve, sparkline
 from kohya_ext.project.progress import Progress, ProgressHandler, silent
@@ -212,7 +212,9 @@ def _chunks(thumbs: Sequence[str]) -> Iterator[str]:
 def _full_pictures(page: GridPage) -> Iterator[str]:
     for index, cell in enumerate(page.cells):
         if cell.path is not None:
-            body = base64.b64encode(read_picture_bytes(cell.path)).decode("ascii")
+            with explained(cell.path, reading=True):
+                content = read_picture_bytes(cell.path)
+            body = base64.b64encode(content).decode("ascii")
             yield f'<script type="text/plain" id="full-{index}">{body}</script>\n'
 
 
