@@ -227,7 +227,9 @@ def _connect(gradio: Any, place: ScreenHost, widgets: Widgets) -> Callable[..., 
     )
     widgets.project.input(lambda *asked: show(*asked)[1:], widgets.asked, widgets.shown[1:])
     widgets.grid.input(lambda *asked: show(*asked)[2:], widgets.asked, widgets.shown[2:])
-    return lambda blocks: blocks.load(show, widgets.asked, widgets.shown)
+    # By its queue gradio 3.41 gives the browser 5 seconds to say which page asks; one that is still
+    # building the host's page needs longer on a slow machine, and shows "Connection errored out".
+    return lambda blocks: blocks.load(show, widgets.asked, widgets.shown, queue=False)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,12 @@ def test_loading_the_hosts_page_fills_ours(gradio: FakeGradio, root: Path):
     assert '<iframe src="/pages/new/grid.html"' in frame
 
 
+def test_a_slow_browser_shows_no_error_at_the_first_opening(gradio: FakeGradio, root: Path):
+    """Past 5 seconds gradio's queue hangs up; seen in A1111 with a processor slowed sixfold."""
+    (load,) = in_host(gradio, lambda folder: read_shelf([root])).handlers
+    assert load.queue is False
+
+
 def test_choosing_another_grid_shows_it(gradio: FakeGradio, root: Path):
     blocks = in_host(gradio, lambda folder: read_shelf([root]))
     (chosen,) = by_label(gradio, blocks, "Project").handlers
