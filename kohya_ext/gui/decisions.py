@@ -23,6 +23,7 @@ from ..project.manifest_edit import edit_manifest
 from ..training import queue
 from ..training.config.of_project import plan_config
 from ..training.config.overrides import drop_override, set_override
+from ..training.config.paths import is_hub_name
 from ..training.config.take import apply_take, plan_take
 from ..training.dataset.steps import length_line
 from ..training.run.job import runs_dir_of
@@ -68,8 +69,8 @@ def _keep_base(project: Project, typed: Typed) -> str:
     if not text:
         raise InputError("LL708", "No base model is given.", "Choose one of the list, or Browse.")
     path = project.root / Path(text).expanduser()
-    is_hub_name = "/" in text and not path.suffix and not path.exists()
-    found = None if is_hub_name else look_at_model(path)
+    is_hub = is_hub_name("pretrained_model_name_or_path", text, project.root)
+    found = None if is_hub else look_at_model(path)
     if found is not None and found.what.endswith("not a base model"):
         raise InputError(
             "LL241", f"{path.name} is {found.what}.", "Choose the checkpoint to train on."

@@ -82,6 +82,8 @@ def test_a_lora_is_not_a_base_model(project: Project, tmp_path: Path):
         keep_base(project, {"base_path": str(lora)})
     with pytest.raises(InputError, match=r"is not a file.*\[LL241\]"):
         keep_base(project, {"base_path": str(tmp_path / "none.safetensors")})
+    with pytest.raises(InputError, match=r"is not a file.*\[LL241\]"):
+        keep_base(project, {"base_path": str(tmp_path / "no" / "such-model")})
     with pytest.raises(InputError, match=r"\[LL708\]"):
         keep_base(project, {"base_path": " "})
 
@@ -96,7 +98,7 @@ def test_the_detected_family_takes_precedence_over_the_box(project: Project, tmp
     said = decisions.keeping(Section.BASE)(project, {**typed, "base_path": str(ckpt)})
     assert "so the value in the box is used" in said
     assert open_project(project.root).manifest.base_model.family.value == "sdxl"
-    hub = {"base_path": "org/some-model", "base_family": "SD 1.5"}
+    hub = {"base_path": "org/some-model-v1.5", "base_family": "SD 1.5"}
     assert "value in the box is used" in decisions.keeping(Section.BASE)(project, hub)
 
 
