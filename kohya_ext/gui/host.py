@@ -16,11 +16,10 @@ from pathlib import Path
 
 from ..project import MissingError
 from ..project.json_reader import read_beginning
+from ..training.trainer import own_python
 from .launcher import PROJECT
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-_ENVIRONMENTS = ("venv", ".venv")
-"""gui.sh makes `venv`, gui-uv.sh makes `.venv`."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
             f"{root} holds no Kohya GUI: there is no kohya_gui.py in it.",
             "Give the folder that contains gui.sh or gui.bat: loraloom kohya --dir FOLDER",
         )
-    found = python.expanduser().absolute() if python else _own_python(root)
+    found = python.expanduser().absolute() if python else own_python(root)
     if found is None or not found.is_file():
         raise MissingError(
             "LL702",
@@ -71,12 +70,6 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
             "Run its own setup first, or name the Python that it uses: --python FILE",
         )
     return KohyaGui(root, found)
-
-
-def _own_python(root: Path) -> Path | None:
-    inside = Path("Scripts/python.exe") if os.name == "nt" else Path("bin/python")
-    candidates = (root / name / inside for name in _ENVIRONMENTS)
-    return next((one for one in candidates if one.is_file()), None)
 
 
 def plan_launch(

@@ -37,6 +37,7 @@ PINNED_TAG = "v0.11.1"
 
 _INSTALLED_MARK = ".loraloom-installed"
 _ENVIRONMENTS = ("venv", ".venv")
+"""The Kohya GUI's gui.sh makes `venv`, gui-uv.sh makes `.venv`."""
 _PROBE_SECONDS = 60
 
 
@@ -102,7 +103,7 @@ def find_trainer() -> Trainer | None:
         return trainer_at(Path(settings.trainer), python, TrainerSource.SETTINGS)
     for root, origin in _candidates(settings.kohya_gui):
         folder = _scripts_folder(root)
-        python = _own_python(root) or (_own_python(folder) if folder else None)
+        python = own_python(root) or (own_python(folder) if folder else None)
         if folder and python:
             return Trainer(folder, python, origin)
     return None
@@ -143,7 +144,10 @@ def trainer_at(
         )
     if (folder / "SIMULATOR.md").is_file():
         return Trainer(folder, python or Path(sys.executable), TrainerSource.SIMULATED)
-    found = python.expanduser().absolute() if python else _nearest_python(root, folder)
+    if python is None:
+        found = next(filter(None, map(own_python, (root, folder, folder.parent))), None)
+    else:
+        found = python.expanduser().absolute()
     if found is None or not found.is_file():
         raise MissingError(
             "LL352",
@@ -178,11 +182,8 @@ def _candidates(kohya_gui: str) -> Iterator[tuple[Path, TrainerSource]]:
         yield installed, TrainerSource.INSTALLED
 
 
-def _nearest_python(root: Path, folder: Path) -> Path | None:
-    return next(filter(None, map(_own_python, (root, folder, folder.parent))), None)
-
-
-def _own_python(root: Path) -> Path | None:
+def own_python(root: Path) -> Path | None:
+    """Return the Python of the virtual environment that the hosts' setups make in `root`."""
     inside = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
     candidates = (root / name / inside for name in _ENVIRONMENTS)
     return next((one for one in candidates if one.is_file()), None)
@@ -328,7 +329,7 @@ def plan_install(
     require_no_password(torch_from, "of PyTorch", "Write it into pip's own settings or ~/.netrc.")
     folder = install_folder()
     own = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    own_python = own / ("python.exe" if os.name == "nt" else "python")
+    new_python = own / ("python.exe" if os.name == "nt" else "python")
     base = python or Path(sys.executable)
     steps: list[InstallStep] = []
     mark = folder / _INSTALLED_MARK
@@ -341,15 +342,15 @@ def plan_install(
     elif not (folder / SCRIPT).is_file():
         clone = ("git", "clone", "--depth", "1", "--branch", tag, repository, str(folder))
         steps.append(InstallStep(f"cloning sd-scripts {tag}", clone, folder.parent))
-    if not own_python.is_file():
+    if not new_python.is_file():
         make = (str(base), "-m", "venv", str(folder / "venv"))
         steps.append(InstallStep("making its environment", make, folder.parent))
-    pip = (str(own_python), "-m", "pip", "install", "--disable-pip-version-check")
+    pip = (str(new_python), "-m", "pip", "install", "--disable-pip-version-check")
     source = ("-i", torch_from) if torch_from else ()
     steps.append(InstallStep("installing PyTorch", (*pip, "torch", "torchvision", *source), folder))
     needs = (*pip, "-r", "requirements.txt")
     steps.append(InstallStep("installing its packages", needs, folder))
-    return InstallPlan(folder, tag, own_python, tuple(steps))
+    return InstallPlan(folder, tag, new_python, tuple(steps))
 
 
 def run_step(step: InstallStep) -> int:
