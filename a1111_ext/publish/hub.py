@@ -6,7 +6,6 @@ are the library's own business and never seen here.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -24,10 +23,12 @@ from kohya_ext.project import (
     ProgressHandler,
     silent,
 )
-from kohya_ext.project.files import sha256_of
+from kohya_ext.project.files import git_sha1_of, sha256_of
 from kohya_ext.project.wording import counted
 
 _PICTURES_PER_COMMIT = 5
+_GIT_DIGITS = 40
+"""A hash of this length is git's; large files are known by their SHA-256."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -103,10 +104,12 @@ def plan_upload(
         )
     new, same, other = list[str](), list[str](), list[str]()
     for place in places:
-        group = new if place not in there else other
-        if place in there and there[place] in _hashes_of(folder / place):
-            group = same
-        group.append(place)
+        known = there.get(place)
+        if known is None:
+            new.append(place)
+        else:
+            hash_of = git_sha1_of if len(known) == _GIT_DIGITS else sha256_of
+            (same if hash_of(folder / place) == known else other).append(place)
     is_private = found.private if found is not None else not is_public
     return UploadPlan(
         repository, folder, found is not None, is_private, tuple(new), tuple(same), tuple(other)
@@ -180,11 +183,6 @@ def _hashes_there(hub: Any, repository: str) -> dict[str, str]:
         if hasattr(one, "blob_id"):
             found[one.path] = one.lfs.sha256 if one.lfs else one.blob_id
     return found
-
-
-def _hashes_of(path: Path) -> tuple[str, str]:
-    git = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    return sha256_of(path, git), git.hexdigest()
 
 
 @contextmanager

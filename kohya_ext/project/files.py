@@ -247,14 +247,21 @@ def read_blocks(path: Path, begin: int = 0) -> Iterator[bytes]:
             yield block
 
 
-def sha256_of(path: Path, other: hashlib._Hash | None = None) -> str:
-    """Return the SHA-256 of the whole file in lower-case hex; `other` is fed with it, too."""
-    digest = hashlib.sha256()
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of the whole file in lower-case hex."""
+    return _digest_of(path, hashlib.sha256())
+
+
+def git_sha1_of(path: Path) -> str:
+    """Return git's SHA-1 of the whole file, by which the model hub names small files."""
+    head = b"blob %d\0" % path.stat().st_size
+    return _digest_of(path, hashlib.sha1(head, usedforsecurity=False))
+
+
+def _digest_of(path: Path, digest: hashlib._Hash) -> str:
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
-            if other is not None:
-                other.update(block)
     return digest.hexdigest()
 
 

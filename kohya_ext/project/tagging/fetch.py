@@ -5,7 +5,6 @@ Every file is compared with the hash that the hub tells for it before the folder
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError, HostError, InputError, PackageMissing
-from ..files import make_folder, sha256_of
+from ..files import git_sha1_of, make_folder, sha256_of
 from ..progress import Progress, ProgressHandler, silent
 
 TAGGERS = (
@@ -109,7 +108,9 @@ def apply_fetch(plan: FetchPlan, *, hub: Any = None, progress: ProgressHandler =
 
 def _require_same(path: Path, one: HubFile) -> None:
     """Compare a fetched file with what the hub tells of it; a wrong one is removed."""
-    found, wanted = (sha256_of(path), one.sha256) if one.sha256 else (_git_sha1(path), one.git_sha1)
+    found, wanted = (
+        (sha256_of(path), one.sha256) if one.sha256 else (git_sha1_of(path), one.git_sha1)
+    )
     if found == wanted:
         return
     path.unlink()
@@ -118,12 +119,6 @@ def _require_same(path: Path, one: HubFile) -> None:
         f"{one.name} arrived with the hash {found[:16]}, the hub reports {wanted[:16] or 'none'}.",
         "Fetch it again; if it stays so, choose another tagger.",
     )
-
-
-def _git_sha1(path: Path) -> str:
-    git = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    sha256_of(path, git)
-    return git.hexdigest()
 
 
 def _client() -> Any:
