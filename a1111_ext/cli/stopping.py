@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
+
+from kohya_ext.project.plugins import load_plugin, named_plugins
 
 _GROUP = "loraloom.commands"
 _FALLBACK = "kohya_ext.cli.train:train"
@@ -20,9 +20,7 @@ def stop_after_epoch(root: Path) -> None:
 
     Raises ToolError when none is in progress that loraloom started.
     """
-    target = next((one.value for one in entry_points(group=_GROUP) if one.name == "train"), "")
-    module, _, attribute = (target or _FALLBACK).partition(":")
-    command: click.Command = getattr(import_module(module), attribute)
+    command: click.Command = load_plugin(named_plugins(_GROUP).get("train", _FALLBACK))
     with redirect_stdout(sys.stderr):  # a grid's --json has stdout to itself
         command.main(
             args=[str(root), "--stop-after-epoch"],

@@ -9,8 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +22,7 @@ from kohya_ext.project import (
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import read_json_object
 from kohya_ext.project.manifest import SubjectKind
+from kohya_ext.project.plugins import load_plugin, named_plugins
 
 GROUP = "loraloom.embeddings"
 FALLBACK = {"onnx": "a1111_ext.quality.embedding:open_onnx"}
@@ -64,22 +63,14 @@ def open_embedding(project: Project, text: str) -> Embedding:
 
 
 def _find(name: str) -> Callable[[Path], Embedding]:
-    targets = {**FALLBACK, **{one.name: one.value for one in entry_points(group=GROUP)}}
+    targets = FALLBACK | named_plugins(GROUP)
     if name not in targets:
         raise InputError(
             "LL531",
             f'There is no embedding plug-in "{name}".',
             f"Install the package that brings it, or use one of: {', '.join(sorted(targets))}.",
         )
-    module, _, attribute = targets[name].partition(":")
-    try:
-        found: Callable[[Path], Embedding] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            "LL531",
-            f"The embedding plug-in {targets[name]} cannot be loaded: {error}.",
-            "Update or remove the package that brings it.",
-        ) from error
+    found: Callable[[Path], Embedding] = load_plugin(targets[name])
     return found
 
 

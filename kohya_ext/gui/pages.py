@@ -8,10 +8,10 @@ below stands in for the metadata.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+
+from ..project.plugins import named_plugins
 
 GROUP = "loraloom.tabs"
 TABLE = (
@@ -19,8 +19,6 @@ TABLE = (
     ("Pictures", "a1111_ext.screens.page:build_page"),
 )
 """Label and `module:attribute` of the two halves, in the order of the road."""
-
-BuildPage = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -30,19 +28,12 @@ class GuiPage:
     label: str
     target: str
 
-    def load(self) -> BuildPage:
-        """Import the builder; raises ImportError or AttributeError."""
-        module, _, attribute = self.target.partition(":")
-        build: BuildPage = getattr(import_module(module), attribute)
-        return build
 
-
-def find_pages(installed: Iterable[EntryPoint] | None = None) -> tuple[GuiPage, ...]:
+def find_pages(installed: Mapping[str, str] | None = None) -> tuple[GuiPage, ...]:
     """Return our pages first, then those of plugins by name.
 
-    An installed entry point replaces the table's row of the same label.
+    What is installed under a label of the table replaces its row.
     """
-    found = entry_points(group=GROUP) if installed is None else installed
-    named = {entry.name: entry.value for entry in found}
+    named = dict(named_plugins(GROUP) if installed is None else installed)
     ours = tuple(GuiPage(label, named.pop(label, target)) for label, target in TABLE)
     return ours + tuple(GuiPage(label, named[label]) for label in sorted(named))

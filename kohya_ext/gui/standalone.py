@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..project import ConflictError, PackageMissing
+from ..project.plugins import load_plugin
 from .launcher import registered, remove_links
 from .pages import GuiPage, find_pages
 
@@ -35,7 +36,7 @@ def build_standalone(project: Path | None, pages: tuple[GuiPage, ...] | None = N
 def _build_or_say(gradio: Any, blocks: Any, page: GuiPage, folder: str) -> None:
     before = registered(blocks)
     try:
-        page.load()(folder)
+        load_plugin(page.target)(folder)
     except Exception as error:  # noqa: BLE001  # one broken page must not take the others along
         sys.stderr.write(traceback.format_exc())
         remove_links(blocks, before)

@@ -9,16 +9,22 @@ from typing import Any
 from .errors import MachineError
 
 
+def named_plugins(group: str) -> dict[str, str]:
+    """Return the installed plugins of a group by name, each as `module:attribute`."""
+    return {entry.name: entry.value for entry in entry_points(group=group)}
+
+
 def load_plugins(group: str, own: tuple[str, ...]) -> tuple[Any, ...]:
     """Import all plugins of a group; `own` are ours by dotted name, for a clone not installed.
 
     Raises MachineError for one that cannot be imported.
     """
     installed = [entry.value for entry in entry_points(group=group)]
-    return tuple(map(_load, dict.fromkeys([*installed, *own])))
+    return tuple(map(load_plugin, dict.fromkeys([*installed, *own])))
 
 
-def _load(target: str) -> Any:
+def load_plugin(target: str) -> Any:
+    """Import `module:attribute`. Raises MachineError."""
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module), attribute)

@@ -190,22 +190,14 @@ def test_stay_on_the_command_line(gui: KohyaGui, capsys: pytest.CaptureFixture[s
     assert main(["kohya", "--install-hook", "--uninstall-hook"]) == 2
 
 
-class Entry:
-    """An entry point as importlib.metadata gives it."""
-
-    def __init__(self, name: str, value: str) -> None:
-        self.name = name
-        self.value = value
-
-
 def test_pages_follow_the_road_then_plugins():
-    installed = [Entry("Zoo", "zoo:page"), Entry("Pictures", "other:page"), Entry("Art", "a:b")]
+    installed = {"Zoo": "zoo:page", "Pictures": "other:page", "Art": "a:b"}
     assert [page.label for page in find_pages(installed)] == ["Training", "Pictures", "Art", "Zoo"]
     assert find_pages(installed)[1] == GuiPage("Pictures", "other:page")
 
 
 def test_page_table_serves_a_bare_clone():
-    assert [page.target for page in find_pages([])] == [
+    assert [page.target for page in find_pages({})] == [
         "kohya_ext.gui.tab:build_page",
         "a1111_ext.screens.page:build_page",
     ]

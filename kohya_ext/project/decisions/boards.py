@@ -7,10 +7,9 @@ would be found; a table stands in for the metadata of a clone that was never ins
 from __future__ import annotations
 
 import threading
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 
+from ..plugins import load_plugin, named_plugins
 from ..project import Project, open_project
 from .board import PAGE_NAME, BoardShare, CaptionEditor
 from .pictures_view import PicturesView
@@ -45,10 +44,8 @@ class Boards:
 
 
 def open_desk(project: Project) -> CaptionEditor:
-    """Open what edits captions. Raises ImportError where neither package nor plugin is there."""
-    named = {one.name: one.value for one in entry_points(group=GROUP)}
-    module, _, attribute = (named or _TABLE)["desk"].partition(":")
-    desk: CaptionEditor = getattr(import_module(module), attribute)(project)
+    """Open what edits captions. Raises MachineError where neither package nor plugin is there."""
+    desk: CaptionEditor = load_plugin((_TABLE | named_plugins(GROUP))["desk"])(project)
     return desk
 
 
