@@ -35,7 +35,7 @@ from ..project.decisions.role_plan import (
     plan_roles,
     rating_source,
 )
-from ..project.files import copy_whole, free_bytes, make_folder, require_utf8
+from ..project.files import copy_whole, free_bytes, make_folder, require_utf8, unreadable
 from ..project.manifest import Repeats
 from ..project.pictures import find_other_pictures, find_pictures, open_upright
 from ..project.pictures.alike import find_alike
@@ -333,11 +333,7 @@ class _ImportPlanner:
         try:
             return self._memory.key_of(path)
         except OSError as error:
-            raise MachineError(
-                "LL104",
-                f"The picture {path} cannot be read: {error.strerror}.",
-                "Check its permissions, and that no other program holds it.",
-            ) from error
+            raise unreadable(f"The picture {path}", error) from error
 
     def _hear(self, path: Path, key: str) -> None:
         """Note what the file's rating, its folder and the roles file say; the first of two wins."""

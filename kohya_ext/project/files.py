@@ -69,11 +69,7 @@ def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> To
             CURE_FOR_STRANGE,
         )
     if reading:
-        return MachineError(
-            "LL104",
-            f"{path} could not be read: {error.strerror or error}.",
-            "Check the permissions, and that no other program holds the file.",
-        )
+        return unreadable(path, error)
     return MachineError(
         "LL111",
         f"{path} could not be written: {error.strerror or error}.",
@@ -83,6 +79,15 @@ def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> To
 
 def _is_full(error: OSError) -> bool:
     return error.errno in _FULL or getattr(error, "winerror", None) == 112
+
+
+def unreadable(what: object, error: OSError | ValueError) -> MachineError:
+    """Return the sentence on a file or folder that cannot be read."""
+    return MachineError(
+        "LL104",
+        f"{what} cannot be read: {getattr(error, 'strerror', None) or error}.",
+        "Check the path, its permissions, and that no other program holds it.",
+    )
 
 
 def explain_refusal(error: OSError) -> ToolError:
@@ -212,16 +217,21 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def require_absent(target: Path) -> None:
+    """Raise ConflictError when something, even a broken link, has the name already."""
+    if os.path.lexists(target):
+        raise ConflictError(
+            "LL112", f"{target} exists already.", "Move it away, or choose another name."
+        )
+
+
 def link_or_copy(source: Path, target: Path) -> Transfer:
     """Hardlink `source` as `target`, or copy it where the file system cannot link.
 
     Never overwrites: raises ConflictError when `target` exists.
     """
     make_folder(target.parent)
-    if os.path.lexists(target):
-        raise ConflictError(
-            "LL112", f"{target} exists already.", "Move it away, or choose another name."
-        )
+    require_absent(target)
     try:
         os.link(source, target)
     except OSError:  # another drive, a file system without links, a network share
@@ -285,11 +295,7 @@ def require_folder(path: Path) -> Path:
         with os.scandir(path) as entries:
             next(entries, None)
     except OSError as error:
-        raise MachineError(
-            "LL104",
-            f"The folder {path} cannot be read: {error.strerror}.",
-            "Check its permissions.",
-        ) from error
+        raise unreadable(f"The folder {path}", error) from error
     return path
 
 

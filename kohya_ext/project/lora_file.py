@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .errors import ConflictError, DamagedError, MachineError, ToolError
-from .files import copy_whole, read_blocks, replacing
+from .errors import DamagedError, ToolError
+from .files import copy_whole, read_blocks, replacing, require_absent, unreadable
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit for the JSON header."""
@@ -89,11 +89,7 @@ def read_header(path: Path) -> LoraHeader:
             size = path.stat().st_size
             raw = _read_raw_header(stream, size, path)
     except OSError as error:
-        raise MachineError(
-            "LL104",
-            f"{path} cannot be read: {error.strerror or error}.",
-            "Check the path and its permissions.",
-        ) from error
+        raise unreadable(path, error) from error
     data_bytes = size - _LENGTH_BYTES - len(raw)
     metadata, tensors = _parse_header(raw, path)
     _check_layout(tensors, data_bytes, path)
@@ -253,10 +249,7 @@ def rewrite_metadata(source: Path, target: Path, changes: Mapping[str, str | Non
 
     Never overwrites (ConflictError); raises DamagedError (source) or MachineError (full disk).
     """
-    if target.exists():
-        raise ConflictError(
-            "LL112", f"{target} exists already.", "Move it away, or choose another name."
-        )
+    require_absent(target)
     old = read_header(source)
     merged = {**old.metadata, **changes}
     metadata = {key: value for key, value in merged.items() if value is not None}

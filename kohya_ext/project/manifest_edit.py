@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, MachineError
-from .files import write_bytes_atomic
+from .errors import InputError
+from .files import unreadable, write_bytes_atomic
 from .json_reader import read_bounded
 from .limits import limits
 from .manifest_reader import parse_manifest
@@ -38,9 +38,7 @@ def edit_manifest(project: Project, changes: Mapping[Place, Any]) -> Project:
     try:
         whole = read_bounded(path, limits().text_bytes).decode("utf-8")
     except (OSError, ValueError) as error:
-        raise MachineError(
-            "LL104", f"{path} cannot be read: {error}.", "Check the path and permissions."
-        ) from error
+        raise unreadable(path, error) from error
     text = whole.removeprefix(_BOM)
     edited = edit_text(text, changes, str(path))
     manifest = parse_manifest(edited, path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from .consent import Consent, consent_problem, latest_day
 from .errors import InputError, MachineError, MissingError
-from .files import is_portable_name, require_folder
+from .files import is_portable_name, require_folder, unreadable
 from .json_reader import read_bounded
 from .limits import limits
 from .manifest import FORMAT, MANIFEST_NAME, Manifest, PictureSettings
@@ -81,9 +81,7 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
     except OSError as error:
         require_folder(path.parent)
-        raise MachineError(
-            "LL104", f"{path} cannot be read: {error.strerror}.", "Check the path and permissions."
-        ) from error
+        raise unreadable(path, error) from error
     return parse_manifest(text, path)
 
 

@@ -87,7 +87,7 @@ def test_a_refused_read_names_the_file_that_was_read(
     monkeypatch.setattr(files_module.os, "link", refuse)
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
-    with pytest.raises(ToolError, match=r"source could not be read: .*LL104"):
+    with pytest.raises(ToolError, match=r"source cannot be read: .*LL104"):
         link_or_copy(source, target)
     assert list(tmp_path.iterdir()) == [source]
 

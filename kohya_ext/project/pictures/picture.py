@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ..errors import DamagedError, MachineError, ToolError
-from ..files import require_folder
+from ..errors import DamagedError, ToolError
+from ..files import require_folder, unreadable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -187,11 +187,7 @@ def _walk(folder: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
 
 def _refuse(error: OSError) -> None:
     """Stop at a folder that cannot be listed: its pictures would be left out unseen."""
-    raise MachineError(
-        "LL104",
-        f"The folder {error.filename} cannot be read: {error.strerror}.",
-        "Check its permissions.",
-    ) from error
+    raise unreadable(f"The folder {error.filename}", error) from error
 
 
 def read_picture(path: Path) -> PictureInfo:
@@ -295,11 +291,7 @@ def _opened(path: Path) -> Image.Image:
         raise _broken(path, why) from error
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
-            raise MachineError(
-                "LL104",
-                f"The picture {path} cannot be read: {error.strerror}.",
-                "Check its permissions, and that no other program holds it.",
-            ) from error
+            raise unreadable(f"The picture {path}", error) from error
         raise _broken(path, str(error)) from error
     if picture.width * picture.height > MAX_PIXELS:
         picture.close()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..errors import DamagedError, MachineError
-from ..files import replacing, write_bytes_atomic
+from ..errors import DamagedError
+from ..files import replacing, unreadable, write_bytes_atomic
 from ..json_reader import read_bounded, read_picture_bytes
 from ..limits import limits
 from .metadata import kind_of, read_metadata, set_exif_number, with_xmp
@@ -122,9 +122,7 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
             "Rate it in the viewer that wrote it; the decision itself is kept in reviews.db.",
         ) from error
     except OSError as error:
-        raise MachineError(
-            "LL104", f"{picture} cannot be read: {error.strerror}.", "Check its permissions."
-        ) from error
+        raise unreadable(picture, error) from error
     return tuple(changed)
 
 

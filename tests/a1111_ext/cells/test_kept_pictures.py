@@ -154,7 +154,7 @@ def test_a_broken_disk_is_explained(store: PictureStore, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(picture_store, "read_picture_bytes", broken)
     for read in (lambda: store.read(KEY), lambda: store.wrong_among(known)):
-        with pytest.raises(MachineError, match=rf"{KEY}\.png could not be read: .*LL104"):
+        with pytest.raises(MachineError, match=rf"{KEY}\.png cannot be read: .*LL104"):
             read()
 
 

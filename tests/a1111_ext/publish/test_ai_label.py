@@ -114,7 +114,7 @@ def test_a_file_that_holds_no_label_is_refused(tmp_path: Path):
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path):
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(ToolError, match=r"a\.png could not be read: .*LL104"):
+    with pytest.raises(ToolError, match=r"a\.png cannot be read: .*LL104"):
         write_labelled(tmp_path / "a.png", tmp_path / "b.png", (), {})
 
 
