@@ -30,7 +30,7 @@ from .edits import (
     edited_tags,
     value_of_edit,
 )
-from .rules import caption_tags, format_caption, parse_tags, spelled
+from .rules import above_thresholds, caption_tags, format_caption, parse_tags, spelled
 from .sinking import EXTRACT, IMBUE, sound_choices, tag_choices, tag_presets
 from .tag_table import count_tags, preset_rows, tag_table
 
@@ -190,14 +190,6 @@ class CaptionDesk:
             for key, one in self._sources.items()
         }
 
-    def _above(self, scores: Scores) -> Scores:
-        rules = self._rules
-        general = {tag: p for tag, p in scores.general.items() if p >= rules.general_threshold}
-        character = {
-            tag: p for tag, p in scores.character.items() if p >= rules.character_threshold
-        }
-        return replace(scores, ratings={}, general=general, character=character)
-
     def write_all(self, edits: Mapping[str, Any]) -> None:
         """Let all caption files follow in the background; a later call writes them again."""
 
@@ -305,7 +297,8 @@ class CaptionDesk:
     def _source_of(self, place: PurePosixPath, scores: Scores | None) -> Source:
         if scores is not None:
             tags = caption_tags(scores, self._rules)
-            return Source(place.stem, place, tags, None, framing_of(scores), self._above(scores))
+            certain = above_thresholds(scores, self._rules)
+            return Source(place.stem, place, tags, None, framing_of(scores), certain)
         path = self._project.images_dir / place
         try:
             text = " ".join(read_text(path).split())

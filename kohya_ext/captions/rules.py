@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 
@@ -96,12 +96,20 @@ def _patterns(undesired: frozenset[str]) -> tuple[str, ...]:
     return tuple(one for one in undesired if "*" in one)
 
 
+def above_thresholds(scores: Scores, rules: CaptionRules) -> Scores:
+    """Leave the general and character tags that are certain enough for a caption."""
+    return replace(
+        scores,
+        ratings={},
+        general={tag: p for tag, p in scores.general.items() if p >= rules.general_threshold},
+        character={tag: p for tag, p in scores.character.items() if p >= rules.character_threshold},
+    )
+
+
 def caption_tags(scores: Scores, rules: CaptionRules) -> tuple[str, ...]:
     """Return the caption's tags without the prefix."""
-    chosen = {
-        **{tag: p for tag, p in scores.general.items() if p >= rules.general_threshold},
-        **{tag: p for tag, p in scores.character.items() if p >= rules.character_threshold},
-    }
+    certain = above_thresholds(scores, rules)
+    chosen = {**certain.general, **certain.character}
     tags = _spelled_once(chosen, rules)
     tags = _without_implied(tags, rules)
     tags = _ordered(tags, chosen, rules)

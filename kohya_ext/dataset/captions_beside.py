@@ -13,8 +13,8 @@ from typing import Any
 
 from ..project.json_reader import ShapeError, parse_json, read_bounded
 from ..project.limits import limits
+from ..project.pictures import CAPTION_SUFFIXES
 
-_SUFFIXES = (".txt", ".caption", ".cap")
 _LIST_NAMES = ("metadata.jsonl", "metadata.csv")
 _TEXT_KEYS = ("text", "caption", "prompt")
 
@@ -36,7 +36,7 @@ class CaptionFinder:
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self._root = folder
-        self._suffixes = tuple(dict.fromkeys((suffix, *_SUFFIXES)))
+        self._suffixes = tuple(dict.fromkeys((suffix, *CAPTION_SUFFIXES)))
         self._above: dict[Path, list[tuple[Path, dict[str, FoundCaption]]]] = {}
         self._names: dict[Path, dict[str, Path]] = {}
         self.unread: list[tuple[Path, str]] = []

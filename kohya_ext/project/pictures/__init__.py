@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .likeness import Look, look_of, unlikeness
 from .picture import (
+    CAPTION_SUFFIXES,
     TRAINER_SUFFIXES,
     PictureInfo,
     can_read,
@@ -15,6 +16,7 @@ from .picture import (
 )
 
 __all__ = [
+    "CAPTION_SUFFIXES",
     "TRAINER_SUFFIXES",
     "Look",
     "PictureInfo",

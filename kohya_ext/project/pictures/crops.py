@@ -147,9 +147,7 @@ def _cells(summed: Any, windows: Any, cells: int) -> Any:
     """Return the mean of each cell of each window, read between the pixels where needed."""
     import numpy
 
-    parts = numpy.linspace(0, 1, cells + 1)
-    x = windows[:, 0, None] + (windows[:, 2] - windows[:, 0])[:, None] * parts
-    y = windows[:, 1, None] + (windows[:, 3] - windows[:, 1])[:, None] * parts
+    x, y = _grid_lines(windows, cells)
     height, width = summed.shape[0] - 1, summed.shape[1] - 1
     x0 = numpy.clip(numpy.floor(x), 0, width - 1).astype(int)
     y0 = numpy.clip(numpy.floor(y), 0, height - 1).astype(int)
@@ -164,6 +162,16 @@ def _cells(summed: Any, windows: Any, cells: int) -> Any:
     sums = at[:, 1:, 1:] - at[:, :-1, 1:] - at[:, 1:, :-1] + at[:, :-1, :-1]
     area = (x[:, 1] - x[:, 0]) * (y[:, 1] - y[:, 0])
     return (sums / area[:, None, None]).reshape(len(windows), -1)
+
+
+def _grid_lines(windows: Any, cells: int) -> tuple[Any, Any]:
+    """Return where the lines between the cells of each window stand, across and down."""
+    import numpy
+
+    parts = numpy.linspace(0, 1, cells + 1)
+    x = windows[:, 0, None] + (windows[:, 2] - windows[:, 0])[:, None] * parts
+    y = windows[:, 1, None] + (windows[:, 3] - windows[:, 1])[:, None] * parts
+    return x, y
 
 
 def _unit(rows: Any) -> Any:
@@ -193,9 +201,7 @@ def _windows(shape: tuple[int, int], aspect_class: int) -> tuple[Any, Any]:
             for y in numpy.linspace(0, height - h, math.ceil((height - h) / (h * _STEP)) + 1):
                 found.append((x, y, x + w, y + h))
     windows = numpy.array(found).reshape(-1, 4)
-    parts = numpy.linspace(0, 1, _CELLS + 1)
-    x = windows[:, 0, None] + (windows[:, 2] - windows[:, 0])[:, None] * parts
-    y = windows[:, 1, None] + (windows[:, 3] - windows[:, 1])[:, None] * parts
+    x, y = _grid_lines(windows, _CELLS)
     places = numpy.rint(y).astype(int)[:, :, None] * (width + 1)
     return windows, places + numpy.rint(x).astype(int)[:, None, :]
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TRAINER_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """What sd-scripts reads, written all lower or all upper case; other files it skips silently."""
 
+CAPTION_SUFFIXES = (".txt", ".caption", ".cap")
+"""What caption files are called, whatever the setting says."""
+
 CONVERTED_SUFFIXES = (
     ".gif",
     ".tif",

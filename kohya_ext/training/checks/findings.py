@@ -36,6 +36,11 @@ def warning(code: str, problem: str, cure: str) -> Finding:
     return Finding(code, Level.WARNING, problem, cure)
 
 
+def wrong_dataset(problem: str, cure: str) -> Finding:
+    """Return a finding on a dataset config, or on a file that it names."""
+    return error("LL356", problem, cure)
+
+
 def whole(value: object) -> int:
     """Return a whole number of a config, 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

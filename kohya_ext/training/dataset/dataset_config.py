@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...project.json_reader import parse_json, read_text
-from ..checks.findings import Finding, Level, error, warning
+from ..checks.findings import Finding, Level, error, warning, wrong_dataset
 from ..config.toml import parse_toml
 from .bucketed import Subset, TrainingDataset
 from .folders import FolderReading, TrainingFolder, pictures_in
@@ -62,16 +62,18 @@ def read_dataset_config(
         return (), []
     path = Path(str(values["dataset_config"]))
     if not path.is_file():
-        return (), [_wrong(f"The dataset config {path} does not exist.", "Correct the path.")]
+        return (), [
+            wrong_dataset(f"The dataset config {path} does not exist.", "Correct the path.")
+        ]
     if path.suffix.lower() not in (".toml", ".json"):
         problem = f"The dataset config {path} is neither .toml nor .json, as sd-scripts requires."
-        return (), [_wrong(problem, "Rename it.")]
+        return (), [wrong_dataset(problem, "Rename it.")]
     try:
         data = _read(path)
     except ValueError as wrong:
-        return (), [_wrong(f"{path} cannot be read: {wrong}.", "Correct that line.")]
+        return (), [wrong_dataset(f"{path} cannot be read: {wrong}.", "Correct that line.")]
     findings = [
-        _wrong(f"{path}: {problem}.", "Correct it there.")
+        wrong_dataset(f"{path}: {problem}.", "Correct it there.")
         for problem in _problems(data, bool(values.get("masked_loss")), _known_to(scripts))
     ]
     if findings:
@@ -88,10 +90,6 @@ def read_dataset_config(
         problem = f"The dataset config {path} gives no pictures; sd-scripts would end with success."
         findings.append(error("LL361", problem, "Name folders with pictures as image_dir."))
     return tuple(found), findings
-
-
-def _wrong(problem: str, cure: str) -> Finding:
-    return error("LL356", problem, cure)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -222,7 +220,7 @@ def _subset(
         problem = (
             f"{place} names {folder}, which does not exist; sd-scripts would train on the rest."
         )
-        return None, _wrong(problem, "Correct image_dir.")
+        return None, wrong_dataset(problem, "Correct image_dir.")
     pictures, unread = pictures_in(folder)
     if repeats < 1 or not pictures:
         code, why = ("LL364", "0 repeats") if pictures else ("LL366", "no pictures")

@@ -18,12 +18,11 @@ from ...project import Progress, ProgressHandler, ToolError, silent, user_folder
 from ...project.files import write_json_atomic
 from ...project.json_reader import read_bounded, read_json, read_picture_bytes
 from ...project.limits import limits
-from ...project.pictures import TRAINER_SUFFIXES, read_picture
+from ...project.pictures import CAPTION_SUFFIXES, TRAINER_SUFFIXES, read_picture
 from ...project.pictures.picture import CONVERTED_SUFFIXES
 
 _TAKEN = frozenset(TRAINER_SUFFIXES) | {one.upper() for one in TRAINER_SUFFIXES}
 _CACHE_FORMAT = 1
-_CAPTION_SUFFIXES = (".txt", ".caption", ".cap")
 
 
 class Skip(str, Enum):
@@ -245,7 +244,7 @@ def inspect_caption(picture: Path, extension: str) -> CaptionState:
 def other_extension(pictures: Iterable[Path], extension: str) -> str | None:
     """Return another extension that some of the pictures have captions with."""
     for picture in pictures:
-        for suffix in _CAPTION_SUFFIXES:
+        for suffix in CAPTION_SUFFIXES:
             if suffix != extension and picture.with_suffix(suffix).is_file():
                 return suffix
     return None

@@ -14,7 +14,7 @@ from typing import Any
 from ...project.json_reader import parse_json, read_json_object, read_lines
 from ...project.limits import limits
 from ...project.pictures import TRAINER_SUFFIXES
-from ..checks.findings import Finding, error, warning
+from ..checks.findings import Finding, warning, wrong_dataset
 from .bucketed import Subset
 from .folders import FolderReading, TrainingFolder
 from .steps import Size
@@ -32,16 +32,18 @@ class _ListedPicture:
 def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None, list[Finding]]:
     """Read a metadata file as one subset; None with a finding where the trainer would fail."""
     if not path.is_file():
-        return None, [_wrong(f"The metadata file {path} does not exist.", "Correct the path.")]
+        return None, [
+            wrong_dataset(f"The metadata file {path} does not exist.", "Correct the path.")
+        ]
     try:
         entries = _entries(path)
         rows = [_row(key, table, image_dir) for key, table in entries.items()]
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as wrong:
-        return None, [_wrong(f"{path} is not a metadata file: {wrong}.", "Correct it there.")]
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as why:
+        return None, [wrong_dataset(f"{path} is not a metadata file: {why}.", "Correct it there.")]
     lost = [row.path for row in rows if row.size is None and not row.path.is_file()]
     if lost:
         problem = f"{path} lists {lost[0]}, which does not exist, nor does a cache of it."
-        return None, [_wrong(problem, "Correct the path, or remove it from the file.")]
+        return None, [wrong_dataset(problem, "Correct the path, or remove it from the file.")]
     if not rows:
         problem = f"{path} lists no pictures; sd-scripts would skip it."
         return None, [warning("LL366", problem, "Write it again, or remove it.")]
@@ -50,10 +52,6 @@ def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None
     sizes = {row.path: row.size for row in rows if row.size is not None}
     reading = FolderReading(path, (folder,), (), (), ())
     return Subset(reading, "", is_listed=True, sizes=sizes), []
-
-
-def _wrong(problem: str, cure: str) -> Finding:
-    return error("LL356", problem, cure)
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
