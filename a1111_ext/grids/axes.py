@@ -143,6 +143,12 @@ class Axis:
     about_lora: bool = False
 
 
+def find_axis(name: str, axes: Sequence[Axis]) -> int | None:
+    """Return the index of the axis of this name, in whatever case."""
+    wanted = name.strip().casefold()
+    return next((i for i, one in enumerate(axes) if one.name.casefold() == wanted), None)
+
+
 # -- whole tokens -----------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.errors import InputError
-from kohya_ext.project.json_reader import parse_json, read_text
+from kohya_ext.project.json_reader import parse_json_of_kind, read_text
 from kohya_ext.project.limits import limits
 from kohya_ext.project.project import Project
 
@@ -55,9 +55,7 @@ def read_choice(path: Path) -> EpochChoice:
 
 def parse_choice(text: str) -> EpochChoice:
     """Read a choice from JSON; ValueError for anything else."""
-    data = parse_json(text)
-    if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
-        raise ValueError(f'it is not of the kind "{KIND}"')
+    data = parse_json_of_kind(text, KIND)
     try:
         return EpochChoice(
             grid_id=_text(data["grid"]),

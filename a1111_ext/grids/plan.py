@@ -41,6 +41,7 @@ from .axes import (
     SetLoraWeight,
     SetPrompt,
     UseLora,
+    find_axis,
     parse_axis,
     resolve_seeds,
     seed_axis,
@@ -467,8 +468,7 @@ def _is_not_zero(text: str) -> bool:
 
 
 def _columns(name: str, axes: Sequence[Axis]) -> int:
-    wanted = name.strip().casefold()
-    found = next((i for i, one in enumerate(axes) if one.name.casefold() == wanted), None)
+    found = find_axis(name, axes)
     if found is None:
         raise InputError(
             "LL505",

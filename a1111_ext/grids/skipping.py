@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kohya_ext.project.errors import InputError, ToolError
 
-from .axes import Axis, AxisValue
+from .axes import Axis, AxisValue, find_axis
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def parse_skip_rule(text: str, axes: Sequence[Axis]) -> SkipRule:
     hits = []
     for part in text.split("&"):
         name, equals, labels = part.partition("=")
-        axis = _axis_index(name, axes) if equals else None
+        axis = find_axis(name, axes) if equals else None
         if axis is None:
             raise _wrong(text, f'the grid has no axis "{name.strip()}"', axes)
         values = frozenset(
@@ -42,11 +42,6 @@ def parse_skip_rule(text: str, axes: Sequence[Axis]) -> SkipRule:
         )
         hits.append((axis, values))
     return SkipRule(text, tuple(hits))
-
-
-def _axis_index(name: str, axes: Sequence[Axis]) -> int | None:
-    wanted = name.strip().casefold()
-    return next((i for i, one in enumerate(axes) if one.name.casefold() == wanted), None)
 
 
 def _value_indices(label: str, axis: Axis, rule: str) -> list[int]:

@@ -73,7 +73,6 @@ def write_page(
 ) -> str:
     """Return checklist.html; `pictures` as paths beside it."""
     title = html.escape(material.title)
-    badge = '<p class="badge">simulated: not for upload</p>' if material.is_simulated else ""
     fields = "".join(
         f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(value)}</code></td>"
         f'<td><button data-copy="{html.escape(value, quote=True)}">Copy</button></td></tr>'
@@ -102,7 +101,7 @@ def write_page(
     page = resources.files(__package__) / "web" / "checklist.html"
     return Template(page.read_text(encoding="utf-8")).substitute(
         title=title,
-        badge=badge,
+        badge=material.badge,
         weight=html.escape(weight_text(material)),
         checks=rows,
         fields=fields,

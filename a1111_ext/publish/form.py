@@ -176,7 +176,7 @@ def write_form(material: Material) -> str:
     return Template(page.read_text(encoding="utf-8")).substitute(
         title=html.escape(material.title),
         as_of=AS_OF,
-        badge='<p class="badge">simulated: not for upload</p>' if material.is_simulated else "",
+        badge=material.badge,
         pages="".join(map(_page_html, form_pages(material))),
     )
 

@@ -108,6 +108,11 @@ class Material:
         said = {self.promoted.metadata.get(key) for key in _SIMULATED_KEYS}
         return "simulated" in said or any(one.is_simulated for one in self.pictures)
 
+    @property
+    def badge(self) -> str:
+        """What its pages show on top."""
+        return '<p class="badge">simulated: not for upload</p>' if self.is_simulated else ""
+
 
 def gather(project: Project) -> Material:
     """Read what a pack is made of.

@@ -28,7 +28,7 @@ def write_preview(material: Material, posts: Sequence[Sequence[str]]) -> str:
     )
     return Template(page.read_text(encoding="utf-8")).substitute(
         title=html.escape(material.title),
-        badge='<p class="badge">simulated: not for upload</p>' if material.is_simulated else "",
+        badge=material.badge,
         site=html.escape(site),
         chips="".join(map(_chip, _chips(material))),
         level=html.escape(level),

@@ -13,7 +13,7 @@ from typing import Any
 from kohya_ext.project import InputError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import explained
-from kohya_ext.project.json_reader import parse_json, read_text
+from kohya_ext.project.json_reader import parse_json_of_kind, read_text
 from kohya_ext.project.limits import limits
 
 from .ratings import Rating, parse_rating
@@ -40,9 +40,7 @@ class Review:
 
 def parse_review(text: str) -> Review:
     """Read a review from JSON; ValueError for anything else."""
-    data = parse_json(text)
-    if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != 1:
-        raise ValueError(f'it is not of the kind "{KIND}"')
+    data = parse_json_of_kind(text, KIND)
     ratings = data.get("ratings", {})
     if not isinstance(ratings, dict):
         raise ValueError("its ratings are not an object")

@@ -67,6 +67,14 @@ _IMAGES = re.compile(rb'\s*\{\s*"images"\s*:\s*\[\s*')
 _AFTER = re.compile(rb"\s*(,\s*(?=\"))?")
 
 
+def parse_json_of_kind(text: str, kind: str) -> dict[str, Any]:
+    """Parse what one of our pages saved: an object of a kind, in format 1. Raises ShapeError."""
+    data = parse_json(text)
+    if not isinstance(data, dict) or data.get("kind") != kind or data.get("format") != 1:
+        raise ShapeError(f'it is not of the kind "{kind}"')
+    return data
+
+
 def parse_json(content: bytes | bytearray | str) -> Any:
     """Parse JSON in UTF-8, with or without a byte order mark. Raises ShapeError.
 
