@@ -23,7 +23,7 @@ from ..project.cli import (
     shell_words,
 )
 from ..project.wording import counted
-from .training_options import validation_options
+from .training_options import GUI_VERSIONS, validation_options
 
 if TYPE_CHECKING:
     from ..training.config.conversion import Conversion
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..training.config.kohya_json import GuiVersion
     from ..training.config.of_project import ConfigPlan
 
-_VERSIONS = ("v24", "v25", "v26")
 _FORMS = ("json", "toml", "dataset", "arguments", "schema")
 
 
@@ -60,7 +59,7 @@ class ConfigOptions:
     help="Any json or toml for sd-scripts, read and explained; no project is needed.",
 )
 @click.option(
-    "--gui", "version", type=click.Choice(_VERSIONS), help="The Kohya GUI version to write for."
+    "--gui", "version", type=click.Choice(GUI_VERSIONS), help="The Kohya GUI version to write for."
 )
 @click.option("--as-gui", is_flag=True, help="Print what that GUI itself would run, bugs included.")
 @click.option(

@@ -11,7 +11,7 @@ import click
 
 from ..project.cli import emit, emit_json, json_option, next_step, say
 from ..project.wording import counted
-from .training_options import duration, named_trainer, trainer_option, training_bar
+from .training_options import duration, named_trainer, trainer_option, training_bar, version_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,7 @@ _number = click.argument("number", type=int)
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Total number of epochs.")
 @click.option("--gpu", default="", metavar="N", help="The graphics card that it needs.")
 @click.option("--resume", is_flag=True, help="Resume from the newest state, as train --resume.")
-@click.option(
-    "--gui", "version", type=click.Choice(["v24", "v25", "v26"]), default="v26", show_default=True,
-    help="The Kohya GUI version that a json is of.",
-)  # fmt: skip
+@version_option
 def add(
     sources: tuple[Path, ...], epochs: int | None, gpu: str, resume: bool, version: str
 ) -> None:

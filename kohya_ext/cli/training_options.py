@@ -21,19 +21,24 @@ if TYPE_CHECKING:
     from ..training.trainer import Trainer
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_VERSIONS = ("v24", "v25", "v26")
+GUI_VERSIONS = ("v24", "v25", "v26")
 
 
-def job_options(command: _Command) -> _Command:
-    """Add the argument PROJECT, `--config JSON` and `--gui VERSION`: what is to be trained."""
-    command = click.option(
+def version_option(command: _Command) -> _Command:
+    """Add `--gui`, the version of a given config."""
+    return click.option(
         "--gui",
         "version",
-        type=click.Choice(_VERSIONS),
+        type=click.Choice(GUI_VERSIONS),
         default="v26",
         show_default=True,
         help="The Kohya GUI version that the json is of.",
     )(command)
+
+
+def job_options(command: _Command) -> _Command:
+    """Add the argument PROJECT, `--config JSON` and `--gui VERSION`: what is to be trained."""
+    command = version_option(command)
     command = click.option(
         "--config",
         "config",
