@@ -53,16 +53,12 @@ class SchedulerBackend(HttpBackend):
         """Queue every cell that is not there yet, in the order in which they are drawn best."""
         self._stopping = stop
         self.hold_settings()
-        left = self._tasks_left()
+        earlier = reversed(list(find_tasks(self.client)))  # the newest of each name counts
+        left = {one.name: one.id for one in earlier if one.status in _USABLE}
         for cell in cells:
             if stop.is_set():
                 return
             self._tasks[cell.key] = left.get(task_id(cell)) or self._add(cell)
-
-    def _tasks_left(self) -> dict[str, str]:
-        """Return the tasks of earlier runs by name, the newest of each."""
-        found = reversed(list(find_tasks(self.client)))
-        return {one.name: one.id for one in found if one.status in _USABLE}
 
     def _add(self, cell: Cell) -> str:
         route, body = picture_request(cell, self.capabilities)

@@ -112,7 +112,8 @@ def publish(
         say(line)
     with progress_bar() as progress:
         plan = plan_publishing(project, options, on_progress=progress)
-    _tell_refusals(plan.refusals)
+    for one in plan.refusals[1:]:  # the first ends the command as its error
+        say(f"also refused: {one.detail} {one.cure} [{one.code}]")
     require_all(plan.checks)
     if repository:
         require_sendable(plan)
@@ -173,7 +174,9 @@ def _send(folder: Path, repository: str, is_public: bool, replace: bool) -> None
 
 def _serve_checklist(project: Project, lan: bool) -> None:
     """Show the newest checklist; its folder holds nothing but the pack."""
-    found = sorted(project.publish_dir.glob(f"*/{CHECKLIST_NAME}"), key=_time_of)
+    found = sorted(
+        project.publish_dir.glob(f"*/{CHECKLIST_NAME}"), key=lambda page: page.stat().st_mtime
+    )
     if not found:
         raise MissingError(
             "LL185",
@@ -182,16 +185,6 @@ def _serve_checklist(project: Project, lan: bool) -> None:
         )
     serve_until_interrupted(FolderShare(found[-1].parent), CHECKLIST_NAME, lan=lan)
     next_step(f"open {shell_path(found[-1])} and go through it")
-
-
-def _time_of(path: Path) -> float:
-    return path.stat().st_mtime
-
-
-def _tell_refusals(refusals: tuple[Check, ...]) -> None:
-    """Name every refusal but the first, which ends the command as its error."""
-    for one in refusals[1:]:
-        say(f"also refused: {one.detail} {one.cure} [{one.code}]")
 
 
 def _tell(plan: PackPlan, checks: tuple[Check, ...], as_json: bool) -> None:

@@ -267,7 +267,8 @@ def _dry_run(
         emit_json({**about, "shots": [_shown(shot) for shot in plan.shots]})
     else:
         for shot in plan.shots:
-            emit(f"seed {shot.cell.seed}, {_checkpoint(shot)}: {shot.cell.prompt}")
+            checkpoint = shot.cell.checkpoint.title or "the loaded checkpoint"
+            emit(f"seed {shot.cell.seed}, {checkpoint}: {shot.cell.prompt}")
         for name, value in about.items():
             emit(f"{name}: {value}")
     say("nothing was drawn (--dry-run)")
@@ -295,10 +296,6 @@ def _shown(shot: Shot) -> dict[str, Any]:
         "template": shot.template,
         "picks": [[pick.variant, pick.option, pick.where] for pick in shot.picks],
     }
-
-
-def _checkpoint(shot: Shot) -> str:
-    return shot.cell.checkpoint.title or "the loaded checkpoint"
 
 
 def describe_batch(plan: BatchPlan, ledger: Ledger) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kohya_ext.project.cli import (
     shell_path,
 )
 
-from ..showcase.starters import Starter, read_starters, require_starter
+from ..showcase.starters import read_starters, require_starter
 from ..showcase.styles import write_style
 
 
@@ -59,7 +59,8 @@ def templates(
         )
     chosen = (require_starter(name),) if name else read_starters()
     if as_json:
-        emit_json([_as_dict(one) for one in chosen])
+        kinds = {one.name: [kind.value for kind in one.kinds] for one in chosen}
+        emit_json([{**vars(one), "kinds": kinds[one.name]} for one in chosen])
     elif not name:
         for one in chosen:
             emit(f"{one.name}: {one.title} ({', '.join(kind.value for kind in one.kinds)})")
@@ -75,8 +76,3 @@ def templates(
     next_step(
         f'loraloom showcase PROJECT --style "{style.name}" --styles-file {shell_path(styles)}'
     )
-
-
-def _as_dict(one: Starter) -> dict[str, object]:
-    kinds = [kind.value for kind in one.kinds]
-    return {**vars(one), "kinds": kinds}

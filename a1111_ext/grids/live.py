@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from kohya_ext.project.epochs import EpochFile, Run, find_runs
+from kohya_ext.project.epochs import Run, find_runs
 from kohya_ext.project.errors import ConflictError
 from kohya_ext.project.journal import Journal
 
@@ -37,18 +38,12 @@ class EpochWatch:
             except FileNotFoundError:  # sd-scripts removes old epochs when told to keep few
                 continue
             self._stamps[path] = (status.st_size, status.st_mtime_ns)
-        runs = [_without(run, lambda one: self._is_whole(one, before)) for run in self._runs()]
-        return next((run for run in reversed(runs) if run.files), None)
-
-    def _runs(self) -> tuple[Run, ...]:
-        return find_runs(self._folder)  # a file cut short is no readable LoRA and not among them
-
-    def _is_whole(self, one: EpochFile, before: dict[Path, tuple[int, int]]) -> bool:
-        return one.path in before and before[one.path] == self._stamps.get(one.path)
-
-
-def _without(run: Run, keep: Callable[[EpochFile], bool]) -> Run:
-    return Run(run.session_id, run.output_name, tuple(filter(keep, run.files)))
+        same = {path for path, stamp in before.items() if stamp == self._stamps.get(path)}
+        for run in reversed(find_runs(self._folder)):  # a file cut short is not among them
+            files = tuple(one for one in run.files if one.path in same)
+            if files:
+                return replace(run, files=files)
+        return None
 
 
 def is_training_over(run: Run | None, journal: Journal, *, since: str) -> bool:

@@ -37,7 +37,7 @@ def legend_of(plan: GridPlan, facts: GridFacts) -> tuple[tuple[str, str], ...]:
     rows = [
         ("Prompt", _prompts(plan)),
         ("Negative prompt", _same(cells, lambda cell: cell.negative_prompt)),
-        ("Checkpoint", _same(cells, lambda cell: _checkpoint(cell))),
+        ("Checkpoint", _same(cells, _checkpoint)),
         ("Sampler", _same(cells, lambda cell: f"{cell.sampler}, {cell.scheduler}")),
         ("Steps", _same(cells, lambda cell: str(cell.steps))),
         ("CFG Scale", _same(cells, lambda cell: f"{cell.cfg_scale:g}")),

@@ -30,7 +30,7 @@ def write_preview(material: Material, posts: Sequence[Sequence[str]]) -> str:
         title=html.escape(material.title),
         badge=material.badge,
         site=html.escape(site),
-        chips="".join(map(_chip, _chips(material))),
+        chips="".join(f"<span>{html.escape(one)}</span>" for one in _chips(material)),
         level=html.escape(level),
         strip="".join(
             f'<img src="{html.escape(place, quote=True)}" alt="" loading="lazy">'
@@ -54,10 +54,6 @@ def _chips(material: Material) -> list[str]:
     adult = material.content is not None and material.content.level.is_for_adults
     marks = ["not for all audiences"] if adult else []
     return [material.promoted.module, material.base_model, *material.publish.tags, *marks]
-
-
-def _chip(text: str) -> str:
-    return f"<span>{html.escape(text)}</span>"
 
 
 def _post(

@@ -41,9 +41,12 @@ def measure_weights(
         for one in epochs
     )
     notes: dict[int, str] = {}
+    before: LayerNorms | None = None
     for index, one in enumerate(epochs):
-        if one is not None and (note := _fault(one, _before(epochs, index))):
-            notes[index] = note
+        if one is not None:
+            if note := _fault(one, before):
+                notes[index] = note
+            before = one
     broken_at = _break(values, _times(steps, count))
     if broken_at is not None:
         notes.setdefault(broken_at, "the weights suddenly grow faster")
@@ -56,10 +59,6 @@ def measure_weights(
         bad,
         notes=notes,
     )
-
-
-def _before(epochs: Sequence[LayerNorms | None], index: int) -> LayerNorms | None:
-    return next((one for one in reversed(epochs[:index]) if one is not None), None)
 
 
 def _fault(one: LayerNorms, before: LayerNorms | None) -> str:

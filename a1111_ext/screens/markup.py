@@ -9,7 +9,6 @@ from html import escape
 
 from kohya_ext.project.page_frame import page_frame
 
-from .projects import ProjectRow
 from .shelf import ShelfSelection
 
 _CELL = "padding:.2em .8em;vertical-align:top"
@@ -40,7 +39,7 @@ def facts(choice: ShelfSelection, where: str) -> str:
     return _table(
         ("Folder", str(row.root)),
         ("Trigger word", row.trigger_word),
-        ("Epoch files", _epochs(row)),
+        ("Epoch files", str(row.epoch_files) if row.epoch_files else "none yet: train first"),
         ("Promoted", row.promoted or "none yet"),
         ("Grids", str(len(row.grids)) if row.grids else "none yet"),
     )
@@ -54,10 +53,6 @@ def _own(choice: ShelfSelection) -> str:
         "<p>No grid yet. In txt2img write a LoRA into the prompt, choose the script "
         "<b>LoRA epoch grid</b> at the bottom of the page, and press Generate.</p>"
     )
-
-
-def _epochs(row: ProjectRow) -> str:
-    return str(row.epoch_files) if row.epoch_files else "none yet: train first"
 
 
 def _table(*rows: tuple[str, str]) -> str:

@@ -122,7 +122,11 @@ def hit_report(album: Sequence[ShowPicture], ratings: Mapping[str, Rating]) -> H
     total = _rate("all", judged.values())
     checkpoints = _grouped(judged, album, lambda one: [plain_checkpoint(one.checkpoint)])
     templates = _grouped(judged, album, lambda one: [one.template])
-    options = _grouped(judged, album, _options)
+    options = _grouped(
+        judged,
+        album,
+        lambda one: {f"{pick.variant}: {pick.option or '(nothing)'}" for pick in one.picks},
+    )
     found = [*_unsuited(checkpoints, total), *_failing(options, total)]
     failing_first = sorted(options, key=lambda one: (one.interval[1], -one.rated, one.name))
     return HitReport(total, checkpoints, templates, tuple(failing_first), tuple(found))
@@ -159,12 +163,6 @@ def _judged(
         rating = ratings.get(one.file, derived.get(one.file))
         if rating is not None:
             yield one.file, rating is not Rating.DROP
-
-
-def _options(one: ShowPicture) -> list[str]:
-    return list(
-        dict.fromkeys(f"{pick.variant}: {pick.option or '(nothing)'}" for pick in one.picks)
-    )
 
 
 def _grouped(

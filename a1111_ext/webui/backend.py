@@ -230,7 +230,7 @@ def forget_loras() -> None:
     Forge notes what it has put into the model as a whole, A1111 in each layer; A1111 may keep files
     in memory, going by their time. Both keep what the text encoder made of the last prompts.
     """
-    from modules import processing
+    from modules import processing, sd_models
 
     networks = sys.modules.get("networks")
     getattr(networks, "networks_in_memory", {}).clear()
@@ -243,7 +243,7 @@ def forget_loras() -> None:
         for name in _REMEMBERED:
             if name in vars(kind):
                 setattr(kind, name, [None] * len(getattr(kind, name)))
-    model = _loaded_model()
+    model: Any = getattr(getattr(sd_models, "model_data", None), "sd_model", None)
     if hasattr(model, _IN_FORGE):
         setattr(model, _IN_FORGE, "")
     for layer in model.modules() if hasattr(model, "modules") else ():
@@ -254,9 +254,3 @@ def forget_loras() -> None:
 _REMEMBERED = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
 _IN_FORGE = "current_lora_hash"
 _IN_A1111 = "network_current_names"
-
-
-def _loaded_model() -> Any:
-    from modules import sd_models
-
-    return getattr(getattr(sd_models, "model_data", None), "sd_model", None)

@@ -118,18 +118,14 @@ def build_tab(problems: list[str]) -> Any:
         return f"{lines}<p>The console shows where. Everything else works.</p>"
 
     try:
+        from .tab import fill_tab
+
         with gradio.Blocks(analytics_enabled=False) as blocks:
             gradio.HTML(said)
-            _fill_tab(blocks)
+            fill_tab(blocks)
         return blocks
     except Exception as error:  # noqa: BLE001  # the host builds all tabs in one go
         problems.append(say_broken("tab", error))
     with gradio.Blocks(analytics_enabled=False) as blocks:
         gradio.HTML(said)
     return blocks
-
-
-def _fill_tab(blocks: Any) -> None:
-    from .tab import fill_tab
-
-    fill_tab(blocks)

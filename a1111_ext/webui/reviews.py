@@ -49,7 +49,8 @@ class Reviews:
         self._book = book or own_folder() / BOOK_NAME
         self._lock = threading.RLock()
         self._opened: dict[Path, tuple[BoardShare, DrawingDesk]] = {}
-        self._started = dict(_read_book(self._book))
+        found: Mapping[str, tuple[str, ...]] = read_or_set_aside(self._book, _started, {})
+        self._started = dict(found)
 
     def open(self, root: Path) -> BoardShare:
         """Return the board of a project. Raises MissingError, InputError or RuleError."""
@@ -86,10 +87,6 @@ class Reviews:
                 write_json_atomic(self._book, kept)
             except ToolError as error:  # it is drawn anyway
                 _log.error("loraloom: %s", error)
-
-
-def _read_book(book: Path) -> Mapping[str, tuple[str, ...]]:
-    return read_or_set_aside(book, _started, {})
 
 
 def _started(data: Mapping[str, Sequence[str]]) -> Mapping[str, tuple[str, ...]]:

@@ -75,7 +75,8 @@ def allow_folder(root: Path) -> None:
     """
     from modules import shared
 
-    if any(folder.resolve() in (root.resolve(), root.resolve().parent) for folder in _named()):
+    named = {one.resolve() for one in project_folders() if one != own_folder()}
+    if {root.resolve(), root.resolve().parent} & named:
         return
     flags = ("freeze_settings", "hide_ui_dir_config")
     set_flag = next((one for one in flags if getattr(shared.cmd_opts, one, False)), "")
@@ -89,10 +90,6 @@ def allow_folder(root: Path) -> None:
             "Ask whoever runs the WebUI to name it in Settings, section loraloom.",
         )
     shared.opts.save(shared.config_filename)
-
-
-def _named() -> tuple[Path, ...]:
-    return tuple(one for one in project_folders() if one != own_folder())
 
 
 def lora_folders() -> tuple[Path, ...]:

@@ -126,12 +126,14 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             _print(f'Error: the wildcard folder "{folder}" is not there', file=sys.stderr)
             return 2
     library = WildcardLibrary(*options.wildcards, follow_links=options.follow_links)
-    wrong = [word for word in options.set if not word.partition("=")[0].strip() or "=" not in word]
-    if wrong:
-        parser.print_usage(sys.stderr)
-        _print(f'Error: --set needs NAME=VALUE, but got "{wrong[0]}"', file=sys.stderr)
-        return 2
-    variables = dict(_assignments(options.set))
+    variables = {}
+    for word in options.set:
+        name, equals, value = word.partition("=")
+        if not name.strip() or not equals:
+            parser.print_usage(sys.stderr)
+            _print(f'Error: --set needs NAME=VALUE, but got "{word}"', file=sys.stderr)
+            return 2
+        variables[name.strip()] = value
     if options.template is None:
         if options.lint and options.wildcards:
             return _print_findings(lint_library(Rules(library), variables), options)
@@ -167,12 +169,6 @@ def _show(template: Template, options: argparse.Namespace, variables: dict[str, 
     if options.reach:
         return _print_reach(template, options)
     return _print_samples(template, options)
-
-
-def _assignments(words: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for word in words:
-        name, _, value = word.partition("=")
-        yield name.strip(), value
 
 
 def _read(word: str) -> str:

@@ -109,11 +109,10 @@ def _run(words: tuple[str, ...]) -> None:
 
 def _quoted(word: str) -> str:
     """Return a word as the user would type it; addresses and options stay as they are."""
-    is_plain = word.startswith("-") or "://" in word
-    return word if is_plain else shell_path(Path(word)) if os.sep in word else _in_quotes(word)
-
-
-def _in_quotes(word: str) -> str:
+    if word.startswith("-") or "://" in word:
+        return word
+    if os.sep in word:
+        return shell_path(Path(word))
     return f'"{word}"' if " " in word else word
 
 

@@ -126,7 +126,8 @@ def read_ratio(project: Project) -> Ratio | None:
 
 def staged_roles(project: Project) -> Mapping[PurePosixPath, Role]:
     """Return the staged pictures, relative to images/, with the role that each has now."""
-    places = [one for one in sorted(read_staged(project.images_dir)) if _is_there(project, one)]
+    folder = project.images_dir
+    places = [one for one in sorted(read_staged(folder)) if (folder / one).is_file()]
     sources = list(find_pictures(project.source_dir)) if project.source_dir.is_dir() else []
     roles = {path.stem.casefold(): role for path, role in read_roles(project, sources).items()}
     return {place: roles.get(place.stem.casefold(), Role.SUPPORTING) for place in places}
@@ -135,7 +136,3 @@ def staged_roles(project: Project) -> Mapping[PurePosixPath, Role]:
 def repeats_of_folder(place: PurePosixPath) -> int:
     """Return the repeats that are in the name of a staged picture's folder."""
     return whole_number(place.parts[0].partition("_")[0]) or 0
-
-
-def _is_there(project: Project, place: PurePosixPath) -> bool:
-    return (project.images_dir / place).is_file()

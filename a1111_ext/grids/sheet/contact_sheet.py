@@ -79,16 +79,14 @@ def write_sheet(
     parts = _parts(sheet, lambda part: _fits(plan(part), form))
     written = []
     for number, part in enumerate(parts, start=1):
-        name = path.name if len(parts) == 1 else f"{path.stem}-{number}{form.suffix}"
-        titled = part if len(parts) == 1 else _titled(part, number, len(parts))
-        _write_canvas(plan(titled), path.with_name(name), form, quality, font_folders)
+        name = path.name
+        if len(parts) > 1:
+            name = f"{path.stem}-{number}{form.suffix}"
+            part = replace(part, title=f"{part.title} ({number} of {len(parts)})")
+        _write_canvas(plan(part), path.with_name(name), form, quality, font_folders)
         written.append(path.with_name(name))
         on_progress(Progress("Contact sheet", number, len(parts)))
     return tuple(written)
-
-
-def _titled(part: Sheet, number: int, count: int) -> Sheet:
-    return replace(part, title=f"{part.title} ({number} of {count})")
 
 
 # -- one band after the other -----------------------------------------------------------------

@@ -143,10 +143,10 @@ def apply_roles(store: DecisionStore, plan: RolePlan) -> None:
 def folder_source(project: Project, keys: Mapping[Path, str]) -> RoleSource:
     """Return what the folders in source/ say of pictures there."""
     parents = {key: path.parent for path, key in keys.items()}
-    roles = {
-        folder: Statement(_value(role_of_path((folder / "a").relative_to(project.source_dir))))
-        for folder in set(parents.values())
-    }
+    roles = {}
+    for folder in set(parents.values()):
+        role = role_of_path((folder / "a").relative_to(project.source_dir))
+        roles[folder] = Statement(role.value if role else None)
     statements = {key: roles[folder] for key, folder in parents.items()}
     return RoleSource(SOURCE_FOLDER, statements, usual=Role.SUPPORTING)
 
@@ -167,10 +167,6 @@ def rating_source(
 def asked_source(way: str, roles: Mapping[str, Role]) -> RoleSource:
     """Return roles that a person named just now, by key."""
     return RoleSource(way, {key: Statement(role.value) for key, role in roles.items()}, True)
-
-
-def _value(role: Role | None) -> str | None:
-    return role.value if role else None
 
 
 def memory_of(project: Project) -> PictureMemory:

@@ -228,7 +228,8 @@ class Simulation:
         log("INFO", "prepare images.", "train_util.py:2112")
         folders = read_folders(Path(str(self.values.get("train_data_dir"))), self.extension)
         if not folders or "no-data" in self.mistakes:
-            log("ERROR", f"No data found. Please verify arguments ({self._data_text()})", "t.py:1")
+            wanted = "train_data_dir must be the parent of folders with images"
+            log("ERROR", f"No data found. Please verify arguments ({wanted})", "t.py:1")
             return 0
         for folder in folders:
             count = len(folder.sizes)
@@ -247,9 +248,6 @@ class Simulation:
         self._train(folders, self._plan(folders))
         log("INFO", "model saved.", "train_network.py:1729")
         return 0
-
-    def _data_text(self) -> str:
-        return "train_data_dir must be the parent of folders with images"
 
     def _plan(self, folders: list[Folder]) -> StepPlan:
         shown = [

@@ -244,7 +244,8 @@ _LORA_TYPES = {"LoCon": "LyCORIS/LoCon"}
 def repair(data: Mapping[str, Any], version: GuiVersion) -> KohyaConfig:
     """Make a complete config of any json, as its author meant it, naming each repair."""
     kept, secrets = without_secrets(data)
-    repairs = [_secret_repair(key) for key in secrets]
+    why = "a secret is never written to a file: set {} in the environment instead"
+    repairs = [Repair(key, "(secret)", "", why.format(SECRETS[key])) for key in secrets]
     given = _follow_renames(kept, repairs)
     keys = keys_of(version)
     values: Values = {}
@@ -267,11 +268,6 @@ def repair(data: Mapping[str, Any], version: GuiVersion) -> KohyaConfig:
     unknown.setdefault(SAVE_AS_BOOL, False)
     missing = tuple(name for name in keys if name not in given)
     return KohyaConfig(version, values, unknown, tuple(repairs), meant, missing)
-
-
-def _secret_repair(key: str) -> Repair:
-    why = f"a secret is never written to a file: set {SECRETS[key]} in the environment instead"
-    return Repair(key, "(secret)", "", why)
 
 
 def _follow_renames(given: Values, repairs: list[Repair]) -> Values:
@@ -341,7 +337,7 @@ def _text(value: object) -> str:
 def _number(key: Key, value: object) -> tuple[Value, str]:
     text = str(value).strip()
     if text.casefold() in ("", "none", "null"):
-        return key.default if not key.coerced else _number_of_blank(key), "empty"
+        return _OF_BLANK.get(key.name, 0) if key.coerced else key.default, "empty"
     try:
         number = float(text)
     except ValueError:
@@ -358,11 +354,8 @@ def _number(key: Key, value: object) -> tuple[Value, str]:
     return (int(number) if whole else number), "a number, not text"
 
 
-def _number_of_blank(key: Key) -> Value:
-    """Return what the GUI itself makes of an empty text in a coerced field."""
-    special = {"lr_scheduler_num_cycles": 1, "lr_scheduler_power": 1.0, "max_token_length": 75}
-    return special.get(key.name, 0)
-
+_OF_BLANK = {"lr_scheduler_num_cycles": 1, "lr_scheduler_power": 1.0, "max_token_length": 75}
+"""What the GUI itself makes of an empty text in a coerced field, else 0."""
 
 _OTHER_CAPTIONS = (
     "the GUI's list ends at .txt, .caption and .cap: rename the caption files, or there would be "

@@ -41,7 +41,8 @@ def plan_moves(run: RunPlan, *, aside: bool) -> tuple[Move, ...]:
     last = folder / f"{run.name}{run.suffix}"
     moves = []
     in_the_way = [folder / name for name in sorted(targets) if (folder / name).exists()]
-    in_the_way += _step_saves(run) if run.saves_steps else []
+    if run.saves_steps and folder.is_dir():
+        in_the_way += sorted(folder.glob(f"{glob.escape(run.name)}-step*{run.suffix}"))
     kept = None if aside else _numbered(last, run)
     if kept is not None:
         moves.append(Move(last, kept))
@@ -80,11 +81,6 @@ def numbered_state(state: Path, name: str) -> Path | None:
         return None
     kept = state.with_name(f"{name}-{found[0].epoch:06d}-state")
     return None if kept.exists() else kept
-
-
-def _step_saves(run: RunPlan) -> list[Path]:
-    pattern = f"{glob.escape(run.name)}-step*{run.suffix}"
-    return sorted(run.output_dir.glob(pattern)) if run.output_dir.is_dir() else []
 
 
 def apply_moves(moves: Iterable[Move]) -> None:

@@ -175,12 +175,9 @@ def write_plan(plan: RunPlan) -> None:
     """Make the run's folder with its plan and config; the process gets started from these."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     write_text_atomic(plan.config_path, plan.config_text)
-    data = {key: str(value) if isinstance(value, Path) else value for key, value in _rows(plan)}
+    data = asdict(plan)
+    data = {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}
     write_json_atomic(plan.folder / "plan.json", data)
-
-
-def _rows(record: Any) -> list[tuple[str, Any]]:
-    return list(asdict(record).items())
 
 
 def read_plan(folder: Path) -> RunPlan:

@@ -141,7 +141,7 @@ def _see_through(
     interruption: BaseException | None = None
     why: RunOutcome | None = RunOutcome.STOPPED
     try:
-        why = watch(follow, tree, child.poll if child else _unknown, handler)
+        why = watch(follow, tree, child.poll if child else lambda: None, handler)
     except BaseException as stop:  # noqa: BLE001  # Ctrl-C, or a handler that unwinds its step
         tree.end()
         interruption = stop
@@ -158,10 +158,6 @@ def _exit_code(child: Child) -> int | None:
         return child.wait(_EXIT_SECONDS)
     except subprocess.TimeoutExpired:
         return None
-
-
-def _unknown() -> int | None:
-    return None
 
 
 @contextmanager
