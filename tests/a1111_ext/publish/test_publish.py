@@ -307,10 +307,10 @@ def test_a_folder_of_the_users_is_left_alone(ready: Project):
 def test_nothing_half_is_left(
     ready: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    def full(source: Path, target: Path) -> None:
+    def full(source: Path) -> Iterator[bytes]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr("a1111_ext.publish.pack.read_blocks", full)
     assert "LL110" in refusal(ready, capsys)
     assert not [one for one in ready.publish_dir.iterdir() if one.is_dir()]
 
@@ -318,10 +318,10 @@ def test_nothing_half_is_left(
 def test_a_copy_that_is_not_whole_is_noticed(
     ready: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    def cut(source: Path, target: Path) -> None:
-        target.write_bytes(source.read_bytes()[:-1])
+    def cut(source: Path) -> Iterator[bytes]:
+        yield source.read_bytes()[:-1]
 
-    monkeypatch.setattr(shutil, "copyfile", cut)
+    monkeypatch.setattr("a1111_ext.publish.pack.read_blocks", cut)
     assert "could not be copied whole" in refusal(ready, capsys)
 
 
