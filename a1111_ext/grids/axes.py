@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from kohya_ext.project.errors import InputError
+from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
 from ..cells.cell import Cell, CheckpointPin, HiresFix
@@ -76,7 +77,8 @@ class ReplaceText(Edit):
         if not hits + more:
             raise InputError(
                 "LL507",
-                f'Prompt S/R did not find "{self.search}" in the prompt or negative prompt.',
+                f'Prompt S/R did not find "{shortened(self.search)}" in the prompt or negative '
+                "prompt.",
                 "The first value is the text to search for; an axis before this one may have "
                 "replaced it.",
             )
@@ -228,7 +230,9 @@ def parse_axis(text: str, rng: random.Random) -> Axis:
         hint = f"Did you mean {' or '.join(close)}? " if close else ""
         raise InputError(
             "LL505",
-            f'There is no axis "{name.strip()}".' if equals else f'"{text}" is not an axis.',
+            f'There is no axis "{shortened(name.strip())}".'
+            if equals
+            else f'"{shortened(text)}" is not an axis.',
             f"{hint}Write it as NAME=VALUES; the axes are {', '.join(one.name for one in KINDS)}.",
         )
     found = kind.read(values, kind.name, rng)
@@ -326,7 +330,9 @@ def _size(text: str, axis: str) -> AxisValue:
     found = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", text)
     if not found or min(int(found[1]), int(found[2])) < 8:
         raise InputError(
-            "LL506", f'The value "{text}" of the axis {axis} is not a size.', "Write it as 512x768."
+            "LL506",
+            f'The value "{shortened(text)}" of the axis {axis} is not a size.',
+            "Write it as 512x768.",
         )
     width, height = int(found[1]), int(found[2])
     return AxisValue(f"{width}x{height}", (SetSize(width, height),))
@@ -364,7 +370,7 @@ def _combination(text: str, axis: str, rng: random.Random) -> AxisValue:
             if len(one.values) != 1:
                 raise InputError(
                     "LL506",
-                    f'The change "{change}" of the axis {axis} has '
+                    f'The change "{shortened(change)}" of the axis {axis} has '
                     f"{counted(len(one.values), 'value')}.",
                     "Give one value; quote it where it has a comma.",
                 )

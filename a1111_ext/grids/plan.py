@@ -20,6 +20,7 @@ from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.errors import InputError
 from kohya_ext.project.manifest import GridSettings, Manifest, PictureSettings
 from kohya_ext.project.placeholders import fill_placeholders
+from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import lora_tags, strip_loras
@@ -472,7 +473,7 @@ def _columns(name: str, axes: Sequence[Axis]) -> int:
     if found is None:
         raise InputError(
             "LL505",
-            f'The grid has no axis "{name}" for its columns.',
+            f'The grid has no axis "{shortened(name)}" for its columns.',
             f"Its axes are {', '.join(one.name for one in axes)}.",
         )
     return found

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kohya_ext.project.errors import InputError, ToolError
+from kohya_ext.project.printable import shortened
 
 _WHOLE = r"\s*((?:[+-]\s*)?\d+)\s*-\s*((?:[+-]\s*)?\d+)"
 _REAL = r"\s*((?:[+-]\s*)?\d+(?:\.\d*)?)\s*-\s*((?:[+-]\s*)?\d+(?:\.\d*)?)"
@@ -26,6 +27,7 @@ _DIGITS = re.compile(r"\d+").findall
 _MOST_VALUES = 10_000
 _MOST_DIGITS = 18
 _LONGEST_VALUE = 100
+_NO_NUMBER = "it is neither a number nor a range such as 1-10 (+3)"
 
 
 def parse_list(text: str) -> tuple[str, ...]:
@@ -34,9 +36,10 @@ def parse_list(text: str) -> tuple[str, ...]:
     try:
         return tuple(value.strip() for row in rows for value in row)
     except csv.Error as error:
-        shown = text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
         raise InputError(
-            "LL506", f'The values "{shown}" are not valid csv: {error}.', "Correct them."
+            "LL506",
+            f'The values "{shortened(text)}" are not valid csv: {error}.',
+            "Correct them.",
         ) from error
 
 
@@ -80,8 +83,9 @@ def _values(text: str, axis: str) -> Iterator[str]:
         raise InputError("LL506", f"The axis {axis} has no values.", "Give one or more numbers.")
     for value in values:
         if len(value) > _LONGEST_VALUE or any(len(one) > _MOST_DIGITS for one in _DIGITS(value)):
-            shown = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
-            raise _wrong(shown, axis, f"a number has at most {_MOST_DIGITS} digits")
+            if not _DIGITS(value):
+                raise _wrong(value, axis, _NO_NUMBER)
+            raise _wrong(value, axis, f"a number has at most {_MOST_DIGITS} digits")
         yield value
 
 
@@ -117,7 +121,7 @@ def _number(kind: type, value: str, axis: str) -> Any:
     try:
         number = kind(value)
     except ValueError:
-        raise _wrong(value, axis, "it is not a number and no range such as 1-10 (+3)") from None
+        raise _wrong(value, axis, _NO_NUMBER) from None
     if not math.isfinite(number):
         raise _wrong(value, axis, "it is not a number that can be drawn with")
     return number
@@ -125,5 +129,7 @@ def _number(kind: type, value: str, axis: str) -> Any:
 
 def _wrong(value: str, axis: str, why: str) -> ToolError:
     return InputError(
-        "LL506", f'The value "{value}" of the axis {axis} cannot be used: {why}.', "Correct it."
+        "LL506",
+        f'The value "{shortened(value)}" of the axis {axis} cannot be used: {why}.',
+        "Correct it.",
     )

@@ -17,6 +17,7 @@ from kohya_ext.project import InputError, Project, ToolError
 from kohya_ext.project.epochs import EpochFile, Run, find_runs, read_epoch_file, require_run
 from kohya_ext.project.files import link_or_copy
 from kohya_ext.project.manifest import PictureSettings
+from kohya_ext.project.printable import shortened
 
 from ..api.capabilities import Capabilities
 from ..api.lora_links import LINKED, plan_links
@@ -62,9 +63,10 @@ def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsO
     """
     tags = [one for one in dict.fromkeys(lora_tags(prompt)) if not lora or one.name == lora]
     if not tags:
+        named = f' "{shortened(lora)}"' if lora else ""
         raise InputError(
             "LL751",
-            f'The prompt names no LoRA "{lora}".' if lora else "The prompt names no LoRA.",
+            f"The prompt names no LoRA{named}.",
             "Write one of its epoch files into the prompt, for example <lora:Quillfox-000004:1>.",
         )
     found = [
@@ -141,7 +143,7 @@ def read_seeds(text: str, rng: random.Random) -> tuple[int, ...]:
         return seeds
     raise InputError(
         "LL759",
-        f'"{text.strip()}" are not seeds for a grid.',
+        f'"{shortened(text.strip())}" cannot be the seeds of a grid.',
         f"Name 1 to {MOST} numbers from 0 to {LARGEST}; -1 is a random one.",
     )
 

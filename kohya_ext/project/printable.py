@@ -17,6 +17,9 @@ _UNSAFE = re.compile(
 )
 
 
+_LONGEST_VALUE = 100
+
+
 def printable(text: str) -> str:
     r"""Return `text` with unsafe letters as codes, ESC as `\x1b`, and no password of an address."""
     return _UNSAFE.sub(_code, hide_passwords(text))
@@ -25,6 +28,11 @@ def printable(text: str) -> str:
 def printable_json(text: str) -> str:
     r"""Return JSON text with unsafe letters as `\uXXXX`: it stays the same JSON."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shortened(text: str) -> str:
+    """Return a typed value so that a sentence can hold it: what is longer ends in "..."."""
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
 
 
 def is_text(text: str) -> bool:

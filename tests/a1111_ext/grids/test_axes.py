@@ -102,6 +102,24 @@ def test_ranges_without_end_are_one_sentence(read, text: str):
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
+def test_letters_are_not_told_as_a_number_too_long(read):
+    with pytest.raises(InputError, match="neither a number nor a range") as caught:
+        read("a" * 10_000, "Seed")
+    assert len(str(caught.value)) < 300
+
+
+LONG = "-" * 10_000
+NAMES = ("Steps", "CFG Scale", "Size", "Clip skip", "Several", "LoRA weight")
+
+
+@pytest.mark.parametrize("text", [LONG, f"{LONG}=1", *(f"{name}={LONG}" for name in NAMES)])
+def test_a_long_text_in_the_place_of_an_axis_is_cut(text: str):
+    with pytest.raises(InputError) as caught:
+        axis(text)
+    assert len(str(caught.value)) < 700
+
+
 @pytest.mark.parametrize("text", ["", " ", ",", ", ,", "\n", "5-4", "1, 1-0", "1-5 [0]"])
 @pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
 def test_an_axis_without_numbers_is_refused(read, text: str):

@@ -57,12 +57,13 @@ def test_the_box_decides_between_two(folder: Path):
     [
         ("a fox", "", "LL751", "The prompt names no LoRA."),
         ("<lora:Heron:1>", "Fox", "LL751", 'The prompt names no LoRA "Fox".'),
+        ("<lora:Heron:1>", "F" * 101, "LL751", f'The prompt names no LoRA "{"F" * 100}...".'),
         ("<lora:quillfox:1>", "", "LL752", "is called quillfox"),
         ("<lora:Lantern:1>", "", "LL753", 'Only one epoch of "Lantern"'),
         ("<lora:Quillfox:1> <lora:Heron:1>", "", "LL754", "Quillfox, Heron"),
         ("<lora:Broken:1>", "", "LL131", "Broken.safetensors"),
     ],
-    ids=["none", "not-that-one", "capitals", "one-epoch", "two-runs", "damaged"],
+    ids=["none", "not-that-one", "cut", "capitals", "one-epoch", "two-runs", "damaged"],
 )
 def test_what_cannot_be_compared_is_said(
     folder: Path, prompt: str, lora: str, code: str, says: str
