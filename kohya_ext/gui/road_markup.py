@@ -184,7 +184,7 @@ def queue(entries: Sequence[QueueEntry]) -> str:
         what = one.problem or (f"{counted(one.files, 'epoch file')}" if one.files else "")
         how = "running" if one.state is QueueState.RUNNING else one.state.value
         rows.append((one.number, one.name, one.epochs or "as configured", how, what))
-    return table(rows, ("QueueEntry", "Training", "Epochs", "QueueState", "Result"))
+    return table(rows, ("Entry", "Training", "Epochs", "State", "Result"))
 
 
 def report(found: Report) -> str:

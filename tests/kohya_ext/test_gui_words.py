@@ -130,3 +130,19 @@ def test_errors_and_lines_are_translated_where_they_are_shown():
     sentence = "Run `loraloom stage` first."
     for shown in (markup.problem(sentence), markup.remark(sentence)):
         assert "Press the button &quot;Stage&quot; first." in shown
+
+
+def headings() -> Iterator[str]:
+    """Yield what stands above the columns of the tab's tables."""
+    for path in (ROOT / "gui").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "table":
+                words = (one for argument in node.args[1:] for one in ast.walk(argument))
+                yield from (one.value for one in words if isinstance(one, ast.Constant))
+
+
+def test_no_table_is_headed_by_a_class():
+    """A class that was given another name took the headings along: "QueueState" for "State"."""
+    found = [*headings()]
+    assert {"Pictures", "Epochs"} <= set(found)
+    assert [one for one in found if re.search(r"[a-z][A-Z]", str(one))] == []
