@@ -46,9 +46,15 @@ class RunReport:
     stopped: bool
     unchecked: int = 0
     """Cells whose no-LoRA control has no picture, so that nothing says that the LoRA worked."""
+    cluster_loss: HostError | None = None
+    """What became of the executor, if that ended the run."""
 
     def require_all(self) -> None:
         """Raise HostError when a cell failed, StoppedError when the run was stopped."""
+        if self.cluster_loss is not None and self.failed:
+            loss = self.cluster_loss
+            left = f"{len(self.failed)} of {counted(self.total, 'picture')} were not drawn."
+            raise HostError(loss.code, f"{loss.problem} {left}", loss.cure)
         if self.failed:
             cell, reason = self.failed[0]
             more = f" {len(self.failed) - 1} more failed." if len(self.failed) > 1 else ""
@@ -110,6 +116,7 @@ class CellRun:
         self._losses: dict[str, int] = {}
         self._asked: dict[str, str] = {}
         self._last_loss = "no WebUI was left to draw it"
+        self._cluster_loss: HostError | None = None
         self._pixels: dict[str, str] = {}
         self._told_to_forget: set[str] = set()
         self._earlier: dict[str, set[str]] | None = None
@@ -148,7 +155,7 @@ class CellRun:
         While others still draw, wait for what they may give back.
         """
         with self._changed:
-            while not self.stop.is_set():
+            while not self.stop.is_set() and self._cluster_loss is None:
                 if self._is_paused:
                     self._changed.wait(LOOK_SECONDS)
                     continue
@@ -250,7 +257,8 @@ class CellRun:
     def has_work(self) -> bool:
         """Whether a backend that comes back would have something to do."""
         with self._changed:
-            return bool(len(self._waiting) or self._in_flight or self._elsewhere)
+            is_left = bool(len(self._waiting) or self._in_flight or self._elsewhere)
+            return is_left and self._cluster_loss is None
 
     # -- what became of them --------------------------------------------------------------
 
@@ -274,6 +282,13 @@ class CellRun:
         with self._changed:
             self._waiting.put_back(waiting)
             self._last_loss = reason
+
+    def lose_cluster(self, cells: Sequence[Cell], loss: HostError) -> None:
+        """Let cells wait for another run, and end this one: what draws them is gone."""
+        self.give_back(cells, loss.problem, is_loss=False)
+        with self._changed:
+            self._cluster_loss = self._cluster_loss or loss
+            self._changed.notify_all()
 
     def fail(self, cell: Cell, reason: str, server: str = "") -> None:
         """Mark a cell failed, with its reason."""
@@ -393,7 +408,14 @@ class CellRun:
             for key, control in self._plan.controls.items()
             if key in self._pixels and control not in self._pixels
         ]
-        return RunReport(len(self._drawn), len(self._known), failed, stopped, len(unchecked))
+        return RunReport(
+            len(self._drawn),
+            len(self._known),
+            failed,
+            stopped,
+            unchecked=len(unchecked),
+            cluster_loss=self._cluster_loss,
+        )
 
     def _why_not(self, cell: Cell) -> str:
         """Say why nobody draws a cell: what the WebUIs lack, or how the last one was lost."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
-from kohya_ext.project import ToolError
+from kohya_ext.project import HostError, ToolError
 from kohya_ext.project.cluster import explain_loss
 
 from ..api.client import ApiError, ConnectionLost, OutOfMemory
@@ -31,6 +31,13 @@ class _Lost(Exception):
 
 class _Useless(Exception):
     """The backend's cells were given back; it can do no more."""
+
+
+class _ClusterLost(Exception):
+    """The executor has lost what it was given, and would lose everything else."""
+
+    def __init__(self, told: HostError) -> None:
+        self.told = told
 
 
 class Worker:
@@ -153,6 +160,9 @@ class Worker:
                     again = f" Waiting up to {wait:.0f} s for it to come back."
                 run.tell_waiting(cells[0], backend, f"{error.problem}{again}")
                 raise _Lost from error
+            except _ClusterLost as lost:
+                run.lose_cluster(cells, lost.told)
+                raise _Useless from lost
             except OutOfMemory as error:
                 if is_last:
                     run.give_back(cells, error.problem, is_loss=False)
@@ -186,7 +196,7 @@ class Worker:
                     loss = explain_loss(error)
                     if loss is None:
                         raise
-                    raise loss from error
+                    raise _ClusterLost(loss) from error
         finally:
             with self._ending:  # an interrupt on its way tells first whether it was one
                 self._asking = ()

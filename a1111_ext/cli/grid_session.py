@@ -164,7 +164,7 @@ class GridSession:
         backends: list[Backend] = list(webuis)
         if self.options.server_side:
             backends = [XyzPlotBackend(webuis[0], grid.plan.cells)]
-        with open_executor(self.options.cluster) as executor:
+        with open_executor(self.options.cluster, say) as executor:
             return draw_grid(
                 grid,
                 ledger,

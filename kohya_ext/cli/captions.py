@@ -57,7 +57,7 @@ def caption(
     tagger = _tagger(project, model, exact or project.manifest.captions.exact_pictures)
     if tagger and tagger.is_simulated:
         say("simulated tagger: its tags mean little")
-    with progress_bar() as progress, open_executor(cluster) as executor:
+    with progress_bar() as progress, open_executor(cluster, say) as executor:
         scores = score_pictures(project, tagger, progress=progress, executor=executor)
     plan = plan_captions(project, scores, read_rules(project))
     if not dry_run:

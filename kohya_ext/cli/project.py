@@ -67,7 +67,7 @@ def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> 
         from ..project.cluster import open_executor
         from ..project.proof import prove_project
 
-        with open_executor(cluster) as executor:
+        with open_executor(cluster, say) as executor:
             proofs = prove_project(project, executor=executor)
         if as_json:
             emit_json([one.as_dict() for one in proofs])

@@ -6,6 +6,8 @@ other, so that a worker or a command that dies loses no more than what was in pr
 
 from __future__ import annotations
 
+import functools
+import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +33,12 @@ _LOOK_SECONDS = 2.0
 _LOOKS = 15
 """So often in a row no worker may be there: one that starts again takes some seconds."""
 
+_ANSWER_SECONDS = 2.0
+"""How long the scheduler may take to say who its workers are."""
+_TALKERS = ("distributed", "distributed.client")
+"""Dask's own loggers, which show tracebacks."""
+_log = logging.getLogger(__name__)
+
 _GONE = "its workers or its scheduler are gone"
 
 Item = TypeVar("Item")
@@ -38,11 +46,13 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def open_executor(address: str | None) -> Iterator[Executor | None]:
+def open_executor(
+    address: str | None, tell: Callable[[str], object] = lambda sentence: None
+) -> Iterator[Executor | None]:
     """Connect to a Dask scheduler and give its executor; None without an address.
 
-    Raises MissingError (Dask is not installed) or HostError (no scheduler answers, or one without
-    workers).
+    `tell` hears of a worker that hangs while others work. Raises MissingError (Dask is not
+    installed) or HostError (no scheduler answers, or one without workers).
     """
     if not address:
         yield None
@@ -57,6 +67,8 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
             "Install it here and on every machine of the cluster: "
             f'"{sys.executable}" -m pip install distributed',
         ) from error
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost scheduler is told by us
     try:
         client = distributed.Client(address, timeout=20)
     except (OSError, ValueError) as error:
@@ -72,15 +84,20 @@ def open_executor(address: str | None) -> Iterator[Executor | None]:
                 f"The Dask scheduler at {address} has no workers: nothing would ever be done.",
                 f"Start one on each machine: dask worker {address}",
             )
-        with _watched(client, _WatchedExecutor(client.get_executor(pure=False))) as executor:
+        executor = _WatchedExecutor(client.get_executor(pure=False))
+        with _watched(executor, _Heard(client), tell):
             yield executor
 
 
 class _WatchedExecutor(Executor):
-    """Dask's executor, which refuses further work once it has been given up."""
+    """Dask's executor, which can be given up: then nobody waits for it any more."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+        self._lock = threading.Lock()
+        self._waited_for: dict[Future[Any], Future[Any]] = {}
+        """Ours by theirs. A future that nobody holds is what tells Dask to forget its result; one
+        that a cycle keeps would be computed again when the worker that has it dies."""
         self._is_given_up = False
 
     def submit(
@@ -88,41 +105,108 @@ class _WatchedExecutor(Executor):
     ) -> Future[Result]:
         if self._is_given_up:
             raise BrokenExecutor(_GONE)
-        return self._executor.submit(work, *arguments, **options)
+        theirs = self._executor.submit(work, *arguments, **options)
+        ours: Future[Result] = Future()
+        with self._lock:
+            self._waited_for[theirs] = ours
+        ours.add_done_callback(lambda done: theirs.cancel() if done.cancelled() else None)
+        theirs.add_done_callback(self._pass_on)
+        if self._is_given_up:
+            self._settle(theirs, BrokenExecutor(_GONE))
+        return ours
+
+    def _pass_on(self, theirs: Future[Any]) -> None:
+        if theirs.cancelled():
+            self._settle(theirs, BrokenExecutor(_GONE))
+        elif error := theirs.exception():
+            self._settle(theirs, error)
+        else:
+            self._settle(theirs, None, theirs.result())
+
+    def _settle(
+        self, theirs: Future[Any], error: BaseException | None, result: object = None
+    ) -> None:
+        """End our future of theirs once: by its result, or by what became of it."""
+        with self._lock:
+            ours = self._waited_for.pop(theirs, None)
+        if ours is None or not ours.set_running_or_notify_cancel():
+            return
+        if error is None:
+            ours.set_result(result)
+        else:
+            ours.set_exception(error)
 
     def give_up(self) -> None:
-        """Cancel what was handed out, so that nobody waits for it."""
+        """End every future; Dask, whose scheduler may not answer, is told in the background."""
         self._is_given_up = True
-        self._executor.shutdown(wait=False)
+        with self._lock:
+            waited_for = [*self._waited_for]
+        for theirs in waited_for:
+            self._settle(theirs, BrokenExecutor(_GONE))
+        cancel = functools.partial(self._executor.shutdown, wait=False)
+        threading.Thread(target=cancel, name="cluster end", daemon=True).start()
 
 
 @contextmanager
-def _watched(client: Any, executor: _WatchedExecutor) -> Iterator[Executor]:
+def _watched(
+    executor: _WatchedExecutor, heard: _Heard, tell: Callable[[str], object]
+) -> Iterator[None]:
     """Give the executor up when no worker is left: Dask itself would wait for one for ever."""
     over = threading.Event()
 
     def watch() -> None:
+        told: set[str] = set()
         looks = 0
         while looks < _LOOKS:
             if over.wait(_LOOK_SECONDS):
                 return
-            looks = 0 if _has_workers(client) else looks + 1
+            looks = 0 if heard.from_any() else looks + 1
+            for worker in heard.silent() - told if looks == 0 else ():
+                told.add(worker)
+                tell(
+                    f"nothing was heard of the worker {worker} for {_LOOKS * _LOOK_SECONDS:.0f} s; "
+                    "end it, and another does its work at once, otherwise in 5 to 10 minutes"
+                )
         executor.give_up()
 
     watcher = threading.Thread(target=watch, name="cluster", daemon=True)
     watcher.start()
     try:
-        yield executor
+        yield
     finally:
         over.set()
         watcher.join(timeout=_LOOK_SECONDS)
 
 
-def _has_workers(client: Any) -> bool:
-    try:
-        return bool(client.ncores())
-    except (OSError, ValueError, RuntimeError):  # the scheduler is gone, too
-        return False
+class _Heard:
+    """When the scheduler last heard from each worker, by the scheduler's own clock.
+
+    One that hangs, or has lost its network, stays in its list for 5 to 10 minutes (`worker-ttl`).
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._last: dict[str, float] = {}
+        self._silences: dict[str, int] = {}
+
+    def from_any(self) -> bool:
+        """Tell whether the scheduler answers and has heard from a worker since the last time."""
+        try:
+            asked = self._client.scheduler.identity
+            found = self._client.sync(asked, callback_timeout=_ANSWER_SECONDS)["workers"]
+        except Exception as error:  # noqa: BLE001  # Dask's, asyncio's or tornado's, by version
+            _log.debug("the scheduler does not answer: %s", error)
+            return False
+        before, self._last = self._last, {one: row["last_seen"] for one, row in found.items()}
+        self._silences = {
+            one: self._silences.get(one, 0) + 1 if before.get(one) == seen else 0
+            for one, seen in self._last.items()
+        }
+        return 0 in self._silences.values()
+
+    def silent(self) -> set[str]:
+        """Return the workers that have said nothing for so many looks."""
+        return {one for one, looks in self._silences.items() if looks >= _LOOKS}
 
 
 def spread(
@@ -171,7 +255,8 @@ def explain_loss(error: BaseException) -> HostError | None:
     lost = ("KilledWorker", "FutureCancelledError", "CommClosedError")  # of distributed
     if not isinstance(error, (BrokenExecutor, CancelledError)) and name not in lost:
         return None
-    reason = f"{name}: {error}".rstrip(".") if str(error) else _GONE
+    is_ours = not str(error) or str(error) == _GONE
+    reason = _GONE if is_ours else f"{name}: {error}".rstrip(".")
     return HostError(
         "LL180",
         f"The cluster has lost the work it was given: {reason}.",

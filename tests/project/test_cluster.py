@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import operator
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from elsewhere import Elsewhere
@@ -99,9 +103,16 @@ class EmptyCluster:
 
     def __init__(self, address: str, timeout: int) -> None:
         self.closed = False
+        self.scheduler = SimpleNamespace(identity=self.identity)
 
     def ncores(self) -> dict[str, int]:
         return {}
+
+    def identity(self) -> dict[str, Any]:
+        return {"workers": {}}
+
+    def sync(self, asked: Callable[[], dict[str, Any]], *, callback_timeout: float) -> Any:
+        return asked()
 
     def __enter__(self) -> EmptyCluster:
         return self
@@ -117,7 +128,7 @@ def test_a_scheduler_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 class DeafExecutor(Executor):
-    """Takes work and never does it; cancels it as Dask's executor does."""
+    """Takes work and never does it; nobody hears that it should be cancelled, either."""
 
     def __init__(self) -> None:
         self.taken: list[Future[object]] = []
@@ -126,30 +137,106 @@ class DeafExecutor(Executor):
         self.taken.append(Future())
         return self.taken[-1]
 
-    def shutdown(self, wait: bool = True) -> None:
-        for future in self.taken:
-            future.cancel()
-            future.set_running_or_notify_cancel()
-
 
 class DyingCluster(EmptyCluster):
-    """Its workers die as soon as they have taken the work."""
+    """Its only worker takes the work and ends: it is gone, hangs, or so does its scheduler."""
+
+    end: ClassVar[str] = "gone"
 
     def __init__(self, address: str, timeout: int) -> None:
         super().__init__(address, timeout)
         self.executor = DeafExecutor()
+        self.looks = 0
 
     def ncores(self) -> dict[str, int]:
-        return {} if self.executor.taken else {"worker": 1}
+        return {"worker": 1}
+
+    def identity(self) -> dict[str, Any]:
+        self.looks += not self.executor.taken
+        workers = {"worker": {"last_seen": float(self.looks)}}
+        if not self.executor.taken or self.end == "hangs":
+            return {"workers": workers}
+        if self.end == "no scheduler":
+            raise TimeoutError
+        return {"workers": {}}
 
     def get_executor(self, pure: bool) -> Executor:
         return self.executor
 
 
-def test_workers_that_all_die_end_the_work(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("end", ["gone", "hangs", "no scheduler"])
+def test_workers_that_all_die_end_the_work(end: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=DyingCluster))
+    monkeypatch.setattr(DyingCluster, "end", end)
     monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.01)
     with open_executor("tcp://x:1") as pool:
         for _ in range(2):  # the second is refused at once
-            with pytest.raises(HostError, match=r"its workers or its scheduler are gone.*LL180"):
+            gone = r"work it was given: its workers or its scheduler are gone\..*LL180"
+            with pytest.raises(HostError, match=gone):
                 list(spread(operator.neg, range(100), pool))
+
+
+class HoldingCluster(DyingCluster):
+    """Finishes its work when it is told to; knows which of its futures somebody still holds."""
+
+    def __init__(self, address: str, timeout: int) -> None:
+        super().__init__(address, timeout)
+        self.held: weakref.WeakSet[Future[object]] = weakref.WeakSet()
+
+    def finish(self) -> None:
+        self.held = weakref.WeakSet(self.executor.taken)
+        for number, one in enumerate(self.executor.taken):
+            one.set_result(number)
+        self.executor.taken.clear()
+
+
+def test_no_finished_piece_is_kept_by_a_worker(monkeypatch: pytest.MonkeyPatch):
+    """Dask computes what is held again when its worker dies: pictures were drawn twice."""
+    made: list[HoldingCluster] = []
+
+    def connect(address: str, timeout: int) -> HoldingCluster:
+        made.append(HoldingCluster(address, timeout))
+        return made[0]
+
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=connect))
+    gc.disable()
+    try:
+        with open_executor("tcp://x:1") as pool:
+            assert pool is not None
+            pieces = [pool.submit(operator.neg, one) for one in range(9)]
+            made[0].finish()
+            assert [one.result() for one in pieces] == [*range(9)]
+            assert len(made[0].held) == 9
+            del pieces
+            assert len(made[0].held) == 0
+    finally:
+        gc.enable()
+
+
+class BusyCluster(DyingCluster):
+    """One worker hangs, the other works."""
+
+    def identity(self) -> dict[str, Any]:
+        self.looks += 1
+        if self.looks == 3 * cluster._LOOKS:
+            self.executor.taken[0].set_result(7)
+        seen = {"hangs": 1.0, "works": float(self.looks)}
+        return {"workers": {name: {"last_seen": when} for name, when in seen.items()}}
+
+
+def test_a_worker_that_hangs_is_told_once(monkeypatch: pytest.MonkeyPatch):
+    told: list[str] = []
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=BusyCluster))
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.01)
+    with open_executor("tcp://x:1", told.append) as pool:
+        assert list(spread(operator.neg, [3], pool)) == [(3, 7)]  # what the other does is awaited
+    assert [one.partition(" for ")[0] for one in told] == ["nothing was heard of the worker hangs"]
+
+
+def test_dask_itself_says_nothing(monkeypatch: pytest.MonkeyPatch, caplog: Any):
+    """Its tracebacks would stand above our one sentence."""
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=BusyCluster))
+    with open_executor("tcp://x:1"):
+        for name in ("distributed", "distributed.client", "distributed.core"):
+            logging.getLogger(name).error("the connection is closed")
+    assert caplog.text == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from loras import save_lora
 
 from a1111_ext.api.client import Client
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
+from a1111_ext.cells.events import CellEvent, CellOutcome
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.cli import main
-from kohya_ext.project import Project
+from kohya_ext.project import HostError, Project
 
 
 def cells(backend: HttpBackend, count: int = 6) -> list[Cell]:
@@ -37,7 +38,7 @@ def test_a_dask_cluster_of_processes(project: Project, webui: SimulatedWebui, ca
     distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     save_lora(project.model_dir, "Quillfox-000001")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         address = str(cluster.scheduler_address)
         arguments = ["grid", str(project.root), "--webui", webui.url, "--cluster", address]
@@ -50,10 +51,37 @@ def test_what_a_lost_cluster_left_is_drawn_next(webui: SimulatedWebui, tmp_path:
     backend = HttpBackend(Client(webui.url))
     plan = plan_cells(cells(backend))
     lost = Elsewhere(dies_after=2, loss=BrokenProcessPool("a child died"))
+    told: list[CellOutcome] = []
+
+    def note(event: CellEvent) -> None:
+        told.append(event.outcome)
+
     with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
-        first = run_cells(plan, ledger, [backend], executor=lost)
+        first = run_cells(
+            plan,
+            ledger,
+            [backend],
+            executor=lost,
+            on_event=lambda event: told.append(event.outcome),
+        )
         assert (first.drawn, len(first.failed)) == (2, 4)
-        assert "The cluster has lost the work" in first.failed[0][1]
+        assert told == [CellOutcome.DRAWN] * 2  # nothing is wrong with the other pictures
+        with pytest.raises(HostError, match=r"died\. 4 of 6 pictures were not drawn\. Look.*LL180"):
+            first.require_all()
         assert run_cells(plan, ledger, [backend], executor=Elsewhere()).drawn == 4
     backend.close()
     assert webui.host.counters.pictures == 6
+
+
+def test_a_lost_cluster_ends_every_webui(webui: SimulatedWebui, tmp_path: Path):
+    with start_webui(tmp_path / "two") as second:
+        backends = [HttpBackend(Client(one.url)) for one in (webui, second)]
+        lost = Elsewhere(dies_after=3)
+        lost.loss = BrokenExecutor("its workers or its scheduler are gone")
+        with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
+            report = run_cells(plan_cells(cells(backends[0], 40)), ledger, backends, executor=lost)
+        for one in backends:
+            one.close()
+    assert report.drawn == 3
+    with pytest.raises(HostError, match=r"its scheduler are gone\. 37 of 40"):
+        report.require_all()
