@@ -12,23 +12,12 @@ import pytest
 from kohya_ext.project import open_project
 from kohya_ext.training.config.kohya_json import GuiVersion
 
-from .test_kohya_launcher import (  # noqa: F401  # fixtures are used by their names
-    chromium,
-    home,
-    host,
-    kohya,
-    open_tab,
-    press,
-    shoot,
-    top_tabs,
-    version,
-    window,
-)
+from .kohya_window import open_tab, press, shoot, top_tabs
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 
-def test_tab_stands_beside_the_lora_tab(window, version: GuiVersion):  # noqa: F811
+def test_tab_stands_beside_the_lora_tab(window, version: GuiVersion):
     names = top_tabs(window)
     assert names[names.index("LoRA") + 1] == "loraloom"
     for name in names:
@@ -38,14 +27,14 @@ def test_tab_stands_beside_the_lora_tab(window, version: GuiVersion):  # noqa: F
     shoot(window, version, "empty")
 
 
-def test_wrong_folder_is_a_sentence(window, tmp_path: Path):  # noqa: F811
+def test_wrong_folder_is_a_sentence(window, tmp_path: Path):
     open_tab(window, "loraloom")
     window.get_by_label("Project folder", exact=True).fill(str(tmp_path))
     window.get_by_role("button", name="Open project").click()
     window.get_by_text("LL101").wait_for()
 
 
-def test_project_is_made_from_nothing(window, tmp_path: Path):  # noqa: F811
+def test_project_is_made_from_nothing(window, tmp_path: Path):
     open_tab(window, "loraloom")
     window.get_by_label("Project folder", exact=True).fill(str(tmp_path / "new fox"))
     window.get_by_role("button", name="New project").click()

@@ -28,13 +28,11 @@ from kohya_ext.simulator.tagger_model import write_tagger_model
 from kohya_ext.training.run.record import RunOutcome, find_runs_in
 
 from .conftest import named
-from .test_kohya_launcher import (  # noqa: F401  # fixtures are used by their names
+from .kohya_window import (
     PATIENCE,
     Host,
     arguments,
-    chromium,
     free_port,
-    kohya,
     open_tab,
     press,
     running,
@@ -71,7 +69,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gui(kohya: KohyaGui, desk: Path) -> Iterator[Host]:  # noqa: F811
+def gui(kohya: KohyaGui, desk: Path) -> Iterator[Host]:
     port = free_port()
     home = {"LORALOOM_HOME": str(desk / "home"), "OMP_NUM_THREADS": "1"}
     with running(plan_launch(kohya, arguments(port)), port, **home) as one:
@@ -79,7 +77,7 @@ def gui(kohya: KohyaGui, desk: Path) -> Iterator[Host]:  # noqa: F811
 
 
 @pytest.fixture
-def page(chromium: Any, gui: Host) -> Iterator[Any]:  # noqa: F811
+def page(chromium: Any, gui: Host) -> Iterator[Any]:
     with visiting(chromium, gui) as one:
         open_tab(one, "loraloom")
         yield one

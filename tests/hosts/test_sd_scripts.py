@@ -1,4 +1,4 @@
-"""Runs of a real sd-scripts, driven as users do.
+"""Runs of a real sd-scripts, driven as users do: steps, samples, losses, and how they end.
 
 LORALOOM_SD_SCRIPTS names the checkout, LORALOOM_SD_PYTHON its Python (default: its own venv),
 LORALOOM_BASE_MODEL a shrunken SD 1.5 checkpoint of 64 channels, LORALOOM_SD_TOKENIZER a folder
@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
-from tiny_trainer import make_tiny_trainer, make_tokenizer_cache, python_of
+from tiny_trainer import python_of
 
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.project import Project, apply_init, open_project, plan_init
-from kohya_ext.project.epochs import find_epoch_files, read_epoch_file
+from kohya_ext.project import open_project
+from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.config.arguments import plan_call
@@ -31,113 +25,17 @@ from kohya_ext.training.config.kohya_json import GuiVersion, complete
 from kohya_ext.training.config.presets import preset_values, presets
 from kohya_ext.training.config.toml import format_toml
 from kohya_ext.training.run.events import Event, SampleSaved, StepFinished
-from kohya_ext.training.run.follow import EventHandler, RunFollower, unheard
-from kohya_ext.training.run.job import job_of_config, job_of_project, runs_dir_of
-from kohya_ext.training.run.launch import commands_elsewhere
-from kohya_ext.training.run.record import Result, RunOutcome, StopRequest, ask, find_process
+from kohya_ext.training.run.follow import RunFollower, unheard
+from kohya_ext.training.run.job import job_of_config, runs_dir_of
+from kohya_ext.training.run.record import RunOutcome
 from kohya_ext.training.run.report import read_report
 from kohya_ext.training.run.runner import run_training
-from kohya_ext.training.run.session import (
-    RunOptions,
-    TrainingPlan,
-    apply_training,
-    attach,
-    plan_training,
-    start_detached,
-    write_inputs,
-)
-from kohya_ext.training.run.states import require_state
-from kohya_ext.training.trainer import Trainer, trainer_at
+from kohya_ext.training.run.session import RunOptions, apply_training, plan_training, write_inputs
 
 from .conftest import named
+from .sd_desk import Desk, files_of
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
-
-MANIFEST = """
-format: 1
-trigger_word: Quillfox
-base_model: {{family: sd15, path: "{base}"}}
-training:
-  preset: sd15-lora-32
-  max_train_epochs: {epochs}
-  save_every_n_epochs: 1
-  train_batch_size: 2
-  resolution: "128,128"
-  overrides:
-    additional_parameters: "--tokenizer_cache_dir={cache}"
-    mixed_precision: "no"
-    xformers: none
-    optimizer: AdamW
-    gradient_checkpointing: false
-    network_dim: 4
-    min_bucket_reso: 64
-    max_bucket_reso: 256
-    max_data_loader_n_workers: {workers}
-    persistent_data_loader_workers: {persistent}
-    extra_accelerate_launch_args: "{launch}"
-"""
-
-
-@dataclass
-class Desk:
-    """A small project that the real trainer takes a few seconds for."""
-
-    project: Project
-    trainer: Trainer
-    base: str
-    cache: Path
-
-    def write(self, *, epochs: int = 2, workers: int = 0, launch: str = "") -> None:
-        text = MANIFEST.format(
-            base=self.base,
-            cache=self.cache.as_posix(),
-            epochs=epochs,
-            workers=workers,
-            persistent=str(workers > 0).lower(),
-            launch=launch,
-        )
-        self.project.manifest_path.write_text(text, encoding="utf-8")
-        self.project = open_project(self.project.root)
-
-    def plan(self, **options) -> TrainingPlan:
-        return plan_training(job_of_project(self.project), self.trainer, RunOptions(**options))
-
-    def train(self, handler: EventHandler = unheard, **options) -> Result:
-        return apply_training(self.plan(**options), handler)
-
-    def pause(self, **options) -> Result:
-        """Train until the first epoch's state is saved and the next one begins."""
-        planned = self.plan(save_states=True, **options)
-        write_inputs(planned)
-        ask(planned.run.folder, StopRequest.PAUSE)
-        return run_training(planned.run)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Path]:
-    scripts = Path(named("LORALOOM_SD_SCRIPTS"))
-    folder = make_tiny_trainer(tmp_path_factory.mktemp("tiny trainer"), scripts)
-    cache = tmp_path_factory.mktemp("tokenizer")
-    make_tokenizer_cache(cache, Path(named("LORALOOM_SD_TOKENIZER")))
-    return trainer_at(folder, python_of(scripts)), cache
-
-
-@pytest.fixture
-def desk(tiny: tuple[Trainer, Path], tmp_path: Path, monkeypatch) -> Desk:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    project = apply_init(plan_init(tmp_path / "my fox", "Quillfox"))
-    write_pictures(project.source_dir, recipes(2))
-    apply_layout(project, plan_layout(project))
-    for picture in project.images_dir.rglob("*.png"):
-        picture.with_suffix(".txt").write_text("photo of Quillfox, solo", encoding="utf-8")
-    desk = Desk(project, tiny[0], named("LORALOOM_BASE_MODEL"), tiny[1])
-    desk.write()
-    return desk
-
-
-def files_of(desk: Desk) -> list[tuple[str, int | None]]:
-    runs = find_epoch_files(desk.project.model_dir).runs
-    return [(one.name, one.epoch) for run in runs for one in run.files]
 
 
 def test_a_training_ends_verified(desk: Desk):
@@ -276,21 +174,6 @@ def test_a_saved_toml_of_another_tool_trains(desk: Desk, tmp_path: Path):
     assert header.step == 4 * pictures
 
 
-def test_paused_and_resumed_twice_no_epoch_repeats(desk: Desk, monkeypatch):
-    monkeypatch.setenv("TINY_TRAINER_SLOW", "1")
-    desk.write(epochs=4)
-    assert desk.pause().outcome is RunOutcome.STOPPED
-    first = require_state(desk.project.model_dir, "Quillfox")
-    assert desk.pause(resume=first).outcome is RunOutcome.STOPPED
-    second = require_state(desk.project.model_dir, "Quillfox")
-    assert (first.epoch, second.epoch) == (1, 2)
-    result = desk.train(resume=second)
-    assert result.outcome is RunOutcome.FINISHED, result.problem
-    assert [one.name for one in result.files] == ["Quillfox-000003", "Quillfox"]
-    found = {read_epoch_file(path).epoch for path in desk.project.model_dir.glob("*.safetensors")}
-    assert found == {1, 2, 3, 4}
-
-
 def test_nan_ends_it(desk: Desk, monkeypatch):
     per_epoch = desk.plan().run.steps_per_epoch
     monkeypatch.setenv("TINY_TRAINER_NAN", str(per_epoch + 1))
@@ -319,165 +202,6 @@ def test_no_data_is_an_error(desk: Desk):
         folder.rename(folder.with_name(f"fox {folder.name[0]}"))
     result = run_training(planned.run)
     assert (result.outcome, result.code) == (RunOutcome.NO_DATA, "LL392")
-
-
-def test_the_launcher_trains_as_well(desk: Desk):
-    desk.write(launch="--cpu --num_processes 1 --num_machines 1")
-    planned = desk.plan()
-    assert "accelerate.commands.launch" in planned.run.command
-    result = apply_training(planned)
-    assert result.outcome is RunOutcome.FINISHED, result.problem
-
-
-def test_the_launchers_failure_is_the_trainers(desk: Desk):
-    desk.write(launch="--cpu")
-    planned = desk.plan()
-    write_inputs(planned)
-    planned.run.config_path.write_text("max_train_epochs = 1", encoding="utf-8")
-    result = run_training(planned.run)
-    assert (result.code, result.exit_code) == ("LL390", 1)
-    assert "CalledProcessError" not in result.problem
-
-
-TWO = "multi_gpu: true\n    num_processes: 2\n    main_process_port: {port}\n    network_dim: 4"
-"""As for two cards: the launcher starts two processes, which meet through gloo on a processor."""
-
-
-def for_two(desk: Desk, further: str = "num_machines: 1") -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        more = f"{further}\n    {TWO.format(port=free.getsockname()[1])}"
-    text = desk.project.manifest_path.read_text(encoding="utf-8")
-    desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
-    desk.project = open_project(desk.project.root)
-
-
-def test_two_processes_share_the_steps(desk: Desk):
-    write_pictures(desk.project.source_dir, recipes(5))
-    apply_layout(desk.project, plan_layout(desk.project))
-    one = desk.plan().run
-    for_two(desk)
-    planned = desk.plan()
-    assert "accelerate.commands.launch" in planned.run.command
-    assert planned.run.steps_per_epoch == -(-one.steps_per_epoch // 2)
-    result = apply_training(planned)
-    assert result.outcome is RunOutcome.FINISHED, result.problem
-    assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
-    assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
-
-
-def until_training(run) -> None:
-    follow = RunFollower(run)
-    while follow.step is None or follow.step.step < 1:
-        follow.poll()
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("whom", ["launcher", "first", "second", "nobody"])
-def test_nothing_is_left_of_two_processes(desk: Desk, whom: str):
-    desk.write(epochs=500, workers=1)
-    for_two(desk)
-    run = start_detached(desk.plan(save_states=True))
-    until_training(run)
-    tree = find_process(run.folder)
-    assert tree is not None
-    launcher = psutil.Process(tree.pid)
-    first, second = (one for one in launcher.children() if "train_network.py" in str(one.cmdline()))
-    family = [launcher, *launcher.children(recursive=True)]
-    assert len(family) >= 5  # each has a loader worker
-    victims = {"launcher": launcher, "first": first, "second": second}
-    if whom == "nobody":
-        ask(run.folder, StopRequest.NOW)
-    else:
-        victims[whom].kill()
-    result = attach(run)
-    assert result.outcome is (RunOutcome.STOPPED if whom == "nobody" else RunOutcome.FAILED)
-    assert not [one for one in family if one.is_running() and one.status() != "zombie"]
-
-
-def lose(machine: subprocess.Popen[bytes]) -> None:
-    """Kill a launcher and its workers, which have sessions of their own."""
-    if machine.poll() is None:
-        launcher = psutil.Process(machine.pid)
-        for one in (*launcher.children(recursive=True), launcher):
-            one.kill()
-
-
-@contextmanager
-def second_machine(plan: TrainingPlan) -> Iterator[subprocess.Popen[bytes]]:
-    """Run what the plan says for machine 1, as a process of its own."""
-    (command,) = commands_elsewhere(plan.run.command)
-    environment = {**os.environ, **dict(plan.run.environment)}
-    log = plan.run.folder / "machine-1.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(command, env=environment, stdout=stream, stderr=stream) as process,
-    ):
-        try:
-            yield process
-        finally:
-            lose(process)
-
-
-TWO_MACHINES = "--machine_rank 0 --main_process_ip 127.0.0.1"
-
-
-def for_two_machines(desk: Desk, epochs: int) -> None:
-    desk.write(epochs=epochs, launch=TWO_MACHINES)
-    for_two(desk, "num_machines: 2")
-
-
-def test_two_machines_train_together(desk: Desk):
-    for_two_machines(desk, 2)
-    planned = desk.plan()
-    with second_machine(planned) as other:
-        result = apply_training(planned)
-        assert result.outcome is RunOutcome.FINISHED, result.problem
-        assert other.wait(60) == 0
-    assert (result.trainer_steps, result.trainer_epochs) == (planned.run.steps, 2)
-    assert files_of(desk) == [("Quillfox-000001", 1), ("Quillfox", 2)]
-
-
-def test_a_lost_machine_costs_no_finished_epoch(desk: Desk):
-    for_two_machines(desk, 12)
-    planned = desk.plan(save_states=True)
-    with second_machine(planned) as other:
-        run = start_detached(planned)
-        follow = RunFollower(run)
-        while follow.step is None or follow.step.step < 2 * run.steps_per_epoch:
-            follow.poll()
-        lose(other)
-        assert attach(run).outcome is RunOutcome.FAILED
-    state = require_state(run.output_dir, run.name)
-    kept = dict(files_of(desk))
-    assert state.epoch >= 1
-    again = desk.plan(resume=state, save_states=True, epochs=state.epoch + 1)
-    with second_machine(again):
-        result = apply_training(again)
-    assert result.outcome is RunOutcome.FINISHED, result.problem
-    assert kept.items() <= dict(files_of(desk)).items()
-
-
-@pytest.mark.parametrize("whom", ["trainer", "loader worker", "watcher", "launcher"])
-def test_a_killed_process_leaves_nothing_running(desk: Desk, whom: str):
-    desk.write(epochs=500, workers=1, launch="--cpu" if whom == "launcher" else "")
-    run = start_detached(desk.plan(save_states=True))
-    until_training(run)
-    tree = find_process(run.folder)
-    assert tree is not None
-    first = psutil.Process(tree.pid)
-    watcher = first.parent()
-    assert watcher is not None
-    family = [first, *first.children(recursive=True)]
-    victims = {"trainer": first, "launcher": first, "watcher": watcher, "loader worker": family[-1]}
-    victims[whom].kill()
-    if whom == "watcher":
-        ask(run.folder, StopRequest.NOW)
-    result = attach(run)
-    wanted = RunOutcome.STOPPED if whom == "watcher" else RunOutcome.FAILED
-    assert (result.outcome, bool(result.problem)) == (wanted, whom != "watcher")
-    assert not [one for one in family if one.is_running() and one.status() != "zombie"]
 
 
 def test_loss_comes_with_the_steps(desk: Desk):
