@@ -169,7 +169,12 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
     if trainer is None:
         say("No trainer is known on this machine, so its own packages were not checked.")
     preflight = run_preflight(
-        job.call, trainer, scores_dir=job.scores_dir, project=project, progress=progress
+        job.call,
+        trainer,
+        may_be_freed=job.frees_card,
+        scores_dir=job.scores_dir,
+        project=project,
+        progress=progress,
     )
     _tell(preflight, say)
     if preflight.errors:

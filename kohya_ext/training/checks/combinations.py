@@ -255,7 +255,7 @@ _REFUSALS = (
 
 
 def check_combinations(script: str, values: Values) -> Iterator[tuple[str, Finding]]:
-    """Return what is refused late, with the part of the trainer that would say so, or silent."""
+    """Yield what is refused late, with the part of the trainer that refuses it; "": none would."""
     for one in _REFUSALS:
         if one.applies(script, values):
             yield one.part, error("LL357", one.problem, one.cure)

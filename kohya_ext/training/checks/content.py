@@ -10,17 +10,14 @@ from typing import Any
 
 from ...project.content import cure_for_training, find_forbidden, forbidden_words
 from ...project.json_reader import read_beginning
-from ..dataset.folders import caption_of
 from .findings import Finding, error
 
 _SHOWN = 80
 
 
-def check_content(
-    pictures: Iterable[tuple[Path, str]], scores_dir: Path | None
-) -> Iterator[Finding]:
-    """Name every forbidden picture; `pictures` are paths, each with its caption's extension."""
-    found = find_forbidden(((path, _caption(path, end)) for path, end in pictures), scores_dir)
+def check_content(texts: Iterable[tuple[Path, str]], scores_dir: Path | None) -> Iterator[Finding]:
+    """Name every forbidden picture; `texts` are pictures, each with what is trained with it."""
+    found = find_forbidden(texts, scores_dir)
     if found:
         named = "; ".join(f"{one} ({signs.minor}, {signs.sexual})" for one, signs in found.items())
         yield error(
@@ -49,10 +46,3 @@ def check_samples(text: str, values: Mapping[str, Any]) -> Iterator[Finding]:
                 f'"{pair.sexual}" together.',
                 "Remove one of them. There is no switch for this rule.",
             )
-
-
-def _caption(picture: Path, extension: str) -> str:
-    path = caption_of(picture, extension)
-    if path is None:
-        return ""
-    return read_beginning(path)

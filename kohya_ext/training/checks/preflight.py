@@ -79,9 +79,9 @@ def run_preflight(
     trainer: Trainer | None = None,
     *,
     resuming: bool = False,
+    may_be_freed: bool = False,
     scores_dir: Path | None = None,
     project: Project | None = None,
-    may_be_freed: bool = False,
     gpus: Callable[[], tuple[Gpu, ...]] = find_gpus,
     free: Callable[[Path], int] = free_bytes,
     ask: Callable[..., TrainerAnswer] = ask_trainer,
@@ -95,7 +95,7 @@ def run_preflight(
     """
     values = effective(call)
     combined = list(check_combinations(call.script, values))
-    known = {part for part, one in combined if one.level is Level.ERROR}
+    known = {part for part, _ in combined if part}
     findings = [*_check_call(call, trainer), *_check_settings(values)]
     findings += [one for _, one in combined]
     scripts = None if trainer is None or trainer.is_simulated else trainer.folder
@@ -108,13 +108,8 @@ def run_preflight(
     if any(one.level is Level.ERROR for one in of_data):
         known |= {"dataset", "cached latents", "cached text encoder outputs"}
     findings += of_data
-    captioned = [
-        (path, subset.caption_extension)
-        for one in datasets
-        for subset in one.subsets
-        for path in subset.reading.pictures
-    ]
-    findings += check_content(dict.fromkeys(captioned), scores_dir)
+    texts = [text for one in datasets for subset in one.subsets for text in subset.trained_texts()]
+    findings += check_content(dict.fromkeys(texts), scores_dir)
     findings += check_samples(call.sample_prompts, values)
     findings += check_words(_without_regular(datasets), project)
     steps = expected_steps(values, datasets, facts, processes_of(call.launch))

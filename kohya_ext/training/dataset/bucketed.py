@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .folders import DecodedPicture, FolderReading
+from ...project.json_reader import read_beginning
+from .folders import DecodedPicture, FolderReading, caption_of
 from .steps import BucketedDataset, BucketRules, ImageRepeats, Size, with_regularisation
 
 
@@ -20,7 +22,8 @@ from .steps import BucketedDataset, BucketRules, ImageRepeats, Size, with_regula
 class Subset:
     """Folders of pictures whose captions end alike, for training or for regularisation.
 
-    Of a listed one a metadata file gives the captions, and `sizes` where pictures need not be read.
+    Of a listed one a metadata file gives the `captions`, and `sizes` where pictures need not be
+    read. `affixes` are trained before and after every caption.
     """
 
     reading: FolderReading
@@ -28,6 +31,23 @@ class Subset:
     is_reg: bool = False
     is_listed: bool = False
     sizes: Mapping[Path, Size] = field(default_factory=dict)
+    captions: Mapping[Path, str] = field(default_factory=dict)
+    affixes: tuple[str, str] = ("", "")
+
+    def trained_texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each picture with the text that sd-scripts trains with it.
+
+        That is its caption, or the class tokens where it has none, between the affixes
+        (library/dreambooth_dataset.py: load_dreambooth_dir, library/dataset.py: process_caption).
+        """
+        prefix, suffix = self.affixes
+        for folder in self.reading.folders:
+            for picture in folder.pictures:
+                text = self.captions.get(picture, folder.class_tokens)
+                path = None if self.is_listed else caption_of(picture, self.caption_extension)
+                if path is not None:
+                    text = read_beginning(path)
+                yield picture, " ".join(filter(None, (prefix, text, suffix)))
 
 
 @dataclass(frozen=True)
@@ -57,18 +77,9 @@ class TrainingDataset:
         return math.ceil(pictures * (1 - split)) if split > 0 else pictures
 
 
-def numbered_datasets(
-    readings: Iterable[tuple[FolderReading | None, bool]],
-    extension: str,
-    rules: BucketRules,
-    batch_size: int,
-    validation: tuple[float, int | None] = (0.0, None),
-    skipped_area: int = 0,
-) -> tuple[TrainingDataset, ...]:
-    """Return the one dataset of numbered folders: (reading, whether it is regularisation)."""
-    subsets = tuple(Subset(reading, extension, is_reg) for reading, is_reg in readings if reading)
-    found = TrainingDataset(subsets, rules, batch_size, *validation, skipped_area)
-    return (found,) if subsets else ()
+def affixes_of(values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return caption_prefix and caption_suffix of sd-scripts' settings; "" for none."""
+    return str(values.get("caption_prefix") or ""), str(values.get("caption_suffix") or "")
 
 
 def shown_datasets(

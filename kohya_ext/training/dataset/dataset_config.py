@@ -1,19 +1,20 @@
 """A dataset config as sd-scripts reads it: its own toml or json, strict about keys and types.
 
 Subset beats dataset beats general beats the trainer's arguments. What follows from its pictures
-is `material`'s and `preflight`'s to say.
+is said in `checks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...project.json_reader import parse_json, read_text
 from ..checks.findings import Finding, Level, error, warning, wrong_dataset
 from ..config.toml import parse_toml
-from .bucketed import Subset, TrainingDataset
+from .bucketed import Subset, TrainingDataset, affixes_of
 from .folders import FolderReading, TrainingFolder, pictures_in
 from .listed import read_listed
 from .steps import rules_of, skipped_area_of
@@ -214,6 +215,8 @@ def _subset(
     if "metadata_file" in settings:
         images = str(base / str(settings["image_dir"])) if settings.get("image_dir") else ""
         listed, wrong = read_listed(base / str(settings["metadata_file"]), images, repeats)
+        if listed is not None:
+            listed = replace(listed, affixes=affixes_of(settings))
         return listed, wrong[0] if wrong else None
     folder = base / str(settings["image_dir"])
     if not folder.is_dir():
@@ -233,4 +236,5 @@ def _subset(
     trained = TrainingFolder(folder, repeats, str(settings.get("class_tokens", "")), pictures)
     reading = FolderReading(folder, (trained,), (), (), tuple(unread))
     extension = str(settings.get("caption_extension", ".caption"))
-    return Subset(reading, extension, bool(settings.get("is_reg"))), None
+    is_reg = bool(settings.get("is_reg"))
+    return Subset(reading, extension, is_reg, affixes=affixes_of(settings)), None

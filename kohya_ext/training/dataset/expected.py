@@ -14,12 +14,7 @@ from typing import Any
 
 from ..checks.findings import Finding, error, whole
 from ..checks.images import check_folders, read_regular
-from .bucketed import (
-    TrainingDataset,
-    draws_of,
-    numbered_datasets,
-    shown_datasets,
-)
+from .bucketed import Subset, TrainingDataset, affixes_of, draws_of, shown_datasets
 from .dataset_config import read_dataset_config
 from .folders import DecodedPicture
 from .listed import read_listed
@@ -53,15 +48,18 @@ def read_datasets(
             return (), [*wrong, error("LL361", none, "Give a metadata file that lists some.")]
         if rules is None:
             return (), wrong
+        subset = replace(subset, affixes=affixes_of(values))
         return (TrainingDataset((subset,), rules, batch_size, skipped_area=area),), wrong
     reading, findings = check_folders(values)
     regular, more = read_regular(values)
     if reading is None or rules is None:
         return (), [*findings, *more]
     extension = str(values.get("caption_extension", ".caption"))
-    readings = (reading, False), (regular, True)
-    found = numbered_datasets(readings, extension, rules, batch_size, split, area)
-    return found, [*findings, *more]
+    readings = [one for one in (reading, regular) if one is not None]
+    subsets = tuple(
+        Subset(one, extension, one == regular, affixes=affixes_of(values)) for one in readings
+    )
+    return (TrainingDataset(subsets, rules, batch_size, *split, area),), [*findings, *more]
 
 
 def rules_in(values: Mapping[str, Any]) -> BucketRules | None:

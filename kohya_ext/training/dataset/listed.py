@@ -27,6 +27,7 @@ _CACHE = re.compile(r"_(\d+)x(\d+)_\w{1,40}\.npz$")
 class _ListedPicture:
     path: Path
     size: Size | None
+    caption: str
 
 
 def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None, list[Finding]]:
@@ -51,7 +52,8 @@ def read_listed(path: Path, image_dir: str, repeats: int) -> tuple[Subset | None
     folder = TrainingFolder(path, repeats, "", pictures)
     sizes = {row.path: row.size for row in rows if row.size is not None}
     reading = FolderReading(path, (folder,), (), (), ())
-    return Subset(reading, "", is_listed=True, sizes=sizes), []
+    captions = {row.path: row.caption for row in rows}
+    return Subset(reading, "", is_listed=True, sizes=sizes, captions=captions), []
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -73,11 +75,12 @@ def _row(key: str, table: Mapping[str, Any], image_dir: str) -> _ListedPicture:
     if not path.suffix or not path.exists():
         names = (path.with_name(path.name + suffix) for suffix in TRAINER_SUFFIXES)
         path = next((one for one in names if one.is_file()), path)
+    caption = ", ".join(str(table[key]) for key in ("caption", "tags") if table.get(key))
     size = table.get("image_size")
     if size is not None:
         width, height = size
-        return _ListedPicture(path, (int(width), int(height)))
-    return _ListedPicture(path, _size_of_cache(path))
+        return _ListedPicture(path, (int(width), int(height)), caption)
+    return _ListedPicture(path, _size_of_cache(path), caption)
 
 
 def _size_of_cache(path: Path) -> Size | None:

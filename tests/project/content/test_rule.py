@@ -164,14 +164,14 @@ def test_a_caption_alone_stops_stage_and_check(staged: Project):
     picture.with_suffix(".txt").write_text("Quillfox, child, nude", encoding="utf-8")
     with pytest.raises(RuleError, match=r"p1\.png"):
         plan_layout(staged)
-    (found,) = check_content([(picture, ".txt")], None)
+    (found,) = check_content([(picture, "Quillfox, child, nude")], None)
     assert found.code == "LL258"
     assert '--out "p1.png"' in found.cure
 
 
 def test_scores_stop_check(staged: Project):
     mark(staged, "p2.png")
-    pictures = [(one, ".txt") for one in staged.images_dir.rglob("*.png")]
+    pictures = [(one, "a fox") for one in staged.images_dir.rglob("*.png")]
     (found,) = check_content(pictures, staged.scores_dir)
     assert "p2.png" in found.problem
     assert "p1.png" not in found.problem
