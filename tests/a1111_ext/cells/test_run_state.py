@@ -1,0 +1,142 @@
+"""What one run knows of its cells, and what it says: counts, time left, how it ended."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from drawing import cell, draw
+
+from a1111_ext.cells import (
+    Backend,
+    Cell,
+    CellEvent,
+    CheckpointPin,
+    Ledger,
+    Patience,
+    RunReport,
+    plan_cells,
+)
+from a1111_ext.cells.events import CellOutcome
+from a1111_ext.cells.run import CellRun, RunSwitches
+from a1111_ext.cells.turns import Turns
+from a1111_ext.cells.verify import Checked, Generated
+from a1111_ext.simulator import SimulatedWebui
+from kohya_ext.project import HostError, StoppedError
+
+
+class Place(Backend):
+    """Somewhere a cell is taken to; the test finalizes what it has taken."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Run:
+    """A run over a plan, with what it told."""
+
+    def __init__(
+        self, ledger: Ledger, *cells: Cell, controls: dict[str, str] | None = None
+    ) -> None:
+        self.events: list[CellEvent] = []
+        self.pause = threading.Event()
+        switches = RunSwitches(threading.Event(), self.pause, 1)
+        self.state = CellRun(
+            plan_cells(cells, controls), ledger, [Place("a")], self.events.append, switches,
+            Patience(), None, Turns(),
+        )  # fmt: skip
+        self.state.finalize_known()
+
+    def take(self, backend: Backend) -> Cell:
+        ((one, _),) = self.state.take(backend, None)
+        return one
+
+    def finalize(self, one: Cell, seconds: float = 1.0, pixels: str = "p", checkpoint: str = ""):
+        self.state.ledger.keep(one.key, b"png")
+        self.state.finalize(
+            one, Generated(b"png", "", checkpoint, seconds), Checked((), pixels), "a"
+        )
+
+
+def test_counts_are_of_all_that_is_finished_or_given_up(ledger: Ledger):
+    cells = [cell(seed=seed) for seed in range(6)]
+    first = Run(ledger, *cells[:2])
+    for _ in range(2):
+        first.finalize(first.take(Place("a")))
+    run = Run(ledger, *cells)
+    place = Place("a")
+    run.state.fail(run.take(place), "no")
+    run.finalize(run.take(place))
+    assert [one.done for one in run.events] == [1, 2, 3, 4]
+    report = run.state.report()
+    assert (report.known, report.drawn, len(report.failed)) == (2, 1, 3)
+    assert report.total == 6
+
+
+def test_the_time_left_is_the_mean_of_a_picture_shared_by_those_that_draw(ledger: Ledger):
+    run = Run(ledger, *(cell(seed=seed) for seed in range(8)))
+    one, other = Place("a"), Place("b")
+    for place, seconds in ((one, 2.0), (other, 4.0)):
+        run.finalize(run.take(place), seconds)
+    taken = run.take(one)
+    run.finalize(taken, 6.0)
+    assert [event.left_seconds for event in run.events] == [
+        pytest.approx(2.0 * 7),
+        pytest.approx(3.0 * 6 / 2),
+        pytest.approx(4.0 * 5 / 2),
+    ]
+
+
+def test_a_pause_names_a_cell_that_is_drawn_when_none_waits(ledger: Ledger):
+    cells = [cell(seed=seed) for seed in range(4)]
+    first = Run(ledger, cells[0])
+    first.finalize(first.take(Place("a")))
+    run = Run(ledger, *cells)
+    place = Place("a")
+    run.finalize(run.take(place))
+    run.state.fail(run.take(place), "no")
+    in_hand = run.take(place)
+    run.pause.set()
+    assert run.state.look_at_pause()
+    assert (run.events[-1].outcome, run.events[-1].cell) == (CellOutcome.PAUSED, in_hand)
+
+
+@pytest.mark.parametrize(("pixels", "is_refused"), [("a", False), ("b", True), ("c", False)])
+def test_only_the_pixels_of_its_control_say_that_a_lora_changed_nothing(
+    ledger: Ledger, pixels: str, is_refused: bool
+):
+    control, one = cell(seed=1), cell(seed=2)
+    run = Run(ledger, control, one, controls={one.key: control.key})
+    place = Place("a")
+    by_key = {taken.key: taken for taken in (run.take(place), run.take(place))}
+    run.finalize(by_key[control.key], pixels="b")
+    run.finalize(by_key[one.key], pixels=pixels)
+    assert bool(run.state.report().failed) is is_refused
+
+
+@pytest.mark.parametrize(("later", "is_refused"), [("aa", True), ("bb", False), ("cc", True)])
+def test_a_checkpoint_is_another_when_its_hash_is(ledger: Ledger, later: str, is_refused: bool):
+    run = Run(ledger, *(cell(seed=seed, checkpoint=CheckpointPin("x")) for seed in range(2)))
+    place = Place("a")
+    run.finalize(run.take(place), checkpoint="bb")
+    run.finalize(run.take(place), checkpoint=later)
+    assert bool(run.state.report().failed) is is_refused
+
+
+def test_rows_are_as_long_as_was_asked(backend, ledger: Ledger, webui: SimulatedWebui):
+    asked: list[int] = []
+    webui.host.faults.before = lambda body: asked.append(body["n_iter"])
+    assert draw(backend, ledger, *(cell(seed=seed) for seed in range(5)), n_iter=2).drawn == 5
+    assert asked == [2, 2, 1]
+
+
+def test_what_a_report_says():
+    one, other = cell(seed=1), cell(seed=2)
+    failed = RunReport(2, 3, ((one, "broken."), (other, "gone")), stopped=False)
+    with pytest.raises(HostError, match=r"2 of 7 pictures failed; .*: broken\. 1 more failed\."):
+        failed.require_all()
+    with pytest.raises(HostError) as alone:
+        RunReport(2, 3, ((one, "broken"),), stopped=False).require_all()
+    assert "more failed" not in alone.value.problem
+    with pytest.raises(StoppedError, match="Stopped after 5 pictures"):
+        RunReport(2, 3, (), stopped=True).require_all()
