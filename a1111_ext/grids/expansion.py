@@ -20,6 +20,8 @@ from kohya_ext.project.placeholders import fill_placeholders
 from .axes import SetPrompt, parse_axis
 from .plan import Expand, GridRequest, GridSubject, with_placeholder
 
+_SHOWN = 80
+
 
 def open_library(folder: Path | None, follow_links: bool = False) -> WildcardLibrary:
     """Read the wildcards below a folder. Raises MissingError when it is not there."""
@@ -74,7 +76,7 @@ def make_expand(library: WildcardLibrary | None = None) -> Expand:
         except PromptError as error:
             raise InputError(
                 "LL513",
-                f"The template cannot be expanded: {error}",
+                f'The template "{text[:_SHOWN]}" cannot be expanded: {error}',
                 "Check it with `loraloom prompts TEMPLATE --lint`.",
             ) from error
 

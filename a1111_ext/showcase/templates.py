@@ -77,10 +77,10 @@ class ShowcaseTemplate:
         )
         self._library = library or WildcardLibrary()
         self._variables = subject.variables
-        self._prompt = self._parse(self.source)
-        self._negative = self._parse(self.negative_source)
+        self._prompt = self._parse(self.source, "prompt")
+        self._negative = self._parse(self.negative_source, "negative prompt")
 
-    def _parse(self, text: str) -> Template:
+    def _parse(self, text: str, part: str) -> Template:
         try:
             return parse(
                 text,
@@ -90,26 +90,30 @@ class ShowcaseTemplate:
                 strict=True,
             )
         except PromptError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable(part, error) from error
 
     def draw(self, text_seed: int) -> tuple[Sample, str]:
         """Draw prompt and negative prompt. Raises InputError."""
         try:
-            return self._prompt.random(text_seed), self._negative.random(text_seed).text
+            sample = self._prompt.random(text_seed)
         except PromptError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable("prompt", error) from error
+        try:
+            return sample, self._negative.random(text_seed).text
+        except PromptError as error:
+            raise self._unreadable("negative prompt", error) from error
 
     def draw_balanced(self, count: int, text_seed: int) -> list[Sample]:
         """Draw prompts whose options come evenly. Raises InputError."""
         try:
             return self._prompt.balanced(count, *self._prompt.choices, seed=text_seed)
         except PromptError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable("prompt", error) from error
 
-    def _unreadable(self, error: PromptError) -> ToolError:
+    def _unreadable(self, part: str, error: PromptError) -> ToolError:
         return InputError(
             "LL613",
-            f"The template ({self.name}) cannot be expanded: {error}",
+            f"The template ({self.name}, {part}) cannot be expanded: {error}",
             "Correct it; docs/dynprompts.md explains the language.",
         )
 
@@ -118,7 +122,8 @@ class ShowcaseTemplate:
         """What in it resembles the language and would go into the pictures as text."""
         from dynprompts.tools.lint import find_hints
 
-        texts = ((self.name, self.source), (self.name, self.negative_source))
+        negative = f"{self.name}, negative prompt"
+        texts = ((self.name, self.source), (negative, self.negative_source))
         return find_hints(texts, self._library, self._variables)
 
     @cached_property
@@ -127,7 +132,7 @@ class ShowcaseTemplate:
         try:
             return find_reach((self._prompt, self._negative), self.name)
         except PromptError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable("prompt and negative prompt", error) from error
 
 
 def text_seed(seed: int, checkpoint: str, *, unlinked: bool) -> int:

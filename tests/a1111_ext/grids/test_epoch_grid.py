@@ -178,8 +178,10 @@ def test_an_unlinked_text_differs_between_other_axes(run: Run):
 
 
 def test_a_template_that_cannot_be_read(run: Run):
-    with pytest.raises(ToolError, match="LL513"):
+    with pytest.raises(ToolError, match=r'(?s)"\$\{lora\} \{red\|blue".*LL513'):
         plan(run, prompt="{lora} {red|blue")
+    with pytest.raises(ToolError, match=r'"__gone__".*LL513'):
+        plan(run, prompt="{lora}", negative_prompt="__gone__")
 
 
 def test_a_prompt_may_name_an_epoch_itself():

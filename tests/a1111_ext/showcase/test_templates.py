@@ -157,8 +157,10 @@ def test_checkpoints_have_one_plain_name(word: str, name: str):
 
 @pytest.mark.parametrize("text", ["{a|b", "${nothing} {lora}", "__gone__ {lora}"])
 def test_templates_that_cannot_be_expanded(text: str):
-    with pytest.raises(ToolError, match="LL613"):
+    with pytest.raises(ToolError, match=r"(?s)\(t, prompt\).*LL613"):
         ShowcaseTemplate(TemplateText("t", text), SUBJECT).draw(1)
+    with pytest.raises(ToolError, match=r"(?s)\(t, negative prompt\).*LL613"):
+        ShowcaseTemplate(TemplateText("t", "{lora}", text), SUBJECT).draw(1)
 
 
 def test_a_missing_wildcard_folder_is_named(tmp_path: Path):
