@@ -114,6 +114,15 @@ def test_only_the_pixels_of_its_control_say_that_a_lora_changed_nothing(
     assert bool(run.state.report().failed) is is_refused
 
 
+def test_loads_are_counted_where_a_checkpoint_changes(ledger: Ledger):
+    pins = [CheckpointPin(name) for name in ("x", "x", "y")]
+    run = Run(ledger, *(cell(seed=seed, checkpoint=pin) for seed, pin in enumerate(pins)))
+    place = Place("a")
+    for _ in pins:
+        run.finalize(run.take(place))
+    assert [event.loads for event in run.events] == [1, 1, 2]
+
+
 @pytest.mark.parametrize(("later", "is_refused"), [("aa", True), ("bb", False), ("cc", True)])
 def test_a_checkpoint_is_another_when_its_hash_is(ledger: Ledger, later: str, is_refused: bool):
     run = Run(ledger, *(cell(seed=seed, checkpoint=CheckpointPin("x")) for seed in range(2)))
