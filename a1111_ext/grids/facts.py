@@ -40,11 +40,13 @@ def grid_facts(grid: Grid, *, is_simulated: bool = False) -> GridFacts:
     )
     names = " × ".join(one.name for one in shown) or "one picture"
     skipped = f", {plan.skipped} left out" if plan.skipped else ""
+    different = len({cell.key for cell in plan.cells})  # a value that is named twice is drawn once
+    repeated = f", {different} different" if different < len(plan.places) else ""
     return GridFacts(
         grid_id=grid.grid_id,
         title=f"{subject.trigger_word or subject.files[0].output_name}: {names}",
         subtitle=f"{' × '.join(map(count_values, shown)) or 'one cell'}: "
-        f"{counted(len(plan.places), 'picture')}{skipped}",
+        f"{counted(len(plan.places), 'picture')}{repeated}{skipped}",
         badge="simulated" if is_simulated else "",
         warnings=warnings,
         advice=advice_of_grid(grid.folder.parent.parent, grid.grid_id),

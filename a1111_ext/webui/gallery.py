@@ -69,9 +69,9 @@ def comments(grid: Grid, drawn: GridResult, options: GridOptions) -> tuple[str, 
     if drawn.stopped:
         were_drawn = "-1" in [one.strip() for one in options.seeds.split(",")]
         seeds = f'write {seeds_of(grid)} into "Seeds of the grid" and '
+        done, cells = ({one.key for one in found} for found in (drawn.finished, drawn.cells))
         said.append(
-            f"Interrupted after {len(drawn.finished)} of "
-            f"{counted(len(drawn.cells), 'picture')}; they are "
+            f"Interrupted after {len(done)} of {counted(len(cells), 'picture')}; they are "
             f"kept. To continue, {seeds if were_drawn else ''}press Generate."
         )
     return tuple(said)

@@ -103,6 +103,12 @@ def test_an_interrupted_grid_tells_how_to_continue(host: Any, seeds: str, how: s
     assert parse_infotext(result.info).prompt == "<lora:Quillfox-000001:1> a fox"
 
 
+def test_a_picture_that_is_shown_twice_counts_once(host: Any):
+    host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
+    result = run(host.page(), seeds="5", axes="CFG Scale=7,7,6")
+    assert "Interrupted after 2 of 8 pictures" in result.comments
+
+
 def test_the_host_shows_our_name_before_an_error(host: Any):
     with pytest.raises(ToolError) as caught:
         run(host.page(prompt="a fox"))
@@ -255,6 +261,7 @@ def test_the_count_is_shown_before_anything_is_drawn(host: Any, monkeypatch):
         "<p>(3 epochs and no LoRA) × 2 values of CFG Scale × 2 seeds: 16 pictures; "
         "the time is known after the first picture</p>"
     )
+    assert "16 pictures, 8 different; " in click.function(*values[:-1], "CFG Scale=7,7")
     run(host.page())
     assert "about " in click.function(*values)
     assert "LL751" in click.function("a fox", *values[1:])
