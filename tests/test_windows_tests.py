@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -86,3 +87,18 @@ def test_the_folders_packages_and_prefix_are_used(script: ModuleType, tmp_path: 
     found = script.environment(tmp_path / "packages", tmp_path / "prefix")
     assert found["WINEPREFIX"] == str(tmp_path / "prefix")
     assert "packages" in found["PYTHONPATH"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its shell is another one")
+def test_what_holds_the_output_is_not_waited_for(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(script, "LAST_WORDS_SECONDS", 0.1)
+    started = time.monotonic()
+    assert script.run(["sh", "-c", "sleep 20 & exit 3"], dict(os.environ)) == 3
+    assert time.monotonic() - started < 15
+
+
+def test_the_output_comes_through(script: ModuleType, capfd: pytest.CaptureFixture[str]):
+    assert script.run([sys.executable, "-c", "print('3 passed')"], dict(os.environ)) == 0
+    assert "3 passed" in capfd.readouterr().out
