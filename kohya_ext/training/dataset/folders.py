@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ...project import Progress, ProgressHandler, ToolError, silent, user_folder
@@ -169,9 +169,23 @@ def inspect_pictures(
 
 def default_cache(paths: list[Path]) -> Path:
     """Return where the facts of the folder that holds `paths` are kept between checks."""
-    root = os.path.commonpath([str(path.parent.absolute()) for path in paths]) if paths else ""
+    root = "\n".join(map(str, folders_above(path.parent.absolute() for path in paths)))
     name = hashlib.sha256(root.encode("utf-8")).hexdigest()[:16]
     return user_folder() / "checked" / f"{name}.json"
+
+
+def folders_above(folders: Iterable[PurePath]) -> tuple[PurePath, ...]:
+    """Return the deepest folder that holds all absolute `folders`; on Windows one of each drive."""
+    by_drive: dict[str, set[PurePath]] = {}
+    for one in folders:
+        by_drive.setdefault(one.drive.casefold(), set()).add(one)
+    return tuple(_folder_above(same) for _, same in sorted(by_drive.items()))
+
+
+def _folder_above(folders: set[PurePath]) -> PurePath:
+    first = min(folders)
+    above = (first, *first.parents)
+    return next(one for one in above if all(other.is_relative_to(one) for other in folders))
 
 
 def _inspect(

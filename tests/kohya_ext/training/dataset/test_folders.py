@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 from PIL import Image
@@ -19,6 +19,7 @@ from kohya_ext.training.dataset.folders import (
     dataset_hash,
     dataset_rows,
     default_cache,
+    folders_above,
     inspect_caption,
     inspect_pictures,
     other_extension,
@@ -223,6 +224,14 @@ def test_each_dataset_keeps_its_own_facts(tmp_path: Path):
     assert of_mira == default_cache([mira / "2_b" / "two.png", mira / "1_a" / "three.png"])
     assert of_mira != default_cache([oren / "1_a" / "one.png", oren / "2_b" / "two.png"])
     assert inspect_pictures([]) == ()
+
+
+def test_a_dataset_may_lie_on_several_drives_of_windows():
+    pictures = PureWindowsPath("D:/mira/images")
+    found = folders_above(
+        [pictures / "5_Mira", pictures / "2_Mira", PureWindowsPath("//nas/loras/women")]
+    )
+    assert found == (PureWindowsPath("//nas/loras/women"), pictures)
 
 
 @pytest.mark.parametrize(
