@@ -75,9 +75,11 @@ def is_hub_name(key: str, text: str, folder: Path | None = None) -> bool:
 def absolute_path(text: str, folder: Path) -> str:
     """Return a path counted from `folder`; one of another system, such as `C:\\x`, stays as it is.
 
-    Links are not followed.
+    On Windows `C:x` counts from `folder`, too, where that is on the same drive. Links are not
+    followed.
     """
-    if PureWindowsPath(text).drive:
+    windows = PureWindowsPath(text)
+    if windows.is_absolute() or (windows.drive and os.name != "nt"):
         return text
     return os.path.abspath(folder / Path(text).expanduser())  # noqa: PTH100  # resolve() follows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 from kohya_ext.training.config.paths import (
     ARGUMENT_PATHS,
     GUI_PATHS,
+    absolute_path,
     is_hub_name,
     with_absolute_paths,
 )
@@ -52,6 +54,17 @@ def test_every_path_counts_from_the_config(tmp_path: Path, monkeypatch: pytest.M
             assert found.config.values[key] == expected
             assert found.call.toml[key] == expected
     assert found.call.toml["tokenizer_cache_dir"] == str(path.parent / "tokens")
+
+
+@pytest.mark.parametrize("text", ["Q:\\models\\a.safetensors", "Q:/models", "\\\\nas\\models"])
+def test_a_whole_path_of_windows_stays(tmp_path: Path, text: str):
+    assert absolute_path(text, tmp_path) == text
+
+
+def test_a_drive_without_a_slash_counts_from_the_config_on_windows(tmp_path: Path):
+    text = f"{tmp_path.drive or 'C:'}models/a.safetensors"
+    expected = str(tmp_path / "models" / "a.safetensors") if os.name == "nt" else text
+    assert absolute_path(text, tmp_path) == expected
 
 
 @pytest.mark.parametrize("key", ["pretrained_model_name_or_path", "ae", "clip_l", "t5xxl"])
