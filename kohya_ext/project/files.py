@@ -36,7 +36,10 @@ _PART_NAME_BYTES = 80
 _MACHINE = hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:6]
 _PART = re.compile(r"\..*\.(?P<machine>[0-9a-f]{6})-(?P<pid>\d+)-[0-9a-f]{8}\.part", re.DOTALL)
 _SWEPT: set[Path] = set()
-_RESERVED_ON_WINDOWS = re.compile(r"^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$", re.IGNORECASE)
+_RESERVED_ON_WINDOWS = re.compile(
+    r"^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?$", re.IGNORECASE
+)
+"""Names of devices, also before an extension and with spaces at the end."""
 
 
 class Transfer(str, Enum):

@@ -190,13 +190,20 @@ def test_free_space_of_a_path_to_be_made(tmp_path: Path):
     assert free_bytes(tmp_path / "not" / "yet") > 0
 
 
-@pytest.mark.parametrize("name", ["Quillfox", "my fox", "狐", "a.b", "com10"])
+@pytest.mark.parametrize("name", ["Quillfox", "my fox", "狐", "a.b", "com10", "console.txt"])
 def test_portable_names(name: str):
     assert is_portable_name(name)
 
 
 @pytest.mark.parametrize("name", ["", " a", "a.", "con", "NUL.txt", "a/b", "a\\b", "a:b", "a\n"])
 def test_names_that_windows_refuses(name: str):
+    assert not is_portable_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["CONIN$", "conout$.txt", "COM¹", "lpt³.yaml", "CON .txt", "nul  "]
+)
+def test_rarer_names_of_devices(name: str):
     assert not is_portable_name(name)
 
 
