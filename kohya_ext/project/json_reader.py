@@ -5,6 +5,7 @@ Everything that can be wrong with it is one ShapeError: its sentence goes into t
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import logging
@@ -87,9 +88,15 @@ def parse_json(content: bytes | bytearray | str) -> Any:
     except RecursionError:
         raise ShapeError("it is nested too deeply") from None
     except UnicodeDecodeError as error:
-        raise ShapeError(f"it is not UTF-8 text (byte {error.start})") from error
+        raise _not_utf8(error) from error
     except ValueError as error:
         raise ShapeError(f"it is not valid JSON: {error}") from error
+
+
+def _not_utf8(error: UnicodeDecodeError) -> ShapeError:
+    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ShapeError("it is UTF-16 text, not UTF-8")  # Notepad's "Unicode"
+    return ShapeError(f"it is not UTF-8 text (byte {error.start})")
 
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
@@ -152,7 +159,7 @@ def read_text(path: Path, most_bytes: int | None = None, encoding: str = "utf-8-
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ShapeError(f"it is not UTF-8 text (byte {error.start})") from error
+        raise _not_utf8(error) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

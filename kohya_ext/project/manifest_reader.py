@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from .consent import Consent, consent_problem, latest_day
 from .errors import InputError, MachineError, MissingError
 from .files import is_portable_name, require_folder, unreadable
-from .json_reader import read_bounded
-from .limits import limits
+from .json_reader import read_text
 from .manifest import FORMAT, MANIFEST_NAME, Manifest, PictureSettings
 from .schema_check import Place, dotted, find_faults
 from .trigger_word import trigger_word_problem
@@ -70,7 +69,7 @@ def read_manifest(path: Path) -> Manifest:
     format).
     """
     try:
-        text = read_bounded(path, limits().text_bytes).decode("utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise MissingError(
             "LL101", f"{path.parent} has no {MANIFEST_NAME}.", _nearest_project(path.parent)

@@ -162,10 +162,24 @@ def test_a_windows_path_can_be_pasted(tmp_path: Path):
     assert parse_manifest(pasted, PATH).base_model.path == "D:\\new\\train.safetensors"
 
 
-def test_a_manifest_in_another_encoding_is_named(tmp_path: Path):
-    (tmp_path / "lora-project.yaml").write_bytes("trigger_word: Füchsin".encode("latin-1"))
-    with pytest.raises(ToolError, match="LL104"):
+@pytest.mark.parametrize(
+    ("encoding", "problem"),
+    [
+        ("latin-1", r"it is not UTF-8 text \(byte 15\)"),
+        ("utf-16", "it is UTF-16 text, not UTF-8"),  # Notepad's "Unicode"
+    ],
+)
+def test_a_manifest_in_another_encoding_is_named(tmp_path: Path, encoding: str, problem: str):
+    (tmp_path / "lora-project.yaml").write_bytes("trigger_word: Füchsin".encode(encoding))
+    with pytest.raises(ToolError, match=f"cannot be read: {problem}.*UTF-8 text file.*LL104"):
         open_project(tmp_path)
+
+
+def test_notepads_mark_and_line_ends_change_nothing(tmp_path: Path):
+    text = "\ufefftrigger_word: Füchsin\r\nclass_word: fox\r\n"
+    (tmp_path / "lora-project.yaml").write_bytes(text.encode("utf-8"))
+    manifest = open_project(tmp_path).manifest
+    assert (manifest.trigger_word, manifest.class_word) == ("Füchsin", "fox")
 
 
 @pytest.mark.parametrize("kind", list(SubjectKind))
