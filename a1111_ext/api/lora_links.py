@@ -141,8 +141,9 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
     that name), HostError (the WebUI does not see one).
     """
     counts = dict.fromkeys(Transfer, 0)
-    known = {entry.facts["path"] for entry in project.journal.entries() if entry.kind == LINKED}
-    again = any(str(link.target) in known for link in plan.new)
+    before = (entry for entry in project.journal.entries() if entry.kind == LINKED)
+    known = {Path(entry.facts["path"]) for entry in before}  # on Windows in any capitals
+    again = any(link.target in known for link in plan.new)
     for link in plan.links:
         if link.target.exists():
             _require_same(link)
