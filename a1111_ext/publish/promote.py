@@ -98,8 +98,8 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
 def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePlan:
     """Plan to promote `source` as `name`.
 
-    Raises RuleError (consent), InputError (unusable name), ConflictError (a file is in the way) or
-    DamagedError (source).
+    Raises RuleError (consent), InputError (unusable name), ConflictError (a file is in the way, or
+    one whose name differs in capitals only) or DamagedError (source).
     """
     project.require_consent(Use.TRAINING)
     _require_same_person(project, source)
@@ -109,6 +109,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     target = project.publish_dir / f"{plain}.safetensors"
     changes = header_changes(source.path, plain, project.manifest)
     plan = PromotePlan(source, plain, target, changes)
+    _require_other_name(target)
     if target.exists() and not _has_tensors(target, plan.hash):
         raise ConflictError(
             "LL112",
@@ -150,6 +151,23 @@ def _require_usable(name: str) -> None:
             "LL602",
             f'"{name}" is not a name for a LoRA: {problem}.',
             "Choose a simple one, for example Quillfox-v1: showcase prompts will carry it.",
+        )
+
+
+def _require_other_name(target: Path) -> None:
+    """Raise ConflictError for a file with the name in other capitals: the same one on Windows."""
+    try:
+        names = [one.name for one in target.parent.iterdir()]
+    except FileNotFoundError:
+        return
+    same = (name for name in names if name.casefold() == target.name.casefold())
+    other = next(same, target.name) if target.name not in names else target.name
+    if other != target.name:
+        raise ConflictError(
+            "LL112",
+            f"{target.with_name(other)} exists already, and Windows does not tell its name from "
+            f"{target.name}.",
+            f"Promote it as {Path(other).stem}, choose another name, or move that file away.",
         )
 
 
@@ -238,6 +256,7 @@ def hand_over(
     """
     target = find_lora_folder(capabilities, folder) / promotion.path.name
     if target.exists():
+        _require_other_name(target)
         if not _has_tensors(target, promotion.hash):
             raise ConflictError(
                 "LL112",

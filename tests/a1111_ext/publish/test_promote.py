@@ -180,6 +180,16 @@ def test_what_is_no_lora_is_not_overwritten_either(trained: Project):
         promote(trained)
 
 
+@pytest.mark.parametrize("word", ["1", "2"])
+def test_capitals_alone_make_no_other_name(trained: Project, word: str):
+    done = promote(trained)
+    before = done.path.read_bytes()
+    with pytest.raises(ToolError, match=r"Quillfox-v1\.safetensors exists already, and .*LL112"):
+        promote(trained, word, "quillFox-V1")
+    assert [one.name for one in trained.publish_dir.iterdir()] == [done.path.name]
+    assert done.path.read_bytes() == before
+
+
 def test_the_same_promotion_again_continues(trained: Project):
     """As after Ctrl-C, when the WebUI has not got the file yet."""
     done = promote(trained)
@@ -272,6 +282,20 @@ def test_the_same_weights_under_another_header_may_be_there(
         save_lora(webui.host.lora_dir, "Quillfox-v1", epoch=epoch)
         with pytest.raises(ToolError, match="LL112"):
             hand_over(promote(trained), client, has, webui.host.lora_dir)
+
+
+def test_the_webui_may_have_it_in_other_capitals(
+    trained: Project, webui: SimulatedWebui, client: Client
+):
+    done = promote(trained)
+    there = webui.host.lora_dir / "quillFOX-v1.safetensors"
+    there.write_bytes(done.path.read_bytes())
+    has = fetch_capabilities(client)
+    if (webui.host.lora_dir / done.path.name).exists():  # Windows: one file
+        with pytest.raises(ToolError, match=r"quillFOX-v1\.safetensors exists already, .*LL112"):
+            hand_over(done, client, has, webui.host.lora_dir)
+    else:
+        assert hand_over(done, client, has, webui.host.lora_dir).name == done.path.name
 
 
 def test_a_folder_that_the_webui_does_not_read_is_named(
