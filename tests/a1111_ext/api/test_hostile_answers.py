@@ -259,7 +259,8 @@ def plain_host(send: Send) -> Iterator[str]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # Linux needs it, Windows and macOS refuse it: closing is enough
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def says(content: bytes) -> Send:
