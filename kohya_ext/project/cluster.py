@@ -35,8 +35,9 @@ _LOOKS = 15
 
 _ANSWER_SECONDS = 2.0
 """How long the scheduler may take to say who its workers are."""
-_TALKERS = ("distributed", "distributed.client")
-"""Dask's own loggers, which show tracebacks."""
+_TALKERS = ("distributed", "distributed.client", "tornado.application")
+"""Loggers of Dask and of what it is built on, which show tracebacks."""
+_OUR_CODE = ("kohya_ext", "a1111_ext", "dynprompts")
 _log = logging.getLogger(__name__)
 
 _GONE = "its workers or its scheduler are gone"
@@ -250,8 +251,15 @@ def _has_failed(future: Future[Any]) -> bool:
 
 
 def explain_loss(error: BaseException) -> HostError | None:
-    """Return the HostError for a cluster that has lost our work; None for any other error."""
+    """Return the HostError for a cluster that has lost our work, or cannot read it; else None."""
     name = type(error).__name__
+    if unread := _why_unread(error):
+        return HostError(
+            "LL188",
+            f"A machine of the cluster cannot read the work it was given: {unread}.",
+            "Install the same version of loraloom for the scheduler and for every worker, start "
+            "them again, and run the same command again.",
+        )
     lost = ("KilledWorker", "FutureCancelledError", "CommClosedError")  # of distributed
     if not isinstance(error, (BrokenExecutor, CancelledError)) and name not in lost:
         return None
@@ -263,3 +271,12 @@ def explain_loss(error: BaseException) -> HostError | None:
         "Look at its workers' own messages, start them again, and run the same command again: "
         "what was finished is kept.",
     )
+
+
+def _why_unread(error: BaseException) -> str:
+    """Say what a worker or scheduler lacks of our code; empty where it is something else."""
+    cause = error.__cause__ or error
+    lacks = isinstance(cause, ModuleNotFoundError) and str(cause.name).startswith(_OUR_CODE)
+    differs = isinstance(cause, AttributeError) and "Can't get attribute" in str(cause)
+    is_refused = isinstance(error, RuntimeError) and "deserialization" in str(error)
+    return str(cause).split(". ")[0].rstrip(".") if lacks or differs or is_refused else ""

@@ -41,6 +41,7 @@ TITLES: dict[str, str] = {
     "LL180": "The cluster has lost the work",
     "LL181": "Another tagger on a machine of the cluster",
     "LL182": "A Dask scheduler without workers",
+    "LL188": "Another loraloom on a machine of the cluster",
     "LL201": "No pictures",
     "LL202": "A broken picture",
     "LL203": "A stem that repeats",

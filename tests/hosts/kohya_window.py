@@ -115,7 +115,7 @@ def arguments(port: int) -> tuple[str, ...]:
 
 def slowly(home: Path) -> dict[str, str]:
     """The environment of a GUI whose simulated trainer can be followed."""
-    return {"LORALOOM_HOME": str(home), "LORALOOM_SIMULATED_TRAINER": "slow@1.5"}
+    return {"LORALOOM_HOME": str(home), "LORALOOM_SIMULATED_TRAINER": "slow@5"}
 
 
 @contextmanager

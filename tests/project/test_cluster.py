@@ -73,6 +73,34 @@ def test_a_lost_cluster_is_told_and_the_rest_is_kept(loss: Exception):
     assert len(kept) >= 8
 
 
+def refused_by_the_scheduler(cause: Exception) -> Exception:
+    """As Dask raises what its scheduler could not load."""
+    error = RuntimeError("Error during deserialization of the task graph. This frequently\noccurs")
+    error.__cause__ = cause
+    return error
+
+
+LACKS = ModuleNotFoundError("No module named 'a1111_ext'", name="a1111_ext")
+OLDER = AttributeError("Can't get attribute 'generate_and_check' on <module 'a1111_ext'>")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LACKS, OLDER, refused_by_the_scheduler(LACKS), refused_by_the_scheduler(OLDER)],
+    ids=["worker without", "older worker", "scheduler without", "older scheduler"],
+)
+def test_a_machine_with_another_loraloom_is_told(error: Exception):
+    said = r"cannot read the work it was given: (No module|Can't get).*\. Install the same.*LL188"
+    with pytest.raises(HostError, match=said):
+        list(spread(operator.neg, [1], Elsewhere(dies_after=0, loss=error)))
+
+
+def test_another_missing_package_stays_an_error():
+    lacks = ModuleNotFoundError("No module named 'numpy'", name="numpy")
+    with pytest.raises(ModuleNotFoundError):
+        list(spread(operator.neg, [1], Elsewhere(dies_after=0, loss=lacks)))
+
+
 def test_a_fault_of_our_own_stays_one():
     with pytest.raises(ZeroDivisionError):
         list(spread(lambda _: 1 // 0, [1], None))
@@ -237,6 +265,6 @@ def test_dask_itself_says_nothing(monkeypatch: pytest.MonkeyPatch, caplog: Any):
     """Its tracebacks would stand above our one sentence."""
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=BusyCluster))
     with open_executor("tcp://x:1"):
-        for name in ("distributed", "distributed.client", "distributed.core"):
+        for name in ("distributed.client", "distributed.core", "tornado.application"):
             logging.getLogger(name).error("the connection is closed")
     assert caplog.text == ""
