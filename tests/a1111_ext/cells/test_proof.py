@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from a1111_ext.cells.backend import HttpBackend
 from a1111_ext.cells.cell import CheckpointPin
 from a1111_ext.cells.cell_plan import plan_cells
 from kohya_ext.cli import main
-from kohya_ext.project import Project
+from kohya_ext.project import Project, open_project
 from kohya_ext.project.decisions import DecisionStore
 from kohya_ext.project.lora_file import rewrite_metadata, tensor_sha256
 from kohya_ext.project.proof import prove_project
@@ -64,6 +65,14 @@ def test_a_sound_project_is_intact(project: Project, drawn, capsys: pytest.Captu
         "pictures": 3,
     }
     assert not any(one["lost"] for one in found.values())
+
+
+@pytest.mark.skipif(os.name != "nt", reason="only Windows has such paths")
+def test_decisions_on_a_share_of_windows_are_read(project: Project, drawn):
+    """A mapped drive becomes such a path, too, once it is resolved."""
+    there = open_project(Path(f"\\\\?\\{project.root}"))
+    (row,) = (one for one in prove_project(there) if one.kind == "decisions")
+    assert row.lost == ()
 
 
 def test_each_damage_is_named(project: Project, drawn, capsys: pytest.CaptureFixture[str]):
