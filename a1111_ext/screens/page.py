@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kohya_ext.project.home import expand_home
+
 from . import markup
 from .shelf import Shelf, ShelfSelection, choose, read_shelf
 
@@ -85,7 +87,7 @@ def build_page(project_folder: str) -> None:
     server, boards = PageServer(), Boards()
 
     def read(folder: str) -> Shelf:
-        return read_shelf([Path(folder.strip()).expanduser()] if folder.strip() else [])
+        return read_shelf([expand_home(folder.strip())] if folder.strip() else [])
 
     def address(file: Path) -> str:
         return server.url_of(*share_of(file))

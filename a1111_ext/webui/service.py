@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import ConflictError, MissingError, open_project
+from kohya_ext.project.home import expand_home
 from kohya_ext.project.journal import Journal
 
 from ..cells.cell import Cell
@@ -46,7 +46,7 @@ class GridService:
         """Plan the grid that the body asks for, and begin it; every error of the plan is raised."""
         request = parse_request(call.body)
         if request.project:
-            folder = require_inside(Path(request.project).expanduser(), project_folders())
+            folder = require_inside(expand_home(request.project), project_folders())
             project = open_project(folder)
             grid = prepare_project_grid(project, changes_of(request))
             store, journal = GridStore(project.root), project.journal

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import RuleError
+from kohya_ext.project.home import expand_home
 
 FOLDERS = "loraloom_project_folders"
 FOLLOW_LINKS = "loraloom_follow_links"
@@ -64,7 +65,7 @@ def project_folders() -> tuple[Path, ...]:
     from modules import shared
 
     text = str(getattr(shared.opts, FOLDERS, "") or "")
-    named = (Path(line.strip()).expanduser() for line in text.splitlines() if line.strip())
+    named = (expand_home(line.strip()) for line in text.splitlines() if line.strip())
     return tuple(dict.fromkeys([*named, own_folder()]))
 
 

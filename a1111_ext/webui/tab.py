@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import MANIFEST_NAME, InputError, apply_init, open_project, plan_init
+from kohya_ext.project.home import expand_home
 
 from ..screens.page import ScreenHost, build
 from ..screens.shelf import Shelf, read_shelf
@@ -43,7 +43,7 @@ def open_project_here(folder: str, trigger_word: str) -> str:
 
     Raises InputError, RuleError, or what opening or making it raises. Returns its name.
     """
-    root = Path(folder.strip()).expanduser()
+    root = expand_home(folder.strip())
     if not folder.strip() or not root.is_absolute():
         raise InputError(
             "LL769",

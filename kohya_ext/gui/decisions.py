@@ -19,6 +19,7 @@ from ..project import InputError, MissingError, Project, ToolError
 from ..project.background_jobs import sentence_of
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
+from ..project.home import expand_home
 from ..project.manifest_edit import edit_manifest
 from ..training import queue
 from ..training.config.of_project import plan_config
@@ -68,7 +69,7 @@ def _keep_base(project: Project, typed: Typed) -> str:
     text = str(typed.get("base_path") or "").strip()
     if not text:
         raise InputError("LL708", "No base model is given.", "Choose one of the list, or Browse.")
-    path = project.root / Path(text).expanduser()
+    path = project.root / expand_home(text)
     is_hub = is_hub_name("pretrained_model_name_or_path", text, project.root)
     found = None if is_hub else look_at_model(path)
     if found is not None and found.what.endswith("not a base model"):
@@ -90,7 +91,7 @@ def _keep_base(project: Project, typed: Typed) -> str:
 
 def _keep_tagger(project: Project, typed: Typed) -> str:
     text = str(typed.get("tagger") or "").strip()
-    folder = project.root / Path(text).expanduser()
+    folder = project.root / expand_home(text)
     if text and not is_tagger(folder):
         raise MissingError(
             "LL250",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..project import MissingError
+from ..project.home import expand_home
 from ..project.json_reader import read_beginning
 from ..training.trainer import own_python
 from .launcher import PROJECT
@@ -54,14 +55,14 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
 
     Raises MissingError (no GUI there; no Python).
     """
-    root = folder.expanduser().absolute()
+    root = expand_home(folder).absolute()
     if not (root / "kohya_gui.py").is_file():
         raise MissingError(
             "LL701",
             f"{root} holds no Kohya GUI: there is no kohya_gui.py in it.",
             "Give the folder that contains gui.sh or gui.bat: loraloom kohya --dir FOLDER",
         )
-    found = python.expanduser().absolute() if python else own_python(root)
+    found = expand_home(python).absolute() if python else own_python(root)
     if found is None or not found.is_file():
         raise MissingError(
             "LL702",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..project import InputError, Project, open_project, user_folder
 from ..project.background_jobs import BackgroundJobs, sentence_of
+from ..project.home import expand_home
 from ..training.queue import read_queue
 from . import markup, road_markup
 from .fields import Section
@@ -57,7 +58,7 @@ def require_folder_text(text: str | None, what: str) -> Path:
     typed = (text or "").strip()
     if not typed:
         raise InputError("LL708", f"No {what} is named.", "Type its path into the box.")
-    return Path(typed).expanduser()
+    return expand_home(typed)
 
 
 def require_project(folder: str | None) -> Project:

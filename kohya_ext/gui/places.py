@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..project import InputError, ToolError, read_settings
 from ..project.families import Family
+from ..project.home import expand_home, home_folder
 from ..project.json_reader import read_text
 from ..project.lora_file import read_header
 from ..project.lora_kind import read_facts
@@ -52,7 +53,7 @@ def list_folder(text: str | None, suffixes: tuple[str, ...] = ()) -> FolderList:
 
     Folders say what they hold; files with one of `suffixes` are listed after them.
     """
-    folder = _nearest(Path((text or "").strip() or Path.home()).expanduser().absolute())
+    folder = _nearest(expand_home((text or "").strip() or "~").absolute())
     inside, files = [], []
     with suppress(OSError):
         for one in sorted(os.scandir(folder), key=lambda each: each.name.casefold()):
@@ -75,7 +76,7 @@ def _nearest(path: Path) -> Path:
         with suppress(OSError):
             if one.is_dir():
                 return one
-    return Path.home()
+    return home_folder()
 
 
 def _holds(folder: Path) -> str:
@@ -199,7 +200,7 @@ def taggers_folder() -> Path:
 def hub_cache() -> Path:
     """Return where the hub's own client keeps what it fetched."""
     home = os.environ.get("HF_HOME")
-    default = Path(home) if home else Path.home() / ".cache" / "huggingface"
+    default = Path(home) if home else home_folder() / ".cache" / "huggingface"
     return Path(os.environ.get("HF_HUB_CACHE") or default / "hub")
 
 

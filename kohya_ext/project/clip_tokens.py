@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+from .home import home_folder
 from .settings import read_settings
 
 _MOST_MERGES = 49152 - 256 - 2
@@ -120,7 +121,7 @@ def _candidates(folders: Iterable[Path]) -> Iterator[Path]:
         for place in (folder, *sorted(folder.glob("openai_clip-vit-*"))):
             yield from (place / name for name in names)
     hub = os.environ.get("HF_HUB_CACHE") or Path(
-        os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface", "hub"
+        os.environ.get("HF_HOME") or home_folder() / ".cache" / "huggingface", "hub"
     )
     yield from sorted(Path(hub).glob("models--openai--clip-vit-*/snapshots/*/merges.txt"))
     for package in ("open_clip", "clip"):

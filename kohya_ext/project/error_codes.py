@@ -29,6 +29,7 @@ TITLES: dict[str, str] = {
     "LL119": "The simulated WebUI did not start",
     "LL120": "The operating system refused something",
     "LL121": "A package of loraloom is missing",
+    "LL122": "An account without a home folder",
     "LL130": "Not a safetensors file",
     "LL131": "A safetensors file is cut short",
     "LL132": "A hostile or damaged safetensors header",

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import DamagedError
+from .errors import DamagedError, MachineError
 from .files import make_folder, write_json_atomic
+from .home import home_folder
 from .json_reader import read_json
 
 
@@ -42,9 +43,19 @@ class Settings:
 
 
 def user_folder() -> Path:
-    """Return the folder for settings, the training queue and installed trainers."""
+    """Return the folder for settings, the training queue and installed trainers.
+
+    Raises MachineError where this account has no home folder.
+    """
     named = os.environ.get("LORALOOM_HOME")
-    return Path(named) if named else Path.home() / ".loraloom"
+    home = home_folder()
+    if not named and not home.is_absolute():
+        raise MachineError(
+            "LL122",
+            "This account has no home folder, in which loraloom could keep its settings.",
+            "Set the variable LORALOOM_HOME to a folder that it may write to.",
+        )
+    return Path(named) if named else home / ".loraloom"
 
 
 def settings_path() -> Path:

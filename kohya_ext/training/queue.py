@@ -25,6 +25,7 @@ from ..project import (
     user_folder,
 )
 from ..project.files import write_json_atomic
+from ..project.home import expand_home
 from ..project.json_reader import read_json
 from ..project.process import holding
 from .config.forms import CONFIG_SUFFIXES
@@ -185,7 +186,7 @@ def add(
     source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "", resume: bool = False
 ) -> QueueEntry:
     """Put a project's folder or a config at the end. Raises ToolError when it cannot be planned."""
-    path = source.expanduser().absolute()
+    path = expand_home(source).absolute()
     _job(QueueEntry(0, str(path), version))
     with changing() as box:
         queue = box[0]

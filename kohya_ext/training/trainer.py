@@ -27,6 +27,7 @@ from ..project import (
 )
 from ..project.addresses import require_no_password
 from ..project.files import write_text_atomic
+from ..project.home import expand_home, home_folder
 from ..project.json_reader import parse_json, read_beginning
 from ..project.settings import write_setting
 
@@ -134,7 +135,7 @@ def trainer_at(
 
     Raises MissingError (no sd-scripts there; no Python that goes with it).
     """
-    root = path.expanduser().absolute()
+    root = expand_home(path).absolute()
     folder = _scripts_folder(root)
     if folder is None:
         raise MissingError(
@@ -147,7 +148,7 @@ def trainer_at(
     if python is None:
         found = next(filter(None, map(own_python, (root, folder, folder.parent))), None)
     else:
-        found = python.expanduser().absolute()
+        found = expand_home(python).absolute()
     if found is None or not found.is_file():
         raise MissingError(
             "LL352",
@@ -174,7 +175,7 @@ def _scripts_folder(root: Path) -> Path | None:
 
 
 def _candidates(kohya_gui: str) -> Iterator[tuple[Path, TrainerSource]]:
-    usual = [Path.home() / name for name in ("kohya_ss", "Kohya_ss")]
+    usual = [home_folder() / name for name in ("kohya_ss", "Kohya_ss")]
     for root in ([Path(kohya_gui)] if kohya_gui else []) + usual:
         yield root, TrainerSource.KOHYA_GUI
     installed = install_folder()

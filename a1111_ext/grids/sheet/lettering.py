@@ -20,6 +20,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from kohya_ext.project.home import home_folder
+
 from .font_coverage import Ranges, read_coverage
 
 if TYPE_CHECKING:
@@ -159,7 +161,7 @@ def _clusters(text: str) -> list[str]:
 
 def font_folders() -> tuple[Path, ...]:
     """Return the folders in which this system keeps its fonts."""
-    home = Path.home()
+    home = home_folder()
     if os.name == "nt":
         windows = Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"
         own = os.environ.get("LOCALAPPDATA", str(home / "AppData/Local"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...project import InputError
 from ...project.families import trained
+from ...project.home import expand_home
 
 _COMPANIONS = [
     one
@@ -81,7 +82,7 @@ def absolute_path(text: str, folder: Path) -> str:
     windows = PureWindowsPath(text)
     if windows.is_absolute() or (windows.drive and os.name != "nt"):
         return text
-    return os.path.abspath(folder / Path(text).expanduser())  # noqa: PTH100  # resolve() follows
+    return os.path.abspath(folder / expand_home(text))  # noqa: PTH100  # resolve() follows
 
 
 def with_absolute_paths(
