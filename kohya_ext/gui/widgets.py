@@ -23,7 +23,7 @@ Shown = dict[Any, Any]
 NARROW = {"min_width": 90}
 """For buttons in a row, which breaks in gradio 5 otherwise."""
 _CLASS = "loraloom-tab"
-_STYLE = f"""<style>
+STYLE = f"""<style>
 #{_CLASS}-style {{ display: none }}
 .{_CLASS} .info-text {{
     position: static !important; opacity: 1 !important; visibility: visible !important;
@@ -35,8 +35,12 @@ _STYLE = f"""<style>
 }}
 @media (max-width: 640px) {{
     .{_CLASS} .row > * {{ flex-basis: 100% !important }}
-    .{_CLASS} .row > .form > * {{ min-width: 45% !important }}
-    .{_CLASS} td, .{_CLASS} th {{ max-width: 9em; overflow-wrap: break-word }}
+    .{_CLASS} .row > .form > * {{ min-width: 45% !important; flex-grow: 1 !important }}
+    .{_CLASS} td, .{_CLASS} th {{
+        max-width: 9em; padding: .2em .4em !important; font-size: 13px; overflow-wrap: break-word;
+        word-break: normal;
+    }}
+    .{_CLASS} td:nth-child(2), .{_CLASS} td:nth-child(3) {{ overflow-wrap: anywhere }}
 }}
 </style>"""
 """Hints are below their labels: Kohya v26 shows them under a mouse only, which phones lack, and
@@ -115,7 +119,7 @@ def lay_out(gradio: Any, folder: str, recent: list[str], *, with_sending: bool) 
     """Build all sections inside the open gradio block."""
     form = Form(with_sending=with_sending)
     with gradio.Column(elem_classes=_CLASS):
-        gradio.HTML(_STYLE, elem_id=f"{_CLASS}-style")
+        gradio.HTML(STYLE, elem_id=f"{_CLASS}-style")
         _project(gradio, form, folder, recent)
         for section in list(Section)[1:]:
             with _place(gradio, form, section):

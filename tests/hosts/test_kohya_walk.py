@@ -45,6 +45,9 @@ SIZES = {"wide": (1440, 1000), "narrow": (390, 844)}
 OUTSIDE = """() => [...document.querySelectorAll('.loraloom-tab :is(button, input, textarea)')]
     .filter(one => one.getBoundingClientRect().right > innerWidth).map(one => one.outerHTML)"""
 """What of the tab leaves the window at its right."""
+CUT = """() => [...document.querySelectorAll('.loraloom-tab table')]
+    .filter(one => one.scrollWidth > one.parentElement.clientWidth).map(one => one.innerText)"""
+"""Tables that are wider than their place."""
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +264,7 @@ def test_a_person_is_trained_with_consent(page: Any, desk: Path, tmp_path: Path)
     assert hint.evaluate(looks) == ["1", "static"]
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(CUT) == []
     place = box(page, "Project folder").bounding_box()
     assert place is not None
     assert place["width"] > 250  # a path can be read

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from chromium import kept_chromium
 
+from kohya_ext.gui import markup
+from kohya_ext.gui.widgets import STYLE
 from kohya_ext.project import Project
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -115,3 +117,25 @@ def test_a_broken_page_leaves_the_other(
         open_tab(page, other)
         page.get_by_role("button", name="Open").locator("visible=true").first.wait_for()
         assert "broken on purpose" in "".join(said)
+
+
+ROWS = (
+    ("Pretrained model name or path", "pretrained_model_name_or_path",
+     "/data/stable-diffusion/models/base.safetensors", "chosen for this project"),
+    ("Gradient accumulate steps", "gradient_accumulation_steps", 1,
+     "the batch size alone decides; larger values divide the steps"),
+    ("LoRA type", "LoRA_type", "LyCORIS/LoCon", "regularisation pictures"),
+)  # fmt: skip
+
+
+def test_a_config_fits_a_phone():
+    """The reasons were out of sight, and each row as tall as they."""
+    head = ("Kohya's field", "in its json", "Value", "Why")
+    page = kept_chromium().new_page(viewport={"width": 320, "height": 800})
+    page.set_content(f"{STYLE}<div class='loraloom-tab'>{markup.table(ROWS, head)}</div>")
+    table = page.locator("table")
+    assert table.evaluate("one => one.scrollWidth - one.parentElement.clientWidth") <= 0
+    row = page.get_by_role("row", name="Gradient").bounding_box()
+    assert row is not None
+    assert row["height"] < 150
+    page.close()
