@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import open_chromium
 from hosts_table import write_rows
 from tiny_trainer import make_tiny_trainer, make_tokenizer_cache, python_of
 
@@ -34,7 +35,6 @@ from .kohya_window import (
     arguments,
     free_port,
     make_project,
-    open_chromium,
     running,
     slowly,
     visiting,

@@ -1,6 +1,6 @@
 """A started Kohya GUI, a browser's window on it, and our tab in it; for the live checks.
 
-LORALOOM_CHROMIUM names the browser, LORALOOM_SHOTS a folder for screenshots.
+LORALOOM_SHOTS names a folder for screenshots.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from kohya_ext.gui.host import LAUNCHER, LaunchPlan
 from kohya_ext.project import Project, apply_init, open_project, plan_init
@@ -28,16 +25,6 @@ from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.training.config.kohya_json import GuiVersion
 
 PATIENCE = 300  # seconds; a busy machine needs a minute to show the page
-
-CHROMIUM_WORDS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 def free_port() -> int:
@@ -116,19 +103,6 @@ def arguments(port: int) -> tuple[str, ...]:
 def slowly(home: Path) -> dict[str, str]:
     """The environment of a GUI whose simulated trainer can be followed."""
     return {"LORALOOM_HOME": str(home), "LORALOOM_SIMULATED_TRAINER": "slow@5"}
-
-
-@contextmanager
-def open_chromium() -> Iterator[Any]:
-    """Open the browser; without one the check is skipped."""
-    path = os.environ.get("LORALOOM_CHROMIUM") or shutil.which("chromium")
-    if not path:
-        pytest.skip("no Chromium; LORALOOM_CHROMIUM names one")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_WORDS)
-        yield browser
-        browser.close()
 
 
 @contextmanager

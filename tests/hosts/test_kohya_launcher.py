@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from broken_tab import BREAKS
 
 from kohya_ext.gui.hook import install_hook, plan_hook, uninstall_hook
 from kohya_ext.gui.host import KohyaGui, plan_launch
@@ -31,14 +32,6 @@ from .kohya_window import (
 )
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
-
-BREAKS = {
-    "import": "from ..project.jobs import",
-    "layout": "    form = lay_out(",
-    "events": "    tab.connect()",
-    "fields": "    lora_tab = find_lora_tab",
-}
-"""Before which words of tab.py something raises."""
 
 
 @pytest.mark.parametrize("place", list(BREAKS))

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+from broken_tab import NEVER_READ_BACK, READ_BACK
 from odd_jsons import odd_json
 
 from kohya_ext.cli import main
@@ -126,8 +127,7 @@ def test_reading_back_sees_what_kohya_overwrites(
         pytest.skip("only v26 overwrites fields that were never shown")
     port = free_port()
     plan = plan_launch(kohya, arguments(port))
-    looks, once = "LOOKS = 3\nPAUSE_SECONDS = 1.0", "LOOKS = 0\nPAUSE_SECONDS = 8.0"
-    plan = changed_copy(plan, tmp_path / "copy", looks, once)
+    plan = changed_copy(plan, tmp_path / "copy", READ_BACK, NEVER_READ_BACK)
     with running(plan, port, **slowly(home)) as host, visiting(chromium, host) as page:
         open_project_in_tab(page, prepared)
         press(page, "Send to LoRA tab")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from broken_tab import BREAKS, READ_BACK
 
 from kohya_ext.gui import launcher
 from kohya_ext.gui.bridge import LoraTab, find_differences, find_lora_tab, missing_keys
@@ -276,3 +277,10 @@ def test_only_what_is_not_there_is_sent_again():
 
 def test_unsent_fields_are_not_compared():
     assert find_differences(("epoch", "seed"), {"epoch": 4}, (4, 99)) == ()
+
+
+def test_live_checks_find_the_places_that_they_change():
+    """They run by hand alone; a renamed module had left them without their place."""
+    text = (Path(launcher.__file__).parent / "tab.py").read_text(encoding="utf-8")
+    places = (*BREAKS.values(), READ_BACK)
+    assert {place: text.count(place) for place in places} == dict.fromkeys(places, 1)
