@@ -279,11 +279,19 @@ def _digest_of(path: Path, digest: hashlib._Hash) -> str:
 
 
 def free_bytes(path: Path) -> int:
-    """Return the free space in bytes on the disk that holds `path` or its nearest parent."""
+    """Return the free space in bytes on the disk that holds `path` or its nearest parent.
+
+    Raises MissingError for a drive or share that is not there.
+    """
     folder = path.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    for one in (folder, *folder.parents):
+        with suppress(OSError):
+            return shutil.disk_usage(one).free
+    raise MissingError(
+        "LL103",
+        f"The drive of {path} does not exist.",
+        "Connect it, or correct the path.",
+    )
 
 
 def require_folder(path: Path) -> Path:

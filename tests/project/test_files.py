@@ -190,6 +190,18 @@ def test_free_space_of_a_path_to_be_made(tmp_path: Path):
     assert free_bytes(tmp_path / "not" / "yet") > 0
 
 
+def test_a_drive_that_is_not_there_has_no_end_of_parents(monkeypatch: pytest.MonkeyPatch):
+    path = Path("\\\\no-such-host\\no-such-share\\out")
+    if os.name != "nt":
+
+        def refuse(folder: Path) -> None:
+            raise FileNotFoundError(folder)
+
+        monkeypatch.setattr(files_module.shutil, "disk_usage", refuse)
+    with pytest.raises(ToolError, match=r"The drive of .*out does not exist.*LL103"):
+        free_bytes(path)
+
+
 @pytest.mark.parametrize("name", ["Quillfox", "my fox", "狐", "a.b", "com10", "console.txt"])
 def test_portable_names(name: str):
     assert is_portable_name(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...project import ToolError
+from ...project import MissingError, ToolError
 from ...project.families import family_of_script
 from ...project.lora_file import read_header
 from ...project.lora_kind import read_facts
@@ -160,7 +160,11 @@ def check_disk(
     in_16_bit = file_bytes // (2 if _is_whole_precision(values) else 1)
     needed = file_bytes * files + in_16_bit * states * _STATE_FACTOR
     folder = Path(str(values.get("output_dir") or "."))
-    available = free(folder)
+    try:
+        available = free(folder)
+    except MissingError as drive:
+        yield error(drive.code, drive.problem, "Connect it, or correct output_dir.")
+        return
     if needed > available:
         yield error(
             "LL386",

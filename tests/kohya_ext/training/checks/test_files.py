@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,18 @@ def test_a_full_disk_is_foreseen(desk: Desk):
     (error,) = desk.check().errors
     assert error.code == "LL386"
     assert "3 epoch files" in error.problem
+
+
+def test_a_drive_that_is_not_there_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    def refuse(folder: Path) -> None:
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(shutil, "disk_usage", refuse)
+    desk.free = None
+    (error,) = desk.check().errors
+    assert error.code == "LL103"
+    assert error.problem == f"The drive of {desk.model} does not exist."
+    assert error.cure == "Connect it, or correct output_dir."
 
 
 def test_states_need_room_too(desk: Desk):
