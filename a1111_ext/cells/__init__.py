@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .backend import Backend, HttpBackend
-from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras, without_loras
+from .cell import Cell, CheckpointPin, HiresFix, LoraUse, SourcePicture, with_loras
 from .cell_plan import CellPlan, pin_cell, plan_cells
 from .engine import run_cells
 from .events import CellEvent, CellOutcome
@@ -34,5 +34,4 @@ __all__ = [
     "run_cells",
     "verify_picture",
     "with_loras",
-    "without_loras",
 ]

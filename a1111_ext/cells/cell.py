@@ -16,7 +16,7 @@ from typing import Any
 
 from kohya_ext.project.manifest import PictureSettings
 
-from ..api.lora_tags import lora_tags, strip_loras
+from ..api.lora_tags import lora_tags
 
 
 @dataclass(frozen=True)
@@ -318,8 +318,3 @@ def with_loras(cell: Cell, hashes: Mapping[str, str]) -> Cell:
         for tag in lora_tags(cell.prompt)
     )
     return replace(cell, loras=uses)
-
-
-def without_loras(cell: Cell) -> Cell:
-    """Return the no-LoRA control of a cell: the same request with every LoRA tag taken out."""
-    return replace(cell, prompt=strip_loras(cell.prompt), loras=())

@@ -68,10 +68,8 @@ class Drawing:
     version: str = "Unknown"
     preset: str = ""
     modules: tuple[str, ...] = ()
-    distilled_cfg: float | None = None
     shift: float | None = None
     has_negative: bool = True
-    has_clip_skip: bool = False
     on_a1111: bool = False
 
 
@@ -155,7 +153,7 @@ class Family(str, Enum):
             ),
             never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
             r"|^cond_stage_model_model_",
-            drawing=Drawing(512, 25, 7.0, "SD1", "sd", has_clip_skip=True, on_a1111=True),
+            drawing=Drawing(512, 25, 7.0, "SD1", "sd", on_a1111=True),
             training=Training("train_network", "", "networks.lora", "sd15-locon-24", 1_208_000, 64),
         ),
     )
@@ -177,7 +175,7 @@ class Family(str, Enum):
             ),
             never=r"_transformer_blocks_[1-9]_|^up_blocks_0_attentions|^te[123]_|^conditioner_|_add_k_proj"
             r"|^cond_stage_model_transformer_",
-            drawing=Drawing(768, 25, 7.0, "SD2", has_clip_skip=True, on_a1111=True),
+            drawing=Drawing(768, 25, 7.0, "SD2", on_a1111=True),
             training=Training("train_network", "v2", "networks.lora", "sd2-lora-32", 1_300_000, 64),
         ),
     )
@@ -198,7 +196,7 @@ class Family(str, Enum):
         ),
         never=r"^(down_blocks_0|up_blocks_[23])_attentions|^te3_|^cond_stage_model_|_add_k_proj"
         r"|^(joint|double|single|transformer)_blocks_|^single_transformer_|^layers_",
-        drawing=Drawing(1024, 25, 6.0, "SDXL", "xl", has_clip_skip=True, on_a1111=True),
+        drawing=Drawing(1024, 25, 6.0, "SDXL", "xl", on_a1111=True),
         training=Training(
             "sdxl_train_network", "sdxl", "networks.lora", "sdxl-lora-12gb",
             7_130_000, 32,
@@ -236,7 +234,7 @@ class Family(str, Enum):
         drawing=Drawing(
             1024, 20, 1.0, "Flux", "flux",
             ("the VAE ae", "the text encoder CLIP-L", "the text encoder T5-XXL"),
-            distilled_cfg=3.5, has_negative=False,
+            has_negative=False,
         ),
         training=Training(
             "flux_train_network", "flux1_checkbox", "networks.lora_flux",

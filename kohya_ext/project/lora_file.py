@@ -70,7 +70,6 @@ class LoraHeader:
     metadata: Mapping[str, str]
     tensors: tuple[TensorInfo, ...]
     header_bytes: int
-    data_bytes: int
 
     @property
     def data_begin(self) -> int:
@@ -90,10 +89,9 @@ def read_header(path: Path) -> LoraHeader:
             raw = _read_raw_header(stream, size, path)
     except OSError as error:
         raise unreadable(path, error) from error
-    data_bytes = size - _LENGTH_BYTES - len(raw)
     metadata, tensors = _parse_header(raw, path)
-    _check_layout(tensors, data_bytes, path)
-    return LoraHeader(metadata, tensors, len(raw), data_bytes)
+    _check_layout(tensors, size - _LENGTH_BYTES - len(raw), path)
+    return LoraHeader(metadata, tensors, len(raw))
 
 
 def _read_raw_header(stream: BinaryIO, size: int, path: Path) -> bytes:

@@ -53,7 +53,6 @@ class LoraFacts:
     naming: Naming
     trainer: str
     families: tuple[Family, ...]
-    declared: Family | None
     other: str
     what: str
     rank: int | None
@@ -129,7 +128,6 @@ def read_facts(header: LoraHeader) -> LoraFacts:
         layers.naming,
         trainer_of(header.metadata) or layers.trainer,
         families,
-        declared,
         layers.other,
         "" if layers.what == _UNKNOWN and is_trained else layers.what,
         layers.rank if rank is None else rank,

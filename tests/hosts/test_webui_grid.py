@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawing import without_loras
 from loras import save_lora
 
 from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, fetch_hashed
@@ -29,7 +30,6 @@ from a1111_ext.cells import (
     run_cells,
     verify_picture,
     with_loras,
-    without_loras,
 )
 from a1111_ext.cells.cell import Batch
 from a1111_ext.grids.server_side import XyzPlotBackend

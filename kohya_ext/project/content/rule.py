@@ -114,11 +114,6 @@ def forbidden_picture(
     return Signs(minor, sexual) if sexual else None
 
 
-def forbidden_caption(caption: str) -> Signs | None:
-    """Return the pair of signs within one caption, or None."""
-    return forbidden_picture(None, caption)
-
-
 def forbidden_words(prompt: str) -> Signs | None:
     """Return the pair of words that must not be in one prompt, or None."""
     minor_words, sexual_words = _words()

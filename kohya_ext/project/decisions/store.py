@@ -23,7 +23,7 @@ from .reviews_db import connect, explained
 from .roles import Role
 
 _CURRENT = """
-    SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before, d.action
+    SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before
     FROM decisions d JOIN actions a ON a.number = d.action
     WHERE d.number IN (SELECT MAX(number) FROM decisions WHERE kind = ? GROUP BY subject)
     ORDER BY d.number
@@ -59,7 +59,6 @@ class Decision:
     subject: str
     value: Any
     before: Any = None
-    action: int = 0
 
 
 @dataclass(frozen=True)
@@ -366,7 +365,7 @@ class DecisionStore:
                 (action, kind.value, subject, _text(value), _text(before)),
             )
             number = int(row.lastrowid or 0)
-            made.append(Decision(number, at, way, kind, subject, value, before, action))
+            made.append(Decision(number, at, way, kind, subject, value, before))
         return tuple(made)
 
     def _read(self, query: str, values: tuple[Any, ...]) -> list[Decision]:
@@ -397,20 +396,20 @@ class DecisionStore:
 
 
 _DECISIONS = """
-    SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before, d.action
+    SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before
     FROM decisions d JOIN actions a ON a.number = d.action
 """
 
 
 def _decision(row: tuple[Any, ...]) -> Decision:
     """Read a row. Raises ShapeError for one that no loraloom has written."""
-    number, at, way, kind, subject, value, before, action = row
+    number, at, way, kind, subject, value, before = row
     try:
         _time_of(at)
         known, now = DecisionKind(kind), parse_json(value)
         if now is not None and not _is_right(known, now):
             raise ShapeError(f"{value[:40]} is not of the kind {known.value}")
-        return Decision(number, at, way, known, subject, now, parse_json(before), action)
+        return Decision(number, at, way, known, subject, now, parse_json(before))
     except (ValueError, TypeError) as error:
         raise ShapeError(f"the decision {number} is damaged ({error})") from error
 

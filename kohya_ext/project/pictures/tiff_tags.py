@@ -33,11 +33,10 @@ class TiffTag:
 
 @dataclass(frozen=True)
 class Directory:
-    """One directory (IFD) at `at`; `next_at` is where the next one's position stands."""
+    """One directory (IFD) at `at`; `next` is the position of the one after it."""
 
     at: int
     entries: tuple[TiffTag, ...]
-    next_at: int
     next: int
 
     def find(self, tag: int) -> TiffTag | None:
@@ -92,7 +91,7 @@ class TiffTags:
         entries = tuple(self._entry(start + step * number) for number in range(count))
         after = start + step * count
         following = self._number(self.word, after) if after + 4 <= len(self.data) else 0
-        return Directory(at, entries, after, following)
+        return Directory(at, entries, following)
 
     def _entry(self, at: int) -> TiffTag:
         tag, kind = self._number("H", at), self._number("H", at + 2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from drawing import cell, pinned
+from drawing import cell, pinned, without_loras
 from loras import save_lora
 
 from a1111_ext.api.client import Client
@@ -15,7 +15,6 @@ from a1111_ext.cells import (
     HiresFix,
     HttpBackend,
     with_loras,
-    without_loras,
 )
 from a1111_ext.cells.cell import cell_from_dict
 from a1111_ext.simulator import SimulatedWebui

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from drawing import cell, pinned
+from drawing import cell, pinned, without_loras
 from loras import save_lora
 
 from a1111_ext.api.capabilities import fetch_capabilities
@@ -27,7 +27,6 @@ from a1111_ext.cells import (
     run_cells,
     verify_picture,
     with_loras,
-    without_loras,
 )
 from a1111_ext.cli.drawing import shown_events
 from a1111_ext.simulator import SimulatedWebui

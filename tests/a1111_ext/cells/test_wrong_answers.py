@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from drawing import cell, draw, only_reason, pinned
+from drawing import cell, draw, only_reason, pinned, without_loras
 from loras import save_lora
 from PIL import Image
 
@@ -18,7 +18,6 @@ from a1111_ext.cells import (
     HiresFix,
     plan_cells,
     run_cells,
-    without_loras,
 )
 from a1111_ext.cells.verify import is_noise
 from a1111_ext.simulator.cards import encode_png
@@ -173,8 +172,9 @@ def test_a_lora_of_another_kind_is_noticed_at_once(backend, ledger, webui):
     webui.host.refresh_loras()
     backend.is_back()
     cells = pinned(backend, *(cell(prompt="<lora:other:1> a fox", seed=seed) for seed in (1, 2)))
-    controls = {one.key: without_loras(one).key for one in cells}
-    plan = plan_cells([*(without_loras(one) for one in cells), *cells], controls)
+    without = [without_loras(one) for one in cells]
+    controls = {one.key: other.key for one, other in zip(cells, without, strict=True)}
+    plan = plan_cells([*without, *cells], controls)
     report = run_cells(plan, ledger, [backend])
     assert (report.drawn, len(report.failed)) == (2, 2)
     assert ledger.pictures.aside(cells[0].key, "rejected").is_file()

@@ -9,7 +9,7 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, RuleError
-from kohya_ext.project.content import forbidden_caption, forbidden_picture, forbidden_words
+from kohya_ext.project.content import forbidden_picture, forbidden_words
 from kohya_ext.project.content.rule import cure_for_training, sexual_tags
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.tagging import Scores, write_scores
@@ -27,7 +27,7 @@ from kohya_ext.training.checks.content import check_content
 def test_tags_that_speak_of_a_minor(tag: str):
     assert forbidden_picture(Scores("p", "m", {"explicit": 0.5}, {tag: 0.15}, {}))
     assert not forbidden_picture(Scores("p", "m", {"explicit": 0.5}, {tag: 0.149}, {}))
-    assert forbidden_caption(f"photo of Quillfox, {tag}, nude")
+    assert forbidden_picture(None, f"photo of Quillfox, {tag}, nude")
 
 
 @pytest.mark.parametrize("rating", ["sensitive", "questionable", "explicit"])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kohya_ext.project.content import forbidden_caption, forbidden_words
+from kohya_ext.project.content import forbidden_picture, forbidden_words
 
 MINOR = """
 age 12 | aged 12 | age: 15 | age=9 | age-14 | 15yo | 15 yo | 15y/o | 15 y.o. | 15 y.o |
@@ -118,7 +118,7 @@ def listed(text: str) -> list[str]:
 def test_a_minor_is_recognised_in_any_words(words: str):
     for prompt in (f"{words}, nude", f"photo, nude, {words}"):
         assert forbidden_words(prompt) is not None
-        assert forbidden_caption(prompt) is not None
+        assert forbidden_picture(None, prompt) is not None
 
 
 @pytest.mark.parametrize("words", listed(HARMLESS))
