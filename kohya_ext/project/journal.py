@@ -19,7 +19,8 @@ from .json_reader import ShapeError, parse_json, read_lines
 from .limits import limits
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """Return the time, in UTC."""
     return datetime.now(timezone.utc)
 
 
@@ -35,7 +36,7 @@ class JournalEntry:
 class Journal:
     """Append to and read `journal.jsonl`."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.path = path
         self._clock = clock
 

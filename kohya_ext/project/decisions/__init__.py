@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .decision import Decision, DecisionKind, Statement
 from .roles import Role, find_role, role_of_path
-from .store import Decision, DecisionKind, DecisionStore, Statement
+from .store import DecisionStore
 
 __all__ = [
     "Decision",

@@ -19,7 +19,8 @@ from ..json_reader import parse_json, read_picture_bytes
 from ..pictures.thumbnails import large_picture, read_thumbnail
 from ..server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
 from .board_view import Action, BoardStatus, BoardView, DecisionOption, Item, Mark
-from .store import Decision, DecisionKind, DecisionStore
+from .decision import Decision, DecisionKind
+from .store import DecisionStore
 
 PAGE_NAME = "board.html"
 _LONG_SECONDS = 31_536_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .store import DecisionKind
+from .decision import DecisionKind
 
 _WAY_SECONDS = 0.3
 

@@ -19,8 +19,9 @@ from ..pictures.picture import open_upright
 from ..pictures.thumbnails import keep_thumbnail, thumbnail_path
 from ..project import Project
 from .board_view import BoardView, DecisionOption, Item
+from .decision import DecisionKind
 from .role_plan import apply_roles, folder_source, memory_of, plan_roles
-from .store import DecisionKind, DecisionStore
+from .store import DecisionStore
 
 _SAVE_EVERY = 40
 _FIRST_LOOK_SECONDS = 5.0

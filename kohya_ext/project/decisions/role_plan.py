@@ -15,8 +15,9 @@ from ..manifest import Manifest
 from ..pictures.memory import PictureMemory
 from ..pictures.ratings import FileRating
 from ..project import Project
+from .decision import Decision, DecisionKind, Notice, Statement
 from .roles import Role, role_of_path
-from .store import Decision, DecisionKind, DecisionStore, Notice, Statement
+from .store import DecisionStore
 
 SOURCE_FOLDER = "folder in source/"
 IMPORT_FOLDER = "folder of the import"

@@ -6,21 +6,28 @@ nothing that was answered, and any number of windows and commands may write at o
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from enum import Enum
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..files import make_folder
-from ..json_reader import ShapeError, parse_json
+from ..journal import utc_now
+from ..json_reader import parse_json
+from .decision import (
+    Decision,
+    DecisionKind,
+    Notice,
+    Statement,
+    decision_of,
+    time_of,
+    time_text,
+    value_text,
+)
 from .reviews_db import connect, explained
-from .roles import Role
 
 _CURRENT = """
     SELECT d.number, a.at, a.way, d.kind, d.subject, d.value, d.before
@@ -30,66 +37,10 @@ _CURRENT = """
 """
 
 
-class DecisionKind(str, Enum):
-    """What a decision is about; by subject: a picture's key, a tag, a file, a grid."""
-
-    ROLE = "role"
-    RATING = "rating"
-    CAPTION = "caption"
-    TAG = "tag"
-    VOTES = "votes"
-    CHOICE = "choice"
-    UPSCALE = "upscale"
-    ORDER = "order"
-    SELECTION = "selection"
-    CONTENT = "content"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One decision and what it replaced; a value of None takes an earlier one back.
-
-    `at` is ISO-8601 in UTC; `way` says by what: "board", "roles.csv", "folder", "rating".
-    """
-
-    number: int
-    at: str
-    way: str
-    kind: DecisionKind
-    subject: str
-    value: Any
-    before: Any = None
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What one way says of one subject now; `changed_at` (UTC) is when, where that is known."""
-
-    value: Any
-    changed_at: datetime | None = None
-
-    def outdates(self, at: datetime | None) -> bool:
-        """Tell whether it is newer than a decision of this time, or of none."""
-        return self.changed_at is None or at is None or self.changed_at > at
-
-
-@dataclass(frozen=True)
-class Notice:
-    """What a way says of its subjects; the `usual` value says nothing at the first look."""
-
-    way: str
-    statements: Mapping[str, Statement]
-    usual: Any = None
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 class DecisionStore:
     """Open the decisions in `path`, made with the first one; threads may share one store."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.path = path
         self._clock = clock
         self._lock = threading.RLock()
@@ -247,7 +198,7 @@ class DecisionStore:
         with self._writing() as db:
             if db.execute("SELECT 1 FROM moved_in WHERE place = ?", (place,)).fetchone():
                 return ()
-            db.execute("INSERT INTO moved_in VALUES (?, ?)", (place, _time_text(self._clock())))
+            db.execute("INSERT INTO moved_in VALUES (?, ?)", (place, time_text(self._clock())))
             changed = []
             for kind, values in kinds:
                 held = _times(db, kind, values)
@@ -345,7 +296,7 @@ class DecisionStore:
         self, db: sqlite3.Connection, way: str, at: datetime, *, undoes: int | None = None
     ) -> int:
         made = db.execute(
-            "INSERT INTO actions (at, way, undoes) VALUES (?, ?, ?)", (_time_text(at), way, undoes)
+            "INSERT INTO actions (at, way, undoes) VALUES (?, ?, ?)", (time_text(at), way, undoes)
         )
         return int(made.lastrowid or 0)
 
@@ -362,7 +313,7 @@ class DecisionStore:
             row = db.execute(
                 "INSERT INTO decisions (action, kind, subject, value, before) "
                 "VALUES (?, ?, ?, ?, ?)",
-                (action, kind.value, subject, _text(value), _text(before)),
+                (action, kind.value, subject, value_text(value), value_text(before)),
             )
             number = int(row.lastrowid or 0)
             made.append(Decision(number, at, way, kind, subject, value, before))
@@ -372,7 +323,7 @@ class DecisionStore:
         if not self.path.exists():
             return []
         with self._open() as db:
-            return [_decision(row) for row in db.execute(query, values)]
+            return [decision_of(row) for row in db.execute(query, values)]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -401,59 +352,6 @@ _DECISIONS = """
 """
 
 
-def _decision(row: tuple[Any, ...]) -> Decision:
-    """Read a row. Raises ShapeError for one that no loraloom has written."""
-    number, at, way, kind, subject, value, before = row
-    try:
-        _time_of(at)
-        known, now = DecisionKind(kind), parse_json(value)
-        if now is not None and not _is_right(known, now):
-            raise ShapeError(f"{value[:40]} is not of the kind {known.value}")
-        return Decision(number, at, way, known, subject, now, parse_json(before))
-    except (ValueError, TypeError) as error:
-        raise ShapeError(f"the decision {number} is damaged ({error})") from error
-
-
-_SHAPES: Mapping[DecisionKind, type | tuple[type, ...]] = {
-    DecisionKind.RATING: (int, str),
-    DecisionKind.CAPTION: dict,
-    DecisionKind.TAG: str,
-    DecisionKind.VOTES: dict,
-    DecisionKind.CHOICE: (dict, str),
-    DecisionKind.UPSCALE: bool,
-    DecisionKind.SELECTION: dict,
-    DecisionKind.CONTENT: dict,
-}
-
-
-def _is_right(kind: DecisionKind, value: Any) -> bool:
-    """Tell whether a value is of the form in which its kind is written."""
-    if kind is DecisionKind.ROLE:
-        return value in list(Role)
-    if kind is DecisionKind.ORDER:
-        return isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return isinstance(value, _SHAPES[kind])
-
-
-def _time_of(text: Any) -> datetime:
-    """Read when a row was written. Raises ShapeError."""
-    try:
-        at = datetime.fromisoformat(text)
-    except (ValueError, TypeError) as error:
-        raise ShapeError(f"{text!r} is not a time") from error
-    if at.tzinfo is None:
-        raise ShapeError(f"{text} has no time zone")
-    return at
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _time_text(at: datetime) -> str:
-    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds")
-
-
 def _held(db: sqlite3.Connection, kind: str, subject: str) -> str:
     row = db.execute(
         "SELECT value FROM decisions WHERE kind = ? AND subject = ? ORDER BY number DESC LIMIT 1",
@@ -469,7 +367,7 @@ def _changed(
     found = []
     for subject, value in values.items():
         before = _held(db, kind.value, subject)
-        if before != _text(value):
+        if before != value_text(value):
             found.append((subject, value, parse_json(before)))
     return found
 
@@ -486,7 +384,7 @@ def _times(
             (kind.value, subject),
         ).fetchone()
         if row:
-            found[subject] = _time_of(row[0])
+            found[subject] = time_of(row[0])
     return found
 
 
@@ -512,7 +410,7 @@ def _see(
     usual: Any = None,
 ) -> bool:
     """Remember what a way says of a subject; tell whether that is news."""
-    text = _text(value)
+    text = value_text(value)
     if seen.get(subject) == text:
         return False
     db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (way, subject, text))
