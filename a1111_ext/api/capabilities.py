@@ -1,33 +1,25 @@
-"""What a WebUI is and has, asked once before the first picture."""
+"""What a WebUI is and has, and what is refused because it has it not; `inventory` asks for it."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kohya_ext.project import InputError, MissingError, ToolError
+from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.families import Family
-from kohya_ext.project.files import sha256_of
-from kohya_ext.project.json_reader import ShapeError
 from kohya_ext.project.lora_kind import LoraFacts
 from kohya_ext.project.wording import counted
 
-from .client import ApiError, Client, unexpected
-from .forge_modules import chosen_among, text_encoder_names
-from .lora_list import facts_of, hash_of, list_lora_files, read_metadata
+from .lora_list import facts_of, hash_of
 from .lora_tags import multiplier_of, tags_not_read
 
 SIZE_STEP = 8
 """A latent's pixel is as wide; A1111 rounds sizes down to its multiples."""
-
-LOAD_SECONDS = 600.0
-"""How long loading a checkpoint may take."""
 
 
 @dataclass(frozen=True)
@@ -341,216 +333,4 @@ def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) ->
         f'The WebUI at {url} has no {kind} "{word}"; it would '
         f"{_INSTEAD.get(kind, 'silently use another')}.",
         hint if known else f"It has no {kind} at all.",
-    )
-
-
-def fetch_capabilities(client: Client) -> Capabilities:
-    """Ask a WebUI what it has: a dozen short requests. Raises HostError."""
-    try:
-        return _fetch_capabilities(client)
-    except (KeyError, TypeError, AttributeError, ShapeError) as error:
-        raise unexpected(client.url, client.last_path, error) from error
-
-
-def _fetch_capabilities(client: Client) -> Capabilities:
-    options = client.get("/sdapi/v1/options")
-    # Forge has this route in place of A1111's /sd-vae: a VAE is a module there
-    modules = _get_or(client, "/sdapi/v1/sd-modules", None)
-    flags = client.get("/sdapi/v1/cmd-flags")
-    encoders = text_encoder_names(modules or (), flags)
-    if modules is None:
-        vaes = _get_or(client, "/sdapi/v1/sd-vae", None)
-    else:
-        vaes = [one for one in modules if one["model_name"] not in encoders]
-    scripts = client.get("/sdapi/v1/scripts")
-    samplers = client.get("/sdapi/v1/samplers")
-    upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
-    answer = _get_or(client, "/sdapi/v1/embeddings", {})
-    found_embeddings = answer if isinstance(answer, dict) else {}
-    latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
-    rows = _get_or(client, "/sdapi/v1/hypernetworks", None)
-    return Capabilities(
-        url=client.url,
-        checkpoints=tuple(_checkpoint(one) for one in client.get("/sdapi/v1/sd-models")),
-        loaded=str(options.get("sd_model_checkpoint") or ""),
-        samplers=tuple(one["name"] for one in samplers),
-        own_schedules=own_schedules((one["name"], one.get("options")) for one in samplers),
-        schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
-        upscalers=(*latent, *upscalers),
-        loras=_fetch_loras(client, flags),
-        scripts=tuple(scripts.get("txt2img", ())),
-        lora_dir=str(flags.get("lora_dir") or ""),
-        is_simulated=bool(flags.get("simulated")),
-        has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
-        is_forge=modules is not None,
-        extensions=tuple(
-            str(one.get("name"))
-            for one in _get_or(client, "/sdapi/v1/extensions", [])
-            if one.get("enabled", True)
-        ),
-        vaes=None if vaes is None else tuple(str(one["model_name"]) for one in vaes),
-        modules=None if modules is None else tuple(str(one["model_name"]) for one in modules),
-        missing_files=_missing_files(client.url, vaes or ()),
-        text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
-        hashes_files=not flags.get("no_hashing"),
-        hypernetworks=None if rows is None else tuple(str(one["name"]) for one in rows),
-        detectors=_detectors(client, scripts),
-        embeddings=_embeddings(found_embeddings, flags, client.url),
-        skipped_embeddings=tuple(found_embeddings.get("skipped") or ()),
-        img2img_upscaler=str(options.get("upscaler_for_img2img") or ""),
-        settings=dict(options),
-        always_on=tuple(
-            AlwaysOn(one["name"], len(one["args"]), bool(one["is_img2img"]))
-            for one in _get_or(client, "/sdapi/v1/script-info", [])
-            if one["is_alwayson"]
-        ),
-    )
-
-
-def own_schedules(samplers: Iterable[tuple[str, object]]) -> tuple[str, ...]:
-    """Return those of some sampling methods, each with its options, that ignore the schedule type.
-
-    UniPC does so where it is without options, as in A1111 and Forge; Forge Neo has another one.
-    """
-    return tuple(
-        name
-        for name, options in samplers
-        if name in ("DDIM", "DDIM CFG++", "PLMS") or (name == "UniPC" and not options)
-    )
-
-
-def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:
-    """List the LoRAs: from the WebUI's folders on this machine, by its API from any other."""
-    folders = lora_folders_of(flags)
-    if is_this_machine(client.url) and folders and folders[0].is_dir():
-        return tuple(_lora_of(path) for path in list_lora_files(folders))
-    return tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60))
-
-
-def _missing_files(url: str, vaes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    if not is_this_machine(url):
-        return ()
-    paths = {str(one["model_name"]): str(one.get("filename") or "") for one in vaes}
-    return tuple(name for name, path in paths.items() if path and _is_gone(Path(path)))
-
-
-def _is_gone(path: Path) -> bool:
-    """Tell that a file was removed: its folder is seen from here, it is not."""
-    return path.is_absolute() and path.parent.is_dir() and not path.exists()
-
-
-def _detectors(client: Client, scripts: Mapping[str, Any]) -> tuple[str, ...] | None:
-    if "adetailer" not in scripts.get("txt2img", ()):
-        return None
-    answer = _get_or(client, "/adetailer/v1/ad_model", None)
-    return None if answer is None else tuple(map(str, answer["ad_model"]))
-
-
-def _embeddings(answer: Mapping[str, Any], flags: Mapping[str, Any], url: str) -> dict[str, str]:
-    """Return the embeddings of the loaded model with their hashes, where the files are seen."""
-    names = list(answer.get("loaded") or ())
-    folder = Path(str(flags.get("embeddings_dir") or ""))
-    if not names or not is_this_machine(url) or not folder.is_absolute():
-        return dict.fromkeys(names, "")
-    files = {one.stem: one for one in sorted(folder.rglob("*")) if one.suffix in _EMBEDDINGS}
-    return {name: sha256_of(files[name])[:12] if name in files else "" for name in names}
-
-
-_EMBEDDINGS = (".pt", ".safetensors", ".bin")
-
-
-def lora_folders_of(flags: Mapping[str, Any]) -> list[Path]:
-    """Return the folders in which a WebUI looks for LoRAs, by its command-line flags.
-
-    The first is where it keeps its own; Forge Neo takes more of them with `--lora-dirs`.
-    """
-    more = flags.get("lora_dirs") or ()
-    named = [flags.get("lora_dir"), flags.get("lyco_dir_backcompat"), *more]
-    return list(dict.fromkeys(Path(str(one)) for one in named if one))
-
-
-def is_this_machine(url: str) -> bool:
-    """Tell whether an address is a loopback one."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _lora_of(path: Path) -> Lora:
-    metadata = read_metadata(path)
-    return Lora(
-        path.stem,
-        str(metadata.get("ss_output_name") or path.stem),
-        str(metadata.get("sshs_model_hash") or "")[:12],
-        str(path),
-    )
-
-
-def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Capabilities:
-    """Return capabilities in which the checkpoints called `words` have their SHA-256.
-
-    A WebUI hashes a checkpoint when it first loads it, so unhashed ones are loaded now, and then
-    the one that was loaded before. Forge loads one for a picture only: a file on this machine is
-    hashed here, for any other a small picture is drawn. Raises InputError for an unknown name.
-    """
-    named = (capabilities.require_checkpoint(word) for word in words)
-    unhashed = {one.title: one for one in named if not one.sha256}
-    if not unhashed or (capabilities.is_forge and not capabilities.hashes_files):
-        return capabilities
-    if capabilities.is_forge:
-        known = {title: _hash_here(one, client.url) for title, one in unhashed.items()}
-        for title in (title for title, digest in known.items() if not digest):
-            small = {"seed": 1, "steps": 1, "width": 64, "height": 64, "cfg_scale": 1}
-            unseen = {"send_images": False, "save_images": False}
-            settings = {"override_settings": {"sd_model_checkpoint": title}}
-            client.post("/sdapi/v1/txt2img", {**small, **unseen, **settings}, seconds=LOAD_SECONDS)
-    else:
-        known = {}
-        for title in filter(None, (*unhashed, capabilities.loaded)):
-            client.post("/sdapi/v1/options", {"sd_model_checkpoint": title}, seconds=LOAD_SECONDS)
-    rows = [_checkpoint(row) for row in client.get("/sdapi/v1/sd-models")]
-    return replace(
-        capabilities,
-        checkpoints=tuple(
-            replace(one, sha256=one.sha256 or known.get(one.title, "")) for one in rows
-        ),
-    )
-
-
-def _hash_here(checkpoint: Checkpoint, url: str) -> str:
-    """Return the SHA-256 of a checkpoint's file; "" where it is not on this machine."""
-    path = Path(checkpoint.path)
-    try:
-        return sha256_of(path) if is_this_machine(url) and path.is_absolute() else ""
-    except OSError:
-        return ""
-
-
-def _get_or(client: Client, path: str, otherwise: Any) -> Any:
-    """Return a route's answer, or `otherwise` when this WebUI has no such route."""
-    try:
-        return client.get(path)
-    except ApiError as error:
-        if error.status in (404, 405, 501):
-            return otherwise
-        raise
-
-
-def _checkpoint(row: dict[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        row["title"], row["model_name"], row.get("sha256") or "", row.get("filename") or ""
-    )
-
-
-def _lora(row: dict[str, Any]) -> Lora:
-    metadata = row.get("metadata") or {}
-    return Lora(
-        row["name"],
-        row.get("alias") or row["name"],
-        str(metadata.get("sshs_model_hash") or "")[:12],
-        row.get("path") or "",
     )

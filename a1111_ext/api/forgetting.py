@@ -14,11 +14,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.lora_file import Tensor, write_lora
 
-from .capabilities import is_this_machine, lora_folders_of
 from .client import PICTURE_SECONDS, ApiError, Client
+from .inventory import lora_folders_of
 from .lora_tags import lora_tag
+from .payloads import small_picture
 
 _log = logging.getLogger(__name__)
 _KEPT_FILES = 5
@@ -33,22 +35,14 @@ def forget_loras(client: Client, checkpoint: str = "") -> None:
     With Hires. fix, for what it made of prompts. Where its folder cannot be reached, without LoRAs.
     With the `checkpoint` that the next picture wants, or it would load the one that it is set to.
     """
-    small = {"steps": 1, "width": 64, "height": 64, "cfg_scale": 7}
     hires = {"enable_hr": True, "hr_scale": 1, "hr_upscaler": "None", "denoising_strength": 0.5}
     forge = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 7}
-    unseen = {"send_images": False, "save_images": False}
+    body = small_picture(checkpoint, cfg_scale=7, **hires, **forge)
     try:
-        options = client.get("/sdapi/v1/options")
-        settings: dict[str, object] = {IN_MEMORY: 0} if options.get(IN_MEMORY) else {}
-        if checkpoint:
-            settings["sd_model_checkpoint"] = checkpoint
+        if client.get("/sdapi/v1/options").get(IN_MEMORY):
+            body["override_settings"][IN_MEMORY] = 0
         with _empty_loras(client) as prompt:
-            body = {"prompt": prompt, **small, **hires, **forge, **unseen}
-            client.post(
-                "/sdapi/v1/txt2img",
-                {**body, "override_settings": settings},
-                seconds=PICTURE_SECONDS,
-            )
+            client.post("/sdapi/v1/txt2img", {**body, "prompt": prompt}, seconds=PICTURE_SECONDS)
     except ApiError as error:
         if not error.status:
             raise

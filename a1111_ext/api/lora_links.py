@@ -16,9 +16,10 @@ from kohya_ext.project import ConflictError, HostError, MissingError, Project
 from kohya_ext.project.epochs import EpochFile, Run
 from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
 
-from .capabilities import Capabilities, Lora, fetch_capabilities
+from .capabilities import Capabilities, Lora
 from .client import Client
 from .forgetting import forget_loras
+from .inventory import fetch_capabilities
 from .lora_list import hash_of
 
 FOLDER = "loraloom"

@@ -10,6 +10,7 @@ from kohya_ext.project.json_reader import parse_json
 
 from .capabilities import SIZE_STEP, Capabilities
 from .client import PICTURE_SECONDS, ApiError, Client, ConnectionLost
+from .payloads import small_picture
 
 _LARGE_STEP = 64
 _PROBE = _LARGE_STEP + SIZE_STEP
@@ -25,10 +26,7 @@ def find_size_step(
     """
     if not found.is_forge or not any(one % _LARGE_STEP for size in sizes for one in size):
         return found
-    small = {"seed": 1, "steps": 1, "width": _PROBE, "height": _PROBE, "cfg_scale": 1}
-    unseen = {"send_images": False, "save_images": False}
-    settings = {"sd_model_checkpoint": checkpoint} if checkpoint else {}
-    body = {**small, **unseen, "override_settings": settings}
+    body = small_picture(checkpoint, width=_PROBE, height=_PROBE)
     try:
         answer = client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
     except ConnectionLost:

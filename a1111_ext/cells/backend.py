@@ -13,9 +13,10 @@ from kohya_ext.project import HostError, InputError, ToolError
 from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.wording import counted
 
-from ..api.capabilities import Capabilities, fetch_capabilities
+from ..api.capabilities import Capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client, unexpected
 from ..api.forgetting import forget_loras
+from ..api.inventory import fetch_capabilities
 from ..api.lora_links import FOLDER
 from ..api.payloads import (
     NULLABLE,

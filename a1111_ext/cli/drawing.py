@@ -13,9 +13,10 @@ from kohya_ext.project.cli import emit, progress_bar, say
 from kohya_ext.project.progress import ProgressHandler, silent
 from kohya_ext.project.wording import counted
 
-from ..api.capabilities import Capabilities, fetch_hashed
+from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.embeddings import find_embeddings, words_like_embeddings
+from ..api.inventory import fetch_hashed
 from ..api.size_step import find_size_step
 from ..api.upscalers import prove_upscalers
 from ..cells.backend import Backend, HttpBackend

@@ -26,8 +26,9 @@ from kohya_ext.project.epochs import require_run
 from kohya_ext.project.manifest import MANIFEST_NAME
 from kohya_ext.project.wording import counted
 
-from ..api.capabilities import Capabilities, fetch_capabilities
+from ..api.capabilities import Capabilities
 from ..api.client import Client, ConnectionLost, parse_credentials
+from ..api.inventory import fetch_capabilities
 from ..api.lora_links import apply_links, find_linked, plan_links, remove_links
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

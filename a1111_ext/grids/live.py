@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.epochs import Run, find_runs
 from kohya_ext.project.errors import ConflictError
 from kohya_ext.project.journal import Journal
-
-from ..api.capabilities import is_this_machine
 
 POLL_SECONDS = 5.0
 _ASK_SECONDS = 20

@@ -27,9 +27,10 @@ from kohya_ext.project.lora_file import read_header, rewrite_metadata, tensor_sh
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.numbers import whole_number
 
-from ..api.capabilities import Capabilities, fetch_capabilities
+from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.forgetting import forget_loras
+from ..api.inventory import fetch_capabilities
 from ..api.lora_links import find_lora_folder, linked_names
 from .header import header_changes, write_header
 

@@ -18,8 +18,9 @@ from kohya_ext.project.lora_file import tensor_sha256
 from kohya_ext.project.lora_kind import LoraFacts, LoraKind, json_object
 from kohya_ext.project.wording import counted
 
-from ..api.capabilities import Capabilities, fetch_capabilities
+from ..api.capabilities import Capabilities
 from ..api.client import Client
+from ..api.inventory import fetch_capabilities
 from .promote import Promotion, hand_over, require_free_name
 
 HASH_DIGITS = 12

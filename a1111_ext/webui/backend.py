@@ -14,9 +14,10 @@ from typing import Any
 
 from kohya_ext.project import HostError
 
-from ..api.capabilities import Capabilities, Checkpoint, Lora, own_schedules
+from ..api.capabilities import Capabilities, Checkpoint, Lora
 from ..api.client import OutOfMemory
 from ..api.forge_modules import chosen_among, text_encoder_names
+from ..api.inventory import own_schedules
 from ..api.payloads import forge_hires, module_settings, vae_settings, with_whole_numbers
 from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell

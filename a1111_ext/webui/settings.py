@@ -97,7 +97,7 @@ def lora_folders() -> tuple[Path, ...]:
     """Return the folders in which the host looks for LoRA files."""
     from modules import shared
 
-    from ..api.capabilities import lora_folders_of
+    from ..api.inventory import lora_folders_of
 
     folders = [one.absolute() for one in lora_folders_of(vars(shared.cmd_opts))]
     return tuple(dict.fromkeys(one for one in folders if one.is_dir()))

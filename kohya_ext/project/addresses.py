@@ -1,8 +1,10 @@
-"""A password in an address: other programs would keep it, a terminal would show it."""
+"""Addresses: which are of this machine, and passwords in them, which no program may keep."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from urllib.parse import urlsplit
 
 from .errors import InputError
 
@@ -32,3 +34,14 @@ def require_no_password(address: str, whose: str, cure: str) -> str:
             cure,
         )
     return address
+
+
+def is_this_machine(url: str) -> bool:
+    """Tell whether an address is a loopback one."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

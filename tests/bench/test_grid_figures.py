@@ -23,9 +23,9 @@ from loras import save_lora
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import Infotext, format_infotext
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
 from a1111_ext.cells.verify import Generated
 from a1111_ext.grids.plan import GridRequest, GridSubject, plan_grid

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.lora_links import find_lora_folder
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras

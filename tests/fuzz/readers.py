@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells.backend import _read_answer
 from a1111_ext.cells.cell import Cell
 from a1111_ext.cells.verify import check_picture, generated_from_png

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from answers import NOT_SAID, ROUTES, shape_of, unknown_in
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.simulator import start_webui
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]

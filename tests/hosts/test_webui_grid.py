@@ -16,8 +16,9 @@ import pytest
 from drawing import without_loras
 from loras import save_lora
 
-from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, fetch_hashed
+from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client, parse_credentials
+from a1111_ext.api.inventory import fetch_capabilities, fetch_hashed
 from a1111_ext.api.lora_links import find_lora_folder
 from a1111_ext.cells import (
     Cell,

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from a1111_server import Server, make_data, named, serving, write_epoch
 
-from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
+from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.size_step import find_size_step
 from a1111_ext.cells import (
     Cell,

@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 from promotions import with_manifest
 
-from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
+from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.upscalers import RESIZES
 from a1111_ext.cells import HttpBackend, Ledger
 from a1111_ext.cells.verify import pixels_digest

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from a1111_server import write_epoch
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.forgetting import IN_MEMORY
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.upscalers import needs_weights, prove_upscalers
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras
 from a1111_ext.cells.cell import HiresFix

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from loras import save_tensors
 
-from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, lora_folders_of
+from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities, lora_folders_of
 from a1111_ext.cells import Cell, pin_cell, with_loras
 from a1111_ext.cells.cell import HiresFix
 from a1111_ext.simulator.server import start_webui

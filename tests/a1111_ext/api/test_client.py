@@ -14,7 +14,6 @@ import pytest
 import requests
 from loras import save_lora
 
-from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import (
     Client,
     ConnectionLost,
@@ -23,6 +22,7 @@ from a1111_ext.api.client import (
     parse_credentials,
 )
 from a1111_ext.api.infotext import format_infotext, parse_infotext, read_infotext
+from a1111_ext.api.inventory import fetch_capabilities, fetch_hashed
 from a1111_ext.api.lora_links import (
     apply_links,
     find_linked,

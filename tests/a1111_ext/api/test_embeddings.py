@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from promotions import promote_epoch, with_manifest
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.embeddings import find_embeddings, words_like_embeddings
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
 from a1111_ext.cells.cell import EmbeddingUse, cell_from_dict
 from a1111_ext.cli.drawing import describe_embeddings

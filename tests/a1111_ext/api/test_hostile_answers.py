@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import (
     AnswerTimeout,
     ApiError,
@@ -23,6 +22,7 @@ from a1111_ext.api.client import (
     Credentials,
     split_address,
 )
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cli.webui import open_webuis
 from a1111_ext.simulator import start_webui
 from kohya_ext.project import InputError, ToolError, read_settings

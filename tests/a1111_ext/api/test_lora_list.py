@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from loras import save_lora
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.lora_list import list_lora_files, read_metadata
 from a1111_ext.simulator import SimulatedWebui
 
@@ -20,7 +20,7 @@ def test_the_folder_and_the_api_agree(webui: SimulatedWebui, client: Client, mon
     webui.host.refresh_loras()
     from_folder = fetch_capabilities(client).loras
     assert webui.host.counters.lora_listings == 0
-    monkeypatch.setattr("a1111_ext.api.capabilities.is_this_machine", lambda url: False)
+    monkeypatch.setattr("a1111_ext.api.inventory.is_this_machine", lambda url: False)
     from_api = fetch_capabilities(client).loras
     assert webui.host.counters.lora_listings == 1
     assert {(one.name, one.alias, one.path) for one in from_folder} == {

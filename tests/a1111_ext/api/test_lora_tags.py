@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from a1111_ext.api.capabilities import AlwaysOn, Capabilities, Lora, fetch_capabilities
+from a1111_ext.api.capabilities import AlwaysOn, Capabilities, Lora
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.lora_tags import tags_not_read
 from a1111_ext.cells import Cell, pin_cell, with_loras
 from a1111_ext.cells.cell import HiresFix, ScriptUse

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageOps
 from promotions import promote_epoch, with_manifest
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.upscalers import is_resize, needs_weights, prove_upscalers
 from a1111_ext.simulator import SimulatedWebui, server, start_webui
 from kohya_ext.cli import main

@@ -10,8 +10,8 @@ import pytest
 from drawing import cell, pinned, without_loras
 from loras import save_lora
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client, ConnectionLost, OutOfMemory
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import (
     Backend,
     Cell,

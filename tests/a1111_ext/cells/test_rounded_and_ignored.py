@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from a1111_ext.api.capabilities import Capabilities, fetch_capabilities, own_schedules
+from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities, own_schedules
 from a1111_ext.api.size_step import find_size_step
 from a1111_ext.cells import Cell, pin_cell
 from a1111_ext.cells.cell import HiresFix

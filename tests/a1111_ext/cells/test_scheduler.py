@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from a1111_ext.api.agent_scheduler import V1
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import Cell, Ledger, plan_cells, run_cells
 from a1111_ext.cells.cell import CheckpointPin
 from a1111_ext.cells.scheduler import SchedulerBackend

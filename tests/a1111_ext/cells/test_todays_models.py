@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from a1111_ext.api.capabilities import Capabilities, fetch_capabilities
+from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells import Cell, Generated, verify_picture
 from a1111_ext.cells.cell import HiresFix, cell_from_dict

@@ -9,8 +9,8 @@ import pytest
 from loras import save_lora, save_tensors
 from promotions import with_manifest
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.grids.plan import select_epochs
 from a1111_ext.publish import promote as promoting
 from a1111_ext.publish.promote import (

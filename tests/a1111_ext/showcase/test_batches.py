@@ -13,9 +13,9 @@ import pytest
 from loras import save_lora
 from promotions import promote_epoch, with_manifest
 
-from a1111_ext.api.capabilities import fetch_capabilities
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import HttpBackend, Ledger
 from a1111_ext.publish.promoted import link_promoted, require_promoted
 from a1111_ext.showcase.album import read_album

@@ -11,9 +11,9 @@ import pytest
 from loras import save_lora
 from promotions import promote_epoch, with_manifest
 
-from a1111_ext.api.capabilities import fetch_capabilities, fetch_hashed
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext, read_infotext
+from a1111_ext.api.inventory import fetch_capabilities, fetch_hashed
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells, with_loras
 from a1111_ext.cells.cell import HiresFix
 from a1111_ext.cells.verify import pixels_digest
