@@ -23,6 +23,7 @@ from ..api.lora_tags import hashed_as, lora_tags
 from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
 from .models import LoraFile, checkpoint_sha256, embedding_hash, read_lora_file
 from .refusal import HttpRefusal
+from .tasks import Tasks
 from .upscalers import enlarge
 from .xyz import draw_plot, script_info
 
@@ -118,11 +119,7 @@ class SimulatedHost:
     course: Course = USUAL
 
     def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tasks = threading.Lock()
-        self._current = ""
-        self._pending: list[str] = []
-        self._finished: list[str] = []
+        self.tasks = Tasks()
         self._interrupted = threading.Event()
         self.lora_dir.mkdir(parents=True, exist_ok=True)
         self._loaded = self.checkpoints[0]
@@ -230,28 +227,13 @@ class SimulatedHost:
         ]
 
     def progress(self) -> dict[str, Any]:
-        busy = self._lock.locked()
+        busy = self.tasks.turn.locked()
         return {"progress": 0.5 if busy else 0.0, "state": {"job": "simulated" if busy else ""}}
-
-    def task_progress(self, task: str) -> dict[str, Any]:
-        """Answer /internal/progress: the state of one task."""
-        with self._tasks:
-            return {
-                "active": bool(task) and task == self._current,
-                "queued": task in self._pending,
-                "completed": task in self._finished,
-                "textinfo": "simulated",
-            }
-
-    def pending_tasks(self) -> dict[str, Any]:
-        """Answer /internal/pending-tasks."""
-        with self._tasks:
-            return {"size": len(self._pending), "tasks": list(self._pending)}
 
     def interrupt(self) -> dict[str, Any]:
         """End whatever is drawn now, whoever asked for it; without effect when nothing is."""
         self.counters.interrupts += 1
-        if self._lock.locked():
+        if self.tasks.turn.locked():
             self._interrupted.set()
         return {}
 
@@ -313,20 +295,10 @@ class SimulatedHost:
     def draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         """Answer txt2img or img2img as the real one does, one request after the other."""
         task = str(body.get("force_task_id") or f"task({random.randrange(1 << 32)})")
-        with self._tasks:
-            self._pending.append(task)
-        with self._lock:
-            with self._tasks:
-                self._pending.remove(task)
-                self._current = task
+        with self.tasks.taking_turn(task):
             self._interrupted.clear()
-            try:
-                self.faults.before(body)
-                return self.faults.answer(self._overridden(body, sources))
-            finally:
-                with self._tasks:
-                    self._current = ""
-                    self._finished = [*self._finished[-15:], task]
+            self.faults.before(body)
+            return self.faults.answer(self._overridden(body, sources))
 
     def _overridden(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         """Draw under the request's own settings; only options that config.json holds go back."""

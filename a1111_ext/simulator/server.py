@@ -38,7 +38,7 @@ _GET: dict[str, Route] = {
     "/sdapi/v1/progress": lambda host, body: host.progress(),
     "/sdapi/v1/script-info": lambda host, body: host.script_info(),
     "/sdapi/v1/extensions": lambda host, body: host.extensions(),
-    "/internal/pending-tasks": lambda host, body: host.pending_tasks(),
+    "/internal/pending-tasks": lambda host, body: host.tasks.pending(),
 }
 _POST: dict[str, Route] = {
     "/sdapi/v1/options": lambda host, body: host.set_options(body),
@@ -47,7 +47,7 @@ _POST: dict[str, Route] = {
     "/sdapi/v1/reload-checkpoint": lambda host, body: host.reload_checkpoint(),
     "/sdapi/v1/interrupt": lambda host, body: host.interrupt(),
     "/sdapi/v1/extra-single-image": lambda host, body: host.enlarge(body),
-    "/internal/progress": lambda host, body: host.task_progress(str(body.get("id_task") or "")),
+    "/internal/progress": lambda host, body: host.tasks.state_of(str(body.get("id_task") or "")),
     "/sdapi/v1/txt2img": lambda host, body: host.draw(body, None),
     "/sdapi/v1/img2img": lambda host, body: host.draw(body, body.get("init_images")),
 }

@@ -54,8 +54,8 @@ def test_the_job_of_somebody_else_continues(backend, webui):
 
 
 def test_no_interrupt_while_somebody_waits(backend, webui, monkeypatch):
-    monkeypatch.setattr(webui.host, "pending_tasks", lambda: {"size": 1, "tasks": ["theirs"]})
-    monkeypatch.setattr(webui.host, "task_progress", lambda task: {"active": True, "queued": False})
+    monkeypatch.setattr(webui.host.tasks, "pending", lambda: {"size": 1, "tasks": ["theirs"]})
+    monkeypatch.setattr(webui.host.tasks, "state_of", lambda task: {"active": True, "queued": False})
     backend.interrupt(pinned(backend, cell()))
     assert webui.host.counters.interrupts == 0
 
@@ -95,7 +95,7 @@ def test_a_pause_of_another_process_ends_our_job(backend, ledger, webui, tmp_pat
         other.set_paused(True)
         wait_until(lambda: webui.host.counters.interrupts == 1)
         webui.host.seconds_per_picture = 0
-        wait_until(lambda: webui.host.task_progress("any")["active"] is False)
+        wait_until(lambda: webui.host.tasks.state_of("any")["active"] is False)
         assert thread.is_alive()
         assert ledger.done_keys() == set()
         other.set_paused(False)
@@ -121,7 +121,7 @@ def test_a_paused_run_can_be_stopped(backend, ledger, webui):
 
 def test_a_picture_that_may_not_be_ended_is_kept(backend, ledger, webui, monkeypatch):
     """Somebody else waits at the WebUI: ours is drawn to its end, and is none the worse."""
-    monkeypatch.setattr(webui.host, "pending_tasks", lambda: {"size": 1, "tasks": ["theirs"]})
+    monkeypatch.setattr(webui.host.tasks, "pending", lambda: {"size": 1, "tasks": ["theirs"]})
     webui.host.seconds_per_picture = 1
     stop = threading.Event()
     webui.host.faults.before = lambda body: stop.set()

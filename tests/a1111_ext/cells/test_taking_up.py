@@ -101,7 +101,7 @@ def test_our_earlier_task_is_waited_for(backend, tmp_path: Path, webui):
         asked.append(task)
         return states.pop(0)
 
-    webui.host.task_progress = progress  # type: ignore[method-assign]
+    webui.host.tasks.state_of = progress  # type: ignore[method-assign]
     with Ledger(tmp_path / "a.db", tmp_path / "kept") as ledger:
         ledger.add([one])
         dead = ledger._owner.rpartition("|")[0].replace("|", "|9", 1)
