@@ -48,7 +48,7 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
     (PICTURES, "showcase", "a1111_ext.cli.showcase:showcase", "Draw the LoRA on checkpoints."),
     (PICTURES, "review", "a1111_ext.cli.review:review", "Rate and arrange on a page."),
     (PICTURES, "upscale", "a1111_ext.cli.review:upscale", "Upscale the chosen pictures."),
-    (PICTURES, "select", "a1111_ext.cli.showcase:select", "Choose and arrange the pictures."),
+    (PICTURES, "select", "a1111_ext.cli.select:select", "Choose and arrange the pictures."),
     (PICTURES, "publish", "a1111_ext.cli.publish:publish", "Make the publish pack."),
     (MORE, "kohya", "kohya_ext.cli.gui:kohya", "Start your Kohya GUI with our tab in it."),
     (MORE, "simulator", "a1111_ext.cli.simulator:simulator", "Run the simulated WebUI."),
