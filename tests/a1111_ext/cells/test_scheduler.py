@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from a1111_ext.api.agent_scheduler import V1
+from a1111_ext.api.agent_scheduler import V1, find_tasks
 from a1111_ext.api.client import Client
 from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import Cell, Ledger, plan_cells, run_cells
@@ -205,7 +205,6 @@ def test_a_webui_without_the_extension_is_refused(webui: SimulatedWebui):
 
 @pytest.mark.parametrize("answer", [[], {"pending_tasks": 3}, {"pending_tasks": [7]}, "text"])
 def test_odd_answers_are_refused(queue: QueueClient, monkeypatch: pytest.MonkeyPatch, answer: Any):
-    made = backend(queue)
     monkeypatch.setattr(queue, "get", lambda path, **options: answer)
     with pytest.raises(ToolError, match="LL660"):
-        made._tasks_left()
+        list(find_tasks(queue))
