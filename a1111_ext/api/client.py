@@ -141,9 +141,9 @@ class Client:
                     raise
         raise AssertionError("the loop returns or raises")
 
-    def get_bytes(self, path: str, *, most_bytes: int, seconds: float = ANSWER_SECONDS) -> bytes:
+    def get_bytes(self, path: str, *, most_bytes: int) -> bytes:
         """Return what a route sends as it is, a file for example. Raises ApiError."""
-        content: bytes = self._send("GET", path, None, seconds, most_bytes, bytes)
+        content: bytes = self._send("GET", path, None, ANSWER_SECONDS, most_bytes, bytes)
         return content
 
     def post(

@@ -83,7 +83,6 @@ def write_views(
     single_file_bytes: int | None = None,
     live: LiveState | None = None,
     with_sheet: bool = True,
-    served_at: str = "",
     on_progress: ProgressHandler = silent,
 ) -> GridFiles:
     """Write the page, and the contact sheet unless the grid still grows."""
@@ -96,7 +95,6 @@ def write_views(
         href=lambda cell: links.get(cell.key, ""),
         thumbnails=grid.folder / "thumbnails",
         single_file_bytes=single_file_bytes,
-        served_at=served_at,
         on_progress=on_progress,
     )
     if not with_sheet:

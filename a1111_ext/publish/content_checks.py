@@ -135,10 +135,13 @@ def _check_category(material: Material, content: PackContent) -> Check:
     return passed(what, f"{judged.value}, by ratings, tags and prompts{worst}.")
 
 
-def _examples(pictures: tuple[PictureContent, ...], most: int = 3) -> str:
+_MOST_EXAMPLES = 3
+
+
+def _examples(pictures: tuple[PictureContent, ...]) -> str:
     reported = [
         f"{one.picture.path.name} ({', '.join(one.judgement.reasons[:3])})"
-        for one in pictures[:most]
+        for one in pictures[:_MOST_EXAMPLES]
     ]
-    more = len(pictures) - most
+    more = len(pictures) - _MOST_EXAMPLES
     return "; ".join([*reported, f"and {more} more"] if more > 0 else reported)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from .album import ShowPicture
-from .arrangement import Distance, arrange, no_distance
+from .arrangement import arrange
 from .ratings import Rating
 from .selection import MOST_PICTURES, SelectionOptions, drawn_otherwise, with_ratings
 
@@ -26,7 +26,6 @@ def plan_follow_ups(
     lora_hash: str,
     ratings: Mapping[str, Rating],
     selected: Sequence[str] = (),
-    distance: Distance = no_distance,
 ) -> FollowUps:
     """Arrange what is rated 2 into posts of nearly equal size; `selected` ones are placed."""
     found, left_out = [], []
@@ -42,4 +41,4 @@ def plan_follow_ups(
         return FollowUps((), tuple(left_out))
     posts = ceil(len(found) / MOST_PICTURES)
     shares = [found[number::posts] for number in range(posts)]
-    return FollowUps(tuple(arrange(one, distance) for one in shares), tuple(left_out))
+    return FollowUps(tuple(arrange(one) for one in shares), tuple(left_out))

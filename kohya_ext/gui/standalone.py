@@ -19,7 +19,7 @@ TITLE = "loraloom"
 HOST = "127.0.0.1"
 
 
-def build_standalone(project: Path | None, pages: tuple[GuiPage, ...] | None = None) -> Any:
+def build_standalone(project: Path | None) -> Any:
     """Build the Blocks; a page that cannot be built says so in its own tab.
 
     Raises MissingError where gradio is missing.
@@ -27,7 +27,7 @@ def build_standalone(project: Path | None, pages: tuple[GuiPage, ...] | None = N
     gradio = require_gradio()
     folder = str(project) if project else ""
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
-        for page in find_pages() if pages is None else pages:
+        for page in find_pages():
             with gradio.Tab(page.label):
                 _build_or_say(gradio, blocks, page, folder)
     return blocks

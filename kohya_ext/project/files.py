@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -173,7 +173,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def replace_file(beside: Path, path: Path, *, sleep: Callable[[float], None] = time.sleep) -> None:
+def replace_file(beside: Path, path: Path) -> None:
     """Move `beside` onto `path`, waiting for a reader that holds it (Windows refuses then)."""
     for attempt in range(_REPLACE_TRIES):
         try:
@@ -181,7 +181,7 @@ def replace_file(beside: Path, path: Path, *, sleep: Callable[[float], None] = t
         except PermissionError:
             if os.name != "nt" or attempt == _REPLACE_TRIES - 1:
                 raise
-            sleep(_REPLACE_PAUSE_SECONDS)
+            time.sleep(_REPLACE_PAUSE_SECONDS)
         else:
             return
 

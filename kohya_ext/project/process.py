@@ -11,7 +11,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -128,17 +128,13 @@ def _end_all(processes: Sequence[psutil.Process], grace_seconds: float) -> None:
 
 
 def _wait_for_end(
-    processes: Sequence[psutil.Process],
-    timeout_seconds: float,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    processes: Sequence[psutil.Process], timeout_seconds: float
 ) -> list[psutil.Process]:
     """Return who still lives after the time; psutil's own wait would eat a child's exit code."""
-    deadline = clock() + timeout_seconds
+    deadline = time.monotonic() + timeout_seconds
     alive = [one for one in processes if _lives(one)]
-    while alive and clock() < deadline:
-        sleep(_POLL_SECONDS)
+    while alive and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
         alive = [one for one in alive if _lives(one)]
     return alive
 

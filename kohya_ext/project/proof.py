@@ -54,17 +54,12 @@ class Proof:
 Prover = Callable[[Project, Executor | None], tuple[Proof, ...]]
 
 
-def prove_project(
-    project: Project,
-    provers: tuple[Prover, ...] | None = None,
-    *,
-    executor: Executor | None = None,
-) -> tuple[Proof, ...]:
+def prove_project(project: Project, *, executor: Executor | None = None) -> tuple[Proof, ...]:
     """Look at every file that matters. Raises MachineError for a plugin that cannot be loaded.
 
     `executor` reads the large files elsewhere, where they lie under the same path.
     """
-    others: tuple[Prover, ...] = load_plugins(GROUP, OWN) if provers is None else provers
+    others: tuple[Prover, ...] = load_plugins(GROUP, OWN)
     own = (
         _journal(project),
         _decisions(project),

@@ -150,7 +150,7 @@ def _entry(row: dict[str, Any]) -> QueueEntry:
 
 
 @contextmanager
-def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Queue]]:
+def changing() -> Iterator[list[Queue]]:
     """Change the queue: the list holds it, and what it holds afterwards is written.
 
     One change at a time, also from other programs. Raises DamagedError.
@@ -172,7 +172,7 @@ def changing(*, sleep: Callable[[float], None] = time.sleep) -> Iterator[list[Qu
                 f"{queue_path()} is being changed by another program all the time.",
                 "Close it and run the command again.",
             )
-        sleep(_POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _now() -> str:

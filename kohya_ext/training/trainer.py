@@ -110,13 +110,11 @@ def find_trainer() -> Trainer | None:
     return None
 
 
-def require_trainer(given: Path | None = None, python: Path | None = None) -> Trainer:
-    """Return the trainer at `given`, or this machine's.
+def require_trainer() -> Trainer:
+    """Return this machine's trainer.
 
     Raises MissingError (none found; no sd-scripts there; no Python).
     """
-    if given is not None:
-        return trainer_at(given, python, TrainerSource.PATH)
     found = find_trainer()
     if found is None:
         raise MissingError(

@@ -127,15 +127,13 @@ def write_page(
     href: Callable[[PageCell], str],
     thumbnails: Path | None = None,
     single_file_bytes: int | None = None,
-    served_at: str = "",
     on_progress: ProgressHandler = silent,
 ) -> Path:
     """Write the page to `path`.
 
     `href` gives a cell's link relative to the page. Thumbnails are kept in the folder
     `thumbnails` for the next time. With `single_file_bytes` the pictures are put inside, up to
-    so many bytes in all: raises InputError above it. `served_at` is the address to which a
-    served page sends the choice.
+    so many bytes in all: raises InputError above it.
     """
     if single_file_bytes is not None:
         _require_size(page, single_file_bytes)
@@ -143,7 +141,7 @@ def write_page(
     thumbs = _thumbnails(page, side, thumbnails, on_progress)
     kind = thumbs[0][0] if thumbs else "webp"
     news_name = path.with_suffix(".live.js").name
-    data = _data(page, href, side, kind, served_at, news_name, inside=single_file_bytes is not None)
+    data = _data(page, href, side, kind, news_name, inside=single_file_bytes is not None)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as stream:
         for text in _document(page, data, [body for _, body in thumbs], single_file_bytes):
@@ -223,7 +221,6 @@ def _data(
     href: Callable[[PageCell], str],
     side: int,
     kind: str,
-    served_at: str,
     news_name: str,
     *,
     inside: bool,
@@ -248,8 +245,8 @@ def _data(
         "ratio": max((high / wide for wide, high in done), default=1.0),
         "choice_file": page.choice_file,
         "choice_command": page.choice_command,
-        "served": served_at,
-        "kept": None,  # filled in by the server that shows the page
+        "served": "",  # with the next, filled in by the server that shows the page
+        "kept": None,
         "live": None,
         "advice": None if page.advice is None else _advice(page.advice),
     }

@@ -121,12 +121,12 @@ class TiffTags:
         return numbers[0] if numbers else None
 
 
-def set_short(data: bytearray, tag: int, value: int, offset: int = 0) -> None:
+def set_short(data: bytearray, tag: int, value: int) -> None:
     """Change a 16 or 32 bit number of the first directory in place; nothing when it is absent."""
-    tags = TiffTags(memoryview(data)[offset:])
+    tags = TiffTags(memoryview(data))
     entry = tags.first().find(tag)
     letter = {3: "H", 4: "I", 8: "h", 9: "i"}.get(entry.kind) if entry else None
     if entry is not None and letter is not None and entry.count == 1:
         start, order = entry.start, tags.order
         del tags  # else the bytearray is held
-        struct.pack_into(order + letter, data, offset + start, max(0, value))
+        struct.pack_into(order + letter, data, start, max(0, value))

@@ -128,9 +128,9 @@ _FEWEST_FREE_BYTES = 3 << 30
 """Our choice: less than 3 GiB free holds no SD 1.5 training at 512 pixels."""
 
 
-def chosen_gpu(launch: tuple[str, ...], environment: Mapping[str, str] = os.environ) -> int:
+def chosen_gpu(launch: tuple[str, ...]) -> int:
     """Return the number of the first card that the trainer will use."""
-    said = dict(pairwise((*launch, ""))).get("--gpu_ids") or environment.get("CUDA_VISIBLE_DEVICES")
+    said = dict(pairwise((*launch, ""))).get("--gpu_ids") or os.environ.get("CUDA_VISIBLE_DEVICES")
     first = str(said or "0").partition(",")[0].strip()
     return whole_number(first) or 0
 

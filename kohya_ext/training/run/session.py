@@ -179,7 +179,7 @@ def apply_training(plan: TrainingPlan, handler: EventHandler = unheard) -> Resul
     return run_training(plan.run, handler)
 
 
-def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.sleep) -> RunPlan:
+def start_detached(plan: TrainingPlan) -> RunPlan:
     """Start the planned run with a watcher of its own, which outlives us; `attach` watches.
 
     Raises HostError when the watcher ends before it has begun.
@@ -196,7 +196,7 @@ def start_detached(plan: TrainingPlan, *, sleep: Callable[[float], None] = time.
                 f"The watcher of run {plan.run.run_id} ended at once.",
                 f"{plan.run.folder / 'watcher.txt'} says why; train without --detach.",
             )
-        sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def start_watcher(run: RunPlan) -> Child:

@@ -55,7 +55,9 @@ def test_the_job_of_somebody_else_continues(backend, webui):
 
 def test_no_interrupt_while_somebody_waits(backend, webui, monkeypatch):
     monkeypatch.setattr(webui.host.tasks, "pending", lambda: {"size": 1, "tasks": ["theirs"]})
-    monkeypatch.setattr(webui.host.tasks, "state_of", lambda task: {"active": True, "queued": False})
+    monkeypatch.setattr(
+        webui.host.tasks, "state_of", lambda task: {"active": True, "queued": False}
+    )
     backend.interrupt(pinned(backend, cell()))
     assert webui.host.counters.interrupts == 0
 
