@@ -69,28 +69,45 @@ def project_folders() -> tuple[Path, ...]:
     return tuple(dict.fromkeys([*named, own_folder()]))
 
 
-def allow_folder(root: Path) -> None:
-    """Add a project to the folders of the settings, unless it is seen already.
+def require_allowable(root: Path) -> bool:
+    """Tell whether a project is seen already by the folders of the settings.
 
-    Raises RuleError where the host forbids that its page changes folders.
+    Raises RuleError where it is not, and the host forbids that its page changes folders.
     """
     from modules import shared
 
     named = {one.resolve() for one in project_folders() if one != own_folder()}
     if {root.resolve(), root.resolve().parent} & named:
-        return
+        return True
     flags = ("freeze_settings", "hide_ui_dir_config")
     set_flag = next((one for one in flags if getattr(shared.cmd_opts, one, False)), "")
+    if set_flag:
+        flag = set_flag.replace("_", "-")
+        raise _not_allowed(root, f": the host was started with --{flag}")
+    return False
+
+
+def allow_folder(root: Path) -> None:
+    """Add a project to the folders of the settings, unless it is seen already.
+
+    Raises RuleError as `require_allowable` does, and where the host refuses the change.
+    """
+    from modules import shared
+
+    if require_allowable(root):
+        return
     text = str(getattr(shared.opts, FOLDERS, "") or "").rstrip()
-    changed = "\n".join(filter(None, (text, str(root))))
-    if set_flag or not shared.opts.set(FOLDERS, changed):
-        raise RuleError(
-            "LL770",
-            f"{root} may not be added to the folders of loraloom"
-            + (f": the host was started with --{set_flag.replace('_', '-')}." if set_flag else "."),
-            "Ask whoever runs the WebUI to name it in Settings, section loraloom.",
-        )
+    if not shared.opts.set(FOLDERS, "\n".join(filter(None, (text, str(root))))):
+        raise _not_allowed(root)
     shared.opts.save(shared.config_filename)
+
+
+def _not_allowed(root: Path, why: str = "") -> RuleError:
+    return RuleError(
+        "LL770",
+        f"{root} may not be added to the folders of loraloom{why}.",
+        "Ask whoever runs the WebUI to name it in Settings, section loraloom.",
+    )
 
 
 def lora_folders() -> tuple[Path, ...]:

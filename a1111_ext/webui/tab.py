@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from kohya_ext.project import MANIFEST_NAME, InputError, apply_init, open_project, plan_init
+from kohya_ext.project import (
+    MANIFEST_NAME,
+    InputError,
+    Project,
+    apply_init,
+    open_project,
+    plan_init,
+)
+from kohya_ext.project.files import explained
 from kohya_ext.project.home import expand_home
+from kohya_ext.project.printable import shortened
 
 from ..screens.page import ScreenHost, build
 from ..screens.shelf import Shelf, read_shelf
 from .addresses import address, board_address, review_address, wildcards_address
-from .settings import allow_folder, own_folder, project_folders
+from .settings import allow_folder, own_folder, project_folders, require_allowable
 
 WHERE = (
     "Open or make one by its folder above, or name folders with projects in Settings, section "
@@ -43,23 +53,32 @@ def open_project_here(folder: str, trigger_word: str) -> str:
 
     Raises InputError, RuleError, or what opening or making it raises. Returns its name.
     """
-    root = expand_home(folder.strip())
-    if not folder.strip() or not root.is_absolute():
+    typed = folder.strip()
+    root = expand_home(typed)
+    if not typed or not root.is_absolute():
         raise InputError(
             "LL769",
-            f'"{folder.strip()}" is not the whole path of a folder.',
-            "Write it from the root on, or beginning with ~.",
+            f'"{shortened(typed)}" is not the whole path of a folder.'
+            if typed
+            else "The path of the folder is empty.",
+            "Write the whole path, from the root on or beginning with ~.",
         )
-    if (root / MANIFEST_NAME).is_file():
-        project = open_project(root)
-    elif trigger_word.strip():
-        allow_folder(root)
-        project = apply_init(plan_init(root, trigger_word.strip()))
-    else:
+    with explained(root):
+        project = _opened(root) or _made(root, trigger_word.strip())
+    allow_folder(project.root)
+    return project.root.name
+
+
+def _opened(root: Path) -> Project | None:
+    return open_project(root) if (root / MANIFEST_NAME).is_file() else None
+
+
+def _made(root: Path, trigger_word: str) -> Project:
+    if not trigger_word:
         raise InputError(
             "LL769",
             f"{root} is not a project yet.",
             "Write a trigger word beside it, and it is made.",
         )
-    allow_folder(project.root)
-    return project.root.name
+    require_allowable(root)
+    return apply_init(plan_init(root, trigger_word))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import ConflictError, MachineError, MissingError, ToolError
-from .printable import is_text
+from .printable import is_text, shortened
 
 _BLOCK_BYTES = 1 << 20
 _REPLACE_TRIES = 10
@@ -58,6 +58,12 @@ def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> To
             "Free some space and run the same command again; nothing was lost.",
         )
     code, verb = ("LL104", "read") if reading else ("LL111", "written")
+    if error.errno == errno.ENAMETOOLONG:
+        return MachineError(
+            code,
+            f"{shortened(str(path))} could not be {verb}: its name is too long.",
+            "Choose a shorter name.",
+        )
     if os.name == "nt" and len(str(path)) >= _LONGEST_ON_WINDOWS:
         return MachineError(
             code,

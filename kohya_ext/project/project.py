@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .consent import Use, require_uses
-from .errors import ConflictError, InputError, RuleError
+from .errors import ConflictError, InputError, MissingError, RuleError
 from .families import Family
 from .files import CURE_FOR_STRANGE, require_utf8, strange_on_windows, write_text_atomic
 from .journal import Journal
@@ -148,8 +148,8 @@ def plan_init(
 ) -> InitPlan:
     """Plan a new project.
 
-    Raises InputError (trigger word), MachineError (a name that is not UTF-8) or ConflictError (one
-    is there).
+    Raises InputError (trigger word), MachineError (a name that is not UTF-8), MissingError (a file
+    in its place) or ConflictError (one is there).
     """
     problem = trigger_word_problem(trigger_word)
     if problem:
@@ -160,6 +160,8 @@ def plan_init(
         raise InputError(
             "LL186", f'Windows has no such folder name as "{strange}".', CURE_FOR_STRANGE
         )
+    if root.is_file():
+        raise MissingError("LL103", f"{root} is a file, not a folder.", "Give a folder.")
     if (root / MANIFEST_NAME).exists():
         raise ConflictError(
             "LL106",

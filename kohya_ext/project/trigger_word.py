@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .files import is_portable_name
+from .printable import shortened
 
 _FOREIGN = set("{}()[]<>|:,$#%\\/\"'`*?")
 
@@ -15,14 +16,15 @@ def trigger_word_problem(word: str) -> str | None:
     """
     if not word.strip():
         return "The trigger word is empty."
+    shown = shortened(word)
     if word != word.strip():
-        return f'The trigger word "{word}" begins or ends with a space.'
+        return f'The trigger word "{shown}" begins or ends with a space.'
     strange = sorted({letter for letter in word if letter in _FOREIGN or ord(letter) < 32})
     if strange:
-        shown = " ".join(strange)
-        return f'The trigger word "{word}" has characters with a meaning in prompts: {shown}'
+        found = " ".join(strange)
+        return f'The trigger word "{shown}" has characters with a meaning in prompts: {found}'
     if "__" in word:
-        return f'The trigger word "{word}" has "__", which starts a wildcard in prompts.'
+        return f'The trigger word "{shown}" has "__", which starts a wildcard in prompts.'
     if not is_portable_name(word):
-        return f'The trigger word "{word}" cannot be a folder\'s name on every system.'
+        return f'The trigger word "{shown}" cannot be a folder\'s name on every system.'
     return None

@@ -107,6 +107,12 @@ def test_blocks_begin_where_asked(tmp_path: Path):
     assert b"".join(read_blocks(tmp_path / "x", 8)) == b"body"
 
 
+def test_a_name_that_is_too_long_is_cut():
+    error = OSError(errno.ENAMETOOLONG, "File name too long")
+    said = str(files_module.explain_os_error(error, Path("x" * 10_000)))
+    assert "x... could not be written: its name is too long" in said
+
+
 def test_a_path_too_long_for_windows_says_so(monkeypatch: pytest.MonkeyPatch):
     path = Path("project", "long " * 50)
     monkeypatch.setattr(files_module.os, "name", "nt")

@@ -49,12 +49,26 @@ def test_a_folder_beside_the_named_ones_is_added(host: Any, tmp_path: Path):
 @pytest.mark.usefixtures("gradio")
 @pytest.mark.parametrize(
     ("folder", "word", "code"),
-    [("", "Fox", "LL769"), ("fox", "Fox", "LL769"), ("{}/x", "", "LL769")],
+    [
+        ("", "Fox", "LL769"),
+        ("fox", "Fox", "LL769"),
+        ("{}/x", "", "LL769"),
+        ("{}/file", "Fox", "LL103"),
+        ("{}/file/x", "Fox", "LL111"),
+        ("{}/" + "x" * 10_000, "Fox", "LL111"),
+        ("x" * 10_000, "Fox", "LL769"),
+        ("{}/x", "x" * 10_000, "LL105"),
+    ],
+    ids=["nothing", "part", "no-word", "file", "below-a-file", "long", "long-part", "long-word"],
 )
-def test_folders_that_are_no_projects(tmp_path: Path, folder: str, word: str, code: str):
+def test_folders_that_are_no_projects(host: Any, tmp_path: Path, folder: str, word: str, code: str):
+    """Each is one sentence, and none of them is added to the settings."""
+    (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ToolError) as caught:
         open_project_here(folder.format(tmp_path), word)
     assert caught.value.code == code
+    assert len(str(caught.value)) < 400
+    assert not host.shared.opts.data.get(FOLDERS)
 
 
 @pytest.mark.usefixtures("gradio")
