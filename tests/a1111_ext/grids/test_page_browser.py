@@ -232,6 +232,12 @@ def test_a_served_page_sends_the_choice(browser: Any, project: Project):
         page.locator("#choice-save").click()
         page.locator("#toast").filter(has_text="project").wait_for()
         assert [one.epoch.startswith("Quillfox") for one in taken] == [True]
+        page.locator("#promote-name").fill("CON")
+        page.locator("#promote-now").click()
+        refused = page.locator("#toast.on").filter(has_text="Windows has no such file name")
+        refused.wait_for()
+        page.wait_for_timeout(4000)  # a sentence so long cannot be read in less
+        assert refused.is_visible()
         page.locator("#promote-name").fill("Quillfox-p1")
         page.locator("#promote-now").click()
         page.locator("#toast").filter(has_text="is promoted as Quillfox-p1.").wait_for()

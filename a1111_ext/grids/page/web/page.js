@@ -68,7 +68,8 @@ function toast(text) {
   byId("toast").textContent = text;
   byId("toast").classList.add("on");
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => byId("toast").classList.remove("on"), 1800);
+  const reading = Math.max(1800, 70 * text.length);  // 14 letters a second, for a foreign reader
+  toastTimer = setTimeout(() => byId("toast").classList.remove("on"), reading);
 }
 async function copy(text, what) {
   try { await navigator.clipboard.writeText(text); } catch {
