@@ -260,7 +260,7 @@ class DrawingDesk(ReviewDesk):
         self._publishing = BackgroundJob("publish", self._make_pack)
         self._keep(PUBLISH, True)
         self._publishing.start()
-        return "The pack is being made."
+        return "Publishing begins."
 
     def _make_pack(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         try:
@@ -277,8 +277,8 @@ class DrawingDesk(ReviewDesk):
         plan = plan_publishing(project, PublishOptions(), on_progress=progress)
         pack = apply_publishing(project, plan, on_progress=progress)
         if not plan.is_checked:
-            say("No tagger has rated the pictures: nobody has checked what they show")
-        say(f"The pack is made: {pack.checklist} says what was checked and what is left for you")
+            say("no tagger has rated the pictures: nobody has checked what they show")
+        say(f"the pack is made: {pack.checklist} says what was checked and what is left for you")
 
 
 def _earlier_pack(project: Project) -> str:

@@ -188,7 +188,7 @@ def test_a_pack_that_was_cut_off_is_made(desk: DrawingDesk, ready: Project, note
     drawn(desk)
     desk.act(SELECT)
     desk.resume([PUBLISH])
-    wait_until(lambda: "The pack is made" in desk.status().text)
+    wait_until(lambda: "the pack is made" in desk.status().text)
 
 
 def test_what_was_cut_off_continues(

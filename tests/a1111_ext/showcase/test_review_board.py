@@ -3,84 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from chromium import kept_chromium, open_page
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from showcase_board import FRAMINGS, ask, draw, key, ready, send, settle
 from until import wait_until
 
-from a1111_ext.showcase.album import RECORDS_NAME, ShowPicture, read_album
-from a1111_ext.showcase.desk import ReviewDesk
+from a1111_ext.showcase.album import read_album
 from a1111_ext.showcase.ratings import Rating
 from a1111_ext.showcase.review import Review, read_review, write_review
 from a1111_ext.showcase.showcase_view import ShowcaseView
-from dynprompts import Pick
-from kohya_ext.project import Journal, Project
-from kohya_ext.project.decisions.board import PAGE_NAME, Action, BoardShare
-from kohya_ext.project.decisions.board_view import STOP, BoardStatus
+from kohya_ext.project import Project
+from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
 from kohya_ext.project.server import PageRequest, PageServer
-
-FRAMINGS = ("headshot", "full body", "upper body")
-
-
-def draw(project: Project, number: int, **changes: Any) -> ShowPicture:
-    """Put a picture and its record into the showcase, as a batch does."""
-    checkpoint = f"model-{'ab'[number % 2]}.safetensors [0123456789]"
-    picks = (Pick("light", ("dawn", "night")[number % 2], "showcase.template"),)
-    one = ShowPicture(
-        file=f"fox-{number:04}.png", seed=number, checkpoint=checkpoint, prompt="a fox",
-        framing=FRAMINGS[number % 3], lora="fox-v1", lora_hash="0123456789ab", lora_weight="1",
-        key=f"{number:064x}", template="prompt 1", picks=picks,
-    )  # fmt: skip
-    one = ShowPicture(**{**vars(one), **changes})
-    project.showcase_dir.mkdir(exist_ok=True)
-    noise = Image.effect_noise((12, 9), 90 + number).resize((96, 72))
-    noise.convert("RGB").save(project.showcase_dir / one.file)
-    Journal(project.showcase_dir / RECORDS_NAME).append("picture", **one.as_dict())
-    return one
-
-
-@pytest.fixture
-def drawn(project: Project) -> Project:
-    for number in range(8):
-        draw(project, number)
-    return project
-
-
-@pytest.fixture
-def share(drawn: Project) -> Iterator[BoardShare]:
-    made = BoardShare(ShowcaseView(drawn))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def url(share: BoardShare) -> Iterator[str]:
-    with PageServer() as server:
-        yield server.url_of(share, PAGE_NAME)
-
-
-def ask(share: BoardShare, path: str, **query: str) -> Any:
-    answer = share.answer(PageRequest(path, query))
-    assert answer.status == 200
-    return json.loads(answer.body)
-
-
-def send(share: BoardShare, path: str, **body: Any) -> Any:
-    content = json.dumps(body).encode("utf-8")
-    answer = share.answer(PageRequest(path, {}, content, "application/json"))
-    assert answer.status == 200
-    return json.loads(answer.body)
-
-
-def key(number: int) -> str:
-    return f"{number:064x}"
-
 
 # -- what it tells ------------------------------------------------------------------------------
 
@@ -192,75 +131,7 @@ def test_an_earlier_review_file_is_taken_over(drawn: Project):
     share.close()
 
 
-class OneButton(ReviewDesk):
-    def actions(self) -> Sequence[Action]:
-        return (Action("draw", "Draw"),)
-
-    def act(self, name: str, choice: str = "") -> str:
-        raise AssertionError("a page in the network has started something")
-
-
-@pytest.mark.browser
-def test_a_page_in_the_network_only_decides(drawn: Project):
-    share = BoardShare(ShowcaseView(drawn, OneButton()), may_act=False)
-    with pytest.raises(ValueError, match="look and decide"):
-        send(share, "act/draw")
-    with PageServer() as server, open_page(server.url_of(share, PAGE_NAME)) as page:
-        ready(page)
-        assert page.locator("#actions button").count() == 0
-        assert "drawing and publishing are started on its own machine" in page.inner_text("#note")
-        page.keyboard.press("1")
-        settle(page)
-    assert len(read_review(drawn).ratings) == 1
-    share.close()
-
-
-class LastingButton(ReviewDesk):
-    """A desk that draws until it is stopped."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def actions(self) -> Sequence[Action]:
-        return (Action("draw", "Draw", stop_label="Stop drawing"),)
-
-    def act(self, name: str, choice: str = "") -> str:
-        self.asked.append(choice)
-        return "Done."
-
-    def status(self) -> BoardStatus:
-        return BoardStatus(running=("draw",) if self.asked[-1:] == [""] else ())
-
-
-@pytest.mark.browser
-def test_a_button_says_what_it_does_next(drawn: Project):
-    desk = LastingButton()
-    share = BoardShare(ShowcaseView(drawn, desk))
-    with PageServer() as server, open_page(server.url_of(share, PAGE_NAME)) as page:
-        ready(page)
-        for label in ("Draw", "Stop drawing", "Draw"):
-            page.get_by_role("button", name=label, exact=True).click()
-        page.get_by_role("button", name="Stop drawing").wait_for()
-    assert desk.asked == ["", STOP, ""]
-    share.close()
-
-
-def test_odd_actions_are_refused(share: BoardShare):
-    with pytest.raises(ValueError, match="not an action"):
-        send(share, "act/format-the-disk")
-
-
 # -- in a browser -------------------------------------------------------------------------------
-
-
-def ready(page: Any) -> Any:
-    page.wait_for_selector("body[data-ready]")
-    return page
-
-
-def settle(page: Any) -> None:
-    page.evaluate("() => fetch('changes.json?since=0').then((one) => one.text())")
-    page.wait_for_timeout(300)
 
 
 @pytest.mark.browser
