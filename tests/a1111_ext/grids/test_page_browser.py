@@ -291,6 +291,27 @@ def test_votes_in_a_tab_are_there_the_next_day(browser: Any, project: Project):
         page_path.with_name(FILE_NAME).unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("size", [(316, 790), (390, 844), (844, 390)])
+def test_a_phone_has_room_for_the_pictures(browser: Any, project: Project, size: tuple[int, int]):
+    """With long advice, and a choice at the foot of the page."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+    page.goto((folder_of(project) / "grid.html").as_uri())
+    page.locator(".cell img").first.wait_for()
+    page.evaluate(
+        "() => { const advice = document.getElementById('advice');"
+        " advice.classList.remove('hidden'); advice.open = true;"
+        " advice.querySelector('summary').textContent = 'Look at epoch 2 first. '.repeat(60); }"
+    )
+    page.evaluate("() => document.querySelector('footer').classList.remove('hidden')")
+    box = page.locator("#scroller").bounding_box()
+    assert box["height"] >= 0.6 * size[1]
+    page.locator("#scroller").scroll_into_view_if_needed()
+    assert page.locator("#scroller").bounding_box()["y"] < size[1] / 2
+    assert page.evaluate("document.documentElement.scrollWidth") == size[0]
+    context.close()
+
+
 def test_two_windows_share_their_votes(browser: Any, project: Project):
     page_path = folder_of(project) / "grid.html"
     keep_votes(page_path, '{"votes": [], "choice": null}')
