@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from chromium import open_page
-from showcase_board import ready, send, settle
+from showcase_board import keep_up, ready, send
 
 from a1111_ext.showcase.desk import ReviewDesk
 from a1111_ext.showcase.review import read_review
@@ -35,7 +35,7 @@ def test_a_page_in_the_network_only_decides(drawn: Project):
         assert page.locator("#actions button").count() == 0
         assert "drawing and publishing are started on its own machine" in page.inner_text("#note")
         page.keyboard.press("1")
-        settle(page)
+        keep_up(page)
     assert len(read_review(drawn).ratings) == 1
     share.close()
 

@@ -10,7 +10,7 @@ import pytest
 from chromium import kept_chromium, open_page
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from showcase_board import FRAMINGS, ask, draw, key, ready, send, settle
+from showcase_board import FRAMINGS, ask, draw, keep_up, key, ready, send
 from until import wait_until
 
 from a1111_ext.showcase.album import read_album
@@ -140,7 +140,7 @@ def test_keys_rate_and_mark(url: str, drawn: Project):
         ready(page)
         for pressed in ("u", "1", "x", "2", "5"):
             page.keyboard.press(pressed)
-        settle(page)
+        keep_up(page)
         review = read_review(drawn)
         assert [review.ratings[f"fox-{n:04}.png"].value for n in range(4)] == [
             "1",
@@ -150,7 +150,7 @@ def test_keys_rate_and_mark(url: str, drawn: Project):
         ]
         assert review.upscale == ("fox-0000.png",)
         page.keyboard.press("Control+z")
-        settle(page)
+        keep_up(page)
         assert "fox-0003.png" not in read_review(drawn).ratings
 
 
@@ -204,7 +204,7 @@ def test_two_and_four_are_compared(url: str, drawn: Project):
         assert page.evaluate(shown) == ["fox-0004.png", "fox-0006.png"]
         page.click("#compare figure:nth-child(2)")
         page.keyboard.press("2")
-        settle(page)
+        keep_up(page)
     ratings = {name: one.value for name, one in read_review(drawn).ratings.items()}
     assert ratings == {"fox-0000.png": "1", "fox-0001.png": "drop", "fox-0006.png": "2"}
 
@@ -221,7 +221,7 @@ def test_the_order_is_made_on_the_page(url: str, drawn: Project):
         page.click("#arrange")
         page.wait_for_selector("#strip li.alike", state="detached")
         page.click("#strip li:nth-child(2) button[aria-label='Move left']")
-        settle(page)
+        keep_up(page)
     assert read_review(drawn).order[0] == "fox-0004.png"
     assert {one.file for one in read_album(drawn)} >= set(read_review(drawn).order)
 
@@ -240,7 +240,7 @@ def test_one_thumb_rates_on_a_phone(url: str, drawn: Project, tmp_path: Path):
         page.click(".choice >> text=Reject")
         page.click("#mode-two")
         assert page.locator("#compare figure").count() == 2
-        settle(page)
+        keep_up(page)
         assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert [one.value for one in read_review(drawn).ratings.values()] == ["1", "drop"]
 
@@ -251,7 +251,7 @@ def test_the_hit_rate_is_shown(url: str, drawn: Project):
         ready(page)
         for pressed in ("1", "x", "2", "x"):
             page.keyboard.press(pressed)
-        settle(page)
+        keep_up(page)
         page.keyboard.press("h")
         page.wait_for_selector("#report[open] table")
         text = page.inner_text("#report-tables")
@@ -279,7 +279,7 @@ def test_the_better_version_is_taken_by_thumb(project: Project):
         page.tap("#winner")
         assert page.evaluate(shown) == ["fox-0002.png", "fox-0003.png"]
         page.tap("#winner")
-        settle(page)
+        keep_up(page)
         page.tap("#mode-one")
         page.tap("#stage")
         assert page.is_visible("#zoom")
