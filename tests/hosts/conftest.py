@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from chromium import open_chromium
-from hosts_table import write_rows
+from hosts_table import ran_to_its_end, write_rows
 from tiny_trainer import make_tiny_trainer, make_tokenizer_cache, python_of
 
 from a1111_ext.api.client import Client, parse_credentials
@@ -66,9 +66,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the rows of docs/testing.md where LORALOOM_HOSTS_TABLE asks for it."""
     is_worker = hasattr(session.config, "workerinput")
-    ran_to_its_end = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    is_cut_short = session.shouldstop or session.shouldfail or not ran_to_its_end
-    if not os.environ.get("LORALOOM_HOSTS_TABLE") or is_worker or is_cut_short:
+    is_cut_short = bool(session.shouldstop or session.shouldfail)
+    is_whole = ran_to_its_end(exitstatus, is_cut_short=is_cut_short)
+    if not os.environ.get("LORALOOM_HOSTS_TABLE") or is_worker or not is_whole:
         return
     whole = {file: counts for file, counts in _outcomes.items() if file not in _partly}
     for row in write_rows(PAGE, whole, date.today()):

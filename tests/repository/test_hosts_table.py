@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hosts_table import BEGIN, END, HEAD, host_of, read_webui, write_rows
+from hosts_table import BEGIN, END, HEAD, host_of, ran_to_its_end, read_webui, write_rows
 
 ON = date(2026, 1, 2)
 CHECKS = "test_webui_grid.py"
@@ -77,3 +77,20 @@ def test_forge_and_its_heirs_are_told_apart(
     (tmp_path / library).mkdir()
     (tmp_path / "modules_forge" / "forge_version.py").write_text(text, encoding="utf-8")
     assert read_webui(tmp_path) == (name, version)
+
+
+@pytest.mark.parametrize(
+    ("exit_status", "is_cut_short", "is_whole"),
+    [
+        (pytest.ExitCode.OK, False, True),
+        (pytest.ExitCode.TESTS_FAILED, False, True),
+        (pytest.ExitCode.TESTS_FAILED, True, False),
+        (pytest.ExitCode.INTERRUPTED, False, False),
+        (pytest.ExitCode.INTERNAL_ERROR, False, False),
+    ],
+)
+def test_a_run_that_was_ended_early_writes_no_row(
+    exit_status: pytest.ExitCode, is_cut_short: bool, is_whole: bool
+):
+    """After Ctrl-C the checks that had run stood there as all of their file."""
+    assert ran_to_its_end(exit_status, is_cut_short=is_cut_short) is is_whole
