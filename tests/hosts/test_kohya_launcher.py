@@ -16,7 +16,7 @@ import requests
 from broken_tab import BREAKS
 
 from kohya_ext.gui.hook import install_hook, plan_hook, uninstall_hook
-from kohya_ext.gui.host import KohyaGui, plan_launch
+from kohya_ext.gui.host import KohyaGui, LaunchPlan, plan_launch
 from kohya_ext.training.config.kohya_json import GuiVersion
 
 from .kohya_window import (
@@ -34,16 +34,21 @@ from .kohya_window import (
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 
+def broken_tab(plan: LaunchPlan, copy: Path, place: str) -> LaunchPlan:
+    """Plan the same start with a tab in which something raises at that place."""
+    found = BREAKS[place]
+    indent = found[: len(found) - len(found.lstrip())]
+    raised = f"{indent}raise RuntimeError('broken on purpose')\n{found}"
+    return changed_copy(plan, copy, found, raised)
+
+
 @pytest.mark.parametrize("place", list(BREAKS))
 def test_gui_starts_without_a_broken_tab(
     kohya: KohyaGui, chromium, tmp_path: Path, place: str, version: GuiVersion
 ):
-    found = BREAKS[place]
-    indent = found[: len(found) - len(found.lstrip())]
     port = free_port()
-    plan = plan_launch(kohya, arguments(port))
-    broken = f"{indent}raise RuntimeError('broken on purpose')\n{found}"
-    with running(changed_copy(plan, tmp_path / "copy", found, broken), port) as host:
+    broken = broken_tab(plan_launch(kohya, arguments(port)), tmp_path / "copy", place)
+    with running(broken, port) as host:
         assert "the GUI starts without it: broken on purpose" in "\n".join(host.said)
         with visiting(chromium, host) as page:
             assert "loraloom" not in top_tabs(page)
@@ -65,27 +70,34 @@ def own_start(kohya: KohyaGui, words: tuple[str, ...]) -> tuple[str, ...]:
     return (str(kohya.python), "kohya_gui.py", *words)
 
 
-def test_stay_survives_kohyas_own_start(kohya: KohyaGui, chromium):
+def says_nothing_of_us(own: LaunchPlan, port: int, **environment: str) -> bool:
+    """Start the GUI without our tab; without us it looks for its own page for 3 s only."""
+    host = Host(own, port, **environment)
+    try:
+        host.wait_for("Running on local URL")
+    finally:
+        host.end()
+    return "loraloom" not in "\n".join(host.said)
+
+
+def test_stay_survives_kohyas_own_start(kohya: KohyaGui, chromium, tmp_path: Path):
     port = free_port()
     plan = plan_launch(kohya, arguments(port))
-    own = own_start(kohya, plan.command[3:])
+    own = replace(plan, command=own_start(kohya, plan.command[3:]))
     stay = plan_hook(kohya)
     install_hook(stay)
     try:
-        with running(replace(plan, command=own), port) as host, visiting(chromium, host) as page:
+        with running(own, port) as host, visiting(chromium, host) as page:
             assert "loraloom" in top_tabs(page)
             with_tab = api_names(host)
-        with running(replace(plan, command=own), port, LORALOOM_DISABLE="1") as host:
-            assert "loraloom" not in "\n".join(host.said)
-            without_tab = api_names(host)
-        assert len(without_tab) > 100
-        assert with_tab[: len(without_tab)] == without_tab
+        assert says_nothing_of_us(own, port, LORALOOM_DISABLE="1")
     finally:
         assert uninstall_hook(stay) == (stay.pth, stay.hook)
-    without = Host(replace(plan, command=own), port)
-    without.wait_for("Running on local URL")
-    without.end()
-    assert "loraloom" not in "\n".join(without.said)
+    assert says_nothing_of_us(own, port)
+    with running(broken_tab(plan, tmp_path / "copy", "import"), port) as host:
+        without_tab = api_names(host)
+    assert len(without_tab) > 100
+    assert with_tab[: len(without_tab)] == without_tab
 
 
 def test_no_file_of_the_gui_changes(kohya: KohyaGui, host: Host):
