@@ -90,6 +90,11 @@ def test_a_name_that_changes_its_case_keeps_its_caption(filled: Project):
     """Where the file system does not tell the two names apart, the new one is not removed."""
     apply_layout(filled, plan_layout(filled))
     (filled.images_dir / "5_Quillfox" / "a.txt").write_text("by hand", encoding="utf-8")
+    probe = filled.root / "probe"
+    probe.write_bytes(b"")
+    probe.replace(probe.with_name("Probe"))
+    if "Probe" not in [one.name for one in filled.root.iterdir()]:
+        pytest.skip("Wine says that it changed a name's case, and left it")
     source = filled.source_dir / "primary" / "a.png"
     source.rename(source.with_name("passing")).rename(source.with_name("A.png"))
     apply_layout(filled, plan_layout(filled))
