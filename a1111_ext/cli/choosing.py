@@ -8,17 +8,19 @@ from kohya_ext.project import MissingError, Project
 from kohya_ext.project.cli import next_step, say, serve_until_interrupted, shell_path
 from kohya_ext.project.wording import counted
 
-from ..grids.choice import EpochChoice, write_choice
+from ..grids.choice import EpochChoice, KeptChoice, write_choice
 from ..grids.page.share import GridShare
 from ..grids.page.votes import PAGE_NAME
 
 
 def take_choice(project: Project, choice: EpochChoice) -> None:
-    path = write_choice(project, choice)
+    kept = write_choice(project, choice)
     say(
-        f"chosen: {choice.epoch} ({path.name}), with "
+        f"chosen: {choice.epoch} ({kept.path.name}), with "
         f"{counted(sum(v.better for v in choice.votes), 'vote')}"
     )
+    if kept.change:
+        say(kept.change)
     _next_promote(project, choice)
 
 
@@ -37,9 +39,11 @@ def serve_newest(project: Project, *, lan: bool = False) -> None:
         )
     chosen: list[EpochChoice] = []
 
-    def take(choice: EpochChoice) -> None:
+    def take(choice: EpochChoice, kept: KeptChoice) -> None:
         chosen.append(choice)
         say(f"chosen: {choice.epoch}")
+        if kept.change:
+            say(kept.change)
 
     page = pages[-1].relative_to(project.root).as_posix()
     share = GridShare(project.root, take, may_promote=not lan)

@@ -107,6 +107,8 @@ def _promote(
 
 
 def _tell(promotion: Promotion, seen: list[Path], as_json: bool) -> None:
+    if promotion.change:
+        say(promotion.change)
     if as_json:
         emit_json(
             {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.errors import InputError
+from kohya_ext.project.journal import JournalEntry
 from kohya_ext.project.json_reader import parse_json_of_kind, read_text
 from kohya_ext.project.limits import limits
 from kohya_ext.project.project import Project
@@ -82,7 +84,24 @@ def _vote(data: Mapping[str, Any]) -> Vote:
     return Vote(_text(data["value"]), *counts, float(data["wilson_lower"]))
 
 
-def write_choice(project: Project, choice: EpochChoice) -> Path:
+@dataclass(frozen=True)
+class ChosenEpoch:
+    """The epoch that is to be taken, as it was said last: its file's name, when, and the facts."""
+
+    epoch_file: str
+    at: datetime
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class KeptChoice:
+    """A choice that was kept; `change` is a sentence where another epoch was chosen before."""
+
+    path: Path
+    change: str = ""
+
+
+def write_choice(project: Project, choice: EpochChoice) -> KeptChoice:
     """Keep a choice in reviews.db, note it in the journal, and return the epoch file that it names.
 
     Raises InputError when the grid or the epoch file is not this project's.
@@ -108,20 +127,68 @@ def write_choice(project: Project, choice: EpochChoice) -> Path:
         "values": dict(choice.values),
         "votes": [vars(one) for one in choice.votes],
     }
-    with DecisionStore(project.reviews_db) as store:
-        store.decide(DecisionKind.CHOICE, {EPOCH: facts}, "grid page")
+    change = _decide(project, facts, "grid page")
     project.journal.append("grid-choice", **facts)
-    return path
+    return KeptChoice(path, change)
 
 
-def find_chosen(project: Project) -> Mapping[str, Any] | None:
-    """Return the facts of the epoch that was chosen last, or None.
+def choose_promoted(project: Project, epoch_file: str) -> str:
+    """Take the epoch that is promoted as the chosen one; return what that changed, or ""."""
+    held = find_chosen(project)
+    if held is not None and held.epoch_file == epoch_file:
+        return ""  # as the page chose it, with the votes that it rests on
+    return _decide(project, _facts_of(epoch_file), "promote")
 
-    A choice of an earlier loraloom is in the journal only.
+
+def _facts_of(epoch_file: str) -> dict[str, Any]:
+    stem = Path(epoch_file).stem
+    return {"grid": "", "epoch": stem, "epoch_file": epoch_file, "values": {}, "votes": []}
+
+
+def _decide(project: Project, facts: Mapping[str, Any], way: str) -> str:
+    """Keep which epoch to take; return a sentence where another one was chosen before."""
+    held = find_chosen(project)
+    with DecisionStore(project.reviews_db) as store:
+        store.decide(DecisionKind.CHOICE, {EPOCH: facts}, way)
+    if held is None or held.epoch_file == facts["epoch_file"]:
+        return ""
+    return f"epoch: {Path(held.epoch_file).stem} -> {Path(facts['epoch_file']).stem} ({way})"
+
+
+def find_chosen(project: Project) -> ChosenEpoch | None:
+    """Return the epoch that was chosen or promoted last, or None.
+
+    What an earlier loraloom chose and promoted is in the journal only.
     """
     with DecisionStore(project.reviews_db) as store:
-        found = store.find(DecisionKind.CHOICE, EPOCH)
-    if found is not None:
-        return dict(found.value)
-    entry = project.journal.last("grid-choice")
-    return entry.facts if entry else None
+        decision = store.find(DecisionKind.CHOICE, EPOCH)
+    found = [_chosen(one.facts, one.at) for one in _journalled(project)]
+    if decision is not None:
+        found.append(_chosen(decision.value, decision.at))
+    said = [one for one in found if one]
+    newest = max(said, key=lambda one: one.at, default=None)
+    if newest is None:
+        return None
+    same = (one for one in said if one.epoch_file == newest.epoch_file)
+    facts = max(same, key=lambda one: len(one.facts.get("votes") or ())).facts
+    return replace(newest, facts=facts)  # a promotion tells no votes, the choice before it does
+
+
+def _journalled(project: Project) -> Iterator[JournalEntry]:
+    choice, promotion = (project.journal.last(kind) for kind in ("grid-choice", "promote"))
+    if choice is not None:
+        yield choice
+    if promotion is not None:
+        yield replace(promotion, facts=_facts_of(str(promotion.facts.get("source", ""))))
+
+
+def _chosen(facts: Mapping[str, Any], at: str) -> ChosenEpoch | None:
+    """Read a choice; None for one that names no file or no time."""
+    name = facts.get("epoch_file")
+    try:
+        time = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    if not isinstance(name, str) or not name or time.tzinfo is None:
+        return None
+    return ChosenEpoch(name, time, facts)

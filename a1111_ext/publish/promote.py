@@ -32,6 +32,7 @@ from ..api.client import Client
 from ..api.forgetting import forget_loras
 from ..api.inventory import fetch_capabilities
 from ..api.lora_links import find_lora_folder, linked_names
+from ..grids.choice import choose_promoted
 from .header import header_changes, write_header
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -63,6 +64,8 @@ class Promotion:
     steps: int | None
     hash: str
     source: str
+    change: str = ""
+    """Says so where another epoch was chosen before."""
 
 
 def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
@@ -184,6 +187,7 @@ def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
     elif not _is_whole(plan):  # the same again, after the manifest was changed
         write_header(plan.target, plan.changes, plan.hash)
     promoted = read_epoch_file(plan.target)
+    change = choose_promoted(project, plan.source.path.name)
     project.journal.append(
         "promote",
         name=plan.name,
@@ -200,6 +204,7 @@ def apply_promotion(project: Project, plan: PromotePlan) -> Promotion:
         promoted.step,
         plan.hash,
         plan.source.path.name,
+        change,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kohya_ext.project import Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 
 from ..grids.choice import find_chosen
-from ..grids.page.votes import read_votes
+from ..grids.page.votes import find_marked, read_votes
 from .ballot import Ballot
 
 
@@ -20,20 +21,22 @@ def read_ballots(
 ) -> tuple[Ballot, ...]:
     """Return a ballot for each of `files`; `file_of` gives the epoch file of a picture's key."""
     found = dict.fromkeys(files, Ballot())
-    chosen = ""
+    choices: list[tuple[datetime, str]] = []
     for folder in folders:
         kept = read_votes(folder)
         for vote in kept.get("votes", ()):
             _count(found, file_of, vote)
-        if isinstance(kept.get("choice"), str):
-            chosen = file_of.get(kept["choice"], chosen)
+        marked = find_marked(folder)
+        if marked is not None and marked[1] in file_of:
+            choices.append((marked[0], file_of[marked[1]]))
     for file, rating in _rated(project, file_of):
         found = _with_rating(found, file, rating)
-    facts = find_chosen(project)
-    if facts is not None:
-        chosen = str(facts.get("epoch_file", "")) or chosen
+    held = find_chosen(project)
+    if held is not None:
+        choices.append((held.at, held.epoch_file))
         if not any(one.count for one in found.values()):
-            _count_summary(found, facts.get("votes", ()))
+            _count_summary(found, held.facts.get("votes", ()))
+    chosen = max(choices)[1] if choices else ""
     if chosen in found:
         found[chosen] = replace(found[chosen], is_chosen=True)
     return tuple(found[name] for name in files)

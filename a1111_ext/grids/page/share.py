@@ -18,7 +18,7 @@ from kohya_ext.project.epochs import read_epoch_file
 from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.server import NOT_FOUND, TYPES, FolderShare, PageAnswer, PageRequest
 
-from ..choice import EpochChoice, parse_choice, write_choice
+from ..choice import EpochChoice, KeptChoice, parse_choice, write_choice
 from .votes import PAGE_NAME, keep_votes, read_votes, with_votes
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class GridShare:
     """The folder `grids` below `root`; a project's pages may also send the epoch that is chosen."""
 
     root: Path
-    on_choice: Callable[[EpochChoice], None] = lambda choice: None
+    on_choice: Callable[[EpochChoice, KeptChoice], None] = lambda choice, kept: None
     host: PromotionHost = NOWHERE
     may_promote: bool = True
     """Not in a network: a page there looks, votes and chooses."""
@@ -86,9 +86,9 @@ class GridShare:
 
     def _keep_choice(self, text: str) -> Path:
         choice = parse_choice(text)
-        path = write_choice(open_project(self.root), choice)
-        self.on_choice(choice)
-        return path
+        kept = write_choice(open_project(self.root), choice)
+        self.on_choice(choice, kept)
+        return kept.path
 
     def _promote(self, text: str) -> str:
         """Promote the chosen epoch under the name that the page sent; return what is to be said."""

@@ -47,16 +47,7 @@ def keep_votes(page: Path, text: str) -> dict[str, Any]:
         grid_id = page.parent.name
         if "known" in data:
             found = _merged(_newest(store, grid_id), _parse(data["known"]), found)
-        before = _stored_votes(store, grid_id)
-        votes = {f"{grid_id}#{at}": vote for at, vote in enumerate(found["votes"])}
-        gone = {f"{grid_id}#{at}": None for at in range(len(votes), len(before))}
-        store.decide_together(
-            {
-                DecisionKind.VOTES: {**votes, **gone},
-                DecisionKind.CHOICE: {f"grid:{grid_id}": found["choice"]},
-            },
-            "grid page",
-        )
+        _decide(store, grid_id, found, "grid page")
     return found
 
 
@@ -72,9 +63,35 @@ def _merged(held: dict[str, Any], known: dict[str, Any], found: dict[str, Any]) 
 def read_votes(folder: Path) -> dict[str, Any]:
     """Return the votes and the choice that were made on the page of a grid's folder."""
     with _store(folder) as store:
-        if (folder / FILE_NAME).is_file() and not store.has_moved_in(_place(folder)):
-            return _read(folder / FILE_NAME)
-        return _newest(store, folder.name)
+        return _held(store, folder)[0]
+
+
+def find_marked(folder: Path) -> tuple[datetime, str] | None:
+    """Return when a picture was chosen on the page of a grid's folder, and its cell's key."""
+    with _store(folder) as store:
+        held, at = _held(store, folder)
+    return (at, held["choice"]) if at and held["choice"] else None
+
+
+def _held(store: DecisionStore, folder: Path) -> tuple[dict[str, Any], datetime | None]:
+    """Return what holds, and since when its choice does.
+
+    A file beside the page counts as one more window that was open until it was written: its votes
+    are added, and its choice holds when it is the newer one.
+    """
+    held, at = _newest(store, folder.name), None
+    decided = store.history(DecisionKind.CHOICE, f"grid:{folder.name}")
+    if decided:
+        at = datetime.fromisoformat(decided[-1].at)
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return held, at
+    written, beside = _written(path), _read(path)
+    added = [one for one in beside["votes"] if one not in held["votes"]]
+    held = {**held, "votes": [*held["votes"], *added]}
+    if beside["choice"] and (at is None or written > at):
+        return {**held, "choice": beside["choice"]}, written
+    return held, at
 
 
 def _newest(store: DecisionStore, grid_id: str) -> dict[str, Any]:
@@ -83,31 +100,43 @@ def _newest(store: DecisionStore, grid_id: str) -> dict[str, Any]:
     return _parse({"votes": votes, "choice": choice.value if choice else None})
 
 
+def _decide(
+    store: DecisionStore,
+    grid_id: str,
+    found: dict[str, Any],
+    way: str,
+    at: datetime | None = None,
+) -> None:
+    before = _stored_votes(store, grid_id)
+    votes = {f"{grid_id}#{number}": vote for number, vote in enumerate(found["votes"])}
+    gone = {f"{grid_id}#{number}": None for number in range(len(votes), len(before))}
+    choice = {f"grid:{grid_id}": found["choice"]}
+    store.decide_together(
+        {DecisionKind.VOTES: {**votes, **gone}, DecisionKind.CHOICE: choice}, way, at=at
+    )
+
+
 def _store(folder: Path) -> DecisionStore:
     """Open the store of the project, or of the WebUI's own folder, that a grid's folder is in."""
     root = folder.parent.parent if folder.parent.name == "grids" else folder
     return DecisionStore(root / "reviews.db")
 
 
-def _place(folder: Path) -> str:
-    return f"{folder.name}/{FILE_NAME}"
-
-
 def _move_in(store: DecisionStore, folder: Path) -> None:
-    """Take over what an earlier loraloom kept beside the page; the file gets another name."""
+    """Take over what somebody kept beside the page; the file gets another name."""
     path = folder / FILE_NAME
     if not path.is_file():
         return
-    at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-    old = _read(path)
+    written, (held, _) = _written(path), _held(store, folder)
     if not path.is_file():  # it was damaged
         return
-    votes = {f"{folder.name}#{number}": vote for number, vote in enumerate(old["votes"])}
-    choice = {f"grid:{folder.name}": old["choice"]} if old["choice"] else {}
-    kinds = [(DecisionKind.VOTES, votes), (DecisionKind.CHOICE, choice)]
-    store.move_in(_place(folder), kinds, at)
+    _decide(store, folder.name, held, FILE_NAME, written)
     with explained(path):
         path.replace(path.with_name(f"{FILE_NAME}.moved"))
+
+
+def _written(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
 
 
 def _stored_votes(store: DecisionStore, grid_id: str) -> list[Any]:

@@ -99,14 +99,6 @@ class DecisionStore:
             (number,) = db.execute("SELECT COALESCE(MAX(number), 0) FROM decisions").fetchone()
             return int(number)
 
-    def has_moved_in(self, place: str) -> bool:
-        """Tell whether the decisions of an earlier store were taken over."""
-        if not self.path.exists():
-            return False
-        with self._open() as db:
-            found = db.execute("SELECT 1 FROM moved_in WHERE place = ?", (place,)).fetchone()
-            return found is not None
-
     # -- deciding -----------------------------------------------------------------------------
 
     def decide(

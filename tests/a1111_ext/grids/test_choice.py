@@ -35,7 +35,7 @@ def drawn(project: Project) -> Project:
 
 
 def test_a_choice_reaches_the_journal(drawn: Project):
-    path = write_choice(drawn, parse_choice(choice_text()))
+    path = write_choice(drawn, parse_choice(choice_text())).path
     assert path.name == "fox-000002.safetensors"
     entry = drawn.journal.last("grid-choice")
     assert entry is not None

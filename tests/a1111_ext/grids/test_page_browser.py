@@ -214,7 +214,7 @@ def test_the_choice_is_saved_and_read_back(page: Any, project: Project, tmp_path
         count = one.better + one.draw + one.worse
         expected = wilson(one.better + one.draw / 2, count)
         assert one.wilson_lower == pytest.approx(expected, abs=0.005)
-    assert write_choice(project, choice).is_file()
+    assert write_choice(project, choice).path.is_file()
     assert json.loads((tmp_path / "choice.json").read_text(encoding="utf-8"))["format"] == 1
 
 
@@ -225,7 +225,9 @@ def test_a_served_page_sends_the_choice(browser: Any, project: Project):
     context = browser.new_context(viewport={"width": 1300, "height": 900})
     try:
         page = context.new_page()
-        page.goto(server.url_of(GridShare(project.root, taken.append), path))
+        page.goto(
+            server.url_of(GridShare(project.root, lambda choice, _: taken.append(choice)), path)
+        )
         page.locator(".cell img").first.wait_for()
         page.locator(".cell").nth(9).click()
         page.keyboard.press("p")

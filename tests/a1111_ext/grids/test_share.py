@@ -113,7 +113,9 @@ class TakenName(PromotionHost):
 def test_whoever_serves_it_learns_of_the_choice(page: Path, project: Project):
     taken: list[EpochChoice] = []
     with PageServer() as server:
-        address = server.url_of(GridShare(project.root, taken.append), "grids/a b/choice")
+        address = server.url_of(
+            GridShare(project.root, lambda choice, _: taken.append(choice)), "grids/a b/choice"
+        )
         assert send(address, CHOICE) == 204
     assert [one.epoch for one in taken] == ["fox-000002"]
 

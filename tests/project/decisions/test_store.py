@@ -39,7 +39,6 @@ def test_reading_makes_no_file(store: DecisionStore):
     assert store.values(ROLE) == {}
     assert store.find(ROLE, "a") is None
     assert (store.history(ROLE, "a"), store.since(0), store.last_number()) == ((), (), 0)
-    assert not store.has_moved_in("review.json")
     assert not store.path.exists()
 
 
@@ -132,7 +131,6 @@ def test_an_earlier_store_moves_in_once(store: DecisionStore):
     store.decide(ROLE, {"a": "out"}, "board")
     moved = store.move_in("old.json", [(ROLE, {"a": "primary", "b": "primary"})], NOON)
     assert [(one.subject, one.way) for one in moved] == [("b", "old.json")]
-    assert store.has_moved_in("old.json")
     assert store.move_in("old.json", [(ROLE, {"c": "primary"})], NOON) == ()
     assert store.values(ROLE) == {"a": "out", "b": "primary"}
 
