@@ -7,7 +7,8 @@ count too, with what their infotext tells.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +20,20 @@ from kohya_ext.project.numbers import whole_number
 from kohya_ext.project.pictures import find_pictures, looks_like_a_picture
 from kohya_ext.project.pictures.thumbnails import read_thumbnail
 from kohya_ext.project.printable import is_text
+from kohya_ext.project.wording import counted
 
 from ..api.infotext import Infotext, parse_infotext, read_infotext
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell
 from ..cells.ledger import Ledger
+from ..cells.picture_store import DAMAGED
 from ..cells.shown import readable_name, repair_shown, show_as
 from .framing import framing_in
 from .templates import plain_checkpoint
 
 RECORDS_NAME = "pictures.jsonl"
 _PART_LENGTH = 48
+_NAMED_FOLDERS = 3
 
 
 @dataclass(frozen=True)
@@ -118,21 +122,41 @@ class OwnPictures:
 def repair_showcase(project: Project) -> tuple[str, ...]:
     """Put right what lies in showcase/ under the names of our pictures; say what was wrong there.
 
-    Another picture is kept in showcase/damaged/; one whose name is not UTF-8 is only named, since
-    it cannot join. Raises MachineError.
+    Another picture is kept in showcase/damaged/; those in subfolders, and one whose name is not
+    UTF-8, are only named, since they cannot join. Raises MachineError.
     """
     folder = project.showcase_dir
     if not folder.is_dir():
         return ()
-    left_out = tuple(
-        f"left out: the name of {path.name} in {folder} is not UTF-8 text; rename it"
-        for path in find_pictures(folder)
-        if not is_text(path.name)
+    pictures = list(find_pictures(folder))
+    left_out = (
+        *_left_in_subfolders(folder, pictures),
+        *(
+            f"left out: the name of {path.name} in {folder} is not UTF-8 text; rename it"
+            for path in pictures
+            if not is_text(path.name)
+        ),
     )
     if not project.cells_db.exists():
         return left_out
     with Ledger(project.cells_db, project.cells_dir) as ledger:
         return (*repair_shown(folder, ledger).sentences, *left_out)
+
+
+def _left_in_subfolders(folder: Path, pictures: Iterable[Path]) -> Iterator[str]:
+    """Name the pictures below showcase/ that no album has; those in damaged/ we put there."""
+    places = Counter(path.parent.relative_to(folder).as_posix() for path in pictures)
+    for ours in (".", DAMAGED):
+        places.pop(ours, None)
+    if not places:
+        return
+    named = [f"{count} in {place}" for place, count in places.most_common(_NAMED_FOLDERS)]
+    if len(places) > _NAMED_FOLDERS:
+        named.append(f"more in {counted(len(places) - _NAMED_FOLDERS, 'other folder')}")
+    yield (
+        f"left out: {counted(places.total(), 'picture')} in subfolders of {folder} "
+        f"({', '.join(named)}); move those to be shown into {folder.name} itself"
+    )
 
 
 def read_album(project: Project, own: OwnPictures | None = None) -> tuple[ShowPicture, ...]:

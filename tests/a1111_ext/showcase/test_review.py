@@ -150,6 +150,33 @@ def test_without_pictures_there_is_nothing_to_tell(
     assert "LL617" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [("select",), ("review", "--report"), ("publish",)])
+def test_pictures_in_subfolders_are_named(
+    shown: Project, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+):
+    """But not those that we moved aside ourselves, and not hidden ones."""
+    pictures = sorted(shown.showcase_dir.glob("*.png"))
+    for place in ("damaged", ".cache", "best", "best/old", "c", "d"):
+        folder = shown.showcase_dir / place
+        folder.mkdir()
+        (folder / "one.png").write_bytes(pictures[0].read_bytes())
+    run(command[0], shown.root, *command[1:])
+    assert "left out: 4 pictures in subfolders" in capsys.readouterr().err
+    (shown.showcase_dir / "best" / "two.jpg").write_bytes(b"\xff\xd8")
+    run(command[0], shown.root, *command[1:])
+    said = capsys.readouterr().err
+    assert f"left out: 5 pictures in subfolders of {shown.showcase_dir} (2 in best, " in said
+    assert ", more in 1 other folder); move those to be shown into showcase itself" in said
+
+
+def test_no_subfolder_no_sentence(shown: Project, capsys: pytest.CaptureFixture[str]):
+    (shown.showcase_dir / "damaged").mkdir()
+    (shown.showcase_dir / "damaged" / "one.png").write_bytes(b"\x89PNG")
+    (shown.showcase_dir / "empty").mkdir()
+    run("select", shown.root)
+    assert "subfolders" not in capsys.readouterr().err
+
+
 def test_a_saved_review_is_taken(shown: Project, tmp_path: Path):
     names = [one.file for one in read_album(shown)][:2]
     review = Review(dict.fromkeys(names, Rating.SHOWCASE), (), (names[1], names[0]))
