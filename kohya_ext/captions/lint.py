@@ -17,6 +17,7 @@ from ..project.tagging import read_all_scores, tag_key
 from ..project.tagging.vocabulary import find_vocabulary
 from ..project.wording import counted
 from .captioning import read_rules, undesired_tags
+from .prompt_text import PromptText, find_prompt_text
 from .rules import is_undesired, parse_tags, undesired_keys
 
 _SHOWN = 3
@@ -45,6 +46,8 @@ class LintRules:
     """Every tag that was scored or that the tagger has, by key."""
     kept: Collection[str] = ()
     """Tags that a person wants in captions, by key, although a list calls them undesired."""
+    understood: Collection[PromptText] = ()
+    """What of the prompt language the trainer is told to read in captions."""
 
 
 def lint_rules(project: Project) -> LintRules:
@@ -73,6 +76,7 @@ def lint_captions(captions: Mapping[str, str], rules: LintRules) -> tuple[Captio
 def _find(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionProblem]:
     yield from _lines(captions)
     yield from _placeholders(captions)
+    yield from _prompt_text(captions, rules)
     if rules.trigger_word:
         yield from _trigger(captions, rules.trigger_word)
     yield from _duplicates(captions, rules)
@@ -103,6 +107,44 @@ def _placeholders(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
             f'"{shown}" is plain text in {_names(found)}; nothing fills it in a caption.',
             "Write the trigger word itself; captions.prefix fills {trigger} in lower case only.",
         )
+
+
+_TRAINED = {
+    PromptText.WEIGHT: (
+        "is trained letter by letter, not as a weight",
+        "Write the words alone, or set weighted_captions in the trainer's config.",
+    ),
+    PromptText.ESCAPE: (
+        "is trained with its backslashes",
+        "Write it without them; prompts need them, captions do not.",
+    ),
+    PromptText.LORA: (
+        "loads no LoRA in a caption; its letters are trained",
+        "Remove it.",
+    ),
+    PromptText.BREAK: (
+        "divides nothing in a caption; it is trained as a word",
+        "Remove it.",
+    ),
+    PromptText.ALTERNATION: (
+        "changes nothing in a caption; its letters are trained",
+        "Write what the picture shows.",
+    ),
+    PromptText.VARIANT: (
+        "is drawn from in prompts only; its letters are trained",
+        "Write what the picture shows, or set enable_wildcard in the trainer's dataset config.",
+    ),
+    PromptText.WILDCARD: (
+        "is filled in prompts only; its letters are trained",
+        "Write what the picture shows.",
+    ),
+}
+
+
+def _prompt_text(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionProblem]:
+    for one in find_prompt_text(captions, rules.known_tags, rules.understood):
+        becomes, cure = _TRAINED[one.kind]
+        yield CaptionProblem("LL223", f'"{one.example}" {becomes}: {_names(one.names)}.', cure)
 
 
 def _trigger(captions: Mapping[str, str], word: str) -> Iterator[CaptionProblem]:

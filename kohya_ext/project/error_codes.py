@@ -65,6 +65,7 @@ TITLES: dict[str, str] = {
     "LL220": "A consent to other uses",
     "LL221": "A consent that cannot be",
     "LL222": "A LoRA of another person",
+    "LL223": "Text of the prompt language in a caption",
     "LL240": "A line of the manifest that no screen can change",
     "LL241": "Not a base model",
     "LL242": "Fields that were changed and not kept",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...captions.lint import LintRules, lint_captions, lint_rules
+from ...captions.prompt_text import PromptText
 from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
 from ...project.consent import Use
@@ -14,8 +16,15 @@ from ..dataset.folders import caption_of
 from .findings import Finding, error, warning
 
 
-def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -> Iterator[Finding]:
-    """Lint captions; `pictures` are paths, each with its caption's extension."""
+def check_words(
+    pictures: Iterable[tuple[Path, str]],
+    project: Project | None,
+    understood: Collection[PromptText] = (),
+) -> Iterator[Finding]:
+    """Lint captions; `pictures` are paths, each with its caption's extension.
+
+    `understood` is what of the prompt language the trainer reads in captions.
+    """
     texts = {}
     for picture, extension in pictures:
         path = caption_of(picture, extension)
@@ -26,6 +35,7 @@ def check_words(pictures: Iterable[tuple[Path, str]], project: Project | None) -
     except ToolError as refused:
         yield warning(refused.code, refused.problem, refused.cure)
         rules = LintRules()
+    rules = replace(rules, understood=understood)
     for slip in lint_captions({name: one for name, one in texts.items() if one.strip()}, rules):
         yield warning(slip.code, slip.problem, slip.cure)
     if project:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...captions.prompt_text import VARIED, WEIGHTED, PromptText
 from ...project import ProgressHandler, Project, ToolError, silent
 from ...project.files import free_bytes
 from ...project.wording import counted
@@ -111,7 +112,7 @@ def run_preflight(
     texts = [text for one in datasets for subset in one.subsets for text in subset.trained_texts()]
     findings += check_content(dict.fromkeys(texts), scores_dir)
     findings += check_samples(call.sample_prompts, values)
-    findings += check_words(_without_regular(datasets), project)
+    findings += check_words(_without_regular(datasets), project, _understood(values, datasets))
     steps = expected_steps(values, datasets, facts, processes_of(call.launch))
     findings += _check_validation(datasets)
     findings += check_files(values, trainer)
@@ -137,6 +138,20 @@ def run_preflight(
         pictures,
         file_bytes,
     )
+
+
+def _understood(
+    values: Mapping[str, Any], datasets: Iterable[TrainingDataset]
+) -> frozenset[PromptText]:
+    """Return what of the prompt language the trainer reads in captions, rather than trains."""
+    found: set[PromptText] = set()
+    if values.get("weighted_captions"):
+        found |= WEIGHTED
+    if values.get("enable_wildcard") or any(
+        subset.draws_variants for one in datasets for subset in one.subsets
+    ):
+        found |= VARIED
+    return frozenset(found)
 
 
 def _without_regular(datasets: Iterable[TrainingDataset]) -> dict[tuple[Path, str], None]:

@@ -30,6 +30,8 @@ class Subset:
     caption_extension: str
     is_reg: bool = False
     is_listed: bool = False
+    draws_variants: bool = False
+    """Whether `{a|b}` in a caption is drawn from (`enable_wildcard`)."""
     sizes: Mapping[Path, Size] = field(default_factory=dict)
     captions: Mapping[Path, str] = field(default_factory=dict)
     affixes: tuple[str, str] = ("", "")

@@ -236,5 +236,6 @@ def _subset(
     trained = TrainingFolder(folder, repeats, str(settings.get("class_tokens", "")), pictures)
     reading = FolderReading(folder, (trained,), (), (), tuple(unread))
     extension = str(settings.get("caption_extension", ".caption"))
-    is_reg = bool(settings.get("is_reg"))
-    return Subset(reading, extension, is_reg, affixes=affixes_of(settings)), None
+    is_reg, draws = bool(settings.get("is_reg")), bool(settings.get("enable_wildcard"))
+    affixes = affixes_of(settings)
+    return Subset(reading, extension, is_reg, draws_variants=draws, affixes=affixes), None

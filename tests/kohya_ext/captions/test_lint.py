@@ -9,7 +9,7 @@ from kohya_ext.captions.lint import LintRules, lint_captions, lint_project
 from kohya_ext.cli import main
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, open_project
-from kohya_ext.project.tagging import Scores, write_scores
+from kohya_ext.project.tagging import Scores, tag_key, write_scores
 
 RULES = LintRules("Quillfox", "photo of Quillfox")
 Capture = pytest.CaptureFixture[str]
@@ -40,6 +40,72 @@ def found(text: str, rules: LintRules = RULES, **more: str) -> dict[str, str]:
 )
 def test_slips_are_found(text: str, codes: list[str]):
     assert list(found(text)) == codes
+
+
+@pytest.mark.parametrize(
+    ("tag", "example", "words"),
+    [
+        ("(red fur:1.3)", "(red fur:1.3)", "not as a weight"),
+        ("( red fur :.8 )", "( red fur :.8 )", "not as a weight"),
+        ("(red fur, smile:1.2)", "(red fur, smile:1.2)", "not as a weight"),
+        ("((red fur))", "((red fur))", "not as a weight"),
+        ("(red fur)", "(red fur)", "not as a weight"),
+        ("(fox (animal):1.1)", "(fox (animal):1.1)", "not as a weight"),
+        ("a (small fox:0.9) asleep", "(small fox:0.9)", "not as a weight"),
+        ("[red fur]", "[red fur]", "not as a weight"),
+        (r"fox \(animal\)", r"\(animal\)", "with its backslashes"),
+        (r"fox_\(animal\)", r"\(animal\)", "with its backslashes"),
+        ("<lora:Fox-v1:0.8>", "<lora:Fox-v1:0.8>", "loads no LoRA"),
+        ("<LYCO:fox:1:1>", "<LYCO:fox:1:1>", "loads no LoRA"),
+        ("sky BREAK snow", "BREAK", "divides nothing"),
+        ("[red|blue] fur", "[red|blue]", "changes nothing"),
+        ("[red:blue:0.5] fur", "[red:blue:0.5]", "changes nothing"),
+        ("{red|blue} fur", "{red|blue}", "is drawn from in prompts only"),
+        ("{2$$red|blue|{pale|dark} green} fur", "{pale|dark}", "is drawn from in prompts only"),
+        ("__colors__ fur", "__colors__", "is filled in prompts only"),
+        ("__animals/fox-*__", "__animals/fox-*__", "is filled in prompts only"),
+    ],
+)
+def test_prompt_language_in_a_caption(tag: str, example: str, words: str):
+    text = f"photo of Quillfox, solo, {tag}"
+    said = found(text, b="photo of Quillfox, solo", c=f"{tag}, Quillfox, outdoors")
+    assert said["LL223"].startswith(f'"{example}" ')
+    assert words in said["LL223"]
+    assert said["LL223"].endswith(": a.png, c.")
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *(
+            "fox (animal)",
+            "fox_(animal)",
+            "2b_(nier:automata)",
+            "saber_(fate/stay_night)_(cosplay)",
+        ),
+        *(":(", ">:(", "(o)_(o)", ":)", "^_^", "|_|", ":|", "[]", "{}", "__", "^__^", "@__@", "<3"),
+        *("aspect ratio (16:9)", "a fox (with red fur) sits", "re:zero", "break", "Breakfast"),
+        *("ice break", r"\o/", r"\m/", r"\||/", "o_o", "<o>_<o>", "1girl", "a < b", "lora: fox"),
+        *("fox (animal), (o)_(o), fox (cosplay)", "a [sic] sign", "snake__case", "x: (a) b: 3"),
+    ],
+)
+def test_tags_with_signs_in_their_names_are_none(tag: str):
+    for text in (f"photo of Quillfox, {tag}", f"{tag}, Quillfox", f"Quillfox, {tag}, solo"):
+        assert "LL223" not in found(text)
+
+
+@pytest.mark.parametrize("tag", ["(red fur)", "[fox]", "__fox__", "{a|b}", "(fox:3)", "BREAK"])
+def test_a_tag_of_the_vocabulary_is_none(tag: str):
+    known = LintRules("Quillfox", "photo of Quillfox", known_tags={tag_key(tag), "fur"})
+    assert "LL223" not in found(f"photo of Quillfox, {tag}, fur", known)
+    assert "LL223" in found(f"photo of Quillfox, ({tag} fur:1.2), {tag}", known)
+
+
+def test_each_kind_is_told_once_with_its_pictures():
+    texts = {f"{n}.png": "Quillfox, (red fur:1.3), <lora:Fox:1>" for n in range(5)}
+    said = [one.problem for one in lint_captions(texts, RULES) if one.code == "LL223"]
+    assert [one.split('"')[1] for one in said] == ["(red fur:1.3)", "<lora:Fox:1>"]
+    assert all(one.endswith(": 0.png, 1.png, 2.png and 2 more.") for one in said)
 
 
 def test_a_trigger_of_two_words():
