@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-import types
 from pathlib import Path
 
 import pytest
 import requests
-from fake_gradio_page import Component, FakePage, Handler
+from fake_gradio_page import FakePage
+from filled_manifest import fill_manifest
 
 from kohya_ext.gui import tab
 from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.simulator.base_model import write_base_model
-from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
-from kohya_ext.training.config.kohya_json import GuiVersion, keys_of
 from kohya_ext.training.trainer import simulated_trainer, use_trainer
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> FakePage:
-    fake = FakePage()
-    monkeypatch.setitem(sys.modules, "gradio", fake.module)
-    monkeypatch.setitem(sys.modules, "gradio.context", fake.context)
-    return fake
-
-
-@pytest.fixture
-def collected(tmp_path: Path) -> Path:
-    write_pictures(tmp_path / "collected", recipes(4))
-    return tmp_path / "collected"
-
-
-def fill_manifest(project: Project) -> Project:
-    """Name a base model and a tagger, and train one epoch only."""
-    base = write_base_model(project.root / "base.safetensors")
-    model = write_tagger_model(project.root / "tagger")
-    text = project.manifest_path.read_text(encoding="utf-8")
-    text = text.replace("  path: ''", f"  path: {json.dumps(base.as_posix())}")
-    text = text.replace("  model: ''", f"  model: {json.dumps(model.as_posix())}")
-    text = text.replace("max_train_epochs: 10", "max_train_epochs: 1")
-    project.manifest_path.write_text(text, encoding="utf-8")
-    return open_project(project.root)
 
 
 def test_empty_page_says_what_to_do(page: FakePage):
@@ -317,80 +287,6 @@ def test_stop_with_nothing_to_stop(page: FakePage, project: Project):
     tab.build_page(str(project.root))
     page.press("Stop")
     assert "Nothing is running." in page.text
-
-
-def add_lora_tab(page: FakePage, monkeypatch: pytest.MonkeyPatch) -> dict[str, Component]:
-    """Put Kohya's own LoRA tab beside ours: each field as the GUI starts it."""
-    fields = {
-        key: Component("Field", {"value": fact.default})
-        for key, fact in keys_of(GuiVersion.V26).items()
-        if key != "save_as_bool"
-    }
-    module = types.ModuleType("kohya_gui.lora_gui")
-    module.last_built_field_registry = list(fields.items())  # type: ignore[attr-defined]
-    module.__file__ = str(Path("kohya_ss", "kohya_gui", "lora_gui.py"))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(tab, "PAUSE_SECONDS", 0.0)
-    return fields
-
-
-@pytest.fixture
-def staged(page: FakePage, project: Project, collected: Path) -> Project:
-    filled = fill_manifest(project)
-    tab.build_page(str(project.root))
-    page.write("Folder with pictures", str(collected))
-    page.press("Import")
-    page.press("Stage")
-    page.components.clear()
-    return filled
-
-
-@pytest.mark.parametrize("undone_after", [1, 2, 3], ids=["at-once", "late", "later"])
-def test_values_that_kohya_undoes_are_sent_again(
-    page: FakePage, staged: Project, monkeypatch: pytest.MonkeyPatch, undone_after: int
-):
-    fields = add_lora_tab(page, monkeypatch)
-    runs: list[Handler] = []
-
-    def undo(handler: Handler) -> None:
-        """Kohya's change handlers bring back what stood there, some moments after the sending."""
-        runs.append(handler)
-        if len(runs) == undone_after:
-            fields["network_dim"].shown = 8
-
-    page.after_each = undo
-    tab.build_page(str(staged.root))
-    page.press("Send to LoRA tab")
-    assert "287 values are in the LoRA tab" in page.text
-    assert fields["network_dim"].shown != 8
-    assert fields["output_name"].shown == "Quillfox"
-    assert fields["network_weights"].shown == ""
-
-
-def test_values_that_kohya_keeps_undoing_are_named(
-    page: FakePage, staged: Project, monkeypatch: pytest.MonkeyPatch
-):
-    fields = add_lora_tab(page, monkeypatch)
-
-    def undo(handler: Handler) -> None:
-        fields["network_dim"].shown = 8
-
-    page.after_each = undo
-    tab.build_page(str(staged.root))
-    page.press("Send to LoRA tab")
-    assert "1 of 287 values did not arrive" in page.text
-    assert "Network Rank (Dimension)" in page.text
-
-
-def test_project_that_cannot_be_sent_says_why(
-    page: FakePage, project: Project, monkeypatch: pytest.MonkeyPatch
-):
-    fields = add_lora_tab(page, monkeypatch)
-    before = {key: field.shown for key, field in fields.items()}
-    tab.build_page(str(project.root))
-    page.press("Send to LoRA tab")
-    assert "[LL307]" in page.text
-    assert {key: field.shown for key, field in fields.items()} == before
 
 
 def test_the_board_is_in_the_tab(page: FakePage, project: Project):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from elsewhere import Elsewhere
 
 from kohya_ext.captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
 from kohya_ext.captions.edits import CaptionEdit, EditBook, find_edit
@@ -27,9 +23,8 @@ from kohya_ext.dataset import layout
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.content import forbidden_picture
-from kohya_ext.project.tagging import Scores, open_tagger, read_vocabulary
+from kohya_ext.project.tagging import Scores, open_tagger
 from kohya_ext.simulator.creature import recipes, write_pictures
-from kohya_ext.simulator.tagger_model import write_tagger_model
 
 SCORES = Scores(
     "p",
@@ -42,18 +37,6 @@ SCORES = Scores(
 
 def scores(**general: float) -> Scores:
     return Scores("p", "m", {"general": 0.9, "explicit": 0.01}, general, {})
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tagger_model(tmp_path_factory.mktemp("tagger"))
-
-
-@pytest.fixture
-def staged(project: Project) -> Project:
-    write_pictures(project.source_dir, recipes(3))
-    apply_layout(project, plan_layout(project))
-    return project
 
 
 def run(project: Project, model: Path | None = None) -> dict[str, str]:
@@ -360,53 +343,6 @@ def test_forbidden_content_stops_captioning(
         score_pictures(staged, tagger)
 
 
-def test_the_simulated_tagger_is_small_and_says_so(model: Path):
-    assert 60_000 < (model / "model.onnx").stat().st_size < 150_000
-    assert open_tagger(model).is_simulated
-
-
-def test_a_missing_tagger(tmp_path: Path):
-    with pytest.raises(ToolError, match="LL250"):
-        open_tagger(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n"])
-def test_a_wrong_tag_list(tmp_path: Path, text: str):
-    (tmp_path / "selected_tags.csv").write_text(text, encoding="utf-8")
-    with pytest.raises(ToolError, match="LL251"):
-        read_vocabulary(tmp_path / "selected_tags.csv")
-
-
-def test_a_file_that_is_no_model(model: Path, tmp_path: Path):
-    (tmp_path / "model.onnx").write_bytes(b"no model")
-    (tmp_path / "selected_tags.csv").write_bytes((model / "selected_tags.csv").read_bytes())
-    with pytest.raises(ToolError, match="LL253"):
-        open_tagger(tmp_path)
-
-
-def test_a_tag_list_of_another_model(model: Path, tmp_path: Path):
-    (tmp_path / "model.onnx").write_bytes((model / "model.onnx").read_bytes())
-    (tmp_path / "selected_tags.csv").write_text("name,category\na,0\n", encoding="utf-8")
-    with pytest.raises(ToolError, match=r"outputs.*LL253"):
-        open_tagger(tmp_path)
-
-
-def test_without_onnxruntime(model: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(ToolError, match="LL252"):
-        open_tagger(model)
-
-
-def test_transparent_pictures_get_a_white_background(model: Path, tmp_path: Path):
-    from PIL import Image
-
-    Image.new("RGBA", (50, 80), (0, 0, 0, 0)).save(tmp_path / "a.png")
-    Image.new("RGB", (80, 50), "white").save(tmp_path / "b.png")
-    tagger = open_tagger(model)
-    first, second = (tagger.score(tmp_path / name, "x") for name in ("a.png", "b.png"))
-    assert first == second
-
-
 def test_the_command_captions(staged: Project, model: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["caption", str(staged.root), "--model", str(model), "--dry-run"]) == 0
     assert "3 captions, 3 would change" in capsys.readouterr().out
@@ -420,45 +356,3 @@ def test_the_command_captions(staged: Project, model: Path, capsys: pytest.Captu
 def test_places_are_relative(staged: Project, model: Path):
     found = score_pictures(staged, open_tagger(model))
     assert PurePosixPath("2_Quillfox/quillfox 01 full body meadow calm.png") in found
-
-
-# -- tagged by the workers of a cluster --------------------------------------------------------
-
-
-def test_a_cluster_tags_the_same(staged: Project, model: Path):
-    tagger = open_tagger(model)
-    elsewhere = score_pictures(staged, tagger, executor=Elsewhere())
-    assert len(elsewhere) == 3
-    for path in staged.scores_dir.glob("*.json"):
-        path.unlink()
-    assert score_pictures(staged, tagger) == elsewhere
-
-
-def test_what_a_lost_cluster_has_tagged_is_kept(staged: Project, model: Path):
-    lost = Elsewhere(dies_after=1, loss=CancelledError())
-    with pytest.raises(ToolError, match="LL180"):
-        score_pictures(staged, open_tagger(model), executor=lost)
-    second = Elsewhere()
-    score_pictures(staged, open_tagger(model), executor=second)
-    assert second.done == 2
-
-
-def test_another_tagger_on_a_machine_is_refused(staged: Project, model: Path):
-    other = replace(open_tagger(model), model_sha256="0" * 64)
-    with pytest.raises(ToolError, match=r"another tagger in .* than this machine.*LL181"):
-        score_pictures(staged, other, executor=Elsewhere())
-
-
-def test_a_machine_without_the_tagger_is_named(staged: Project, model: Path, tmp_path: Path):
-    gone = replace(open_tagger(model), folder=tmp_path / "gone")
-    with pytest.raises(ToolError, match=rf"On {socket.gethostname()}: .*gone.* holds no tagger"):
-        score_pictures(staged, gone, executor=Elsewhere())
-
-
-def test_a_broken_picture_keeps_its_name_elsewhere(staged: Project, model: Path):
-    victim = next(staged.images_dir.glob("*/*.png"))
-    victim.unlink()
-    victim.write_bytes(b"no picture")
-    with pytest.raises(ToolError) as caught:
-        score_pictures(staged, open_tagger(model), executor=Elsewhere())
-    assert victim.name in caught.value.problem
