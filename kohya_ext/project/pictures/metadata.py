@@ -90,6 +90,8 @@ def set_exif_number(data: bytearray, tag: int, value: int) -> None:
     if kind == "tiff":
         tiff_tags.set_short(data, tag, value)
         return
+    if kind == "png":
+        _set_in_raw_profiles(data, tag, value)
     segments = {"jpeg": jpeg_segments, "png": png_chunks, "webp": webp_chunks}[kind]
     for one in segments(data):
         start = _exif_start(kind, one, data)
@@ -197,16 +199,20 @@ def _of_png(stream: BinaryIO) -> Metadata:
         if len(head) < 8:
             return Metadata(xmp, exif)
         length, name = struct.unpack(">I4s", head)
-        if name in (b"iTXt", b"eXIf", b"zTXt") and length <= _LARGEST_PART:
+        if name in (b"iTXt", b"eXIf", b"zTXt", b"tEXt") and length <= _LARGEST_PART:
             part = stream.read(length)
             if name == b"iTXt" and part.startswith(PNG_XMP + b"\0"):
                 is_packed = part[len(PNG_XMP) + 1 : len(PNG_XMP) + 2] == b"\x01"
                 text = part[len(PNG_XMP) + 3 :].split(b"\0", 2)[-1]
                 xmp = _unpacked(text) if is_packed else text
-            elif name == b"zTXt" and xmp is None and part.startswith(b"Raw profile type xmp\0"):
-                xmp = _raw_profile(part[22:])
             elif name == b"eXIf":
                 exif = part.removeprefix(JPEG_EXIF)
+            elif name != b"iTXt":
+                raw = _raw_profile(name, part)
+                if raw.kind == b"xmp":
+                    xmp = xmp or raw.content
+                elif raw.kind:
+                    exif = exif or raw.content
         else:
             stream.seek(length, 1)
         if name == b"IEND":
@@ -221,19 +227,80 @@ def _unpacked(packed: bytes) -> bytes:
         raise ValueError("a text of the PNG is damaged") from error
 
 
-def _raw_profile(packed: bytes) -> bytes | None:
-    """Read the hex digits that ImageMagick writes: a name, a length, then lines of them."""
-    words = _unpacked(packed).split()
+@dataclass(frozen=True)
+class _RawProfile:
+    """XMP or EXIF as hex digits in a text, as ImageMagick and exiv2 write it; `kind` "" is none.
+
+    The text is a name, a length, then lines of digits.
+    """
+
+    kind: bytes = b""
+    content: bytes = b""
+    text: bytes = b""
+
+    def with_content(self, content: bytes) -> bytes:
+        """Return the text with other content of the same length, its lines as they are."""
+        lines = self.text.split(None, 2)[2]
+        digits = iter(content.hex().encode("ascii"))
+        prefix = JPEG_EXIF.hex().encode("ascii")
+        start = len(prefix) if _digits(lines).lower().startswith(prefix) else 0
+        made = bytearray()
+        for letter in lines:
+            is_digit = not bytes([letter]).isspace()
+            made.append(next(digits, letter) if is_digit and start <= 0 else letter)
+            start -= is_digit
+        return self.text[: len(self.text) - len(lines)] + bytes(made)
+
+
+_RAW_KINDS = {b"Raw profile type xmp": b"xmp", b"Raw profile type exif": b"exif"}
+_RAW_KINDS[b"Raw profile type APP1"] = b"exif"
+
+
+def _raw_profile(name: bytes, part: bytes) -> _RawProfile:
+    """Read such a text from the body of a zTXt or tEXt chunk."""
+    keyword, _, rest = part.partition(b"\0")
+    kind = _RAW_KINDS.get(keyword, b"")
+    if not kind:
+        return _RawProfile()
     try:
-        return bytes.fromhex(b"".join(words[2:]).decode("ascii"))
-    except ValueError:
-        return None
+        text = _unpacked(rest[1:]) if name == b"zTXt" else rest
+        content = bytes.fromhex(_digits(text.split(None, 2)[2]).decode("ascii"))
+    except (ValueError, IndexError):
+        return _RawProfile()
+    if kind == b"exif" and content.startswith(JPEG_XMP):
+        return _RawProfile(b"xmp", content[len(JPEG_XMP) :], text)
+    return _RawProfile(kind, content.removeprefix(JPEG_EXIF), text)
+
+
+def _digits(lines: bytes) -> bytes:
+    return b"".join(lines.split())
+
+
+def _set_in_raw_profiles(data: bytearray, tag: int, value: int) -> None:
+    for one in reversed(list(png_chunks(data))):
+        if one.name not in (b"zTXt", b"tEXt"):
+            continue
+        part = bytes(data[one.body : one.end - 4])
+        raw = _raw_profile(one.name, part)
+        if raw.kind != b"exif":
+            continue
+        content = bytearray(raw.content)
+        tiff_tags.set_short(content, tag, value)
+        if content == raw.content:
+            continue
+        text, keyword = raw.with_content(bytes(content)), part.partition(b"\0")[0]
+        packed = b"\0" + zlib.compress(text) if one.name == b"zTXt" else text
+        data[one.start : one.end] = _png_chunk(one.name, keyword + b"\0" + packed)
+
+
+def _png_chunk(name: bytes, body: bytes) -> bytes:
+    crc = zlib.crc32(name + body)
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
 
 
 def _put_png(data: bytearray, xmp: bytes) -> bytearray:
     body = PNG_XMP + b"\0\0\0\0\0" + xmp
-    crc = zlib.crc32(b"iTXt" + body)
-    made = struct.pack(">I", len(body)) + b"iTXt" + body + struct.pack(">I", crc)
+    made = _png_chunk(b"iTXt", body)
     chunks = list(png_chunks(data))
     if not chunks or chunks[0].name != b"IHDR":
         raise ValueError("the PNG has no header")

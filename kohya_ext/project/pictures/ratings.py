@@ -1,18 +1,22 @@
 """The rating that a person gave a picture in a viewer: in the file, or in a sidecar beside it.
 
 Read from XMP (xmp:Rating, acdsee:rating, MicrosoftPhoto:Rating), EXIF (Rating, RatingPercent),
-NAME.xmp and NAME.EXT.xmp; written to XMP, and to the others where they are there already.
+NAME.xmp, NAME.EXT.xmp and Geeqie's NAME.EXT.gq.xmp; written to XMP, and to the others where they
+are there already.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import DamagedError
 from ..files import replacing, unreadable, write_bytes_atomic
+from ..home import home_folder
 from ..json_reader import read_bounded, read_picture_bytes
 from ..limits import limits
 from .metadata import kind_of, read_metadata, set_exif_number, with_xmp
@@ -37,12 +41,26 @@ def sidecars_of(picture: Path) -> tuple[Path, Path]:
     return picture.with_name(picture.name + ".xmp"), picture.with_suffix(".xmp")
 
 
+def _kept_by_viewers(picture: Path) -> tuple[Path, ...]:
+    """Return where Geeqie keeps what it does not write into a picture, beside it or elsewhere."""
+    folders = _geeqies_folders(picture.parent, os.environ.get("XDG_DATA_HOME", ""))
+    return tuple(folder / f"{picture.name}.gq.xmp" for folder in folders)
+
+
+@lru_cache(maxsize=1024)
+def _geeqies_folders(folder: Path, data: str) -> tuple[Path, Path]:
+    home = Path(data) if data else home_folder() / ".local" / "share"
+    whole = folder.absolute()
+    return folder / ".metadata", home / "geeqie" / "metadata" / whole.relative_to(whole.anchor)
+
+
 def read_rating(picture: Path) -> FileRating | None:
     """Return the newest rating in a picture or beside it; None where there is none.
 
     A file that is damaged or cannot be read says nothing.
     """
-    found = [one for one in (*map(_read_sidecar, sidecars_of(picture)), _read_own(picture)) if one]
+    beside = map(_read_sidecar, (*sidecars_of(picture), *_kept_by_viewers(picture)))
+    found = [one for one in (*beside, _read_own(picture)) if one]
     return max(found, key=lambda one: one.changed_at, default=None)
 
 
@@ -99,7 +117,8 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
     if rating not in RATINGS:
         raise ValueError(f"{rating} is not a rating from -1 to 5")
     changed = []
-    present = [path for path in sidecars_of(picture) if path.is_file()]
+    places = (*sidecars_of(picture), *_kept_by_viewers(picture))
+    present = [path for path in places if path.is_file()]
     try:
         content = read_picture_bytes(picture)
         if kind_of(content):

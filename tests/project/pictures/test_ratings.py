@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kohya_ext.project import ToolError
 from kohya_ext.project.pictures.identity import key_of
 from kohya_ext.project.pictures.metadata import read_metadata, with_xmp
 from kohya_ext.project.pictures.ratings import read_rating, write_rating
+from kohya_ext.project.pictures.tiff_tags import TiffTags
 from kohya_ext.project.pictures.xmp import find_rating, new_packet, rating_of_percent, with_rating
 
 FORMS = {
@@ -180,6 +182,75 @@ def test_exif_ratings_are_read_and_kept_in_step(
         tag: {0x4746: 1, 0x4749: 1}.get(tag, value) for tag, value in tags.items()
     }
     assert rating_of(path) == 1
+
+
+def with_raw_exif(path: Path, chunk: bytes, kind: str, tag: int, value: int) -> Path:
+    """Write EXIF as exiv2 and ImageMagick do into a PNG: hex digits in a text."""
+    exif = Image.Exif()
+    exif[tag] = value
+    content = exif.tobytes()
+    digits = content.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    text = f"\n{kind}\n{len(content):8}\n{lines}\n".encode("ascii")
+    packed = b"\0" + zlib.compress(text) if chunk == b"zTXt" else text
+    body = f"Raw profile type {kind}".encode("ascii") + b"\0" + packed
+    made = struct.pack(">I", len(body)) + chunk + body
+    made += struct.pack(">I", zlib.crc32(chunk + body))
+    data = draw(path).read_bytes()
+    path.write_bytes(data[:33] + made + data[33:])  # after the header
+    return path
+
+
+@pytest.mark.parametrize("chunk", [b"zTXt", b"tEXt"])
+@pytest.mark.parametrize("kind", ["exif", "APP1"])
+@pytest.mark.parametrize(
+    ("tag", "value", "rating", "later"), [(0x4746, 2, 2, 4), (0x4749, 25, 2, 75)]
+)
+def test_exif_in_a_text_of_a_png_is_read_and_kept_in_step(
+    tmp_path: Path, chunk: bytes, kind: str, tag: int, value: int, rating: int, later: int
+):
+    path = with_raw_exif(tmp_path / "raw.png", chunk, kind, tag, value)
+    pixels = Image.open(path).tobytes()
+    assert rating_of(path) == rating
+    write_rating(path, 4)
+    assert rating_of(path) == 4
+    exif = read_metadata(path).exif
+    assert exif is not None
+    assert TiffTags(exif).find_number(tag) == later
+    with Image.open(path) as opened:
+        assert kind == "APP1" or opened.getexif()[tag] == later
+        assert opened.tobytes() == pixels
+
+
+@pytest.mark.parametrize("text", [b"", b"\nexif\n", b"\nexif\n 4\nzz", b"\nexif\n 3\n123"])
+def test_a_damaged_text_of_a_png_says_nothing(tmp_path: Path, text: bytes):
+    path = draw(tmp_path / "raw.png")
+    data = path.read_bytes()
+    for chunk, body in ((b"tEXt", text), (b"zTXt", b"\0" + zlib.compress(text)), (b"zTXt", text)):
+        body = b"Raw profile type exif\0" + body
+        made = struct.pack(">I", len(body)) + chunk + body
+        made += struct.pack(">I", zlib.crc32(chunk + body))
+        path.write_bytes(data[:33] + made + data[33:])
+        assert rating_of(path) is None
+        write_rating(path, 3)
+        assert rating_of(path) == 3
+
+
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_geeqies_own_files_are_read_and_kept_in_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_beside: bool
+):
+    """It keeps ratings in the user's data folder unless told to write into pictures."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    path = draw(tmp_path / "fox.v1.jpg")
+    elsewhere = tmp_path / "data" / "geeqie" / "metadata" / tmp_path.relative_to(tmp_path.anchor)
+    place = tmp_path / ".metadata" if is_beside else elsewhere
+    place.mkdir(parents=True)
+    (place / "fox.v1.jpg.gq.xmp").write_bytes(new_packet(3))
+    (place / "other.jpg.gq.xmp").write_bytes(new_packet(5))
+    assert rating_of(path) == 3
+    assert len(write_rating(path, 1)) == 2
+    assert find_rating((place / "fox.v1.jpg.gq.xmp").read_bytes()) == rating_of(path) == 1
 
 
 def test_signed_exif_numbers_are_read(tmp_path: Path):
