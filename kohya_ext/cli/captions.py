@@ -31,7 +31,10 @@ _SHOWN_TAGS = 12
 @click.command()
 @project_argument
 @click.option(
-    "--model", type=click.Path(path_type=Path), help="Folder with model.onnx, selected_tags.csv."
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Folder with model.onnx and selected_tags.csv, or with model_optimized.onnx and "
+    "tag_mapping.json.",
 )
 @click.option(
     "--exact",

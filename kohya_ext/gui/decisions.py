@@ -21,6 +21,7 @@ from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.home import expand_home
 from ..project.manifest_edit import edit_manifest
+from ..project.tagging import holds_tagger
 from ..training import queue
 from ..training.config.of_project import plan_config
 from ..training.config.overrides import drop_override, set_override
@@ -35,7 +36,7 @@ from .actions import find_own_trainer
 from .bridge import find_host_folder
 from .fields import USUAL_PRESET, Field, Section, Typed, changed_values, fields_of, keep
 from .panels import require_folder_text, require_project
-from .places import is_tagger, look_at_model
+from .places import look_at_model
 
 
 def keeping(section: Section) -> Callable[[Project, Typed], str]:
@@ -92,10 +93,11 @@ def _keep_base(project: Project, typed: Typed) -> str:
 def _keep_tagger(project: Project, typed: Typed) -> str:
     text = str(typed.get("tagger") or "").strip()
     folder = project.root / expand_home(text)
-    if text and not is_tagger(folder):
+    if text and not holds_tagger(folder):
         raise MissingError(
             "LL250",
-            f"{folder} holds no tagger: model.onnx or selected_tags.csv is not there.",
+            f"{folder} holds no tagger: neither model.onnx with selected_tags.csv nor "
+            "model_optimized.onnx with tag_mapping.json is there.",
             "Choose one of the list, or fetch one from the hub.",
         )
     keep(project, Section.TAGGER, typed)

@@ -100,7 +100,8 @@ FIELDS = (
           ("dataset", "repeats", "supporting"), Kind.WHOLE, "Empty: the influence chooses.",
           is_optional=True),
     Field("tagger", "Tagger folder", Section.TAGGER, ("captions", "model"),
-          info="With model.onnx and selected_tags.csv."),
+          info="With model.onnx and selected_tags.csv, or model_optimized.onnx and "
+          "tag_mapping.json."),
     Field("prefix", "Prefix to add to WD14 caption", Section.CAPTIONS, ("captions", "prefix"),
           info="{trigger} is replaced by the trigger word."),
     Field("undesired_tags", "Undesired tags", Section.CAPTIONS, ("captions", "undesired_tags"),

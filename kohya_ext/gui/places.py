@@ -19,6 +19,7 @@ from ..project.lora_file import read_header
 from ..project.lora_kind import read_facts
 from ..project.manifest import MANIFEST_NAME
 from ..project.pictures.picture import can_read
+from ..project.tagging import holds_tagger
 from ..project.wording import counted
 from ..training.config.toml import parse_toml
 
@@ -171,11 +172,6 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
                 yield from _below(one, depth - 1)
 
 
-def is_tagger(folder: Path) -> bool:
-    """Tell whether a folder holds what a WD14 tagger consists of."""
-    return (folder / "model.onnx").is_file() and (folder / "selected_tags.csv").is_file()
-
-
 def find_taggers(host: Path | None, cache: Path | None = None) -> tuple[Path, ...]:
     """Return the taggers that are here: the GUI's, the remembered one, those fetched, the hub's."""
     found = []
@@ -187,7 +183,7 @@ def find_taggers(host: Path | None, cache: Path | None = None) -> tuple[Path, ..
     found += _children(taggers_folder())
     for model in _children(cache or hub_cache()):
         found += _children(model / "snapshots")
-    return tuple(dict.fromkeys(one for one in found if is_tagger(one)))
+    return tuple(dict.fromkeys(one for one in found if holds_tagger(one)))
 
 
 def taggers_folder() -> Path:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from second_format import write_logits_model
 
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
@@ -236,6 +237,19 @@ def test_the_balance_says_what_it_makes_of_the_roles(project: Project, tmp_path:
         keep_balance(project, {"repeats_primary": 7, "repeats_supporting": None})
     keep_balance(open_project(project.root), nothing)
     assert open_project(project.root).manifest.dataset.repeats is None
+
+
+def test_a_tagger_of_the_second_format_is_offered_and_kept(project: Project, tmp_path: Path):
+    folder = write_logits_model(tmp_path / "home" / "second")
+    write_setting("tagger_model", str(folder))
+    assert folder in find_taggers(None, tmp_path / "none")
+    said = decisions.keeping(Section.TAGGER)(project, {"tagger": str(folder)})
+    assert "Tagger: second." in said
+    assert open_project(project.root).manifest.captions.model == str(folder)
+    (folder / "tag_mapping.json").unlink()
+    assert folder not in find_taggers(None, tmp_path / "none")
+    with pytest.raises(MissingError, match=r"nor model_optimized\.onnx with tag_mapping\.json"):
+        decisions.keeping(Section.TAGGER)(project, {"tagger": str(folder)})
 
 
 def test_a_folder_without_a_tagger_is_named(project: Project, tmp_path: Path):

@@ -16,10 +16,13 @@ from pathlib import Path
 
 import pytest
 from chromium import kept_chromium
+from second_format import write_logits_model
 
+from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.gui import markup
 from kohya_ext.gui.widgets import STYLE
-from kohya_ext.project import Project
+from kohya_ext.project import Project, user_folder
+from kohya_ext.simulator.creature import recipes, write_pictures
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -90,6 +93,28 @@ def test_both_halves_stand_in_one_page(chromium, project: Project):
         open_tab(page, "Pictures")
         page.get_by_text("Quillfox").locator("visible=true").first.wait_for()
         page.get_by_role("button", name="Open", exact=True).wait_for()
+
+
+def test_a_tagger_of_the_second_format_is_chosen_and_run(chromium, project: Project):
+    write_pictures(project.source_dir, recipes(3))
+    apply_layout(project, plan_layout(project))
+    write_logits_model(user_folder() / "taggers" / "second format")
+    with page_of(chromium, ROOT, str(project.root)) as (page, _):
+        page.get_by_text("is open. Next: choose a base model").wait_for()
+        page.get_by_label(re.compile("^\\s*Taggers found here")).locator(
+            "visible=true"
+        ).first.click()
+        page.get_by_role("option", name=re.compile("second format")).first.click()
+        page.get_by_role("button", name="Use this tagger", exact=True).first.click()
+        page.get_by_text("Tagger: second format.").first.wait_for()
+        page.get_by_role("button", name="Caption", exact=True).first.click()
+        page.get_by_text("Caption: finished").first.wait_for()
+        if os.environ.get("LORALOOM_SHOTS"):
+            shot = Path(os.environ["LORALOOM_SHOTS"]) / "second-format.png"
+            page.screenshot(path=shot, full_page=True)
+    captions = [path.read_text("utf-8") for path in project.images_dir.glob("*/*.txt")]
+    assert len(captions) == 3
+    assert all("solo" in one for one in captions)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from second_format import write_logits_model
 
 from kohya_ext.gui import actions
 from kohya_ext.project import (
@@ -19,6 +20,7 @@ from kohya_ext.project import (
     open_project,
 )
 from kohya_ext.project.background_jobs import BackgroundJob
+from kohya_ext.project.tagging import open_tagger
 from kohya_ext.project.tagging.fetch import apply_fetch, plan_fetch
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
@@ -86,9 +88,19 @@ def test_another_file_than_told_is_not_used(hub: FakeHub, tmp_path: Path, name: 
     assert apply_fetch(plan, hub=hub).is_dir()
 
 
+def test_a_tagger_of_the_second_format_is_fetched(tmp_path: Path):
+    hub = FakeHub(write_logits_model(tmp_path / "on the hub"))
+    folder = apply_fetch(plan_fetch(REPOSITORY, tmp_path / "here", hub), hub=hub)
+    assert sorted(one.name for one in folder.iterdir()) == [
+        "model_optimized.onnx",
+        "tag_mapping.json",
+    ]
+    assert open_tagger(folder).has_logits
+
+
 def test_a_repository_without_a_tagger_is_named(hub: FakeHub, tmp_path: Path):
     (hub.folder / "selected_tags.csv").unlink()
-    with pytest.raises(InputError, match=r"holds no selected_tags\.csv.*\[LL245\]"):
+    with pytest.raises(InputError, match=r"holds no tagger: neither model\.onnx with .*\[LL245\]"):
         plan_fetch(REPOSITORY, tmp_path, hub)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .remote import TaggingTask, score_task
 from .scores import Scores, read_all_scores, read_scores, write_scores
-from .tagger import Tagger, open_tagger
+from .tagger import Tagger, holds_tagger, open_tagger
 from .vocabulary import Category, Tag, Vocabulary, read_vocabulary, tag_key
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Tagger",
     "TaggingTask",
     "Vocabulary",
+    "holds_tagger",
     "open_tagger",
     "read_all_scores",
     "read_scores",

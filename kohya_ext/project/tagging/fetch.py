@@ -1,4 +1,4 @@
-"""A WD14 tagger fetched from the hub, by the hub's own client, when somebody asks for it.
+"""A tagger of either format fetched from the hub, by its own client, when somebody asks for it.
 
 Every file is compared with the hash that the hub tells for it before the folder is used.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import DamagedError, HostError, InputError, PackageMissing
 from ..files import git_sha1_of, make_folder, sha256_of
 from ..progress import Progress, ProgressHandler, silent
+from .tagger import TAGGER_FILES
 
 TAGGERS = (
     "SmilingWolf/wd-vit-tagger-v3",
@@ -24,8 +25,6 @@ TAGGERS = (
     "SmilingWolf/wd-v1-4-convnextv2-tagger-v2",
 )
 """Taggers of the WD14 form that the Kohya GUI offers as well."""
-
-_FILES = ("model.onnx", "selected_tags.csv")
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,15 @@ def plan_fetch(repository: str, into: Path, hub: Any = None) -> FetchPlan:
     except Exception as error:  # the client raises what its own libraries raise
         raise _unreachable(repository, error) from error
     there = {one.rfilename: one for one in info.siblings or ()}
-    missing = [name for name in _FILES if name not in there]
-    if missing:
+    names = next((one for one in TAGGER_FILES if there.keys() >= {*one}), None)
+    if names is None:
         raise InputError(
             "LL245",
-            f"{repository} holds no {' and no '.join(missing)}.",
-            f"Choose a tagger of the WD14 form, such as {TAGGERS[0]}.",
+            f"{repository} holds no tagger: neither "
+            f"{' nor '.join(f'{model} with {tags}' for model, tags in TAGGER_FILES)} is there.",
+            f"Choose a tagger of these forms, such as {TAGGERS[0]}.",
         )
-    files = tuple(_hub_file(there[name]) for name in _FILES)
+    files = tuple(_hub_file(there[name]) for name in names)
     return FetchPlan(repository, str(info.sha), files, into / repository.replace("/", "_"))
 
 

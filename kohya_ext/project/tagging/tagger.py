@@ -20,7 +20,13 @@ from .scores import FLOOR, Scores
 from .vocabulary import CSV_NAME, JSON_NAME, Category, Vocabulary, read_vocabulary
 
 EXACT = "-exact"
-_MODELS = (("model.onnx", CSV_NAME), ("model_optimized.onnx", JSON_NAME))
+TAGGER_FILES = (("model.onnx", CSV_NAME), ("model_optimized.onnx", JSON_NAME))
+"""The model and the tag list of each format."""
+
+
+def holds_tagger(folder: Path) -> bool:
+    """Tell whether a folder holds what a tagger consists of, in either format."""
+    return any(all((folder / name).is_file() for name in names) for names in TAGGER_FILES)
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,9 @@ def open_tagger(folder: Path, *, on_cpu: bool = False, is_exact: bool = False) -
     Raises MissingError (no model there; onnxruntime is missing) or DamagedError (tag list; no
     tagger's shape).
     """
-    found = [(folder / model, folder / tags) for model, tags in _MODELS]
-    present = next((pair for pair in found if pair[0].is_file()), None)
+    found = [(folder / model, folder / tags) for model, tags in TAGGER_FILES]
+    models = [pair for pair in found if pair[0].is_file()]
+    present = next((pair for pair in models if pair[1].is_file()), models[0] if models else None)
     if present is None:
         raise MissingError(
             "LL250",

@@ -7,46 +7,18 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from second_format import TAGS, write_logits_model
 
 from kohya_ext.project import DamagedError, open_project
 from kohya_ext.project.project import Project
 from kohya_ext.project.tagging import Category, open_tagger, read_vocabulary
 from kohya_ext.project.tagging.vocabulary import find_vocabulary
-from kohya_ext.simulator import tagger_model as onnx
-
-TAGS = [
-    ("general", "Rating"), ("explicit", "Rating"), ("solo", "General"), ("red_fur", "General"),
-    ("quillfox", "Character"), ("a_series", "Copyright"), ("best_quality", "Quality"),
-]  # fmt: skip
-BIASES = [2.0, -40.0, 1.0, 0.0, 1.5, 0.5, 3.0]
 
 
-def write_logits_model(folder: Path, sizes: tuple[object, ...] = ("N", 3, 32, 32)) -> Path:
-    """Write a tiny model of the second format: the average of each channel, and a bias."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = [0.0] * (3 * len(TAGS))
-    weights[2 * len(TAGS) + 3] = 4.0  # red, which comes last, makes red_fur
-    nodes = (
-        onnx._node("GlobalAveragePool", ["input"], "means", b""),
-        onnx._node("Flatten", ["means"], "features", b""),
-        onnx._node("MatMul", ["features", "weights"], "products", b""),
-        onnx._node("Add", ["products", "bias"], "output", b""),
-    )
-    graph = b"".join(
-        (
-            *(onnx._field(1, node) for node in nodes),
-            onnx._field(2, b"logits"),
-            onnx._field(5, onnx._tensor("weights", [3, len(TAGS)], weights)),
-            onnx._field(5, onnx._tensor("bias", [len(TAGS)], BIASES)),
-            onnx._field(11, onnx._value("input", list(sizes))),
-            onnx._field(12, onnx._value("output", ["N", len(TAGS)])),
-        )
-    )
-    model = (onnx._number(1, 8), onnx._field(7, graph), onnx._field(8, onnx._number(2, 17)))
-    (folder / "model_optimized.onnx").write_bytes(b"".join(model))
-    rows = {str(at): {"tag": tag, "category": kind} for at, (tag, kind) in enumerate(TAGS)}
-    (folder / "tag_mapping.json").write_text(json.dumps(rows), "utf-8")
-    return folder
+def test_a_whole_tagger_is_taken_before_half_a_one(tmp_path: Path):
+    folder = write_logits_model(tmp_path)
+    (folder / "model.onnx").write_bytes(b"its list is not here")
+    assert open_tagger(folder).has_logits
 
 
 def test_the_second_format_is_read_and_run(tmp_path: Path):
