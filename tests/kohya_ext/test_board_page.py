@@ -243,3 +243,40 @@ def test_a_tag_sinks_with_one_click(url: str, filled: Project):
         page.click('.fate[data-tag="rain"] .tag')
         assert page.text_content("#shown") == "1 shown"
         settle(page)
+
+
+PRESSED = """async (key) => {
+  const space = document.querySelector('#space'), touched = new Set();
+  let begun = 0;
+  const watched = new MutationObserver((all) => all.forEach((one) => {
+    const tile = one.target.parentElement?.closest('.tile') || one.target.closest('.tile');
+    if (tile) touched.add(tile);
+  }));
+  const fetched = window.fetch;
+  window.fetch = (...words) => {
+    begun += String(words[0]).startsWith('thumb/');
+    return fetched(...words);
+  };
+  watched.observe(space, { subtree: true, childList: true, attributes: true, characterData: true });
+  const press = new KeyboardEvent('keydown', { key, bubbles: true });
+  document.querySelector('#grid').dispatchEvent(press);
+  const now = begun;
+  await new Promise((done) => setTimeout(done, 400));
+  watched.disconnect();
+  window.fetch = fetched;
+  return { touched: touched.size, now, later: begun - now };
+}"""
+
+
+def test_a_key_touches_two_tiles_and_waits_for_no_row(url: str):
+    """The grid writes only what changed, and brings rows beyond sight after the key's frame."""
+    with open_page(url, width=900, height=700) as page:
+        ready(page)
+        page.evaluate("document.querySelector('#mode-grid').click()")
+        settle(page)
+        assert page.locator(".tile").count() > 6
+        told = [page.evaluate(PRESSED, key) for key in ("1", "2", "ArrowLeft", "1")]
+        assert all(one["touched"] <= 2 and not one["now"] for one in told), told
+        beyond = [page.evaluate(PRESSED, "ArrowDown") for _ in range(6)]
+        assert any(one["later"] for one in beyond), beyond
+        assert not any(one["now"] for one in beyond), beyond

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-const POLL_MILLISECONDS = 2500, GAP = 10, PAD = 12, NAME_HEIGHT = 24, SPARE_ROWS = 3, AHEAD = 4;
+const POLL_MILLISECONDS = 2500, GAP = 10, PAD = 12, NAME_HEIGHT = 24, SPARE_ROWS = 3, SPARE_MILLISECONDS = 40, AHEAD = 4;
 const byId = (id) => document.getElementById(id);
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
@@ -317,12 +317,20 @@ function newTile() {
   space.append(element);
   return { element, image, mark, twin, extra, name: element.lastChild, key: "" };
 }
-function paintGrid() {
+/** The rows in sight come at once, those beyond and what is left behind after the frame: a key waits for none. */
+let spareDue = 0;
+function paintGrid(withSpare = false) {
   if (mode !== "grid") return;
-  const first = Math.max(0, Math.floor((grid.scrollTop - PAD) / (height + GAP)) - SPARE_ROWS) * columns;
-  const last = Math.min(order.length, (Math.ceil((grid.scrollTop + grid.clientHeight) / (height + GAP)) + SPARE_ROWS) * columns);
-  for (const [at, tile] of tiles) if (at < first || at >= last) { retire(tile); tiles.delete(at); }
-  for (let at = first; at < last; at += 1) paintTile(at);
+  const top = Math.floor((grid.scrollTop - PAD) / (height + GAP)), bottom = Math.ceil((grid.scrollTop + grid.clientHeight) / (height + GAP));
+  const first = Math.max(0, top - SPARE_ROWS) * columns, last = Math.min(order.length, (bottom + SPARE_ROWS) * columns);
+  const isInSight = (at) => at >= top * columns && at < bottom * columns;
+  let isMore = false;
+  for (const [at, tile] of tiles) {
+    if (at >= first && at < last) continue;
+    if (withSpare || at >= order.length) { retire(tile); tiles.delete(at); } else isMore = true;
+  }
+  for (let at = first; at < last; at += 1) if (withSpare || tiles.has(at) || isInSight(at)) paintTile(at); else isMore = true;
+  if (isMore && !spareDue) spareDue = setTimeout(() => { spareDue = 0; paintGrid(true); }, SPARE_MILLISECONDS);
   const empty = space.querySelector(".empty");
   if (!order.length && !empty) space.append(make("p", { className: "empty", textContent: items.length ? "No picture fits these filters." : nothing }));
   if (order.length && empty) empty.remove();
@@ -347,10 +355,14 @@ function paintTile(at) {
     tile.name.textContent = one.note || one.name;
     tile.name.title = one.name;
   }
-  const choice = choiceOf(one.value);
+  const choice = choiceOf(one.value), extra = marks.filter((mark) => one.marks.has(mark.key)).map((mark) => mark.label).join(", ");
+  // the same text written again is a new text to lay out: every tile in sight, at every key
+  const looks = [choice, one.group, at === cursor, chosen.has(one.key), extra].join();
+  if (tile.looks === looks) return;
+  tile.looks = looks;
   tile.mark.textContent = choice < 0 ? "" : choices[choice].label;
   tile.mark.className = choice < 0 ? "hidden" : `mark ${choices[choice].is_out ? "is-out" : "v" + choice}`;
-  tile.extra.textContent = marks.filter((mark) => one.marks.has(mark.key)).map((mark) => mark.label).join(", ");
+  tile.extra.textContent = extra;
   tile.extra.classList.toggle("hidden", !tile.extra.textContent);
   tile.twin.textContent = one.group ? `alike ${one.group}` : "";
   tile.twin.classList.toggle("hidden", !one.group);
