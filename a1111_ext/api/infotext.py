@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,12 +168,17 @@ def read_infotext(picture: bytes | Path) -> str:
         said = opened.info.get("parameters") or opened.info.get("comment") or ""
         if said and "exif" not in opened.info:  # a PNG would be decoded to look for it
             return said.decode("utf-8", "ignore") if isinstance(said, bytes) else str(said)
-        comment = opened.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
+        try:
+            comment = opened.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
+        except _STUMBLES:
+            comment = b""
     found = user_comment(comment) if isinstance(comment, bytes) else str(comment)
     return found or (said.decode("utf-8", "ignore") if isinstance(said, bytes) else str(said))
 
 
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
+_STUMBLES = (ValueError, TypeError, SyntaxError, LookupError, ArithmeticError, struct.error)
+"""What Pillow raises over damaged EXIF, which says nothing then."""
 _CODE_BYTES = 8
 
 

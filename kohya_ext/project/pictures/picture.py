@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -201,7 +202,7 @@ def read_picture(path: Path) -> PictureInfo:
     """
     with _opened(path) as picture:
         _decode(picture, path)
-        orientation = int(picture.getexif().get(_ORIENTATION, 1))
+        orientation = _orientation(picture)
         size = (picture.width, picture.height)
         kind = picture.format or ""
         return PictureInfo(path, *size, kind, orientation, picture.mode, _is_transparent(picture))
@@ -221,8 +222,25 @@ def open_upright(path: Path, least: int = 0) -> Image.Image:
             wanted = (max(1, int(picture.width * scale)), max(1, int(picture.height * scale)))
             picture.draft(None, wanted)
         _decode(picture, path)
-        is_turned = int(picture.getexif().get(_ORIENTATION, 1)) != 1  # or else: a copy of it all
+        is_turned = _orientation(picture) != 1  # or else: a copy of it all
         return _plain(ImageOps.exif_transpose(picture) if is_turned else picture, path)
+
+
+_STUMBLES = (
+    OSError, ValueError, TypeError, AttributeError, SyntaxError, LookupError, ArithmeticError,
+    RuntimeError, struct.error,
+)  # fmt: skip
+"""What Pillow raises over damaged EXIF."""
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return how a picture is turned; damaged EXIF says nothing, as to other programs."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(picture.getexif().get(_ORIENTATION, 1))
+    except _STUMBLES:
+        return 1
 
 
 def _plain(upright: Image.Image, path: Path) -> Image.Image:
@@ -292,10 +310,10 @@ def _opened(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         why = "the file is empty" if not path.stat().st_size else "it is not a picture"
         raise _broken(path, why) from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # a plugin raises what its own library raises
         if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have no number
             raise unreadable(f"The picture {path}", error) from error
-        raise _broken(path, str(error)) from error
+        raise _broken(path, _first_line(error)) from error
     if picture.width * picture.height > MAX_PIXELS:
         picture.close()
         raise _broken(path, f"{picture.width} x {picture.height} pixels are too many")
@@ -316,8 +334,13 @@ def _open_by_content(path: Path) -> Image.Image:
 def _decode(picture: Image.Image, path: Path) -> None:
     try:
         picture.load()
-    except (OSError, ValueError, SyntaxError, MemoryError) as error:
-        raise _broken(path, str(error)) from error
+    except Exception as error:  # as above
+        raise _broken(path, _first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].split(". ")[0].rstrip(" .") if lines else type(error).__name__
 
 
 def _broken(path: Path, why: str) -> ToolError:

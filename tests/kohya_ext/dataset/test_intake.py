@@ -82,6 +82,51 @@ def test_a_broken_picture_stops_nothing(project: Project, folder: Path, content:
     assert len(plan.new) == 3
 
 
+_ENTRY = b"II*\0\x08\0\0\0\x01\0\x12\x01"
+DAMAGED_EXIF = {
+    "no-tiff": b"garbage!!",
+    "cut-short": b"II*\0",
+    "a-word": _ENTRY + b"\x02\0\x04\0\0\0abc\0\0\0\0\0",
+    "a-fraction-of-nothing": _ENTRY + b"\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0" + b"\0" * 8,
+    "several": _ENTRY + b"\x03\0\x02\0\0\0\x06\0\x01\0\0\0\0\0",
+    "outside": _ENTRY + b"\x02\0\x05\0\0\0\xff\xff\xff\x7f\0\0\0\0",
+}
+
+
+@pytest.mark.parametrize("exif", DAMAGED_EXIF.values(), ids=DAMAGED_EXIF)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_damaged_exif_stops_nothing(project: Project, folder: Path, exif: bytes, suffix: str):
+    """The picture itself is sound, and other programs show it."""
+    picture = Image.new("RGB", (40, 30), "orange")
+    picture.save(folder / f"e{suffix}", exif=b"Exif\0\0" + exif)
+    apply_import(project, plan_import(project, folder))
+    assert len(list(project.source_dir.rglob("*.*"))) == 4
+    apply_layout(project, plan_layout(project))
+    assert len(list(project.images_dir.glob("*/*.*"))) == 4
+
+
+@pytest.mark.parametrize("name", ["e.jxl", "e.heic", "e.avif", "e.jp2", "e.png"])
+def test_what_a_plugin_stumbles_over_stops_nothing(
+    project: Project, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Decoders of other languages raise what they like, over several lines."""
+    opened = Image.open
+
+    def open_or_stumble(path: Path, *words: object) -> Image.Image:
+        if Path(path).name == name:
+            raise RuntimeError("Generic Error. Build it in debug mode.\nSee stderr.")
+        return opened(path, *words)
+
+    (folder / name).write_bytes(b"\xff\x0a")
+    monkeypatch.setattr(Image, "open", open_or_stumble)
+    plan = plan_import(project, folder)
+    assert len(plan.new) == 3
+    if can_read(Path(name).suffix):
+        ((path, problem),) = plan.broken
+        assert path.name == name
+        assert "cannot be decoded: Generic Error." in problem
+
+
 def test_nothing_but_broken_pictures_is_an_error(project: Project, tmp_path: Path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "z.png").write_bytes(b"no picture")
