@@ -18,9 +18,10 @@ from typing import Any
 from ..project import Project, ToolError, read_settings
 from ..project.clip_tokens import ClipTokens, find_clip_tokens
 from ..project.consent import without_consent
+from ..project.files import sha256_of
 from ..project.json_reader import parse_json, read_beginning
 from ..project.lora_file import read_header
-from ..project.tagging import read_all_scores
+from ..project.tagging import Scores, read_all_scores
 from ..project.tagging.vocabulary import find_vocabulary
 from ..project.trigger_word import trigger_word_problem
 from ..project.wording import counted
@@ -103,29 +104,43 @@ def trigger_report(
 
     The project's own epoch files do not count. Raises MissingError (a folder).
     """
-    return check_trigger(
-        word or project.manifest.trigger_word, surroundings_of(project, lora_folders)
-    )
+    asked = word or project.manifest.trigger_word
+    return check_trigger(asked, surroundings_of(project, asked, lora_folders))
 
 
-def surroundings_of(project: Project, lora_folders: Sequence[Path] = ()) -> Surroundings:
+def surroundings_of(project: Project, word: str, lora_folders: Sequence[Path] = ()) -> Surroundings:
     """Read what a trigger word of this project is compared with. Raises MissingError."""
     own = {one.session for one in read_loras([project.model_dir]) if one.session}
     loras = [one for one in read_loras(lora_folders, needed=True) if one.session not in own]
     vocabulary = find_vocabulary(project)
     overrides = project.manifest.training.overrides
     cache = str(overrides.get("tokenizer_cache_dir") or "")
-    counts: Counter[str] = Counter()
-    if project.scores_dir.is_dir():
-        for scores in read_all_scores(project.scores_dir).values():
-            counts.update(_key(tag) for tag, found in scores.general.items() if found >= _SURE)
     return Surroundings(
         tuple(loras),
         tuple(_captions(project)),
-        counts,
+        _tags_of_the_set(project, word),
         frozenset(one.name.casefold() for one in vocabulary.tags) if vocabulary else (),
         find_clip_tokens([project.root / cache] if cache else ()),
     )
+
+
+def _tags_of_the_set(project: Project, word: str) -> Counter[str]:
+    """Count the tags of the pictures that are trained on; those that were drawn have scores, too.
+
+    Pictures are read, for their hashes, only where some tag has the word.
+    """
+    found = read_all_scores(project.scores_dir) if project.scores_dir.is_dir() else {}
+    counts = _counted_tags(found.values())
+    if not any(_has_word(tag, word) for tag in counts):
+        return counts
+    paths = (project.images_dir / place for place in read_staged(project.images_dir))
+    keys = {sha256_of(path) for path in paths if path.is_file()}
+    return _counted_tags(one for key, one in found.items() if key in keys) if keys else counts
+
+
+def _counted_tags(scores: Iterable[Scores]) -> Counter[str]:
+    sure = ([_key(tag) for tag, found in one.general.items() if found >= _SURE] for one in scores)
+    return Counter(tag for tags in sure for tag in tags)
 
 
 def _captions(project: Project) -> Iterator[str]:

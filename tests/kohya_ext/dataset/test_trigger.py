@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.cli import main
+from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.dataset.trigger import (
     Surroundings,
     check_trigger,
@@ -19,9 +20,11 @@ from kohya_ext.dataset.trigger import (
 )
 from kohya_ext.project import MissingError, Project
 from kohya_ext.project.clip_tokens import ClipTokens, find_clip_tokens, read_merges
+from kohya_ext.project.files import sha256_of
 from kohya_ext.project.lora_file import Tensor, write_lora
 from kohya_ext.project.settings import read_settings, write_setting
 from kohya_ext.project.tagging import Scores, write_scores
+from kohya_ext.simulator.creature import recipes, write_pictures
 
 Capture = pytest.CaptureFixture[str]
 
@@ -92,6 +95,19 @@ def test_a_tag_of_the_set_is_told_as_it_would_read(project: Project):
     texts = " ".join(one.text for one in trigger_report(project, "sky").findings)
     assert '"photo of sky, sky"' in texts
     assert "part of the set's own tags: blue sky" in texts
+
+
+def test_drawn_pictures_are_none_of_the_set(project: Project):
+    """Showcases are tagged as well: their scores lie beside those of the set."""
+    write_pictures(project.source_dir, recipes(3))
+    apply_layout(project, plan_layout(project))
+    seen = {"sky": 0.9, "blue_sky": 0.8}
+    staged = sorted(project.images_dir.glob("*/*.png"))
+    for key, tags in [("a" * 64, seen), ("b" * 64, seen), (sha256_of(staged[0]), {"sky": 0.9})]:
+        write_scores(project.scores_dir, Scores(key, "m", {}, tags, {}))
+    said = [one.text for one in trigger_report(project, "sky").findings]
+    assert any('The tagger finds "sky" in 1 picture of the set' in one for one in said)
+    assert not any("blue sky" in one for one in said)
 
 
 def test_the_taggers_vocabulary_is_asked():
