@@ -6,7 +6,7 @@ that did not change since the last import is not read at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -25,6 +25,7 @@ from ..project import (
 )
 from ..project.decisions import DecisionKind, DecisionStore, Role, Statement, role_of_path
 from ..project.decisions.role_plan import (
+    FILE_RATING,
     IMPORT_FOLDER,
     RolePlan,
     RoleSource,
@@ -118,13 +119,26 @@ class ImportPlan:
 
     @property
     def role_sentences(self) -> tuple[str, ...]:
-        """What to say about roles of known pictures that change."""
+        """What to say about roles of known pictures that change, and about one rating for all."""
         new = {one.key for one in self.new}
-        return tuple(
+        changed = (
             self.roles.sentence_of(change, self.names.get(change.key, change.key))
             for change in self.roles.changes
             if change.key not in new
         )
+        return (*changed, *self._one_rating_for_all())
+
+    def _one_rating_for_all(self) -> Iterator[str]:
+        rated = {one.key for one in self.roles.changes if one.way == FILE_RATING}
+        roles = {self.roles.role_of(key) for key in rated}
+        values = {one.value for key, one in self.roles.ratings.items() if key in rated}
+        if len(rated) >= _MANY and rated == self.names.keys() and len(roles) == len(values) == 1:
+            yield (
+                f"all {counted(len(rated), 'picture')} are {roles.pop().value} by the rating "
+                f"{values.pop()}, which some viewers, such as darktable, give to every picture "
+                "that they open; "
+                "if nobody gave it, decide on the board"
+            )
 
     @property
     def caption_sentences(self) -> tuple[str, ...]:
@@ -243,6 +257,9 @@ def plan_import(
         numbered,
     )
 
+
+_MANY = 10
+"""Fewer pictures may all have one rating because somebody thinks so."""
 
 _REPEATS = frozenset(map(str, range(501)))
 """Numbers before `_` that are taken for repeats; 2026_holiday is a year."""

@@ -17,6 +17,7 @@ from kohya_ext.project import Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.files import sha256_of
 from kohya_ext.project.pictures.ratings import read_rating, write_rating
+from kohya_ext.project.pictures.xmp import new_packet
 from kohya_ext.project.tagging import Scores, read_scores, write_scores
 
 
@@ -48,6 +49,25 @@ def test_ratings_of_a_viewer_give_roles(project: Project, folder: Path):
     assert roles_of(project)["e.png"] == "out"
     with DecisionStore(project.reviews_db) as store:
         assert sorted(store.values(DecisionKind.RATING).values()) == [-1, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("count", "other", "is_told"), [(10, 1, True), (9, 1, False), (10, 2, False), (10, 0, False)]
+)
+def test_one_rating_for_all_is_told(
+    project: Project, tmp_path: Path, count: int, other: int, is_told: bool
+):
+    """As darktable writes 1 into a sidecar of every picture that it opens."""
+    for number in range(count):
+        path = draw(tmp_path / "opened" / f"{number}.png", (number * 20, 90, 30))
+        path.with_name(f"{path.name}.xmp").write_bytes(new_packet(1 if number else other))
+    plan = plan_import(project, tmp_path / "opened")
+    said = [one for one in plan.role_sentences if "darktable" in one]
+    assert len(said) == is_told
+    if said:
+        assert said[0].startswith("all 10 pictures are primary by the rating 1, ")
+    apply_import(project, plan)
+    assert plan_import(project, tmp_path / "opened").role_sentences == ()
 
 
 def test_a_new_rating_changes_the_role(project: Project, folder: Path):
