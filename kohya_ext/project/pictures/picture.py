@@ -51,31 +51,13 @@ PLUGIN_SUFFIXES = (".avif", ".heic", ".heif", ".hif", ".jxl", ".qoi")
 """Read, and made a PNG, where this Pillow or a plugin of it can: newer ones, pillow-heif ..."""
 
 OTHER_SUFFIXES = (
-    ".psd",
-    ".psb",
-    ".xcf",
-    ".kra",
-    ".svg",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".nrw",
-    ".arw",
-    ".orf",
-    ".rw2",
-    ".raf",
-    ".pef",
-    ".srw",
-    ".iiq",
-    ".3fr",
-    ".exr",
-    ".hdr",
-    ".dds",
-    ".icns",
-    ".jxr",
-    ".wdp",
-    ".bpg",
+    *(".psd", ".psb", ".xcf", ".kra", ".ora", ".clip", ".sai", ".sai2", ".procreate", ".pdn"),
+    *(".psp", ".pspimage", ".afphoto", ".af", ".ai", ".eps", ".svg", ".svgz", ".wmf", ".emf"),
+    *(".dng", ".raw", ".crw", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".srw"),
+    *(".orf", ".ori", ".rw2", ".rwl", ".raf", ".pef", ".iiq", ".3fr", ".fff", ".x3f", ".erf"),
+    *(".mrw", ".mef", ".mos", ".dcr", ".kdc", ".gpr", ".exr", ".hdr", ".dds", ".icns", ".cur"),
+    *(".jxr", ".wdp", ".hdp", ".bpg", ".j2c", ".jpc", ".jls", ".apng", ".heics", ".heifs"),
+    *(".avifs", ".sgi", ".ras", ".xbm", ".xpm", ".fits"),
 )
 """Pictures that are not read here: cameras' and paint programs' own; passed over, but named."""
 

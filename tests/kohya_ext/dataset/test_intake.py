@@ -277,6 +277,16 @@ def test_a_phones_pictures_are_named(
     assert cameras in said
 
 
+@pytest.mark.parametrize(
+    "name", ["a.raw", "A.RAW", "fox.x3f", "fox.ora", "fox.clip", "fox.j2c", "fox.apng", "fox.svgz"]
+)
+def test_pictures_of_rare_kinds_are_named(project: Project, folder: Path, name: str):
+    (folder / name).write_bytes(b"x")
+    (folder / "notes.md").write_text("no picture", "utf-8")
+    plan = plan_import(project, folder)
+    assert plan.unread_sentence.startswith(f"not read: {name}. Convert")
+
+
 def test_a_name_that_is_not_text(project: Project, tmp_path: Path):
     """As an archive of the DOS age leaves it on Linux; other systems refuse such a name."""
     folder = tmp_path / "old"
