@@ -15,8 +15,8 @@ from kohya_ext.project.cli import (
     emit,
     emit_json,
     json_option,
-    lan_option,
     next_step,
+    page_options,
     project_argument,
     say,
     serve_until_interrupted,
@@ -54,9 +54,7 @@ from .webui import agent_scheduler_option, lora_folder_option, open_webuis, webu
 @lora_folder_option
 @agent_scheduler_option
 @click.option("--upscale", is_flag=True, help="Upscale pictures as soon as they are kept.")
-@click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
-@click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
-@lan_option
+@page_options
 @click.option(
     "--report",
     cls=RelatedOption,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kohya_ext.project.pictures.likeness import steps_of
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -52,13 +54,9 @@ def fingerprint_of(picture: Image.Image) -> Fingerprint:
     from PIL import Image
 
     grey = picture.convert("L")
-    raster = grey.resize((SIDE + 1, SIDE), Image.Resampling.BOX).tobytes()
-    bits = 0
-    for row in range(SIDE):
-        for column in range(SIDE):
-            at = row * (SIDE + 1) + column
-            bits = bits << 1 | (raster[at] > raster[at + 1])
-    return Fingerprint(bits, grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes())
+    return Fingerprint(
+        steps_of(grey, SIDE), grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
+    )
 
 
 def read_fingerprints(path: Path) -> tuple[Fingerprint, ...]:

@@ -7,8 +7,8 @@ import click
 from ..captions.desk import CaptionDesk
 from ..project import Project
 from ..project.cli import (
-    lan_option,
     next_step,
+    page_options,
     project_argument,
     serve_until_interrupted,
     shell_path,
@@ -19,9 +19,7 @@ from ..project.decisions.pictures_view import PicturesView
 
 @click.command()
 @project_argument
-@click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
-@click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
-@lan_option
+@page_options
 def board(project: Project, port: int, browse: bool, lan: bool) -> None:
     """Set roles and captions of PROJECT's pictures on one page, with the keyboard.
 

@@ -158,9 +158,14 @@ _LAN = (
 )
 
 
-def lan_option(command: _Command) -> _Command:
-    """Add `--lan`."""
-    return click.option("--lan", is_flag=True, help=_LAN)(command)
+def page_options(command: _Command) -> _Command:
+    """Add `--port`, `--open` and `--lan`, for a command that serves a page."""
+    command = click.option("--lan", is_flag=True, help=_LAN)(command)
+    browse = click.option(
+        "--open/--no-open", "browse", default=True, help="Open the page in the browser."
+    )
+    port = click.option("--port", type=int, default=0, help="Port to listen on; 0: any free one.")
+    return port(browse(command))
 
 
 def serve_options(text: str) -> Callable[[_Command], _Command]:

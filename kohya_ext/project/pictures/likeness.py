@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _SIDE = 8
 _PATCHES = 4
@@ -27,17 +31,24 @@ def look_of(path: Path) -> Look:
 
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
-    grey = picture.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.BOX).tobytes()
-    steps = 0
-    for row in range(_SIDE):
-        for column in range(_SIDE):
-            at = row * (_SIDE + 1) + column
-            steps = steps << 1 | (grey[at] > grey[at + 1])
+    steps = steps_of(picture.convert("L"), _SIDE)
     patches = picture.resize((_PATCHES, _PATCHES), Image.Resampling.BOX).tobytes()
     colours = tuple(
         (patches[at], patches[at + 1], patches[at + 2]) for at in range(0, len(patches), 3)
     )
     return Look(steps, colours)
+
+
+def steps_of(grey: Image.Image, side: int) -> int:
+    """Return `side` x `side` bits of a grey picture: lighter than the neighbour to the right."""
+    from PIL import Image
+
+    raster = grey.resize((side + 1, side), Image.Resampling.BOX).tobytes()
+    bits = 0
+    for row in range(side):
+        for at in range(row * (side + 1), row * (side + 1) + side):
+            bits = bits << 1 | (raster[at] > raster[at + 1])
+    return bits
 
 
 def unlikeness(one: Look, other: Look) -> float:
