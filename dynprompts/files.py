@@ -232,7 +232,7 @@ def tree_values(
     if isinstance(tree, ValueTree):
         _TreeReader(found, where, weights_in_lists or tree.is_mapping).read(tree, folder, own_name)
     elif tree is not None:
-        found.problems.append(FileProblem("DP206", "the file holds no lists of values", where))
+        found.problems.append(FileProblem("DP206", "the file contains no lists of values", where))
     return found
 
 

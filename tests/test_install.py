@@ -123,10 +123,10 @@ def test_the_commands_it_names_can_be_typed(
     machine = Machine(script, home)
     assert script.install(machine.program, script.Hosts(), "", home) == 0
     program = home / ".loraloom" / "program"
-    told = capsys.readouterr().out
-    assert f"{script.shell_words(machine.program.command, '--help')}\n" in told
+    printed = capsys.readouterr().out
+    assert f"{script.shell_words(machine.program.command, '--help')}\n" in printed
     removing = script.shell_words(sys.executable, program / "install", "--remove")
-    assert f"To take all of it out again: {removing}\n" in told
+    assert f"To take all of it out again: {removing}\n" in printed
     assert removing.count("my home") == 1
     assert str(program / "install") not in removing.split(" ")  # it is quoted
 
@@ -206,11 +206,11 @@ def test_one_file_holds_all_that_is_installed(script: ModuleType, tmp_path: Path
     assert {"__main__.py", "pyproject.toml", "scripts/loraloom_entry.py"} <= names
     ours = {one.relative_to(ROOT).as_posix() for one in (ROOT / "kohya_ext").rglob("*.py")}
     assert ours <= names
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, str(file), "--dry-run", str(tmp_path)],
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert told.returncode == 1
-    assert "neither a Kohya GUI" in told.stderr
+    assert printed.returncode == 1
+    assert "neither a Kohya GUI" in printed.stderr

@@ -107,9 +107,9 @@ def read_picture(client: Client, task_id: str) -> bytes:
         names = []
     raise HostError(
         "LL451",
-        f"The Agent Scheduler of {client.url} holds {counted(len(names), 'picture')} of a task "
+        f"The Agent Scheduler of {client.url} contains {counted(len(names), 'picture')} of a task "
         "of one.",
-        "See its tab; a picture that was deleted is drawn again.",
+        "See its tab; deleted pictures are drawn again.",
     )
 
 

@@ -175,7 +175,7 @@ class Capabilities:
             raise InputError(
                 "LL425",
                 f"The WebUI at {self.url} runs with --no-hashing and {name} has no hash in its "
-                "header, so whether it was used could not be verified.",
+                "header, so loraloom cannot verify that it was used.",
                 "Start the WebUI without --no-hashing.",
             )
         if found.hash or not is_this_machine(self.url) or not found.path.endswith(".safetensors"):
@@ -219,7 +219,7 @@ class Capabilities:
             raise MissingError(
                 "LL419",
                 f"The WebUI at {self.url} lists the VAE {name}, but its file is gone.",
-                "Put the file back, or choose another VAE.",
+                "Restore the file, or choose another VAE.",
             )
 
     def require_module(self, word: str) -> str:
@@ -240,7 +240,7 @@ class Capabilities:
                 "LL422",
                 f"The WebUI at {self.url} is {self.kind}, which has no distilled CFG scale, shift "
                 "or modules.",
-                "Use a Forge or Forge Neo, or remove distilled_cfg_scale and modules.",
+                "Use Forge or Forge Neo, or remove distilled_cfg_scale and modules.",
             )
 
     def require_family(self, family: Family) -> None:
@@ -250,7 +250,7 @@ class Capabilities:
                 "LL423",
                 f"The WebUI at {self.url} is {self.kind}, which does not draw "
                 f"{family.facts.title}.",
-                "Use a Forge or Forge Neo that does.",
+                "Use Forge or Forge Neo.",
             )
 
     def require_script(self, name: str, count: int, *, is_img2img: bool = False) -> None:
@@ -267,8 +267,9 @@ class Capabilities:
                 "LL415",
                 f"The script {name} of the WebUI at {self.url} takes "
                 f"{counted(found.arguments, 'argument')}, "
-                f"{count} are given; it would silently leave out the rest.",
-                "Correct the arguments under picture.scripts; its version may be another one.",
+                f"{count} are given; it would silently ignore the rest.",
+                "Correct the arguments under picture.scripts; another version of the script "
+                "may need other arguments.",
             )
 
     def require_read(self, prompt: str, negative_prompt: str) -> None:
@@ -278,7 +279,7 @@ class Capabilities:
         ):
             raise InputError(
                 "LL424",
-                f"The prompt holds {tag}, without which the WebUI at {self.url} would silently "
+                f"The prompt contains {tag}, without which the WebUI at {self.url} would silently "
                 f"draw: {reason}.",
                 "Correct it, or remove it.",
             )

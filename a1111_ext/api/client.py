@@ -73,8 +73,8 @@ def parse_credentials(text: str) -> Credentials | None:
     if not colon or not user:
         raise InputError(
             "LL403",
-            "The credentials are not of the form user:password.",
-            "Give them as the WebUI's --api-auth has them.",
+            "The credentials must have the form user:password.",
+            "Give those of the WebUI's --api-auth.",
         )
     return Credentials(user, password)
 
@@ -97,9 +97,9 @@ def split_address(text: str) -> tuple[str, Credentials | None]:
     if not (host and user and password):
         raise InputError(
             "LL403",
-            "The address of the WebUI cannot be read; it is not repeated, for it may hold a "
-            "password.",
-            "Write it as http://127.0.0.1:7860 and give --auth user:password beside it.",
+            "The address of the WebUI cannot be read; it is not shown, because it may "
+            "contain a password.",
+            "Write it as http://127.0.0.1:7860 and add --auth user:password.",
         )
     return urlunsplit(parts._replace(netloc=host)), Credentials(user, password)
 
@@ -241,7 +241,7 @@ class Client:
             raise AnswerTimeout(
                 "LL404",
                 f"The WebUI at {self.url} did not answer {path} within {seconds:g} seconds.",
-                "See in its window whether it still works; run the same command again to continue.",
+                "Check its console for errors; run the same command again to continue.",
             ) from error
         except requests.exceptions.SSLError as error:
             raise ConnectionLost(
@@ -254,8 +254,7 @@ class Client:
             raise ConnectionLost(
                 "LL401",
                 f"No WebUI answers at {self.url}: {_reason(error)}.",
-                "Start it with --api, wait until its window says that it runs, and check the "
-                "address.",
+                "Start it with --api, wait until it is running, and check the address.",
             ) from error
         return self._read(answer, path, content, parse)
 
@@ -280,8 +279,8 @@ class Client:
             url = target
         raise ApiError(
             "LL417",
-            f"The WebUI at {self.url} sends requests on to another address.",
-            "Give the address at which it really runs; prompts are not sent to a redirect.",
+            f"The WebUI at {self.url} redirects requests to another address.",
+            "Give its real address; loraloom sends no prompts to a redirect.",
         )
 
     def _read(
@@ -297,7 +296,7 @@ class Client:
             except ShapeError as error:
                 raise ApiError(
                     "LL406",
-                    f"{self.url}{path} did not answer as a WebUI does: {error}.",
+                    f"{self.url}{path} is not a WebUI: {error}.",
                     "Check the address and the port.",
                     200,
                 ) from error
@@ -329,7 +328,7 @@ class Client:
         raise ApiError(
             "LL405",
             f"The WebUI at {self.url} refused {path} with {answer.status_code}: {message}.",
-            "Its own window says more.",
+            "See the WebUI's console.",
             answer.status_code,
         )
 
@@ -399,14 +398,14 @@ def _own_certificates() -> str | bool:
 _REASONS = {
     "Connection refused": "connection refused",
     "10061": "connection refused",  # Windows says it in its own language
-    "IncompleteRead": "it ended in the middle of an answer",
+    "IncompleteRead": "it stopped in the middle of an answer",
     "Connection reset": "connection reset",
     "10054": "connection reset",
-    "Name or service not known": "no machine of that name is known",
-    "nodename nor servname": "no machine of that name is known",
-    "getaddrinfo failed": "no machine of that name is known",
+    "Name or service not known": "no machine with this name was found",
+    "nodename nor servname": "no machine with this name was found",
+    "getaddrinfo failed": "no machine with this name was found",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted",
-    "WRONG_VERSION_NUMBER": "it speaks http, not https",
+    "WRONG_VERSION_NUMBER": "it uses http, not https",
 }
 
 

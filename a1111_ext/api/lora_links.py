@@ -114,12 +114,15 @@ def find_lora_folder(capabilities: Capabilities, named: Path | None = None) -> P
     """
     folder = named or (Path(capabilities.lora_dir) if capabilities.lora_dir else None)
     if folder is None or not folder.is_dir():
-        where = f"its LoRA folder is {folder}" if folder else "it does not say where its LoRAs are"
+        where = (
+            f"{folder} is not a folder on this machine"
+            if folder
+            else "it does not say where its LoRAs are"
+        )
         raise MissingError(
             "LL411",
-            f"The WebUI at {capabilities.url} cannot be given LoRA files: {where}, "
-            "which is not a folder on this machine.",
-            "If it runs on another machine, share that folder and name it here: "
+            f"The LoRA folder of the WebUI at {capabilities.url} cannot be reached: {where}.",
+            "If it runs on another machine, share that folder and give its path: "
             "--lora-folder PATH.",
         )
     return folder
@@ -160,8 +163,8 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
         if link.name not in seen:
             raise HostError(
                 "LL412",
-                f"{link.target} is there, but the WebUI at {plan.url} does not list it.",
-                "It reads another LoRA folder: name it with --lora-folder PATH.",
+                f"{link.target} exists, but the WebUI at {plan.url} does not list it.",
+                "It uses another LoRA folder: give it with --lora-folder PATH.",
             )
     return capabilities
 
@@ -172,7 +175,7 @@ def _require_same(link: LoraLink) -> None:
         return
     raise ConflictError(
         "LL112",
-        f"{target} exists already, with other content.",
+        f"{target} already exists with other content.",
         "Move it away and link again.",
     )
 

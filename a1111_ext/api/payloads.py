@@ -89,7 +89,7 @@ def read_source(source: SourcePicture) -> bytes:
         raise DamagedError(
             "LL455",
             f"The picture {path} to start from cannot be read: {error.strerror}.",
-            "Put it back, or choose another one.",
+            "Restore it, or choose another one.",
         ) from error
     if source.sha256 and digest_without_xmp(content) != source.sha256:
         raise DamagedError(

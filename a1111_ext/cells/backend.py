@@ -413,14 +413,14 @@ def _read_answer(answer: Any, count: int, seconds: float, where: str) -> list[Ge
         raise HostError(
             "LL451",
             f"The WebUI at {where} answered without a usable picture.",
-            "See its own window; an extension may be in the way.",
+            "See the WebUI's console; an extension may be the cause.",
         ) from error
     if len(pictures) != count or len(infotexts) < count:
         raise HostError(
             "LL451",
             f"The WebUI at {where} sent {counted(len(pictures), 'picture')}, {count} were asked "
             "for.",
-            "Switch off the extension that adds pictures or takes some away.",
+            "Switch off the extension that adds or removes pictures.",
         )
     checkpoint = str(info.get("sd_model_hash") or "")
     return [Generated(png, text, checkpoint, seconds) for png, text in zip(pictures, infotexts)]  # noqa: B905 - a grid of the batch may follow

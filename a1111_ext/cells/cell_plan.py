@@ -143,7 +143,7 @@ def ignored_schedules(cells: Iterable[Cell], capabilities: Capabilities) -> tupl
                 named.setdefault(sampler, {})[scheduler] = None
     return tuple(
         f"{sampler} has a schedule of its own: the schedule type {', '.join(schedulers)} changes "
-        "nothing, though the generation data will name it"
+        "nothing, but will be in the generation data"
         for sampler, schedulers in named.items()
     )
 

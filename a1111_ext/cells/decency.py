@@ -13,5 +13,5 @@ def require_decent(prompt: str, where: str) -> None:
         raise RuleError(
             "LL616",
             f'The prompt of {where} has "{pair[0]}" and "{pair[1]}" together.',
-            "Remove one of them from the template. There is no switch for this rule.",
+            "Remove one of them from the template. This rule cannot be switched off.",
         )

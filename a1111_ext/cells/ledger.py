@@ -92,7 +92,7 @@ class CellRecord:
             raise DamagedError(
                 "LL450",
                 f"A cell of the ledger is damaged: {error}.",
-                "Move cells.db away: the pictures in cells/ are taken up again.",
+                "Move cells.db away: the pictures in cells/ are kept and recorded again.",
             ) from error
 
 
@@ -412,7 +412,7 @@ class Ledger:
             raise DamagedError(
                 "LL450",
                 f"The ledger cannot be written: {error}.",
-                "Check that no other program holds it, and run the same command again.",
+                "Check that no other program is using it, and run the same command again.",
             ) from error
 
 
@@ -431,7 +431,7 @@ def _connect(db: Path) -> sqlite3.Connection:
         raise DamagedError(
             "LL450",
             f"The ledger {db} cannot be opened: {error}.",
-            "Check that its folder may be written to, and that nothing else has that name.",
+            "Check that you can write to its folder, and that nothing else has that name.",
         ) from error
 
 

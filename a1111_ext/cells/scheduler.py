@@ -43,7 +43,7 @@ class SchedulerBackend(HttpBackend):
             raise MissingError(
                 "LL661",
                 f"The WebUI at {client.url} has no Agent Scheduler.",
-                "Install that extension, or draw without --agent-scheduler: our own order serves.",
+                "Install that extension, or leave out --agent-scheduler.",
             )
         super().__init__(client, capabilities)
         self._stopping = stop or threading.Event()
@@ -82,7 +82,7 @@ class SchedulerBackend(HttpBackend):
             raise HostError(
                 "LL662",
                 f"The Agent Scheduler did not draw it: its task is {status}.",
-                "Its tab says why; run the same command again to queue it once more.",
+                "Its tab says why; run the same command again to queue it again.",
             )
         png = read_picture(self.client, task)
         return [Generated(png, _text_of(png), "", self._clock() - started)]

@@ -96,7 +96,7 @@ def repair_shown(folder: Path, ledger: Ledger) -> ShownPictures:
         if aside is None:
             intact += 1
             continue
-        where = f"{path.name} was not the picture that was drawn: it is kept as {aside}"
+        where = f"{path.name} was not the picture that was drawn; it is kept as {aside}"
         if key in done:
             repaired.append(f"{where}, the right one is there again")
         else:

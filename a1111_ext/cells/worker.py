@@ -104,7 +104,7 @@ class Worker:
                 return True
             if not is_told:
                 where = self._backend.name
-                reason = f"another command draws with {other} at {where}, this one comes next"
+                reason = f"another command is drawing with {other} at {where}; this command is next"
                 run.tell_waiting(cell, self._backend, reason)
                 is_told = True
             run.stop.wait(LOOK_SECONDS)
@@ -167,7 +167,11 @@ class Worker:
                 if is_last:
                     run.give_back(cells, error.problem, is_loss=False)
                     raise _Useless from error
-                run.tell_waiting(cells[0], backend, f"{error.problem} Asking once more, unloaded.")
+                run.tell_waiting(
+                    cells[0],
+                    backend,
+                    f"{error.problem} Trying again after unloading the checkpoint.",
+                )
                 backend.free_memory()
             except ToolError as error:
                 status = error.status if isinstance(error, ApiError) else 0
@@ -175,7 +179,7 @@ class Worker:
                     for cell in cells:
                         run.fail(cell, error.problem, backend.name)
                     return []
-                run.tell_waiting(cells[0], backend, f"{error.problem} Asking once more.")
+                run.tell_waiting(cells[0], backend, f"{error.problem} Trying again.")
                 run.stop.wait(run.patience.pause_seconds)
         raise AssertionError("the loop returns or raises")
 

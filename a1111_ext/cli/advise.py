@@ -30,12 +30,16 @@ from ..quality.signal import SignalName
 @click.command()
 @project_argument
 @click.option(
-    "--grid", "grids", multiple=True, metavar="NAME", help="Another grid than the newest, or more."
+    "--grid",
+    "grids",
+    multiple=True,
+    metavar="NAME",
+    help="Grid to use, repeatable; default: the newest.",
 )
 @click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A WD14 tagger's folder; else captions.model is used.",
+    help="Folder of a WD14 tagger; default: captions.model.",
 )
 @click.option(
     "--embedding",
@@ -78,7 +82,7 @@ def advise(
     else:
         tell_advice(advice)
     if sources.tagger is not None and sources.tagger.is_simulated:
-        say("The tagger is simulated: it sees colours only, so this advice means little.")
+        say("The tagger is simulated and sees only colours, so this advice is only for practice.")
     next_step(command_after(project, advice))
     context.exit(EXIT_CODES[advice.verdict])
 

@@ -46,7 +46,7 @@ class Following:
         watch = EpochWatch(self._session.project.model_dir)
         drawn: tuple[str, ...] = ()
         last: Drawn | None = None
-        say("following the training; Ctrl-C stops it, and the same command continues")
+        say("following the training; Ctrl-C stops this command, run it again to continue")
         while True:
             run = watch.look()
             over = self._is_over(run)
@@ -92,7 +92,7 @@ class Following:
         if not advice.suggests_stop or self._asked_to_stop:
             return
         root = self._session.project.root
-        say("the newest epochs are overtrained: more training will not help")
+        say("the newest epochs are overtrained; more training will not help")
         if not self._options.stop_when_overtrained:
             say(f"stop it with: loraloom train {shell_path(root)} --stop-after-epoch")
             return

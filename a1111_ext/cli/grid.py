@@ -53,13 +53,13 @@ from .webui import lora_folder_option, webui_options
     help="Let the WebUI's own X/Y/Z plot draw it, in one request.",
 )
 @click.option(
-    "--cluster", metavar="ADDRESS", help="Dask's scheduler, whose workers ask the WebUIs."
+    "--cluster", metavar="ADDRESS", help="A Dask scheduler whose workers call the WebUIs."
 )
-@serve_options("Show the newest grid; its choice is written here.")
+@serve_options("Show the newest grid; its choice is written into the project.")
 @dry_run_option
 @json_option
 def grid(project: Project, **given: Any) -> None:
-    """Draw epochs x seeds (x anything else) and find the epoch before overtraining."""
+    """Draw epochs x seeds (x other settings) and recommend an epoch."""
     options = GridArguments(**given)
     if options.choice:
         take_choice(project, read_choice(options.choice))

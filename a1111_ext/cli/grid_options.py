@@ -98,12 +98,12 @@ SHEET_OPTIONS = (
         "form",
         type=click.Choice([one.value for one in SheetFormat]),
         default="png",
-        help="The contact sheet's format; jpeg and webp in parts where one is too large.",
+        help="Format of the contact sheet; jpeg and webp are split if they are too large.",
     ),
     click.option(
         "--cell-pixels",
         type=click.IntRange(64, 8192),
-        help="Draw cells smaller on the contact sheet: their longer side in pixels.",
+        help="Longer side of the contact sheet's cells, in pixels.",
     ),
     click.option(
         "--single-file",
@@ -116,7 +116,7 @@ WILDCARD_OPTIONS = (
     click.option(
         "--wildcards",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="The folder with wildcards, instead of the manifest's.",
+        help="Wildcard folder; default: the manifest's.",
     ),
     click.option(
         "--follow-links", is_flag=True, help="Follow links to wildcards outside the folder."
@@ -129,12 +129,12 @@ REQUEST_OPTIONS = (
         cls=RelatedOption,
         excludes=("--prompt",),
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A text file with the template, instead of --prompt.",
+        help="Text file with the template, instead of --prompt.",
     ),
-    click.option("--negative-prompt", help="Used instead of the manifest's."),
-    click.option("--epochs", default="all", help="Which: all, or 2,4,8-20 (+4),last"),
+    click.option("--negative-prompt", help="Default: the manifest's."),
+    click.option("--epochs", default="all", help="Epochs: all, or for example 2,4,8-20 (+4),last"),
     click.option("--weights", help="LoRA weights, for example 0.6,0.8,1"),
-    click.option("--seeds", help="Seeds; each -1 is drawn once, the same for all rows."),
+    click.option("--seeds", help="Seeds; each -1 is a random seed, shared by all rows."),
     click.option(
         "--axis",
         "axes",
@@ -148,11 +148,13 @@ REQUEST_OPTIONS = (
         metavar="RULE",
         help="Leave cells out: 'LoRA epoch=epoch 2 & LoRA weight=0.6|0.8'.",
     ),
-    click.option("--columns", default="Seed", help="The axis that runs across."),
+    click.option("--columns", default="Seed", help="The axis of the columns."),
     click.option("--checkpoint", help="Name of the checkpoint, as the WebUI shows it."),
-    click.option("--no-control", is_flag=True, help="Draw no row without the LoRA."),
+    click.option("--no-control", is_flag=True, help="Leave out the row without the LoRA."),
     click.option(
-        "--unlink-seed", is_flag=True, help="Unlink seed from prompt: another text for each axis."
+        "--unlink-seed",
+        is_flag=True,
+        help="Unlink seed from prompt: a different prompt for each axis.",
     ),
     *WILDCARD_OPTIONS,
     click.option(
@@ -167,19 +169,21 @@ REQUEST_OPTIONS = (
         default=1,
         help="Seeds per batch (batch_size). About a third faster; pictures differ slightly.",
     ),
-    click.option("--name", default="epochs", help="The first part of the grid folder's name."),
+    click.option("--name", default="epochs", help="First part of the grid folder's name."),
     click.option(
         "--probes", is_flag=True, help="Also draw probe prompts made from the training set."
     ),
     click.option("--no-advice", is_flag=True, help="Do not recommend an epoch."),
-    click.option("--new-seeds", is_flag=True, help="Draw seeds that are -1 again."),
+    click.option("--new-seeds", is_flag=True, help="Choose new random seeds for -1."),
 )
 _follow_option = partial(click.option, cls=RelatedOption, needs="--follow")
 FOLLOW_OPTIONS = (
     click.option("--follow", is_flag=True, help="Draw each epoch when the training saves it."),
-    _follow_option("--at-end", is_flag=True, help="With --follow: wait for the end, then draw."),
-    _follow_option("--same-gpu", is_flag=True, help="With --follow: draw beside the training."),
-    _follow_option("--until", type=int, metavar="EPOCH", help="With --follow: the last epoch."),
+    _follow_option("--at-end", is_flag=True, help="With --follow: draw after the training ends."),
+    _follow_option("--same-gpu", is_flag=True, help="With --follow: draw on the GPU that trains."),
+    _follow_option(
+        "--until", type=int, metavar="EPOCH", help="With --follow: the last epoch to draw."
+    ),
     _follow_option(
         "--stop-when-overtrained",
         is_flag=True,

@@ -257,9 +257,9 @@ class GridSession:
             say(f"drawn by the WebUI's own X/Y/Z plot: {UNCHECKED}")
         if report.unchecked:
             alone = counted(report.unchecked, "picture has", "pictures have")
-            say(f"{alone} no control: it was not checked that the LoRA changes anything there")
+            say(f"{alone} no control: whether the LoRA changes them was not checked")
         if not grid.plan.has_control:
-            say("without the no-LoRA row it was not checked that the LoRA changes the pictures")
+            say("without the no-LoRA row, whether the LoRA changes the pictures was not checked")
         root = shell_path(self.project.root)
         is_tryout = self.options.name == TRYOUT
         if self.advice is not None:

@@ -16,7 +16,7 @@ from ..cells.ledger import Ledger
 def pause(project: Project, resume: bool) -> None:
     """Pause or resume every grid, tryout, showcase and upscale of PROJECT, in any window.
 
-    A picture in progress is interrupted, if it is ours, and drawn again afterwards.
+    A picture that loraloom is drawing is interrupted and drawn again later.
     """
     root = shell_path(project.root)
     with Ledger(project.cells_db, project.cells_dir) as ledger:
@@ -25,5 +25,5 @@ def pause(project: Project, resume: bool) -> None:
         say("drawing is resumed; finished pictures are kept")
         next_step(f"loraloom show {root}")
     else:
-        say("nothing is drawn for this project until the pause ends; commands wait meanwhile")
+        say("drawing for this project is paused; commands wait until you resume it")
         next_step(f"loraloom pause {root} --resume")

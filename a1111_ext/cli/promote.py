@@ -51,9 +51,9 @@ def promote(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Copy the chosen EPOCH as NAME, with its header rewritten.
+    """Copy the chosen EPOCH as NAME, with a corrected header.
 
-    EPOCH is a number, "last", a file's name, or a path. The file goes to publish/ and, when a
+    EPOCH is a number, "last", a file name or a path. The file is copied to publish/ and, if a
     WebUI is known, into its LoRA folder.
     """
     plan = plan_promotion(project, _source(project, epoch), name)
@@ -102,7 +102,9 @@ def _promote(
     except ConnectionLost as error:
         if urls or plan.target.exists():
             raise
-        say(f"{error.problem} The file is promoted anyway; start the WebUI and copy it over.")
+        say(
+            f"{error.problem} The file is promoted anyway; start the WebUI and copy the file to it."
+        )
         return apply_promotion(project, plan), []
 
 

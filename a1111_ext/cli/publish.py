@@ -59,7 +59,7 @@ _sending_option = partial(click.option, cls=RelatedOption, needs="--to")
 @click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A WD14 tagger's folder, to look at the pictures; else captions.model is used.",
+    help="Folder of a WD14 tagger that checks the pictures; default: captions.model.",
 )
 @click.option(
     "--content",
@@ -78,9 +78,9 @@ _sending_option = partial(click.option, cls=RelatedOption, needs="--to")
     metavar="hub OWNER/NAME",
     help="Send the pack to this repository of the model hub, private unless --public.",
 )
-@_sending_option("--public", is_flag=True, help="With --to: the repository may be public.")
-@_sending_option("--replace", is_flag=True, help="With --to: send over files of other content.")
-@serve_options("Show the newest pack's checklist, until Ctrl-C.")
+@_sending_option("--public", is_flag=True, help="With --to: allow a public repository.")
+@_sending_option("--replace", is_flag=True, help="With --to: overwrite files with other content.")
+@serve_options("Show the newest pack's checklist until Ctrl-C.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -100,8 +100,8 @@ def publish(
 ) -> None:
     """Make the publish pack: LoRA, sidecars, pictures, description, card and a checklist.
 
-    Nothing is sent anywhere without --to. It stops when something is wrong or not allowed. Exit
-    code 3: made, but no tagger has rated the pictures, so nobody has checked their content.
+    Nothing is uploaded without --to. Exit code 1: something is wrong or not allowed. Exit code 3:
+    the pack is made, but without a tagger the content of the pictures was not checked.
     """
     if serve or lan:
         _serve_checklist(project, lan)
@@ -118,10 +118,10 @@ def publish(
     if repository:
         require_sendable(plan)
     if plan.header_news:
-        verb = "would be" if dry_run else "are"
+        verb = "would be updated" if dry_run else "is updated"
         say(
-            f"in the header of {plan.material.promoted.path.name} {verb} written again, as the "
-            f"manifest says now: {', '.join(sorted(plan.header_news))}"
+            f"the header of {plan.material.promoted.path.name} {verb} from the manifest: "
+            f"{', '.join(sorted(plan.header_news))}"
         )
     if dry_run:
         pack = plan.pack(project)
@@ -134,7 +134,7 @@ def publish(
     elif repository:
         _send(pack.folder, repository, public, replace)
     if not plan.is_checked:
-        say("The content of the pictures was not checked: name a tagger with --model FOLDER.")
+        say("The content of the pictures was not checked: give a tagger with --model FOLDER.")
     if dry_run:
         say("nothing was written (--dry-run)")
         next_step(f"loraloom publish {shell_path(project.root)}")
@@ -153,8 +153,8 @@ def _repository(to: tuple[str, str] | None) -> str:
     if to[0] != "hub":
         raise InputError(
             "LL676",
-            f'Nothing can be sent to "{to[0]}".',
-            "Only the model hub has an API for uploads: --to hub OWNER/NAME",
+            f'Cannot upload to "{to[0]}".',
+            "Only the Hugging Face hub has an upload API: --to hub OWNER/NAME",
         )
     return require_repository(to[1])
 
@@ -165,7 +165,7 @@ def _send(folder: Path, repository: str, is_public: bool, replace: bool) -> None
     kind = "private" if plan.is_private else "public"
     say(
         f"{repository} ({kind}): {counted(len(plan.to_send), 'file')} to send, "
-        f"{len(plan.same)} are there"
+        f"{len(plan.same)} already there"
     )
     with progress_bar() as progress:
         address = apply_upload(hub, plan, replace=replace, on_progress=progress)

@@ -60,7 +60,7 @@ from .webui import agent_scheduler_option, lora_folder_option, open_webuis, webu
     cls=RelatedOption,
     only_with=("--json",),
     is_flag=True,
-    help="Only print which share is usable, and what fails.",
+    help="Only print the share of usable pictures.",
 )
 @json_option
 def review(
@@ -76,10 +76,10 @@ def review(
     report: bool,
     as_json: bool,
 ) -> None:
-    """Rate, compare, mark and arrange the showcase on one page; also while a batch is drawn.
+    """Rate, compare, mark and arrange the showcase on one page, also during drawing.
 
-    Every decision is saved immediately. Its buttons draw, upscale, select and publish. It is
-    reachable from this machine only, or with --lan from your network, then without those buttons.
+    Every decision is saved immediately. The page's buttons draw, upscale, select and publish.
+    Only this machine can open the page; with --lan also your network, without these buttons.
     --report and --json only print.
     """
     for line in repair_showcase(project):
@@ -159,13 +159,15 @@ class UpscaleArguments:
     help="0.2 to 0.35 is usual.",
 )
 @agent_scheduler_option
-@click.option("--upscaler", default="", help="As the WebUI shows it; else its own setting.")
+@click.option(
+    "--upscaler", default="", help="Name as the WebUI shows it; default: the WebUI's setting."
+)
 @dry_run_option
 @json_option
 def upscale(project: Project, **given: Any) -> None:
     """Upscale FILES of the showcase by img2img, each with its own checkpoint.
 
-    Without FILES: those that are marked on the review page.
+    Without FILES: the pictures marked on the review page.
     """
     promoted = require_promoted(project)
     options = UpscaleArguments(**given)
@@ -197,7 +199,7 @@ def upscale(project: Project, **given: Any) -> None:
         emit_line({"event": "upscale", "drawn": report.drawn, "known": report.known})
     else:
         emit(str(project.showcase_dir))
-        say(f"{counted(report.drawn, 'picture')} drawn larger, {report.known} were there")
+        say(f"{counted(report.drawn, 'picture')} upscaled, {report.known} already there")
     next_step(f"loraloom select {shell_path(project.root)}")
     report.require_all()
 

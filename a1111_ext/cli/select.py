@@ -62,7 +62,7 @@ class SelectArguments:
 @click.command()
 @project_argument
 @click.option(
-    "--keep", "kept", multiple=True, metavar="FILE", help="Include this picture; a drop of it ends."
+    "--keep", "kept", multiple=True, metavar="FILE", help="Include this picture; undoes --drop."
 )
 @click.option(
     "--drop",
@@ -74,7 +74,7 @@ class SelectArguments:
 @click.option(
     "--ratings",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of picture,rating lines: 1 showcase, 2 follow-up post, 5 placed already, drop. "
+    help="A file of picture,rating lines: 1 showcase, 2 follow-up post, 5 already posted, drop. "
     "It is kept in the project.",
 )
 @click.option(
@@ -87,7 +87,7 @@ class SelectArguments:
 @click.option(
     "--fill/--no-fill",
     default=None,
-    help="Choose among unrated pictures too; by default only while none is rated 1.",
+    help="Also choose unrated pictures; default: only if none is rated 1.",
 )
 @dry_run_option
 @json_option
@@ -186,7 +186,7 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
     for reason, count in selection.left_out.items():
         say(f"{count} left out: {reason}")
     if "not rated 1" in selection.left_out:
-        say("--fill would choose among those too")
+        say("--fill would also choose from those")
     for pair in neighbours_alike(ordered):
         say(f"next to each other with the same framing: {' and '.join(pair)}")
     alike = neighbours_of_one_checkpoint(ordered)

@@ -90,23 +90,21 @@ class ShowcaseArguments:
 @project_argument
 @webui_options
 @lora_folder_option
-@click.option(
-    "--prompt", "prompts", multiple=True, help="A template, used instead of the manifest's."
-)
+@click.option("--prompt", "prompts", multiple=True, help="A template; default: the manifest's.")
 @click.option(
     "--template",
     "files",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A text file with a template; several are drawn one after the other.",
+    help="Text file with a template; repeatable.",
 )
 @click.option("--starter", default="", help="A starter set: person, creature or style.")
-@click.option("--negative-prompt", help="Used instead of the manifest's.")
+@click.option("--negative-prompt", help="Default: the manifest's.")
 @click.option("--style", help="A style of the styles file; the template replaces its {prompt}.")
 @click.option(
     "--styles-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A WebUI's styles.csv, instead of the manifest's.",
+    help="A WebUI's styles.csv; default: the manifest's.",
 )
 @add_all(WILDCARD_OPTIONS)
 @click.option(
@@ -116,14 +114,14 @@ class ShowcaseArguments:
     help="Name of the checkpoint, as the WebUI shows it.",
 )
 @click.option("--count", type=click.IntRange(1, 10000), help="Pictures per checkpoint.")
-@click.option("--seed", type=click.IntRange(0, 4294967295), help="The first seed; they count up.")
-@click.option("--lora-weight", type=click.FloatRange(-5, 5), help="Used instead of the manifest's.")
+@click.option("--seed", type=click.IntRange(0, 4294967295), help="First seed; the seeds count up.")
+@click.option("--lora-weight", type=click.FloatRange(-5, 5), help="Default: the manifest's.")
 @click.option(
     "--unlink-seed/--link-seed",
     "unlinked",
     default=True,
     show_default=True,
-    help="Unlink seed from prompt: another prompt for each checkpoint.",
+    help="Unlink seed from prompt: a different prompt for each checkpoint.",
 )
 @click.option(
     "--balance/--no-balance",
@@ -132,13 +130,13 @@ class ShowcaseArguments:
     show_default=True,
     help="Draw every option of the template evenly.",
 )
-@click.option("--no-hires-fix", is_flag=True, help="Small pictures first, to be upscaled later.")
+@click.option("--no-hires-fix", is_flag=True, help="Draw without Hires. fix, to upscale later.")
 @dry_run_option
 @json_option
 def showcase(project: Project, **given: Any) -> None:
-    """Draw the promoted LoRA: a template over several checkpoints, into showcase/.
+    """Draw a template with the promoted LoRA on several checkpoints, into showcase/.
 
-    The same command continues where it was stopped.
+    Run the same command again to continue after a stop.
     """
     options = ShowcaseArguments(**given)
     project.require_consent(Use.PICTURES)
@@ -247,7 +245,7 @@ def _pinned_where_possible(
     """Pin the plan, so that finished pictures are known; not before the LoRA was linked."""
     if any(one.name == promoted.name for one in capabilities.loras):
         return pin_batch(plan, capabilities, promoted.autov3)
-    say(f"{promoted.name} will be put into the WebUI's LoRA folder")
+    say(f"{promoted.name} will be linked into the WebUI's LoRA folder")
     return plan
 
 
@@ -311,7 +309,7 @@ def _draw(
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
                 say(", ".join(f"{name}: {about[name]}" for name in shown))
                 say_what_counts(cells, project.manifest.trigger_word, first)
-                say(f"look at them while they come: loraloom review {shell_path(project.root)}")
+                say(f"to watch the batch: loraloom review {shell_path(project.root)}")
             with picture_events(as_json) as show:
                 report = draw_batch(project, pinned, ledger, backends, on_event=show)
             if undetailed := say_undetailed(pinned, ledger):
@@ -332,7 +330,7 @@ def _tell_drawn(project: Project, plan: BatchPlan, report: RunReport, as_json: b
     else:
         emit(str(project.showcase_dir))
         say(
-            f"{counted(report.drawn, 'picture')} drawn, {report.known} were there, of "
+            f"{counted(report.drawn, 'picture')} drawn, {report.known} already there, of "
             f"{len(plan.shots)}"
         )
     if report.drawn + report.known == len(plan.shots):

@@ -13,12 +13,12 @@ from kohya_ext.project.cli import emit, next_step, say
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one."
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
 )
 def simulator(folder: Path, port: int) -> None:
     """Run a simulated WebUI until Ctrl-C; its models are in FOLDER, its pictures are cards.
 
-    It answers as the real WebUI does, silent mistakes included, and every picture says
+    It answers like the real WebUI, including its silent mistakes. Every picture says
     "simulated".
     """
     from ..simulator.host import SimulatedHost
@@ -32,7 +32,7 @@ def simulator(folder: Path, port: int) -> None:
         raise ConflictError(
             "LL709",
             f"Port {port} cannot be used: {error.strerror}.",
-            "Close the program that has it, or leave --port out.",
+            "Close the program that uses it, or leave out --port.",
         ) from error
     emit(f"Simulated WebUI on {webui.url}")
     say("Ctrl-C stops it.")

@@ -26,14 +26,14 @@ from ..showcase.styles import write_style
 @click.option(
     "--styles",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the set NAME into this styles.csv; its other styles stay.",
+    help="Write the set NAME into this styles.csv; other styles are kept.",
 )
 @click.option(
     "--style-name",
     cls=RelatedOption,
     needs="--styles",
     default="",
-    help='Name of the style; default "showcase NAME".',
+    help='Name of the style; default: "showcase NAME".',
 )
 @click.option(
     "--replace",
@@ -48,8 +48,8 @@ def templates(
 ) -> None:
     """List the starter sets of templates, show the one called NAME, or write it as a style.
 
-    A project without showcase.template uses the set of its subject's kind. As a style it takes
-    LoRA tag and trigger word at {prompt}, with Dynamic Prompts in the WebUI.
+    A project without showcase.template uses the set of its subject's kind. As a style, the set
+    needs Dynamic Prompts in the WebUI; write LoRA tag and trigger word into the prompt.
     """
     if not name and styles is not None:
         raise InputError(

@@ -19,14 +19,14 @@ from .webui import lora_folder_option, webui_options
 @project_argument
 @webui_options
 @lora_folder_option
-@click.option("--count", type=click.IntRange(1, 500), default=20, help="How many pictures.")
-@click.option("--seed", type=int, default=1, help="The first seed; they count up.")
+@click.option("--count", type=click.IntRange(1, 500), default=20, help="Number of pictures.")
+@click.option("--seed", type=int, default=1, help="First seed; the seeds count up.")
 @add_all(WILDCARD_OPTIONS)
 @add_all(SHEET_OPTIONS)
 @dry_run_option
 @json_option
 def tryout(project: Project, **options: Any) -> None:
-    """Draw some pictures of the showcase template with the newest file: a quick look."""
+    """Draw some pictures of the showcase template with the newest epoch file."""
     showcase = project.manifest.showcase
     count, first = options.pop("count"), options.pop("seed")
     session = GridSession(

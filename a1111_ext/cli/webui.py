@@ -43,7 +43,10 @@ def webui_options(command: _Command) -> _Command:
         help=f"user:password of the WebUI's --api-auth; or in {AUTH_VARIABLE}.",
     )
     urls = click.option(
-        "--webui", "urls", multiple=True, help="Address of a WebUI; a project remembers its last."
+        "--webui",
+        "urls",
+        multiple=True,
+        help="Address of the WebUI; default: the project's last one.",
     )
     return auth(urls(command))
 
@@ -61,7 +64,7 @@ agent_scheduler_option = click.option(
 lora_folder_option = click.option(
     "--lora-folder",
     type=click.Path(path_type=Path),
-    help="The WebUI's LoRA folder, where it runs on another machine.",
+    help="Path of the WebUI's LoRA folder if it runs on another machine.",
 )
 
 
@@ -77,7 +80,7 @@ def chosen_urls(urls: tuple[str, ...], project: Path | None = None) -> tuple[str
         raise NoWebuiNamed(
             "LL413",
             "No WebUI is given.",
-            "Start one with --api and name it: --webui http://127.0.0.1:7860",
+            "Start one with --api and give its address: --webui http://127.0.0.1:7860",
         )
     return remembered
 
@@ -98,7 +101,7 @@ def open_webuis(
             remember_webuis([one.url for one in clients if one.url in known], project)
         for _, capabilities in opened:
             if capabilities.is_simulated:
-                say(f"{capabilities.url} is a simulated WebUI: its pictures are drawn cards")
+                say(f"{capabilities.url} is a simulated WebUI: its pictures are cards")
         yield opened
     finally:
         for client in clients:
@@ -125,9 +128,9 @@ def _connect(clients: list[Client], needs_all: bool) -> tuple[tuple[Client, Capa
 @webui_options
 @json_option
 def webui(project: Path | None, urls: tuple[str, ...], auth: str, as_json: bool) -> None:
-    """Show the version of PROJECT's WebUI and the exact names that it knows.
+    """Show the version of PROJECT's WebUI, and the names of its models and samplers.
 
-    Without PROJECT it is the one of the current folder's project, or of this machine.
+    Without PROJECT: the WebUI of the project in the current folder, or of this machine.
     """
     if project is None and Path(MANIFEST_NAME).is_file():
         project = Path()
@@ -154,7 +157,10 @@ def _show(found: Capabilities) -> None:
     always_on = (one.name for one in found.always_on if not one.is_img2img)
     emit("always-on scripts: " + (", ".join(always_on) or "unknown"))
     dynamic = found.dynamic_prompts_script
-    emit(f"Dynamic Prompts: {dynamic + ', which we switch off' if dynamic else 'not installed'}")
+    emit(
+        "Dynamic Prompts: "
+        f"{dynamic + ', switched off for our pictures' if dynamic else 'not installed'}"
+    )
 
 
 @click.command()
@@ -173,7 +179,7 @@ def link_loras(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Put the epoch files of PROJECT's newest run where each WebUI sees them."""
+    """Link the epoch files of PROJECT's newest run into the LoRA folder of each WebUI."""
     run = None if back else require_run(project.model_dir)
     with open_webuis(urls, auth, project.root) as opened:
         if run is None:

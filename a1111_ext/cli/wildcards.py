@@ -18,8 +18,8 @@ from kohya_ext.project.wording import counted
 def wildcards(folders: tuple[Path, ...], follow_links: bool, no_serve: bool) -> None:
     """Search, preview and edit wildcard files on a page in your browser.
 
-    FOLDERS hold wildcard files; for a project, those of its showcase. Nothing outside of
-    them is written, wherever a link leads.
+    FOLDERS are wildcard folders, or projects, whose showcase wildcards are opened. Files outside
+    of these folders are never written, even if a link leads there.
     """
     from dynprompts import WildcardLibrary
 
@@ -42,7 +42,7 @@ def _root(folder: Path) -> Path:
     if not folder.is_dir():
         raise MissingError(
             "LL161",
-            f"There is no folder of wildcards {folder}.",
-            "Choose one that is there: loraloom wildcards FOLDER",
+            f"There is no wildcard folder {folder}.",
+            "Give an existing one: loraloom wildcards FOLDER",
         )
     return folder.absolute()

@@ -79,8 +79,7 @@ class ReplaceText(Edit):
                 "LL507",
                 f'Prompt S/R did not find "{shortened(self.search)}" in the prompt or negative '
                 "prompt.",
-                "The first value is the text to search for; an axis before this one may have "
-                "replaced it.",
+                "The first value is the text to search for; an earlier axis may have replaced it.",
             )
         loras = cell.loras
         for found in _OWN_TOKEN.finditer(prompt):
@@ -238,7 +237,7 @@ def parse_axis(text: str, rng: random.Random) -> Axis:
     found = kind.read(values, kind.name, rng)
     if not found:
         raise InputError(
-            "LL506", f"The axis {kind.name} has no values.", "Write them after the = sign."
+            "LL506", f"The axis {kind.name} has no values.", "Write them after the equals sign."
         )
     return Axis(kind.name, found, kind.about_lora)
 

@@ -50,7 +50,7 @@ def read_choice(path: Path) -> EpochChoice:
     except (OSError, ValueError) as error:
         raise InputError(
             "LL510",
-            f"{path} holds no choice of a grid page: {error}.",
+            f"{path} contains no choice of a grid page: {error}.",
             "Open the grid's page, choose an epoch and save the choice again.",
         ) from error
 
@@ -117,7 +117,7 @@ def write_choice(project: Project, choice: EpochChoice) -> KeptChoice:
         raise InputError(
             "LL510",
             f"The chosen epoch file {choice.epoch_file} is not in {project.model_dir}.",
-            "Choose an epoch whose file is still there.",
+            "Choose an epoch whose file still exists.",
         )
     facts = {
         "grid": choice.grid_id,

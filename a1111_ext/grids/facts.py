@@ -36,7 +36,9 @@ def grid_facts(grid: Grid, *, is_simulated: bool = False) -> GridFacts:
     plan, subject = grid.plan, grid.subject
     shown = [one for one in plan.axes if len(one.values) > 1]
     warnings = (
-        () if plan.has_control else ("whether the LoRA changes the picture (no control row)",)
+        ()
+        if plan.has_control
+        else ("whether the LoRA changes the picture (there is no row without the LoRA)",)
     )
     names = " × ".join(one.name for one in shown) or "one picture"
     skipped = f", {plan.skipped} left out" if plan.skipped else ""

@@ -128,7 +128,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """Read what `write_about` wrote. OSError or ValueError when there is no such thing."""
     about = read_json(folder / _ABOUT_NAME)
     if not isinstance(about, dict):
-        raise ValueError(f"{_ABOUT_NAME} holds no object")
+        raise ValueError(f"{_ABOUT_NAME} contains no object")
     return about
 
 

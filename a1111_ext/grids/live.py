@@ -73,8 +73,8 @@ def require_spare_gpu(urls: Sequence[str], *, count: Callable[[], int | None]) -
         raise ConflictError(
             "LL511",
             f"The WebUI at {here[0]} would draw on the GPU that trains: {found}.",
-            "Draw when the training has ended with --at-end, name a WebUI on another machine, or "
-            "say --same-gpu if there is memory for both.",
+            "Draw after the training with --at-end, give a WebUI on another machine, or use "
+            "--same-gpu if the memory is enough for both.",
         )
 
 

@@ -181,7 +181,7 @@ def _require_files(files: tuple[EpochFile, ...], text: str) -> tuple[EpochFile, 
     if files:
         return files
     raise InputError(
-        "LL509", f'No epoch file matches "{text}".', "See what there is: loraloom epochs."
+        "LL509", f'No epoch file matches "{text}".', "List the epoch files with: loraloom epochs"
     )
 
 

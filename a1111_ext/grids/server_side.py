@@ -27,7 +27,7 @@ from ..cells.verify import Generated
 SCRIPT = "x/y/z plot"
 UNCHECKED = (
     "the plot was one request: the WebUI's progress and memory were not measured, and a cell "
-    "that it left blank has no reason of its own"
+    "that it left blank has no reason"
 )
 _OTHERS: tuple[tuple[str, str, Callable[[Cell], Any]], ...] = (
     ("Checkpoint name", "checkpoint", lambda cell: cell.checkpoint.title),
@@ -109,7 +109,7 @@ def _impossible(why: str) -> ToolError:
     return InputError(
         "LL515",
         f"The WebUI's X/Y/Z plot cannot draw this grid: {why}.",
-        "Leave out --server-side; the pictures are the same bit for bit.",
+        "Leave out --server-side; the pictures are identical.",
     )
 
 
@@ -192,7 +192,7 @@ class XyzPlotBackend(Backend):
             raise HostError(
                 "LL517",
                 "The WebUI's X/Y/Z plot left this cell blank, with status 200.",
-                "Its own window may say why.",
+                "The WebUI's console may say why.",
             )
         return generated
 
@@ -232,7 +232,7 @@ class XyzPlotBackend(Backend):
             raise HostError(
                 "LL451",
                 f"The X/Y/Z plot of the WebUI at {self.name} gave no usable answer: {error}.",
-                "See its own window.",
+                "See the WebUI's console.",
             ) from error
 
     def close(self) -> None:

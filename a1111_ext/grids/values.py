@@ -112,7 +112,7 @@ def _step(step: float, value: str, axis: str) -> Any:
 
 def _require_some_but_few(count: int, value: str, axis: str) -> None:
     if count < 1:
-        raise _wrong(value, axis, "it holds no number; only a step such as (-1) counts down")
+        raise _wrong(value, axis, "it contains no number; only a step such as (-1) counts down")
     if count > _MOST_VALUES:
         raise _wrong(value, axis, f"that is more than {_MOST_VALUES} values")
 
@@ -123,7 +123,7 @@ def _number(kind: type, value: str, axis: str) -> Any:
     except ValueError:
         raise _wrong(value, axis, _NO_NUMBER) from None
     if not math.isfinite(number):
-        raise _wrong(value, axis, "it is not a number that can be drawn with")
+        raise _wrong(value, axis, "it is not a number that can be used here")
     return number
 
 

@@ -58,7 +58,7 @@ def write_labelled(
     except ValueError as error:
         raise InputError(
             "LL672",
-            f"{source.name} cannot carry the label that it was made with AI: {error}.",
+            f"{source.name} cannot be labelled as made with AI: {error}.",
             "Save it as PNG, JPEG or WebP, or publish without the label: --no-ai-label",
         ) from error
     write_bytes_atomic(target, bytes(data))

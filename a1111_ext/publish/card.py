@@ -28,12 +28,12 @@ _HUB_LICENSES = {
 """What the hub takes as a licence's identifier; anything else is "other" with its name."""
 
 SIMULATED_NOTE = (
-    "**Simulated:** made by loraloom's simulated hosts. The LoRA holds no training and the "
-    "pictures are drawn cards. Not for upload."
+    "**Simulated:** made by loraloom's simulated hosts. The LoRA is not trained and the "
+    "pictures are cards. Not for upload."
 )
 
 
-MADE_WITH_AI = "Made with AI: the pictures were generated, with this LoRA."
+MADE_WITH_AI = "Made with AI: the pictures were generated with this LoRA."
 
 
 def facts(material: Material) -> list[tuple[str, str]]:
@@ -78,7 +78,8 @@ def description(material: Material) -> str:
         "",
         "## The pictures",
         "",
-        f"{counted(len(material.pictures), 'picture')}, drawn with this very file. Each holds "
+        f"{counted(len(material.pictures), 'picture')}, drawn with exactly this file. Each "
+        "contains "
         "its generation "
         "data: prompt, seed, checkpoint and hashes.",
         "",
@@ -147,7 +148,7 @@ def short_description(material: Material) -> str:
     """Return NAME.description.txt, which the WebUI shows on the card."""
     manifest = material.manifest
     parts = [
-        "Simulated: no training is in it." if material.is_simulated else "",
+        "Simulated: the LoRA is not trained." if material.is_simulated else "",
         material.description,
         f"Trigger word: {manifest.trigger_word}. Weight: {weight_text(material)}.",
     ]

@@ -14,9 +14,7 @@ from .check import Check, CheckState
 from .material import Material
 from .site import AS_OF, MOST_PICTURES
 
-FORM_LINK = (
-    '<p><a href="civitai.html">Every field of Civitai\'s upload form, to copy one by one</a></p>'
-)
+FORM_LINK = '<p><a href="civitai.html">Every field of Civitai\'s upload form, to copy</a></p>'
 _MARKS = {
     CheckState.PASSED: "&#10003;",
     CheckState.TO_DO: "&#9744;",
@@ -48,17 +46,18 @@ def site_rules(material: Material) -> list[str]:
     """Return the site's rules that a person has to answer for, as sentences."""
     if material.manifest.subject.kind is SubjectKind.PERSON:
         return [
-            "Do not upload this LoRA to Civitai: since May 2025 it accepts no likeness of any real "
-            "person, with consent or without.",
-            "Where you publish it, show the consent that is recorded, and keep its evidence.",
+            "Do not upload this LoRA to Civitai: since May 2025 it does not accept likenesses of "
+            "real persons, even with consent.",
+            "Where you publish it, show the recorded consent, and keep its evidence.",
         ]
     return [
-        f"A post holds at most {MOST_PICTURES} pictures.",
-        "No real person: not in the training pictures, not in the showcase.",
-        "Nothing sexual that looks like a minor, in any style; no photo-like minors at all.",
+        f"A post has at most {MOST_PICTURES} pictures.",
+        "No real persons in the training pictures or in the showcase.",
+        "Nothing sexual with anyone who looks like a minor, in any style; no photorealistic "
+        "minors.",
         "Pictures keep their generation data; upload them as they are in images/.",
         "After the upload, check whether the site found the LoRA in each picture: it compares the "
-        "AutoV3 hash. If it did not, the file on the site is another one.",
+        "AutoV3 hash. If it did not, the uploaded file is a different one.",
         "List the other LoRAs and checkpoints of the pictures, with links.",
     ]
 

@@ -79,8 +79,8 @@ def _check_header(material: Material) -> Check:
             what,
             "LL625",
             f"The header of {promoted.path.name} says that its tensors have the hash "
-            f"{stored[:12]}, but they have {promoted.autov3}; every picture would carry the wrong "
-            "one.",
+            f"{stored[:12]}, but they have {promoted.autov3}; every picture would contain the "
+            "wrong hash.",
             "Promote the epoch again.",
             DamagedError,
         )
@@ -93,9 +93,9 @@ def _check_number(material: Material) -> Check:
         return refused(
             what,
             "LL620",
-            f"The selection has {counted(count, 'picture')}; a post holds at most {MOST_PICTURES}.",
-            "Select again: loraloom select PROJECT (a showcase/selection.json of your own "
-            "takes precedence over it: remove some there).",
+            f"The selection has {counted(count, 'picture')}; a post has at most {MOST_PICTURES}.",
+            "Select again: loraloom select PROJECT (if you have written "
+            "showcase/selection.json yourself, remove some there instead).",
         )
     return passed(what, f"{count} of at most {MOST_PICTURES}.")
 
@@ -108,10 +108,10 @@ def _check_unchanged(material: Material) -> Check:
                 what,
                 "LL623",
                 f"{one.path.name} was changed after it was selected.",
-                "Look at it, and select again: loraloom select PROJECT",
+                "Check it, and select again: loraloom select PROJECT",
                 DamagedError,
             )
-    return passed(what, "Unchanged, but for ratings and labels in their XMP.")
+    return passed(what, "Unchanged, except for ratings and labels in their XMP.")
 
 
 def _check_infotexts(material: Material) -> Check:
@@ -121,11 +121,11 @@ def _check_infotexts(material: Material) -> Check:
             return refused(
                 what,
                 "LL624",
-                f"{one.path.name} has no generation data: another program has saved it again.",
+                f"{one.path.name} has no generation data: another program has probably removed it.",
                 "Select a picture as the WebUI made it.",
                 DamagedError,
             )
-    return passed(what, "Every picture holds it, as the WebUI wrote it.")
+    return passed(what, "Every picture contains it, as the WebUI wrote it.")
 
 
 def _check_file(material: Material) -> Check:
@@ -169,8 +169,9 @@ def _check_ignored(material: Material) -> Check:
                 what,
                 "LL642",
                 f"The prompt of {one.path.name} names the LoRA {one.ignored[0]}, but its "
-                "generation data hold no hash of it: the WebUI ignored that tag.",
-                f"Draw it again with that LoRA in place, or drop it: loraloom select PROJECT "
+                "generation data has no hash of it: the WebUI ignored that tag.",
+                "Install that LoRA and draw the picture again, or drop it: loraloom select "
+                "PROJECT "
                 f"--drop {one.path.name}",
             )
     others = ", ".join(f"{name}: {digest}" for name, digest in material.helpers)
@@ -209,7 +210,8 @@ def _check_checkpoints(material: Material) -> Check:
         return Check(
             what,
             CheckState.TO_DO,
-            f"{missing[0]} does not state its checkpoint's hash; name the checkpoint by hand.",
+            f"{missing[0]} does not contain the hash of its checkpoint; name the checkpoint by "
+            "hand.",
         )
     return passed(what, f"{', '.join(names)}.")
 
@@ -264,7 +266,7 @@ def _check_base_model(material: Material) -> Check:
         return Check(
             what,
             CheckState.TO_DO,
-            f'"{name}" is not in the list that was read on {AS_OF}: check whether the site has it.',
+            f'"{name}" is not in the list as of {AS_OF}: check whether the site has it now.',
         )
     trained = material.promoted.metadata.get("ss_sd_model_name", "")
     listed = trained_on(trained)
@@ -321,7 +323,7 @@ def _to_do(material: Material) -> Iterator[Check]:
         yield Check(
             "Source",
             CheckState.TO_DO,
-            "The manifest has no publish.source_link: say where the training pictures are from.",
+            "The manifest has no publish.source_link: write where the training pictures are from.",
         )
     if not material.description:
         yield Check("Description", CheckState.TO_DO, "Write publish.description in the manifest.")
@@ -329,9 +331,9 @@ def _to_do(material: Material) -> Iterator[Check]:
         yield Check(
             "Licence",
             CheckState.TO_DO,
-            "The manifest has no publish.license: say what others may do.",
+            "The manifest has no publish.license: write what others may do.",
         )
     if material.promoted.steps is None:
         yield Check(
-            "Steps", CheckState.TO_DO, "The file does not state its steps: fill them in by hand."
+            "Steps", CheckState.TO_DO, "The file does not contain its steps: fill them in by hand."
         )

@@ -23,7 +23,7 @@ from .material import Material
 Seen = Mapping[str, Scores]
 """What a tagger saw, by the pictures' SHA-256; those that it never saw are absent."""
 
-_NEVER = "Such a picture is never published. There is no switch for this rule."
+_NEVER = "Such a picture is never published. This rule cannot be switched off."
 
 
 def check_content(
@@ -57,7 +57,7 @@ def _check_words(material: Material) -> Check:
                 _NEVER,
                 RuleError,
             )
-    return passed(what, "No prompt names a minor together with anything sexual.")
+    return passed(what, "No prompt combines a minor with anything sexual.")
 
 
 def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_note: str) -> Check:
@@ -84,10 +84,9 @@ def _check_sight(material: Material, content: PackContent, seen: Seen, tagger_no
         return Check(
             what,
             CheckState.NOT_CHECKED,
-            f"Not looked at by a tagger: {len(content.unscored)} of "
-            f"{counted(len(content.pictures), 'picture')}. "
-            f"{why} Look at each one yourself: nobody who looks like a minor, least of all "
-            "with anything sexual.",
+            f"Not checked by a tagger: {len(content.unscored)} of "
+            f"{counted(len(content.pictures), 'picture')}. {why} Check each one yourself: nobody "
+            "may look like a minor, especially together with anything sexual.",
         )
     note = f" {tagger_note}" if tagger_note else ""
     return passed(what, f"The tagger sees no minor together with anything sexual.{note}")
@@ -102,25 +101,24 @@ def _check_category(material: Material, content: PackContent) -> Check:
                 what,
                 "LL671",
                 f"The subject is a real person, the pictures are {content.level.value} "
-                f"({_examples(content.worst)}), and the recorded consent does not name that.",
+                f"({_examples(content.worst)}), and the recorded consent does not include this.",
                 "Drop those pictures: loraloom select PROJECT --drop FILE",
                 RuleError,
             )
     if decided is not None and decided.rank < judged.rank:
         return to_do(
             what,
-            f"You decided {decided.value}; judged are {judged.value}: {_examples(content.worst)}. "
+            f"You decided {decided.value}; rated {judged.value}: {_examples(content.worst)}. "
             "Sites decide for themselves.",
         )
     if decided is not None:
-        return passed(what, f"{decided.value}, as you decided; judged: {judged.value}.")
+        return passed(what, f"{decided.value}, as you decided; rated: {judged.value}.")
     if judged.is_for_adults:
         return refused(
             what,
             "LL670",
-            f"{len(content.worst)} of {counted(len(content.pictures), 'picture')} judged "
-            f"{judged.value}, "
-            f"and nobody has decided: {_examples(content.worst)}.",
+            f"{len(content.worst)} of {counted(len(content.pictures), 'picture')} rated "
+            f"{judged.value}, and nobody has decided: {_examples(content.worst)}.",
             "Look at them, then drop them (loraloom select PROJECT --drop FILE) or decide: "
             f"loraloom publish PROJECT --content {judged.value}, or Content on the board's page.",
         )

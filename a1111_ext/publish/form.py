@@ -70,7 +70,7 @@ def _model(material: Material) -> tuple[FormField, ...]:
     kind = manifest.subject.kind
     is_adult = content is not None and content.level.is_for_adults
     minor = content.minor if content else ""
-    judged = f"The pictures are {content.level.value}." if content else "Nobody has rated it."
+    judged = f"The pictures are {content.level.value}." if content else "The content is not rated."
     resembles = kind is SubjectKind.CHARACTER
     return (
         FormField("Name", material.title),
@@ -107,7 +107,11 @@ def _rights(material: Material) -> tuple[FormField, ...]:
 
 
 def _license_note(license: str) -> str:
-    return f"As the licence {license} says." if license else "No licence is given: the strictest."
+    return (
+        f"As the licence {license} says."
+        if license
+        else "No licence is given: the strictest options."
+    )
 
 
 def _version(material: Material) -> tuple[FormField, ...]:
@@ -117,7 +121,7 @@ def _version(material: Material) -> tuple[FormField, ...]:
     rows = (
         FormField("Version name", promoted.name),
         FormField("Base model", material.base_model),
-        _switch("Early access", False, "Paid access asks for rights in all training pictures."),
+        _switch("Early access", False, "Paid access requires the rights to all training pictures."),
         FormField("About this version", version_notes_html(material), is_html=True),
         FormField("Trained words", material.manifest.trigger_word),
         _switch("This version doesn't require any trigger words", False),
@@ -141,9 +145,11 @@ def _file(material: Material) -> tuple[FormField, ...]:
     return (
         FormField("File", promoted.path.name, "From this folder."),
         FormField("File type", "Model"),
-        FormField("AutoV2", promoted.autov2, "What the site shows after its scan."),
+        FormField("AutoV2", promoted.autov2, "As the site shows it after its scan."),
         FormField(
-            "AutoV3", promoted.autov3, "The same as in the pictures, or they are not linked."
+            "AutoV3",
+            promoted.autov3,
+            "Must be the same as in the pictures; otherwise they are not linked.",
         ),
         FormField("SHA256", promoted.sha256),
     )
@@ -164,8 +170,12 @@ def _post(material: Material, title: str, folder: str, count: int) -> tuple[Form
         FormField("Post title", title),
         FormField("Pictures", f"{folder}/", f"{count} of at most {MOST_PICTURES}, in their order."),
         FormField("Tags", ", ".join(material.publish.tags)),
-        FormField("Rating", rating, "The site rates by itself; correct it where it is wrong."),
-        FormField("Resource", f"{material.title}: {material.promoted.name}", "If it is not found."),
+        FormField("Rating", rating, "The site rates automatically; correct it if it is wrong."),
+        FormField(
+            "Resource",
+            f"{material.title}: {material.promoted.name}",
+            "If the site does not find it.",
+        ),
     )
     return tuple(one for one in rows if one.value)
 

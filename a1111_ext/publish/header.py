@@ -31,8 +31,8 @@ def header_changes(source: Path, name: str, manifest: Manifest) -> dict[str, str
     if digest == _HASH_OF_NOTHING:
         raise MissingError(
             "LL606",
-            f"{source} holds no weights at all.",
-            "Choose another epoch; publishing sites ignore a file like this.",
+            f"{source} contains no weights.",
+            "Choose another epoch; publishing sites reject such a file.",
         )
     about = manifest.publish
     said = {
@@ -113,8 +113,8 @@ def write_header(path: Path, changes: Mapping[str, str | None], digest: str) -> 
         if tensor_sha256(beside) != digest:
             raise DamagedError(
                 "LL603",
-                f"{path} could not be written with another header; it is as it was.",
-                "Check the disk, and that no other program works on that folder.",
+                f"{path} could not be written with a new header; it is unchanged.",
+                "Check the disk, and that no other program is using that folder.",
             )
         replace_file(beside, path)
     finally:

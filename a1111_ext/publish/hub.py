@@ -99,8 +99,8 @@ def plan_upload(
     if found is not None and not found.private and not is_public:
         raise ConflictError(
             "LL678",
-            f"The repository {repository} is public: whatever is sent there is published.",
-            "Add --public if that is intended, or name another repository.",
+            f"The repository {repository} is public: everything you upload there is published.",
+            "Add --public if that is intended, or choose another repository.",
         )
     new, same, other = list[str](), list[str](), list[str]()
     for place in places:
@@ -129,7 +129,7 @@ def apply_upload(
             "LL679",
             f"{plan.repository} has {len(plan.other)} of these files with other content: "
             f"{', '.join(plan.other[:6])}.",
-            "Add --replace to send ours over them, or name another repository.",
+            "Add --replace to overwrite them, or choose another repository.",
         )
     with _explained(plan.repository):
         from huggingface_hub import CommitOperationAdd
@@ -197,8 +197,9 @@ def _explained(repository: str) -> Iterator[None]:
         if status in (401, 403):
             raise HostError(
                 "LL680",
-                f"The hub lets nobody write to {repository} without login, or not this account.",
-                "Log in with the hub's own program: hf auth login (a token that may write).",
+                f"The hub does not allow writing to {repository} without a login, or not with "
+                "this account.",
+                "Log in with a token that has write permission: hf auth login",
             ) from error
         said = getattr(error, "server_message", "") or str(error).split("\n", 1)[0]
         raise HostError(

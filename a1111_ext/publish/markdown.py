@@ -58,7 +58,7 @@ def require_safe_link(target: str, place: str) -> str:
     if scheme and scheme[1].lower() not in _SAFE:
         raise InputError(
             "LL640",
-            f'{place} holds a link of the kind "{scheme[1].lower()}:", which sites refuse.',
+            f'{place} contains a link of the kind "{scheme[1].lower()}:", which sites refuse.',
             "Write a link that begins with https://, or remove it.",
         )
     return target

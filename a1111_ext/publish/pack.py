@@ -217,7 +217,7 @@ def _copy(source: Path, target: Path) -> None:
     if sha256_of(target) != expected:
         raise MachineError(
             "LL111",
-            f"{source} could not be copied whole.",
+            f"{source} could not be copied completely.",
             "Check the disk, and that no other program changes the file; then publish again.",
         )
 

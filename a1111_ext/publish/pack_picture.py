@@ -78,11 +78,11 @@ def read_picture(path: Path, selected_sha256: str = "", framing: str = "") -> Pa
         content = read_picture_bytes(path)
         sha256 = digest_without_xmp(content)
     except (OSError, SyntaxError) as error:
-        why = "it is not there" if isinstance(error, FileNotFoundError) else str(error)
+        why = "it does not exist" if isinstance(error, FileNotFoundError) else str(error)
         raise DamagedError(
             "LL623",
             f"The selected picture {path.name} cannot be read: {why}.",
-            "Put it back, or select again: loraloom select PROJECT",
+            "Restore it, or select again: loraloom select PROJECT",
         ) from error
     try:
         infotext = parse_infotext(raw)

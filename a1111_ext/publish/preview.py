@@ -20,11 +20,11 @@ _SHOWN_FIELDS = ("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size
 def write_preview(material: Material, posts: Sequence[Sequence[str]]) -> str:
     """Return preview.html; `posts` are the pictures' paths beside it, post by post."""
     page = resources.files(__package__) / "web" / "preview.html"
-    level = material.content.level.value if material.content else "not judged"
+    level = material.content.level.value if material.content else "not rated"
     site = (
         "Not for Civitai: a real person"
         if material.manifest.subject.kind is SubjectKind.PERSON
-        else "Laid out as Civitai shows it"
+        else "Laid out as on Civitai"
     )
     return Template(page.read_text(encoding="utf-8")).substitute(
         title=html.escape(material.title),

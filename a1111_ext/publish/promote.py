@@ -117,7 +117,7 @@ def plan_promotion(project: Project, source: EpochFile, name: str) -> PromotePla
     if target.exists() and not _has_tensors(target, plan.hash):
         raise ConflictError(
             "LL112",
-            f"{target} exists already, with other content.",
+            f"{target} already exists with other content.",
             "Choose another name, or move it away if it was promoted by mistake.",
         )
     return plan
@@ -143,18 +143,19 @@ def _require_same_person(project: Project, source: EpochFile) -> None:
 def _require_usable(name: str) -> None:
     problem = ""
     if not _NAME.fullmatch(name):
-        problem = "it may hold only letters, digits, dot, hyphen and underscore"
+        problem = "only letters, digits, dot, hyphen and underscore are allowed"
     elif not is_portable_name(name):
-        problem = "Windows has no such file name"
+        problem = "Windows does not allow this file name"
     elif "__" in name:
         problem = "two underscores begin a wildcard in a template"
     elif _EPOCH_NUMBER.search(name):
-        problem = "it ends like the number of an epoch"
+        problem = "its end looks like the number of an epoch"
     if problem:
         raise InputError(
             "LL602",
             f'"{name}" is not a name for a LoRA: {problem}.',
-            "Choose a simple one, for example Quillfox-v1: showcase prompts will carry it.",
+            "Choose a simple one, for example Quillfox-v1: it becomes part of the showcase "
+            "prompts.",
         )
 
 
@@ -228,8 +229,8 @@ def _require_whole(plan: PromotePlan) -> None:
         plan.target.unlink(missing_ok=True)
         raise DamagedError(
             "LL603",
-            f"{plan.target} was not written as it should be; it was removed again.",
-            "Check the disk, and that no other program works on that folder.",
+            f"{plan.target} was written incorrectly, so it was removed again.",
+            "Check the disk, and that no other program is using that folder.",
         )
 
 
@@ -266,7 +267,7 @@ def hand_over(
         if not _has_tensors(target, promotion.hash):
             raise ConflictError(
                 "LL112",
-                f"{target} exists already, with other content.",
+                f"{target} already exists with other content.",
                 "Move it away, or promote under another name.",
             )
     else:
@@ -276,7 +277,7 @@ def hand_over(
     if not any(one.name == promotion.name for one in fetch_capabilities(client).loras):
         raise HostError(
             "LL412",
-            f"{target} is there, but the WebUI at {capabilities.url} does not list it.",
-            "It reads another LoRA folder: name it with --lora-folder PATH.",
+            f"{target} exists, but the WebUI at {capabilities.url} does not list it.",
+            "It uses another LoRA folder: give it with --lora-folder PATH.",
         )
     return target

@@ -117,7 +117,7 @@ def require_promoted(project: Project) -> Promoted:
         return found
     raise MissingError(
         "LL604",
-        f"No epoch of {project.root} was promoted yet.",
+        f"No epoch of {project.root} is promoted yet.",
         "Choose one on the grid's page and give it a simple name: "
         "loraloom promote PROJECT EPOCH NAME",
     )
@@ -133,8 +133,8 @@ def _find_file(project: Project, name: str, noted: str) -> Path:
             return place
     raise MissingError(
         "LL604",
-        f'The promoted LoRA "{name}" is gone: {places[0]} is not there.',
-        "Put the file back, or promote an epoch again.",
+        f'The promoted LoRA "{name}" is missing: {places[0]} does not exist.',
+        "Restore the file, or promote an epoch again.",
     )
 
 

@@ -131,13 +131,14 @@ def require_sendable(plan: PublishPlan) -> None:
     if plan.material.is_simulated:
         raise RuleError(
             "LL682",
-            "This pack is simulated: there is no training in its LoRA.",
-            "Publish a LoRA that was trained.",
+            "This pack is simulated: its LoRA is not trained.",
+            "Publish a trained LoRA.",
         )
     content = plan.material.content
     if not plan.is_checked and (content is None or content.decided is None):
         raise RuleError(
             "LL682",
-            "Nobody has looked at the pictures: no tagger has rated them, and nobody decided.",
-            "Give a tagger with --model FOLDER, or say what they show: --content general",
+            "The content of the pictures was not checked: no tagger has rated them, and nobody "
+            "has decided.",
+            "Give a tagger with --model FOLDER, or decide yourself, for example: --content general",
         )

@@ -32,11 +32,7 @@ def find_tagger(
         tagger = open_tagger(folder, on_cpu=on_cpu)
     except PackageMissing as error:
         return None, error.problem
-    note = (
-        "It is the simulated tagger, which sees nothing of that kind."
-        if tagger.is_simulated
-        else ""
-    )
+    note = "It is the simulated tagger, which cannot see this." if tagger.is_simulated else ""
     return tagger, note
 
 

@@ -68,7 +68,7 @@ def _find(name: str) -> Callable[[Path], Embedding]:
         raise InputError(
             "LL531",
             f'There is no embedding plug-in "{name}".',
-            f"Install the package that brings it, or use one of: {', '.join(sorted(targets))}.",
+            f"Install the package that provides it, or use one of: {', '.join(sorted(targets))}.",
         )
     found: Callable[[Path], Embedding] = load_plugin(targets[name])
     return found

@@ -35,7 +35,7 @@ WORDS = {
     "laplacian": "edges are too hard",
     "fine": "fine noise grows",
     "saturated": "colours burn",
-    "clipped": "light and dark lose their detail",
+    "clipped": "shadows and highlights lose detail",
 }
 
 

@@ -46,7 +46,7 @@ from .vote_sources import read_ballots
 _Value = TypeVar("_Value")
 MEASURES = "measures"
 NO_TAGGER = (
-    "It needs a WD14 tagger: name its folder with --model, or under captions.model in the manifest."
+    "It needs a WD14 tagger: give its folder with --model, or under captions.model in the manifest."
 )
 NO_GRID = "No grid with this run's epochs was drawn yet: loraloom grid."
 

@@ -33,7 +33,7 @@ def measure_weights(
     known = [one for one in epochs if one is not None]
     if not known or not any(one.layers or one.broken for one in known):
         return unmeasured(
-            SignalName.WEIGHTS, count, "The files hold no layers that could be measured."
+            SignalName.WEIGHTS, count, "The files have no layers that can be measured."
         )
     start = next((one.total for one in known if 0 < one.total < math.inf), 1.0)
     values = tuple(

@@ -32,7 +32,7 @@ def measure_leakage(
     count = len(series.epochs)
     around = profile.surroundings()
     if not around:
-        why = "No place and no clothes are frequent enough in the training set to leak."
+        why = "No place or clothing is frequent enough in the training set to leak."
         return unmeasured(SignalName.LEAKAGE, count, why)
     if not series.control:
         why = "There are no pictures without the LoRA to compare with."

@@ -49,7 +49,7 @@ def measure_learned(
         if tag not in asked and share - control.get(tag, 0.0) >= _LEAST_LIFT
     }
     if not lifts:
-        why = "The base model shows the same tags without the LoRA, so they say nothing."
+        why = "The base model shows the same tags without the LoRA."
         return unmeasured(SignalName.LEARNED, count, why), ()
     means = [mean_scores(one.values()) if one else None for one in series.epochs]
     values = tuple(_share(one, control, lifts) for one in means)

@@ -25,7 +25,7 @@ def measure_likeness(series: Series[Vector], training: Sequence[Vector]) -> Sign
         why = "There are no pictures without the LoRA to compare with."
         return unmeasured(SignalName.LIKENESS, count, why)
     if among - control < _LEAST_LIFT:
-        why = "To this model the pictures without the LoRA look as much like the training set."
+        why = "The pictures without the LoRA are just as similar to the training set."
         return unmeasured(SignalName.LIKENESS, count, why)
     found = [_near(one, middle) for one in series.epochs]
     values = tuple(None if one is None else (one - control) / (among - control) for one in found)

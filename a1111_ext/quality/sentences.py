@@ -79,7 +79,7 @@ def _short(name: SignalName) -> str:
         SignalName.COPYING: "copies of training pictures",
         SignalName.VARIETY: "seeds that look alike",
         SignalName.OBEYS: "prompts are ignored",
-        SignalName.LEAKAGE: "training backgrounds or clothes come along",
+        SignalName.LEAKAGE: "backgrounds or clothes of the training set appear",
         SignalName.WEIGHTS: "damaged weights",
     }.get(name, name.value)
 
@@ -105,7 +105,7 @@ def _votes(evidence: Evidence, index: int) -> str:
     ballot = evidence.ballot(index)
     name = _capital(evidence.epochs[index].word)
     if ballot.is_chosen:
-        return f"{name} is the one that was chosen by hand."
+        return f"{name} was chosen by hand."
     if not ballot.count:
         return ""
     return (
@@ -133,7 +133,7 @@ def _knows(evidence: Evidence, index: int) -> str:
         return f"knows {known:.2f} of the subject, where 1 is the training set"
     value = curve.values[index] or 0.0
     is_known = known >= LEAST_LEARNED and value >= 0.5 * curve.training
-    verb = "knows" if is_known else "does not quite know"
+    verb = "knows" if is_known else "does not fully know"
     return f"{verb} {_spelled(curve.tag)} ({value:.2f} against {_before(evidence, curve, index)})"
 
 
@@ -197,10 +197,12 @@ def _sign(evidence: Evidence, name: SignalName, index: int) -> str:
     signal = evidence.signals[name]
     note = signal.notes.get(index, "")
     if name is SignalName.FRIED:
-        return note or "the pictures fry"
+        return note or "the pictures are fried"
     if name is SignalName.COPYING:
         share = signal.values[index] or 0.0
-        return f"{note or 'a training picture'} comes back ({share:.0%} of the pictures are copies)"
+        return (
+            f"{note or 'a training picture'} is reproduced ({share:.0%} of the pictures are copies)"
+        )
     if name is SignalName.VARIETY:
         return f"seeds look alike ({signal.values[index] or 0.0:.0%} of the variety without LoRA)"
     if name is SignalName.LEAKAGE:
@@ -219,7 +221,7 @@ def _steady(evidence: Evidence, index: int) -> str:
     ]
     if not looked:
         return ""
-    return f"Nothing stands out in what was measured there ({', '.join(looked)})."
+    return f"No signs of overtraining there (measured: {', '.join(looked)})."
 
 
 def _and(parts: Sequence[str]) -> str:

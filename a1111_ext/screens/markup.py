@@ -29,17 +29,17 @@ def notice(sentence: str) -> str:
 def facts(choice: ShelfSelection, where: str) -> str:
     """Show what is known of the chosen project; `where` says how projects get onto the list."""
     if choice.entry is None:
-        return f"<p>There is no project here yet. {escape(where)}</p>"
+        return f"<p>There is no project in these folders yet. {escape(where)}</p>"
     row = choice.entry.project
     if row is None:
-        alone = f"<p>There is no project here yet. {escape(where)}</p>"
+        alone = f"<p>There is no project in these folders yet. {escape(where)}</p>"
         return _own(choice) + (alone if len(choice.labels) == 1 else "")
     if row.problem:
         return problem(row.problem)
     return _table(
         ("Folder", str(row.root)),
         ("Trigger word", row.trigger_word),
-        ("Epoch files", str(row.epoch_files) if row.epoch_files else "none yet: train first"),
+        ("Epoch files", str(row.epoch_files) if row.epoch_files else "none yet; train first"),
         ("Promoted", row.promoted or "none yet"),
         ("Grids", str(len(row.grids)) if row.grids else "none yet"),
     )
@@ -68,9 +68,9 @@ def frame(choice: ShelfSelection, page: str, sheet: str) -> str:
     """Show the chosen grid in a frame; `page` and `sheet` are addresses, "" for none."""
     if choice.grid is None:
         return ""
-    links = [f'<a href="{escape(page)}" target="_blank">Open it in a window of its own</a>']
+    links = [f'<a href="{escape(page)}" target="_blank">Open it in a separate window</a>']
     if sheet:
-        links.append(f'<a href="{escape(sheet)}" target="_blank">Contact sheet as one picture</a>')
+        links.append(f'<a href="{escape(sheet)}" target="_blank">Contact sheet as a picture</a>')
     return (
         f"<p>Drawn {escape(choice.grid.made_at)}. {' | '.join(links)}</p>"
         f"{page_frame(page, choice.grid.name, FRAME_PIXELS)}"
@@ -96,6 +96,6 @@ def _folded(words: str, title: str, page: str) -> str:
     """Return a frame that is loaded when somebody opens it."""
     return (
         f"<details><summary><b>{escape(words)}</b></summary>"
-        f'<p><a href="{escape(page)}" target="_blank">Open it in a window of its own</a></p>'
+        f'<p><a href="{escape(page)}" target="_blank">Open it in a separate window</a></p>'
         f"{page_frame(page, title, FRAME_PIXELS)}</details>"
     )

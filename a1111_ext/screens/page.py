@@ -98,7 +98,7 @@ def build_page(project_folder: str) -> None:
     def review(root: Path) -> str:
         return server.url_of(_review_of(root.resolve()), PAGE_NAME)
 
-    where = "Write the folder of a project, or one that holds projects, into the box above."
+    where = "Type the folder of a project, or a folder with projects, into the box above."
     place = ScreenHost(read, address, where, board=board, review=review)
     build(place, project_folder, with_folder=True)
 
@@ -152,9 +152,9 @@ def _opener_boxes(gradio: Any) -> tuple[Any, ...]:
     """Build the boxes by which a project is opened or made from its folder."""
     with gradio.Row():
         folder = gradio.Textbox(
-            label="Folder of a project to open or make", placeholder="~/loras/quillfox", scale=3
+            label="Project folder to open or make", placeholder="~/loras/quillfox", scale=3
         )
-        word = gradio.Textbox(label="Trigger word (for a new one)", scale=2)
+        word = gradio.Textbox(label="Trigger word (for a new project)", scale=2)
         button = gradio.Button("Open or make", scale=1)
     said = gradio.HTML("")
     for one in (folder, word, button):

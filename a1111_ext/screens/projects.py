@@ -79,7 +79,7 @@ def _row_within(root: Path, given: tuple[Path, ...]) -> ProjectRow:
     true = root.resolve()
     if any(true.is_relative_to(folder) for folder in given):
         return project_row(true)
-    said = f"{root} is a link to {true}, which is in another folder. Name that folder itself."
+    said = f"{root} is a link to {true}, which is in another folder. Enter that folder instead."
     return ProjectRow(root.name, root, problem=said)
 
 

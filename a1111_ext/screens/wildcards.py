@@ -101,7 +101,7 @@ def find_file(roots: tuple[Path, ...], file: str) -> Path:
         raise RuleError(
             "LL786",
             f'"{file}" leads out of the wildcard folder {root}.',
-            "Edit that file in its own place: only what is in the wildcard folders is opened here.",
+            "Edit that file elsewhere: only files in the wildcard folders can be opened here.",
         )
     return true
 
@@ -125,8 +125,8 @@ def save_file(roots: tuple[Path, ...], file: str, text: str, stamp: str) -> dict
     if _stamp(content) != stamp:
         raise ConflictError(
             "LL787",
-            f'"{file}" was changed or made by somebody else meanwhile.',
-            "Keep your text elsewhere, open the file again, and put your change in.",
+            f'"{file}" was changed or created by someone else in the meantime.',
+            "Copy your text, open the file again, and repeat your change.",
         )
     before = "" if content is None else _decoded(content, file)
     if "\r\n" in before:

@@ -54,7 +54,7 @@ def arrange(
 
 
 class _Search:
-    """Look for an order with at most so many equal neighbours; dead ends are remembered."""
+    """Look for an order with few equal neighbours; dead ends are remembered."""
 
     def __init__(
         self, pictures: Sequence[ShowPicture], distance: Distance, framings: int, checkpoints: int

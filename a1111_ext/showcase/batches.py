@@ -135,7 +135,7 @@ def plan_batch(
     shots = [one for shot in shots for one in _with_before(shot)]
     hints = [hint for one in templates for hint in one.hints]
     hints += [
-        f'showcase.per_checkpoint names "{one}", which is none of the checkpoints drawn on'
+        f'showcase.per_checkpoint names "{one}", which is not one of the checkpoints used'
         for one in request.unused_rows
     ]
     return BatchPlan(subject, tuple(shots), tuple(one.reach for one in templates), tuple(hints))
@@ -225,8 +225,8 @@ def require_reachable(plan: BatchPlan, capabilities: Capabilities | None) -> Non
         "LL614",
         "LoRA",
         [one for reach in plan.reaches for one in reach.loras if one.name not in there],
-        f"Put the file into the LoRA folder of the WebUI at {capabilities.url}, or take the "
-        "option out; the WebUI would silently draw without it.",
+        f"Put the file into the LoRA folder of the WebUI at {capabilities.url}, or remove the "
+        "option; the WebUI would silently draw without it.",
     )
 
 
@@ -237,7 +237,7 @@ def _require_none_missing(code: str, kind: str, found: Sequence[ReachedName], cu
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     raise ToolError(
         code,
-        f"The template can reach {counted(len(names), kind)} not to be found: "
+        f"The template can reach {counted(len(names), kind)} that cannot be found: "
         f"{', '.join(names[:_SHOWN_NAMES])}{more}.",
         cure,
     )

@@ -83,23 +83,23 @@ class DrawingDesk(ReviewDesk):
             Action(
                 DRAW,
                 "Draw",
-                "Draw the project's showcase, or what is left of it.",
+                "Draw the project's showcase, or its missing pictures.",
                 stop_label="Stop drawing",
             ),
             Action(
                 UPSCALE,
                 "Upscale kept",
-                "Upscale kept and marked pictures at once.",
+                "Upscale pictures as soon as they are kept or marked.",
                 stop_label="Stop upscaling",
             ),
             Action(SELECT, "Select the post", "Choose at most 20 pictures and their order."),
             Action(
                 CONTENT,
                 "Content",
-                "What the selected pictures show, as you have looked and decided.",
+                "Your decision on the content of the selected pictures.",
                 tuple(one.value for one in ContentLevel),
             ),
-            Action(PUBLISH, "Publish", "Make the pack; nothing is sent anywhere."),
+            Action(PUBLISH, "Publish", "Make the pack. Nothing is uploaded."),
         )
 
     def resume(self, names: Iterable[str]) -> None:
@@ -173,13 +173,13 @@ class DrawingDesk(ReviewDesk):
             if self._drawing is not None:
                 self._drawing.stop()
             self._keep(DRAW, False)
-            return "Drawing stops; finished pictures are kept."
+            return "Drawing is stopping; finished pictures are kept."
         open_project(self._project.root).require_consent(Use.PICTURES)
         require_promoted(self._project)
         self._drawing = BackgroundJob("showcase", self._draw_all)
         self._keep(DRAW, True)
         self._drawing.start()
-        return "Drawing begins."
+        return "Drawing has started."
 
     def _draw_all(self, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
         try:
@@ -218,14 +218,14 @@ class DrawingDesk(ReviewDesk):
                 self._queue.stop()
             self._queue = None
             self._keep(UPSCALE, False)
-            return "Kept pictures wait."
+            return "Upscaling is stopped."
         if self._queue is not None:
-            return "Kept pictures are upscaled already."
+            return "Kept pictures are already being upscaled."
         require_promoted(self._project)
         self._queue = UpscaleQueue(self._project, self._open_drawing)
         self._queue.start()
         self._keep(UPSCALE, True)
-        return "Kept pictures are upscaled at once."
+        return "Kept pictures are now upscaled."
 
     # -- the post -----------------------------------------------------------------------------
 
@@ -278,7 +278,10 @@ class DrawingDesk(ReviewDesk):
         pack = apply_publishing(project, plan, on_progress=progress)
         if not plan.is_checked:
             say("no tagger has rated the pictures: nobody has checked what they show")
-        say(f"the pack is made: {pack.checklist} says what was checked and what is left for you")
+        say(
+            f"the pack is made: {pack.checklist} lists what was checked and what you still have to "
+            "do"
+        )
 
 
 def _earlier_pack(project: Project) -> str:
@@ -288,4 +291,4 @@ def _earlier_pack(project: Project) -> str:
     checklist = folder / "checklist.html" if folder else None
     if entry is None or checklist is None or not checklist.is_file():
         return ""
-    return f"The newest pack is of {entry.at[:16].replace('T', ' ')} UTC: {checklist}"
+    return f"Newest pack, {entry.at[:16].replace('T', ' ')} UTC: {checklist}"

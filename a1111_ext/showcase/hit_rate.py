@@ -61,7 +61,7 @@ class HitRate:
             return "good"
         if high < GOOD and self.rated >= _FEWEST:
             return "less than 80 %"
-        return "good so far" if self.share >= GOOD else "not sure yet"
+        return "good so far" if self.share >= GOOD else "undecided"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -206,7 +206,7 @@ def _unsuited(checkpoints: Sequence[HitRate], total: HitRate) -> list[str]:
     if not worse and total.rated >= _FEWEST and total.interval[1] < GOOD:
         found.append(
             f"Only {total.usable} of {counted(total.rated, 'picture')} are usable, on every "
-            "checkpoint alike: look at the template, the weight or the epoch first."
+            "checkpoint: check the template, the weight or the epoch."
         )
     return found
 

@@ -64,7 +64,7 @@ def read_ratings(path: Path) -> dict[str, Rating]:
         raise InputError(
             "LL618",
             f"The ratings in {path} cannot be read: {error}.",
-            "Write lines such as: picture.png,1 (1 showcase, 2 follow-up, 5 placed, drop).",
+            "Write lines such as: picture.png,1 (1 showcase, 2 follow-up, 5 posted, drop).",
         ) from error
     return {name: rating for name, rating in found.items() if rating is not None}
 
@@ -83,7 +83,7 @@ def _from_json(text: str) -> list[tuple[str, str]]:
     data: Any = parse_json(text)
     ratings = data.get("ratings", data)
     if not isinstance(ratings, dict):
-        raise ValueError("it holds no object of pictures and ratings")
+        raise ValueError("it contains no object of pictures and ratings")
     return [(str(name), str(word)) for name, word in ratings.items()]
 
 
@@ -102,7 +102,7 @@ def require_known(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]
             raise InputError(
                 "LL619",
                 f'The showcase has no picture "{name}".',
-                "Name files of the project's showcase folder.",
+                "Give names of files in the project's showcase folder.",
             )
         found.append(match)
     return tuple(found)

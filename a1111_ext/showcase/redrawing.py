@@ -133,9 +133,9 @@ def _require_known(name: str, fields: Mapping[str, str]) -> None:
         more = f" and {len(unknown) - 4} more" if len(unknown) > 4 else ""
         raise InputError(
             "LL650",
-            f"{name} was drawn with something that cannot be asked for again: "
+            f"{name} was drawn with settings that cannot be repeated: "
             f"{', '.join(f'{one}: {fields[one][:60]}' for one in unknown[:4])}{more}.",
-            "Upscale it in the WebUI itself, where that extension or option is.",
+            "Upscale it in the WebUI, with that extension or option.",
         )
 
 
@@ -145,9 +145,9 @@ def _require_used(name: str, infotext: Infotext) -> None:
     if ignored:
         raise InputError(
             "LL651",
-            f"{name} was drawn without {ignored[0]}: its text has no hash for that tag, the WebUI "
-            "ignored it.",
-            "Draw it again with that file in place, or without the tag.",
+            f"{name} was drawn without {ignored[0]}: its infotext has no hash for that tag, so the "
+            "WebUI ignored it.",
+            "Install that file and draw it again, or draw it without the tag.",
         )
 
 
@@ -262,7 +262,7 @@ def require_same_files(name: str, before: Cell, pinned: Cell, url: str) -> Cell:
                 "LL653",
                 f"{name} was drawn with {use.name} ({known}), but the WebUI at {url} has another "
                 f"file of that name ({use.hash}).",
-                "Put the file back that it was drawn with.",
+                "Restore the file that it was drawn with.",
             )
     loras = tuple(replace(use, hash=use.hash or old.get(use.name, "")) for use in pinned.loras)
     return replace(pinned, loras=loras)

@@ -95,7 +95,7 @@ _WITHOUT = "drawn without a LoRA of its prompt"
 _REASONS = {
     Rating.DROP: "dropped",
     Rating.FOLLOW_UP: "for a follow-up post",
-    Rating.PLACED: "placed already",
+    Rating.PLACED: "already posted",
 }
 
 
@@ -137,7 +137,7 @@ def plan_selection(
             left_out["not rated 1"] += 1
         else:
             free.append(picture)
-    left_out["there is an upscaled one"] = len(album) - sum(left_out.values()) - len(kept + free)
+    left_out["an upscaled version exists"] = len(album) - sum(left_out.values()) - len(kept + free)
     _require_some(kept, free, lora, left_out)
     _require_room(kept, options.most)
     ordered = _by_hand(kept, options.order)
@@ -149,7 +149,7 @@ def plan_selection(
         left_out["looks like another"] += copies
         left_out["not needed"] += len(spare) - copies
         chosen = _without_crowding(kept, added)
-        left_out["too much of one framing"] += len(kept) + len(added) - len(chosen)
+        left_out["too many of one framing"] += len(kept) + len(added) - len(chosen)
         ordered = arrange(chosen, distance)
     return Selection(
         lora,
@@ -181,8 +181,8 @@ def _require_one_word(options: SelectionOptions) -> None:
     if both:
         raise InputError(
             "LL641",
-            f"{both[0]} is named by both --keep and --drop.",
-            "List it under one of the two.",
+            f"{both[0]} is in both --keep and --drop.",
+            "Use one of the two.",
         )
 
 
@@ -201,14 +201,16 @@ def drawn_otherwise(picture: ShowPicture, lora: str, lora_hash: str) -> str:
     if picture.lora_hash == lora_hash and (lora_hash or picture.lora == lora):
         if changes_nothing(picture.lora_weight):
             return f"with {picture.lora} at a weight of 0, which changes nothing"
-        said = f"without {picture.ignored}: the infotext has no hash for it, the WebUI ignored it"
+        said = (
+            f"without {picture.ignored}: the infotext has no hash for it, so the WebUI ignored it"
+        )
         return said if picture.ignored else ""
     if not picture.prompt:
-        return "by nobody knows what: it has no generation data"
+        return "with unknown settings: it has no generation data"
     if picture.lora == lora and picture.lora_hash:
         return f"with another {lora} ({picture.lora_hash}) than the promoted one ({lora_hash})"
     if any(tag.name == lora for tag in lora_tags(picture.prompt)):
-        return f"without {lora}: the infotext has no hash for its tag, the WebUI ignored it"
+        return f"without {lora}: the infotext has no hash for its tag, so the WebUI ignored it"
     found = f"it has {picture.lora}" if picture.lora else "the infotext has no hash of a LoRA"
     return f"without {lora}: {found}"
 
@@ -242,9 +244,8 @@ def _require_room(kept: Sequence[ShowPicture], most: int) -> None:
     if len(kept) > most:
         raise InputError(
             "LL620",
-            f"{counted(len(kept), 'picture is', 'pictures are')} kept or rated 1, but this post "
-            f"takes at most {most}: "
-            f"{', '.join(one.file for one in kept[most:])} would be out.",
+            f"{counted(len(kept), 'picture is', 'pictures are')} kept or rated 1, but a post has "
+            f"at most {most}: {', '.join(one.file for one in kept[most:])}would be left out.",
             "Rate some of them 2, for a follow-up post.",
         )
 
@@ -364,7 +365,7 @@ def read_selection(project: Project) -> tuple[SelectedFile, ...]:
     except FileNotFoundError as error:
         raise MissingError(
             "LL622",
-            f"Nothing is selected: {path} is not there.",
+            f"Nothing is selected: {path} does not exist.",
             "Select pictures: loraloom select PROJECT",
         ) from error
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -381,6 +382,6 @@ def _plain_name(name: str, path: Path) -> str:
         raise MissingError(
             "LL622",
             f'{path} names "{name}", which is not a file of showcase/.',
-            "Name files by their plain names.",
+            "Give file names without folders.",
         )
     return name

@@ -47,13 +47,13 @@ class ShowcaseView(BoardView):
     choices: tuple[DecisionOption, ...] = (
         DecisionOption("1", Rating.SHOWCASE.value, "Showcase"),
         DecisionOption("2", Rating.FOLLOW_UP.value, "Follow-up"),
-        DecisionOption("5", Rating.PLACED.value, "Placed"),
+        DecisionOption("5", Rating.PLACED.value, "Posted"),
         DecisionOption("x", Rating.DROP.value, "Reject", is_out=True),
     )
     marks: tuple[Mark, ...] = (Mark("u", DecisionKind.UPSCALE, "Upscale"),)
     facets: tuple[str, ...] = ("Checkpoint", "Template", "Picture")
     order_of = Rating.SHOWCASE.value
-    nothing = "No pictures yet: they appear here as they are drawn."
+    nothing = "No pictures yet. They appear here when they are drawn."
 
     def __init__(self, project: Project, desk: ReviewDesk = NO_DESK) -> None:
         self.title = f"{project.manifest.trigger_word}: showcase"

@@ -62,7 +62,7 @@ def require_starter(name: str) -> Starter:
         raise InputError(
             "LL674",
             f'There is no starter set "{name}".',
-            f"Take one of {', '.join(_NAMES)}: loraloom templates",
+            f"Choose one of {', '.join(_NAMES)}: loraloom templates",
         )
     return found
 

@@ -59,7 +59,7 @@ def _files_of(path: Path) -> list[Path]:
         return files
     raise InputError(
         "LL611",
-        f"No styles file is called {path.name} in {path.parent}.",
+        f"There is no styles file {path.name} in {path.parent}.",
         "Set showcase.styles_file to the styles.csv of your WebUI.",
     )
 

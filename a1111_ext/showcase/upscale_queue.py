@@ -88,7 +88,7 @@ class UpscaleQueue:
         if self.problem:
             return f"upscaling: {self.problem}"
         if not self._left:
-            return f"upscaling: {self._drawn} done, waits for kept pictures"
+            return f"upscaling: {self._drawn} done, waiting for kept pictures"
         waits = f" ({self._waits})" if self._waits else ""
         return f"upscaling: {self._drawn} done, {self._left} to do{waits}"
 

@@ -59,8 +59,8 @@ def plan_upscales(
         raise MissingError(
             "LL629",
             "No picture is marked to be upscaled.",
-            "Mark some with u on the review page, or name their files: "
-            "loraloom upscale PROJECT FILE",
+            "Mark some with u on the review page, or give their files: loraloom upscale PROJECT "
+            "FILE",
         )
     return tuple(_upscale(project, one, ledger, request) for one in pictures)
 
@@ -77,7 +77,7 @@ def _upscale(
     if infotext is None:
         raise MissingError(
             "LL624",
-            f"{picture.file} has no generation data: another program has saved it again.",
+            f"{picture.file} has no generation data: another program has probably removed it.",
             "Upscale a picture as the WebUI made it.",
         )
     record = ledger.record(picture.key) if picture.key else None
@@ -131,7 +131,7 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
             f"{one.picture.file} was drawn with the checkpoint {one.picture.checkpoint} "
             f"({own[:10]}), but the WebUI at {capabilities.url} has another one of that name "
             f"({pinned.checkpoint.sha256[:10]}).",
-            "Put the checkpoint back that it was drawn with.",
+            "Restore the checkpoint that it was drawn with.",
         )
     if own and not pinned.checkpoint.sha256:  # the answer is compared with what is known of it
         return replace(pinned, checkpoint=replace(pinned.checkpoint, sha256=own))

@@ -39,8 +39,8 @@ def require_inside(path: Path, folders: Iterable[Path]) -> Path:
         return true
     raise RuleError(
         "LL755",
-        f"{path} is in none of the folders that loraloom may enter here.",
-        "Add its folder in the host's Settings, section loraloom.",
+        f"{path} is in none of the folders that loraloom may read.",
+        "Add its folder in the WebUI's Settings, section loraloom.",
     )
 
 

@@ -160,10 +160,10 @@ def _read(processed: Any, seconds: float) -> Generated:
     if shared.state.interrupted:
         raise DrawingStopped
     if shared.state.skipped:
-        raise HostError("LL757", "It was skipped.", "Draw the grid again to have it.")
+        raise HostError("LL757", "It was skipped.", "Draw the grid again to add it.")
     index = processed.index_of_first_image
     if len(processed.images) <= index:
-        raise HostError("LL451", "The WebUI gave no picture.", "Its console may say why.")
+        raise HostError("LL451", "The WebUI gave no picture.", "The WebUI's console may say why.")
     infotext = str(processed.infotexts[index])
     png = png_bytes(processed.images[index], infotext)
     return Generated(png, infotext, str(processed.sd_model_hash or ""), seconds)

@@ -112,7 +112,7 @@ def read_drawn(
         raise MissingError(
             "LL766",
             f"The grid in {place.folder} cannot be read: {error}.",
-            "Start it again; pictures that are still in the ledger are not drawn twice.",
+            "Start it again; finished pictures are not drawn again.",
         ) from error
     sheet = place.folder / f"{SHEET_NAME}.png"
     if ledger is None:

@@ -76,7 +76,7 @@ def plan_prompts(
     except PromptError as error:
         raise InputError(
             "LL775",
-            f"The prompt cannot be drawn from: {finding_of(error).sentence}",
+            f"The prompt cannot be drawn: {finding_of(error).sentence}",
             "docs/dynprompts.md explains it.",
         ) from error
 
@@ -142,7 +142,7 @@ def _combined(
         raise InputError(
             "LL776",
             f"The prompt has {counted(total, 'combination')}.",
-            'Say in "Combinations at most" how many of them to draw.',
+            'Set the number to draw in "Combinations at most".',
         )
     most = options.most or total
     below = list(negative.combinations(most)) if negative is not None else [Sample(page.negative)]

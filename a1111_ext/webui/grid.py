@@ -82,7 +82,7 @@ def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsO
         raise InputError(
             "LL754",
             f"The prompt names more than one LoRA with epochs: {names}.",
-            'Write the one to compare into the box "LoRA".',
+            'Type the one to compare into the box "LoRA".',
         )
     raise _refusal(tags, found)
 
@@ -93,12 +93,13 @@ def _refusal(tags: Sequence[LoraTag], found: Sequence[EpochsOfPrompt]) -> ToolEr
         return InputError(
             "LL753",
             f'Only one epoch of "{found[0].tag.name}" is in {found[0].run.files[0].path.parent}.',
-            "Put the run's other epoch files beside it; they share one ss_session_id.",
+            "Put the other epoch files of this training (with the same ss_session_id) into "
+            "that folder.",
         )
     return InputError(
         "LL752",
         f"No file in the host's LoRA folders is called {names}.",
-        "Check spelling and capitals; the host matches them exactly.",
+        "Check spelling and capitals; the name is case-sensitive.",
     )
 
 
@@ -144,7 +145,7 @@ def read_seeds(text: str, rng: random.Random) -> tuple[int, ...]:
     raise InputError(
         "LL759",
         f'"{shortened(text.strip())}" cannot be the seeds of a grid.',
-        f"Name 1 to {MOST} numbers from 0 to {LARGEST}; -1 is a random one.",
+        f"Give 1 to {MOST} numbers from 0 to {LARGEST}; -1 is a random one.",
     )
 
 
@@ -217,9 +218,9 @@ def describe_page_grid(
     with store.open_ledger() as ledger:
         mean = ledger.mean_seconds()
     count = len({cell.key for cell in grid.plan.cells})
-    expected = "the time is known after the first picture"
+    expected = "the time is unknown until the first picture"
     if mean is not None:
-        expected = f"about {format_seconds(mean * count)}, as long as pictures took so far"
+        expected = f"about {format_seconds(mean * count)}, estimated from earlier pictures"
     hints = "".join(f". {hint.rstrip('.')}" for hint in grid.hints)
     return f"{grid_facts(grid).subtitle}; {expected}{hints}"
 
@@ -281,7 +282,7 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
         raise InputError(
             "LL767",
             f"The grid of {project.root.name} asks for always-on scripts "
-            f"({', '.join(request.picture.scripts)}), which the tab and its routes do not run.",
+            f"({', '.join(request.picture.scripts)}), which the tab and its routes do not support.",
             "Draw it with `loraloom grid`, or remove grid.picture.scripts from the manifest.",
         )
     subject = subject_of(project, run, request.epochs)

@@ -28,7 +28,7 @@ _KEPT = 100
 """So many grids are remembered; the oldest finished ones are forgotten first."""
 
 _CUT_OFF = (
-    "The WebUI ended before this grid was finished. Start it again: finished pictures are kept."
+    "The WebUI stopped before this grid was finished. Start it again: finished pictures are kept."
 )
 
 
@@ -157,7 +157,7 @@ class GridJobs:
         raise MissingError(
             "LL762",
             f'There is no grid "{grid_id}".',
-            f"See GET /loraloom/v1/grids: the last {_KEPT} are remembered.",
+            f"See GET /loraloom/v1/grids: it lists the last {_KEPT}.",
         )
 
     def all(self) -> tuple[GridStatus, ...]:

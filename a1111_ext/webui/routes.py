@@ -87,7 +87,7 @@ def add_page_route(app: Any) -> None:
         if request.method == "POST":
             content = await _read_content(request, LARGEST_BYTES)
             if content is None:
-                return PlainTextResponse("More than a page may send.", status_code=413)
+                return PlainTextResponse("The request of the page is too large.", status_code=413)
         target = f"{quote(request.path_params['path'])}?{request.url.query}"
         kind = request.headers.get("content-type", "")
         answer = await run_in_threadpool(SHARES.answer, target, content, kind)
@@ -175,7 +175,7 @@ async def _read_body(request: Any) -> Mapping[str, Any]:
     except ValueError as error:
         raise _no_json(f"The request is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
-        raise _no_json("The request is JSON, but no object.")
+        raise _no_json("The request is JSON, but not an object.")
     return body
 
 

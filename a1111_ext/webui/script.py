@@ -70,14 +70,14 @@ class EpochGridScript(_Txt2imgScript):
 
         gradio.HTML(
             "<p>Compares the epochs of the LoRA in your prompt, for example "
-            "<code>&lt;lora:Quillfox-000004:1&gt;</code>. Its other epochs are found beside that "
-            "file. One row for each epoch, one column for each seed; the same seeds for all. "
-            "The page's own Seed, Batch count and Batch size are not used.</p>"
+            "<code>&lt;lora:Quillfox-000004:1&gt;</code>. Its other epochs are found in the same "
+            "folder. One row per epoch, one column per seed, the same seeds for all. The page's "
+            "own Seed, Batch count and Batch size are not used.</p>"
         )
         seeds = gradio.Textbox(
             label="Seeds of the grid",
             value=GridOptions.seeds,
-            info="-1 is a random one, drawn once for all epochs. Also 5, 7 or 10-12.",
+            info="-1 is a random seed, shared by all epochs. Or for example 5, 7, 10-12.",
             elem_id=self.elem_id("seeds"),
         )
         epochs = gradio.Textbox(
@@ -90,7 +90,7 @@ class EpochGridScript(_Txt2imgScript):
             label="LoRA",
             value="",
             placeholder="the one in the prompt",
-            info="Only needed when the prompt names more than one LoRA with epochs.",
+            info="Only needed if the prompt contains more than one LoRA with epochs.",
             elem_id=self.elem_id("lora"),
         )
         control = gradio.Checkbox(
@@ -103,7 +103,7 @@ class EpochGridScript(_Txt2imgScript):
             value="",
             lines=2,
             placeholder="CFG Scale=5,7",
-            info="One a line, values as in X/Y/Z plot: LoRA weight=0.6,0.8,1; Checkpoint name=a,b; "
+            info="One per line, as in X/Y/Z plot: LoRA weight=0.6,0.8,1; Checkpoint name=a,b; "
             "Prompt S/R=red,blue; Sampler, Schedule type, Steps, CFG Scale, Size, Clip skip, VAE, "
             "Prompt, Negative prompt, Hires upscaler, Denoising and others.",
             elem_id=self.elem_id("axes"),
@@ -164,18 +164,19 @@ class ShowcaseScript(_Txt2imgScript):
         from modules import sd_models
 
         gradio.HTML(
-            "<p>Shows a LoRA: your prompt is a template such as <code>&lt;lora:quillfox-v1:0.8&gt; "
-            "photo of Quillfox, {smiling|calm}</code>, drawn over several checkpoints. Seeds count "
-            "up from the page's Seed; size, sampler, styles and Hires. fix are the page's. With a "
-            "project its promoted LoRA is shown as <code>{lora}</code>, its table of checkpoints "
-            "counts before the page, and the pictures land in its showcase folder.</p>"
+            "<p>Shows a LoRA: your prompt is a template such as "
+            "<code>&lt;lora:quillfox-v1:0.8&gt; photo of Quillfox, {smiling|calm}</code>, drawn "
+            "over several checkpoints. Seeds count up from the page's Seed; size, sampler, styles "
+            "and Hires. fix are the page's. With a project its promoted LoRA is shown as "
+            "<code>{lora}</code>, its settings per checkpoint override the page, and the pictures "
+            "are saved in its showcase folder.</p>"
         )
         project = gradio.Textbox(
             label="Project",
             value="",
             placeholder="none",
-            info="Name or folder of a project in Settings, section loraloom. Without a prompt its "
-            "own template is drawn.",
+            info="Name or folder of a project in Settings, section loraloom. Without a prompt, "
+            "the project's template is drawn.",
             elem_id=self.elem_id("project"),
         )
         checkpoints = gradio.Dropdown(
@@ -194,12 +195,12 @@ class ShowcaseScript(_Txt2imgScript):
             elem_id=self.elem_id("count"),
         )
         unlinked = gradio.Checkbox(
-            label="Unlink seed from prompt: another prompt for each checkpoint",
+            label="Unlink seed from prompt: a different prompt for each checkpoint",
             value=ShowcaseOptions.unlinked,
             elem_id=self.elem_id("unlinked"),
         )
         balanced = gradio.Checkbox(
-            label="Balanced: every option of the template comes as often as the others",
+            label="Balanced: every option of the template is drawn equally often",
             value=ShowcaseOptions.balanced,
             elem_id=self.elem_id("balanced"),
         )

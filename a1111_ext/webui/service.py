@@ -108,7 +108,7 @@ def require_kept(status: GridStatus) -> GridResult:
     if status.place is None or not status.has_result:
         raise ConflictError(
             "LL763",
-            f"The grid {status.grid_id} is {status.state.value}, it has no result."
+            f"The grid {status.grid_id} is {status.state.value}, so it has no result."
             + (f" {status.message}" if status.message else ""),
             "Start it again." if status.state in FINISHED else "Ask again when its state is done.",
         )

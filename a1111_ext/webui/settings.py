@@ -21,14 +21,14 @@ def add_settings() -> None:
 
     option = shared.OptionInfo(
         "",
-        "Folders with LoRA projects, one a line",
+        "Folders with LoRA projects, one per line",
         gradio.Textbox,
         {"lines": 3, "max_lines": 12, "placeholder": "~/loras", **shared.hide_dirs},
         onchange=refuse_api,
         section=SECTION,
         restrict_api=True,  # whoever may only call the API must not open further folders
     )
-    option.info("the tab and the API of loraloom see these folders, what is in them, and no others")
+    option.info("loraloom's tab and API can read only these folders")
     shared.opts.add_option(FOLDERS, option)
     links = shared.OptionInfo(
         False,
@@ -37,7 +37,7 @@ def add_settings() -> None:
         restrict_api=True,
         onchange=refuse_api,
     )
-    links.info("a linked folder is left out otherwise")
+    links.info("otherwise linked folders are left out")
     shared.opts.add_option(FOLLOW_LINKS, links)
 
 
@@ -49,7 +49,7 @@ def refuse_api() -> None:
     frame = inspect.currentframe()
     while frame is not None:
         if Path(frame.f_code.co_filename).parts[-3:] == ("modules", "api", "api.py"):
-            raise PermissionError("the API may not open further folders to loraloom")
+            raise PermissionError("the API cannot add folders for loraloom")
         frame = frame.f_back
 
 
@@ -105,8 +105,8 @@ def allow_folder(root: Path) -> None:
 def _not_allowed(root: Path, why: str = "") -> RuleError:
     return RuleError(
         "LL770",
-        f"{root} may not be added to the folders of loraloom{why}.",
-        "Ask whoever runs the WebUI to name it in Settings, section loraloom.",
+        f"{root} cannot be added to the folders of loraloom{why}.",
+        "Ask the administrator of the WebUI to add it in Settings, section loraloom.",
     )
 
 

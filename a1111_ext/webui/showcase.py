@@ -75,8 +75,8 @@ def find_project(name: str, folders: tuple[Path, ...]) -> Project:
             return open_project(row.root)
     raise MissingError(
         "LL768",
-        f'No project "{name}" is in the folders that loraloom may enter here.',
-        "Add its folder in the host's Settings, section loraloom, or open it in the tab.",
+        f'No project "{name}" is in the folders that loraloom may read.',
+        "Add its folder in the WebUI's Settings, section loraloom, or open it in the tab.",
     )
 
 
@@ -191,7 +191,7 @@ def show_here(promoted: Promoted) -> None:
     if target.exists() and sha256_of(target) != promoted.sha256:
         raise ConflictError(
             "LL112",
-            f"{target} exists already, with other content.",
+            f"{target} already exists with other content.",
             "Move it away, or promote under another name.",
         )
     if not target.exists():
@@ -206,9 +206,9 @@ def describe_showcase(showcase: Showcase) -> str:
     with showcase.store.open_ledger() as ledger:
         missing = [cell for cell in cells.cells if not ledger.is_done(cell.key)]
         mean = ledger.mean_seconds()
-    expected = "the time is known after the first picture"
+    expected = "the time is unknown until the first picture"
     if mean is not None:
-        expected = f"about {format_seconds(mean * len(missing))}, as long as pictures took so far"
+        expected = f"about {format_seconds(mean * len(missing))}, estimated from earlier pictures"
     framings = Counter(shot.framing or "framing unknown" for shot in showcase.plan.shots)
     listed = ", ".join(f"{name} ({count})" for name, count in framings.most_common())
     loads = cells.checkpoint_loads

@@ -23,7 +23,7 @@ from .addresses import address, board_address, review_address, wildcards_address
 from .settings import allow_folder, own_folder, project_folders, require_allowable
 
 WHERE = (
-    "Open or make one by its folder above, or name folders with projects in Settings, section "
+    "Open or make one by its folder above, or add folders with projects in Settings, section "
     "loraloom."
 )
 
@@ -58,7 +58,7 @@ def open_project_here(folder: str, trigger_word: str) -> str:
     if not typed or not root.is_absolute():
         raise InputError(
             "LL769",
-            f'"{shortened(typed)}" is not the whole path of a folder.'
+            f'"{shortened(typed)}" is not an absolute path of a folder.'
             if typed
             else "The path of the folder is empty.",
             "Write the whole path, from the root on or beginning with ~.",
@@ -78,7 +78,7 @@ def _made(root: Path, trigger_word: str) -> Project:
         raise InputError(
             "LL769",
             f"{root} is not a project yet.",
-            "Write a trigger word beside it, and it is made.",
+            "To create it, type a trigger word beside it.",
         )
     require_allowable(root)
     return apply_init(plan_init(root, trigger_word))

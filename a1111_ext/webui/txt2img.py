@@ -117,7 +117,7 @@ def pin_checkpoint(name: str) -> CheckpointPin:
         raise InputError(
             "LL408",
             f'This WebUI has no checkpoint "{name}"; it would silently use another.',
-            "Copy its name from the list of checkpoints; upper and lower case matter.",
+            "Copy its name from the list of checkpoints; it is case-sensitive.",
         )
     return CheckpointPin(str(info.name), str(info.sha256 or ""))
 

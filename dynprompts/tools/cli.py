@@ -64,11 +64,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "template", nargs="?", help='the template; "-" reads it from stdin, "@FILE" from a file'
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first prompt (0)")
-    parser.add_argument("--number", type=_amount, default=1, help="how many prompts (1)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first prompt (default: 0)")
+    parser.add_argument("--number", type=_amount, default=1, help="number of prompts (default: 1)")
     parser.add_argument(
         "-w", "--wildcards", action="append", default=[], metavar="FOLDER",
-        help="folder with wildcard files; several times for several",
+        help="folder with wildcard files; repeatable",
     )  # fmt: skip
     parser.add_argument("--follow-links", action="store_true", help="follow links to other folders")
     parser.add_argument(
@@ -79,7 +79,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--combinations", nargs="?", type=_amount, const=_MOST_DRAWN, metavar="MOST",
         help="list all combinations, or the first MOST",
     )  # fmt: skip
-    ways.add_argument("--sample", type=_amount, metavar="N", help="N different ones out of all")
+    ways.add_argument("--sample", type=_amount, metavar="N", help="draw N different prompts")
     ways.add_argument("--cyclical", action="store_true", help="cycle through each variant")
     ways.add_argument("--count", action="store_true", help="count all combinations")
     ways.add_argument("--reach", action="store_true", help="list tags, wildcards and variables")
@@ -88,7 +88,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--depth", type=_amount, metavar="N",
-        help="with --count and --sample: leave out what lies deeper in wildcards and variables",
+        help="with --count and --sample: nest wildcards and variables at most N deep",
     )  # fmt: skip
     parser.add_argument("--start", type=int, default=0, help="with --combinations: first number")
     parser.add_argument(
@@ -98,10 +98,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--no-repeats", nargs="*", metavar="NAME",
         help="draw no option twice in one prompt, of all variants or of those named",
     )  # fmt: skip
-    parser.add_argument(
-        "--lines", action="store_true", help="each line of the template is one of its own"
-    )
-    parser.add_argument("--picks", action="store_true", help="show what was picked")
+    parser.add_argument("--lines", action="store_true", help="each line is a separate template")
+    parser.add_argument("--picks", action="store_true", help="show the picked options")
     parser.add_argument("--coverage", action="store_true", help="report what the batch drew")
     parser.add_argument(
         "--strict", action="store_true",

@@ -101,9 +101,9 @@ class CaptionPlan:
         names = ", ".join(one.place.name for one in frozen[:3])
         more = f" and {len(frozen) - 3} more" if len(frozen) > 3 else ""
         return (
-            f"{names}{more} {'is' if len(frozen) == 1 else 'are'} written by hand as a whole and "
-            f'stay{"s" if len(frozen) == 1 else ""} without the prefix "{self.prefix}". Put it in '
-            'front by hand, or press "Back to the rules" on the board.'
+            f"{names}{more} {'is' if len(frozen) == 1 else 'are'} completely written by "
+            f'hand and {"does" if len(frozen) == 1 else "do"} not get the prefix "{self.prefix}". '
+            'Add it by hand, or press "Reset to the rules" on the board.'
         )
 
     def tag_counts(self) -> dict[str, int]:
@@ -178,7 +178,7 @@ def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
     if not places:
         raise MissingError(
             "LL256",
-            f"{project.images_dir} holds no staged pictures.",
+            f"{project.images_dir} contains no staged pictures.",
             f"Stage them first: loraloom stage {project.root.name}",
         )
     return places
@@ -255,7 +255,7 @@ def _score_one(project: Project, tagger: Tagger | None, place: PurePosixPath) ->
     if tagger is None:
         raise MissingError(
             "LL257",
-            f"{path} was not tagged yet, and no tagger is named.",
+            f"{path} is not tagged yet, and no tagger is given.",
             "Give the folder of a WD14 tagger: --model FOLDER, or captions.model in the manifest.",
         )
     scores = tagger.score(path, picture_sha256)
@@ -363,8 +363,8 @@ def _read_written(project: Project) -> Written:
     return read_record(
         project.images_dir / WRITTEN_NAME,
         _parse_written,
-        "Restore it from a backup, or move it away: then captions that differ from the rules count "
-        "as made by hand.",
+        "Restore it from a backup, or move it away: then captions that differ from the rules "
+        "count as written by hand.",
     )
 
 

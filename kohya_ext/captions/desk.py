@@ -158,7 +158,9 @@ class CaptionDesk:
         """Return decisions as the store keeps them, by key; ValueError for what is not one."""
         wrong = [one for one in values.values() if one not in (IMBUE, EXTRACT, None)]
         if not values or wrong:
-            raise ValueError(f"{wrong[0]!r} is no choice for a tag" if wrong else "no tag is given")
+            raise ValueError(
+                f"{wrong[0]!r} is not a choice for a tag" if wrong else "no tag is given"
+            )
         return {tag_key(tag): value for tag, value in values.items()}
 
     def preview_tags(
@@ -313,7 +315,7 @@ def _changed(tags: tuple[str, ...], change: Mapping[str, Any]) -> tuple[str, ...
     named = tuple(parse_tags(str(change.get("tags", ""))))
     keys = {tag_key(tag) for tag in named}
     if not named:
-        raise ValueError("no tag is named")
+        raise ValueError("no tag is given")
     if kind == "add":
         new = tuple(tag for tag in named if tag_key(tag) not in {tag_key(one) for one in tags})
         return (*new, *tags) if change.get("first") else (*tags, *new)
@@ -334,7 +336,7 @@ def _replaced(
     tags: tuple[str, ...], gone: Collection[str], new: tuple[str, ...]
 ) -> tuple[str, ...]:
     if not new:
-        raise ValueError("no tag is named to put in its place")
+        raise ValueError("no new tag is given")
     if not any(tag_key(tag) in gone for tag in tags):
         return tags
     others = {tag_key(tag) for tag in tags if tag_key(tag) not in gone}

@@ -193,5 +193,5 @@ def _read_file(path: Path) -> CaptionEdit | None:
         raise DamagedError(
             "LL254",
             f"The caption edit {path} cannot be read: {error}.",
-            "Correct it, or delete it to go back to the rules.",
+            "Correct it, or delete it to use the caption rules again.",
         ) from error

@@ -89,7 +89,7 @@ def _lines(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
     if long:
         yield CaptionProblem(
             "LL214",
-            f"{_many(long)} more than one line, of which the trainer reads the first: "
+            f"{_many(long)} more than one line, but the trainer reads only the first: "
             f"{_names(long)}.",
             "Join the lines with commas.",
         )
@@ -104,8 +104,9 @@ def _placeholders(captions: Mapping[str, str]) -> Iterator[CaptionProblem]:
         shown = next(iter(found.values()))
         yield CaptionProblem(
             "LL218",
-            f'"{shown}" is plain text in {_names(found)}; nothing fills it in a caption.',
-            "Write the trigger word itself; captions.prefix fills {trigger} in lower case only.",
+            f'"{shown}" is plain text in {_names(found)}; it is not replaced in captions.',
+            "Write the trigger word instead; only captions.prefix replaces {trigger}, in lower "
+            "case.",
         )
 
 
@@ -159,7 +160,7 @@ def _trigger(captions: Mapping[str, str], word: str) -> Iterator[CaptionProblem]
         names = [name for name, one in near.items() if one == spelling]
         yield CaptionProblem(
             "LL212",
-            f'"{spelling}" stands where the trigger word "{word}" is meant: {_names(names)}.',
+            f'"{spelling}" probably means the trigger word "{word}": {_names(names)}.',
             f'Write "{word}".',
         )
     if absent:
@@ -217,9 +218,10 @@ def _lonely(captions: Mapping[str, str], rules: LintRules) -> Iterator[CaptionPr
         more = f" and {len(lonely) - _SHOWN_TAGS} more" if len(lonely) > _SHOWN_TAGS else ""
         yield CaptionProblem(
             "LL216",
-            f"{len(lonely)} tag{'' if len(lonely) == 1 else 's'} in one picture only: {shown}"
+            f"{len(lonely)} {'tag is' if len(lonely) == 1 else 'tags are'} in only one "
+            f"picture: {shown}"
             f"{more}{meant}.",
-            "The LoRA hardly learns them; that is fine for what is true of that picture alone.",
+            "The LoRA hardly learns them; ignore this if they describe only that picture.",
         )
 
 
@@ -252,7 +254,7 @@ def _undesired(captions: Mapping[str, str], rules: LintRules) -> Iterator[Captio
             "LL219",
             f"Undesired tags are still in captions: {', '.join(sorted(left)[:_SHOWN_TAGS])} "
             f"({_names(names)}).",
-            "Run `loraloom caption` again; what a hand put there stays until it is taken out.",
+            "Run `loraloom caption` again; remove those that you wrote by hand yourself.",
         )
 
 

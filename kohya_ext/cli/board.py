@@ -23,8 +23,8 @@ from ..project.decisions.pictures_view import PicturesView
 def board(project: Project, port: int, browse: bool, lan: bool) -> None:
     """Set roles and captions of PROJECT's pictures on one page, with the keyboard.
 
-    Every decision is saved immediately; the page may be closed, and be open twice. It is
-    reachable from this machine only, or with --lan from your network.
+    Every decision is saved immediately. You can close the page, or open it twice. Only this
+    machine can open it; with --lan also your network.
     """
     share = BoardShare(PicturesView(project), lambda: CaptionDesk(project))
     try:

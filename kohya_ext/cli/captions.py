@@ -54,12 +54,12 @@ def caption(
 ) -> None:
     """Tag the staged pictures and write a caption beside each.
 
-    Scores are kept, so thresholds and undesired tags can change without the model. What you
-    changed in a caption by hand is kept too, and applied again.
+    Scores are saved, so you can change thresholds and undesired tags without tagging again. Your
+    own changes in captions are kept and applied again.
     """
     tagger = _tagger(project, model, exact or project.manifest.captions.exact_pictures)
     if tagger and tagger.is_simulated:
-        say("simulated tagger: its tags mean little")
+        say("simulated tagger: its tags are only for practice")
     with progress_bar() as progress, open_executor(cluster, say) as executor:
         scores = score_pictures(project, tagger, progress=progress, executor=executor)
     plan = plan_captions(project, scores, read_rules(project))

@@ -58,7 +58,7 @@ def check(
             progress=progress,
         )
     if found is None:
-        say("No trainer is known on this machine, so its own packages were not checked.")
+        say("No trainer was found on this machine, so its packages were not checked.")
     if as_json:
         emit_json(_as_dict(job, preflight))
     else:

@@ -56,12 +56,12 @@ class ConfigOptions:
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Any json or toml for sd-scripts, read and explained; no project is needed.",
+    help="Read any json or toml for sd-scripts; no project is needed.",
 )
 @click.option(
     "--gui", "version", type=click.Choice(GUI_VERSIONS), help="The Kohya GUI version to write for."
 )
-@click.option("--as-gui", is_flag=True, help="Print what that GUI itself would run, bugs included.")
+@click.option("--as-gui", is_flag=True, help="Print what that GUI would run, including its bugs.")
 @click.option(
     "--to",
     "folder",
@@ -76,11 +76,11 @@ class ConfigOptions:
 )  # fmt: skip
 @click.option(
     "--draws", cls=RelatedOption, needs="--from", type=click.IntRange(min=0), metavar="N",
-    help="With --from: pictures times repeats, where the pictures are on another machine.",
+    help="With --from: pictures x repeats, if the pictures are on another machine.",
 )  # fmt: skip
 @validation_options
 @dry_run_option
-@click.option("-v", "--verbose", is_flag=True, help="Also list repairs that change nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list corrections that change nothing.")
 @json_option
 def config(project: str | None, source: Path | None, **given: Any) -> None:
     """Write the Kohya GUI json and the sd-scripts toml of PROJECT into config/.
@@ -172,7 +172,7 @@ def _of_project(project: Project, options: ConfigOptions) -> None:
     )
     say(f"ratio: {plan.ratio}")
     for difference in plan.call.differences if options.verbose else plan.call.notable:
-        say(f"unlike the GUI: {difference}")
+        say(f"different from the GUI: {difference}")
     for sentence in plan.advice:
         say(f"advice: {sentence}")
     next_step(f"loraloom check {shell_path(project.root)}")
@@ -231,7 +231,7 @@ def _of_file(source: Path, options: ConfigOptions) -> None:
     if options.as_gui:
         data, _ = read_data(source)
         if source.suffix.lower() == ".toml":
-            raise click.UsageError("The Kohya GUI opens json files only: leave --as-gui out.")
+            raise click.UsageError("The Kohya GUI opens only json files: leave out --as-gui.")
         _print(print_as_gui(data, gui, where=str(source), draws=options.draws), options.as_json)
         return
     validation = Validation(options.validation_split, options.validate_every)
@@ -259,8 +259,8 @@ def _explain(converted: Conversion, verbose: bool) -> None:
     for note in converted.notes:
         say(f"note: {note}")
     for one in config.repairs:
-        note = ", for the GUI only: the trainer takes the old value" if one.only_gui else ""
-        say(f"repaired: {one}{note}")
+        note = ", only for the GUI: the trainer gets the old value" if one.only_gui else ""
+        say(f"corrected: {one}{note}")
     if config.missing:
         shown = ", ".join(config.missing) if verbose else counted(len(config.missing), "key")
         say(f"filled in with the defaults of the GUI {config.version.value}: {shown}")
@@ -268,7 +268,7 @@ def _explain(converted: Conversion, verbose: bool) -> None:
     if kept:
         say(f"kept in the json, ignored by the GUI {config.version.value}: {', '.join(kept)}")
     for difference in converted.call.differences if verbose else converted.call.notable:
-        say(f"unlike the GUI: {difference}")
+        say(f"different from the GUI: {difference}")
     for difference in converted.differences:
         say(f"the json has another spelling: {difference}")
     for sentence in converted.advice:
@@ -377,7 +377,7 @@ def presets(name: str, kind: str, as_json: bool) -> None:
         for need in chosen[0].memory:
             emit(f"memory, {need}")
         if not chosen[0].memory:
-            emit("memory: no measurement is known to us")
+            emit("memory: not measured")
     else:
         for one in chosen:
             emit(f"{one.name}: {one.title}")

@@ -39,7 +39,7 @@ _roles_option = click.option(
 @named_project_argument
 @click.argument("folder", type=click.Path(path_type=Path, readable=False))
 @_roles_option
-@click.option("--rename", is_flag=True, help="Number pictures whose name exists already.")
+@click.option("--rename", is_flag=True, help="Rename pictures whose name already exists.")
 @dry_run_option
 @json_option
 def import_(
@@ -52,9 +52,9 @@ def import_(
 ) -> None:
     """Import the pictures of FOLDER into PROJECT; those already imported are skipped.
 
-    Captions beside them (.txt, .caption, .cap, metadata lists) come in as made by hand. Subfolders
-    called primary, supporting and out give the roles, or numbers such as 5_fox; so do the ratings
-    of a picture viewer (1, 2, -1) and a csv file. Skipped files are listed.
+    Captions beside them (.txt, .caption, .cap, metadata lists) are imported as written by hand.
+    Roles come from subfolders called primary, supporting and out, or with numbers such as 5_fox,
+    from the ratings of a picture viewer (1, 2, -1), or from a csv file. Skipped files are listed.
     """
     with progress_bar() as progress:
         plan = plan_import(
@@ -123,7 +123,7 @@ def import_(
             }
         )
     else:
-        verb = "would be imported" if dry_run else "taken in"
+        verb = "would be imported" if dry_run else "imported"
         primary, supporting = plan.count(Role.PRIMARY), plan.count(Role.SUPPORTING)
         out = f", {plan.count(Role.OUT)} out" if plan.count(Role.OUT) else ""
         emit(
@@ -131,17 +131,17 @@ def import_(
             f"supporting{out}"
         )
         if plan.known:
-            emit(f"{len(plan.known)} known already")
+            emit(f"{len(plan.known)} already imported")
         if plan.captions.new:
-            verb = "would come" if dry_run else "came"
-            emit(f"{counted(len(plan.captions.new), 'caption')} {verb} in as made by hand")
+            verb = "would be imported" if dry_run else "imported"
+            emit(f"{counted(len(plan.captions.new), 'caption')} {verb} as written by hand")
     next_step(f"loraloom stage {shell_path(project.root)}")
 
 
 @click.command()
 @project_argument
 @_roles_option
-@click.option("--out", multiple=True, metavar="NAME", help="Set this picture to Out, permanently.")
+@click.option("--out", multiple=True, metavar="NAME", help="Set this picture to Out.")
 @dry_run_option
 @json_option
 def stage(
@@ -149,7 +149,7 @@ def stage(
 ) -> None:
     """Make the folders that the trainer reads: images/5_Trigger, images/2_Trigger.
 
-    Roles stay as they are until they are changed.
+    The number is the repeats per epoch. Roles are not changed, except by the options below.
     """
     with progress_bar() as progress:
         chosen = {**(read_roles_csv(roles) if roles else {}), **dict.fromkeys(out, Role.OUT)}

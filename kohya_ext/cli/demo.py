@@ -50,7 +50,7 @@ The same with your own pictures and the real programs:
 def demo(folder: Path) -> None:
     """Run the whole workflow on simulated hosts, from pictures to a publish pack, in FOLDER.
 
-    Nothing but the two hosts is replaced: the trainer trains nothing, the WebUI draws cards.
+    Only the two hosts are simulated: the trainer trains nothing, the WebUI draws cards.
     """
     started = time.monotonic()
     place = DemoFolder(free_folder(folder).absolute())
@@ -75,7 +75,7 @@ def _walk(place: DemoFolder) -> None:
         total = len(walk) + 2
         _head(1, total, "draw pictures", f"{PICTURES} pictures of {_ABOUT[2:].rstrip('.')}.")
         say(f"   {counted(prepare(place), 'picture')} in {shell_path(place.pictures)}")
-        _head(2, total, "init", "A project begins: its manifest lora-project.yaml.")
+        _head(2, total, "init", "Create a project with its manifest lora-project.yaml.")
         init = ("init", str(place.project), "--trigger", TRIGGER_WORD, "--kind", "creature")
         _run((*init, "--description", _ABOUT))
         fill_manifest(place)
@@ -102,8 +102,8 @@ def _run(words: tuple[str, ...]) -> None:
     if result not in (None, 0):
         raise MachineError(
             "LL118",
-            f"The demo's step did not leave what it should: {words[0]} ended with {result}.",
-            "This is a fault of loraloom; please report it with the output above.",
+            f"A step of the demo gave an unexpected result: {words[0]} ended with {result}.",
+            "This is a bug in loraloom; please report it with the output above.",
         )
 
 

@@ -87,7 +87,7 @@ def _require_text(words: list[str]) -> None:
             raise InputError(
                 "LL117",
                 f'The argument "{word}" is not UTF-8 text.',
-                "Type it again, or rename the file that it names.",
+                "Type it again, or rename that file.",
             )
 
 
@@ -103,7 +103,7 @@ def _load(name: str) -> click.Command:
         raise PackageMissing(
             "LL121",
             f"{sys.executable} has no package {error.name}.",
-            "Install loraloom with all that it needs, in the folder of its repository: "
+            "Install loraloom with its dependencies, in the folder of its repository: "
             f'"{sys.executable}" -m pip install .',
         ) from error
 
@@ -248,7 +248,7 @@ def _find_plugin(name: str) -> click.Command:
                 raise MachineError(
                     "LL109",
                     f"The command {entry!r} cannot be loaded: {error}.",
-                    "Update or remove the package that brings it.",
+                    "Update or remove the package that provides it.",
                 ) from error
             return command
     close = get_close_matches(name, [row[1] for row in COMMANDS], n=1)

@@ -29,7 +29,7 @@ _FOLDER = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--dir", "folder", type=_FOLDER, help="The Kohya GUI's folder (remembered).")
-@click.option("--python", type=_FOLDER, help="The Python that runs it, if not in venv or .venv.")
+@click.option("--python", type=_FOLDER, help="The GUI's Python, if not in venv or .venv.")
 @click.option("--project", "project", type=_FOLDER, help="A LoRA project to open in the tab.")
 @click.option(
     "--install-hook",
@@ -49,12 +49,12 @@ def kohya(
     dry_run: bool,
     arguments: tuple[str, ...],
 ) -> int:
-    """Start your Kohya GUI with a loraloom tab beside "LoRA"; none of its files is edited.
+    """Start your Kohya GUI with a loraloom tab beside "LoRA". Edits none of its files.
 
-    ARGUMENTS after -- go to kohya_gui.py, for example: -- --headless --server_port 7861
+    ARGUMENTS after -- are passed to kohya_gui.py, for example: -- --headless --server_port 7861
     """
     if install and uninstall:
-        raise click.UsageError("--install-hook and --uninstall-hook exclude each other.")
+        raise click.UsageError("Use either --install-hook or --uninstall-hook.")
     gui = find_kohya_gui(folder or _remembered(), python)
     if folder and not dry_run:
         write_setting("kohya_gui", str(gui.folder))
@@ -74,7 +74,7 @@ def _remembered() -> Path:
         raise MissingError(
             "LL704",
             "The folder of the Kohya GUI is not known yet.",
-            "Name its folder once, it is remembered: loraloom kohya --dir FOLDER",
+            "Give its folder once: loraloom kohya --dir FOLDER",
         )
     return Path(known)
 
@@ -88,13 +88,13 @@ def _start(gui: KohyaGui, arguments: tuple[str, ...], project: Path | None, dry_
     say(f"Starting the Kohya GUI {gui.version} in {gui.folder}; Ctrl-C stops it.")
     code = run_host(plan)
     if code in (_HANGUP, _TERMINATED):
-        say("The Kohya GUI was ended as well.")
+        say("The Kohya GUI is stopped, too.")
         return code
     if code not in (0, 130, -2, _WINDOWS_CTRL_C):  # -2 and 130: Ctrl-C
         raise HostError(
             "LL705",
             f"The Kohya GUI ended with exit code {code}.",
-            "Its own messages above say why. Without our tab it starts with: gui.sh or gui.bat",
+            "See its messages above. To start it without our tab: gui.sh or gui.bat",
         )
     next_step(f"loraloom kohya --dir {shell_path(gui.folder)}")
     return 0
@@ -108,7 +108,7 @@ def _install(gui: KohyaGui, dry_run: bool) -> None:
         next_step()
         return
     install_hook(plan)
-    say("From now on gui.sh and gui.bat show the tab, too. LORALOOM_DISABLE=1 skips it once.")
+    say("gui.sh and gui.bat now show the tab. LORALOOM_DISABLE=1 starts the GUI without it.")
     next_step(f"loraloom kohya --dir {shell_path(gui.folder)} --uninstall-hook   (undoes it)")
 
 
@@ -130,12 +130,12 @@ def _uninstall(gui: KohyaGui, dry_run: bool) -> None:
 @click.argument("project", required=False, type=_FOLDER)
 @click.option("--port", type=int, default=7870, show_default=True, help="Port to listen on.")
 @click.option("--open/--no-open", "browse", default=True, help="Open the page in the browser.")
-@click.option("--lan", is_flag=True, help="Show PROJECT's board in your network, too: on a phone.")
+@click.option("--lan", is_flag=True, help="Also show PROJECT's board in your network, for a phone.")
 def gui(project: Path | None, port: int, browse: bool, lan: bool) -> None:
-    """Open all screens in one page of their own; PROJECT is opened first.
+    """Open all screens in one page in the browser, with PROJECT opened.
 
-    It needs gradio 6: pip install "gradio>=6,<7". The page answers on this machine only, with
-    --lan too: your network gets the board of PROJECT, to sort and caption, and nothing else.
+    It needs gradio 6: pip install "gradio>=6,<7". Only this machine can open the page.
+    With --lan, your network can open the board of PROJECT, to sort and caption, but nothing else.
     """
     from ..gui.standalone import serve
 
@@ -143,7 +143,7 @@ def gui(project: Path | None, port: int, browse: bool, lan: bool) -> None:
     with ExitStack() as stack:
         if lan:
             if root is None:
-                raise click.UsageError("--lan shows a project's board: name the PROJECT.")
+                raise click.UsageError("--lan shows a project's board: give the PROJECT.")
             share = stack.enter_context(closing(Boards())).open(root)
             url = stack.enter_context(serving(share, PAGE_NAME, lan=True))
             say(f"The board in your network: {url}")

@@ -55,10 +55,10 @@ def init(folder: Path, trigger_word: str, kind: str, description: str, dry_run: 
 
 @click.command()
 @project_argument
-@click.option("--verify", is_flag=True, help="Read every file and report damage.")
+@click.option("--verify", is_flag=True, help="Read every file and report damaged ones.")
 @click.option(
     "--cluster", cls=RelatedOption, needs="--verify", metavar="ADDRESS",
-    help="Work on a Dask scheduler's workers.",
+    help="Use the workers of this Dask scheduler.",
 )  # fmt: skip
 @json_option
 def show(project: Project, verify: bool, cluster: str | None, as_json: bool) -> None:

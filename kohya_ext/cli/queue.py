@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def queue() -> None:
     """Train several projects one after the other, with a summary in the morning.
 
-    The queue is kept on the disk: after a reboot `loraloom queue run` continues with it.
+    The queue is saved on disk: after a reboot, `loraloom queue run` continues.
     """
 
 
@@ -33,13 +33,13 @@ _number = click.argument("number", type=int)
 @queue.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Total number of epochs.")
-@click.option("--gpu", default="", metavar="N", help="The graphics card that it needs.")
+@click.option("--gpu", default="", metavar="N", help="Number of the GPU to train on.")
 @click.option("--resume", is_flag=True, help="Resume from the newest state, as train --resume.")
 @version_option
 def add(
     sources: tuple[Path, ...], epochs: int | None, gpu: str, resume: bool, version: str
 ) -> None:
-    """Put projects, or configs of the Kohya GUI or sd-scripts, at the end of the queue."""
+    """Add projects, or configs of the Kohya GUI or sd-scripts, to the queue."""
     from ..training.queue import add as add_one
 
     for source in sources:
@@ -51,7 +51,7 @@ def add(
 @queue.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """Show the queue: what was trained and how it ended, what is running, what waits."""
+    """Show the queue: finished trainings, the running one, waiting ones."""
     from ..training.queue import QueueState, read_queue
 
     found = read_queue()
@@ -70,7 +70,7 @@ def list_(as_json: bool) -> None:
 @_number
 @click.argument("place", type=click.IntRange(min=1))
 def move(number: int, place: int) -> None:
-    """Move entry NUMBER to PLACE among those that wait; 1 is next."""
+    """Move entry NUMBER to PLACE among the waiting ones; 1 is next."""
     from ..training.queue import move as move_one
 
     for one in move_one(number, place):
@@ -90,7 +90,7 @@ def remove(number: int) -> None:
 
 @queue.command()
 def clear() -> None:
-    """Remove all entries that have ended."""
+    """Remove all finished entries."""
     from ..training.queue import clear as clear_ended
 
     emit(f"{clear_ended()} removed")
@@ -99,10 +99,10 @@ def clear() -> None:
 
 @queue.command()
 @trainer_option
-@click.option("--gpu", default="", metavar="N", help="Train on this card; one runner per card.")
+@click.option("--gpu", default="", metavar="N", help="Train on this GPU; one runner per GPU.")
 @json_option
 def run(trainer: str | None, gpu: str, as_json: bool) -> int:
-    """Train what waits, one after the other; what is added meanwhile, too.
+    """Train all waiting entries, including those added meanwhile.
 
     A training that fails does not stop the next. Exit code 1: at least one failed.
     """
@@ -126,11 +126,11 @@ def run(trainer: str | None, gpu: str, as_json: bool) -> int:
 
 @queue.command()
 def stop() -> None:
-    """End the queue after the training that is running now."""
+    """Stop the queue after the running training."""
     from ..training.queue import halt
 
     halt()
-    emit("The queue ends after the present training.")
+    emit("The queue ends after the current training.")
     next_step("loraloom train PROJECT --stop, to stop that one too")
 
 

@@ -34,8 +34,8 @@ def ratings(
 ) -> None:
     """Read the ratings that a viewer wrote into PROJECT's pictures, or those in FOLDER.
 
-    The manifest's dataset.ratings maps ratings to roles; with --write the roles become ratings,
-    and pixels and all other metadata stay as they are.
+    dataset.ratings in the manifest maps ratings to roles. With --write, the roles are written as
+    ratings; pixels and all other metadata are not changed.
     """
     where = folder or project.source_dir
     if write:

@@ -74,7 +74,7 @@ _act_option = partial(
 @job_options
 @trainer_option
 @click.option("--epochs", type=click.IntRange(min=1), help="Total number of epochs.")
-@click.option("--save-states", is_flag=True, help="Save states, so that it can be resumed.")
+@click.option("--save-states", is_flag=True, help="Save states, to resume the training later.")
 @click.option(
     "--keep-states",
     cls=RelatedOption,
@@ -130,7 +130,10 @@ def train(
         return _act(asked.act, job, config, asked.as_json)
     chosen = named_trainer(trainer) or require_trainer()
     for ended in finalize_unseen(job):
-        say(f"the last run ended unseen: {ended.problem or ended.outcome.value} {ended.cure}")
+        say(
+            f"the last run ended in the meantime: {ended.problem or ended.outcome.value} "
+            f"{ended.cure}"
+        )
     state = require_state(job.output_dir, job.name) if asked.resume else None
     options = RunOptions(
         state,
@@ -154,7 +157,7 @@ def train(
         return 0
     _tell_others(plan.run)
     if chosen.is_simulated:
-        say("simulated trainer: it trains nothing, its LoRA files are for practice only")
+        say("simulated trainer: it trains nothing; its LoRA files are only for practice")
     if asked.detach:
         run = start_detached(plan)
         emit(str(run.folder))
@@ -211,7 +214,7 @@ def _tell_others(run: RunPlan) -> None:
     from ..training.run.launch import commands_elsewhere
 
     for rank, command in enumerate(commands_elsewhere(run.command), start=1):
-        say(f"run this on machine {rank}, the training waits for it: {shell_words(command)}")
+        say(f"run this on machine {rank}; the training waits for it: {shell_words(command)}")
 
 
 def _show(plan: TrainingPlan, as_json: bool) -> None:
@@ -248,7 +251,7 @@ def _act(act: str, job: TrainingJob, config: Path | None, as_json: bool) -> int:
             with training_bar() as handler:
                 result = attach(run, handler)
         except KeyboardInterrupt:
-            say(f"The training continues. See it again: loraloom train {job_words(job, config)} "
+            say(f"The training continues. To follow it: loraloom train {job_words(job, config)} "
                 "--attach")  # fmt: skip
             return _STOPPED
         return _end(job, config, result, as_json)

@@ -20,13 +20,13 @@ from ..project.cli import (
 
 @click.group()
 def trainer() -> None:
-    """Find, install or name the trainer (sd-scripts) of this machine."""
+    """Find, install or set the trainer (sd-scripts) of this machine."""
 
 
 @trainer.command()
 @json_option
 def show(as_json: bool) -> None:
-    """Show the trainer, the packages of its Python and the graphics cards."""
+    """Show the trainer, the packages of its Python and the GPUs."""
     from ..training.checks.machine import ALWAYS_NEEDED, find_gpus
     from ..training.trainer import probe, require_trainer
 
@@ -56,7 +56,7 @@ def show(as_json: bool) -> None:
             total = card.total_bytes / 2**30
             emit(f"{card.name}: {card.used_bytes / 2**30:.1f} of {total:.1f} GiB in use")
         if not gpus:
-            emit("no NVIDIA graphics card was found")
+            emit("no NVIDIA GPU was found")
     missing = [] if found.is_simulated else environment.missing(ALWAYS_NEEDED)
     if missing:
         next_step(f'"{found.python}" -m pip install {" ".join(missing)}')
@@ -66,7 +66,9 @@ def show(as_json: bool) -> None:
 
 @trainer.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--python", type=click.Path(path_type=Path), help="The Python that has its packages.")
+@click.option(
+    "--python", type=click.Path(path_type=Path), help="The Python that has the trainer's packages."
+)
 def use(folder: Path, python: Path | None) -> None:
     """Remember the sd-scripts or Kohya GUI in FOLDER as this machine's trainer."""
     from ..training.trainer import use_trainer
@@ -78,22 +80,26 @@ def use(folder: Path, python: Path | None) -> None:
 
 @trainer.command()
 @click.option("--tag", default="", help="The sd-scripts version to clone; default: a tested one.")
-@click.option("--python", type=click.Path(path_type=Path), help="The Python to make its venv with.")
-@click.option("--torch-from", default="", metavar="URL", help="Where pip gets PyTorch from.")
+@click.option(
+    "--python", type=click.Path(path_type=Path), help="The Python to create its venv with."
+)
+@click.option(
+    "--torch-from", default="", metavar="URL", help="URL from which pip installs PyTorch."
+)
 @click.option(
     "--from",
     "source",
     default="",
     metavar="URL",
-    help="Another git source of sd-scripts: a mirror.",
+    help="Git URL of a mirror of sd-scripts.",
 )
 @dry_run_option
 def install(tag: str, python: Path | None, torch_from: str, source: str, dry_run: bool) -> None:
-    """Install sd-scripts: a git clone at a tested version, with an environment of its own.
+    """Install sd-scripts: a git clone of a tested version, with its own environment.
 
-    Run again after a failure, it continues where it ended. PyTorch takes some gigabytes. Behind a
-    firewall: --from names a mirror, or a folder that holds a clone; pip's own settings
-    (PIP_INDEX_URL) say where packages come from.
+    After a failure, run the command again to continue. PyTorch needs several gigabytes. Behind a
+    firewall, use --from with a mirror or a folder that contains a clone, and pip's settings
+    (PIP_INDEX_URL) for the packages.
     """
     from ..training.trainer import PINNED_TAG, REPOSITORY, apply_install, plan_install
 

@@ -67,8 +67,8 @@ def validation_options(command: _Command) -> _Command:
     )(command)  # fmt: skip
     return click.option(
         "--validation-split", type=click.FloatRange(0, 0.9), metavar="SHARE",
-        help="Keep this share of the pictures back, 0.1 for example, and measure the loss on "
-        "them: it rises when the LoRA overfits. Small sets suffer. 0: train all.",
+        help="Do not train this share of the pictures, for example 0.1, but measure the loss on "
+        "them: it rises when the LoRA overfits. Not for small sets. 0: train all.",
     )(command)  # fmt: skip
 
 

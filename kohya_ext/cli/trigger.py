@@ -29,16 +29,17 @@ from ..project.wording import counted
     "folders",
     type=click.Path(path_type=Path, file_okay=False),
     multiple=True,
-    help="A folder with other LoRAs, of which the headers are read; may be given several times, "
-    "and is remembered.",
+    help="A folder with other LoRAs, whose headers are read. Can be given several times and is "
+    "remembered.",
 )
 @json_option
 def trigger(project: Project, word: str, folders: tuple[Path, ...], as_json: bool) -> None:
     """Check the trigger word of PROJECT, or another WORD, and suggest free ones.
 
-    It is compared with every LoRA in the given folders (names, trigger phrases and tags in their
-    headers), CLIP's and the tagger's vocabulary where this machine has them, words that every
-    base model knows, and the set's own tags and captions. Exit code 1: a problem was found.
+    The word is compared with every LoRA in the given folders (names, trigger phrases and tags in
+    their headers), with the vocabularies of CLIP and the tagger if they are on this machine, with
+    words that every base model knows, and with the set's tags and captions. Exit code 1: a
+    problem was found.
     """
     if folders:
         report = trigger_report(project, word, folders)
@@ -65,6 +66,6 @@ def _show(report: TriggerReport) -> None:
     if report.suggestions:
         emit(f"free: {', '.join(report.suggestions)}")
     if not report.loras:
-        say("No LoRA was compared: give the folder of yours with --loras.")
+        say("No LoRA was compared: give the folder of your LoRAs with --loras.")
     if not report.is_exact:
-        say("CLIP's vocabulary is not on this machine; tokens are estimated.")
+        say("CLIP's vocabulary is not on this machine, so the number of tokens is an estimate.")

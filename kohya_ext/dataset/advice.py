@@ -34,23 +34,21 @@ def advise(project: Project, plan: LayoutPlan) -> tuple[str, ...]:
     count = len(plan.pictures)
     if count < FEW_PICTURES:
         found.append(
-            f"{counted(count, 'picture is', 'pictures are')} few; usually there are 40 to over 100."
+            f"{counted(count, 'picture is', 'pictures are')} few; 40 to over 100 are usual."
         )
     found += [both_given(settings)] if both_given(settings) else []
     found += _balance(plan, settings)
     changed = sum(1 for one in plan.pictures if one.change.value != "none")
     if changed:
         found.append(
-            f"{changed} of {counted(count, 'picture')} will be staged upright, as PNG, RGB or 8 "
-            "bits deep, "
-            "since the trainer would see them turned, white, or not at all."
+            f"{changed} of {counted(count, 'picture')} will be converted (upright, PNG, RGB or 8 "
+            "bits), because the trainer would see them rotated, white, or not at all."
         )
     transparent = sum(1 for one in plan.pictures if one.is_transparent)
     if transparent:
         found.append(
-            f"Transparent in places: {transparent} of {counted(count, 'picture')}. The trainer "
-            "sees "
-            "the colour beneath, often black. Put them on a background."
+            f"Partly transparent: {transparent} of {counted(count, 'picture')}. The trainer sees "
+            "the colour behind, often black. Add a background."
         )
     seen = see_pictures(
         project, [(one.source, one.role, one.width, one.height) for one in plan.pictures]
@@ -77,16 +75,16 @@ def _balance(plan: LayoutPlan, settings: DatasetSettings) -> list[str]:
         return []
     if ratio.asked is not None:
         return [
-            f"{plain(ratio.reached)} to 1 is as close to an influence of {plain(ratio.asked)} as "
-            "whole repeats come with so few pictures of one role."
+            f"{plain(ratio.reached)} to 1 is the closest that whole repeats come to an influence "
+            f"of {plain(ratio.asked)} with so few pictures of one role."
         ]
     better = balance(ratio.supporting.pictures, (Group(ratio.primary.pictures, wanted),))
     return [
         f"Primaries give {counted(ratio.primary.draws, 'draw')} per epoch, supporting pictures "
-        f"{ratio.supporting.draws}: {plain(ratio.reached)} to 1 where about {plain(wanted)} to 1 "
-        f"is meant. dataset.repeats: {{primary: {better.others[0]}, supporting: {better.base}}} "
-        f"would give {better.draws[0]} and {better.base_draws}, {plain(better.ratios[0])} to 1; "
-        f"so would dataset.influence: {plain(wanted)} without repeats."
+        f"{ratio.supporting.draws}: {plain(ratio.reached)} to 1 instead of about {plain(wanted)} "
+        f"to 1. dataset.repeats: {{primary: {better.others[0]}, supporting: {better.base}}} would "
+        f"give {better.draws[0]} and {better.base_draws}, {plain(better.ratios[0])} to 1; so would "
+        f"dataset.influence: {plain(wanted)} without repeats."
     ]
 
 
@@ -108,8 +106,8 @@ def _small(seen: Sequence[SeenPicture], side: int) -> list[str]:
     if not small:
         return []
     return [
-        f"{_many(small, seen)} less than {side} x {side} pixels and would be enlarged, which "
-        f"makes them soft: {_names(small)}."
+        f"{_many(small, seen)} less than {side} x {side} pixels and would be enlarged, which blurs "
+        f"them: {_names(small)}."
     ]
 
 
@@ -121,8 +119,8 @@ def _shapes(seen: Sequence[SeenPicture]) -> list[str]:
     if not far:
         return []
     return [
-        f"{_many(far, seen)} one side more than twice as long as the other: buckets cut much off, "
-        f"or hold that picture alone. Crop: {_names(far)}."
+        f"{_many(far, seen)} one side more than twice as long as the other: buckets cut off much, "
+        f"or contain only that picture. Crop: {_names(far)}."
     ]
 
 
@@ -167,9 +165,8 @@ def _framings(seen: Sequence[SeenPicture]) -> list[str]:
     if most < _UNLIKE_SHARE * len(framed):
         return []
     return [
-        f"{most} of {counted(len(framed), 'picture')} are of one framing, {framing}: the LoRA "
-        "will know "
-        "little else. Add others, for example full body and from the side."
+        f"{most} of {counted(len(framed), 'picture')} have the same framing, {framing}: the LoRA "
+        "will hardly learn others. Add others, for example full body and from the side."
     ]
 
 
@@ -184,9 +181,8 @@ def _rare(seen: Sequence[SeenPicture]) -> list[str]:
         waiting = [one for one in group if one.role is Role.SUPPORTING]
         if len(seen) >= FEW_PICTURES and len(group) <= _RARE_SHARE * len(seen) and waiting:
             sentences.append(
-                f"Seldom: {name} ({len(group)} of {counted(len(seen), 'picture')}): what is "
-                "rare here should "
-                f"be primary: {_names(waiting)}."
+                f"Rare: {name} ({len(group)} of {counted(len(seen), 'picture')}): these should be "
+                f"primary: {_names(waiting)}."
             )
     return sentences[:5]
 

@@ -88,7 +88,7 @@ class CaptionFinder:
         except OSError as error:
             self.unread.append((path, error.strerror or str(error)))
         except UnicodeDecodeError:
-            self.unread.append((path, "it is not text in UTF-8 or UTF-16"))
+            self.unread.append((path, "it is not UTF-8 or UTF-16 text"))
         except ShapeError as error:
             self.unread.append((path, str(error)))
         return ""

@@ -114,7 +114,7 @@ class ImportPlan:
         names = ", ".join(path.name for path in self.unread)
         cure = "Convert them to PNG or JPEG and import again"
         if any(path.suffix.lower() in _BY_PLUGIN for path in self.unread):
-            cure += '; heic, avif and jxl are read after: pip install "loraloom[pictures]"'
+            cure += '; for heic, avif and jxl: pip install "loraloom[pictures]"'
         return f"not read: {names}. {cure}."
 
     @property
@@ -144,7 +144,7 @@ class ImportPlan:
     def caption_sentences(self) -> tuple[str, ...]:
         """What to say about captions that stay out, and what the repeats of folders mean here."""
         kept = (
-            f"{self.names.get(key, key)} keeps the caption that was made here; {one.file} says: "
+            f"{self.names.get(key, key)} keeps the caption of the project; {one.file} says: "
             f"{one.text}"
             for key, one in self.captions.kept_out.items()
         )
@@ -159,7 +159,7 @@ class ImportPlan:
             said = f"{one.name}: {counted(one.pictures, 'picture')}, "
             said += f"{counted(one.repeats, 'repeat')}, {one.role.value}"
             if one.role is not Role.OUT and here != one.repeats:
-                chosen = f"here {here}" if own else "here the influence chooses"
+                chosen = f"here {here}" if own else "here chosen by the influence"
                 said += f"; {chosen}: write dataset.repeats.{one.role.value}: {one.repeats}"
             reported.append(said)
         return tuple(reported)
@@ -207,8 +207,8 @@ def plan_import(
     if not found and not unread:
         raise MissingError(
             "LL201",
-            f"{folder} holds no pictures.",
-            "loraloom looks for png, jpg, webp, tiff and many other kinds, also below it.",
+            f"{folder} contains no pictures.",
+            "loraloom looks for png, jpg, webp, tiff and other picture files, also in subfolders.",
         )
     memory = memory_of(project)
     index = read_index(project, memory)
@@ -416,7 +416,8 @@ class _ImportPlanner:
         if not rename:
             raise InputError(
                 "LL203",
-                f"{path} and {other} share one stem, so they would share one caption file.",
+                f"{path} and {other} differ only in their suffix, so they would share one "
+                "caption file.",
                 "Rename one of the two; --rename gives the new one a number.",
             )
         number = 2

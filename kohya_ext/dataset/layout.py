@@ -133,7 +133,7 @@ def plan_layout(
     if not paths:
         raise MissingError(
             "LL201",
-            f"{project.source_dir} holds no pictures.",
+            f"{project.source_dir} contains no pictures.",
             f"Import some first: loraloom import {project.root.name} FOLDER",
         )
     memory = memory_of(project)
@@ -215,7 +215,7 @@ def _asked(keys: Mapping[Path, str], roles: Mapping[str, Role]) -> dict[str, Rol
         if key is None:
             raise InputError(
                 "LL205",
-                f'The roles file names "{name}", but no imported picture is called so.',
+                f'The roles file names "{name}", but no imported picture has this name.',
                 "Correct the name, or import the picture first.",
             )
         found[key] = role
@@ -242,7 +242,7 @@ def _require_own_stems(project: Project, paths: Sequence[Path]) -> None:
         )
         raise InputError(
             "LL203",
-            f"{named} share one stem, so they would share one caption file.",
+            f"{named} differ only in their suffix, so they would share one caption file.",
             f'Rename all but one in {project.source_dir}, for example "{last.name}" to '
             f'"{free}{last.suffix}": roles and edited captions follow the picture itself.',
         )
@@ -277,7 +277,7 @@ def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, s
             raise ConflictError(
                 "LL207",
                 f"{path} was not staged by loraloom and would be trained anyway.",
-                "Move it out of images/ and import it, so that it stays when staging is repeated.",
+                "Move it out of images/ and import it; otherwise staging removes it.",
             )
 
 

@@ -55,7 +55,7 @@ class Ratio:
     def __str__(self) -> str:
         shares = [str(one) for one in (self.primary, self.supporting) if one.pictures]
         if not shares:
-            return "no picture is left to train on"
+            return "no picture is left for training"
         said = f"{', '.join(shares)} per epoch"
         if self.reached is None or not self.primary.draws:
             return said

@@ -24,7 +24,7 @@ def read_roles_csv(path: Path) -> Mapping[str, Role]:
         raise InputError(
             "LL206",
             f"The roles file {path} cannot be read: {error}.",
-            "It must be UTF-8 text with one picture and its role a line.",
+            "It must be UTF-8 text with one picture and its role per line.",
         ) from error
     roles: dict[str, Role] = {}
     for number, row in enumerate(rows, start=1):

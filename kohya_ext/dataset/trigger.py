@@ -205,7 +205,7 @@ def _find(word: str, around: Surroundings) -> Iterator[TriggerFinding]:
     for lora in around.loras:
         said = _clash(word, lora)
         if said:
-            yield TriggerFinding("lora", f'{lora.path} knows "{word}" already: {said}.')
+            yield TriggerFinding("lora", f'{lora.path} already uses "{word}": {said}.')
     why = known_words().get(_key(word))
     if why:
         yield TriggerFinding("word", f'"{word}" {why}.')
@@ -230,17 +230,18 @@ def _tokens(word: str, clip: ClipTokens) -> Iterator[TriggerFinding]:
     if clip.knows_word(word) and _key(word) not in known_words():
         yield TriggerFinding(
             "tokens",
-            f'"{word}" is one token of CLIP: it saw that word often, and may have its own idea of '
-            "it. Draw it once without a LoRA, or take another.",
+            f'"{word}" is one token of CLIP, so models may already draw something for it. '
+            "Draw it once without a LoRA, or choose another word.",
         )
     count = clip.count(word)
     if count > _MANY_TOKENS:
         about = "" if clip.is_exact else "about "
         yield TriggerFinding(
-            "tokens", f'"{word}" takes {about}{count} of 75 tokens in every prompt: a shorter one.'
+            "tokens",
+            f'"{word}" takes {about}{count} of 75 tokens in every prompt: choose a shorter one.',
         )
     if len(word) < _SHORT:
-        yield TriggerFinding("form", f'"{word}" is short: other words are often cut to it.')
+        yield TriggerFinding("form", f'"{word}" is short: it is often a part of other words.')
 
 
 def _in_the_set(word: str, around: Surroundings) -> Iterator[TriggerFinding]:
@@ -249,15 +250,15 @@ def _in_the_set(word: str, around: Surroundings) -> Iterator[TriggerFinding]:
     if own:
         yield TriggerFinding(
             "tag",
-            f'The tagger finds "{_key(word)}" in {counted(own, "picture")} of the set: captions '
-            "would say "
-            f'"photo of {word}, {_key(word)}".',
+            f'The tagger finds "{_key(word)}" in {counted(own, "picture")} of the set, so captions '
+            f'would say "photo of {word}, {_key(word)}".',
         )
     doubled = sum(1 for text in around.captions if _doubled(text, word))
     if doubled and not own:
         yield TriggerFinding(
             "caption",
-            f'{counted(doubled, "caption")} of the set with "{word}" beside the prefix as well.',
+            f'{counted(doubled, "caption")} of the set would contain "{word}" twice, once in the '
+            "prefix.",
         )
     others = sorted(tag for tag in tags if tag != _key(word) and _has_word(tag, word))
     if others:

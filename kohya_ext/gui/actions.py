@@ -56,7 +56,7 @@ def importing(folder: Path, *, rename: bool = False) -> Step:
             "supporting."
         )
         if plan.known:
-            say(f"{len(plan.known)} were known already.")
+            say(f"{len(plan.known)} were already imported.")
         for path, why in plan.broken:
             say(f"Left out: {path.name}. {why}")
         if plan.unread:
@@ -117,7 +117,7 @@ def fetching(repository: str) -> Step:
         say(f"{plan.repository}: {plan.size_bytes / 1e6:.0f} MB.")
         folder = apply_fetch(plan, progress=stoppable(progress, stop))
         edit_manifest(project, {("captions", "model"): str(folder)})
-        say(f"Fetched, every file as the hub describes it. It is in {folder} and in use now.")
+        say(f"Fetched; every file matches its hash on the hub. The project now uses {folder}.")
 
     return run
 
@@ -139,9 +139,9 @@ def run_the_queue(
 
     ended = run_queue(find_own_trainer() or require_trainer(), tell=tell, handler=handle)
     say(
-        f"{counted(len(ended), 'training')} ended; nothing else waits."
+        f"{counted(len(ended), 'training')} ended; the queue is empty."
         if ended
-        else "Nothing waits."
+        else "The queue is empty."
     )
 
 
@@ -153,9 +153,9 @@ def config(project: Project, progress: ProgressHandler, say: Say, stop: threadin
     say(f"{plan.json_path.name} and {plan.toml_path.name} are written.")
     say(
         f"{counted(steps.draws, 'draw')} in "
-        f"{counted(steps.batches_per_epoch, 'batch', 'batches')} make "
+        f"{counted(steps.batches_per_epoch, 'batch', 'batches')} = "
         f"{counted(steps.steps_per_epoch, 'step')} per epoch; {counted(steps.epochs, 'epoch')} "
-        f"make {counted(steps.steps, 'step')}."
+        f"= {counted(steps.steps, 'step')}."
     )
     for sentence in plan.advice:
         say(f"Advice: {sentence}")
@@ -167,7 +167,7 @@ def check(project: Project, progress: ProgressHandler, say: Say, stop: threading
     job = job_of_project(project)
     trainer = find_own_trainer()
     if trainer is None:
-        say("No trainer is known on this machine, so its own packages were not checked.")
+        say("No trainer was found on this machine, so its packages were not checked.")
     preflight = run_preflight(
         job.call,
         trainer,
@@ -212,7 +212,7 @@ def training(*, save_states: bool = False, resume: bool = False, move_old: bool 
         options = RunOptions(state, save_states=save_states, move_old=move_old)
         plan = plan_training(job, trainer, options, progress=checking)
         if trainer.is_simulated:
-            say("SIMULATED trainer: it trains nothing, its LoRA files are for practice only.")
+            say("SIMULATED trainer: it trains nothing; its LoRA files are only for practice.")
         _tell(plan.preflight, say)
         _follow(project, start_detached(plan), progress, say, stop)
 
@@ -229,7 +229,7 @@ def follow_training(running: RunPlan) -> Step:
     """Return the step that watches a training which somebody else started."""
 
     def run(project: Project, progress: ProgressHandler, say: Say, stop: threading.Event) -> None:
-        say(f"Run {running.run_id} was started elsewhere; it is followed here.")
+        say(f"Run {running.run_id} was started elsewhere; its progress is shown here.")
         _follow(project, running, progress, say, stop)
 
     return run
@@ -277,7 +277,7 @@ def _tell_end(result: Result, say: Say) -> None:
     for one in result.files:
         say(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
     if result.outcome is RunOutcome.FINISHED:
-        say("Trained, and every epoch file verified.")
+        say("Training finished; every epoch file is verified.")
     elif result.outcome is RunOutcome.STOPPED:
         raise StepStopped(f"Stopped at step {result.last_step}. {result.cure}")
     else:

@@ -50,7 +50,7 @@ def keeping(section: Section) -> Callable[[Project, Typed], str]:
 
     def usual(project: Project, typed: Typed) -> str:
         keep(project, section, typed)
-        return markup.remark(f"{section.value}: kept.")
+        return markup.remark(f"{section.value}: saved.")
 
     return own.get(section, usual)
 
@@ -78,7 +78,7 @@ def _keep_base(project: Project, typed: Typed) -> str:
             "LL241", f"{path.name} is {found.what}.", "Choose the checkpoint to train on."
         )
     values = dict(typed)
-    note = "its family cannot be read off the file, so the value in the box is used"
+    note = "as chosen (its family could not be detected)"
     if found is not None and found.family is not None:
         values["base_family"] = found.family.facts.title
         note = "detected"
@@ -96,12 +96,12 @@ def _keep_tagger(project: Project, typed: Typed) -> str:
     if text and not holds_tagger(folder):
         raise MissingError(
             "LL250",
-            f"{folder} holds no tagger: neither model.onnx with selected_tags.csv nor "
+            f"{folder} contains no tagger: neither model.onnx with selected_tags.csv nor "
             "model_optimized.onnx with tag_mapping.json is there.",
             "Choose one of the list, or fetch one from the hub.",
         )
     keep(project, Section.TAGGER, typed)
-    return markup.remark(f"Tagger: {folder.name}." if text else "No tagger of its own.")
+    return markup.remark(f"Tagger: {folder.name}." if text else "The project has no tagger.")
 
 
 def _keep_length(project: Project, typed: Typed) -> str:
@@ -110,21 +110,21 @@ def _keep_length(project: Project, typed: Typed) -> str:
     try:
         steps = plan_config(changed).steps
     except MissingError as error:
-        return markup.remark(f"Kept. The steps are not counted yet: {error}")
-    return markup.remark(f"Kept: {length_line(steps.steps, steps.epochs, steps.steps_per_epoch)}.")
+        return markup.remark(f"Saved. The steps are not counted yet: {error}")
+    return markup.remark(f"Saved: {length_line(steps.steps, steps.epochs, steps.steps_per_epoch)}.")
 
 
 def set_value(project: Project, key: str | None, text: str | None) -> str:
     """Set one field of Kohya's LoRA tab in place of the preset's value."""
     changed = set_override(project, _chosen(key), text or "")
     value = changed.manifest.training.overrides[_chosen(key)]
-    return markup.remark(f"{key} is {value} from now on.")
+    return markup.remark(f"{key} is now {value}.")
 
 
 def drop_value(project: Project, key: str | None) -> str:
     """Let the preset say a value again."""
     drop_override(project, _chosen(key))
-    return markup.remark(f"{key} is the preset's again.")
+    return markup.remark(f"{key} has the preset's value again.")
 
 
 def _chosen(key: str | None) -> str:
@@ -139,7 +139,9 @@ def take_config(project: Project, text: str | None) -> str:
     plan = plan_take(project, path)
     apply_take(project, plan)
     notes = "".join(markup.remark(one) for one in plan.notes)
-    return markup.remark(f"Taken from {path.name} ({plan.conversion.form.value}).") + notes
+    return (
+        markup.remark(f"Settings of {path.name} ({plan.conversion.form.value}) are saved.") + notes
+    )
 
 
 def _keep_balance(project: Project, typed: Typed) -> str:
@@ -151,7 +153,7 @@ def _keep_balance(project: Project, typed: Typed) -> str:
     found = choose_repeats(settings, counts[Role.PRIMARY], counts[Role.SUPPORTING])
     shown = [(role, repeats_of(found, role)) for role in roles.values() if role is not Role.OUT]
     ratio = f" {ratio_of(settings, shown)}." if shown else ""
-    return markup.remark(f"Kept.{ratio} Press Stage to use it.")
+    return markup.remark(f"Saved.{ratio} Press Stage to apply it.")
 
 
 def use(project: Project, text: str | None) -> str:

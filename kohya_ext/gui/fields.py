@@ -74,7 +74,7 @@ class Field:
 
 USES = tuple(one.value for one in Use)
 """What a person may agree to."""
-USUAL_PRESET = "the usual one"
+USUAL_PRESET = "default"
 
 FIELDS = (
     Field("base_path", "Base model file", Section.BASE, ("base_model", "path")),
@@ -84,20 +84,20 @@ FIELDS = (
           is_advanced=True),
     Field("preset", "Preset", Section.PRESET, ("training", "preset"), Kind.PRESET),
     Field("consent_name", "Who agreed", Section.CONSENT, ("subject", "consent", "name")),
-    Field("consent_date", "On which day, as 2026-01-31", Section.CONSENT,
+    Field("consent_date", "Date, as 2026-01-31", Section.CONSENT,
           ("subject", "consent", "date")),
     Field("consent_scope", "Agreed to", Section.CONSENT, ("subject", "consent", "scope"),
           Kind.USES),
     Field("consent_evidence", "Where the proof is kept", Section.CONSENT,
           ("subject", "consent", "evidence"), is_optional=True),
     Field("influence", "Influence of primaries", Section.PICTURES, ("dataset", "influence"),
-          Kind.NUMBER, "They get this many times the steps of the supporting ones.",
+          Kind.NUMBER, "Ratio of steps, primaries to supporting pictures.",
           is_optional=True),
     Field("repeats_primary", "Repeats of a primary picture", Section.PICTURES,
-          ("dataset", "repeats", "primary"), Kind.WHOLE, "Empty: the influence chooses.",
+          ("dataset", "repeats", "primary"), Kind.WHOLE, "Empty: chosen by the influence.",
           is_optional=True),
     Field("repeats_supporting", "Repeats of a supporting picture", Section.PICTURES,
-          ("dataset", "repeats", "supporting"), Kind.WHOLE, "Empty: the influence chooses.",
+          ("dataset", "repeats", "supporting"), Kind.WHOLE, "Empty: chosen by the influence.",
           is_optional=True),
     Field("tagger", "Tagger folder", Section.TAGGER, ("captions", "model"),
           info="With model.onnx and selected_tags.csv, or model_optimized.onnx and "
@@ -117,22 +117,22 @@ FIELDS = (
     Field("batch", "Train batch size", Section.LENGTH, ("training", "train_batch_size"),
           Kind.WHOLE, "Empty: the preset's.", is_optional=True),
     Field("resolution", "Max resolution", Section.LENGTH, ("training", "resolution"),
-          info="As 512,512. Empty: the preset's.", is_optional=True),
+          info="For example 512,512. Empty: the preset's.", is_optional=True),
     Field("sample_prompts", "Sample prompts", Section.LENGTH, ("training", "sample_prompts"),
-          Kind.LINES, "One a line; drawn while it trains. {trigger} is the trigger word."),
+          Kind.LINES, "One per line; drawn during training. {trigger} becomes the trigger word."),
     Field("sample_every", "Sample every N epochs", Section.LENGTH,
           ("training", "sample_every_n_epochs"), Kind.WHOLE),
     Field("validation_split", "Validation split", Section.LENGTH,
           ("training", "validation_split"), Kind.NUMBER,
-          "Share of the pictures kept back to measure a loss that rises when a LoRA overtrains; "
-          "0: all are trained. Small sets suffer from it.", is_advanced=True),
+          "Share of the pictures that is not trained but used to measure a loss, which rises when "
+          "a LoRA overtrains. 0: train all. Not recommended for small sets.", is_advanced=True),
     Field("validate_every", "Validate every N epochs", Section.LENGTH,
           ("training", "validate_every_n_epochs"), Kind.WHOLE, is_advanced=True),
     Field("seed", "Seed", Section.LENGTH, ("training", "seed"), Kind.WHOLE,
           "Empty: the preset's.", is_advanced=True, is_optional=True),
     Field("network_weights", "Continue from this LoRA file", Section.LENGTH,
           ("training", "network_weights"), is_advanced=True, is_optional=True),
-    Field("free_webui", "Let a WebUI free the graphics card first", Section.LENGTH,
+    Field("free_webui", "Unload the WebUI's model before training", Section.LENGTH,
           ("training", "free_webui"), Kind.FLAG, is_advanced=True),
 )  # fmt: skip
 
@@ -207,7 +207,7 @@ def keep(project: Project, section: Section, typed: Typed) -> Project:
     by_hand = [one for one in _REPEATS if typed.get(one) not in (None, 0)]
     if section is Section.PICTURES and len(by_hand) == 1:
         raise InputError(
-            "LL243", "Only one of the two repeats is named.", "Name both, or empty both."
+            "LL243", "Only one of the two repeats is set.", "Set both, or leave both empty."
         )
     if section is Section.PICTURES and not by_hand and set(_REPEATS) <= set(typed):
         changes = {place: one for place, one in changes.items() if place[1] != "repeats"}
@@ -261,8 +261,8 @@ def require_kept(project: Project, typed: Typed) -> None:
         keeps = " and ".join(f'"{keep_label(one)}"' for one in sections)
         raise InputError(
             "LL242",
-            f"Not kept yet: {', '.join(labels)}.",
-            f'Press {keeps}, or "Open project" to see what the project says.',
+            f"Not saved yet: {', '.join(labels)}.",
+            f'Press {keeps}, or "Open project" to see the saved values.',
         )
 
 
@@ -271,11 +271,11 @@ def keep_label(section: Section) -> str:
     return {
         Section.BASE: "Use this base model",
         Section.PRESET: "Use this preset",
-        Section.CONSENT: "Keep consent",
-        Section.PICTURES: "Keep balance",
+        Section.CONSENT: "Save consent",
+        Section.PICTURES: "Save influence",
         Section.TAGGER: "Use this tagger",
-        Section.CAPTIONS: "Keep caption rules",
-        Section.LENGTH: "Keep length",
+        Section.CAPTIONS: "Save caption rules",
+        Section.LENGTH: "Save epochs and steps",
     }[section]
 
 

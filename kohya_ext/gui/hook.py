@@ -113,5 +113,5 @@ def _no_answer(gui: KohyaGui, reason: str) -> ToolError:
     return HostError(
         "LL703",
         f"{gui.python} could not say where its packages are: {reason}.",
-        "Check that this Python runs, or name another one: --python FILE",
+        "Check that this Python runs, or give another one: --python FILE",
     )

@@ -59,7 +59,7 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
     if not (root / "kohya_gui.py").is_file():
         raise MissingError(
             "LL701",
-            f"{root} holds no Kohya GUI: there is no kohya_gui.py in it.",
+            f"{root} contains no Kohya GUI: kohya_gui.py is missing.",
             "Give the folder that contains gui.sh or gui.bat: loraloom kohya --dir FOLDER",
         )
     found = expand_home(python).absolute() if python else own_python(root)
@@ -68,7 +68,7 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
             "LL702",
             f"No Python was found for the Kohya GUI in {root}"
             + (f": {found} does not exist." if found else ": it has neither venv nor .venv."),
-            "Run its own setup first, or name the Python that it uses: --python FILE",
+            "Run the GUI's setup first, or give the Python that it uses: --python FILE",
         )
     return KohyaGui(root, found)
 

@@ -41,14 +41,14 @@ def _cell(value: object) -> str:
 def greeting() -> str:
     """Say what to do on a page that shows no project yet."""
     return (
-        "<p>Write or choose the folder of a LoRA project above and press <b>Open project</b>. "
-        "For a new one open <b>New project</b> below.</p>"
+        "<p>Type or choose the folder of a LoRA project above and press <b>Open project</b>. "
+        "To create one, open <b>New project</b> below.</p>"
     )
 
 
 def going_on(folder: str, name: str, *, is_stopping: bool) -> str:
     """Say which project is open and which step is running."""
-    how = "stops as soon as it can" if is_stopping else "is running"
+    how = "is stopping" if is_stopping else "is running"
     return f"<p>{escape(folder)} is open; <b>{escape(name)}</b> {how}.</p>"
 
 
@@ -161,7 +161,7 @@ def folders(rows: Sequence[FolderSteps]) -> str:
         return "<p>Nothing is staged yet.</p>"
     head = ("Folder", "Pictures", "Repeats", "Per epoch")
     body = [(one.name, one.pictures, one.repeats, one.draws) for one in rows]
-    total = ("together", sum(one.pictures for one in rows), "", sum(one.draws for one in rows))
+    total = ("total", sum(one.pictures for one in rows), "", sum(one.draws for one in rows))
     return table([*body, total], head)
 
 
@@ -176,7 +176,7 @@ def config(view: ConfigView | None) -> str:
         f"{counted(view.epochs, 'epoch')}, {counted(view.steps, 'step')}.</p>"
     )
     rows = [(one.label, one.key, one.value, one.reason) for one in view.rows]
-    return warning + head + table(rows, ("Kohya's field", "in its json", "Value", "Why"))
+    return warning + head + table(rows, ("Kohya's field", "Key in its json", "Value", "Reason"))
 
 
 def sent(count: int, differences: Sequence[Difference]) -> str:

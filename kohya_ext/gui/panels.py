@@ -57,7 +57,7 @@ def require_folder_text(text: str | None, what: str) -> Path:
     """
     typed = (text or "").strip()
     if not typed:
-        raise InputError("LL708", f"No {what} is named.", "Type its path into the box.")
+        raise InputError("LL708", f"No {what} is given.", "Type its path into the box.")
     return expand_home(typed)
 
 

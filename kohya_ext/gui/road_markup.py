@@ -73,19 +73,19 @@ def reasons(name: str, family: Family, kind: SubjectKind, overrides: Mapping[str
         if one.key not in overrides
     ]
     memory = "".join(f"<li>{escape(str(one))}</li>" for one in preset.memory)
-    known = f"<ul>{memory}</ul>" if memory else "<p>No measurement of its memory is known.</p>"
+    known = f"<ul>{memory}</ul>" if memory else "<p>Its GPU memory use has not been measured.</p>"
     return (
         f"<p><b>{escape(preset.name)}</b>: {escape(preset.title)}</p>"
         f"<details><summary>Its {counted(len(rows), 'value')} with reasons</summary>"
-        f"{table([*changed, *rows], ('Field', 'Value', 'Why'))}{known}</details>"
-        + (table(changed, ("Field", "Value", "Why")) if changed else "")
+        f"{table([*changed, *rows], ('Field', 'Value', 'Reason'))}{known}</details>"
+        + (table(changed, ("Field", "Value", "Reason")) if changed else "")
     )
 
 
 def effect(found: RulesEffect, trigger_word: str) -> str:
     """Show which tags stay promptable and which become part of the trigger word."""
     if not found.pictures:
-        return remark("No picture is tagged yet: press Caption first, then see the effect here.")
+        return remark("No picture is tagged yet. Press Caption first, then see the effect here.")
     word = escape(trigger_word)
     rows = [
         (one.tag, f"{one.pictures} of {found.pictures}",
@@ -96,13 +96,13 @@ def effect(found: RulesEffect, trigger_word: str) -> str:
     notes = [f"<p>{counted(len(found.sunk), 'tag becomes', 'tags become')} part of {word}; "
              f"{len(found.tags) - len(found.sunk)} stay promptable.</p>"]  # fmt: skip
     if found.unmatched:
-        notes.append(problem(f"No picture has: {', '.join(found.unmatched)}."))
+        notes.append(problem(f"No picture has these tags: {', '.join(found.unmatched)}."))
     if found.unscored:
         notes.append(
             remark(f"{counted(found.unscored, 'picture is', 'pictures are')} not tagged yet.")
         )
-    example = f"<p>A caption then: <code>{escape(found.example)}</code></p>"
-    rest = f"<p>… and {more} rarer ones.</p>" if more > 0 else ""
+    example = f"<p>Example caption: <code>{escape(found.example)}</code></p>"
+    rest = f"<p>… and {more} less frequent tags.</p>" if more > 0 else ""
     shown = table(rows, ("Tag", "Pictures", "With these rules"))
     box = f'<div style="max-height:24em;overflow:auto">{shown}{rest}</div>'
     return "".join(notes) + example + box

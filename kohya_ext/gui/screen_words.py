@@ -38,11 +38,11 @@ ELSEWHERE = 'the loraloom tab of your WebUI, or the page "Pictures" of loraloom\
 
 OPTIONS: Mapping[str, str] = {
     "roles": "the board",
-    "rename": 'the box "Number pictures whose name exists already"',
+    "rename": 'the box "Rename pictures whose name already exists"',
     "model": 'the field "Tagger folder"',
-    "resume": 'the box "Continue from the newest state"',
+    "resume": 'the box "Resume from the newest state"',
     "move-old": 'the box "Move epoch files of an earlier training aside"',
-    "save-states": 'the box "Save states, so that it can continue after a stop"',
+    "save-states": 'the box "Save states, to resume after a stop"',
     "weights": 'the field "Continue from this LoRA file"',
     "epochs": 'the field "Max train epoch"',
     "stop-after-epoch": 'the button "Stop after this epoch"',

@@ -41,8 +41,8 @@ def _build_or_say(gradio: Any, blocks: Any, page: GuiPage, folder: str) -> None:
         sys.stderr.write(traceback.format_exc())
         remove_links(blocks, before)
         gradio.Markdown(
-            f"The page **{page.label}** could not be built: {type(error).__name__}: {error}\n\n"
-            "The other tabs work. The console shows where it happened."
+            f"The page **{page.label}** could not be built: {type(error).__name__}: {error}\n\nThe "
+            "other tabs work. See the console for details."
         )
 
 
@@ -70,7 +70,7 @@ def require_free(port: int) -> None:
             raise ConflictError(
                 "LL709",
                 f"Port {port} cannot be used: {error.strerror}.",
-                f"Close the program that has it, or name another one: --port {port + 1}",
+                f"Close the program that uses it, or choose another port: --port {port + 1}",
             ) from error
 
 

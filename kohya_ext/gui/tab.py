@@ -175,7 +175,7 @@ class _Tab:
         chosen = [typed["key"], typed["value"]]
         self._decide("Set value", Section.PRESET, decisions.set_value, chosen)
         self._decide("Back to the preset", Section.PRESET, decisions.drop_value, chosen[:1])
-        self._decide("Take its settings", Section.PRESET, decisions.take_config, [typed["config"]])
+        self._decide("Use its settings", Section.PRESET, decisions.take_config, [typed["config"]])
         self._decide("Use this trainer", Section.TRAIN, decisions.use, [typed["trainer"]])
         self._form.fields["preset"].input(
             self._show_preset,
@@ -208,7 +208,7 @@ class _Tab:
             ("Add this config to queue", decisions.add_config, [typed["queued"]]),
             ("Move to the front", decisions.move_entry, [typed["entry"]]),
             ("Remove", decisions.remove_entry, [typed["entry"]]),
-            ("End queue after this training", decisions.end_queue, []),
+            ("Stop the queue after this training", decisions.end_queue, []),
         ):
             outputs = [form.notes[Section.QUEUE], form.boxes["queue"]]
             form.buttons[label].click(act, inputs, outputs, **_QUIET)
@@ -421,7 +421,7 @@ def _connect_sending(gradio: Any, form: Form, lora_tab: LoraTab) -> None:
             gradio.update(value=values[key]) if key in missing else gradio.update()
             for key in lora_tab.keys
         ]
-        return [*changes, markup.remark("Sent; now each value is read back …")]
+        return [*changes, markup.remark("Sent. Reading each value back …")]
 
     def read_back(folder: str, *shown: Any) -> str:
         try:

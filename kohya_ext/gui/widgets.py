@@ -168,7 +168,7 @@ def _base(gradio: Any, form: Form) -> None:
     base, family = fields_of(Section.BASE)[:2]
     _picker(gradio, form, base.name, base.label, suffixes=MODEL_SUFFIXES, is_field=True)
     _field(gradio, form, family)
-    _advanced(gradio, form, Section.BASE, "A VAE of its own")
+    _advanced(gradio, form, Section.BASE, "Use another VAE")
     _keep(gradio, form, Section.BASE)
 
 
@@ -184,13 +184,13 @@ def _preset(gradio: Any, form: Form) -> None:
         form.typed["value"] = gradio.Textbox(label="Value", value="", scale=2)
         _button(gradio, form, "Set value")
         _button(gradio, form, "Back to the preset")
-    with gradio.Accordion("Take an existing config", open=False):
+    with gradio.Accordion("Use an existing config", open=False):
         _picker(gradio, form, "config", "Kohya json or toml", suffixes=CONFIG_SUFFIXES)
-        _button(gradio, form, "Take its settings")
+        _button(gradio, form, "Use its settings")
 
 
 def _consent(gradio: Any, form: Form) -> None:
-    gradio.Markdown("A real person must have agreed before pictures are staged or trained.")
+    gradio.Markdown("A real person must agree before their pictures are staged or trained.")
     with gradio.Row():
         _fields(gradio, form, Section.CONSENT)
     _keep(gradio, form, Section.CONSENT)
@@ -199,7 +199,7 @@ def _consent(gradio: Any, form: Form) -> None:
 def _pictures(gradio: Any, form: Form) -> None:
     _picker(gradio, form, "source", "Folder with pictures")
     with gradio.Row():
-        form.typed["rename"] = gradio.Checkbox(label="Number pictures whose name exists already")
+        form.typed["rename"] = gradio.Checkbox(label="Rename pictures whose name already exists")
         _button(gradio, form, "Import")
     form.board = gradio.HTML()
     with gradio.Row():
@@ -229,7 +229,7 @@ def _tagger(gradio: Any, form: Form) -> None:
 
 def _captions(gradio: Any, form: Form) -> None:
     gradio.Markdown(
-        "Single tags, and each caption, are decided on the board as well: its buttons **Tags** and "
+        "You can also decide single tags and edit each caption on the board: buttons **Tags** and "
         "**Captions**."
     )
     _fields(gradio, form, Section.CAPTIONS)
@@ -250,7 +250,7 @@ def _length(gradio: Any, form: Form) -> None:
         with gradio.Row():
             for one in row:
                 _field(gradio, form, one)
-    _advanced(gradio, form, Section.LENGTH, "Validation, seed, continuing from a LoRA")
+    _advanced(gradio, form, Section.LENGTH, "Validation, seed, continue from a LoRA")
     with gradio.Row():
         _keep(gradio, form, Section.LENGTH)
         _button(gradio, form, "Config")
@@ -263,8 +263,8 @@ def _check(gradio: Any, form: Form) -> None:
 def _train(gradio: Any, form: Form) -> None:
     with gradio.Row():
         for name, label in (
-            ("save_states", "Save states, so that it can continue after a stop"),
-            ("resume", "Continue from the newest state"),
+            ("save_states", "Save states, to resume after a stop"),
+            ("resume", "Resume from the newest state"),
             ("move_old", "Move epoch files of an earlier training aside"),
         ):
             form.typed[name] = gradio.Checkbox(label=label)
@@ -283,7 +283,7 @@ def _queue(gradio: Any, form: Form) -> None:
     with gradio.Row():
         _button(gradio, form, "Add to queue")
         _button(gradio, form, "Start queue")
-        _button(gradio, form, "End queue after this training")
+        _button(gradio, form, "Stop the queue after this training")
     with gradio.Row():
         form.typed["entry"] = gradio.Number(label="Entry", value=None, precision=0)
         _button(gradio, form, "Move to the front")
@@ -373,7 +373,7 @@ def _picker(
         browse = gradio.Button(f"Browse: {label}", scale=1, **NARROW)
     with gradio.Column(visible=False) as panel, gradio.Row():
         entries = gradio.Dropdown(
-            [], value=None, label=f"{label}: what is there", scale=4, allow_custom_value=True
+            [], value=None, label=f"{label}: folder contents", scale=4, allow_custom_value=True
         )
         close = gradio.Button(f"Close the list: {label}", scale=1, **NARROW)
     form.pickers.append(Picker(box, browse, panel, entries, close, suffixes))

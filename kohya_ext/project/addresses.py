@@ -29,8 +29,8 @@ def require_no_password(address: str, whose: str, cure: str) -> str:
     if _SECRET.match(address):
         raise InputError(
             "LL187",
-            f"The address {whose} holds a user name or a password; it is not repeated here, and "
-            "other users of this machine could read it while it is in use.",
+            f"The address {whose} contains a user name or a password; it is not shown here, and "
+            "other users of this machine could read it while the program runs.",
             cure,
         )
     return address

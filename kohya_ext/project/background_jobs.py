@@ -29,7 +29,7 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, ToolError):
         return str(error)
     _log.error("%s", error, exc_info=error)
-    return f"{type(error).__name__}: {error}. The console shows where it happened."
+    return f"{type(error).__name__}: {error}. See the console for details."
 
 
 class StepStopped(Exception):  # not an error: the user asked for it

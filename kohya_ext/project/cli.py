@@ -88,14 +88,14 @@ class RelatedOption(click.Option):
             own = self.opts[0]
             if self._needs and self._needs not in others:
                 raise click.UsageError(
-                    f"{own} works only with {self._needs}: add that, or leave {own} out."
+                    f"{own} works only with {self._needs}: add it, or leave out {own}."
                 )
             unfit = others & set(self._excludes)
             if self._only_with is not None:
                 unfit |= others - set(self._only_with)
             if unfit:
                 raise click.UsageError(
-                    f"{own} and {min(unfit)} do not go together: leave one of them out."
+                    f"{own} and {min(unfit)} cannot be combined: leave out one of them."
                 )
         return super().handle_parse_result(ctx, opts, args)
 
@@ -153,8 +153,8 @@ def shell_words(words: Sequence[str]) -> str:
 
 
 _LAN = (
-    "Make it reachable from your network: for a phone, by the printed address or its QR code. "
-    "There it shows pictures and takes decisions, nothing else."
+    "Let your network open the page, for example a phone, by the printed address or its QR "
+    "code. There it only shows pictures and takes decisions."
 )
 
 
@@ -198,7 +198,7 @@ def serving(
             raise ConflictError(
                 "LL184",
                 f"Port {port} cannot be used: {error.strerror}.",
-                "Close the program that has it, or leave --port out.",
+                "Close the program that uses it, or leave out --port.",
             ) from error
         yield url
 
@@ -220,7 +220,7 @@ def serve_until_interrupted(
         emit(url)
         if lan:
             show_qr(url)
-            say("whoever has this address may look and decide, too, until Ctrl-C stops it")
+            say("anyone with this address can also look and decide, until Ctrl-C stops it")
         else:
             say("open this address on this machine; Ctrl-C stops it")
         if browse:
@@ -250,9 +250,9 @@ def show_qr(url: str) -> None:
 
 def cluster_option(command: _Command) -> _Command:
     """Add `--cluster ADDRESS`."""
-    return click.option("--cluster", metavar="ADDRESS", help="Work on a Dask scheduler's workers.")(
-        command
-    )
+    return click.option(
+        "--cluster", metavar="ADDRESS", help="Use the workers of this Dask scheduler."
+    )(command)
 
 
 @contextmanager

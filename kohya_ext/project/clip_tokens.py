@@ -97,7 +97,7 @@ def read_merges(path: Path) -> ClipTokens:
     pairs = [tuple(line.split()) for line in lines[first : first + _MOST_MERGES]]
     merges = {(one[0], one[1]): rank for rank, one in enumerate(pairs) if len(one) == 2}
     if not merges:
-        raise ValueError(f"{path} holds no merges")
+        raise ValueError(f"{path} contains no merges")
     return ClipTokens(merges, path)
 
 

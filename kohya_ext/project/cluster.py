@@ -82,7 +82,7 @@ def open_executor(
         if not client.ncores():
             raise HostError(
                 "LL182",
-                f"The Dask scheduler at {address} has no workers: nothing would ever be done.",
+                f"The Dask scheduler at {address} has no workers, so nothing would be done.",
                 f"Start one on each machine: dask worker {address}",
             )
         executor = _WatchedExecutor(client.get_executor(pure=False))
@@ -267,9 +267,9 @@ def explain_loss(error: BaseException) -> HostError | None:
     reason = _GONE if is_ours else f"{name}: {error}".rstrip(".")
     return HostError(
         "LL180",
-        f"The cluster has lost the work it was given: {reason}.",
-        "Look at its workers' own messages, start them again, and run the same command again: "
-        "what was finished is kept.",
+        f"The cluster lost its work: {reason}.",
+        "Check the output of its workers, start them again, and run the same command again: "
+        "finished work is kept.",
     )
 
 

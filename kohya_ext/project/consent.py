@@ -74,8 +74,8 @@ def require_uses(consent: Consent, uses: Iterable[Use]) -> None:
         raise RuleError(
             "LL220",
             f'{consent.name} agreed on {consent.date} to "{consent.scope}", '
-            f"which does not name {lacking}.",
-            f"Ask, and write {lacking} under subject.consent.scope when the answer is yes.",
+            f"which does not include {lacking}.",
+            f"If the person agrees, write {lacking} under subject.consent.scope.",
         )
 
 
@@ -91,11 +91,11 @@ def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | Non
             raise ValueError(consent.date)
         day = date.fromisoformat(consent.date)
     except ValueError:
-        return "date", f'"{consent.date}" is not a day of the calendar', "Write it as 2026-01-31."
+        return "date", f'"{consent.date}" is not a date', "Write it as 2026-01-31."
     if day > today:
         return "date", f'"{consent.date}" is in the future', "Write the day of the agreement."
     if not consent.name.strip():
-        return "name", "it is blank", "Write who agreed."
+        return "name", "it is empty", "Write who agreed."
     try:
         uses = uses_of(consent)
     except ValueError as error:
@@ -103,7 +103,7 @@ def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | Non
     return None if uses else ("scope", "it names no use", _LIST)
 
 
-_LIST = f"Write some of: {', '.join(Use)}."
+_LIST = f"Write one or more of: {', '.join(Use)}."
 
 
 def consent_line(consent: Consent) -> str:

@@ -112,7 +112,7 @@ def read_epoch_file(path: Path) -> EpochFile:
         raise InputError(
             "LL134",
             f"{path} is not a LoRA: it is {facts.what}.",
-            "Give a LoRA file; a whole model belongs in the folder of checkpoints.",
+            "Give a LoRA file; put a whole model into the folder of checkpoints.",
         )
     place = _place_of(path.stem, metadata)
     total = None if place.is_step_save else _total_steps(metadata, place.epoch)
@@ -251,8 +251,8 @@ def require_run(folder: Path) -> Run:
     damaged = f" ({findings.unreadable[0].error.problem})" if findings.unreadable else ""
     raise MissingError(
         "LL133",
-        f"{folder} holds no readable LoRA file{damaged}.",
-        "Train first, or name the folder that holds the .safetensors files.",
+        f"{folder} contains no readable LoRA file{damaged}.",
+        "Train first, or give the folder with the .safetensors files.",
     )
 
 

@@ -74,7 +74,7 @@ def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> To
     if strange:
         return MachineError(
             code,
-            f'{path} could not be {verb}: Windows has no such name as "{strange}".',
+            f'{path} could not be {verb}: Windows does not allow the name "{strange}".',
             CURE_FOR_STRANGE,
         )
     if reading:
@@ -82,7 +82,7 @@ def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> To
     return MachineError(
         "LL111",
         f"{path} could not be written: {error.strerror or error}.",
-        "Check the permissions, and that no other program holds the file.",
+        "Check the permissions, and that no other program is using the file.",
     )
 
 
@@ -95,7 +95,7 @@ def unreadable(what: object, error: OSError | ValueError) -> MachineError:
     return MachineError(
         "LL104",
         f"{what} cannot be read: {getattr(error, 'strerror', None) or error}.",
-        "Check the path, its permissions, and that no other program holds it.",
+        "Check the path, its permissions, and that no other program is using it.",
     )
 
 
@@ -107,7 +107,7 @@ def explain_refusal(error: OSError) -> ToolError:
     return MachineError(
         "LL120",
         f"{what}: {error.strerror or error}.",
-        "Check the path, its permissions, and that no other program holds it.",
+        "Check the path, its permissions, and that no other program is using it.",
     )
 
 
@@ -230,7 +230,7 @@ def require_absent(target: Path) -> None:
     """Raise ConflictError when something, even a broken link, has the name already."""
     if os.path.lexists(target):
         raise ConflictError(
-            "LL112", f"{target} exists already.", "Move it away, or choose another name."
+            "LL112", f"{target} already exists.", "Move it away, or choose another name."
         )
 
 
@@ -318,7 +318,7 @@ def require_folder(path: Path) -> Path:
 
 CURE_FOR_STRANGE = (
     'Choose a name without : ? * " < > | and without a dot or space at its end; CON, NUL and some '
-    "others belong to devices."
+    "others are reserved for devices."
 )
 
 

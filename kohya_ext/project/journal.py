@@ -97,7 +97,7 @@ def _entry_of(line: bytes) -> JournalEntry:
         raise ShapeError("it is not an object")
     at, kind = data.pop("at", None), data.pop("kind", None)
     if not isinstance(at, str) or not isinstance(kind, str):
-        raise ShapeError("it does not say what happened, and when")
+        raise ShapeError("it does not say what happened and when")
     return JournalEntry(at, kind, data)
 
 

@@ -121,7 +121,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object. Raises ShapeError, OSError."""
     found = read_json(path)
     if not isinstance(found, dict):
-        raise ShapeError(f"it holds {_NAMES.get(type(found), 'a number')}, not an object")
+        raise ShapeError(f"it contains {_NAMES.get(type(found), 'a number')}, not an object")
     return found
 
 

@@ -115,7 +115,7 @@ def _no_safetensors(path: Path, why: str) -> ToolError:
 def _cut_short(path: Path, why: str) -> ToolError:
     return DamagedError(
         "LL131",
-        f"{path} is cut short: {why}.",
+        f"{path} is incomplete: {why}.",
         "Delete the file and use another epoch, or train again.",
     )
 
@@ -124,7 +124,7 @@ def _hostile(path: Path, why: str) -> ToolError:
     return DamagedError(
         "LL132",
         f"{path} has a damaged or hostile header: {why}.",
-        "Do not use the file; get it again from where it came.",
+        "Do not use the file; download it again from its source.",
     )
 
 
@@ -180,7 +180,7 @@ def _check_layout(tensors: Iterable[TensorInfo], data_bytes: int, path: Path) ->
             raise _hostile(path, f"tensor {one.name!r} has another size than its shape says")
         position = one.end
     if position > data_bytes:
-        raise _cut_short(path, f"{position:,} tensor bytes are promised, {data_bytes:,} are there")
+        raise _cut_short(path, f"{position:,} tensor bytes are expected, {data_bytes:,} exist")
     if position < data_bytes:
         raise _hostile(path, f"{data_bytes - position:,} bytes follow the last tensor")
 

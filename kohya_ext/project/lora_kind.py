@@ -235,7 +235,7 @@ _OTHERS: Mapping[str, tuple[str, ...]] = {
     ),
     "HiDream": (r"(double|single)_stream_blocks_\d+_",),
     "AuraFlow": (r"^joint_transformer_blocks_|^(double|single)_layers_\d+_attn",),
-    "PixArt, LTX or another of their build": (r"^transformer_blocks_\d+_attn[12]_to_[qkv]$",),
+    "PixArt, LTX or a similar model": (r"^transformer_blocks_\d+_attn[12]_to_[qkv]$",),
     "Stable Cascade": (r"^(down|up)_blocks_\d+_\d+_(attention|kv_mapper|mapper)",),
     "Krea 2": (r"^blocks_\d+_attn_(gate|w[qkvo])$",),
     "Kandinsky 5": (r"^(visual|text)_transformer_blocks_",),
@@ -339,7 +339,7 @@ _DOWN = re.compile(
 )
 
 
-_UNKNOWN = "a file of other tensors"
+_UNKNOWN = "a file with other tensors"
 _WHAT: tuple[tuple[str, str], ...] = (
     ("a ControlNet", r"^control_model\.|^lllite_|^controlnet_|^input_hint_block\."),
     ("a textual inversion", r"^(emb_params|string_to_param|clip_[lg])$"),

@@ -73,8 +73,8 @@ class _Unusual(Exception):
 def _refused(place: Place, where: str) -> InputError:
     return InputError(
         "LL240",
-        f"{'.'.join(place)} is written in {where} in a form that cannot be changed from a screen.",
-        "Write its line plainly, as `key: value`, with an editor.",
+        f"{'.'.join(place)} is written in {where} in a form that a screen cannot change.",
+        "Write the line as `key: value`, with an editor.",
     )
 
 

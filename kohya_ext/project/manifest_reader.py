@@ -88,7 +88,7 @@ def _nearest_project(folder: Path) -> str:
     """Say where a project is when `folder` lies inside one, as a shell's current folder may."""
     for parent in folder.resolve().parents:
         if (parent / MANIFEST_NAME).is_file():
-            return f"It is inside the project {parent}: name that one."
+            return f"It is inside the project {parent}: give that folder."
     return "Give the project's folder, or make one with `loraloom init`."
 
 
@@ -151,7 +151,7 @@ def _check_paths(data: Mapping[str, Any], lines: dict[Place, int], path: Path) -
         if any(ord(letter) < 32 for letter in value):
             raise InputError(
                 "LL102",
-                f"{path}:{_line_of(place, lines)}: {dotted(place)}: {json.dumps(value)} holds a "
+                f"{path}:{_line_of(place, lines)}: {dotted(place)}: {json.dumps(value)} contains a "
                 "line break or tab.",
                 _SINGLE_QUOTES,
             )
@@ -209,7 +209,7 @@ def _load_yaml(text: str, path: Path) -> tuple[dict[str, Any], dict[Place, int]]
     if not isinstance(data, dict):
         raise InputError(
             "LL102",
-            f"{path}:1: a manifest is a list of `key: value` lines.",
+            f"{path}:1: a manifest consists of `key: value` lines.",
             "See docs/manifest.md for an example.",
         )
     return data, lines
@@ -233,7 +233,7 @@ def _collect_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path:
 
     lines.setdefault(place, node.start_mark.line + 1)
     if len(lines) > _MOST_PLACES:
-        raise ValueError("too many values, or aliases that hold one another")
+        raise ValueError("too many values, or aliases that contain each other")
 
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
@@ -242,13 +242,13 @@ def _collect_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path:
             if not isinstance(key, yaml.ScalarNode):
                 raise InputError(
                     "LL102",
-                    f"{path}:{line}: a list or a mapping is here instead of a key.",
+                    f"{path}:{line}: there is a list or a mapping instead of a key.",
                     "Write `key: value`; put a text that begins with ?, [ or { in quotes.",
                 )
             if key.value in seen:
                 raise InputError(
                     "LL102",
-                    f'{path}:{line}: the key "{key.value}" is here a second time.',
+                    f'{path}:{line}: the key "{key.value}" occurs twice.',
                     "Keep one of the two.",
                 )
             seen.add(key.value)
@@ -270,7 +270,7 @@ def _migrate(data: dict[str, Any], path: Path) -> dict[str, Any]:
         raise InputError(
             "LL107",
             f"{path} is of format {number}; this loraloom reads up to format {FORMAT}.",
-            "Fetch the newest loraloom and install it again.",
+            "Install the newest loraloom.",
         )
     while number < FORMAT and number in MIGRATIONS:
         data = MIGRATIONS[number](data)

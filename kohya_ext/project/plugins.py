@@ -32,5 +32,5 @@ def load_plugin(target: str) -> Any:
         raise MachineError(
             "LL389",
             f"The plugin {target} cannot be loaded: {error}.",
-            "Update or remove the package that brings it.",
+            "Update or remove the package that provides it.",
         ) from error

@@ -244,7 +244,7 @@ def _not_started(command: Sequence[str], error: OSError) -> ToolError:
     return MachineError(
         "LL116",
         f"{command[0]} cannot be started: {error.strerror or error}.",
-        "Check the path, and that it is a program of this machine.",
+        "Check the path, and that it is a program for this machine.",
     )
 
 

@@ -112,7 +112,7 @@ class Project:
                 "LL113",
                 f"{self.manifest_path} says that the subject is a real person, "
                 "but records no consent.",
-                "Write down under subject.consent who agreed, on which day, and to what.",
+                "Under subject.consent, write who agreed, on which day, and to what.",
             )
         require_uses(consent, uses)
 
@@ -158,14 +158,14 @@ def plan_init(
     strange = strange_on_windows(root)
     if strange:
         raise InputError(
-            "LL186", f'Windows has no such folder name as "{strange}".', CURE_FOR_STRANGE
+            "LL186", f'Windows does not allow the folder name "{strange}".', CURE_FOR_STRANGE
         )
     if root.is_file():
         raise MissingError("LL103", f"{root} is a file, not a folder.", "Give a folder.")
     if (root / MANIFEST_NAME).exists():
         raise ConflictError(
             "LL106",
-            f"{root} holds a project already.",
+            f"{root} already contains a project.",
             f"Choose another folder, or edit {root / MANIFEST_NAME}.",
         )
     text = manifest_template(trigger_word, kind, description)

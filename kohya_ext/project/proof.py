@@ -122,4 +122,4 @@ def _prove_tensors(path: Path) -> None:
     """Compare the tensors with the hash in the header, where the trainer wrote one."""
     said = read_header(path).metadata.get("sshs_model_hash", "")
     if said and tensor_sha256(path) != said:
-        raise ShapeError("its tensors are not those that its header was written for")
+        raise ShapeError("its tensors do not match the hash in its header")

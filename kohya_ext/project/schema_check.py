@@ -109,7 +109,7 @@ def _not_among(value: Any, schema: _Schema) -> str:
     known = schema["enum"]
     if any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in known):
         return ""
-    return f"{_shown(value)} is none of {', '.join(map(str, known))}."
+    return f"{_shown(value)} is not one of {', '.join(map(str, known))}."
 
 
 def _out_of_range(value: Any, schema: _Schema) -> str:
@@ -134,7 +134,7 @@ def _of_another_form(value: Any, schema: _Schema) -> str:
     if not isinstance(value, str) or re.search(schema["pattern"], value):
         return ""
     wanted = schema["description"].rstrip(".")
-    return f"{_shown(value)} is not of the expected form ({wanted})."
+    return f"{_shown(value)} does not have the expected form ({wanted})."
 
 
 def _incomplete(value: Any, schema: _Schema) -> str:

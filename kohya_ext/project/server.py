@@ -262,7 +262,7 @@ class _PageServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that goes away in the middle of an answer is nothing to report."""
-        _log.debug("a request ended early", exc_info=True)
+        _log.debug("a request was interrupted", exc_info=True)
 
 
 class _PageHandler(BaseHTTPRequestHandler):
@@ -282,7 +282,7 @@ class _PageHandler(BaseHTTPRequestHandler):
         if not is_number or int(length) > LARGEST_BYTES:
             self.close_connection = True
             if is_number:
-                self._send(PageAnswer(413, b"More than a page may send."))
+                self._send(PageAnswer(413, b"The request of the page is too large."))
             else:
                 self._send(PageAnswer(400, b"Content-Length is missing or not a number."))
             return
@@ -361,8 +361,8 @@ def lan_address() -> str:
     if found.startswith(("127.", "0.")):
         raise MissingError(
             "LL183",
-            "This machine has no address in a network.",
-            "Connect it to the network that the phone is in, or leave --lan out.",
+            "This machine has no network address.",
+            "Connect it to the phone's network, or leave out --lan.",
         )
     return found
 

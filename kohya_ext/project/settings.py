@@ -71,7 +71,7 @@ def read_settings() -> Settings:
     try:
         data = read_json(path)
         if not isinstance(data, dict):
-            raise TypeError(f"it holds {type(data).__name__}")
+            raise TypeError(f"it contains {type(data).__name__}")
         known = {one.name for one in fields(Settings)}
         values: dict[str, Any] = {name: data[name] for name in data if name in known}
         for name, value in values.items():
@@ -79,8 +79,8 @@ def read_settings() -> Settings:
     except (ValueError, TypeError) as error:
         raise DamagedError(
             "LL114",
-            f"{path} does not hold the settings: {error}.",
-            "Correct it, or delete it and name the paths again.",
+            f"{path} does not contain valid settings: {error}.",
+            "Correct it, or delete it and set the paths again.",
         ) from error
     for name in ("webui_urls", "recent_projects", "lora_folders"):
         values[name] = tuple(values.get(name, ()))

@@ -138,61 +138,63 @@ def stations(folder: DemoFolder, webui_url: str) -> tuple[Station, ...]:
     return (
         Station(
             ("import", project, str(folder.pictures)),
-            "New pictures come in; their subfolders say which are primary.",
+            "Import new pictures; their subfolders give the roles.",
             _imported,
         ),
         Station(
             ("stage", project),
-            "The trainer's folders: the number in front is the repeats per epoch.",
+            "Make the training folders; the number is the repeats per epoch.",
             _staged,
         ),
         Station(
             ("caption", project),
-            "WD14 tags, the undesired ones out, the trigger word in front.",
+            "Write WD14 tags after the trigger word, without the undesired ones.",
             _captioned,
         ),
         Station(
             ("config", project),
-            "The json for the Kohya GUI, and the same for sd-scripts.",
+            "Write the json for the Kohya GUI and the toml for sd-scripts.",
             _configured,
         ),
         Station(
             ("check", project, "--trainer", "simulated"),
-            "Everything that would fail late, before the graphics card starts.",
+            "Find problems before the GPU starts.",
             lambda project: "no problems found",
         ),
         Station(
             ("train", project, "--trainer", "simulated"),
-            "The simulated trainer: same arguments, lines and files, no training.",
+            "Train with the simulated trainer: same arguments, output and files, no training.",
             _trained,
         ),
-        Station(("epochs", project), "The epoch files, found by their headers.", _trained),
+        Station(("epochs", project), "List the epoch files, found by their headers.", _trained),
         Station(
             ("grid", project, *webui),
-            "All epochs x four seeds; the first row is drawn without the LoRA.",
+            "Draw all epochs x four seeds; the first row is without the LoRA.",
             _drawn,
         ),
         Station(
             ("advise", project),
-            "Which epoch, and why: from pictures, weights and votes; nothing is deleted.",
+            "Recommend an epoch, from pictures, weights and votes.",
             _advised,
         ),
         Station(
             ("promote", project, str(CHOSEN_EPOCH), LORA_NAME, *webui),
-            "The chosen epoch gets a simple name; its tensors stay as they are.",
+            "Copy the chosen epoch under a simple name; its tensors are unchanged.",
             _promoted,
         ),
         Station(
             ("showcase", project, *webui),
-            "A template over two checkpoints, another prompt for each picture.",
+            "Draw a template on two checkpoints, with a different prompt for each picture.",
             _shown,
         ),
         Station(
             ("select", project),
-            "At most 20, never two of the same framing next to each other.",
+            "Choose at most 20, never two of the same framing next to each other.",
             _selected,
         ),
-        Station(("publish", project), "Everything that a post needs, and a checklist.", _published),
+        Station(
+            ("publish", project), "Make everything that a post needs, and a checklist.", _published
+        ),
     )
 
 
@@ -203,8 +205,8 @@ def _require(holds: bool, what: str) -> None:
     if not holds:
         raise MachineError(
             "LL118",
-            f"The demo's step did not leave what it should: {what}.",
-            "This is a fault of loraloom; please report it with the output above.",
+            f"A step of the demo gave an unexpected result: {what}.",
+            "This is a bug in loraloom; please report it with the output above.",
         )
 
 
@@ -217,7 +219,7 @@ def _imported(project: Project) -> str:
 def _staged(project: Project) -> str:
     names = sorted(one.name for one in project.images_dir.iterdir() if one.is_dir())
     wanted = [f"2_{TRIGGER_WORD}", f"5_{TRIGGER_WORD}"]
-    _require(names == wanted, f"images/ holds {names}")
+    _require(names == wanted, f"images/ contains {names}")
     _require(
         len(list(find_pictures(project.images_dir))) == PICTURES, "pictures are missing in images/"
     )
@@ -231,7 +233,7 @@ def _captioned(project: Project) -> str:
         _require(caption.is_file(), f"{picture.name} has no caption")
         text = caption.read_text(encoding="utf-8")
         _require(text.startswith(prefix), f"{caption.name} begins {text[:30]!r}")
-        _require("fox ears" not in text, f"{caption.name} holds an undesired tag")
+        _require("fox ears" not in text, f"{caption.name} contains an undesired tag")
     return f'{PICTURES} captions begin "{prefix}"'
 
 
@@ -264,7 +266,7 @@ def _drawn(project: Project) -> str:
     cells = len(list(find_pictures(project.cells_dir)))
     wanted = (EPOCHS + 1) * 4
     _require(cells == wanted, f"drawn cells: {cells} of {wanted}")
-    return f"{counted(cells, 'picture')}, each one checked, on one sheet and one page"
+    return f"{counted(cells, 'picture')}, each checked, on one sheet and one page"
 
 
 def _advised(project: Project) -> str:
@@ -316,8 +318,8 @@ def newest_pack(project: Project) -> Path:
 
 def _published(project: Project) -> str:
     pack = newest_pack(project)
-    _require(any(pack.rglob(f"{LORA_NAME}.safetensors")), "the pack holds no LoRA")
-    _require(any(pack.rglob("*.md")), "the pack holds no description")
+    _require(any(pack.rglob(f"{LORA_NAME}.safetensors")), "the pack contains no LoRA")
+    _require(any(pack.rglob("*.md")), "the pack contains no description")
     pictures = [one for one in find_pictures(pack) if b"parameters\0" in one.read_bytes()[:4096]]
     _require(0 < len(pictures) <= 20 + 1, f"with infotext: {counted(len(pictures), 'picture')}")
     return f"publish/{pack.name} with {counted(len(pictures), 'picture')}"

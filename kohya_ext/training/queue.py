@@ -132,7 +132,7 @@ def read_queue() -> Queue:
     try:
         data = read_json(path)
         if data["format"] != _FORMAT:
-            raise ValueError(f"format {data['format']} is not one that this loraloom knows")
+            raise ValueError(f"format {data['format']} is unknown to this loraloom")
         entries = tuple(_entry(row) for row in data["entries"])
         return Queue(entries, int(data["last_number"]), bool(data["halt"]))
     except (OSError, ArithmeticError, ValueError, KeyError, TypeError) as error:
@@ -169,7 +169,7 @@ def changing() -> Iterator[list[Queue]]:
         if time.monotonic() > deadline:
             raise DamagedError(
                 "LL341",
-                f"{queue_path()} is being changed by another program all the time.",
+                f"{queue_path()} is constantly changed by another program.",
                 "Close it and run the command again.",
             )
         time.sleep(_POLL_SECONDS)
@@ -271,7 +271,7 @@ def running_on(gpu: str) -> Iterator[None]:
         if not got:
             raise ConflictError(
                 "LL343",
-                f"The queue is being run already, on card {gpu}.",
+                f"The queue is already running, on card {gpu}.",
                 "See `loraloom queue list`; it also runs what you add.",
             )
         yield

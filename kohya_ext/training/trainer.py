@@ -121,7 +121,7 @@ def require_trainer() -> Trainer:
             "LL350",
             "No trainer is known on this machine.",
             "Name your Kohya GUI or sd-scripts folder once: loraloom trainer use FOLDER; "
-            "or let loraloom install sd-scripts: loraloom trainer install",
+            "or install sd-scripts: loraloom trainer install",
         )
     return found
 
@@ -138,7 +138,8 @@ def trainer_at(
     if folder is None:
         raise MissingError(
             "LL351",
-            f"{root} holds no sd-scripts: there is no {SCRIPT} in it or in its sd-scripts folder.",
+            f"{root} contains no sd-scripts: there is no {SCRIPT} in it or in its sd-scripts "
+            "folder.",
             "Give the folder that contains train_network.py, or your Kohya GUI's folder.",
         )
     if (folder / "SIMULATOR.md").is_file():
@@ -152,7 +153,7 @@ def trainer_at(
             "LL352",
             f"No Python was found for the trainer in {root}"
             + (f": {found} does not exist." if found else ": it has neither venv nor .venv."),
-            "Run its own setup first, or name the Python with --python FILE.",
+            "Run its setup first, or give its Python: --python FILE",
         )
     return Trainer(folder, found, origin)
 

@@ -118,7 +118,7 @@ def test_errors_in_yaml_have_their_line_and_column():
         ("f.yaml", "a: [x", "f.yaml:"),
         ("f.yaml", "a: [x]\n---\nb: [y]\n", "several documents"),
         ("f.yaml", "a: *nothing\n", "the alias *nothing has no anchor"),
-        ("f.yaml", "just text", "holds no lists"),
+        ("f.yaml", "just text", "contains no lists"),
         ("f.yaml", "a:\n\t- x\n", "f.yaml:2:1"),
         ("f.json", '{"a": [}', "f.json:1:8"),
         ("f.json", "[" * 100_000, "nested too deeply"),
@@ -219,7 +219,7 @@ def test_a_later_root_counts(tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
-def test_a_linked_folder_is_told_and_followed_on_request(
+def test_a_linked_folder_is_reported_and_followed_on_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     root, other = tmp_path / "wildcards", tmp_path / "elsewhere" / "coll"

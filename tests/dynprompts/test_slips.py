@@ -21,7 +21,7 @@ SLIPS = json.loads((Path(__file__).parent / "data" / "slips.json").read_text("ut
 
 
 @pytest.mark.parametrize(("text", "code", "place", "hint"), SLIPS, ids=[row[0] for row in SLIPS])
-def test_a_slip_is_told(text: str, code: str, place: str, hint: str):
+def test_a_slip_is_reported(text: str, code: str, place: str, hint: str):
     found = lint_text(text, LIBRARY)
     assert (code, place, hint) in [(o.code, o.where.split(":", 1)[1], o.hint) for o in found]
     assert all(one.excerpt.endswith("^") for one in found)
@@ -59,7 +59,7 @@ def test_variables_from_outside_are_meant():
     ]  # fmt: skip
 
 
-def test_what_cannot_be_read_is_told_as_well():
+def test_what_cannot_be_read_is_reported_as_well():
     (found,) = lint_text("a {b|c")
     assert (found.code, found.severity, found.where) == ("DP101", "error", "template:1:3")
     assert found.excerpt == "  a {b|c\n    ^"

@@ -157,13 +157,13 @@ def _write_table(
     readers: dict[str, list[tuple[str, str]]],
     faulty: Mapping[str, int],
 ) -> None:
-    told = {}
+    reported = {}
     for kind, ended in rows.items():
         survived = len(ended) - faulty.get(kind, 0)
         refused = sum(one.code == 1 for one in ended)
         slowest = max(one.seconds for one in ended)
-        told[(f"`{kind}`",)] = (
+        reported[(f"`{kind}`",)] = (
             f"| `{kind}` | {len(readers[kind])} | {len(ended)} | {survived} | {refused} "
             f"| {slowest:.1f} s |"
         )
-    put_rows(TESTING_PAGE, "side files", told, order=sorted(told))
+    put_rows(TESTING_PAGE, "side files", reported, order=sorted(reported))

@@ -53,7 +53,7 @@ def test_road_is_walked_to_the_epoch_files(window, fresh: Project, version: GuiV
     shoot(window, version, "training")
     assert seen[0] < seen[1]
     window.get_by_text("Train: finished").wait_for()
-    window.get_by_text("Trained, and every epoch file verified.").wait_for()
+    window.get_by_text("Training finished; every epoch file is verified.").wait_for()
     shoot(window, version, "trained")
     assert (fresh.config_dir / "Quillfox.json").is_file()
     names = sorted(path.name for path in fresh.model_dir.glob("*.safetensors"))

@@ -149,8 +149,8 @@ def tag_and_caption(page: Any, undesired: str) -> None:
     press(page, "Use this tagger")
     page.get_by_text("Tagger: simulated tagger.").wait_for()
     fill(page, "Undesired tags", undesired)
-    press(page, "Keep caption rules")
-    page.get_by_text("Captions: kept.").wait_for()
+    press(page, "Save caption rules")
+    page.get_by_text("Captions: saved.").wait_for()
     step(page, "Caption")
     press(page, "Show the effect")
     page.get_by_text("stay promptable").first.wait_for()
@@ -159,10 +159,10 @@ def tag_and_caption(page: Any, undesired: str) -> None:
 def train(page: Any, root: Path, name: str) -> None:
     """From the length to the report; the figures of both counts must agree."""
     fill(page, "Sample prompts", "photo of {trigger} --w 64 --h 64 --s 2")
-    press(page, "Keep length")
-    kept = page.get_by_text(re.compile(r"Kept: \d+ steps in 2 epochs of \d+")).first
+    press(page, "Save epochs and steps")
+    kept = page.get_by_text(re.compile(r"Saved: \d+ steps in 2 epochs of \d+")).first
     kept.wait_for()
-    steps = re.search(r"Kept: (\d+) steps", kept.inner_text())
+    steps = re.search(r"Saved: (\d+) steps", kept.inner_text())
     assert steps
     step(page, "Config")
     step(page, "Check")
@@ -171,7 +171,7 @@ def train(page: Any, root: Path, name: str) -> None:
     press(page, "Train")
     page.locator("img[alt^='Sample ']").first.wait_for(timeout=600_000)
     shoot(page, f"{name}-training")
-    page.get_by_text("Trained, and every epoch file verified.").wait_for(timeout=600_000)
+    page.get_by_text("Training finished; every epoch file is verified.").wait_for(timeout=600_000)
     page.get_by_text(re.compile(r"^Loss [\d.]+ at step")).first.wait_for()
     press(page, "Report")
     page.get_by_text("finished, every epoch file verified").wait_for()
@@ -190,10 +190,10 @@ def test_a_creature_is_trained_with_an_old_json(page: Any, desk: Path, tmp_path:
     write_pictures(tmp_path / "collected", recipes(8))
     begin(page, root, "Quillfox", "creature")
     choose_base(page)
-    unfold(page, "Take an existing config")
+    unfold(page, "Use an existing config")
     fill(page, "Kohya json or toml", str(desk / "mine.json"))
-    press(page, "Take its settings")
-    page.get_by_text("unlike the preset").wait_for()
+    press(page, "Use its settings")
+    page.get_by_text("different from the preset").wait_for()
     assert box(page, "Max train epoch").input_value() == "2"
     fill(page, "Folder with pictures", str(tmp_path / "collected"))
     step(page, "Import")
@@ -259,7 +259,7 @@ def test_a_person_is_trained_with_consent(page: Any, desk: Path, tmp_path: Path)
     step(page, "Import")
     press(page, "Stage")
     page.get_by_text(re.compile("records no consent")).wait_for()
-    hint = page.get_by_text("the influence chooses").first  # below its label, without a mouse
+    hint = page.get_by_text("chosen by the influence").first  # below its label, without a mouse
     looks = "one => { const is = getComputedStyle(one); return [is.opacity, is.position]; }"
     assert hint.evaluate(looks) == ["1", "static"]
     page.set_viewport_size({"width": 390, "height": 844})
@@ -271,14 +271,14 @@ def test_a_person_is_trained_with_consent(page: Any, desk: Path, tmp_path: Path)
     page.set_viewport_size({"width": 1400, "height": 1000})
     shoot(page, "person-no-consent")
     fill(page, "Who agreed", "Ida Brook")
-    fill(page, "On which day", "2026-02-30")
+    fill(page, "Date, as 2026-01-31", "2026-02-30")
     for use in ("training", "pictures"):
         page.get_by_label(use, exact=True).check()
-    press(page, "Keep consent")
-    page.get_by_text("is not a day").wait_for()
-    fill(page, "On which day", "2026-02-28")
-    press(page, "Keep consent")
-    page.get_by_text("Consent: kept.").wait_for()
+    press(page, "Save consent")
+    page.get_by_text("is not a date").wait_for()
+    fill(page, "Date, as 2026-01-31", "2026-02-28")
+    press(page, "Save consent")
+    page.get_by_text("Consent: saved.").wait_for()
     step(page, "Stage")
     tag_and_caption(page, "blue sky")
     fill(page, "Max train epoch", "2")

@@ -95,7 +95,7 @@ def test_projects_and_grids_can_be_chosen(chromium: Any, shelf: Path, python: st
         choose(page, "grid", "old (")
         frame.get_by_text("the old page").wait_for()
         choose(page, "project", "heron")
-        page.get_by_text("none yet: train first").first.wait_for()
+        page.get_by_text("none yet; train first").first.wait_for()
         choose(page, "project", "fox")
         frame.get_by_text("the new page").wait_for()
         add_grid(shelf, "newest", 2)

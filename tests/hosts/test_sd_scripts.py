@@ -232,22 +232,22 @@ def test_each_steps_own_loss_comes_from_tensorboard(desk: Desk):
     assert dict(report.step_losses) == follow.step_losses
 
 
-def test_samples_are_drawn_and_told(desk: Desk):
+def test_samples_are_drawn_and_reported(desk: Desk):
     text = desk.project.manifest_path.read_text(encoding="utf-8")
     prompt = "photo of Quillfox --w 64 --h 64 --s 2 --d 1"
     more = f'sample_prompts: "{prompt}"\n    sample_every_n_epochs: 1\n    network_dim: 4'
     desk.project.manifest_path.write_text(text.replace("network_dim: 4", more), encoding="utf-8")
     desk.project = open_project(desk.project.root)
-    told: list[Path] = []
+    reported: list[Path] = []
 
     def handle(event: Event, follow: RunFollower) -> None:
         if isinstance(event, SampleSaved):
-            told.append(Path(event.path))
+            reported.append(Path(event.path))
 
     result = desk.train(handle)
     assert result.outcome is RunOutcome.FINISHED, result.problem
-    assert len(told) == 2
-    assert all(path.is_file() for path in told)
+    assert len(reported) == 2
+    assert all(path.is_file() for path in reported)
 
 
 FLAGS = {"sd2": "v2", "sdxl": "sdxl", "sd3": "sd3_checkbox", "flux": "flux1_checkbox"}

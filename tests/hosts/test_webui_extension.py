@@ -385,8 +385,8 @@ def test_interrupt_on_the_page_keeps_what_is_drawn(window: Window):
     window.page.locator("#txt2img_interrupt").click()
     window.wait_until_done()
     window.shoot("interrupted")
-    told = window.page.locator("#html_log_txt2img .comments").last.inner_text()
-    assert re.search(r"Interrupted after \d+ of 128 pictures; they are kept\.", told)
+    reported = window.page.locator("#html_log_txt2img .comments").last.inner_text()
+    assert re.search(r"Interrupted after \d+ of 128 pictures; they are kept\.", reported)
     assert "<lora:Quillfox-000001:1> a fox" in window.info
 
 

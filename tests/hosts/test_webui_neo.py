@@ -111,7 +111,9 @@ def drawn(client: Client, ledger: Ledger, cell: Cell) -> tuple[str, dict[str, st
     return record.pixels, dict(parse_infotext(text).fields)
 
 
-def test_modules_are_told_apart_and_drawn_with(client: Client, ledger: Ledger, has: Capabilities):
+def test_modules_are_reported_apart_and_drawn_with(
+    client: Client, ledger: Ledger, has: Capabilities
+):
     assert {VAE, CLIP} <= set(has.modules or ())
     assert VAE in (has.vaes or ())
     assert CLIP not in (has.vaes or ())

@@ -274,8 +274,8 @@ def test_a_person_draws_a_template_on_the_page(page: Any):
     section.get_by_label("Draw the prompt as a template").check()
     page.locator("#txt2img_generate").click()
     page.locator("#html_log_txt2img .performance").wait_for()
-    told = page.locator("#html_log_txt2img .comments").last.inner_text()
-    assert told.startswith('This variable has no braces and stays as it is: "$animal".')
+    reported = page.locator("#html_log_txt2img .comments").last.inner_text()
+    assert reported.startswith('This variable has no braces and stays as it is: "$animal".')
     shoot(page, "prompts")
     info = page.locator("#html_info_txt2img").first.inner_text()
     assert 'Template: "a {red|blue} fox, $animal"' in info

@@ -51,7 +51,7 @@ def proof_of(command: str, project: Project) -> str:
 
 def test_a_step_that_left_nothing_is_noticed(project: Project):
     (project.images_dir / "5_Quillfox").mkdir(parents=True)
-    with pytest.raises(ToolError, match="images/ holds") as caught:
+    with pytest.raises(ToolError, match="images/ contains") as caught:
         proof_of("stage", project)
     assert caught.value.code == "LL118"
 

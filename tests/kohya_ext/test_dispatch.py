@@ -199,7 +199,7 @@ def test_show_speaks_json(project: Project, capsys: pytest.CaptureFixture[str]):
     assert json.loads(capsys.readouterr().out)["trigger_word"] == "Quillfox"
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]):
+def test_the_version_is_reported(capsys: pytest.CaptureFixture[str]):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("loraloom ")
 

@@ -97,10 +97,10 @@ def test_the_detected_family_takes_precedence_over_the_box(project: Project, tmp
     ckpt = tmp_path / "old.ckpt"
     ckpt.write_bytes(b"pickle")
     said = decisions.keeping(Section.BASE)(project, {**typed, "base_path": str(ckpt)})
-    assert "so the value in the box is used" in said
+    assert "as chosen (its family could not be detected)" in said
     assert open_project(project.root).manifest.base_model.family.value == "sdxl"
     hub = {"base_path": "org/some-model-v1.5", "base_family": "SD 1.5"}
-    assert "value in the box is used" in decisions.keeping(Section.BASE)(project, hub)
+    assert "as chosen (its family" in decisions.keeping(Section.BASE)(project, hub)
 
 
 def test_a_preset_of_another_family_goes_with_it(project: Project, tmp_path: Path):
@@ -202,7 +202,7 @@ def test_a_box_that_only_had_the_focus_is_empty(project: Project):
 def test_consent_names_somebody_and_something(project: Project):
     full = {"consent_name": "Ida", "consent_date": "2026-01-31", "consent_scope": ["training"]}
     for day in ("2026-02-30", "20260131", "2026-W05-6", "2027-02-29", "2999-01-01", ""):
-        with pytest.raises(InputError, match=r'"On which day.*LL244'):
+        with pytest.raises(InputError, match=r'"Date, as.*LL244'):
             keep(project, Section.CONSENT, {**full, "consent_date": day})
     for key in ("consent_name", "consent_scope"):
         with pytest.raises(InputError, match=r"\[LL244\]"):
@@ -218,7 +218,7 @@ def test_consent_names_somebody_and_something(project: Project):
 def test_the_balance_says_what_it_makes_of_the_roles(project: Project, tmp_path: Path):
     keep_balance = decisions.keeping(Section.PICTURES)
     nothing = {"repeats_primary": None, "repeats_supporting": None}
-    assert "Kept. Press Stage" in keep_balance(project, {"influence": 3, **nothing})
+    assert "Saved. Press Stage" in keep_balance(project, {"influence": 3, **nothing})
     for role, count in (("primary", 3), ("supporting", 8)):
         folder = tmp_path / "collected" / role
         folder.mkdir(parents=True)
@@ -253,9 +253,9 @@ def test_a_tagger_of_the_second_format_is_offered_and_kept(project: Project, tmp
 
 
 def test_a_folder_without_a_tagger_is_named(project: Project, tmp_path: Path):
-    with pytest.raises(MissingError, match=r"holds no tagger.*\[LL250\]"):
+    with pytest.raises(MissingError, match=r"contains no tagger.*\[LL250\]"):
         decisions.keeping(Section.TAGGER)(project, {"tagger": str(tmp_path)})
-    assert "No tagger" in decisions.keeping(Section.TAGGER)(project, {"tagger": ""})
+    assert "has no tagger" in decisions.keeping(Section.TAGGER)(project, {"tagger": ""})
 
 
 def test_the_length_is_counted_as_check_counts_it(project: Project, tmp_path: Path):
@@ -340,8 +340,8 @@ def test_an_existing_config_becomes_the_projects(project: Project, tmp_path: Pat
     assert "wandb_api_key" not in training.overrides
     assert "output_name" not in training.overrides
     assert manifest.output_name == "Quillfox"
-    assert "Taken from mine.json (Kohya GUI)." in said
-    assert "was not taken" in said
+    assert "Settings of mine.json (Kohya GUI) are saved." in said
+    assert "was not copied" in said
     assert "500 steps" in said
 
 

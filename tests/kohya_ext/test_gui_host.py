@@ -49,7 +49,7 @@ def test_gui_and_its_python_are_found(gui: KohyaGui):
 
 
 def test_folder_without_a_gui_is_refused(tmp_path: Path):
-    with pytest.raises(ToolError, match=r"there is no kohya_gui.py in it.*\[LL701\]"):
+    with pytest.raises(ToolError, match=r"kohya_gui.py is missing.*\[LL701\]"):
         find_kohya_gui(tmp_path)
 
 
@@ -240,4 +240,4 @@ def test_the_network_gets_only_the_board(
     assert main(["gui", str(project.root), "--lan", "--no-open"]) == 0
     assert seen == [200, 404]
     assert main(["gui", "--lan", "--no-open"]) == 2
-    assert "name the PROJECT" in capsys.readouterr().err
+    assert "give the PROJECT" in capsys.readouterr().err

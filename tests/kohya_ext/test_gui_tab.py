@@ -42,18 +42,18 @@ def test_road_is_walked_without_the_manifest(page: FakePage, tmp_path: Path, col
     page.press("Use this preset")
     page.write("Folder with pictures", str(collected))
     page.press("Import")
-    page.press("Keep balance")
+    page.press("Save influence")
     assert "(influence 2)" in page.text
     page.press("Stage")
     page.write("Tagger folder", str(model))
     page.press("Use this tagger")
     page.write("Undesired tags", "green fur, no such tag")
-    page.press("Keep caption rules")
+    page.press("Save caption rules")
     page.press("Caption")
     page.press("Show the effect")
-    assert "No picture has: " in page.text
+    assert "No picture has these tags: " in page.text
     page.write("Max train epoch", 1, "Number")
-    page.press("Keep length")
+    page.press("Save epochs and steps")
     assert " steps in 1 epoch" in page.text
     for name, following in (("Config", "press Check"), ("Check", "press Train"), ("Train", "grid")):
         page.press(name)
@@ -75,8 +75,8 @@ def test_what_is_typed_and_not_kept_stops_a_step(page: FakePage, project: Projec
     assert page.find("Number", "Max train epoch").shown == 10
     page.write("Max train epoch", 3, "Number")
     page.press("Check")
-    assert "Not kept yet: Max train epoch." in page.text
-    assert "Keep length" in page.text
+    assert "Not saved yet: Max train epoch." in page.text
+    assert "Save epochs and steps" in page.text
     assert "[LL242]" in page.text
     page.press("Open project")
     assert page.find("Number", "Max train epoch").shown == 10
@@ -95,14 +95,14 @@ def test_a_person_is_not_staged_without_consent(page: FakePage, tmp_path: Path, 
     assert "the section &quot;Consent&quot;" in page.text
     assert "yaml" not in page.text
     page.write("Who agreed", "Ida Brook")
-    for day, said in (("31.1.2026", "is not a day"), ("2999-01-01", "is in the future")):
-        page.write("On which day, as 2026-01-31", day)
+    for day, said in (("31.1.2026", "is not a date"), ("2999-01-01", "is in the future")):
+        page.write("Date, as 2026-01-31", day)
         page.write("Agreed to", ["training", "pictures"], "CheckboxGroup")
-        page.press("Keep consent")
+        page.press("Save consent")
         assert said in page.text
-    page.write("On which day, as 2026-01-31", "2026-01-31")
-    page.press("Keep consent")
-    assert "Consent: kept." in page.text
+    page.write("Date, as 2026-01-31", "2026-01-31")
+    page.press("Save consent")
+    assert "Consent: saved." in page.text
     page.press("Stage")
     assert "<b>Stage</b>: finished" in page.text
     consent = open_project(tmp_path / "ida").manifest.subject.consent
@@ -213,7 +213,7 @@ def test_what_another_section_holds_unkept_stays(page: FakePage, project: Projec
     page.load()
     page.write("Undesired tags", "red hair")
     page.write("Max train epoch", 4, "Number")
-    page.press("Keep length")
+    page.press("Save epochs and steps")
     assert page.find("Textbox", "Undesired tags").shown == "red hair"
     assert open_project(project.root).manifest.training.max_train_epochs == 4
 
@@ -236,7 +236,7 @@ def test_the_queue_is_filled_and_run(page: FakePage, project: Project, collected
     page.press("Start queue")
     assert "1 training ended" in page.text
     assert (project.model_dir / "Quillfox.safetensors").is_file()
-    page.press("End queue after this training")
+    page.press("Stop the queue after this training")
     assert "The queue ends" in page.text
     page.write("Config to queue", str(project.root / "none.json"))
     page.press("Add this config to queue")

@@ -70,10 +70,10 @@ def test_check_names_every_error(trainable: Project):
     picture = next(trainable.images_dir.glob("*/*.png"))
     picture.with_suffix(".txt").write_bytes(b"caf\xe9")
     view = finish(trainable, actions.check)
-    told = "\n".join((view.error, *view.lines))
-    assert "base.safetensors" in told
-    assert picture.with_suffix(".txt").name in told
-    assert "Nothing stands" not in told
+    reported = "\n".join((view.error, *view.lines))
+    assert "base.safetensors" in reported
+    assert picture.with_suffix(".txt").name in reported
+    assert "No problems found" not in reported
 
 
 def test_train_shows_progress_and_verifies(trainable: Project):
@@ -81,10 +81,10 @@ def test_train_shows_progress_and_verifies(trainable: Project):
     views = list(job.follow(WAIT))
     assert views[-1].error == ""
     assert any(view.progress and view.progress.phase == "Training" for view in views)
-    told = "\n".join(views[-1].lines)
-    assert "SIMULATED" in told
-    assert "Quillfox: epoch 3" in told
-    assert views[-1].lines[-1] == "Trained, and every epoch file verified."
+    reported = "\n".join(views[-1].lines)
+    assert "SIMULATED" in reported
+    assert "Quillfox: epoch 3" in reported
+    assert views[-1].lines[-1] == "Training finished; every epoch file is verified."
     assert "epoch files" in read_panels(str(trainable.root)).overview
 
 
@@ -114,7 +114,7 @@ def test_training_continues_after_a_stop(trainable: Project, monkeypatch: pytest
     assert list(job.follow(WAIT))[-1].is_stopped
     monkeypatch.delenv(SWITCH)
     view = finish(trainable, actions.training(resume=True))
-    assert view.lines[-1] == "Trained, and every epoch file verified."
+    assert view.lines[-1] == "Training finished; every epoch file is verified."
 
 
 def test_training_of_a_closed_gui_is_found(trainable: Project, monkeypatch: pytest.MonkeyPatch):

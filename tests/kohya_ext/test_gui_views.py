@@ -86,7 +86,7 @@ def test_import_says_what_came_in(project: Project, collected: Path):
     view = finish(project, actions.importing(collected))
     assert view.lines == ("5 pictures imported: 3 primary, 2 supporting.",)
     again = finish(project, actions.importing(collected))
-    assert again.lines[-1] == "5 were known already."
+    assert again.lines[-1] == "5 were already imported."
 
 
 def test_imported_pictures_show_their_role(project: Project, collected: Path):
@@ -176,7 +176,7 @@ def test_fields_are_called_as_kohya_calls_them():
     assert label_of("a_new_field") == "a_new_field"
 
 
-def test_version_is_told_from_nearly_all_fields():
+def test_version_is_reported_from_nearly_all_fields():
     keys = (*tuple(keys_of(GuiVersion.V25))[:-2], "a_new_field")
     assert version_of(keys) is GuiVersion.V25
 
@@ -203,7 +203,7 @@ def test_missing_project_becomes_a_sentence(tmp_path: Path):
 
 
 def test_empty_box_is_named():
-    with pytest.raises(ToolError, match=r"No folder with pictures is named.*\[LL708\]"):
+    with pytest.raises(ToolError, match=r"No folder with pictures is given.*\[LL708\]"):
         require_folder_text(" ", "folder with pictures")
 
 
@@ -242,7 +242,7 @@ def test_running_job_shows_a_bar():
     ("error", "expected"),
     [
         (ToolError("LL201", "No pictures.", "Import some."), "No pictures. Import some. [LL201]"),
-        (RuntimeError("odd"), "RuntimeError: odd. The console shows where it happened."),
+        (RuntimeError("odd"), "RuntimeError: odd. See the console for details."),
     ],
     ids=["foreseen", "unforeseen"],
 )

@@ -111,8 +111,8 @@ def test_buttons_boxes_and_fields_named_are_there():
         ('Set each to Out on the board (key 0), or run: loraloom stage x --out "a b.png" --out '
          '"c.png". There is no switch.',
          "Set each to Out on the board (key 0). There is no switch."),
-        ("/my loras/fox/lora-project.yaml names no base model.",
-         "The project names no base model."),
+        ("/my loras/fox/lora-project.yaml has no base model.",
+         "The project has no base model."),
         ("C:\\loras\\fox\\lora-project.yaml:4: training.seed: 1.5 is not a whole number.",
          'The project: the field "Seed": 1.5 is not a whole number.'),
         ("Set training.overrides.network_dim lower.",

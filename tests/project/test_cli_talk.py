@@ -54,18 +54,18 @@ def test_on_a_terminal_a_bar_is_drawn(
     [
         (["grid", "--until", "3"], "--until works only with --follow"),
         (["grid", "--stop-when-overtrained"], "works only with --follow"),
-        (["grid", "--serve", "--epochs", "2"], "--serve and --epochs do not go together"),
-        (["grid", "--lan", "--dry-run"], "--lan and --dry-run do not go together"),
-        (["grid", "--server-side", "--cluster", "x:1"], "--server-side and --cluster do not go"),
+        (["grid", "--serve", "--epochs", "2"], "--serve and --epochs cannot be combined"),
+        (["grid", "--lan", "--dry-run"], "--lan and --dry-run cannot be combined"),
+        (["grid", "--server-side", "--cluster", "x:1"], "--server-side and --cluster cannot be"),
         (["publish", "--public"], "--public works only with --to"),
-        (["publish", "--serve", "--json"], "--serve and --json do not go together"),
+        (["publish", "--serve", "--json"], "--serve and --json cannot be combined"),
         (["show", "--cluster", "x:1"], "--cluster works only with --verify"),
         (["train", "--keep-states", "3"], "--keep-states works only with --save-states"),
-        (["train", "--stop", "--epochs", "3"], "--stop and --epochs do not go together"),
+        (["train", "--stop", "--epochs", "3"], "--stop and --epochs cannot be combined"),
         (["train", "--gui", "v24"], "--gui says which GUI the json of --config is of"),
         (["templates", "--style-name", "x"], "--style-name works only with --styles"),
         (["config", "--to", "x"], "--to works only with --from"),
-        (["review", "--report", "--port", "3"], "--report and --port do not go together"),
+        (["review", "--report", "--port", "3"], "--report and --port cannot be combined"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(
@@ -80,7 +80,7 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert problem in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_flag_that_shares_its_value_with_others_is_told_apart(
+def test_a_flag_that_shares_its_value_with_others_is_reported_apart(
     project: Project, capsys: pytest.CaptureFixture[str]
 ):
     """`--attach` and `--stop` write the same value: only the one that was typed is judged."""

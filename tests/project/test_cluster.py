@@ -64,7 +64,7 @@ class KilledWorker(Exception):
     [BrokenProcessPool("a child died"), CancelledError(), KilledWorker("piece-7, 3 workers")],
     ids=["broken", "cancelled", "killed"],
 )
-def test_a_lost_cluster_is_told_and_the_rest_is_kept(loss: Exception):
+def test_a_lost_cluster_is_reported_and_the_rest_is_kept(loss: Exception):
     kept = []
     pool = Elsewhere(dies_after=40, loss=loss)
     with pytest.raises(HostError, match=r"run the same command again.*LL180"):  # noqa: PT012
@@ -89,7 +89,7 @@ OLDER = AttributeError("Can't get attribute 'generate_and_check' on <module 'a11
     [LACKS, OLDER, refused_by_the_scheduler(LACKS), refused_by_the_scheduler(OLDER)],
     ids=["worker without", "older worker", "scheduler without", "older scheduler"],
 )
-def test_a_machine_with_another_loraloom_is_told(error: Exception):
+def test_a_machine_with_another_loraloom_is_reported(error: Exception):
     said = r"cannot read the work it was given: (No module|Can't get).*\. Install the same.*LL188"
     with pytest.raises(HostError, match=said):
         list(spread(operator.neg, [1], Elsewhere(dies_after=0, loss=error)))
@@ -199,7 +199,7 @@ def test_workers_that_all_die_end_the_work(end: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.01)
     with open_executor("tcp://x:1") as pool:
         for _ in range(2):  # the second is refused at once
-            gone = r"work it was given: its workers or its scheduler are gone\..*LL180"
+            gone = r"The cluster lost its work: its workers or its scheduler are gone\..*LL180"
             with pytest.raises(HostError, match=gone):
                 list(spread(operator.neg, range(100), pool))
 
@@ -252,13 +252,15 @@ class BusyCluster(DyingCluster):
         return {"workers": {name: {"last_seen": when} for name, when in seen.items()}}
 
 
-def test_a_worker_that_hangs_is_told_once(monkeypatch: pytest.MonkeyPatch):
-    told: list[str] = []
+def test_a_worker_that_hangs_is_reported_once(monkeypatch: pytest.MonkeyPatch):
+    messages: list[str] = []
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=BusyCluster))
     monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.01)
-    with open_executor("tcp://x:1", told.append) as pool:
+    with open_executor("tcp://x:1", messages.append) as pool:
         assert list(spread(operator.neg, [3], pool)) == [(3, 7)]  # what the other does is awaited
-    assert [one.partition(" for ")[0] for one in told] == ["nothing was heard of the worker hangs"]
+    assert [one.partition(" for ")[0] for one in messages] == [
+        "nothing was heard of the worker hangs"
+    ]
 
 
 def test_dask_itself_says_nothing(monkeypatch: pytest.MonkeyPatch, caplog: Any):

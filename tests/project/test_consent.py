@@ -55,13 +55,13 @@ def test_scopes_are_read_from_a_list(scope: str, uses: set[Use]):
 @pytest.mark.parametrize(
     ("consent", "words"),
     [
-        (agreed("training", "2026-02-30"), ["date", "not a day of the calendar"]),
+        (agreed("training", "2026-02-30"), ["date", "not a date"]),
         (agreed("training", (TODAY + timedelta(days=2)).isoformat()), ["is in the future"]),
-        (agreed("training", "2026-13-01"), ["not a day"]),
+        (agreed("training", "2026-13-01"), ["not a date"]),
         (agreed("world peace"), ["scope", "not a use", "training, pictures, publishing"]),
         (agreed("training, no publishing"), ["no publishing"]),
         (agreed(","), ["names no use"]),
-        (agreed("training", name=" "), ["name", "blank"]),
+        (agreed("training", name=" "), ["name", "is empty"]),
     ],
 )
 def test_a_consent_that_cannot_be_is_refused(consent: str, words: list[str]):
@@ -84,9 +84,9 @@ def test_each_use_is_asked(project: Project):
     project = of_person(project, agreed("training"))
     project.require_consent(Use.TRAINING)
     for use in (Use.PICTURES, Use.PUBLISHING, Use.ADULT):
-        with pytest.raises(RuleError, match=rf"does not name {use.value}.*LL220"):
+        with pytest.raises(RuleError, match=rf"does not include {use.value}.*LL220"):
             project.require_consent(use)
-    with pytest.raises(RuleError, match="does not name pictures and publishing"):
+    with pytest.raises(RuleError, match="does not include pictures and publishing"):
         project.require_consent(*list(Use)[:3])
     with pytest.raises(RuleError, match="LL113"):
         of_person(project, "").require_consent(Use.TRAINING)

@@ -99,7 +99,7 @@ def test_damaged_files_are_reported_beside(tmp_path: Path):
 
 
 def test_an_empty_folder_has_no_run(tmp_path: Path):
-    with pytest.raises(ToolError, match=r"holds no readable LoRA file\. .*LL133"):
+    with pytest.raises(ToolError, match=r"contains no readable LoRA file\. .*LL133"):
         require_run(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_a_manifest_may_name_it(family: Family):
     assert parse_manifest(text, Path("lora-project.yaml")).base_model.family is family
 
 
-def test_editors_are_told_of_every_family():
+def test_editors_are_reported_of_every_family():
     schema = json.loads(
         (resources.files("kohya_ext.project") / "manifest.schema.json").read_text("utf-8")
     )

@@ -126,7 +126,7 @@ def test_a_name_that_windows_lacks_is_named(monkeypatch: pytest.MonkeyPatch, nam
     assert files_module.strange_on_windows(path) == (name if os.name == "nt" else "")
     monkeypatch.setattr(files_module.os, "name", "nt")
     error = files_module.explain_os_error(OSError(errno.EINVAL, "Invalid handle"), path)
-    assert f'Windows has no such name as "{name}"' in str(error)
+    assert f'Windows does not allow the name "{name}"' in str(error)
     with pytest.raises(ToolError, match="LL186"):
         plan_init(path, "Quillfox")
 

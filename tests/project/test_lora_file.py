@@ -109,7 +109,7 @@ def test_headers_that_are_no_json(tmp_path: Path, header: bytes):
 @pytest.mark.parametrize("missing", [1, 5, 9, 30])
 def test_a_file_cut_short_is_named(lora: Path, missing: int):
     lora.write_bytes(lora.read_bytes()[:-missing])
-    with pytest.raises(ToolError, match=r"cut short.*LL131"):
+    with pytest.raises(ToolError, match=r"is incomplete.*LL131"):
         read_header(lora)
 
 

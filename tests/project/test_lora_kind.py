@@ -86,7 +86,7 @@ KINDS: dict[str, tuple[LoraKind, dict[str, tuple[int, ...]]]] = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_kind_is_told_by_tensor_names(tmp_path: Path, name: str):
+def test_the_kind_is_reported_by_tensor_names(tmp_path: Path, name: str):
     kind, shapes = KINDS[name]
     facts = facts_of(tmp_path, shapes)
     assert (facts.kind, facts.what) == (kind, "")
@@ -184,7 +184,7 @@ FAMILIES: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_family_is_told_by_names_and_sizes(tmp_path: Path, name: str):
+def test_the_family_is_reported_by_names_and_sizes(tmp_path: Path, name: str):
     expected, shapes = FAMILIES[name]
     assert " ".join(facts_of(tmp_path, shapes).families) == expected
 
@@ -239,7 +239,9 @@ def test_layers_have_the_word_over_a_header(tmp_path: Path):
         ("", {"software": "[" * 100_000}),
     ],
 )
-def test_the_trainer_is_told_by_the_header(tmp_path: Path, trainer: str, metadata: dict[str, str]):
+def test_the_trainer_is_reported_by_the_header(
+    tmp_path: Path, trainer: str, metadata: dict[str, str]
+):
     shapes = pair(f"lora_unet_{UNET}_attn2_to_k", 768)
     assert facts_of(tmp_path, shapes, metadata).trainer == trainer
 
@@ -253,7 +255,7 @@ def test_the_trainer_is_told_by_the_header(tmp_path: Path, trainer: str, metadat
         ("a text encoder", ["text_model.encoder.layers.0.mlp.fc1.weight"]),
         ("a ControlNet", ["control_model.time_embed.0.weight"]),
         ("a textual inversion", ["emb_params"]),
-        ("a file of other tensors", ["landmarks.0.weight"]),
+        ("a file with other tensors", ["landmarks.0.weight"]),
     ],
 )
 def test_what_is_no_lora_is_named(tmp_path: Path, what: str, names: list[str]):

@@ -78,11 +78,11 @@ def test_an_empty_group_is_its_default():
         ("trigger_word: Q\ndataset:\n  repeats:\n    primary: x", [":4: dataset.repeats", "whole"]),
         ("trigger_word: Q\ndataset:\n  repeats:\n    primary: 0", [":4:", "minimum"]),
         ("trigger_word: 5", [":1: trigger_word: 5 is not text"]),
-        ("trigger_word: Q\nsubject: {kind: dog}", [":2: subject.kind", "none of style, object"]),
-        ("trigger_word: Q\ntrigger_word: R", [':2: the key "trigger_word" is here a second']),
+        ("trigger_word: Q\nsubject: {kind: dog}", [":2: subject.kind", "not one of style, object"]),
+        ("trigger_word: Q\ntrigger_word: R", [':2: the key "trigger_word" occurs twice']),
         ("subject: {}", ['the key "trigger_word" is missing']),
-        ("- a\n- b", ["list of `key: value` lines"]),
-        ("", ["list of `key: value` lines"]),
+        ("- a\n- b", ["consists of `key: value` lines"]),
+        ("", ["consists of `key: value` lines"]),
         ("a: [1,", ["not valid YAML"]),
         ("a:\n\tb: 1", [":2: it is not valid YAML", "indented with spaces"]),
         ('base_model:\n  path: "D:\\models"', [":2: it is not valid YAML", "in single quotes"]),
@@ -93,7 +93,7 @@ def test_an_empty_group_is_its_default():
         ("trigger_word: Q\ntraining:\n  output_name: a/b", [":3: training.output_name"]),
         (
             "trigger_word: Q\ncaptions: {caption_extension: txt}",
-            ["not of the expected form", ".txt"],
+            ["does not have the expected form", ".txt"],
         ),
         ('trigger_word: Q\nsubject: {consent: {name: "", date: x, scope: x}}', ["it is empty"]),
         ("trigger_word: &a [*a]", ["not valid YAML"]),
@@ -142,7 +142,7 @@ def test_a_folder_inside_a_project_names_it(tmp_path: Path):
     project = apply_init(plan_init(tmp_path / "fox", "Quillfox"))
     inside = project.root / "source" / "primary"
     inside.mkdir(parents=True)
-    with pytest.raises(ToolError, match=r"It is inside the project .*fox: name that one.*LL101"):
+    with pytest.raises(ToolError, match=r"It is inside the project .*fox: give that folder.*LL101"):
         open_project(inside)
     with pytest.raises(ToolError, match=r"make one with `loraloom init`"):
         open_project(inside / ".." / ".." / "..")

@@ -101,14 +101,18 @@ def test_faults_are_where_jsonschema_finds_them(place: tuple[str, ...], value: A
         ({"type": "integer"}, True, "true is not a whole number."),
         ({"type": "integer"}, 1.5, "1.5 is not a whole number."),
         ({"type": ["array", "null"]}, "x", '"x" is not a list or nothing.'),
-        ({"enum": [1, 2]}, True, "true is none of 1, 2."),
+        ({"enum": [1, 2]}, True, "true is not one of 1, 2."),
         ({"minimum": 3}, 2, "2 is less than the minimum of 3."),
         ({"exclusiveMinimum": 3}, 3, "3 is not more than 3."),
         ({"maximum": 3}, 4, "4 is more than the maximum of 3."),
         ({"minLength": 1}, "", "it is empty."),
         ({"minItems": 1}, [], "it is empty."),
         ({"required": ["a"]}, {}, 'the key "a" is missing.'),
-        ({"pattern": "^a$", "description": "An a."}, "b", "not of the expected form (An a)."),
+        (
+            {"pattern": "^a$", "description": "An a."},
+            "b",
+            "does not have the expected form (An a).",
+        ),
     ],
 )
 def test_a_fault_is_a_sentence(schema: dict[str, Any], value: Any, words: str):

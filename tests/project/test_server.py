@@ -186,7 +186,7 @@ def test_what_a_page_sends_is_taken(server: PageServer, root: Path):
 
     def take(path: str, text: str) -> bool:
         if text == "wrong":
-            raise ValueError("it holds no votes")
+            raise ValueError("it contains no votes")
         taken.append((path, text))
         return path == "page.html"
 
@@ -194,7 +194,7 @@ def test_what_a_page_sends_is_taken(server: PageServer, root: Path):
     assert requests.post(base + "page.html", "ä".encode(), timeout=30).status_code == 204
     assert requests.post(base + "other.html", "b", timeout=30).status_code == 404
     refused = requests.post(base + "page.html", "wrong", timeout=30)
-    assert (refused.status_code, refused.text) == (400, "it holds no votes")
+    assert (refused.status_code, refused.text) == (400, "it contains no votes")
     assert requests.post(base + "page.html", b"\xff", timeout=30).status_code == 400
     assert taken == [("page.html", "ä"), ("other.html", "b")]
     silent = server.url_of(FolderShare(root), "page.html")
@@ -279,9 +279,9 @@ def test_a_page_for_the_phone_shows_its_address(
     monkeypatch.setattr("kohya_ext.project.server.lan_address", lambda: "127.0.0.1")
     monkeypatch.setattr("kohya_ext.project.cli.time.sleep", end)
     serve_until_interrupted(FolderShare(root), "page.html", lan=True)
-    told = capsys.readouterr()
-    assert told.out.startswith("http://127.0.0.1:")
-    assert "whoever has this address may look and decide, too" in told.err
+    printed = capsys.readouterr()
+    assert printed.out.startswith("http://127.0.0.1:")
+    assert "anyone with this address can also look and decide" in printed.err
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])

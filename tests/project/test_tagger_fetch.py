@@ -78,10 +78,10 @@ def test_a_tagger_is_fetched_whole(hub: FakeHub, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "selected_tags.csv"])
-def test_another_file_than_told_is_not_used(hub: FakeHub, tmp_path: Path, name: str):
+def test_another_file_than_reported_is_not_used(hub: FakeHub, tmp_path: Path, name: str):
     hub.swapped = name
     plan = plan_fetch(REPOSITORY, tmp_path / "taggers", hub)
-    with pytest.raises(DamagedError, match=rf"{name} arrived with the hash .*\[LL246\]"):
+    with pytest.raises(DamagedError, match=rf"{name} has the hash .*\[LL246\]"):
         apply_fetch(plan, hub=hub)
     assert not plan.folder.exists()
     hub.swapped = ""
@@ -131,6 +131,6 @@ def test_the_step_gives_the_tagger_to_the_project(
     job.start()
     view = list(job.follow(30.0))[-1]
     assert view.error == ""
-    assert "every file as the hub describes it" in view.lines[-1]
+    assert "every file matches its hash on the hub" in view.lines[-1]
     model = Path(open_project(project.root).manifest.captions.model)
     assert (model / "model.onnx").is_file()

@@ -70,7 +70,7 @@ def test_a_host_that_is_not_named_has_no_row(page: Path, monkeypatch: pytest.Mon
         ("version = '1.0.0v2-v1.10.1RC'\n", "ldm_patched", "reForge", "1.0.0v2-v1.10.1RC"),
     ],
 )
-def test_forge_and_its_heirs_are_told_apart(
+def test_forge_and_its_heirs_are_reported_apart(
     tmp_path: Path, text: str, library: str, name: str, version: str
 ):
     (tmp_path / "modules_forge").mkdir()

@@ -167,7 +167,7 @@ def _require_size(page: GridPage, limit: int) -> None:
             "LL503",
             f"The pictures are {total / 1e6:.0f} MB together, more than the "
             f"{limit / 1e6:.0f} MB allowed in a single file.",
-            "Allow more with --single-file MB, draw fewer cells, or send the folder as it is.",
+            "Allow more with --single-file MB, draw fewer cells, or send the folder instead.",
         )
 
 
@@ -357,7 +357,7 @@ def _shrink(path: Path, side: int, kind: str) -> bytes:
         raise DamagedError(
             "LL502",
             f"The picture {path} cannot be read: {error}.",
-            "Run the grid again; a cell whose picture is gone is drawn once more.",
+            "Run the grid again; missing pictures are drawn again.",
         ) from error
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     stream = io.BytesIO()

@@ -96,7 +96,7 @@ class GridShare:
 
         data = parse_json(text)
         if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-            raise ValueError("it holds no name")
+            raise ValueError("it contains no name")
         source = self._keep_choice(json.dumps(data.get("choice")))
         project = open_project(self.root)
         plan = plan_promotion(project, read_epoch_file(source), data["name"].strip())

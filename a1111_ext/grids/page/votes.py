@@ -156,7 +156,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _parse(data: Any) -> dict[str, Any]:
     """Take keys of cells and known answers, and nothing else: it ends up in a page's script."""
     if not isinstance(data, dict) or not isinstance(data.get("votes"), list):
-        raise ValueError("it holds no votes")
+        raise ValueError("it contains no votes")
     choice = data.get("choice")
     return {
         "votes": [_vote(one) for one in data["votes"]],

@@ -274,7 +274,7 @@ def _decode(picture: PlacedPicture) -> Image.Image:
         raise DamagedError(
             "LL502",
             f"The picture {picture.path} cannot be read: {error}.",
-            "Run the grid again; a cell whose picture is gone is drawn once more.",
+            "Run the grid again; missing pictures are drawn again.",
         ) from error
     if image.size == (picture.width, picture.height):
         return image
@@ -328,7 +328,7 @@ def _parts(sheet: Sheet, fits: Callable[[Sheet], bool]) -> list[Sheet]:
     if not halves:
         raise InputError(
             "LL501",
-            "One cell of the contact sheet is larger than the file format can hold.",
+            "One cell of the contact sheet is too large for the file format.",
             "Write the sheet as PNG, or with smaller cells: --cell-pixels 1024.",
         )
     return [part for half in halves for part in _parts(half, fits)]

@@ -63,7 +63,7 @@ async function draw() {
 }
 
 async function open(file) {
-  if (isChanged && !confirm("Leave the changes that are not saved?")) return;
+  if (isChanged && !confirm("Discard the changes that are not saved?")) return;
   const found = await ask("open", { file });
   of("file").value = opened = found.file;
   of("text").value = found.text;

@@ -149,7 +149,7 @@ def cure_for_training(project: str, pictures: Iterable[str]) -> str:
     more = f" and so on for {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     return (
         "Set each to Out on the board (key 0), or run: "
-        f"loraloom stage {project} {words}{more}. There is no switch for this rule."
+        f"loraloom stage {project} {words}{more}. This rule cannot be switched off."
     )
 
 

@@ -25,7 +25,7 @@ from .store import DecisionStore
 PAGE_NAME = "board.html"
 _LONG_SECONDS = 31_536_000
 _MOST_SHOWN = 200
-_ONLY_DECIDES = "Here you look and decide; drawing and publishing are started on its own machine."
+_ONLY_DECIDES = "Here you can only look and decide. Draw and publish on the project's machine."
 _SHOWN_AS_THEY_ARE = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 

@@ -122,7 +122,7 @@ class BoardView:
     facets: tuple[str, ...] = ()
     order_of: str = ""
     """The value that pictures have which are put into an order; "" where there is none."""
-    nothing: str = "No pictures yet: import some first."
+    nothing: str = "No pictures yet. Import some first."
     _asked_at: float = 0.0
 
     def start(self) -> None:

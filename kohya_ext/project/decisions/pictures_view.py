@@ -119,7 +119,7 @@ class PicturesView(BoardView):
                 self._look_at_all()
                 self._wake.wait()
         except (ToolError, OSError) as error:
-            _log.warning("the board stopped looking at pictures: %s", error)
+            _log.warning("the board stopped reading pictures: %s", error)
 
     def _look_at_all(self) -> None:
         for number, (key, path) in enumerate(list(self._paths.items())):

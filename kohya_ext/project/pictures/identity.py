@@ -119,7 +119,7 @@ def _tiff(data: memoryview) -> Iterator[bytes | memoryview]:
                 continue
             for at, size in zip(tags.numbers(start), tags.numbers(length), strict=True):
                 if at + size > len(data):
-                    raise ValueError("a strip is outside of the file")
+                    raise ValueError("a strip is outside the file")
                 found = True
                 yield data[at : at + size]
     if not found:

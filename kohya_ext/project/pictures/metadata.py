@@ -69,7 +69,7 @@ def read_metadata(path: Path) -> Metadata:
                 return _of_webp(stream)
             return _of_tiff(stream.read()) if kind == "tiff" else Metadata()
         except struct.error as error:
-            raise ValueError("it is cut short") from error
+            raise ValueError("it is incomplete") from error
 
 
 def with_xmp(data: bytes, xmp: bytes) -> bytearray:
@@ -77,11 +77,11 @@ def with_xmp(data: bytes, xmp: bytes) -> bytearray:
     put = {"jpeg": _put_jpeg, "png": _put_png, "webp": _put_webp, "tiff": _put_tiff}
     kind = kind_of(data)
     if kind not in put:
-        raise ValueError("it is of a kind that holds no XMP")
+        raise ValueError("it is of a kind that cannot store XMP")
     try:
         return put[kind](bytearray(data), xmp)
     except struct.error as error:
-        raise ValueError("it is cut short") from error
+        raise ValueError("it is incomplete") from error
 
 
 def set_exif_number(data: bytearray, tag: int, value: int) -> None:
@@ -133,7 +133,7 @@ def jpeg_segments(data: bytes | bytearray | memoryview) -> Iterator[Segment]:
             continue
         (length,) = struct.unpack_from(">H", data, at + 2)
         if length < 2 or at + 2 + length > len(data):
-            raise ValueError("a segment of the JPEG is cut short")
+            raise ValueError("a segment of the JPEG is incomplete")
         yield Segment(bytes([marker]), at, at + 2 + length, at + 4)
         if marker == 0xDA:
             return
@@ -186,7 +186,7 @@ def png_chunks(data: bytes | bytearray | memoryview) -> Iterator[Segment]:
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         if at + 12 + length > len(data):
-            raise ValueError("a chunk of the PNG is cut short")
+            raise ValueError("a chunk of the PNG is incomplete")
         yield Segment(bytes(data[at + 4 : at + 8]), at, at + 12 + length, at + 8)
         at += 12 + length
 
@@ -321,7 +321,7 @@ def webp_chunks(data: bytes | bytearray | memoryview) -> Iterator[Segment]:
     while at + 8 <= len(data):
         (length,) = struct.unpack_from("<I", data, at + 4)
         if at + 8 + length > len(data):
-            raise ValueError("a chunk of the WebP is cut short")
+            raise ValueError("a chunk of the WebP is incomplete")
         yield Segment(bytes(data[at : at + 4]), at, at + 8 + length, at + 8)
         at += 8 + length + length % 2
 
@@ -353,7 +353,7 @@ def _put_webp(data: bytearray, xmp: bytes) -> bytearray:
     made = b"XMP " + struct.pack("<I", len(xmp)) + xmp + b"\0" * (len(xmp) % 2)
     chunks = list(webp_chunks(data))
     if not chunks:
-        raise ValueError("the WebP holds nothing")
+        raise ValueError("the WebP is empty")
     old = next((one for one in chunks if one.name == b"XMP "), None)
     if old is not None:
         data[old.start : old.end + (old.end - old.body) % 2] = made
@@ -380,7 +380,7 @@ def _vp8x(data: bytearray, first: Segment) -> bytes:
         wide, high = struct.unpack_from("<HH", data, first.body + 6)
         width, height = wide & 0x3FFF, high & 0x3FFF
     else:
-        raise ValueError("the WebP is of a form that is not known")
+        raise ValueError("the form of the WebP is unknown")
     size: bytes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return b"VP8X" + struct.pack("<I", 10) + bytes([flags, 0, 0, 0]) + size
 

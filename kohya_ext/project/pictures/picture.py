@@ -329,5 +329,5 @@ def _broken(path: Path, why: str) -> ToolError:
     return DamagedError(
         "LL202",
         f"The picture {path} cannot be decoded: {why}.",
-        "Get the picture again from where it came, or remove it from the folder.",
+        "Get the picture again from its source, or remove it from the folder.",
     )

@@ -137,8 +137,8 @@ def write_rating(picture: Path, rating: int) -> tuple[Path, ...]:
     except ValueError as error:
         raise DamagedError(
             "LL209",
-            f"No rating can be written into {picture}: {error}.",
-            "Rate it in the viewer that wrote it; the decision itself is kept in reviews.db.",
+            f"A rating cannot be written into {picture}: {error}.",
+            "Rate it in your picture viewer; loraloom keeps the decision in reviews.db.",
         ) from error
     except OSError as error:
         raise unreadable(picture, error) from error

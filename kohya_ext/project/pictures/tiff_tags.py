@@ -65,7 +65,7 @@ class TiffTags:
         try:
             (value,) = struct.unpack_from(self.order + letter, self.data, at)
         except struct.error as error:
-            raise ValueError("it is cut short") from error
+            raise ValueError("it is incomplete") from error
         return int(value)
 
     def first(self) -> Directory:
@@ -104,7 +104,7 @@ class TiffTags:
     def bytes_of(self, entry: TiffTag) -> memoryview:
         """Return an entry's value; ValueError when it lies outside."""
         if entry.start + entry.length > len(self.data):
-            raise ValueError("a tag is outside of the file")
+            raise ValueError("a tag is outside the file")
         return self.data[entry.start : entry.start + entry.length]
 
     def numbers(self, entry: TiffTag) -> tuple[int, ...]:

@@ -116,8 +116,8 @@ def _require_same(path: Path, one: HubFile) -> None:
     path.unlink()
     raise DamagedError(
         "LL246",
-        f"{one.name} arrived with the hash {found[:16]}, the hub reports {wanted[:16] or 'none'}.",
-        "Fetch it again; if it stays so, choose another tagger.",
+        f"{one.name} has the hash {found[:16]}, but the hub reports {wanted[:16] or 'none'}.",
+        "Fetch it again; if this happens again, choose another tagger.",
     )
 
 
@@ -127,7 +127,7 @@ def _client() -> Any:
     except ImportError as error:
         raise PackageMissing(
             "LL247",
-            "Fetching needs the hub's own client, which is not installed.",
+            "Fetching needs the package huggingface_hub, which is not installed.",
             f'Install it: "{sys.executable}" -m pip install huggingface_hub',
         ) from error
     return huggingface_hub

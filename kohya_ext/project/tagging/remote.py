@@ -30,7 +30,8 @@ def score_task(task: TaggingTask) -> Scores:
     if tagger.mark != task.model_sha256:
         raise DamagedError(
             "LL181",
-            f"{socket.gethostname()} has another tagger in {task.model_folder} than this machine.",
+            f"{socket.gethostname()} has a different tagger in {task.model_folder} than this "
+            "machine.",
             "Put the same model.onnx and selected_tags.csv there.",
         )
     with tempfile.TemporaryDirectory() as folder:

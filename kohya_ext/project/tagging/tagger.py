@@ -99,9 +99,9 @@ def open_tagger(folder: Path, *, on_cpu: bool = False, is_exact: bool = False) -
     if present is None:
         raise MissingError(
             "LL250",
-            f"{folder} holds no tagger: neither model.onnx nor model_optimized.onnx is there.",
+            f"{folder} contains no tagger: neither model.onnx nor model_optimized.onnx exists.",
             "Download a tagger's model.onnx and selected_tags.csv (or model_optimized.onnx and "
-            "tag_mapping.json) into one folder and name it under captions.model in the manifest.",
+            "tag_mapping.json) into one folder, and set captions.model in the manifest to it.",
         )
     model, tags = present
     vocabulary = read_vocabulary(tags)
@@ -153,5 +153,5 @@ def _no_tagger(model: Path, why: str) -> ToolError:
     return DamagedError(
         "LL253",
         f"{model} is not a tagger that can be used: {why}.",
-        "Use a model with the WD14 interface, together with its own tag list.",
+        "Use a WD14 tagger together with its own tag list.",
     )

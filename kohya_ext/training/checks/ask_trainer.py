@@ -93,16 +93,16 @@ def ask_trainer(
     """
     if trainer.is_simulated:
         return TrainerAnswer()
-    progress(Progress("Asking the trainer", 0, 1))
+    progress(Progress("Trial run in the trainer", 0, 1))
     with tempfile.TemporaryDirectory(prefix="loraloom-ask-") as scratch:
         rows, problem = _ask(call, trainer, processes, Path(scratch), seconds)
-    progress(Progress("Asking the trainer", 1, 1))
+    progress(Progress("Trial run in the trainer", 1, 1))
     said = tuple(dict.fromkeys(_findings(rows, call)))
     if problem:
         found = warning(
             "LL358",
-            f"The trainer itself could not be asked about this config: {problem}.",
-            "Our own rules were checked; check whether training starts well.",
+            f"The trial run in the trainer was not possible: {problem}.",
+            "Only loraloom's own rules were checked; watch the start of the training.",
         )
         said = (*said, ("", found))
     return TrainerAnswer(said, _figures(rows))
@@ -134,7 +134,7 @@ def _ask(
             problem = f"it ended with {done.returncode} ({' '.join(last)[:200]})"
         return rows, problem
     except subprocess.TimeoutExpired as late:
-        return list(_read(late.stdout or b"")), f"it was not done after {seconds:.0f} s"
+        return list(_read(late.stdout or b"")), f"it did not finish within {seconds:.0f} s"
     except OSError as refused:
         return [], f"{trainer.python} cannot be started ({refused.strerror})"
 
@@ -183,7 +183,7 @@ def _findings(rows: list[dict[str, Any]], call: TrainerCall) -> Iterator[tuple[s
                 in_english(text if not logged or logged in text else f"{text} ({logged})").split()
             )[:400].rstrip(". ")
             problem = f"The trainer refuses this config {_WHERE.get(part, part)}: {said}."
-            cure = cure_of(said) or "Change what it names; its own error is quoted here."
+            cure = cure_of(said) or "Change the setting that this error of the trainer names."
             yield part, error("LL357", problem, cure)
         elif row["kind"] == "course":
             yield from ((part, one) for one in check_course(row["groups"]))
@@ -195,8 +195,8 @@ def _findings(rows: list[dict[str, Any]], call: TrainerCall) -> Iterator[tuple[s
             yield part, _unread(part, row, call)
         elif row["kind"] == "unasked":
             said = " ".join(in_english(str(row["error"])).split())[:200].rstrip(". ")
-            problem = f"The trainer could not be asked about this part: {part} ({said})."
-            cure = "Our own rules were checked there; nothing else needs to be done."
+            problem = f"The trial run could not cover this part: {part} ({said})."
+            cure = "Only loraloom's own rules were checked there. You need not do anything."
             yield part, warning("LL358", problem, cure)
 
 

@@ -76,7 +76,7 @@ def no_model(path: Path) -> str:
     if not begin:
         return "is empty"
     if plain.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "is a web page, not a model: its download required a login or another link"
+        return "is a web page, not a model: the download needed a login or another link"
     if plain.startswith(b"version https://git-lfs"):
         return "is a pointer of Git LFS, not the model itself"
     if plain.startswith((b'{"error', b'{"message')):
@@ -90,7 +90,7 @@ def _check_kind(path: Path, header: LoraHeader) -> Iterator[Finding]:
         yield error(
             "LL384",
             f"{path.name} is a {facts.kind.value} for {facts.family_title}, not a base model.",
-            "Give the checkpoint that it was made for; to continue from the LoRA: --weights.",
+            "Give the checkpoint that it was trained on; to continue from the LoRA, use --weights.",
         )
     elif facts.what.startswith("a ") and not facts.families and "other tensors" not in facts.what:
         yield error(
@@ -102,10 +102,10 @@ def _check_unet(path: Path, header: LoraHeader, wanted: Family | None) -> Iterat
     names = [one.name for one in header.tensors]
     if wanted in _IN_LDM_FORM and not any(one.startswith(_UNET) for one in names):
         is_diffusers = any(one.startswith("down_blocks.") for one in names)
-        what = "is in the form of diffusers" if is_diffusers else "holds no U-Net"
+        what = "is in the form of diffusers" if is_diffusers else "contains no U-Net"
         yield error(
             "LL384",
-            f"{path.name} {what}; sd-scripts would end while it loads it.",
+            f"{path.name} {what}; sd-scripts would fail while loading it.",
             "Give a whole checkpoint in the form of the WebUI.",
         )
 
@@ -173,8 +173,8 @@ def _check_prediction(
     if is_marked and not chosen:
         yield error(
             "LL359",
-            f"{path.name} predicts v by its header, but v_parameterization is off: it would be "
-            "trained for noise, silently.",
+            f"{path.name} predicts v by its header, but v_parameterization is off: it would "
+            "silently be trained for noise.",
             "Switch v_parameterization on.",
         )
     elif is_named and not chosen and said != "epsilon":
@@ -223,7 +223,7 @@ def _check_companions(
         yield error(
             "LL381",
             f"{wanted.facts.title if wanted else ''} needs {one.title}, but {one.argument} is "
-            "empty; sd-scripts would end after loading the model.",
+            "empty; sd-scripts would fail after loading the model.",
             f"Set {one.key} to the file.",
         )
     for key in ("vae", *MODEL_FILES):

@@ -282,7 +282,7 @@ def _check_bucket_step(script: str, values: Values) -> Iterator[Finding]:
     ):
         yield error(
             "LL357",
-            f"bucket_reso_steps is {step}; {script}.py takes multiples of {wanted} only.",
+            f"bucket_reso_steps is {step}; {script}.py accepts only multiples of {wanted}.",
             f"Set it to {wanted}, or to 64.",
         )
 
@@ -374,8 +374,8 @@ def _check_network(values: Values) -> Iterator[Finding]:
         if "=" in word and name not in known:
             yield error(
                 "LL359",
-                f"network_args has {name}, which networks.lora never reads: it would train "
-                "without it, silently.",
+                f"network_args has {name}, which networks.lora never reads: it would silently "
+                "train without it.",
                 _nearest(name, known),
             )
 
@@ -414,9 +414,9 @@ def _check_timesteps(values: Values) -> Iterator[Finding]:
     if first >= last:
         yield error(
             "LL359",
-            f"min_timestep {first} is not below max_timestep {last}: sd-scripts would train "
-            "something else, silently.",
-            "Exchange the two, or leave both out.",
+            f"min_timestep {first} is not below max_timestep {last}: sd-scripts would silently "
+            "train something else.",
+            "Swap the two, or leave both out.",
         )
 
 
@@ -458,8 +458,8 @@ def _check_rates(values: Values) -> Iterator[Finding]:
         row = error if rate <= _NO_TRAINING else warning
         yield row(
             "LL359",
-            f"{key} is {rate:g}, but {kind} finds the rate itself and multiplies it by this: it "
-            "would hardly learn anything.",
+            f"{key} is {rate:g}, but {kind} finds the rate itself and multiplies it by this value: "
+            "the LoRA would hardly learn anything.",
             f"Set {key} to 1.",
         )
     for key, rate in rates.items() if _PLAIN.match(kind) else ():
@@ -467,8 +467,8 @@ def _check_rates(values: Values) -> Iterator[Finding]:
             row = error if rate >= _VERY_FAR else warning
             yield row(
                 "LL359",
-                f"{key} is {rate:g}, far above what {kind} tolerates; the LoRA would be destroyed.",
-                f"Set {key} to 1e-4 or so; about 1 is for Prodigy and D-Adaptation.",
+                f"{key} is {rate:g}, far too high for {kind}; the LoRA would be ruined.",
+                f"Set {key} to about 1e-4; values near 1 are for Prodigy and D-Adaptation.",
             )
 
 
@@ -480,5 +480,5 @@ def _check_vae(script: str, values: Values) -> Iterator[Finding]:
     yield warning(
         "LL359",
         "SDXL's own VAE gives NaN in fp16, and sd-scripts trains black pictures instead.",
-        "Switch no_half_vae on, take mixed_precision bf16, or name a VAE fixed for fp16.",
+        "Switch no_half_vae on, use mixed_precision bf16, or set a VAE that is fixed for fp16.",
     )

@@ -44,5 +44,5 @@ def check_samples(text: str, values: Mapping[str, Any]) -> Iterator[Finding]:
                 "LL616",
                 f'The sample prompt "{line.strip()[:_SHOWN]}" has "{pair.minor}" and '
                 f'"{pair.sexual}" together.',
-                "Remove one of them. There is no switch for this rule.",
+                "Remove one of them. This rule cannot be switched off.",
             )

@@ -25,7 +25,7 @@ def check_files(values: Mapping[str, Any], trainer: Trainer | None) -> Iterator[
         if is_hub_name("pretrained_model_name_or_path", model):
             yield warning(
                 "LL380",
-                f'"{model}" is not a file here; the trainer would fetch it from the model hub.',
+                f'"{model}" is not a file here; the trainer would download it from the model hub.',
                 "Give a file if that was not intended.",
             )
         else:
@@ -74,9 +74,9 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
     if not text and done and steps and done >= steps.epochs:
         yield error(
             "LL383",
-            f"{Path(str(values.get('network_weights') or 'The LoRA')).name} is at epoch {done} "
-            f"already, and the run has {counted(steps.epochs, 'epoch')}.",
-            f"Ask for more than {counted(done, 'epoch')}.",
+            f"{Path(str(values.get('network_weights') or 'The LoRA')).name} is already at epoch "
+            f"{done}, and the run has {counted(steps.epochs, 'epoch')}.",
+            f"Set more than {counted(done, 'epoch')}.",
         )
     if not text:
         return
@@ -85,7 +85,7 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
         yield error(
             "LL382",
             f"The state {text} cannot be resumed: {problem}.",
-            "Name another state, or continue from an epoch file as network weights.",
+            "Choose another state, or continue from an epoch file: --weights",
         )
         return
     state = state_at(Path(text))
@@ -93,9 +93,9 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
     if steps and epoch >= steps.epochs:
         yield error(
             "LL383",
-            f"The state {Path(text).name} is at epoch {epoch} already, and the run has "
+            f"The state {Path(text).name} is already at epoch {epoch}, and the run has "
             f"{counted(steps.epochs, 'epoch')}.",
-            f"Ask for more than {counted(epoch, 'epoch')}.",
+            f"Set more than {counted(epoch, 'epoch')}.",
         )
 
 

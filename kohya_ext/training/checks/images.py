@@ -25,7 +25,7 @@ from .findings import Finding, error, warning
 _SKIPPED = {
     Skip.NO_NUMBER: (
         "LL363",
-        "has no number in front, so sd-scripts skips it",
+        "does not begin with a number, so sd-scripts skips it",
         "Rename it, for example to 5_{name}.",
     ),
     Skip.ZERO: (
@@ -36,16 +36,16 @@ _SKIPPED = {
     Skip.NO_UNDERSCORE: (
         "LL365",
         "has no underscore after the number, so sd-scripts skips it",
-        "Rename it like 5_Trigger.",
+        "Rename it, for example to 5_Trigger.",
     ),
     Skip.NO_PICTURES: (
         "LL366",
-        "holds no pictures that sd-scripts reads",
+        "contains no pictures that sd-scripts reads",
         "Put png, jpg, webp or bmp files in it, or remove it.",
     ),
     Skip.NESTED: (
         "LL367",
-        "holds pictures only in a folder inside it, where sd-scripts does not look",
+        "contains pictures only in a subfolder, where sd-scripts does not look",
         "Move the pictures up into the numbered folder.",
     ),
 }
@@ -57,7 +57,7 @@ def check_folders(values: Mapping[str, Any]) -> tuple[FolderReading | None, list
     text = str(values.get("train_data_dir") or "")
     root = Path(text)
     if not text or not root.is_dir():
-        problem = f'The picture folder "{text}" does not exist; sd-scripts would end with success.'
+        problem = f'The picture folder "{text}" does not exist; sd-scripts would report success.'
         return None, [error("LL360", problem, "Correct train_data_dir.")]
     reading = _in_trainer_order(read_folders(root))
     return reading, list(_name_folders(reading, bool(values.get("validation_split"))))
@@ -81,8 +81,10 @@ def read_regular(values: Mapping[str, Any]) -> tuple[FolderReading | None, list[
         return None, [error("LL360", problem, "Correct reg_data_dir, or leave it empty.")]
     reading = _in_trainer_order(read_folders(root))
     if not reading.folders:
-        problem = f"The folder of regularisation pictures {root} holds none that sd-scripts reads."
-        return None, [error("LL361", problem, "Put folders like 1_woman with pictures into it.")]
+        problem = (
+            f"The folder of regularisation pictures {root} contains none that sd-scripts reads."
+        )
+        return None, [error("LL361", problem, "Put folders such as 1_woman with pictures into it.")]
     return reading, []
 
 
@@ -103,13 +105,14 @@ def _name_folders(reading: FolderReading, is_split: bool) -> Iterator[Finding]:
             f"{counted(len(reading.loose), 'picture is', 'pictures are')} in {reading.root} "
             "itself, where sd-scripts does "
             "not look.",
-            "Move them into a folder like 5_Trigger, and name the folder above it.",
+            "Move them into a folder such as 5_Trigger, and set train_data_dir to the folder "
+            "above it.",
         )
     if not (reading.folders or reading.skipped or reading.loose):
         yield error(
             "LL361",
-            f"The picture folder {reading.root} is empty; sd-scripts would end with success.",
-            "Put folders like 5_Trigger with pictures into it.",
+            f"The picture folder {reading.root} is empty; sd-scripts would report success.",
+            "Put folders such as 5_Trigger with pictures into it.",
         )
 
 
@@ -126,9 +129,9 @@ def check_pictures(
         if not one.is_upright:
             yield warning(
                 "LL371",
-                f"{one.path} is stored sideways; sd-scripts ignores the orientation mark and "
-                "would train it so.",
-                "Rotate the file, or stage it with `loraloom stage`, which does.",
+                f"{one.path} is stored sideways; sd-scripts ignores the EXIF orientation "
+                "and would train it sideways.",
+                "Rotate the file, or stage it with `loraloom stage`, which rotates it.",
             )
         other = stems.setdefault((one.path.parent, one.path.stem), one.path)
         if other != one.path:
@@ -141,7 +144,7 @@ def check_pictures(
     for path in reading.unread:
         yield warning(
             "LL368",
-            f"{path} would silently be skipped: sd-scripts does not read {path.suffix} so.",
+            f"{path} would silently be skipped: sd-scripts does not read the suffix {path.suffix}.",
             "Rename the suffix to lower case, or convert the picture to PNG.",
         )
 
@@ -159,8 +162,7 @@ def _check_size(one: DecodedPicture, rules: BucketRules) -> Iterator[Finding]:
         yield error(
             "LL370",
             f"{one.path} has {one.width} x {one.height} pixels; at the resolution {width} x "
-            f"{height} one side is less than a bucket step ({rules.step}), and it may not be "
-            "enlarged.",
+            f"{height} one side is less than a bucket step ({rules.step}), and enlarging is off.",
             "Remove it, switch bucket_no_upscale off, or use a higher resolution.",
         )
 
@@ -178,8 +180,8 @@ def check_captions(
         elif state is CaptionState.EMPTY:
             yield error(
                 "LL372",
-                f"The caption {name} is empty, and sd-scripts would stop there.",
-                "Write something in it, or delete it: the folder's words are used then.",
+                f"The caption {name} is empty, and sd-scripts would stop at it.",
+                "Write a caption, or delete the file to use the words of the folder name.",
             )
         elif state is CaptionState.NOT_UTF8:
             yield error("LL259", f"The caption {name} is not UTF-8 text.", "Save it as UTF-8.")
@@ -212,7 +214,7 @@ def _check_missing(
     yield warning(
         "LL373",
         f"{len(missing)} of {counted(len(reading.pictures), 'picture')} without a caption "
-        f"{extension} ({shown}); the words of their folder are used instead.",
+        f"{extension} ({shown}); the words of the folder name are used instead.",
         "Caption them with `loraloom caption`, or ignore this if that is intended.",
     )
 
@@ -242,7 +244,7 @@ def check_caches(pictures: Iterable[Path], values: Mapping[str, Any]) -> Iterato
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
         yield error(
             "LL202",
-            f"The cache {broken[0]}{more} is damaged; sd-scripts would end there.",
+            f"The cache {broken[0]}{more} is damaged; sd-scripts would fail there.",
             "Delete it; it is made again.",
         )
 

@@ -42,7 +42,7 @@ def check_course(groups: Sequence[Mapping[str, float]]) -> Iterator[Finding]:
             "LL359",
             f"The learning rate is 0 in each of {counted(steps, 'step')}: nothing would be "
             "trained.",
-            "Set a learning rate, or take another scheduler.",
+            "Set a learning rate, or choose another scheduler.",
         )
         return
     for one in groups:
@@ -52,19 +52,19 @@ def check_course(groups: Sequence[Mapping[str, float]]) -> Iterator[Finding]:
                 "LL359",
                 f"The scheduler never brings the learning rate above {highest:.3g} of the "
                 f"{asked:g} that is asked, in {counted(steps, 'step')}.",
-                "Shorten the warmup, or take another scheduler.",
+                "Shorten the warmup, or choose another scheduler.",
             )
         elif highest > asked * _FAR_ABOVE > 0:
             yield warning(
                 "LL359",
                 f"The scheduler brings the learning rate up to {highest:.3g}, while {asked:g} is "
                 "asked.",
-                "Look at lr_scheduler_args; the learning rate itself is not used there.",
+                "Check lr_scheduler_args; this scheduler does not use the learning rate.",
             )
         if highest > 0 and alive < steps * _HALF:
             yield warning(
                 "LL359",
                 f"The learning rate is above a fiftieth of its highest in {alive} of "
-                f"{counted(steps, 'step')} only: in the others hardly anything is learned.",
+                f"{counted(steps, 'step')}; in the others hardly anything is learned.",
                 "sd-scripts counts lr_scheduler_args in steps, not in epochs.",
             )

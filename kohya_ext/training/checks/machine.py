@@ -102,9 +102,8 @@ def check_environment(
     if gpus and torch.endswith("+cpu"):  # what pip installs on Windows, unless told otherwise
         yield warning(
             "LL387",
-            f"The trainer's PyTorch {torch} is a build for the processor; it cannot use "
-            f"{gpus[0].name}.",
-            "Install a build for the card, from the address that PyTorch's own page gives: "
+            f"The trainer's PyTorch {torch} is a build for the CPU; it cannot use {gpus[0].name}.",
+            "Install a build for your GPU, from the address on PyTorch's page: "
             "loraloom trainer install --torch-from URL",
         )
     for name in environment.missing(needed):
@@ -120,7 +119,7 @@ def check_environment(
             f"The trainer's Python {trainer.python} has {name} {environment.packages[name]}, but "
             f"cannot import it: {problem}.",
             f'Install it again: "{trainer.python}" -m pip install --force-reinstall --no-deps '
-            f"{name.replace('_', '-')}; or choose something that does not need it.",
+            f"{name.replace('_', '-')}; or choose a setting that does not need it.",
         )
 
 
@@ -140,15 +139,15 @@ def check_gpus(gpus: tuple[Gpu, ...], number: int, *, may_be_freed: bool) -> Ite
     if not gpus:
         yield warning(
             "LL387",
-            "No NVIDIA graphics card was found; on the processor a step takes seconds to minutes.",
+            "No NVIDIA GPU was found; on the CPU a step takes seconds to minutes.",
             "Check the driver with nvidia-smi, or continue if that is intended.",
         )
         return
     if number >= len(gpus):
         yield error(
             "LL387",
-            f"There is no graphics card {number}; this machine has {len(gpus)}.",
-            "Correct gpu_ids, --gpu or CUDA_VISIBLE_DEVICES; the first card is 0.",
+            f"There is no GPU {number}; this machine has {len(gpus)}.",
+            "Correct gpu_ids, --gpu or CUDA_VISIBLE_DEVICES; the first GPU is 0.",
         )
         return
     card = gpus[number]
@@ -157,13 +156,13 @@ def check_gpus(gpus: tuple[Gpu, ...], number: int, *, may_be_freed: bool) -> Ite
         yield error(
             "LL387",
             f"{card.name} has {free / 2**30:.1f} of {card.total_bytes / 2**30:.1f} GiB free; "
-            "another program holds the rest.",
-            "Close the Stable Diffusion WebUI, or let loraloom free it: training.free_webui in "
-            "the manifest.",
+            "another program uses the rest.",
+            "Close the Stable Diffusion WebUI, or let loraloom unload its model: "
+            "training.free_webui in the manifest.",
         )
     elif card.used_bytes > card.total_bytes // 4:
         yield warning(
             "LL387",
-            f"Other programs hold {card.used_bytes / 2**30:.1f} GiB of {card.name}.",
+            f"Other programs use {card.used_bytes / 2**30:.1f} GiB of {card.name}.",
             "Close them if training runs out of memory.",
         )

@@ -53,7 +53,7 @@ def check_no_effect(script: str, values: Values) -> Iterator[Finding]:
     ):
         yield warning(
             "LL359",
-            "masked_loss is on, but nothing gives masks: every pixel counts as before.",
+            "masked_loss is on, but there are no masks, so it has no effect.",
             "Switch alpha_mask on where the pictures have transparent parts, or masked_loss off.",
         )
     if values.get("zero_terminal_snr") and not values.get("v_parameterization"):
@@ -113,14 +113,14 @@ def _check_strength(values: Values) -> Iterator[Finding]:
     if clipped is not None and 0 < clipped < _SMALLEST_GRADIENT:
         yield warning(
             "LL359",
-            f"max_grad_norm is {clipped:g}: gradients are cut to next to nothing.",
+            f"max_grad_norm is {clipped:g}: gradients are clipped to almost nothing.",
             "Set it to 1, or to 0 for no limit.",
         )
     norm = number(values.get("scale_weight_norms"))
     if norm is not None and 0 < norm < _SMALLEST_NORM:
         yield warning(
             "LL359",
-            f"scale_weight_norms is {norm:g}: what is learned is scaled down to next to nothing.",
+            f"scale_weight_norms is {norm:g}: the weights are scaled down to almost nothing.",
             "Set it to 1, or leave it out.",
         )
 
@@ -135,7 +135,7 @@ def _check_rates_of_nothing(script: str, values: Values) -> Iterator[Finding]:
     if rates and all(number(one) == 0 for one in rates):
         yield error(
             "LL359",
-            "The learning rate of all that is trained is 0; sd-scripts has nothing to train.",
+            "All learning rates are 0, so sd-scripts has nothing to train.",
             "Set unet_lr, text_encoder_lr or learning_rate.",
         )
         return
@@ -146,6 +146,6 @@ def _check_rates_of_nothing(script: str, values: Values) -> Iterator[Finding]:
         origin = "is not given, so it is" if not values.get("learning_rate") else "is"
         yield warning(
             "LL359",
-            f"The learning rate {origin} {rate:g}: a LoRA learns next to nothing at that.",
-            "Set learning_rate to 1e-4 or so.",
+            f"The learning rate {origin} {rate:g}: a LoRA learns almost nothing with it.",
+            "Set learning_rate to about 1e-4.",
         )

@@ -106,7 +106,7 @@ def _import(trainer: Trainer, names: list[str], seconds: float) -> dict[str, str
         why = f"Python ended with exit code {done.returncode}"
     except subprocess.TimeoutExpired as late:
         output = late.stdout or b""
-        why = f"it was not done after {seconds:.0f} s"
+        why = f"it did not finish within {seconds:.0f} s"
     except OSError as refused:
         return dict.fromkeys(names, f"{trainer.python} cannot be started: {refused.strerror}")
     found: dict[str, str] = {}

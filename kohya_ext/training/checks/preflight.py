@@ -197,9 +197,8 @@ def _check_validation(datasets: Iterable[TrainingDataset]) -> Iterator[Finding]:
         if dataset.validation_split and 0 < count < _FEW_PICTURES:
             yield warning(
                 "LL359",
-                f"{kept} of {counted(count, 'picture')} will be kept back for validation and "
-                "never trained; a "
-                "set this small suffers, and its validation loss says little.",
+                f"{kept} of {counted(count, 'picture')} will be used for validation and not "
+                "trained; the set is too small for that, and the validation loss means little.",
                 "Leave validation_split out, or collect more pictures.",
             )
 
@@ -234,7 +233,7 @@ def _check_settings(values: Mapping[str, Any]) -> Iterator[Finding]:
             yield error(
                 "LL376",
                 f"{key} is {values[key]}; sd-scripts would divide by it{late}.",
-                "Make it at least 1, or leave it out.",
+                "Set it to at least 1, or leave it out.",
             )
     if not values.get("network_module"):
         yield error(

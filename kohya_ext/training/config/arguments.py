@@ -229,7 +229,7 @@ def _differences(
     gui: GuiCall, ours: TrainerCall, values: Values, secrets: Sequence[str]
 ) -> Iterator[GuiDifference]:
     for key in secrets:
-        why = f"a secret comes from the environment only: set {SECRETS[key]}"
+        why = f"secrets are read only from the environment: set {SECRETS[key]}"
         yield GuiDifference(key, _SECRET, None, why)
     words = shell_words_of(str(values.get("additional_parameters") or ""))
     theirs, _ = take_words(gui.toml, words, gui.script)
@@ -241,7 +241,7 @@ def _differences(
     for key in ("extra_accelerate_launch_args", "additional_parameters"):
         text = values.get(key)
         if (split := quoted(text)) != (meant := shell_words_of(str(text or ""))):
-            why = "the GUI splits quoted texts at their spaces and quotes the pieces once more"
+            why = "the GUI splits quoted texts at spaces and quotes the parts again"
             yield GuiDifference(key, list(split), list(meant), why)
 
 
@@ -258,7 +258,7 @@ def _reason(key: str, gui: object, ours: object, toml: Toml) -> tuple[str, bool]
         why = "sd-scripts reads LoRA+ as a network argument only, and ignores the GUI's key"
         return why, True
     if gui is None and _is_zero(ours):
-        return "the GUI drops a 0, and the trainer would take its own default", True
+        return "the GUI drops a 0, and the trainer would use its own default", True
     return _REASONS.get(key, ("the config says so", True))
 
 
@@ -269,10 +269,10 @@ _REASONS: Mapping[str, tuple[str, bool]] = {
     "max_train_epochs": ("the number of epochs is given", True),
     "lr_warmup_steps": ("the GUI forgets or estimates it; a share of all steps is exact", False),
     "network_args": (
-        "the GUI splits a list at its spaces, and sd-scripts would stop at the pieces", True
+        "the GUI splits a list at its spaces, and sd-scripts would fail on the parts", True
     ),
-    "dynamo_backend": ("that is accelerate's word; sd-scripts has none for off", False),
-    "max_token_length": ("75 is sd-scripts' own way, and none of its choices", False),
+    "dynamo_backend": ("that is accelerate's value; sd-scripts has no value for off", False),
+    "max_token_length": ("75 is sd-scripts' default, but not one of its choices", False),
     **dict.fromkeys(_OF_SAMPLES, ("there are no sample prompts", False)),
 }  # fmt: skip
 
@@ -354,7 +354,7 @@ def require_valid_call(call: TrainerCall, version: str | Path = "main") -> None:
             raise InputError(
                 "LL305",
                 f"sd-scripts' {call.script_name} does not accept {key} = {_shown(value)}: {why}.",
-                f"{update}Correct the value; through a config file sd-scripts would not notice.",
+                f"{update}Correct the value; sd-scripts does not check values in a config file.",
             )
 
 

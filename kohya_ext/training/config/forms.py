@@ -55,7 +55,7 @@ def read_config(path: Path) -> ConfigSource:
         raise InputError(
             "LL313",
             f"{path} is a config of {name}, not of a LoRA that sd-scripts trains.",
-            "Train it there, or write a config for sd-scripts.",
+            "Train it with that program, or write a config for sd-scripts.",
         )
     if lora_easy.is_form(data):
         settings, datasets, more = lora_easy.read(data, path)
@@ -69,7 +69,7 @@ def read_config(path: Path) -> ConfigSource:
         what = "only a dataset config" if dataset else _listed(data)
         raise InputError(
             "LL313",
-            f"{path} holds {what}: no setting of the Kohya GUI or of sd-scripts.",
+            f"{path} contains {what}: no setting of the Kohya GUI or of sd-scripts.",
             "Set dataset_config of a training config to a dataset config."
             if dataset
             else "Give a training config.",
@@ -158,7 +158,7 @@ def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(data, dict):
         raise MissingError(
             "LL301",
-            f"{path} holds a {type(data).__name__}, not a JSON object.",
+            f"{path} contains a {type(data).__name__}, not a JSON object.",
             "Give a config that the Kohya GUI saved.",
         )
     return data, notes
@@ -192,7 +192,7 @@ def _parsed(text: str, name: str, notes: list[str]) -> object:
         if plain == text:
             raise
         data: object = parse_json(plain)
-        notes.append("it has comments or commas that JSON does not allow; they are overlooked")
+        notes.append("it has comments or commas that JSON does not allow; they are ignored")
         return data
 
 

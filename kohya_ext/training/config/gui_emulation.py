@@ -122,7 +122,7 @@ def gui_refusals(values: Values, version: GuiVersion) -> tuple[str, ...]:
 def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
     for key in ("lr_scheduler_args", "optimizer_args"):
         if not _SETTINGS.match(str(values.get(key) or "")):
-            yield f"{key} must be pairs such as a=b with one space between two of them"
+            yield f"{key} must be pairs such as a=b, separated by one space"
     if kind not in keys_of(version)["LoRA_type"].choices:
         yield f'"{kind}" is not a LoRA type of this version'
     yield from _family_refusals(values, kind)
@@ -131,7 +131,7 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
         yield f'LyCORIS_preset "{preset}" is neither one of its presets nor a toml file'
     for key in _READ_AS_INT:
         if not _is_int(values.get(key)):
-            yield f"{key} is {values[key]!r}, of which the GUI can make no whole number"
+            yield f"{key} is {values[key]!r}, which the GUI cannot convert to a whole number"
     precision = values.get("mixed_precision")
     if precision and not isinstance(precision, str):
         yield f"mixed_precision is {precision!r}, which the GUI cannot quote"
@@ -140,7 +140,7 @@ def _refusals(values: Values, version: GuiVersion, kind: str) -> Iterator[str]:
     if as_int(values.get("bucket_reso_steps")) < 1:
         yield "bucket_reso_steps must be at least 1"
     if not 0 <= as_float(values.get("noise_offset")) <= 1:
-        yield "noise_offset must lie between 0 and 1"
+        yield "noise_offset must be between 0 and 1"
     if not values.get("dataset_config"):
         for key in ("train_batch_size", "gradient_accumulation_steps"):
             if not as_int(values.get("max_train_steps")) and not as_int(values.get(key)):
@@ -160,13 +160,13 @@ def _family_refusals(values: Values, kind: str) -> Iterator[str]:
     if kind == "Anima" and not anima:
         yield "the LoRA type Anima needs the Anima model"
     if lumina != (kind == "Lumina"):
-        yield "the LoRA type Lumina and the Lumina model go together only"
+        yield "the LoRA type Lumina works only with the Lumina model, and the other way round"
     if kind in ONLY_SDXL_ANIMA:
         others = ("flux1_checkbox", "sd3_checkbox", "hunyuan_image_checkbox", "lumina_checkbox")
         if not (values.get("sdxl") or anima) or any(values.get(flag) for flag in others):
-            yield f"{kind} is for SDXL and Anima only"
+            yield f"{kind} is only for SDXL and Anima"
     if anima and values.get("anima_compile") and values.get("anima_torch_compile"):
-        yield "anima_compile and anima_torch_compile exclude each other"
+        yield "anima_compile and anima_torch_compile cannot be combined"
 
 
 def _steps(values: Values, draws: int) -> int:
@@ -252,14 +252,14 @@ def print_as_gui(
         elif version is GuiVersion.V26 and not any(
             one.is_dir() and re.match(r"^\d+_.+$", one.name) for one in folder.iterdir()
         ):
-            problems = (f"{folder} holds no folder such as 5_Trigger",)
+            problems = (f"{folder} contains no folder such as 5_Trigger",)
         else:
             draws = gui_draws(folder)
     if problems:
         raise InputError(
             "LL311",
             f"The Kohya GUI {version.value} would run nothing for {where}: {'; '.join(problems)}.",
-            "Without --as-gui the json is read, repaired and explained.",
+            "Leave out --as-gui to have the json read and corrected.",
         )
     try:
         return GuiPrint(gui_call(values, version, draws or 0), taken.secrets)

@@ -34,7 +34,7 @@ def take_as_gui(
     given = _loaded(given, version)
     values: Values = {}
     problems = [
-        f"{name} is {value!r}, and the GUI fails to load a list or table there"
+        f"{name} is {value!r}, and the GUI cannot load a list or table there"
         for name, key in keys_of(version).items()
         if key.coerced and isinstance(value := data.get(name), (list, dict))
     ]
@@ -167,7 +167,6 @@ def loses_on_load(values: Values, version: GuiVersion) -> str:
     if not lost:
         return ""
     return (
-        f"the Kohya GUI's own Load loses {', '.join(lost)} while its section Parameters is "
-        "closed: open it first, or load the json twice; the loraloom tab and `loraloom train` "
-        "take them as they are"
+        f"the Kohya GUI's own Load loses {', '.join(lost)} while its section Parameters is closed: "
+        "open it first, or load the json twice; the loraloom tab and `loraloom train` keep them"
     )

@@ -176,7 +176,7 @@ def close_gap(
     closed = {**values, "additional_parameters": text.strip()}
     planned = plan_call(closed, version).toml
     left = sorted(key for key in {*planned, *call.toml} if not _is_same(key, planned, call.toml))
-    why = "no field of the GUI says it"
+    why = "the GUI has no field for it"
     return closed, tuple(
         GuiDifference(key, planned.get(key), call.toml.get(key), why) for key in left
     )

@@ -33,7 +33,8 @@ def json_schema(version: GuiVersion) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Kohya GUI {version.value}: LoRA config",
-        "description": "Every key is needed: for a missing one the GUI keeps what its page shows.",
+        "description": "Every key is required; for a missing key the GUI keeps the value on its "
+        "page.",
         "type": "object",
         "properties": {name: _property(key) for name, key in sorted(keys.items())},
         "required": sorted(keys),

@@ -320,7 +320,7 @@ def _coerced(key: Key, value: object) -> tuple[Any, str]:
     if key.kind == "number" and isinstance(value, float) and not math.isfinite(value):
         return key.default, "not a number"
     if key.coerced == "int" and isinstance(value, float) and value != int(value):
-        return int(value), "the GUI takes whole numbers only"
+        return int(value), "the GUI accepts only whole numbers"
     return value, ""
 
 
@@ -358,8 +358,7 @@ _OF_BLANK = {"lr_scheduler_num_cycles": 1, "lr_scheduler_power": 1.0, "max_token
 """What the GUI itself makes of an empty text in a coerced field, else 0."""
 
 _OTHER_CAPTIONS = (
-    "the GUI's list ends at .txt, .caption and .cap: rename the caption files, or there would be "
-    "other captions than before"
+    "the GUI knows only .txt, .caption and .cap: rename the caption files, or they are not used"
 )
 
 

@@ -48,8 +48,8 @@ def read(data: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], dict[str,
     if scheduler.startswith("LoraEasyCustomOptimizer"):
         raise InputError(
             "LL313",
-            f"{path} uses {scheduler.rpartition('.')[2]}, whose steps only "
-            "LoRA_Easy_Training_Scripts counts.",
+            f"{path} uses {scheduler.rpartition('.')[2]}, which only LoRA_Easy_Training_Scripts "
+            "supports.",
             "Choose a scheduler of sd-scripts there, such as cosine_with_restarts.",
         )
     if "network_module" not in arguments:

@@ -173,8 +173,8 @@ def values_of(project: Project, version: GuiVersion) -> Values:
     if not manifest.base_model.path:
         raise MissingError(
             "LL307",
-            f"{project.manifest_path} names no base model.",
-            "Write the checkpoint file under base_model.path.",
+            f"{project.manifest_path} has no base model.",
+            "Set base_model.path to the checkpoint file.",
         )
     family = manifest.base_model.family
     preset = require_preset(training.preset, family)
@@ -185,7 +185,7 @@ def values_of(project: Project, version: GuiVersion) -> Values:
         raise InputError(
             "LL302",
             f"The Kohya GUI {version.value} does not train {family.value}.",
-            "Write a newer one under training.kohya_version.",
+            "Set training.kohya_version to a newer version.",
         )
     values = {
         **default_values(GuiVersion.V26),
@@ -292,8 +292,8 @@ def _require_files(values: Values) -> None:
     if missing:
         raise MissingError(
             "LL307",
-            f"{family.facts.title} comes in several files, and "
-            f"{', '.join(one.key for one in missing)} is named nowhere.",
+            f"{family.facts.title} consists of several files, and "
+            f"{', '.join(one.key for one in missing)} is not given.",
             f"Write the path of {missing[0].title} under training.overrides.{missing[0].key}.",
         )
 
@@ -306,7 +306,7 @@ def _overrides(overrides: Mapping[str, Any], version: GuiVersion) -> Values:
     if secrets:
         raise InputError(
             "LL310",
-            f"training.overrides would keep a secret, {secrets[0]}, in the manifest.",
+            f"training.overrides contains a secret, {secrets[0]}, in the manifest.",
             f"Remove it, and set {SECRETS[secrets[0]]} in the environment instead.",
         )
     for key in overrides:
@@ -329,7 +329,7 @@ def _staged(images_dir: Path) -> list[PurePosixPath]:
     ]
     if not places:
         raise MissingError(
-            "LL309", f"{images_dir} holds no staged pictures.", "Run `loraloom stage` first."
+            "LL309", f"{images_dir} contains no staged pictures.", "Run `loraloom stage` first."
         )
     return places
 

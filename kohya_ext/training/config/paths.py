@@ -96,7 +96,7 @@ def with_absolute_paths(
     for key in keys:
         value = found.get(key)
         if "\0" in str(value):
-            raise InputError("LL314", f"{key} is {value!r}, which no path can be.", "Correct it.")
+            raise InputError("LL314", f"{key} is {value!r}, which is not a path.", "Correct it.")
         if key == "resume" and found.get("resume_from_huggingface"):
             continue
         if key == _PRESET and not str(value).endswith(".toml"):

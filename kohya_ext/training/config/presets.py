@@ -88,7 +88,7 @@ def require_preset(name: str, family: Family) -> Preset:
         raise InputError(
             "LL306",
             f"sd-scripts does not train {family.facts.title}, so there is no preset for it.",
-            "Train it with a trainer of its own, and use the epoch files here.",
+            "Train it with another trainer, and use its epoch files here.",
         )
     wanted = name or training.preset
     found = next((one for one in presets() if one.name == wanted), None)

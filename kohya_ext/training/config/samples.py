@@ -77,7 +77,7 @@ def _split(line: str) -> list[str]:
 def _drawn(line: str, number: int, seed: int, library: WildcardLibrary | None) -> str:
     prompt, *settings = _split(line)
     if not prompt or prompt.startswith("--"):
-        raise _refused(number, "it has no prompt in front of its settings", "Write a prompt.")
+        raise _refused(number, "it has settings but no prompt", "Write a prompt.")
     parts = [_expanded(prompt, number, seed, library)]
     for text in settings:
         name, _, value = text.partition(" ")
@@ -85,7 +85,7 @@ def _drawn(line: str, number: int, seed: int, library: WildcardLibrary | None) -
         if rule is None:
             known = ", ".join(f"--{one}" for one in _SETTINGS)
             raise _refused(
-                number, f"--{name} is not a setting of sd-scripts", f"There are {known}."
+                number, f"--{name} is not a setting of sd-scripts", f"Settings: {known}."
             )
         if not re.fullmatch(rule[0], value.strip()):
             what = f'--{name} must be {rule[1]}, not "{value.strip()}"'

@@ -66,7 +66,7 @@ def plan_take(project: Project, path: Path) -> TakePlan:
     # what the file does not say is the preset's to say, not the default of some GUI
     given = {key: value for key, value in every.items() if key not in converted.config.missing}
     notes = [*converted.notes, *map(str, converted.config.repairs)]
-    notes += [f"{key} is a secret and was not taken." for key in secrets]
+    notes += [f"{key} is a secret and was not copied." for key in secrets]
     changes: dict[Place, Any] = {("base_model", "family"): family.value}
     base = str(given.get("pretrained_model_name_or_path") or "")
     if base and Path(base).is_file():
@@ -74,7 +74,7 @@ def plan_take(project: Project, path: Path) -> TakePlan:
     elif base:
         notes.append(f"Its base model {base} is not on this machine: choose one.")
     notes += [
-        f"Its {what} {given[key]} was not taken." for key, what in _LEFT.items() if given.get(key)
+        f"Its {what} {given[key]} was not copied." for key, what in _LEFT.items() if given.get(key)
     ]
     changes |= _lengths(given, notes)
     preset = project.manifest.training.preset
@@ -93,7 +93,8 @@ def plan_take(project: Project, path: Path) -> TakePlan:
     changes[("training", "overrides")] = differing
     name = require_preset(preset, family).name
     notes.append(
-        f"{counted(len(differing), 'value')} unlike the preset {name} will be kept as overrides."
+        f"{counted(len(differing), 'value')} different from the preset {name} will be kept as "
+        "overrides."
     )
     return TakePlan(converted, changes, tuple(notes))
 

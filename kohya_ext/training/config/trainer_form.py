@@ -76,7 +76,7 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     Raises InputError for a value of the wrong type and for what trains no LoRA.
     """
     given, secrets = without_secrets(settings)
-    notes = [f"{key} is left out, a secret: set {SECRETS[key]} instead" for key in secrets]
+    notes = [f"{key} is a secret and is left out: set {SECRETS[key]} instead" for key in secrets]
     given = _renamed(
         {key: value for key, value in given.items() if value not in (None, "", [])}, notes
     )
@@ -107,7 +107,7 @@ def read_settings(settings: Mapping[str, Any], path: Path) -> TrainerSettings:
     notes += unknown_names([one for one in unknown if one not in carried])
     if not toml.keys() & {"learning_rate", "unet_lr"}:
         rate = trainer_default("learning_rate")
-        notes.append(f"no learning rate is given: sd-scripts takes {rate:g}, which is very little")
+        notes.append(f"no learning rate is given: sd-scripts uses {rate:g}, which is very low")
     if "network_module" not in toml:
         toml["network_module"] = _module_of(script, toml, path)
         notes.append(f"network_module is {toml['network_module']}: none was given")
@@ -153,11 +153,13 @@ def unknown_names(names: list[str]) -> list[str]:
     found = []
     for name in names:
         if name in gui:
-            found.append(f"{name} is left out: a field of the Kohya GUI, no argument of sd-scripts")
+            found.append(
+                f"{name} is left out: a field of the Kohya GUI, not an argument of sd-scripts"
+            )
             continue
         close = get_close_matches(name, known, n=1, cutoff=0.75)
-        nearest = f'; the nearest known name is "{close[0]}"' if close else ""
-        found.append(f"{name} is left out: neither sd-scripts nor the Kohya GUI knows it{nearest}")
+        nearest = f'; the most similar name is "{close[0]}"' if close else ""
+        found.append(f"{name} is left out: it is unknown to sd-scripts and the Kohya GUI{nearest}")
     return found
 
 
@@ -243,9 +245,11 @@ def _script_of(given: Mapping[str, Any], folder: Path, notes: list[str]) -> str:
         return script
     name = re.split(r"[\\/]", str(given.get("pretrained_model_name_or_path") or ""))[-1]
     if _XL_NAME.search(name) and not given.get("v2"):
-        notes.append(f"trained by sdxl_train_network.py: the base model {name} sounds like SDXL")
+        notes.append(
+            f"trained by sdxl_train_network.py: the name of the base model, {name}, looks like SDXL"
+        )
         return "sdxl_train_network"
-    notes.append("trained by train_network.py, for SD 1.5 or 2: nothing names another family")
+    notes.append("trained by train_network.py, for SD 1.5 or 2: nothing points to another family")
     return "train_network"
 
 
@@ -266,8 +270,8 @@ def _module_of(script: str, toml: Toml, path: Path) -> str:
     if not toml.keys() & {"network_dim", "network_alpha", "network_args", "unet_lr"}:
         raise InputError(
             "LL313",
-            f"{path} names no network_module: sd-scripts would not train a LoRA with it.",
-            "Write network_module, network_dim and network_alpha, or name another config.",
+            f"{path} has no network_module, so sd-scripts would not train a LoRA.",
+            "Set network_module, network_dim and network_alpha, or give another config.",
         )
     rows = (one.facts.training for one in trained())
     return next((row.module for row in rows if row and row.script == script), "networks.lora")

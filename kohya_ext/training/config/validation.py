@@ -13,8 +13,8 @@ from .arguments import TrainerCall
 from .call_values import effective
 
 REASON = (
-    "the loss on pictures that are trained falls also while a LoRA overfits to them; on those "
-    "kept back it rises then"
+    "while a LoRA overfits, the loss on its training pictures still falls, but the loss on other "
+    "pictures rises"
 )
 
 

@@ -88,8 +88,8 @@ def read_dataset_config(
         found += [dataset] if dataset else []
     given = any(one.trained_pictures for one in found)
     if not given and not any(one.level is Level.ERROR for one in findings):
-        problem = f"The dataset config {path} gives no pictures; sd-scripts would end with success."
-        findings.append(error("LL361", problem, "Name folders with pictures as image_dir."))
+        problem = f"The dataset config {path} gives no pictures; sd-scripts would report success."
+        findings.append(error("LL361", problem, "Set image_dir to folders with pictures."))
     return tuple(found), findings
 
 
@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
     text = read_text(path)
     found = parse_json(text) if path.suffix.lower() == ".json" else parse_toml(text)
     if not isinstance(found, dict):
-        raise ValueError("it holds no tables")
+        raise ValueError("it contains no tables")
     return found
 
 
@@ -228,7 +228,7 @@ def _subset(
     if repeats < 1 or not pictures:
         code, why = ("LL364", "0 repeats") if pictures else ("LL366", "no pictures")
         split = not (pictures or settings.get("is_reg")) and settings.get("validation_split")
-        what = "fail, as it keeps some for validation" if split else "skip it"
+        what = "fail, because it keeps some for validation" if split else "skip it"
         problem = f"{place}: {folder} has {why}; sd-scripts would {what}."
         return None, (error if split else warning)(
             code, problem, "Correct it, or remove the subset."

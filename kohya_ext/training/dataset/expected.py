@@ -44,7 +44,7 @@ def read_datasets(
             whole(values.get("dataset_repeats")) or 1,
         )
         if subset is None:
-            none = f"{values['in_json']} gives no pictures; sd-scripts would end with success."
+            none = f"{values['in_json']} gives no pictures; sd-scripts would report success."
             return (), [*wrong, error("LL361", none, "Give a metadata file that lists some.")]
         if rules is None:
             return (), wrong

@@ -57,21 +57,21 @@ class LastRun:
             raise ConflictError(
                 "LL385",
                 f"{there} Pictures or captions changed since.",
-                "Continue anyway with --resume, or train again beside them with --move-old.",
+                "Continue anyway with --resume, or move them away and train again with --move-old.",
             )
         if self.is_finished and epochs <= self.plan.epochs:
             more = "--resume" if self.state else "--weights FILE"
             raise AlreadyTrained(
-                f"{self.plan.name} is trained already. {there}",
-                f"For more epochs add {more} --epochs N, to train it again --move-old.",
+                f"{self.plan.name} is already trained. {there}",
+                f"For more epochs, add {more} --epochs N; to train it again, add --move-old.",
                 self.result,
             )
         if self.state is None:
             raise ConflictError(
                 "LL385",
                 f"{there} No state was saved to continue from.",
-                "Continue from the newest file with --weights FILE, or train again beside them "
-                "with --move-old.",
+                "Continue from the newest file with --weights FILE, or move them away and train "
+                "again with --move-old.",
             )
 
 
@@ -114,7 +114,7 @@ def epochs_there(folder: Path, name: str) -> str:
     runs = find_epoch_files(folder).runs if folder.is_dir() else ()
     files = next((run.epochs for run in reversed(runs) if run.output_name == name), ())
     if not files:
-        return f"{folder} holds no epoch of {name}."
+        return f"{folder} contains no epoch of {name}."
     numbers = [str(one.epoch) for one in files if one.epoch is not None]
     which = f"epoch {numbers[0]}" if len(numbers) == 1 else f"epochs {', '.join(numbers)}"
-    return f"{folder} holds {which} of {name}; the newest file is {files[-1].path.name}."
+    return f"{folder} contains {which} of {name}; the newest file is {files[-1].path.name}."

@@ -14,9 +14,9 @@ _USAGE = re.compile(r"^\S+\.py: error: (.*)$")
 _CURES = (
     (
         r"CUDA out of memory|OutOfMemoryError",
-        "The graphics card's memory is too small for this config, or another program holds some "
-        "of it. Close the WebUI, or lower the batch size, use gradient checkpointing, cache the "
-        "latents, or take a preset for a smaller card.",
+        "The GPU memory is too small for this config, or another program uses some of it. Close "
+        "the WebUI, or lower the batch size, use gradient checkpointing, cache the latents, or "
+        "use a preset for less GPU memory.",
     ),
     (
         r"No module named '?(networks|library)\.",
@@ -32,11 +32,11 @@ _CURES = (
     ),
     (
         r"caption file is empty",
-        "Fill the caption file that is named, or delete it.",
+        "Write a caption into that file, or delete it.",
     ),
     (
         r"max_train_steps should be greater than initial step",
-        "The state to resume from is at the end of this run already: ask for more epochs.",
+        "The state is already at the end of this run: set more epochs.",
     ),
     (
         r"size mismatch for",
@@ -45,7 +45,7 @@ _CURES = (
     ),
     (
         r"Torch not compiled with CUDA|No CUDA GPUs are available|CUDA driver",
-        "The trainer's PyTorch cannot use this graphics card: see `loraloom trainer show`.",
+        "The trainer's PyTorch cannot use this GPU: see `loraloom trainer show`.",
     ),
     (
         r"No space left on device",
@@ -67,7 +67,7 @@ _CURES = (
     ),
     (
         r"does not require `num_warmup_steps`",
-        "Set the warmup to 0, or take a scheduler that warms up, such as constant_with_warmup.",
+        "Set the warmup to 0, or use a scheduler with warmup, such as constant_with_warmup.",
     ),
     (
         r"adafactor scheduler must be used with Adafactor",
@@ -99,8 +99,8 @@ _CURES = (
     ),
     (
         r"[Uu]nexpected keyword argument|invalid keyword argument",
-        "Correct its name or remove it: optimizer_args, lr_scheduler_args and network_args "
-        "go to the chosen optimizer, scheduler and network as they are.",
+        "Correct its name or remove it: optimizer_args, lr_scheduler_args and network_args are "
+        "passed unchanged to the optimizer, scheduler and network.",
     ),
     (
         r"not enough values to unpack \(expected 2|too many values to unpack \(expected 2",

@@ -254,7 +254,7 @@ def _undamaged(path: Path) -> Iterator[None]:
         raise DamagedError(
             "LL344",
             f"{path} cannot be used: {error}.",
-            f"Move the folder {path.parent} away; the epoch files are elsewhere and stay.",
+            f"Move the folder {path.parent} away; the epoch files are not in it.",
         ) from error
 
 

@@ -96,7 +96,7 @@ def read_report(runs_dir: Path, run_id: str = "") -> Report:
     if not runs:
         which = f"run {run_id}" if run_id else "run yet"
         raise MissingError(
-            "LL399", f"{runs_dir} holds no {which}.", "Train first: loraloom train PROJECT"
+            "LL399", f"{runs_dir} contains no {which}.", "Train first: loraloom train PROJECT"
         )
     chain = _chain(runs[-1], find_runs_in(runs_dir))
     plan = runs[-1].plan

@@ -194,7 +194,7 @@ def start_detached(plan: TrainingPlan) -> RunPlan:
             raise HostError(
                 "LL398",
                 f"The watcher of run {plan.run.run_id} ended at once.",
-                f"{plan.run.folder / 'watcher.txt'} says why; train without --detach.",
+                f"{plan.run.folder / 'watcher.txt'} contains the reason; train without --detach.",
             )
         time.sleep(POLL_SECONDS)
 
@@ -272,7 +272,7 @@ def require_training(job: TrainingJob) -> RunPlan:
         raise MissingError(
             "LL395",
             f"{job.name} is not being trained.",
-            "Start it with `loraloom train`; `loraloom report` says how the last one ended.",
+            "Start it with `loraloom train`; `loraloom report` shows how the last one ended.",
         )
     return run
 
@@ -286,7 +286,8 @@ def stop_training(run: RunPlan, what: StopRequest = StopRequest.NOW) -> None:
     if what is StopRequest.PAUSE and not run.saves_states:
         raise ConflictError(
             "LL397",
-            f"Run {run.run_id} of {run.name} saves no states, so a pause would end it.",
+            f"Run {run.run_id} of {run.name} saves no states, so it cannot be resumed after a "
+            "pause.",
             "Stop it with --stop-after-epoch and continue from its last epoch file, or start it "
             "with --save-states next time.",
         )

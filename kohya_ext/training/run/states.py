@@ -42,7 +42,7 @@ def state_problem(folder: Path) -> str | None:
         if not (folder / name).is_file():
             return f"{name} is missing"
         if name.endswith(".bin") and not zipfile.is_zipfile(folder / name):
-            return f"{name} is cut short"
+            return f"{name} is incomplete"
     weights = folder / "model.safetensors"
     if not weights.is_file():
         return None if (folder / "pytorch_model.bin").is_file() else f"{weights.name} is missing"
@@ -103,7 +103,7 @@ def require_state(model_dir: Path, output_name: str) -> SavedState:
     why = f" ({'; '.join(halves)})" if halves else ""
     raise MissingError(
         "LL396",
-        f"{model_dir} holds no state of {output_name} to continue from{why}.",
+        f"{model_dir} contains no state of {output_name} to continue from{why}.",
         "States are saved when training is started with --save-states; without one, continue from "
-        "an epoch file as network weights, or train again.",
+        "an epoch file with --weights, or train again.",
     )

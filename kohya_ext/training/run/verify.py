@@ -35,7 +35,7 @@ def judge(
             outcome=RunOutcome.NO_DATA,
             code="LL392",
             problem="The trainer found no pictures to train on: " + follow.errors[-1][:200],
-            cure="`loraloom check` names the folders that it skips.",
+            cure="`loraloom check` lists the folders that it skips.",
         )
     if follow.first_nan is not None:
         return _nan(result, follow.done_before + follow.first_nan)
@@ -50,8 +50,8 @@ def judge(
             outcome=RunOutcome.UNVERIFIED,
             code="LL393",
             problem=f"The trainer reported success, but {what}.",
-            cure="Look at stdout.txt and stderr.txt in the run's folder; the files may not be "
-            "used.",
+            cure="Look at stdout.txt and stderr.txt in the run's folder; do not use the epoch "
+            "files.",
         )
     return result
 

@@ -103,7 +103,7 @@ def test_addresses_that_are_none(url: str):
         (401, b'{"detail": "Incorrect username or password"}', "LL403", "Incorrect username"),
         (500, b'{"error": "KeyError", "errors": "colour"}', "LL405", "colour"),
         (500, b"<html>", "LL405", "Internal Server Error"),
-        (200, b"<html>", "LL406", "did not answer as a WebUI does"),
+        (200, b"<html>", "LL406", "is not a WebUI"),
         (422, b'{"detail": [{"loc": ["body"], "msg": "x"}]}', "LL405", "loc"),
         (500, b"[]", "LL405", "500"),
     ],
@@ -322,7 +322,7 @@ def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path:
         apply_links(trained, plan, client)
 
 
-def test_forge_is_told_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatch):
+def test_forge_is_reported_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatch):
     from dataclasses import replace
 
     from a1111_ext.simulator import server

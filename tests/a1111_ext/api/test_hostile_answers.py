@@ -130,7 +130,7 @@ def test_an_answer_that_drips_ends_in_time():
     ids=["deep", "not utf-8", "empty", "cut off", "rubbish"],
 )
 def test_anything_but_json_is_one_sentence(body: bytes):
-    with host(sends(body)) as url, pytest.raises(ApiError, match=r"did not answer as a WebUI.*406"):
+    with host(sends(body)) as url, pytest.raises(ApiError, match=r"is not a WebUI.*406"):
         Client(url).get("/sdapi/v1/options")
 
 

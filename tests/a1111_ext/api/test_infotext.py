@@ -40,7 +40,7 @@ WEBUI = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
         ("a ring\nSteps: 20", "a ring", ""),
     ],
 )  # fmt: skip
-def test_prompts_are_told_from_parameters(text: str, prompt: str, negative: str):
+def test_prompts_are_reported_from_parameters(text: str, prompt: str, negative: str):
     found = parse_infotext(text)
     assert (found.prompt, found.negative_prompt) == (prompt, negative)
     assert found.fields["Steps"] == "20"

@@ -375,10 +375,10 @@ def test_three_redirects_are_followed(monkeypatch: pytest.MonkeyPatch, length: i
     ("words", "reason"),
     [
         ("[Errno 111] Connection refused", "connection refused"),
-        ("IncompleteRead(0 bytes read)", "it ended in the middle of an answer"),
+        ("IncompleteRead(0 bytes read)", "it stopped in the middle of an answer"),
         ("[WinError 10054] x", "connection reset"),
-        ("[Errno 11001] getaddrinfo failed", "no machine of that name is known"),
-        ("SSL: WRONG_VERSION_NUMBER", "it speaks http, not https"),
+        ("[Errno 11001] getaddrinfo failed", "no machine with this name was found"),
+        ("SSL: WRONG_VERSION_NUMBER", "it uses http, not https"),
         ("something else", "OSError"),
     ],
 )

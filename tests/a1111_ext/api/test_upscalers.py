@@ -66,7 +66,9 @@ def test_one_with_weights_is_proved_once(complete: SimulatedWebui, monkeypatch):
     assert asked == [HEAVY]
 
 
-def test_what_cannot_be_checked_is_told(shown: Project, webui: SimulatedWebui, monkeypatch, capsys):
+def test_what_cannot_be_checked_is_reported(
+    shown: Project, webui: SimulatedWebui, monkeypatch, capsys
+):
     monkeypatch.delitem(server._POST, "/sdapi/v1/extra-single-image")
     words = ["upscale", str(shown.root), *small_files(shown), "--webui", webui.url]
     assert main([*words, "--upscaler", HEAVY]) == 0
@@ -121,7 +123,7 @@ def test_a_vae_whose_file_is_gone_is_noticed(client: Client, tmp_path: Path, mon
         found.require_vae("gone.pt")
 
 
-def test_detail_is_told_from_a_resize():
+def test_detail_is_reported_from_a_resize():
     small = Image.radial_gradient("L").resize((32, 32)).convert("RGB")
     larger = small.resize((64, 64), Image.Resampling.BICUBIC)
     assert is_resize(small, larger)

@@ -96,8 +96,8 @@ def test_a_grid_is_drawn_without_the_webui_that_is_off(
     grid = ["grid", str(project.root), "--seeds", "1", "--webui", off]
     assert main(grid) == 1
     assert main([*grid, "--webui", webui.url]) == 0
-    told = capsys.readouterr().err
-    assert f"No WebUI answers at {off}: connection refused. The others draw without it." in told
+    printed = capsys.readouterr().err
+    assert f"No WebUI answers at {off}: connection refused. The others draw without it." in printed
     assert read_settings().webuis_of(project.root) == (webui.url,)  # off, or mistyped
     remember_webuis([off, webui.url], project.root)
     assert main(["grid", str(project.root), "--seeds", "2"]) == 0

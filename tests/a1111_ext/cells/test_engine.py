@@ -320,22 +320,22 @@ def test_many_backends_share_one_ledger(backend, ledger):
     assert ledger.done_keys() == {one.key for one in cells}
 
 
-def test_waiting_for_a_lost_server_is_told(backend, ledger, capsys):
+def test_waiting_for_a_lost_server_is_reported(backend, ledger, capsys):
     """Also where the output is a pipe, whose lines do not change."""
     (one,) = pinned(backend, cell())
     fake = FakeBackend(lost())
     fake.is_remote = True
-    told: list[str] = []
+    messages: list[str] = []
     patience = Patience(return_seconds=0)
     with shown_events(as_json=False) as (show, _):
 
         def on_event(event: CellEvent) -> None:
-            told.append(event.reason)
+            messages.append(event.reason)
             show(event)
 
         run_cells(plan_cells([one]), ledger, [fake], on_event=on_event, patience=patience)
-    assert told[0] == "No WebUI answers. Waiting up to 0 s for it to come back."
-    assert f": {told[0]}\n" in capsys.readouterr().err
+    assert messages[0] == "No WebUI answers. Waiting up to 0 s for it to come back."
+    assert f": {messages[0]}\n" in capsys.readouterr().err
 
 
 def test_a_lost_server_fails_what_waits(backend, ledger):

@@ -51,10 +51,10 @@ def test_what_a_lost_cluster_left_is_drawn_next(webui: SimulatedWebui, tmp_path:
     backend = HttpBackend(Client(webui.url))
     plan = plan_cells(cells(backend))
     lost = Elsewhere(dies_after=2, loss=BrokenProcessPool("a child died"))
-    told: list[CellOutcome] = []
+    outcomes: list[CellOutcome] = []
 
     def note(event: CellEvent) -> None:
-        told.append(event.outcome)
+        outcomes.append(event.outcome)
 
     with Ledger(tmp_path / "a.db", tmp_path / "cells") as ledger:
         first = run_cells(
@@ -62,11 +62,13 @@ def test_what_a_lost_cluster_left_is_drawn_next(webui: SimulatedWebui, tmp_path:
             ledger,
             [backend],
             executor=lost,
-            on_event=lambda event: told.append(event.outcome),
+            on_event=lambda event: outcomes.append(event.outcome),
         )
         assert (first.drawn, len(first.failed)) == (2, 4)
-        assert told == [CellOutcome.DRAWN] * 2  # nothing is wrong with the other pictures
-        with pytest.raises(HostError, match=r"died\. 4 of 6 pictures were not drawn\. Look.*LL180"):
+        assert outcomes == [CellOutcome.DRAWN] * 2  # nothing is wrong with the other pictures
+        with pytest.raises(
+            HostError, match=r"died\. 4 of 6 pictures were not drawn\. Check.*LL180"
+        ):
             first.require_all()
         assert run_cells(plan, ledger, [backend], executor=Elsewhere()).drawn == 4
     backend.close()

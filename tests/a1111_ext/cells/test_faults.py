@@ -246,6 +246,6 @@ def test_pictures_are_the_same_without_the_quick_decoder(backend, webui, monkeyp
     monkeypatch.setitem(sys.modules, "pybase64", None)
     assert backend.generate(cell()).png == quick
     webui.host.faults.answer = lambda data: {**data, "images": ["abc"]}
-    with pytest.raises(HostError) as told:
+    with pytest.raises(HostError) as reported:
         backend.generate(cell())
-    assert told.value.code == "LL451"
+    assert reported.value.code == "LL451"

@@ -103,8 +103,8 @@ def test_a_pause_of_another_process_ends_our_job(backend, ledger, webui, tmp_pat
         other.set_paused(False)
     thread.join(60)
     assert (reports[0].drawn, reports[0].failed) == (count, ())
-    told = [one.outcome for one in events]
-    assert told == [CellOutcome.PAUSED, CellOutcome.RESUMED, *[CellOutcome.DRAWN] * count]
+    outcomes = [one.outcome for one in events]
+    assert outcomes == [CellOutcome.PAUSED, CellOutcome.RESUMED, *[CellOutcome.DRAWN] * count]
 
 
 def test_a_paused_run_can_be_stopped(backend, ledger, webui):

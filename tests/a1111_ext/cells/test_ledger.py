@@ -169,7 +169,7 @@ def test_of_very_many_only_sizes_are_compared_unless_all_is_asked_for(
 
 
 @pytest.mark.parametrize("unknown", [1, 600], ids=["few", "many"])
-def test_of_all_cells_those_asked_for_are_told(ledger: Ledger, unknown: int):
+def test_of_all_cells_those_asked_for_are_reported(ledger: Ledger, unknown: int):
     first, second = (finish(ledger, cell(seed=seed)) for seed in (1, 2))
     ledger.add([cell(seed=3)])
     keys = [first, cell(seed=3).key, *(f"no-{number}" for number in range(unknown))]

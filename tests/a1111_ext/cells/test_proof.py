@@ -93,7 +93,7 @@ def test_each_damage_is_named(project: Project, drawn, capsys: pytest.CaptureFix
         "epoch files": 1,
         "pictures": 2,
     }
-    assert "not those that its header" in found["epoch files"]["lost"][0]
+    assert "do not match the hash" in found["epoch files"]["lost"][0]
 
 
 def test_a_cluster_finds_the_same_damage(project: Project, drawn):

@@ -58,18 +58,20 @@ def test_a_webui_that_rounds_to_64_is_found_out(tmp_path: Path, step: int, seen:
             require_size(odd, found.size_step)
 
 
-def test_an_ignored_schedule_type_is_told(has: Capabilities):
+def test_an_ignored_schedule_type_is_reported(has: Capabilities):
     ddim = replace(SMALL, sampler="DDIM", scheduler="Karras")
-    (told,) = ignored_schedules([SMALL, ddim, replace(ddim, scheduler="Exponential")], has)
-    assert told.startswith("DDIM has a schedule of its own: the schedule type Karras, Exponential")
+    (reported,) = ignored_schedules([SMALL, ddim, replace(ddim, scheduler="Exponential")], has)
+    assert reported.startswith(
+        "DDIM has a schedule of its own: the schedule type Karras, Exponential"
+    )
 
 
-def test_that_of_the_second_pass_is_told_too(has: Capabilities):
+def test_that_of_the_second_pass_is_reported_too(has: Capabilities):
     hires = HiresFix("None", sampler="UniPC", scheduler="Karras")
     assert len(ignored_schedules([replace(SMALL, hires_fix=hires)], has)) == 1
 
 
-def test_a_schedule_type_that_counts_is_not_told(has: Capabilities):
+def test_a_schedule_type_that_counts_is_not_reported(has: Capabilities):
     cells = [
         replace(SMALL, scheduler="Karras"),
         replace(SMALL, sampler="DDIM"),

@@ -154,7 +154,7 @@ def test_a_task_that_was_begun_before_it_was_named_has_its_name_at_its_end(
     assert len(set(names)) == len(plan.cells)
 
 
-def test_a_failed_task_is_told_and_queued_again(queue: QueueClient, ledger: Ledger):
+def test_a_failed_task_is_reported_and_queued_again(queue: QueueClient, ledger: Ledger):
     plan = plan_cells(cells())
     queue.fails = {1}
     report = run_cells(plan, ledger, [backend(queue)])
@@ -165,7 +165,7 @@ def test_a_failed_task_is_told_and_queued_again(queue: QueueClient, ledger: Ledg
     assert len(queue.tasks) == 4
 
 
-def test_a_deleted_task_is_told(queue: QueueClient, ledger: Ledger):
+def test_a_deleted_task_is_reported(queue: QueueClient, ledger: Ledger):
     made = backend(queue)
     (first, *_) = cells()
     made.hand_over([first], threading.Event())

@@ -64,9 +64,9 @@ def test_settings_of_a_killed_run_count_while_its_last_picture_is_drawn(
     first, second = two
     first.share(URL, {"clip": 1})
     monkeypatch.setattr("a1111_ext.cells.shared_settings.holds", lambda owner, age: False)
-    told = second.share(URL, {"clip": 3, "eta": 0}, is_drawing=True)
-    assert told == ({"clip": 1, "eta": 0}, {"eta": 0})
-    assert second.to_put_back(URL, told[0]) == {"clip": 1, "eta": 0}
+    answer = second.share(URL, {"clip": 3, "eta": 0}, is_drawing=True)
+    assert answer == ({"clip": 1, "eta": 0}, {"eta": 0})
+    assert second.to_put_back(URL, answer[0]) == {"clip": 1, "eta": 0}
 
 
 def test_further_settings_join_those_of_a_run(two: tuple[SharedSettings, SharedSettings]):

@@ -126,7 +126,7 @@ def test_the_second_pass_is_compared_too(said: str, what: list[str]):
     assert [one.what for one in verify_picture(own, answer)] == what
 
 
-def test_forge_is_told_the_second_cfg_scale(forge: Capabilities, a1111: Capabilities):
+def test_forge_is_reported_the_second_cfg_scale(forge: Capabilities, a1111: Capabilities):
     """Its own default is 1: the negative prompt would not count."""
     _, body = picture_request(HIRES, forge)
     assert (body["hr_cfg"], body["hr_distilled_cfg"]) == (6.0, 3.5)

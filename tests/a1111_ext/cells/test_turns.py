@@ -99,7 +99,7 @@ def test_an_upscale_joins_behind_the_batch_of_its_checkpoint(
 ):
     """A showcase draws the first checkpoint, then the second; another command wants one of them."""
     first, second = webui.host.checkpoints[:2]
-    begun, told = threading.Event(), []
+    begun, messages = threading.Event(), []
 
     def showcase(event: CellEvent) -> None:
         is_there = event.cell.checkpoint.title.startswith(first if at == "first" else second)
@@ -108,7 +108,7 @@ def test_an_upscale_joins_behind_the_batch_of_its_checkpoint(
             joined.wait(30)
 
     def upscale(event: CellEvent) -> None:
-        told.append(event)
+        messages.append(event)
         joined.set()
 
     joined = threading.Event()
@@ -120,13 +120,14 @@ def test_an_upscale_joins_behind_the_batch_of_its_checkpoint(
     draw(webui, tmp_path / "b", [(first, range(11, 14))], upscale)
     other.join(60)
     loads = webui.host.counters.checkpoint_loads - before
-    waits = [one.reason for one in told if one.outcome is CellOutcome.WAITING]
+    waits = [one.reason for one in messages if one.outcome is CellOutcome.WAITING]
     if at == "first":
         assert (loads, waits) == (1, [])  # the first one was loaded at the start
     else:
         assert loads == 2
         assert waits == [
-            f"another command draws with {second}.safetensors at {webui.url}, this one comes next"
+            f"another command is drawing with {second}.safetensors at {webui.url}; this command "
+            "is next"
         ]
 
 

@@ -395,7 +395,7 @@ SOME = "-8 -4 0 4 8"
 @pytest.mark.parametrize(
     ("size", "expected"), [((16, 16), True), ((64, 16), True), ((15, 64), False), ((64, 15), False)]
 )
-def test_noise_is_told_from_sixteen_pixels_on(size: tuple[int, int], expected: bool):
+def test_noise_is_reported_from_sixteen_pixels_on(size: tuple[int, int], expected: bool):
     assert is_noise(noise(*size, SOME)) is expected
 
 

@@ -103,7 +103,7 @@ def test_ranges_without_end_are_one_sentence(read, text: str):
 
 
 @pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
-def test_letters_are_not_told_as_a_number_too_long(read):
+def test_letters_are_not_reported_as_a_number_too_long(read):
     with pytest.raises(InputError, match="neither a number nor a range") as caught:
         read("a" * 10_000, "Seed")
     assert len(str(caught.value)) < 300
@@ -123,7 +123,9 @@ def test_a_long_text_in_the_place_of_an_axis_is_cut(text: str):
 @pytest.mark.parametrize("text", ["", " ", ",", ", ,", "\n", "5-4", "1, 1-0", "1-5 [0]"])
 @pytest.mark.parametrize("read", [parse_whole_numbers, parse_real_numbers])
 def test_an_axis_without_numbers_is_refused(read, text: str):
-    with pytest.raises(InputError, match=r"The axis Seed has no values|holds no number") as caught:
+    with pytest.raises(
+        InputError, match=r"The axis Seed has no values|contains no number"
+    ) as caught:
         read(text, "Seed")
     assert caught.value.code == "LL506"
 

@@ -97,10 +97,10 @@ def test_another_picture_beside_the_page_is_moved_aside(trained: Project, webui,
     pictures[3].unlink()
     capsys.readouterr()
     assert main(draw) == 0
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     for one, end in ((pictures[0], "the right one is there again"), (pictures[1], "drawn again")):
-        assert f"{one.name} was not the picture that was drawn" in told
-        assert end in told
+        assert f"{one.name} was not the picture that was drawn" in printed
+        assert end in printed
     assert {one.name: one.read_bytes() for one in folder.glob("*.png")} == right
     assert webui.host.counters.pictures == 13
 
@@ -191,8 +191,10 @@ def test_scripts_are_checked_before_drawing(trained, webui, capsys, scripts: str
 
 def test_without_a_control_it_is_said(trained: Project, webui, capsys):
     assert main(["grid", str(trained.root), "--webui", webui.url, "--no-control"]) == 0
-    assert "was not checked that the LoRA changes" in capsys.readouterr().err
-    assert "no control row" in (only_grid(trained) / "grid.html").read_text(encoding="utf-8")
+    assert "whether the LoRA changes the pictures was not checked" in capsys.readouterr().err
+    assert "there is no row without the LoRA" in (only_grid(trained) / "grid.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_lora_of_another_family_draws_nothing(trained: Project, webui, capsys):
@@ -260,8 +262,8 @@ def test_links_among_wildcards_are_followed_where_asked(trained, webui, capsys, 
     if command == "grid":
         words += ["--prompt", "{lora} {trigger}, __hat__ __far/coat__"]
     assert main(words) == 1
-    told = capsys.readouterr().err
-    assert 'no wildcard is called "far/coat": "far" is a link that is not followed' in told
+    printed = capsys.readouterr().err
+    assert 'no wildcard is called "far/coat": "far" is a link that is not followed' in printed
     if by == "option":
         words.append("--follow-links")
     else:
@@ -271,13 +273,13 @@ def test_links_among_wildcards_are_followed_where_asked(trained, webui, capsys, 
     assert main(words) == 0
 
 
-def test_slips_are_told_before_anything_is_drawn(trained: Project, webui, capsys):
+def test_slips_are_reported_before_anything_is_drawn(trained: Project, webui, capsys):
     words = ["grid", str(trained.root), "--webui", webui.url, "--epochs", "last"]
     slipped = ["--prompt", "{lora} {trigger} __hat_", "--negative-prompt", "{blurry, dark}"]
     axis = ["--axis", "Prompt={lora} a $fox,{lora} a fox"]
     assert main([*words, *slipped, *axis, "--dry-run"]) == 0
-    told = [one for one in capsys.readouterr().err.splitlines() if ": This " in one]
-    assert told == [
+    printed = [one for one in capsys.readouterr().err.splitlines() if ": This " in one]
+    assert printed == [
         'the prompt: This wildcard is never closed: "__hat_". '
         "Two underscores are expected behind its name, too: __name__.",
         'the negative prompt: This variant has one option: "{blurry, dark}". '
@@ -339,9 +341,9 @@ def test_a_grid_grows_with_the_training(trained: Project, webui: SimulatedWebui,
     page = (folder / "grid.html").read_text(encoding="utf-8")
     assert '"live":null' in page
     assert (folder / "sheet.png").is_file()
-    told = capsys.readouterr().err
-    assert "epoch Quillfox is complete: 3 so far" in told
-    assert told.count("This wildcard is never closed") == 1
+    printed = capsys.readouterr().err
+    assert "epoch Quillfox is complete: 3 so far" in printed
+    assert printed.count("This wildcard is never closed") == 1
 
 
 def test_following_ends_at_an_epoch(trained: Project, webui: SimulatedWebui, capsys):

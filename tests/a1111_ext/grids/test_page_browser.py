@@ -323,7 +323,7 @@ def test_two_windows_share_their_votes(browser: Any, project: Project):
         for one in windows:
             one.goto(server.url_of(*share_of(page_path)))
             one.locator("#vote-button").tap()
-            one.locator("#vote .progress", has_text="kept in reviews.db, shared").wait_for()
+            one.locator("#vote .progress", has_text="saved in reviews.db, shared").wait_for()
         for one, answer in zip(windows, ("left", "right"), strict=True):
             one.locator(f'.answers [data-vote="{answer}"]').tap()
         for one in windows:

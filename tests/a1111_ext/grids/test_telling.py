@@ -1,4 +1,4 @@
-"""Grids of a list are told apart by what differs."""
+"""Grids of a list are distinguished by what differs."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def keep(project: Project, name: str = "epochs", **changes: Any) -> Path:
     return grid.folder
 
 
-def told(*folders: Path) -> list[str]:
+def differences(*folders: Path) -> list[str]:
     return tell_apart([read_about(one) for one in folders])
 
 
-def test_prompts_are_told_from_where_they_part(trained: Project):
+def test_prompts_are_shown_from_where_they_part(trained: Project):
     grids = [
         keep(trained, prompt=f"{{lora}} photo of {{trigger}} in {x}") for x in ("snow", "rain")
     ]
-    assert told(*grids) == ["… snow", "… rain"]
+    assert differences(*grids) == ["… snow", "… rain"]
 
 
-def test_axes_and_epochs_are_told(trained: Project):
+def test_axes_and_epochs_are_shown(trained: Project):
     plain = keep(trained)
     scaled = keep(trained, axes=("CFG Scale=5,7",))
     few = keep(trained, name="few", epochs="2,3")
-    assert told(plain, scaled) == ["", "CFG Scale 5, 7"]
-    assert told(plain, few) == [
+    assert differences(plain, scaled) == ["", "CFG Scale 5, 7"]
+    assert differences(plain, few) == [
         "3 epochs, 1 to 3",
         "2 epochs, 2 to 3",
     ]

@@ -44,12 +44,12 @@ def test_two_windows_add_up(page: Path):
     one = {"left": A, "right": B, "answer": "left"}
     other = {"left": A, "right": C, "answer": "right"}
     keep_votes(page, json.dumps({**NONE, "votes": [one], "known": NONE}))
-    told = keep_votes(page, json.dumps({"votes": [other], "choice": C, "known": NONE}))
-    assert told == kept(page) == {"votes": [one, other], "choice": C}
-    told = keep_votes(page, json.dumps({**NONE, "known": {"votes": [one], "choice": None}}))
-    assert told == {"votes": [other], "choice": C}
+    answer = keep_votes(page, json.dumps({"votes": [other], "choice": C, "known": NONE}))
+    assert answer == kept(page) == {"votes": [one, other], "choice": C}
+    answer = keep_votes(page, json.dumps({**NONE, "known": {"votes": [one], "choice": None}}))
+    assert answer == {"votes": [other], "choice": C}
     again = keep_votes(page, json.dumps({"votes": [other], "choice": C, "known": NONE}))
-    assert again == told
+    assert again == answer
     with pytest.raises(ValueError, match="no votes"):
         keep_votes(page, json.dumps({**NONE, "known": 7}))
 

@@ -108,7 +108,7 @@ def test_exiftool_reads_it(tmp_path: Path, name: str, form: str, mode: str):
 def test_a_file_that_holds_no_label_is_refused(tmp_path: Path):
     path = tmp_path / "a.gif"
     Image.new("P", (8, 8)).save(path)
-    with pytest.raises(ToolError, match=r"a\.gif cannot carry the label.*LL672"):
+    with pytest.raises(ToolError, match=r"a\.gif cannot be labelled.*LL672"):
         write_labelled(path, tmp_path / "b.gif", (), {})
 
 

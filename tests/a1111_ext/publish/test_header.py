@@ -119,7 +119,9 @@ def test_a_header_edited_after_the_showcase_still_fits(ready: Project):
     assert record["sha256"] == sha256_of(path)
 
 
-def test_another_base_than_the_headers_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+def test_another_base_than_the_headers_is_reported(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
     change_header(ready, {"ss_sd_model_name": "sd-v1-4.ckpt"})
     capsys.readouterr()
     assert publish(ready) == 0
@@ -132,6 +134,6 @@ def test_a_dry_run_names_what_the_header_would_say(
     capsys.readouterr()
     assert publish(ready, "--dry-run") == 0
     said = capsys.readouterr().err
-    assert "would be written again" in said
+    assert "would be updated from the manifest" in said
     assert "modelspec.license" in said
     assert "modelspec.license" not in read_header(require_promoted(ready).path).metadata

@@ -134,9 +134,9 @@ def test_two_parsers_read_prompt_model_and_seed(packed: Path):
     if not python:
         pytest.skip("LORALOOM_READERS_PYTHON names no Python with the parsers")
     pictures = pictures_of(packed)
-    told = output_of(python, "-c", READ, *pictures.values())
+    printed = output_of(python, "-c", READ, *pictures.values())
     for number, (name, prompt) in enumerate(PROMPTS.items()):
-        found, whole = told[str(pictures[name])], f"<lora:quillfox-v1:0.8> {prompt}"
+        found, whole = printed[str(pictures[name])], f"<lora:quillfox-v1:0.8> {prompt}"
         generator, positive, negative, models, samplers = found["sd-parsers"]
         assert "AUTOMATIC1111" in generator
         assert (positive, negative) == (whole, NEGATIVE)

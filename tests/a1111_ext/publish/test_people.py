@@ -69,7 +69,7 @@ def test_a_person_never_goes_to_civitai(ready: Project, capsys: pytest.CaptureFi
         ("adult pictures", "training and pictures and publishing"),
     ],
 )
-def test_a_consent_to_less_is_told(
+def test_a_consent_to_less_is_reported(
     ready: Project, capsys: pytest.CaptureFixture[str], scope: str, lacking: str
 ):
     """Also one that was narrowed after the training: the pack holds the LoRA and its pictures."""
@@ -77,7 +77,7 @@ def test_a_consent_to_less_is_told(
     ready = with_manifest(ready, narrow, section="subject")
     capsys.readouterr()
     said = refusal(ready, capsys)
-    assert f'to "{scope}", which does not name {lacking}.' in said
+    assert f'to "{scope}", which does not include {lacking}.' in said
     assert f"write {lacking} under subject.consent.scope" in said
     assert "LL220" in said
 
@@ -115,7 +115,7 @@ def test_pictures_that_look_forbidden_are_refused(
 def test_explicit_pictures_never_pass_unseen(ready: Project, capsys: pytest.CaptureFixture[str]):
     store_scores(ready, {"explicit": 0.97}, {})
     said = refusal(ready, capsys)
-    assert "3 of 3 pictures judged explicit, and nobody has decided" in said
+    assert "3 of 3 pictures rated explicit, and nobody has decided" in said
     assert "rating explicit 0.97" in said
     assert "[LL670]" in said
 
@@ -142,11 +142,13 @@ def test_the_decision_holds_for_these_pictures_only(
     assert "LL670" in capsys.readouterr().err
 
 
-def test_a_milder_word_than_the_taggers_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+def test_a_milder_word_than_the_taggers_is_reported(
+    ready: Project, capsys: pytest.CaptureFixture[str]
+):
     store_scores(ready, {"explicit": 0.3}, {})
     capsys.readouterr()
     assert publish(ready, "--content", "general") == 0
-    assert "You decided general; judged are explicit" in capsys.readouterr().err
+    assert "You decided general; rated explicit" in capsys.readouterr().err
     front = front_matter((pack_of(ready) / "README.md").read_text(encoding="utf-8"))
     assert "not-for-all-audiences" not in front["tags"]
 
@@ -249,7 +251,7 @@ def test_without_a_tagger_the_page_says_so(ready: Project, capsys: pytest.Captur
     assert "not checked: Content" in said
     assert "The content of the pictures was not checked" in said
     page = (pack_of(ready) / "checklist.html").read_text(encoding="utf-8")
-    assert "Not looked at by a tagger: 3 of 3 pictures" in page
+    assert "Not checked by a tagger: 3 of 3 pictures" in page
 
 
 def test_a_tagger_looks_at_the_pictures(

@@ -205,7 +205,7 @@ def test_the_same_promotion_again_continues(trained: Project):
         ("../Quillfox", "only letters"),
         ("Quill__fox", "two underscores"),
         ("Quillfox-000004", "number of an epoch"),
-        ("con", "Windows has no such file name"),
+        ("con", "Windows does not allow this file name"),
         ("", "only letters"),
     ],
 )

@@ -322,7 +322,7 @@ def test_a_copy_that_is_not_whole_is_noticed(
         yield source.read_bytes()[:-1]
 
     monkeypatch.setattr("a1111_ext.publish.pack.read_blocks", cut)
-    assert "could not be copied whole" in refusal(ready, capsys)
+    assert "could not be copied completely" in refusal(ready, capsys)
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def test_the_command_sends_a_pack_to_the_hub(
     capsys.readouterr()
     assert publish(ready, *to) == 0
     said = capsys.readouterr()
-    assert "ada/quillfox (private): 5 files to send, 0 are there" in said.err
+    assert "ada/quillfox (private): 5 files to send, 0 already there" in said.err
     assert hub.token not in said.out + said.err
     repository = hub.repositories["ada/quillfox"]
     assert repository.private
@@ -353,7 +353,7 @@ def test_the_command_sends_a_pack_to_the_hub(
     for path in ready.root.rglob("*"):
         assert not path.is_file() or hub.token.encode() not in path.read_bytes()
     assert publish(ready, *to) == 0
-    assert "0 files to send, 5 are there" in capsys.readouterr().err
+    assert "0 files to send, 5 already there" in capsys.readouterr().err
 
 
 def test_an_unseen_or_simulated_pack_is_not_sent(
@@ -362,7 +362,7 @@ def test_an_unseen_or_simulated_pack_is_not_sent(
     shutil.rmtree(ready.scores_dir)
     capsys.readouterr()
     assert publish(ready, "--to", "hub", "ada/quillfox") == 1
-    assert "Nobody has looked at the pictures" in capsys.readouterr().err
+    assert "The content of the pictures was not checked" in capsys.readouterr().err
     path = require_promoted(ready).path
     source = path.rename(path.with_name("source.bin"))
     assert gather_again(source, path, {"ss_base_model_version": "simulated"}, ready)
@@ -382,7 +382,7 @@ def test_an_unseen_or_simulated_pack_is_not_sent(
         ({"ss_network_args": "broken"}, "LORA"),
     ],
 )
-def test_the_kind_of_network_is_told(metadata: dict[str, str], kind: str):
+def test_the_kind_of_network_is_reported(metadata: dict[str, str], kind: str):
     assert Promoted("x", Path("x"), None, None, metadata).module == kind
 
 

@@ -43,7 +43,7 @@ def test_pictures_that_are_refused(
     assert words in said
 
 
-def test_every_refusal_is_told(ready: Project, capsys: pytest.CaptureFixture[str]):
+def test_every_refusal_is_reported(ready: Project, capsys: pytest.CaptureFixture[str]):
     replace_picture(ready, infotext("000000000000", "a naked child"))
     said = refusal(ready, capsys)
     assert said.rstrip().endswith("[LL626]")

@@ -42,7 +42,7 @@ def follow(project: Project, webui: SimulatedWebui, *options: str) -> int:
     return main([*arguments, "--follow", "--every", "0.05", *options])
 
 
-def test_an_overtrained_training_is_only_told_of(growing, webui, capsys, monkeypatch):
+def test_an_overtrained_training_is_only_reported_of(growing, webui, capsys, monkeypatch):
     monkeypatch.setattr(following, "stop_after_epoch", lambda root: pytest.fail("stopped"))
     assert follow(growing, webui) == 0
     err = capsys.readouterr().err

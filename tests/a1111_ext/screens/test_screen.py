@@ -53,7 +53,7 @@ def test_the_standalone_page_without_a_project_asks_for_one(gradio: FakeGradio):
     with gradio.module.Blocks() as blocks:
         screen.build_page("")
     assert by_label(gradio, blocks, "Project").options["value"] is None
-    assert "Write the folder of a project" in gradio.text(blocks)
+    assert "Type the folder of a project" in gradio.text(blocks)
 
 
 def in_host(gradio: FakeGradio, read: Any) -> Component:

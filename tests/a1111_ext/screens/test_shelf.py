@@ -69,7 +69,7 @@ def test_a_damaged_project_is_a_row_that_says_why(folder: Path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
-def test_a_link_out_of_the_folders_is_told_and_not_followed(folder: Path, tmp_path: Path):
+def test_a_link_out_of_the_folders_is_reported_and_not_followed(folder: Path, tmp_path: Path):
     secret = apply_init(plan_init(tmp_path / "secret", "Secret")).root
     add_grid(secret, "new")
     (folder / "a link").symlink_to(secret)
@@ -120,7 +120,9 @@ def test_projects_of_one_name_have_their_folder_in_the_label(folder: Path, tmp_p
 def test_an_empty_shelf_tells_how_to_fill_it(tmp_path: Path):
     choice = choose(read_shelf([tmp_path / "gone"]), None, None)
     assert (choice.labels, choice.grid_labels, choice.grid) == ((), (), None)
-    assert markup.facts(choice, WHERE) == f"<p>There is no project here yet. {WHERE}</p>"
+    assert (
+        markup.facts(choice, WHERE) == f"<p>There is no project in these folders yet. {WHERE}</p>"
+    )
     assert markup.frame(choice, "", "") == ""
 
 
@@ -135,7 +137,7 @@ def test_facts_of_a_project(folder: Path):
     text = markup.facts(choose(shelf, "fox", None), WHERE)
     assert "<b>Trigger word</b></td>" in text
     assert ">Quillfox-v1</td>" in text
-    assert "none yet: train first" in markup.facts(choose(shelf, "Heron", None), WHERE)
+    assert "none yet; train first" in markup.facts(choose(shelf, "Heron", None), WHERE)
 
 
 def test_names_of_files_cannot_become_markup(project: Project):

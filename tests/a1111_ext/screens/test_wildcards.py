@@ -59,7 +59,7 @@ def test_lint_names_the_line_of_a_slip(root: Path, file: str, text: str, line: s
     assert fine == {"findings": []}
 
 
-def test_a_file_that_is_no_yaml_is_told(root: Path):
+def test_a_file_that_is_no_yaml_is_reported(root: Path):
     found = _asked(WildcardShare(lambda: (root,)), "lint", file="x.yaml", text="a: [1\n")
     assert "x.yaml" in found["findings"][0][1]
 
@@ -141,7 +141,7 @@ def test_links_are_followed_for_draws_where_asked(root: Path):
         _asked(share, "open", file="folder/far.txt")
 
 
-def test_slips_of_a_previewed_template_are_told(root: Path):
+def test_slips_of_a_previewed_template_are_reported(root: Path):
     share = WildcardShare(lambda: (root,))
     drawn = _asked(share, "draw", template="a {red, blue} __ligth__", seed=0)
     assert [severity for severity, _ in drawn["hints"]] == ["warning", "error"]

@@ -143,7 +143,7 @@ def test_every_reachable_lora_is_checked_before(webui: SimulatedWebui):
 def test_every_reachable_wildcard_is_checked_before(webui: SimulatedWebui):
     with pytest.raises(ToolError, match="LL615") as caught:
         pinned(webui, "{lora} {9999::plain|__coats/*__}", None)
-    assert "1 wildcard not to be found" in str(caught.value)
+    assert "1 wildcard that cannot be found" in str(caught.value)
 
 
 def test_a_lora_of_that_name_must_be_the_promoted_one(ready: Project, webui: SimulatedWebui):
@@ -272,7 +272,7 @@ def test_the_same_command_draws_nothing_twice(
     assert webui.host.counters.pictures == 6
     assert len(read_album(ready)) == 6
     said = capsys.readouterr().err
-    assert "0 pictures drawn, 6 were there, of 6" in said
+    assert "0 pictures drawn, 6 already there, of 6" in said
     assert said.rstrip().endswith(f"select {said.rstrip().rpartition(' select ')[2]}")
 
 
@@ -349,7 +349,7 @@ def test_an_unknown_checkpoint_stops_before_the_first(
     assert webui.host.counters.pictures == 0
 
 
-def test_slips_in_a_template_are_told_before_it_is_drawn():
+def test_slips_in_a_template_are_reported_before_it_is_drawn():
     slipped = TemplateText("the manifest", "{lora} $animal {red|blue} {2$a|b}", "{x|y")
     with pytest.raises(ToolError, match="never closed"):
         plan_batch(request(templates=(slipped,)), SUBJECT)
@@ -406,8 +406,8 @@ def test_another_picture_in_showcase_is_moved_aside(
     spoil(pictures)
     spoilt = [one.name for one in pictures if one.read_bytes() != right[one.name]]
     run(*words.get(command, (command, ready.root)))
-    told = "".join(capsys.readouterr())
-    assert all(f"{name} was not the picture that was drawn" in told for name in spoilt)
+    printed = "".join(capsys.readouterr())
+    assert all(f"{name} was not the picture that was drawn" in printed for name in spoilt)
     assert sorted(one.name for one in (ready.showcase_dir / "damaged").iterdir()) == spoilt
     assert {one.file for one in read_album(ready)} <= right.keys()
     run(*draw)

@@ -33,7 +33,7 @@ def test_a_page_in_the_network_only_decides(drawn: Project):
     with PageServer() as server, open_page(server.url_of(share, PAGE_NAME)) as page:
         ready(page)
         assert page.locator("#actions button").count() == 0
-        assert "drawing and publishing are started on its own machine" in page.inner_text("#note")
+        assert "Draw and publish on the project's machine" in page.inner_text("#note")
         page.keyboard.press("1")
         keep_up(page)
     assert len(read_review(drawn).ratings) == 1

@@ -69,7 +69,7 @@ def desk(ready: Project, webui: SimulatedWebui, notes: Notes) -> Iterator[Drawin
 
 
 def drawn(desk: DrawingDesk) -> None:
-    assert desk.act(DRAW) == "Drawing begins."
+    assert desk.act(DRAW) == "Drawing has started."
     wait_until(lambda: DRAW not in desk.status().running)
 
 
@@ -86,14 +86,14 @@ def test_a_second_draw_does_not_stop_the_first(
 ):
     """As after a restart, when the host resumes drawing before anybody presses the button."""
     webui.host.seconds_per_picture = 0.5
-    assert desk.act(DRAW) == "Drawing begins."
+    assert desk.act(DRAW) == "Drawing has started."
     assert desk.act(DRAW) == "Drawing is in progress."
     assert (desk.status().running, notes.names) == ((DRAW,), (DRAW,))
-    assert desk.act(DRAW, STOP) == "Drawing stops; finished pictures are kept."
+    assert desk.act(DRAW, STOP) == "Drawing is stopping; finished pictures are kept."
     assert notes.names == ()
     webui.host.seconds_per_picture = 0
     wait_until(lambda: DRAW not in desk.status().running)
-    assert desk.act(DRAW, STOP) == "Drawing stops; finished pictures are kept."
+    assert desk.act(DRAW, STOP) == "Drawing is stopping; finished pictures are kept."
     drawn(desk)
     assert len(read_album(ready)) == 6
 
@@ -110,11 +110,11 @@ def test_a_person_who_agreed_to_no_pictures_is_not_drawn(desk: DrawingDesk, read
     drawn(desk)
     (first, *_), before = read_album(ready), len(read_album(ready))
     narrowed = with_manifest(ready, ONLY_TRAINING, section="subject")
-    with pytest.raises(ToolError, match=r"does not name pictures.*LL220"):
+    with pytest.raises(ToolError, match=r"does not include pictures.*LL220"):
         desk.act(DRAW)
     with (
         Ledger(narrowed.cells_db, narrowed.cells_dir) as ledger,
-        pytest.raises(ToolError, match=r"does not name pictures.*LL220"),
+        pytest.raises(ToolError, match=r"does not include pictures.*LL220"),
     ):
         plan_upscales(narrowed, [first], ledger, UpscaleRequest())
     assert len(read_album(ready)) == before
@@ -125,7 +125,7 @@ def test_kept_pictures_are_upscaled_at_once(
 ):
     drawn(desk)
     small = read_album(ready)
-    assert desk.act(UPSCALE) == "Kept pictures are upscaled at once."
+    assert desk.act(UPSCALE) == "Kept pictures are now upscaled."
     assert notes.names == (UPSCALE,)
     write_review(ready, Review({small[0].file: Rating.SHOWCASE, small[1].file: Rating.DROP}))
     wait_until(lambda: len(read_album(ready)) == 7)
@@ -134,8 +134,8 @@ def test_kept_pictures_are_upscaled_at_once(
     large = read_album(ready)[6:]
     assert [one.upscaled_from for one in large] == [small[0].file, small[4].file]
     assert [one.checkpoint for one in large] == [small[0].checkpoint, small[4].checkpoint]
-    wait_until(lambda: "2 done, waits" in desk.status().text)
-    assert desk.act(UPSCALE, STOP) == "Kept pictures wait."
+    wait_until(lambda: "2 done, waiting" in desk.status().text)
+    assert desk.act(UPSCALE, STOP) == "Upscaling is stopped."
     assert (notes.names, desk.status().running) == ((), ())
 
 
@@ -179,7 +179,7 @@ def test_content_is_decided_on_the_page_and_the_pack_outlives_the_host(
     assert notes.names == (PUBLISH,)
     wait_until(lambda: PUBLISH not in desk.status().running)
     assert notes.names == ()
-    made = desk.status().text.partition("made: ")[2].partition(" says")[0]
+    made = desk.status().text.partition("made: ")[2].partition(" lists")[0]
     later = DrawingDesk(ready, drawing_over_http(ready, (webui.url,), "", None))
     assert later.status().text.endswith(made)
 
@@ -199,7 +199,7 @@ def test_what_was_cut_off_continues(
     wait_until(lambda: notes.names == ())
 
 
-def test_errors_are_told_on_the_page(project: Project, webui: SimulatedWebui):
+def test_errors_are_reported_on_the_page(project: Project, webui: SimulatedWebui):
     desk = DrawingDesk(project, drawing_over_http(project, (webui.url,), "", None))
     with pytest.raises(ToolError, match="LL604"):
         desk.act(DRAW)

@@ -16,8 +16,8 @@ from dynprompts import Pick
 @pytest.mark.parametrize(
     ("usable", "rated", "low", "high", "verdict"),
     [
-        (0, 0, 0.0, 1.0, "not sure yet"),
-        (0, 1, 0.0, 0.7935, "not sure yet"),
+        (0, 0, 0.0, 1.0, "undecided"),
+        (0, 1, 0.0, 0.7935, "undecided"),
         (4, 5, 0.3755, 0.9638, "good so far"),
         (10, 10, 0.7225, 1.0, "good so far"),
         (80, 100, 0.7112, 0.8666, "good so far"),
@@ -25,7 +25,7 @@ from dynprompts import Pick
         (1, 10, 0.0179, 0.4042, "less than 80 %"),
         (0, 10, 0.0, 0.2775, "less than 80 %"),
         (12, 20, 0.3866, 0.7812, "less than 80 %"),
-        (13, 20, 0.4329, 0.8188, "not sure yet"),
+        (13, 20, 0.4329, 0.8188, "undecided"),
     ],
 )
 def test_wilsons_interval(usable: int, rated: int, low: float, high: float, verdict: str):
@@ -91,7 +91,7 @@ def test_an_option_that_fails_is_named():
 def test_all_alike_blames_no_checkpoint():
     found = hit_report(*showcase(("a", "dawn", 4, 16), ("b", "dawn", 3, 17)))
     assert len(found.findings) == 1
-    assert "on every checkpoint alike" in found.findings[0]
+    assert "on every checkpoint: check" in found.findings[0]
 
 
 def test_a_larger_version_speaks_for_its_small_one():

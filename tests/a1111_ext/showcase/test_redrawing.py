@@ -87,7 +87,7 @@ def test_a_picture_of_forge_neo_is_asked_for_whole():
         "forge_unet_storage_dtype": "float8-e4m3fn",
         "randn_source": "CPU",
     }
-    with pytest.raises(ToolError, match=r"cannot be asked for again: MaHiRo: True"):
+    with pytest.raises(ToolError, match=r"cannot be repeated: MaHiRo: True"):
         cell_of(NEO.replace("RNG: CPU", "MaHiRo: True"))
 
 

@@ -123,7 +123,7 @@ def test_an_upscaled_picture_stands_for_its_small_one():
     options = SelectionOptions(ratings=ratings, order=("small.png",))
     selection = plan_selection(album, "", "", options)
     assert selection.files == ("large.png",)
-    assert selection.left_out == {"not rated 1": 1, "there is an upscaled one": 1}
+    assert selection.left_out == {"not rated 1": 1, "an upscaled version exists": 1}
 
 
 # -- the command --------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_the_command_tells_the_review(shown: Project, capsys: pytest.CaptureFixt
     write_review(shown, Review({names[0]: Rating.SHOWCASE, names[1]: Rating.DROP}))
     capsys.readouterr()
     assert run("review", shown.root, "--report") == 0
-    assert "all  1 of 2  50%  9% to 91%  not sure yet" in capsys.readouterr().out
+    assert "all  1 of 2  50%  9% to 91%  undecided" in capsys.readouterr().out
 
 
 def test_without_pictures_there_is_nothing_to_tell(

@@ -42,9 +42,9 @@ def test_a_batch_sends_only_what_is_new(share: BoardShare, drawn: Project):
     facts = str(ask(share, "state.json")["facts"])
     assert ask(share, "changes.json", since="0", facts=facts)["items"] == []
     draw(drawn, 8)
-    told = ask(share, "changes.json", since="0", facts=facts)
-    assert [row[1] for row in told["items"]] == ["fox-0008.png"]
-    again = ask(share, "changes.json", since="0", facts=str(told["facts"]))
+    answer = ask(share, "changes.json", since="0", facts=facts)
+    assert [row[1] for row in answer["items"]] == ["fox-0008.png"]
+    again = ask(share, "changes.json", since="0", facts=str(answer["facts"]))
     assert again["items"] == []
 
 
@@ -85,10 +85,10 @@ def test_a_seed_that_is_not_a_number_costs_no_picture(share: BoardShare, drawn: 
 
 def test_ratings_and_marks_are_the_reviews(share: BoardShare, drawn: Project):
     ask(share, "state.json")
-    told = send(share, "decide", keys=[key(0), key(1)], value="2")
-    assert told["values"] == {key(0): ["2", "review"], key(1): ["2", "review"]}
-    told = send(share, "mark", keys=[key(1)], mark="u", value=True)
-    assert told["marked"] == [{key(1): True}]
+    answer = send(share, "decide", keys=[key(0), key(1)], value="2")
+    assert answer["values"] == {key(0): ["2", "review"], key(1): ["2", "review"]}
+    answer = send(share, "mark", keys=[key(1)], mark="u", value=True)
+    assert answer["marked"] == [{key(1): True}]
     review = read_review(drawn)
     assert review.ratings == dict.fromkeys(("fox-0000.png", "fox-0001.png"), Rating.FOLLOW_UP)
     assert review.upscale == ("fox-0001.png",)
@@ -103,21 +103,23 @@ def test_an_order_follows_the_ratings(share: BoardShare, drawn: Project):
     ask(share, "state.json")
     send(share, "decide", keys=[key(0), key(1), key(2)], value="1")
     assert read_review(drawn).order == ()
-    told = send(share, "order", keys=[key(2), key(0), key(1)])
-    assert told["order"] == [key(2), key(0), key(1)]
+    answer = send(share, "order", keys=[key(2), key(0), key(1)])
+    assert answer["order"] == [key(2), key(0), key(1)]
     send(share, "decide", keys=[key(5)], value="1")
     send(share, "decide", keys=[key(0)], value="drop")
     assert read_review(drawn).order == ("fox-0002.png", "fox-0001.png", "fox-0005.png")
-    told = send(share, "undo")
-    assert told["order"] == [key(2), key(0), key(1), key(5)]
+    answer = send(share, "undo")
+    assert answer["order"] == [key(2), key(0), key(1), key(5)]
 
 
 def test_arranging_parts_equal_framings(share: BoardShare, drawn: Project):
     ask(share, "state.json")
-    told = send(share, "arrange", keys=[key(0), key(3), key(1), key(4)])
-    framings = [FRAMINGS[int(one, 16) % 3] for one in told["order"]]
+    answer = send(share, "arrange", keys=[key(0), key(3), key(1), key(4)])
+    framings = [FRAMINGS[int(one, 16) % 3] for one in answer["order"]]
     assert all(one != other for one, other in pairwise(framings))
-    assert read_review(drawn).order == tuple(f"fox-{int(one, 16):04}.png" for one in told["order"])
+    assert read_review(drawn).order == tuple(
+        f"fox-{int(one, 16):04}.png" for one in answer["order"]
+    )
 
 
 def test_an_earlier_review_file_is_taken_over(drawn: Project):
@@ -217,7 +219,7 @@ def test_the_order_is_made_on_the_page(url: str, drawn: Project):
             page.keyboard.press(pressed)
         page.keyboard.press("o")
         assert page.locator("#strip li.alike").count() == 1
-        assert "1 picture has the framing of the one before" in page.inner_text("#order-note")
+        assert "1 picture has the same framing as the one before" in page.inner_text("#order-note")
         page.click("#arrange")
         page.wait_for_selector("#strip li.alike", state="detached")
         page.click("#strip li:nth-child(2) button[aria-label='Move left']")

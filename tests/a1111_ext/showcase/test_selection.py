@@ -140,7 +140,7 @@ def test_ratings_decide():
     assert "2.png" in selection.files
     assert not {"0.png", "1.png"} & set(selection.files)
     assert selection.left_out["for a follow-up post"] == 1
-    assert selection.left_out["placed already"] == 1
+    assert selection.left_out["already posted"] == 1
 
 
 def test_the_command_line_goes_before_ratings():
@@ -208,7 +208,7 @@ def test_a_kept_picture_of_another_file_ends_the_choice(options: dict[str, objec
 
 
 def test_one_picture_is_not_kept_and_dropped():
-    with pytest.raises(InputError, match=r"0\.png is named by both --keep and --drop"):
+    with pytest.raises(InputError, match=r"0\.png is in both --keep and --drop"):
         choose(album("head"), kept=("0.png",), dropped=("0.png",))
 
 

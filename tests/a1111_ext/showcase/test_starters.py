@@ -137,7 +137,7 @@ def test_a_checkpoint_has_settings_of_its_own():
     assert plain.steps == wide.steps == 9
 
 
-def test_settings_of_a_checkpoint_that_is_not_drawn_are_told():
+def test_settings_of_a_checkpoint_that_is_not_drawn_are_reported():
     request = BatchRequest(
         (TemplateText("t", "{lora} {trigger}"),), ("plain",), 1, per_checkpoint={"plaim": {}}
     )

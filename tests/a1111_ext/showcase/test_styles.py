@@ -100,5 +100,5 @@ def test_several_files_are_read_by_a_pattern(tmp_path: Path):
         (tmp_path / name).write_text(text, encoding="utf-8")
     found = {one.name: one.prompt for one in read_styles(tmp_path / "styles*.csv")}
     assert found == {"shared": "second", "first": "x", "second": "x"}
-    with pytest.raises(ToolError, match=r"No styles file is called other\*.csv.*LL611"):
+    with pytest.raises(ToolError, match=r"There is no styles file other\*.csv.*LL611"):
         read_styles(tmp_path / "other*.csv")

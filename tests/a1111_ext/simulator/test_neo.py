@@ -105,8 +105,10 @@ def test_loras_of_further_folders_are_seen(backend, ledger, neo, tmp_path: Path)
     fresh.close()
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["by-promote", "behind-our-back"])
-def test_another_file_under_one_name_is_read_again(neo, ledger, project: Project, told: bool):
+@pytest.mark.parametrize("is_promoted", [True, False], ids=["by-promote", "behind-our-back"])
+def test_another_file_under_one_name_is_read_again(
+    neo, ledger, project: Project, is_promoted: bool
+):
     """Measured: the pixels of epoch 1 with the hash of epoch 3 in the infotext, and accepted."""
     cell = small("<lora:Lantern:1> a fox")
     pictures = []
@@ -115,7 +117,7 @@ def test_another_file_under_one_name_is_read_again(neo, ledger, project: Project
             old.unlink()
         save_lora(neo.host.lora_dir, "Lantern", epoch=epoch)
         neo.host.refresh_loras()
-        if told:
+        if is_promoted:
             neo.host.draw({"prompt": "", "send_images": False}, None)
         backend = HttpBackend(Client(neo.url))
         pinned = pin_cell(cell, backend.capabilities)

@@ -63,7 +63,7 @@ def test_no_setting_sticks(host: Any, saved: dict[str, Any]):
     assert host.sd_vae._loaded[-1] == "Automatic"
 
 
-def test_forge_is_told_its_own_words(host: Any):
+def test_forge_is_reported_its_own_words(host: Any):
     """There a VAE is a module, and Hires. fix without a word on modules ends in an error 500."""
     p = host.page()
     apply_cell(p, replace(CELL, hires_fix=HiresFix("Latent", 1.5, 0.4)))
@@ -136,7 +136,7 @@ def test_an_error_of_the_host_is_a_sentence(host: Any):
     assert caught.value.code == "LL756"
 
 
-def test_too_little_memory_is_told_apart(host: Any):
+def test_too_little_memory_is_reported_apart(host: Any):
     class OutOfMemoryError(RuntimeError):
         """What torch raises."""
 
@@ -168,7 +168,7 @@ def test_nothing_is_drawn_after_interrupt(host: Any):
     assert host.drawn == []
 
 
-def test_a_host_without_a_picture_is_told(host: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_host_without_a_picture_is_reported(host: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         host.processing,
         "process_images",

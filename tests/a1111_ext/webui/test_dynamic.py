@@ -123,10 +123,10 @@ def field_of_pictures(p: Any, name: str) -> list[str | None]:
     for number in range(p.n_iter):
         p.iteration = number
         batch = p.all_prompts[p.iteration * size : (p.iteration + 1) * size]
-        told = p.extra_generation_params[name]
-        found += [told(p=p, index=place, all_prompts=batch) for place in range(len(batch))]
-        grid = told(p=p, index=0, all_prompts=batch, use_main_prompt=True)
-    whole = [told(p=p, index=one, all_prompts=p.all_prompts) for one in range(len(found))]
+        reported = p.extra_generation_params[name]
+        found += [reported(p=p, index=place, all_prompts=batch) for place in range(len(batch))]
+        grid = reported(p=p, index=0, all_prompts=batch, use_main_prompt=True)
+    whole = [reported(p=p, index=one, all_prompts=p.all_prompts) for one in range(len(found))]
     assert (grid, whole) == (None, found)
     return found
 
@@ -149,8 +149,8 @@ def test_each_picture_has_its_own_picks_and_second_prompts(host: Any, script: An
     assert field_of_pictures(p, "Hires prompt") == [None, "x", "y"]
     p.hr_prompt = "{x|y}"
     script.process_batch(p)
-    told = p.extra_generation_params["Hires prompt"]
-    assert told(p=p, index=0, all_prompts=["c"], use_main_prompt=True) == "{x|y}"
+    reported = p.extra_generation_params["Hires prompt"]
+    assert reported(p=p, index=0, all_prompts=["c"], use_main_prompt=True) == "{x|y}"
 
 
 def test_a_last_batch_that_is_not_full_is_cut(host: Any, script: Any):
@@ -165,7 +165,7 @@ def test_a_last_batch_that_is_not_full_is_cut(host: Any, script: Any):
     assert (p.init_latent, p.image_conditioning) == ([1], None)
 
 
-def test_slips_are_told_below_the_pictures(host: Any, script: Any):
+def test_slips_are_reported_below_the_pictures(host: Any, script: Any):
     p = page_of(host, "a {red|blue} $animal __colour_ cat")
     script.process(p, True)
     assert p.said == [
@@ -202,7 +202,7 @@ def test_a_template_that_cannot_be_drawn_stops_the_pictures(host: Any, script: A
     p = page_of(host, "a {red")
     script.process(p, True)
     assert p.said[0].startswith(
-        'The prompt cannot be drawn from: This "{" is never closed: "{red". A "}" is expected.'
+        'The prompt cannot be drawn: This "{" is never closed: "{red". A "}" is expected.'
     )
     assert host.shared.state.interrupted
     assert p.all_prompts[0] == "a {red"

@@ -62,8 +62,8 @@ def test_everything_is_there_once(host: Any, gradio: FakeGradio):
         "Folder",
         "Project",
         "Grid",
-        "Folder of a project to open or make",
-        "Trigger word (for a new one)",
+        "Project folder to open or make",
+        "Trigger word (for a new project)",
     ]
 
 
@@ -106,7 +106,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("part", BREAKS)
-def test_a_broken_part_is_told_and_the_others_live(
+def test_a_broken_part_is_reported_and_the_others_live(
     host: Any,
     gradio: FakeGradio,
     part: str,

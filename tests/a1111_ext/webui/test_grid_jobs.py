@@ -42,7 +42,7 @@ def test_a_grid_comes_to_its_end():
     assert (view.state, view.done, view.total, view.message) == (GridState.DONE, 4, 4, "")
 
 
-def test_failed_pictures_are_told():
+def test_failed_pictures_are_reported():
     view = run(lambda tell, switches: drawn(failures=("Quillfox, seed 5: no picture.",)))
     assert view.message == "A picture failed: Quillfox, seed 5: no picture."
 
@@ -60,7 +60,7 @@ def test_an_error_is_a_sentence_of_the_grid():
     assert view.message == "The disk is full. Free some space. [LL110]"
 
 
-def test_a_bug_is_told_too(caplog: pytest.LogCaptureFixture):
+def test_a_bug_is_reported_too(caplog: pytest.LogCaptureFixture):
     view = run(lambda tell, switches: 1 // 0)
     assert view.state is GridState.FAILED
     assert view.message.startswith("ZeroDivisionError: ")
@@ -98,20 +98,20 @@ def test_stop_reaches_the_work():
     assert jobs.find(grid_id).state is GridState.STOPPED
 
 
-def test_a_pause_is_told_until_it_ends():
+def test_a_pause_is_reported_until_it_ends():
     jobs = GridJobs()
-    told, seen = threading.Event(), threading.Event()
+    messages, seen = threading.Event(), threading.Event()
 
     def work(tell: Any, switches: GridSwitches) -> Any:
         assert switches.pause.wait(60)
         tell(SimpleNamespace(outcome=CellOutcome.PAUSED, done=1))
-        told.set()
+        messages.set()
         assert seen.wait(60)
         return drawn(stopped=switches.pause.is_set())
 
     grid_id = jobs.start(work, 4).grid_id
     jobs.pause(grid_id)
-    assert told.wait(60)
+    assert messages.wait(60)
     assert jobs.find(grid_id).state is GridState.PAUSED
     jobs.resume(grid_id)
     seen.set()
@@ -158,7 +158,7 @@ def test_a_restart_forgets_no_grid(tmp_path: Path):
     for grid_id in (running, waiting):
         view = after.find(grid_id)
         assert view.state is GridState.STOPPED
-        assert view.message.startswith("The WebUI ended before this grid was finished.")
+        assert view.message.startswith("The WebUI stopped before this grid was finished.")
         assert after.stop(grid_id) == view
 
 

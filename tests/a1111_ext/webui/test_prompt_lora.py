@@ -13,7 +13,7 @@ from kohya_ext.project import ToolError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two runs in sub-folders, a LoRA of one file, and one that is cut short."""
+    """Two runs in sub-folders, a LoRA of one file, and one that is incomplete."""
     for epoch, name in ((1, "Quillfox-000001"), (2, "Quillfox-000002"), (3, "Quillfox")):
         save_lora(tmp_path / "mine", name, epoch=epoch, epochs=3)
     for epoch, name in ((1, "Heron-000001"), (2, "Heron")):

@@ -73,7 +73,7 @@ def test_jobs_of_one_process_share_their_turns(host: Any):
 def test_what_was_started_survives_a_restart(host: Any, known: Project, tmp_path: Path):
     book = tmp_path / "started-reviews.json"
     before = Reviews(book)
-    assert act(before, known.root, UPSCALE) == "Kept pictures are upscaled at once."
+    assert act(before, known.root, UPSCALE) == "Kept pictures are now upscaled."
     assert json.loads(book.read_text(encoding="utf-8")) == {str(known.root): [UPSCALE]}
     before.open(known.root).close()  # the WebUI ends
     book.write_text(json.dumps({str(known.root): [DRAW], "/gone": [DRAW]}), encoding="utf-8")
@@ -81,8 +81,8 @@ def test_what_was_started_survives_a_restart(host: Any, known: Project, tmp_path
     after.resume()
     wait_until(lambda: len(read_album(known)) == 4)
     wait_until(lambda: json.loads(book.read_text(encoding="utf-8")) == {"/gone": [DRAW]})
-    told = state(after, known.root)
-    assert told["status"]["text"] == "4 pictures are drawn"
+    answer = state(after, known.root)
+    assert answer["status"]["text"] == "4 pictures are drawn"
     after.open(known.root).close()
 
 

@@ -66,7 +66,7 @@ def test_a_grid_is_drawn_and_fetched(app: Any, host: Any):
     assert ask(app, "GET", f"{V1}/grids").json["grids"] == [status]
 
 
-def test_slips_are_told_when_a_grid_is_started(app: Any, host: Any):
+def test_slips_are_reported_when_a_grid_is_started(app: Any, host: Any):
     slipped = FOX | {"prompt": "<lora:Quillfox:1> a $fox", "negative_prompt": "{blurry, dark}"}
     started = ask(app, "POST", f"{V1}/grids", slipped).json
     assert [one.partition(' "')[0] for one in started["hints"]] == [
@@ -208,7 +208,7 @@ def test_a_wrong_request_is_refused(app: Any, change: dict[str, Any], status: in
     ("body", "kind", "says"),
     [
         (b"{", "application/json", "The request is not valid JSON: "),
-        (b"[1]", "application/json; charset=utf-8", "but no object"),
+        (b"[1]", "application/json; charset=utf-8", "but not an object"),
         (b"{}", "text/plain", 'is "text/plain", not application/json'),
         (b" " * (MOST_BYTES + 1), "application/json", "longer than a megabyte"),
     ],

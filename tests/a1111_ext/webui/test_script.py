@@ -98,8 +98,8 @@ def test_an_interrupted_grid_tells_how_to_continue(host: Any, seeds: str, how: s
     host.before_drawing(lambda p: len(host.drawn) == 3 and host.shared.state.interrupt())
     result = run(host.page(), seeds=seeds)
     assert len(result.images) == 3
-    told = "Interrupted after 2 of 8 pictures; they are kept. To continue, "
-    assert re.fullmatch(re.escape(told) + how + "\n", result.comments)
+    reported = "Interrupted after 2 of 8 pictures; they are kept. To continue, "
+    assert re.fullmatch(re.escape(reported) + how + "\n", result.comments)
     assert parse_infotext(result.info).prompt == "<lora:Quillfox-000001:1> a fox"
 
 
@@ -116,7 +116,7 @@ def test_the_host_shows_our_name_before_an_error(host: Any):
     assert shown.startswith("LoRA epoch grid: The prompt names no LoRA. ")
 
 
-def test_pictures_that_failed_are_told_once_for_each_reason(host: Any):
+def test_pictures_that_failed_are_reported_once_for_each_reason(host: Any):
     def fail(p: Any) -> None:
         raise RuntimeError("no such tensor")
 
@@ -178,13 +178,13 @@ def test_wildcards_of_our_own_folder_are_used_and_links_where_set(host: Any):
     assert run(linked, epochs="last").all_prompts[-1] == "<lora:Quillfox:1> a fox, bonnet"
 
 
-def test_slips_are_told_with_the_count_and_below_the_sheet(host: Any):
+def test_slips_are_reported_with_the_count_and_below_the_sheet(host: Any):
     script = importlib.import_module("a1111_ext.webui.script")
     slipped = "<lora:Quillfox:1> a {red|blue} __hat_ fox"
-    told = 'the prompt: This wildcard is never closed: "__hat_ fox".'
-    assert told in html.unescape(script.count_pictures(slipped, "5", "last", "", True, ""))
+    reported = 'the prompt: This wildcard is never closed: "__hat_ fox".'
+    assert reported in html.unescape(script.count_pictures(slipped, "5", "last", "", True, ""))
     result = run(host.page(prompt=slipped), epochs="last")
-    assert told in result.comments
+    assert reported in result.comments
 
 
 def test_a_template_that_cannot_be_read_is_said(host: Any):
@@ -193,7 +193,7 @@ def test_a_template_that_cannot_be_read_is_said(host: Any):
     assert not host.drawn
 
 
-def test_a_lora_that_changes_nothing_is_told(
+def test_a_lora_that_changes_nothing_is_reported(
     host: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     """Another architecture: the infotext names the LoRA, the picture is the control's."""
@@ -212,9 +212,9 @@ def test_a_lora_that_changes_nothing_is_told(
 def test_further_axes_are_drawn_too(host: Any):
     axes = 'CFG Scale=5,7\n"Prompt S/R"=fox,hen'.replace('"', "")
     result = run(host.page(), seeds="5", epochs="2", control=False, axes=axes)
-    told = [parse_infotext(one) for one in result.infotexts[1:]]
-    assert [one.fields["CFG scale"] for one in told] == ["5.0", "5.0", "7.0", "7.0"]
-    assert [one.prompt.split()[-1] for one in told] == ["fox", "hen", "fox", "hen"]
+    infotexts = [parse_infotext(one) for one in result.infotexts[1:]]
+    assert [one.fields["CFG scale"] for one in infotexts] == ["5.0", "5.0", "7.0", "7.0"]
+    assert [one.prompt.split()[-1] for one in infotexts] == ["fox", "hen", "fox", "hen"]
     assert parse_infotext(result.info).fields["Grid axes"] == axes
 
 
@@ -259,7 +259,7 @@ def test_the_count_is_shown_before_anything_is_drawn(host: Any, monkeypatch):
     assert len(click.inputs) == len(values)
     assert click.function(*values) == (
         "<p>(3 epochs and no LoRA) × 2 values of CFG Scale × 2 seeds: 16 pictures; "
-        "the time is known after the first picture</p>"
+        "the time is unknown until the first picture</p>"
     )
     assert "16 pictures, 8 different; " in click.function(*values[:-1], "CFG Scale=7,7")
     run(host.page())

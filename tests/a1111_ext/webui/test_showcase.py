@@ -43,13 +43,13 @@ def fox(host: Any, tmp_path: Path) -> Project:
 
 def test_a_template_is_drawn_over_several_checkpoints(host: Any):
     result = run(page(host))
-    told = [parse_infotext(one) for one in result.infotexts]
+    infotexts = [parse_infotext(one) for one in result.infotexts]
     assert len(result.images) == 8
-    assert Counter(one.fields["Model"] for one in told) == {"tiny-a": 4, "tiny-b": 4}
-    assert [int(one.fields["Seed"]) for one in told] == [5, 6, 7, 8] * 2
-    words = Counter(one.prompt.split(", ")[1] for one in told)
+    assert Counter(one.fields["Model"] for one in infotexts) == {"tiny-a": 4, "tiny-b": 4}
+    assert [int(one.fields["Seed"]) for one in infotexts] == [5, 6, 7, 8] * 2
+    words = Counter(one.prompt.split(", ")[1] for one in infotexts)
     assert words == {"smiling": 4, "calm": 4}  # balanced
-    assert len({one.prompt for one in told}) > 1
+    assert len({one.prompt for one in infotexts}) > 1
 
 
 def test_the_same_page_draws_nothing_again(host: Any):
@@ -84,11 +84,11 @@ def test_a_project_shows_its_promoted_lora(host: Any, fox: Project):
     assert f"The pictures are in {fox.showcase_dir}." in result.comments
 
 
-def test_slips_are_told_with_the_count_and_below_the_pictures(host: Any):
+def test_slips_are_reported_with_the_count_and_below_the_pictures(host: Any):
     slipped = "<lora:Lantern:0.8> a fox, {smiling, calm}"
     script = importlib.import_module("a1111_ext.webui.script")
-    told = script.count_showcase(slipped, "", BOXES["checkpoints"], 1, True, True)
-    assert "This variant has one option" in told
+    reported = script.count_showcase(slipped, "", BOXES["checkpoints"], 1, True, True)
+    assert "This variant has one option" in reported
     result = run(page(host, prompt=slipped), count=1)
     assert "{smiling|calm}" in str(result.comments)
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_shown_is_refused(host: Any, fields: Any, boxes: Any, cod
     assert host.drawn == []
 
 
-def test_the_count_is_told_before_anything_is_drawn(
+def test_the_count_is_reported_before_anything_is_drawn(
     host: Any, fox: Project, monkeypatch: pytest.MonkeyPatch
 ):
     gradio = FakeGradio()
@@ -142,7 +142,7 @@ def test_the_count_is_told_before_anything_is_drawn(
         "<lora:Lantern:1> portrait, {a|b}", "", BOXES["checkpoints"], 4, True, True
     )
     assert said.startswith("<p>8 pictures, 8 to draw, 2 checkpoints: ")
-    assert said.endswith("; the time is known after the first picture</p>")
+    assert said.endswith("; the time is unknown until the first picture</p>")
     counted = click.function("", "fox", [], 3, True, True)
     assert counted.startswith("<p>3 pictures, 3 to draw, 1 checkpoint: ")
     assert not (host.loras / "quillfox-v1.safetensors").exists()
@@ -157,9 +157,9 @@ TABLE = """showcase:
 
 
 def drawn_with(result: Any) -> set[tuple[str, ...]]:
-    told = [parse_infotext(one).fields for one in result.infotexts]
+    infotexts = [parse_infotext(one).fields for one in result.infotexts]
     keys = ("Model", "Size", "Clip skip", "Sampler", "Schedule type")
-    return {tuple(one.get(key, "") for key in keys) for one in told}
+    return {tuple(one.get(key, "") for key in keys) for one in infotexts}
 
 
 def test_a_checkpoint_of_the_projects_table_has_its_own_size_clip_skip_and_sampler(

@@ -116,7 +116,7 @@ def test_a_picture_without_scores_gets_tags(captioned: Project):
 )  # fmt: skip
 def test_odd_changes_are_refused(captioned: Project, change: dict[str, object]):
     desk, key = CaptionDesk(captioned), keys_of(captioned)["a"]
-    with pytest.raises(ValueError, match=r"tag is named|not a change of captions"):
+    with pytest.raises(ValueError, match=r"tag is given|not a change of captions"):
         desk.edited(key, None, change)
 
 
@@ -160,9 +160,9 @@ def test_tags_are_completed(captioned: Project):
     assert desk.complete(" ", {"solo": 3}) == []
 
 
-def test_framing_is_told_by_scores():
-    def told(**general: float) -> str:
+def test_framing_is_reported_by_scores():
+    def framing(**general: float) -> str:
         return framing_of(Scores("", "", {}, general, {}))
 
-    assert told(portrait=0.9, full_body=0.5) == "portrait"
-    assert told(portrait=0.2) == ""
+    assert framing(portrait=0.9, full_body=0.5) == "portrait"
+    assert framing(portrait=0.2) == ""

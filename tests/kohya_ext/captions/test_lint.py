@@ -119,7 +119,7 @@ def test_tags_in_one_picture_only():
     many = {f"{n}.png": "photo of Quillfox, solo, freckles" for n in range(10)}
     rules = LintRules("Quillfox", "photo of Quillfox", known_tags={"solo", "freckles", "sky"})
     said = found("photo of Quillfox, solo, frekles, sky", rules, **many)["LL216"]
-    assert "2 tags in one picture only: frekles, sky" in said
+    assert "2 tags are in only one picture: frekles, sky" in said
     assert '"frekles" may mean "freckles"' in said
 
 
@@ -173,7 +173,7 @@ def test_check_says_the_slips(staged: Project, capsys: Capture):
     assert {code for code in ("LL212", "LL214", "LL215", "LL217") if code in out} == {
         "LL212", "LL214", "LL215", "LL217",
     }  # fmt: skip
-    assert '"quilfox" stands where the trigger word "Quillfox" is meant: b.png' in out
+    assert '"quilfox" probably means the trigger word "Quillfox": b.png' in out
 
 
 def test_rules_that_cannot_be_read_are_left_to_others(staged: Project):

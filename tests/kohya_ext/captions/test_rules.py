@@ -164,14 +164,14 @@ def test_a_changed_prefix_freezes_no_caption(project: Project, prefix: str):
     assert (edit.removed, edit.text) == (("solo",), "")
 
 
-def test_a_whole_line_by_hand_without_the_prefix_is_told(project: Project):
+def test_a_whole_line_by_hand_without_the_prefix_is_reported(project: Project):
     scores = staged_picture(project)
     caption(project, scores)
     path = next(project.images_dir.rglob("a.txt"))
     path.write_text("my own words", "utf-8")
     plan = caption(project, scores)
     assert [one.place.name for one in plan.frozen] == ["a.txt"]
-    assert "a.txt is written by hand as a whole" in plan.frozen_sentence
+    assert "a.txt is completely written by hand" in plan.frozen_sentence
     assert caption(with_prefix(project, "drawing of {trigger},"), scores).frozen_sentence
     assert path.read_text("utf-8").strip() == "my own words"
 

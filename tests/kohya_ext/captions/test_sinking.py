@@ -79,9 +79,9 @@ def texts(project: Project) -> dict[str, str]:
 
 
 def test_tags_are_counted_with_their_fate(board: Board):
-    told = board.get("tags.json")
-    assert (told["word"], told["pictures"]) == ("Quillfox", 3)
-    assert told["rows"] == [
+    answer = board.get("tags.json")
+    assert (answer["word"], answer["pictures"]) == ("Quillfox", 3)
+    assert answer["rows"] == [
         ["solo", 3, EXTRACT, ""], ["closed eyes", 2, EXTRACT, ""],
         ["orange fur", 2, EXTRACT, ""], ["snow", 2, EXTRACT, ""],
     ]  # fmt: skip
@@ -96,9 +96,9 @@ def test_one_decision_changes_all_captions_and_is_undone(board: Board, scored: P
         "photo of Quillfox, solo, snow, closed eyes",
     ]
     assert texts(scored) == {}
-    told = board.post("tags/apply", values={"orange_fur": IMBUE})
-    assert (told["count"], told["tags"]) == (1, True)
-    assert {one["text"] for one in told["captions"].values()} == {
+    answer = board.post("tags/apply", values={"orange_fur": IMBUE})
+    assert (answer["count"], answer["tags"]) == (1, True)
+    assert {one["text"] for one in answer["captions"].values()} == {
         "photo of Quillfox, solo, snow, closed eyes", "photo of Quillfox, solo",
     }  # fmt: skip
     board.share._require_desk().close()
@@ -142,9 +142,9 @@ def test_another_window_sees_the_change(board: Board, scored: Project):
     number = board.get("captions.json") and board.get("state.json")["number"]
     with DecisionStore(scored.reviews_db) as store:
         store.decide(DecisionKind.TAG, {"solo": IMBUE}, "other window")
-    told = board.get("changes.json", since=str(number))
-    assert told["tags"]
-    assert all("solo" not in one["text"] for one in told["captions"].values())
+    answer = board.get("changes.json", since=str(number))
+    assert answer["tags"]
+    assert all("solo" not in one["text"] for one in answer["captions"].values())
 
 
 @pytest.mark.parametrize("values", [None, [], {}, {"a": "sink"}, {"a": 1}])

@@ -91,7 +91,7 @@ def test_another_tagger_on_a_machine_is_refused(staged: Project, model: Path):
 
 def test_a_machine_without_the_tagger_is_named(staged: Project, model: Path, tmp_path: Path):
     gone = replace(open_tagger(model), folder=tmp_path / "gone")
-    with pytest.raises(ToolError, match=rf"On {socket.gethostname()}: .*gone.* holds no tagger"):
+    with pytest.raises(ToolError, match=rf"On {socket.gethostname()}: .*gone.* contains no tagger"):
         score_pictures(staged, gone, executor=Elsewhere())
 
 

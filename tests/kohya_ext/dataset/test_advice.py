@@ -50,15 +50,15 @@ def test_near_duplicates_count_double():
     assert "x.png = y.png" in " ".join(advise_on_pictures(seen, 512))
 
 
-def test_one_framing_only_is_told():
+def test_one_framing_only_is_reported():
     seen = [replace(one, framing="portrait") for one in a_set()]
-    assert "30 of 30 pictures are of one framing, portrait" in " ".join(advise_on_pictures(seen))
+    assert "30 of 30 pictures have the same framing, portrait" in " ".join(advise_on_pictures(seen))
 
 
 def test_what_is_rare_should_be_primary():
     smiling = replace(ONE, name="smiling.png", tags=frozenset({"smile", "tail"}))
     advice = " ".join(advise_on_pictures([*a_set(), smiling], 512))
-    assert "Seldom: smile (1 of 31 pictures): what is rare here should be primary" in advice
+    assert "Rare: smile (1 of 31 pictures): these should be primary" in advice
     assert "smiling.png" in advice
     assert "tail" not in advice
     rare = replace(smiling, role=Role.PRIMARY)

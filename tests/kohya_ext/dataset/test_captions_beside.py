@@ -1,4 +1,4 @@
-"""Captions beside pictures come in as made by hand; numbered folders give roles and repeats."""
+"""Captions beside pictures are imported; numbered folders give roles and repeats."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def test_a_metadata_csv_comes_in(project: Project, folder: Path):
 )
 def test_a_damaged_list_is_named(project: Project, folder: Path, name: str, text: str, why: str):
     write(folder / name, text)
-    ((path, told),) = plan_import(project, folder).captions.unread
+    ((path, reported),) = plan_import(project, folder).captions.unread
     assert path.name == name
-    assert told.startswith(why)
+    assert reported.startswith(why)
 
 
 def test_a_metadata_jsonl_comes_in(project: Project, folder: Path):
@@ -133,14 +133,14 @@ def test_captions_that_cannot_be_read_are_named(
     out, err = capsys.readouterr()
     found = json.loads(out)["captions"]
     assert (list(found["new"].values()), found["unread"]) == (["wide"], [str(folder / "p0.txt")])
-    assert "not text in UTF-8" in err
+    assert "not UTF-8 or UTF-16 text" in err
     assert edits(project) == {"p1": "wide"}
 
 
 def test_import_counts_captions(project: Project, folder: Path, capsys: pytest.CaptureFixture[str]):
     write(folder / "p0.txt", "a fox")
     assert main(["import", str(project.root), str(folder), "--dry-run"]) == 0
-    assert "1 caption would come in as made by hand" in capsys.readouterr().out
+    assert "1 caption would be imported as written by hand" in capsys.readouterr().out
     assert edits(project) == {}
 
 

@@ -161,7 +161,7 @@ def test_nothing_but_a_repeated_stem_is_an_error(project: Project, tmp_path: Pat
         (tmp_path / name).mkdir()
         draw(tmp_path / name / "a.png", colour)
     apply_import(project, plan_import(project, tmp_path / "one"))
-    with pytest.raises(ToolError, match=r"share one stem.*LL203"):
+    with pytest.raises(ToolError, match=r"differ only in their suffix.*LL203"):
         plan_import(project, tmp_path / "two")
 
 

@@ -58,7 +58,7 @@ def test_repeats_follow_the_influence(
     assert (found.primary, found.supporting) == expected
 
 
-def test_repeats_by_hand_win_and_both_are_told():
+def test_repeats_by_hand_win_and_both_are_reported():
     settings = DatasetSettings(3.0, Repeats(7, 1))
     assert choose_repeats(settings, 58, 164) == Repeats(7, 1)
     assert "dataset.influence 3: the repeats are used" in both_given(settings)

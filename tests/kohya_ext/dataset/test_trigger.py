@@ -90,7 +90,7 @@ def test_the_projects_own_epochs_do_not_count(project: Project, tmp_path: Path):
         trigger_report(project, "", [tmp_path / "nowhere"])
 
 
-def test_a_tag_of_the_set_is_told_as_it_would_read(project: Project):
+def test_a_tag_of_the_set_is_reported_as_it_would_read(project: Project):
     write_scores(project.scores_dir, Scores("a" * 64, "m", {}, {"sky": 0.9, "blue_sky": 0.8}, {}))
     texts = " ".join(one.text for one in trigger_report(project, "sky").findings)
     assert '"photo of sky, sky"' in texts
@@ -142,7 +142,7 @@ def test_without_the_vocabulary_tokens_are_estimated(monkeypatch: pytest.MonkeyP
     assert tokens.count("photo of Quillfox, sky") == 5
 
 
-def test_one_token_and_many_tokens_are_told(tmp_path: Path):
+def test_one_token_and_many_tokens_are_reported(tmp_path: Path):
     tokens = read_merges(write_merges(tmp_path) / "merges.txt")
     around = Surroundings(clip=tokens)
     assert kinds("Sky", around) == ["word"]

@@ -152,8 +152,8 @@ def test_the_newest_way_wins(
     capsys.readouterr()
     WAYS[second](desk, Role.OUT)
     assert desk.role is Role.OUT
-    told = desk.said if second in SILENT else capsys.readouterr().err
-    assert "out" in told if second in SILENT else f"{NAME}: primary -> out (" in told
+    printed = desk.said if second in SILENT else capsys.readouterr().err
+    assert "out" in printed if second in SILENT else f"{NAME}: primary -> out (" in printed
     for command in (["import", desk.collected], ["ratings"], ["stage"], ["stage"]):
         desk.run(*command)
     assert "role:" not in capsys.readouterr().err
@@ -184,11 +184,11 @@ def test_a_new_mapping_leaves_later_decisions(desk: Desk, way: str):
     assert desk.role is Role.OUT
 
 
-def test_what_is_heard_together_is_decided_as_it_is_told(desk: Desk, capsys):
+def test_what_is_heard_together_is_decided_as_it_is_reported(desk: Desk, capsys):
     desk.move(desk.project.source_dir, Role.PRIMARY)
     (picture,) = desk.collected.rglob(NAME)
     write_rating(picture, RATINGS[Role.OUT])
     desk.run("import", desk.collected)
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("role:")]
-    assert told[-1].endswith("primary -> out (rating in the file)")
+    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("role:")]
+    assert printed[-1].endswith("primary -> out (rating in the file)")
     assert desk.role is Role.OUT

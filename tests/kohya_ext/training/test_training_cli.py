@@ -240,9 +240,9 @@ def test_after_a_power_cut_it_says_what_can_be_resumed(
     assert "Complete epoch files: Quillfox-000001. Continue from epoch 1 with --resume." in err
     assert "continuing after epoch 1" in err
     assert train(trainable) == 0
-    told = capsys.readouterr()
-    assert "Quillfox is trained already." in told.err
-    assert "Quillfox: epoch 3, step 18" in told.out
+    printed = capsys.readouterr()
+    assert "Quillfox is already trained." in printed.err
+    assert "Quillfox: epoch 3, step 18" in printed.out
 
 
 @pytest.mark.parametrize(

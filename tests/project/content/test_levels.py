@@ -62,7 +62,7 @@ def test_scores_without_ratings_are_no_judgement_of_a_tagger():
     assert not judge(scores({}, {"animal": 0.9})).is_scored
 
 
-def test_only_the_worst_reasons_are_told():
+def test_only_the_worst_reasons_are_reported():
     found = judge(scores({"explicit": 0.9, "sensitive": 0.9}, {"bikini": 0.9}), "cleavage")
     assert found.reasons == ("rating explicit 0.90",)
 

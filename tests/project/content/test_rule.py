@@ -125,7 +125,7 @@ def test_no_rating_at_all_is_no_sign():
 def test_the_cure_names_twenty_pictures(count: int, named: int, more: str):
     cure = cure_for_training("fox", [f"p{number}.png" for number in range(count)])
     assert cure.count("--out") == named
-    assert f'"{more}. There is no switch' in cure
+    assert f'"{more}. This rule cannot be switched off' in cure
     assert ("and so on" in cure) is bool(more)
 
 

@@ -72,12 +72,12 @@ def test_the_state_names_pictures_and_roles(share: BoardShare, filled: Project):
 def test_a_decision_is_kept_before_the_answer(share: BoardShare, filled: Project):
     keys = keys_of(share)
     chosen = [keys["a.png"], keys["b.jpg"]]
-    told = send(share, "decide", {"keys": chosen, "value": "out"})
-    assert told["values"] == {key: ["out", "board"] for key in chosen}
+    answer = send(share, "decide", {"keys": chosen, "value": "out"})
+    assert answer["values"] == {key: ["out", "board"] for key in chosen}
     with DecisionStore(filled.reviews_db) as store:
         assert store.values(DecisionKind.ROLE) == dict.fromkeys(chosen, "out")
-    told = send(share, "undo", {})
-    assert told["values"] == {keys["a.png"]: ["primary", "board"], keys["b.jpg"]: [None, "board"]}
+    answer = send(share, "undo", {})
+    assert answer["values"] == {keys["a.png"]: ["primary", "board"], keys["b.jpg"]: [None, "board"]}
     assert send(share, "redo", {})["count"] == 2
     assert send(share, "redo", {})["count"] == 0
 
@@ -86,9 +86,9 @@ def test_two_windows_see_each_other(share: BoardShare, filled: Project):
     other, keys = BoardShare(PicturesView(filled)), keys_of(share)
     number = ask(other, "state.json")["number"]
     send(share, "decide", {"keys": [keys["c.gif"]], "value": "primary"})
-    told = ask(other, "changes.json", since=str(number))
-    assert told["values"] == {keys["c.gif"]: ["primary", "board"]}
-    assert ask(other, "changes.json", since=str(told["number"]))["values"] == {}
+    answer = ask(other, "changes.json", since=str(number))
+    assert answer["values"] == {keys["c.gif"]: ["primary", "board"]}
+    assert ask(other, "changes.json", since=str(answer["number"]))["values"] == {}
     history = ask(other, "history.json", key=keys["c.gif"])
     assert [row[1:] for row in history] == [["board", "primary"]]
     other.close()
@@ -157,14 +157,18 @@ def test_facts_come_in_the_background(share: BoardShare, filled: Project):
     view = share.view
     assert isinstance(view, PicturesView)
     ask(share, "state.json")  # the first page begins it
-    told = {"items": []}
+    reported = {"items": []}
 
     def is_found() -> bool:
-        told.update(ask(share, "changes.json", since="0", facts="1"))
-        return len(told["items"]) == 3
+        reported.update(ask(share, "changes.json", since="0", facts="1"))
+        return len(reported["items"]) == 3
 
     wait_until(is_found)
-    assert {row[1]: row[2] for row in told["items"]} == {"a.png": 400, "b.jpg": 401, "c.gif": 402}
+    assert {row[1]: row[2] for row in reported["items"]} == {
+        "a.png": 400,
+        "b.jpg": 401,
+        "c.gif": 402,
+    }
     view.stop()  # what was found is kept with it
     again = BoardShare(PicturesView(filled))
     assert [row[2] for row in ask(again, "state.json")["items"]] == [400, 401, 402]
@@ -187,16 +191,16 @@ def test_the_page_goes_before_the_background(share: BoardShare, monkeypatch: pyt
 def test_new_pictures_come_to_an_open_board(share: BoardShare, filled: Project):
     facts = str(ask(share, "state.json")["facts"])
     Image.new("RGB", (30, 20), "teal").save(filled.source_dir / "primary" / "new.png")
-    told = ask(share, "changes.json", since="0", facts=facts)
-    assert "new.png" in [row[1] for row in told["items"]]
-    number, key = str(told["number"]), keys_of(share)["new.png"]
+    answer = ask(share, "changes.json", since="0", facts=facts)
+    assert "new.png" in [row[1] for row in answer["items"]]
+    number, key = str(answer["number"]), keys_of(share)["new.png"]
     assert share.answer(PageRequest(f"thumb/{key}")).status == 200
     (filled.source_dir / "out").mkdir()
-    ask(share, "changes.json", since="0", facts=str(told["facts"]))
+    ask(share, "changes.json", since="0", facts=str(answer["facts"]))
     Image.new("RGB", (30, 20), "navy").save(filled.source_dir / "out" / "last.png")
-    told = ask(share, "changes.json", since=number, facts=str(told["facts"]))
-    assert "last.png" in [row[1] for row in told["items"]]
-    assert "out" in [value for value, _ in told["values"].values()]
+    answer = ask(share, "changes.json", since=number, facts=str(answer["facts"]))
+    assert "last.png" in [row[1] for row in answer["items"]]
+    assert "out" in [value for value, _ in answer["values"].values()]
 
 
 def test_an_undo_that_is_sent_again_counts_once(share: BoardShare):

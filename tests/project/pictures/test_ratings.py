@@ -90,11 +90,11 @@ def test_a_written_rating_is_read_again(picture: Path, rating: int):
 
 
 def test_other_metadata_stay_byte_for_byte(picture: Path):
-    told = packet(
+    packet_bytes = packet(
         f'<r:Description r:about="" {XAP} a:CreatorTool="A viewer"><a:Label>red</a:Label>'
         f"</r:Description>"
     )
-    picture.write_bytes(with_xmp(picture.read_bytes(), told))
+    picture.write_bytes(with_xmp(picture.read_bytes(), packet_bytes))
     before = read_metadata(picture)
     write_rating(picture, 4)
     after = read_metadata(picture)
@@ -318,9 +318,9 @@ def test_exiftool_sees_only_the_rating_change(picture: Path):
     if picture.name != "large.tif":  # which ExifTool cannot write
         words = ["-XMP-dc:Title=Fox", "-XMP-dc:Subject=fur", "-EXIF:Artist=Me", "-Comment=hi"]
         subprocess.run(["exiftool", "-q", "-overwrite_original", *words, picture], check=True)
-    before = told_by_exiftool(picture)
+    before = read_by_exiftool(picture)
     write_rating(picture, 2)
-    after = told_by_exiftool(picture)
+    after = read_by_exiftool(picture)
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)} - {
         "RIFF:WebP_Flags",
         "IFD0:ApplicationNotes",
@@ -330,7 +330,7 @@ def test_exiftool_sees_only_the_rating_change(picture: Path):
         assert after["XMP-xmp:Rating"] == 2
 
 
-def told_by_exiftool(path: Path) -> dict[str, object]:
+def read_by_exiftool(path: Path) -> dict[str, object]:
     command = ["exiftool", "-j", "-G1", "-a", "-n", "-struct", str(path)]
     (found,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     hidden = ("System:", "ExifTool:", "SourceFile", "File:")

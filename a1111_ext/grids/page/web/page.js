@@ -37,7 +37,7 @@ async function exchange(isNews) {
 }
 function send() {
   isUnsent = true;
-  sending = sending.then(() => exchange(false)).then(() => { isUnsent = false; }, () => toast("Not kept yet: the program that shows this page does not answer"));
+  sending = sending.then(() => exchange(false)).then(() => { isUnsent = false; }, () => toast("Not saved yet: the program that shows this page does not answer"));
 }
 function hearNews() {
   if (document.hidden) return;
@@ -205,7 +205,7 @@ function layout() {
   head.style.height = size.head + "px";
   head.style.width = width + "px";
   canvas.append(head);
-  if (!rows.length) canvas.append(make("div", { id: "empty", textContent: "The filter leaves no picture." }));
+  if (!rows.length) canvas.append(make("div", { id: "empty", textContent: "No picture matches the filter." }));
   draw();
   counts();
 }
@@ -309,7 +309,7 @@ function counts() {
   }
   let text = (shown === cells.length ? "" : `${shown} of `) + counted(cells.length, "picture");
   if (failed) text += `, ${failed} failed`;
-  if (waiting) text += `, ${waiting} to come`;
+  if (waiting) text += `, ${waiting} not yet drawn`;
   byId("count").textContent = text;
 }
 
@@ -457,7 +457,7 @@ function mark(index) {
   else { view.a = view.b; view.b = index; }
   redecorate();
   const which = index === view.a ? "A" : index === view.b ? "B" : "";
-  toast(which ? "Marked as " + which + (isDone(view.a) && isDone(view.b) ? ": press C to compare" : "") : "No longer marked");
+  toast(which ? "Marked as " + which + (isDone(view.a) && isDone(view.b) ? ": press C to compare" : "") : "Mark removed");
 }
 function openCompare() {
   if (!isDone(view.a) || !isDone(view.b)) return;
@@ -504,7 +504,7 @@ function show(isB) {
 }
 function flicker() {
   show(false);
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return toast("Space shows the other picture");
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return toast("Press Space to show the other picture");
   pair.timer = setInterval(() => show(!pair.showB), Number(byId("compare-speed").value));
 }
 const compareDo = {
@@ -565,7 +565,7 @@ function nextBallot() {
   ballot.now.forEach((index, side) => { images[side].src = full(index); });
   tellBallot();
 }
-const WHERE = byServer ? "kept in reviews.db, shared with every window" : "kept in this browser only";
+const WHERE = byServer ? "saved in reviews.db, shared by all windows" : "saved only in this browser";
 function tellBallot() {
   vote.querySelector(".progress").textContent = `${votes.length} of ${counted(Math.max(ballot.pairs.length, votes.length), "pair")} judged, ${WHERE}`;
   vote.querySelector('[data-do="undo"]').disabled = !votes.length;
@@ -635,8 +635,8 @@ function showRanking() {
   });
   const title = (text, isNumber = true) => make("th", { scope: "col", className: isNumber ? "number" : "", textContent: text });
   sheet.append(make("table", {}, make("thead", {}, make("tr", {}, title("#"), title(axes[data.judged].name, false), title("Better"), title("Draw"), title("Worse"), title("At least"), title("", false), title("", false))), body));
-  sheet.append(make("p", { className: "soft", textContent: `“At least” is the lower end of the 95 % Wilson interval of being the better picture: few votes, low bound. Votes are ${WHERE}.` }));
-  const more = make("button", { textContent: "Continue voting" }), reset = make("button", { textContent: "Forget all votes" }), close = make("button", { textContent: "Close", className: "primary" });
+  sheet.append(make("p", { className: "soft", textContent: `“At least” is the lower bound of the 95 % Wilson interval for being the better picture; few votes give a low bound. Votes are ${WHERE}.` }));
+  const more = make("button", { textContent: "Continue voting" }), reset = make("button", { textContent: "Delete all votes" }), close = make("button", { textContent: "Close", className: "primary" });
   more.onclick = () => { byId("ranking").close(); openVote(); };
   reset.onclick = () => { votes = []; keepVotes(); byId("ranking").close(); };
   close.onclick = () => byId("ranking").close();
@@ -647,7 +647,7 @@ function showRanking() {
 // -- the choice ------------------------------------------------------------------------------
 function choose(index) {
   const judged = index >= 0 && value(data.judged, cells[index].at[data.judged]);
-  if (!judged || !judged.file) return toast("The control has no LoRA to choose");
+  if (!judged || !judged.file) return toast("The row without the LoRA cannot be chosen");
   choice = { cell: index };
   keep("localStorage", "choice", cells[index].key);
   showChoice();
@@ -680,7 +680,7 @@ async function saveChoice() {
     try {
       const answer = await fetch(data.served, { method: "POST", body: text });
       return toast(answer.ok ? "Written to the project" : "Not written: " + await answer.text());
-    } catch { return toast("Not written: the command that showed this page has ended"); }
+    } catch { return toast("Not written: the command that showed this page has stopped"); }
   }
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "application/json" })), download: data.choice_file });
   link.click();
@@ -692,7 +692,7 @@ async function promote() {
   try {
     const answer = await fetch(data.promote, { method: "POST", body });
     toast(answer.ok ? await answer.text() : "Not promoted: " + await answer.text());
-  } catch { toast("Not promoted: the program that showed this page has ended"); }
+  } catch { toast("Not promoted: the program that showed this page has stopped"); }
 }
 if (data.promote) {
   byId("promote").classList.remove("hidden");

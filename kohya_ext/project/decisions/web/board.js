@@ -111,7 +111,7 @@ function tellCut(problem) {
   isCut = problem;
   const waits = pending.length ? `${counted(pending.length, "change")} ${pending.length === 1 ? "waits" : "wait"} in this tab and will be sent.` : "Nothing is lost.";
   byId("cut").classList.toggle("hidden", !problem);
-  if (problem) byId("cut").textContent = problem.isElsewhere ? `The server was started again under another address: open that one in this tab. ${waits}` : `The server does not answer. ${waits}`;
+  if (problem) byId("cut").textContent = problem.isElsewhere ? `The server was restarted at another address: open that address in this tab. ${waits}` : `The server does not answer. ${waits}`;
 }
 /** Show again what is kept, after the server has refused something that was shown already. */
 async function restate() {
@@ -332,7 +332,7 @@ function paintGrid(withSpare = false) {
   for (let at = first; at < last; at += 1) if (withSpare || tiles.has(at) || isInSight(at)) paintTile(at); else isMore = true;
   if (isMore && !spareDue) spareDue = setTimeout(() => { spareDue = 0; paintGrid(true); }, SPARE_MILLISECONDS);
   const empty = space.querySelector(".empty");
-  if (!order.length && !empty) space.append(make("p", { className: "empty", textContent: items.length ? "No picture fits these filters." : nothing }));
+  if (!order.length && !empty) space.append(make("p", { className: "empty", textContent: items.length ? "No picture matches these filters." : nothing }));
   if (order.length && empty) empty.remove();
 }
 function paintTile(at) {
@@ -420,7 +420,7 @@ function lookAheadSoon() { clearTimeout(isLooking); isLooking = setTimeout(lookA
 function paintOne() {
   if (mode !== "one") return;
   const one = current();
-  byId("one-name").textContent = one ? one.name : "No picture fits these filters.";
+  byId("one-name").textContent = one ? one.name : "No picture matches these filters.";
   byId("one-facts").textContent = one ? factsOf(one) : "";
   byId("one-way").textContent = one && one.value != null ? `${labelOf(one.value)} (${one.way})` : "";
   const choice = one ? choiceOf(one.value) : -1;
@@ -477,7 +477,7 @@ function nextUndecided() {
     const at = (cursor + step) % order.length;
     if (items[order[at]].value == null) { go(at); return; }
   }
-  say("Every picture shown is judged.");
+  say("All pictures shown are decided.");
 }
 function show(name) {
   mode = name;
@@ -552,8 +552,8 @@ function paintOrder() {
   const keys = inOrder(), framing = (key) => (key ? framingOf(byKey.get(key)) : "");
   const alike = (at) => at > 0 && framing(keys[at]) && framing(keys[at]) === framing(keys[at - 1]);
   const clashes = keys.filter((_, at) => alike(at)).length;
-  byId("order-note").textContent = !keys.length ? `Pictures with "${choices[choiceOf(orderOf)].label}" are ordered here.`
-    : clashes ? `${clashes} ${clashes === 1 ? "picture has" : "pictures have"} the framing of the one before.` : "No two of the same framing next to each other.";
+  byId("order-note").textContent = !keys.length ? `Pictures rated "${choices[choiceOf(orderOf)].label}" are ordered here.`
+    : clashes ? `${clashes} ${clashes === 1 ? "picture has" : "pictures have"} the same framing as the one before.` : "No two pictures with the same framing are next to each other.";
   byId("order-note").classList.toggle("alarm", clashes > 0);
   if (strip === keys.join()) return;
   strip = keys.join();
@@ -688,10 +688,10 @@ function paintSide() {
   }
   for (const tag of caption.removed || []) {
     chips.push(make("span", { className: "chip gone" }, tag,
-      make("button", { type: "button", textContent: "+", title: `Bring ${tag} back`, "aria-label": `Bring ${tag} back`, onclick: () => changeOne(one, { op: "add", tags: tag }) })));
+      make("button", { type: "button", textContent: "+", title: `Restore ${tag}`, "aria-label": `Restore ${tag}`, onclick: () => changeOne(one, { op: "add", tags: tag }) })));
   }
-  if (caption.line) chips.push(make("span", { className: "chip hand", textContent: "the whole line is by hand" }));
-  if (!captions) chips.push(make("span", { className: "soft", textContent: "Captions are read …" }));
+  if (caption.line) chips.push(make("span", { className: "chip hand", textContent: "the whole caption is written by hand" }));
+  if (!captions) chips.push(make("span", { className: "soft", textContent: "Reading captions …" }));
   else if (!captions[one.key]) chips.push(make("span", { className: "soft", textContent: "Not staged yet: this picture has no caption." }));
   byId("chips").replaceChildren(...chips);
   const isKnown = Boolean(captions && captions[one.key]);
@@ -716,7 +716,7 @@ function paintTokens() {
   }, 120);
 }
 byId("text").addEventListener("input", paintTokens);
-const changeOne = (one, change) => send("captions/apply", { keys: [one.key], change }).then((reply) => say(reply.count ? `${one.name}: caption kept` : "Nothing changed."), () => {});
+const changeOne = (one, change) => send("captions/apply", { keys: [one.key], change }).then((reply) => say(reply.count ? `${one.name}: caption saved` : "Nothing changed."), () => {});
 const sideItem = () => (chosen.size === 1 ? byKey.get([...chosen][0]) : current());
 byId("add-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -768,7 +768,7 @@ for (const id of ["add-tag", "op-tags", "op-by", "filter-tag"]) byId(id).addEven
 // -- painting the rest -----------------------------------------------------------------------------------------------------
 function paint() {
   const judged = items.reduce((sum, one) => sum + (one.value != null), 0);
-  byId("judged").textContent = `${judged} of ${items.length} judged`;
+  byId("judged").textContent = `${judged} of ${items.length} decided`;
   byId("bar").max = items.length || 1;
   byId("bar").value = judged;
   const value = chosen.size ? undefined : current()?.value;
@@ -796,8 +796,8 @@ document.addEventListener("keydown", (event) => {
   if (isTyping) { if (event.key === "Escape") { event.target.blur(); (mode === "grid" ? grid : byId("stage")).focus(); } return; }
   if (isControl) {
     const letter = event.key.toLowerCase();
-    if (letter === "z" && event.shiftKey || letter === "y") turn("redo", "Done again");
-    else if (letter === "z") turn("undo", "Taken back");
+    if (letter === "z" && event.shiftKey || letter === "y") turn("redo", "Redone");
+    else if (letter === "z") turn("undo", "Undone");
     else if (letter === "a") { for (const at of order) chosen.add(items[at].key); paint(); }
     else return;
     event.preventDefault();
@@ -835,8 +835,8 @@ for (const each of MODES) byId(`mode-${each}`).onclick = () => show(each);
 byId("winner").onclick = takeThisOne;
 byId("report-open").onclick = () => report();
 byId("report-close").onclick = () => byId("report").close();
-byId("undo").onclick = () => turn("undo", "Taken back");
-byId("redo").onclick = () => turn("redo", "Done again");
+byId("undo").onclick = () => turn("undo", "Undone");
+byId("redo").onclick = () => turn("redo", "Redone");
 byId("help-open").onclick = () => byId("help").showModal();
 byId("help-close").onclick = () => byId("help").close();
 byId("captions-open").onclick = () => openSide(!isSideOpen());

@@ -11,7 +11,7 @@ const isOpen = () => !panel.classList.contains("hidden");
 async function load() {
   try { tagState = await ask("tags.json"); } catch (error) { say(error.message, true); return; }
   const select = byId("fates-preset"), before = select.value;
-  select.replaceChildren(make("option", { value: "", textContent: "Preset or own list" }),
+  select.replaceChildren(make("option", { value: "", textContent: "Preset or your own list" }),
     ...tagState.presets.map((one) => make("option", { value: one.name, textContent: one.name, title: one.about })));
   select.value = tagState.presets.some((one) => one.name === before) ? before : "";
   byId("fates-which").options[1].textContent = `part of ${tagState.word}`;
@@ -29,28 +29,28 @@ function paint() {
   const preset = tagState.presets.find((one) => one.name === byId("fates-preset").value);
   byId("fates-about").textContent = preset
     ? `${preset.name}: ${preset.about}. Of this set's tags, part of ${tagState.word}: ${preset.imbue.length}; promptable: ${Object.keys(preset.values).length - preset.imbue.length}.`
-    : `A tag in the captions stays promptable: you can ask for it, or leave it out. A tag taken out becomes part of ${tagState.word}: the word alone brings it.`;
+    : `A tag in the captions stays promptable. A removed tag becomes part of ${tagState.word}: the trigger word alone brings it.`;
   const find = byId("fates-find").value.trim().toLowerCase(), which = byId("fates-which").value;
   const rows = tagState.rows.filter(([tag, , value, way]) => (!find || tag.toLowerCase().includes(find)) && (!which || value === which || way === which));
   byId("fates-rows").replaceChildren(...rows.slice(0, MOST_ROWS).map(rowOf),
-    ...(rows.length > MOST_ROWS ? [make("p", { className: "soft", textContent: `${rows.length - MOST_ROWS} more: find a tag above.` })] : []),
-    ...(rows.length ? [] : [make("p", { className: "soft", textContent: tagState.rows.length ? "No tag fits." : "No tags yet: tag the pictures first." })]));
+    ...(rows.length > MOST_ROWS ? [make("p", { className: "soft", textContent: `${rows.length - MOST_ROWS} more tags: use the search above.` })] : []),
+    ...(rows.length ? [] : [make("p", { className: "soft", textContent: tagState.rows.length ? "No tag matches." : "No tags yet: tag the pictures first." })]));
 }
 function rowOf([tag, pictures, value, way]) {
   const choice = (wanted, label, title) => make("button", { type: "button", textContent: label, title, "aria-pressed": String(value === wanted),
     onclick: () => decide({ [tag]: wanted }, tag) });
   const row = make("div", { className: value === "imbue" ? "fate sunk" : "fate" },
     make("button", { type: "button", className: "tag", textContent: tag, title: `Show the pictures with ${tag}`, onclick: () => showTag(tag) }),
-    make("span", { className: "soft count", textContent: `${pictures} of ${tagState.pictures}`, title: way === "hand" ? "decided by hand" : way === "manifest" ? "by the undesired tags of the manifest" : "not decided" }),
-    make("span", { className: "pair" }, choice("extract", "promptable", `${tag} stays in captions: prompt it or leave it out`), choice("imbue", `in ${tagState.word}`, `${tag} leaves the captions and becomes part of ${tagState.word}`)));
+    make("span", { className: "soft count", textContent: `${pictures} of ${tagState.pictures}`, title: way === "hand" ? "decided by hand" : way === "manifest" ? "by captions.undesired_tags in the manifest" : "not decided" }),
+    make("span", { className: "pair" }, choice("extract", "promptable", `${tag} stays in the captions and is promptable`), choice("imbue", `in ${tagState.word}`, `${tag} is removed from the captions and becomes part of ${tagState.word}`)));
   row.dataset.tag = tag;
-  if (way === "hand") row.append(make("button", { type: "button", className: "back", textContent: "×", title: "Take the decision back", "aria-label": `Take the decision on ${tag} back`, onclick: () => decide({ [tag]: null }, tag) }));
+  if (way === "hand") row.append(make("button", { type: "button", className: "back", textContent: "×", title: "Remove the decision", "aria-label": `Remove the decision on ${tag}`, onclick: () => decide({ [tag]: null }, tag) }));
   return row;
 }
 async function decide(values, name) {
   try {
     const answer = await send("tags/apply", { values });
-    say(answer.count ? `${name}: captions follow; Undo reverts it.` : "Nothing changed.");
+    say(answer.count ? `${name}: captions updated; Undo reverts it.` : "Nothing changed.");
     forget();
   } catch { /* said already */ }
 }
@@ -58,7 +58,7 @@ function forget() { pending = null; byId("fates-shown").replaceChildren(); byId(
 byId("fates-preview").onclick = async () => {
   const preset = tagState && tagState.presets.find((one) => one.name === byId("fates-preset").value);
   if (!preset) { say("Choose a preset first."); return; }
-  if (!Object.keys(preset.values).length) { forget(); byId("fates-shown").append(make("p", { className: "soft", textContent: `No tag of this set is in ${preset.name}.` })); return; }
+  if (!Object.keys(preset.values).length) { forget(); byId("fates-shown").append(make("p", { className: "soft", textContent: `No tag of this set is in the preset ${preset.name}.` })); return; }
   try {
     const found = await ask("tags/preview", { values: preset.values });
     pending = preset;

@@ -70,10 +70,10 @@ def test_steps_of_two_processes_are_the_trainers(desk: Desk):
         ({"bucket_reso_steps": 16}, "bucket_reso_steps is 16", "bucket_reso_steps to 64"),
         ({"optimizer_args": ["weight_decays=0.1"]}, "unexpected keyword argument 'weight_decays'",
          "Correct its name"),
-        ({"optimizer_args": ["weight_decay"]}, "dictionary update sequence", "own error"),
+        ({"optimizer_args": ["weight_decay"]}, "dictionary update sequence", "of the trainer"),
         ({"lr_scheduler": "constant", "lr_warmup_steps": 10}, "does not require",
          "Set the warmup to 0"),
-        ({"network_args": ["conv_dim=100"]}, "conv_dim is too large", "own error"),
+        ({"network_args": ["conv_dim=100"]}, "conv_dim is too large", "of the trainer"),
         ({"full_bf16": True, "mixed_precision": "fp16"}, "full_bf16 requires", "mixed_precision"),
     ],
     ids=["arguments", "settings", "optimizer", "split", "scheduler", "network", "precision"],
@@ -117,7 +117,7 @@ def test_an_argument_that_an_optimizer_swallows_is_found(desk: Desk):
     ("scheduler", "level", "said"),
     [
         ("nothing", Level.ERROR, "is 0 in each of 10 steps"),
-        ("dies", Level.WARNING, "in 2 of 10 steps only"),
+        ("dies", Level.WARNING, "in 2 of 10 steps"),
         ("rises", Level.WARNING, "up to 0.0901, while 0.0001 is asked"),
         ("warms", Level.WARNING, "never brings the learning rate above 2.25e-06 of the 0.0001"),
     ],
@@ -189,7 +189,7 @@ def test_a_question_that_hangs_is_ended(desk: Desk):
     networks.write_text("import threading\nthreading.Event().wait()\n", encoding="utf-8")
     (found,) = desk.ask(seconds=2.0).findings
     assert (found.code, found.level) == ("LL358", Level.WARNING)
-    assert "not done after 2 s" in found.problem
+    assert "not finish within 2 s" in found.problem
 
 
 def test_a_launcher_of_somebodys_own_is_not_run(desk: Desk):

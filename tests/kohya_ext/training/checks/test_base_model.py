@@ -54,10 +54,10 @@ def test_a_whole_checkpoint_is_fine(desk: Desk):
           "lora_unet_down_blocks_0_x.lora_up.weight": HALF}, "is a LoRA"),
         ({"first_stage_model.encoder.conv_in.weight": HALF}, "is a VAE"),
         ({"text_model.x": HALF}, "is a text encoder"),
-        ({"cond_stage_model.transformer.x": HALF}, "holds no U-Net"),
+        ({"cond_stage_model.transformer.x": HALF}, "contains no U-Net"),
         ({"down_blocks.0.x.weight": HALF}, "in the form of diffusers"),
         (SDXL, "is a SDXL model"),
-        ({}, "holds no U-Net"),
+        ({}, "contains no U-Net"),
     ],
     ids=["LoRA", "VAE", "text encoder", "no U-Net", "diffusers", "another family", "empty"],
 )  # fmt: skip

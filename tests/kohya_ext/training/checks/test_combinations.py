@@ -107,15 +107,15 @@ def test_what_the_trainer_takes_is_fine(name: str):
 
 SILENT = {
     "a network argument": ({"network_args": ["conv_dims=8"]}, Level.ERROR, "you mean conv_dim?"),
-    "timesteps": ({"min_timestep": 900, "max_timestep": 100}, Level.ERROR, "Exchange the two"),
-    "one timestep": ({"min_timestep": 1000}, Level.ERROR, "Exchange the two"),
+    "timesteps": ({"min_timestep": 900, "max_timestep": 100}, Level.ERROR, "Swap the two"),
+    "one timestep": ({"min_timestep": 1000}, Level.ERROR, "Swap the two"),
     "Prodigy": ({"optimizer_type": "Prodigy"}, Level.ERROR, "Set learning_rate to 1"),
     "D-Adaptation": ({"optimizer_type": "DAdaptAdam", "unet_lr": 0.05}, Level.WARNING, "unet_lr"),
-    "AdamW at 1": ({"learning_rate": 1.0}, Level.ERROR, "Set learning_rate to 1e-4"),
-    "AdamW at 0.002": ({"unet_lr": 2e-3}, Level.WARNING, "Set unet_lr to 1e-4"),
+    "AdamW at 1": ({"learning_rate": 1.0}, Level.ERROR, "Set learning_rate to about 1e-4"),
+    "AdamW at 0.002": ({"unet_lr": 2e-3}, Level.WARNING, "Set unet_lr to about 1e-4"),
     "a text encoder at 0.5": ({"text_encoder_lr": [5e-5, 0.5]}, Level.ERROR, "text_encoder_lr"),
     "AdamW8bit at 1": ({"optimizer_type": "PagedAdamW8bit", "learning_rate": 1}, Level.ERROR,
-        "about 1 is for Prodigy"),
+        "values near 1 are for Prodigy"),
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def test_a_state_cut_short_is_named(desk: Desk):
     (state / "optimizer.bin").write_bytes(b"PK half")
     desk.toml["resume"] = str(state)
     (error,) = desk.check().errors
-    assert (error.code, "optimizer.bin is cut short" in error.problem) == ("LL382", True)
+    assert (error.code, "optimizer.bin is incomplete" in error.problem) == ("LL382", True)
 
 
 def test_a_state_at_the_end_cannot_be_resumed(desk: Desk):

@@ -214,7 +214,9 @@ def test_unchanged_pictures_are_not_decoded_again(desk: Desk, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("count", "kept"), [(4, 1), (49, 12), (50, None), (51, None)])
-def test_a_small_set_is_told_what_validation_keeps_back(desk: Desk, count: int, kept: int | None):
+def test_a_small_set_is_reported_what_validation_keeps_back(
+    desk: Desk, count: int, kept: int | None
+):
     desk.empty()
     for number in range(count):
         desk.picture(f"1_fox/{number}.png")
@@ -236,4 +238,4 @@ def test_regularisation_pictures_are_not_kept_back(desk: Desk):
     for name in ("a", "b", "c", "d"):
         desk.picture(f"../reg/1_fox/{name}.png")
     (said,) = (one.problem for one in desk.check().warnings if one.code == "LL359")
-    assert said.startswith("1 of 3 pictures will be kept back")
+    assert said.startswith("1 of 3 pictures will be used for validation")

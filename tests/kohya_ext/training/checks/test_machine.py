@@ -63,7 +63,7 @@ def test_what_the_trainer_says_is_a_finding(desk: Desk, monkeypatch: pytest.Monk
     assert desk.check().findings == tuple(missing)  # it cannot be asked then
 
 
-def test_a_pytorch_for_the_processor_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+def test_a_pytorch_for_the_processor_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     def probe(trainer: Trainer, packages: tuple[str, ...]) -> Environment:
         found = {**dict.fromkeys(packages, "1.0"), "torch": "2.13.0+cpu"}
         return Environment("3.11.7", found, "v0.10.1")
@@ -116,7 +116,7 @@ def test_the_card_that_is_meant_is_looked_at(desk: Desk, monkeypatch: pytest.Mon
     assert "LL387" not in codes(desk.check())
     desk.launch = ("--gpu_ids", "2")
     (error,) = (one for one in desk.check().errors if one.code == "LL387")
-    assert "no graphics card 2" in error.problem
+    assert "no GPU 2" in error.problem
 
 
 def test_a_machine_without_the_drivers_tool_has_no_card(monkeypatch: pytest.MonkeyPatch):

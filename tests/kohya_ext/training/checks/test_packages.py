@@ -67,7 +67,7 @@ def test_one_that_ends_its_process_does_not_hide_the_others(trainer: Trainer):
 
 def test_one_that_never_ends_is_left(trainer: Trainer):
     write(trainer.folder, "torch", "import time; time.sleep(600)")
-    assert look(trainer, "torch", seconds=1.0) == {"torch": "it was not done after 1 s"}
+    assert look(trainer, "torch", seconds=1.0) == {"torch": "it did not finish within 1 s"}
 
 
 def test_what_a_package_prints_does_no_harm(trainer: Trainer):

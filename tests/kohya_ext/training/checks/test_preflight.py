@@ -199,7 +199,7 @@ def test_errors_come_before_warnings(desk: Desk):
     assert (caught.value.code, "more" in caught.value.cure) == ("LL381", False)
 
 
-def test_the_length_of_a_run_is_told(desk: Desk):
+def test_the_length_of_a_run_is_reported(desk: Desk):
     preflight = desk.check()
     assert "12" in preflight.length
     assert "3" in preflight.length

@@ -23,13 +23,13 @@ def test_the_first_of_several_errors_is_raised(desk: Desk):
         preflight.require_ok()
 
 
-@pytest.mark.parametrize(("pictures", "is_told"), [(1, True), (49, True), (50, False)])
-def test_few_pictures_are_not_for_validation(desk: Desk, pictures: int, is_told: bool):
+@pytest.mark.parametrize(("pictures", "is_reported"), [(1, True), (49, True), (50, False)])
+def test_few_pictures_are_not_for_validation(desk: Desk, pictures: int, is_reported: bool):
     desk.empty()
     for number in range(pictures):
         desk.picture(f"1_fox/{number}.png", caption=f"a fox {number}")
     desk.toml |= {"validation_split": 0.5, "seed": 1}
-    assert ("LL359" in codes(desk.check(), Level.WARNING)) is is_told
+    assert ("LL359" in codes(desk.check(), Level.WARNING)) is is_reported
 
 
 def test_pictures_of_a_metadata_file_are_looked_at_where_they_are(desk: Desk):
@@ -75,7 +75,7 @@ def test_what_we_refuse_is_not_said_again_in_the_words_of_the_trainer(asked: Des
 
 def test_that_the_trainer_could_not_be_asked_is_said_beside_our_own_errors(asked: Desk):
     """What it says of no part of its own is left out for no error of ours that has none, either."""
-    not_asked = warning("LL358", "The trainer itself could not be asked", "Check.")
+    not_asked = warning("LL358", "The trial run in the trainer was not possible", "Check.")
     asked.answer = TrainerAnswer((("", not_asked),))
     asked.toml["learning_rate"] = 0.9
     preflight = asked.check()

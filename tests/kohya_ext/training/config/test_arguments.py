@@ -174,16 +174,16 @@ def test_a_zero_that_the_gui_drops_is_sent():
     assert (ours.toml["max_grad_norm"], ours.toml["prior_loss_weight"]) == (0, 0)
 
 
-def test_differences_are_told_in_plain_words():
+def test_differences_are_reported_in_plain_words():
     ours = plan_call(values(epoch=8, max_train_steps=0), GuiVersion.V26, DRAWS)
-    told = {one.key: str(one) for one in ours.differences}
-    assert told["max_train_steps"].startswith(
+    reported = {one.key: str(one) for one in ours.differences}
+    assert reported["max_train_steps"].startswith(
         "max_train_steps is left out (the GUI would send 456): the GUI's estimate"
     )
-    assert told["max_train_epochs"].startswith(
+    assert reported["max_train_epochs"].startswith(
         "max_train_epochs = 8 is sent (the GUI leaves it out)"
     )
-    assert "None" not in " ".join(told.values())
+    assert "None" not in " ".join(reported.values())
 
 
 def test_only_what_changes_the_training_is_notable():
@@ -200,7 +200,7 @@ def test_what_only_a_newer_trainer_knows_stays_in():
         require_valid_call(ours)
 
 
-def test_what_the_trainer_reads_no_longer_is_told():
+def test_what_the_trainer_reads_no_longer_is_reported():
     flux = {"flux1_checkbox": True, "LoRA_type": "Flux1", "single_blocks_to_swap": 3}
     ours = plan_call(values(**flux), GuiVersion.V26, DRAWS)
     assert "single_blocks_to_swap" not in ours.toml

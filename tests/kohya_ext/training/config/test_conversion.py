@@ -65,12 +65,12 @@ def test_from_a_json_without_a_project(source: Path, capsys: pytest.CaptureFixtu
     assert len(values) == 289
     assert values["a_key_of_mine"] == [1]
     assert (
-        "repaired: network_dim: 100000 -> 512 (the GUI's maximum is 512), for the GUI only" in err
+        "corrected: network_dim: 100000 -> 512 (the GUI's maximum is 512), only for the GUI" in err
     )
-    assert 'repaired: epoch: "3" -> 3' in err
+    assert 'corrected: epoch: "3" -> 3' in err
     assert "WANDB_API_KEY" in err
-    assert "a_key_of_mine is left out: neither sd-scripts nor the Kohya GUI knows it" in err
-    assert "unlike the GUI: max_train_epochs = 3 is sent" in err
+    assert "a_key_of_mine is left out: it is unknown to sd-scripts and the Kohya GUI" in err
+    assert "different from the GUI: max_train_epochs = 3 is sent" in err
     assert "Next: loraloom check --config" in err
     assert "hush" not in out + err
 
@@ -145,8 +145,8 @@ def test_as_gui_letter_by_letter(
         ({"optimizer_args": "a = b"}, "optimizer_args must be pairs"),
         ({"LyCORIS_preset": "nothing"}, "neither one of its presets nor a toml file"),
         ({"flux1_checkbox": True}, "Flux trains the LoRA types"),
-        ({"LoRA_type": "Lumina"}, "go together only"),
-        ({"LoRA_type": "Kohya LoHa"}, "for SDXL and Anima only"),
+        ({"LoRA_type": "Lumina"}, "works only with"),
+        ({"LoRA_type": "Kohya LoHa"}, "only for SDXL and Anima"),
         ({"anima_checkbox": True}, "Anima trains the LoRA types"),
         ({"LoRA_type": "Anima"}, "needs the Anima model"),
         ({"train_data_dir": ""}, "train_data_dir is empty"),
@@ -166,7 +166,7 @@ def test_what_the_gui_would_not_run(train: Path, changes: dict[str, Any], words:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"keep_tokens": [1]}, "keep_tokens is [1], and the GUI fails to load"),
+        ({"keep_tokens": [1]}, "keep_tokens is [1], and the GUI cannot load"),
         ({"min_bucket_reso": "256.0"}, "min_bucket_reso is '256.0'"),
         ({"num_cpu_threads_per_process": "two"}, "num_cpu_threads_per_process is 'two'"),
         ({"stop_text_encoder_training": "1"}, "stop_text_encoder_training is not a number"),

@@ -77,9 +77,9 @@ def test_names_of_the_trainer_in_a_json_of_the_gui(tmp_path: Path):
     toml = found.call.toml
     assert (toml["optimizer_type"], toml["network_train_unet_only"]) == ("Adafactor", True)
     assert (toml["sdpa"], "xformers" in toml) == (True, False)
-    told = " ".join(map(str, found.config.repairs))
-    assert "optimizer_type is sd-scripts' name for it" in told
-    assert "AdamW" not in told
+    reported = " ".join(map(str, found.config.repairs))
+    assert "optimizer_type is sd-scripts' name for it" in reported
+    assert "AdamW" not in reported
 
 
 def test_the_8_bit_box_of_an_old_gui_is_an_optimizer(tmp_path: Path):
@@ -119,7 +119,7 @@ def test_a_field_of_the_gui_takes_precedence_over_another_name(tmp_path: Path):
     assert "the GUI's field optimizer says otherwise" in " ".join(map(str, found.config.repairs))
 
 
-def test_unknown_names_are_told_with_the_nearest(tmp_path: Path):
+def test_unknown_names_are_reported_with_the_nearest(tmp_path: Path):
     for extra in ({}, {"LoRA_type": "Standard", "network_module": None}):
         found = read(tmp_path, {**FLAT, **extra, "netwrok_dropout": 0.1})
         assert any(
@@ -148,7 +148,7 @@ def test_sections_of_a_json_are_read(tmp_path: Path):
     ("data", "name", "word"),
     [
         ({"foo": 1}, "x.json", '"foo"'),
-        ({}, "x.json", "holds nothing: no setting"),
+        ({}, "x.json", "contains nothing: no setting"),
         ({"job": "extension", "config": {"name": "fox", "process": []}}, "x.json", "ai-toolkit"),
         ({"job": "extension", "config": {"name": "fox", "process": []}}, "x.yaml", "ai-toolkit"),
         ({"training_method": "LORA", "base_model_name": "x", "lora_rank": 8}, "x.json",
@@ -282,7 +282,7 @@ def test_what_only_a_newer_trainer_knows_stays_in(tmp_path: Path):
     assert (toml["compile"], toml["qwen3"]) == (True, file)
 
 
-def test_an_argument_of_another_trainer_is_told(tmp_path: Path):
+def test_an_argument_of_another_trainer_is_reported(tmp_path: Path):
     found = read(tmp_path, {**FLAT, "sdxl": True, "gemma2": "/m/g.safetensors"})
     assert "gemma2" not in found.call.toml
     assert any("only lumina_train_network.py" in one for one in found.notes)

@@ -213,4 +213,4 @@ def test_the_second_version_names_the_family(tmp_path: Path, architecture: str, 
 def test_a_toml_is_nothing_that_the_gui_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "fox.toml").write_text(GROUPED, encoding="utf-8")
     assert main(["config", "--from", str(tmp_path / "fox.toml"), "--as-gui"]) == 2
-    assert "opens json files only" in capsys.readouterr().err
+    assert "opens only json files" in capsys.readouterr().err

@@ -122,9 +122,9 @@ def test_the_command_writes_and_shows(staged: Project, capsys: pytest.CaptureFix
     assert main(["config", str(staged.root), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["script"] == "train_network.py"
-    assert "unlike the GUI" not in err
+    assert "different from the GUI" not in err
     assert main(["config", str(staged.root), "-v"]) == 0
-    assert "unlike the GUI: max_train_steps is left out" in capsys.readouterr().err
+    assert "different from the GUI: max_train_steps is left out" in capsys.readouterr().err
     assert "Next: loraloom check" in err
 
 
@@ -167,17 +167,17 @@ def test_samples_are_drawn_for_the_trainer(staged: Project):
     assert plan_config(project).call.sample_prompts == plan.call.sample_prompts
 
 
-def test_slips_in_samples_are_told_by_config_and_train(staged: Project):
+def test_slips_in_samples_are_reported_by_config_and_train(staged: Project):
     lines = '["{trigger}, {red, blue} sky --w 512 --n $blurry", "a fox"]'
     project = change(staged, ("save_every_n_epochs: 1", f"sample_prompts: {lines}"))
-    told = [one for one in plan_config(project).advice if one.startswith("sample prompt")]
-    assert told == [
+    reported = [one for one in plan_config(project).advice if one.startswith("sample prompt")]
+    assert reported == [
         'sample prompt 1: This variant has one option: "{red, blue} sky". Options are '
         'separated by "|": {red|blue}.',
         "sample prompt 1: This variable has no braces and stays as it is: "
         '"$blurry". Write ${name}.',
     ]
-    assert set(told) <= set(job_of_project(project).notes)
+    assert set(reported) <= set(job_of_project(project).notes)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
@@ -215,7 +215,7 @@ def test_a_sample_has_no_word_lora(staged: Project):
         ("a fox --d -1", "--d must be a seed of 0 or more"),
         ("a fox --w big", "--w must be a width"),
         ("a fox --q 3", "--q is not a setting of sd-scripts"),
-        ("--w 512", "no prompt in front"),
+        ("--w 512", "settings but no prompt"),
     ],
 )
 def test_a_sample_that_the_trainer_would_misread(staged: Project, line: str, words: str):
@@ -242,14 +242,14 @@ def test_the_loss_goes_to_wandb(staged: Project, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_secret_in_the_manifest_is_refused(staged: Project, override: str):
     project = change(staged, ("save_every_n_epochs: 1", f"overrides: {{{override}}}"))
-    with pytest.raises(ToolError, match=r"would keep a secret.*LL310") as refused:
+    with pytest.raises(ToolError, match=r"contains a secret.*LL310") as refused:
         plan_config(project)
     assert "hush" not in str(refused.value)
 
 
 def test_flux_names_its_four_files(staged: Project):
     project = change(staged, ("family: sd15", "family: flux"))
-    with pytest.raises(ToolError, match=r"clip_l, t5xxl is named nowhere.*LL307"):
+    with pytest.raises(ToolError, match=r"clip_l, t5xxl is not given.*LL307"):
         plan_config(project)
     files = "{ae: ae.sft, clip_l: c.sft, t5xxl: t.sft}"
     whole = change(project, ("save_every_n_epochs: 1", f"overrides: {files}"))

@@ -44,7 +44,7 @@ def test_config_writes_it_into_the_manifest(trainable: Project, capsys):
     assert main(["config", place, "--validation-split", "0.25", "--validate-every", "2"]) == 0
     said = capsys.readouterr().err
     assert "written into the manifest: training.validation_split: 0.25" in said
-    assert "advice: pictures are kept back for validation: the loss on pictures" in said
+    assert "advice: pictures are kept back for validation: while a LoRA overfits" in said
     training = open_project(trainable.root).manifest.training
     assert (training.validation_split, training.validate_every_n_epochs) == (0.25, 2)
     assert plan_config(open_project(trainable.root)).call.toml["validate_every_n_epochs"] == 2
@@ -60,7 +60,7 @@ def test_a_dry_run_leaves_the_manifest(trainable: Project, capsys):
 
 def test_check_counts_what_is_left_and_warns_of_few(trainable: Project, capsys):
     main(["check", str(trainable.root), "--trainer", "simulated", "--validation-split", "0.5"])
-    assert "will be kept back for validation and never trained" in capsys.readouterr().out
+    assert "will be used for validation and not trained" in capsys.readouterr().out
 
 
 def test_a_training_takes_it_for_once(trainable: Project, capsys):

@@ -202,7 +202,7 @@ def test_only_toml_and_json_are_read(desk: Desk):
 
 
 @pytest.mark.parametrize(("more", "code"), [({"num_repeats": 0}, "LL364"), ({}, "LL366")])
-def test_a_skipped_subset_is_told(desk: Desk, more: dict[str, Any], code: str):
+def test_a_skipped_subset_is_reported(desk: Desk, more: dict[str, Any], code: str):
     (desk.root / "bare").mkdir()
     skipped = desk.folder("a" if more else "bare", **more)
     preflight = desk.check({"datasets": [{"subsets": [desk.folder("b"), skipped]}]})

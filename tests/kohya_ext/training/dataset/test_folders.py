@@ -131,9 +131,9 @@ def test_each_picture_is_decoded_with_its_facts(tmp_path: Path):
 
 def test_progress_counts_every_picture(tmp_path: Path):
     paths = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png", "blue")]
-    told: list[Progress] = []
-    inspect_pictures(paths, cache=tmp_path / "facts.json", progress=told.append)
-    assert told == [
+    progress: list[Progress] = []
+    inspect_pictures(paths, cache=tmp_path / "facts.json", progress=progress.append)
+    assert progress == [
         Progress("Looking at pictures", 1, 2, "a.png"),
         Progress("Looking at pictures", 2, 2, "b.png"),
     ]

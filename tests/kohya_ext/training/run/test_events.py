@@ -78,7 +78,7 @@ def test_streams_may_be_cut_anywhere(name: str, chunk: int):
     assert {str(one) for one in whole} == {str(one) for one in cut}  # NaN equals nothing
 
 
-def test_phases_are_told_in_our_words():
+def test_phases_are_reported_in_our_words():
     reader = StreamReader()
     data = (RECORDED / "success.stderr.txt").read_bytes()
     events = [one for piece in LineSplitter().feed(data) for one in reader.read_stderr(piece)]
@@ -110,7 +110,7 @@ def test_a_resumed_run_begins_at_its_epoch():
     assert (last.step, last.total) == (10, 15)
 
 
-def test_other_bars_are_told_apart():
+def test_other_bars_are_reported_apart():
     bars = only(read("success"), ProgressReported)
     assert ("read caption", 2, 2) in {(one.what, one.done, one.total) for one in bars}
 
@@ -133,7 +133,7 @@ def test_phases_do_not_lead_back():
     ]
 
 
-def test_removed_files_are_told():
+def test_removed_files_are_reported():
     path = "/data/model/Mira-000001.safetensors"
     reader = StreamReader()
     assert reader.read_stdout(f"removing old checkpoint: {path}") == [Removed(path)]
@@ -178,10 +178,10 @@ def test_a_good_run_has_no_error():
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20 MiB", "smaller card"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20 MiB", "less GPU memory"),
         ("RuntimeError: No CUDA GPUs are available", "trainer show"),
         ("OSError: [Errno 28] No space left on device", "Free some space"),
-        ("AssertionError: caption file is empty: /data/a.txt", "Fill the caption"),
+        ("AssertionError: caption file is empty: /data/a.txt", "Write a caption"),
     ],
 )
 def test_known_errors_have_a_cure(line: str, words: str):

@@ -74,7 +74,7 @@ def test_validation_stands_beside_the_epochs(trainable: Project, capsys):
     assert "validation 0.125" in out
 
 
-def test_the_hit_rate_of_the_promoted_epoch_is_told(trainable: Project, capsys):
+def test_the_hit_rate_of_the_promoted_epoch_is_reported(trainable: Project, capsys):
     from a1111_ext.showcase.album import RECORDS_NAME, ShowPicture
     from a1111_ext.showcase.ratings import Rating
     from a1111_ext.showcase.review import Review, write_review
@@ -156,8 +156,8 @@ def test_a_growing_file_is_read_on(tmp_path: Path):
     assert tail.read() == []
     second = event(2, "loss/current", 0.25)
     path = write_events(tmp_path / "run", event(1, "loss/current", 0.5), second[:-6])
-    told = [tail.read() for _ in range(20)]
-    assert [one for one in told if one] == [[(1, 0.5)]]
+    reported = [tail.read() for _ in range(20)]
+    assert [one for one in reported if one] == [[(1, 0.5)]]
     with path.open("ab") as stream:
         stream.write(second[-6:])
     assert tail.read() == [(2, 0.25)]

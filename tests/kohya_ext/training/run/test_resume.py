@@ -55,10 +55,10 @@ def test_resumed_twice_the_epochs_are_right(trainable: Project, monkeypatch, cha
 def test_progress_of_a_resumed_run_counts_what_was_done(trainable: Project, monkeypatch):
     pause(trainable, monkeypatch)
     state = require_state(trainable.model_dir, "Quillfox")
-    told: list[Progress] = []
+    progress: list[Progress] = []
     planned = plan(trainable, resume=state)
-    apply_training(planned, progress_of(told.append))
-    done = [one.done for one in told if one.phase == "Training"]
+    apply_training(planned, progress_of(progress.append))
+    done = [one.done for one in progress if one.phase == "Training"]
     assert (done[0], done[-1]) == (planned.run.steps_per_epoch, planned.run.steps)
 
 
@@ -157,7 +157,7 @@ def test_what_was_cut_off_continues_by_itself(trainable: Project, monkeypatch):
     assert plan(trainable, save_states=True, epochs=4).run.epochs_done == 3
 
 
-def test_what_was_cut_off_without_a_state_is_told(trainable: Project, monkeypatch):
+def test_what_was_cut_off_without_a_state_is_reported(trainable: Project, monkeypatch):
     stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
     with pytest.raises(ToolError, match=r"holds epoch 1 of Quillfox; .* No state was saved"):
         plan(trainable)

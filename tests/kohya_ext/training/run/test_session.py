@@ -72,11 +72,11 @@ def test_persistent_workers_are_no_mistake(trainable: Project, change):
     assert planned.job.call.toml["persistent_data_loader_workers"] is True
 
 
-def test_progress_is_told_in_plain_values(trainable: Project):
-    told: list[Progress] = []
+def test_progress_is_reported_in_plain_values(trainable: Project):
+    progress: list[Progress] = []
     planned = plan(trainable)
-    apply_training(planned, progress_of(told.append))
-    last = [one for one in told if one.phase == "Training"][-1]
+    apply_training(planned, progress_of(progress.append))
+    last = [one for one in progress if one.phase == "Training"][-1]
     assert (last.done, last.total) == (planned.run.steps, planned.run.steps)
     assert last.message.startswith("epoch 3/3, loss 0.")
 
@@ -166,7 +166,9 @@ def test_a_secret_does_not_belong_into_the_manifest(trainable: Project, change):
         plan(change(trainable, secret))
 
 
-def test_no_secret_of_a_json_is_written_or_told(trainable: Project, tmp_path: Path, monkeypatch):
+def test_no_secret_of_a_json_is_written_or_reported(
+    trainable: Project, tmp_path: Path, monkeypatch
+):
     monkeypatch.setenv("HF_TOKEN", "sekrit-of-the-environment")
     values = plan_config(trainable).values
     config = tmp_path / "any.json"
@@ -180,15 +182,15 @@ def test_no_secret_of_a_json_is_written_or_told(trainable: Project, tmp_path: Pa
     assert [path for path in written if b"sekrit" in path.read_bytes()] == []
 
 
-def test_saving_is_told_before_the_next_epoch(trainable: Project):
+def test_saving_is_reported_before_the_next_epoch(trainable: Project):
     events: list[Event] = []
     apply_training(plan(trainable), lambda event, follow: events.append(event))
-    told = [type(one) for one in events if isinstance(one, (EpochBegan, Saving))]
-    assert told == [EpochBegan, Saving] * 3
+    reported = [type(one) for one in events if isinstance(one, (EpochBegan, Saving))]
+    assert reported == [EpochBegan, Saving] * 3
 
 
 @pytest.mark.parametrize("name", ["Quillfox", "Quillfox [v2]"])
-def test_sample_pictures_are_told_once(trainable: Project, name: str):
+def test_sample_pictures_are_reported_once(trainable: Project, name: str):
     """Brackets in an output name are no pattern."""
     planned = plan(trainable)
     planned = replace(planned, run=replace(planned.run, name=name))
