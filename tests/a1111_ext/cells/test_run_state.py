@@ -32,6 +32,16 @@ class Place(Backend):
         self.name = name
 
 
+class LeftTurns(Turns):
+    """Turns that count how often they were left."""
+
+    left = 0
+
+    def leave(self) -> None:
+        self.left += 1
+        super().leave()
+
+
 class Run:
     """A run over a plan, with what it told."""
 
@@ -40,10 +50,11 @@ class Run:
     ) -> None:
         self.events: list[CellEvent] = []
         self.pause = threading.Event()
+        self.turns = LeftTurns()
         switches = RunSwitches(threading.Event(), self.pause, 1)
         self.state = CellRun(
             plan_cells(cells, controls), ledger, [Place("a")], self.events.append, switches,
-            Patience(), None, Turns(),
+            Patience(), None, self.turns,
         )  # fmt: skip
         self.state.finalize_known()
 
@@ -99,6 +110,23 @@ def test_a_pause_names_a_cell_that_is_drawn_when_none_waits(ledger: Ledger):
     run.pause.set()
     assert run.state.look_at_pause()
     assert (run.events[-1].outcome, run.events[-1].cell) == (CellOutcome.PAUSED, in_hand)
+
+
+def test_a_run_leaves_its_turn_when_it_pauses_only(ledger: Ledger):
+    run = Run(ledger, cell())
+    for is_paused, left in ((False, 0), (True, 1), (True, 1), (False, 1), (True, 2)):
+        (run.pause.set if is_paused else run.pause.clear)()
+        assert run.state.look_at_pause() is is_paused
+        assert run.turns.left == left
+
+
+def test_a_picture_like_its_known_control_is_never_called_drawn(ledger: Ledger):
+    control, one = cell(seed=1), cell(seed=2)
+    first = Run(ledger, control)
+    first.finalize(first.take(Place("a")), pixels="same")
+    run = Run(ledger, control, one, controls={one.key: control.key})
+    run.finalize(run.take(Place("a")), pixels="same")
+    assert [event.outcome for event in run.events] == [CellOutcome.KNOWN, CellOutcome.FAILED]
 
 
 @pytest.mark.parametrize(("pixels", "is_refused"), [("a", False), ("b", True), ("c", False)])
