@@ -17,6 +17,7 @@ from a1111_ext.cells import (
     RunReport,
     plan_cells,
 )
+from a1111_ext.cells.cell import LoraUse
 from a1111_ext.cells.events import CellOutcome
 from a1111_ext.cells.run import CellRun, RunSwitches
 from a1111_ext.cells.turns import Turns
@@ -142,13 +143,43 @@ def test_only_the_pixels_of_its_control_say_that_a_lora_changed_nothing(
     assert bool(run.state.report().failed) is is_refused
 
 
-def test_loads_are_counted_where_a_checkpoint_changes(ledger: Ledger):
-    pins = [CheckpointPin(name) for name in ("x", "x", "y")]
+@pytest.mark.parametrize("titles", ["xxy", "yyx"])
+def test_loads_are_counted_where_a_checkpoint_changes(ledger: Ledger, titles: str):
+    pins = [CheckpointPin(title) for title in titles]
     run = Run(ledger, *(cell(seed=seed, checkpoint=pin) for seed, pin in enumerate(pins)))
     place = Place("a")
-    for _ in pins:
-        run.finalize(run.take(place))
+    for title in titles:
+        taken = run.take(place)
+        assert taken.checkpoint.title == title
+        run.finalize(taken)
     assert [event.loads for event in run.events] == [1, 1, 2]
+
+
+def test_another_backend_takes_a_checkpoint_that_none_has_loaded(ledger: Ledger):
+    places = Place("a"), Place("b")
+    for number, (one, other) in enumerate((places, places[::-1])):
+        seeds = range(9 * number, 9 * number + 9)
+        pins = [CheckpointPin("x"), *[CheckpointPin("y")] * 4, *[CheckpointPin("x")] * 4]
+        run = Run(
+            ledger,
+            *(cell(seed=seed, checkpoint=pin) for seed, pin in zip(seeds, pins, strict=True)),
+        )
+        first = run.take(one)
+        assert run.take(other).checkpoint != first.checkpoint
+
+
+@pytest.mark.parametrize(("known", "is_told"), [("aa", True), ("bb", False), ("cc", True)])
+def test_a_host_forgets_files_that_differ_from_the_last_under_their_name(
+    ledger: Ledger, known: str, is_told: bool
+):
+    class Keeping(Place):
+        def may_keep(self, name: str) -> bool:
+            return True
+
+    run = Run(ledger, cell(loras=(LoraUse("fox", "1", "bb"),)))
+    run.finalize(run.take(Place("a")))
+    later = cell(seed=2, loras=(LoraUse("fox", "1", known),))
+    assert run.state.may_be_kept(Keeping("a"), [later]) is is_told
 
 
 @pytest.mark.parametrize(("later", "is_refused"), [("aa", True), ("bb", False), ("cc", True)])
