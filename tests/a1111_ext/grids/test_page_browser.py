@@ -236,7 +236,7 @@ def test_a_served_page_sends_the_choice(browser: Any, project: Project):
         assert [one.epoch.startswith("Quillfox") for one in taken] == [True]
         page.locator("#promote-name").fill("CON")
         page.locator("#promote-now").click()
-        refused = page.locator("#toast.on").filter(has_text="Windows has no such file name")
+        refused = page.locator("#toast.on").filter(has_text="Windows does not allow this file name")
         refused.wait_for()
         page.wait_for_timeout(4000)  # a sentence so long cannot be read in less
         assert refused.is_visible()

@@ -85,7 +85,7 @@ def test_what_a_lost_cluster_has_tagged_is_kept(staged: Project, model: Path):
 
 def test_another_tagger_on_a_machine_is_refused(staged: Project, model: Path):
     other = replace(open_tagger(model), model_sha256="0" * 64)
-    with pytest.raises(ToolError, match=r"another tagger in .* than this machine.*LL181"):
+    with pytest.raises(ToolError, match=r"a different tagger in .* than this machine.*LL181"):
         score_pictures(staged, other, executor=Elsewhere())
 
 
