@@ -89,10 +89,10 @@ class _Tab:
 
     # -- what is shown ------------------------------------------------------------------------
 
-    def everything(self, folder: str | None) -> Shown:
+    def everything(self, folder: str | None, page: float | None = 1) -> Shown:
         """Show a project whole: panels, fields, lists, the board."""
         form, update = self._form, self._gradio.update
-        shown = form.show(read_panels(folder))
+        shown = form.show(read_panels(folder, int(page or 1)))
         shown |= dict.fromkeys(form.notes.values(), "")
         shown |= {form.boxes["effect"]: "", form.boxes["report"]: ""}
         try:
