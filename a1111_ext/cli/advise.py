@@ -15,9 +15,11 @@ from kohya_ext.project.cli import (
     progress_bar,
     project_argument,
     say,
-    shell_path,
 )
 from kohya_ext.project.epochs import require_run
+from kohya_ext.project.shell import (
+    shell_path,
+)
 
 from ..cells.ledger import Ledger
 from ..quality.advice import Advice

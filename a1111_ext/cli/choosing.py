@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from kohya_ext.project import MissingError, Project
-from kohya_ext.project.cli import next_step, say, serve_until_interrupted, shell_path
+from kohya_ext.project.cli import (
+    next_step,
+    say,
+    serve_until_interrupted,
+)
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..grids.choice import EpochChoice, KeptChoice, write_choice

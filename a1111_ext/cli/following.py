@@ -6,8 +6,13 @@ import time
 from datetime import datetime, timezone
 
 from kohya_ext.project import ToolError
-from kohya_ext.project.cli import say, shell_path
+from kohya_ext.project.cli import (
+    say,
+)
 from kohya_ext.project.epochs import Run
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..api.lora_links import with_run

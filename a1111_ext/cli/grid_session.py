@@ -8,11 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from kohya_ext.project import Project, ToolError
-from kohya_ext.project.cli import emit, emit_json, next_step, say, shell_path
+from kohya_ext.project.cli import (
+    emit,
+    emit_json,
+    next_step,
+    say,
+)
 from kohya_ext.project.cluster import open_executor
 from kohya_ext.project.consent import Use
 from kohya_ext.project.epochs import Run, require_run
 from kohya_ext.project.progress import ProgressHandler
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from kohya_ext.project import Project
-from kohya_ext.project.cli import next_step, project_argument, say, shell_path
+from kohya_ext.project.cli import (
+    next_step,
+    project_argument,
+    say,
+)
+from kohya_ext.project.shell import (
+    shell_path,
+)
 
 from ..cells.ledger import Ledger
 

@@ -16,9 +16,11 @@ from kohya_ext.project.cli import (
     named_project_argument,
     next_step,
     say,
-    shell_path,
 )
 from kohya_ext.project.epochs import EpochFile, find_runs, read_epoch_file, require_run
+from kohya_ext.project.shell import (
+    shell_path,
+)
 
 from ..api.client import ConnectionLost
 from ..publish.promote import (

@@ -21,11 +21,13 @@ from kohya_ext.project.cli import (
     say,
     serve_options,
     serve_until_interrupted,
-    shell_path,
 )
 from kohya_ext.project.content import ContentLevel
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.server import FolderShare
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..publish.check import Check

@@ -20,9 +20,11 @@ from kohya_ext.project.cli import (
     project_argument,
     say,
     serve_until_interrupted,
-    shell_path,
 )
 from kohya_ext.project.decisions.board import PAGE_NAME, BoardShare
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..cells.ledger import Ledger

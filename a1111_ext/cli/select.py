@@ -19,6 +19,8 @@ from kohya_ext.project.cli import (
     progress_bar,
     project_argument,
     say,
+)
+from kohya_ext.project.shell import (
     shell_path,
 )
 from kohya_ext.project.wording import counted

@@ -18,10 +18,12 @@ from kohya_ext.project.cli import (
     next_step,
     project_argument,
     say,
-    shell_path,
 )
 from kohya_ext.project.consent import Use
 from kohya_ext.project.json_reader import read_text
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities

@@ -14,6 +14,8 @@ from kohya_ext.project.cli import (
     json_option,
     next_step,
     say,
+)
+from kohya_ext.project.shell import (
     shell_path,
 )
 

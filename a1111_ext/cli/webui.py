@@ -20,10 +20,12 @@ from kohya_ext.project.cli import (
     next_step,
     project_argument,
     say,
-    shell_path,
 )
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.manifest import MANIFEST_NAME
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from kohya_ext.project import MANIFEST_NAME, MissingError, open_project
-from kohya_ext.project.cli import emit, next_step, serve_until_interrupted, shell_path
+from kohya_ext.project.cli import (
+    emit,
+    next_step,
+    serve_until_interrupted,
+)
+from kohya_ext.project.shell import (
+    shell_path,
+)
 from kohya_ext.project.wording import counted
 
 

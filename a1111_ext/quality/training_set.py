@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from kohya_ext.project import Progress, ProgressHandler, Project, silent
 from kohya_ext.project.files import sha256_of
+from kohya_ext.project.numbers import repeats_in_name
 from kohya_ext.project.pictures import find_pictures
 from kohya_ext.project.tagging import Scores, Tagger, read_scores, write_scores
 
@@ -34,13 +34,9 @@ def _pictures(folder: Path) -> tuple[TrainingPicture, ...]:
     if not folder.is_dir():
         return ()
     return tuple(
-        TrainingPicture(path, sha256_of(path), _repeats(path)) for path in find_pictures(folder)
+        TrainingPicture(path, sha256_of(path), max(1, repeats_in_name(path.parent.name)))
+        for path in find_pictures(folder)
     )
-
-
-def _repeats(path: Path) -> int:
-    found = re.match(r"(\d+)_", path.parent.name)
-    return max(1, int(found[1])) if found else 1
 
 
 def plain_scores(scores: Scores) -> TagScores:

@@ -11,10 +11,12 @@ from ..project.cli import (
     page_options,
     project_argument,
     serve_until_interrupted,
-    shell_path,
 )
 from ..project.decisions.board import PAGE_NAME, BoardShare
 from ..project.decisions.pictures_view import PicturesView
+from ..project.shell import (
+    shell_path,
+)
 
 
 @click.command()

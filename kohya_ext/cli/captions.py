@@ -19,9 +19,11 @@ from ..project.cli import (
     progress_bar,
     project_argument,
     say,
-    shell_path,
 )
 from ..project.cluster import open_executor
+from ..project.shell import (
+    shell_path,
+)
 from ..project.tagging import Tagger, open_tagger
 from ..project.wording import counted
 

@@ -19,6 +19,8 @@ from ..project.cli import (
     next_step,
     progress_bar,
     say,
+)
+from ..project.shell import (
     shell_path,
     shell_words,
 )

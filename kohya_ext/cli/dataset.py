@@ -22,6 +22,8 @@ from ..project.cli import (
     progress_bar,
     project_argument,
     say,
+)
+from ..project.shell import (
     shell_path,
 )
 from ..project.wording import counted

@@ -12,8 +12,14 @@ from pathlib import Path
 import click
 
 from ..project import MachineError, open_project
-from ..project.cli import emit, say, shell_path
+from ..project.cli import (
+    emit,
+    say,
+)
 from ..project.printable import printable
+from ..project.shell import (
+    shell_path,
+)
 from ..project.wording import counted
 from ..simulator.walk import (
     PICTURES,

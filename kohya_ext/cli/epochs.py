@@ -8,9 +8,18 @@ from typing import Any
 import click
 
 from ..project import MissingError, ToolError
-from ..project.cli import emit, emit_json, json_option, next_step, say, shell_path
+from ..project.cli import (
+    emit,
+    emit_json,
+    json_option,
+    next_step,
+    say,
+)
 from ..project.epochs import EpochFile, Run, find_epoch_files, require_run
 from ..project.manifest import MANIFEST_NAME
+from ..project.shell import (
+    shell_path,
+)
 
 
 @click.command()

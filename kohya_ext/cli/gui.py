@@ -16,11 +16,13 @@ from ..project.cli import (
     next_step,
     say,
     serving,
-    shell_path,
-    shell_words,
     show_qr,
 )
 from ..project.decisions.boards import PAGE_NAME, Boards
+from ..project.shell import (
+    shell_path,
+    shell_words,
+)
 
 _HANGUP, _TERMINATED = 128 + 1, 128 + 15
 _WINDOWS_CTRL_C = 0xC000013A

@@ -19,9 +19,11 @@ from ..project.cli import (
     next_step,
     project_argument,
     say,
-    shell_path,
 )
 from ..project.manifest import SubjectKind
+from ..project.shell import (
+    shell_path,
+)
 from ..project.status import read_status
 
 

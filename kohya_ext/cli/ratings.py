@@ -16,10 +16,12 @@ from ..project.cli import (
     next_step,
     project_argument,
     say,
-    shell_path,
 )
 from ..project.decisions import DecisionStore
 from ..project.decisions.role_plan import apply_roles
+from ..project.shell import (
+    shell_path,
+)
 from ..project.wording import counted
 
 

@@ -14,6 +14,8 @@ from ..project.cli import (
     next_step,
     progress_bar,
     say,
+)
+from ..project.shell import (
     shell_words,
 )
 

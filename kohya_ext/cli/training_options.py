@@ -12,7 +12,12 @@ import click
 from click.core import ParameterSource
 
 from ..project import open_project
-from ..project.cli import say, shell_path
+from ..project.cli import (
+    say,
+)
+from ..project.shell import (
+    shell_path,
+)
 
 if TYPE_CHECKING:
     from ..training.run.events import Event

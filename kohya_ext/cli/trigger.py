@@ -15,9 +15,11 @@ from ..project.cli import (
     named_project_argument,
     next_step,
     say,
-    shell_path,
 )
 from ..project.settings import write_setting
+from ..project.shell import (
+    shell_path,
+)
 from ..project.wording import counted
 
 

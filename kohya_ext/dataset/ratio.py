@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from ..project import Project
 from ..project.decisions.role_plan import read_roles
 from ..project.manifest import USUAL_INFLUENCE, DatasetSettings, Repeats
-from ..project.numbers import whole_number
+from ..project.numbers import repeats_in_name
 from ..project.pictures import find_pictures
 from .repeats import Group, balance
 from .roles_csv import Role
@@ -119,7 +119,7 @@ def read_ratio(project: Project) -> Ratio | None:
     shown = [
         (role, repeats)
         for place, role in staged_roles(project).items()
-        if (repeats := repeats_of_folder(place)) and role is not Role.OUT
+        if (repeats := repeats_in_name(place.parts[0])) and role is not Role.OUT
     ]
     return ratio_of(project.manifest.dataset, shown) if shown else None
 
@@ -131,8 +131,3 @@ def staged_roles(project: Project) -> Mapping[PurePosixPath, Role]:
     sources = list(find_pictures(project.source_dir)) if project.source_dir.is_dir() else []
     roles = {path.stem.casefold(): role for path, role in read_roles(project, sources).items()}
     return {place: roles.get(place.stem.casefold(), Role.SUPPORTING) for place in places}
-
-
-def repeats_of_folder(place: PurePosixPath) -> int:
-    """Return the repeats that are in the name of a staged picture's folder."""
-    return whole_number(place.parts[0].partition("_")[0]) or 0

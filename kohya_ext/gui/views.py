@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,14 +14,15 @@ from importlib import resources
 from pathlib import Path
 
 from ..dataset.intake import source_pictures
-from ..dataset.ratio import choose_repeats, repeats_of, repeats_of_folder, staged_roles
+from ..dataset.ratio import choose_repeats, repeats_of, staged_roles
 from ..project import Project
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.json_reader import read_beginning
 from ..project.kept_advice import KeptAdvice, read_advice
-from ..project.numbers import whole_number
+from ..project.numbers import repeats_in_name, whole_number
 from ..project.pictures import open_upright
+from ..project.shell import shell_word
 from ..project.status import read_status
 from ..training.config.forms import read_data
 from ..training.config.kohya_json import GuiVersion, keys_of, repair
@@ -52,14 +51,9 @@ def view_overview(project: Project) -> Overview:
     return Overview(
         status.trigger_word,
         rows,
-        status.next_command(_quoted(project.root)),
+        status.next_command(shell_word(str(project.root))),
         read_advice(project.root),
     )
-
-
-def _quoted(path: Path) -> str:
-    """Return a path as it is typed into a shell."""
-    return f'"{path}"' if os.name == "nt" else shlex.quote(str(path))
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ def view_pictures(project: Project, number: int = 1) -> PicturesPage:
     extension = project.manifest.captions.caption_extension
     found = []
     for place, role in staged_roles(project).items():
-        path, count = project.images_dir / place, repeats_of_folder(place)
+        path, count = project.images_dir / place, repeats_in_name(place.parts[0])
         found.append(PictureView(path, role, count, True, _caption(path.with_suffix(extension))))
     staged = tuple(sorted(found, key=lambda one: (one.role.value, one.path.name)))
     every = staged or _imported(project)

@@ -6,9 +6,6 @@ Used by the `cli` modules of both halves; the only module of `project` that know
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,9 +23,6 @@ from .project import Project, open_project
 
 if TYPE_CHECKING:
     from .server import Share
-
-_MEANT_BY_WINDOWS = frozenset(" &()[]{}^=;!'+,`~@#$%")
-"""Letters with a meaning in cmd or PowerShell."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -128,28 +122,6 @@ def next_step(command: str = "") -> None:
     context = click.get_current_context(silent=True)
     simulated = context is not None and context.params.get("dry_run")
     say(f"Next: {'the same command without --dry-run' if simulated else command}")
-
-
-def shell_path(path: Path) -> str:
-    """Return `path` as the user would type it: relative where that is shorter, quoted."""
-    text = str(path)
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # another drive on Windows
-        relative = text
-    return shell_word(relative if len(relative) < len(text) else text)
-
-
-def shell_word(word: str) -> str:
-    """Return `word` as it is typed into this system's shell, quoted where that is needed."""
-    if os.name == "nt":
-        return f'"{word}"' if _MEANT_BY_WINDOWS.intersection(word) else word
-    return shlex.quote(word)
-
-
-def shell_words(words: Sequence[str]) -> str:
-    """Return a whole command line for this system's shell."""
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 _LAN = (

@@ -15,7 +15,13 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.cli.dispatch import _speak_utf8
 from kohya_ext.project import Project
-from kohya_ext.project.cli import emit_json, shell_path, shell_words
+from kohya_ext.project.cli import (
+    emit_json,
+)
+from kohya_ext.project.shell import (
+    shell_path,
+    shell_words,
+)
 
 PLUGIN = """
 import click
