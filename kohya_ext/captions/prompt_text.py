@@ -31,25 +31,36 @@ WEIGHTED = frozenset((PromptText.WEIGHT, PromptText.ESCAPE))
 VARIED = frozenset((PromptText.VARIANT,))
 """What it reads with `enable_wildcard`."""
 
-_WORD = r"[^\W\d_]{2}"
+_WORD = re.compile(r"[^\W\d_]{2}")
 """Two letters: faces such as `:(` and `(o)_(o)` have none."""
 
 _INNER = r"(?:\\.|[^()\\]|\((?:\\.|[^()\\])*\))*?"
 """Text with at most one pair of parentheses inside."""
 
+_START, _END = r"(?:(?<=,)|(?<=\n)|^)[^\S\n]*", r"(?=[^\S\n]*(?:,|\n|$))"
+
 _PATTERNS: Mapping[PromptText, re.Pattern[str]] = {
     PromptText.WEIGHT: re.compile(
-        rf"(?<!\\)\({_INNER}{_WORD}{_INNER}:\s*\d*\.?\d+\s*\)"
-        rf"|(?:(?<=,)|(?<=\n)|^)\s*\(+{_INNER}{_WORD}{_INNER}\)+(?=\s*(?:,|\n|$))"
-        rf"|(?:(?<=,)|(?<=\n)|^)\s*\[+[^\[\]|:]*{_WORD}[^\[\]|:]*\]+(?=\s*(?:,|\n|$))"
+        rf"(?<!\\)\({_INNER}:\s*\d*\.?\d+\s*\)"
+        rf"|{_START}\(+{_INNER}\)+{_END}"
+        rf"|{_START}\[+[^\[\]|:]*\]+{_END}"
     ),
-    PromptText.ESCAPE: re.compile(rf"\\[(\[][^,\n()\[\]\\]*{_WORD}[^,\n()\[\]\\]*\\[)\]]"),
+    PromptText.ESCAPE: re.compile(r"\\[(\[][^,\n()\[\]\\]*\\[)\]]"),
     PromptText.LORA: re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]*>", re.IGNORECASE),
     PromptText.BREAK: re.compile(r"(?<!\w)BREAK(?!\w)"),
-    PromptText.ALTERNATION: re.compile(r"\[[^\[\]\n]*(?:\||:[^\[\]\n]*:)[^\[\]\n]*\]"),
-    PromptText.VARIANT: re.compile(r"\{[^{}\n]*\|[^{}\n]*\}"),
-    PromptText.WILDCARD: re.compile(r"(?<![\w])__[^\W\d_][\w/*-]*?__(?!\w)"),
+    PromptText.ALTERNATION: re.compile(r"\[[^\[\]\n]*\]"),
+    PromptText.VARIANT: re.compile(r"\{[^{}\n]*\}"),
+    PromptText.WILDCARD: re.compile(r"(?<!\w)__[^\W\d_][\w/*-]*"),
 }
+
+_NEEDED: Mapping[PromptText, re.Pattern[str]] = {
+    PromptText.WEIGHT: _WORD,
+    PromptText.ESCAPE: _WORD,
+    PromptText.ALTERNATION: re.compile(r"\||:[^:]*:"),
+    PromptText.VARIANT: re.compile(r"\|"),
+    PromptText.WILDCARD: re.compile(r"[^_]__(?!\w)"),
+}
+"""What is inside as well; in one pattern it would take ever longer for long texts."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +85,24 @@ def find_prompt_text(
         examples = {
             name: one
             for name, text in captions.items()
-            if (one := _first(pattern, text, known_tags))
+            if (one := _first(pattern, _NEEDED.get(kind), text, known_tags))
         }
         if examples:
             found.append(FoundText(kind, next(iter(examples.values())), tuple(examples)))
     return tuple(found)
 
 
-def _first(pattern: re.Pattern[str], text: str, known_tags: Collection[str]) -> str:
+def _first(
+    pattern: re.Pattern[str],
+    needed: re.Pattern[str] | None,
+    text: str,
+    known_tags: Collection[str],
+) -> str:
     """Return the first match that is no tag with such a name, or ""."""
     for match in pattern.finditer(text):
         before, after = text[: match.start()], text[match.end() :]
+        if needed and not needed.search(match[0]):
+            continue
         tag = re.split(r"[,\n]", before)[-1] + match[0] + re.split(r"[,\n]", after)[0]
         if tag_key(tag) not in known_tags and tag_key(match[0]) not in known_tags:
             return match[0].strip()

@@ -182,9 +182,9 @@ def test_json_loses_no_letter_on_an_old_console(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_command_line_for_windows_has_its_quotes(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("kohya_ext.project.cli.os.name", "posix")
+    monkeypatch.setattr("kohya_ext.project.shell.os.name", "posix")
     assert shell_words(["python", "a b"]) == "python 'a b'"
-    monkeypatch.setattr("kohya_ext.project.cli.os.name", "nt")
+    monkeypatch.setattr("kohya_ext.project.shell.os.name", "nt")
     assert shell_words(["python", "a b"]) == 'python "a b"'
 
 
@@ -196,7 +196,7 @@ def test_windows_quotes_what_its_shells_read(
     monkeypatch: pytest.MonkeyPatch, name: str, shown: str
 ):
     path = Path(name)
-    monkeypatch.setattr("kohya_ext.project.cli.os.name", "nt")
+    monkeypatch.setattr("kohya_ext.project.shell.os.name", "nt")
     assert shell_path(path) == shown
 
 

@@ -10,6 +10,7 @@ import pytest
 from kohya_ext.cli import main
 from kohya_ext.project import Progress, Project
 from kohya_ext.project import cli as talk
+from kohya_ext.project.shell import shell_path
 
 
 def test_talk_and_data_do_not_mix(capsys: pytest.CaptureFixture[str]):
@@ -24,8 +25,8 @@ def test_talk_and_data_do_not_mix(capsys: pytest.CaptureFixture[str]):
 
 def test_paths_are_shown_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert talk.shell_path(tmp_path / "fox") == "fox"
-    assert talk.shell_path(tmp_path / "my fox") in ("'my fox'", '"my fox"')
+    assert shell_path(tmp_path / "fox") == "fox"
+    assert shell_path(tmp_path / "my fox") in ("'my fox'", '"my fox"')
 
 
 def test_without_a_terminal_phases_are_lines(capsys: pytest.CaptureFixture[str]):

@@ -46,7 +46,7 @@ def test_check_says_that_nothing_was_found(trainable: Project, capsys: Capture):
     out, err = capsys.readouterr()
     assert "4 pictures, 11 draws: 18 steps in 3 epochs of 6" in out
     assert "warning: 4 of 4 pictures without a caption" in out
-    assert "No trainer is known" in err
+    assert "No trainer was found" in err
     assert "Next: loraloom train" in err
 
 

@@ -117,7 +117,7 @@ def test_the_cure_takes_the_picture_out_for_good(project: Project, capsys: Captu
     assert main(["stage", str(project.root)]) == 1
     said = capsys.readouterr().err
     assert all(word in said for word in ("a b.png", "d.png", "LL258"))
-    words = shlex.split(said.partition("run: loraloom ")[2].partition(". There")[0])
+    words = shlex.split(said.partition("run: loraloom ")[2].partition(". This")[0])
     assert words[0] == "stage"
     assert main(["stage", str(project.root), *words[words.index("--out") :]]) == 0
     assert main(["stage", str(project.root)]) == 0

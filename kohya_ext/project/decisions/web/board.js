@@ -768,7 +768,7 @@ for (const id of ["add-tag", "op-tags", "op-by", "filter-tag"]) byId(id).addEven
 // -- painting the rest -----------------------------------------------------------------------------------------------------
 function paint() {
   const judged = items.reduce((sum, one) => sum + (one.value != null), 0);
-  byId("judged").textContent = `${judged} of ${items.length} decided`;
+  byId("judged").textContent = `${judged} of ${items.length} judged`;
   byId("bar").max = items.length || 1;
   byId("bar").value = judged;
   const value = chosen.size ? undefined : current()?.value;

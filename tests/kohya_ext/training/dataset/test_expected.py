@@ -108,7 +108,7 @@ def test_a_metadata_file_is_counted(images: Path, suffix: str):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[]", "it holds a list, not an object"),
+        ("[]", "it contains a list, not an object"),
         ("{", "is not a metadata file"),
         ('{"a.png": 3}', "is not a metadata file"),
         ('{"none.png": {}}', "which does not exist"),

@@ -115,7 +115,7 @@ def test_its_own_lora_continues_with_the_next_number(trainable: Project):
     assert planned.run.epochs_done == 3
     assert apply_training(planned).outcome is RunOutcome.FINISHED
     assert [epoch for _, epoch, _ in epochs_of(trainable)] == [1, 2, 3, 4, 5]
-    with pytest.raises(ToolError, match="at epoch 5 already"):
+    with pytest.raises(ToolError, match="is already at epoch 5"):
         plan(trainable, weights=weights, epochs=5)
 
 
@@ -151,7 +151,7 @@ def test_what_was_cut_off_continues_by_itself(trainable: Project, monkeypatch):
     planned = plan(trainable, save_states=True)
     assert planned.run.epochs_done == 1
     assert apply_training(planned).outcome is RunOutcome.FINISHED
-    with pytest.raises(AlreadyTrained, match="holds epochs 1, 2, 3 of Quillfox") as done:
+    with pytest.raises(AlreadyTrained, match="contains epochs 1, 2, 3 of Quillfox") as done:
         plan(trainable, save_states=True)
     assert done.value.result.outcome is RunOutcome.FINISHED
     assert plan(trainable, save_states=True, epochs=4).run.epochs_done == 3
@@ -159,7 +159,7 @@ def test_what_was_cut_off_continues_by_itself(trainable: Project, monkeypatch):
 
 def test_what_was_cut_off_without_a_state_is_reported(trainable: Project, monkeypatch):
     stopped_after_an_epoch(trainable, monkeypatch, StopRequest.AFTER_EPOCH)
-    with pytest.raises(ToolError, match=r"holds epoch 1 of Quillfox; .* No state was saved"):
+    with pytest.raises(ToolError, match=r"contains epoch 1 of Quillfox; .* No state was saved"):
         plan(trainable)
 
 
