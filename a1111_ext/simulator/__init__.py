@@ -1,4 +1,4 @@
-"""A simulated WebUI for simulated and tests: the routes that we call, and their silent mistakes."""
+"""A simulated WebUI for the demo and tests: the routes that we call, and their silent mistakes."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def open_project_here(folder: str, trigger_word: str) -> str:
             f'"{shortened(typed)}" is not an absolute path of a folder.'
             if typed
             else "The path of the folder is empty.",
-            "Write the whole path, from the root on or beginning with ~.",
+            "Enter the full path, or one that begins with ~.",
         )
     with explained(root):
         project = _opened(root) or _made(root, trigger_word.strip())

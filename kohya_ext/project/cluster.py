@@ -165,7 +165,7 @@ def _watched(
             for worker in heard.silent() - told if looks == 0 else ():
                 told.add(worker)
                 tell(
-                    f"nothing was heard of the worker {worker} for {_LOOKS * _LOOK_SECONDS:.0f} s; "
+                    f"the worker {worker} has not answered for {_LOOKS * _LOOK_SECONDS:.0f} s; "
                     "end it, and another does its work at once, otherwise in 5 to 10 minutes"
                 )
         executor.give_up()

@@ -100,7 +100,7 @@ def consent_problem(consent: Consent, today: date) -> tuple[str, str, str] | Non
         uses = uses_of(consent)
     except ValueError as error:
         return "scope", f'"{error}" is not a use that can be agreed to', _LIST
-    return None if uses else ("scope", "it names no use", _LIST)
+    return None if uses else ("scope", "it contains no use", _LIST)
 
 
 _LIST = f"Write one or more of: {', '.join(Use)}."

@@ -60,7 +60,7 @@ def test_scopes_are_read_from_a_list(scope: str, uses: set[Use]):
         (agreed("training", "2026-13-01"), ["not a date"]),
         (agreed("world peace"), ["scope", "not a use", "training, pictures, publishing"]),
         (agreed("training, no publishing"), ["no publishing"]),
-        (agreed(","), ["names no use"]),
+        (agreed(","), ["contains no use"]),
         (agreed("training", name=" "), ["name", "is empty"]),
     ],
 )

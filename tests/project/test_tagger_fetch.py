@@ -100,7 +100,9 @@ def test_a_tagger_of_the_second_format_is_fetched(tmp_path: Path):
 
 def test_a_repository_without_a_tagger_is_named(hub: FakeHub, tmp_path: Path):
     (hub.folder / "selected_tags.csv").unlink()
-    with pytest.raises(InputError, match=r"holds no tagger: neither model\.onnx with .*\[LL245\]"):
+    with pytest.raises(
+        InputError, match=r"contains no tagger: neither model\.onnx with .*\[LL245\]"
+    ):
         plan_fetch(REPOSITORY, tmp_path, hub)
 
 

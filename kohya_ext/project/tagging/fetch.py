@@ -66,7 +66,7 @@ def plan_fetch(repository: str, into: Path, hub: Any = None) -> FetchPlan:
     if names is None:
         raise InputError(
             "LL245",
-            f"{repository} holds no tagger: neither "
+            f"{repository} contains no tagger: neither "
             f"{' nor '.join(f'{model} with {tags}' for model, tags in TAGGER_FILES)} is there.",
             f"Choose a tagger of these forms, such as {TAGGERS[0]}.",
         )

@@ -1,4 +1,4 @@
-"""A simulator for sd-scripts' sdxl_train_network.py: the same simulated."""
+"""A simulator for sd-scripts' sdxl_train_network.py: the same as for train_network.py."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def differing_steps(follow: RunFollower) -> Warned | None:
         return None
     return Warned(
         f"the trainer counts {counted(said.steps, 'step')} in {counted(said.epochs, 'epoch')}, "
-        f"expected were {plan.steps} in {plan.epochs}"
+        f"but {plan.steps} in {plan.epochs} were expected"
     )
 
 

@@ -94,7 +94,7 @@ def _file_problem(plan: RunPlan, one: Expected) -> str | None:
     if plan.has_metadata and said != wanted:
         return (
             f"{path.name} says epoch {said[0]}, step {said[1]}, "
-            f"expected were epoch {wanted[0]}, step {wanted[1]}"
+            f"but epoch {wanted[0]}, step {wanted[1]} was expected"
         )
     return None
 

@@ -191,6 +191,16 @@ def test_a_checkpoint_is_another_when_its_hash_is(ledger: Ledger, later: str, is
     assert bool(run.state.report().failed) is is_refused
 
 
+@pytest.mark.parametrize(("title", "hashes"), [("", ("aa", "bb")), ("x", ("", "bb"))])
+def test_what_is_not_known_of_a_checkpoint_refuses_no_picture(
+    ledger: Ledger, title: str, hashes: tuple[str, str]
+):
+    run = Run(ledger, *(cell(seed=seed, checkpoint=CheckpointPin(title)) for seed in range(2)))
+    for checkpoint in hashes:
+        run.finalize(run.take(Place("a")), checkpoint=checkpoint)
+    assert run.state.report().drawn == 2
+
+
 def test_rows_are_as_long_as_was_asked(backend, ledger: Ledger, webui: SimulatedWebui):
     asked: list[int] = []
     webui.host.faults.before = lambda body: asked.append(body["n_iter"])

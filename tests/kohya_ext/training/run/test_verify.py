@@ -127,7 +127,7 @@ def test_a_header_of_another_epoch_or_step_is_no_file_of_ours(
 ):
     save_lora(tmp_path, epoch, steps)
     assert problem_of(tmp_path, ".safetensors") == (
-        f"fox.safetensors says epoch {epoch}, step {steps}, expected were epoch 2, step 20"
+        f"fox.safetensors says epoch {epoch}, step {steps}, but epoch 2, step 20 was expected"
     )
 
 
