@@ -47,12 +47,16 @@ class Run:
     """A run over a plan, with what it told."""
 
     def __init__(
-        self, ledger: Ledger, *cells: Cell, controls: dict[str, str] | None = None
+        self,
+        ledger: Ledger,
+        *cells: Cell,
+        controls: dict[str, str] | None = None,
+        n_iter: int = 1,
     ) -> None:
         self.events: list[CellEvent] = []
         self.pause = threading.Event()
         self.turns = LeftTurns()
-        switches = RunSwitches(threading.Event(), self.pause, 1)
+        switches = RunSwitches(threading.Event(), self.pause, n_iter)
         self.state = CellRun(
             plan_cells(cells, controls), ledger, [Place("a")], self.events.append, switches,
             Patience(), None, self.turns,
@@ -206,6 +210,48 @@ def test_rows_are_as_long_as_was_asked(backend, ledger: Ledger, webui: Simulated
     webui.host.faults.before = lambda body: asked.append(body["n_iter"])
     assert draw(backend, ledger, *(cell(seed=seed) for seed in range(5)), n_iter=2).drawn == 5
     assert asked == [2, 2, 1]
+
+
+def test_a_backend_without_rows_gets_one_cell_at_a_time(ledger: Ledger):
+    run = Run(ledger, *(cell(seed=seed) for seed in range(3)), n_iter=3)
+    assert len(run.state.take(Place("a"), None)) == 1
+    rows = Place("b")
+    rows.draws_rows = True
+    assert len(run.state.take(rows, None)) == 2
+
+
+def test_work_is_what_waits_or_is_drawn(ledger: Ledger):
+    run = Run(ledger, cell())
+    assert run.state.has_work
+    one = run.take(Place("a"))
+    assert run.state.has_work
+    run.finalize(one)
+    run.state.landed()
+    assert not run.state.has_work
+
+
+def test_nothing_is_drawn_by_a_run_that_is_stopped_or_paused(ledger: Ledger):
+    run = Run(ledger, cell())
+    assert run.state.may_draw
+    run.pause.set()
+    run.state.look_at_pause()
+    assert not run.state.may_draw
+    stopped = Run(ledger, cell())
+    stopped.state.stop.set()
+    assert not stopped.state.may_draw
+
+
+@pytest.mark.parametrize(("drawn", "unchecked"), [((), 0), (("one",), 1), (("one", "control"), 0)])
+def test_unchecked_is_what_is_drawn_without_its_control(
+    ledger: Ledger, drawn: tuple[str, ...], unchecked: int
+):
+    cells = {"control": cell(seed=1), "one": cell(seed=2)}
+    run = Run(ledger, *cells.values(), controls={cells["one"].key: cells["control"].key})
+    taken = {one.key for one in (run.take(Place("a")), run.take(Place("a")))}
+    assert taken == {one.key for one in cells.values()}
+    for name in drawn:
+        run.finalize(cells[name], pixels=name)
+    assert run.state.report().unchecked == unchecked
 
 
 def test_what_a_report_says():
