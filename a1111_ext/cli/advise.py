@@ -23,9 +23,9 @@ from kohya_ext.project.shell import (
 
 from ..cells.ledger import Ledger
 from ..quality.advice import Advice
-from ..quality.giving import find_sources, give_advice
 from ..quality.ordering import EXIT_CODES, Verdict
 from ..quality.probes import plan_probes
+from ..quality.project_advice import find_sources, give_advice
 from ..quality.signal import SignalName
 
 

@@ -43,7 +43,7 @@ from ..grids.sheet.contact_sheet import SheetFormat
 from ..grids.views import PICTURES
 from ..quality.advice import Advice
 from ..quality.gathering import Sources
-from ..quality.giving import find_sources, give_advice
+from ..quality.project_advice import find_sources, give_advice
 from .advise import command_after, tell_advice
 from .drawing import describe_embeddings, emit_line, open_backends, say_what_counts, shown_events
 from .grid_options import GridArguments, SheetOptions, request_of

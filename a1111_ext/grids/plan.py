@@ -33,7 +33,7 @@ from ..cells.cell import (
     picture_fields,
     with_loras,
 )
-from ..cells.decency import require_decent
+from ..cells.content_rule import require_decent
 from .axes import (
     Axis,
     AxisValue,

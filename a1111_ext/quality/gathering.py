@@ -28,7 +28,7 @@ from .leakage import measure_leakage
 from .learned import TagCurve, measure_learned
 from .likeness import measure_likeness
 from .measures import Measures, PictureMeasures
-from .obeys import measure_obeys
+from .prompt_adherence import measure_obeys
 from .prompt_tags import is_trigger_only, prompted_tags
 from .shots import EpochPicture, GridShots, read_shots
 from .signal import Series, Signal, SignalName, unmeasured

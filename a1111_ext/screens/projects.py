@@ -11,8 +11,8 @@ from typing import Any
 from kohya_ext.project import MANIFEST_NAME, Project, ToolError, open_project
 from kohya_ext.project.epochs import find_epoch_files
 
+from ..grids.listing import tell_apart
 from ..grids.page.votes import PAGE_NAME
-from ..grids.telling import tell_apart
 
 
 @dataclass(frozen=True)

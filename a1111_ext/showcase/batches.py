@@ -19,7 +19,7 @@ from ..api.capabilities import Capabilities
 from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, HiresFix, picture_fields, with_loras
 from ..cells.cell_plan import CellPlan, pin_cell, plan_cells
-from ..cells.decency import require_decent
+from ..cells.content_rule import require_decent
 from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger

@@ -17,7 +17,7 @@ from ..cells.ledger import Ledger
 from ..grids.facts import grid_facts
 from ..grids.grid import Grid, GridStore, read_about
 from ..grids.runner import SHEET_NAME, draw_grid, write_views
-from ..quality.giving import advise_quietly
+from ..quality.project_advice import advise_quietly
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`loraloom demo`: the whole road on the simulated hosts, every step's result verified."""
+"""`loraloom demo`: the whole workflow on the simulated hosts, every step's result verified."""
 
 from __future__ import annotations
 

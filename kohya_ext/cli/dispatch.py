@@ -174,7 +174,7 @@ def overview() -> str:
     lines = [
         "Usage: loraloom COMMAND [ARGUMENTS]",
         "",
-        "One road for LoRA makers: from a folder of pictures to a trained, compared, shown and",
+        "One workflow for LoRA makers: from a folder of pictures to a trained, compared, shown and",
         "published LoRA. See all of it run:  loraloom demo",
     ]
     width = max(len(name) for _, name, _, _ in COMMANDS)

@@ -1,4 +1,4 @@
-"""The steps of the road that the tab's buttons run: the same plans that the commands apply."""
+"""The steps of the workflow that the tab's buttons run: the same plans that the commands apply."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from ..training.dataset.steps import length_line
 from ..training.run.job import runs_dir_of
 from ..training.run.report import read_report
 from ..training.trainer import use_trainer
-from . import markup, road_markup
+from . import markup, workflow_markup
 from .actions import find_own_trainer
 from .bridge import find_host_folder
 from .fields import USUAL_PRESET, Field, Section, Typed, changed_values, fields_of, keep
@@ -181,7 +181,7 @@ def preset_reasons(project: Project, name: str | None) -> str:
     """Show a preset before it is used."""
     manifest = project.manifest
     chosen = "" if name in (None, USUAL_PRESET) else str(name)
-    return road_markup.reasons(
+    return workflow_markup.reasons(
         chosen, manifest.base_model.family, manifest.subject.kind, manifest.training.overrides
     )
 
@@ -194,12 +194,14 @@ def effect(project: Project, typed: Typed) -> str:
     trial = replace(project, manifest=replace(manifest, captions=captions))
     scores, unscored = stored_scores(project)
     found = effect_of(scores, read_rules(trial), unscored)
-    return road_markup.effect(found, manifest.trigger_word)
+    return workflow_markup.effect(found, manifest.trigger_word)
 
 
 def report(folder: str) -> str:
     """Show how the newest training went."""
-    return message_of(lambda project: road_markup.report(read_report(runs_dir_of(project))), folder)
+    return message_of(
+        lambda project: workflow_markup.report(read_report(runs_dir_of(project))), folder
+    )
 
 
 def message_of(act: Callable[[Project], str], folder: str) -> str:
@@ -217,7 +219,7 @@ def message_of(act: Callable[[Project], str], folder: str) -> str:
 def queue_text() -> str:
     """Show the queue as it is."""
     try:
-        return road_markup.queue(queue.read_queue().entries)
+        return workflow_markup.queue(queue.read_queue().entries)
     except ToolError as error:
         return markup.problem(str(error))
 

@@ -20,7 +20,7 @@ from ..training.config.presets import presets
 
 
 class Section(str, Enum):
-    """The parts of the tab, in the order of the road; the value is the heading."""
+    """The parts of the tab, in the order of the workflow; the value is the heading."""
 
     PROJECT = "Project"
     BASE = "Base model"

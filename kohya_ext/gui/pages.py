@@ -18,7 +18,7 @@ TABLE = (
     ("Training", "kohya_ext.gui.tab:build_page"),
     ("Pictures", "a1111_ext.screens.page:build_page"),
 )
-"""Label and `module:attribute` of the two halves, in the order of the road."""
+"""Label and `module:attribute` of the two halves, in the order of the workflow."""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from ..project import InputError, Project, open_project, user_folder
 from ..project.background_jobs import BackgroundJobs, sentence_of
 from ..project.home import expand_home
 from ..training.queue import read_queue
-from . import markup, road_markup
+from . import markup, workflow_markup
 from .fields import Section
 from .live import LIVE
-from .road import read_road
 from .views import view_config, view_folders, view_overview, view_pictures
+from .workflow import read_workflow
 
 JOBS = BackgroundJobs()
 """Every step started in this process, from whichever browser window."""
@@ -82,18 +82,18 @@ def read_panels(folder: str | None, page: int = 1) -> Panels:
     """Read everything that the tab shows of the project in `folder`."""
     try:
         project = require_project(folder)
-        road = read_road(project, is_checked=is_checked(project))
+        workflow = read_workflow(project, is_checked=is_checked(project))
         return Panels(
-            message=markup.opened(project.root, road.advice),
-            rail=road_markup.rail(road.done, road.following),
+            message=markup.opened(project.root, workflow.advice),
+            rail=workflow_markup.rail(workflow.done, workflow.following),
             overview=markup.overview(view_overview(project)),
-            base=road_markup.base(project.manifest.base_model, project.root),
-            preset=road_markup.reasons_of(project),
+            base=workflow_markup.base(project.manifest.base_model, project.root),
+            preset=workflow_markup.reasons_of(project),
             folders=markup.folders(view_folders(project)),
             pictures=markup.pictures(view_pictures(project, page)),
             config=markup.config(view_config(project)),
-            live=road_markup.live(LIVE.find(project.root)),
-            queue=road_markup.queue(read_queue().entries),
+            live=workflow_markup.live(LIVE.find(project.root)),
+            queue=workflow_markup.queue(read_queue().entries),
         )
     except Exception as error:  # noqa: BLE001  # a host callback: the page must stay usable
         return Panels(message=markup.problem(sentence_of(error)))

@@ -1,4 +1,4 @@
-"""The tab: the road from a folder of pictures to a verified training, a button per step.
+"""The tab: the workflow from a folder of pictures to a verified training, a button per step.
 
 Widgets only: components are `layout`'s, texts come from `panels` and `markup`, values from
 `fields`, every step from `actions`. It must run in gradio 4, 5 and 6.
@@ -14,7 +14,7 @@ from typing import Any
 from ..project import Project, ToolError, apply_init, plan_init
 from ..project.background_jobs import BackgroundJob, sentence_of
 from ..project.manifest import SubjectKind
-from . import actions, decisions, markup, road_markup
+from . import actions, decisions, markup, workflow_markup
 from .board_frame import board_frame
 from .bridge import LoraTab, find_differences, find_host_folder, find_lora_tab, missing_keys
 from .fields import Section, keep_label, preset_names, require_kept, shown_values
@@ -38,7 +38,7 @@ STEPS: tuple[tuple[str, actions.Step], ...] = (
     ("Config", actions.config),
     ("Check", actions.check),
 )
-"""The steps that need nothing but the project, in the order of the road."""
+"""The steps that need nothing but the project, in the order of the workflow."""
 
 KEEPS = (
     Section.BASE,
@@ -330,7 +330,7 @@ class _Tab:
             message = markup.going_on(folder.strip(), job.name, is_stopping=job.is_stopping)
             shown: Shown = {form.boxes["message"]: message, note: markup.job(view)}
             if job.name == "Train":
-                shown[form.boxes["live"]] = road_markup.live(LIVE.find(root))
+                shown[form.boxes["live"]] = workflow_markup.live(LIVE.find(root))
             yield shown
         shown = form.show(read_panels(folder, int(page or 1))) | {note: markup.job(job.view())}
         if job.name == "Fetch":

@@ -1,4 +1,4 @@
-"""The tab's components, section by section in the order of the road; gradio and nothing else.
+"""The tab's components, section by section in the order of the workflow; gradio and nothing else.
 
 It must run in gradio 4, 5 and 6, so it uses nothing that one of them lacks.
 """

@@ -71,7 +71,7 @@ class ProjectStatus:
         return [f"{name:<{width}}  {value}" for name, value in rows]
 
     def next_command(self, shown: str) -> str:
-        """Return the next step of the road; `shown` is the project's path as typed."""
+        """Return the next step of the workflow; `shown` is the project's path as typed."""
         steps = (
             (not self.imported, f"loraloom import {shown} FOLDER-WITH-PICTURES"),
             (not self.staged, f"loraloom stage {shown}"),

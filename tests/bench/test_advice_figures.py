@@ -56,7 +56,7 @@ def test_weights_of_20_epochs_take_10_s_and_500_mb(tmp_path: Path):
     write_large(tmp_path / "a.safetensors")
     program = (
         "import resource, sys, time; from pathlib import Path;"
-        "from a1111_ext.quality.giving import quiet_numpy; quiet_numpy();"
+        "from a1111_ext.quality.project_advice import quiet_numpy; quiet_numpy();"
         "from a1111_ext.quality.weights import read_layer_norms; start = time.process_time();"
         "[read_layer_norms(Path(sys.argv[1])) for _ in range(20)];"
         "print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"

@@ -12,7 +12,7 @@ from second_format import write_logits_model
 
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
-from kohya_ext.gui import decisions, road_markup
+from kohya_ext.gui import decisions, workflow_markup
 from kohya_ext.gui.fields import FIELDS, Section, keep, shown_values, unkept
 from kohya_ext.gui.live import LiveTrainings, LiveView, thinned
 from kohya_ext.gui.places import (
@@ -24,7 +24,7 @@ from kohya_ext.gui.places import (
     look_at_model,
     tagger_label,
 )
-from kohya_ext.gui.road import read_road
+from kohya_ext.gui.workflow import read_workflow
 from kohya_ext.project import (
     InputError,
     MissingError,
@@ -280,14 +280,14 @@ def test_the_trainer_is_remembered(tmp_path: Path):
 
 
 def test_the_road_names_what_is_next(project: Project, tmp_path: Path):
-    road = read_road(project)
-    assert (road.following, road.done[Section.PROJECT]) == (Section.BASE, True)
-    assert Section.CONSENT not in road.done
+    workflow = read_workflow(project)
+    assert (workflow.following, workflow.done[Section.PROJECT]) == (Section.BASE, True)
+    assert Section.CONSENT not in workflow.done
     base = write_base_model(tmp_path / "base.safetensors")
     keep(project, Section.BASE, {"base_path": str(base)})
-    road = read_road(open_project(project.root))
-    assert (road.following, road.advice) == (Section.PICTURES, "press Import")
-    shown = road_markup.rail(road.done, road.following)
+    workflow = read_workflow(open_project(project.root))
+    assert (workflow.following, workflow.advice) == (Section.PICTURES, "press Import")
+    shown = workflow_markup.rail(workflow.done, workflow.following)
     assert "4 Pictures" in shown
     assert "(next)" in shown
 
@@ -300,11 +300,11 @@ def test_losses_are_thinned_and_samples_shown(tmp_path: Path):
     sample = tmp_path / "fox_e000001.png"
     Image.new("RGB", (512, 512), "green").save(sample)
     view = LiveView(2000, points, ((1000, 0.5), (2000, 0.4)), (sample, tmp_path / "gone.png"))
-    shown = road_markup.live(view)
+    shown = workflow_markup.live(view)
     assert "Loss " in shown
     assert "validation 0.4" in shown
     assert shown.count("<img") == 1
-    assert road_markup.live(LiveView()) == ""
+    assert workflow_markup.live(LiveView()) == ""
 
 
 def test_a_live_training_takes_in_what_a_run_tells(tmp_path: Path):

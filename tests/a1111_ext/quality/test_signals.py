@@ -20,7 +20,7 @@ from a1111_ext.quality.fingerprint import (
 from a1111_ext.quality.fried import measure_fried
 from a1111_ext.quality.leakage import measure_leakage
 from a1111_ext.quality.learned import measure_learned
-from a1111_ext.quality.obeys import measure_obeys
+from a1111_ext.quality.prompt_adherence import measure_obeys
 from a1111_ext.quality.prompt_tags import is_trigger_only, prompted_tags
 from a1111_ext.quality.signal import Series, Signal, SignalName, neighbour_spread
 from a1111_ext.quality.tag_kinds import TagKind, kind_of, plain_tag

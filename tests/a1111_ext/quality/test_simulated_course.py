@@ -9,7 +9,7 @@ import pytest
 from a1111_ext.quality.fried import measure_fried
 from a1111_ext.quality.leakage import measure_leakage
 from a1111_ext.quality.learned import measure_learned
-from a1111_ext.quality.obeys import measure_obeys
+from a1111_ext.quality.prompt_adherence import measure_obeys
 from a1111_ext.quality.signal import Series
 from a1111_ext.quality.tag_profile import TagProfile
 from a1111_ext.quality.texture import Texture, texture_of

@@ -10,8 +10,8 @@ import pytest
 from loras import save_lora
 
 from a1111_ext.grids.grid import prepare_grid, read_about, subject_of, write_about
+from a1111_ext.grids.listing import tell_apart
 from a1111_ext.grids.plan import GridRequest
-from a1111_ext.grids.telling import tell_apart
 from a1111_ext.screens.projects import find_grids
 from kohya_ext.project import Project
 from kohya_ext.project.epochs import require_run

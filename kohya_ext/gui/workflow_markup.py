@@ -29,7 +29,7 @@ _MOST_TAGS = 60
 
 
 def rail(done: Mapping[Section, bool], following: Section | None) -> str:
-    """Show the steps of the road: those done, the next one, those that wait."""
+    """Show the steps of the workflow: those done, the next one, those that wait."""
     parts = []
     for section, is_done in done.items():
         mark = "✓" if is_done else "→" if section is following else "·"

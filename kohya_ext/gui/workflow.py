@@ -1,4 +1,4 @@
-"""Where a project is on the road: which sections of the tab are done, and what comes next."""
+"""Where a project is in the workflow: which sections of the tab are done, and what comes next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .screen_words import ELSEWHERE
 
 
 @dataclass(frozen=True)
-class Road:
+class Workflow:
     """The sections in their order and whether each is done; the next one, and its sentence."""
 
     done: Mapping[Section, bool]
@@ -21,7 +21,7 @@ class Road:
     advice: str
 
 
-def read_road(project: Project, *, is_checked: bool = False) -> Road:
+def read_workflow(project: Project, *, is_checked: bool = False) -> Workflow:
     """Read how far a project is; `is_checked` when its newest check found nothing."""
     status = read_status(project)
     done = _done(project, status, is_checked)
@@ -29,7 +29,7 @@ def read_road(project: Project, *, is_checked: bool = False) -> Road:
     following = next(
         (one for one, is_done in done.items() if not is_done and one not in waits), None
     )
-    return Road(done, following, _advice(following, status))
+    return Workflow(done, following, _advice(following, status))
 
 
 def _done(project: Project, status: ProjectStatus, is_checked: bool) -> dict[Section, bool]:
