@@ -268,6 +268,7 @@ class GridSession:
             say(f"{alone} no control: whether the LoRA changes them was not checked")
         if not grid.plan.has_control:
             say("without the no-LoRA row, whether the LoRA changes the pictures was not checked")
+        report.require_all()  # its error says what comes next
         root = shell_path(self.project.root)
         is_tryout = self.options.name == TRYOUT
         if self.advice is not None:
@@ -276,4 +277,3 @@ class GridSession:
             next_step(
                 f"loraloom grid {root}" if is_tryout else f"loraloom promote {root} EPOCH NAME"
             )
-        report.require_all()

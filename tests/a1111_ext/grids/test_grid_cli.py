@@ -54,6 +54,24 @@ def test_a_grid_from_plan_to_page(trained: Project, webui: SimulatedWebui, capsy
     assert entry.facts["drawn"] == 12
 
 
+def test_after_a_failed_picture_the_error_alone_says_what_is_next(
+    trained: Project, webui: SimulatedWebui, capsys
+):
+    def fail_one_seed(body: dict[str, Any]) -> None:
+        if body["seed"] == 12:
+            raise RuntimeError("no such seed")
+
+    webui.host.faults.before = fail_one_seed
+    words = ["grid", str(trained.root), "--webui", webui.url, "--seeds", "11,12"]
+    assert main(words) == 1
+    err = capsys.readouterr().err
+    assert "run the same command again" in err
+    assert "Next:" not in err
+    webui.host.faults.before = lambda body: None
+    assert main(words) == 0
+    assert "Next: loraloom promote" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["grid", "tryout"])
 @pytest.mark.parametrize(
     ("consent", "code"),
