@@ -254,7 +254,7 @@ class _TreeReader:
     def _spend(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise TooMuch(f"the file gives more than {MOST_VALUES} values")
+            raise TooMuch(f"the file contains more than {MOST_VALUES} values")
 
     def _problem(self, code: str, message: str, origin: Origin) -> None:
         self._found.problems.append(

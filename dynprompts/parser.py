@@ -333,7 +333,7 @@ class _Parser:
         elif position < self._end and not text.startswith(close, position, self._end):
             raise self._fail(
                 "DP112", f'"=", ":" or "{close}" is expected after a variable\'s name',
-                position, position, "Names hold letters, digits, _ and -.",
+                position, position, "Names contain letters, digits, _ and -.",
             )  # fmt: skip
         position = self._closed(start, position)
         return Get(name, default, start, position), position

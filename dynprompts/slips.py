@@ -151,7 +151,7 @@ class _Finder:
         start = text.find("/*")
         if start >= 0 and "*/" not in text[start:] and not text[:start].strip():
             yield Slip(Span(start, start + 2), "DP225", 'this "/*" is never closed',
-                       "Write */ behind the comment.")  # fmt: skip
+                       "Write */ after the comment.")  # fmt: skip
         for found in _OTHERS.finditer(text):
             yield Slip(
                 Span(*found.span()), "DP227", "this is the language of another program",
@@ -160,7 +160,7 @@ class _Finder:
         for found in re.finditer(rf"<{NETWORK}:(?=[^<>|]*(?:<|$)|[^<>]*$)", text):
             if not _is_escaped(text, found.start()):
                 yield Slip(Span(*found.span()), "DP226", 'this "<" is never closed',
-                           'A ">" is expected behind the weight.')  # fmt: skip
+                           'A ">" is expected after the weight.')  # fmt: skip
 
     def sequence(self, sequence: Sequence, *, top: bool) -> Iterator[Slip]:
         """Look at a sequence, then at what is inside of it; at the top nothing has to close."""
@@ -259,7 +259,7 @@ class _Finder:
             stop = end.start() if end is not None else len(text)
             if not uneven and _STRENGTH.search(text[place:stop].rstrip("]}")):
                 yield Slip(flat.span(place, place + 1), "DP226", 'this "(" is never closed',
-                           'A ")" is expected behind the weight: (text:1.2).')  # fmt: skip
+                           'A ")" is expected after the weight: (text:1.2).')  # fmt: skip
 
     def _around(self, flat: FlatText) -> Iterator[Slip]:
         """What stands directly before or behind a construct."""

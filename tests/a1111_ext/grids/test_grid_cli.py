@@ -299,7 +299,7 @@ def test_slips_are_reported_before_anything_is_drawn(trained: Project, webui, ca
     printed = [one for one in capsys.readouterr().err.splitlines() if ": This " in one]
     assert printed == [
         'the prompt: This wildcard is never closed: "__hat_". '
-        "Two underscores are expected behind its name, too: __name__.",
+        "Two underscores are expected after its name, too: __name__.",
         'the negative prompt: This variant has one option: "{blurry, dark}". '
         'Options are separated by "|": {blurry|dark}.',
         'axis Prompt: This variable has no braces and stays as it is: "$fox". Write ${name}.',

@@ -171,7 +171,7 @@ def test_slips_are_reported_below_the_pictures(host: Any, script: Any):
     assert p.said == [
         'This variable has no braces and stays as it is: "$animal __colour_ cat". Write ${name}.',
         'This wildcard is never closed: "__colour_ cat". '
-        "Two underscores are expected behind its name, too: __name__.",
+        "Two underscores are expected after its name, too: __name__.",
     ]
 
 
