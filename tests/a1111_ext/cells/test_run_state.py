@@ -230,6 +230,36 @@ def test_work_is_what_waits_or_is_drawn(ledger: Ledger):
     assert not run.state.has_work
 
 
+def test_a_cell_that_is_lost_three_times_fails(ledger: Ledger):
+    run = Run(ledger, cell())
+    for losses in (1, 2, 3):
+        assert not run.events
+        run.state.give_back([run.take(Place("a"))], f"lost {losses}")
+    assert [(one.outcome, one.reason) for one in run.events] == [(CellOutcome.FAILED, "lost 3")]
+
+
+def test_the_loss_of_a_cluster_is_no_loss_of_its_cells(ledger: Ledger):
+    run = Run(ledger, cell())
+    for _ in range(2):
+        run.state.give_back([run.take(Place("a"))], "lost")
+    run.state.lose_cluster([run.take(Place("a"))], HostError("LL180", "Lost.", ""))
+    assert not run.events
+
+
+def test_the_first_loss_of_a_cluster_ends_a_run_and_is_reported(ledger: Ledger):
+    run = Run(ledger, cell(seed=1), cell(seed=2))
+    places = Place("a"), Place("b")
+    taken = [run.take(place) for place in places]
+    losses = [HostError("LL180", f"The cluster is lost ({place.name}).", "") for place in places]
+    for one, loss in zip(taken, losses, strict=True):
+        run.state.lose_cluster([one], loss)
+    assert not run.state.has_work
+    assert run.state.take(places[0], None) == []
+    assert run.state.report().cluster_loss is losses[0]
+    with pytest.raises(HostError, match=r"\(a\)"):
+        run.state.report().require_all()
+
+
 def test_nothing_is_drawn_by_a_run_that_is_stopped_or_paused(ledger: Ledger):
     run = Run(ledger, cell())
     assert run.state.may_draw
@@ -259,6 +289,7 @@ def test_what_a_report_says():
     failed = RunReport(2, 3, ((one, "broken."), (other, "gone")), stopped=False)
     with pytest.raises(HostError, match=r"2 of 7 pictures failed; .*: broken\. 1 more failed\."):
         failed.require_all()
+    assert failed.unchecked == 0
     with pytest.raises(HostError) as alone:
         RunReport(2, 3, ((one, "broken"),), stopped=False).require_all()
     assert "more failed" not in alone.value.problem
