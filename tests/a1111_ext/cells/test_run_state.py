@@ -238,6 +238,18 @@ def test_a_cell_that_is_lost_three_times_fails(ledger: Ledger):
     assert [(one.outcome, one.reason) for one in run.events] == [(CellOutcome.FAILED, "lost 3")]
 
 
+def test_a_cell_knows_where_it_was_asked_for_when_the_answer_is_lost(ledger: Ledger):
+    run = Run(ledger, cell())
+    assert run.state.missing == [cell()]
+    one = run.take(Place("a"))
+    assert run.state.missing == []
+    run.state.asked([one], Place("a"))
+    run.state.give_back([one], "lost")
+    assert run.state.take(Place("b"), None) == [(one, "a")]
+    run.state.fail(one, "no")
+    assert [event.seconds for event in run.events] == [0.0]
+
+
 def test_the_loss_of_a_cluster_is_no_loss_of_its_cells(ledger: Ledger):
     run = Run(ledger, cell())
     for _ in range(2):
