@@ -193,8 +193,8 @@ def prepare(root: Path) -> None:
 
 def main(words: Sequence[str]) -> None:
     """Run `kohya_gui.py` of the folder `words[0]` as if it had been started directly."""
-    folder = Path(words[0]).resolve()
-    prepare(Path(__file__).resolve().parents[2])
+    folder = Path(words[0]).absolute()  # a connected drive, resolved, would become a share
+    prepare(Path(__file__).absolute().parents[2])
     os.chdir(folder)
     sys.path[0] = str(folder)
     sys.argv[:] = ["kohya_gui.py", *words[1:]]

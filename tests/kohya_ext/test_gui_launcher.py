@@ -204,6 +204,16 @@ def test_host_starts_even_if_its_gradio_is_unknown(fake_gui: Path):
     assert result.returncode == 0
 
 
+def test_the_gui_runs_under_the_name_that_was_given(fake_gui: Path):
+    """On Windows the true name of a connected drive is a share, where cmd.exe starts nothing."""
+    (fake_gui / "kohya_gui.py").write_text("print(__file__)", encoding="utf-8")
+    link = fake_gui.with_name("linked")
+    link.symlink_to(fake_gui, target_is_directory=True)
+    words = [sys.executable, str(LAUNCHER), str(link)]
+    result = subprocess.run(words, capture_output=True, encoding="utf-8", check=True)
+    assert Path(result.stdout.strip()) == link / "kohya_gui.py"
+
+
 def test_switch_turns_the_tab_off(fake_gui: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(launcher.DISABLE, "1")
     words = [sys.executable, str(LAUNCHER), str(fake_gui)]
