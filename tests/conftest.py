@@ -79,10 +79,11 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
-    """No test reads or writes the settings of the person who runs it."""
+    """No test meets the settings, or the running WebUI, of the person who runs it."""
     home = tmp_path_factory.getbasetemp() / "homes" / str(next(_HOMES))  # mktemp lists them all
     home.mkdir(parents=True)
     monkeypatch.setenv("LORALOOM_HOME", str(home))
+    monkeypatch.setenv("LORALOOM_WEBUI_PORTS", "")
 
 
 @pytest.fixture

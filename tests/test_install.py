@@ -74,6 +74,18 @@ def webui(tmp_path: Path) -> Path:
     return folder
 
 
+def put_tab(kohya: Path) -> list[Path]:
+    """Write what `loraloom kohya --install-hook` leaves after a start of the GUI."""
+    packages = kohya / "venv" / "lib" / "python3.11" / "site-packages"
+    (packages / "__pycache__").mkdir(parents=True)
+    names = ("loraloom_kohya.pth", "loraloom_kohya_hook.py")
+    files = [packages / one for one in names]
+    files.append(packages / "__pycache__" / "loraloom_kohya_hook.cpython-311.pyc")
+    for file in files:
+        file.write_bytes(b"")
+    return files
+
+
 def everything_in(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
@@ -110,8 +122,7 @@ def test_what_was_installed_is_removed_by_one_command(
     assert (extension / "a1111_ext" / "webui" / "extension.py").is_file()
     assert not list(extension.rglob("__pycache__"))
     assert machine.ran[-1][1:] == ["kohya", "--dir", str(kohya), "--install-hook"]
-    assert machine.program.remove() == []
-    assert machine.ran[-1][1:] == ["kohya", "--dir", str(kohya), "--uninstall-hook"]
+    assert machine.program.remove(script.Hosts()) == []
     left = everything_in(tmp_path) - before
     assert left == {webui / "extensions", tmp_path / "home", tmp_path / "home" / ".loraloom"}
 
@@ -151,7 +162,7 @@ def test_an_extension_that_is_a_clone_stays(
     clone.write_text("", encoding="utf-8")
     assert script.install(machine.program, script.Hosts((), (webui,)), "", tmp_path) == 0
     assert [one.name for one in (webui / "extensions").iterdir()] == ["sd-loraloom"]
-    assert machine.program.remove() == []
+    assert machine.program.remove(script.Hosts()) == []
     assert clone.is_file()
 
 
@@ -162,21 +173,31 @@ def test_something_else_of_that_name_stays(
     other.parent.mkdir(parents=True)
     other.write_text("mine", encoding="utf-8")
     assert script.install(machine.program, script.Hosts((), (webui,)), "", tmp_path) == 1
-    assert machine.program.remove() == []
+    assert machine.program.remove(script.Hosts()) == []
     assert other.read_text(encoding="utf-8") == "mine"
 
 
-def test_a_tab_that_cannot_be_taken_out_keeps_the_program(
-    script: ModuleType, machine: Machine, kohya: Path, webui: Path, tmp_path: Path
+def test_a_tab_that_cannot_be_taken_out_keeps_the_record(
+    script: ModuleType,
+    machine: Machine,
+    kohya: Path,
+    webui: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     script.install(machine.program, script.Hosts((kohya,), (webui,)), "", tmp_path)
-    machine.fails_with = "--uninstall-hook"
-    assert [str(kohya) in one for one in machine.program.remove()] == [True]
-    assert machine.program.command.is_file()
+    tab = put_tab(kohya)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(script, "delete", refuse)
+        assert [str(kohya) in one for one in machine.program.remove(script.Hosts())] == [True]
+    assert machine.program.read_record()["kohya"] == [str(kohya)]
     assert (webui / "extensions" / "loraloom").is_dir()
-    machine.fails_with = ""
-    assert machine.program.remove() == []
-    assert not machine.program.folder.exists()
+    assert machine.program.remove(script.Hosts()) == []
+    assert not any(one.exists() for one in (*tab, machine.program.folder))
 
 
 def test_a_tab_refused_by_loraloom_is_said_and_counted(

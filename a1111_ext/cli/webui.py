@@ -29,12 +29,14 @@ from kohya_ext.project.shell import (
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
-from ..api.client import Client, ConnectionLost, parse_credentials
+from ..api.client import ApiError, Client, ConnectionLost, parse_credentials
 from ..api.inventory import fetch_capabilities
 from ..api.lora_links import apply_links, find_linked, plan_links, remove_links
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 AUTH_VARIABLE = "LORALOOM_WEBUI_AUTH"
+PORTS_VARIABLE = "LORALOOM_WEBUI_PORTS"
+"""Where a WebUI of this machine is looked for; without it, at the two ports that it takes."""
 
 
 def webui_options(command: _Command) -> _Command:
@@ -48,7 +50,7 @@ def webui_options(command: _Command) -> _Command:
         "--webui",
         "urls",
         multiple=True,
-        help="Address of the WebUI; default: the project's last one.",
+        help="Address of the WebUI; default: the project's last one, else one running here.",
     )
     return auth(urls(command))
 
@@ -73,18 +75,31 @@ lora_folder_option = click.option(
 def chosen_urls(urls: tuple[str, ...], project: Path | None = None) -> tuple[str, ...]:
     """Return the addresses named now, else those of the project, else those of this machine.
 
+    On a machine that has none so far, a WebUI that runs at a usual port is taken, and named.
     Raises NoWebuiNamed.
     """
-    if urls:
-        return urls
-    remembered = read_settings().webuis_of(project)
-    if not remembered:
-        raise NoWebuiNamed(
-            "LL413",
-            "No WebUI is given.",
-            "Start one with --api and give its address: --webui http://127.0.0.1:7860",
-        )
-    return remembered
+    known = urls or read_settings().webuis_of(project)
+    if known:
+        return known
+    ports = os.environ.get(PORTS_VARIABLE, "7860 7861").split()
+    for url in (f"http://127.0.0.1:{port}" for port in ports):
+        if _is_webui(url):
+            say(f"Using the WebUI at {url}; --webui URL chooses another one.")
+            return (url,)
+    raise NoWebuiNamed(
+        "LL413",
+        "No WebUI is given.",
+        "Start one with --api and give its address: --webui http://127.0.0.1:7860",
+    )
+
+
+def _is_webui(url: str) -> bool:
+    """Tell whether a WebUI with --api answers there: the Kohya GUI takes the same ports."""
+    with Client(url) as client:
+        try:
+            return client.is_listening() and isinstance(client.get("/sdapi/v1/sd-models"), list)
+        except ApiError as error:
+            return error.status == 401  # it asks for a password, as only the API does
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from loras import save_lora
 from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, read_settings, remember_webuis
+from kohya_ext.project.server import FolderShare, PageServer
 
 
 def test_webui_shows_exact_names(webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]):
@@ -63,6 +65,42 @@ def test_without_epochs_no_webui_is_asked_for(project: Project, capsys: pytest.C
 
 
 def test_no_webui_is_named(capsys: pytest.CaptureFixture[str]):
+    assert main(["webui"]) == 1
+    assert "LL413" in capsys.readouterr().err
+
+
+def port_of(url: str) -> str:
+    return url.removeprefix("http://").partition(":")[2].partition("/")[0]
+
+
+@pytest.fixture
+def page_port(tmp_path: Path) -> Iterator[str]:
+    """The port of a page that knows nothing of the WebUI's routes, as the Kohya GUI's."""
+    with PageServer() as server:
+        yield port_of(server.url_of(FolderShare(tmp_path)))
+
+
+@pytest.mark.parametrize("auth", ["", "fox:den"], ids=["open", "with a password"])
+def test_a_webui_that_runs_here_is_found(
+    auth: str,
+    page_port: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    with start_webui(tmp_path / "webui", auth=auth) as webui:
+        monkeypatch.setenv("LORALOOM_WEBUI_PORTS", f"9 {page_port} {port_of(webui.url)}")
+        assert main(["webui", "--auth", auth]) == 0
+    out, err = capsys.readouterr()
+    assert f"Using the WebUI at {webui.url};" in err
+    assert webui.url in out
+    assert read_settings().webui_urls == ()  # looked for again the next time
+
+
+def test_a_page_without_an_api_is_no_webui(
+    page_port: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LORALOOM_WEBUI_PORTS", page_port)
     assert main(["webui"]) == 1
     assert "LL413" in capsys.readouterr().err
 
