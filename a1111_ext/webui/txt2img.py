@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -97,12 +96,21 @@ def _forge_settings() -> dict[str, object]:
 
 
 def without_comments(prompt: str) -> str:
-    """Take out "# ..." where the host does, so that the infotext says what was asked for."""
+    """Take comments out as the host does, so that the infotext says what was asked for.
+
+    Its own function is asked: Forge Neo and reForge also take out "//" and "/* */". A1111 and Neo
+    have a setting for it, reForge has none and always does it.
+    """
     from modules import shared
 
-    if not getattr(shared.opts, "enable_prompt_comments", False):
+    setting = "enable_prompt_comments"
+    if setting in shared.opts.data_labels and not getattr(shared.opts, setting):
         return prompt
-    return re.sub(r"#[^\n]*", "", prompt)
+    try:
+        from modules.processing_scripts.comments import strip_comments
+    except ImportError:  # A1111 before 1.6 knows no comments
+        return prompt
+    return str(strip_comments(prompt))
 
 
 def pin_checkpoint(name: str) -> CheckpointPin:

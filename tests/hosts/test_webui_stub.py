@@ -173,4 +173,6 @@ def test_flags_and_settings_are_the_hosts(webui_dir: Path, lora_dir: Path):
     known = set(re.findall(r"""["']--([\w-]+)["']""", named_flags))
     assert {one.replace("_", "-") for one in flags} - known == set()
     foreign = {"wildcard_dir"}  # of the extension Dynamic Prompts
+    if (webui_dir / "ldm_patched").is_dir():  # reForge takes comments out whatever is set
+        foreign.add("enable_prompt_comments")
     assert [one for one in keys if f'"{one}"' not in texts and one not in foreign] == []

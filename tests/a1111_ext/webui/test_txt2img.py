@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +83,23 @@ def test_styles_are_applied(host: Any):
 def test_comments_are_taken_out_as_the_host_does(host: Any, enabled: bool, expected: str):
     host.shared.opts.data["enable_prompt_comments"] = enabled
     assert read_page(host.page(prompt="a fox # red\na hat")).prompt == expected
+
+
+def test_a_host_without_that_setting_always_takes_them_out(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """So does reForge, which reads "//" too; another program's setting may be in its file."""
+    from modules.processing_scripts import comments
+
+    monkeypatch.setattr(comments, "strip_comments", lambda text: text.partition("//")[0])
+    del host.shared.opts.data_labels["enable_prompt_comments"]
+    host.shared.opts.data["enable_prompt_comments"] = False
+    assert read_page(host.page(prompt="a fox // red")).prompt == "a fox "
+
+
+def test_a_host_before_comments_leaves_them(host: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "modules.processing_scripts.comments", None)
+    assert read_page(host.page(prompt="a fox # red")).prompt == "a fox # red"
 
 
 def test_an_unknown_checkpoint_is_refused(host: Any):
