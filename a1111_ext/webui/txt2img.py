@@ -28,11 +28,13 @@ _NOT_IN_THE_PICTURE = """
     sd_model outpath_samples outpath_grids do_not_save_samples do_not_save_grid script_args
     prompt_for_display comments extra_generation_params override_settings_restore_afterwards
 """
-_FORGE_USUAL: Mapping[str, object] = {
-    "forge_additional_modules": [],  # VAE and text encoders
-    "forge_unet_storage_dtype": "Automatic",  # "Diffusion in Low Bits"
+_USUAL: Mapping[str, object] = {
+    "forge_additional_modules": [],  # of Forge: VAE and text encoders
+    "forge_unet_storage_dtype": "Automatic",  # of Forge: "Diffusion in Low Bits"
+    "sd_text_encoder": "Automatic",  # of reForge
+    "sd_unet": "Automatic",  # of A1111 and reForge
 }
-"""Settings of Forge that shape a picture, with their usual value."""
+"""Settings of single hosts that shape a picture, with their usual value."""
 
 _LEFT_OUT = frozenset((_IN_THE_CELL + _NOT_IN_THE_PICTURE).split())
 
@@ -67,14 +69,14 @@ def read_page(p: Any) -> Cell:
 
 
 def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyType({})) -> Cell:
-    """Return a cell with what the host is set to: checkpoint, VAE, clip skip, Forge's own boxes.
+    """Return a cell with what the host is set to: checkpoint, VAE, clip skip, its own boxes.
 
     Whatever a request does not name is drawn so, through the page and through our routes alike.
     Raises InputError for a checkpoint that the host would silently ignore.
     """
     from modules import shared
 
-    settings = {**_forge_settings(), **overridden}
+    settings = {**_unusual_settings(), **overridden}
     clip_skip = settings.pop("CLIP_stop_at_last_layers", shared.opts.CLIP_stop_at_last_layers)
     checkpoint = settings.pop("sd_model_checkpoint", "")
     vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
@@ -87,12 +89,12 @@ def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyT
     )
 
 
-def _forge_settings() -> dict[str, object]:
-    """Return what Forge's own boxes at the top of the page say of the model; {} in A1111."""
+def _unusual_settings() -> dict[str, object]:
+    """Return what the host's own boxes and settings say of the model, where it is not usual."""
     from modules import shared
 
-    said = {name: getattr(shared.opts, name, usual) for name, usual in _FORGE_USUAL.items()}
-    return {name: value for name, value in said.items() if value != _FORGE_USUAL[name]}
+    said = {name: getattr(shared.opts, name, usual) for name, usual in _USUAL.items()}
+    return {name: value for name, value in said.items() if value != _USUAL[name]}
 
 
 def without_comments(prompt: str) -> str:

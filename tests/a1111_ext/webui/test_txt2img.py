@@ -70,6 +70,16 @@ def test_forges_boxes_at_the_top_are_part_of_the_page(host: Any):
     }
 
 
+@pytest.mark.parametrize("name", ["sd_unet", "sd_text_encoder"])
+def test_another_unet_or_text_encoder_makes_another_cell(host: Any, name: str):
+    """reForge has a setting for each, A1111 for the first; no infotext names them."""
+    usual = read_page(host.page())
+    setattr(host.shared.opts, name, "Automatic")
+    assert read_page(host.page()).key == usual.key
+    setattr(host.shared.opts, name, "other")
+    assert read_page(host.page()).override_settings == {name: "other"}
+
+
 def test_styles_are_applied(host: Any):
     host.shared.prompt_styles.styles["show"] = ("<lora:Quillfox:1> {prompt}, garden", "ugly")
     page = read_page(host.page(prompt="a fox", negative_prompt="a hat", styles=["show"]))
