@@ -21,7 +21,7 @@ from typing import Any
 
 from kohya_ext.project import DamagedError
 from kohya_ext.project.databases import find_refusal, require_declared_types
-from kohya_ext.project.files import explain_os_error, explained, set_aside, sha256_of
+from kohya_ext.project.files import explain_os_error, explained, replace_file, set_aside, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
 from .cell import Cell, cell_from_dict, without_hashes
@@ -461,7 +461,7 @@ def _set_aside(db: Path) -> Path:
     aside = set_aside(db)
     for suffix in ("-wal", "-shm"):
         with explained(db), suppress(FileNotFoundError):
-            db.with_name(db.name + suffix).replace(aside.with_name(aside.name + suffix))
+            replace_file(db.with_name(db.name + suffix), aside.with_name(aside.name + suffix))
     _log.warning("The ledger %s was damaged; it is kept as %s and made again.", db, aside.name)
     return aside
 

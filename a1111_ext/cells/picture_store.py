@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from kohya_ext.project.cluster import spread
-from kohya_ext.project.files import explain_os_error, write_bytes_atomic
+from kohya_ext.project.files import explain_os_error, replace_file, write_bytes_atomic
 from kohya_ext.project.json_reader import UnreadableError, read_picture_bytes
 
 REJECTED = "rejected"
@@ -59,7 +59,7 @@ class PictureStore:
         path, aside = self.path(key), self.aside(key, why)
         try:
             aside.parent.mkdir(exist_ok=True)
-            path.replace(aside)
+            replace_file(path, aside)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from kohya_ext.project.files import explained, link_or_copy, make_folder
+from kohya_ext.project.files import explained, link_or_copy, make_folder, move_file
 from kohya_ext.project.json_reader import read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 
@@ -57,8 +57,7 @@ def _move_aside(path: Path) -> Path:
     make_folder(aside.parent)
     if aside.exists():
         aside = aside.with_name(f"{path.stem}-{secrets.token_hex(2)}{path.suffix}")
-    with explained(path):
-        path.replace(aside)
+    move_file(path, aside)
     return aside
 
 

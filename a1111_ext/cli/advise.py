@@ -8,6 +8,7 @@ import click
 
 from kohya_ext.project import Project
 from kohya_ext.project.cli import (
+    TypedPath,
     emit,
     emit_json,
     json_option,
@@ -40,7 +41,7 @@ from ..quality.signal import SignalName
 )
 @click.option(
     "--model",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=TypedPath(exists=True, file_okay=False),
     help="Folder of a WD14 tagger; default: captions.model.",
 )
 @click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from kohya_ext.project import Project
 from kohya_ext.project.cli import (
     RelatedOption,
+    TypedPath,
     dry_run_option,
     json_option,
     project_argument,
@@ -42,7 +42,7 @@ from .webui import lora_folder_option, webui_options
     "--choice",
     cls=RelatedOption,
     only_with=(),
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=TypedPath(exists=True, dir_okay=False),
     help="Write a choice that a grid's page saved into the project.",
 )
 @click.option(

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from kohya_ext.project import InputError, Project
-from kohya_ext.project.cli import RelatedOption
+from kohya_ext.project.cli import RelatedOption, TypedPath
 from kohya_ext.project.json_reader import read_text
 
 from ..grids.live import POLL_SECONDS
@@ -115,7 +115,7 @@ SHEET_OPTIONS = (
 WILDCARD_OPTIONS = (
     click.option(
         "--wildcards",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        type=TypedPath(exists=True, file_okay=False),
         help="Wildcard folder; default: the manifest's.",
     ),
     click.option(
@@ -128,7 +128,7 @@ REQUEST_OPTIONS = (
         "--template",
         cls=RelatedOption,
         excludes=("--prompt",),
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=TypedPath(exists=True, dir_okay=False),
         help="Text file with the template, instead of --prompt.",
     ),
     click.option("--negative-prompt", help="Default: the manifest's."),

@@ -15,6 +15,7 @@ from kohya_ext.project.cli import (
     json_option,
     named_project_argument,
     next_step,
+    path_argument,
     say,
 )
 from kohya_ext.project.epochs import EpochFile, find_runs, read_epoch_file, require_run
@@ -82,8 +83,9 @@ def promote(
 
 def _source(project: Project, word: str) -> EpochFile:
     """Find the epoch that is named, by a path or within the project's own training."""
-    if Path(word).is_file():
-        return read_epoch_file(Path(word))
+    path = path_argument(word)
+    if path.is_file():
+        return read_epoch_file(path)
     require_run(project.model_dir)
     return find_epoch(find_runs(project.model_dir), word)
 

@@ -11,6 +11,7 @@ import click
 from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.cli import (
     RelatedOption,
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -60,7 +61,7 @@ _sending_option = partial(click.option, cls=RelatedOption, needs="--to")
 @project_argument
 @click.option(
     "--model",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=TypedPath(exists=True, file_okay=False),
     help="Folder of a WD14 tagger that checks the pictures; default: captions.model.",
 )
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from kohya_ext.project import Project
 from kohya_ext.project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -75,7 +76,7 @@ class SelectArguments:
 )
 @click.option(
     "--ratings",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=TypedPath(exists=True, dir_okay=False),
     help="A file of picture,rating lines: 1 showcase, 2 follow-up post, 5 already posted, drop. "
     "It is kept in the project.",
 )

@@ -11,6 +11,7 @@ import click
 
 from kohya_ext.project import InputError, Project
 from kohya_ext.project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -97,7 +98,7 @@ class ShowcaseArguments:
     "--template",
     "files",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=TypedPath(exists=True, dir_okay=False),
     help="Text file with a template; repeatable.",
 )
 @click.option("--starter", default="", help="A starter set: person, creature or style.")
@@ -105,7 +106,7 @@ class ShowcaseArguments:
 @click.option("--style", help="A style of the styles file; the template replaces its {prompt}.")
 @click.option(
     "--styles-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=TypedPath(exists=True, dir_okay=False),
     help="A WebUI's styles.csv; default: the manifest's.",
 )
 @add_all(WILDCARD_OPTIONS)

@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 
 from kohya_ext.project import ConflictError
-from kohya_ext.project.cli import emit, next_step, say
+from kohya_ext.project.cli import TypedPath, emit, next_step, say
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=TypedPath(file_okay=False))
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free port."
 )
-def simulator(folder: Path, port: int) -> None:
+@click.option("--while-held", type=TypedPath(), hidden=True)
+def simulator(folder: Path, port: int, while_held: Path | None) -> None:
     """Run a simulated WebUI until Ctrl-C; its models are in FOLDER, its pictures are cards.
 
     It answers like the real WebUI, including its silent mistakes. Every picture says
@@ -37,4 +38,6 @@ def simulator(folder: Path, port: int) -> None:
     emit(f"Simulated WebUI on {webui.url}")
     say("Ctrl-C stops it.")
     next_step(f"loraloom webui --webui {webui.url}")
+    if while_held:
+        webui.stop_with(while_held)
     webui.serve()

@@ -9,6 +9,7 @@ import click
 from kohya_ext.project import InputError
 from kohya_ext.project.cli import (
     RelatedOption,
+    TypedPath,
     emit,
     emit_json,
     json_option,
@@ -27,7 +28,7 @@ from ..showcase.styles import write_style
 @click.argument("name", default="")
 @click.option(
     "--styles",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=TypedPath(dir_okay=False),
     help="Write the set NAME into this styles.csv; other styles are kept.",
 )
 @click.option(

@@ -13,6 +13,7 @@ import click
 
 from kohya_ext.project import MissingError, Project, open_project, read_settings, remember_webuis
 from kohya_ext.project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -67,7 +68,7 @@ agent_scheduler_option = click.option(
 )
 lora_folder_option = click.option(
     "--lora-folder",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     help="Path of the WebUI's LoRA folder if it runs on another machine.",
 )
 
@@ -141,7 +142,7 @@ def _connect(clients: list[Client], needs_all: bool) -> tuple[tuple[Client, Capa
 
 
 @click.command()
-@click.argument("project", required=False, type=click.Path(path_type=Path))
+@click.argument("project", required=False, type=TypedPath())
 @webui_options
 @json_option
 def webui(project: Path | None, urls: tuple[str, ...], auth: str, as_json: bool) -> None:

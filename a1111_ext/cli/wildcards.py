@@ -8,6 +8,7 @@ import click
 
 from kohya_ext.project import MANIFEST_NAME, MissingError, open_project
 from kohya_ext.project.cli import (
+    TypedPath,
     emit,
     next_step,
     serve_until_interrupted,
@@ -19,7 +20,7 @@ from kohya_ext.project.wording import counted
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, type=TypedPath())
 @click.option("--follow-links", is_flag=True, help="Follow links that lead outside the folders.")
 @click.option("--no-serve", is_flag=True, help="Only print the number of wildcards.")
 def wildcards(folders: tuple[Path, ...], follow_links: bool, no_serve: bool) -> None:

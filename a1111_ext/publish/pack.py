@@ -21,6 +21,7 @@ from kohya_ext.project.files import (
     explained,
     part_beside,
     read_blocks,
+    replace_file,
     sha256_of,
     write_json_atomic,
     write_text_atomic,
@@ -225,13 +226,13 @@ def _copy(source: Path, target: Path) -> None:
 def _put_in_place(beside: Path, folder: Path) -> None:
     """Move the finished folder to its place; an older pack of ours goes only then."""
     if not folder.exists():
-        beside.rename(folder)
+        replace_file(beside, folder)
         return
     old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-    folder.replace(old)
+    replace_file(folder, old)
     try:
-        beside.rename(folder)
+        replace_file(beside, folder)
     except OSError:
-        old.replace(folder)
+        replace_file(old, folder)
         raise
     shutil.rmtree(old, ignore_errors=True)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kohya_ext.project.home import expand_home
+from kohya_ext.project.home import typed_path
 
 from . import markup
 from .shelf import Shelf, ShelfSelection, choose, read_shelf
@@ -87,7 +87,7 @@ def build_page(project_folder: str) -> None:
     server, boards = PageServer(), Boards()
 
     def read(folder: str) -> Shelf:
-        return read_shelf([expand_home(folder.strip())] if folder.strip() else [])
+        return read_shelf([typed_path(folder.strip())] if folder.strip() else [])
 
     def address(file: Path) -> str:
         return server.url_of(*share_of(file))

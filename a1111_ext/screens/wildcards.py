@@ -17,7 +17,7 @@ from typing import Any
 from dynprompts import PromptError, WildcardLibrary, lint_text, parse
 from dynprompts.findings import ERRORS
 from kohya_ext.project import ConflictError, InputError, RuleError
-from kohya_ext.project.files import make_folder, write_text_atomic
+from kohya_ext.project.files import make_folder, strange_on_windows, write_text_atomic
 from kohya_ext.project.json_reader import parse_json, read_bounded
 from kohya_ext.project.limits import limits
 from kohya_ext.project.server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
@@ -89,6 +89,7 @@ def find_file(roots: tuple[Path, ...], file: str) -> Path:
     pure = PurePosixPath(file)
     parts = file.split("/")
     is_bad = any(not one.strip() or one.startswith(".") or set(one) & set("\\:\0") for one in parts)
+    is_bad = is_bad or bool(strange_on_windows(Path(file)))
     if is_bad or pure.suffix.lower() not in SUFFIXES or not roots:
         raise InputError(
             "LL785",

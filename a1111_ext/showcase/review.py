@@ -12,7 +12,7 @@ from typing import Any
 
 from kohya_ext.project import InputError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.files import explained
+from kohya_ext.project.files import move_file
 from kohya_ext.project.json_reader import parse_json_of_kind, read_text
 from kohya_ext.project.limits import limits
 
@@ -136,8 +136,7 @@ def write_review(project: Project, review: Review) -> Path:
             "review",
         )
     if path.exists():
-        with explained(path):
-            path.replace(path.with_name(f"{REVIEW_NAME}.moved"))
+        move_file(path, path.with_name(f"{REVIEW_NAME}.moved"))
     project.journal.append("review", **review.as_dict())
     return project.reviews_db
 

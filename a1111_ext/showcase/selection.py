@@ -14,7 +14,7 @@ from typing import Any
 
 from kohya_ext.project import InputError, MissingError, Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.files import explained
+from kohya_ext.project.files import explained, move_file
 from kohya_ext.project.json_reader import read_json, read_picture_bytes
 from kohya_ext.project.pictures.identity import digest_without_xmp
 from kohya_ext.project.wording import counted
@@ -327,8 +327,7 @@ def apply_selection(project: Project, selection: Selection) -> Path:
         store.decide(DecisionKind.SELECTION, {"showcase": values}, "select")
     path = project.showcase_dir / SELECTION_NAME
     if path.exists():
-        with explained(path):
-            path.replace(path.with_name(f"{SELECTION_NAME}.moved"))
+        move_file(path, path.with_name(f"{SELECTION_NAME}.moved"))
     project.journal.append("select", pictures=len(selection.chosen), order=list(selection.files))
     return project.reviews_db
 

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kohya_ext.project.process import is_held
+
 from .host import SimulatedHost
 from .refusal import Dropped, HttpRefusal
+
+_LOOK_SECONDS = 1.0
 
 Route = Callable[[SimulatedHost, dict[str, Any]], Any]
 
@@ -79,6 +84,16 @@ class SimulatedWebui:
     def serve(self) -> None:
         """Listen in this thread until interrupted."""
         self._server.serve_forever()
+
+    def stop_with(self, lock: Path) -> None:
+        """Stop listening when no program holds the lock file any more, however its holder ended."""
+
+        def watch() -> None:
+            while is_held(lock):
+                time.sleep(_LOOK_SECONDS)
+            self._server.shutdown()
+
+        threading.Thread(target=watch, daemon=True).start()
 
     def stop(self) -> None:
         """Stop listening."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import RuleError
-from kohya_ext.project.home import expand_home
+from kohya_ext.project.home import typed_path
 
 FOLDERS = "loraloom_project_folders"
 FOLLOW_LINKS = "loraloom_follow_links"
@@ -65,7 +65,7 @@ def project_folders() -> tuple[Path, ...]:
     from modules import shared
 
     text = str(getattr(shared.opts, FOLDERS, "") or "")
-    named = (expand_home(line.strip()) for line in text.splitlines() if line.strip())
+    named = (typed_path(line.strip()) for line in text.splitlines() if line.strip())
     return tuple(dict.fromkeys([*named, own_folder()]))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from kohya_ext.project import ConflictError, InputError, MissingError, Project, open_project
 from kohya_ext.project.consent import Use
 from kohya_ext.project.files import link_or_copy, sha256_of
-from kohya_ext.project.home import expand_home
+from kohya_ext.project.home import typed_path
 from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import lora_tags
@@ -69,7 +69,7 @@ def find_project(name: str, folders: tuple[Path, ...]) -> Project:
 
     Raises MissingError.
     """
-    wanted = expand_home(name)
+    wanted = typed_path(name)
     for row in find_projects(folders):
         if not row.problem and (row.name == name or row.root == wanted.absolute()):
             return open_project(row.root)

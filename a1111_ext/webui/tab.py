@@ -14,7 +14,7 @@ from kohya_ext.project import (
     plan_init,
 )
 from kohya_ext.project.files import explained
-from kohya_ext.project.home import expand_home
+from kohya_ext.project.home import typed_path
 from kohya_ext.project.printable import shortened
 
 from ..screens.page import ScreenHost, build
@@ -54,7 +54,7 @@ def open_project_here(folder: str, trigger_word: str) -> str:
     Raises InputError, RuleError, or what opening or making it raises. Returns its name.
     """
     typed = folder.strip()
-    root = expand_home(typed)
+    root = typed_path(typed)
     if not typed or not root.is_absolute():
         raise InputError(
             "LL769",

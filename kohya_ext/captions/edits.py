@@ -11,7 +11,7 @@ from typing import Any
 from ..project import DamagedError, Project
 from ..project.decisions import DecisionKind, DecisionStore
 from ..project.decisions.role_plan import memory_of
-from ..project.files import explained
+from ..project.files import move_file
 from ..project.json_reader import read_json, require_texts
 from ..project.pictures import find_pictures
 from ..project.tagging import tag_key
@@ -173,8 +173,7 @@ class EditBook:
                 at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
                 value = {self.key_of(path.stem): value_of_edit(_read_file(path))}
                 store.move_in(f"captions/{path.name}", [(DecisionKind.CAPTION, value)], at)
-                with explained(path):
-                    path.replace(path.with_name(f"{path.name}.moved"))
+                move_file(path, path.with_name(f"{path.name}.moved"))
             values = {self.key_of(stem): value_of_edit(edit) for stem, edit in edits.items()}
             store.decide(DecisionKind.CAPTION, values, way)
         self._edits |= {self.key_of(stem): edit for stem, edit in edits.items()}

@@ -10,6 +10,7 @@ from ..captions.captioning import apply_captions, plan_captions, read_rules, sco
 from ..captions.lint import lint_project
 from ..project import Project, read_settings
 from ..project.cli import (
+    TypedPath,
     cluster_option,
     dry_run_option,
     emit,
@@ -34,7 +35,7 @@ _SHOWN_TAGS = 12
 @project_argument
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     help="Folder with model.onnx and selected_tags.csv, or with model_optimized.onnx and "
     "tag_mapping.json.",
 )

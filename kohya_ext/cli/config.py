@@ -12,11 +12,13 @@ import click
 from ..project import Project, open_project
 from ..project.cli import (
     RelatedOption,
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
     json_option,
     next_step,
+    path_argument,
     progress_bar,
     say,
 )
@@ -57,7 +59,7 @@ class ConfigOptions:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     help="Read any json or toml for sd-scripts; no project is needed.",
 )
 @click.option(
@@ -69,7 +71,7 @@ class ConfigOptions:
     "folder",
     cls=RelatedOption,
     needs="--from",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     help="With --from: write the files there.",
 )
 @click.option(
@@ -117,7 +119,7 @@ def config(project: str | None, source: Path | None, **given: Any) -> None:
 
 
 def _opened(project: str | None, version: str | None) -> Project:
-    found = open_project(Path(project or "."))
+    found = open_project(path_argument(project or "."))
     if version is None:
         return found
     training = replace(found.manifest.training, kohya_version=version)

@@ -13,6 +13,7 @@ from ..dataset.roles_csv import Role, read_roles_csv
 from ..dataset.trigger import lora_folders_of, trigger_report
 from ..project import Project
 from ..project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -32,14 +33,14 @@ _SHOWN_PAIRS = 50
 
 _roles_option = click.option(
     "--roles",
-    type=click.Path(path_type=Path, readable=False),
+    type=TypedPath(readable=False),
     help="A csv file with lines `picture,role`.",
 )
 
 
 @click.command("import")
 @named_project_argument
-@click.argument("folder", type=click.Path(path_type=Path, readable=False))
+@click.argument("folder", type=TypedPath(readable=False))
 @_roles_option
 @click.option("--rename", is_flag=True, help="Rename pictures whose name already exists.")
 @dry_run_option

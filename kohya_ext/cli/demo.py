@@ -13,8 +13,10 @@ import click
 
 from ..project import MachineError, open_project
 from ..project.cli import (
+    TypedPath,
     emit,
     say,
+    say_styled,
 )
 from ..project.printable import printable
 from ..project.shell import (
@@ -52,7 +54,7 @@ The same with your own pictures and the real programs:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="loraloom-demo")
+@click.argument("folder", type=TypedPath(file_okay=False), default="loraloom-demo")
 def demo(folder: Path) -> None:
     """Run the whole workflow on simulated hosts, from pictures to a publish pack, in FOLDER.
 
@@ -93,15 +95,14 @@ def _walk(place: DemoFolder) -> None:
 
 def _head(number: int, total: int, name: str, about: str) -> None:
     say("")
-    click.echo(click.style(f"[{number}/{total}] {name}", bold=True) + f": {about}", err=True)
+    say_styled((f"[{number}/{total}] {name}", "bold cyan"), f": {about}")
 
 
 def _run(words: tuple[str, ...]) -> None:
     """Run one command as the user would; a command that fails ends the demo."""
     from .dispatch import find_command
 
-    line = printable(f"$ loraloom {' '.join(map(_quoted, words))}")  # say would escape the style
-    click.echo(click.style(line, dim=True), err=True)
+    say_styled((printable(f"$ loraloom {' '.join(map(_quoted, words))}"), "dim"))
     result = find_command(words[0]).main(
         args=list(words[1:]), prog_name=f"loraloom {words[0]}", standalone_mode=False
     )

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 GROUP = "loraloom.commands"
 NEEDED = ("PIL", "click", "jsonschema", "psutil", "requests", "rich", "yaml")
 """The packages that pip installs with us."""
-_HEARD: list[object] = []
-"""What Windows calls at a key; it must live as long as the process."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +35,9 @@ def _dispatch(words: list[str]) -> int:
         if is_overview:
             print(_version() if words[:1] == ["--version"] else overview(), flush=True)
             return 0
-        _hear_ctrl_break()
+        from .closing import hear_windows
+
+        hear_windows()
         return _run(words)
     except KeyboardInterrupt:  # also while a command's own modules are still being imported
         print("Stopped. Run the same command again to continue.", file=sys.stderr)
@@ -147,26 +147,6 @@ def _speak_utf8() -> None:
             reconfigure(encoding="utf-8", errors="replace")
         else:
             reconfigure(errors="replace")
-
-
-def _hear_ctrl_break() -> None:
-    """Let Ctrl-Break stop a command as Ctrl-C does; alone it would end Python in mid-step.
-
-    A closing window is left to Windows: Python's own SIGBREAK could not tell the two apart.
-    """
-    if sys.platform != "win32" or _HEARD:
-        return
-    import ctypes
-    import signal
-
-    def handle(event: int) -> bool:
-        if event == signal.CTRL_BREAK_EVENT:
-            signal.raise_signal(signal.SIGINT)
-        return event == signal.CTRL_BREAK_EVENT
-
-    called = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint)(handle)
-    _HEARD.append(called)
-    ctypes.windll.kernel32.SetConsoleCtrlHandler(called, 1)
 
 
 def overview() -> str:

@@ -9,6 +9,7 @@ import click
 
 from ..project import MissingError, ToolError
 from ..project.cli import (
+    TypedPath,
     emit,
     emit_json,
     json_option,
@@ -23,7 +24,7 @@ from ..project.shell import (
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.argument("folder", type=TypedPath(), default=Path())
 @json_option
 def epochs(folder: Path, as_json: bool) -> None:
     """List the epoch files of a project, or of any FOLDER with LoRA files, newest run last.

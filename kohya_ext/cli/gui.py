@@ -11,6 +11,7 @@ from ..gui.hook import install_hook, plan_hook, uninstall_hook
 from ..gui.host import KohyaGui, find_kohya_gui, plan_launch, run_host
 from ..project import HostError, MissingError, open_project, read_settings, write_setting
 from ..project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     next_step,
@@ -26,7 +27,7 @@ from ..project.shell import (
 
 _HANGUP, _TERMINATED = 128 + 1, 128 + 15
 _WINDOWS_CTRL_C = 0xC000013A
-_FOLDER = click.Path(path_type=Path)
+_FOLDER = TypedPath()
 
 
 @click.command()

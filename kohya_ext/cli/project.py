@@ -12,6 +12,7 @@ from ..dataset.trigger import lora_folders_of, trigger_report
 from ..project import Project, apply_init, plan_init
 from ..project.cli import (
     RelatedOption,
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -28,7 +29,7 @@ from ..project.status import read_status
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=TypedPath())
 @click.option("--trigger", "trigger_word", required=True, help="The trigger word.")
 @click.option(
     "--kind",

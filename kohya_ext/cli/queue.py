@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..project.cli import emit, emit_json, json_option, next_step, say
+from ..project.cli import TypedPath, emit, emit_json, json_option, next_step, say
 from ..project.wording import counted
+from .closing import when_closed
 from .training_options import duration, named_trainer, trainer_option, training_bar, version_option
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _number = click.argument("number", type=int)
 
 
 @queue.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=TypedPath())
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Total number of epochs.")
 @click.option("--gpu", default="", metavar="N", help="Number of the GPU to train on.")
 @click.option("--resume", is_flag=True, help="Resume from the newest state, as train --resume.")
@@ -106,16 +108,15 @@ def run(trainer: str | None, gpu: str, as_json: bool) -> int:
 
     A training that fails does not stop the next. Exit code 1: at least one failed.
     """
-    from ..training.queue import FIRST_CARD, QueueState, run_queue
+    from ..training.queue import FIRST_CARD, QueueState, leave_to_watcher, run_queue
     from ..training.trainer import require_trainer
 
     chosen = named_trainer(trainer) or require_trainer()
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    with training_bar() as handler:
-        ended = run_queue(
-            chosen, gpu=gpu or FIRST_CARD, tell=lambda one: say(_line(one)), handler=handler
-        )
+    card = gpu or FIRST_CARD
+    with when_closed(partial(leave_to_watcher, card)), training_bar() as handler:
+        ended = run_queue(chosen, gpu=card, tell=lambda one: say(_line(one)), handler=handler)
     if as_json:
         emit_json([asdict(one) for one in ended])
     else:

@@ -9,6 +9,7 @@ import click
 from ..dataset.viewer_ratings import apply_writing, plan_reading, plan_writing
 from ..project import Project
 from ..project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -27,7 +28,7 @@ from ..project.wording import counted
 
 @click.command()
 @project_argument
-@click.argument("folder", required=False, type=click.Path(path_type=Path, readable=False))
+@click.argument("folder", required=False, type=TypedPath(readable=False))
 @click.option("--write", is_flag=True, help="Write the roles into the files as ratings instead.")
 @dry_run_option
 @json_option

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +13,7 @@ import click
 from ..project import ToolError
 from ..project.cli import (
     RelatedOption,
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -30,6 +26,7 @@ from ..project.shell import (
     shell_path,
     shell_words,
 )
+from .closing import when_closed
 from .training_options import (
     duration,
     job_options,
@@ -89,7 +86,7 @@ _act_option = partial(
 @click.option("--resume", is_flag=True, help="Resume from the newest complete state.")
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     help="Continue from this LoRA file, without a state: an undertrained one gets more epochs.",
 )
 @validation_options
@@ -122,6 +119,7 @@ def train(
         finalize_unseen,
         plan_training,
         start_detached,
+        start_watcher,
     )
     from ..training.run.states import require_state
     from ..training.trainer import require_trainer
@@ -165,31 +163,9 @@ def train(
         emit(str(run.folder))
         next_step(f"loraloom train {job_words(job, config)} --attach")
         return 0
-    with _handing_over(plan.run), training_bar() as handler:
+    with when_closed(partial(start_watcher, plan.run)), training_bar() as handler:
         result = apply_training(plan, handler)
     return _end(job, config, result, asked.as_json)
-
-
-@contextmanager
-def _handing_over(run: RunPlan) -> Iterator[None]:
-    """When the terminal closes, leave the training to a watcher without one.
-
-    Windows tells us nothing; there the training continues anyway, and --attach takes it over.
-    """
-    from ..training.run.session import start_watcher
-
-    def hand_over(number: int, frame: object) -> None:
-        start_watcher(run)
-        os._exit(128 + number)  # the lock goes with us, so that the watcher gets it
-
-    if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
-        yield
-        return
-    before = signal.signal(signal.SIGHUP, hand_over)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def _tell(plan: TrainingPlan) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..project.cli import (
+    TypedPath,
     dry_run_option,
     emit,
     emit_json,
@@ -67,10 +68,8 @@ def show(as_json: bool) -> None:
 
 
 @trainer.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--python", type=click.Path(path_type=Path), help="The Python that has the trainer's packages."
-)
+@click.argument("folder", type=TypedPath())
+@click.option("--python", type=TypedPath(), help="The Python that has the trainer's packages.")
 def use(folder: Path, python: Path | None) -> None:
     """Remember the sd-scripts or Kohya GUI in FOLDER as this machine's trainer."""
     from ..training.trainer import use_trainer
@@ -82,9 +81,7 @@ def use(folder: Path, python: Path | None) -> None:
 
 @trainer.command()
 @click.option("--tag", default="", help="The sd-scripts version to clone; default: a tested one.")
-@click.option(
-    "--python", type=click.Path(path_type=Path), help="The Python to create its venv with."
-)
+@click.option("--python", type=TypedPath(), help="The Python to create its venv with.")
 @click.option(
     "--torch-from", default="", metavar="URL", help="URL from which pip installs PyTorch."
 )

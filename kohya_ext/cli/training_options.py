@@ -13,6 +13,8 @@ from click.core import ParameterSource
 
 from ..project import open_project
 from ..project.cli import (
+    TypedPath,
+    path_argument,
     say,
 )
 from ..project.shell import (
@@ -47,7 +49,7 @@ def job_options(command: _Command) -> _Command:
     command = click.option(
         "--config",
         "config",
-        type=click.Path(path_type=Path),
+        type=TypedPath(),
         help="Any json or toml for sd-scripts or of the Kohya GUI, instead of a project.",
     )(command)
     return click.argument("project", required=False)(command)
@@ -93,12 +95,12 @@ def read_job(project: str | None, config: Path | None, version: str) -> Training
             "--gui says which GUI the json of --config is of; a project's own is "
             "training.kohya_version in its manifest."
         )
-    return job_of_project(open_project(Path(project or ".")))
+    return job_of_project(open_project(path_argument(project or ".")))
 
 
 def _config_among(project: str | None) -> Path | None:
     """Return PROJECT where it is the file of a config, which the command then takes."""
-    path = Path(project or ".")
+    path = path_argument(project or ".")
     return path if path.suffix.lower() in (".json", ".toml") and path.is_file() else None
 
 
@@ -112,7 +114,7 @@ def read_runs(project: str | None, config: Path | None, version: str) -> tuple[P
     if config is not None or _config_among(project) is not None:
         job = read_job(project, config, version)
         return job.runs_dir, shell_path(job.output_dir)
-    opened = open_project(Path(project or "."))
+    opened = open_project(path_argument(project or "."))
     return runs_dir_of(opened), shell_path(opened.root)
 
 
@@ -122,7 +124,7 @@ def named_trainer(name: str | None) -> Trainer | None:
 
     if name is None:
         return None
-    return simulated_trainer() if name == "simulated" else trainer_at(Path(name))
+    return simulated_trainer() if name == "simulated" else trainer_at(path_argument(name))
 
 
 def job_words(job: TrainingJob, config: Path | None) -> str:
@@ -203,12 +205,16 @@ class _EpochLines:
         self._epoch = 0
 
     def __call__(self, event: Event, follow: RunFollower) -> None:
-        from ..training.run.events import PhaseBegan, StepFinished
+        from ..training.run.events import EpochBegan, PhaseBegan, StepFinished
 
         if isinstance(event, PhaseBegan) and event.phase != self._phase:
             self._phase = event.phase
             say(event.phase)
-        elif isinstance(event, StepFinished) and follow.epoch != self._epoch and _agrees(follow):
+        elif (
+            isinstance(event, (EpochBegan, StepFinished))  # whichever of the two comes later
+            and follow.epoch != self._epoch
+            and _agrees(follow)
+        ):
             self._epoch = follow.epoch
             say(standing_line(follow))
 

@@ -9,6 +9,7 @@ import click
 from ..dataset.trigger import TriggerReport, lora_folders_of, trigger_report
 from ..project import Project
 from ..project.cli import (
+    TypedPath,
     emit,
     emit_json,
     json_option,
@@ -29,7 +30,7 @@ from ..project.wording import counted
 @click.option(
     "--loras",
     "folders",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=TypedPath(file_okay=False),
     multiple=True,
     help="A folder with other LoRAs, whose headers are read. Can be given several times and is "
     "remembered.",

@@ -37,6 +37,7 @@ from ..project.files import (
     explained,
     link_or_copy,
     make_folder,
+    move_file,
     replacing,
     sha256_of,
 )
@@ -434,8 +435,7 @@ def _move_captions(project: Project, moves: Sequence[tuple[Path, Path]]) -> None
     carry_written(project, {caption.stem: target.stem for caption, target in present})
     for caption, target in present:
         make_folder(target.parent)
-        with explained(caption):
-            caption.replace(target)
+        move_file(caption, target)
 
 
 def _stage_one(plan: LayoutPlan, one: StagedPicture, old: Mapping[PurePosixPath, str]) -> str:

@@ -19,7 +19,7 @@ from ..project import InputError, MissingError, Project, ToolError
 from ..project.background_jobs import sentence_of
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
-from ..project.home import expand_home
+from ..project.home import expand_home, typed_path_text
 from ..project.manifest_edit import edit_manifest
 from ..project.tagging import holds_tagger
 from ..training import queue
@@ -67,7 +67,7 @@ def changed_fields(section: Section) -> tuple[Field, ...]:
 
 def _keep_base(project: Project, typed: Typed) -> str:
     """Look at the model first: what its file is counts more than what the box says."""
-    text = str(typed.get("base_path") or "").strip()
+    text = typed_path_text(str(typed.get("base_path") or ""))
     if not text:
         raise InputError("LL708", "No base model is given.", "Choose one of the list, or Browse.")
     path = project.root / expand_home(text)
@@ -91,7 +91,7 @@ def _keep_base(project: Project, typed: Typed) -> str:
 
 
 def _keep_tagger(project: Project, typed: Typed) -> str:
-    text = str(typed.get("tagger") or "").strip()
+    text = typed_path_text(str(typed.get("tagger") or ""))
     folder = project.root / expand_home(text)
     if text and not holds_tagger(folder):
         raise MissingError(

@@ -14,6 +14,7 @@ from typing import Any
 from ..project import InputError, Project
 from ..project.consent import Consent, Use, consent_problem, latest_day, uses_of
 from ..project.families import Family, trained
+from ..project.home import typed_path_text
 from ..project.manifest import Manifest, SubjectKind
 from ..project.manifest_edit import Place, edit_manifest
 from ..training.config.presets import presets
@@ -48,6 +49,7 @@ class Kind(str, Enum):
     """How a value is typed."""
 
     TEXT = "text"
+    PATH = "path"
     WHOLE = "whole"
     NUMBER = "number"
     FLAG = "flag"
@@ -77,11 +79,11 @@ USES = tuple(one.value for one in Use)
 USUAL_PRESET = "default"
 
 FIELDS = (
-    Field("base_path", "Base model file", Section.BASE, ("base_model", "path")),
+    Field("base_path", "Base model file", Section.BASE, ("base_model", "path"), Kind.PATH),
     Field("base_family", "Base model family", Section.BASE, ("base_model", "family"), Kind.FAMILY,
           "Detected when you use the model."),
-    Field("vae", "VAE file", Section.BASE, ("base_model", "vae"), info="Empty: the model's own.",
-          is_advanced=True),
+    Field("vae", "VAE file", Section.BASE, ("base_model", "vae"), Kind.PATH,
+          "Empty: the model's own.", is_advanced=True),
     Field("preset", "Preset", Section.PRESET, ("training", "preset"), Kind.PRESET),
     Field("consent_name", "Who agreed", Section.CONSENT, ("subject", "consent", "name")),
     Field("consent_date", "Date, as 2026-01-31", Section.CONSENT,
@@ -99,8 +101,8 @@ FIELDS = (
     Field("repeats_supporting", "Repeats of a supporting picture", Section.PICTURES,
           ("dataset", "repeats", "supporting"), Kind.WHOLE, "Empty: chosen by the influence.",
           is_optional=True),
-    Field("tagger", "Tagger folder", Section.TAGGER, ("captions", "model"),
-          info="With model.onnx and selected_tags.csv, or model_optimized.onnx and "
+    Field("tagger", "Tagger folder", Section.TAGGER, ("captions", "model"), Kind.PATH,
+          "With model.onnx and selected_tags.csv, or model_optimized.onnx and "
           "tag_mapping.json."),
     Field("prefix", "Prefix to add to WD14 caption", Section.CAPTIONS, ("captions", "prefix"),
           info="{trigger} is replaced by the trigger word."),
@@ -131,7 +133,7 @@ FIELDS = (
     Field("seed", "Seed", Section.LENGTH, ("training", "seed"), Kind.WHOLE,
           "Empty: the preset's.", is_advanced=True, is_optional=True),
     Field("network_weights", "Continue from this LoRA file", Section.LENGTH,
-          ("training", "network_weights"), is_advanced=True, is_optional=True),
+          ("training", "network_weights"), Kind.PATH, is_advanced=True, is_optional=True),
     Field("free_webui", "Unload the WebUI's model before training", Section.LENGTH,
           ("training", "free_webui"), Kind.FLAG, is_advanced=True),
 )  # fmt: skip
@@ -188,7 +190,7 @@ def _shown(kind: Kind, value: Any) -> Any:
         return value or USUAL_PRESET
     if kind is Kind.USES:
         return [use for use in USES if use in value]
-    return "" if value is None and kind is Kind.TEXT else value
+    return "" if value is None and kind in (Kind.TEXT, Kind.PATH) else value
 
 
 # From the screen to the manifest.
@@ -294,6 +296,8 @@ def _typed_value(one: Field, value: Any) -> Any:
     if one.kind is Kind.FLAG:
         return bool(value)
     text = str(value).strip()
+    if one.kind is Kind.PATH:
+        return typed_path_text(str(value))
     if one.kind is Kind.LINES:
         return [line.strip() for line in str(value).splitlines() if line.strip()]
     if one.kind is Kind.TAGS:
@@ -340,5 +344,7 @@ def _same(one: Field, typed: Any, held: Any) -> bool:
         return float(typed) == float(held)
     if one.kind is Kind.TAGS:
         return _tags(str(typed or "")) == _tags(str(held or ""))
+    if one.kind is Kind.PATH:
+        return typed_path_text(str(typed or "")) == str(held or "")
     lines = [line.strip() for line in str(typed or "").strip().splitlines()]
     return lines == [line.strip() for line in str(held or "").strip().splitlines()]

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 from ..project import read_settings, remember_project
-from ..project.home import expand_home
+from ..project.home import typed_path
 from ..project.manifest import MANIFEST_NAME
 from .bridge import find_host_folder
 
@@ -46,7 +46,7 @@ def first_folder(kept: str, named: str = "") -> str:
 
 
 def _is_project(text: str) -> bool:
-    folder = expand_home(text)
+    folder = typed_path(text)
     return folder.name == MANIFEST_NAME or (folder / MANIFEST_NAME).is_file()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..project import InputError, Project, open_project, user_folder
 from ..project.background_jobs import BackgroundJobs, sentence_of
-from ..project.home import expand_home
+from ..project.home import typed_path
 from ..training.queue import read_queue
 from . import markup, workflow_markup
 from .fields import Section
@@ -55,10 +55,10 @@ def require_folder_text(text: str | None, what: str) -> Path:
 
     gradio 6 sends None, not "", for a box that nobody touched and that has no value of its own.
     """
-    typed = (text or "").strip()
-    if not typed:
+    typed = text or ""
+    if not typed.strip():
         raise InputError("LL708", f"No {what} is given.", "Type its path into the box.")
-    return expand_home(typed)
+    return typed_path(typed)
 
 
 def require_project(folder: str | None) -> Project:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..project import InputError, ToolError, read_settings
 from ..project.families import Family
-from ..project.home import expand_home, home_folder
+from ..project.home import home_folder, typed_path
 from ..project.json_reader import read_text
 from ..project.lora_file import read_header
 from ..project.lora_kind import read_facts
@@ -54,7 +54,7 @@ def list_folder(text: str | None, suffixes: tuple[str, ...] = ()) -> FolderList:
 
     Folders say what they hold; files with one of `suffixes` are listed after them.
     """
-    folder = _nearest(expand_home((text or "").strip() or "~").absolute())
+    folder = _nearest(typed_path((text or "").strip() or "~").absolute())
     inside, files = [], []
     with suppress(OSError):
         for one in sorted(os.scandir(folder), key=lambda each: each.name.casefold()):

@@ -6,6 +6,7 @@ Used by the `cli` modules of both halves; the only module of `project` that know
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .errors import ConflictError
+from .home import typed_path
 from .printable import printable, printable_json
 from .progress import Progress, ProgressHandler
 from .project import Project, open_project
@@ -27,8 +29,32 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+class TypedPath(click.Path):
+    """A path as people type it in any shell; see `typed_path`."""
+
+    def __init__(self, **asked: bool) -> None:
+        super().__init__(path_type=Path, **asked)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of `value`. Raises click.BadParameter."""
+        if isinstance(value, str):
+            value = path_argument(value)
+        return super().convert(value, param, ctx)
+
+
+def path_argument(text: str) -> Path:
+    """Return the path of an argument; click.BadParameter for one that took in other words."""
+    path = typed_path(text)
+    if os.name == "nt" and '"' in str(path):
+        raise click.BadParameter(
+            f"{text} contains a quotation mark. A backslash before the closing one takes in what "
+            "follows: leave out that backslash."
+        )
+    return path
+
+
 def _open(context: click.Context, parameter: click.Parameter, value: str) -> Project:
-    return open_project(Path(value))
+    return open_project(path_argument(value))
 
 
 def project_argument(command: _Command) -> _Command:
@@ -115,6 +141,17 @@ def emit_json(data: object) -> None:
 def say(text: str) -> None:
     """Print talk to stderr."""
     click.echo(printable(text), err=True)
+
+
+def say_styled(*parts: str | tuple[str, str]) -> None:
+    """Print a line to stderr, parts of it in a style of rich such as "bold".
+
+    Windows' older console shows escape sequences as letters; rich colours it by its own calls.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, highlight=False).print(Text.assemble(*parts), soft_wrap=True)
 
 
 def next_step(command: str = "") -> None:
@@ -214,10 +251,10 @@ def show_qr(url: str) -> None:
     except UnicodeEncodeError:  # colours alone then, two letters for each module
         for line in qr_lines(matrix, blocks=False):
             shades = ("bright_white" if one == "#" else "black" for one in line[::2])
-            click.echo("".join(click.style("  ", bg=shade) for shade in shades), err=True)
+            say_styled(*(("  ", f"on {shade}") for shade in shades))
         return
     for line in lines:
-        click.echo(click.style(line, fg="bright_white", bg="black"), err=True)
+        say_styled((line, "bright_white on black"))
 
 
 def cluster_option(command: _Command) -> _Command:

@@ -192,12 +192,20 @@ def replace_file(beside: Path, path: Path) -> None:
             return
 
 
+def move_file(path: Path, target: Path) -> None:
+    """Move a file or folder on its disk, waiting for a reader as `replace_file` does.
+
+    Raises MachineError.
+    """
+    with explained(path):
+        replace_file(path, target)
+
+
 def set_aside(path: Path) -> Path:
     """Move a damaged file of ours to a name beside it, and return that. Raises MachineError."""
     when = time.strftime("%Y%m%d-%H%M%S")
     aside = path.with_name(f"{path.stem}.damaged-{when}-{secrets.token_hex(2)}{path.suffix}")
-    with explained(path):
-        path.replace(aside)
+    move_file(path, aside)
     return aside
 
 

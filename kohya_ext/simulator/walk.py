@@ -19,7 +19,7 @@ from ..project.files import write_text_atomic
 from ..project.kept_advice import read_advice
 from ..project.lora_file import read_header, tensor_sha256
 from ..project.pictures import find_pictures
-from ..project.process import start
+from ..project.process import holding, start
 from ..project.wording import counted
 
 TRIGGER_WORD = "Quillfox"
@@ -339,18 +339,21 @@ def simulated_webui(
     folder.webui.mkdir(parents=True, exist_ok=True)
     stdout, stderr = folder.webui / "stdout.txt", folder.webui / "stderr.txt"
     stdout.unlink(missing_ok=True)  # an earlier one said another address in it
-    child = start(
-        (*command, "simulator", str(folder.webui)),
-        folder=folder.root,
-        environment={**environment, "PYTHONUNBUFFERED": "1"},
-        stdout=stdout,
-        stderr=stderr,
-    )
-    try:
-        yield _wait_for_address(stdout, lambda: child.poll() is not None, stderr)
-    finally:
-        child.tree.end()
-        child.wait(10)
+    lock = folder.webui / "in-use.lock"  # it goes with us, even if we are killed
+    with holding(lock):
+        child = start(
+            (*command, "simulator", str(folder.webui), "--while-held", str(lock)),
+            folder=folder.root,
+            environment={**environment, "PYTHONUNBUFFERED": "1"},
+            stdout=stdout,
+            stderr=stderr,
+        )
+        try:
+            yield _wait_for_address(stdout, lambda: child.poll() is not None, stderr)
+        finally:
+            child.tree.end()
+            child.wait(10)
+    lock.unlink(missing_ok=True)
 
 
 def _wait_for_address(stdout: Path, is_gone: Callable[[], bool], stderr: Path) -> str:

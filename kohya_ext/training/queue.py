@@ -36,7 +36,14 @@ from .run.follow import EventHandler, unheard
 from .run.job import TrainingJob, job_of_config, job_of_project
 from .run.record import Result, RunOutcome, RunStatus, find_runs_in, read_run_status
 from .run.runner import finalize, run_training
-from .run.session import RunOptions, apply_training, plan_training
+from .run.session import (
+    RunOptions,
+    apply_training,
+    attach,
+    plan_training,
+    start_watcher,
+    stop_training,
+)
 from .run.states import require_state
 from .trainer import Trainer
 
@@ -350,7 +357,7 @@ def _train(entry: QueueEntry, trainer: Trainer, handler: EventHandler) -> QueueE
         if left is not None and left.result and left.result.outcome is RunOutcome.FINISHED:
             return _ended(entry, left.result)
         if left is not None and left.is_running:
-            result = run_training(left.plan, handler)
+            result = _follow(left, handler)
         else:
             options = RunOptions(epochs=entry.epochs or None, save_states=True)
             if left is not None:
@@ -374,6 +381,25 @@ def _train(entry: QueueEntry, trainer: Trainer, handler: EventHandler) -> QueueE
         )
         return replace(failed, problem=str(error))
     return _ended(entry, result)
+
+
+def _follow(left: RunStatus, handler: EventHandler) -> Result:
+    """See a run to its end that began earlier; Ctrl-C stops it, whoever watches it."""
+    if not left.is_watched:
+        return run_training(left.plan, handler)
+    try:
+        return attach(left.plan, handler)
+    except KeyboardInterrupt:
+        stop_training(left.plan)
+        return attach(left.plan, handler)
+
+
+def leave_to_watcher(gpu: str) -> None:
+    """Leave the training of this card to a watcher; `run_queue` continues with the others."""
+    for entry in read_queue().entries:
+        is_ours = entry.state is QueueState.RUNNING and entry.card == gpu
+        if is_ours and entry.run and Path(entry.run, "plan.json").exists():
+            start_watcher(read_run_status(Path(entry.run)).plan)
 
 
 def _left_over(entry: QueueEntry, job: TrainingJob) -> RunStatus | None:

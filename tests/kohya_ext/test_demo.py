@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kohya_ext.project import Project, ToolError, apply_init, open_project, plan_init
+from kohya_ext.project.process import holding
 from kohya_ext.simulator.walk import DemoFolder, fill_manifest, free_folder, simulated_webui
 from kohya_ext.simulator.walk import stations as walk_stations
 
@@ -33,7 +34,7 @@ def test_the_demo_walks_the_whole_road(tmp_path: Path):
     assert any(Path(pack).rglob("quillfox-v1.safetensors"))
     assert result.stderr.count("verified: ") == 13
     assert "x1b" not in result.stderr
-    assert not list(tmp_path.glob("my demo/webui/*.lock"))
+    assert not list(tmp_path.glob("my demo/simulated webui/*.lock"))
 
 
 def test_a_second_demo_takes_a_folder_of_its_own(tmp_path: Path):
@@ -73,6 +74,20 @@ def test_a_webui_that_does_not_start_is_said(tmp_path: Path):
     ):
         pytest.fail("it must not start")
     assert caught.value.code == "LL119"
+
+
+def test_the_webui_of_a_killed_demo_ends(tmp_path: Path):
+    lock = tmp_path / "in-use.lock"
+    command = [sys.executable, "-m", "kohya_ext", "simulator", str(tmp_path / "webui")]
+    command += ["--while-held", str(lock)]
+    with holding(lock):
+        webui = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert webui.stdout is not None
+        assert webui.stdout.readline().startswith(b"Simulated WebUI on ")
+        with pytest.raises(subprocess.TimeoutExpired):
+            webui.wait(2.5)
+    with webui:
+        assert webui.wait(30) == 0
 
 
 def test_the_demo_fills_in_what_a_user_would(tmp_path: Path):

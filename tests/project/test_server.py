@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -285,16 +285,17 @@ def test_a_page_for_the_phone_shows_its_address(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
-def test_a_terminal_gets_a_code_to_scan(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], encoding: str
-):
-    terminal = SimpleNamespace(isatty=lambda: True, encoding=encoding)
-    printed: list[str] = []
-    monkeypatch.setattr("kohya_ext.project.cli.sys.stderr", terminal)
-    monkeypatch.setattr("click.echo", lambda text, err: printed.append(text))
+def test_a_terminal_gets_a_code_to_scan(monkeypatch: pytest.MonkeyPatch, encoding: str):
+    written = io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding=encoding)  # what it lacks would be an error
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
     show_qr("http://192.168.0.5:40123/abcdefghijklmnopqrstuv/grid.html")
-    assert len(printed) == (19 if encoding == "utf-8" else 37)
-    assert "".join(printed).encode(encoding)
+    terminal.flush()
+    lines = written.getvalue().decode(encoding).splitlines()
+    assert len(lines) == (19 if encoding == "utf-8" else 37)
+    assert all(line.startswith("\x1b[") for line in lines)
 
 
 def test_a_port_that_is_taken_is_said(root: Path):

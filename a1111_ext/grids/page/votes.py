@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
-from kohya_ext.project.files import explained
+from kohya_ext.project.files import move_file
 from kohya_ext.project.json_reader import parse_json, read_or_set_aside
 
 PAGE_NAME = "grid.html"
@@ -131,8 +131,7 @@ def _move_in(store: DecisionStore, folder: Path) -> None:
     if not path.is_file():  # it was damaged
         return
     _decide(store, folder.name, held, FILE_NAME, written)
-    with explained(path):
-        path.replace(path.with_name(f"{FILE_NAME}.moved"))
+    move_file(path, path.with_name(f"{FILE_NAME}.moved"))
 
 
 def _written(path: Path) -> datetime:

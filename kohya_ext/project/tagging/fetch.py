@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError, HostError, InputError, PackageMissing
-from ..files import git_sha1_of, make_folder, sha256_of
+from ..files import git_sha1_of, make_folder, move_file, sha256_of
 from ..progress import Progress, ProgressHandler, silent
 from .tagger import TAGGER_FILES
 
@@ -101,7 +101,7 @@ def apply_fetch(plan: FetchPlan, *, hub: Any = None, progress: ProgressHandler =
     shutil.rmtree(plan.folder, ignore_errors=True)
     make_folder(plan.folder)
     for one in plan.files:
-        (beside / one.name).replace(plan.folder / one.name)
+        move_file(beside / one.name, plan.folder / one.name)
     shutil.rmtree(beside, ignore_errors=True)
     return plan.folder
 

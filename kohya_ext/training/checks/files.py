@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...project import MissingError, ToolError
 from ...project.families import family_of_script
+from ...project.files import CURE_FOR_STRANGE, strange_on_windows
 from ...project.lora_file import read_header
 from ...project.lora_kind import read_facts
+from ...project.printable import shortened
 from ...project.wording import counted
 from ..config.paths import is_hub_name
 from ..dataset.steps import StepPlan
@@ -96,6 +99,17 @@ def check_resume(values: Mapping[str, Any], steps: StepPlan | None) -> Iterator[
             f"The state {Path(text).name} is already at epoch {epoch}, and the run has "
             f"{counted(steps.epochs, 'epoch')}.",
             f"Set more than {counted(epoch, 'epoch')}.",
+        )
+
+
+def check_output_name(values: Mapping[str, Any]) -> Iterator[Finding]:
+    name = str(values.get("output_name") or "last")
+    if Path(name).name != name or strange_on_windows(Path(f"{name}.safetensors")):
+        yield error(
+            "LL331",
+            f'No file can be called "{shortened(name)}", the output_name.',
+            "Set output_name to a name without a folder; the folder is output_dir. "
+            + (CURE_FOR_STRANGE if os.name == "nt" else ""),
         )
 
 

@@ -30,6 +30,7 @@ from .files import (
     check_disk,
     check_files,
     check_output,
+    check_output_name,
     check_resume,
     estimated_file_bytes,
 )
@@ -119,6 +120,7 @@ def run_preflight(
     findings += check_resume(values, steps)
     findings += check_warmup(values, steps)
     file_bytes = estimated_file_bytes(call.script, values)
+    findings += check_output_name(values)
     if steps:
         findings += check_output(values, steps, resuming=resuming)
         findings += check_disk(values, steps, file_bytes, free)

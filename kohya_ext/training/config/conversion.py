@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...project.files import make_folder, write_json_atomic, write_text_atomic
+from ...project.files import (
+    is_portable_name,
+    make_folder,
+    write_json_atomic,
+    write_text_atomic,
+)
 from ...project.numbers import whole_number
 from ...project.settings import user_folder
 from ..checks.settings import advise_on
@@ -141,6 +146,7 @@ def apply_conversion(conversion: Conversion, folder: Path) -> tuple[Path, ...]:
     Raises MachineError when the folder cannot be written.
     """
     name = re.sub(r'[\\/:*?"<>|]', "_", conversion.name)
+    name = name if is_portable_name(f"{name}.toml") else f"_{name}"
     paths = [folder / f"{name}.json", folder / f"{name}.toml", folder / f"{name}.dataset.toml"]
     json_values, toml = conversion.config.as_json(), dict(conversion.call.toml)
     if is_inside_dataset(conversion.call):

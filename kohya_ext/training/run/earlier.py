@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...project.epochs import read_epoch_file
 from ...project.errors import ToolError
+from ...project.files import move_file
 from .record import RunPlan
 from .states import SavedState, find_states
 
@@ -87,7 +88,7 @@ def apply_moves(moves: Iterable[Move]) -> None:
     """Carry the moves out, in their order."""
     for one in moves:
         one.target.parent.mkdir(parents=True, exist_ok=True)
-        one.source.rename(one.target)
+        move_file(one.source, one.target)
 
 
 def states_of(run: RunPlan) -> tuple[SavedState, ...]:

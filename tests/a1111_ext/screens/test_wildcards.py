@@ -90,9 +90,18 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(root: Path):
     assert (root / "creatures" / "kin.txt").read_text(encoding="utf-8") == "other\n"
 
 
+DEVICES = [
+    pytest.param(one, marks=pytest.mark.skipif(os.name != "nt", reason="names of Windows"))
+    for one in ("con.txt", "a?.txt", "set ./x.txt")
+]
+
+
 @pytest.mark.parametrize(
     "file",
-    ["../x.txt", "a/../../x.txt", "/x.txt", "C:/x.txt", "a\\..\\x.txt", "", ".x.txt", "x.py", "x"],
+    [
+        *("../x.txt", "a/../../x.txt", "/x.txt", "C:/x.txt", "a\\..\\x.txt"),
+        *("", ".x.txt", "x.py", "x", *DEVICES),
+    ],
 )
 def test_names_that_are_not_inside_are_refused(root: Path, file: str):
     for action in (lambda: open_file((root,), file), lambda: save_file((root,), file, "x", "")):

@@ -16,14 +16,11 @@ from kohya_ext.cli.training_options import duration
 from kohya_ext.project import Project
 from kohya_ext.training.config.of_project import apply_config, plan_config
 from kohya_ext.training.run.follow import RunFollower
-from kohya_ext.training.run.job import job_of_project, runs_dir_of
-from kohya_ext.training.run.record import RunOutcome, find_runs_in
+from kohya_ext.training.run.job import job_of_project
 from kohya_ext.training.run.runner import launch
 from kohya_ext.training.run.session import (
     RunOptions,
-    attach,
     plan_training,
-    stop_training,
     write_inputs,
 )
 from kohya_ext.training.trainer import simulated_trainer
@@ -197,25 +194,6 @@ def test_ctrl_c_stops_the_trainer_and_says_what_is_left(trainable: Project, monk
     assert "Stopped at step 1." in rest
     assert "Next: loraloom train " in rest
     assert "No state was saved" in rest
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-@pytest.mark.usefixtures("heard_signals")
-def test_a_closed_terminal_leaves_the_training_to_a_watcher(trainable: Project, monkeypatch):
-    monkeypatch.setenv(SWITCH, "hang@2")
-    command = [sys.executable, "-m", "kohya_ext", "train", str(trainable.root)]
-    with subprocess.Popen(
-        [*command, "--trainer", "simulated"], stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
-        assert process.stderr is not None
-        while "step 1 of 18" not in process.stderr.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(60) == 128 + signal.SIGHUP
-    run = find_runs_in(runs_dir_of(trainable))[0].plan
-    assert find_runs_in(runs_dir_of(trainable))[0].is_running
-    stop_training(run)
-    assert attach(run).outcome is RunOutcome.STOPPED
 
 
 def test_after_a_power_cut_it_says_what_can_be_resumed(

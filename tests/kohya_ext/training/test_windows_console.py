@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-import console_driver
 import pytest
+from console_driver import press
 from loras import save_lora
 
 from a1111_ext.simulator import start_webui
-from kohya_ext.cli import dispatch, main
+from kohya_ext.cli import main
 from kohya_ext.project import Project
 from kohya_ext.training.run.job import runs_dir_of
 from kohya_ext.training.run.record import find_runs_in
@@ -24,43 +22,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "win32", reason="keys of a Windows console"),
     pytest.mark.timeout(300),
 ]
-CTRL_CLOSE = 2
 SWITCH = "LORALOOM_SIMULATED_TRAINER"
 KEYS = pytest.mark.parametrize("key", ["0", "1"], ids=["ctrl-c", "ctrl-break"])
-
-
-def press(key: str, ready: str, *words: str) -> tuple[int, str]:
-    """Run `loraloom WORDS` in a console of its own, press the key there, return code and words."""
-    driver = [sys.executable, console_driver.__file__, key, ready]
-    done = subprocess.run(
-        [*driver, sys.executable, "-m", "kohya_ext", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        creationflags=subprocess.CREATE_NO_WINDOW,
-    )
-    if done.returncode == console_driver.NOT_SENT:
-        pytest.skip("this console (Wine's) passes no Ctrl-Break on")
-    return done.returncode, done.stdout.decode("utf-8", "replace")
-
-
-def test_ctrl_break_is_heard_as_ctrl_c_and_a_closing_window_is_not():
-    dispatch._hear_ctrl_break()
-    (heard,) = dispatch._HEARD
-    assert heard(CTRL_CLOSE) == 0
-    answers: list[int] = []
-    windows = threading.Thread(target=lambda: answers.append(heard(signal.CTRL_BREAK_EVENT)))
-    with pytest.raises(KeyboardInterrupt):  # Windows calls from a thread of its own, too
-        _wait_for(windows)
-    windows.join()
-    assert answers == [1]
-
-
-def _wait_for(thread: threading.Thread) -> None:
-    thread.start()
-    thread.join()
-    threading.Event().wait(30)
 
 
 @KEYS
@@ -108,7 +71,7 @@ def test_a_key_stops_the_queue_which_continues(
     assert "1 of 1 trained and verified" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("key", ["0", "1", "kill"], ids=["ctrl-c", "ctrl-break", "killed"])
+@pytest.mark.parametrize("key", ["0", "1", "close", "kill"])
 def test_a_grid_is_drawn_to_its_end_afterwards(
     project: Project, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

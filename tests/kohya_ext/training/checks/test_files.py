@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from training_desk import HALF, Desk, codes
 
 from kohya_ext.project.lora_file import write_lora
+
+ON_WINDOWS = pytest.mark.skipif(sys.platform != "win32", reason="names that Windows refuses")
 
 
 def test_another_rank_than_the_network_weights(desk: Desk):
@@ -64,6 +67,20 @@ def test_another_family_than_the_script(desk: Desk, tensor: str, family: str):
 def test_a_damaged_base_model_is_found(desk: Desk):
     (desk.root / "base.safetensors").write_bytes(b"12345678 no header")
     assert codes(desk.check())[0].startswith("LL13")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sets/fox",
+        pytest.param("con", marks=ON_WINDOWS),
+        pytest.param("fox: v1", marks=ON_WINDOWS),
+        pytest.param("lora\\fox", marks=ON_WINDOWS),
+    ],
+)
+def test_an_output_name_that_no_file_can_have_is_refused(desk: Desk, name: str):
+    desk.toml["output_name"] = name
+    assert "LL331" in codes(desk.check())
 
 
 def test_earlier_files_are_not_overwritten(desk: Desk):

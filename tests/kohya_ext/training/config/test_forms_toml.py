@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,12 @@ def test_our_own_toml_is_read_back(tmp_path: Path):
     written = apply_conversion(found, tmp_path / "written")
     again = convert(written[1], V26)
     assert again.call.toml == {key: value for key, value in found.call.toml.items() if value != []}
+
+
+@pytest.mark.parametrize(("name", "kept"), [("con", "_con"), ("a:b", "a_b"), ("fox", "fox")])
+def test_a_converted_config_gets_a_name_for_every_system(tmp_path: Path, name: str, kept: str):
+    found = replace(read(tmp_path, BASE), name=name)
+    assert apply_conversion(found, tmp_path / "new")[0].name == f"{kept}.json"
 
 
 def test_a_dataset_config_inside_a_toml(tmp_path: Path):
