@@ -37,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hundreds of processes start: each would compile everything again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # NumPy's threads wait for each other in a loop, which costs the other test processes a core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _record(ToolError)
     _record(Finding)
     _record(Result)

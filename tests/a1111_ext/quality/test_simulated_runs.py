@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from loras import save_lora
 
+from a1111_ext.quality.gathering import MEASURES
+from a1111_ext.quality.measures import Measures
 from a1111_ext.simulator import SimulatedWebui
 from a1111_ext.simulator.cards import Course
 from kohya_ext.cli import main
-from kohya_ext.project import Project
+from kohya_ext.project import Project, apply_init, open_project, plan_init
+from kohya_ext.project.files import sha256_of
+from kohya_ext.project.tagging.scores import write_scores
+from kohya_ext.project.tagging.tagger import open_tagger
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
 
 EPOCHS = 6
 
 
-@pytest.fixture
-def trained(project: Project) -> Project:
-    """Six epochs of an invented creature, and its training pictures."""
+@pytest.fixture(scope="module")
+def first_trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Six epochs of an invented creature and its training pictures, measured: to be copied."""
+    project = apply_init(plan_init(tmp_path_factory.mktemp("runs") / "quillfox", "Quillfox"))
     for epoch in range(1, EPOCHS + 1):
         save_lora(project.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch, epochs=EPOCHS)
-    write_pictures(project.source_dir, recipes(12))
     tagger = write_tagger_model(project.root / "tagger")
+    measures, opened = Measures(project.cells_dir / MEASURES), open_tagger(tagger)
+    for path in write_pictures(project.source_dir, recipes(12)):
+        measures.training(sha256_of(path), path)
+        write_scores(project.scores_dir, opened.score(path, sha256_of(path)))
     text = project.manifest_path.read_text(encoding="utf-8")
     text = text.replace("grid:\n", "grid:\n  picture: {width: 256, height: 256, steps: 2}\n")
     text = text.replace("  model: ''", f"  model: {json.dumps(tagger.name)}")
     project.manifest_path.write_text(text, encoding="utf-8")
     return project
+
+
+@pytest.fixture
+def trained(first_trained: Project, tmp_path: Path) -> Project:
+    return open_project(shutil.copytree(first_trained.root, tmp_path / "my quillfox"))
 
 
 def advice_on(project: Project, webui: SimulatedWebui, capsys, *seeds: int) -> dict:
