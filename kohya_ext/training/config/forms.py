@@ -8,7 +8,7 @@ name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,14 +17,18 @@ from typing import Any
 from ...project import InputError, MissingError
 from ...project.json_reader import ShapeError, parse_json, read_bounded
 from ...project.limits import limits
+from ...project.printable import shortened
 from ...project.yaml_reader import quick_loader
 from . import lora_easy
 from .arguments import all_arguments
-from .kohya_json import GuiVersion, keys_of
-from .other_trainers import other_trainer
+from .kohya_json import HANDLED, GuiVersion, keys_of
+from .other_trainers import owner_of
 from .toml import parse_toml
+from .trainer_form import OTHER_NAMES
 
 CONFIG_SUFFIXES = (".json", ".toml")
+Table = tuple[tuple[str, ...], Mapping[str, Any]]
+"""Settings, and the names of the sections around them."""
 
 
 class ConfigForm(str, Enum):
@@ -51,11 +55,11 @@ def read_config(path: Path) -> ConfigSource:
     trainer, no setting that is known).
     """
     data, notes = read_data(path)
-    if name := other_trainer(data):
+    if owner := owner_of(data):
         raise InputError(
             "LL313",
-            f"{path} is a config of {name}, not of a LoRA that sd-scripts trains.",
-            "Train it with that program, or write a config for sd-scripts.",
+            f"{path} is a config of {owner.name}, not of a LoRA that sd-scripts trains.",
+            owner.cure,
         )
     if lora_easy.is_form(data):
         settings, datasets, more = lora_easy.read(data, path)
@@ -63,9 +67,10 @@ def read_config(path: Path) -> ConfigSource:
     dataset = _dataset_of(data)
     if dataset is not None:
         data = {key: value for key, value in data.items() if key not in dataset}
+    _require_one_config(data, path)
     settings, clashes = _flat(data)
-    gui, trainer = {*keys_of(GuiVersion.V26)}, {*all_arguments()}
-    if not settings.keys() & (gui | trainer):
+    known = settings.keys() & {*keys_of(GuiVersion.V26), *all_arguments()}
+    if not known:
         what = "only a dataset config" if dataset else _listed(data)
         raise InputError(
             "LL313",
@@ -74,6 +79,7 @@ def read_config(path: Path) -> ConfigSource:
             if dataset
             else "Give a training config.",
         )
+    _require_mostly_known(settings, path)
     is_flat = not any(isinstance(value, dict) for value in data.values())
     is_json = is_flat and path.suffix.lower() != ".toml"
     names_network = bool(settings.keys() & _OF_NETWORKS)
@@ -96,13 +102,62 @@ _OF_NETWORKS = {"network_module", "network_args"}
 """What names a LoRA to sd-scripts, and is not a field of the GUI."""
 
 
-def _listed(data: Mapping[str, Any]) -> str:
-    shown = ", ".join(f'"{key}"' for key in list(data)[:6])
-    return (
-        f"only {shown}" + (f" and {len(data) - 6} more" if len(data) > 6 else "")
-        if data
-        else "nothing"
+_MARKS = _OF_NETWORKS | {"LoRA_type", "network_dim", "network_alpha", "network_rank"}
+"""Names that make a config one of a LoRA, whatever else it has."""
+
+
+def _require_mostly_known(settings: Mapping[str, Any], path: Path) -> None:
+    """Refuse what shares only a few common names with the configs of sd-scripts."""
+    known = {*keys_of(GuiVersion.V26), *all_arguments(), *OTHER_NAMES, *HANDLED}
+    strange = [key for key in settings if key not in known]
+    if settings.keys() & _MARKS or 2 * len(strange) <= len(settings):
+        return
+    raise InputError(
+        "LL313",
+        f"{path} is not a config for sd-scripts: of its {len(settings)} settings, {len(strange)} "
+        f"are unknown to sd-scripts and to the Kohya GUI, such as {_shown(strange[:3])}.",
+        "Give a training config.",
     )
+
+
+def _require_one_config(data: Mapping[str, Any], path: Path) -> None:
+    """Refuse a collection: configs by name, each with settings of the same names."""
+    known = {*keys_of(GuiVersion.V26), *all_arguments()}
+    inner = {
+        (*names, name): {*one}
+        for names, table in _tables((), data)
+        for name, one in table.items()
+        if isinstance(one, dict) and not name.endswith("_args")
+    }
+    for names, settings in inner.items():
+        for others, more in inner.items():
+            if names != others and len(settings & more & known) > _SHARED:
+                raise InputError(
+                    "LL313",
+                    f'{path} contains several configs, such as "{".".join(names)}" and '
+                    f'"{".".join(others)}".',
+                    "Save one of them as a file of its own, and give that.",
+                )
+
+
+_SHARED = 4
+"""So many settings may stand in two sections of one config; the later one is used."""
+
+
+def _tables(names: tuple[str, ...], data: Mapping[str, Any]) -> Iterator[Table]:
+    yield names, data
+    for name, one in data.items():
+        if isinstance(one, dict):
+            yield from _tables((*names, name), one)
+
+
+def _listed(data: Mapping[str, Any]) -> str:
+    more = f" and {len(data) - 6} more" if len(data) > 6 else ""
+    return f"only {_shown(list(data)[:6])}{more}" if data else "nothing"
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(f'"{shortened(name)}"' for name in names)
 
 
 def _dataset_of(data: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -152,7 +207,7 @@ def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
     except (ValueError, RecursionError) as error:
         raise MissingError(
             "LL301",
-            f"{path} is not valid {name}: {' '.join(str(error).split())}.",
+            f"{path} is not valid {name}: {_why(error, name)}.",
             "Correct it there, or save it again from the program that wrote it.",
         ) from error
     if not isinstance(data, dict):
@@ -162,6 +217,10 @@ def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
             "Give a config that the Kohya GUI saved.",
         )
     return data, notes
+
+
+def _why(error: Exception, name: str) -> str:
+    return " ".join(str(error).split()).removeprefix(f"it is not valid {name}: ")
 
 
 def _text(data: bytes) -> str:

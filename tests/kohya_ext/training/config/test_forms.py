@@ -159,8 +159,34 @@ def test_sections_of_a_json_are_read(tmp_path: Path):
         ({"_diffusers_version": "0.30", "_class_name": "UNet"}, "x.json", "diffusers"),
         ('[model]\ntype = "wan"\n[adapter]\ntype = "lora"\nrank = 8\n', "x.toml", "diffusion-pipe"),
         ({"model_family": "sdxl", "lora_rank": 8, "learning_rate": 1}, "x.json", "SimpleTuner"),
+        ({"model_family": "sdxl", "lora_type": "lycoris", "learning_rate": 1}, "x.json",
+         "SimpleTuner"),
+        ('network_module = "musubi_tuner.networks.lora"\nnetwork_dim = 8\n', "x.toml",
+         "musubi-tuner"),
+        ('resolutions = [512]\nenable_ar_bucket = true\n[[directory]]\npath = "x"\n', "x.toml",
+         "diffusion-pipe"),
+        ('epochs = 3\npipeline_stages = 1\n[model]\ntype = "wan"\n', "x.toml", "diffusion-pipe"),
         ({"learning_rate": 1, "no_token_padding": False, "train_batch_size": 1}, "x.json",
-         "Dreambooth"),
+         "the Kohya GUI's Dreambooth tab"),
+        ({"learning_rate": 1, "learning_rate_te1": 1, "max_resolution": "512,512"}, "x.json",
+         "the Kohya GUI's Dreambooth tab"),
+        ({"learning_rate": 1, "create_buckets": True, "max_resolution": "512,512"}, "x.json",
+         "the Kohya GUI's Finetuning tab"),
+        ({"learning_rate": 1, "token_string": "fox", "max_resolution": "512,512"}, "x.json",
+         "the Kohya GUI's Textual Inversion tab"),
+        ({"network_dim": 8, "prompts_file": "x.yaml", "max_denoising_steps": 40}, "x.json",
+         "the Kohya GUI's LECO tab"),
+        ({"network_dim": 8, "lllite_cond_dim": 32, "output_dir": "x"}, "x.json",
+         "the Kohya GUI's Anima LLLite tab"),
+        ({"lora_unet_rank": 4, "concepts_list": [], "learning_rate": 1}, "x.json",
+         "the WebUI's Dreambooth extension"),
+        ({"architectures": ["T5"], "model_type": "t5"}, "x.json", "a model of transformers"),
+        ({"model": {"target": "ldm", "params": {"base_learning_rate": 1}}}, "x.yaml",
+         "a checkpoint"),
+        ({"seed": 1, "resolution": 512, "spin": 1, "torque": 2, "lift": 3}, "x.json",
+         'of its 5 settings, 3 are unknown to sd-scripts and to the Kohya GUI, such as "spin"'),
+        ({"first": FLAT, "second": {"fox": {**FLAT, "network_dim": 8}}}, "x.json",
+         'several configs, such as "first" and "second.fox"'),
         ('[[datasets]]\n[[datasets.subsets]]\nimage_dir = "x"\n', "x.toml", "dataset config"),
         ('learning_rate = 1\noutput_dir = "x"\n', "x.toml", "would not train a LoRA"),
     ],
@@ -171,6 +197,20 @@ def test_what_is_not_ours_is_refused_by_name(tmp_path: Path, data: Any, name: st
     message = refused(tmp_path, data, name)
     assert word in message
     assert "LL313" in message
+
+
+def test_unknown_settings_beside_a_network_are_only_left_out(tmp_path: Path):
+    more = {"spin": 1, "torque": 2, "lift": 3, "drag": 4, "yaw": 5}
+    data = {"network_dim": 8, "network_module": "networks.lora", "learning_rate": 1e-4, **more}
+    found = read(tmp_path, data)
+    assert found.call.toml["network_dim"] == 8
+    assert len([one for one in found.notes if "is unknown to sd-scripts" in one]) == 5
+
+
+def test_a_broken_json_is_named_once(tmp_path: Path):
+    message = refused(tmp_path, "{'fox': 1}")
+    assert message.count("is not valid JSON") == 1
+    assert "line 1 column 2" in message
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
