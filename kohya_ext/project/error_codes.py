@@ -107,6 +107,7 @@ TITLES: dict[str, str] = {
     "LL314": "A value of the wrong type in a config",
     "LL330": "The trainer itself warns about this config",
     "LL331": "An output name that no file can have",
+    "LL332": "Processes or machines that accelerate would not start",
     "LL340": "No such entry in the queue",
     "LL341": "The queue cannot be used",
     "LL342": "The entry is not waiting",

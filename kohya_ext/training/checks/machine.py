@@ -7,11 +7,11 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from ...project import ProgressHandler, ToolError, silent
 from ...project.numbers import whole_number
+from ..config.call_values import launch_options
 from ..trainer import Trainer, probe
 from .findings import Finding, error, warning
 from .packages import import_problems
@@ -129,7 +129,7 @@ _FEWEST_FREE_BYTES = 3 << 30
 
 def chosen_gpu(launch: tuple[str, ...]) -> int:
     """Return the number of the first card that the trainer will use."""
-    said = dict(pairwise((*launch, ""))).get("--gpu_ids") or os.environ.get("CUDA_VISIBLE_DEVICES")
+    said = launch_options(launch).get("--gpu_ids") or os.environ.get("CUDA_VISIBLE_DEVICES")
     first = str(said or "0").partition(",")[0].strip()
     return whole_number(first) or 0
 

@@ -38,6 +38,7 @@ from .findings import Finding, Level, error, warning
 from .images import check_caches, check_captions, check_pictures
 from .learning_rates import check_warmup
 from .machine import Gpu, check_environment, check_gpus, chosen_gpu, find_gpus
+from .processes import check_processes
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def run_preflight(
     combined = list(check_combinations(call.script, values))
     known = {part for part, _ in combined if part}
     findings = [*_check_call(call, trainer), *_check_settings(values)]
+    findings += check_processes(call.launch)
     findings += [one for _, one in combined]
     scripts = None if trainer is None or trainer.is_simulated else trainer.folder
     datasets, of_data = read_datasets(values, scripts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from ...project.numbers import whole_number
@@ -48,19 +47,35 @@ def _typed(text: str, row: Sequence[Any] | None) -> Any:
         return text
 
 
+def launch_options(launch: Sequence[str]) -> dict[str, str]:
+    """Return accelerate's own arguments by name, the last one of a name as it takes it.
+
+    It reads `--num_machines 2`, `--num_machines=2` and `--num-machines 2` alike; a switch is "".
+    """
+    found: dict[str, str] = {}
+    for at, word in enumerate(launch):
+        if not word.startswith("--"):
+            continue
+        name, equals, text = word.partition("=")
+        following = launch[at + 1] if at + 1 < len(launch) else ""
+        found[name.replace("-", "_").replace("__", "--", 1)] = (
+            text if equals else following if not following.startswith("--") else ""
+        )
+    return found
+
+
 def processes_of(launch: tuple[str, ...]) -> int:
     """Return how many processes train at once; each gets its share of the batches."""
     if not launcher_words(launch):
         return 1
-    text = dict(pairwise((*launch, ""))).get("--num_processes", "")
-    return whole_number(text) or 1
+    return whole_number(launch_options(launch).get("--num_processes", "")) or 1
 
 
 def launcher_words(launch: tuple[str, ...]) -> tuple[str, ...]:
     """Return accelerate's arguments when one of them needs the launcher, else nothing."""
-    pairs = dict(pairwise((*launch, "")))
-    many = pairs.get("--num_processes", "1") not in ("", "0", "1")
-    machines = pairs.get("--num_machines", "1") not in ("", "0", "1")
-    compiled = pairs.get("--dynamo_backend", "no") not in ("", "no")
-    others = any(word.startswith("--") and word not in _WITHOUT_LAUNCHER for word in launch)
+    options = launch_options(launch)
+    many = options.get("--num_processes", "1") not in ("", "0", "1")
+    machines = options.get("--num_machines", "1") not in ("", "0", "1")
+    compiled = options.get("--dynamo_backend", "no") not in ("", "no")
+    others = bool(options.keys() - _WITHOUT_LAUNCHER)
     return launch if many or machines or compiled or others else ()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from ...project.numbers import whole_number
-from ..config.call_values import launcher_words
+from ..config.call_values import launch_options, launcher_words
 from ..trainer import Trainer
 from .job import TrainingJob
 
@@ -20,8 +19,16 @@ def command_of(job: TrainingJob, trainer: Trainer, config: Path) -> tuple[str, .
     own = [str(script), "--config_file", str(config), *extra]
     launch = launcher_words(job.call.launch)
     if launch and not trainer.is_simulated:
-        return (str(trainer.python), "-m", "accelerate.commands.launch", *launch, *own)
+        start = (str(trainer.python), "-m", "accelerate.commands.launch")
+        return (*start, *_rank_of(launch), *launch, *own)
     return (str(trainer.python), *own)
+
+
+def _rank_of(launch: Sequence[str]) -> tuple[str, ...]:
+    """Return the first machine's rank where several train and it is missing: accelerate fails."""
+    options = launch_options(launch)
+    is_one = (whole_number(options.get("--num_machines", "")) or 1) < 2
+    return () if is_one or "--machine_rank" in options else ("--machine_rank", "0")
 
 
 def commands_elsewhere(command: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -30,16 +37,30 @@ def commands_elsewhere(command: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     accelerate starts only the processes of the machine it runs on, and the first one waits for the
     others. The same command with the next `--machine_rank`; the config lies under the same path.
     """
-    pairs = dict(pairwise((*command, "")))
-    count = whole_number(pairs.get("--num_machines", "1")) or 1
-    if "accelerate.commands.launch" not in command or count < 2:
+    if "accelerate.commands.launch" not in command:
         return ()
     at = command.index("accelerate.commands.launch") + 1
-    kept = list(command)
-    if "--machine_rank" in kept:
-        place = kept.index("--machine_rank")
-        del kept[place : place + 2]
-    return tuple((*kept[:at], "--machine_rank", str(rank), *kept[at:]) for rank in range(1, count))
+    script = next(
+        (place for place in range(at, len(command)) if command[place].endswith(".py")), at
+    )
+    launch, own = command[at:script], command[script:]
+    count = whole_number(launch_options(launch).get("--num_machines", "1")) or 1
+    kept = _without_rank(launch)
+    return tuple(
+        (*command[:at], "--machine_rank", str(rank), *kept, *own) for rank in range(1, count)
+    )
+
+
+def _without_rank(words: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    is_value = False
+    for word in words:
+        name, equals, _ = word.partition("=")
+        is_rank = name.replace("-", "_") == "__machine_rank"
+        if not is_rank and not is_value:
+            kept.append(word)
+        is_value = is_rank and not equals
+    return kept
 
 
 def environment_of(job: TrainingJob, trainer: Trainer) -> tuple[tuple[str, str], ...]:
@@ -53,11 +74,11 @@ def environment_of(job: TrainingJob, trainer: Trainer) -> tuple[tuple[str, str],
         "PYTHONUTF8": "1",
     }
     launch = job.call.launch
-    pairs = dict(pairwise(launch))
+    options = launch_options(launch)
     if not launcher_words(launch):
         # What the launcher would have set for a single process.
-        if "--gpu_ids" in pairs:
-            added["CUDA_VISIBLE_DEVICES"] = pairs["--gpu_ids"]
-        if "--num_cpu_threads_per_process" in pairs and "OMP_NUM_THREADS" not in os.environ:
-            added["OMP_NUM_THREADS"] = pairs["--num_cpu_threads_per_process"]
+        if "--gpu_ids" in options:
+            added["CUDA_VISIBLE_DEVICES"] = options["--gpu_ids"]
+        if "--num_cpu_threads_per_process" in options and "OMP_NUM_THREADS" not in os.environ:
+            added["OMP_NUM_THREADS"] = options["--num_cpu_threads_per_process"]
     return tuple(sorted(added.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kohya_ext.training.config.call_values import launcher_words, processes_of
 from kohya_ext.training.run.launch import commands_elsewhere
 
 LAUNCH = ("python", "-m", "accelerate.commands.launch")
@@ -21,6 +22,30 @@ def test_the_first_machines_rank_is_replaced():
     words = ("--num_machines", "2", "--machine_rank", "0")
     (second,) = commands_elsewhere((*LAUNCH, *words, *OWN))
     assert second == (*LAUNCH, "--machine_rank", "1", "--num_machines", "2", *OWN)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--num_machines=2", "--machine_rank=0"),
+        ("--num-machines", "2", "--machine-rank", "0"),
+        ("--machine-rank=0", "--num_machines", "1", "--num-machines=2"),
+    ],
+    ids=["equals", "hyphens", "mixed"],
+)
+def test_every_spelling_of_accelerate_is_understood(words: tuple[str, ...]):
+    (second,) = commands_elsewhere((*LAUNCH, *words, *OWN))
+    kept = tuple(one for one in words if "rank" not in one and one != "0")
+    assert second == (*LAUNCH, "--machine_rank", "1", *kept, *OWN)
+
+
+def test_an_option_of_the_trainer_is_not_accelerates():
+    own = (*OWN, "--num_machines", "7", "--machine_rank", "3")
+    assert launcher_words(("--num_processes=2",)) == ("--num_processes=2",)
+    assert processes_of(("--num_processes=2", "--num_machines=2")) == 2
+    assert commands_elsewhere((*LAUNCH, "--num_machines=1", *own)) == ()
+    (second,) = commands_elsewhere((*LAUNCH, "--num_machines=2", "--machine_rank", "0", *own))
+    assert second == (*LAUNCH, "--machine_rank", "1", "--num_machines=2", *own)
 
 
 @pytest.mark.parametrize(
