@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..dataset.intake import source_pictures
 from ..dataset.ratio import choose_repeats, repeats_of, staged_roles
-from ..project import Project
+from ..project import InputError, Project
 from ..project.decisions import Role
 from ..project.decisions.role_plan import read_roles
 from ..project.json_reader import read_beginning
@@ -25,7 +25,7 @@ from ..project.pictures import open_upright
 from ..project.shell import shell_word
 from ..project.status import read_status
 from ..training.config.forms import read_data
-from ..training.config.kohya_json import GuiVersion, keys_of, repair
+from ..training.config.kohya_json import GuiVersion, default_values, keys_of, repair
 from ..training.config.of_project import plan_config
 from ..training.config.presets import preset_values, require_preset
 
@@ -239,12 +239,22 @@ def view_folders(project: Project) -> tuple[FolderSteps, ...]:
 def lora_tab_values(project: Project, keys: Sequence[str]) -> Mapping[str, object]:
     """Return what Kohya's own LoRA tab with these fields must hold to train the project.
 
-    Raises what `plan_config` raises.
+    Raises what `plan_config` raises, and InputError for a value that they have no field for.
     """
     version = version_of(keys)
     training = replace(project.manifest.training, kohya_version=version.value)
     manifest = replace(project.manifest, training=training)
-    return plan_config(replace(project, manifest=manifest)).values
+    values = plan_config(replace(project, manifest=manifest)).values
+    usual = default_values(version)
+    for key in keys_of(version):
+        if key not in keys and values[key] != usual[key]:
+            raise InputError(
+                "LL302",
+                f"This Kohya GUI has no field for {key}, which is {json.dumps(values[key])} here: "
+                "its own tab would train something else.",
+                "Train here in the loraloom tab, or update the Kohya GUI.",
+            )
+    return values
 
 
 def version_of(keys: Sequence[str]) -> GuiVersion:

@@ -22,6 +22,7 @@ from kohya_ext.training.config.kohya_json import GuiVersion, Key, complete, keys
 from kohya_ext.training.config.toml import format_gui_toml
 
 from .conftest import named
+from .kohya_release import without_news
 
 pytestmark = pytest.mark.host
 
@@ -168,7 +169,7 @@ def one_of_each(version: GuiVersion, rng: random.Random, data: Path) -> list[dic
 @pytest.mark.timeout(300)
 def test_one_print_of_each_type(gui: Path, version: GuiVersion, data: Path, record: Any):
     (data / "out").mkdir()
-    jobs = one_of_each(version, random.Random(7), data)
+    jobs = [without_news(one, gui) for one in one_of_each(version, random.Random(7), data)]
     draws = gui_draws(data / "train")
     answers = ask(gui, [complete(job, version) for job in jobs], data)
     rows = []
@@ -186,7 +187,7 @@ def test_random_jsons_print_the_same(gui: Path, version: GuiVersion, data: Path)
     (data / "out").mkdir()
     rng = random.Random(int(os.environ.get("LORALOOM_KOHYA_SEED", "1")))
     count = int(os.environ.get("LORALOOM_KOHYA_JOBS", "400"))
-    jobs = [random_values(version, rng, data) for _ in range(count)]
+    jobs = [without_news(random_values(version, rng, data), gui) for _ in range(count)]
     answers = ask(gui, jobs, data)
     draws = gui_draws(data / "train")
     printed = dict.fromkeys(keys_of(version)["LoRA_type"].choices, 0)

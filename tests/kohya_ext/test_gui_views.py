@@ -164,6 +164,18 @@ def test_lora_tab_gets_every_field_it_has(configured: Project, version: GuiVersi
     assert values["train_data_dir"] == str(configured.images_dir)
 
 
+def test_a_value_without_a_field_in_this_gui_is_refused(configured: Project):
+    """The release v26.0.0 lacks model_type: its tab would train Flux in place of Chroma."""
+    keys = tuple(key for key in keys_of(GuiVersion.V26) if key != "model_type")
+    assert version_of(keys) is GuiVersion.V26
+    assert lora_tab_values(configured, keys)["model_type"] == "flux"
+    text = configured.manifest_path.read_text(encoding="utf-8")
+    chroma = text.replace("training:\n", "training:\n  overrides: {model_type: chroma}\n", 1)
+    configured.manifest_path.write_text(chroma, encoding="utf-8")
+    with pytest.raises(ToolError, match='no field for model_type, which is "chroma" here'):
+        lora_tab_values(open_project(configured.root), keys)
+
+
 def test_next_command_can_be_typed(configured: Project):
     folder = str(configured.root)
     assert " " in folder

@@ -7,7 +7,18 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hosts_table import BEGIN, END, HEAD, host_of, ran_to_its_end, read_webui, write_rows
+from hosts_table import (
+    BEGIN,
+    END,
+    HEAD,
+    commit_of,
+    git,
+    host_of,
+    ran_to_its_end,
+    read_kohya_gui,
+    read_webui,
+    write_rows,
+)
 
 ON = date(2026, 1, 2)
 CHECKS = "test_webui_grid.py"
@@ -60,6 +71,18 @@ def test_a_host_that_is_not_named_has_no_row(page: Path, monkeypatch: pytest.Mon
     monkeypatch.delenv("LORALOOM_KOHYA_GUI", raising=False)
     assert host_of("test_kohya_commands.py") is None
     assert write_rows(page, {"test_kohya_commands.py": Counter(passed=1)}, ON) == []
+
+
+def test_a_kohya_gui_newer_than_its_release_is_named_apart(tmp_path: Path):
+    (tmp_path / ".release").write_text("v26.0.0\n", encoding="utf-8")
+    who = ("-c", "user.name=Ida Brook", "-c", "user.email=ida@example.org")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, *who, "commit", "-q", "--allow-empty", "-m", "released")
+    git(tmp_path, "tag", "v26.0.0")
+    assert read_kohya_gui(tmp_path) == ("Kohya GUI", "v26.0.0")
+    git(tmp_path, *who, "commit", "-q", "--allow-empty", "-m", "newer")
+    assert read_kohya_gui(tmp_path) == ("Kohya GUI", f"v26.0.0 {commit_of(tmp_path)}")
+    assert len(commit_of(tmp_path)) == 8
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ...project import InputError, MissingError
 from ...project.json_reader import ShapeError, parse_json, read_bounded
 from ...project.limits import limits
 from ...project.printable import shortened
+from ...project.wording import counted
 from ...project.yaml_reader import quick_loader
 from . import lora_easy
 from .arguments import all_arguments
@@ -114,8 +115,9 @@ def _require_mostly_known(settings: Mapping[str, Any], path: Path) -> None:
         return
     raise InputError(
         "LL313",
-        f"{path} is not a config for sd-scripts: of its {len(settings)} settings, {len(strange)} "
-        f"are unknown to sd-scripts and to the Kohya GUI, such as {_shown(strange[:3])}.",
+        f"{path} is not a config for sd-scripts: of its {counted(len(settings), 'setting')}, "
+        f"{len(strange)} are unknown to sd-scripts and to the Kohya GUI, such as "
+        f"{_shown(strange[:3])}.",
         "Give a training config.",
     )
 
