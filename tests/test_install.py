@@ -106,6 +106,12 @@ def test_hosts_far_away_are_found_in_the_home_folder(
     assert (found.kohya, found.webui) == ((kohya,), (webui,))
 
 
+def test_a_folder_is_taken_as_it_was_meant(script: ModuleType):
+    assert script.typed_folder("~/gui") == Path("~/gui").expanduser()
+    quoted = script.typed_folder('C:\\my gui"')
+    assert quoted == Path("C:\\my gui" if sys.platform == "win32" else 'C:\\my gui"')
+
+
 def test_a_folder_without_either_program_is_refused(script: ModuleType, tmp_path: Path):
     with pytest.raises(script.Refusal, match="neither a Kohya GUI"):
         script.find_hosts([tmp_path], tmp_path, tmp_path)

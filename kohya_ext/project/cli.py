@@ -26,6 +26,8 @@ from .project import Project, open_project
 if TYPE_CHECKING:
     from .server import Share
 
+_UTF8_PAGE = 65001
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -238,6 +240,20 @@ def serve_until_interrupted(
             time.sleep(0.5)  # Ctrl-C does not wake a longer sleep on Windows
 
 
+def _letters_of_terminal() -> str:
+    """Return the encoding that has what the terminal shows.
+
+    Python writes every letter to a console of Windows, whose font has those of its code page: in a
+    Japanese one block letters are missing or too wide.
+    """
+    if sys.platform == "win32":
+        import ctypes
+
+        page = ctypes.windll.kernel32.GetConsoleOutputCP()
+        return "utf-8" if page in (0, _UTF8_PAGE) else f"cp{page}"
+    return sys.stderr.encoding or "ascii"
+
+
 def show_qr(url: str) -> None:
     """Show the address as a QR code on a terminal, in what its encoding has."""
     from .qr import qr_lines, qr_matrix
@@ -247,8 +263,8 @@ def show_qr(url: str) -> None:
         return
     lines = qr_lines(matrix)
     try:
-        "".join(lines).encode(sys.stderr.encoding or "ascii")
-    except UnicodeEncodeError:  # colours alone then, two letters for each module
+        "".join(lines).encode(_letters_of_terminal())
+    except (UnicodeEncodeError, LookupError):  # colours alone then, two letters for each module
         for line in qr_lines(matrix, blocks=False):
             shades = ("bright_white" if one == "#" else "black" for one in line[::2])
             say_styled(*(("  ", f"on {shade}") for shade in shades))

@@ -284,17 +284,18 @@ def test_a_page_for_the_phone_shows_its_address(
     assert "anyone with this address can also look and decide" in printed.err
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp437", "cp1252", "cp932", "cp936"])
 def test_a_terminal_gets_a_code_to_scan(monkeypatch: pytest.MonkeyPatch, encoding: str):
     written = io.BytesIO()
     terminal = io.TextIOWrapper(written, encoding=encoding)  # what it lacks would be an error
     monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("kohya_ext.project.cli._letters_of_terminal", lambda: encoding)
     show_qr("http://192.168.0.5:40123/abcdefghijklmnopqrstuv/grid.html")
     terminal.flush()
     lines = written.getvalue().decode(encoding).splitlines()
-    assert len(lines) == (19 if encoding == "utf-8" else 37)
+    assert len(lines) == (19 if encoding in ("utf-8", "cp437") else 37)
     assert all(line.startswith("\x1b[") for line in lines)
 
 
