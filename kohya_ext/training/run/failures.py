@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 _TRACEBACK = "Traceback (most recent call last):"
 _ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Invalid|Exit)\b.*)$")
-_RANK = re.compile(r"^\[rank(\d+)\]:\s?(.*)$")
+_RANK = re.compile(r"^(?:.*\])?\[rank(\d+)\]:\s?(.*)$")
+"""A line of one of several processes; the first one of a traceback follows a progress bar."""
 _LAUNCHERS_OWN = ("CalledProcessError", "ChildFailedError")
 _USAGE = re.compile(r"^\S+\.py: error: (.*)$")
 
@@ -46,6 +47,16 @@ _CURES = (
     (
         r"Torch not compiled with CUDA|No CUDA GPUs are available|CUDA driver",
         "The trainer's PyTorch cannot use this GPU: see `loraloom trainer show`.",
+    ),
+    (
+        r"connectFullMesh failed|failed to connect, willRetry|Bootstrap : no socket interface",
+        "The processes cannot reach each other. Name the network interface on each machine "
+        "(GLOO_SOCKET_IFNAME, with GPUs NCCL_SOCKET_IFNAME), and look at the firewall.",
+    ),
+    (
+        r"Connection (?:closed|reset) by peer|ncclRemoteError|remote process exited",
+        "Another process or machine of this training was lost: see its own output. Then resume "
+        "from the newest state (--resume), on as many machines as the manifest says.",
     ),
     (
         r"No space left on device",

@@ -170,6 +170,29 @@ def test_the_process_that_failed_first_counts():
     assert found.headline == "OSError: x"
 
 
+def test_an_error_of_a_process_may_follow_its_progress_bar():
+    """As seen when another machine was killed: no newline ends the bar."""
+    text = (
+        "steps:  6%|x | 1/18 [01:10, avr_loss=1.1]\rsteps: 11%|x | 2/18 [02:20, avr_loss=1.1]"
+        "[rank0]: Traceback (most recent call last):\n"
+        "[rank0]:     work.wait()\n"
+        "[rank0]: RuntimeError: [pair.cc:561] Connection closed by peer [10.77.0.6]:54413.\n"
+        "Traceback (most recent call last):\n    main()\n"
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n"
+    )
+    found = find_error(text)
+    assert found is not None
+    assert found.headline.startswith("RuntimeError: [pair.cc:561] Connection closed by peer")
+    assert "Another process or machine of this training was lost" in found.cure
+
+
+def test_processes_that_never_met_are_told_of_the_interface():
+    text = "Traceback (most recent call last):\nRuntimeError: Gloo connectFullMesh failed with x\n"
+    found = find_error(text)
+    assert found is not None
+    assert "GLOO_SOCKET_IFNAME" in found.cure
+
+
 def test_a_good_run_has_no_error():
     assert error_of("success") is None
     assert find_error("") is None
