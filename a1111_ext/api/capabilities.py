@@ -13,6 +13,7 @@ from kohya_ext.project import InputError, MissingError, ToolError
 from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.families import Family
 from kohya_ext.project.lora_kind import LoraFacts
+from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
 from .lora_list import facts_of, hash_of
@@ -108,6 +109,11 @@ class Capabilities:
     """It draws sizes in multiples of so many pixels, as far as `find_size_step` saw."""
 
     @property
+    def where(self) -> str:
+        """Which WebUI it is, for people; the one that we live in has no address."""
+        return f"the WebUI at {self.url}" if "://" in self.url else self.url
+
+    @property
     def kind(self) -> str:
         """Which program it is, for people."""
         return "simulated" if self.is_simulated else "Forge" if self.is_forge else "A1111"
@@ -140,25 +146,29 @@ class Capabilities:
         found = self.find_checkpoint(word)
         if found is None:
             titles = [one.title for one in self.checkpoints]
-            raise _unknown("LL408", "checkpoint", word or self.loaded, self.url, titles)
+            raise _unknown("LL408", "checkpoint", word or self.loaded, self.where, titles)
         return found
 
     def require_lora(self, name: str, weight: str = "1") -> Lora:
         """Return a LoRA by its file's stem; raises InputError for an unknown name.
 
-        Raises InputError for a weight that the WebUI does not read: it would draw without the LoRA.
+        Raises InputError for a weight that the WebUI does not read.
         """
+        self.require_weight(name, weight)
+        found = self.find_lora(name)
+        if found is None:
+            raise _unknown("LL409", "LoRA", name, self.where, (one.name for one in self.loras))
+        return found
+
+    def require_weight(self, name: str, weight: str) -> None:
+        """Raise InputError for a weight that is none: the WebUI would draw without the LoRA."""
         if multiplier_of(weight) is None:
             raise InputError(
                 "LL414",
-                f"The weight in <lora:{name}:{weight}> is not a number; the WebUI at {self.url} "
+                f"The weight in <lora:{name}:{shortened(weight)}> is not a number; {self.where} "
                 "would silently draw without it.",
                 f"Write it as <lora:{name}:0.8>.",
             )
-        found = self.find_lora(name)
-        if found is None:
-            raise _unknown("LL409", "LoRA", name, self.url, (one.name for one in self.loras))
-        return found
 
     def find_lora(self, name: str) -> Lora | None:
         """Return a LoRA by its file's stem."""
@@ -174,7 +184,7 @@ class Capabilities:
         if not (found.hash or self.hashes_files):
             raise InputError(
                 "LL425",
-                f"The WebUI at {self.url} runs with --no-hashing and {name} has no hash in its "
+                f"{begun(self.where)} runs with --no-hashing and {name} has no hash in its "
                 "header, so loraloom cannot verify that it was used.",
                 "Start the WebUI without --no-hashing.",
             )
@@ -214,11 +224,11 @@ class Capabilities:
     def require_vae(self, name: str) -> None:
         """Raise InputError for an unknown VAE, MissingError for one whose file is gone."""
         if self.vaes is not None and name not in ("", "Automatic", "None", *self.vaes):
-            raise _unknown("LL410", "VAE", name, self.url, self.vaes)
+            raise _unknown("LL410", "VAE", name, self.where, self.vaes)
         if name in self.missing_files:
             raise MissingError(
                 "LL419",
-                f"The WebUI at {self.url} lists the VAE {name}, but its file is gone.",
+                f"{begun(self.where)} lists the VAE {name}, but its file is gone.",
                 "Restore the file, or choose another VAE.",
             )
 
@@ -230,7 +240,7 @@ class Capabilities:
         names = (word,) if self.modules is None else self.modules
         found = next((one for one in names if word in (one, one.rpartition(".")[0])), None)
         if found is None:
-            raise _unknown("LL410", "module", word, self.url, names)
+            raise _unknown("LL410", "module", word, self.where, names)
         return found
 
     def require_forge(self) -> None:
@@ -238,7 +248,7 @@ class Capabilities:
         if not (self.is_forge or self.is_simulated):
             raise InputError(
                 "LL422",
-                f"The WebUI at {self.url} is {self.kind}, which has no distilled CFG scale, shift "
+                f"{begun(self.where)} is {self.kind}, which has no distilled CFG scale, shift "
                 "or modules.",
                 "Use Forge or Forge Neo, or remove distilled_cfg_scale and modules.",
             )
@@ -248,8 +258,7 @@ class Capabilities:
         if not (self.is_forge or self.is_simulated or family.facts.drawing.on_a1111):
             raise InputError(
                 "LL423",
-                f"The WebUI at {self.url} is {self.kind}, which does not draw "
-                f"{family.facts.title}.",
+                f"{begun(self.where)} is {self.kind}, which does not draw {family.facts.title}.",
                 "Use Forge or Forge Neo.",
             )
 
@@ -261,11 +270,11 @@ class Capabilities:
         here = {one.name: one for one in self.always_on if one.is_img2img == is_img2img}
         found = here.get(name.lower())
         if found is None:
-            raise _unknown("LL415", "always-on script", name, self.url, here)
+            raise _unknown("LL415", "always-on script", name, self.where, here)
         if count > found.arguments:
             raise InputError(
                 "LL415",
-                f"The script {name} of the WebUI at {self.url} takes "
+                f"The script {name} of {self.where} takes "
                 f"{counted(found.arguments, 'argument')}, "
                 f"{count} are given; it would silently ignore the rest.",
                 "Correct the arguments under picture.scripts; another version of the script "
@@ -279,7 +288,7 @@ class Capabilities:
         ):
             raise InputError(
                 "LL424",
-                f"The prompt contains {tag}, without which the WebUI at {self.url} would silently "
+                f"The prompt contains {tag}, without which {self.where} would silently "
                 f"draw: {reason}.",
                 "Correct it, or remove it.",
             )
@@ -287,7 +296,7 @@ class Capabilities:
     def require_detector(self, name: str) -> None:
         """Raise InputError for a model that ADetailer does not have: it says so in its window."""
         if self.detectors is not None and name not in ("", "None", *self.detectors):
-            raise _unknown("LL410", "detector model", name, self.url, self.detectors)
+            raise _unknown("LL410", "detector model", name, self.where, self.detectors)
 
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
         """Raise InputError for a sampler, scheduler or upscaler that is not there.
@@ -309,7 +318,7 @@ class Capabilities:
         if upscaler in self.without_weights:
             raise MissingError(
                 "LL419",
-                f"The WebUI at {self.url} lists the upscaler {upscaler}, but has no weights for "
+                f"{begun(self.where)} lists the upscaler {upscaler}, but has no weights for "
                 "it; it would silently do a plain resize.",
                 "Its own window says what it could not load: put that file into its models folder, "
                 "or choose another upscaler.",
@@ -325,13 +334,18 @@ _INSTEAD = {
 }
 
 
-def _unknown(code: str, kind: str, word: str, url: str, names: Iterable[str]) -> InputError:
+def begun(words: str) -> str:
+    """Return words as a sentence begins with them."""
+    return words[:1].upper() + words[1:]
+
+
+def _unknown(code: str, kind: str, word: str, where: str, names: Iterable[str]) -> InputError:
     known = list(names)
     close = [one for one in get_close_matches(word, known, n=3, cutoff=0.3) if one != "None"]
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
     return InputError(
         code,
-        f'The WebUI at {url} has no {kind} "{word}"; it would '
+        f'{begun(where)} has no {kind} "{shortened(word)}"; it would '
         f"{_INSTEAD.get(kind, 'silently use another')}.",
         hint if known else f"It has no {kind} at all.",
     )

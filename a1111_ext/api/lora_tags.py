@@ -6,6 +6,7 @@ A1111 takes `<lyco:...>` for the same. Further arguments may follow, such as `te
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class LoraTag:
 
     @property
     def multiplier(self) -> float | None:
-        """How strongly it counts; None where the WebUI would fail to read that."""
+        """How strongly it counts; None where the WebUI could not draw with that."""
         return multiplier_of(self.weight)
 
 
@@ -41,13 +42,15 @@ def hashed_as(name: str) -> str:
 def multiplier_of(weight: str) -> float | None:
     """Return the weight on the text encoder in `0.8`, `0.8:0.6` or `te=0.8:unet=0.6:lbw=MIDD`.
 
-    None where the WebUI would fail to read one of its own arguments, and draw without the LoRA.
+    None where the WebUI would fail to read one of its own arguments, and draw without the LoRA, or
+    for nan and inf, with which no picture comes.
     """
     placed, named = _arguments(weight.split(":"))
     try:
         te = float(named.get("te", placed[0] if placed else "1"))
-        for number in (*placed[:2], named.get("unet", "1")):
-            float(number)
+        for number in (str(te), *placed[:2], named.get("unet", "1")):
+            if not math.isfinite(float(number)):
+                return None
         int(named.get("dyn", placed[2] if len(placed) > 2 else "1"))
     except ValueError:
         return None

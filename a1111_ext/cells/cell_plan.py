@@ -71,8 +71,7 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     InputError (always-on script, tag that is not read, size): the WebUI itself would mostly answer
     200 and draw something else.
     """
-    require_size(cell, capabilities.size_step)
-    capabilities.require_read(cell.prompt, cell.negative_prompt)
+    require_whole(cell, capabilities)
     for name in detectors_of(cell):
         capabilities.require_detector(name)
     checkpoint = capabilities.require_checkpoint(cell.checkpoint.title)
@@ -90,7 +89,6 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
             scheduler=hires.scheduler or cell.scheduler,
             upscaler=None,
         )
-    capabilities.require_vae(cell.vae)
     if cell.modules or cell.distilled_cfg_scale is not None:
         capabilities.require_forge()
     modules = tuple(capabilities.require_module(one) for one in cell.modules)
@@ -112,6 +110,15 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
         modules=modules,
         hires_fix=hires,
     )
+
+
+def require_whole(cell: Cell, capabilities: Capabilities) -> None:
+    """Raise InputError for what the WebUI would leave out, or draw otherwise, without a word."""
+    require_size(cell, capabilities.size_step)
+    capabilities.require_read(cell.prompt, cell.negative_prompt)
+    for use in cell.loras:
+        capabilities.require_weight(use.name, use.weight)
+    capabilities.require_vae(cell.vae)
 
 
 def require_size(cell: Cell, step: int = SIZE_STEP) -> None:

@@ -49,7 +49,9 @@ def require_reachable(
     """
     texts = [request.prompt, request.negative_prompt, *request.axes]
     for one in reachable_loras(texts, library):
-        if one.name not in subject.known_names:
+        if one.name in subject.known_names:
+            has.require_weight(one.name, one.weight)
+        else:
             has.require_lora(one.name, one.weight)
 
 

@@ -181,7 +181,9 @@ def _require_files(files: tuple[EpochFile, ...], text: str) -> tuple[EpochFile, 
     if files:
         return files
     raise InputError(
-        "LL509", f'No epoch file matches "{text}".', "List the epoch files with: loraloom epochs"
+        "LL509",
+        f'No epoch file matches "{shortened(text)}".',
+        "List the epoch files with: loraloom epochs",
     )
 
 
@@ -216,7 +218,7 @@ def with_placeholder(prompt: str, names: Sequence[str], trigger_word: str) -> st
     if "{lora}" not in filled:
         raise InputError(
             "LL504",
-            f'The prompt "{prompt}" has no place for the LoRA.',
+            f'The prompt "{shortened(prompt)}" has no place for the LoRA.',
             "Put {lora} where its tag belongs, for example: {lora} photo of {trigger}",
         )
     return filled

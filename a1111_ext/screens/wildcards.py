@@ -20,6 +20,7 @@ from kohya_ext.project import ConflictError, InputError, RuleError
 from kohya_ext.project.files import make_folder, strange_on_windows, write_text_atomic
 from kohya_ext.project.json_reader import parse_json, read_bounded
 from kohya_ext.project.limits import limits
+from kohya_ext.project.printable import shortened
 from kohya_ext.project.server import OWN_PAGE, TYPES, PageAnswer, PageRequest, package_files
 
 PAGE_NAME = "wildcards.html"
@@ -93,7 +94,7 @@ def find_file(roots: tuple[Path, ...], file: str) -> Path:
     if is_bad or pure.suffix.lower() not in SUFFIXES or not roots:
         raise InputError(
             "LL785",
-            f'"{file}" cannot be a wildcard file.',
+            f'"{shortened(file)}" cannot be a wildcard file.',
             f"Write a path inside the wildcard folder that ends in {', '.join(SUFFIXES)}.",
         )
     root = next((one for one in reversed(roots) if (one / pure).exists()), roots[-1])
@@ -101,7 +102,7 @@ def find_file(roots: tuple[Path, ...], file: str) -> Path:
     if not true.is_relative_to(root.resolve()) or true.suffix.lower() not in SUFFIXES:
         raise RuleError(
             "LL786",
-            f'"{file}" leads out of the wildcard folder {root}.',
+            f'"{shortened(file)}" leads out of the wildcard folder {root}.',
             "Edit that file elsewhere: only files in the wildcard folders can be opened here.",
         )
     return true
@@ -126,7 +127,7 @@ def save_file(roots: tuple[Path, ...], file: str, text: str, stamp: str) -> dict
     if _stamp(content) != stamp:
         raise ConflictError(
             "LL787",
-            f'"{file}" was changed or created by someone else in the meantime.',
+            f'"{shortened(file)}" was changed or created by someone else in the meantime.',
             "Copy your text, open the file again, and repeat your change.",
         )
     before = "" if content is None else _decoded(content, file)
@@ -144,7 +145,7 @@ def _decoded(content: bytes, file: str) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
-            "LL785", f'"{file}" is not UTF-8.', "Save it as UTF-8 with an editor first."
+            "LL785", f'"{shortened(file)}" is not UTF-8.', "Save it as UTF-8 with an editor first."
         ) from error
 
 

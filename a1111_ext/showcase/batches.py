@@ -225,7 +225,7 @@ def require_reachable(plan: BatchPlan, capabilities: Capabilities | None) -> Non
         "LL614",
         "LoRA",
         [one for reach in plan.reaches for one in reach.loras if one.name not in there],
-        f"Put the file into the LoRA folder of the WebUI at {capabilities.url}, or remove the "
+        f"Put the file into the LoRA folder of {capabilities.where}, or remove the "
         "option; the WebUI would silently draw without it.",
     )
 

@@ -182,7 +182,7 @@ def png_bytes(picture: Any, infotext: str) -> bytes:
 
 def read_capabilities() -> Capabilities:
     """Return checkpoints, samplers, LoRAs and scripts as the API would list them."""
-    from modules import scripts, sd_models, sd_samplers, sd_schedulers, shared
+    from modules import scripts, sd_models, sd_samplers, sd_schedulers, sd_vae, shared
 
     modules = getattr(sys.modules.get("modules_forge.main_entry"), "module_list", None)
     return Capabilities(
@@ -205,6 +205,7 @@ def read_capabilities() -> Capabilities:
         hypernetworks=tuple(getattr(shared, "hypernetworks", ())),
         settings=dict(shared.opts.data),
         is_forge=modules is not None,
+        vaes=tuple(sd_vae.vae_dict if modules is None else modules),
         modules=None if modules is None else tuple(modules),
     )
 

@@ -5,17 +5,23 @@ Plain values in and out; `dynamic_script` takes them from the host and gives the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from dynprompts import PromptError, Sample, WildcardLibrary, parse
 from dynprompts.tools.lint import finding_of
 from kohya_ext.project import InputError
 from kohya_ext.project.wording import counted
 
+from .request import Box, read_boxes
+
 MOST_COMBINATIONS = 1_000
 """What is drawn without a number; more would hardly be meant."""
+
+LARGEST_NUMBER = 100_000
+"""What may be asked for by number: the host holds all prompts in memory."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,23 @@ class PromptOptions:
     unlink_seed: bool = False
     negative: bool = True
     no_repeats: bool = False
+
+
+BOXES = (
+    Box("Draw the prompt as a template", PromptOptions.enabled),
+    Box("All combinations", PromptOptions.combinatorial),
+    Box("Combinations at most", PromptOptions.most, 0, LARGEST_NUMBER),
+    Box("Fixed seed", PromptOptions.fixed_seed),
+    Box("Unlink seed from prompt", PromptOptions.unlink_seed),
+    Box("Negative prompt, too", PromptOptions.negative),
+    Box("No option twice in one prompt", PromptOptions.no_repeats),
+)
+"""In the order of PromptOptions."""
+
+
+def read_boxes_of(script: str, values: Sequence[Any]) -> PromptOptions:
+    """Return what the boxes say. Raises InputError for a value that a box cannot have."""
+    return PromptOptions(*read_boxes(script, BOXES, values))
 
 
 @dataclass(frozen=True)

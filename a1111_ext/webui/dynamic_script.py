@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 from modules import scripts, shared
@@ -12,12 +12,15 @@ from modules import scripts, shared
 from dynprompts import WildcardLibrary, lint_text
 from kohya_ext.project import ToolError
 
-from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts
+from .dynamic import Page, PromptOptions, PromptPlan, plan_prompts, read_boxes_of
+from .request import NOT_DRAWN
 
 TITLE = "Dynamic prompts (loraloom)"
 _MOST_HINTS = 5
 OTHERS = "dynamic prompts v"
 """How the title of the extension that we leave the prompt to begins."""
+
+_log = logging.getLogger(__name__)
 
 
 class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
@@ -67,23 +70,25 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
 
     def process(self, p: Any, *values: Any) -> None:
         """Replace the page's prompts by drawn ones, before the host draws the first picture."""
+        try:
+            self._draw_prompts(p, values)
+        except ToolError as error:
+            _draw_nothing(p, str(error))
+        except Exception as error:  # noqa: BLE001  # the host would draw the template letter by letter
+            _log.exception("loraloom: the prompt could not be drawn")
+            _draw_nothing(p, f"The prompt could not be drawn: {type(error).__name__}: {error}")
+
+    def _draw_prompts(self, p: Any, values: Sequence[Any]) -> None:
         from .settings import prompt_library
 
-        names = [one.name for one in fields(PromptOptions)]
-        options = PromptOptions(**dict(zip(names, values, strict=False)))
+        options = read_boxes_of(TITLE, values)
         if not options.enabled:
             return
         if other := _title_of_another(p):
             p.comment(f"{other} is switched on; {TITLE} leaves the prompt to it.")
             return
         page, library = page_of(p), prompt_library()
-        try:
-            plan = plan_prompts(page, options, library, random.getrandbits(32))
-        except ToolError as error:
-            # the host would only log an error, and draw the template literally
-            p.comment(str(error))
-            shared.state.interrupt()
-            return
+        plan = plan_prompts(page, options, library, random.getrandbits(32))
         if plan is not None:
             apply_plan(p, plan)
             for hint in hints_of(page, options, library):
@@ -99,6 +104,16 @@ class DynamicPromptsScript(scripts.Script):  # type: ignore[misc]  # the host's 
         """Correct it once more: Forge and Forge Neo write theirs when the second pass begins."""
         if getattr(p, "loraloom_prompts", None):
             correct_second_pass(p)
+
+
+def _draw_nothing(p: Any, sentence: str) -> None:
+    """Say why below the pictures, and in the infotext that the API answers without any.
+
+    For an error the host would only write to its console, and draw the template letter by letter.
+    """
+    p.comment(sentence)
+    p.extra_generation_params[NOT_DRAWN] = sentence
+    shared.state.interrupt()
 
 
 def hints_of(page: Page, options: PromptOptions, library: WildcardLibrary) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project import HostError
 from kohya_ext.project.wording import counted
 
 from ..api.infotext import format_infotext, parse_infotext, quoted
@@ -17,7 +18,7 @@ from ..cells.ledger import Ledger
 from ..grids.grid import Grid, GridStore
 from .backend import InProcessBackend
 from .drawn import CellResult, GridResult, draw_here
-from .request import GridOptions
+from .request import NOT_DRAWN, GridOptions
 from .txt2img import copies_of
 
 SCRIPT = "LoRA epoch grid"
@@ -60,7 +61,21 @@ def draw_for_gallery(
         drawn = draw_here(grid, ledger, InProcessBackend(copies_of(p)), progress)
     for sentence in comments(grid, drawn, options):
         p.comment(sentence)
+    tell_failures(p, list(_failures(drawn)), has_pictures=bool(drawn.finished))
     return _processed(p, grid, drawn, options, with_cells)
+
+
+def tell_failures(p: Any, sentences: Sequence[str], *, has_pictures: bool) -> None:
+    """Say in the API's answer what is not drawn: comments are for the page alone.
+
+    Raises HostError where no picture was drawn for a caller of the API.
+    """
+    if not sentences:
+        return
+    said = " ".join(sentences)
+    if getattr(p, "is_api", False) and not has_pictures:
+        raise HostError("LL756", said, "The WebUI's console shows where.")
+    p.extra_generation_params = {**p.extra_generation_params, NOT_DRAWN: said}
 
 
 def comments(grid: Grid, drawn: GridResult, options: GridOptions) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from ..api.capabilities import Capabilities
 from ..api.lora_links import LINKED, plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.cell import Cell, CheckpointPin, with_loras
-from ..cells.cell_plan import ignored_schedules, require_size
+from ..cells.cell_plan import ignored_schedules, require_whole
 from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import find_grid_hints, make_expand, open_library
 from ..grids.facts import format_seconds, grid_facts
@@ -81,7 +81,7 @@ def find_epochs(prompt: str, folders: Sequence[Path], lora: str = "") -> EpochsO
         names = ", ".join(one.tag.name for one in with_epochs)
         raise InputError(
             "LL754",
-            f"The prompt names more than one LoRA with epochs: {names}.",
+            f"The prompt names more than one LoRA with epochs: {shortened(names)}.",
             'Type the one to compare into the box "LoRA".',
         )
     raise _refusal(tags, found)
@@ -98,7 +98,7 @@ def _refusal(tags: Sequence[LoraTag], found: Sequence[EpochsOfPrompt]) -> ToolEr
         )
     return InputError(
         "LL752",
-        f"No file in the host's LoRA folders is called {names}.",
+        f"No file in the host's LoRA folders is called {shortened(names)}.",
         "Check spelling and capitals; the name is case-sensitive.",
     )
 
@@ -106,9 +106,10 @@ def _refusal(tags: Sequence[LoraTag], found: Sequence[EpochsOfPrompt]) -> ToolEr
 def _find_run(name: str, folders: Iterable[Path]) -> Run | None:
     """Return the run of the file NAME.safetensors; else the newest whose output name is NAME.
 
-    A name is not a path: one with a separator would lead the search out of the folders.
+    A name is not a path: one with a separator would lead the search out of the folders. One that
+    is too long for a file is none.
     """
-    if set(name) & set("/\\\0"):
+    if set(name) & set("/\\\0") or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         return None
     for folder in folders:
         exact = sorted(folder.rglob(f"{glob.escape(name)}.safetensors"))
@@ -129,6 +130,9 @@ def _run_of(path: Path) -> Run:
     runs = find_runs(path.parent)
     return next(run for run in runs if any(one.path == path for one in run.files))
 
+
+_LONGEST_NAME = 255
+"""File systems take so many bytes or letters."""
 
 LARGEST = 2**32 - 1
 MOST = 1000
@@ -175,7 +179,7 @@ def plan_page_grid(
     def pin(cell: Cell) -> Cell:
         prompt = _as_weighted(cell.prompt, found.tag, hashes) if keeps_weight else cell.prompt
         made = with_loras(replace(cell, prompt=prompt), hashes)
-        require_size(made)
+        require_whole(made, has)
         return made if not request.axes else _pin_names(made, page, has)
 
     pinned = plan.with_cells(pin)
@@ -193,6 +197,9 @@ _CHANGING_WEIGHTS = {"LoRA weight", "Prompt S/R", "Several", "Prompt"}
 
 def _pin_names(cell: Cell, page: Cell, has: Capabilities) -> Cell:
     """Check what an axis changed by name; the page's own names are the host's."""
+    if cell.hires_fix is not None and not cell.hires_fix.upscaler:  # an axis brought Hires. fix
+        hires = replace(cell.hires_fix, upscaler=has.default_upscaler)
+        cell = replace(cell, hires_fix=hires)
     upscaler = cell.hires_fix.upscaler if cell.hires_fix else None
     names = (cell.sampler, cell.scheduler, upscaler)
     if names != (page.sampler, page.scheduler, page.hires_fix and page.hires_fix.upscaler):

@@ -17,6 +17,7 @@ from kohya_ext.project import MissingError, ToolError
 from kohya_ext.project.background_jobs import BackgroundJob, Say, StepStopped
 from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.json_reader import read_or_set_aside
+from kohya_ext.project.printable import shortened
 from kohya_ext.project.progress import Progress, ProgressHandler
 from kohya_ext.project.wording import counted
 
@@ -156,7 +157,7 @@ class GridJobs:
                 return self._status(grid_id)
         raise MissingError(
             "LL762",
-            f'There is no grid "{grid_id}".',
+            f'There is no grid "{shortened(grid_id)}".',
             f"See GET /loraloom/v1/grids: it lists the last {_KEPT}.",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -11,21 +11,15 @@ from modules import scripts
 
 from kohya_ext.project import ToolError
 
-from .request import GridOptions, ShowcaseOptions
+from .request import (
+    GridOptions,
+    ShowcaseOptions,
+    read_grid_boxes,
+    read_showcase_boxes,
+)
 
 TITLE = "LoRA epoch grid"
 SHOWCASE_TITLE = "LoRA showcase"
-
-
-class Refusal(ToolError):
-    """An error of ours; the host shows its class's name and its sentence."""
-
-
-class ShowcaseRefusal(ToolError):
-    """The same for the showcase."""
-
-
-Refusal.__name__, ShowcaseRefusal.__name__ = TITLE, SHOWCASE_TITLE
 
 
 class _Txt2imgScript(scripts.Script):  # type: ignore[misc]  # the host's class, untyped
@@ -36,6 +30,34 @@ class _Txt2imgScript(scripts.Script):  # type: ignore[misc]  # the host's class,
     def show(self, is_img2img: bool) -> bool:
         """Offer it in txt2img only."""
         return not is_img2img
+
+    def run(self, p: Any, *values: Any) -> Any:
+        """Draw what the boxes ask for; what is wrong with it is one sentence, without a trace.
+
+        The host would write a trace to its console for whatever is raised here, but for a
+        refusal that its API answers.
+        """
+        try:
+            return self.draw(p, self._given(p, values))
+        except ToolError as error:
+            return _refused(p, self.title(), error)
+
+    def draw(self, p: Any, values: Sequence[Any]) -> Any:
+        """Draw with the values of the boxes and return the host's `Processed`."""
+        raise NotImplementedError
+
+    def _given(self, p: Any, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the arguments that a caller of the host's API gave, which may not be ours alone.
+
+        The API puts however many there are in the place of ours: with fewer of them the values of
+        the script behind this one come to us, with more of them the last ones do not.
+        """
+        known = [one.args_to for one in p.scripts.scripts if one.args_to is not None]
+        if not getattr(p, "is_api", False) or self.args_to is None or not known:
+            return values
+        more = len(p.script_args) - max(known)
+        given: Sequence[Any] = p.script_args[self.args_from : self.args_to + more]
+        return given
 
     def after_component(self, component: Any, **options: Any) -> None:
         """Remember the page's prompt box, for the count of pictures."""
@@ -120,23 +142,8 @@ class EpochGridScript(_Txt2imgScript):
         self._add_count([seeds, epochs, lora, control, axes], count_pictures)
         return [seeds, epochs, lora, control, with_cells, axes]
 
-    def run(
-        self,
-        p: Any,
-        seeds: str,
-        epochs: str,
-        lora: str,
-        control: bool,
-        with_cells: bool,
-        axes: str = "",
-    ) -> Any:
-        """Draw the grid; raises ToolError, which the host shows under the gallery."""
-        try:
-            return self._draw(p, GridOptions(epochs, seeds, control, axes), lora, with_cells)
-        except ToolError as error:
-            raise Refusal(error.code, error.problem, error.cure) from error
-
-    def _draw(self, p: Any, options: GridOptions, lora: str, with_cells: bool) -> Any:
+    def draw(self, p: Any, values: Sequence[Any]) -> Any:
+        """Draw the grid; raises ToolError."""
         from ..grids.grid import GridStore
         from .backend import read_capabilities
         from .gallery import draw_for_gallery
@@ -144,8 +151,9 @@ class EpochGridScript(_Txt2imgScript):
         from .settings import lora_folders, own_folder, prompt_library
         from .txt2img import read_page
 
+        options, lora, with_cells = read_grid_boxes(TITLE, values)
         page = read_page(p)
-        found = find_epochs(page.prompt, lora_folders(), lora.strip())
+        found = find_epochs(page.prompt, lora_folders(), lora)
         store = GridStore(own_folder(), prompt_library())
         grid = plan_page_grid(page, found, options, store, read_capabilities(), random.Random())
         return draw_for_gallery(p, grid, store, options, with_cells)
@@ -208,32 +216,27 @@ class ShowcaseScript(_Txt2imgScript):
         self._add_count(boxes, count_showcase)
         return boxes
 
-    def run(
-        self,
-        p: Any,
-        project: str = "",
-        checkpoints: Any = (),
-        count: float = ShowcaseOptions.count,
-        unlinked: bool = ShowcaseOptions.unlinked,
-        balanced: bool = ShowcaseOptions.balanced,
-    ) -> Any:
-        """Draw the showcase; raises ToolError, which the host shows under the gallery."""
+    def draw(self, p: Any, values: Sequence[Any]) -> Any:
+        """Draw the showcase; raises ToolError."""
         from .showcase import draw_showcase
-        from .txt2img import read_page
+        from .txt2img import read_page, read_seed
 
-        options = _showcase_options(project, checkpoints, count, unlinked, balanced)
-        try:
-            return draw_showcase(p, _plan_showcase(read_page(p), int(p.seed), options))
-        except ToolError as error:
-            raise ShowcaseRefusal(error.code, error.problem, error.cure) from error
+        options = read_showcase_boxes(SHOWCASE_TITLE, values)
+        return draw_showcase(p, _plan_showcase(read_page(p), read_seed(p), options))
 
 
-def _showcase_options(
-    project: str, checkpoints: Any, count: float, unlinked: bool, balanced: bool
-) -> ShowcaseOptions:
-    named = checkpoints if isinstance(checkpoints, (list, tuple)) else [checkpoints]
-    titles = tuple(str(one) for one in named if one)
-    return ShowcaseOptions(project, titles, int(count), unlinked, balanced)
+def _refused(p: Any, title: str, error: ToolError) -> Any:
+    """Say why nothing is drawn: below the pictures of the page, or as the API's answer."""
+    if getattr(p, "is_api", False):
+        from fastapi import HTTPException
+
+        # the name of its class is what A1111 and Forge call the error
+        refusal = type(title, (HTTPException,), {"__str__": lambda self: str(self.detail)})
+        raise refusal(status_code=422, detail=str(error)) from error
+    from modules import processing
+
+    p.comment(f"{title}: {error}")
+    return processing.Processed(p, [], seed=-1, info="")
 
 
 def _plan_showcase(
@@ -256,7 +259,7 @@ def count_showcase(prompt: str, *boxes: Any) -> str:
         from .showcase import describe_showcase
 
         page = Cell(prompt, 0)
-        options = _showcase_options(*boxes)
+        options = read_showcase_boxes(SHOWCASE_TITLE, boxes)
         return describe_showcase(_plan_showcase(page, 1, options, is_count=True))
 
     return _said(describe)
@@ -273,21 +276,15 @@ def _said(describe: Callable[[], str]) -> str:
     return f"<p>{escape(said)}</p>"
 
 
-def count_pictures(
-    prompt: str, seeds: str, epochs: str, lora: str, control: bool, axes: str
-) -> str:
-    """Return the count as HTML, or why there is none."""
+def count_pictures(prompt: str, *boxes: Any) -> str:
+    """Return the count as HTML, or why there is none; `boxes` are all but the one for cells."""
     from ..grids.grid import GridStore
     from .grid import describe_page_grid
     from .settings import lora_folders, own_folder, prompt_library
 
     def describe() -> str:
-        return describe_page_grid(
-            prompt,
-            lora_folders(),
-            lora.strip(),
-            GridOptions(epochs, seeds, control, axes),
-            GridStore(own_folder(), prompt_library()),
-        )
+        options, lora, _ = read_grid_boxes(TITLE, [*boxes[:4], True, *boxes[4:]])
+        store = GridStore(own_folder(), prompt_library())
+        return describe_page_grid(prompt, lora_folders(), lora, options, store)
 
     return _said(describe)

@@ -9,6 +9,7 @@ from typing import Any
 from kohya_ext.project import ConflictError, MissingError, open_project
 from kohya_ext.project.home import expand_home
 from kohya_ext.project.journal import Journal
+from kohya_ext.project.printable import shortened
 
 from ..cells.cell import Cell
 from ..cells.events import CellEvent
@@ -93,7 +94,7 @@ class GridService:
         if path is None:
             raise MissingError(
                 "LL765",
-                f'The grid {status.grid_id} has no file "{call.names["path"]}".',
+                f'The grid {status.grid_id} has no file "{shortened(call.names["path"])}".',
                 "Its result lists the files.",
             )
         return FileResponse(require_inside(path, project_folders()))

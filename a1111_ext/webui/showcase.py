@@ -16,11 +16,12 @@ from kohya_ext.project import ConflictError, InputError, MissingError, Project, 
 from kohya_ext.project.consent import Use
 from kohya_ext.project.files import link_or_copy, sha256_of
 from kohya_ext.project.home import typed_path
+from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell, with_loras
-from ..cells.cell_plan import ignored_schedules, require_size
+from ..cells.cell_plan import ignored_schedules, require_whole
 from ..cells.engine import run_cells
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
@@ -41,10 +42,10 @@ from ..showcase.batches import (
 from ..showcase.starters import template_of
 from ..showcase.templates import ShowcaseSubject, TemplateText
 from .backend import InProcessBackend, read_capabilities, refresh_loras
-from .gallery import HostProgress, open_picture, tell_checkpoint
+from .gallery import HostProgress, open_picture, tell_checkpoint, tell_failures
 from .request import ShowcaseOptions
 from .settings import follow_links
-from .txt2img import copies_of, pin_checkpoint
+from .txt2img import LARGEST_SEED, copies_of, pin_checkpoint
 
 SCRIPT = "LoRA showcase"
 
@@ -75,7 +76,7 @@ def find_project(name: str, folders: tuple[Path, ...]) -> Project:
             return open_project(row.root)
     raise MissingError(
         "LL768",
-        f'No project "{name}" is in the folders that loraloom may read.',
+        f'No project "{shortened(name)}" is in the folders that loraloom may read.',
         "Add its folder in the WebUI's Settings, section loraloom, or open it in the tab.",
     )
 
@@ -96,6 +97,12 @@ def plan_showcase(
     Raises InputError, MissingError, ConflictError or RuleError as the batch's plan does.
     """
     seed = rng.randrange(2**31) if seed == -1 else seed
+    if seed + options.count - 1 > LARGEST_SEED:
+        raise InputError(
+            "LL759",
+            f"The seeds from {seed} on are too large for {counted(options.count, 'picture')}.",
+            f"Give a Seed of at most {LARGEST_SEED - options.count + 1}; seeds count up from it.",
+        )
     if not options.project.strip():
         return Showcase(own, _planned(page, seed, options, _subject_of(page.prompt), page, own))
     project = find_project(options.project.strip(), folders)
@@ -139,7 +146,9 @@ def _planned(
     project: Project | None = None,
     promoted: Promoted | None = None,
 ) -> BatchPlan:
-    pins = {name: pin_checkpoint(name) for name in options.checkpoints or ("",)}
+    # a checkpoint has many names; under each it would be drawn with other prompts
+    named = {pin_checkpoint(name): name for name in reversed(options.checkpoints or ("",))}
+    pins = {name: pin for pin, name in reversed(named.items())}
     request = BatchRequest(
         (TemplateText("the page", text.prompt, text.negative_prompt),),
         tuple(pins),
@@ -175,8 +184,9 @@ def _planned(
             checkpoint=pins[shot.cell.checkpoint.title],
             **rows[shot.cell.checkpoint.title],
         )
-        require_size(cell)
-        return replace(shot, cell=with_loras(cell, hashes))
+        cell = with_loras(cell, hashes)
+        require_whole(cell, has)
+        return replace(shot, cell=cell)
 
     shots = tuple(map(pin, plan.shots))
     ignored = ignored_schedules((shot.cell for shot in shots), has)
@@ -236,6 +246,7 @@ def draw_showcase(p: Any, showcase: Showcase) -> Any:
         ]
     for sentence in _comments(showcase, report):
         p.comment(sentence)
+    tell_failures(p, _failures(report), has_pictures=bool(drawn))
     first, about = shots[0].cell, drawn[0][2] if drawn else ""
     tell_checkpoint(p, about)
     return processing.Processed(
@@ -252,14 +263,20 @@ def draw_showcase(p: Any, showcase: Showcase) -> Any:
     )
 
 
-def _comments(showcase: Showcase, report: RunReport) -> list[str]:
+def _failures(report: RunReport) -> list[str]:
+    """Return one sentence for each reason, not for each picture."""
     reasons: dict[str, list[Cell]] = {}
     for cell, reason in report.failed:
         reasons.setdefault(reason, []).append(cell)
-    said = list(showcase.plan.hints)
+    said = []
     for reason, cells in reasons.items():
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         said.append(f"Not drawn: seed {cells[0].seed}{more}: {reason.rstrip('.')}.")
+    return said
+
+
+def _comments(showcase: Showcase, report: RunReport) -> list[str]:
+    said = [*showcase.plan.hints, *_failures(report)]
     if report.stopped:
         seed = showcase.plan.shots[0].cell.seed
         said.append(

@@ -6,12 +6,14 @@ import copy
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 from kohya_ext.project import InputError
+from kohya_ext.project.printable import shortened
 
 from ..cells.cell import Cell, CheckpointPin, HiresFix, ScriptUse
 from .backend import Begin
@@ -42,30 +44,87 @@ _LEFT_OUT = frozenset((_IN_THE_CELL + _NOT_IN_THE_PICTURE).split())
 def read_page(p: Any) -> Cell:
     """Return the page's request as a cell with styles applied and seed 0.
 
-    Raises InputError for "Resize width/height to" of Hires. fix.
+    Raises InputError for "Resize width/height to" of Hires. fix, a style that is not there, or a
+    number that no picture can have.
     """
     from modules import sd_samplers, shared
 
     sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
     styles = shared.prompt_styles
+    for name in p.styles or ():
+        if name not in ("None", *styles.styles):
+            raise InputError(
+                "LL410",
+                f'This WebUI has no style "{shortened(str(name))}"; it would silently draw '
+                "without it.",
+                "Reload its styles, or write the name as they have it.",
+            )
     cell = Cell(
         prompt=without_comments(styles.apply_styles_to_prompt(p.prompt, p.styles)),
         negative_prompt=without_comments(
             styles.apply_negative_styles_to_prompt(p.negative_prompt, p.styles)
         ),
         seed=0,
-        width=int(p.width),
-        height=int(p.height),
-        steps=int(p.steps),
-        cfg_scale=float(p.cfg_scale),
+        width=_whole(p, "width", 8, 8192),
+        height=_whole(p, "height", 8, 8192),
+        steps=_whole(p, "steps", 1, 1000),
+        cfg_scale=_number(p, "cfg_scale"),
         sampler=p.sampler_name,
         scheduler=p.scheduler,
-        subseed=int(p.subseed),
-        subseed_strength=float(p.subseed_strength),
+        subseed=read_seed(p, "subseed"),
+        subseed_strength=_number(p, "subseed_strength"),
         hires_fix=_hires_fix(p),
         scripts=tuple(_scripts_in_use(p)),
     )
     return with_host_settings(cell, p.override_settings)
+
+
+LARGEST_SEED = 2**32 - 1
+
+
+def read_seed(p: Any, name: str = "seed") -> int:
+    """Return the page's seed; -1, a random one, for an empty box.
+
+    Raises InputError for anything but a number that a picture can have: the host would draw a
+    random one for a text, and fail for a larger one.
+    """
+    value = getattr(p, name)
+    if value in (None, ""):
+        return -1
+    try:
+        seed = int(value)
+    except (TypeError, ValueError, OverflowError):
+        seed = -2
+    if not -1 <= seed <= LARGEST_SEED:
+        raise InputError(
+            "LL759",
+            f'"{shortened(str(value))}" cannot be the {name} of a picture.',
+            f"Give a number from 0 to {LARGEST_SEED}; -1 is a random one.",
+        )
+    return seed
+
+
+def _number(p: Any, name: str) -> float:
+    """Return a number of the page. Raises InputError for what is none."""
+    value = getattr(p, name)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(
+            "LL761", f'"{name}" of the page is {shortened(repr(value))}.', "It must be a number."
+        )
+    return number
+
+
+def _whole(p: Any, name: str, low: int, high: int) -> int:
+    value = int(_number(p, name))
+    if not low <= value <= high:
+        raise InputError(
+            "LL761", f'"{name}" of the page is {value}.', f"It must be between {low} and {high}."
+        )
+    return value
 
 
 def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyType({})) -> Cell:
@@ -126,7 +185,7 @@ def pin_checkpoint(name: str) -> CheckpointPin:
     if info is None:
         raise InputError(
             "LL408",
-            f'This WebUI has no checkpoint "{name}"; it would silently use another.',
+            f'This WebUI has no checkpoint "{shortened(name)}"; it would silently use another.',
             "Copy its name from the list of checkpoints; it is case-sensitive.",
         )
     return CheckpointPin(str(info.name), str(info.sha256 or ""))
@@ -145,8 +204,9 @@ def _hires_fix(p: Any) -> HiresFix | None:
 
     steps = int(p.hr_second_pass_steps or 0)
     upscaler = p.hr_upscaler or shared.latent_upscale_default_mode  # None in a request of the API
-    cfg = float(p.hr_cfg) if hasattr(p, "hr_cfg") else None  # Forge has a box of its own for it
-    return HiresFix(upscaler, float(p.hr_scale), float(p.denoising_strength), steps, cfg_scale=cfg)
+    cfg = _number(p, "hr_cfg") if hasattr(p, "hr_cfg") else None  # Forge has a box of its own
+    scale, strength = _number(p, "hr_scale"), _number(p, "denoising_strength")
+    return HiresFix(upscaler, scale, strength, steps, cfg_scale=cfg)
 
 
 def _scripts_in_use(p: Any) -> Iterator[ScriptUse]:

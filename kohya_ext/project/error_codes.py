@@ -283,7 +283,7 @@ TITLES: dict[str, str] = {
     "LL755": "A folder that loraloom may not read",
     "LL756": "The WebUI could not draw a picture",
     "LL757": "A picture was skipped",
-    "LL759": "Seeds that a grid cannot have",
+    "LL759": "Seeds that a picture cannot have",
     "LL760": "Hires. fix with a fixed size",
     "LL761": "A request that cannot be understood",
     "LL762": "There is no such grid",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -206,6 +207,52 @@ def test_a_template_that_cannot_be_drawn_stops_the_pictures(host: Any, script: A
     )
     assert host.shared.state.interrupted
     assert p.all_prompts[0] == "a {red"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (("yes",), "\"Draw the prompt as a template\" is 'yes'. It must be true or false. [LL761]"),
+        ((True, 1), '"All combinations" is 1. It must be true or false. [LL761]'),
+        (
+            (True, True, -5),
+            '"Combinations at most" is -5. It must be between 0 and 100000. [LL761]',
+        ),
+        ((True, True, 10**9), "It must be between 0 and 100000. [LL761]"),
+        ((True, True, "ten"), "\"Combinations at most\" is 'ten'. It must be a whole number."),
+        ((True, True, math.inf), "It must be a whole number. [LL761]"),
+        ((True, False, 0, False, False, "false"), "\"Negative prompt, too\" is 'false'."),
+    ],
+)
+def test_a_value_that_a_box_cannot_have_stops_the_pictures(
+    host: Any, script: Any, values: Any, sentence: str
+):
+    """The host would log an error and draw the template letter by letter."""
+    p = page_of(host, "a {red|blue} fox")
+    script.process(p, *values)
+    assert sentence in p.said[0]
+    assert p.extra_generation_params["Not drawn"] == p.said[0]
+    assert host.shared.state.interrupted
+
+
+def test_a_fault_of_ours_stops_the_pictures_too(
+    host: Any, script: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def fail(*_: Any) -> Any:
+        raise RecursionError("maximum depth")
+
+    monkeypatch.setattr("a1111_ext.webui.dynamic_script.plan_prompts", fail)
+    p = page_of(host, "a {red|blue} fox")
+    script.process(p, True)
+    assert p.said == ["The prompt could not be drawn: RecursionError: maximum depth"]
+    assert host.shared.state.interrupted
+    assert "RecursionError" in caplog.text
+
+
+def test_an_emptied_number_draws_all_combinations(host: Any, script: Any):
+    p = page_of(host, "a {red|blue} fox")
+    script.process(p, True, True, None, False, False, False)
+    assert p.all_prompts == ["a red fox", "a blue fox"]
 
 
 def test_the_section_stands_on_both_pages(host: Any, script: Any):

@@ -15,6 +15,8 @@ from asgi import ask
 from fake_gradio import FakeGradio
 
 from a1111_ext.webui import extension
+from a1111_ext.webui.dynamic import BOXES as PROMPT_BOXES
+from a1111_ext.webui.request import GRID_BOXES, SHOWCASE_BOXES
 
 ROOT = Path(extension.__file__).resolve().parents[2]
 ENTRY = ROOT / "scripts" / "loraloom_entry.py"
@@ -77,16 +79,17 @@ def test_an_older_host_is_entered_by_its_own_functions(
     assert [len(one) for one in callbacks.callback_map.values()] == [1, 1, 1]
 
 
-def test_the_boxes_of_the_script_come_in_the_order_of_its_run(host: Any, gradio: FakeGradio):
-    scripts = [one for one in start(host)[0] if "run" in vars(one)]
-    assert len(scripts) == 2  # dynamic prompts stand beside whatever script runs
-    for made in scripts:
+def test_the_boxes_of_the_scripts_come_in_the_order_in_which_they_are_read(
+    host: Any, gradio: FakeGradio
+):
+    scripts = start(host)[0]
+    known = (GRID_BOXES, SHOWCASE_BOXES, PROMPT_BOXES)
+    for made, expected in zip(scripts, known, strict=True):
         with gradio.module.Blocks():
-            boxes = made().ui(False)
-        names = made.run.__code__.co_varnames[2 : made.run.__code__.co_argcount]
-        start_of_id = made().elem_id("")
-        ids = [box.options["elem_id"].removeprefix(start_of_id) for box in boxes]
-        assert ids == list(names)
+            boxes = [one.options for one in made().ui(False)]
+        labels = [one["label"].partition(":")[0].partition(" (")[0] for one in boxes]
+        assert labels == [one.label for one in expected]
+        assert [one["value"] or () for one in boxes] == [one.usual or () for one in expected]
 
 
 def test_the_api_cannot_open_further_folders(host: Any, gradio: FakeGradio):

@@ -79,6 +79,7 @@ def test_slips_are_reported_when_a_grid_is_started(app: Any, host: Any):
 
 def test_what_is_left_out_is_as_the_host_is_set(app: Any, host: Any):
     """The page draws so; the default of Forge Neo is clip skip 2."""
+    host.sd_vae.vae_dict["other.pt"] = str(host.data / "models" / "other.pt")
     host.shared.opts.data.update({"CLIP_stop_at_last_layers": 2, "sd_vae": "other.pt"})
     texts = []
     for more in ({}, {"clip_skip": 1}):
