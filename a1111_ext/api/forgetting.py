@@ -4,14 +4,15 @@ What hosts keep of a file that was exchanged, as measured and read in their sour
 A1111 and Forge go by names and weights, and keep what the picture before was drawn with; unloading
 the checkpoint does not end that in A1111. Both keep what their text encoder, with LoRAs and
 embeddings, made of the last prompts of either pass. A1111 may keep files in memory, going by their
-time. Forge and reForge keep the last five files by their paths alone.
+time. Forge and reForge keep the last five files by their paths alone. All keep the VAE that is
+loaded as long as its name is asked for; A1111 nevertheless writes the hash of the new file.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from kohya_ext.project.addresses import is_this_machine
@@ -20,7 +21,7 @@ from kohya_ext.project.lora_file import Tensor, write_lora
 from .client import PICTURE_SECONDS, ApiError, Client
 from .inventory import lora_folders_of
 from .lora_tags import lora_tag
-from .payloads import small_picture
+from .payloads import small_picture, vae_settings
 
 _log = logging.getLogger(__name__)
 _KEPT_FILES = 5
@@ -47,6 +48,24 @@ def forget_loras(client: Client, checkpoint: str = "") -> None:
         if not error.status:
             raise
         _log.warning("The WebUI at %s forgot no LoRAs: %s", client.url, error.problem)
+
+
+def forget_vae(
+    client: Client, checkpoint: str = "", text_encoders: Sequence[str] | None = None
+) -> None:
+    """Let a WebUI draw a small picture without a VAE of its own, so that it reads the next one.
+
+    With the `text_encoders` that stay chosen, in Forge; None means A1111. Where that cannot be
+    drawn, as by a model that has no VAE in it, the WebUI still unloads its model.
+    """
+    body = small_picture(checkpoint)
+    body["override_settings"] |= vae_settings("None", text_encoders)
+    try:
+        client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
+    except ApiError as error:
+        if not error.status:
+            raise
+        _log.info("The WebUI at %s drew nothing without a VAE: %s", client.url, error.problem)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client, unexpected
-from ..api.forgetting import forget_loras
+from ..api.forgetting import forget_loras, forget_vae
 from ..api.inventory import fetch_capabilities
 from ..api.lora_links import FOLDER
 from ..api.payloads import (
@@ -76,6 +76,9 @@ class Backend:
 
         `checkpoint` is the title of the one that the next picture wants.
         """
+
+    def forget_vae(self, checkpoint: str) -> None:
+        """Let the host read the next picture's VAE from its file, whatever it has loaded."""
 
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
@@ -165,6 +168,12 @@ class HttpBackend(Backend):
         """Let the WebUI draw without LoRAs, after which it reads their files again."""
         self.hold_settings()  # it draws nothing with a clip skip of 2.0
         forget_loras(self.client, checkpoint)
+
+    def forget_vae(self, checkpoint: str) -> None:
+        """Let the WebUI draw without a VAE."""
+        self.hold_settings()
+        has = self.capabilities
+        forget_vae(self.client, checkpoint, has.text_encoders if has.is_forge else None)
 
     # -- drawing --------------------------------------------------------------------------
 

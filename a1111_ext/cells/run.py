@@ -119,6 +119,7 @@ class CellRun:
         self._cluster_loss: HostError | None = None
         self._pixels: dict[str, str] = {}
         self._told_to_forget: set[str] = set()
+        self._vaes_read: set[tuple[str, str]] = set()
         self._earlier: dict[str, set[str]] | None = None
         self._seconds: list[float] = []
         self._is_paused = False
@@ -344,6 +345,19 @@ class CellRun:
         with self._changed:
             self._told_to_forget.update([backend.name] if found else [])
         return found
+
+    def may_keep_vae(self, backend: Backend, cells: Iterable[Cell]) -> bool:
+        """Tell, once for each backend and VAE, that a host may hold an earlier file of its name.
+
+        It would draw with that one, and an A1111 would write the hash of the file that is there.
+        """
+        named = {(backend.name, cell.vae) for cell in cells} - {
+            (backend.name, name) for name in ("", "Automatic", "None")
+        }
+        with self._changed:
+            new = named - self._vaes_read
+            self._vaes_read |= new
+        return bool(new)
 
     def may_be_earlier(
         self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]

@@ -145,6 +145,8 @@ class Worker:
                 run.asked(cells, backend)
                 if run.may_be_kept(backend, cells):
                     backend.forget_loras(cells[0].checkpoint.title)
+                if run.may_keep_vae(backend, cells):
+                    backend.forget_vae(cells[0].checkpoint.title)
                 answers = self._ask(cells)
                 if self._run.may_be_earlier(backend, answers):
                     backend.forget_loras(

@@ -51,6 +51,10 @@ class InProcessBackend(Backend):
         """Let the host read its LoRAs again."""
         forget_loras()
 
+    def forget_vae(self, checkpoint: str) -> None:
+        """Let the host read the next picture's VAE from its file."""
+        forget_vae()
+
     def __init__(self, begin: Begin, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._begin = begin
         self._clock = clock
@@ -253,6 +257,21 @@ def forget_loras() -> None:
             setattr(layer, _IN_A1111, ("forgotten",))
 
 
+def forget_vae() -> None:
+    """Let the host read its VAE again: it goes by the name alone.
+
+    Forge notes which files it has made its model of, A1111 which one it has loaded.
+    """
+    from modules import sd_models, sd_vae
+
+    known = sd_models.model_data
+    if hasattr(known, _FILES_OF_FORGE):
+        setattr(known, _FILES_OF_FORGE, "")
+    elif known.sd_model is not None:
+        sd_vae.reload_vae_weights(vae_file=None)
+
+
+_FILES_OF_FORGE = "forge_hash"
 _REMEMBERED = ("cached_c", "cached_uc", "cached_hr_c", "cached_hr_uc")
 _IN_FORGE = "current_lora_hash"
 _IN_A1111 = "network_current_names"

@@ -7,13 +7,12 @@ from.
 from __future__ import annotations
 
 import shutil
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from a1111_server import Server, make_data, named, serving, write_epoch
+from a1111_server import Server, cut_out, make_data, named, serving, write_epoch
 
 from a1111_ext.api.capabilities import Capabilities
 from a1111_ext.api.client import Client
@@ -33,32 +32,11 @@ from a1111_ext.cells import (
 )
 from a1111_ext.cells.cell_plan import ignored_schedules
 from kohya_ext.project import ToolError
-from kohya_ext.project.lora_file import Tensor, read_header, write_lora
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
 VAE, CLIP = "fox-vae.safetensors", "fox-clip.safetensors"
 SMALL = Cell("a fox", 1, width=64, height=64, steps=1, sampler="Euler")
-
-
-def cut_out(checkpoint: Path, path: Path, begin: str) -> None:
-    """Write the part of a checkpoint whose names begin with `begin` as a file of its own.
-
-    A VAE is made to give darker pictures than the checkpoint's own.
-    """
-    header = read_header(checkpoint)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {}
-    with checkpoint.open("rb") as stream:
-        for one in header.tensors:
-            if one.name.startswith(begin):
-                stream.seek(header.data_begin + one.begin)
-                data = stream.read(one.end - one.begin)
-                name = one.name.removeprefix(begin)
-                if name == "decoder.conv_out.bias":
-                    data = struct.pack("<3e", -0.4, -0.4, -0.4)
-                tensors[name] = Tensor(one.dtype, one.shape, data)
-    write_lora(path, tensors, {})
 
 
 @pytest.fixture(scope="module")

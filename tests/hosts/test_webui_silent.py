@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from a1111_server import write_epoch
+from a1111_server import cut_out, write_epoch
 
-from a1111_ext.api.client import Client
+from a1111_ext.api.client import ApiError, Client
 from a1111_ext.api.forgetting import IN_MEMORY
 from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.upscalers import needs_weights, prove_upscalers
@@ -81,6 +82,35 @@ def test_a_replaced_lora_is_read_again(live_webui: Client, ledger: Ledger, base:
         path.unlink(missing_ok=True)
         live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
     assert len(set(pixels)) == 2
+
+
+def test_a_replaced_vae_is_read_again(live_webui: Client, tmp_path: Path, base: Path):
+    """A1111 writes the hash of the file that is there, whatever it has loaded."""
+    found = fetch_capabilities(live_webui)
+    folder = Path(found.lora_dir).parent / "VAE"
+    if not folder.parent.is_dir():
+        pytest.skip(f"{folder} is not on this machine")
+    path = folder / f"{NAME}.safetensors"
+    pixels = []
+    try:
+        for shade in (-0.4, 0.4):
+            path.unlink(missing_ok=True)
+            cut_out(base, path, "first_stage_model.", shade)
+            _refresh_vaes(live_webui)
+            if path.name not in (fetch_capabilities(live_webui).vaes or ()):
+                pytest.skip("it lists the VAEs of its start")
+            with Ledger(tmp_path / f"{shade}.db", tmp_path / f"cells {shade}") as ledger:
+                pixels.append(drawn(live_webui, ledger, replace(SMALL, vae=path.name), base))
+    finally:
+        path.unlink(missing_ok=True)
+        _refresh_vaes(live_webui)
+    assert len(set(pixels)) == 2
+
+
+def _refresh_vaes(client: Client) -> None:
+    for path in ("/sdapi/v1/refresh-vae", "/sdapi/v1/refresh-checkpoints"):
+        with suppress(ApiError):  # Forge has no route for them
+            client.post(path, seconds=120)
 
 
 def test_both_passes_are_made_of_the_new_file(live_webui: Client, ledger: Ledger, base: Path):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from a1111_ext.api.client import ApiError, Client
-from a1111_ext.api.forgetting import forget_loras
+from a1111_ext.api.forgetting import forget_loras, forget_vae
 from a1111_ext.api.lora_tags import lora_tags
 from a1111_ext.simulator import SimulatedWebui
 from a1111_ext.simulator.refusal import HttpRefusal
@@ -44,6 +44,30 @@ def test_a_webui_elsewhere_is_asked_without_them(
     webui.host.faults.before = seen.append
     forget_loras(client)
     assert [one["prompt"] for one in seen] == [""]
+
+
+@pytest.mark.parametrize(
+    ("encoders", "settings"),
+    [
+        (None, {"sd_vae": "None", "add_vae_name_to_info": True}),
+        (("clip.safetensors",), {"forge_additional_modules": ["clip.safetensors"]}),
+    ],
+    ids=["A1111", "Forge"],
+)
+def test_a_picture_without_a_vae_lets_go_of_the_loaded_one(
+    webui: SimulatedWebui, client: Client, encoders: Any, settings: Any
+):
+    seen: list[dict[str, Any]] = []
+
+    def look(body: dict[str, Any]) -> None:
+        seen.append(body)
+        raise HttpRefusal(500, "AssertionError", "You do not have VAE state dict!")
+
+    webui.host.faults.before = look
+    forget_vae(client, "simulated-b", encoders)
+    assert seen[0]["override_settings"] == {"sd_model_checkpoint": "simulated-b", **settings}
+    with pytest.raises(ApiError), Client("http://127.0.0.1:1") as nobody:
+        forget_vae(nobody)
 
 
 def test_a_webui_that_cannot_draw_now_is_no_error(webui: SimulatedWebui, client: Client, caplog):

@@ -251,6 +251,16 @@ def test_a_host_forgets_once_before_a_name_is_known(backend, ledger, webui):
     assert forgotten == [cells[0].checkpoint.title]
 
 
+def test_a_vae_is_read_again_before_its_first_picture(backend, ledger):
+    """A file that replaced another under its name is drawn with the one that is loaded."""
+    forgotten = []
+    backend.forget_vae = forgotten.append
+    vae = "fox.pt"
+    cells = pinned(backend, *(cell(seed=seed, vae=name) for seed in (1, 2) for name in ("", vae)))
+    run_cells(plan_cells(cells), ledger, [backend]).require_all()
+    assert forgotten == [cells[0].checkpoint.title]
+
+
 def test_a_file_that_we_linked_is_no_others(backend, ledger, webui):
     forgotten = []
     backend.forget_loras = forgotten.append

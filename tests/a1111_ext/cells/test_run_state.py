@@ -186,6 +186,16 @@ def test_a_host_forgets_files_that_differ_from_the_last_under_their_name(
     assert run.state.may_be_kept(Keeping("a"), [later]) is is_told
 
 
+def test_a_host_reads_each_vae_once_in_a_run(ledger: Ledger):
+    run = Run(ledger, cell()).state
+    one, other = Place("a"), Place("b")
+    assert not run.may_keep_vae(one, [cell(), cell(vae="Automatic"), cell(vae="None")])
+    assert run.may_keep_vae(one, [cell(vae="fox.pt"), cell(seed=2, vae="fox.pt")])
+    assert not run.may_keep_vae(one, [cell(seed=3, vae="fox.pt")])
+    assert run.may_keep_vae(one, [cell(vae="hen.pt")])
+    assert run.may_keep_vae(other, [cell(vae="fox.pt")])
+
+
 @pytest.mark.parametrize(("later", "is_refused"), [("aa", True), ("bb", False), ("cc", True)])
 def test_a_checkpoint_is_another_when_its_hash_is(ledger: Ledger, later: str, is_refused: bool):
     run = Run(ledger, *(cell(seed=seed, checkpoint=CheckpointPin("x")) for seed in range(2)))

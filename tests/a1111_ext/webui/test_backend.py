@@ -102,6 +102,19 @@ def test_what_was_made_of_earlier_files_is_forgotten(host: Any, monkeypatch: pyt
     assert kinds[1].cached_hr_c == [None, None, None]
 
 
+def test_a_vae_is_read_again(host: Any):
+    """A1111 lets go of the one that it has loaded, Forge of what it has made its model of."""
+    known = host.sd_models.model_data
+    backend(host).forget_vae("tiny-a")
+    assert host.sd_vae._loaded == []  # no model is loaded yet
+    known.sd_model = object()
+    backend(host).forget_vae("tiny-a")
+    assert host.sd_vae._loaded == [None]
+    known.forge_hash = "{'additional_modules': ['/models/VAE/fox.safetensors']}"
+    backend(host).forget_vae("tiny-a")
+    assert (known.forge_hash, host.sd_vae._loaded) == ("", [None])
+
+
 def test_a_clip_skip_of_2_0_is_healed(host: Any):
     """With it the host draws nothing, and it takes 2 for the same."""
     host.shared.opts.data["CLIP_stop_at_last_layers"] = 2.0
