@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 
 from kohya_ext.project.page_frame import page_frame
+from kohya_ext.project.printable import shortened
 
 from .shelf import ShelfSelection
 
@@ -74,6 +75,16 @@ def frame(choice: ShelfSelection, page: str, sheet: str) -> str:
     return (
         f"<p>Drawn {escape(choice.grid.made_at)}. {' | '.join(links)}</p>"
         f"{page_frame(page, choice.grid.name, FRAME_PIXELS)}"
+    )
+
+
+def gone(choice: ShelfSelection) -> str:
+    """Say that the project which was chosen is no longer there; "" where it is."""
+    if not choice.gone:
+        return ""
+    return problem(
+        f'The project "{shortened(choice.gone)}" is no longer in these folders: it was moved, '
+        f"renamed or removed. {choice.label or 'Nothing'} is shown instead."
     )
 
 

@@ -249,13 +249,13 @@ class ComponentValues:
 def _look(place: ScreenHost, folder: str, label: str | None, name: str | None) -> ComponentValues:
     """Read the shelf and choose from it; what goes wrong is shown in place of the facts."""
     try:
-        choice = choose(place.read(folder), label, name)
+        choice = choose(place.read(folder), None if label == NOTHING else label, name)
         return ComponentValues(
             choice.labels,
             choice.label,
             choice.grid_labels,
             choice.grid_label,
-            markup.facts(choice, place.where) + _boards(place, choice),
+            markup.gone(choice) + markup.facts(choice, place.where) + _boards(place, choice),
             _frame(place, choice),
         )
     except Exception as error:  # noqa: BLE001  # a callback of the host: nobody above can show it

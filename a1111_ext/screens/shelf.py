@@ -69,6 +69,8 @@ class ShelfSelection:
     entry: ShelfEntry | None
     grid: GridRow | None
     labels: tuple[str, ...]
+    gone: str = ""
+    """The project that was chosen and is no longer there; another is shown."""
 
     @property
     def label(self) -> str | None:
@@ -86,4 +88,8 @@ class ShelfSelection:
 def choose(shelf: Shelf, label: str | None, grid: str | None) -> ShelfSelection:
     """Return what is shown for the two chosen words; the newest grid when none is chosen."""
     entry = shelf.find(label)
-    return ShelfSelection(entry, entry.find_grid(grid) if entry else None, shelf.labels)
+    is_there = not label or any(
+        one.startswith(f"{label} (") or one == label for one in shelf.labels
+    )
+    chosen = entry.find_grid(grid) if entry else None
+    return ShelfSelection(entry, chosen, shelf.labels, "" if is_there else str(label))

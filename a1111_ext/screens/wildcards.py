@@ -127,7 +127,7 @@ def save_file(roots: tuple[Path, ...], file: str, text: str, stamp: str) -> dict
     if _stamp(content) != stamp:
         raise ConflictError(
             "LL787",
-            f'"{shortened(file)}" was changed or created by someone else in the meantime.',
+            f'"{shortened(file)}" was changed, created or removed by someone else in the meantime.',
             "Copy your text, open the file again, and repeat your change.",
         )
     before = "" if content is None else _decoded(content, file)

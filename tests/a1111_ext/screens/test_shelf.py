@@ -106,6 +106,15 @@ def test_a_word_that_is_gone_leads_to_the_first(folder: Path):
     assert choose(read_shelf([folder]), "no such project", "no such grid").label == "fox"
 
 
+def test_a_chosen_project_that_is_gone_is_named(folder: Path):
+    for there in (None, "", "fox", "Heron"):
+        assert markup.gone(choose(read_shelf([folder]), there, None)) == ""
+    (folder / "fox").rename(folder / "vixen")
+    said = markup.gone(choose(read_shelf([folder]), "fox", None))
+    assert "The project &quot;fox&quot; is no longer in these folders" in said
+    assert "Heron is shown instead." in said
+
+
 def test_projects_of_one_name_have_their_folder_in_the_label(folder: Path, tmp_path: Path):
     other = tmp_path / "other"
     apply_init(plan_init(other / "fox", "Quillfox"))
