@@ -252,6 +252,15 @@ def test_a_tagger_of_the_second_format_is_offered_and_kept(project: Project, tmp
         decisions.keeping(Section.TAGGER)(project, {"tagger": str(folder)})
 
 
+def test_a_pasted_path_is_kept_without_its_quotes(project: Project, tmp_path: Path):
+    folder = write_logits_model(tmp_path / "my home" / "second")
+    typed = {"tagger": f' "{folder}" '}
+    assert "Tagger: second." in decisions.keeping(Section.TAGGER)(project, typed)
+    kept = open_project(project.root)
+    assert kept.manifest.captions.model == str(folder)
+    assert unkept(kept, {**shown_values(kept.manifest), **typed}) == ()
+
+
 def test_a_folder_without_a_tagger_is_named(project: Project, tmp_path: Path):
     with pytest.raises(MissingError, match=r"contains no tagger.*\[LL250\]"):
         decisions.keeping(Section.TAGGER)(project, {"tagger": str(tmp_path)})

@@ -32,6 +32,7 @@ def test_a_project_is_made_and_seen_after_a_restart(host: Any, tmp_path: Path):
     kept = json.loads(Path(host.shared.config_filename).read_text(encoding="utf-8"))
     assert kept[FOLDERS] == str(root)
     assert open_project_here(str(root), "") == "fox"  # once more adds nothing
+    assert open_project_here(f'"{root}"', "") == "fox"  # as Explorer copies it
     assert host.shared.opts.data[FOLDERS] == str(root)
 
 
