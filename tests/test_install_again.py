@@ -105,22 +105,27 @@ def test_an_environment_without_pip_is_made_again(
 
 
 def test_hosts_that_were_moved_are_found_and_cleaned(
-    script: ModuleType, machine: Machine, kohya: Path, webui: Path, tmp_path: Path
+    script: ModuleType, machine: Machine, kohya: Path, webui: Path, tmp_path: Path, capsys
 ):
     script.install(machine.program, script.Hosts((kohya,), (webui,)), "", tmp_path)
     put_tab(kohya)
     moved = tmp_path / "other disk"
     kohya.parent.rename(moved)
-    hosts = machine.program.moved_hosts([], tmp_path / "here", tmp_path)
+    here = tmp_path / "here"
+    shutil.copytree(moved / "the webui" / "modules", here / "another webui" / "modules")
+    (here / "another webui" / "webui.py").write_text("", encoding="utf-8")
+    hosts = machine.program.moved_hosts([], here, tmp_path)
     assert machine.program.remove(hosts) == []
     assert not list(moved.rglob("*loraloom*"))
+    assert " is gone." not in capsys.readouterr().out
 
 
 def test_a_host_that_is_nowhere_is_named_when_removing(
     script: ModuleType, machine: Machine, kohya: Path, webui: Path, tmp_path: Path, capsys
 ):
     script.install(machine.program, script.Hosts((kohya,), (webui,)), "", tmp_path)
-    shutil.rmtree(kohya.parent)
+    shutil.rmtree(kohya)
+    shutil.rmtree(webui)
     hosts = machine.program.moved_hosts([], tmp_path / "here", tmp_path)
     assert machine.program.remove(hosts) == []
     printed = capsys.readouterr().out

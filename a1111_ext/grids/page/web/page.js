@@ -409,9 +409,10 @@ function openViewer(index) {
   if (first) { viewer.showModal(); lens.scale = 0; }
   large.decode().then(() => lens.scale ? aim() : fit(), () => { large.src = thumb(index); fit(); });
 }
+const fitScale = () => Math.min(stage.clientWidth / (large.naturalWidth || 1), stage.clientHeight / (large.naturalHeight || 1));
 function fit() {
   const w = large.naturalWidth || 1, h = large.naturalHeight || 1;
-  lens.scale = Math.min(stage.clientWidth / w, stage.clientHeight / h);
+  lens.scale = fitScale();
   lens.x = (stage.clientWidth - w * lens.scale) / 2;
   lens.y = (stage.clientHeight - h * lens.scale) / 2;
   aim();
@@ -433,12 +434,38 @@ stage.addEventListener("wheel", (event) => {
   const box = stage.getBoundingClientRect();
   zoomBy(Math.exp(-event.deltaY / 400), event.clientX - box.left, event.clientY - box.top);
 }, { passive: false });
+/** One finger, or the mouse, moves the picture; two enlarge it; over a picture that fits, one turns to the next. */
+const fingers = new Map();
+let swipe = null;
+const spotOf = (event) => ({ x: event.clientX, y: event.clientY });
+const apart = (one, other) => Math.hypot(one.x - other.x, one.y - other.y) || 1;
 stage.addEventListener("pointerdown", (event) => {
   stage.setPointerCapture(event.pointerId);
-  const start = { x: event.clientX - lens.x, y: event.clientY - lens.y };
-  stage.onpointermove = (moved) => { lens.x = moved.clientX - start.x; lens.y = moved.clientY - start.y; aim(); };
+  fingers.set(event.pointerId, spotOf(event));
+  swipe = event.pointerType === "touch" && fingers.size === 1 && Math.abs(lens.scale / fitScale() - 1) < 0.01 ? spotOf(event) : null;
 });
-stage.addEventListener("pointerup", () => { stage.onpointermove = null; });
+stage.addEventListener("pointermove", (event) => {
+  const before = fingers.get(event.pointerId), now = spotOf(event);
+  if (!before) return;
+  fingers.set(event.pointerId, now);
+  const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1], share = other ? 2 : 1;
+  lens.x += (now.x - before.x) / share;
+  lens.y += (now.y - before.y) / share;
+  const box = stage.getBoundingClientRect();
+  if (other) zoomBy(apart(now, other) / apart(before, other), (now.x + other.x) / 2 - box.left, (now.y + other.y) / 2 - box.top);
+  else aim();
+});
+for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, (event) => {
+  fingers.delete(event.pointerId);
+  if (!swipe) return;
+  const dx = event.clientX - swipe.x, dy = event.clientY - swipe.y;
+  swipe = null;
+  fit();
+  if (kind === "pointerup" && Math.abs(dx) > 45 && Math.abs(dx) > 1.5 * Math.abs(dy)) {
+    lens.scale = 0;
+    openViewer(nextDone(view.selected, dx < 0 ? 1 : -1, 0));
+  }
+});
 stage.addEventListener("dblclick", () => lens.scale * devicePixelRatio > 0.99 ? fit() : zoomBy(1 / lens.scale / devicePixelRatio));
 large.draggable = false;
 const viewerDo = {
@@ -457,7 +484,7 @@ function mark(index) {
   else { view.a = view.b; view.b = index; }
   redecorate();
   const which = index === view.a ? "A" : index === view.b ? "B" : "";
-  toast(which ? "Marked as " + which + (isDone(view.a) && isDone(view.b) ? ": press C to compare" : "") : "Mark removed");
+  toast(which ? "Marked as " + which + (isDone(view.a) && isDone(view.b) ? ": press Compare A and B, or C" : "") : "Mark removed");
 }
 function openCompare() {
   if (!isDone(view.a) || !isDone(view.b)) return;
@@ -504,7 +531,7 @@ function show(isB) {
 }
 function flicker() {
   show(false);
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return toast("Press Space to show the other picture");
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return toast("Tap a picture or press Space to show the other one");
   pair.timer = setInterval(() => show(!pair.showB), Number(byId("compare-speed").value));
 }
 const compareDo = {
@@ -515,6 +542,7 @@ compare.addEventListener("close", () => { clearInterval(pair.timer); draw(); });
 compare.querySelectorAll("[data-mode]").forEach((one) => { one.onclick = () => { pair.mode = one.dataset.mode; pose(); }; });
 byId("compare-split").oninput = pose;
 byId("compare-speed").oninput = pose;
+compare.querySelector(".stage").addEventListener("click", () => { if (pair.mode === "flicker") { clearInterval(pair.timer); show(!pair.showB); } });
 compare.querySelector(".stage").addEventListener("pointermove", (event) => {
   if (pair.mode !== "slider") return;
   const image = compare.querySelector("img.b"), box = compare.querySelector(".stage").getBoundingClientRect();
@@ -892,7 +920,7 @@ function showAdvice() {
   const advice = data.advice, panel = byId("advice");
   panel.classList.toggle("hidden", !advice);
   if (!advice) return;
-  panel.open = innerWidth >= 700;
+  panel.open = innerWidth >= 700 && innerHeight > 560;
   panel.querySelector("summary").textContent = (advice.simulated ? "Advice (simulated): " : "Advice: ") + advice.summary;
   panel.querySelector("ol").append(...advice.picks.map((one) => make("li", {}, make("strong", { textContent: one.place }), " " + one.reasons.join(" "))));
   panel.querySelector(".curves").append(...advice.curves.map((one) => make("figure", { title: one.text },

@@ -2,6 +2,7 @@
 (() => {
 const POLL_MILLISECONDS = 2500, GAP = 10, PAD = 12, NAME_HEIGHT = 24, SPARE_ROWS = 3, SPARE_MILLISECONDS = 40, AHEAD = 4;
 const byId = (id) => document.getElementById(id);
+const isPhone = matchMedia("(max-width: 720px), (max-height: 560px) and (pointer: coarse)");  // as in board.css
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 // -- what is known ---------------------------------------------------------------------------------
@@ -300,7 +301,8 @@ const grid = byId("grid"), space = byId("space"), tiles = new Map(), spare = [];
 let columns = 1, side = 190, width = 190, height = 214;
 function layOut() {
   const room = grid.clientWidth - 2 * PAD;
-  side = innerWidth <= 720 ? Math.max(100, (room - 2 * GAP) / 3) : Number(byId("size").value);
+  const across = innerWidth <= 720 ? 3 : 5;
+  side = isPhone.matches ? Math.max(100, (room - (across - 1) * GAP) / across) : Number(byId("size").value);
   columns = Math.max(1, Math.floor((room + GAP) / (side + GAP)));
   width = (room - (columns - 1) * GAP) / columns;
   height = width + NAME_HEIGHT;
@@ -613,12 +615,16 @@ grid.addEventListener("click", (event) => {
   const at = Number(tile.dataset.at);
   if (event.shiftKey) go(at, true);
   else if (event.ctrlKey || event.metaKey || isSelecting) toggle(at);
-  else { chosen.clear(); go(at); if (innerWidth <= 720) show("one"); }
+  else { chosen.clear(); go(at); if (isPhone.matches) show("one"); }
 });
 grid.addEventListener("dblclick", (event) => { if (event.target.closest(".tile") && !isSelecting) show("one"); });
 let touch = null, isDragged = false;
+/** While the page is enlarged with two fingers, one finger moves it and turns no page. */
+const isPinched = () => visualViewport.scale > 1.05;
+visualViewport.addEventListener("resize", () => document.body.classList.toggle("pinched", isPinched()));
 for (const pane of [byId("stage"), byId("compare")]) {
-  pane.addEventListener("pointerdown", (event) => { touch = { x: event.clientX, y: event.clientY }; });
+  pane.addEventListener("pointerdown", (event) => { touch = event.isPrimary && !isPinched() ? { x: event.clientX, y: event.clientY } : null; });
+  pane.addEventListener("pointercancel", () => { touch = null; });
   pane.addEventListener("pointerup", swipe);
 }
 /** Not with "pointerup": the click that follows a tap would hit the opened zoom, and close it. */

@@ -1,0 +1,77 @@
+"""The grid's page on a phone: fingers enlarge, move and turn, and every button fits a thumb."""
+
+from __future__ import annotations
+
+import pytest
+from chromium import Fingers, open_phone, too_small_for_a_thumb
+
+from kohya_ext.project import Project
+
+from .test_page_browser import folder_of, project
+
+__all__ = ("project",)
+pytestmark = pytest.mark.browser
+
+
+def url_of(project: Project) -> str:
+    return (folder_of(project) / "grid.html").as_uri()
+
+
+def test_two_fingers_enlarge_and_one_moves_or_turns(project: Project):
+    with open_phone(url_of(project)) as page:
+        page.locator(".cell img").first.tap()
+        page.locator("#details img").tap()
+        page.wait_for_function("document.querySelector('#viewer .scale').textContent")
+        fingers, seen = Fingers(page), page.locator("#viewer .title")
+        size = page.locator("#viewer .scale")
+        first, fitted = seen.inner_text(), int(size.inner_text().rstrip(" %"))
+        fingers.spread((195, 500), 40, 120)
+        assert int(size.inner_text().rstrip(" %")) == pytest.approx(3 * fitted, rel=0.02)
+        left = page.locator("#viewer .stage img").bounding_box()["x"]
+        fingers.drag((300, 500), (200, 500))  # enlarged: it moves the picture
+        assert page.locator("#viewer .stage img").bounding_box()["x"] == pytest.approx(left - 100)
+        assert seen.inner_text() == first
+        page.locator('#viewer [data-do="fit"]').tap()
+        fingers.drag((300, 500), (100, 510))  # the whole picture is in sight: the next one
+        page.wait_for_function(
+            "(first) => document.querySelector('#viewer .title').textContent !== first", arg=first
+        )
+        fingers.drag((100, 500), (300, 510))
+        page.wait_for_function(
+            "(first) => document.querySelector('#viewer .title').textContent === first", arg=first
+        )
+        fingers.drag((200, 400), (210, 600))
+        assert seen.inner_text() == first
+        page.wait_for_function(
+            "(fitted) => document.querySelector('#viewer .scale').textContent === fitted + ' %'",
+            arg=str(fitted),
+        )
+
+
+@pytest.mark.parametrize("size", [(390, 844), (844, 390)], ids=["upright", "on its side"])
+def test_every_button_fits_a_thumb(project: Project, size: tuple[int, int]):
+    with open_phone(url_of(project), width=size[0], height=size[1]) as page:
+        page.locator(".cell img").first.wait_for()
+        assert too_small_for_a_thumb(page) == []
+        page.locator("#filter-button").tap()
+        assert too_small_for_a_thumb(page) == []
+        page.locator("#filter-button").tap()
+        for number in (0, 1):
+            page.locator(".cell img").nth(number).tap()
+            assert too_small_for_a_thumb(page) == []
+            page.locator("#details button", has_text="Mark to compare").tap()
+            page.locator("#details button", has_text="close").tap()
+        page.locator("#compare-button").tap()
+        assert too_small_for_a_thumb(page) == []
+        page.locator('#compare [data-mode="flicker"]').tap()
+        page.locator("#compare .stage").tap()  # it stops, and shows the other one
+        shown = "document.querySelector('#compare img.b').style.visibility"
+        before = page.evaluate(shown)
+        page.wait_for_timeout(700)
+        assert page.evaluate(shown) == before
+        page.locator("#compare .stage").tap()
+        assert page.evaluate(shown) != before
+        page.locator('#compare [data-do="close"]').tap()
+        page.locator("#vote-button").tap()
+        assert too_small_for_a_thumb(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == size[0]
