@@ -13,10 +13,12 @@ _WORD = re.compile(r"[A-Za-z][\w.-]*\w")
 _LIKE = re.compile(
     r"""
       [a-z]{2}[A-Z][a-z]              # FastNegativeV2, BadDream
-    | ^(?!negative$)\w*negative       # easynegative
+    | ^(?i:(?!negative$)\w*negative)  # easynegative
     | \w[vV]\d+(?:[.-]?\w){0,60}$     # deepnegative_v1_75t
     | (?:_|-)(?:neg|ti|embedding)$    # hands-neg
-    | [A-Za-z]{3}[_-]\d+$             # bad-hands-5
+    | [A-Za-z]{3}[_-]\d+v?$           # bad-hands-5, bad-picture-chill-75v
+    | [vV]ersion\d+$                  # bad_prompt_version2
+    | ^(?i:bad-[a-z]|unaesthetic[a-z]|boring_)
     """,
     re.VERBOSE,
 )

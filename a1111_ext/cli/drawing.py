@@ -24,6 +24,7 @@ from ..cells.cell import Cell
 from ..cells.cell_plan import ignored_schedules, upscaler_of
 from ..cells.events import CellEvent, CellOutcome, EventHandler
 from ..cells.scheduler import SchedulerBackend
+from ..cells.verify import prompts_of_adetailer
 from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted
 from ..showcase.upscale_queue import OpenDrawing
@@ -81,7 +82,12 @@ def describe_embeddings(
 
     A word whose embedding is not installed is an ordinary word to the WebUI: nobody else says so.
     """
-    prompts = {text: None for cell in cells for text in (cell.prompt, cell.negative_prompt)}
+    prompts = {
+        text: None
+        for cell in cells
+        for pair in ((cell.prompt, cell.negative_prompt), *prompts_of_adetailer(cell))
+        for text in pair
+    }
     known = trigger_word.split()
     names = capabilities.embeddings if capabilities else {}
     found = {one: None for text in prompts for one in find_embeddings(text, names)}

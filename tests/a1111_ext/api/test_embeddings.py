@@ -15,12 +15,12 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.embeddings import find_embeddings, words_like_embeddings
 from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run_cells
-from a1111_ext.cells.cell import EmbeddingUse, cell_from_dict
+from a1111_ext.cells.cell import EmbeddingUse, cell_from_dict, script_uses
 from a1111_ext.cli.drawing import describe_embeddings
 from a1111_ext.simulator import SimulatedWebui, server, start_webui
 from a1111_ext.simulator.models import embedding_hash
 from kohya_ext.cli import main
-from kohya_ext.project import Project
+from kohya_ext.project import InputError, Project
 
 FAST = "FastNegativeV2"
 CELL = Cell("a fox", 1, f"blurry, ({FAST}:1.2)", 64, 64, 2, sampler="Euler a")
@@ -56,11 +56,30 @@ def test_embeddings_stand_as_whole_words(text: str, found: tuple[str, ...]):
         ("blurry, FastNegativeV2, bad hands", (FAST,)),
         ("easynegative, (ng_deepnegative_v1_75t:0.8)", ("easynegative", "ng_deepnegative_v1_75t")),
         ("bad-hands-5, BadDream, hands-neg", ("bad-hands-5", "BadDream", "hands-neg")),
+        (
+            "EASYNEGATIVE, bad-artist, bad-picture-chill-75v",
+            ("EASYNEGATIVE", "bad-artist", "bad-picture-chill-75v"),
+        ),
+        (
+            "bad_prompt_version2, unaestheticXL, boring_e621",
+            ("bad_prompt_version2", "unaestheticXL", "boring_e621"),
+        ),
+        ("bad_anatomy, bad hands, boring, unaesthetic, NEGATIVE, version 2", ()),
         ("1girl, looking_at_viewer, 4k, negative space, masterpiece, iPad", ()),
         ("<lora:StyleV2:1> a fox", ()),
         ("photo of QuillFox", ()),
     ],
-    ids=["camel", "versions", "more", "ordinary-words", "a-lora", "the-trigger-word"],
+    ids=[
+        "camel",
+        "versions",
+        "more",
+        "capitals",
+        "kinds",
+        "bad-words",
+        "ordinary-words",
+        "a-lora",
+        "the-trigger-word",
+    ],
 )
 def test_words_that_look_like_one(text: str, found: tuple[str, ...]):
     assert words_like_embeddings([text], ["quillfox"]) == found
@@ -144,3 +163,37 @@ def test_a_long_word_is_looked_at_in_no_time():
         "deepnegative_v1_75t",
         "stylev2.5-b",
     )
+
+
+def detailing(**prompts: str) -> Cell:
+    return replace(CELL, scripts=script_uses({"ADetailer": [True, {"ad_model": "", **prompts}]}))
+
+
+def test_prompts_of_adetailer_are_looked_through(client: Client):
+    cell = detailing(ad_prompt=f"a face, {FAST}", ad_negative_prompt="(BadDream:1.2)")
+    about = describe_embeddings([cell], "Quillfox", fetch_capabilities(client))
+    assert about["embeddings"] == FAST
+    assert "BadDream" in about["looks like an embedding, but the WebUI has none of that name"]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "code"),
+    [
+        ({"ad_prompt": "a face <lora:Missing:1>"}, "LL409"),
+        ({"ad_prompt": "a face <LORA:Missing:1>"}, "LL424"),
+        ({"ad_negative_prompt": "<lora:Missing:1>"}, "LL424"),
+        ({"ad_prompt": "photo of {trigger}"}, "LL424"),
+        ({"ad_prompt": "{calm|smiling} face"}, "LL424"),
+        ({"ad_prompt": "a __mood__ face"}, "LL424"),
+    ],
+    ids=["a missing LoRA", "capitals", "negative", "placeholder", "variants", "wildcard"],
+)
+def test_what_adetailer_would_draw_without_is_refused(
+    webui: SimulatedWebui, client: Client, prompts: dict[str, str], code: str
+):
+    webui.host.always_on["adetailer"] = 2
+    found = fetch_capabilities(client)
+    assert pin_cell(detailing(ad_prompt="a face [SEP] [PROMPT], 4_k"), found)
+    with pytest.raises(InputError) as refused:
+        pin_cell(detailing(**prompts), found)
+    assert refused.value.code == code
