@@ -94,6 +94,8 @@ class Capabilities:
     """Embeddings that do not fit the loaded model, so that their names are ordinary words."""
     embeddings: Mapping[str, str] = field(default_factory=dict)
     """Embeddings that fit the loaded model, with the hash that infotexts show where it is known."""
+    latent_upscalers: tuple[str, ...] = ()
+    """Those of `upscalers` that Hires. fix alone knows."""
     img2img_upscaler: str = ""
     """The WebUI's own setting for how a picture is enlarged before it is redrawn."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -313,6 +315,22 @@ class Capabilities:
         if upscaler is not None:
             self.require_weights(upscaler)
 
+    def require_enlarger(self, named: str) -> None:
+        """Raise InputError for an upscaler that cannot enlarge a finished picture.
+
+        Without a name it is the one of the WebUI's own setting, which may be gone.
+        """
+        names = [one for one in self.upscalers if one not in self.latent_upscalers]
+        if named and named not in names:
+            raise _unknown("LL410", "upscaler for a finished picture", named, self.url, names)
+        if not named and self.img2img_upscaler not in ("", *names):
+            raise InputError(
+                "LL410",
+                f"The WebUI at {self.url} is set to enlarge pictures with {self.img2img_upscaler}, "
+                "which it does not have; it would silently do a plain resize.",
+                f"Choose another one: {', '.join(names[:8])}.",
+            )
+
     def require_weights(self, upscaler: str) -> None:
         """Raise MissingError for an upscaler that was found to have no weights."""
         if upscaler in self.without_weights:
@@ -341,7 +359,9 @@ def begun(words: str) -> str:
 
 def _unknown(code: str, kind: str, word: str, where: str, names: Iterable[str]) -> InputError:
     known = list(names)
-    close = [one for one in get_close_matches(word, known, n=3, cutoff=0.3) if one != "None"]
+    folded = {one.casefold(): one for one in known}  # other capitals are the nearest miss
+    alike = get_close_matches(word.casefold(), folded, n=3, cutoff=0.3)
+    close = [folded[one] for one in alike if one != "none" or word.casefold() == one]
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
     return InputError(
         code,

@@ -54,6 +54,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         own_schedules=own_schedules((one["name"], one.get("options")) for one in samplers),
         schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
         upscalers=(*latent, *upscalers),
+        latent_upscalers=tuple(latent),
         loras=_fetch_loras(client, flags),
         scripts=tuple(scripts.get("txt2img", ())),
         lora_dir=str(flags.get("lora_dir") or ""),

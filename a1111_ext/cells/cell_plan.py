@@ -93,6 +93,8 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
             scheduler=hires.scheduler or cell.scheduler,
             upscaler=None,
         )
+    if cell.source is not None:
+        capabilities.require_enlarger(str(cell.override_settings.get(UPSCALER_OPTION) or ""))
     if cell.modules or cell.distilled_cfg_scale is not None:
         capabilities.require_forge()
     modules = tuple(capabilities.require_module(one) for one in cell.modules)

@@ -116,9 +116,8 @@ def pin_upscales(
 
 def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
     if upscaler:
-        capabilities.require_names(
-            sampler=one.cell.sampler, scheduler=one.cell.scheduler, upscaler=upscaler
-        )
+        capabilities.require_enlarger(upscaler)
+        capabilities.require_weights(upscaler)
     own = one.picture.checkpoint_sha256
     cell = as_drawn(find_titles(one.cell, own, capabilities), capabilities)
     step = capabilities.size_step

@@ -60,9 +60,18 @@ def test_none_is_never_what_was_meant(tmp_path: Path, word: str):
     assert "Did you mean None" not in str(caught.value)
 
 
-def test_a_name_that_is_close_is_offered(tmp_path: Path):
-    with pytest.raises(ToolError, match="Did you mean Lanczos"):
-        fetched(tmp_path).require_names(sampler="Euler", scheduler="Karras", upscaler="lanczos")
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("lanczos", "Lanczos"),
+        ("LANCZOS", "Lanczos"),
+        ("R-esrgan 4X+", "R-ESRGAN 4x"),
+        ("none", "None"),
+    ],
+)
+def test_a_name_that_is_close_is_offered(tmp_path: Path, word: str, meant: str):
+    with pytest.raises(ToolError, match=f"Did you mean {meant}"):
+        fetched(tmp_path).require_names(sampler="Euler", scheduler="Karras", upscaler=word)
 
 
 def test_all_lora_folders_of_the_host_are_known():

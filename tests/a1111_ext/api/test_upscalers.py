@@ -92,6 +92,25 @@ def test_upscale_does_not_resize_instead(
     assert webui.host.counters.pictures == before
 
 
+@pytest.mark.parametrize("by_setting", [False, True], ids=["named", "the-webuis-own-setting"])
+@pytest.mark.parametrize("name", ["Latent", "4x-Removed"])
+def test_upscale_knows_what_img2img_does_not_have(
+    shown: Project, webui: SimulatedWebui, capsys, by_setting: bool, name: str
+):
+    """A1111 takes the first upscaler, a plain resize, for a name that only Hires. fix knows."""
+    before = webui.host.counters.pictures
+    words = ["upscale", str(shown.root), *small_files(shown), "--webui", webui.url]
+    if by_setting:
+        webui.host.set_options({"upscaler_for_img2img": name})
+    assert main([*words, *([] if by_setting else ["--upscaler", name])]) == 1
+    said = capsys.readouterr().err
+    assert "LL410" in said
+    assert ("it would silently do a plain resize" in said) == by_setting
+    assert webui.host.counters.pictures == before
+    if by_setting:
+        assert main([*words, "--upscaler", "Lanczos"]) == 0
+
+
 def test_upscale_continues_where_the_weights_are(shown: Project, webui: SimulatedWebui):
     webui.host.weights = (HEAVY,)
     words = ["upscale", str(shown.root), *small_files(shown), "--webui", webui.url]

@@ -401,15 +401,16 @@ const viewer = byId("viewer"), stage = viewer.querySelector(".stage"), large = s
 const lens = { scale: 0, x: 0, y: 0 };
 function openViewer(index) {
   if (!isDone(index)) return;
-  const first = !viewer.open;
+  const first = !viewer.open, fits = first || isFitted();
   select(index, { focus: false, open: false });
   viewer.querySelector(".title").textContent = labelOf(cells[index]);
   large.alt = labelOf(cells[index]);
   large.src = full(index);
-  if (first) { viewer.showModal(); lens.scale = 0; }
-  large.decode().then(() => lens.scale ? aim() : fit(), () => { large.src = thumb(index); fit(); });
+  if (first) viewer.showModal();
+  large.decode().then(() => fits ? fit() : aim(), () => { large.src = thumb(index); fit(); });
 }
 const fitScale = () => Math.min(stage.clientWidth / (large.naturalWidth || 1), stage.clientHeight / (large.naturalHeight || 1));
+const isFitted = () => Math.abs(lens.scale / fitScale() - 1) < 0.01;
 function fit() {
   const w = large.naturalWidth || 1, h = large.naturalHeight || 1;
   lens.scale = fitScale();
@@ -442,7 +443,7 @@ const apart = (one, other) => Math.hypot(one.x - other.x, one.y - other.y) || 1;
 stage.addEventListener("pointerdown", (event) => {
   stage.setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, spotOf(event));
-  swipe = event.pointerType === "touch" && fingers.size === 1 && Math.abs(lens.scale / fitScale() - 1) < 0.01 ? spotOf(event) : null;
+  swipe = event.pointerType === "touch" && fingers.size === 1 && isFitted() ? spotOf(event) : null;
 });
 stage.addEventListener("pointermove", (event) => {
   const before = fingers.get(event.pointerId), now = spotOf(event);
@@ -461,10 +462,7 @@ for (const kind of ["pointerup", "pointercancel"]) stage.addEventListener(kind, 
   const dx = event.clientX - swipe.x, dy = event.clientY - swipe.y;
   swipe = null;
   fit();
-  if (kind === "pointerup" && Math.abs(dx) > 45 && Math.abs(dx) > 1.5 * Math.abs(dy)) {
-    lens.scale = 0;
-    openViewer(nextDone(view.selected, dx < 0 ? 1 : -1, 0));
-  }
+  if (kind === "pointerup" && Math.abs(dx) > 45 && Math.abs(dx) > 1.5 * Math.abs(dy)) openViewer(nextDone(view.selected, dx < 0 ? 1 : -1, 0));
 });
 stage.addEventListener("dblclick", () => lens.scale * devicePixelRatio > 0.99 ? fit() : zoomBy(1 / lens.scale / devicePixelRatio));
 large.draggable = false;
