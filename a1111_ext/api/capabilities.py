@@ -318,14 +318,14 @@ class Capabilities:
     def require_enlarger(self, named: str) -> None:
         """Raise InputError for an upscaler that cannot enlarge a finished picture.
 
-        Without a name it is the one of the WebUI's own setting, which may be gone.
+        Raises MissingError where none is named and the one of the WebUI's own setting is gone.
         """
         names = [one for one in self.upscalers if one not in self.latent_upscalers]
         if named and named not in names:
             raise _unknown("LL410", "upscaler for a finished picture", named, self.url, names)
         if not named and self.img2img_upscaler not in ("", *names):
-            raise InputError(
-                "LL410",
+            raise MissingError(
+                "LL419",
                 f"The WebUI at {self.url} is set to enlarge pictures with {self.img2img_upscaler}, "
                 "which it does not have; it would silently do a plain resize.",
                 f"Choose another one: {', '.join(names[:8])}.",

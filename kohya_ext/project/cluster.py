@@ -55,7 +55,7 @@ def open_executor(
     `tell` hears of a worker that hangs while others work. Raises MissingError (Dask is not
     installed) or HostError (no scheduler answers, or one without workers).
     """
-    if not address:
+    if address is None:
         yield None
         return
     require_no_password(address, "of the cluster", "Write it without: tcp://HOST:8786")
@@ -71,6 +71,8 @@ def open_executor(
     for name in _TALKERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost scheduler is told by us
     try:
+        if not address.strip():  # Dask would start a cluster of its own
+            raise ValueError("the address is empty")
         client = distributed.Client(address, timeout=20)
     except (OSError, ValueError) as error:
         raise HostError(

@@ -126,6 +126,14 @@ def test_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch):
         pass
 
 
+@pytest.mark.parametrize("address", ["", " "])
+def test_an_empty_address_is_not_this_machine(monkeypatch: pytest.MonkeyPatch, address: str):
+    """It comes from a variable that is not set; the work would be done here, and nobody told."""
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=EmptyCluster))
+    with pytest.raises(ToolError, match=r"the address is empty.*LL457"), open_executor(address):
+        pass
+
+
 class EmptyCluster:
     """A scheduler that answers and has nobody to work."""
 
