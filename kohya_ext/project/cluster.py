@@ -35,6 +35,9 @@ _LOOKS = 15
 
 _ANSWER_SECONDS = 2.0
 """How long the scheduler may take to say who its workers are."""
+_VERSIONS_SECONDS = 10.0
+"""How long its workers may take to say which loraloom they have; one that hangs is found later."""
+_DISTRIBUTION = "loraloom"
 _TALKERS = ("distributed", "distributed.client", "tornado.application")
 """Loggers of Dask and of what it is built on, which show tracebacks."""
 _OUR_CODE = ("kohya_ext", "a1111_ext", "dynprompts")
@@ -74,7 +77,7 @@ def open_executor(
         if not address.strip():  # Dask would start a cluster of its own
             raise ValueError("the address is empty")
         client = distributed.Client(address, timeout=20)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         raise HostError(
             "LL457",
             f"No Dask scheduler answers at {address}: {error}.",
@@ -87,9 +90,30 @@ def open_executor(
                 f"The Dask scheduler at {address} has no workers, so nothing would be done.",
                 f"Start one on each machine: dask worker {address}",
             )
+        _require_loraloom(client)
         executor = _WatchedExecutor(client.get_executor(pure=False))
         with _watched(executor, _Heard(client), tell):
             yield executor
+
+
+def _require_loraloom(client: Any) -> None:
+    """Raise HostError for a machine of the cluster with no loraloom, or with another one.
+
+    A worker ends itself when it is given work that it cannot read, and only its own log says why.
+    """
+    try:
+        asked = functools.partial(client._get_versions, packages=[_DISTRIBUTION])
+        found = client.sync(asked, callback_timeout=_VERSIONS_SECONDS)
+        has = {"the scheduler": found["scheduler"], **found["workers"], "": found["client"]}
+        versions = {one: row["packages"].get(_DISTRIBUTION) for one, row in has.items()}
+    except Exception as error:  # noqa: BLE001  # Dask's, or of another shape, by version
+        _log.debug("the versions of the cluster are not known: %s", error)
+        return
+    ours = versions.pop("")
+    for one, version in versions.items():
+        if ours and version != ours:
+            held = f"loraloom {version}" if version else "no loraloom"
+            raise _unreadable(f"{one} has {held}, this command has {ours}")
 
 
 class _WatchedExecutor(Executor):
@@ -256,12 +280,7 @@ def explain_loss(error: BaseException) -> HostError | None:
     """Return the HostError for a cluster that has lost our work, or cannot read it; else None."""
     name = type(error).__name__
     if unread := _why_unread(error):
-        return HostError(
-            "LL188",
-            f"A machine of the cluster cannot read the work it was given: {unread}.",
-            "Install the same version of loraloom for the scheduler and for every worker, start "
-            "them again, and run the same command again.",
-        )
+        return _unreadable(unread)
     lost = ("KilledWorker", "FutureCancelledError", "CommClosedError")  # of distributed
     if not isinstance(error, (BrokenExecutor, CancelledError)) and name not in lost:
         return None
@@ -272,6 +291,15 @@ def explain_loss(error: BaseException) -> HostError | None:
         f"The cluster lost its work: {reason}.",
         "Check the output of its workers, start them again, and run the same command again: "
         "finished work is kept.",
+    )
+
+
+def _unreadable(reason: str) -> HostError:
+    return HostError(
+        "LL188",
+        f"A machine of the cluster cannot read the work it was given: {reason}.",
+        "Install the same version of loraloom for the scheduler and for every worker, start "
+        "them again, and run the same command again.",
     )
 
 

@@ -7,7 +7,8 @@ from chromium import Fingers, open_phone, too_small_for_a_thumb
 
 from kohya_ext.project import Project
 
-from .test_board_page import NAMES, filled, first_filled, ready, roles, settle, url
+from . import test_board_page as at_a_desk
+from .test_board_page import NAMES, filled, first_filled, ready, roles, url
 
 __all__ = ("filled", "first_filled", "url")
 pytestmark = pytest.mark.browser
@@ -73,7 +74,7 @@ def test_fingers_decide_nothing(url: str, filled: Project, size: tuple[int, int]
         page.locator(".choice", has_text="Out").tap()
         page.locator("#undo").tap()
         page.locator("#redo").tap()
-        settle(page)
+        at_a_desk.settle(page)
         assert roles(filled) == {NAMES[1]: "out"}
 
 

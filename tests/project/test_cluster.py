@@ -117,9 +117,15 @@ def test_dask_is_not_installed(monkeypatch: pytest.MonkeyPatch):
         pass
 
 
-def test_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    "error",
+    [OSError("connection refused"), TypeError("TLS expects an ssl_context"), RuntimeError("ucx")],
+)
+def test_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch, error: Exception):
+    """For `tls://` without its settings Dask has a TypeError."""
+
     def refuse(address: str, timeout: int) -> None:
-        raise OSError("connection refused")
+        raise error
 
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=refuse))
     with pytest.raises(ToolError, match="LL457"), open_executor("tcp://127.0.0.1:9"):
@@ -161,6 +167,48 @@ def test_a_scheduler_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=EmptyCluster))
     with pytest.raises(ToolError, match=r"has no workers.*LL182"), open_executor("tcp://x:1"):
         pass
+
+
+class MixedCluster(EmptyCluster):
+    """Some of its machines have no loraloom, or another one; Dask says which."""
+
+    has: ClassVar[dict[str, str | None]] = {}
+    ours: ClassVar[str | None] = "1.2"
+
+    def ncores(self) -> dict[str, int]:
+        return {"worker": 1}
+
+    def _get_versions(self, packages: list[str]) -> dict[str, Any]:
+        scheduler, *workers = (
+            {"packages": dict.fromkeys(packages, one)} for one in self.has.values()
+        )
+        named = dict(zip(list(self.has)[1:], workers, strict=True))
+        client = {"packages": dict.fromkeys(packages, self.ours)}
+        return {"scheduler": scheduler, "workers": named, "client": client}
+
+    def get_executor(self, pure: bool) -> Executor:
+        return DeafExecutor()
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        ({"s": "1.2", "a": "1.2", "b": None}, r"b has no loraloom, this command has 1\.2"),
+        ({"s": "1.2", "a": "1.1"}, r"a has loraloom 1\.1, this command has 1\.2"),
+        ({"s": None, "a": "1.2"}, "the scheduler has no loraloom"),
+    ],
+)
+def test_a_machine_without_our_loraloom_is_named_before_work_is_sent(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, str | None], said: str
+):
+    """Such a worker would end itself with its first piece, and so would all of that kind."""
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=MixedCluster))
+    monkeypatch.setattr(MixedCluster, "has", has)
+    with pytest.raises(HostError, match=f"{said}.*LL188"), open_executor("tcp://x:1"):
+        pass
+    monkeypatch.setattr(MixedCluster, "ours", None)  # run from a clone: nothing to compare with
+    with open_executor("tcp://x:1") as executor:
+        assert executor is not None
 
 
 class DeafExecutor(Executor):
