@@ -368,12 +368,19 @@ def _content(answer: requests.Response, most: int) -> bytes | bytearray:
     if length > _PIECE_BYTES and fill is not None:
         return _filled(length, fill)
     read1 = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 2, or 1 as in A1111
+    from http.client import HTTPException
+
     pieces, size = [], 0
-    while piece := read1(_PIECE_BYTES):
-        size += len(piece)
-        if size > most:
-            raise _TooLong
-        pieces.append(piece)
+    try:
+        while piece := read1(_PIECE_BYTES):
+            size += len(piece)
+            if size > most:
+                raise _TooLong
+            pieces.append(piece)
+    except (HTTPException, ValueError) as error:  # as urllib3 1 leaves them
+        raise ConnectionResetError(type(error).__name__) from error
+    if size < length and "content-encoding" not in answer.headers:  # urllib3 1 says nothing
+        raise ConnectionResetError("IncompleteRead")
     return b"".join(pieces)
 
 
