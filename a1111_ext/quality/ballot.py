@@ -55,7 +55,7 @@ def wilson_bounds(won: float, count: int) -> tuple[float, float]:
 
 def measure_votes(ballots: Sequence[Ballot]) -> Signal:
     """Return the Wilson bound of each epoch; an epoch that surely loses is bad."""
-    if not any(one.count or one.is_chosen for one in ballots):
+    if not any(one.count for one in ballots):
         why = "There are no votes or ratings; the grid's page has a blind vote."
         return unmeasured(SignalName.VOTES, len(ballots), why)
     values = tuple(one.lower if one.count else None for one in ballots)

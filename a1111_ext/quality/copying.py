@@ -71,6 +71,9 @@ def measure_variety(series: Series[Fingerprint], prompt_of: Mapping[str, str]) -
         found = _apart(pictures, prompt_of)
         shares = [found[prompt] / base[prompt] for prompt in found if prompt in base]
         curve.append(median(shares) if shares else None)
+    if all(value is None for value in curve):
+        why = "It needs two seeds of a prompt in an epoch, and so far none has them."
+        return unmeasured(SignalName.VARIETY, count, why)
     bad = tuple(
         value is not None and value < _LEAST_VARIETY - spread_before(curve, index)
         for index, value in enumerate(curve)

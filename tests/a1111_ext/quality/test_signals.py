@@ -171,6 +171,15 @@ def test_seeds_that_look_alike_are_a_collapse():
     assert not measure_variety(Series(({},), prints(5)), prompt_of).is_measured
 
 
+def test_what_is_not_measured_always_says_why():
+    """So also after most of a grid failed, and where an epoch was chosen without a vote."""
+    prompt_of = dict.fromkeys((f"a/{place}" for place in range(4)), "a")
+    alone = measure_variety(Series((prints(1), {}), prints(5, 6)), prompt_of)
+    assert (alone.is_measured, alone.unmeasured[:18]) == (False, "It needs two seeds")
+    chosen = measure_votes((Ballot(is_chosen=True), Ballot()))
+    assert (chosen.is_measured, chosen.unmeasured[:18]) == (False, "There are no votes")
+
+
 # -- tags ---------------------------------------------------------------------------------------
 
 
