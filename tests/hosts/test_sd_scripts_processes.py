@@ -163,6 +163,8 @@ def test_two_machines_train_together(desk: Desk):
 
 
 def test_a_lost_machine_costs_no_finished_epoch(desk: Desk):
+    write_pictures(desk.project.source_dir, recipes(8))  # several steps in an epoch
+    apply_layout(desk.project, plan_layout(desk.project))
     for_two_machines(desk, 12)
     planned = desk.plan(save_states=True)
     with second_machine(planned) as other:
@@ -174,12 +176,14 @@ def test_a_lost_machine_costs_no_finished_epoch(desk: Desk):
         assert attach(run).outcome is RunOutcome.FAILED
     state = require_state(run.output_dir, run.name)
     kept = dict(files_of(desk))
+    times = {one: one.stat().st_mtime_ns for one in desk.project.model_dir.glob("*.safetensors")}
     assert state.epoch >= 1
     again = desk.plan(resume=state, save_states=True, epochs=state.epoch + 1)
     with second_machine(again):
         result = apply_training(again)
     assert result.outcome is RunOutcome.FINISHED, result.problem
     assert kept.items() <= dict(files_of(desk)).items()
+    assert {one: one.stat().st_mtime_ns for one in times} == times
 
 
 @pytest.mark.parametrize("whom", ["trainer", "loader worker", "watcher", "launcher"])

@@ -20,6 +20,7 @@ from .states import SavedState
 
 _MAY_DIFFER = (
     "initial_epoch",
+    "initial_step",
     "max_train_epochs",
     "max_train_steps",
     "resume",

@@ -21,7 +21,7 @@ from ...project.files import link_or_copy, write_json_atomic
 from ...project.process import Child, start
 from ..checks.machine import ALWAYS_NEEDED, find_gpus
 from ..checks.preflight import Preflight, run_preflight
-from ..config.call_values import effective
+from ..config.call_values import effective, processes_of
 from ..config.toml import format_toml
 from ..config.validation import AS_IT_SAYS, Validation, with_validation
 from ..dataset.expected import save_every
@@ -147,10 +147,25 @@ def plan_training(
         last.require_continuable(epochs, _data_hash(adjusted, preflight))
     preflight.require_ok()
     options = _with_numbered_state(job, options)
-    adjusted = adjust(job, options)
+    adjusted = _with_first_step(adjust(job, options), preflight)
     run = plan_run(adjusted, trainer, preflight, options)
     moves = plan_moves(run, aside=options.move_old)
     return TrainingPlan(adjusted, trainer, options, preflight, run, moves)
+
+
+def _with_first_step(job: TrainingJob, preflight: Preflight) -> TrainingJob:
+    """Name the first step where several processes continue after an epoch.
+
+    train_network.py takes the batches of one process for those of all, so that `initial_epoch`
+    alone begins an epoch too early; `initial_step` overrides it.
+    """
+    toml = job.call.toml
+    first = toml.get("initial_epoch")
+    is_one = processes_of(job.call.launch) < 2
+    if is_one or not isinstance(first, int) or preflight.steps is None or "initial_step" in toml:
+        return job
+    step = (first - 1) * preflight.steps.steps_per_epoch
+    return replace(job, call=replace(job.call, toml={**toml, "initial_step": step}))
 
 
 def _with_numbered_state(job: TrainingJob, options: RunOptions) -> RunOptions:

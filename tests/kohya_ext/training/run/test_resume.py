@@ -52,6 +52,19 @@ def test_resumed_twice_the_epochs_are_right(trainable: Project, monkeypatch, cha
     assert planned.run.steps == 5 * steps
 
 
+def test_several_processes_continue_at_the_right_step(trainable: Project, monkeypatch, change):
+    """sd-scripts divides the steps before `initial_epoch` by the processes twice: see session."""
+    pause(trainable, monkeypatch)
+    state = require_state(trainable.model_dir, "Quillfox")
+    assert "initial_step" not in plan(trainable, resume=state).job.call.toml
+    two = "  overrides: {multi_gpu: true, num_processes: 2}\n"
+    project = change(trainable, ("training:\n", f"training:\n{two}"))
+    planned = plan(project, resume=state)
+    assert planned.run.steps_per_epoch > 1
+    toml = planned.job.call.toml
+    assert (toml["initial_epoch"], toml["initial_step"]) == (2, planned.run.steps_per_epoch)
+
+
 def test_progress_of_a_resumed_run_counts_what_was_done(trainable: Project, monkeypatch):
     pause(trainable, monkeypatch)
     state = require_state(trainable.model_dir, "Quillfox")
