@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from regexes import hostile_units, product_parts, product_patterns
 
-LETTERS = 2_500
+LETTERS = 4_000
 QUICK_SECONDS = 0.001
 MOST_GROWTH = 3.0
 END = "\x00"

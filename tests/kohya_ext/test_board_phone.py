@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chromium import Fingers, open_phone, too_small_for_a_thumb
+from until import wait_until
 
 from kohya_ext.project import Project
 
@@ -58,16 +59,13 @@ def test_fingers_decide_nothing(url: str, filled: Project, size: tuple[int, int]
         fingers, name = Fingers(page), page.locator("#one-name")
         assert name.inner_text() == f"{NAMES[0]}.png"
         fingers.spread((x, y), 40, 100)
-        page.wait_for_function("visualViewport.scale > 1.5")
+        wait_until(lambda: page.evaluate("visualViewport.scale > 1.5"))
         fingers.drag((x + 80, y), (x - 80, y))  # enlarged: it moves what is seen
         assert name.inner_text() == f"{NAMES[0]}.png"
         fingers.spread((x, y), 100, 20)
-        page.wait_for_function("visualViewport.scale < 1.05")
+        wait_until(lambda: page.evaluate("visualViewport.scale < 1.05"))
         fingers.drag((x + 80, y), (x - 80, y + 5))
-        page.wait_for_function(
-            "(name) => document.getElementById('one-name').textContent === name",
-            arg=f"{NAMES[1]}.png",
-        )
+        wait_until(lambda: name.inner_text() == f"{NAMES[1]}.png")
         fingers.drag((x, y - 60), (x + 5, y + 60))
         assert name.inner_text() == f"{NAMES[1]}.png"
         assert roles(filled) == {}

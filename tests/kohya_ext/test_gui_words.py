@@ -30,8 +30,10 @@ ONLY_IN_A_TERMINAL = (
     "force-reinstall",
     "no-deps",
     "dir",
+    "machine",
+    "main",
 )
-"""Options of words that the tab never shows, or of another program's command."""
+"""Options of words that the tab never shows, or of another program's command, up to a `_`."""
 
 
 def text_of(node: ast.AST) -> str:

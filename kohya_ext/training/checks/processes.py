@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Address
 
 from ...project.numbers import whole_number
 from ..config.call_values import launch_options
@@ -15,8 +16,8 @@ from .findings import Finding, error, warning
 _TOGETHER = {"--multi_gpu", "--use_deepspeed", "--use_fsdp", "--use_tp", "--use_megatron_lm",
              "--tpu", "--mpirun_hostfile"}  # fmt: skip
 """Each makes accelerate start processes that train together."""
-_HOST = re.compile(r"[\w.-]+|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(%\w+)?\]?")
-"""A name, an IPv4 address, or an IPv6 address, which has two colons at least."""
+_NAME = re.compile(r"[\w.-]+")
+"""A host's name or IPv4 address."""
 _FREE = "training.overrides.extra_accelerate_launch_args"
 
 
@@ -67,7 +68,7 @@ def _check_machines(options: Mapping[str, str], processes: int, machines: int) -
             f"Take --machine_rank out of {_FREE}, and run this on the first machine.",
         )
     address = options.get("--main_process_ip", "")
-    if not _HOST.fullmatch(address):
+    if not _is_address(address):
         what = f"--main_process_ip is {address}" if address else "--main_process_ip is missing"
         yield error(
             "LL332",
@@ -82,3 +83,15 @@ def _check_machines(options: Mapping[str, str], processes: int, machines: int) -
             f"main_process_port is {port}, not a port at which {machines} machines can meet.",
             "Set main_process_port, for example to 29500, and open that port in the firewall.",
         )
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether it names a host, without a port."""
+    if _NAME.fullmatch(text):
+        return True
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        IPv6Address(bare)
+    except ValueError:
+        return False
+    return True
