@@ -49,7 +49,7 @@ def grows(pattern: re.Pattern[Any], begin: str, unit: str, is_anchored: bool) ->
         rounds = 0
         for _ in range(3):  # on a busy machine one measurement may be wrong, either way
             once, twice = (
-                min(seconds(pattern, one, is_anchored) for _ in range(2)) for one in (text, doubled)
+                min(seconds(pattern, one, is_anchored) for _ in range(3)) for one in (text, doubled)
             )
             rounds += twice > MOST_GROWTH * once
         if rounds >= 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 from kohya_ext.cli import closing
 
 ENDS = [closing.CTRL_CLOSE, closing.CTRL_LOGOFF, closing.CTRL_SHUTDOWN]
+
+
+@pytest.fixture(autouse=True)
+def _hears_ctrl_c():
+    """Also where nohup or `&` started the tests, which ignore it then."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Ended(Exception):

@@ -72,7 +72,7 @@ def test_the_vae_is_put_back_after_a_kill(backend, ledger, webui, chosen: str | 
     webui.host.faults.picture = die
     with_vae(backend, ledger, "soft.safetensors")
     webui.host.faults.picture = lambda png: png
-    assert left == ["None", "soft.safetensors"]  # first the picture that lets it read the VAE anew
+    assert left == ["None", "soft.safetensors"]  # first the picture after which it reads the VAE
     webui.host._data["sd_vae"] = chosen or "soft.safetensors"  # as a kill leaves it
     with ledger._transaction():
         ledger._db.executemany("INSERT INTO saved_settings VALUES (?, ?)", notes)

@@ -91,7 +91,7 @@ def test_a_vae_leaves_the_text_encoders_alone(backend, ledger, neo):
     fresh = HttpBackend(Client(neo.url))
     assert drawn(fresh, ledger, small(vae="soft.safetensors"), small(vae="None")) == []
     fresh.close()
-    before = [encoder]  # it is let draw without a VAE, so that it reads the next one anew
+    before = [encoder]  # it is let draw without a VAE, so that it reads the next one
     assert sorted(asked, key=len) == [before, [encoder], [encoder, "soft.safetensors"]]
     assert neo.host.options()["forge_additional_modules"] == chosen  # put back
     with pytest.raises(InputError, match=r'no VAE "clip\.safetensors"'):
