@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from kohya_ext.gui.hook import HOOK_NAME, PTH_NAME
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "scripts" / "install"
 
@@ -78,9 +80,8 @@ def put_tab(kohya: Path) -> list[Path]:
     """Write what `loraloom kohya --install-hook` leaves after a start of the GUI."""
     packages = kohya / "venv" / "lib" / "python3.11" / "site-packages"
     (packages / "__pycache__").mkdir(parents=True)
-    names = ("loraloom_kohya.pth", "loraloom_kohya_hook.py")
-    files = [packages / one for one in names]
-    files.append(packages / "__pycache__" / "loraloom_kohya_hook.cpython-311.pyc")
+    files = [packages / PTH_NAME, packages / HOOK_NAME]
+    files.append(packages / "__pycache__" / f"{Path(HOOK_NAME).stem}.cpython-311.pyc")
     for file in files:
         file.write_bytes(b"")
     return files

@@ -148,7 +148,7 @@ class Capabilities:
         found = self.find_checkpoint(word)
         if found is None:
             titles = [one.title for one in self.checkpoints]
-            raise _unknown("LL408", "checkpoint", word or self.loaded, self.where, titles)
+            raise self._unknown("LL408", "checkpoint", word or self.loaded, titles)
         return found
 
     def require_lora(self, name: str, weight: str = "1") -> Lora:
@@ -159,7 +159,7 @@ class Capabilities:
         self.require_weight(name, weight)
         found = self.find_lora(name)
         if found is None:
-            raise _unknown("LL409", "LoRA", name, self.where, (one.name for one in self.loras))
+            raise self._unknown("LL409", "LoRA", name, (one.name for one in self.loras))
         return found
 
     def require_weight(self, name: str, weight: str) -> None:
@@ -226,7 +226,7 @@ class Capabilities:
     def require_vae(self, name: str) -> None:
         """Raise InputError for an unknown VAE, MissingError for one whose file is gone."""
         if self.vaes is not None and name not in ("", "Automatic", "None", *self.vaes):
-            raise _unknown("LL410", "VAE", name, self.where, self.vaes)
+            raise self._unknown("LL410", "VAE", name, self.vaes)
         if name in self.missing_files:
             raise MissingError(
                 "LL419",
@@ -242,7 +242,7 @@ class Capabilities:
         names = (word,) if self.modules is None else self.modules
         found = next((one for one in names if word in (one, one.rpartition(".")[0])), None)
         if found is None:
-            raise _unknown("LL410", "module", word, self.where, names)
+            raise self._unknown("LL410", "module", word, names)
         return found
 
     def require_forge(self) -> None:
@@ -272,7 +272,7 @@ class Capabilities:
         here = {one.name: one for one in self.always_on if one.is_img2img == is_img2img}
         found = here.get(name.lower())
         if found is None:
-            raise _unknown("LL415", "always-on script", name, self.where, here)
+            raise self._unknown("LL415", "always-on script", name, here)
         if count > found.arguments:
             raise InputError(
                 "LL415",
@@ -298,7 +298,7 @@ class Capabilities:
     def require_detector(self, name: str) -> None:
         """Raise InputError for a model that ADetailer does not have: it says so in its window."""
         if self.detectors is not None and name not in ("", "None", *self.detectors):
-            raise _unknown("LL410", "detector model", name, self.where, self.detectors)
+            raise self._unknown("LL410", "detector model", name, self.detectors)
 
     def require_names(self, *, sampler: str, scheduler: str, upscaler: str | None) -> None:
         """Raise InputError for a sampler, scheduler or upscaler that is not there.
@@ -311,7 +311,7 @@ class Capabilities:
             ("upscaler", upscaler, self.upscalers),
         ):
             if word is not None and word not in names:
-                raise _unknown("LL410", kind, word, self.url, names)
+                raise self._unknown("LL410", kind, word, names)
         if upscaler is not None:
             self.require_weights(upscaler)
 
@@ -322,11 +322,11 @@ class Capabilities:
         """
         names = [one for one in self.upscalers if one not in self.latent_upscalers]
         if named and named not in names:
-            raise _unknown("LL410", "upscaler for a finished picture", named, self.url, names)
+            raise self._unknown("LL410", "upscaler for a finished picture", named, names)
         if not named and self.img2img_upscaler not in ("", *names):
             raise MissingError(
                 "LL419",
-                f"The WebUI at {self.url} is set to enlarge pictures with {self.img2img_upscaler}, "
+                f"{begun(self.where)} is set to enlarge pictures with {self.img2img_upscaler}, "
                 "which it does not have; it would silently do a plain resize.",
                 f"Choose another one: {', '.join(names[:8])}.",
             )
@@ -342,6 +342,19 @@ class Capabilities:
                 "or choose another upscaler.",
             )
 
+    def _unknown(self, code: str, kind: str, word: str, names: Iterable[str]) -> InputError:
+        known = list(names)
+        folded = {one.casefold(): one for one in known}  # other capitals are the nearest miss
+        alike = get_close_matches(word.casefold(), folded, n=3, cutoff=0.3)
+        close = [folded[one] for one in alike if one != "none" or word.casefold() == one]
+        hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
+        return InputError(
+            code,
+            f'{begun(self.where)} has no {kind} "{shortened(word)}"; it would '
+            f"{_INSTEAD.get(kind, 'silently use another')}.",
+            hint if known else f"It has no {kind} at all.",
+        )
+
 
 _WITHOUT = "silently draw without it"
 _INSTEAD = {
@@ -355,17 +368,3 @@ _INSTEAD = {
 def begun(words: str) -> str:
     """Return words as a sentence begins with them."""
     return words[:1].upper() + words[1:]
-
-
-def _unknown(code: str, kind: str, word: str, where: str, names: Iterable[str]) -> InputError:
-    known = list(names)
-    folded = {one.casefold(): one for one in known}  # other capitals are the nearest miss
-    alike = get_close_matches(word.casefold(), folded, n=3, cutoff=0.3)
-    close = [folded[one] for one in alike if one != "none" or word.casefold() == one]
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"It has {', '.join(known[:8])}."
-    return InputError(
-        code,
-        f'{begun(where)} has no {kind} "{shortened(word)}"; it would '
-        f"{_INSTEAD.get(kind, 'silently use another')}.",
-        hint if known else f"It has no {kind} at all.",
-    )

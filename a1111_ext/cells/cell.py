@@ -18,6 +18,9 @@ from kohya_ext.project.manifest import PictureSettings
 
 from ..api.lora_tags import lora_tags
 
+LARGEST_SEED = 2**32 - 1
+"""The WebUI draws no picture with a larger one."""
+
 
 @dataclass(frozen=True)
 class LoraUse:

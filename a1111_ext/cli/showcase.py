@@ -29,6 +29,7 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import ConnectionLost
+from ..cells.cell import LARGEST_SEED
 from ..cells.cell_plan import plan_cells
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
@@ -117,7 +118,9 @@ class ShowcaseArguments:
     help="Name of the checkpoint, as the WebUI shows it.",
 )
 @click.option("--count", type=click.IntRange(1, 10000), help="Pictures per checkpoint.")
-@click.option("--seed", type=click.IntRange(0, 4294967295), help="First seed; the seeds count up.")
+@click.option(
+    "--seed", type=click.IntRange(0, LARGEST_SEED), help="First seed; the seeds count up."
+)
 @click.option("--lora-weight", type=click.FloatRange(-5, 5), help="Default: the manifest's.")
 @click.option(
     "--unlink-seed/--link-seed",

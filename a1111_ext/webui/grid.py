@@ -22,7 +22,7 @@ from kohya_ext.project.printable import shortened
 from ..api.capabilities import Capabilities
 from ..api.lora_links import LINKED, plan_links
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
-from ..cells.cell import Cell, CheckpointPin, with_loras
+from ..cells.cell import LARGEST_SEED, Cell, CheckpointPin, with_loras
 from ..cells.cell_plan import ignored_schedules, require_whole
 from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import find_grid_hints, make_expand, open_library
@@ -134,7 +134,6 @@ def _run_of(path: Path) -> Run:
 _LONGEST_NAME = 255
 """File systems take so many bytes or letters."""
 
-LARGEST = 2**32 - 1
 MOST = 1000
 
 
@@ -144,12 +143,12 @@ def read_seeds(text: str, rng: random.Random) -> tuple[int, ...]:
     Raises InputError (for anything else; for none, too many, or one out of range).
     """
     seeds = resolve_seeds(parse_whole_numbers(text, "Seed"), rng)
-    if len(seeds) <= MOST and all(0 <= one <= LARGEST for one in seeds):
+    if len(seeds) <= MOST and all(0 <= one <= LARGEST_SEED for one in seeds):
         return seeds
     raise InputError(
         "LL759",
         f'"{shortened(text.strip())}" cannot be the seeds of a grid.',
-        f"Give 1 to {MOST} numbers from 0 to {LARGEST}; -1 is a random one.",
+        f"Give 1 to {MOST} numbers from 0 to {LARGEST_SEED}; -1 is a random one.",
     )
 
 

@@ -20,7 +20,7 @@ from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
 from ..api.lora_tags import lora_tags
-from ..cells.cell import Cell, with_loras
+from ..cells.cell import LARGEST_SEED, Cell, with_loras
 from ..cells.cell_plan import ignored_schedules, require_whole
 from ..cells.engine import run_cells
 from ..cells.ledger import Ledger
@@ -45,7 +45,7 @@ from .backend import InProcessBackend, read_capabilities, refresh_loras
 from .gallery import HostProgress, open_picture, tell_checkpoint, tell_failures
 from .request import ShowcaseOptions
 from .settings import follow_links
-from .txt2img import LARGEST_SEED, copies_of, pin_checkpoint
+from .txt2img import copies_of, pin_checkpoint
 
 SCRIPT = "LoRA showcase"
 

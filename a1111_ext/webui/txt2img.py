@@ -15,7 +15,7 @@ from typing import Any
 from kohya_ext.project import InputError
 from kohya_ext.project.printable import shortened
 
-from ..cells.cell import Cell, CheckpointPin, HiresFix, ScriptUse
+from ..cells.cell import LARGEST_SEED, Cell, CheckpointPin, HiresFix, ScriptUse
 from .backend import Begin
 
 DYNAMIC_PROMPTS = "dynamic prompts"
@@ -77,9 +77,6 @@ def read_page(p: Any) -> Cell:
         scripts=tuple(_scripts_in_use(p)),
     )
     return with_host_settings(cell, p.override_settings)
-
-
-LARGEST_SEED = 2**32 - 1
 
 
 def read_seed(p: Any, name: str = "seed") -> int:

@@ -173,7 +173,7 @@ TITLES: dict[str, str] = {
     "LL407": "The GPU is out of memory",
     "LL408": "An unknown checkpoint",
     "LL409": "An unknown LoRA",
-    "LL410": "An unknown sampler, scheduler, upscaler or VAE",
+    "LL410": "An unknown sampler, scheduler, upscaler, VAE or style",
     "LL411": "The WebUI's LoRA folder cannot be reached",
     "LL412": "The WebUI does not see a linked file",
     "LL413": "No WebUI is given",

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from a1111_ext.webui.grid import LARGEST, MOST, read_seeds
+from a1111_ext.cells.cell import LARGEST_SEED
+from a1111_ext.webui.grid import MOST, read_seeds
 from kohya_ext.project import ToolError
 
 
@@ -21,7 +22,7 @@ def test_minus_one_is_drawn_once():
     assert min(first, second) >= 0
 
 
-@pytest.mark.parametrize("text", ["-2", str(LARGEST + 1), f"1-{MOST + 1}", "1," * 5000])
+@pytest.mark.parametrize("text", ["-2", str(LARGEST_SEED + 1), f"1-{MOST + 1}", "1," * 5000])
 def test_seeds_out_of_range_are_refused(text: str):
     with pytest.raises(ToolError) as caught:
         read_seeds(text, random.Random(1))
