@@ -1,7 +1,7 @@
-"""What the console tells us beside Ctrl-C: Ctrl-Break, and that its window closes.
+"""What ends a command beside Ctrl-C: Ctrl-Break, a closing window, and SIGTERM.
 
 Windows gives a program whose window closes some five seconds, at a logoff or shutdown as well;
-elsewhere a closing terminal sends SIGHUP.
+elsewhere a closing terminal sends SIGHUP, and `kill`, a shutdown or `docker stop` sends SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,27 @@ def when_closed(leave: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def hearing_termination() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C during the block; Windows has no such signal.
+
+    Its default ends Python at once, which leaves a trainer running that nobody watches.
+    """
+    is_heard = (
+        sys.platform != "win32"
+        and threading.current_thread() is threading.main_thread()  # only there signals arrive
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_heard:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def hear_windows() -> None:

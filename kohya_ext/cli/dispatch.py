@@ -35,10 +35,11 @@ def _dispatch(words: list[str]) -> int:
         if is_overview:
             print(_version() if words[:1] == ["--version"] else overview(), flush=True)
             return 0
-        from .closing import hear_windows
+        from .closing import hear_windows, hearing_termination
 
         hear_windows()
-        return _run(words)
+        with hearing_termination():
+            return _run(words)
     except KeyboardInterrupt:  # also while a command's own modules are still being imported
         print("Stopped. Run the same command again to continue.", file=sys.stderr)
         return 130

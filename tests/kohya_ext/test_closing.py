@@ -85,3 +85,26 @@ def test_afterwards_a_closed_window_is_ctrl_c_again(ended: list[str]):
         pass
     assert asked_from_a_thread(closing.CTRL_CLOSE) == [True]
     assert ended == []
+
+
+@pytest.mark.skipif(closing.sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_is_ctrl_c_while_a_command_runs():
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt), closing.hearing_termination():
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(closing.sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_whoever_already_listens_to_sigterm_keeps_it():
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with closing.hearing_termination():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]

@@ -24,15 +24,20 @@ STEP = "step 7 of 18"
 
 def close_terminal(*words: str) -> int:
     """Run `loraloom WORDS`, close its terminal when the second epoch began; return its code."""
-    words = (*words, "--trainer", "simulated")
     if sys.platform == "win32":
-        return console_driver.press("close", STEP, *words)[0]
+        return console_driver.press("close", STEP, *words, "--trainer", "simulated")[0]
+    return send(signal.SIGHUP, *words)
+
+
+def send(number: int, *words: str) -> int:
+    """Run `loraloom WORDS`, send a signal when the second epoch began; return its code."""
+    words = (*words, "--trainer", "simulated")
     command = [sys.executable, "-m", "kohya_ext", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         while STEP.encode() not in process.stderr.readline():
             assert process.poll() is None
-        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
         return process.wait(60)
 
 
@@ -45,6 +50,23 @@ def test_a_closed_terminal_leaves_the_training_to_a_watcher(
     assert run.is_running
     stop_training(run.plan)
     assert attach(run.plan).outcome is RunOutcome.STOPPED
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize(("words", "code"), [(("train",), 130), (("queue", "run"), 1)])
+def test_sigterm_stops_the_training_as_ctrl_c_does(
+    trainable: Project, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int
+):
+    if words[0] == "queue":
+        assert main(["queue", "add", str(trainable.root)]) == 0
+    else:
+        words = (*words, str(trainable.root))
+    monkeypatch.setenv(SWITCH, "hang@8")
+    assert send(signal.SIGTERM, *words) == code
+    (run,) = find_runs_in(runs_dir_of(trainable))
+    assert not run.is_running, "no trainer is left without a watcher"
+    assert run.result is not None
+    assert run.result.outcome is RunOutcome.STOPPED
 
 
 def test_a_queue_continues_with_the_training_that_went_on(
