@@ -21,6 +21,9 @@ from ..api.lora_tags import lora_tags
 LARGEST_SEED = 2**32 - 1
 """The WebUI draws no picture with a larger one."""
 
+LARGEST_SIDE = 8192
+"""Pixels; we ask for no wider and no higher picture."""
+
 
 @dataclass(frozen=True)
 class LoraUse:

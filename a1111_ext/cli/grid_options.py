@@ -14,6 +14,7 @@ from kohya_ext.project import InputError, Project
 from kohya_ext.project.cli import RelatedOption, TypedPath
 from kohya_ext.project.json_reader import read_text
 
+from ..cells.cell import LARGEST_SIDE
 from ..grids.live import POLL_SECONDS
 from ..grids.plan import GridRequest, request_from
 from ..grids.sheet.contact_sheet import SheetFormat
@@ -102,7 +103,7 @@ SHEET_OPTIONS = (
     ),
     click.option(
         "--cell-pixels",
-        type=click.IntRange(64, 8192),
+        type=click.IntRange(64, LARGEST_SIDE),
         help="Longer side of the contact sheet's cells, in pixels.",
     ),
     click.option(

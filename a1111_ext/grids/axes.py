@@ -22,7 +22,7 @@ from .values import parse_list, parse_real_numbers, parse_whole_numbers
 
 _TOKEN = re.compile(r"<(?:lora|lyco):[^<>]*>")
 _OWN_TOKEN = re.compile(r"<(?:lora|lyco):\{lora\}:([^<>]*)>")
-LARGEST_SEED = 4_294_967_293
+LARGEST_RANDOM_SEED = 4_294_967_293
 """The WebUI draws its own random seeds from 0 to this number."""
 _MOST_IN_A_ROW = 10_000
 
@@ -209,7 +209,7 @@ def resolve_seeds(
         elif in_a_row and found:
             found.append(found[-1] + 1)
         else:
-            found.append(rng.randint(0, LARGEST_SEED - _MOST_IN_A_ROW))
+            found.append(rng.randint(0, LARGEST_RANDOM_SEED - _MOST_IN_A_ROW))
     return tuple(found)
 
 

@@ -16,9 +16,11 @@ from kohya_ext.project.manifest import PictureSettings as Usual
 from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
+from ..cells.cell import LARGEST_SIDE
+
 _LIMITS: Mapping[str, tuple[float, float]] = {
-    "width": (64, 8192),
-    "height": (64, 8192),
+    "width": (64, LARGEST_SIDE),
+    "height": (64, LARGEST_SIDE),
     "steps": (1, 1000),
     "cfg_scale": (1, 30),
     "clip_skip": (0, 12),

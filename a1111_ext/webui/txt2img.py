@@ -15,7 +15,7 @@ from typing import Any
 from kohya_ext.project import InputError
 from kohya_ext.project.printable import shortened
 
-from ..cells.cell import LARGEST_SEED, Cell, CheckpointPin, HiresFix, ScriptUse
+from ..cells.cell import LARGEST_SEED, LARGEST_SIDE, Cell, CheckpointPin, HiresFix, ScriptUse
 from .backend import Begin
 
 DYNAMIC_PROMPTS = "dynamic prompts"
@@ -65,8 +65,8 @@ def read_page(p: Any) -> Cell:
             styles.apply_negative_styles_to_prompt(p.negative_prompt, p.styles)
         ),
         seed=0,
-        width=_whole(p, "width", 8, 8192),
-        height=_whole(p, "height", 8, 8192),
+        width=_whole(p, "width", 8, LARGEST_SIDE),
+        height=_whole(p, "height", 8, LARGEST_SIDE),
         steps=_whole(p, "steps", 1, 1000),
         cfg_scale=_number(p, "cfg_scale"),
         sampler=p.sampler_name,
@@ -90,9 +90,10 @@ def read_seed(p: Any, name: str = "seed") -> int:
         return -1
     try:
         seed = int(value)
+        is_whole = isinstance(value, str) or seed == value
     except (TypeError, ValueError, OverflowError):
-        seed = -2
-    if not -1 <= seed <= LARGEST_SEED:
+        seed, is_whole = -2, False
+    if not is_whole or not -1 <= seed <= LARGEST_SEED:
         raise InputError(
             "LL759",
             f'"{shortened(str(value))}" cannot be the {name} of a picture.',
@@ -116,12 +117,18 @@ def _number(p: Any, name: str) -> float:
 
 
 def _whole(p: Any, name: str, low: int, high: int) -> int:
-    value = int(_number(p, name))
-    if not low <= value <= high:
+    number = _number(p, name)
+    if not number.is_integer():
         raise InputError(
-            "LL761", f'"{name}" of the page is {value}.', f"It must be between {low} and {high}."
+            "LL761", f'"{name}" of the page is {number}.', "It must be a whole number."
         )
-    return value
+    if not low <= number <= high:
+        raise InputError(
+            "LL761",
+            f'"{name}" of the page is {number:.0f}.',
+            f"It must be between {low} and {high}.",
+        )
+    return int(number)
 
 
 def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyType({})) -> Cell:
@@ -138,7 +145,7 @@ def with_host_settings(cell: Cell, overridden: Mapping[str, Any] = MappingProxyT
     vae = settings.pop("sd_vae", getattr(shared.opts, "sd_vae", "Automatic"))
     return dataclasses.replace(
         cell,
-        clip_skip=int(clip_skip),
+        clip_skip=_clip_skip(clip_skip),
         checkpoint=pin_checkpoint(checkpoint),
         vae="" if vae == "Automatic" else str(vae),
         override_settings_json=json.dumps(settings, sort_keys=True),
@@ -188,6 +195,16 @@ def pin_checkpoint(name: str) -> CheckpointPin:
     return CheckpointPin(str(info.name), str(info.sha256 or ""))
 
 
+def _clip_skip(value: Any) -> int:
+    if type(value) not in (int, float) or value not in range(13):
+        raise InputError(
+            "LL761",
+            f'"CLIP_stop_at_last_layers" of the page is {shortened(repr(value))}.',
+            "It must be a whole number from 0 to 12.",
+        )
+    return int(value)
+
+
 def _hires_fix(p: Any) -> HiresFix | None:
     if not getattr(p, "enable_hr", False):
         return None
@@ -199,7 +216,7 @@ def _hires_fix(p: Any) -> HiresFix | None:
         )
     from modules import shared
 
-    steps = int(p.hr_second_pass_steps or 0)
+    steps = _whole(p, "hr_second_pass_steps", 0, 1000) if p.hr_second_pass_steps else 0
     upscaler = p.hr_upscaler or shared.latent_upscale_default_mode  # None in a request of the API
     cfg = _number(p, "hr_cfg") if hasattr(p, "hr_cfg") else None  # Forge has a box of its own
     scale, strength = _number(p, "hr_scale"), _number(p, "denoising_strength")

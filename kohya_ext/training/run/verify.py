@@ -150,4 +150,5 @@ def _what_remains(follow: RunFollower, good: tuple[Expected, ...]) -> str:
     files = f"Complete epoch files: {', '.join(one.name for one in good) or 'none'}."
     if states:
         return f"{files} Continue from epoch {states[-1].epoch} with --resume."
-    return f"{files} No state was saved to resume from (--save-states saves them)."
+    why = "each comes with an epoch file" if plan.saves_states else "--save-states saves them"
+    return f"{files} No state was saved to resume from ({why})."

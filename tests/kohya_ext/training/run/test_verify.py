@@ -19,11 +19,17 @@ MEMORY = "RuntimeError: CUDA out of memory"
 TRACEBACK = f'Traceback (most recent call last):\n  File "train.py"\n{MEMORY}\n'
 
 
-def followed(folder: Path, *expected: Expected, suffix: str = ".ckpt", **changes: Any) -> Any:
+def followed(
+    folder: Path,
+    *expected: Expected,
+    suffix: str = ".ckpt",
+    saves_states: bool = False,
+    **changes: Any,
+) -> Any:
     """A run that ended without a word, of which `expected` files should be there."""
     plan = SimpleNamespace(
         expected=expected, output_dir=folder, folder=folder, suffix=suffix, name="fox",
-        has_metadata=True, stderr=folder / "stderr.txt",
+        saves_states=saves_states, has_metadata=True, stderr=folder / "stderr.txt",
     )  # fmt: skip
     (folder / "plan.json").write_text("{}", encoding="utf-8")
     facts = {
@@ -224,6 +230,8 @@ def test_what_remains_names_files_and_the_newest_state(tmp_path: Path):
     assert cure == (
         "Complete epoch files: none. No state was saved to resume from (--save-states saves them)."
     )
+    cure = judge(followed(tmp_path, FOX, saves_states=True), RunOutcome.STOPPED, None).cure
+    assert cure.endswith("No state was saved to resume from (each comes with an epoch file).")
     save(tmp_path)
     for epoch in (1, 2, 3):
         save_state(tmp_path, epoch)
