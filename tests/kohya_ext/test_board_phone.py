@@ -86,3 +86,24 @@ def test_turning_the_screen_keeps_the_place(url: str):
         assert page.locator(".choice").first.bounding_box()["x"] > 600
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.locator(".choice").first.bounding_box()["y"] > 600
+
+
+def test_back_goes_from_the_enlarged_picture_to_the_grid_and_then_leaves(url: str):
+    with open_phone("about:blank") as page:
+        page.goto(url)
+        ready(page)
+        page.locator('.tile[data-at="3"]').tap()
+        page.locator("#one").wait_for()
+        page.locator("#stage").tap()
+        page.locator("#zoom").wait_for()
+        page.evaluate("history.back()")
+        page.locator("#zoom").wait_for(state="hidden")
+        page.locator("#one").wait_for()
+        page.evaluate("history.back()")
+        page.locator('.tile[data-at="3"]').wait_for()
+        wait_until(lambda: page.evaluate("history.state") is None)
+        page.locator('.tile[data-at="4"]').tap()
+        page.locator("#mode-grid").tap()  # by other means: no "back" is left over
+        wait_until(lambda: page.evaluate("history.state") is None)
+        page.go_back()
+        assert page.url == "about:blank"

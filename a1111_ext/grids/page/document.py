@@ -174,8 +174,12 @@ def _require_size(page: GridPage, limit: int) -> None:
 # -- the document -----------------------------------------------------------------------------
 
 
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / "web" / name).read_text(encoding="utf-8")
+_BOARD = "kohya_ext.project.decisions"
+"""Whose page shares a script with ours."""
+
+
+def _asset(name: str, package: str = __package__) -> str:
+    return (resources.files(package) / "web" / name).read_text(encoding="utf-8")
 
 
 def _document(
@@ -189,7 +193,7 @@ def _document(
         "css": [_asset("page.css")],
         "data": [data],
         "first": chunks[:1],
-        "js": [_asset("page.js")],
+        "js": [_asset("back.js", _BOARD), _asset("page.js")],
         "rest": chunks[1:]
         if single_file_bytes is None
         else itertools.chain(chunks[1:], _full_pictures(page)),

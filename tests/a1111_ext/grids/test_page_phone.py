@@ -80,3 +80,28 @@ def test_every_button_fits_a_thumb(project: Project, size: tuple[int, int]):
         page.locator("#vote-button").tap()
         assert too_small_for_a_thumb(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") == size[0]
+
+
+def test_back_closes_what_is_in_front_and_then_leaves(project: Project):
+    with open_phone("about:blank") as page:
+        page.goto(url_of(project))
+        for button in ("#help-button", "#vote-button"):
+            page.locator(button).tap()
+            page.locator("dialog[open]").wait_for()
+            page.evaluate("history.back()")
+            page.locator("dialog[open]").wait_for(state="detached")
+        page.locator(".cell img").first.tap()
+        page.locator("#details img").tap()
+        page.locator("#viewer").wait_for()
+        page.evaluate("history.back()")
+        page.locator("#viewer").wait_for(state="hidden")
+        page.locator("#details img").tap()
+        page.locator('#viewer [data-do="close"]').tap()  # by other means: no "back" is left over
+        page.locator("#viewer").wait_for(state="hidden")
+        wait_until(lambda: page.evaluate("history.state") is None)
+        page.locator("#help-button").tap()
+        page.reload()
+        wait_until(lambda: page.evaluate("history.state") is None)
+        assert page.url == url_of(project)
+        page.go_back()
+        assert page.url == "about:blank"

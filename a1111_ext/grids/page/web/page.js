@@ -956,6 +956,9 @@ function start() {
   redecorate();
   if (view.selected >= 0) select(view.selected, { focus: false });
   follow();
+  const front = () => document.querySelector("dialog[open]");
+  const look = closeOnBack(() => Boolean(front()), () => front().close());
+  document.querySelectorAll("dialog").forEach((one) => new MutationObserver(look).observe(one, { attributes: true, attributeFilter: ["open"] }));
 }
 start();
 document.addEventListener("DOMContentLoaded", () => { layout(); scroller.scrollTo(view.left, view.top); });

@@ -493,6 +493,8 @@ function show(name) {
   const pane = { grid, one: byId("stage") }[mode] || byId(isComparing() ? "compare" : "order");
   pane.focus({ preventScroll: true });
   paint();
+  wasGrid = wasGrid || mode === "grid";
+  lookAtFront();
 }
 
 // -- two or four side by side, and the order ----------------------------------------------------------------
@@ -865,6 +867,17 @@ window.board = {
   closeSide: () => openSide(false),
   showTag: (tag) => { byId("filter-tag").value = tag; arrange(); },
 };
+
+// -- the browser's "back" --------------------------------------------------------------------------------------------------
+const panels = ["help", "report"].map(byId);
+let wasGrid = false;  // "back" from a picture is the grid, where the person came from it
+const lookAtFront = closeOnBack(() => isZoomed() || panels.some((one) => one.open) || wasGrid && mode !== "grid", () => {
+  const open = panels.find((one) => one.open);
+  if (open) open.close();
+  else if (isZoomed()) zoom(false);
+  else show("grid");
+});
+for (const one of [...panels, byId("zoom")]) new MutationObserver(lookAtFront).observe(one, { attributes: true, attributeFilter: ["open", "class"] });
 
 // -- beginning --------------------------------------------------------------------------------------------------------------
 async function begin() {
