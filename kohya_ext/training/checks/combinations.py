@@ -13,6 +13,7 @@ from typing import Any
 
 from ...project.families import family_of_script
 from ...project.wording import counted
+from .. import cures
 from .findings import Finding, error, warning, whole
 from .no_effect import check_no_effect, number
 
@@ -122,7 +123,7 @@ _REFUSALS = (
         ),
         "Latents are cached, but color_aug or random_crop changes the pictures each time; "
         "sd-scripts refuses that.",
-        "Switch color_aug and random_crop off, or do not cache latents.",
+        cures.CACHED_LATENTS,
     ),
     RefusedSettings(
         "arguments",
@@ -134,7 +135,7 @@ _REFUSALS = (
         "arguments",
         lambda script, v: bool(v.get("adaptive_noise_scale")) and not v.get("noise_offset"),
         "adaptive_noise_scale is given without noise_offset; sd-scripts refuses that.",
-        "Set noise_offset, or adaptive_noise_scale to 0.",
+        cures.NOISE_OFFSET,
     ),
     RefusedSettings(
         "arguments",
@@ -143,7 +144,7 @@ _REFUSALS = (
         ),
         "scale_v_pred_loss_like_noise_pred is on without v_parameterization; sd-scripts refuses "
         "that.",
-        "Switch it off, or v_parameterization on if the base model predicts v.",
+        cures.V_PREDICTION,
     ),
     RefusedSettings(
         "arguments",
@@ -168,7 +169,7 @@ _REFUSALS = (
             and str(v.get("optimizer_type") or "").lower() != "adafactor"
         ),
         f"The adafactor scheduler works with Adafactor only; sd-scripts fails {_LATE}.",
-        "Set lr_scheduler to constant or cosine, or the optimizer to Adafactor.",
+        cures.ADAFACTOR,
     ),
     RefusedSettings(
         "scheduler",

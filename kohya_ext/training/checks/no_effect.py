@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .. import cures
 from .findings import Finding, error, warning, whole
 
 Values = Mapping[str, Any]
@@ -61,7 +62,7 @@ def check_no_effect(script: str, values: Values) -> Iterator[Finding]:
             "LL359",
             "zero_terminal_snr is on without v_parameterization: the last timestep is pure noise, "
             "from which noise cannot be predicted.",
-            "Switch it off, or v_parameterization on if the base model predicts v.",
+            cures.V_PREDICTION,
         )
 
 

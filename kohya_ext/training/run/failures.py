@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .. import cures
+
 _TRACEBACK = "Traceback (most recent call last):"
 _ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Invalid|Exit)\b.*)$")
 _RANK = re.compile(r"^(?:.*\])?\[rank(\d+)\]:\s?(.*)$")
@@ -74,7 +76,7 @@ _CURES = (
     ),
     (
         r"when caching latents, either color_aug or random_crop",
-        "Switch color_aug and random_crop off, or do not cache latents.",
+        cures.CACHED_LATENTS,
     ),
     (
         r"does not require `num_warmup_steps`",
@@ -82,7 +84,7 @@ _CURES = (
     ),
     (
         r"adafactor scheduler must be used with Adafactor",
-        "Set lr_scheduler to constant or cosine, or the optimizer to Adafactor.",
+        cures.ADAFACTOR,
     ),
     (
         r"full_(?:bf|fp)16 requires mixed precision",
@@ -94,11 +96,11 @@ _CURES = (
     ),
     (
         r"adaptive_noise_scale requires noise_offset",
-        "Set noise_offset, or adaptive_noise_scale to 0.",
+        cures.NOISE_OFFSET,
     ),
     (
         r"can be enabled only with v_parameterization",
-        "Switch it off, or v_parameterization on if the base model predicts v.",
+        cures.V_PREDICTION,
     ),
     (
         r"v2 cannot be enabled in SDXL",
