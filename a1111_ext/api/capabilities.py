@@ -136,12 +136,15 @@ class Capabilities:
     def find_checkpoint(self, word: str) -> Checkpoint | None:
         """Return the checkpoint that the WebUI would take for `word`; the loaded one for "".
 
-        A WebUI in which none was chosen yet loads the first of its list for its first picture.
+        A WebUI in which none was chosen yet loads the first of its list for its first picture. The
+        loaded one is set with its hash, and is taken by its name where its file was replaced.
         """
         wanted = word or self.loaded
         if not wanted:
             return next(iter(self.checkpoints), None)
-        return next((one for one in self.checkpoints if one.matches(wanted)), None)
+        names = (wanted,) if word else (wanted, wanted.partition(" [")[0])
+        found = (one for name in names for one in self.checkpoints if one.matches(name))
+        return next(found, None)
 
     def require_checkpoint(self, word: str) -> Checkpoint:
         """Return a checkpoint; raises InputError for an unknown name."""

@@ -5,19 +5,23 @@ A1111 and Forge go by names and weights, and keep what the picture before was dr
 the checkpoint does not end that in A1111. Both keep what their text encoder, with LoRAs and
 embeddings, made of the last prompts of either pass. A1111 may keep files in memory, going by their
 time. Forge and reForge keep the last five files by their paths alone. All keep the VAE that is
-loaded as long as its name is asked for; A1111 nevertheless writes the hash of the new file.
+loaded as long as its name is asked for; A1111 nevertheless writes the hash of the new file. All
+keep the checkpoint that is loaded as long as its path is asked for, also when it is unloaded.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.lora_file import Tensor, write_lora
 
+from .capabilities import Capabilities
 from .client import PICTURE_SECONDS, ApiError, Client
 from .inventory import lora_folders_of
 from .lora_tags import lora_tag
@@ -28,6 +32,9 @@ _KEPT_FILES = 5
 
 IN_MEMORY = "lora_in_memory_limit"
 """A1111's option for how many LoRA files it keeps in memory."""
+
+AT_ONCE = "sd_checkpoints_limit"
+"""A1111's option for how many checkpoints it keeps loaded."""
 
 
 def forget_loras(client: Client, checkpoint: str = "") -> None:
@@ -66,6 +73,34 @@ def forget_vae(
         if not error.status:
             raise
         _log.info("The WebUI at %s drew nothing without a VAE: %s", client.url, error.problem)
+
+
+def forget_checkpoint(client: Client, has: Capabilities, title: str) -> bool:
+    """Let a WebUI draw a small picture with another checkpoint, so that it reads this one again.
+
+    Tells whether it has another one.
+    """
+    ours = has.find_checkpoint(title)
+    others = [one for one in has.checkpoints if ours is None or one.path != ours.path]
+    if not others:
+        return False
+    body = small_picture(min(others, key=lambda one: _bytes_of(one.path)).title)
+    if has.settings.get(AT_ONCE, 1) not in (0, 1):
+        body["override_settings"] = {AT_ONCE: 1, **body["override_settings"]}
+    try:
+        client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
+    except ApiError as error:
+        if not error.status:
+            raise
+        _log.warning("The WebUI at %s kept its checkpoint: %s", client.url, error.problem)
+    return True
+
+
+def _bytes_of(path: str) -> float:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return math.inf
 
 
 @contextmanager

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project import ConflictError
 from kohya_ext.project.addresses import is_this_machine
-from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import ShapeError
 
 from .capabilities import AlwaysOn, Capabilities, Checkpoint, Lora
 from .client import ApiError, Client, unexpected
+from .file_hashes import hash_of_file, known_hash
 from .forge_modules import chosen_among, text_encoder_names
 from .lora_list import list_lora_files, read_metadata
 from .payloads import small_picture
 
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
+
+CHECKPOINT = "sd_model_checkpoint"
+"""The option that names the checkpoint to be loaded."""
 
 
 def fetch_capabilities(client: Client) -> Capabilities:
@@ -49,7 +54,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
     return Capabilities(
         url=client.url,
         checkpoints=tuple(_checkpoint(one) for one in client.get("/sdapi/v1/sd-models")),
-        loaded=str(options.get("sd_model_checkpoint") or ""),
+        loaded=str(options.get(CHECKPOINT) or ""),
         samplers=tuple(one["name"] for one in samplers),
         own_schedules=own_schedules((one["name"], one.get("options")) for one in samplers),
         schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
@@ -131,7 +136,7 @@ def _embeddings(answer: Mapping[str, Any], flags: Mapping[str, Any], url: str) -
     if not names or not is_this_machine(url) or not folder.is_absolute():
         return dict.fromkeys(names, "")
     files = {one.stem: one for one in sorted(folder.rglob("*")) if one.suffix in _EMBEDDINGS}
-    return {name: sha256_of(files[name])[:12] if name in files else "" for name in names}
+    return {name: hash_of_file(files[name])[:12] if name in files else "" for name in names}
 
 
 _EMBEDDINGS = (".pt", ".safetensors", ".bin")
@@ -160,38 +165,105 @@ def _lora_of(path: Path) -> Lora:
 def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Capabilities:
     """Return capabilities in which the checkpoints called `words` have their SHA-256.
 
-    A WebUI hashes a checkpoint when it first loads it, so unhashed ones are loaded now, and then
-    the one that was loaded before. Forge loads one for a picture only: a file on this machine is
-    hashed here, for any other a small picture is drawn. Raises InputError for an unknown name.
+    Files of this machine are hashed here, each content once: they count as they are now. Elsewhere
+    a WebUI hashes a checkpoint when it first loads it, so unhashed ones are loaded now, and then
+    the one that was loaded before. Forge loads one for a small picture only. Raises InputError for
+    an unknown name, ConflictError for a file that the WebUI takes for another one.
     """
+    capabilities = _with_own_hashes(_refreshed(client, capabilities, words), words)
     named = (capabilities.require_checkpoint(word) for word in words)
     unhashed = {one.title: one for one in named if not one.sha256}
     if not unhashed or (capabilities.is_forge and not capabilities.hashes_files):
         return capabilities
     if capabilities.is_forge:
-        known = {title: _hash_here(one, client.url) for title, one in unhashed.items()}
-        for title in (title for title, digest in known.items() if not digest):
+        for title in unhashed:
             client.post("/sdapi/v1/txt2img", small_picture(title), seconds=LOAD_SECONDS)
     else:
-        known = {}
-        for title in filter(None, (*unhashed, capabilities.loaded)):
-            client.post("/sdapi/v1/options", {"sd_model_checkpoint": title}, seconds=LOAD_SECONDS)
+        loaded = capabilities.find_checkpoint("")
+        for title in (*unhashed, *([loaded.title] if loaded and capabilities.loaded else ())):
+            client.post("/sdapi/v1/options", {CHECKPOINT: title}, seconds=LOAD_SECONDS)
+    own = {one.title: one.sha256 for one in capabilities.checkpoints}
     rows = [_checkpoint(row) for row in client.get("/sdapi/v1/sd-models")]
     return replace(
         capabilities,
         checkpoints=tuple(
-            replace(one, sha256=one.sha256 or known.get(one.title, "")) for one in rows
+            replace(one, sha256=one.sha256 or own.get(one.title, "")) for one in rows
         ),
     )
 
 
-def _hash_here(checkpoint: Checkpoint, url: str) -> str:
-    """Return the SHA-256 of a checkpoint's file; "" where it is not on this machine."""
-    path = Path(checkpoint.path)
+def named_anew(client: Client, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the checkpoint named as a WebUI names it now.
+
+    A1111 keeps the name with the hash of a file that was replaced, and refuses to be set to it.
+    """
+    plain = str(settings.get(CHECKPOINT) or "").partition(" [")[0]
+    titles = [str(row["title"]) for row in client.get("/sdapi/v1/sd-models")]
+    found = next((one for one in titles if one.partition(" [")[0] == plain), plain)
+    return {**settings, CHECKPOINT: found}
+
+
+def _refreshed(client: Client, capabilities: Capabilities, words: Sequence[str]) -> Capabilities:
+    """Let a WebUI list its checkpoints again where a file here may not be the one that it knows.
+
+    A1111 then forgets the hash of a file whose date is newer than that of the one before.
+    """
+    named = [capabilities.require_checkpoint(word) for word in words]
+    if all(_is_known(one, client.url) for one in named):
+        return capabilities
     try:
-        return sha256_of(path) if is_this_machine(url) and path.is_absolute() else ""
+        client.post("/sdapi/v1/refresh-checkpoints", seconds=LOAD_SECONDS)
+    except ApiError as error:
+        if error.status not in (404, 405):
+            raise
+        return capabilities
+    loaded = client.get("/sdapi/v1/options").get(CHECKPOINT)
+    rows = client.get("/sdapi/v1/sd-models")
+    return replace(
+        capabilities, checkpoints=tuple(map(_checkpoint, rows)), loaded=str(loaded or "")
+    )
+
+
+def _is_known(one: Checkpoint, url: str) -> bool:
+    """Tell whether a WebUI's hash of a checkpoint is that of the file, as far as is seen here."""
+    path = Path(one.path)
+    try:
+        return not _is_here(path, url) or known_hash(path) == one.sha256 != ""
     except OSError:
-        return ""
+        return True
+
+
+def _is_here(path: Path, url: str) -> bool:
+    return is_this_machine(url) and path.is_absolute() and path.is_file()
+
+
+def _with_own_hashes(capabilities: Capabilities, words: Iterable[str]) -> Capabilities:
+    """Return capabilities with the hashes of the files that are here, whatever a WebUI has loaded.
+
+    A1111 keeps the hash of an earlier file where the new one has an older date.
+    Raises ConflictError.
+    """
+    own: dict[str, str] = {}
+    for one in map(capabilities.require_checkpoint, words):
+        path = Path(one.path)
+        with suppress(OSError):
+            if _is_here(path, capabilities.url) and hash_of_file(path) != one.sha256:
+                own[one.title] = hash_of_file(path)
+        if one.sha256 and one.title in own:
+            raise ConflictError(
+                "LL427",
+                f"The file {path} is another one ({own[one.title][:10]}) than "
+                f"{capabilities.where} takes it for ({one.sha256[:10]}): its date is older "
+                "than that of the file before, by which A1111 goes.",
+                "Give the file today's date, for example by copying it, and run this again.",
+            )
+    if not own:
+        return capabilities
+    rows = capabilities.checkpoints
+    return replace(
+        capabilities,
+        checkpoints=tuple(replace(one, sha256=own.get(one.title, one.sha256)) for one in rows),
+    )
 
 
 def _get_or(client: Client, path: str, otherwise: Any) -> Any:

@@ -15,8 +15,8 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client, unexpected
-from ..api.forgetting import forget_loras, forget_vae
-from ..api.inventory import fetch_capabilities
+from ..api.forgetting import forget_checkpoint, forget_loras, forget_vae
+from ..api.inventory import CHECKPOINT, fetch_capabilities, named_anew
 from ..api.lora_links import FOLDER
 from ..api.payloads import (
     NULLABLE,
@@ -79,6 +79,10 @@ class Backend:
 
     def forget_vae(self, checkpoint: str) -> None:
         """Let the host read the next picture's VAE from its file, whatever it has loaded."""
+
+    def forget_checkpoint(self, title: str) -> bool:
+        """Let the host read a checkpoint from its file again; tell whether it can."""
+        return False
 
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
@@ -174,6 +178,11 @@ class HttpBackend(Backend):
         self.hold_settings()
         has = self.capabilities
         forget_vae(self.client, checkpoint, has.text_encoders if has.is_forge else None)
+
+    def forget_checkpoint(self, title: str) -> bool:
+        """Let the WebUI draw with another checkpoint, if it has one."""
+        self.hold_settings()
+        return forget_checkpoint(self.client, self.capabilities, title)
 
     # -- drawing --------------------------------------------------------------------------
 
@@ -278,7 +287,7 @@ class HttpBackend(Backend):
         Where an A1111 has 2.0 it takes 2 for the same and keeps 2.0: another value goes before.
         """
         own, new = self._shared_settings().share(self.turn_name, settings, is_drawing=is_drawing)
-        held = {name: value for name, value in new.items() if name != "sd_model_checkpoint"}
+        held = {name: value for name, value in new.items() if name != CHECKPOINT}
         # 1.0 does no harm, and most WebUIs have 1: those are never given another value
         other = {
             name: value - 1 for name, value in held.items() if type(value) is int and value > 1
@@ -326,12 +335,21 @@ class HttpBackend(Backend):
             before = self._shared_settings().to_put_back(self.turn_name, before)
         try:
             if before:
-                self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
+                self._set_back(before)
         except ApiError as error:
             if error.status:
                 raise
             return False
         return True
+
+    def _set_back(self, before: Mapping[str, Any]) -> None:
+        try:
+            self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
+        except ApiError as error:
+            again = named_anew(self.client, before) if error.status and CHECKPOINT in before else {}
+            if again in ({}, before):
+                raise
+            self.client.post("/sdapi/v1/options", again, seconds=_UNLOAD_SECONDS)
 
     def close(self) -> None:
         """Put the WebUI's settings back and close the connection; a lost WebUI is left alone."""

@@ -339,11 +339,12 @@ class Ledger:
         row = self._row("SELECT AVG(seconds) FROM cells WHERE state = 'done' AND seconds > 0")
         return None if row is None or row[0] is None else float(row[0])
 
-    def pin(self, title: str, checkpoint_hash: str) -> str:
-        """Return the hash that `title` was pinned to; the first one that is given pins it."""
+    def pin(self, title: str, checkpoint_hash: str, *, anew: bool = False) -> str:
+        """Return the hash that `title` is pinned to: the first that was given, or `anew` this."""
+        way = "REPLACE" if anew else "INSERT OR IGNORE"
         with self._transaction():
             self._db.execute(
-                "INSERT OR IGNORE INTO pins (title, hash) VALUES (?, ?)", (title, checkpoint_hash)
+                f"{way} INTO pins (title, hash) VALUES (?, ?)", (title, checkpoint_hash)
             )
             row = self._row("SELECT hash FROM pins WHERE title = ?", title)
         return str(row[0]) if row else checkpoint_hash

@@ -17,7 +17,7 @@ from .events import CellEvent, CellOutcome, EventHandler
 from .ledger import Claim, Ledger
 from .picture_store import DAMAGED
 from .turns import Turns
-from .verify import Checked, Generated, pixels_digest
+from .verify import Checked, Generated, is_earlier_checkpoint, pixels_digest
 from .waiting import Group, Waiting, group_of
 
 LOOK_SECONDS = 0.2
@@ -120,6 +120,7 @@ class CellRun:
         self._pixels: dict[str, str] = {}
         self._told_to_forget: set[str] = set()
         self._vaes_read: set[tuple[str, str]] = set()
+        self._checkpoints_read: set[tuple[str, str]] = set()
         self._earlier: dict[str, set[str]] | None = None
         self._seconds: list[float] = []
         self._is_paused = False
@@ -359,6 +360,23 @@ class CellRun:
             self._vaes_read |= new
         return bool(new)
 
+    def holds_earlier_checkpoint(
+        self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
+    ) -> bool:
+        """Tell, once for each backend and checkpoint, that a host drew with an earlier file.
+
+        It keeps the one that is loaded, and its hash, as long as the same path is asked for.
+        """
+        found = {
+            (backend.name, cell.checkpoint.title)
+            for cell, one, _ in answers
+            if is_earlier_checkpoint(cell, one)
+        }
+        with self._changed:
+            new = found - self._checkpoints_read
+            self._checkpoints_read |= new
+        return bool(new)
+
     def may_be_earlier(
         self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
     ) -> bool:
@@ -387,11 +405,15 @@ class CellRun:
         return CHANGED_NOTHING if control and control == pixels else ""
 
     def _other_checkpoint(self, cell: Cell, generated: Generated) -> str:
-        """The first answer pins a checkpoint's hash; later answers must agree."""
+        """The first answer pins a checkpoint's hash; later answers must agree.
+
+        One that is known by its file's hash was compared with that, whatever was here before.
+        """
         title = cell.checkpoint.title
         if not generated.checkpoint_hash or not title:
             return ""
-        pinned = self.ledger.pin(title, generated.checkpoint_hash)
+        is_known = cell.checkpoint.sha256.startswith(generated.checkpoint_hash)
+        pinned = self.ledger.pin(title, generated.checkpoint_hash, anew=is_known)
         if pinned == generated.checkpoint_hash:
             return ""
         return (

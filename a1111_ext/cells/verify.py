@@ -326,10 +326,26 @@ def _verify_checkpoint(cell: Cell, fields: Mapping[str, str], answered_hash: str
     if pin.sha256 and got_hash:
         if pin.sha256.startswith(got_hash):
             return []
-        return [_unknown_checkpoint(f"{pin.title} ({pin.sha256[:10]})", got_name, got_hash)]
+        asked = f"{pin.title} ({pin.sha256[:10]})"
+        if got_name == _stem(pin.title.partition(" [")[0]):
+            kept = f"{got_hash}, which the WebUI keeps loaded; restart the WebUI"
+            return [Mismatch("checkpoint", asked, kept)]
+        return [_unknown_checkpoint(asked, got_name, got_hash)]
     if pin.title and got_name and _stem(pin.title.partition(" [")[0]) != got_name:
         return [_unknown_checkpoint(pin.title, got_name, got_hash)]
     return []
+
+
+def is_earlier_checkpoint(cell: Cell, generated: Generated) -> bool:
+    """Tell whether a picture was drawn with an earlier file of its checkpoint's name."""
+    pin = cell.checkpoint
+    try:
+        fields = parse_infotext(generated.infotext).fields
+    except ValueError:
+        return False
+    got = fields.get("Model hash") or generated.checkpoint_hash
+    is_same_name = fields.get("Model") == _stem(pin.title.partition(" [")[0])
+    return bool(pin.sha256 and got) and is_same_name and not pin.sha256.startswith(got)
 
 
 def _unknown_checkpoint(asked: str, got_name: str, got_hash: str) -> Mismatch:

@@ -148,6 +148,11 @@ class Worker:
                 if run.may_keep_vae(backend, cells):
                     backend.forget_vae(cells[0].checkpoint.title)
                 answers = self._ask(cells)
+                title = cells[0].checkpoint.title
+                if run.holds_earlier_checkpoint(backend, answers) and backend.forget_checkpoint(
+                    title
+                ):
+                    answers = self._ask(cells)
                 if self._run.may_be_earlier(backend, answers):
                     backend.forget_loras(
                         cells[0].checkpoint.title

@@ -21,7 +21,7 @@ from ..api.embeddings import find_embeddings
 from ..api.infotext import Infotext, format_infotext
 from ..api.lora_tags import hashed_as, lora_tags
 from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
-from .models import LoraFile, checkpoint_sha256, embedding_hash, read_lora_file
+from .models import CheckpointFiles, LoraFile, embedding_hash, read_lora_file
 from .refusal import HttpRefusal
 from .tasks import Tasks
 from .upscalers import enlarge
@@ -123,6 +123,8 @@ class SimulatedHost:
         self._interrupted = threading.Event()
         self.lora_dir.mkdir(parents=True, exist_ok=True)
         self._loaded = self.checkpoints[0]
+        self.files = CheckpointFiles(self.folder)
+        self.files.load(self._loaded)
         self._used_loras: tuple[str, ...] = ()
         self._applied: list[tuple[str, float, LoraFile]] = []
         self._listed: dict[str, LoraFile] = {}
@@ -138,12 +140,19 @@ class SimulatedHost:
     # What it is and has
 
     def options(self) -> dict[str, Any]:
-        name = self._checkpoint(str(self._data.get("sd_model_checkpoint", ""))) or self._loaded
-        digest = checkpoint_sha256(name)
-        title = f"{name}.safetensors [{digest[:10]}]" if self.has_chosen else None
+        chosen = str(self._data.get("sd_model_checkpoint", ""))
+        name = self._checkpoint(chosen) or self._loaded
+        digest = self.files.listed(name)
+        title = self._title(name) if self.has_chosen else None
+        if " [" in chosen and self._checkpoint(chosen) is None:
+            title = chosen  # the name with the hash of a file that was replaced
         shown = {**_DEFAULTS, **self._data}
         numbers = {name: float(shown[name]) for name in _NUMBERS if name in self._data}
         return {**shown, **numbers, "sd_model_checkpoint": title, "sd_checkpoint_hash": digest}
+
+    def _title(self, name: str) -> str:
+        digest = self.files.listed(name)
+        return f"{name}.safetensors [{digest[:10]}]" if digest else f"{name}.safetensors"
 
     def cmd_flags(self) -> dict[str, Any]:
         return {"lora_dir": str(self.lora_dir), "data_dir": str(self.folder), "simulated": True}
@@ -194,15 +203,14 @@ class SimulatedHost:
     def sd_models(self) -> list[dict[str, Any]]:
         rows = []
         for name in self.checkpoints:
-            digest = checkpoint_sha256(name)
-            path = self.folder / "models" / "Stable-diffusion" / f"{name}.safetensors"
+            digest = self.files.listed(name) or None
             rows.append(
                 {
-                    "title": f"{name}.safetensors [{digest[:10]}]",
+                    "title": self._title(name),
                     "model_name": name,
-                    "hash": digest[:10],
+                    "hash": digest and digest[:10],
                     "sha256": digest,
-                    "filename": str(path),
+                    "filename": str(self.files.path(name)),
                     "config": None,
                 }
             )
@@ -277,10 +285,10 @@ class SimulatedHost:
 
     def _checkpoint(self, word: str) -> str | None:
         for name in self.checkpoints:
-            digest = checkpoint_sha256(name)
-            plain = f"{name}.safetensors"
-            short = digest[:10]
-            if word in (name, plain, f"{plain} [{short}]", f"{name} [{short}]", short, digest):
+            digest = self.files.listed(name)
+            plain, short = f"{name}.safetensors", digest[:10]
+            hashed = (f"{plain} [{short}]", f"{name} [{short}]", short, digest) if digest else ()
+            if word in (name, plain, *hashed):
                 return name
         return None
 
@@ -288,6 +296,7 @@ class SimulatedHost:
         self.has_chosen = True
         if name != self._loaded:
             self._loaded = name
+            self.files.load(name)
             self.counters.checkpoint_loads += 1
 
     # Drawing
@@ -407,7 +416,8 @@ class SimulatedHost:
         if detailed := _detailed(body):
             request["ADetailer"] = detailed
         request["clip skip"] = self._data.get("CLIP_stop_at_last_layers", 1)
-        digest = json.dumps([request, plain.split(), seed, self._loaded, effect], sort_keys=True)
+        drawn_with = self._loaded + self.files.mark
+        digest = json.dumps([request, plain.split(), seed, drawn_with, effect], sort_keys=True)
         scale = float(body.get("hr_scale", 2.0)) if body.get("enable_hr") else 1.0
         return Card(
             prompt=plain.strip(),
@@ -438,7 +448,7 @@ class SimulatedHost:
             "CFG scale": str(float(body.get("cfg_scale", 7.0))),
             "Seed": str(seed),
             "Size": f"{body.get('width', 512)}x{body.get('height', 512)}",
-            "Model hash": checkpoint_sha256(self._loaded)[:10],
+            "Model hash": self.files.loaded[:10],
             "Model": self._loaded,
         }
         vae = self._data.get("sd_vae", "Automatic")
@@ -482,7 +492,7 @@ class SimulatedHost:
             "width": body.get("width", 512),
             "height": body.get("height", 512),
             "sd_model_name": self._loaded,
-            "sd_model_hash": checkpoint_sha256(self._loaded)[:10],
+            "sd_model_hash": self.files.loaded[:10],
             "infotexts": infotexts,
             "version": self.version,
         }

@@ -1,4 +1,7 @@
-"""Models as the simulated WebUI sees them: LoRA files; checkpoints and embeddings are names."""
+"""Models as the simulated WebUI sees them: LoRA files; checkpoints and embeddings are names.
+
+Only a checkpoint that a test wrote as a file has the file's hash, as far as the real one sees it.
+"""
 
 from __future__ import annotations
 
@@ -56,3 +59,43 @@ def embedding_hash(name: str) -> str:
 def checkpoint_sha256(name: str) -> str:
     """Return the hash of a checkpoint, which is nothing but its name."""
     return hashlib.sha256(f"simulated checkpoint {name}".encode()).hexdigest()
+
+
+class CheckpointFiles:
+    """Hashes of checkpoints as A1111 knows them: it goes by dates, and looks when it lists them.
+
+    What is loaded keeps its hash until another path is asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "models" / "Stable-diffusion"
+        self._cache: dict[str, tuple[float, str]] = {}
+        self._listed: dict[str, str] = {}
+        self.loaded = self.mark = ""
+
+    def path(self, name: str) -> Path:
+        """Return where the checkpoint lies, or would lie."""
+        return self._folder / f"{name}.safetensors"
+
+    def listed(self, name: str) -> str:
+        """Return the hash that the list shows; "" where the file is to be hashed yet."""
+        if not self.path(name).exists():
+            return checkpoint_sha256(name)
+        return self._listed.get(name, "")
+
+    def refresh(self) -> None:
+        """List the files again: the hash of an earlier one with an older date is forgotten."""
+        for name, (date, _) in self._cache.items():
+            if self.path(name).stat().st_mtime > date:
+                self._listed[name] = ""
+
+    def load(self, name: str) -> None:
+        """Read a checkpoint, and hash it where its hash is not known by its date."""
+        path, self.mark = self.path(name), ""
+        if path.exists():
+            date, digest = self._cache.get(name, (0.0, ""))
+            if path.stat().st_mtime > date:
+                date, digest = path.stat().st_mtime, sha256_of(path)
+            self._cache[name], self._listed[name] = (date, digest), digest
+            self.mark = sha256_of(path)
+        self.loaded = self.listed(name)

@@ -48,6 +48,7 @@ _GET: dict[str, Route] = {
 _POST: dict[str, Route] = {
     "/sdapi/v1/options": lambda host, body: host.set_options(body),
     "/sdapi/v1/refresh-loras": lambda host, body: host.refresh_loras(),
+    "/sdapi/v1/refresh-checkpoints": lambda host, body: host.files.refresh(),
     "/sdapi/v1/unload-checkpoint": lambda host, body: host.unload_checkpoint(),
     "/sdapi/v1/reload-checkpoint": lambda host, body: host.reload_checkpoint(),
     "/sdapi/v1/interrupt": lambda host, body: host.interrupt(),

@@ -188,6 +188,7 @@ TITLES: dict[str, str] = {
     "LL424": "A tag that the WebUI cannot read",
     "LL425": "A WebUI without file hashes",
     "LL426": "A size that the WebUI would round",
+    "LL427": "A model file that is not the one the WebUI takes it for",
     "LL450": "The ledger cannot be used",
     "LL451": "An answer without a usable picture",
     "LL452": "Pictures failed",
