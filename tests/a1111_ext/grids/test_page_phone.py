@@ -105,3 +105,19 @@ def test_back_closes_what_is_in_front_and_then_leaves(project: Project):
         assert page.url == url_of(project)
         page.go_back()
         assert page.url == "about:blank"
+
+
+@pytest.mark.parametrize("size", [(390, 844), (844, 390)], ids=["upright", "on its side"])
+def test_a_choice_is_seen_at_once_and_pictures_have_half_the_screen(
+    project: Project, size: tuple[int, int]
+):
+    with open_phone(url_of(project), width=size[0], height=size[1]) as page:
+        page.locator(".cell img").first.wait_for()
+        top = page.evaluate("document.querySelector('main').getBoundingClientRect().top")
+        assert top <= 0.5 * max(size)
+        page.locator(".cell:has(img)").last.tap()
+        page.locator("#details .primary").tap()
+        page.locator("#choice-text", has_text="Chosen:").wait_for()
+        for button in ("#choice-save", "#choice-clear"):
+            box = page.locator(button).bounding_box()
+            assert 0 <= box["y"] <= size[1] - box["height"], button
