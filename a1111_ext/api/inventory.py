@@ -192,7 +192,7 @@ def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Cap
     )
 
 
-def named_anew(client: Client, settings: Mapping[str, Any]) -> dict[str, Any]:
+def named_again(client: Client, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the checkpoint named as a WebUI names it now.
 
     A1111 keeps the name with the hash of a file that was replaced, and refuses to be set to it.

@@ -16,7 +16,7 @@ from kohya_ext.project.wording import counted
 from ..api.capabilities import Capabilities
 from ..api.client import PICTURE_SECONDS, ApiError, Client, unexpected
 from ..api.forgetting import forget_checkpoint, forget_loras, forget_vae
-from ..api.inventory import CHECKPOINT, fetch_capabilities, named_anew
+from ..api.inventory import CHECKPOINT, fetch_capabilities, named_again
 from ..api.lora_links import FOLDER
 from ..api.payloads import (
     NULLABLE,
@@ -346,7 +346,9 @@ class HttpBackend(Backend):
         try:
             self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
         except ApiError as error:
-            again = named_anew(self.client, before) if error.status and CHECKPOINT in before else {}
+            again = (
+                named_again(self.client, before) if error.status and CHECKPOINT in before else {}
+            )
             if again in ({}, before):
                 raise
             self.client.post("/sdapi/v1/options", again, seconds=_UNLOAD_SECONDS)

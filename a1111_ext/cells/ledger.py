@@ -339,9 +339,9 @@ class Ledger:
         row = self._row("SELECT AVG(seconds) FROM cells WHERE state = 'done' AND seconds > 0")
         return None if row is None or row[0] is None else float(row[0])
 
-    def pin(self, title: str, checkpoint_hash: str, *, anew: bool = False) -> str:
-        """Return the hash that `title` is pinned to: the first that was given, or `anew` this."""
-        way = "REPLACE" if anew else "INSERT OR IGNORE"
+    def pin(self, title: str, checkpoint_hash: str, *, replace: bool = False) -> str:
+        """Return the hash that `title` is pinned to: the first that was given; `replace`: this."""
+        way = "REPLACE" if replace else "INSERT OR IGNORE"
         with self._transaction():
             self._db.execute(
                 f"{way} INTO pins (title, hash) VALUES (?, ?)", (title, checkpoint_hash)

@@ -413,7 +413,7 @@ class CellRun:
         if not generated.checkpoint_hash or not title:
             return ""
         is_known = cell.checkpoint.sha256.startswith(generated.checkpoint_hash)
-        pinned = self.ledger.pin(title, generated.checkpoint_hash, anew=is_known)
+        pinned = self.ledger.pin(title, generated.checkpoint_hash, replace=is_known)
         if pinned == generated.checkpoint_hash:
             return ""
         return (

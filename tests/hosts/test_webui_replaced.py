@@ -133,7 +133,7 @@ def test_a_replaced_checkpoint_is_drawn_again(
     seen: bool,
     tmp_path: Path,
 ):
-    """It is loaded, and stays so: the WebUI itself would go on drawing with the earlier file."""
+    """It is loaded, and stays so: the WebUI itself would continue drawing with the earlier file."""
     cell = replace(SMALL, checkpoint=CheckpointPin(swapped.name if is_named else ""))
     beside = replace(SMALL, checkpoint=CheckpointPin(other.name))
     assert counts(draw(live_webui, ledger, cell, beside)) == (2, 0, 0)
