@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
+from module_nodes import ROOT, nodes_of, product_modules
 
 OURS = "a file that comes with the package"
 TEXT = "text that was read within its limit"
@@ -75,9 +73,9 @@ ALLOWED: dict[str, tuple[int, str]] = {
 }
 
 
-def _reads(tree: ast.AST) -> Iterator[str]:
+def _reads(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield what reads a whole file, or parses without a limit of depth."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         called, words = node.func, [one.value for one in node.args if isinstance(one, ast.Constant)]
@@ -109,11 +107,10 @@ def _is_reading(words: list[object]) -> bool:
 
 def found_reads() -> dict[str, Counter[str]]:
     found = {}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            reads = Counter(_reads(ast.parse(path.read_text(encoding="utf-8"))))
-            if reads:
-                found[path.relative_to(ROOT).as_posix()] = reads
+    for path in product_modules():
+        reads = Counter(_reads(nodes_of(path)))
+        if reads:
+            found[path.relative_to(ROOT).as_posix()] = reads
     return found
 
 
@@ -124,4 +121,8 @@ def test_every_read_without_the_reader_has_its_reason():
 
 def test_a_new_read_is_noticed():
     source = "import json\njson.loads(path.read_text())\nwith path.open('rb') as s: s.read()\n"
-    assert Counter(_reads(ast.parse(source))) == {"json.loads": 1, "read_text": 1, "open": 1}
+    assert Counter(_reads(ast.walk(ast.parse(source)))) == {
+        "json.loads": 1,
+        "read_text": 1,
+        "open": 1,
+    }

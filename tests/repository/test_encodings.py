@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from module_nodes import ROOT, nodes_of, product_modules
 
-ROOT = Path(__file__).resolve().parents[2]
-OWN = ("dynprompts", "kohya_ext", "a1111_ext", "tests")
 FILE_CALLS = {"read_text": 0, "write_text": 1}
 """Method, and the place of its `encoding` among the positional arguments."""
 PROCESS_CALLS = {"run", "Popen", "check_output", "check_call", "call"}
 
 
-def sources() -> Iterator[Path]:
-    for name in OWN:
-        yield from sorted((ROOT / name).rglob("*.py"))
-    yield from (one for one in sorted((ROOT / "scripts").iterdir()) if one.is_file())
+def sources() -> Iterator[tuple[Path, Iterable[ast.AST]]]:
+    for path in product_modules():
+        yield path, nodes_of(path)
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    for path in (*tests, *(one for one in sorted((ROOT / "scripts").iterdir()) if one.is_file())):
+        yield path, ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def name_of(call: ast.Call) -> str:
@@ -60,16 +61,16 @@ def lacks_encoding(call: ast.Call) -> bool:
     return False
 
 
-def missing_in(text: str) -> list[int]:
-    calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+def missing_in(nodes: Iterable[ast.AST]) -> list[int]:
+    calls = (node for node in nodes if isinstance(node, ast.Call))
     return sorted(call.lineno for call in calls if lacks_encoding(call))
 
 
 def test_every_text_names_its_encoding():
     found = [
         f"{path.relative_to(ROOT)}:{line}"
-        for path in sources()
-        for line in missing_in(path.read_text(encoding="utf-8"))
+        for path, nodes in sources()
+        for line in missing_in(nodes)
     ]
     assert found == []
 
@@ -87,7 +88,7 @@ def test_every_text_names_its_encoding():
     ],
 )
 def test_a_call_without_encoding_is_found(call: str):
-    assert missing_in(call) == [1]
+    assert missing_in(ast.walk(ast.parse(call))) == [1]
 
 
 @pytest.mark.parametrize(
@@ -103,4 +104,4 @@ def test_a_call_without_encoding_is_found(call: str):
     ],
 )
 def test_bytes_and_named_encodings_pass(call: str):
-    assert missing_in(call) == []
+    assert missing_in(ast.walk(ast.parse(call))) == []

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ast
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
+from module_nodes import PACKAGES, ROOT, nodes_of, product_modules
 
 
 def test_no_module_knows_itself_by_a_detour():
@@ -31,11 +28,10 @@ checked, what is simulated, and the rooms that the WebUI is given."""
 
 def defined_classes() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    found.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    for path in product_modules():
+        for node in nodes_of(path):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
     return found
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
+from module_nodes import ROOT, nodes_of, product_modules
+
 ITSELF = "kohya_ext/project/files.py"
 LEAVES_IT = "a1111_ext/grids/page/document.py"
 """A thumbnail that somebody else has just written needs no second try."""
@@ -26,9 +25,8 @@ def is_move(node: ast.AST) -> bool:
 def test_every_move_waits_for_a_reader():
     found = {
         path.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path in product_modules()
+        for node in nodes_of(path)
         if is_move(node)
     }
     assert found == {ITSELF, LEAVES_IT}

@@ -11,14 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from module_nodes import ROOT, nodes_of, product_modules
 
 from kohya_ext.cli.dispatch import overview
 from kohya_ext.cli.table import COMMANDS
 from kohya_ext.project import errors
 from kohya_ext.project.error_codes import TITLES
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
 CODE = re.compile(r"\bLL\d{3}\b")
 
 
@@ -35,7 +34,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_every_code_raised_is_has_a_title():
     used = {
         code
-        for path in sources(*PACKAGES)
+        for path in product_modules()
         if path.name != "error_codes.py"
         for code in re.findall(r"\"(LL\d{3})\"", path.read_text(encoding="utf-8"))
     }
@@ -45,7 +44,7 @@ def test_every_code_raised_is_has_a_title():
 def test_every_title_belongs_to_a_code_that_is_raised():
     text = "".join(
         path.read_text(encoding="utf-8")
-        for path in sources(*PACKAGES)
+        for path in product_modules()
         if path.name != "error_codes.py"
     )
     assert [code for code in TITLES if f'"{code}"' not in text] == []
@@ -58,8 +57,8 @@ def test_a_code_is_always_raised_as_the_same_class():
         if isinstance(one, type) and issubclass(one, errors.ToolError)
     }
     raised: dict[str, set[str]] = {}
-    for path in sources(*PACKAGES):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in product_modules():
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 code = node.args[0] if node.args else None
                 if node.func.id in kinds and isinstance(code, ast.Constant):
@@ -80,8 +79,8 @@ def test_no_caller_compares_codes():
 
 def test_docstrings_name_error_classes_not_codes():
     found = []
-    for path in sources(*PACKAGES):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in product_modules():
+        for node in nodes_of(path):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 text = ast.get_docstring(node) or ""
                 found += [f"{path.name}: {node.name}"] * bool(CODE.search(text))

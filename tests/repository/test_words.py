@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from module_nodes import PACKAGES, ROOT, nodes_of, product_modules
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("dynprompts", "kohya_ext", "a1111_ext")
 VERBS = "draws|keys|names|states|times"
 """Nouns that are also verbs: `{name} draws`. They count where the value is a number."""
 NOUNS = (
@@ -23,13 +22,9 @@ NOUNS = (
 COUNTED = re.compile(rf" (?:(?:epoch|image|checkpoint|more|staged) )?({NOUNS}|{VERBS})\b")
 
 
-def sources() -> list[Path]:
-    return [path for folder in PACKAGES for path in sorted((ROOT / folder).rglob("*.py"))]
-
-
-def raw_counts(text: str) -> Iterator[str]:
+def raw_counts(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Yield what an f-string writes as `{number} nouns`; constants are never 1."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes:
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, after in zip(node.values, node.values[1:], strict=False):
@@ -47,17 +42,20 @@ def raw_counts(text: str) -> Iterator[str]:
 def test_a_number_before_a_noun_is_written_by_the_helper():
     found = {
         path.relative_to(ROOT).as_posix(): texts
-        for path in sources()
+        for path in product_modules()
         if path.parts[-2] not in ("generators", "sd_scripts")  # words of another program
-        and (texts := list(raw_counts(path.read_text(encoding="utf-8"))))
+        and (texts := list(raw_counts(nodes_of(path))))
     }
     assert found == {}
 
 
 def test_a_raw_count_is_seen():
-    assert list(raw_counts('f"{len(found)} pictures"')) == ["{len(found)} pictures"]
-    assert list(raw_counts('f"{count} epoch files"')) == ["{count} epoch files"]
-    assert list(raw_counts('f"{name} draws pictures, {MOST_VALUES} values"')) == []
+    def seen(text: str) -> list[str]:
+        return list(raw_counts(ast.walk(ast.parse(text))))
+
+    assert seen('f"{len(found)} pictures"') == ["{len(found)} pictures"]
+    assert seen('f"{count} epoch files"') == ["{count} epoch files"]
+    assert seen('f"{name} draws pictures, {MOST_VALUES} values"') == []
 
 
 def test_pages_count_by_their_helper():
