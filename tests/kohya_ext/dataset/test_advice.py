@@ -72,7 +72,7 @@ def test_facts_of_import_and_tagger_are_used(project: Project, tmp_path: Path):
         noise = Image.effect_noise((700, 700), 90 + number).convert("RGB")
         if number == 3:
             noise = noise.filter(ImageFilter.GaussianBlur(6))
-        noise.save(folder / f"n{number}.png")
+        noise.save(folder / f"n{number}.png", compress_level=0)  # noise cannot be compressed
     apply_import(project, plan_import(project, folder))
     apply_layout(project, plan_layout(project))
     staged = next(project.images_dir.rglob("n5.png"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,13 +24,21 @@ from kohya_ext.project.pictures.thumbnails import read_thumbnail
 from kohya_ext.project.server import PageAnswer, PageRequest
 
 
-@pytest.fixture
-def filled(project: Project) -> Project:
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied: drawing them takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("pictures")
     for number, name in enumerate(("primary/a.png", "supporting/b.jpg", "supporting/c.gif")):
-        path = project.source_dir / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = Image.effect_noise((16, 12), 100).resize((400 + number, 300)).convert("RGB")
         noise.save(path)
+    return folder
+
+
+@pytest.fixture
+def filled(project: Project, pictures: Path) -> Project:
+    shutil.copytree(pictures, project.source_dir, dirs_exist_ok=True)
     return project
 
 

@@ -38,7 +38,7 @@ def picture(width: int, height: int, mode: str) -> Image.Image:
 def test_exact_pixels_are_those_of_sd_scripts(name: str, tmp_path: Path):
     size, mode = name.split()
     width, height = map(int, size.split("x"))
-    picture(width, height, mode).save(tmp_path / "a.png")
+    picture(width, height, mode).save(tmp_path / "a.png", compress_level=1)
     found = exact_pixels(tmp_path / "a.png", SIDE)
     assert (found.shape, found.dtype) == ((SIDE, SIDE, 3), numpy.float32)
     assert hashlib.sha256(found.astype(numpy.uint8).tobytes()).hexdigest() == RECORDED[name]
@@ -63,7 +63,7 @@ def test_a_white_picture_is_as_white_as_its_margin(factor: float):
 def test_quick_pixels_are_nearly_the_same(mode: str, tmp_path: Path):
     smooth = picture(60, 40, mode).resize((1500, 1000), Image.Resampling.BICUBIC)
     suffix = "jpg" if mode == "RGB" else "png"
-    smooth.save(tmp_path / f"a.{suffix}")
+    smooth.save(tmp_path / f"a.{suffix}", compress_level=1)
     exact, quick = (
         prepare(tmp_path / f"a.{suffix}", SIDE) for prepare in (exact_pixels, quick_pixels)
     )
