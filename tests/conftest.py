@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,35 @@ def pytest_configure(config: pytest.Config) -> None:
     _record(Result)
     _record(CaptionProblem)
     config.codes_made = MADE
+
+
+class TurnedFolder(pytest.Dir):
+    """A folder that a worker of pytest-xdist begins to collect at another place than the others.
+
+    All of them compile each test module that has not been compiled before. Where they begin
+    apart, most are compiled once, by one of them, and the others read what it has written.
+    """
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        worker = self.config.workerinput
+        found = list(super().collect())
+        begin = len(found) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        return [*found[begin:], *found[:begin]]
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if not hasattr(parent.config, "workerinput") or (path / "__init__.py").exists():
+        return None
+    return TurnedFolder.from_parent(parent, path=path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of all workers into one order, those for a browser first: they mostly wait.
+
+    One worker begins with them; spread over all, each of them would start a browser many times.
+    """
+    items.sort(key=lambda one: (one.get_closest_marker("browser") is None, one.path.parts))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
