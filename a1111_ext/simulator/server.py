@@ -59,6 +59,10 @@ _POST: dict[str, Route] = {
 }
 
 
+_LACKING = ("/sdapi/v1/sd-vae", "/sdapi/v1/hypernetworks", "/agent-scheduler/v1/queue")
+"""Of other versions and of an extension: we ask for them, and it has none of them."""
+
+
 class SimulatedWebui:
     """A running simulator: its address and its host, whose counters tests read."""
 
@@ -151,6 +155,9 @@ class _ApiHandler(BaseHTTPRequestHandler):
             self._send(401, {"error": "HTTPException", "detail": "Not authenticated"})
             return
         route = routes.get(path)
+        if route is None and path in _LACKING:
+            self._send(404, {"detail": "Not Found"})  # unlike 501, it leaves the connection open
+            return
         if route is None:
             self._send(501, {"detail": f"simulated: {self.command} {path} is not simulated"})
             return
