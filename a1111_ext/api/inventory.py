@@ -34,6 +34,18 @@ def fetch_capabilities(client: Client) -> Capabilities:
         raise unexpected(client.url, client.last_path, error) from error
 
 
+def fetch_loras(client: Client, capabilities: Capabilities) -> Capabilities:
+    """Return capabilities with the LoRAs that the WebUI has now; the rest is not asked for again.
+
+    Raises HostError.
+    """
+    try:
+        flags = client.get("/sdapi/v1/cmd-flags")
+        return replace(capabilities, loras=_fetch_loras(client, flags))
+    except (KeyError, TypeError, AttributeError, ShapeError) as error:
+        raise unexpected(client.url, client.last_path, error) from error
+
+
 def _fetch_capabilities(client: Client) -> Capabilities:
     options = client.get("/sdapi/v1/options")
     # Forge has this route in place of A1111's /sd-vae: a VAE is a module there

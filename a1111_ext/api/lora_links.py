@@ -19,7 +19,7 @@ from kohya_ext.project.files import Transfer, explained, link_or_copy, sha256_of
 from .capabilities import Capabilities, Lora
 from .client import Client
 from .forgetting import forget_loras
-from .inventory import fetch_capabilities
+from .inventory import fetch_capabilities, fetch_loras
 from .lora_list import hash_of
 
 FOLDER = "loraloom"
@@ -138,11 +138,14 @@ def plan_links(run: Run, capabilities: Capabilities, named: Path | None = None) 
     return LinkPlan(capabilities.url, links)
 
 
-def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilities:
+def apply_links(
+    project: Project, plan: LinkPlan, client: Client, has: Capabilities | None = None
+) -> Capabilities:
     """Link the files, refresh the WebUI's list and make sure that it sees each of them.
 
-    Files that are there already and the same are kept. Raises ConflictError (another file of
-    that name), HostError (the WebUI does not see one).
+    Files that are there already and the same are kept. A WebUI of which is known what it `has`
+    is asked again for its LoRAs only. Raises ConflictError (another file of that name), HostError
+    (the WebUI does not see one).
     """
     counts = dict.fromkeys(Transfer, 0)
     before = (entry for entry in project.journal.entries() if entry.kind == LINKED)
@@ -155,7 +158,7 @@ def apply_links(project: Project, plan: LinkPlan, client: Client) -> Capabilitie
         project.journal.append(LINKED, url=plan.url, path=str(link.target))
         counts[link_or_copy(link.epoch_file.path, link.target)] += 1
     client.post("/sdapi/v1/refresh-loras", seconds=120)
-    capabilities = fetch_capabilities(client)
+    capabilities = fetch_loras(client, has) if has else fetch_capabilities(client)
     if again:
         forget_loras(client)
     seen = {one.name for one in capabilities.loras}

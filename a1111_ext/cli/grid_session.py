@@ -135,7 +135,7 @@ class GridSession:
 
     def _draw(self, grid: Grid, run: Run, webuis: Webuis) -> Drawn:
         as_json = self.options.as_json
-        with self.backends(grid, run, webuis) as backends:
+        with self.backends(grid, run, webuis, asked_just_now=True) as backends:
             pinned = pin_grid(grid, with_run(backends[0].capabilities, run))
             if not as_json:
                 self._announce(pinned, backends[0].capabilities)
@@ -149,12 +149,17 @@ class GridSession:
         return files, pinned, report
 
     @contextmanager
-    def backends(self, grid: Grid, run: Run, webuis: Webuis) -> Iterator[tuple[HttpBackend, ...]]:
-        """Link the epochs into every WebUI; put its settings back after."""
+    def backends(
+        self, grid: Grid, run: Run, webuis: Webuis, *, asked_just_now: bool = False
+    ) -> Iterator[tuple[HttpBackend, ...]]:
+        """Link the epochs into every WebUI; put its settings back after.
+
+        One that was not `asked_just_now` is asked again for all that it has.
+        """
 
         def link_loras(client: Client, found: Capabilities) -> Capabilities:
             link = plan_links(run, found, self.options.lora_folder)
-            return apply_links(self.project, link, client)
+            return apply_links(self.project, link, client, found if asked_just_now else None)
 
         with open_backends(link_loras, webuis, grid.plan.cells) as opened:
             yield opened

@@ -102,7 +102,7 @@ def _promote(
             for _, capabilities in webuis:
                 require_free_name(capabilities, plan.name, plan.hash)
             promotion = apply_promotion(project, plan)
-            return promotion, [hand_over(promotion, *one, folder) for one in webuis]
+            return promotion, [hand_over(promotion, *one, folder)[0] for one in webuis]
     except ConnectionLost as error:
         if urls or plan.target.exists():
             raise

@@ -206,10 +206,10 @@ def link_loras(
                 remove_links(project, linked, [client for client, _ in opened])
             names = list(dict.fromkeys(path.stem for path in linked))
         else:
-            plans = [(plan_links(run, found, lora_folder), client) for client, found in opened]
-            for plan, client in () if dry_run else plans:
-                apply_links(project, plan, client)
-            names = [link.name for link in plans[0][0].links]
+            plans = [plan_links(run, found, lora_folder) for _, found in opened]
+            for plan, (client, found) in () if dry_run else zip(plans, opened, strict=True):
+                apply_links(project, plan, client, found)
+            names = [link.name for link in plans[0].links]
     if as_json:
         emit_json(names)
     else:

@@ -30,7 +30,7 @@ from kohya_ext.project.numbers import whole_number
 from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.forgetting import forget_loras
-from ..api.inventory import fetch_capabilities
+from ..api.inventory import fetch_loras
 from ..api.lora_links import find_lora_folder, linked_names
 from ..grids.choice import choose_promoted
 from .header import header_changes, write_header
@@ -255,11 +255,11 @@ def require_free_name(capabilities: Capabilities, name: str, digest: str) -> Non
 
 def hand_over(
     promotion: Promotion, client: Client, capabilities: Capabilities, folder: Path | None = None
-) -> Path:
+) -> tuple[Path, Capabilities]:
     """Put a promoted file into the WebUI's LoRA folder and make sure that it is seen.
 
-    Raises MissingError (no way to the folder), ConflictError (another file there) or HostError (not
-    seen).
+    Returns where it is, and the capabilities with it. Raises MissingError (no way to the folder),
+    ConflictError (another file there) or HostError (not seen).
     """
     target = find_lora_folder(capabilities, folder) / promotion.path.name
     if target.exists():
@@ -274,10 +274,11 @@ def hand_over(
         link_or_copy(promotion.path, target)
         forget_loras(client)
     client.post("/sdapi/v1/refresh-loras", seconds=120)
-    if not any(one.name == promotion.name for one in fetch_capabilities(client).loras):
+    found = fetch_loras(client, capabilities)
+    if not any(one.name == promotion.name for one in found.loras):
         raise HostError(
             "LL412",
             f"{target} exists, but the WebUI at {capabilities.url} does not list it.",
             "It uses another LoRA folder: give it with --lora-folder PATH.",
         )
-    return target
+    return target, found

@@ -20,7 +20,6 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import Client
-from ..api.inventory import fetch_capabilities
 from .promote import Promotion, hand_over, require_free_name
 
 HASH_DIGITS = 12
@@ -164,5 +163,5 @@ def link_promoted(
         promoted.tensors_sha256,
         promoted.path.name,
     )
-    hand_over(promotion, client, capabilities, named_folder)
-    return fetch_capabilities(client)
+    _, found = hand_over(promotion, client, capabilities, named_folder)
+    return found

@@ -317,6 +317,18 @@ def test_linking_twice_is_harmless(trained: Project, client: Client):
     assert len(find_linked(trained)) == 3
 
 
+def test_linking_asks_again_for_the_loras_only(
+    trained: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    run, has = require_run(trained.model_dir), fetch_capabilities(client)
+    asked, get = [], client.get
+    monkeypatch.setattr(client, "get", lambda path, **named: asked.append(path) or get(path))
+    found = apply_links(trained, plan_links(run, has), client, has)
+    assert asked == ["/sdapi/v1/cmd-flags"]
+    assert len(found.loras) == 3
+    assert replace(found, loras=()) == has
+
+
 def test_a_foreign_file_is_not_overwritten(trained: Project, client: Client):
     plan = plan_links(require_run(trained.model_dir), fetch_capabilities(client))
     plan.links[0].target.parent.mkdir(parents=True)
