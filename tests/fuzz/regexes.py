@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -52,7 +53,12 @@ def product_patterns(modules: Iterable[Path]) -> dict[str, tuple[re.Pattern[Any]
     }
 
 
-def _of_module(path: Path) -> Iterator[tuple[str, re.Pattern[Any], bool]]:
+@cache
+def _of_module(path: Path) -> tuple[tuple[str, re.Pattern[Any], bool], ...]:
+    return tuple(_found_in(path))
+
+
+def _found_in(path: Path) -> Iterator[tuple[str, re.Pattern[Any], bool]]:
     place, text = path.relative_to(ROOT), path.read_text(encoding="utf-8")
     if "import re\n" not in text:  # to parse all modules takes seconds
         return

@@ -14,7 +14,8 @@ import pytest
 from regexes import hostile_units, product_parts, product_patterns
 
 LETTERS = 4_000
-QUICK_SECONDS = 0.001
+QUICK_SECONDS = 0.0003
+"""A quick machine takes 0.0007 for the quickest of the quadratic patterns below."""
 MOST_GROWTH = 3.0
 END = "\x00"
 MOST_UNITS = 50
@@ -46,13 +47,13 @@ def grows(pattern: re.Pattern[Any], begin: str, unit: str, is_anchored: bool) ->
         if seconds(pattern, text, is_anchored) < QUICK_SECONDS:
             continue
         doubled = begin + unit * (2 * letters // len(unit)) + END
-        rounds = 0
-        for _ in range(3):  # on a busy machine one measurement may be wrong, either way
+        rounds = {True: 0, False: 0}
+        while max(rounds.values()) < 2:  # on a busy machine one may be wrong, either way
             once, twice = (
                 min(seconds(pattern, one, is_anchored) for _ in range(3)) for one in (text, doubled)
             )
-            rounds += twice > MOST_GROWTH * once
-        if rounds >= 2:
+            rounds[twice > MOST_GROWTH * once] += 1
+        if rounds[True] == 2:
             return True
     return False
 
