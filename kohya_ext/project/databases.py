@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from .files import free_bytes
 
 _TYPES = {"TEXT": ("text",), "BLOB": ("blob",)}
 _NUMBERS = ("integer", "real")
+_NAMED = re.compile(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)")
 
 
 def require_declared_types(db: sqlite3.Connection) -> None:
@@ -27,6 +29,12 @@ def require_declared_types(db: sqlite3.Connection) -> None:
         ]
         if db.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(tests)} LIMIT 1').fetchone():
             raise sqlite3.DatabaseError(f"a row of {table} is damaged")
+
+
+def has_all_of(db: sqlite3.Connection, schema: str) -> bool:
+    """Tell whether a file has each table and index of a schema; to make them again would write."""
+    found = {name for (name,) in db.execute("SELECT name FROM sqlite_master").fetchall()}
+    return found.issuperset(_NAMED.findall(schema))
 
 
 def _listed(kind: str) -> str:

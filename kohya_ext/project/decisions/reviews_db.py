@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..databases import find_refusal
+from ..databases import find_refusal, has_all_of
 from ..errors import DamagedError
 from ..files import explain_os_error
 from ..json_reader import ShapeError
@@ -67,11 +67,12 @@ def connect(path: Path, *, sleep: Callable[[float], None] = time.sleep) -> sqlit
         (number,) = db.execute("PRAGMA user_version").fetchone()
         if number > FORMAT:
             raise sqlite3.DatabaseError(f"it is of format {number}, this loraloom reads {FORMAT}")
-        db.execute("BEGIN IMMEDIATE")
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {FORMAT}")
-        db.execute("COMMIT")
+        if number < FORMAT or not has_all_of(db, _SCHEMA):
+            db.execute("BEGIN IMMEDIATE")
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {FORMAT}")
+            db.execute("COMMIT")
     except BaseException:
         db.close()
         raise

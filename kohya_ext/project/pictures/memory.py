@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ..databases import require_declared_types
+from ..databases import has_all_of, require_declared_types
 from ..errors import ToolError
 from ..files import make_folder
 from ..json_reader import read_picture_bytes
@@ -221,9 +221,10 @@ def _prepared(path: Path) -> sqlite3.Connection:
         (number,) = db.execute("PRAGMA user_version").fetchone()
         if number not in (0, _FORMAT):
             raise sqlite3.DatabaseError("of another format")
-        db.executescript(_SCHEMA)
+        if number < _FORMAT or not has_all_of(db, _SCHEMA):
+            db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA user_version = {_FORMAT}")
         require_declared_types(db)
-        db.execute(f"PRAGMA user_version = {_FORMAT}")
     except BaseException:
         db.close()
         raise

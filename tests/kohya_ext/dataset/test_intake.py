@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,25 @@ def test_a_lost_memory_is_made_again(project: Project, folder: Path, content: by
     assert read_index(project) == before
     apply_import(project, plan_import(project, folder))
     assert len(plan_import(project, folder).known) == 3
+
+
+def test_to_look_into_the_memory_writes_nothing(project: Project, folder: Path):
+    apply_import(project, plan_import(project, folder))
+    memory = project.cache_dir / "pictures.db"
+    read_index(project)
+    os.utime(memory, (1, 1))
+    assert read_index(project)
+    assert memory.stat().st_mtime == 1
+
+
+def test_a_table_of_the_memory_that_is_gone_is_made_again(project: Project, folder: Path):
+    apply_import(project, plan_import(project, folder))
+    before = read_index(project)
+    with closing(sqlite3.connect(project.cache_dir / "pictures.db")) as db, db:
+        db.execute("DROP TABLE files")
+    assert read_index(project) == before
+    with closing(sqlite3.connect(project.cache_dir / "pictures.db")) as db:
+        assert db.execute("SELECT path FROM files").fetchall() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n1234"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -179,6 +180,23 @@ def test_a_failed_action_leaves_nothing(store: DecisionStore):
         store.decide(ROLE, {"a": "primary", "b": object()}, "board")
     assert store.values(ROLE) == {}
     assert store.decide(ROLE, {"a": "out"}, "board")
+
+
+def test_to_look_at_decisions_writes_nothing(store: DecisionStore):
+    store.decide(ROLE, {"a": "out"}, "board")
+    store.close()
+    os.utime(store.path, (1, 1))
+    assert store.values(ROLE) == {"a": "out"}
+    store.close()
+    assert store.path.stat().st_mtime == 1
+
+
+def test_a_table_that_is_gone_is_made_again(store: DecisionStore):
+    store.decide(ROLE, {"a": "out"}, "board")
+    store.close()
+    with closing(sqlite3.connect(store.path)) as db, db:
+        db.execute("DROP TABLE seen")
+    assert store.seen("folder") == {}
 
 
 def test_a_damaged_file_is_named(tmp_path: Path):
