@@ -16,7 +16,8 @@ from kohya_ext.project.lora_kind import LoraFacts
 from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
-from .lora_list import facts_of, hash_of
+from .file_hashes import hash_of_file
+from .lora_list import facts_of, hash_of, read_metadata
 from .lora_tags import multiplier_of, tags_not_read
 
 SIZE_STEP = 8
@@ -94,6 +95,10 @@ class Capabilities:
     """Embeddings that do not fit the loaded model, so that their names are ordinary words."""
     embeddings: Mapping[str, str] = field(default_factory=dict)
     """Embeddings that fit the loaded model, with the hash that infotexts show where it is known."""
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Paths of model files on this machine, by kind and name."""
+    first_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Hashes of the files that a ledger first met, by kind and name."""
     latent_upscalers: tuple[str, ...] = ()
     """Those of `upscalers` that Hires. fix alone knows."""
     img2img_upscaler: str = ""
@@ -198,6 +203,31 @@ class Capabilities:
         try:
             return hash_of(Path(found.path), whole=self.is_forge)[:12]
         except (OSError, ToolError):
+            return ""
+
+    def lora_hash_now(self, name: str) -> str:
+        """Return the hash of a LoRA's file as it is now; "" where it is not seen from here."""
+        found = self.find_lora(name)
+        if found is None or not is_this_machine(self.url):
+            return ""
+        known = str(read_metadata(Path(found.path)).get("sshs_model_hash") or "")[:12]
+        return known or self.lora_hash(name)
+
+    def file_hash(self, kind: str, name: str) -> str:
+        """Return the first 12 digits of a file's SHA-256 as it is now; "" where it is not seen."""
+        path = self.files.get(kind, {}).get(name)
+        try:
+            return hash_of_file(Path(path))[:12] if path else ""
+        except OSError:
+            return ""
+
+    def checkpoint_hash_now(self, one: Checkpoint) -> str:
+        """Return the SHA-256 of a checkpoint's file as it is now; "" where it is not seen."""
+        path = Path(one.path)
+        try:
+            is_here = is_this_machine(self.url) and path.is_absolute() and path.is_file()
+            return hash_of_file(path) if is_here else ""
+        except OSError:
             return ""
 
     def require_one_family(self, names: Iterable[str]) -> None:

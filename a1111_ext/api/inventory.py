@@ -58,11 +58,13 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         vaes = [one for one in modules if one["model_name"] not in encoders]
     scripts = client.get("/sdapi/v1/scripts")
     samplers = client.get("/sdapi/v1/samplers")
-    upscalers = [one["name"] for one in client.get("/sdapi/v1/upscalers")]
+    upscaler_rows = client.get("/sdapi/v1/upscalers")
+    upscalers = [one["name"] for one in upscaler_rows]
     answer = _get_or(client, "/sdapi/v1/embeddings", {})
     found_embeddings = answer if isinstance(answer, dict) else {}
     latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
     rows = _get_or(client, "/sdapi/v1/hypernetworks", None)
+    embedding_files = _embedding_files(found_embeddings, flags, client.url)
     return Capabilities(
         url=client.url,
         checkpoints=tuple(_checkpoint(one) for one in client.get("/sdapi/v1/sd-models")),
@@ -90,7 +92,17 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         hashes_files=not flags.get("no_hashing"),
         hypernetworks=None if rows is None else tuple(str(one["name"]) for one in rows),
         detectors=_detectors(client, scripts),
-        embeddings=_embeddings(found_embeddings, flags, client.url),
+        embeddings={
+            name: hash_of_file(Path(embedding_files[name]))[:12] if name in embedding_files else ""
+            for name in found_embeddings.get("loaded") or ()
+        },
+        files={
+            "VAE": _paths(client.url, vaes, "model_name", "filename"),
+            "module": _paths(client.url, modules, "model_name", "filename"),
+            "hypernetwork": _paths(client.url, rows, "name", "path"),
+            "upscaler": _paths(client.url, upscaler_rows, "name", "model_path"),
+            "embedding": embedding_files,
+        },
         skipped_embeddings=tuple(found_embeddings.get("skipped") or ()),
         img2img_upscaler=str(options.get("upscaler_for_img2img") or ""),
         settings=dict(options),
@@ -141,14 +153,24 @@ def _detectors(client: Client, scripts: Mapping[str, Any]) -> tuple[str, ...] | 
     return None if answer is None else tuple(map(str, answer["ad_model"]))
 
 
-def _embeddings(answer: Mapping[str, Any], flags: Mapping[str, Any], url: str) -> dict[str, str]:
-    """Return the embeddings of the loaded model with their hashes, where the files are seen."""
+def _embedding_files(
+    answer: Mapping[str, Any], flags: Mapping[str, Any], url: str
+) -> dict[str, str]:
+    """Return the files of the loaded model's embeddings, where they are seen from here."""
     names = list(answer.get("loaded") or ())
     folder = Path(str(flags.get("embeddings_dir") or ""))
     if not names or not is_this_machine(url) or not folder.is_absolute():
-        return dict.fromkeys(names, "")
+        return {}
     files = {one.stem: one for one in sorted(folder.rglob("*")) if one.suffix in _EMBEDDINGS}
-    return {name: hash_of_file(files[name])[:12] if name in files else "" for name in names}
+    return {name: str(files[name]) for name in names if name in files}
+
+
+def _paths(
+    url: str, rows: Iterable[Mapping[str, Any]] | None, name: str, path: str
+) -> dict[str, str]:
+    """Return the paths of a list's files by their names, as far as they are seen from here."""
+    found = {str(one[name]): str(one.get(path) or "") for one in rows or ()}
+    return {one: where for one, where in found.items() if _is_here(Path(where), url)}
 
 
 _EMBEDDINGS = (".pt", ".safetensors", ".bin")
@@ -182,7 +204,7 @@ def fetch_hashed(client: Client, capabilities: Capabilities, *words: str) -> Cap
     the one that was loaded before. Forge loads one for a small picture only. Raises InputError for
     an unknown name, ConflictError for a file that the WebUI takes for another one.
     """
-    capabilities = _with_own_hashes(_refreshed(client, capabilities, words), words)
+    capabilities = look_at_checkpoints(client, capabilities, *words)
     named = (capabilities.require_checkpoint(word) for word in words)
     unhashed = {one.title: one for one in named if not one.sha256}
     if not unhashed or (capabilities.is_forge and not capabilities.hashes_files):
@@ -213,6 +235,14 @@ def named_again(client: Client, settings: Mapping[str, Any]) -> dict[str, Any]:
     titles = [str(row["title"]) for row in client.get("/sdapi/v1/sd-models")]
     found = next((one for one in titles if one.partition(" [")[0] == plain), plain)
     return {**settings, CHECKPOINT: found}
+
+
+def look_at_checkpoints(client: Client, capabilities: Capabilities, *words: str) -> Capabilities:
+    """Return capabilities in which checkpoints of this machine are as their files are now.
+
+    Nothing is loaded. Raises InputError and ConflictError as `fetch_hashed` does.
+    """
+    return _with_own_hashes(_refreshed(client, capabilities, words), words)
 
 
 def _refreshed(client: Client, capabilities: Capabilities, words: Sequence[str]) -> Capabilities:

@@ -171,12 +171,14 @@ UPSCALER_OPTION = "upscaler_for_img2img"
 NULLABLE = (UPSCALER_OPTION,)
 """Options that may be null, and be put back as null."""
 
+VAE_OPTIONS = ("sd_vae", "forge_additional_modules")
+"""The options that choose a VAE, in A1111 and in Forge."""
+
 OVERRIDDEN = (
     "sd_model_checkpoint",
     "CLIP_stop_at_last_layers",
-    "sd_vae",
+    *VAE_OPTIONS,
     "add_vae_name_to_info",
-    "forge_additional_modules",
     *NULLABLE,
     *SAID_ALOUD,
 )

@@ -21,11 +21,13 @@ from ..api.lora_links import FOLDER
 from ..api.payloads import (
     NULLABLE,
     OVERRIDDEN,
+    VAE_OPTIONS,
     picture_request,
     task_id,
     with_whole_numbers,
 )
 from .cell import BATCH_SIZE, Cell
+from .model_files import replaced_since
 from .shared_settings import SharedSettings
 from .verify import Generated
 
@@ -102,6 +104,10 @@ class Backend:
 
     def lacks(self, cell: Cell) -> str:
         """Say what it lacks for a cell; "" when it has everything."""
+        return ""
+
+    def replaced(self, cell: Cell) -> str:
+        """Name a file of a cell that was replaced since it was pinned; "" for none."""
         return ""
 
     def interrupt(self, cells: Sequence[Cell]) -> bool:
@@ -204,7 +210,7 @@ class HttpBackend(Backend):
         is_batch = first.batch.kind == BATCH_SIZE
         base = first.seed - first.batch.index
         count = first.batch.size if is_batch else len(cells)
-        route, body = picture_request(first, self.capabilities, count=count)
+        route, body = self.request_of(first, count)
         started = self._clock()
         width, height = first.final_size
         most = _ANSWER_BYTES + count * width * height * _PIXEL_BYTES
@@ -216,6 +222,21 @@ class HttpBackend(Backend):
         return [
             generated[cell.seed - base if is_batch else index] for index, cell in enumerate(cells)
         ]
+
+    def request_of(self, cell: Cell, count: int = 1) -> tuple[str, dict[str, Any]]:
+        """Return the route and body for a cell, or for `count` of its row that begin with it."""
+        route, body = picture_request(cell, self.capabilities, count=count)
+        body["override_settings"] = {**self._own_vae(cell), **body["override_settings"]}
+        return route, body
+
+    def _own_vae(self, cell: Cell) -> dict[str, Any]:
+        """Return the WebUI's own VAE for a cell that names none: another run may have set its own.
+
+        That run leaves it set from its first picture to its last.
+        """
+        own = self._before or {}
+        named = bool(cell.vae or cell.modules)
+        return {} if named else {name: own[name] for name in VAE_OPTIONS if name in own}
 
     def lacks(self, cell: Cell) -> str:
         """Say what this WebUI lacks for a cell; "" when it has everything."""
@@ -230,6 +251,10 @@ class HttpBackend(Backend):
         if wanted not in self._lacks:
             self._lacks[wanted] = self._find_lack(cell)
         return self._lacks[wanted]
+
+    def replaced(self, cell: Cell) -> str:
+        """Name a file of a cell that was replaced since it was pinned; "" for none."""
+        return replaced_since(cell, self.capabilities)
 
     def _find_lack(self, cell: Cell) -> str:
         has = self.capabilities

@@ -51,6 +51,20 @@ class EmbeddingUse:
 
 
 @dataclass(frozen=True)
+class FileUse:
+    """A file that a request goes by the name of: a VAE, module, hypernetwork or upscaler.
+
+    `hash` is the first 12 hex digits of its SHA-256. It `counts` where it is not the file with
+    which the ledger first met that name: keys of before, which have names only, stay what they are.
+    """
+
+    kind: str
+    name: str
+    hash: str
+    counts: bool = False
+
+
+@dataclass(frozen=True)
 class CheckpointPin:
     """The checkpoint to draw with: its title as asked for, and its SHA-256 where known.
 
@@ -165,6 +179,7 @@ class Cell:
     distilled_cfg_scale: float | None = None
     modules: tuple[str, ...] = ()
     vae_hash: str = ""
+    files: tuple[FileUse, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -209,6 +224,8 @@ class Cell:
     def _json(self, without: set[str] | frozenset[str]) -> str:
         """Assemble the JSON from its fields: many times quicker than a dictionary of them all."""
         values = self.__dict__
+        if self.files:
+            values = {**values, "files": tuple(one for one in self.files if one.counts)}
         parts = [
             f'"{name}":{_field_json(float(values[name]) if name in _REALS else values[name])}'
             for name in _FIELDS
@@ -252,7 +269,7 @@ class Cell:
 
 
 _FIELDS = tuple(sorted(one.name for one in fields(Cell)))
-_LEFT_OUT = frozenset({"distilled_cfg_scale", "embeddings", "modules", "vae_hash"})
+_LEFT_OUT = frozenset({"distilled_cfg_scale", "embeddings", "files", "modules", "vae_hash"})
 """Fields that are in the request only where there are some: older keys stay what they were."""
 
 _REALS = frozenset(one.name for one in fields(Cell) if str(one.type).startswith("float"))
@@ -308,6 +325,7 @@ def cell_from_dict(data: Mapping[str, Any]) -> Cell:
         values["scripts"] = tuple(ScriptUse(**one) for one in values["scripts"])
         values["batch"] = Batch(**values["batch"])
         values["modules"] = tuple(values.get("modules", ()))
+        values["files"] = tuple(FileUse(**one) for one in values.get("files", ()))
         if values["hires_fix"] is not None:
             values["hires_fix"] = HiresFix(**values["hires_fix"])
         if values["source"] is not None:

@@ -13,6 +13,7 @@ from ..api.embeddings import find_embeddings
 from ..api.lora_tags import lora_tags
 from ..api.payloads import UPSCALER_OPTION
 from .cell import Cell, CheckpointPin, EmbeddingUse, HiresFix, LoraUse
+from .model_files import files_of
 from .verify import AUTOMATIC, detectors_of, prompts_of_adetailer
 
 
@@ -107,14 +108,14 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     )
     if len(cell.loras) > 1:
         capabilities.require_one_family(use.name for use in cell.loras)
+    cell = replace(cell, modules=modules, hires_fix=hires)
     names = find_embeddings(f"{cell.prompt}\n{cell.negative_prompt}", capabilities.embeddings)
     return replace(
         cell,
         checkpoint=CheckpointPin(checkpoint.title.partition(" [")[0], checkpoint.sha256),
         loras=loras,
         embeddings=tuple(EmbeddingUse(one, capabilities.embeddings[one]) for one in names),
-        modules=modules,
-        hires_fix=hires,
+        files=files_of(cell, capabilities),
     )
 
 
@@ -173,13 +174,3 @@ def ignored_schedules(cells: Iterable[Cell], capabilities: Capabilities) -> tupl
         "nothing, but will be in the generation data"
         for sampler, schedulers in named.items()
     )
-
-
-def upscaler_of(cell: Cell, capabilities: Capabilities) -> str:
-    """Return the upscaler that a WebUI would use for a cell; "" when it uses none."""
-    if cell.source is not None:
-        named = cell.override_settings.get(UPSCALER_OPTION)
-        return str(named or capabilities.img2img_upscaler)
-    if cell.hires_fix is None:
-        return ""
-    return cell.hires_fix.upscaler or capabilities.default_upscaler

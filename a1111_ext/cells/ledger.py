@@ -24,7 +24,7 @@ from kohya_ext.project.databases import find_refusal, require_declared_types
 from kohya_ext.project.files import explain_os_error, explained, replace_file, set_aside, sha256_of
 from kohya_ext.project.json_reader import parse_json
 
-from .cell import Cell, cell_from_dict, without_hashes
+from .cell import Cell, FileUse, cell_from_dict, without_hashes
 from .owners import holds, this_owner
 from .picture_store import DAMAGED, REJECTED, PictureStore
 
@@ -50,6 +50,13 @@ CREATE TABLE IF NOT EXISTS pins (
 CREATE TABLE IF NOT EXISTS saved_settings (
     server TEXT PRIMARY KEY,
     settings TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS files (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    first TEXT NOT NULL,
+    last TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (kind, name)
 );
 CREATE TABLE IF NOT EXISTS switches (
     name TEXT PRIMARY KEY,
@@ -142,6 +149,8 @@ class Ledger:
             self.set_aside = _set_aside(db)
             self._db = _connect(db)
             _prepare(self._db)
+        self.knows_files = bool(self.first_files())
+        """Whether it was there before, and tells which pictures are of which model files."""
 
     def close(self) -> None:
         """Give claimed cells back and close the file."""
@@ -348,6 +357,45 @@ class Ledger:
             )
             row = self._row("SELECT hash FROM pins WHERE title = ?", title)
         return str(row[0]) if row else checkpoint_hash
+
+    # -- files that requests go by the names of -----------------------------------------------
+
+    def first_files(self) -> dict[str, dict[str, str]]:
+        """Return the hashes of the files with which each name was first met, by kind and name."""
+        found: dict[str, dict[str, str]] = {}
+        for kind, name, first in self._rows("SELECT kind, name, first FROM files"):
+            found.setdefault(str(kind), {})[str(name)] = str(first)
+        return found
+
+    def meet_files(self, uses: Collection[FileUse]) -> None:
+        """Remember the first file that was met under each name."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO files (kind, name, first) VALUES (?, ?, ?)",
+                [(one.kind, one.name, one.hash) for one in uses],
+            )
+
+    def note_drawn_with(self, uses: Collection[FileUse]) -> None:
+        """Remember the files that were last drawn with."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE files SET last = ? WHERE kind = ? AND name = ?",
+                [(one.hash, one.kind, one.name) for one in uses],
+            )
+
+    def last_file(self, kind: str, name: str) -> str:
+        """Return the hash of the file that was last drawn with under a name; "" for none."""
+        row = self._row("SELECT last FROM files WHERE kind = ? AND name = ?", kind, name)
+        return str(row[0]) if row else ""
+
+    def last_infotext(self, part: str) -> str | None:
+        """Return the infotext of the newest finished picture whose request has a part."""
+        row = self._row(
+            "SELECT infotext FROM cells WHERE state = 'done' AND instr(request, ?)"
+            " ORDER BY claimed_at DESC LIMIT 1",
+            part,
+        )
+        return str(row[0]) if row else None
 
     # -- settings of a WebUI that a run leaves changed while it continues ---------------------
 

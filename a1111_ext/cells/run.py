@@ -15,6 +15,7 @@ from .cell import BATCH_SIZE, Cell, without_hashes
 from .cell_plan import CellPlan
 from .events import CellEvent, CellOutcome, EventHandler
 from .ledger import Claim, Ledger
+from .model_files import HYPERNETWORK
 from .picture_store import DAMAGED
 from .turns import Turns
 from .verify import Checked, Generated, is_earlier_checkpoint, pixels_digest
@@ -128,6 +129,7 @@ class CellRun:
     def finalize_known(self) -> None:
         """Count what is done already; everything else waits."""
         self.ledger.add(self._plan.cells)
+        self.ledger.meet_files({use for cell in self._plan.cells for use in cell.files})
         done = self.ledger.done_among([cell.key for cell in self._plan.cells])
         self._waiting = Waiting(self._missing_of(self._plan.cells, done))
         if done and self._plan.controls:
@@ -238,10 +240,10 @@ class CellRun:
         """Whether the run is neither stopped nor paused."""
         return not (self.stop.is_set() or self._is_paused)
 
-    def group_with(self, checkpoint: str) -> Group | None:
-        """Return a group that waits for this checkpoint, by its title."""
+    def group_with(self, loaded: str) -> Group | None:
+        """Return a group that waits for what is loaded, as a turn names it."""
         with self._changed:
-            return self._waiting.find_group(checkpoint)
+            return self._waiting.find_group(loaded)
 
     def landed(self) -> None:
         """A request's cells are finished or given back."""
@@ -321,6 +323,7 @@ class CellRun:
             server=server,
             seconds=generated.seconds,
         )
+        self.ledger.note_drawn_with(cell.files)
         with self._changed:
             self._drawn.add(cell.key)
             self._pixels[cell.key] = checked.pixels
@@ -334,6 +337,7 @@ class CellRun:
         Hosts go by names: they would take what they made of that file, or parts of it. Only a file
         that was last drawn with here, or one that we linked under a name of its own, is known.
         """
+        cells = tuple(cells)
         names = _names_in(cells)
         with self._changed:
             if backend.name in self._told_to_forget:
@@ -342,6 +346,11 @@ class CellRun:
             backend.may_keep(name) and self.ledger.last_hash(name) != known
             for name, known in names
             if known
+        ) or any(
+            backend.may_keep(use.name) and self.ledger.last_file(use.kind, use.name) != use.hash
+            for cell in cells
+            for use in cell.files
+            if use.kind == HYPERNETWORK
         )
         with self._changed:
             self._told_to_forget.update([backend.name] if found else [])

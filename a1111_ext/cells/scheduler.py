@@ -22,7 +22,7 @@ from ..api.agent_scheduler import (
 from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.infotext import read_infotext
-from ..api.payloads import picture_request, task_id
+from ..api.payloads import task_id
 from .backend import DrawingStopped, HttpBackend
 from .cell import Cell
 from .verify import Generated
@@ -61,7 +61,7 @@ class SchedulerBackend(HttpBackend):
             self._tasks[cell.key] = left.get(task_id(cell)) or self._add(cell)
 
     def _add(self, cell: Cell) -> str:
-        route, body = picture_request(cell, self.capabilities)
+        route, body = self.request_of(cell)
         found = self.capabilities.find_checkpoint(cell.checkpoint.title)
         checkpoint = found.title if found else cell.checkpoint.title
         return add_task(self.client, route, body, checkpoint, cell.vae)

@@ -41,6 +41,13 @@ class SharedSettings(SharedFile):
             known = {name: shared.get(name, value) for name, value in now.items()}
         return known, new
 
+    def peek(self, server: str) -> dict[str, Any]:
+        """Return a WebUI's own settings while a run draws there: {} where none does."""
+        server = server_name(server)
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
+            return dict(self._settings(db, server)) if self._drawers(db, server) else {}
+        return {}
+
     def to_put_back(self, server: str, own: Mapping[str, Any]) -> dict[str, Any]:
         """End this run's share in a WebUI's settings: {} while others draw there, else all."""
         server, left = server_name(server), dict(own)

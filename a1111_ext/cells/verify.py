@@ -250,7 +250,8 @@ def _verify_vae(cell: Cell, fields: Mapping[str, str]) -> list[Mismatch]:
     Forge names every VAE and text encoder, as `Module 1`, `Module 2` and so on.
     """
     got_hash = fields.get("VAE hash", "")
-    if cell.vae_hash and got_hash and got_hash[:10] != cell.vae_hash[:10]:
+    is_seen = any(one.kind == "VAE" for one in cell.files)  # A1111's hash may be another VAE's
+    if not is_seen and cell.vae_hash and got_hash and got_hash[:10] != cell.vae_hash[:10]:
         return [Mismatch("VAE hash", cell.vae_hash, got_hash)]
     if cell.vae == "None" and fields.get("VAE"):
         return [Mismatch("VAE", "none", repr(fields["VAE"]))]

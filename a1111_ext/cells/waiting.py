@@ -24,6 +24,12 @@ def group_of(cell: Cell) -> Group:
     return (cell.checkpoint.title, cell.checkpoint.sha256, cell.vae), cell.loras
 
 
+def turn_of(cell: Cell) -> str:
+    """Name what is loaded for a cell, as commands that take turns name it to each other."""
+    title = cell.checkpoint.title
+    return f"{title} and the VAE {cell.vae}" if cell.vae else title
+
+
 class Waiting:
     """An ordered store of cells; not safe for threads by itself."""
 
@@ -45,10 +51,10 @@ class Waiting:
         """Return the first cell that waits; None when none does."""
         return next((cell for group in self._groups.values() for cell in group), None)
 
-    def find_group(self, checkpoint: str) -> Group | None:
-        """Return the first group of a checkpoint's title."""
+    def find_group(self, loaded: str) -> Group | None:
+        """Return the first group that can be drawn with what is loaded, as a turn names it."""
         cells = (group[0] for group in self._groups.values())
-        return next((group_of(one) for one in cells if one.checkpoint.title == checkpoint), None)
+        return next((group_of(one) for one in cells if turn_of(one) == loaded), None)
 
     def put_back(self, cells: Iterable[Cell]) -> None:
         """Let cells wait again, first of their group."""

@@ -14,9 +14,10 @@ from ..api.client import ApiError, ConnectionLost, OutOfMemory
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
+from .model_files import NO_FILE
 from .run import LOOK_SECONDS, CellRun
 from .verify import Checked, Generated, check_picture, generated_from_png
-from .waiting import Group, group_of
+from .waiting import Group, group_of, turn_of
 
 _TRIES = 2
 _SERVER_ERROR = 500
@@ -99,7 +100,7 @@ class Worker:
             return True
         run, name, is_told = self._run, self._backend.turn_name, False
         while run.may_draw:
-            other = run.turns.ask(name, cell.checkpoint.title)
+            other = run.turns.ask(name, turn_of(cell))
             if not other:
                 return True
             if not is_told:
@@ -141,6 +142,8 @@ class Worker:
         run, backend = self._run, self._backend
         for attempt in range(_TRIES):
             is_last = attempt == _TRIES - 1
+            if self._fail_replaced(cells):
+                return []
             try:
                 run.asked(cells, backend)
                 if run.may_be_kept(backend, cells):
@@ -158,7 +161,7 @@ class Worker:
                         cells[0].checkpoint.title
                     )  # and the same once more, as the proof
                     answers = self._ask(cells)
-                return answers
+                return [] if self._fail_replaced(cells) else answers
             except ConnectionLost as error:
                 run.give_back(cells, error.problem)
                 again = ""
@@ -189,6 +192,14 @@ class Worker:
                 run.tell_waiting(cells[0], backend, f"{error.problem} Trying again.")
                 run.stop.wait(run.patience.pause_seconds)
         raise AssertionError("the loop returns or raises")
+
+    def _fail_replaced(self, cells: Sequence[Cell]) -> bool:
+        """Fail cells one of whose files is not any more the one that they were pinned to."""
+        changed = next(filter(None, map(self._backend.replaced, cells)), "")
+        for cell in cells if changed else ():
+            reason = f"the {changed} was replaced while this command ran"
+            self._run.fail(cell, reason, self._backend.name)
+        return bool(changed)
 
     def _ask(self, cells: list[Cell]) -> list[Answer]:
         self._interrupted = False
@@ -246,7 +257,12 @@ class Worker:
 
 
 def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:
-    """Return a picture that an earlier run kept without finishing its cell, if it is right."""
+    """Return a picture that an earlier run kept without finishing its cell, if it is right.
+
+    With a ledger that was lost, nobody knows with which VAE or upscaler of that name it was drawn.
+    """
+    if not ledger.knows_files and any(use.hash != NO_FILE for use in cell.files):
+        return None
     png = ledger.kept(cell.key)
     generated = generated_from_png(png) if png is not None else None
     if generated is None:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from kohya_ext.project import Progress, Project
@@ -21,8 +22,9 @@ from ..api.size_step import find_size_step
 from ..api.upscalers import prove_upscalers
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
-from ..cells.cell_plan import ignored_schedules, upscaler_of
+from ..cells.cell_plan import ignored_schedules
 from ..cells.events import CellEvent, CellOutcome, EventHandler
+from ..cells.model_files import upscaler_of
 from ..cells.scheduler import SchedulerBackend
 from ..cells.verify import prompts_of_adetailer
 from ..grids.facts import format_seconds
@@ -48,19 +50,25 @@ def open_backends(
     are put back after. Raises MissingError for an upscaler without weights.
     """
     wanted = tuple(cells)
-    titles = dict.fromkeys(cell.checkpoint.title for cell in wanted)
+    titles = titles_of(wanted)
     sizes = {(cell.width, cell.height) for cell in wanted}
     with ExitStack() as stack:
         backends = []
         for client, capabilities in webuis:
             found = fetch_hashed(client, link_loras(client, capabilities), *titles)
-            found = find_size_step(client, found, sizes, next(iter(titles), ""))
+            found = replace(found, first_files=capabilities.first_files)
+            found = find_size_step(client, found, sizes, titles[0] if titles else "")
             found = _with_proved_upscalers(client, found, wanted)
             kind = SchedulerBackend if is_scheduled else HttpBackend
             backend = kind(client, found)
             stack.callback(backend.close)
             backends.append(backend)
         yield tuple(backends)
+
+
+def titles_of(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """Return the checkpoints that cells ask for, each once; "" is the loaded one."""
+    return tuple(dict.fromkeys(cell.checkpoint.title for cell in cells))
 
 
 def _with_proved_upscalers(

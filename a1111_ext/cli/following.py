@@ -16,6 +16,7 @@ from kohya_ext.project.shell import (
 from kohya_ext.project.wording import counted
 
 from ..api.lora_links import with_run
+from ..cells.model_files import know_first_files
 from ..grids.grid import GridStore, pin_grid, with_epochs
 from ..grids.live import EpochWatch, count_gpus, is_training_over, require_spare_gpu
 from ..grids.page.document import LiveState
@@ -82,7 +83,8 @@ class Following:
             shown_events(session.options.as_json) as (on_event, show),
         ):
             grown = with_epochs(grid, grid.subject.files, session.expand)
-            pinned = pin_grid(grown, with_run(backends[0].capabilities, run))
+            has = know_first_files(backends[0].capabilities, ledger)
+            pinned = pin_grid(grown, with_run(has, run))
             session.write(pinned, ledger, backends, show, live or LiveState("drawing"))
             report = session.generate(pinned, ledger, backends, on_event)
             advice = session.advise(pinned, run, ledger, show)

@@ -25,6 +25,7 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import Client
+from ..api.inventory import look_at_checkpoints
 from ..api.lora_links import apply_links, plan_links, with_run
 from ..cells.backend import Backend, HttpBackend
 from ..cells.events import EventHandler
@@ -45,7 +46,14 @@ from ..quality.advice import Advice
 from ..quality.gathering import Sources
 from ..quality.project_advice import find_sources, give_advice
 from .advise import command_after, tell_advice
-from .drawing import describe_embeddings, emit_line, open_backends, say_what_counts, shown_events
+from .drawing import (
+    describe_embeddings,
+    emit_line,
+    open_backends,
+    say_what_counts,
+    shown_events,
+    titles_of,
+)
 from .grid_options import GridArguments, SheetOptions, request_of
 from .webui import open_webuis
 
@@ -85,7 +93,9 @@ class GridSession:
         ) as webuis:
             grid = self.prepare(run, webuis)
             if self.options.dry_run:
-                self._show_plan(pin_grid(grid, with_run(webuis[0][1], run)), webuis[0][1])
+                client, found = webuis[0]
+                found = look_at_checkpoints(client, found, *titles_of(grid.plan.cells))
+                self._show_plan(pin_grid(grid, with_run(found, run)), found)
                 return
             drawn = self._draw(grid, run, webuis)
         self.tell(drawn)

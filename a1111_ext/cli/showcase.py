@@ -29,6 +29,7 @@ from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
 from ..api.client import ConnectionLost
+from ..api.inventory import look_at_checkpoints
 from ..cells.cell import LARGEST_SEED
 from ..cells.cell_plan import plan_cells
 from ..cells.ledger import Ledger
@@ -56,6 +57,7 @@ from .drawing import (
     open_backends,
     picture_events,
     say_what_counts,
+    titles_of,
 )
 from .grid_options import WILDCARD_OPTIONS, add_all
 from .webui import NoWebuiNamed, lora_folder_option, open_webuis, webui_options
@@ -221,10 +223,10 @@ def _dry_run(
     found = None
     try:
         with open_webuis(options.urls, options.auth, project.root, needs_all=False) as webuis:
-            found = webuis[0][1]
+            client, found = webuis[0]
             require_reachable(plan, found)
-            for title in dict.fromkeys(shot.cell.checkpoint.title for shot in plan.shots):
-                found.require_checkpoint(title)
+            titles = titles_of(shot.cell for shot in plan.shots)
+            found = look_at_checkpoints(client, found, *titles)
             plan = _pinned_where_possible(plan, found, promoted)
     except (ConnectionLost, NoWebuiNamed) as error:
         require_reachable(plan, None)

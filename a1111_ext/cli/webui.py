@@ -33,6 +33,9 @@ from ..api.capabilities import Capabilities
 from ..api.client import ApiError, Client, ConnectionLost, parse_credentials
 from ..api.inventory import fetch_capabilities
 from ..api.lora_links import apply_links, find_linked, plan_links, remove_links
+from ..cells.model_files import know_first_files
+from ..cells.shared_settings import SharedSettings
+from ..grids.grid import GridStore
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 AUTH_VARIABLE = "LORALOOM_WEBUI_AUTH"
@@ -120,10 +123,21 @@ def open_webuis(
         for _, capabilities in opened:
             if capabilities.is_simulated:
                 say(f"{capabilities.url} is a simulated WebUI: its pictures are cards")
-        yield opened
+        yield tuple((one, _knowing(found, project)) for one, found in opened)
     finally:
         for client in clients:
             client.close()
+
+
+def _knowing(found: Capabilities, project: Path | None) -> Capabilities:
+    """Add the WebUI's own settings, and with which files a project's pictures were drawn so far."""
+    own = SharedSettings()
+    found = dataclasses.replace(found, settings={**found.settings, **own.peek(found.url)})
+    own.close()
+    if project is None or not (project / "cells.db").is_file():
+        return found
+    with GridStore(project).open_ledger() as ledger:
+        return know_first_files(found, ledger)
 
 
 def _connect(clients: list[Client], needs_all: bool) -> tuple[tuple[Client, Capabilities], ...]:

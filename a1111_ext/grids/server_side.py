@@ -18,8 +18,7 @@ from kohya_ext.project.errors import HostError, InputError, ToolError
 from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.wording import counted
 
-from ..api.client import PICTURE_SECONDS
-from ..api.payloads import picture_request
+from ..api.client import PICTURE_SECONDS, ConnectionLost, OutOfMemory
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
 from ..cells.verify import Generated
@@ -179,14 +178,54 @@ class XyzPlotBackend(Backend):
         self._webui = webui
         self._plot = plan_plot(cells)
         self._generated: dict[str, Generated | None] | None = None
+        self._refusal: ToolError | None = None
+
+    def may_keep(self, name: str) -> bool:
+        """Whether the WebUI may draw with an earlier file of a LoRA's name."""
+        return self._webui.may_keep(name)
+
+    def forget_loras(self, checkpoint: str) -> None:
+        """Let the WebUI read LoRA files again, before the plot is asked for, or asked for again."""
+        self._generated = None
+        self._webui.forget_loras(checkpoint)
+
+    def forget_vae(self, checkpoint: str) -> None:
+        """Let the WebUI read its VAE again, before the plot is asked for."""
+        if self._generated is None:
+            self._webui.forget_vae(checkpoint)
+
+    def forget_checkpoint(self, title: str) -> bool:
+        """Let the WebUI draw with another checkpoint, and the plot be asked for again."""
+        self._generated = None
+        return self._webui.forget_checkpoint(title)
+
+    def lacks(self, cell: Cell) -> str:
+        """Say what the WebUI lacks for a cell."""
+        return self._webui.lacks(cell)
+
+    def replaced(self, cell: Cell) -> str:
+        """Name a file of a cell that was replaced since it was pinned."""
+        return self._webui.replaced(cell)
+
+    def interrupt(self, cells: Sequence[Cell]) -> bool:
+        """End the plot, whichever of its cells it is at."""
+        return self._webui.interrupt([self._plot.base])
 
     def generate(self, cell: Cell) -> Generated:
         """Return a cell's picture; the first call asks for the whole plot.
 
         Raises HostError (for a cell that the plot left blank; for a wrong answer).
         """
+        if self._refusal is not None:
+            raise self._refusal
         if self._generated is None:
-            self._generated = self._ask()
+            try:
+                self._generated = self._ask()
+            except (ConnectionLost, OutOfMemory):
+                raise
+            except ToolError as error:  # every other cell would ask for the whole plot again
+                self._refusal = error
+                raise
         generated = self._generated.get(cell.key)
         if generated is None:
             raise HostError(
@@ -201,7 +240,7 @@ class XyzPlotBackend(Backend):
         client = self._webui.client
         arguments = script_arguments(plot, client.get("/sdapi/v1/script-info"))
         self._webui.hold_settings()
-        route, body = picture_request(plot.base, self._webui.capabilities)
+        route, body = self._webui.request_of(plot.base)
         body |= {"script_name": SCRIPT, "script_args": arguments}
         body["override_settings"] = {
             key: value

@@ -18,6 +18,7 @@ from ..api.capabilities import Capabilities
 from ..api.infotext import Infotext
 from ..api.lora_tags import lora_tags
 from ..cells.cell import Cell, CheckpointPin, with_loras
+from ..cells.model_files import was_another_vae
 
 
 def _flag(text: str) -> bool:
@@ -249,11 +250,20 @@ def _plain(name: str) -> str:
     return re.sub(r"\.(safetensors|ckpt|pt)$", "", name.replace("\\", "/").rpartition("/")[2])
 
 
-def require_same_files(name: str, before: Cell, pinned: Cell, url: str) -> Cell:
-    """Return a pinned cell whose LoRAs and embeddings are still the files of the picture.
+def require_same_files(name: str, before: Cell, pinned: Cell, has: Capabilities) -> Cell:
+    """Return a pinned cell whose LoRAs, embeddings and VAE are still the files of the picture.
 
     Raises ConflictError.
     """
+    url = has.url
+    vae = next((one for one in pinned.files if one.kind == "VAE"), None)
+    if vae is not None and was_another_vae(before.vae_hash, has):
+        raise ConflictError(
+            "LL653",
+            f"{name} was drawn with the VAE {vae.name} ({before.vae_hash}), but the WebUI at {url} "
+            f"has another file of that name ({vae.hash}).",
+            "Restore the file that it was drawn with.",
+        )
     old = {use.name: use.hash for use in before.loras}
     for use in pinned.loras:
         known = old.get(use.name, "")

@@ -123,7 +123,7 @@ def _pinned(one: Upscale, capabilities: Capabilities, upscaler: str) -> Cell:
     step = capabilities.size_step
     cell = replace(cell, width=_multiple(cell.width, step), height=_multiple(cell.height, step))
     pinned = pin_cell(cell, capabilities)
-    pinned = require_same_files(one.picture.file, one.cell, pinned, capabilities.url)
+    pinned = require_same_files(one.picture.file, one.cell, pinned, capabilities)
     if own and pinned.checkpoint.sha256 and not pinned.checkpoint.sha256.startswith(own):
         raise ConflictError(
             "LL630",

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kohya_ext.project.files import sha256_of
+
 from ..api.embeddings import find_embeddings
 from ..api.infotext import Infotext, format_infotext
 from ..api.lora_tags import hashed_as, lora_tags
 from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
-from .models import CheckpointFiles, LoraFile, embedding_hash, read_lora_file
+from .models import CheckpointFiles, KeptFiles, LoraFile, embedding_hash, read_lora_file
 from .refusal import HttpRefusal
 from .tasks import Tasks
 from .upscalers import enlarge
@@ -125,6 +127,8 @@ class SimulatedHost:
         self._loaded = self.checkpoints[0]
         self.files = CheckpointFiles(self.folder)
         self.files.load(self._loaded)
+        models = self.folder / "models"
+        self.vaes, self.nets = KeptFiles(models / "VAE"), KeptFiles(models / "hypernetworks")
         self._used_loras: tuple[str, ...] = ()
         self._applied: list[tuple[str, float, LoraFile]] = []
         self._listed: dict[str, LoraFile] = {}
@@ -176,7 +180,26 @@ class SimulatedHost:
         return [{"name": name, "enabled": True} for name in names]
 
     def upscalers(self) -> list[dict[str, Any]]:
-        return [{"name": name, "scale": 4.0} for name in UPSCALERS]
+        folder = self.folder.absolute() / "models" / "ESRGAN"
+        paths = {name: folder / f"{name}.pth" for name in UPSCALERS}
+        return [
+            {"name": name, "scale": 4.0, "model_path": str(path) if path.exists() else None}
+            for name, path in paths.items()
+        ]
+
+    def sd_vae(self) -> list[dict[str, Any]]:
+        return self._named(self.vaes, lambda path: {"model_name": path.name, "filename": str(path)})
+
+    def hypernetworks(self) -> list[dict[str, Any]]:
+        return self._named(self.nets, lambda path: {"name": path.stem, "path": str(path)})
+
+    @staticmethod
+    def _named(files: KeptFiles, row: Callable[[Path], dict[str, Any]]) -> list[dict[str, Any]]:
+        """List files; a simulator without any does not simulate their kind."""
+        found = [row(path.absolute()) for path in files.paths().values()]
+        if not found:
+            raise HttpRefusal(404, "HTTPException", "not simulated")
+        return found
 
     def loaded_embeddings(self) -> dict[str, Any]:
         one = {"step": 100, "sd_checkpoint": None, "sd_checkpoint_name": None}
@@ -411,7 +434,10 @@ class SimulatedHost:
         plain = prompt
         for tag in lora_tags(prompt):
             plain = plain.replace(tag.text, "")
-        effect = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
+        effect: list[Any] = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
+        effect += self.vaes.use([str(self._data.get("sd_vae", "")).rpartition(".")[0]])
+        effect += self.nets.use(re.findall(r"<hypernet:([^:<>]+)", prompt))
+        effect += [sha256_of(Path(one)) for one in self._upscaling(body)]
         request = {key: value for key, value in body.items() if key not in _NOT_DRAWN}
         if detailed := _detailed(body):
             request["ADetailer"] = detailed
@@ -430,6 +456,14 @@ class SimulatedHost:
             width=int(int(body.get("width", 512)) // 8 * 8 * scale) // 8 * 8,
             height=int(int(body.get("height", 512)) // 8 * 8 * scale) // 8 * 8,
         )
+
+    def _upscaling(self, body: dict[str, Any]) -> list[str]:
+        """Return the file of the upscaler that a picture is enlarged with, where it has one."""
+        name = body.get("hr_upscaler") if body.get("enable_hr") else None
+        if body.get("init_images"):
+            name = self._data.get("upscaler_for_img2img")
+        paths = (one.get("model_path") for one in self.upscalers() if one["name"] == name)
+        return [path for path in paths if path]
 
     def _infotext(
         self,
@@ -454,6 +488,8 @@ class SimulatedHost:
         vae = self._data.get("sd_vae", "Automatic")
         if vae not in ("Automatic", "None") and self._data.get("add_vae_name_to_info", True):
             fields["VAE"] = str(vae)
+            if path := self.vaes.paths().get(str(vae).rpartition(".")[0]):
+                fields["VAE hash"] = sha256_of(path)[:10]  # of the file, whatever is loaded
         if body.get("enable_hr") or body.get("init_images"):
             fields["Denoising strength"] = f"{float(body['denoising_strength']):g}"
         skip = int(self._data.get("CLIP_stop_at_last_layers") or 1)

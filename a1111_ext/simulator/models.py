@@ -6,6 +6,7 @@ Only a checkpoint that a test wrote as a file has the file's hash, as far as the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,3 +100,22 @@ class CheckpointFiles:
             self._cache[name], self._listed[name] = (date, digest), digest
             self.mark = sha256_of(path)
         self.loaded = self.listed(name)
+
+
+class KeptFiles:
+    """VAEs or hypernetworks: read by their names, and kept as long as the names are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kept: dict[str, str] = {}
+
+    def paths(self) -> dict[str, Path]:
+        """Return the files by their names, without their suffix."""
+        return {one.stem: one for one in sorted(self.folder.glob("*")) if one.is_file()}
+
+    def use(self, names: Iterable[str]) -> list[str]:
+        """Return the hash of what is drawn with for each name that is there."""
+        paths = self.paths()
+        there = [name for name in names if name in paths]
+        self._kept = {name: self._kept.get(name) or sha256_of(paths[name]) for name in there}
+        return list(self._kept.values())

@@ -33,6 +33,8 @@ _GET: dict[str, Route] = {
     "/sdapi/v1/cmd-flags": lambda host, body: host.cmd_flags(),
     "/sdapi/v1/scripts": lambda host, body: host.scripts(),
     "/sdapi/v1/upscalers": lambda host, body: host.upscalers(),
+    "/sdapi/v1/sd-vae": lambda host, body: host.sd_vae(),
+    "/sdapi/v1/hypernetworks": lambda host, body: host.hypernetworks(),
     "/sdapi/v1/embeddings": lambda host, body: host.loaded_embeddings(),
     "/sdapi/v1/sd-modules": lambda host, body: host.sd_modules(),
     "/sdapi/v1/latent-upscale-modes": lambda host, body: host.latent_upscale_modes(),

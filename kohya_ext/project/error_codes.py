@@ -251,7 +251,7 @@ TITLES: dict[str, str] = {
     "LL650": "A picture that cannot be drawn again",
     "LL651": "A LoRA of a picture that was ignored",
     "LL652": "A picture without a checkpoint",
-    "LL653": "A different LoRA with that name",
+    "LL653": "A different LoRA or VAE with that name",
     "LL660": "An unexpected answer of the Agent Scheduler",
     "LL661": "No Agent Scheduler there",
     "LL662": "A task of the Agent Scheduler that was not drawn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from a1111_ext.cells import (
     CheckpointPin,
     HttpBackend,
     Ledger,
+    Patience,
     pin_cell,
     plan_cells,
     run_cells,
@@ -190,3 +192,33 @@ def test_seeds_that_fill_no_batch(trained: Project, webui: SimulatedWebui, capsy
     assert "LL518" in capsys.readouterr().err
     assert main([*arguments, "--seeds", "1,5"]) == 1
     assert "LL518" in capsys.readouterr().err
+
+
+def test_a_failed_plot_is_not_asked_for_again_by_each_cell(webui, backend, tmp_path: Path):
+    asked = []
+
+    def refuse(body):
+        asked.append(body)
+        raise HttpRefusal(500, "NansException", "nothing but NaN")
+
+    webui.host.faults.before = refuse
+    cells = table()
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as ledger:
+        patience = Patience(pause_seconds=0.0)
+        report = run_cells(
+            plan_cells(cells), ledger, [XyzPlotBackend(backend, cells)], patience=patience
+        )
+    assert len(report.failed) == len(cells)
+    assert len([one for one in asked if one.get("script_name")]) == 1
+
+
+def test_a_stop_ends_the_plot_at_the_webui(webui, backend, tmp_path: Path):
+    """It is one task, whichever of its cells is waited for."""
+    webui.host.seconds_per_picture = 0.5
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    cells = table()
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as ledger:
+        report = run_cells(plan_cells(cells), ledger, [XyzPlotBackend(backend, cells)], stop=stop)
+        assert ledger.done_keys() == set()
+    assert (report.stopped, webui.host.counters.interrupts) == (True, 1)

@@ -13,7 +13,7 @@ from promotions import promote_epoch, with_manifest
 from a1111_ext.api.capabilities import Capabilities, Checkpoint, Lora
 from a1111_ext.api.infotext import parse_infotext, read_infotext
 from a1111_ext.cells import Cell, Generated, verify_picture
-from a1111_ext.cells.cell import CheckpointPin, LoraUse
+from a1111_ext.cells.cell import CheckpointPin, FileUse, LoraUse
 from a1111_ext.showcase.album import ShowPicture, read_album
 from a1111_ext.showcase.ratings import Rating
 from a1111_ext.showcase.redrawing import (
@@ -26,6 +26,7 @@ from a1111_ext.showcase.selection import SelectionOptions, plan_selection
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
 from kohya_ext.project import Project, ToolError
+from kohya_ext.project.files import sha256_of
 
 TEXT = """photo of Quillfox <lora:quillfox-v1:0.8>, river
 Negative prompt: blurry
@@ -158,12 +159,29 @@ def test_the_hash_finds_a_renamed_checkpoint():
 
 def test_another_lora_of_that_name_is_refused():
     before = cell_of(TEXT)
-    assert require_same_files("mine.png", before, before, "U") == before
+    assert require_same_files("mine.png", before, before, has()) == before
     other = replace(before, loras=(LoraUse("quillfox-v1", "0.8", "ffffffffffff"),))
     with pytest.raises(ToolError, match="LL653"):
-        require_same_files("mine.png", before, other, "U")
+        require_same_files("mine.png", before, other, has())
     unknown = replace(before, loras=(LoraUse("quillfox-v1", "0.8"),))
-    assert require_same_files("mine.png", before, unknown, "U").loras == before.loras
+    assert require_same_files("mine.png", before, unknown, has()).loras == before.loras
+
+
+def test_another_vae_of_that_name_is_refused(tmp_path: Path):
+    """By its file: A1111 writes the hash of any VAE with a newer date, so that one says nothing."""
+    paths = {name: tmp_path / name for name in ("soft.vae.pt", "sharp.safetensors")}
+    for name, path in paths.items():
+        path.write_text(name, encoding="utf-8")
+    files = {"VAE": {name: str(path) for name, path in paths.items()}}
+    here = replace(has(), files=files)
+    digests = {name: sha256_of(path) for name, path in paths.items()}
+    pinned = replace(cell_of(TEXT), loras=())
+    pinned = replace(pinned, files=(FileUse("VAE", "soft.vae.pt", digests["soft.vae.pt"][:12]),))
+    for digest in digests.values():
+        before = replace(pinned, vae_hash=digest[:10])
+        assert require_same_files("mine.png", before, pinned, here) == pinned
+    with pytest.raises(ToolError, match=r"drawn with the VAE soft\.vae\.pt .*LL653"):
+        require_same_files("mine.png", replace(pinned, vae_hash="0" * 10), pinned, here)
 
 
 @pytest.mark.parametrize(("answered", "is_right"), [("ab12ab12ab", True), ("0000000000", False)])
