@@ -47,6 +47,10 @@ def test_a_folder_beside_the_named_ones_is_added(host: Any, tmp_path: Path):
     assert read_host_shelf().labels[:2] == ("fox", "hen")
 
 
+TOO_LONG = "LL186" if sys.platform == "win32" else "LL111"
+"""Windows has a limit of its own; elsewhere the system refuses the name."""
+
+
 @pytest.mark.usefixtures("gradio")
 @pytest.mark.parametrize(
     ("folder", "word", "code"),
@@ -56,7 +60,7 @@ def test_a_folder_beside_the_named_ones_is_added(host: Any, tmp_path: Path):
         ("{}/x", "", "LL769"),
         ("{}/file", "Fox", "LL103"),
         ("{}/file/x", "Fox", "LL111"),
-        ("{}/" + "x" * 10_000, "Fox", "LL111"),
+        ("{}/" + "x" * 10_000, "Fox", TOO_LONG),
         ("x" * 10_000, "Fox", "LL769"),
         ("{}/x", "x" * 10_000, "LL105"),
     ],
