@@ -245,6 +245,19 @@ def look_at_checkpoints(client: Client, capabilities: Capabilities, *words: str)
     return _with_own_hashes(_refreshed(client, capabilities, words), words)
 
 
+def unread_checkpoints(capabilities: Capabilities, *words: str) -> list[tuple[Path, int]]:
+    """Return the files, and their bytes, that `look_at_checkpoints` has to read: it takes a while.
+
+    Raises InputError for an unknown name.
+    """
+    found: list[tuple[Path, int]] = []
+    for path in {Path(capabilities.require_checkpoint(word).path): None for word in words}:
+        with suppress(OSError):
+            if _is_here(path, capabilities.url) and not known_hash(path):
+                found.append((path, path.stat().st_size))
+    return found
+
+
 def _refreshed(client: Client, capabilities: Capabilities, words: Sequence[str]) -> Capabilities:
     """Let a WebUI list its checkpoints again where a file here may not be the one that it knows.
 

@@ -17,7 +17,7 @@ from kohya_ext.project.wording import counted
 from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.embeddings import find_embeddings, words_like_embeddings
-from ..api.inventory import fetch_hashed
+from ..api.inventory import fetch_hashed, unread_checkpoints
 from ..api.size_step import find_size_step
 from ..api.upscalers import prove_upscalers
 from ..cells.backend import Backend, HttpBackend
@@ -55,7 +55,9 @@ def open_backends(
     with ExitStack() as stack:
         backends = []
         for client, capabilities in webuis:
-            found = fetch_hashed(client, link_loras(client, capabilities), *titles)
+            linked = link_loras(client, capabilities)
+            say_what_is_read(linked, titles)
+            found = fetch_hashed(client, linked, *titles)
             found = replace(found, first_files=capabilities.first_files)
             found = find_size_step(client, found, sizes, titles[0] if titles else "")
             found = _with_proved_upscalers(client, found, wanted)
@@ -69,6 +71,17 @@ def open_backends(
 def titles_of(cells: Iterable[Cell]) -> tuple[str, ...]:
     """Return the checkpoints that cells ask for, each once; "" is the loaded one."""
     return tuple(dict.fromkeys(cell.checkpoint.title for cell in cells))
+
+
+_LARGE_BYTES = 1_000_000_000
+"""A file of this size takes seconds to read."""
+
+
+def say_what_is_read(capabilities: Capabilities, titles: Iterable[str]) -> None:
+    """Say which checkpoints are read for their hashes now, where that takes a while."""
+    for path, size in unread_checkpoints(capabilities, *titles):
+        if size >= _LARGE_BYTES:
+            say(f"reading {path.name} ({size / 1e9:.1f} GB), once, for its hash")
 
 
 def _with_proved_upscalers(

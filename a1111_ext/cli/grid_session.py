@@ -51,6 +51,7 @@ from .drawing import (
     emit_line,
     open_backends,
     say_what_counts,
+    say_what_is_read,
     shown_events,
     titles_of,
 )
@@ -94,7 +95,9 @@ class GridSession:
             grid = self.prepare(run, webuis)
             if self.options.dry_run:
                 client, found = webuis[0]
-                found = look_at_checkpoints(client, found, *titles_of(grid.plan.cells))
+                titles = titles_of(grid.plan.cells)
+                say_what_is_read(found, titles)
+                found = look_at_checkpoints(client, found, *titles)
                 self._show_plan(pin_grid(grid, with_run(found, run)), found)
                 return
             drawn = self._draw(grid, run, webuis)

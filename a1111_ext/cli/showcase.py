@@ -57,6 +57,7 @@ from .drawing import (
     open_backends,
     picture_events,
     say_what_counts,
+    say_what_is_read,
     titles_of,
 )
 from .grid_options import WILDCARD_OPTIONS, add_all
@@ -226,6 +227,7 @@ def _dry_run(
             client, found = webuis[0]
             require_reachable(plan, found)
             titles = titles_of(shot.cell for shot in plan.shots)
+            say_what_is_read(found, titles)
             found = look_at_checkpoints(client, found, *titles)
             plan = _pinned_where_possible(plan, found, promoted)
     except (ConnectionLost, NoWebuiNamed) as error:
