@@ -193,5 +193,5 @@ def _tell_selected(selection: Selection, as_json: bool) -> None:
     for pair in neighbours_alike(ordered):
         say(f"next to each other with the same framing: {' and '.join(pair)}")
     alike = neighbours_of_one_checkpoint(ordered)
-    if alike:
+    if alike and len({one.checkpoint for one in ordered}) > 1:
         say(f"next to each other with the same checkpoint: {counted(len(alike), 'pair')}")

@@ -25,6 +25,7 @@ from ..project.cluster import open_executor
 from ..project.shell import (
     shell_path,
 )
+from ..project.status import config_step
 from ..project.tagging import Tagger, open_tagger
 from ..project.wording import counted
 
@@ -82,7 +83,8 @@ def caption(
         say(f"by hand: {plan.frozen_sentence}")
     for slip in lint_project(project, {one.place.name: one.text for one in plan.captions}):
         say(f"lint: {slip.problem} {slip.cure}")
-    next_step(f"loraloom config {shell_path(project.root)}")
+    has_base = bool(project.manifest.base_model.path)
+    next_step(config_step(shell_path(project.root), has_base))
 
 
 def _tagger(project: Project, model: Path | None, is_exact: bool) -> Tagger | None:

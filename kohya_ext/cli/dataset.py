@@ -27,6 +27,7 @@ from ..project.cli import (
 from ..project.shell import (
     shell_path,
 )
+from ..project.status import caption_step, finds_tagger
 from ..project.wording import counted
 
 _SHOWN_PAIRS = 50
@@ -179,7 +180,7 @@ def stage(
         say("nothing was done (--dry-run)")
     else:
         say(", ".join(f"{number} {how}" for how, number in counts.items() if number))
-    next_step(f"loraloom caption {shell_path(project.root)}")
+    next_step(caption_step(shell_path(project.root), finds_tagger(project)))
 
 
 def _as_dict(plan: LayoutPlan, project: Project) -> dict[str, object]:

@@ -44,7 +44,9 @@ The same with your own pictures and the real programs:
   loraloom import my-lora FOLDER-WITH-PICTURES   subfolders primary and supporting
   loraloom stage my-lora
   loraloom caption my-lora --model FOLDER-OF-A-WD14-TAGGER
+  (set base_model.path in my-lora/lora-project.yaml to the checkpoint to train on)
   loraloom config my-lora
+  loraloom check my-lora
   loraloom train my-lora
   loraloom grid my-lora --webui http://127.0.0.1:7860
   loraloom promote my-lora EPOCH NAME

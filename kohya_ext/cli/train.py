@@ -149,7 +149,7 @@ def train(
             plan = plan_training(job, chosen, options, progress=progress)
     except AlreadyTrained as done:
         say(str(done))
-        return _end(job, config, done.result, asked.as_json)
+        return _end(job, config, done.result, asked.as_json, is_new=False)
     _tell(plan)
     if asked.dry_run:
         _show(plan, asked.as_json)
@@ -245,7 +245,9 @@ def _act(act: str, job: TrainingJob, config: Path | None, as_json: bool) -> int:
     return 0
 
 
-def _end(job: TrainingJob, config: Path | None, result: Result, as_json: bool) -> int:
+def _end(
+    job: TrainingJob, config: Path | None, result: Result, as_json: bool, *, is_new: bool = True
+) -> int:
     from ..training.run.record import RunOutcome
 
     if as_json:
@@ -266,7 +268,8 @@ def _end(job: TrainingJob, config: Path | None, result: Result, as_json: bool) -
         if not as_json:
             for one in result.files:
                 emit(f"{one.name}: epoch {one.epoch}, step {one.step or one.steps}")
-        say(f"trained and verified in {duration(result.seconds)}")
+        if is_new:
+            say(f"trained and verified in {duration(result.seconds)}")
         place = job.project.root if job.project else job.output_dir
         next_step(f"loraloom epochs {shell_path(place)}")
         return 0

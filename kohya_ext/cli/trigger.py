@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -52,13 +53,13 @@ def trigger(project: Project, word: str, folders: tuple[Path, ...], as_json: boo
     if as_json:
         emit_json(report.as_dict())
     else:
-        _show(report)
+        _show(report, folders)
     next_step(f"loraloom stage {shell_path(project.root)}")
     if report.findings:
         raise click.exceptions.Exit(1)
 
 
-def _show(report: TriggerReport) -> None:
+def _show(report: TriggerReport, folders: Sequence[Path]) -> None:
     for one in report.findings:
         emit(f"{one.kind}: {one.text}")
     about = "" if report.is_exact else "about "
@@ -69,6 +70,8 @@ def _show(report: TriggerReport) -> None:
     if report.suggestions:
         emit(f"free: {', '.join(report.suggestions)}")
     if not report.loras:
-        say("No LoRA was compared: give the folder of your LoRAs with --loras.")
+        named = " and ".join(map(str, folders))
+        why = f"{named} contains none" if named else "give the folder of your LoRAs with --loras"
+        say(f"No LoRA was compared: {why}.")
     if not report.is_exact:
         say("CLIP's vocabulary is not on this machine, so the number of tokens is an estimate.")

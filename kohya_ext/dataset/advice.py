@@ -164,9 +164,10 @@ def _framings(seen: Sequence[SeenPicture]) -> list[str]:
     framing, most = counts.most_common(1)[0]
     if most < _UNLIKE_SHARE * len(framed):
         return []
+    others = [one for one in ("full body", "close-up", "upper body") if one != framing]
     return [
         f"{most} of {counted(len(framed), 'picture')} have the same framing, {framing}: the LoRA "
-        "will hardly learn others. Add others, for example full body and from the side."
+        f"will hardly learn others. Add some, for example {others[0]} and {others[1]}."
     ]
 
 

@@ -142,6 +142,9 @@ Typed = Mapping[str, Any]
 """What is in the fields, by name; None for one that the page has not shown yet."""
 
 
+NUMBERS = tuple(one.name for one in FIELDS if one.kind in (Kind.WHOLE, Kind.NUMBER))
+
+
 def fields_of(section: Section) -> tuple[Field, ...]:
     """Return the fields of a section in their order."""
     return tuple(one for one in FIELDS if one.section is section)

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..project import MissingError
 from ..project.home import expand_home
 from ..project.json_reader import read_beginning
-from ..training.trainer import own_python
+from ..training.trainer import is_kohya_gui, own_python
 from .launcher import PROJECT
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -56,7 +56,7 @@ def find_kohya_gui(folder: Path, python: Path | None = None) -> KohyaGui:
     Raises MissingError (no GUI there; no Python).
     """
     root = expand_home(folder).absolute()
-    if not (root / "kohya_gui.py").is_file():
+    if not is_kohya_gui(root):
         raise MissingError(
             "LL701",
             f"{root} contains no Kohya GUI: kohya_gui.py is missing.",

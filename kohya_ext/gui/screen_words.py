@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "caption": 'the button "Caption"',
     "config": 'the button "Config"',
     "check": 'the button "Check"',
-    "train --attach": 'the button "Open project", which shows it',
+    "train --attach": 'the button "Open project"',
     "train --stop": 'the button "Stop"',
     "train": 'the button "Train"',
     "queue list": 'the section "Queue"',
@@ -79,8 +79,9 @@ _KEY = re.compile(
 _BY_FILE = re.compile(
     r", or (?:write .{0,400}?\bloraloom [^;]{0,400}?--roles FILE"
     r"|run: loraloom stage .{0,900}?(?=\. There is|$))"
+    r"|; or install sd-scripts: loraloom trainer install"
 )
-"""A way that only a terminal has, where the sentence names the board first."""
+"""A way that only a terminal has, where the sentence names one of the screen first."""
 _SIDE_BY_SIDE = re.compile(r"(the (?:field|box) \"[^\"]+\") (?=the (?:field|box) )")
 _TWICE = re.compile(r"(the (?:field|button|box) \"[^\"]+\"),? or \1")
 _ROOT = r"(?:/|~|[A-Za-z]:[/\\])"

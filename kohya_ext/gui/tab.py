@@ -17,7 +17,7 @@ from ..project.manifest import SubjectKind
 from . import actions, decisions, markup, workflow_markup
 from .board_frame import board_frame
 from .bridge import LoraTab, find_differences, find_host_folder, find_lora_tab, missing_keys
-from .fields import Section, keep_label, preset_names, require_kept, shown_values
+from .fields import NUMBERS, Section, keep_label, preset_names, require_kept, shown_values
 from .last_project import first_folder, keep_js, kept_js, recent_projects, remember
 from .live import LIVE
 from .panels import (
@@ -77,7 +77,11 @@ def build_page(folder: str = "") -> None:
         _connect_sending(gradio, form, lora_tab)
     # a page that is loaded again shows what was opened last, whatever stood here at the start
     Context.root_block.load(
-        tab.load, [form.folder], [form.folder, *form.outputs], js=kept_js(), **_QUIET
+        tab.load,
+        [form.folder],
+        [form.folder, *form.outputs, form.typed["entry"]],
+        js=kept_js(),
+        **_QUIET,
     ).then(tab.follow, [form.folder, form.page], form.outputs, **_LONG)
 
 
@@ -128,10 +132,15 @@ class _Tab:
 
     def load(self, kept: str) -> Shown:
         """Begin a page with the project that was last used in its window, browser or GUI."""
+        form, update = self._form, self._gradio.update
         folder = first_folder(kept, self._folder)
+        numbers = {
+            component: update(value=None)  # gradio 6 shows 0 where a page begins with None
+            for component in (form.typed["entry"], *map(form.fields.__getitem__, NUMBERS))
+        }
         if not folder:
-            return {self._form.folder: self._gradio.update()}  # maybe somebody types already
-        return {self._form.folder: folder, **self.everything(folder)}
+            return {form.folder: update(), **numbers}  # maybe somebody types a folder already
+        return {form.folder: folder, **numbers, **self.everything(folder)}
 
     # -- buttons ------------------------------------------------------------------------------
 

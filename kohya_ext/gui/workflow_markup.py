@@ -21,6 +21,7 @@ from ..training.run.report import Report, as_dict
 from .fields import Section, numbered
 from .live import LiveView
 from .markup import problem, remark, table
+from .screen_words import on_screen
 from .views import label_of
 
 _SAMPLE_PIXELS = 220
@@ -183,7 +184,8 @@ def queue(entries: Sequence[QueueEntry]) -> str:
     for one in entries:
         what = one.problem or (f"{counted(one.files, 'epoch file')}" if one.files else "")
         how = "running" if one.state is QueueState.RUNNING else one.state.value
-        rows.append((one.number, one.name, one.epochs or "as configured", how, what))
+        epochs = one.epochs or "as configured"
+        rows.append((one.number, one.name, epochs, how, on_screen(what)))
     return table(rows, ("Entry", "Training", "Epochs", "State", "Result"))
 
 

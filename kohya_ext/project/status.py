@@ -9,6 +9,7 @@ from typing import Any
 from .epochs import find_epoch_files
 from .pictures import find_pictures, looks_like_a_picture
 from .project import Project
+from .settings import read_settings
 from .wording import counted
 
 
@@ -40,6 +41,8 @@ class ProjectStatus:
     training: str = ""
     ratio: str = ""
     """What primaries weigh against supporting pictures, as `stage` says it."""
+    has_base_model: bool = True
+    has_tagger: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for `--json`."""
@@ -75,8 +78,8 @@ class ProjectStatus:
         steps = (
             (not self.imported, f"loraloom import {shown} FOLDER-WITH-PICTURES"),
             (not self.staged, f"loraloom stage {shown}"),
-            (not any(one.captions for one in self.staged), f"loraloom caption {shown}"),
-            (not self.config, f"loraloom config {shown}"),
+            (not any(one.captions for one in self.staged), caption_step(shown, self.has_tagger)),
+            (not self.config, config_step(shown, self.has_base_model)),
             (bool(self.training), f"loraloom train {shown} --attach"),
             (not self.epoch_files, f"loraloom train {shown}"),
             (not self.grids, f"loraloom grid {shown}"),
@@ -85,6 +88,25 @@ class ProjectStatus:
             (not self.selected, f"loraloom select {shown}"),
         )
         return next((step for missing, step in steps if missing), f"loraloom publish {shown}")
+
+
+def caption_step(shown: str, has_tagger: bool) -> str:
+    """Return how the pictures are captioned next; a tagger that nothing names must be given."""
+    return f"loraloom caption {shown}" + ("" if has_tagger else " --model FOLDER-OF-A-WD14-TAGGER")
+
+
+def config_step(shown: str, has_base_model: bool) -> str:
+    """Return how the config is written next; without a base model there is none."""
+    first = "" if has_base_model else "set base_model.path in lora-project.yaml, then: "
+    return f"{first}loraloom config {shown}"
+
+
+def finds_tagger(project: Project) -> bool:
+    """Tell whether `caption` needs no folder: one is named, or every picture has its scores."""
+    if project.manifest.captions.model or read_settings().tagger_model:
+        return True
+    staged = sum(one.pictures for one in _staged(project))
+    return 0 < staged <= sum(1 for _ in project.scores_dir.glob("*"))
 
 
 def read_status(project: Project) -> ProjectStatus:
@@ -111,6 +133,8 @@ def read_status(project: Project) -> ProjectStatus:
         selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
         training="" if ended and ended.facts.get("run") == run else run,
+        has_base_model=bool(project.manifest.base_model.path),
+        has_tagger=finds_tagger(project),
     )
 
 

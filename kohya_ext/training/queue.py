@@ -374,7 +374,7 @@ def _train(entry: QueueEntry, trainer: Trainer, handler: EventHandler) -> QueueE
             entry = replace(entry, run=str(plan.run.folder))
             result = apply_training(plan, handler)
     except AlreadyTrained as done:
-        return _ended(entry, done.result)
+        return replace(_ended(entry, done.result), problem=str(done))  # nothing was trained now
     except ToolError as error:
         failed = replace(
             entry, state=QueueState.FAILED, outcome=RunOutcome.FAILED.value, ended=_now()

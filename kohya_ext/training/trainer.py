@@ -117,6 +117,9 @@ def require_trainer() -> Trainer:
     """
     found = find_trainer()
     if found is None:
+        kohya = read_settings().kohya_gui
+        if kohya and is_kohya_gui(Path(kohya)) and _scripts_folder(Path(kohya)) is None:
+            raise _without_scripts(Path(kohya))
         raise MissingError(
             "LL350",
             "No trainer is known on this machine.",
@@ -135,6 +138,8 @@ def trainer_at(
     """
     root = expand_home(path).absolute()
     folder = _scripts_folder(root)
+    if folder is None and is_kohya_gui(root):
+        raise _without_scripts(root)
     if folder is None:
         raise MissingError(
             "LL351",
@@ -164,6 +169,22 @@ def use_trainer(path: Path, python: Path | None = None) -> Trainer:
     write_setting("trainer", str(found.folder))
     write_setting("trainer_python", str(found.python))
     return found
+
+
+def is_kohya_gui(root: Path) -> bool:
+    """Tell whether a folder is a Kohya GUI, with or without its trainer."""
+    return (root / "kohya_gui.py").is_file()
+
+
+def _without_scripts(root: Path) -> MissingError:
+    """Return the error for a Kohya GUI without its trainer, as a zip of it or a plain clone is."""
+    return MissingError(
+        "LL351",
+        f"The Kohya GUI in {root} has no sd-scripts yet: there is no {SCRIPT} in its sd-scripts "
+        "folder.",
+        "Run its setup (after git clone: git submodule update --init), name another sd-scripts "
+        "folder: loraloom trainer use FOLDER; or install sd-scripts: loraloom trainer install",
+    )
 
 
 def _scripts_folder(root: Path) -> Path | None:

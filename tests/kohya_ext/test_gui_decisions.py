@@ -38,6 +38,7 @@ from kohya_ext.project.manifest_edit import edit_manifest
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.creature import recipes, write_pictures
 from kohya_ext.simulator.tagger_model import write_tagger_model
+from kohya_ext.training.queue import QueueEntry, QueueState
 from kohya_ext.training.run.events import SampleSaved
 
 
@@ -314,6 +315,11 @@ def test_losses_are_thinned_and_samples_shown(tmp_path: Path):
     assert "validation 0.4" in shown
     assert shown.count("<img") == 1
     assert workflow_markup.live(LiveView()) == ""
+
+
+def test_the_queue_speaks_of_buttons():
+    failed = QueueEntry(1, "fox", state=QueueState.FAILED, problem="Stop it: loraloom train --stop")
+    assert "the button &quot;Stop&quot;" in workflow_markup.queue([failed])
 
 
 def test_a_live_training_takes_in_what_a_run_tells(tmp_path: Path):

@@ -110,6 +110,16 @@ def test_a_person_is_not_staged_without_consent(page: FakePage, tmp_path: Path, 
     assert (consent.name, consent.scope) == ("Ida Brook", "training, pictures")
 
 
+def test_numbers_of_no_project_are_empty(page: FakePage):
+    """gradio 6.17 begins with 0 where a number is None."""
+    tab.build_page()
+    numbers = ("Entry", "Train batch size", "Max train epoch")
+    for label in numbers:
+        page.write(label, 0, "Number")
+    page.load()
+    assert [page.find("Number", label).shown for label in numbers] == [None, None, None]
+
+
 def test_the_last_project_is_open_after_a_reload(page: FakePage, project: Project):
     tab.build_page()
     page.load()

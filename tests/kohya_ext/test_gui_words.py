@@ -30,6 +30,7 @@ ONLY_IN_A_TERMINAL = (
     "force-reinstall",
     "no-deps",
     "dir",
+    "init",
     "machine",
     "main",
 )
@@ -119,6 +120,11 @@ def test_buttons_boxes_and_fields_named_are_there():
          'The project: the field "Seed": 1.5 is not a whole number.'),
         ("Set training.overrides.network_dim lower.",
          'Set the field "Network Rank (Dimension)" under "Change single values" lower.'),
+        ("Follow it with `loraloom train --attach` or stop it with `loraloom train --stop`.",
+         'Follow it with the button "Open project" or stop it with the button "Stop".'),
+        ("Name it once: loraloom trainer use FOLDER; or install sd-scripts: "
+         "loraloom trainer install",
+         'Name it once: the field "Trainer folder" under "Train"'),
         ("Next: loraloom grid 'my fox'", f"Next: {screen_words.ELSEWHERE}"),
         ("model.safetensors is 4.5 GB; sd-scripts gets --config_file.",
          "model.safetensors is 4.5 GB; sd-scripts gets --config_file."),

@@ -8,6 +8,7 @@ import pytest
 
 from kohya_ext.project import Project
 from kohya_ext.project.lora_file import write_lora
+from kohya_ext.project.manifest_edit import edit_manifest
 from kohya_ext.project.status import read_status
 
 
@@ -17,7 +18,7 @@ def touch(path: Path) -> None:
 
 
 def next_word(project: Project) -> str:
-    return read_status(project).next_command("fox").split()[1]
+    return read_status(project).next_command("fox").rpartition("loraloom ")[2].split()[0]
 
 
 def test_every_step_is_named_in_its_turn(project: Project):
@@ -40,6 +41,21 @@ def test_every_step_is_named_in_its_turn(project: Project):
         "import", "stage", "caption", "config", "train", "grid", "promote", "showcase", "select",
         "publish",
     ]  # fmt: skip
+
+
+def test_the_next_step_can_be_run_as_it_stands(project: Project):
+    """`loraloom caption fox` without a tagger, and `config` without a base model, are errors."""
+    touch(project.source_dir / "a.png")
+    touch(project.images_dir / "5_Quillfox" / "a.png")
+    caption = "loraloom caption fox --model FOLDER-OF-A-WD14-TAGGER"
+    assert read_status(project).next_command("fox") == caption
+    touch(project.scores_dir / "a.json")
+    assert read_status(project).next_command("fox") == "loraloom caption fox"
+    touch(project.images_dir / "5_Quillfox" / "a.txt")
+    config = "set base_model.path in lora-project.yaml, then: loraloom config fox"
+    assert read_status(project).next_command("fox") == config
+    named = edit_manifest(project, {("base_model", "path"): "base.safetensors"})
+    assert read_status(named).next_command("fox") == "loraloom config fox"
 
 
 def test_lines_count_what_is_there(project: Project):

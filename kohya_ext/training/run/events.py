@@ -155,10 +155,11 @@ _FIGURES = {
     "gradient accumulation steps": "gradient_accumulation",
     "total optimization steps": "steps",
 }
+WAITING = "Preparing"
 _PHASES = (
     ("prepare images", "Reading pictures"),
     ("loading image sizes", "Reading pictures"),
-    ("preparing accelerator", "Preparing"),
+    ("preparing accelerator", WAITING),
     ("loading model for process", "Loading the base model"),
     ("load StableDiffusion checkpoint", "Loading the base model"),
     ("caching latents", "Caching latents"),
@@ -206,6 +207,8 @@ class LineSplitter:
 class StreamReader:
     """Turn the pieces of both streams into events; keeps only what a later piece needs."""
 
+    machines: int = 1
+    """How many machines train together: accelerate waits for all of them while it prepares."""
     _phase: str = ""
     _figures: dict[str, int] = field(default_factory=dict)
 
@@ -253,6 +256,8 @@ class StreamReader:
             if self._phase and _ORDER.index(phase) < _ORDER.index(self._phase):
                 return []
             self._phase = phase
+        if phase == WAITING and self.machines > 1:
+            return [PhaseBegan(f"{WAITING}; it waits until all {self.machines} machines train")]
         return [PhaseBegan(phase)]
 
     def _read_bar(self, bar: re.Match[str]) -> list[Event]:

@@ -26,6 +26,7 @@ from .events import (
     Validated,
     Warned,
 )
+from .launch import commands_elsewhere
 from .record import RunPlan
 from .tensorboard import ScalarTail
 
@@ -82,7 +83,7 @@ class RunFollower:
     def __post_init__(self) -> None:
         self._tails = (Tail(self.plan.stdout), Tail(self.plan.stderr))
         self._splitters = (LineSplitter(), LineSplitter())
-        self._reader = StreamReader()
+        self._reader = StreamReader(len(commands_elsewhere(self.plan.command)) + 1)
         self._samples: set[Path] = set()
         self._is_sampling = False
         self._scalars: ScalarTail | None = None

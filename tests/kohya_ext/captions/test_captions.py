@@ -350,7 +350,7 @@ def test_the_command_captions(staged: Project, model: Path, capsys: pytest.Captu
     assert main(["caption", str(staged.root), "--json"]) == 0
     out, err = capsys.readouterr()
     assert "photo of Quillfox, solo" in out
-    assert "Next: loraloom config" in err
+    assert "Next: set base_model.path in lora-project.yaml, then: loraloom config" in err
 
 
 def test_places_are_relative(staged: Project, model: Path):

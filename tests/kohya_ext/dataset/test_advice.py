@@ -55,6 +55,13 @@ def test_one_framing_only_is_reported():
     assert "30 of 30 pictures have the same framing, portrait" in " ".join(advise_on_pictures(seen))
 
 
+def test_the_framing_that_all_share_is_not_asked_for():
+    """It said: "30 of 30 have the same framing, full body: add others, for example full body"."""
+    for framing in ("portrait", "full body", "close-up", "upper body"):
+        (said,) = advise_on_pictures([replace(one, framing=framing) for one in a_set()])
+        assert framing not in said.partition("Add some")[2]
+
+
 def test_what_is_rare_should_be_primary():
     smiling = replace(ONE, name="smiling.png", tags=frozenset({"smile", "tail"}))
     advice = " ".join(advise_on_pictures([*a_set(), smiling], 512))

@@ -177,6 +177,14 @@ def test_the_command_says_what_speaks_against(project: Project, tmp_path: Path, 
     assert main([*words, "Emberfox"]) == 0
 
 
+def test_a_folder_without_loras_is_named(project: Project, tmp_path: Path, capsys: Capture):
+    (tmp_path / "empty").mkdir()
+    assert main(["trigger", str(project.root), "--loras", str(tmp_path / "empty")]) == 0
+    err = capsys.readouterr().err
+    assert f"No LoRA was compared: {tmp_path / 'empty'} contains none." in err
+    assert "--loras" not in err
+
+
 def test_remembered_folders_that_are_gone_are_passed_over(project: Project, tmp_path: Path):
     write_setting("lora_folders", (str(tmp_path / "gone"), str(project.root)))
     write_setting("webui_folder", str(tmp_path))

@@ -283,6 +283,17 @@ def test_the_commands(projects: list[Project], capsys: Capture):
     assert "The queue is empty." in capsys.readouterr().out
 
 
+def test_what_was_trained_before_says_so(projects: list[Project], capsys: Capture):
+    """It was "done, 2 epoch files, in 0 s" although nothing had been trained."""
+    for _ in range(2):
+        assert main(["queue", "add", str(projects[0].root)]) == 0
+        assert main(["queue", "run", "--trainer", "simulated"]) == 0
+    before, after = capsys.readouterr().out.split("Fox: waiting")[1:]
+    assert "already trained" not in before
+    assert "Fox is already trained." in after
+    assert "--move-old" in after
+
+
 def test_a_toml_waits_in_the_queue(projects: list[Project], capsys: Capture):
     assert main(["config", str(projects[0].root)]) == 0
     path = projects[0].config_dir / "Fox.toml"

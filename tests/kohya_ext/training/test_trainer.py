@@ -57,6 +57,18 @@ def test_a_folder_without_scripts(tmp_path: Path):
         trainer_at(tmp_path)
 
 
+def test_a_kohya_gui_without_its_trainer_is_told_to_fetch_it(tmp_path: Path):
+    """Its zip and a plain clone have an empty folder sd-scripts; "give your GUI's folder" was."""
+    (tmp_path / "sd-scripts").mkdir()
+    (tmp_path / "kohya_gui.py").write_text("", encoding="utf-8")
+    with pytest.raises(ToolError, match="LL351") as caught:
+        trainer_at(tmp_path)
+    assert "git submodule update --init" in str(caught.value)
+    write_setting("kohya_gui", str(tmp_path))
+    with pytest.raises(ToolError, match="LL351"):
+        require_trainer()
+
+
 def test_scripts_without_a_python(tmp_path: Path):
     with pytest.raises(ToolError, match="LL352"):
         trainer_at(make_scripts(tmp_path / "sd", environment=""))

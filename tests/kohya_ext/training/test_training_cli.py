@@ -220,6 +220,7 @@ def test_after_a_power_cut_it_says_what_can_be_resumed(
     assert train(trainable) == 0
     printed = capsys.readouterr()
     assert "Quillfox is already trained." in printed.err
+    assert "trained and verified in" not in printed.err
     assert "Quillfox: epoch 3, step 18" in printed.out
 
 

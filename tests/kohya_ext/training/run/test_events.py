@@ -244,3 +244,10 @@ def test_a_bar_of_no_numbers_is_a_line_like_others(rate: str):
         bar = f"steps:  50%|##  | {number}/10 [00:01<00:01, {rate}s/it, avr_loss=0.1]"
         assert not only(reader.read_stderr(bar), StepFinished)
     assert reader.read_stdout(f"  num train images * repeats / x: {'9' * 5000}") == []
+
+
+def test_a_training_that_waits_for_other_machines_says_so():
+    """accelerate says nothing while it waits, so "Preparing" stayed on the screen."""
+    (began,) = StreamReader(machines=3).read_stdout("preparing accelerator")
+    assert began == PhaseBegan("Preparing; it waits until all 3 machines train")
+    assert StreamReader().read_stdout("preparing accelerator") == [PhaseBegan("Preparing")]
