@@ -256,10 +256,12 @@ def _of_file(source: Path, options: ConfigOptions) -> None:
     next_step(f"loraloom check --config {shell_path(written[0] if written else source)}")
 
 
+_ARTICLED = {"Kohya GUI": "the Kohya GUI", "sd-scripts": "sd-scripts"}
+
+
 def _explain(converted: Conversion, verbose: bool) -> None:
     config = converted.config
-    if converted.form.value != "Kohya GUI":
-        say(f"read as settings of {converted.form.value}, for {converted.call.script_name}")
+    say(f"read as settings of {_ARTICLED[converted.form.value]}, for {converted.call.script_name}")
     for note in converted.notes:
         say(f"note: {note}")
     for one in config.repairs:

@@ -252,9 +252,12 @@ def _check_settings(values: Mapping[str, Any]) -> Iterator[Finding]:
             "Give max_train_epochs.",
         )
     if rules_in(values) is None and not values.get("dataset_config"):
+        given = values.get("resolution")
         yield error(
             "LL377",
-            f"The resolution {values.get('resolution')!r} cannot be used.",
+            "No resolution is given, and sd-scripts has no default."
+            if given in (None, "")
+            else f"The resolution {given!r} cannot be used.",
             'It must be text such as "512" or "512,768".',
         )
 

@@ -24,6 +24,7 @@ from . import lora_easy
 from .arguments import all_arguments
 from .kohya_json import HANDLED, GuiVersion, keys_of
 from .other_trainers import owner_of
+from .paths import ARGUMENT_PATHS, GUI_PATHS
 from .toml import parse_toml
 from .trainer_form import OTHER_NAMES
 
@@ -90,8 +91,27 @@ def read_config(path: Path) -> ConfigSource:
         form = ConfigForm.GUI
     else:
         form = ConfigForm.TRAINER
-    return ConfigSource(form, settings, dataset, (*notes, *clashes))
+    return ConfigSource(form, _checked(settings, path), dataset, (*notes, *clashes))
 
+
+def _checked(settings: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Join a list of sample prompts; refuse a path that an unescaped backslash has damaged."""
+    for key in (*ARGUMENT_PATHS, *GUI_PATHS):
+        value = settings.get(key)
+        if key != "sample_prompts" and isinstance(value, str) and _DAMAGED.search(value.strip()):
+            raise InputError(
+                "LL314",
+                f"{key} is {value!r} in {path}: a backslash there was read as a line break or tab.",
+                f"Write it with / instead of \\ in {path.name}.",
+            )
+    prompts = settings.get("sample_prompts")
+    if isinstance(prompts, list) and all(isinstance(one, str) for one in prompts):
+        return {**settings, "sample_prompts": "\n".join(prompts)}
+    return settings
+
+
+_DAMAGED = re.compile(r"[\x00-\x1f]")
+"""What `\\n`, `\\t`, `\\b`, `\\f` and `\\r` of a Windows path become between double quotes."""
 
 _SURE = {
     "LyCORIS_preset", "max_resolution", "additional_parameters", "model_list",
@@ -207,10 +227,12 @@ def read_data(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
         data = _parsed(text, name, notes)
     except (ValueError, RecursionError) as error:
+        why = _why(error, name)
+        windows = "Write paths with / instead of \\. " if "\\" in why or "escape" in why else ""
         raise MissingError(
             "LL301",
-            f"{path} is not valid {name}: {_why(error, name)}.",
-            "Correct it there, or save it again from the program that wrote it.",
+            f"{path} is not valid {name}: {why}.",
+            f"{windows}Correct it there, or save it again from the program that wrote it.",
         ) from error
     if not isinstance(data, dict):
         raise MissingError(

@@ -239,11 +239,11 @@ def _script_of(given: Mapping[str, Any], folder: Path, notes: list[str]) -> str:
     takers = {key: all_arguments()[key] for key in given if key in all_arguments()}
     special = [key for key, some in takers.items() if "train_network" not in some]
     fitting = [one for one in scripts.values() if all(one in takers[key] for key in special)]
-    if special and fitting:
-        script = "sdxl_train_network" if "sdxl_train_network" in fitting else fitting[0]
-        notes.append(f"trained by {script}.py: {special[0]} is an argument of it")
-        return script
     name = re.split(r"[\\/]", str(given.get("pretrained_model_name_or_path") or ""))[-1]
+    if special and fitting:
+        script, why = _best_fitting(list(dict.fromkeys(fitting)), special[0], name)
+        notes.append(f"trained by {script}.py: {why}")
+        return script
     if _XL_NAME.search(name) and not given.get("v2"):
         notes.append(
             f"trained by sdxl_train_network.py: the name of the base model, {name}, looks like SDXL"
@@ -251,6 +251,33 @@ def _script_of(given: Mapping[str, Any], folder: Path, notes: list[str]) -> str:
         return "sdxl_train_network"
     notes.append("trained by train_network.py, for SD 1.5 or 2: nothing points to another family")
     return "train_network"
+
+
+def _best_fitting(fitting: list[str], argument: str, name: str) -> tuple[str, str]:
+    """Return one of the scripts that take all arguments, and why: only one does, the name, or SDXL.
+
+    `name` is the base model's; several may be left, and then the reason says how to choose.
+    """
+    if len(fitting) == 1:
+        return fitting[0], f"{argument} is an argument of it"
+    called = [one for one in fitting if _called(one).search(name)]
+    if len(called) == 1:
+        return called[0], f"{argument} is an argument of it, and the base model is called {name}"
+    script = "sdxl_train_network" if "sdxl_train_network" in fitting else fitting[0]
+    others = [one.removesuffix("_train_network") for one in fitting if one != script]
+    return script, (
+        f"{argument} is an argument of it, but so it is for others. If that is wrong, add a line "
+        f'architecture = "{others[0]}"' + (f" (or {', '.join(others[1:])})" if others[1:] else "")
+    )
+
+
+def _called(script: str) -> re.Pattern[str]:
+    """Return how the files of a script's base models are usually called."""
+    if script == "sdxl_train_network":
+        return _XL_NAME
+    family = script.removesuffix("_train_network")
+    words = "sd[-_ .]?3|stable-diffusion-3" if family == "sd3" else family.replace("_", "[-_ ]?")
+    return re.compile(rf"(?<![a-z])(?:{words})" + ("|chroma" if family == "flux" else ""), re.I)
 
 
 def _script_of_file(given: Mapping[str, Any], folder: Path) -> str | None:

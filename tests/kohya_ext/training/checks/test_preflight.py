@@ -52,6 +52,13 @@ def test_a_value_that_would_fail_late(desk: Desk, changes: dict[str, Any], code:
     assert code in codes(desk.check())
 
 
+def test_a_missing_resolution_is_not_called_none(desk: Desk):
+    del desk.toml["resolution"]
+    said = " ".join(one.problem for one in desk.check().findings)
+    assert "No resolution is given" in said
+    assert "None" not in said
+
+
 @pytest.mark.parametrize(
     ("line", "is_refused"),
     [

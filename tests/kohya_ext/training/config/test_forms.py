@@ -15,7 +15,7 @@ from kohya_ext.project import ToolError
 from kohya_ext.training.config.arguments import require_valid_call
 from kohya_ext.training.config.conversion import convert
 from kohya_ext.training.config.forms import ConfigForm, read_data
-from kohya_ext.training.config.toml import parse_toml
+from kohya_ext.training.config.toml import format_toml, parse_toml
 
 FLAT = {
     **BASE,
@@ -326,3 +326,55 @@ def test_an_argument_of_another_trainer_is_reported(tmp_path: Path):
     found = read(tmp_path, {**FLAT, "sdxl": True, "gemma2": "/m/g.safetensors"})
     assert "gemma2" not in found.call.toml
     assert any("only lumina_train_network.py" in one for one in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("argument", "base", "script", "said"),
+    [
+        ("t5xxl", "someone/stable-diffusion-3.5-large", "sd3", "the base model is called"),
+        ("cache_text_encoder_outputs", "/m/flux1-dev.safetensors", "flux", "is called flux1-dev"),
+        ("cache_text_encoder_outputs", "/m/my_ponyXL.safetensors", "sdxl", "is called my_ponyXL"),
+        ("cache_text_encoder_outputs", "/m/fox.safetensors", "sdxl", 'architecture = "flux"'),
+        ("t5xxl", "/m/fox.safetensors", "flux", 'a line architecture = "sd3"'),
+        ("gemma2", "/m/fox.safetensors", "lumina", "gemma2 is an argument of it"),
+    ],
+)  # fmt: skip
+def test_of_several_trainers_one_is_taken_aloud(
+    tmp_path: Path, argument: str, base: str, script: str, said: str
+):
+    """The first that takes all arguments was taken without a word, so SD 3.5 was read as Flux."""
+    data = {**FLAT, "pretrained_model_name_or_path": base, argument: True}
+    del data["network_module"]
+    found = read(tmp_path, format_toml(data), "fox.toml")
+    assert found.call.script == f"{script}_train_network"
+    assert said in " ".join(found.notes)
+    if "architecture" in said:
+        other = "flux" if script == "sdxl" else "sd3"
+        chosen = read(tmp_path, format_toml({**data, "architecture": other}), "fox.toml")
+        assert chosen.call.script == f"{other}_train_network"
+
+
+def test_a_list_of_sample_prompts_is_a_prompt_per_line(tmp_path: Path):
+    """Its Python spelling, with brackets and quotes, became the one prompt of all samples."""
+    prompts = ["a fox, smiling", "a fox's tail"]
+    assert read(tmp_path, {**FLAT, "sample_prompts": prompts}).call.sample_prompts == (
+        "a fox, smiling\na fox's tail"
+    )
+    gui = {**BASE, "LoRA_type": "Standard", "sample_prompts": prompts}
+    assert read(tmp_path, gui).call.sample_prompts == "a fox, smiling\na fox's tail"
+
+
+@pytest.mark.parametrize("name", ["fox.toml", "fox.json"])
+def test_a_windows_path_in_double_quotes_is_explained(tmp_path: Path, name: str):
+    """`"D:\\new\\fox"` is a line break and a form feed, `"D:\\models"` is no text at all."""
+    line = {"fox.toml": 'network_dim = 4\ntrain_data_dir = "{}"'}.get(
+        name, '{{"network_dim": 4, "LoRA_type": "Standard", "train_data_dir": "{}"}}'
+    )
+    damaged = refused(tmp_path, line.format(r"D:\new\fox"), name)
+    assert "[LL314]" in damaged
+    assert f"Write it with / instead of \\ in {name}." in damaged
+    broken = refused(tmp_path, line.format(r"D:\models\fox"), name)
+    assert "Write paths with / instead of \\." in broken
+    assert read(tmp_path, line.format("D:/new/fox"), name).call.toml["train_data_dir"] == (
+        "D:/new/fox"
+    )
