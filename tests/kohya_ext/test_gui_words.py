@@ -122,9 +122,9 @@ def test_buttons_boxes_and_fields_named_are_there():
          'Set the field "Network Rank (Dimension)" under "Change single values" lower.'),
         ("Follow it with `loraloom train --attach` or stop it with `loraloom train --stop`.",
          'Follow it with the button "Open project" or stop it with the button "Stop".'),
-        ("Name it once: loraloom trainer use FOLDER; or install sd-scripts: "
+        ("Give one: loraloom trainer use FOLDER; or install sd-scripts: "
          "loraloom trainer install",
-         'Name it once: the field "Trainer folder" under "Train"'),
+         'Give one: the field "Trainer folder" under "Train"'),
         ("Next: loraloom grid 'my fox'", f"Next: {screen_words.ELSEWHERE}"),
         ("model.safetensors is 4.5 GB; sd-scripts gets --config_file.",
          "model.safetensors is 4.5 GB; sd-scripts gets --config_file."),

@@ -339,7 +339,7 @@ def test_an_argument_of_another_trainer_is_reported(tmp_path: Path):
         ("gemma2", "/m/fox.safetensors", "lumina", "gemma2 is an argument of it"),
     ],
 )  # fmt: skip
-def test_of_several_trainers_one_is_taken_aloud(
+def test_which_of_several_trainers_is_said(
     tmp_path: Path, argument: str, base: str, script: str, said: str
 ):
     """The first that takes all arguments was taken without a word, so SD 3.5 was read as Flux."""
@@ -366,7 +366,7 @@ def test_a_list_of_sample_prompts_is_a_prompt_per_line(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["fox.toml", "fox.json"])
 def test_a_windows_path_in_double_quotes_is_explained(tmp_path: Path, name: str):
-    """`"D:\\new\\fox"` is a line break and a form feed, `"D:\\models"` is no text at all."""
+    """`"D:\\new\\fox"` has a line break and a form feed; `"D:\\models"` is an error."""
     line = {"fox.toml": 'network_dim = 4\ntrain_data_dir = "{}"'}.get(
         name, '{{"network_dim": 4, "LoRA_type": "Standard", "train_data_dir": "{}"}}'
     )
