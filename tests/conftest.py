@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -130,15 +131,24 @@ def heard_signals():
         signal.signal(one, handler)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """An empty project of an invented creature, in a folder with a blank in its name.
-
-    Its repeats are by hand, so that folders are called 5_Quillfox and 2_Quillfox in every test.
-    """
-    made = apply_init(plan_init(tmp_path / "my quillfox", "Quillfox"))
+@pytest.fixture(scope="session")
+def _first_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = apply_init(plan_init(tmp_path_factory.mktemp("project") / "first", "Quillfox"))
     lines = made.manifest_path.read_text("utf-8").splitlines()
     at = next(number for number, line in enumerate(lines) if "influence: 2.0" in line)
     lines[at : at + 2] = ["  repeats:", "    primary: 5", "    supporting: 2"]
     made.manifest_path.write_text("\n".join(lines) + "\n", "utf-8")
-    return open_project(made.root)
+    return made.root
+
+
+@pytest.fixture
+def project(_first_project: Path, tmp_path: Path) -> Project:
+    """An empty project of an invented creature, in a folder with a blank in its name.
+
+    Its repeats are by hand, so that folders are called 5_Quillfox and 2_Quillfox in every test.
+    """
+    root = tmp_path / "my quillfox"
+    root.mkdir()
+    for path in _first_project.iterdir():
+        shutil.copyfile(path, root / path.name)
+    return open_project(root)
