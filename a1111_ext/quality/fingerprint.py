@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,17 @@ class Fingerprint:
 
     bits: int
     greys: bytes
+
+    @cached_property
+    def total(self) -> int:
+        """The sum of the grey values."""
+        return sum(self.greys)
+
+    @cached_property
+    def spread(self) -> int:
+        """The squared differences of the grey values from their mean, summed, times 256."""
+        squares: int = sum(map(mul, self.greys, self.greys))
+        return BITS * squares - self.total * self.total
 
     def as_text(self) -> str:
         """Return both as hexadecimal text."""
@@ -102,11 +115,11 @@ def distance(one: Fingerprint, other: Fingerprint) -> float:
 
 def likeness(one: Fingerprint, other: Fingerprint) -> float:
     """Return how alike the grey values run, from -1 to 1; 0 where one of them is a flat area."""
-    a, b = one.greys, other.greys
-    mean_a, mean_b = sum(a) / BITS, sum(b) / BITS
-    over = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
-    under = sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)
-    return float(over / under**0.5) if under > 0 else 0.0
+    under = one.spread * other.spread
+    if not under:
+        return 0.0
+    over = BITS * sum(map(mul, one.greys, other.greys)) - one.total * other.total
+    return float(over / under**0.5)
 
 
 MOST_DISTANCE = 0.26

@@ -44,7 +44,9 @@ def texture_of(picture: Image.Image) -> Texture:
     import numpy
 
     pixels = numpy.asarray(_middle(picture), dtype=numpy.uint8)
-    top, low = pixels.max(axis=2), pixels.min(axis=2)
+    red, green, blue = (pixels[:, :, band] for band in range(3))  # quicker than max(axis=2)
+    top = numpy.maximum(numpy.maximum(red, green), blue)
+    low = numpy.minimum(numpy.minimum(red, green), blue)
     # saturation as HSV has it, (max - min) / max; black has none
     saturated = (top.astype(numpy.uint16) - low) * 10 > top.astype(numpy.uint16) * round(
         10 * _SATURATED
