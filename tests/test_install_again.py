@@ -175,3 +175,37 @@ def test_one_file_writes_another_one(script: ModuleType, tmp_path: Path):
     script.pack(first)
     subprocess.run([sys.executable, str(first), "--pack", str(second)], check=True)
     assert zipfile.ZipFile(first).namelist() == zipfile.ZipFile(second).namelist()
+
+
+def test_an_upgrade_reaches_all_that_was_installed_before(
+    script: ModuleType,
+    machine: Machine,
+    kohya: Path,
+    webui: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """Without their folders, only the program was renewed, and the extension stayed an old one."""
+    put_tab(kohya)
+    (webui / "webui-user.sh").write_text('export COMMANDLINE_ARGS="--data-dir data"\n', "utf-8")
+    (webui / "data").mkdir()
+    script.install(machine.program, script.Hosts((kohya,), (webui,)), "", tmp_path / "home")
+    old = webui / "data" / "extensions" / "loraloom" / "a1111_ext" / "removed_since.py"
+    old.write_text("", encoding="utf-8")
+    assert machine.program.known_hosts() == script.Hosts((kohya,), (webui,))
+    (tmp_path / "far").mkdir()
+    monkeypatch.chdir(tmp_path / "far")
+    monkeypatch.setattr(script, "find_hosts", lambda *_: script.Hosts())
+    monkeypatch.setattr(script, "Program", lambda _: machine.program)
+    assert script.main([]) == 0
+    assert not old.exists()
+    assert str(kohya) in capsys.readouterr().out
+
+
+def test_hosts_that_are_not_found_are_asked_for_in_a_command_that_runs(
+    script: ModuleType, machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    script.install(machine.program, script.Hosts(), "", tmp_path / "home")
+    said = capsys.readouterr().out
+    assert script.shell_words(sys.executable, SCRIPT, "FOLDER", "FOLDER") in said
