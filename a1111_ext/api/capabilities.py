@@ -168,6 +168,14 @@ class Capabilities:
         found = self.find_lora(name)
         if found is None:
             raise self._unknown("LL409", "LoRA", name, (one.name for one in self.loras))
+        path = Path(found.path)
+        if is_this_machine(self.url) and path.is_symlink() and not path.exists():
+            raise MissingError(
+                "LL419",
+                f"{begun(self.where)} lists the LoRA {name}, but its file is gone: {path} is a "
+                "link to nothing.",
+                "Restore the file, or remove the LoRA from the prompt.",
+            )
         return found
 
     def require_weight(self, name: str, weight: str) -> None:

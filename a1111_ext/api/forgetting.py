@@ -12,7 +12,6 @@ keep the checkpoint that is loaded as long as its path is asked for, also when i
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ from pathlib import Path
 from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.lora_file import Tensor, write_lora
 
-from .capabilities import Capabilities
+from .capabilities import Capabilities, Checkpoint
 from .client import PICTURE_SECONDS, ApiError, Client
 from .inventory import lora_folders_of
 from .lora_tags import lora_tag
@@ -29,6 +28,7 @@ from .payloads import small_picture, vae_settings
 
 _log = logging.getLogger(__name__)
 _KEPT_FILES = 5
+_MOST_OTHERS = 3
 
 IN_MEMORY = "lora_in_memory_limit"
 """A1111's option for how many LoRA files it keeps in memory."""
@@ -82,29 +82,38 @@ def forget_vae(
 def forget_checkpoint(client: Client, has: Capabilities, title: str) -> bool:
     """Let a WebUI draw a small picture with another checkpoint, so that it reads this one again.
 
-    Tells whether it has another one.
+    One that it is likely to load: not every file in its list is a checkpoint that it can draw with.
+    Tells whether it has drawn with another one.
     """
     ours = has.find_checkpoint(title)
-    others = [one for one in has.checkpoints if ours is None or one.path != ours.path]
-    if not others:
+    if ours is None:
         return False
-    body = small_picture(min(others, key=lambda one: _bytes_of(one.path)).title)
-    if has.settings.get(AT_ONCE, 1) not in (0, 1):
-        body["override_settings"] = {AT_ONCE: 1, **body["override_settings"]}
-    try:
-        client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
-    except ApiError as error:
-        if not error.status:
-            raise
-        _log.warning("The WebUI at %s kept its checkpoint: %s", client.url, error.problem)
-    return True
+    own, size = has.find_checkpoint(""), _bytes_of(ours.path)
+
+    def doubt(one: Checkpoint) -> tuple[bool, bool, float]:
+        return one != own, not one.sha256, abs(_bytes_of(one.path) - size)
+
+    others = (one for one in has.checkpoints if one.path != ours.path)
+    for one in sorted(others, key=doubt)[:_MOST_OTHERS]:
+        body = small_picture(one.title)
+        if has.settings.get(AT_ONCE, 1) not in (0, 1):
+            body["override_settings"] = {AT_ONCE: 1, **body["override_settings"]}
+        try:
+            client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
+        except ApiError as error:
+            if not error.status:
+                raise
+            _log.warning("The WebUI at %s cannot draw with %s: %s", client.url, one.title, error)
+        else:
+            return True
+    return False
 
 
 def _bytes_of(path: str) -> float:
     try:
         return Path(path).stat().st_size
     except OSError:
-        return math.inf
+        return 0.0
 
 
 @contextmanager

@@ -16,11 +16,14 @@ from .capabilities import AlwaysOn, Capabilities, Checkpoint, Lora
 from .client import ApiError, Client, unexpected
 from .file_hashes import hash_of_file, known_hash
 from .forge_modules import chosen_among, text_encoder_names
-from .lora_list import list_lora_files, read_metadata
+from .lora_list import list_lora_files, read_metadata, walk_files
 from .payloads import small_picture
 
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
+
+HIDDEN = "list_hidden_files"
+"""A1111's option to list files in folders whose name begins with a dot; it is on by default."""
 
 CHECKPOINT = "sd_model_checkpoint"
 """The option that names the checkpoint to be loaded."""
@@ -41,7 +44,7 @@ def fetch_loras(client: Client, capabilities: Capabilities) -> Capabilities:
     """
     try:
         flags = client.get("/sdapi/v1/cmd-flags")
-        return replace(capabilities, loras=_fetch_loras(client, flags))
+        return replace(capabilities, loras=_fetch_loras(client, flags, capabilities.settings))
     except (KeyError, TypeError, AttributeError, ShapeError) as error:
         raise unexpected(client.url, client.last_path, error) from error
 
@@ -74,7 +77,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         schedulers=tuple(one["label"] for one in _get_or(client, "/sdapi/v1/schedulers", [])),
         upscalers=(*latent, *upscalers),
         latent_upscalers=tuple(latent),
-        loras=_fetch_loras(client, flags),
+        loras=_fetch_loras(client, flags, options),
         scripts=tuple(scripts.get("txt2img", ())),
         lora_dir=str(flags.get("lora_dir") or ""),
         is_simulated=bool(flags.get("simulated")),
@@ -126,11 +129,14 @@ def own_schedules(samplers: Iterable[tuple[str, object]]) -> tuple[str, ...]:
     )
 
 
-def _fetch_loras(client: Client, flags: Mapping[str, Any]) -> tuple[Lora, ...]:
+def _fetch_loras(
+    client: Client, flags: Mapping[str, Any], options: Mapping[str, Any]
+) -> tuple[Lora, ...]:
     """List the LoRAs: from the WebUI's folders on this machine, by its API from any other."""
     folders = lora_folders_of(flags)
     if is_this_machine(client.url) and folders and folders[0].is_dir():
-        return tuple(_lora_of(path) for path in list_lora_files(folders))
+        found = list_lora_files(folders, with_hidden=options.get(HIDDEN) is not False)
+        return tuple(_lora_of(path) for path in found)
     return tuple(_lora(one) for one in client.get("/sdapi/v1/loras", seconds=60))
 
 
@@ -161,7 +167,7 @@ def _embedding_files(
     folder = Path(str(flags.get("embeddings_dir") or ""))
     if not names or not is_this_machine(url) or not folder.is_absolute():
         return {}
-    files = {one.stem: one for one in sorted(folder.rglob("*")) if one.suffix in _EMBEDDINGS}
+    files = {one.stem: one for one in walk_files(folder) if one.suffix.lower() in _EMBEDDINGS}
     return {name: str(files[name]) for name in names if name in files}
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -52,17 +53,33 @@ def _facts_of(path: Path, stamp: tuple[int, int]) -> LoraFacts:
 _START = b'{"__metadata__":'
 
 
-def list_lora_files(folders: Iterable[Path]) -> tuple[Path, ...]:
+def list_lora_files(folders: Iterable[Path], *, with_hidden: bool = True) -> tuple[Path, ...]:
     """Return the LoRA files below some folders; of two with one stem the WebUI keeps the last."""
     found: dict[str, Path] = {}
     for folder in folders:
-        for root, folders_inside, names in os.walk(folder, followlinks=True):
-            folders_inside[:] = sorted(one for one in folders_inside if not one.startswith("."))
-            for name in sorted(names):
-                stem, dot, end = name.rpartition(".")
-                if dot + end.lower() in SUFFIXES and stem and not name.startswith("."):
-                    found[stem] = Path(root, name)
+        for path in walk_files(folder, with_hidden=with_hidden):
+            if path.suffix.lower() in SUFFIXES:
+                found[path.stem] = path
     return tuple(found.values())
+
+
+def walk_files(folder: Path, *, with_hidden: bool = True) -> Iterator[Path]:
+    """Return the files below a folder, through links, in the order in which A1111 lists them.
+
+    Without the hidden ones it leaves out every folder with "/." anywhere in its path.
+    """
+    found = [(root, names) for root, _, names in os.walk(folder, followlinks=True)]
+    for root, names in sorted(found, key=lambda one: _natural(one[0])):
+        if with_hidden or not ("/." in root or "\\." in root):
+            yield from (Path(root, name) for name in sorted(names, key=_natural))
+
+
+def _natural(text: str) -> list[Any]:
+    """Sort numbers in names as numbers; digits and others alternate, so that they compare."""
+    return [int(one) if one.isdecimal() else one.lower() for one in _NUMBERS.split(text)]
+
+
+_NUMBERS = re.compile("([0-9]+)")
 
 
 def read_metadata(path: Path) -> Mapping[str, Any]:

@@ -226,7 +226,8 @@ class HttpBackend(Backend):
     def request_of(self, cell: Cell, count: int = 1) -> tuple[str, dict[str, Any]]:
         """Return the route and body for a cell, or for `count` of its row that begin with it."""
         route, body = picture_request(cell, self.capabilities, count=count)
-        body["override_settings"] = {**self._own_vae(cell), **body["override_settings"]}
+        # after the checkpoint: A1111 sets them in this order, and needs a model to set a VAE
+        body["override_settings"] = {**body["override_settings"], **self._own_vae(cell)}
         return route, body
 
     def _own_vae(self, cell: Cell) -> dict[str, Any]:
@@ -235,7 +236,9 @@ class HttpBackend(Backend):
         That run leaves it set from its first picture to its last.
         """
         own = self._before or {}
-        named = bool(cell.vae or cell.modules)
+        named = bool(cell.vae or cell.modules) or not cell.override_settings.keys().isdisjoint(
+            VAE_OPTIONS
+        )
         return {} if named else {name: own[name] for name in VAE_OPTIONS if name in own}
 
     def lacks(self, cell: Cell) -> str:

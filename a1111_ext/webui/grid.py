@@ -5,7 +5,6 @@ A1111 reads `<lora:NAME:weight...>`; NAME is a file's stem, whatever folder it i
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from kohya_ext.project.printable import shortened
 
 from ..api.capabilities import Capabilities
 from ..api.lora_links import LINKED, plan_links
+from ..api.lora_list import walk_files
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.cell import LARGEST_SEED, Cell, CheckpointPin, with_loras
 from ..cells.cell_plan import ignored_schedules, require_whole
@@ -112,12 +112,11 @@ def _find_run(name: str, folders: Iterable[Path]) -> Run | None:
     if set(name) & set("/\\\0") or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         return None
     for folder in folders:
-        exact = sorted(folder.rglob(f"{glob.escape(name)}.safetensors"))
-        for path in exact:
-            # Windows finds other capitals, too, and hands out those asked for; the host does not
-            if any(one.name == path.name for one in path.parent.iterdir()):
-                return _run_of(path)
-        named = sorted(folder.rglob(f"{glob.escape(name)}-*.safetensors"))
+        files = [one for one in walk_files(folder) if one.suffix == ".safetensors"]
+        exact = [one for one in files if one.stem == name]
+        if exact:
+            return _run_of(exact[-1])  # of several with one name the host keeps the last
+        named = (one for one in files if one.stem.startswith(f"{name}-"))
         parents = dict.fromkeys(path.parent for path in named)
         runs = [run for parent in parents for run in find_runs(parent) if run.output_name == name]
         if runs:

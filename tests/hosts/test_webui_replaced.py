@@ -179,7 +179,8 @@ def width_of(base: Path) -> int:
 
 @pytest.fixture
 def vae(live_webui: Client, base: Path) -> Iterator[Path]:
-    folder = Path(fetch_capabilities(live_webui).lora_dir).parent / "VAE"
+    flags = live_webui.get("/sdapi/v1/cmd-flags")
+    folder = Path(flags.get("vae_dir") or Path(flags["lora_dir"]).parent / "VAE")
     if not folder.is_dir():
         pytest.skip(f"{folder} is not on this machine")
     path = folder / f"{NAME}-{secrets.token_hex(4)}.safetensors"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from a1111_ext.api.capabilities import Checkpoint
 from a1111_ext.api.client import ApiError, Client
-from a1111_ext.api.forgetting import forget_loras, forget_vae
+from a1111_ext.api.forgetting import forget_checkpoint, forget_loras, forget_vae
+from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.lora_tags import lora_tags
 from a1111_ext.simulator import SimulatedWebui
 from a1111_ext.simulator.refusal import HttpRefusal
@@ -80,3 +83,27 @@ def test_a_webui_that_cannot_draw_now_is_no_error(webui: SimulatedWebui, client:
     assert not list(webui.host.lora_dir.glob("loraloom-*"))
     with pytest.raises(ApiError), Client("http://127.0.0.1:1") as nobody:
         forget_loras(nobody)
+
+
+def test_another_checkpoint_is_one_that_it_is_likely_to_load(webui: SimulatedWebui, client: Client):
+    """Its list may have a VAE or a LoRA that somebody put there: that cannot be drawn with."""
+    found = fetch_capabilities(client)
+    ours, other = found.checkpoints
+    files = {}
+    for name, size in (("ours", 1000), ("vae", 10), ("other", 900), ("flux", 9000)):
+        files[name] = webui.host.folder / name
+        files[name].write_bytes(bytes(size))
+    listed = [replace(ours, path=str(files["ours"])), replace(other, path=str(files["other"]))]
+    for name in ("vae", "flux"):
+        listed.insert(0, Checkpoint(name, name, "", str(files[name])))
+    asked = []
+
+    def refuse(body: dict[str, Any]) -> None:
+        asked.append(body["override_settings"]["sd_model_checkpoint"])
+        raise HttpRefusal(500, "OSError", "no such model")
+
+    forget_checkpoint(client, replace(found, checkpoints=tuple(listed)), ours.title)
+    assert webui.host._loaded == other.name
+    webui.host.faults.before = refuse
+    assert not forget_checkpoint(client, replace(found, checkpoints=tuple(listed)), ours.title)
+    assert asked == [other.title, "vae", "flux"]

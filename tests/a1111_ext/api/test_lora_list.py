@@ -12,6 +12,7 @@ from a1111_ext.api.client import Client
 from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.lora_list import list_lora_files, read_metadata
 from a1111_ext.simulator import SimulatedWebui
+from kohya_ext.project import ToolError
 
 
 def test_the_folder_and_the_api_agree(webui: SimulatedWebui, client: Client, monkeypatch):
@@ -29,17 +30,45 @@ def test_the_folder_and_the_api_agree(webui: SimulatedWebui, client: Client, mon
 
 
 def test_of_two_stems_the_last_wins(tmp_path: Path):
-    for folder in ("a", "b"):
+    """In A1111's order: 10 comes after 9, and capitals do not count."""
+    for folder in ("fox 9", "fox 10", "Ape"):
         save_lora(tmp_path / folder, "fox")
     save_lora(tmp_path / ".hidden", "secret")
-    (tmp_path / "old.pt").write_bytes(b"x")
+    save_lora(tmp_path, ".dot")
+    (tmp_path / "old.PT").write_bytes(b"x")
     (tmp_path / "notes.txt").write_bytes(b"x")
-    files = list_lora_files([tmp_path])
-    assert sorted(one.relative_to(tmp_path).as_posix() for one in files) == [
-        "b/fox.safetensors",
-        "old.pt",
-    ]
-    assert read_metadata(tmp_path / "old.pt") == {}
+    there = [".dot.safetensors", "fox 10/fox.safetensors", "old.PT"]
+    for with_hidden, hidden in ((True, [".hidden/secret.safetensors"]), (False, [])):
+        files = list_lora_files([tmp_path], with_hidden=with_hidden)
+        listed = sorted(one.relative_to(tmp_path).as_posix() for one in files)
+        assert listed == sorted([*hidden, *there])
+    assert read_metadata(tmp_path / "old.PT") == {}
+
+
+def test_links_are_followed(tmp_path: Path):
+    far = save_lora(tmp_path / "far", "fox")
+    folder = tmp_path / "loras"
+    folder.mkdir()
+    link(folder / "linked", far.parent)
+    link(folder / "hen.safetensors", far)
+    names = [one.stem for one in list_lora_files([folder])]
+    assert sorted(names) == ["fox", "hen"]
+
+
+def test_a_link_to_nothing_is_refused(webui: SimulatedWebui, client: Client):
+    """A WebUI lists it, and draws without it."""
+    link(webui.host.lora_dir / "gone.safetensors", webui.host.lora_dir / "nowhere")
+    found = fetch_capabilities(client)
+    assert found.find_lora("gone") is not None
+    with pytest.raises(ToolError, match=r"lists the LoRA gone, but its file is gone.*LL419"):
+        found.require_lora("gone")
+
+
+def link(path: Path, target: Path) -> None:
+    try:
+        path.symlink_to(target, target_is_directory=target.is_dir())
+    except OSError:
+        pytest.skip("links need a right on Windows")
 
 
 @pytest.mark.parametrize(
