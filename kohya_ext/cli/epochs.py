@@ -47,6 +47,7 @@ def epochs(folder: Path, as_json: bool) -> None:
                 "unreadable": [
                     {"path": str(one.path), "problem": str(one.error)} for one in found.unreadable
                 ],
+                "copies": [{"path": str(one), "of": str(other)} for one, other in found.copies],
             }
         )
     else:
@@ -56,6 +57,8 @@ def epochs(folder: Path, as_json: bool) -> None:
             for one in run.files:
                 loss = losses.get((one.name, one.step))
                 emit(f"  {_line(one)}" + (f", validation {loss:.3g}" if loss is not None else ""))
+    for copy, original in found.copies:
+        say(f"left out: {copy.name} is a copy of {original.name}")
     for damaged in found.unreadable:
         say(f"unreadable: {damaged.error}")
     if not found.runs and not as_json:

@@ -278,7 +278,7 @@ def _require_no_foreign_files(images_dir: Path, staged: Mapping[PurePosixPath, s
             raise ConflictError(
                 "LL207",
                 f"{path} was not staged by loraloom and would be trained anyway.",
-                "Move it out of images/ and import it; otherwise staging removes it.",
+                "Move it out of images/, and import it if it belongs to the set.",
             )
 
 

@@ -98,6 +98,8 @@ class FoundRuns:
 
     runs: tuple[Run, ...]
     unreadable: tuple[Unreadable, ...]
+    copies: tuple[tuple[Path, Path], ...] = ()
+    """Files that are a copy of another one, each with that one; they belong to no run."""
 
 
 def read_epoch_file(path: Path) -> EpochFile:
@@ -221,6 +223,8 @@ def find_epoch_files(folder: Path) -> FoundRuns:
             files.append(read_epoch_file(path))
         except ToolError as error:
             unreadable.append(Unreadable(path, error))
+    copies = _copies(files)
+    files = [one for one in files if one.path not in copies]
     sessions: dict[tuple[str, str], list[EpochFile]] = {}
     for one in _with_finals_name(files):
         sessions.setdefault((one.session_id, one.output_name), []).append(one)
@@ -229,7 +233,31 @@ def find_epoch_files(folder: Path) -> FoundRuns:
         for (session, output_name), members in sessions.items()
     ]
     runs.sort(key=lambda run: max(one.finished_at for one in run.files))
-    return FoundRuns(_joined(runs), tuple(unreadable))
+    return FoundRuns(_joined(runs), tuple(unreadable), tuple(copies.items()))
+
+
+def _copies(files: list[EpochFile]) -> dict[Path, Path]:
+    """Return the files of a session that have the header of another one, such as `fox (1)`.
+
+    A cloud drive or a file manager makes them; without a number in their names they were taken for
+    last epochs. The trainer's own names are the originals.
+    """
+    originals: dict[tuple[object, ...], EpochFile] = {}
+    copies: dict[Path, Path] = {}
+    for one in sorted(files, key=_unlike_a_trainers_name):
+        if not one.session_id:
+            continue
+        key = (*sorted(one.metadata.items()), one.path.stat().st_size)
+        original = originals.setdefault(key, one)
+        if original is not one:
+            copies[one.path] = original.path
+    return copies
+
+
+def _unlike_a_trainers_name(one: EpochFile) -> tuple[bool, int, str]:
+    rest = one.name.removeprefix(one.output_name)
+    is_own = rest != one.name and re.fullmatch(r"(-(step)?\d+)?", rest) is not None
+    return not is_own, len(one.name), one.name
 
 
 def find_runs(folder: Path) -> tuple[Run, ...]:

@@ -41,6 +41,8 @@ class ProjectStatus:
     training: str = ""
     ratio: str = ""
     """What primaries weigh against supporting pictures, as `stage` says it."""
+    copies: tuple[str, ...] = ()
+    """Files beside the project's own that a cloud drive made when two machines changed them."""
     has_base_model: bool = True
     has_tagger: bool = True
 
@@ -69,6 +71,7 @@ class ProjectStatus:
             ("promoted", self.promoted or "none yet"),
             ("showcase", f"{counted(self.showcase_pictures, 'picture')}, {self.selected} selected"),
             ("publish packs", str(self.packs)),
+            *(("not read", f"{one}: a copy that another program made") for one in self.copies),
         ]
         width = max(len(name) for name, _ in rows)
         return [f"{name:<{width}}  {value}" for name, value in rows]
@@ -133,8 +136,19 @@ def read_status(project: Project) -> ProjectStatus:
         selected=int(selected.facts.get("pictures", 0)) if selected else 0,
         packs=sum(1 for one in project.publish_dir.glob("*") if one.is_dir()),
         training="" if ended and ended.facts.get("run") == run else run,
+        copies=_copies(project),
         has_base_model=bool(project.manifest.base_model.path),
         has_tagger=finds_tagger(project),
+    )
+
+
+def _copies(project: Project) -> tuple[str, ...]:
+    """Return such as `lora-project-DESKTOP.yaml` and `reviews (1).db`."""
+    return tuple(
+        one.name
+        for own in (project.manifest_path, project.reviews_db)
+        for one in sorted(project.root.glob(f"{own.stem}*{own.suffix}"))
+        if one != own
     )
 
 

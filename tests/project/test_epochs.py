@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from loras import save_tensors
 
+from kohya_ext.cli import main
 from kohya_ext.project import ToolError
 from kohya_ext.project.epochs import (
     find_epoch_files,
@@ -247,3 +248,21 @@ def test_a_lora_of_another_family_is_an_error(tmp_path: Path):
     require_family(files, Family.SD3)
     with pytest.raises(ToolError, match=r"is a LoRA for SD 3, but the project is for SDXL.*LL135"):
         require_family(files, Family.SDXL)
+
+
+def test_copies_of_an_epoch_file_are_no_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A cloud drive's "fox-000002 (1)" was listed, and drawn in grids, as one more last epoch."""
+    save(tmp_path, "fox-000002", 2, 20)
+    save(tmp_path, "fox", 4, 40)
+    for name, copy in (("fox-000002", "fox-000002 (1)"), ("fox", "best"), ("fox", "fox-DESKTOP")):
+        (tmp_path / f"{copy}.safetensors").write_bytes(
+            (tmp_path / f"{name}.safetensors").read_bytes()
+        )
+    assert names(tmp_path) == [["fox-000002", "fox"]]
+    assert main(["epochs", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    for copy in (
+        "fox-000002 (1).safetensors is a copy of fox-000002",
+        "best.safetensors is a copy",
+    ):
+        assert f"left out: {copy}" in said

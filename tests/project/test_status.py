@@ -67,6 +67,16 @@ def test_lines_count_what_is_there(project: Project):
     assert "5_Quillfox     1 picture, 0 captions" in lines
 
 
+def test_copies_of_a_cloud_drive_are_named(project: Project):
+    """What was changed on the other machine is in them, and nobody reads them."""
+    for name in ("lora-project-DESKTOP.yaml", "reviews (1).db", "reviews.db", "reviews.db-wal"):
+        touch(project.root / name)
+    lines = [one for one in read_status(project).lines() if one.startswith("not read")]
+    assert len(lines) == 2
+    assert "lora-project-DESKTOP.yaml: a copy" in lines[0]
+    assert "reviews (1).db: a copy" in lines[1]
+
+
 def test_gif_and_tiff_count_as_imported(project: Project):
     for name in ("a.gif", "b.tiff", "c.tif", "d.jfif"):
         touch(project.source_dir / name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ...captions.lint import LintRules, lint_captions, lint_rules
 from ...captions.prompt_text import PromptText
+from ...dataset.staged import read_staged
 from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
 from ...project.consent import Use
@@ -26,6 +27,7 @@ def check_words(
     `understood` is what of the prompt language the trainer reads in captions.
     """
     texts = {}
+    pictures = tuple(pictures)
     for picture, extension in pictures:
         path = caption_of(picture, extension)
         if path is not None:
@@ -40,12 +42,33 @@ def check_words(
         yield warning(slip.code, slip.problem, slip.cure)
     if project:
         yield from _check_consent(project)
+        yield from _check_staged([picture for picture, _ in pictures], project.images_dir)
         report = trigger_report(project, "", lora_folders_of(project))
         for one in report.findings:
             if one.kind == "caption":
                 continue  # reported as a slip of those captions
             free = f"Free: {', '.join(report.suggestions)}." if report.suggestions else ""
             yield warning("LL210", one.text, f"{free} See `loraloom trigger`.".strip())
+
+
+def _check_staged(pictures: Iterable[Path], images_dir: Path) -> Iterator[Finding]:
+    """Name pictures that somebody else put into images/, such as a cloud drive's second copies."""
+    staged = read_staged(images_dir)
+    foreign = [
+        one
+        for one in pictures
+        if staged
+        and one.is_relative_to(images_dir)
+        and PurePosixPath(one.relative_to(images_dir).as_posix()) not in staged
+    ]
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        yield warning(
+            "LL207",
+            f"{foreign[0]}{more}: not staged by loraloom, but trained.",
+            "If it is a copy that a cloud drive made, delete it; otherwise move it out of images/ "
+            "and import it.",
+        )
 
 
 def _check_consent(project: Project) -> Iterator[Finding]:

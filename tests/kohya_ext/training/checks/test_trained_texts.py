@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from training_desk import Desk, codes
 
+from kohya_ext.dataset.staged import write_staged
+from kohya_ext.project import Project
+from kohya_ext.training.checks.captions import check_words
 from kohya_ext.training.checks.findings import Level
 
 FORBIDDEN = "child, nude"
@@ -88,3 +92,15 @@ def test_words_are_checked_of_captions_that_people_wrote_beside_pictures(desk: D
     assert "a.png" in found.problem
     desk.toml |= metadata(desk, caption="a fox", image_size=[64, 64])
     assert codes(desk.check(), Level.WARNING) == []
+
+
+def test_a_picture_that_stage_did_not_make_is_named(project: Project):
+    """A cloud drive's "a (1).png" was trained without a word; only `stage` refused it."""
+    folder = project.images_dir / "5_Quillfox"
+    folder.mkdir(parents=True)
+    pictures = [(folder / name, ".txt") for name in ("a.png", "a (1).png")]
+    words = [one for one in check_words(pictures, project) if one.code == "LL207"]
+    assert words == []  # a folder of one's own, without `stage`
+    write_staged(project.images_dir, {PurePosixPath("5_Quillfox", "a.png"): ""})
+    (found,) = [one for one in check_words(pictures, project) if one.code == "LL207"]
+    assert "a (1).png: not staged by loraloom, but trained." in found.problem
