@@ -108,6 +108,8 @@ def on_screen(sentence: str) -> str:
     text = re.sub(r"\bThe manifest\b", "The project", text)
     text = re.sub(r"\bRun (?=the button)", "Press ", text)
     text = re.sub(r"\brun(?=:? the button)", "press", text)
+    text = re.sub(r"\badd (?=the box)", "tick ", text)
+    text = re.sub(r"\badd (?=the field)", "fill in ", text)
     text = _SIDE_BY_SIDE.sub(r"\1 and ", text)
     return _TWICE.sub(r"\1", text)
 

@@ -125,6 +125,10 @@ def test_buttons_boxes_and_fields_named_are_there():
         ("Give one: loraloom trainer use FOLDER; or install sd-scripts: "
          "loraloom trainer install",
          'Give one: the field "Trainer folder" under "Train"'),
+        ("For more epochs, add --weights FILE --epochs N; to train it again, add --move-old.",
+         'For more epochs, fill in the field "Continue from this LoRA file" and the field "Max '
+         'train epoch"; to train it again, tick the box "Move epoch files of an earlier training '
+         'aside".'),
         ("Next: loraloom grid 'my fox'", f"Next: {screen_words.ELSEWHERE}"),
         ("model.safetensors is 4.5 GB; sd-scripts gets --config_file.",
          "model.safetensors is 4.5 GB; sd-scripts gets --config_file."),
