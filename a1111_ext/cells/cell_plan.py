@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,11 +9,11 @@ from kohya_ext.project import InputError
 
 from ..api.capabilities import SIZE_STEP, Capabilities
 from ..api.embeddings import find_embeddings
-from ..api.lora_tags import lora_tags
 from ..api.payloads import UPSCALER_OPTION
+from .adetailer import require_adetailer
 from .cell import Cell, CheckpointPin, EmbeddingUse, HiresFix, LoraUse
 from .model_files import files_of
-from .verify import AUTOMATIC, detectors_of, prompts_of_adetailer
+from .verify import AUTOMATIC
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,7 @@ def pin_cell(cell: Cell, capabilities: Capabilities) -> Cell:
     200 and draw something else.
     """
     require_whole(cell, capabilities)
-    for name in detectors_of(cell):
-        capabilities.require_detector(name)
-    for prompt, negative in prompts_of_adetailer(cell):
-        _require_prompt_of_adetailer(prompt, negative, capabilities)
+    require_adetailer(cell, capabilities)
     checkpoint = capabilities.require_checkpoint(cell.checkpoint.title)
     hires = cell.hires_fix
     if hires is not None and not hires.upscaler:
@@ -126,20 +122,6 @@ def require_whole(cell: Cell, capabilities: Capabilities) -> None:
     for use in cell.loras:
         capabilities.require_weight(use.name, use.weight)
     capabilities.require_vae(cell.vae)
-
-
-def _require_prompt_of_adetailer(prompt: str, negative: str, capabilities: Capabilities) -> None:
-    """Raise InputError for what ADetailer would silently draw without."""
-    capabilities.require_read(prompt, negative)
-    for tag in lora_tags(prompt):
-        capabilities.require_lora(tag.name, tag.weight)
-    for text in (prompt, negative):
-        if found := re.search(r"\{[^{}]*\}?|(?<!\w)__[\w/*.-]+__(?!\w)", text):
-            raise InputError(
-                "LL424",
-                f"ADetailer's prompt contains {found[0]}, which nothing fills in or expands there.",
-                "Write it out, or leave ad_prompt empty: then the picture's own prompt counts.",
-            )
 
 
 def require_size(cell: Cell, step: int = SIZE_STEP) -> None:

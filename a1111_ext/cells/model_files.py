@@ -14,10 +14,14 @@ from dataclasses import replace
 from ..api.capabilities import Capabilities
 from ..api.infotext import parse_infotext
 from ..api.payloads import UPSCALER_OPTION
+from .adetailer import models_of_adetailer, prompts_of_adetailer
 from .cell import Cell, FileUse
 from .ledger import Ledger
 
 HYPERNETWORK = "hypernetwork"
+CHECKPOINT = "checkpoint"
+"""The kind of a checkpoint that ADetailer changes to; the picture's own is pinned by its hash."""
+
 NO_VAE = ("", "Automatic", "None")
 NO_FILE = "Automatic"
 """What stands for the hash where the WebUI's settings choose no VAE."""
@@ -38,7 +42,7 @@ def upscaler_of(cell: Cell, capabilities: Capabilities) -> str:
 
 def files_of(cell: Cell, has: Capabilities) -> tuple[FileUse, ...]:
     """Return the files that a cell goes by the names of, as far as they are seen from here."""
-    found = [(kind, name, has.file_hash(kind, name)) for kind, name in _names(cell, has)]
+    found = [(kind, name, _hash_of(kind, name, has)) for kind, name in _names(cell, has)]
     by_setting = _chosen_vae(has) if cell.vae == "" and not cell.modules else ""
     if by_setting:
         found.append((_BY_SETTING, "", by_setting))
@@ -58,10 +62,22 @@ def _names(cell: Cell, has: Capabilities) -> Iterator[tuple[str, str]]:
         yield "VAE", cell.vae
     for one in cell.modules:
         yield "module", one
-    for name in re.findall(r"<hypernet:([^:<>]+)", cell.prompt):
+    for name in models_of_adetailer(cell, "vae"):
+        yield "VAE", name
+    for name in models_of_adetailer(cell, "checkpoint"):
+        yield CHECKPOINT, name
+    prompts = (cell.prompt, *(prompt for prompt, _ in prompts_of_adetailer(cell)))
+    for name in re.findall(r"<hypernet:([^:<>]+)", "\n".join(prompts)):
         yield HYPERNETWORK, name
     if upscaler := upscaler_of(cell, has):
         yield "upscaler", upscaler
+
+
+def _hash_of(kind: str, name: str, has: Capabilities) -> str:
+    if kind != CHECKPOINT:
+        return has.file_hash(kind, name)
+    found = has.find_checkpoint(name)
+    return has.checkpoint_hash_now(found)[:12] if found else ""
 
 
 def _chosen_vae(has: Capabilities) -> str:
@@ -133,7 +149,7 @@ def replaced_since(cell: Cell, has: Capabilities) -> str:
     """
     checkpoint = has.find_checkpoint(cell.checkpoint.title)
     pinned = [
-        (use.kind, use.name, use.hash, has.file_hash(use.kind, use.name))
+        (use.kind, use.name, use.hash, _hash_of(use.kind, use.name, has))
         for use in cell.files
         if use.kind != _BY_SETTING
     ]

@@ -11,11 +11,12 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..api.infotext import Infotext, parse_infotext
 from ..api.lora_tags import hashed_as
+from .adetailer import detectors_of
 from .cell import Cell
 
 if TYPE_CHECKING:
@@ -207,41 +208,6 @@ def _verify_fields(cell: Cell, infotext: Infotext) -> list[Mismatch]:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
-
-
-ADETAILER = "adetailer"
-"""The always-on script's name, as it is compared."""
-
-
-def without_adetailer(cell: Cell) -> Cell:
-    """Return the same request before ADetailer."""
-    scripts = tuple(use for use in cell.scripts if use.name.casefold() != ADETAILER)
-    return replace(cell, scripts=scripts)
-
-
-def detectors_of(cell: Cell) -> tuple[str, ...]:
-    """Return the models that ADetailer is to look for faces and hands with; () where it is off.
-
-    "" is a tab that names none. It refuses a wrong argument in its own window only.
-    """
-    return tuple(str(tab.get("ad_model", "")) for tab in _detailing(cell))
-
-
-def prompts_of_adetailer(cell: Cell) -> tuple[tuple[str, str], ...]:
-    """Return the prompts and negative prompts that ADetailer draws with in place of the cell's."""
-    named = ("ad_prompt", "ad_negative_prompt")
-    pairs = (tuple(str(tab.get(name) or "") for name in named) for tab in _detailing(cell))
-    return tuple((prompt, negative) for prompt, negative in pairs)
-
-
-def _detailing(cell: Cell) -> list[dict[str, Any]]:
-    """Return ADetailer's tabs that are on and have a model."""
-    for use in cell.scripts:
-        if use.name.casefold() == ADETAILER and use.args[:1] != [False]:
-            tabs = [one for one in use.args if isinstance(one, dict)]
-            on = (one for one in tabs if one.get("ad_tab_enable", True) is not False)
-            return [one for one in on if one.get("ad_model", "") != "None"]
-    return []
 
 
 def _verify_vae(cell: Cell, fields: Mapping[str, str]) -> list[Mismatch]:

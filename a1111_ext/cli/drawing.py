@@ -20,13 +20,13 @@ from ..api.embeddings import find_embeddings, words_like_embeddings
 from ..api.inventory import fetch_hashed, unread_checkpoints
 from ..api.size_step import find_size_step
 from ..api.upscalers import prove_upscalers
+from ..cells.adetailer import prompts_of_adetailer
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
 from ..cells.cell_plan import ignored_schedules
 from ..cells.events import CellEvent, CellOutcome, EventHandler
 from ..cells.model_files import upscaler_of
 from ..cells.scheduler import SchedulerBackend
-from ..cells.verify import prompts_of_adetailer
 from ..grids.facts import format_seconds
 from ..publish.promoted import Promoted, link_promoted
 from ..showcase.upscale_queue import OpenDrawing

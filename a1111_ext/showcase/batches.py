@@ -16,6 +16,7 @@ from kohya_ext.project.manifest import HiresSettings, PictureSettings
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
+from ..cells.adetailer import detectors_of, without_adetailer
 from ..cells.backend import Backend
 from ..cells.cell import Cell, CheckpointPin, HiresFix, picture_fields, with_loras
 from ..cells.cell_plan import CellPlan, pin_cell, plan_cells
@@ -24,7 +25,6 @@ from ..cells.engine import run_cells
 from ..cells.events import CellEvent, EventHandler
 from ..cells.ledger import Ledger
 from ..cells.run import RunReport
-from ..cells.verify import detectors_of, without_adetailer
 from .album import Landing, ShowPicture, picture_name, read_parameters
 from .framing import framing_of
 from .reach import ReachedName, TemplateReach

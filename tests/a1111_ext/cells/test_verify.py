@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from a1111_ext.api.infotext import format_infotext, parse_infotext
 from a1111_ext.cells import Cell, Generated, verify_picture
+from a1111_ext.cells.adetailer import without_adetailer
 from a1111_ext.cells.cell import (
     CheckpointPin,
     EmbeddingUse,
@@ -22,7 +23,7 @@ from a1111_ext.cells.cell import (
     SourcePicture,
     script_uses,
 )
-from a1111_ext.cells.verify import generated_from_png, is_noise, without_adetailer
+from a1111_ext.cells.verify import generated_from_png, is_noise
 
 
 def generated(schedule: str, more: str = "") -> Generated:
