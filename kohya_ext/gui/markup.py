@@ -25,8 +25,18 @@ _SHOWN_CAPTION = 160
 _SHOWN_LINES = 100
 
 
-def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
-    """Return a plain table; the first column is the name."""
+def table(
+    rows: Iterable[Sequence[object]], head: Sequence[str] = (), *, drops_empty: bool = False
+) -> str:
+    """Return a plain table; the first column is the name.
+
+    `drops_empty` leaves out columns in which no row says anything: a phone has no room for them.
+    """
+    rows = list(rows)
+    if drops_empty and rows:
+        kept = [at for at in range(len(head)) if any(row[at] != "" for row in rows)]
+        rows = [[row[at] for at in kept] for row in rows]
+        head = [head[at] for at in kept]
     top = "".join(f'<th style="{_CELL};text-align:left">{escape(one)}</th>' for one in head)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     inner = f"<tr>{top}</tr>{body}" if top else body

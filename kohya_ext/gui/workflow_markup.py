@@ -184,9 +184,8 @@ def queue(entries: Sequence[QueueEntry]) -> str:
     for one in entries:
         what = one.problem or (f"{counted(one.files, 'epoch file')}" if one.files else "")
         how = "running" if one.state is QueueState.RUNNING else one.state.value
-        epochs = one.epochs or "as configured"
-        rows.append((one.number, one.name, epochs, how, on_screen(what)))
-    return table(rows, ("Entry", "Training", "Epochs", "State", "Result"))
+        rows.append((one.number, one.name, one.epochs or "", how, on_screen(what)))
+    return table(rows, ("Entry", "Training", "Epochs", "State", "Result"), drops_empty=True)
 
 
 def report(found: Report) -> str:
@@ -212,7 +211,7 @@ def report(found: Report) -> str:
     )
     head = ("Epoch file", "Epoch", "Step", "Loss (moving average)", "Validation loss")
     trouble = problem(facts["problem"]) if facts["problem"] else ""
-    return table(rows) + trouble + live(view) + table(files, head)
+    return table(rows) + trouble + live(view) + table(files, head, drops_empty=True)
 
 
 def _figure(value: float | None) -> str:

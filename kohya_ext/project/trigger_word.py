@@ -6,6 +6,8 @@ from .files import is_portable_name
 from .printable import shortened
 
 _FOREIGN = set("{}()[]<>|:,$#%\\/\"'`*?")
+_QUOTES = set("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2039\u203a")
+"""What an editor or a phone makes of straight quotes; YAML reads them as part of the word."""
 
 
 def trigger_word_problem(word: str) -> str | None:
@@ -23,6 +25,10 @@ def trigger_word_problem(word: str) -> str | None:
     if strange:
         found = " ".join(strange)
         return f'The trigger word "{shown}" has characters with a meaning in prompts: {found}'
+    quotes = sorted({letter for letter in word if letter in _QUOTES})
+    if quotes:
+        found = " ".join(quotes)
+        return f'The trigger word "{shown}" has quotation marks of a word processor: {found}'
     if "__" in word:
         return f'The trigger word "{shown}" has "__", which starts a wildcard in prompts.'
     if not is_portable_name(word):

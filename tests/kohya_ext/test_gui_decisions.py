@@ -382,3 +382,14 @@ def test_a_wrong_field_of_kohya_is_named(project: Project):
         decisions.set_value(project, None, "4")
     decisions.set_value(project, "cache_latents", "off")
     assert open_project(project.root).manifest.training.overrides == {"cache_latents": False}
+
+
+def test_columns_that_say_nothing_are_left_out():
+    """A phone cut the last column, which had the result."""
+    plain = QueueEntry(1, "fox", state=QueueState.DONE, files=2)
+    assert "Epochs" not in workflow_markup.queue([plain])
+    assert "<td" in workflow_markup.queue([plain])
+    longer = QueueEntry(2, "owl", epochs=12)
+    shown = workflow_markup.queue([plain, longer])
+    assert "Epochs" in shown
+    assert ">12<" in shown

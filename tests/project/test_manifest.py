@@ -109,7 +109,8 @@ def test_a_mistake_names_file_line_and_key(text: str, words: list[str]):
 
 
 @pytest.mark.parametrize(
-    "word", ["''", "' Q'", "a{b", "a,b", "a:b", "my__fox", "'con'", "'a.'", "<lora>"]
+    "word",
+    ["''", "' Q'", "a{b", "a,b", "a:b", "my__fox", "'con'", "'a.'", "<lora>", "“Fox”", "Fox’s"],
 )
 def test_unusable_trigger_words_are_refused(word: str):
     assert refusal(f"trigger_word: {word}").code == "LL105"

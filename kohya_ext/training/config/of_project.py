@@ -118,8 +118,9 @@ def plan_config(project: Project, *, progress: ProgressHandler = silent) -> Conf
         found.append(f"pictures are kept back for validation: {REASON}.")
     if steps.steps < FEWEST_STEPS:
         few = (
-            f"{counted(steps.steps, 'step is', 'steps are')} few; about {FEWEST_STEPS} are usual: "
-            f"max_train_epochs {-(-FEWEST_STEPS // steps.steps_per_epoch)} would reach them."
+            f"{counted(steps.steps, 'step is', 'steps are')} few; about {FEWEST_STEPS} are usual. "
+            f"{-(-FEWEST_STEPS // steps.steps_per_epoch)} in training.max_train_epochs would reach "
+            "them."
         )
         found.insert(0, few)
     return ConfigPlan(
