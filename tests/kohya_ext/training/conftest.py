@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,11 +32,19 @@ def change() -> Change:
     return change_manifest
 
 
-@pytest.fixture
-def trainable(project: Project) -> Project:
-    """Four pictures and three epochs: 14 draws in 7 or more batches each."""
+@pytest.fixture(scope="session")
+def _first_trainable(_first_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = shutil.copytree(_first_project, tmp_path_factory.mktemp("trainable") / "first")
+    project = open_project(root)
     write_pictures(project.source_dir, recipes(4))
     apply_layout(project, plan_layout(project))
+    return root
+
+
+@pytest.fixture
+def trainable(_first_trainable: Path, tmp_path: Path) -> Project:
+    """Four pictures and three epochs: 14 draws in 7 or more batches each."""
+    project = open_project(shutil.copytree(_first_trainable, tmp_path / "my quillfox"))
     base = project.root / "base.safetensors"
     half = Tensor("F16", (1,), b"\0\0")
     write_lora(base, {"cond_stage_model.transformer.x": half, "model.diffusion_model.x": half}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,15 +42,27 @@ SWITCH = "LORALOOM_SIMULATED_TRAINER"
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def projects(tmp_path: Path) -> list[Project]:
-    base = tmp_path / "base.ckpt"
-    base.write_bytes(b"\x80simulated")
-    found = []
-    for word in ("Fox", "Owl", "Elk"):
-        project = apply_init(plan_init(tmp_path / f"my {word}", word))
+WORDS = ("Fox", "Owl", "Elk")
+
+
+@pytest.fixture(scope="module")
+def first_projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("queue")
+    for word in WORDS:
+        project = apply_init(plan_init(folder / f"my {word}", word))
         write_pictures(project.source_dir, recipes(2))
         apply_layout(project, plan_layout(project))
+    return folder
+
+
+@pytest.fixture
+def projects(first_projects: Path, tmp_path: Path) -> list[Project]:
+    base = tmp_path / "base.ckpt"
+    base.write_bytes(b"\x80simulated")
+    shutil.copytree(first_projects, tmp_path, dirs_exist_ok=True)
+    found = []
+    for word in WORDS:
+        project = open_project(tmp_path / f"my {word}")
         text = project.manifest_path.read_text(encoding="utf-8")
         text = text.replace("path: ''", f'path: "{base.as_posix()}"', 1)
         text = text.replace("epochs: 10", "epochs: 2", 1)

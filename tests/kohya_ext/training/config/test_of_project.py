@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,10 +27,19 @@ def change(project: Project, *pairs: tuple[str, str]) -> Project:
     return open_project(project.root)
 
 
-@pytest.fixture
-def staged(project: Project) -> Project:
+@pytest.fixture(scope="module")
+def first_staged(_first_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied: a dozen pictures take longer to stage than a config to plan."""
+    root = shutil.copytree(_first_project, tmp_path_factory.mktemp("staged") / "first")
+    project = open_project(root)
     write_pictures(project.source_dir, recipes(12))
     apply_layout(project, plan_layout(project))
+    return root
+
+
+@pytest.fixture
+def staged(first_staged: Path, tmp_path: Path) -> Project:
+    project = open_project(shutil.copytree(first_staged, tmp_path / "my quillfox"))
     return change(project, ("path: ''", "path: base.safetensors"))
 
 
