@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from loras import save_lora
 from PIL import Image
+from user_folders import user_folder_in
 
 from a1111_ext.cells import Ledger
 from a1111_ext.grids.page.votes import keep_votes
@@ -17,9 +19,9 @@ from a1111_ext.quality.gathering import Sources, gather
 from a1111_ext.quality.probes import make_probes
 from a1111_ext.quality.shots import grid_folders, read_shots
 from a1111_ext.quality.signal import SignalName
-from a1111_ext.simulator import SimulatedWebui
+from a1111_ext.simulator import SimulatedWebui, start_webui
 from kohya_ext.cli import main
-from kohya_ext.project import Project, ToolError
+from kohya_ext.project import Project, ToolError, open_project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.kept_advice import read_advice, sparkline
 from kohya_ext.simulator import tagger_model
@@ -30,6 +32,10 @@ EPOCHS = 3
 
 @pytest.fixture
 def trained(project: Project) -> Project:
+    return train(project)
+
+
+def train(project: Project) -> Project:
     for epoch in range(1, EPOCHS + 1):
         save_lora(project.model_dir, f"Quillfox-{epoch:06d}", epoch=epoch, epochs=EPOCHS)
     text = project.manifest_path.read_text(encoding="utf-8")
@@ -42,10 +48,19 @@ def trained(project: Project) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def first_drawn(_first_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied: a grid takes longer than the advice on it."""
+    folder = tmp_path_factory.mktemp("drawn")
+    project = train(open_project(shutil.copytree(_first_project, folder / "first")))
+    with user_folder_in(folder), start_webui(folder / "webui") as webui:
+        assert main(["grid", str(project.root), "--webui", webui.url, "--seeds", "1,2"]) == 0
+    return project.root
+
+
 @pytest.fixture
-def drawn(trained: Project, webui: SimulatedWebui) -> Project:
-    assert main(["grid", str(trained.root), "--webui", webui.url, "--seeds", "1,2"]) == 0
-    return trained
+def drawn(first_drawn: Path, tmp_path: Path) -> Project:
+    return open_project(shutil.copytree(first_drawn, tmp_path / "my quillfox"))
 
 
 @pytest.fixture(scope="module")
