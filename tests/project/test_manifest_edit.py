@@ -12,6 +12,7 @@ import yaml
 from kohya_ext.project import InputError, MachineError, Project, apply_init, plan_init
 from kohya_ext.project.manifest import SubjectKind
 from kohya_ext.project.manifest_edit import edit_manifest, edit_text
+from kohya_ext.project.yaml_reader import quick_loader
 
 CONSENT = {"name": "Ida Brook", "date": "2026-03-04", "scope": "training, pictures"}
 
@@ -105,7 +106,7 @@ def test_random_changes_one_after_the_other_hold(project: Project):
         place = dice.choice(list(CHANGES))
         held[place] = None if dice.random() < 0.3 else CHANGES[place]
         text = edit_text(text, {place: held[place]})
-        data = yaml.safe_load(text)
+        data = yaml.load(text, quick_loader())
         for (group, key), value in held.items():
             assert (data.get(group) or {}).get(key) == value
     assert "# the checkpoint file to train on" in text

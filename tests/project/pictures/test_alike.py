@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
@@ -10,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from kohya_ext.project.pictures import alike, copies
 from kohya_ext.project.pictures.alike import find_alike, groups_of
 from kohya_ext.project.pictures.copies import Likeness
-from kohya_ext.project.pictures.facts import facts_of
+from kohya_ext.project.pictures.facts import PictureFacts, facts_of
 
 
 def scene(seed: int, size: tuple[int, int] = (360, 240)) -> Image.Image:
@@ -32,8 +34,15 @@ def others() -> dict[str, Image.Image]:
     }
 
 
-def kinds(pictures: dict[str, Image.Image]) -> set[tuple[str, str, Likeness]]:
-    facts = {name: facts_of(one) for name, one in pictures.items()}
+@pytest.fixture(scope="module")
+def facts_of_others(others: dict[str, Image.Image]) -> dict[str, PictureFacts]:
+    return {name: facts_of(one) for name, one in others.items()}
+
+
+def kinds(
+    pictures: dict[str, Image.Image], known: Mapping[str, PictureFacts] = MappingProxyType({})
+) -> set[tuple[str, str, Likeness]]:
+    facts = {**known, **{name: facts_of(one) for name, one in pictures.items()}}
     return {(one.first, one.second, one.kind) for one in find_alike(facts)}
 
 
@@ -74,7 +83,11 @@ TURNED = {
 @pytest.mark.parametrize("has_numpy", [True, False], ids=["numpy", "without"])
 @pytest.mark.parametrize("kind", TURNED, ids=lambda kind: kind.value.replace(" ", "-"))
 def test_turned_copies_are_named_as_such(
-    others: dict[str, Image.Image], monkeypatch: pytest.MonkeyPatch, kind: Likeness, has_numpy: bool
+    others: dict[str, Image.Image],
+    facts_of_others: dict[str, PictureFacts],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Likeness,
+    has_numpy: bool,
 ):
     if not has_numpy:
         monkeypatch.setattr(alike, "find_spec", lambda name: None)
@@ -82,12 +95,14 @@ def test_turned_copies_are_named_as_such(
     turn, one = TURNED[kind], others["scene 1"]
     turned = one if turn is None else one.transpose(turn)
     small = turned.resize((turned.width // 2, turned.height // 2))
-    assert kinds({**others, "turned": small}) == {("scene 1", "turned", kind)}
+    assert kinds({"turned": small}, facts_of_others) == {("scene 1", "turned", kind)}
 
 
-def test_what_is_new_is_compared_with_all(others: dict[str, Image.Image]):
-    facts = {name: facts_of(one) for name, one in others.items()}
-    facts["new"] = facts_of(others["scene 1"].rotate(270, expand=True))
+def test_what_is_new_is_compared_with_all(
+    others: dict[str, Image.Image], facts_of_others: dict[str, PictureFacts]
+):
+    new = facts_of(others["scene 1"].rotate(270, expand=True))
+    facts = {**facts_of_others, "new": new}
     (pair,) = find_alike(facts, {"new"})
     assert ({pair.first, pair.second}, pair.kind) == ({"new", "scene 1"}, Likeness.QUARTER_TURN)
     assert find_alike(facts, {"scene 2"}) == ()
