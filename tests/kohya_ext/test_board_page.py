@@ -130,6 +130,29 @@ def test_one_picture_zooms_and_moves(url: str):
         assert page.get_attribute(".tile.cursor canvas", "aria-label") == f"{NAMES[-1]}.png"
 
 
+def test_pictures_are_sorted_by_the_names_that_are_shown(tmp_path: Path):
+    """They were sorted by folders that the board does not show, and 10 came before 2."""
+    folder = tmp_path / "collected"
+    for place in ("primary/fox 10", "primary/fox 1", "fox 2", "supporting/fox 3"):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((64, 48), 90).convert("RGB").save(folder / f"{place}.png")
+    project = apply_init(plan_init(tmp_path / "my fox", "Quillfox"))
+    apply_import(project, plan_import(project, folder))
+    share = BoardShare(PicturesView(project), lambda: CaptionDesk(project))
+    with PageServer() as server, open_page(server.url_of(share, PAGE_NAME)) as page:
+        ready(page)
+        tiles = page.locator(".tile canvas")
+        tiles.nth(3).wait_for()
+        shown = {
+            tiles.nth(at).evaluate("one => { const box = one.getBoundingClientRect();"
+                                   " return box.top * 1e4 + box.left; }"):
+            tiles.nth(at).get_attribute("aria-label")
+            for at in range(4)
+        }  # fmt: skip
+    share.close()
+    assert [shown[at] for at in sorted(shown)] == [f"fox {one}.png" for one in (1, 2, 3, 10)]
+
+
 def test_pictures_are_sorted_and_filtered(url: str):
     with open_page(url) as page:
         ready(page)

@@ -229,8 +229,9 @@ function takeItems(rows) {
 }
 
 // -- filter and sort ---------------------------------------------------------------------------------------
+const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 const sorts = {
-  name: (a, b) => a.at - b.at,
+  name: (a, b) => (facets.length ? 0 : byName(a.name, b.name)) || a.at - b.at,
   decision: (a, b) => rank(a) - rank(b) || a.at - b.at,
   large: (a, b) => b.width * b.height - a.width * a.height || a.at - b.at,
   small: (a, b) => a.width * a.height - b.width * b.height || a.at - b.at,
