@@ -283,7 +283,7 @@ def plan_captions(
     project: Project, scores: Mapping[PurePosixPath, Scores], rules: CaptionRules
 ) -> CaptionPlan:
     """Plan every caption: rules over scores, then the edits that a person made."""
-    written = _read_written(project)
+    written = read_written(project)
     book = EditBook(project)
     extension = project.manifest.captions.caption_extension
     planned = {
@@ -308,13 +308,24 @@ def _plan_one(
     present = read_caption(project.images_dir / place)
     fresh = None
     if present is not None:
-        ours = written.texts.get(place.stem, ())
-        prefix = rules.prefix if written.prefix is None else written.prefix
-        found = _find_edit(ours, present, prefix) if ours else _foreign(present, line)
+        found = edit_in_file(written, place.stem, present, line, rules.prefix)
         fresh = merge_edits(stored, found) if found else None
     edit = fresh or stored
     text = apply_edit(line, tags, rules.prefix, edit)
     return PlannedCaption(place, text, present, fresh, bool(edit and edit.text))
+
+
+def edit_in_file(
+    written: Written, stem: str, present: str, line: str, prefix: str
+) -> CaptionEdit | None:
+    """Return what a hand changed in a caption file since we wrote it, or wrote itself.
+
+    `line` is what the rules alone give, `prefix` that of today.
+    """
+    ours = written.texts.get(stem, ())
+    if not ours:
+        return _foreign(present, line)
+    return _find_edit(ours, present, prefix if written.prefix is None else written.prefix)
 
 
 def _find_edit(ours: tuple[str, ...], present: str, prefix: str) -> CaptionEdit | None:
@@ -358,7 +369,7 @@ class Written:
     prefix: str | None = None
 
 
-def _read_written(project: Project) -> Written:
+def read_written(project: Project) -> Written:
     """Return what we wrote. Raises DamagedError."""
     return read_record(
         project.images_dir / WRITTEN_NAME,
@@ -398,7 +409,7 @@ def write_captions(project: Project, captions: Iterable[PlannedCaption], prefix:
     Texts of other stems may begin with an earlier prefix; those are the whole set's or none.
     """
     planned = tuple(captions)
-    before = _read_written(project)
+    before = read_written(project)
     texts = dict(before.texts)
     for one in planned:
         accounted = (one.present.strip(),) if one.present else ()
@@ -416,7 +427,7 @@ def carry_written(project: Project, stems: Mapping[str, str]) -> None:
 
     Raises MachineError or DamagedError.
     """
-    before = _read_written(project)
+    before = read_written(project)
     texts = {stem: text for stem, text in before.texts.items() if stem not in stems.values()}
     texts |= {new: before.texts[old] for old, new in stems.items() if old in before.texts}
     if texts != before.texts and before.prefix is not None:

@@ -13,14 +13,22 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..dataset.staged import read_staged
-from ..project import Project
+from ..project import Project, ToolError
 from ..project.clip_tokens import ClipTokens
 from ..project.files import sha256_of
 from ..project.json_reader import read_text
 from ..project.tagging import Scores, read_scores, tag_key
 from ..project.tagging.framing import framing_of
 from ..project.tagging.vocabulary import Category, find_vocabulary
-from .captioning import PlannedCaption, clip_tokens_of, read_caption, read_rules, write_captions
+from .captioning import (
+    PlannedCaption,
+    clip_tokens_of,
+    edit_in_file,
+    read_caption,
+    read_rules,
+    read_written,
+    write_captions,
+)
 from .edits import (
     CaptionEdit,
     EditBook,
@@ -28,6 +36,7 @@ from .edits import (
     edit_for,
     edit_from_value,
     edited_tags,
+    merge_edits,
     value_of_edit,
 )
 from .rules import above_thresholds, caption_tags, format_caption, parse_tags, spelled
@@ -219,6 +228,43 @@ class CaptionDesk:
         return self._clip.count(text), self._clip.is_exact
 
     # -- edits --------------------------------------------------------------------------------
+
+    def changed_outside(
+        self, keys: Collection[str] | None, edits: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any] | None]:
+        """Return the edits, by key, with what other programs changed in caption files meanwhile.
+
+        Of all pictures without `keys`. They are to be kept before these files are written again.
+        """
+        self.close()  # files that we are writing just now are not somebody else's
+        known = list(self._sources) if keys is None else [one for one in keys if self.knows(one)]
+        written = read_written(self._project)
+        found: dict[str, dict[str, Any] | None] = {}
+        for key in known:
+            source = self._sources[key]
+            present = None if source.place is None else self._read(source.place)
+            if present is None or source.place is None:
+                continue
+            value = edits.get(key)
+            if source.scores is None:
+                text = " ".join(present.split())
+                if text and text != self.caption(key, value).text:
+                    self._sources[key] = replace(source, text=text)
+                    found |= {} if value is None else {key: value_of_edit(CaptionEdit(text=text))}
+                continue
+            line = format_caption(self._rules.prefix, source.tags)
+            asked = (source.place.stem, present, line, self._rules.prefix)
+            if edit_in_file(written, *asked):  # ask again: `loraloom caption` may have written it
+                edit = edit_in_file(read_written(self._project), *asked)
+                if edit:
+                    found[key] = value_of_edit(merge_edits(edit_from_value(value), edit))
+        return found
+
+    def _read(self, place: PurePosixPath) -> str | None:
+        try:
+            return read_caption(self._project.images_dir / place)
+        except ToolError:
+            return None  # writing it names the problem
 
     def knows(self, key: str) -> bool:
         """Tell whether a picture has a caption, or may get one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +44,10 @@ class CaptionEditor(Protocol):
     def edited(
         self, key: str, value: Mapping[str, Any] | None, change: Mapping[str, Any]
     ) -> dict[str, Any] | None: ...
+
+    def changed_outside(
+        self, keys: Collection[str] | None, edits: Mapping[str, Any]
+    ) -> Mapping[str, Any]: ...
 
     def write(self, values: Mapping[str, Any]) -> None: ...
 
@@ -206,6 +210,7 @@ class BoardShare:
         with self._lock:
             self._desk = None  # a page that is loaded again shows what was staged meanwhile
         desk = self._require_desk()
+        self._take_in()
         found = desk.captions(self._store.values(DecisionKind.CAPTION))
         return {
             "prefix": desk.prefix,
@@ -293,6 +298,8 @@ class BoardShare:
 
     def _turn(self, turn: Callable[..., Sequence[Decision]], data: Mapping[str, Any]) -> Any:
         """Undo or redo once, however often the page asks that did not hear the answer."""
+        if self._desk is not None:
+            self._take_in()
         return self._after(turn(self.view.way, request=str(data.get("request", ""))[:80]))
 
     def _mark(self, data: Mapping[str, Any]) -> Any:
@@ -332,14 +339,23 @@ class BoardShare:
         desk, change = self._require_desk(), data.get("change")
         if not isinstance(change, dict):
             raise ValueError("No change is given.")
+        keys = self._keys(data)
+        self._take_in(keys)
         held = self._store.values(DecisionKind.CAPTION)
         found = {}
-        for key in self._keys(data):
+        for key in keys:
             if desk.knows(key):
                 before, after = held.get(key), desk.edited(key, held.get(key), change)
                 if desk.caption(key, before) != desk.caption(key, after):
                     found[key] = (before, after)
         return found
+
+    def _take_in(self, keys: Sequence[str] | None = None) -> None:
+        """Keep what other programs changed in caption files, before these are written again."""
+        edits = self._store.values(DecisionKind.CAPTION)
+        found = self._require_desk().changed_outside(keys, edits)
+        if found:
+            self._store.decide(DecisionKind.CAPTION, found, "caption file")
 
     def _preview(self, data: Mapping[str, Any]) -> Any:
         desk, planned = self._require_desk(), self._planned(data)
@@ -354,12 +370,14 @@ class BoardShare:
         return self._after(self._store.decide(DecisionKind.CAPTION, edits, self.view.way))
 
     def _preview_tags(self, data: Mapping[str, Any]) -> Any:
+        self._take_in()
         edits = self._store.values(DecisionKind.CAPTION)
         found = self._require_desk().preview_tags(_fates(data), edits)
         return {"count": len(found), "shown": [list(one) for one in found[:_MOST_SHOWN]]}
 
     def _apply_tags(self, data: Mapping[str, Any]) -> Any:
         values = self._require_desk().chosen(_fates(data))
+        self._take_in()
         return self._after(self._store.decide(DecisionKind.TAG, values, self.view.way))
 
     def _require_desk(self) -> CaptionEditor:

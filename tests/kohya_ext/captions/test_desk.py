@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from kohya_ext.captions.captioning import apply_captions, plan_captions, read_rules, score_pictures
+from kohya_ext.captions.captioning import (
+    apply_captions,
+    plan_captions,
+    read_rules,
+    score_pictures,
+    staged_pictures,
+)
 from kohya_ext.captions.desk import CaptionDesk
 from kohya_ext.captions.edits import EditBook, edit_from_value
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.project import Project
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
+from kohya_ext.project.decisions.board import BoardShare
+from kohya_ext.project.decisions.pictures_view import PicturesView
 from kohya_ext.project.files import sha256_of
-from kohya_ext.project.tagging import Scores, write_scores
+from kohya_ext.project.server import PageRequest
+from kohya_ext.project.tagging import Scores, read_scores, write_scores
 from kohya_ext.project.tagging.framing import framing_of
 
 
@@ -166,3 +178,72 @@ def test_framing_is_reported_by_scores():
 
     assert framing(portrait=0.9, full_body=0.5) == "portrait"
     assert framing(portrait=0.2) == ""
+
+
+def send(share: BoardShare, path: str, body: object = None) -> Any:
+    data = None if body is None else json.dumps(body).encode("utf-8")
+    answer = share.answer(PageRequest(path, {}, data, "application/json"))
+    assert answer.status == 200
+    return json.loads(answer.body)
+
+
+def write_beside(project: Project, stem: str, text: str) -> Path:
+    """Write a caption in an editor, as another program does."""
+    (picture,) = project.images_dir.glob(f"*/{stem}.png")
+    path = picture.with_suffix(".txt")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def board(captioned: Project) -> Iterator[BoardShare]:
+    """The open board of a project whose captions were written."""
+    tagged = [one for one in staged_pictures(captioned) if one.stem != "d"]
+    scores = {
+        one: read_scores(captioned.scores_dir, sha256_of(captioned.images_dir / one))
+        for one in tagged
+    }
+    apply_captions(captioned, plan_captions(captioned, scores, read_rules(captioned)))
+    share = BoardShare(PicturesView(captioned), lambda: CaptionDesk(captioned))
+    send(share, "state.json")
+    yield share
+    share.close()
+
+
+LINE = "photo of Quillfox, solo, blue sky, full body"
+
+
+def test_what_another_editor_wrote_survives_an_edit(captioned: Project, board: BoardShare):
+    """The board wrote its own line over it, without a word."""
+    key = keys_of(captioned)["a"]
+    send(board, "captions.json")
+    path = write_beside(captioned, "a", f"{LINE}, by hand\n")
+    change = {"op": "add", "tags": "mist"}
+    reply = send(board, "captions/apply", {"keys": [key], "change": change})
+    assert reply["captions"][key]["text"] == f"{LINE}, by hand, mist"
+    assert path.read_text("utf-8").strip() == f"{LINE}, by hand, mist"
+    send(board, "undo", {})
+    assert "by hand" in path.read_text("utf-8")
+
+
+def test_what_another_editor_wrote_survives_a_choice_of_tags(captioned: Project, board: BoardShare):
+    send(board, "captions.json")
+    path = write_beside(captioned, "b", f"{LINE}, by hand\n")
+    line = write_beside(captioned, "d", "a line of my own\n")
+    send(board, "tags/apply", {"values": {"solo": "imbue"}})
+    board.close()
+    assert path.read_text("utf-8").strip() == "photo of Quillfox, blue sky, full body, by hand"
+    assert line.read_text("utf-8").strip() == "a line of my own"
+
+
+def test_the_board_shows_what_another_editor_wrote(captioned: Project, board: BoardShare):
+    write_beside(captioned, "c", f"{LINE}, by hand\n")
+    write_beside(captioned, "d", "a line of my own\n")
+    keys = keys_of(captioned)
+    shown = send(board, "captions.json")["captions"]
+    assert shown[keys["c"]]["text"] == f"{LINE}, by hand"
+    assert shown[keys["c"]]["hand"] is True
+    assert shown[keys["d"]]["text"] == "a line of my own"
+    (wrong,) = captioned.images_dir.glob("*/b.txt")
+    wrong.write_bytes(b"\xff\xfe\x00")
+    assert send(board, "captions.json")["captions"][keys["b"]]["text"] == LINE
