@@ -27,6 +27,7 @@ _BLOCK_BYTES = 1 << 20
 _REPLACE_TRIES = 10
 _REPLACE_PAUSE_SECONDS = 0.05
 _LONGEST_ON_WINDOWS = 240
+_LONGEST_SHOWN = 400
 """Letters of a path: Windows takes 259 by default, and our file beside needs some more."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -67,14 +68,15 @@ def explain_os_error(error: OSError, path: Path, *, reading: bool = False) -> To
     if os.name == "nt" and len(str(path)) >= _LONGEST_ON_WINDOWS:
         return MachineError(
             code,
-            f"{path} could not be {verb}: its path is too long for Windows.",
+            f"{_shown(path)} could not be {verb}: its path is too long for Windows.",
             "Move the project nearer to the drive's root, or switch long paths on in Windows.",
         )
     strange = strange_on_windows(path)
     if strange:
         return MachineError(
             code,
-            f'{path} could not be {verb}: Windows does not allow the name "{strange}".',
+            f"{_shown(path)} could not be {verb}: Windows does not allow the name "
+            f'"{shortened(strange)}".',
             CURE_FOR_STRANGE,
         )
     if reading:
@@ -324,9 +326,14 @@ def require_folder(path: Path) -> Path:
     return path
 
 
+def _shown(path: Path) -> str:
+    """Return a path for a sentence; only one that no system takes is cut."""
+    return str(path) if len(str(path)) <= _LONGEST_SHOWN else shortened(str(path))
+
+
 CURE_FOR_STRANGE = (
-    'Choose a name without : ? * " < > | and without a dot or space at its end; CON, NUL and some '
-    "others are reserved for devices."
+    'Choose a name of at most 255 letters, without : ? * " < > | and without a dot or space at its '
+    "end; CON, NUL and some others are reserved for devices."
 )
 
 
@@ -339,7 +346,7 @@ def strange_on_windows(path: Path) -> str:
     if os.name != "nt":
         return ""
     names = (one for one in path.parts if one not in (path.anchor, ".", ".."))
-    return next((one for one in names if not is_portable_name(one)), "")
+    return next((one for one in names if not _windows_takes(one)), "")
 
 
 def require_utf8(path: Path) -> None:
@@ -357,8 +364,16 @@ def require_utf8(path: Path) -> None:
 
 def is_portable_name(name: str) -> bool:
     """Tell whether `name` can be one file's or folder's name on Linux, macOS and Windows."""
+    return _windows_takes(name) and len(name.encode("utf-8")) <= 200
+
+
+def _windows_takes(name: str) -> bool:
+    """Tell whether Windows has files and folders of this name: 255 letters, counted in UTF-16."""
     if not name or name != name.strip() or name.endswith("."):
         return False
     if any(ord(letter) < 32 or letter in '<>:"/\\|?*' for letter in name):
         return False
-    return not _RESERVED_ON_WINDOWS.match(name) and len(name.encode("utf-8")) <= 200
+    return (
+        not _RESERVED_ON_WINDOWS.match(name)
+        and len(name.encode("utf-16-le", "surrogatepass")) <= 2 * 255
+    )

@@ -12,6 +12,7 @@ from .files import CURE_FOR_STRANGE, require_utf8, strange_on_windows, write_tex
 from .journal import Journal
 from .manifest import MANIFEST_NAME, Manifest, SubjectKind
 from .manifest_reader import parse_manifest, read_manifest
+from .printable import shortened
 from .trigger_word import trigger_word_problem
 
 
@@ -158,7 +159,9 @@ def plan_init(
     strange = strange_on_windows(root)
     if strange:
         raise InputError(
-            "LL186", f'Windows does not allow the folder name "{strange}".', CURE_FOR_STRANGE
+            "LL186",
+            f'Windows does not allow the folder name "{shortened(strange)}".',
+            CURE_FOR_STRANGE,
         )
     if root.is_file():
         raise MissingError("LL103", f"{root} is a file, not a folder.", "Give a folder.")

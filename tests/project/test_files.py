@@ -131,7 +131,27 @@ def test_a_name_that_windows_lacks_is_named(monkeypatch: pytest.MonkeyPatch, nam
         plan_init(path, "Quillfox")
 
 
-@pytest.mark.parametrize("path", [Path("..", "fox"), Path.home() / "my fox", Path("狐", "v1.2")])
+def test_a_name_too_long_for_windows_is_cut(monkeypatch: pytest.MonkeyPatch):
+    path = Path("x" * 10_000)
+    monkeypatch.setattr(files_module.os, "name", "nt")
+    with pytest.raises(ToolError, match="of at most 255 letters") as caught:
+        plan_init(path, "Quillfox")
+    assert caught.value.code == "LL186"
+    assert f'name "{"x" * 100}..."' in str(caught.value)
+    error = files_module.explain_os_error(OSError(errno.EINVAL, "No"), path)
+    assert len(str(error)) < 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        Path("..", "fox"),
+        Path.home() / "my fox",
+        Path("狐", "v1.2"),
+        Path("狐" * 255, "fox"),
+        Path("🦊" * 127, "fox"),
+    ],
+)
 def test_other_names_are_no_reason(monkeypatch: pytest.MonkeyPatch, path: Path):
     monkeypatch.setattr(files_module.os, "name", "nt")
     assert files_module.strange_on_windows(path) == ""

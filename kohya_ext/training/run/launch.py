@@ -11,6 +11,8 @@ from ..config.call_values import launch_options, launcher_words
 from ..trainer import Trainer
 from .job import TrainingJob
 
+_LAUNCHER = "accelerate.commands.launch"
+
 
 def command_of(job: TrainingJob, trainer: Trainer, config: Path) -> tuple[str, ...]:
     """Return plain python, or accelerate's launcher where several processes are asked for."""
@@ -19,7 +21,7 @@ def command_of(job: TrainingJob, trainer: Trainer, config: Path) -> tuple[str, .
     own = [str(script), "--config_file", str(config), *extra]
     launch = launcher_words(job.call.launch)
     if launch and not trainer.is_simulated:
-        start = (str(trainer.python), "-m", "accelerate.commands.launch")
+        start = (str(trainer.python), "-m", _LAUNCHER)
         return (*start, *_rank_of(launch), *launch, *own)
     return (str(trainer.python), *own)
 
@@ -31,15 +33,22 @@ def _rank_of(launch: Sequence[str]) -> tuple[str, ...]:
     return () if is_one or "--machine_rank" in options else ("--machine_rank", "0")
 
 
+def processes_started(command: Sequence[str]) -> int:
+    """Return how many processes a training's command starts, on all its machines together."""
+    if _LAUNCHER not in command:
+        return 1
+    return whole_number(launch_options(command).get("--num_processes", "")) or 1
+
+
 def commands_elsewhere(command: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return what must be run on each further machine of a training on several.
 
     accelerate starts only the processes of the machine it runs on, and the first one waits for the
     others. The same command with the next `--machine_rank`; the config lies under the same path.
     """
-    if "accelerate.commands.launch" not in command:
+    if _LAUNCHER not in command:
         return ()
-    at = command.index("accelerate.commands.launch") + 1
+    at = command.index(_LAUNCHER) + 1
     script = next(
         (place for place in range(at, len(command)) if command[place].endswith(".py")), at
     )

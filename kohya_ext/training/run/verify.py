@@ -9,6 +9,7 @@ from ...project import ToolError
 from ...project.lora_file import read_header
 from .failures import find_error
 from .follow import RunFollower
+from .launch import processes_started
 from .record import Expected, Result, RunOutcome, RunPlan, expected_files
 from .states import find_states
 
@@ -50,10 +51,26 @@ def judge(
             outcome=RunOutcome.UNVERIFIED,
             code="LL393",
             problem=f"The trainer reported success, but {what}.",
-            cure="Look at stdout.txt and stderr.txt in the run's folder; do not use the epoch "
-            "files.",
+            cure=(_ALONE if _has_trained_alone(follow) else "")
+            + "Look at stdout.txt and stderr.txt in the run's folder; do not use the epoch files.",
         )
     return result
+
+
+_ALONE = (
+    "Each process has trained alone on all pictures, because accelerate found no GPU for it: see "
+    "`loraloom trainer show`, or set num_processes to 1. "
+)
+
+
+def _has_trained_alone(follow: RunFollower) -> bool:
+    """Tell whether the trainer counted steps as one process does, though several were started.
+
+    Without a GPU that it can use, accelerate starts them and lets each believe that it is alone.
+    """
+    count, shared = processes_started(follow.plan.command), follow.plan.steps_per_epoch
+    said = follow.announced.steps_per_epoch if follow.announced else 0
+    return count > 1 and count * (shared - 1) < said <= count * shared and said > shared
 
 
 def verify(follow: RunFollower) -> tuple[tuple[Expected, ...], tuple[str, ...]]:

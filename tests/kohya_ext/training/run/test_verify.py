@@ -29,7 +29,8 @@ def followed(
     """A run that ended without a word, of which `expected` files should be there."""
     plan = SimpleNamespace(
         expected=expected, output_dir=folder, folder=folder, suffix=suffix, name="fox",
-        saves_states=saves_states, has_metadata=True, stderr=folder / "stderr.txt",
+        command=("python", "train.py"), steps_per_epoch=10, saves_states=saves_states,
+        has_metadata=True, stderr=folder / "stderr.txt",
     )  # fmt: skip
     (folder / "plan.json").write_text("{}", encoding="utf-8")
     facts = {
@@ -238,3 +239,19 @@ def test_what_remains_names_files_and_the_newest_state(tmp_path: Path):
     result = judge(run, RunOutcome.STOPPED, 1)
     assert result.outcome is RunOutcome.STOPPED
     assert result.cure == "Complete epoch files: fox. Continue from epoch 3 with --resume."
+
+
+@pytest.mark.parametrize(
+    ("processes", "said", "is_alone"),
+    [(2, 20, True), (2, 19, True), (2, 18, False), (2, 21, False), (2, 10, False), (1, 20, False),
+     (3, 28, True), (3, 27, False)],
+)  # fmt: skip
+def test_processes_that_trained_alone_are_named(
+    tmp_path: Path, processes: int, said: int, is_alone: bool
+):
+    run = announced(tmp_path, FOX)
+    run.announced = SimpleNamespace(epochs=1, steps=said, steps_per_epoch=said)
+    run.plan.command = ("-m", "accelerate.commands.launch", "--num_processes", str(processes), "x")
+    cure = judge(run, None, 0).cure
+    assert cure.startswith("Each process has trained alone") is is_alone
+    assert cure.endswith("do not use the epoch files.")
