@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from promotions import promote_epoch, with_manifest
+from shown import copied, draw_showcase
 
 from a1111_ext.api.capabilities import Capabilities, Checkpoint, Lora
 from a1111_ext.api.infotext import parse_infotext, read_infotext
@@ -209,12 +209,14 @@ showcase:
 """
 
 
+@pytest.fixture(scope="module")
+def first_shown(_first_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_showcase(_first_project, tmp_path_factory.mktemp("shown"), MANIFEST)
+
+
 @pytest.fixture
-def shown(project: Project, webui: SimulatedWebui) -> Project:
-    promote_epoch(project)
-    project = with_manifest(project, MANIFEST)
-    assert main(["showcase", str(project.root), "--webui", webui.url]) == 0
-    return project
+def shown(first_shown: Path, webui: SimulatedWebui, tmp_path: Path) -> Project:
+    return copied(first_shown, tmp_path, webui.url)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])

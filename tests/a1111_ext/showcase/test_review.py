@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import json
 import random
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageFilter
-from promotions import promote_epoch, with_manifest
-from user_folders import user_folder_in
+from shown import copied, draw_showcase
 
 from a1111_ext.api.infotext import read_infotext
 from a1111_ext.cells import Generated, Ledger, verify_picture
@@ -27,9 +25,9 @@ from a1111_ext.showcase.review import (
 )
 from a1111_ext.showcase.selection import SelectionOptions, plan_selection, read_selection
 from a1111_ext.showcase.upscaling import UpscaleRequest, plan_upscales
-from a1111_ext.simulator import SimulatedWebui, start_webui
+from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.cli import main
-from kohya_ext.project import Project, ToolError, open_project, remember_webuis
+from kohya_ext.project import Project, ToolError
 from kohya_ext.project.pictures import look_of, unlikeness
 
 MANIFEST = """
@@ -47,21 +45,13 @@ def run(*words: object) -> int:
 
 @pytest.fixture(scope="module")
 def first_shown(_first_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("shown")
-    project = open_project(shutil.copytree(_first_project, folder / "first"))
-    promote_epoch(project)
-    project = with_manifest(project, MANIFEST)
-    with user_folder_in(folder), start_webui(folder / "webui") as webui:
-        assert run("showcase", project.root, "--webui", webui.url) == 0
-    return project.root
+    return draw_showcase(_first_project, tmp_path_factory.mktemp("shown"), MANIFEST)
 
 
 @pytest.fixture
 def shown(first_shown: Path, webui: SimulatedWebui, tmp_path: Path) -> Project:
     """A project whose showcase has six small pictures of two checkpoints."""
-    project = open_project(shutil.copytree(first_shown, tmp_path / "my quillfox"))
-    remember_webuis([webui.url], project.root)
-    return project
+    return copied(first_shown, tmp_path, webui.url)
 
 
 # -- what is kept -------------------------------------------------------------------------------
