@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from loras import save_lora
 from promotions import promote_epoch, with_manifest
+from shown import copied, draw_showcase
 
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import read_infotext
@@ -377,6 +378,11 @@ def write_apart(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+@pytest.fixture(scope="module")
+def first_drawn(_first_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_showcase(_first_project, tmp_path_factory.mktemp("drawn"), MANIFEST)
+
+
 SPOILT: dict[str, Callable[[list[Path]], None]] = {
     "exchanged": exchange,
     "half": lambda pictures: write_apart(pictures[0], pictures[0].read_bytes()[:200]),
@@ -391,16 +397,17 @@ SPOILT: dict[str, Callable[[list[Path]], None]] = {
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("command", ["showcase", "show", "select", "review", "publish"])
 def test_another_picture_in_showcase_is_moved_aside(
-    ready: Project,
+    first_drawn: Path,
+    tmp_path: Path,
     webui: SimulatedWebui,
     command: str,
     spoil: Callable[[list[Path]], None],
     capsys: pytest.CaptureFixture[str],
 ):
+    ready = copied(first_drawn, tmp_path, webui.url)
     draw = ("showcase", ready.root, "--webui", webui.url)
     words = {"showcase": draw, "show": ("show", ready.root, "--verify")}
     words["review"] = ("review", ready.root, "--report")
-    assert run(*draw) == 0
     pictures = sorted(ready.showcase_dir.glob("*.png"))
     right = {one.name: one.read_bytes() for one in pictures}
     spoil(pictures)
