@@ -69,12 +69,13 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests of all workers into one order, those for a browser first: they mostly wait.
 
     One worker begins with them; spread over all, each of them would start a browser many times.
     """
-    items.sort(key=lambda one: (one.get_closest_marker("browser") is None, one.path.parts))
+    if hasattr(config, "workerinput"):  # else they were named in the order that is wanted
+        items.sort(key=lambda one: (one.get_closest_marker("browser") is None, one.path.parts))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
