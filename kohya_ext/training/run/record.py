@@ -6,6 +6,7 @@ result.json; it is enough to find a run again, to watch it further, or to finali
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -162,13 +163,23 @@ class Result:
 
 
 def new_run_id(now: datetime, runs_dir: Path) -> str:
-    """Return a name for a run that sorts by time and is not taken yet."""
-    stamp, number = now.strftime("%Y%m%d-%H%M%S"), 1
-    name = stamp
-    while (runs_dir / name).exists():
-        number += 1
-        name = f"{stamp}-{number}"
-    return name
+    """Return a name for a run that comes after all others and is not taken yet.
+
+    Also where the clock was set back: then it has the time of the newest run.
+    """
+    names = [one.name for one in runs_dir.iterdir()] if runs_dir.is_dir() else []
+    there = [_order_of(name) for name in names if _RUN_ID.fullmatch(name)]
+    stamp, number = max([(now.strftime("%Y%m%d-%H%M%S"), 0), *there])
+    return f"{stamp}-{number + 1}" if number else stamp
+
+
+_RUN_ID = re.compile(r"(?P<stamp>\d{8}-\d{6})(-(?P<number>\d{1,9}))?", re.ASCII)
+
+
+def _order_of(run_id: str) -> tuple[str, int]:
+    """Return what runs are sorted by: when they began, and the number of one of that second."""
+    found = _RUN_ID.fullmatch(run_id)
+    return (found["stamp"], int(found["number"] or 1)) if found else (run_id, 1)
 
 
 def write_plan(plan: RunPlan) -> None:
@@ -278,7 +289,8 @@ def find_runs_in(runs_dir: Path) -> tuple[RunStatus, ...]:
     """Return all runs of a project or config, the newest last."""
     if not runs_dir.is_dir():
         return ()
-    folders = sorted(one.parent for one in runs_dir.glob("*/plan.json"))
+    folders = [one.parent for one in runs_dir.glob("*/plan.json")]
+    folders.sort(key=lambda folder: _order_of(folder.name))
     return tuple(read_run_status(folder) for folder in folders)
 
 

@@ -97,8 +97,9 @@ def _file_problem(plan: RunPlan, one: Expected) -> str | None:
     path = plan.output_dir / f"{one.name}{plan.suffix}"
     if not path.is_file():
         return f"{path.name} is missing"
-    began = (plan.folder / "plan.json").stat().st_mtime
-    if path.stat().st_mtime < began - 2:  # file systems round times
+    began = (plan.folder / "plan.json").stat().st_mtime - 2  # file systems round times
+    is_clock_sound = not plan.stdout.is_file() or plan.stdout.stat().st_mtime >= began
+    if path.stat().st_mtime < began and is_clock_sound:  # else it was set back meanwhile
         return f"{path.name} is older than this run"
     if plan.suffix != ".safetensors":
         return None if path.stat().st_size else f"{path.name} is empty"

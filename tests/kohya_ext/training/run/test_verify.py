@@ -30,7 +30,7 @@ def followed(
     plan = SimpleNamespace(
         expected=expected, output_dir=folder, folder=folder, suffix=suffix, name="fox",
         command=("python", "train.py"), steps_per_epoch=10, saves_states=saves_states,
-        has_metadata=True, stderr=folder / "stderr.txt",
+        has_metadata=True, stderr=folder / "stderr.txt", stdout=folder / "stdout.txt",
     )  # fmt: skip
     (folder / "plan.json").write_text("{}", encoding="utf-8")
     facts = {
@@ -117,6 +117,17 @@ def test_a_file_is_of_this_run_when_it_is_no_older(tmp_path: Path, age: float, i
     good, problems = verify(run)
     assert good == ((FOX,) if is_good else ())
     assert problems == (() if is_good else ("fox.ckpt is older than this run",))
+
+
+@pytest.mark.parametrize(("said", "is_good"), [(-600.0, True), (-3600.0, True), (60.0, False)])
+def test_a_clock_that_was_set_back_makes_no_file_old(tmp_path: Path, said: float, is_good: bool):
+    """`said` is when the trainer wrote its last line, in seconds after the run's plan."""
+    run = followed(tmp_path, FOX)
+    save(tmp_path, age=900.0)
+    run.plan.stdout.write_text("steps: 100%", encoding="utf-8")
+    began = (tmp_path / "plan.json").stat().st_mtime
+    os.utime(run.plan.stdout, (began + said, began + said))
+    assert verify(run)[0] == ((FOX,) if is_good else ())
 
 
 def test_a_missing_and_an_empty_file_are_named(tmp_path: Path):
