@@ -117,6 +117,9 @@ _SERVER_ERROR = 500
 """After such an answer a WebUI ends the connection, without saying so, and a busy one ends it late:
 the next request would go into a connection that is being closed, and a POST is not sent twice."""
 
+_CHANGING = "changed size during iteration"
+"""What A1111 answers with status 500 to who asks for a list that is just being read again."""
+
 _Parse = Callable[[bytes | bytearray], Any]
 
 
@@ -135,13 +138,14 @@ class Client:
     def get(self, path: str, *, seconds: float = ANSWER_SECONDS) -> Any:
         """Return the JSON of a route; tried again when the connection fails.
 
-        Raises HostError.
+        So it is while another program lets the WebUI read a list again. Raises HostError.
         """
         for attempt in range(_TRIES):
             try:
                 return self._send("GET", path, None, seconds, limits().answer_bytes)
-            except ConnectionLost:
-                if attempt == _TRIES - 1:
+            except ApiError as error:
+                is_passing = isinstance(error, ConnectionLost) or _CHANGING in error.problem
+                if attempt == _TRIES - 1 or not is_passing:
                     raise
         raise AssertionError("the loop returns or raises")
 

@@ -289,7 +289,7 @@ def _is_known(one: Checkpoint, url: str) -> bool:
     """Tell whether a WebUI's hash of a checkpoint is that of the file, as far as is seen here."""
     path = Path(one.path)
     try:
-        return not _is_here(path, url) or known_hash(path) == one.sha256 != ""
+        return not (one.sha256 and _is_here(path, url)) or hash_of_file(path) == one.sha256
     except OSError:
         return True
 

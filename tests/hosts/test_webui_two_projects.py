@@ -1,0 +1,143 @@
+"""Two projects draw on one real WebUI at the same time: LORALOOM_WEBUI_URL names it, here.
+
+It needs two checkpoints and epoch files of one training; what is linked is taken out again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from promotions import with_manifest
+
+from a1111_ext.api.client import Client
+from a1111_ext.api.infotext import parse_infotext
+from a1111_ext.api.inventory import fetch_capabilities
+from a1111_ext.cells import Ledger
+from kohya_ext.cli import main
+from kohya_ext.project import Project, open_project
+
+from .test_webui_showcase import epoch_files
+
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process"),
+]
+SECONDS = 600
+NAME = "loraloom-two-projects"
+SMALL = {"width": 128, "height": 128, "steps": 6, "sampler": "Euler"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A project with a run of epochs, another with a promoted LoRA, and two checkpoints."""
+
+    grid: Project
+    showcase: Project
+    titles: tuple[str, str]
+    url: str
+
+    def start(self, command: str, *words: str) -> subprocess.Popen[str]:
+        project = self.grid if command == "grid" else self.showcase
+        shown = [command, str(project.root), "--json", *words, "--webui", self.url]
+        return subprocess.Popen(
+            [sys.executable, "-m", "kohya_ext", *shown],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def stem(title: str) -> str:
+    return title.partition(" [")[0].removesuffix(".safetensors").replace("/", "_")
+
+
+@pytest.fixture
+def pair(project: Project, tmp_path: Path, live_webui: Client) -> Iterator[Pair]:
+    found = fetch_capabilities(live_webui)
+    files = epoch_files(found)[:2]
+    titles = [one.title.partition(" [")[0] for one in found.checkpoints][:2]
+    if len(titles) < 2:
+        pytest.skip("it has one checkpoint")
+    project.model_dir.mkdir()
+    for one in files:
+        shutil.copyfile(one.path, project.model_dir / one.path.name)
+    shutil.copytree(project.root, tmp_path / "other")
+    other = open_project(tmp_path / "other")
+    grid = {"seeds": list(range(1, 7)), "checkpoint": titles[0], "picture": SMALL}
+    project = with_manifest(project, f"grid: {json.dumps(grid)}", section="grid")
+    text = {
+        "template": "{lora} photo of {trigger}, {smiling|calm}",
+        "checkpoints": [titles[1], titles[0]],
+        "count": 8,
+        "picture": SMALL,
+    }
+    other = with_manifest(other, f"showcase: {json.dumps(text)}")
+    assert main(["promote", str(other.root), "1", NAME, "--webui", live_webui.url]) == 0
+    try:
+        yield Pair(project, other, (titles[0], titles[1]), live_webui.url)
+    finally:
+        main(["link-loras", str(project.root), "--webui", live_webui.url, "--remove"])
+        for path in Path(found.lora_dir).rglob(f"{NAME}.safetensors"):
+            path.unlink()
+        live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
+
+
+def events(said: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+
+
+def require_own_checkpoints(project: Project) -> int:
+    """Check every finished picture by its own text; return how many there are."""
+    with Ledger(project.cells_db, project.cells_dir) as ledger:
+        records = list(ledger.records(ledger.done_keys()).values())
+    for one in records:
+        fields = parse_infotext(one.infotext).fields
+        assert fields["Model"] == stem(one.cell.checkpoint.title)
+        assert one.cell.checkpoint.sha256.startswith(fields["Model hash"])
+    assert len({one.pixels for one in records}) == len(records)
+    return len(records)
+
+
+def test_their_pictures_are_not_mixed(pair: Pair):
+    """Each command loads each of its checkpoints once, and says so."""
+    running = [pair.start("grid"), pair.start("showcase")]
+    said = [one.communicate(timeout=SECONDS) for one in running]
+    assert [one.returncode for one in running] == [0, 0], said
+    assert require_own_checkpoints(pair.grid) == 3 * 6
+    assert require_own_checkpoints(pair.showcase) == 2 * 8
+    loads = [max(event.get("loads", 0) for event in events(out)) for out, _ in said]
+    assert loads == [1, 2]
+
+
+def test_ctrl_c_of_one_leaves_the_other_alone(pair: Pair, live_webui: Client):
+    before = live_webui.get("/sdapi/v1/options")["sd_model_checkpoint"]
+    grid, showcase = pair.start("grid"), pair.start("showcase")
+    assert grid.stdout is not None
+    for line in grid.stdout:
+        if line.startswith("{") and json.loads(line)["event"] == "drawn":
+            break
+    grid.send_signal(signal.SIGINT)
+    _, why = grid.communicate(timeout=SECONDS)
+    out, err = showcase.communicate(timeout=SECONDS)
+    assert grid.returncode not in (0, None), why
+    assert "Traceback" not in why
+    assert showcase.returncode == 0, err
+    assert not [event for event in events(out) if event["event"] in ("failed", "damaged")]
+    assert require_own_checkpoints(pair.showcase) == 2 * 8
+    assert require_own_checkpoints(pair.grid) < 3 * 6
+    again = pair.start("grid")
+    _, err = again.communicate(timeout=SECONDS)
+    assert again.returncode == 0, err
+    assert require_own_checkpoints(pair.grid) == 3 * 6
+    after = live_webui.get("/sdapi/v1/options")["sd_model_checkpoint"]
+    assert stem(after) == stem(before)
