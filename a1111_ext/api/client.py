@@ -144,8 +144,9 @@ class Client:
             try:
                 return self._send("GET", path, None, seconds, limits().answer_bytes)
             except ApiError as error:
-                is_passing = isinstance(error, ConnectionLost) or _CHANGING in error.problem
-                if attempt == _TRIES - 1 or not is_passing:
+                if not (isinstance(error, ConnectionLost) or _CHANGING in error.problem):
+                    raise
+                if attempt == _TRIES - 1:
                     raise
         raise AssertionError("the loop returns or raises")
 

@@ -69,6 +69,11 @@ class Backend:
         """What turns are taken at."""
         return self.name
 
+    @property
+    def loaded(self) -> str:
+        """The title of the checkpoint that is loaded when nobody draws; "" where it is unknown."""
+        return ""
+
     def may_keep(self, name: str) -> bool:
         """Whether it may draw with an earlier file of a LoRA's name until it is made to forget."""
         return False
@@ -165,6 +170,11 @@ class HttpBackend(Backend):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_shared": None}  # a file that each process opens for itself
+
+    @property
+    def loaded(self) -> str:
+        """The title of the checkpoint that the WebUI is set to, as cells have it."""
+        return self.capabilities.loaded.partition(" [")[0]
 
     def may_keep(self, name: str) -> bool:
         """LoRAs of the same names and weights are taken for those of the picture before.

@@ -28,6 +28,11 @@ class CellPlan:
         """How many checkpoints are loaded on the way."""
         return _changes(cell.checkpoint.title for cell in self.cells)
 
+    def loads_from(self, loaded: str) -> int:
+        """How many checkpoints are loaded, by a WebUI that begins with the one it has loaded."""
+        titles = {cell.checkpoint.title for cell in self.cells}
+        return self.checkpoint_loads - bool(titles & {"", loaded.partition(" [")[0]})
+
     @property
     def lora_swaps(self) -> int:
         """How often the set of LoRAs changes on the way."""

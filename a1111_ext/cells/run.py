@@ -19,7 +19,7 @@ from .model_files import HYPERNETWORK
 from .picture_store import DAMAGED
 from .turns import Turns
 from .verify import Checked, Generated, is_earlier_checkpoint, pixels_digest
-from .waiting import Group, Waiting, group_of
+from .waiting import AND_VAE, Group, Waiting, group_of
 
 LOOK_SECONDS = 0.2
 """How soon a waiting thread notices that the run was stopped, or another process is done."""
@@ -109,6 +109,7 @@ class CellRun:
         self._waiting = Waiting(())
         self._elsewhere: list[Cell] = []
         self._at: dict[int, Group] = {}
+        self._has_loaded: dict[int, str] = {}
         self._in_flight = 0
         self._loads = 0
         self._drawn: set[str] = set()
@@ -207,7 +208,7 @@ class CellRun:
                 if (claim := self._claim(cell, backend)) is not None
             ]
             if taken:
-                self._note_load(backend, group_of(first))
+                self._note_load(backend, first)
                 return taken
 
     def _row_of(self, first: Cell, backend: Backend) -> list[Cell]:
@@ -223,11 +224,16 @@ class CellRun:
             self._elsewhere.append(cell)  # another process draws it; it may give up
         return claim
 
-    def _note_load(self, backend: Backend, group: Group) -> None:
-        before = self._at.get(id(backend))
-        if before is None or before[0] != group[0]:
-            self._loads += 1
-        self._at[id(backend)] = group
+    def begin_with(self, backend: Backend, loaded: str) -> None:
+        """Hear which checkpoint a backend has loaded, as a turn names it."""
+        with self._changed:
+            self._has_loaded[id(backend)] = loaded.partition(AND_VAE)[0]
+
+    def _note_load(self, backend: Backend, cell: Cell) -> None:
+        title = cell.checkpoint.title
+        self._loads += self._has_loaded.get(id(backend)) != title
+        self._has_loaded[id(backend)] = title
+        self._at[id(backend)] = group_of(cell)
 
     @property
     def missing(self) -> list[Cell]:

@@ -72,6 +72,16 @@ class Turns(SharedFile):
             return self._loaded(db, server_name(server))
         return ""
 
+    def has_others(self, server: str) -> bool:
+        """Tell whether another command wants something there now."""
+        with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:
+            owners = db.execute(
+                "SELECT owner FROM wants WHERE server = ? AND owner != ?",
+                (server_name(server), self._owner),
+            ).fetchall()
+            return any(holds(str(owner), 0.0) for (owner,) in owners)
+        return False
+
     def leave(self, server: str = "") -> None:
         """Want nothing any more, at one server or at all of them."""
         with suppress(sqlite3.Error, OSError, ToolError, ValueError), self._transaction() as db:

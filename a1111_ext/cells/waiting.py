@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
-from .cell import Cell
+from .cell import Cell, LoraUse
 
-Group = tuple[object, object]
-"""What is loaded: checkpoint with VAE, and LoRAs."""
+Group = tuple[tuple[str, str, str], tuple[LoraUse, ...]]
+"""What is loaded: title and hash of the checkpoint with the VAE, and LoRAs."""
 
 _LOOK_AHEAD = 8
 May = Callable[[Cell], bool]
@@ -24,10 +24,13 @@ def group_of(cell: Cell) -> Group:
     return (cell.checkpoint.title, cell.checkpoint.sha256, cell.vae), cell.loras
 
 
+AND_VAE = " and the VAE "
+
+
 def turn_of(cell: Cell) -> str:
     """Name what is loaded for a cell, as commands that take turns name it to each other."""
     title = cell.checkpoint.title
-    return f"{title} and the VAE {cell.vae}" if cell.vae else title
+    return f"{title}{AND_VAE}{cell.vae}" if cell.vae else title
 
 
 class Waiting:
@@ -107,14 +110,16 @@ class Waiting:
             del self._groups[group]
 
     def _by_cost(self, near: Group | None, elsewhere: Collection[Group]) -> Iterator[Group]:
-        """Order groups: what is loaded, then the checkpoint, then what nobody else is at."""
+        """Order groups: what is loaded, then its checkpoint, then what nobody else is at."""
         if near is not None and near in self._groups:
             yield near
         checkpoints = {group[0] for group in elsewhere}
         loaded = near[0] if near else None
 
-        def cost(group: Group) -> tuple[bool, bool, bool]:
+        def cost(group: Group) -> tuple[bool, bool, bool, bool]:
             is_loaded = group[0] == loaded
-            return not is_loaded, not is_loaded and group[0] in checkpoints, group in elsewhere
+            has_checkpoint = loaded is not None and group[0][:2] == loaded[:2]
+            is_elsewhere = not is_loaded and group[0] in checkpoints
+            return not has_checkpoint, not is_loaded, is_elsewhere, group in elsewhere
 
         yield from sorted((group for group in self._groups if group != near), key=cost)

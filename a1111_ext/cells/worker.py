@@ -64,7 +64,10 @@ class Worker:
         checking: Future[None] | None = None
         near: Group | None = None
         if self._backend.takes_turns:  # another command may have loaded what we need
-            near = self._run.group_with(self._run.turns.loaded(self._backend.turn_name))
+            name, turns = self._backend.turn_name, self._run.turns
+            loaded = turns.loaded(name) if turns.has_others(name) else self._backend.loaded
+            self._run.begin_with(self._backend, loaded)
+            near = self._run.group_with(loaded)
         while taken := self._run.take(self._backend, near):
             near = group_of(taken[0][0])
             answers: list[Answer] | None = None

@@ -133,7 +133,7 @@ class GridSession:
 
     def _show_plan(self, grid: Grid, capabilities: Capabilities) -> None:
         with GridStore(self.project.root).open_ledger() as ledger:
-            plan = describe_plan(grid, ledger)
+            plan = describe_plan(grid, ledger, capabilities.loaded)
         trigger_word = self.project.manifest.trigger_word
         plan |= describe_embeddings(grid.plan.cells, trigger_word, capabilities)
         if self.options.as_json:
@@ -217,7 +217,7 @@ class GridSession:
 
     def _announce(self, grid: Grid, capabilities: Capabilities) -> None:
         with GridStore(self.project.root).open_ledger() as ledger:
-            plan = describe_plan(grid, ledger)
+            plan = describe_plan(grid, ledger, capabilities.loaded)
         shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time", "disk")
         say(", ".join(f"{name}: {plan[name]}" for name in shown))
         say_what_counts(grid.plan.cells, self.project.manifest.trigger_word, capabilities)

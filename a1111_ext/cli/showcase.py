@@ -234,7 +234,7 @@ def _dry_run(
         require_reachable(plan, None)
         say(f"not checked against a WebUI: {error.problem}")
     with Ledger(project.cells_db, project.cells_dir) as ledger:
-        about = describe_batch(plan, ledger)
+        about = describe_batch(plan, ledger, found.loaded if found else "")
     cells = [shot.cell for shot in plan.shots]
     about |= describe_embeddings(cells, project.manifest.trigger_word, found)
     if options.as_json:
@@ -272,8 +272,11 @@ def _shown(shot: Shot) -> dict[str, Any]:
     }
 
 
-def describe_batch(plan: BatchPlan, ledger: Ledger) -> dict[str, Any]:
-    """Return what drawing a batch means: cells, loads, swaps and time, for people."""
+def describe_batch(plan: BatchPlan, ledger: Ledger, loaded: str = "") -> dict[str, Any]:
+    """Return what drawing a batch means: cells, loads, swaps and time, for people.
+
+    `loaded` is the title of the checkpoint that the WebUI has loaded.
+    """
     cells = plan.cells
     missing = plan_cells(cell for cell in cells.cells if not ledger.is_done(cell.key))
     mean = ledger.mean_seconds()
@@ -285,7 +288,7 @@ def describe_batch(plan: BatchPlan, ledger: Ledger) -> dict[str, Any]:
     return {
         "cells": len(cells.cells),
         "to draw": len(missing.cells),
-        "checkpoint loads": missing.checkpoint_loads,
+        "checkpoint loads": missing.loads_from(loaded),
         "LoRA swaps": missing.lora_swaps,
         "expected time": expected,
         "helper LoRAs": ", ".join(sorted(helpers)) or "none",
@@ -315,7 +318,7 @@ def _draw(
             for other in others:
                 pin_batch(plan, other, promoted.autov3)
             if not as_json:
-                about = describe_batch(pinned, ledger)
+                about = describe_batch(pinned, ledger, first.loaded)
                 shown = ("cells", "to draw", "checkpoint loads", "LoRA swaps", "expected time")
                 say(", ".join(f"{name}: {about[name]}" for name in shown))
                 say_what_counts(cells, project.manifest.trigger_word, first)

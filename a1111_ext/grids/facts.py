@@ -64,8 +64,11 @@ def count_values(axis: Axis) -> str:
     return f"({values} and no LoRA)" if controls else values
 
 
-def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:
-    """Return what drawing a grid means: cells, loads, swaps, time and disk, for people."""
+def describe_plan(grid: Grid, ledger: Ledger, loaded: str = "") -> dict[str, Any]:
+    """Return what drawing a grid means: cells, loads, swaps, time and disk, for people.
+
+    `loaded` is the title of the checkpoint that the WebUI has loaded.
+    """
     cells = plan_cells(grid.plan.cells, grid.plan.controls)
     missing = [cell for cell in cells.cells if not ledger.is_done(cell.key)]
     mean = ledger.mean_seconds()
@@ -80,7 +83,7 @@ def describe_plan(grid: Grid, ledger: Ledger) -> dict[str, Any]:
         "cells": len(cells.cells),
         "skipped": grid.plan.skipped,
         "to draw": len(missing),
-        "checkpoint loads": rest.checkpoint_loads,
+        "checkpoint loads": rest.loads_from(loaded),
         "LoRA swaps": rest.lora_swaps,
         "expected time": "unknown before the first picture"
         if mean is None

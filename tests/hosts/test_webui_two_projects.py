@@ -54,6 +54,7 @@ class Pair:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         )
 
 
@@ -65,7 +66,9 @@ def stem(title: str) -> str:
 def pair(project: Project, tmp_path: Path, live_webui: Client) -> Iterator[Pair]:
     found = fetch_capabilities(live_webui)
     files = epoch_files(found)[:2]
-    titles = [one.title.partition(" [")[0] for one in found.checkpoints][:2]
+    loaded = found.require_checkpoint("")
+    listed = [loaded, *(one for one in found.checkpoints if one != loaded)]
+    titles = [one.title.partition(" [")[0] for one in listed][:2]
     if len(titles) < 2:
         pytest.skip("it has one checkpoint")
     project.model_dir.mkdir()
@@ -109,14 +112,14 @@ def require_own_checkpoints(project: Project) -> int:
 
 
 def test_their_pictures_are_not_mixed(pair: Pair):
-    """Each command loads each of its checkpoints once, and says so."""
+    """Each loads each of its checkpoints once, but the one that is loaded, and says so."""
     running = [pair.start("grid"), pair.start("showcase")]
     said = [one.communicate(timeout=SECONDS) for one in running]
     assert [one.returncode for one in running] == [0, 0], said
     assert require_own_checkpoints(pair.grid) == 3 * 6
     assert require_own_checkpoints(pair.showcase) == 2 * 8
     loads = [max(event.get("loads", 0) for event in events(out)) for out, _ in said]
-    assert loads == [1, 2]
+    assert loads == [0, 1]
 
 
 def test_ctrl_c_of_one_leaves_the_other_alone(pair: Pair, live_webui: Client):

@@ -15,6 +15,7 @@ import requests
 from loras import save_lora
 
 from a1111_ext.api.client import (
+    ApiError,
     Client,
     ConnectionLost,
     OutOfMemory,
@@ -36,6 +37,8 @@ from a1111_ext.api.lora_tags import lora_tag, lora_tags, replace_lora, strip_lor
 from a1111_ext.api.payloads import picture_request
 from a1111_ext.cells.cell import Cell, HiresFix
 from a1111_ext.simulator import SimulatedWebui, start_webui
+from a1111_ext.simulator import server as simulated_server
+from a1111_ext.simulator.refusal import HttpRefusal
 from kohya_ext.project import InputError, Project, ToolError
 from kohya_ext.project.epochs import require_run
 from kohya_ext.project.files import sha256_of
@@ -378,10 +381,8 @@ def test_a_folder_on_another_machine(trained: Project, client: Client, tmp_path:
 def test_forge_is_reported_from_a1111(client: Client, monkeypatch: pytest.MonkeyPatch):
     from dataclasses import replace
 
-    from a1111_ext.simulator import server
-
     rows = [{"model_name": "other.safetensors", "filename": "/vae/other.safetensors"}]
-    monkeypatch.setitem(server._GET, "/sdapi/v1/sd-modules", lambda host, body: rows)
+    monkeypatch.setitem(simulated_server._GET, "/sdapi/v1/sd-modules", lambda host, body: rows)
     found = replace(fetch_capabilities(client), is_simulated=False)
     assert found.kind == "Forge"
     assert found.vaes == ("other.safetensors",)
@@ -427,3 +428,23 @@ def test_a_certificate_file_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatc
         pytest.raises(InputError, match=r"/nowhere/own.pem, which does not exist"),
     ):
         client.get("/sdapi/v1/options")
+
+
+def test_a_list_that_is_just_read_again_is_asked_for_once_more(
+    webui: SimulatedWebui, client: Client, monkeypatch
+):
+    """A1111 answers 500 to who asks in that moment, as when another command refreshes it."""
+    left = [1, 1]
+
+    def listed(host, body):
+        if left:
+            left.pop()
+            problem = "dictionary changed size during iteration"
+            raise HttpRefusal(500, "RuntimeError", problem)
+        return host.sd_models()
+
+    monkeypatch.setitem(simulated_server._GET, "/sdapi/v1/sd-models", listed)
+    assert len(client.get("/sdapi/v1/sd-models")) == 2
+    left += [1, 1, 1]
+    with pytest.raises(ApiError, match="changed size"):
+        client.get("/sdapi/v1/sd-models")

@@ -151,3 +151,27 @@ def test_values_of_another_kind_are_damage(tmp_path: Path):
         db.execute("UPDATE loaded SET checkpoint = x'ff'")
     assert Turns(tmp_path / "turns.db").loaded("http://one") == ""
     assert list(tmp_path.glob("turns.damaged-*"))
+
+
+def test_the_loads_that_are_told_are_the_webui_s(webui: SimulatedWebui, tmp_path: Path):
+    """The loaded checkpoint comes first and is not loaded; another VAE loads no checkpoint."""
+    first, second = webui.host.checkpoints[:2]
+    told: list[tuple[int, int]] = []
+    before = webui.host.counters.checkpoint_loads
+    backend = HttpBackend(Client(webui.url), startup_seconds=0.0)
+
+    def hear(event: CellEvent) -> None:
+        told.append((event.loads, webui.host.counters.checkpoint_loads - before))
+
+    cells = [
+        Cell("a fox", seed, width=64, height=64, steps=2, checkpoint=CheckpointPin(title), vae=vae)
+        for title in (second, first)
+        for vae in ("", "None")
+        for seed in (1, 2)
+    ]
+    plan = plan_cells(pin_cell(one, backend.capabilities) for one in cells)
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as ledger:
+        run_cells(plan, ledger, [backend], on_event=hear)
+    assert max(told) == (1, 1)
+    assert plan.loads_from(backend.capabilities.loaded) == 1
+    backend.close()

@@ -39,7 +39,7 @@ def only_grid(project: Project) -> Path:
 def test_a_grid_from_plan_to_page(trained: Project, webui: SimulatedWebui, capsys):
     assert main(["grid", str(trained.root), "--webui", webui.url]) == 0
     out, err = capsys.readouterr()
-    assert "cells: 12, to draw: 12, checkpoint loads: 1, LoRA swaps: 3" in err
+    assert "cells: 12, to draw: 12, checkpoint loads: 0, LoRA swaps: 3" in err
     assert "Next: loraloom promote" in err
     folder = only_grid(trained)
     assert str(folder.name) in out
