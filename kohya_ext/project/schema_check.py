@@ -1,7 +1,8 @@
 """Check plain values against the manifest's JSON Schema, and say what is wrong in a sentence.
 
-jsonschema finds the faults. Where a host's Python lacks it (Forge Neo's does, and gets no package
-of ours) we look ourselves, for the words of JSON Schema that the manifest's schema uses.
+We look ourselves first, for the words of JSON Schema that the manifest's schema uses: to load
+jsonschema takes a command longer than to look. It finds the faults where there are some, and
+where it is: Forge Neo's Python lacks it, and gets no package of ours.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ def find_faults(value: Any, schema: _Schema) -> Iterator[Fault]:
 
     A word of the schema that has no sentence here is an error: KeyError.
     """
+    ours = list(_look(value, schema, ()))
+    if not ours:
+        return
     try:
         from jsonschema import Draft202012Validator
     except ModuleNotFoundError:
-        yield from _look(value, schema, ())
+        yield from ours
         return
     for error in Draft202012Validator(schema).iter_errors(value):
         yield from _faults_of(

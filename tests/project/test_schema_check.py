@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -77,6 +78,14 @@ def first(value: Any, schema: dict[str, Any]) -> Fault | None:
 
 def test_the_whole_example_is_sound():
     assert list(find_faults(FULL, manifest_schema())) == []
+
+
+def test_only_faults_load_jsonschema(monkeypatch: pytest.MonkeyPatch):
+    """That took 45 of the 195 ms that `loraloom show` needed."""
+    monkeypatch.setitem(sys.modules, "jsonschema", ModuleType("jsonschema"))
+    assert list(find_faults(FULL, manifest_schema())) == []
+    with pytest.raises(ImportError, match="Draft202012Validator"):
+        list(find_faults({}, manifest_schema()))
 
 
 @calm
