@@ -31,7 +31,7 @@ from ..api.capabilities import Capabilities
 from ..api.client import Client
 from ..api.forgetting import forget_loras
 from ..api.inventory import fetch_loras
-from ..api.lora_links import find_lora_folder, linked_names
+from ..api.lora_links import FOLDER, find_lora_folder, linked_names
 from ..grids.choice import choose_promoted
 from .header import header_changes, write_header
 
@@ -245,11 +245,17 @@ def require_free_name(capabilities: Capabilities, name: str, digest: str) -> Non
     for one in capabilities.loras:
         same = bool(one.hash) and digest.startswith(one.hash)
         if name.casefold() in {one.name.casefold(), one.alias.casefold()} and not same:
+            is_linked = re.split(r"[\\/]", one.path)[-2:-1] == [FOLDER]
+            away = (
+                "remove the links of epoch files: loraloom link-loras PROJECT --remove"
+                if is_linked
+                else "move that file away."
+            )
             raise ConflictError(
                 "LL605",
                 f'The WebUI at {capabilities.url} has another LoRA that matches "{name}": '
                 f"{one.path or one.name}.",
-                "Choose another name, or move that file away.",
+                f"Choose another name, or {away}",
             )
 
 

@@ -244,20 +244,19 @@ def _copies(files: list[EpochFile]) -> dict[Path, Path]:
     """
     originals: dict[tuple[object, ...], EpochFile] = {}
     copies: dict[Path, Path] = {}
-    for one in sorted(files, key=_unlike_a_trainers_name):
+    for one in sorted(files, key=lambda one: (not _has_a_trainers_name(one), one.name)):
         if not one.session_id:
             continue
         key = (*sorted(one.metadata.items()), one.path.stat().st_size)
         original = originals.setdefault(key, one)
-        if original is not one:
+        if original is not one and not _has_a_trainers_name(one):
             copies[one.path] = original.path
     return copies
 
 
-def _unlike_a_trainers_name(one: EpochFile) -> tuple[bool, int, str]:
+def _has_a_trainers_name(one: EpochFile) -> bool:
     rest = one.name.removeprefix(one.output_name)
-    is_own = rest != one.name and re.fullmatch(r"(-(step)?\d+)?", rest) is not None
-    return not is_own, len(one.name), one.name
+    return rest != one.name and re.fullmatch(r"(-(step)?\d+)?", rest) is not None
 
 
 def find_runs(folder: Path) -> tuple[Run, ...]:

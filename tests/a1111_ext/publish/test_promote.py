@@ -271,6 +271,18 @@ def test_another_lora_of_that_name(trained: Project, webui: SimulatedWebui, caps
     assert not trained.publish_dir.exists()
 
 
+def test_a_linked_epoch_file_of_that_name_is_to_be_unlinked(
+    trained: Project, webui: SimulatedWebui, capsys: pytest.CaptureFixture[str]
+):
+    """After a grid, "move that file away" meant a link that loraloom itself had made."""
+    assert main(["link-loras", str(trained.root), "--webui", webui.url]) == 0
+    words = ["promote", str(trained.root), "2", "Quillfox", "--webui", webui.url]
+    assert main(words) == 1
+    assert "loraloom link-loras PROJECT --remove" in capsys.readouterr().err
+    assert main(["link-loras", str(trained.root), "--remove", "--webui", webui.url]) == 0
+    assert main(words) == 0
+
+
 def test_the_same_weights_under_another_header_may_be_there(
     trained: Project, webui: SimulatedWebui, client: Client
 ):
