@@ -31,7 +31,7 @@ def save(path: Path, form: str, mode: str = "RGB") -> Path:
         picture.save(path, form, pnginfo=info)
         return path
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + TEXT.encode("utf-16-be")
+    exif[0x8769] = {0x9286: b"UNICODE\0" + TEXT.encode("utf-16-be")}
     picture.save(path, form, exif=exif.tobytes())
     return path
 

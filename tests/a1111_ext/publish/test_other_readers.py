@@ -162,7 +162,7 @@ def test_exiftool_reads_label_and_rating_and_finds_nothing_new_wrong(packed: Pat
 
 
 def test_the_hubs_library_takes_the_card(packed: Path, monkeypatch: pytest.MonkeyPatch):
-    hub = pytest.importorskip("huggingface_hub")
+    hub = pytest.importorskip("huggingface_hub", minversion="1.12")
     card = hub.ModelCard.load(packed / "README.md")
     said = card.data.to_dict()
     assert hub.ModelCardData(**said).to_dict() == said

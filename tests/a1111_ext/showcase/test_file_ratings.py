@@ -118,7 +118,7 @@ def test_select_hears_viewers_and_writes(shown: Project):
 def test_a_rating_changes_no_digest(tmp_path: Path, suffix: str):
     path = tmp_path / f"a{suffix}"
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0a fox"
+    exif[0x8769] = {0x9286: b"ASCII\0\0\0a fox"}
     Image.effect_noise((32, 24), 90).convert("RGB").save(path, exif=exif)
     before, whole = digest_without_xmp(path.read_bytes()), sha256_of(path)
     if suffix != ".webp":

@@ -230,7 +230,7 @@ def test_a_picture_by_hand_is_drawn_larger(shown: Project, suffix: str):
         path.rename(mine)
     else:
         exif = Image.Exif()
-        exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
+        exif[0x8769] = {0x9286: b"UNICODE\0" + text.encode("utf-16-be")}
         with Image.open(path) as picture:
             picture.convert("RGB").save(mine, exif=exif)
         path.unlink()

@@ -297,7 +297,7 @@ def test_pictures_of_other_formats_count(project: Project, form: str):
     with Image.open(source) as picture:
         exif = picture.getexif()
         text = str(picture.info["parameters"])
-        exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
+        exif[0x8769] = {0x9286: b"UNICODE\0" + text.encode("utf-16-be")}
         picture.save(project.showcase_dir / f"mine.{form.lower()}", form, exif=exif)
     source.unlink()
     Image.new("RGB", (8, 8)).save(project.showcase_dir / "silent.jpg")

@@ -6,12 +6,13 @@ import builtins
 import errno
 import os
 import sqlite3
+import warnings
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from drawn import draw
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 from kohya_ext.cli import main
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
@@ -120,6 +121,12 @@ def test_damaged_exif_stops_nothing(project: Project, folder: Path, exif: bytes,
     """The picture itself is sound, and other programs show it."""
     picture = Image.new("RGB", (40, 30), "orange")
     picture.save(folder / f"e{suffix}", exif=b"Exif\0\0" + exif)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            Image.open(folder / f"e{suffix}").close()
+        except UnidentifiedImageError:
+            pytest.skip("this Pillow opens no such picture, as 9.5 does not")
     apply_import(project, plan_import(project, folder))
     assert len(list(project.source_dir.rglob("*.*"))) == 4
     apply_layout(project, plan_layout(project))
