@@ -17,6 +17,10 @@ LETTERS = 4_000
 QUICK_SECONDS = 0.0003
 """A quick machine takes 0.0007 for the quickest of the quadratic patterns below."""
 MOST_GROWTH = 3.0
+LONG_SECONDS = 0.005
+"""What takes longer is hardly disturbed by other programs."""
+SURE_GROWTH = 2.5
+"""Below it the time is not measured again: of a quadratic pattern it is 4."""
 END = "\x00"
 MOST_UNITS = 50
 
@@ -44,13 +48,19 @@ def grows(pattern: re.Pattern[Any], begin: str, unit: str, is_anchored: bool) ->
     """Tell whether a pattern takes far more than twice as long for twice the text."""
     for letters in (LETTERS // 50, LETTERS):
         text = begin + unit * (letters // len(unit)) + END
-        if seconds(pattern, text, is_anchored) < QUICK_SECONDS:
+        first = seconds(pattern, text, is_anchored)
+        if first < QUICK_SECONDS:
             continue
         doubled = begin + unit * (2 * letters // len(unit)) + END
+        first = min(first, seconds(pattern, text, is_anchored))
+        if seconds(pattern, doubled, is_anchored) < SURE_GROWTH * first:
+            continue
+        tries = 3 if first < LONG_SECONDS else 1
         rounds = {True: 0, False: 0}
         while max(rounds.values()) < 2:  # on a busy machine one may be wrong, either way
             once, twice = (
-                min(seconds(pattern, one, is_anchored) for _ in range(3)) for one in (text, doubled)
+                min(seconds(pattern, one, is_anchored) for _ in range(tries))
+                for one in (text, doubled)
             )
             rounds[twice > MOST_GROWTH * once] += 1
         if rounds[True] == 2:
