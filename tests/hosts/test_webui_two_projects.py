@@ -144,3 +144,31 @@ def test_ctrl_c_of_one_leaves_the_other_alone(pair: Pair, live_webui: Client):
     assert require_own_checkpoints(pair.grid) == 3 * 6
     after = live_webui.get("/sdapi/v1/options")["sd_model_checkpoint"]
     assert stem(after) == stem(before)
+
+
+def test_ctrl_c_ends_the_webui_s_own_plot(pair: Pair, live_webui: Client):
+    """The plot is one request: nothing of it may go on, and nothing half-drawn is kept."""
+    plot = pair.start("grid", "--server-side")
+    state: dict[str, Any] = {}
+    while not state.get("state", {}).get("job_count"):
+        assert plot.poll() is None, plot.communicate()
+        state = live_webui.get("/sdapi/v1/progress?skip_current_image=true")
+    plot.send_signal(signal.SIGINT)
+    _, why = plot.communicate(timeout=SECONDS)
+    assert plot.returncode not in (0, None), why
+    assert "Traceback" not in why
+    assert not live_webui.get("/sdapi/v1/progress?skip_current_image=true")["state"]["job"]
+    plot = pair.start("grid", "--server-side")
+    _, why = plot.communicate(timeout=SECONDS)
+    assert plot.returncode == 0, why
+    assert require_own_checkpoints(pair.grid) == 3 * 6
+
+
+def test_a_lora_that_is_missing_stops_the_plot_before(pair: Pair):
+    """A1111 would draw it without, with status 200."""
+    plot = pair.start("grid", "--server-side", "--prompt", "{lora} <lora:no-such-file:1> a fox")
+    _, why = plot.communicate(timeout=SECONDS)
+    assert plot.returncode != 0
+    assert 'no LoRA "no-such-file"' in why
+    with Ledger(pair.grid.cells_db, pair.grid.cells_dir) as ledger:
+        assert not ledger.done_keys()
