@@ -53,6 +53,11 @@ def files_of(cell: Cell, has: Capabilities) -> tuple[FileUse, ...]:
     )
 
 
+def with_files(cell: Cell, has: Capabilities) -> Cell:
+    """Return a cell with the files that it goes by the names of."""
+    return replace(cell, files=files_of(cell, has))
+
+
 def _first(has: Capabilities, kind: str, name: str, otherwise: str) -> str:
     return has.first_files.get(kind, {}).get(name, otherwise)
 

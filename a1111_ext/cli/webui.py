@@ -33,7 +33,6 @@ from ..api.capabilities import Capabilities
 from ..api.client import ApiError, Client, ConnectionLost, parse_credentials
 from ..api.inventory import fetch_capabilities
 from ..api.lora_links import apply_links, find_linked, plan_links, remove_links
-from ..cells.model_files import know_first_files
 from ..cells.shared_settings import SharedSettings
 from ..grids.grid import GridStore
 
@@ -134,10 +133,7 @@ def _knowing(found: Capabilities, project: Path | None) -> Capabilities:
     own = SharedSettings()
     found = dataclasses.replace(found, settings={**found.settings, **own.peek(found.url)})
     own.close()
-    if project is None or not (project / "cells.db").is_file():
-        return found
-    with GridStore(project).open_ledger() as ledger:
-        return know_first_files(found, ledger)
+    return found if project is None else GridStore(project).know_files(found)
 
 
 def _connect(clients: list[Client], needs_all: bool) -> tuple[tuple[Client, Capabilities], ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kohya_ext.project.consent import Use
 from kohya_ext.project.epochs import EpochFile, Run, require_family
-from kohya_ext.project.errors import DamagedError
+from kohya_ext.project.errors import DamagedError, ToolError
 from kohya_ext.project.files import write_json_atomic
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.project import Project
@@ -24,6 +24,7 @@ from ..api.capabilities import Capabilities
 from ..api.lora_links import linked_names
 from ..cells.cell_plan import pin_cell
 from ..cells.ledger import Ledger
+from ..cells.model_files import know_first_files
 from .page.votes import PAGE_NAME
 from .plan import Expand, GridPlan, GridRequest, GridSubject, plan_grid, select_epochs
 
@@ -61,6 +62,19 @@ class GridStore:
     def open_ledger(self) -> Ledger:
         """Open the ledger of this place. Raises DamagedError or MachineError."""
         return Ledger(self.root / "cells.db", self.root / "cells")
+
+    def know_files(self, has: Capabilities) -> Capabilities:
+        """Add with which model files pictures were drawn here so far.
+
+        What is wrong with a ledger says whoever draws.
+        """
+        if not (self.root / "cells.db").is_file():
+            return has
+        try:
+            with self.open_ledger() as ledger:
+                return know_first_files(has, ledger)
+        except ToolError:
+            return has
 
 
 def subject_of(project: Project, run: Run, epochs: str) -> GridSubject:

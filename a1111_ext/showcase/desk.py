@@ -19,6 +19,7 @@ from kohya_ext.project.wording import counted
 
 from ..cells.events import CellEvent
 from ..cells.ledger import Ledger
+from ..cells.model_files import know_first_files
 from ..publish.promoted import require_promoted
 from .album import read_album, repair_showcase
 from .batches import draw_batch, pin_batch, say_undetailed
@@ -202,7 +203,7 @@ class DrawingDesk(ReviewDesk):
             self._open_drawing(promoted, cells) as (has, backends),
             Ledger(project.cells_db, project.cells_dir) as ledger,
         ):
-            pinned = pin_batch(plan, has, promoted.autov3)
+            pinned = pin_batch(plan, know_first_files(has, ledger), promoted.autov3)
             report = draw_batch(project, pinned, ledger, backends, on_event=tell, stop=stop)
             undetailed = say_undetailed(pinned, ledger)
         if report.stopped:

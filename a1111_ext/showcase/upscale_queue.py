@@ -18,6 +18,7 @@ from ..cells.backend import Backend
 from ..cells.cell import Cell
 from ..cells.events import CellEvent, CellOutcome
 from ..cells.ledger import Ledger
+from ..cells.model_files import know_first_files
 from ..publish.promoted import Promoted, require_promoted
 from .album import OwnPictures, ShowPicture, read_album
 from .ratings import Rating
@@ -120,7 +121,7 @@ class UpscaleQueue:
                 return
             cells = [one.cell for one in planned]
             with self._open_drawing(promoted, cells) as (has, backends):
-                pinned = self._pinned(planned, has)
+                pinned = self._pinned(planned, know_first_files(has, ledger))
                 if not pinned:
                     return
                 self._round_stop = threading.Event()

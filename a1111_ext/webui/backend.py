@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import HostError
@@ -21,6 +22,7 @@ from ..api.inventory import own_schedules
 from ..api.payloads import forge_hires, module_settings, vae_settings, with_whole_numbers
 from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
+from ..cells.model_files import HYPERNETWORK, replaced_since
 from ..cells.verify import Generated
 
 NAME = "this WebUI"
@@ -50,6 +52,10 @@ class InProcessBackend(Backend):
     def forget_loras(self, checkpoint: str) -> None:
         """Let the host read its LoRAs again."""
         forget_loras()
+
+    def replaced(self, cell: Cell) -> str:
+        """Name a file of a cell that was replaced since it was pinned; "" for none."""
+        return replaced_since(cell, read_capabilities()) if cell.files else ""
 
     def forget_vae(self, checkpoint: str) -> None:
         """Let the host read the next picture's VAE from its file."""
@@ -211,7 +217,21 @@ def read_capabilities() -> Capabilities:
         is_forge=modules is not None,
         vaes=tuple(sd_vae.vae_dict if modules is None else modules),
         modules=None if modules is None else tuple(modules),
+        files={
+            "VAE": _existing(sd_vae.vae_dict if modules is None else modules),
+            "module": _existing(modules or {}),
+            HYPERNETWORK: _existing(getattr(shared, "hypernetworks", {})),
+            "upscaler": _existing(
+                {one.name: getattr(one, "data_path", "") for one in shared.sd_upscalers}
+            ),
+        },
     )
+
+
+def _existing(paths: Any) -> dict[str, str]:
+    """Return the files of a list by their names; what Forge may hold as a tuple has no paths."""
+    found = paths.items() if isinstance(paths, Mapping) else ()
+    return {str(name): str(path) for name, path in found if path and Path(str(path)).is_file()}
 
 
 def _loras() -> Iterable[Lora]:
@@ -236,12 +256,13 @@ def forget_loras() -> None:
     Forge notes what it has put into the model as a whole, A1111 in each layer; A1111 may keep files
     in memory, going by their time. Both keep what the text encoder made of the last prompts.
     """
-    from modules import processing, sd_models
+    from modules import processing, sd_models, shared
 
     networks = sys.modules.get("networks")
     getattr(networks, "networks_in_memory", {}).clear()
     read_file = getattr(networks, "load_lora_state_dict", None)
     getattr(read_file, "cache_clear", lambda: None)()  # Forge and reForge keep five, by their paths
+    getattr(shared, "loaded_hypernetworks", []).clear()
     for kind in (
         processing.StableDiffusionProcessing,
         processing.StableDiffusionProcessingTxt2Img,

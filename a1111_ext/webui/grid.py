@@ -24,6 +24,7 @@ from ..api.lora_list import walk_files
 from ..api.lora_tags import LoraTag, lora_tags, replace_lora
 from ..cells.cell import LARGEST_SEED, Cell, CheckpointPin, with_loras
 from ..cells.cell_plan import ignored_schedules, require_whole
+from ..cells.model_files import with_files
 from ..grids.axes import parse_axis, resolve_seeds
 from ..grids.expansion import find_grid_hints, make_expand, open_library
 from ..grids.facts import format_seconds, grid_facts
@@ -173,12 +174,13 @@ def plan_page_grid(
     plan = plan_grid(request, subject, rng=rng, expand=make_expand(store.library), page=page)
     named = {parse_axis(text, random.Random(0)).name for text in request.axes}
     keeps_weight = not _CHANGING_WEIGHTS & named
+    has = store.know_files(has)
 
     def pin(cell: Cell) -> Cell:
         prompt = _as_weighted(cell.prompt, found.tag, hashes) if keeps_weight else cell.prompt
         made = with_loras(replace(cell, prompt=prompt), hashes)
         require_whole(made, has)
-        return made if not request.axes else _pin_names(made, page, has)
+        return with_files(made if not request.axes else _pin_names(made, page, has), has)
 
     pinned = plan.with_cells(pin)
     grid_id = f"{found.run.output_name}-{_digest(pinned)}"
@@ -298,6 +300,7 @@ def prepare_project_grid(project: Project, changes: Mapping[str, Any]) -> Grid:
     require_reachable(request, subject, has, library)
     expand = make_expand(library)
     grid = prepare_grid(project, request, subject, session_id=run.session_id, expand=expand)
+    has = GridStore(project.root).know_files(has)
     pinned = pin_grid(grid, has)
     hints = (
         *find_grid_hints(request, subject, library),

@@ -24,6 +24,7 @@ from ..cells.cell import LARGEST_SEED, Cell, with_loras
 from ..cells.cell_plan import ignored_schedules, require_whole
 from ..cells.engine import run_cells
 from ..cells.ledger import Ledger
+from ..cells.model_files import with_files
 from ..cells.run import RunReport
 from ..grids.expansion import open_library
 from ..grids.facts import format_seconds
@@ -161,7 +162,7 @@ def _planned(
     own_rows = project.manifest.showcase.per_checkpoint if project else {}
     table = replace(request, per_checkpoint=own_rows)  # those that are not drawn on need no hint
     rows = {name: table.row_of(pin.title) for name, pin in pins.items()}
-    has = read_capabilities()
+    has = store.know_files(read_capabilities())
     for row in rows.values():
         has.require_names(
             sampler=row.get("sampler", page.sampler),
@@ -186,7 +187,7 @@ def _planned(
         )
         cell = with_loras(cell, hashes)
         require_whole(cell, has)
-        return replace(shot, cell=cell)
+        return replace(shot, cell=with_files(cell, has))
 
     shots = tuple(map(pin, plan.shots))
     ignored = ignored_schedules((shot.cell for shot in shots), has)

@@ -147,7 +147,7 @@ def test_ctrl_c_of_one_leaves_the_other_alone(pair: Pair, live_webui: Client):
 
 
 def test_ctrl_c_ends_the_webui_s_own_plot(pair: Pair, live_webui: Client):
-    """The plot is one request: nothing of it may go on, and nothing half-drawn is kept."""
+    """The plot is one request: it ends, and nothing half-drawn is kept."""
     plot = pair.start("grid", "--server-side")
     state: dict[str, Any] = {}
     while not state.get("state", {}).get("job_count"):

@@ -89,6 +89,21 @@ def test_what_is_left_out_is_as_the_host_is_set(app: Any, host: Any):
     assert not any("Clip skip: 2" in one for one in texts[1])
 
 
+def test_a_vae_that_was_replaced_draws_again(app: Any, host: Any):
+    """The host keeps its name; the pictures of before are those of another file."""
+    path = host.data / "models" / "other.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    host.sd_vae.vae_dict["other.pt"] = str(path)
+    host.shared.opts.data["sd_vae"] = "other.pt"
+    drawn = []
+    for content in ("old", "old", "new", "old"):
+        path.write_text(content, encoding="utf-8")
+        before = len(host.drawn)
+        assert finish(app, FOX)["state"] == "done"
+        drawn.append(len(host.drawn) - before)
+    assert (drawn[0] > 0, drawn[1], drawn[2], drawn[3]) == (True, 0, drawn[0], 0)
+
+
 def restarted() -> Any:
     """What the WebUI serves when it was started again."""
     from fastapi import FastAPI
