@@ -134,8 +134,8 @@ def import_(
             f"{counted(len(plan.new), 'picture')} {verb}: {primary} primary, {supporting} "
             f"supporting{out}"
         )
-        if plan.known:
-            emit(f"{len(plan.known)} already imported")
+        for sentence in plan.known_sentences:
+            emit(sentence)
         if plan.captions.new:
             verb = "would be imported" if dry_run else "imported"
             emit(f"{counted(len(plan.captions.new), 'caption')} {verb} as written by hand")

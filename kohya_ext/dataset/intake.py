@@ -88,6 +88,8 @@ class ImportPlan:
     folder: Path
     new: tuple[Intake, ...]
     known: tuple[Path, ...]
+    copies: int
+    """How many of `known` are exact copies of pictures that are new."""
     broken: tuple[tuple[Path, str], ...]
     unread: tuple[Path, ...]
     """Pictures of kinds that are not read here."""
@@ -163,6 +165,16 @@ class ImportPlan:
                 said += f"; {chosen}: write dataset.repeats.{one.role.value}: {one.repeats}"
             reported.append(said)
         return tuple(reported)
+
+    @property
+    def known_sentences(self) -> tuple[str, ...]:
+        """What to say about pictures that are not imported again."""
+        before = len(self.known) - self.copies
+        copies = counted(self.copies, "exact copy of another", "exact copies of others")
+        return (
+            *([f"{before} already imported"] if before else []),
+            *([f"left out: {copies} in {self.folder}"] if self.copies else []),
+        )
 
     @property
     def alike_sentences(self) -> tuple[str, ...]:
@@ -247,6 +259,7 @@ def plan_import(
         folder,
         new,
         tuple(planner.known),
+        planner.copies,
         tuple(planner.broken),
         unread,
         plan,
@@ -321,6 +334,7 @@ class _ImportPlanner:
         self._errors: list[ToolError] = []
         self.clashes: list[InputError] = []
         self.known: list[Path] = []
+        self.copies = 0
         self.broken: list[tuple[Path, str]] = []
         self.ratings: dict[str, FileRating | None] = {}
         self.folder_roles: dict[str, Statement] = {}
@@ -344,6 +358,7 @@ class _ImportPlanner:
             self._fresh[key] = path
         else:
             self.known.append(path)
+            self.copies += key in self._fresh
         self._hear(path, key)
 
     def _key_of(self, path: Path) -> str:

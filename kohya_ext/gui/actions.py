@@ -55,8 +55,8 @@ def importing(folder: Path, *, rename: bool = False) -> Step:
             f"{counted(len(plan.new), 'picture')} imported: {primary} primary, {supporting} "
             "supporting."
         )
-        if plan.known:
-            say(f"{len(plan.known)} were already imported.")
+        for sentence in plan.known_sentences:
+            say(f"{sentence[0].upper()}{sentence[1:]}.")
         for path, why in plan.broken:
             say(f"Left out: {path.name}. {why}")
         if plan.unread:

@@ -76,7 +76,7 @@ def advice(given: KeptAdvice) -> str:
     """Show the newest advice on the epochs: in words, as curves, and what was not measured."""
     note = " (simulated)" if given.is_simulated else ""
     picks = "".join(
-        f"<li><b>{escape(one.place)}</b> {escape(' '.join(one.reasons))}</li>"
+        f"<li><b>{escape(one.place)}</b> {escape(on_screen(' '.join(one.reasons)))}</li>"
         for one in given.picks
     )
     curves = "".join(
@@ -85,10 +85,11 @@ def advice(given: KeptAdvice) -> str:
         for one in given.curves
     )
     missing = "".join(
-        f"<li>Not measured, {escape(name)}: {escape(why)}</li>" for name, why in given.not_measured
+        f"<li>Not measured, {escape(name)}: {escape(on_screen(why))}</li>"
+        for name, why in given.not_measured
     )
     return (
-        f"<p><b>Advice{note}:</b> {escape(given.summary)}</p><ol>{picks}</ol>"
+        f"<p><b>Advice{note}:</b> {escape(on_screen(given.summary))}</p><ol>{picks}</ol>"
         f'<div style="display:flex;flex-wrap:wrap">{curves}</div><ul>{missing}</ul>'
     )
 

@@ -83,7 +83,7 @@ _BY_FILE = re.compile(
 )
 """A way that only a terminal has, where the sentence names one of the screen first."""
 _SIDE_BY_SIDE = re.compile(r"(the (?:field|box) \"[^\"]+\") (?=the (?:field|box) )")
-_TWICE = re.compile(r"(the (?:field|button|box) \"[^\"]+\"),? or \1")
+_TWICE = re.compile(r"(the (?:field|button|box) \"[^\"]+\"),? or (?:under )?\1")
 _ROOT = r"(?:/|~|[A-Za-z]:[/\\])"
 _NAMED = rf"(?:{_ROOT}[^\"\n]{{0,900}}?)?lora-project\.yaml(?::\d+)?(:?)"
 _FILE = re.compile(rf"(?<=\s){_NAMED}")

@@ -86,7 +86,7 @@ def test_import_says_what_came_in(project: Project, collected: Path):
     view = finish(project, actions.importing(collected))
     assert view.lines == ("5 pictures imported: 3 primary, 2 supporting.",)
     again = finish(project, actions.importing(collected))
-    assert again.lines[-1] == "5 were already imported."
+    assert again.lines[-1] == "5 already imported."
 
 
 def test_imported_pictures_show_their_role(project: Project, collected: Path):
@@ -307,7 +307,7 @@ def test_the_newest_advice_is_shown_escaped(project: Project):
         "verdict": "take",
         "summary": "Take <b>epoch 2</b>.",
         "picks": [{"name": "a", "file": "a", "place": "epoch 2", "reasons": ["<script>"]}],
-        "not_measured": {"votes": "Nobody has voted."},
+        "not_measured": {"votes": "Nobody has voted.", "learned": "Give it with --model FOLDER."},
         "signals": {"fried": {"values": [0.0, 1.5], "bad": [False, True]}},
         "epochs": [{"name": "a"}, {"name": "b"}],
     }
@@ -317,3 +317,4 @@ def test_the_newest_advice_is_shown_escaped(project: Project):
     assert "<script>" not in text
     assert "<svg" in text
     assert text.count(ALARM_COLOUR) == 1
+    assert "the field &quot;Tagger folder&quot;" in text

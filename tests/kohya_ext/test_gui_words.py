@@ -129,6 +129,8 @@ def test_buttons_boxes_and_fields_named_are_there():
          'For more epochs, fill in the field "Continue from this LoRA file" and the field "Max '
          'train epoch"; to train it again, tick the box "Move epoch files of an earlier training '
          'aside".'),
+        ("It needs a WD14 tagger: give its folder with --model, or under captions.model in the "
+         "manifest.", 'It needs a WD14 tagger: give its folder with the field "Tagger folder".'),
         ("Next: loraloom grid 'my fox'", f"Next: {screen_words.ELSEWHERE}"),
         ("model.safetensors is 4.5 GB; sd-scripts gets --config_file.",
          "model.safetensors is 4.5 GB; sd-scripts gets --config_file."),

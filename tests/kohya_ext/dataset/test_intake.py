@@ -50,7 +50,11 @@ def test_a_second_import_takes_only_what_is_new(project: Project, folder: Path):
 
 def test_one_content_under_two_names_comes_once(project: Project, folder: Path):
     (folder / "copy of b.jpg").write_bytes((folder / "b.JPG").read_bytes())
-    assert len(plan_import(project, folder).new) == 3
+    plan = plan_import(project, folder)
+    assert len(plan.new) == 3
+    assert plan.known_sentences == (f"left out: 1 exact copy of another in {folder}",)
+    apply_import(project, plan)
+    assert plan_import(project, folder).known_sentences == ("4 already imported",)
 
 
 def test_thumbnails_come_with_the_import(project: Project, folder: Path):
