@@ -316,7 +316,9 @@ def require_folder(path: Path) -> Path:
         if path.exists():
             raise MissingError("LL103", f"{path} is a file, not a folder.", "Give a folder.")
         raise MissingError(
-            "LL103", f"The folder {path} does not exist.", "Check the spelling of the path."
+            "LL103",
+            f"The folder {path} does not exist.",
+            "Check the spelling of the path, and that its drive is connected.",
         )
     try:
         with os.scandir(path) as entries:

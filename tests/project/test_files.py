@@ -268,3 +268,8 @@ def test_what_a_killed_process_left_is_removed_by_the_next(
     write_text_atomic(tmp_path / "a.json", "{}")
     left = {one.name for one in tmp_path.iterdir()}
     assert left == {"a.json", elsewhere.name, alive.name, foreign.name}
+
+
+def test_a_folder_that_is_gone_may_be_on_a_drive(tmp_path: Path):
+    with pytest.raises(ToolError, match=r"that its drive is connected\. \[LL103\]"):
+        require_folder(tmp_path / "usb" / "pictures")
