@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -73,6 +74,7 @@ def test_a_host_that_is_not_named_has_no_row(page: Path, monkeypatch: pytest.Mon
     assert write_rows(page, {"test_kohya_commands.py": Counter(passed=1)}, ON) == []
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
 def test_a_kohya_gui_newer_than_its_release_is_named_apart(tmp_path: Path):
     (tmp_path / ".release").write_text("v26.0.0\n", encoding="utf-8")
     who = ("-c", "user.name=Ida Brook", "-c", "user.email=ida@example.org")
