@@ -66,6 +66,7 @@ TITLES: dict[str, str] = {
     "LL221": "A consent that is not valid",
     "LL222": "A LoRA of another person",
     "LL223": "Text of the prompt language in a caption",
+    "LL224": "Training folders that are older than the decisions",
     "LL240": "A line of the manifest that a screen cannot change",
     "LL241": "Not a base model",
     "LL242": "Fields that were changed but not saved",

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from ...captions.lint import LintRules, lint_captions, lint_rules
 from ...captions.prompt_text import PromptText
 from ...dataset.staged import read_staged
+from ...dataset.stale import stale_sentence
 from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
 from ...project.consent import Use
@@ -43,6 +44,9 @@ def check_words(
     if project:
         yield from _check_consent(project)
         yield from _check_staged([picture for picture, _ in pictures], project.images_dir)
+        if stale := stale_sentence(project):
+            cure = f"Stage again: loraloom stage {project.root.name}; then caption again."
+            yield warning("LL224", stale, cure)
         report = trigger_report(project, "", lora_folders_of(project))
         for one in report.findings:
             if one.kind == "caption":
