@@ -28,6 +28,7 @@ from ..project.content import cure_for_training, forbidden_picture
 from ..project.files import sha256_of, write_json_atomic, write_text_atomic
 from ..project.json_reader import read_picture_bytes, read_text, require_texts
 from ..project.placeholders import fill_placeholders
+from ..project.shell import shell_path
 from ..project.tagging import (
     Scores,
     Tagger,
@@ -179,7 +180,7 @@ def staged_pictures(project: Project) -> tuple[PurePosixPath, ...]:
         raise MissingError(
             "LL256",
             f"{project.images_dir} contains no staged pictures.",
-            f"Stage them first: loraloom stage {project.root.name}",
+            f"Stage them first: loraloom stage {shell_path(project.root)}",
         )
     return places
 
@@ -275,7 +276,7 @@ def _require_decent(project: Project, pictures: Mapping[PurePosixPath, tuple[Sco
         raise RuleError(
             "LL258",
             f"Signs of a minor together with something sexual, in {project.images_dir}: {named}.",
-            cure_for_training(project.root.name, (place.name for place in found)),
+            cure_for_training(shell_path(project.root), (place.name for place in found)),
         )
 
 

@@ -44,6 +44,7 @@ from ..project.files import (
 from ..project.json_reader import read_beginning
 from ..project.pictures import TRAINER_SUFFIXES, PictureInfo, open_upright, read_picture
 from ..project.pictures.memory import PictureMemory
+from ..project.shell import shell_path
 from ..project.tagging.scores import scores_path
 from .intake import source_pictures
 from .ratio import Ratio, choose_repeats, ratio_of, repeats_of
@@ -135,7 +136,7 @@ def plan_layout(
         raise MissingError(
             "LL201",
             f"{project.source_dir} contains no pictures.",
-            f"Import some first: loraloom import {project.root.name} FOLDER",
+            f"Import some first: loraloom import {shell_path(project.root)} FOLDER",
         )
     memory = memory_of(project)
     keys = memory.keys_of(paths)
@@ -199,7 +200,7 @@ def _require_decent(project: Project, pictures: Sequence[StagedPicture]) -> None
         raise RuleError(
             "LL258",
             f"Signs of a minor together with something sexual, in {project.source_dir}: {named}.",
-            cure_for_training(project.root.name, found),
+            cure_for_training(shell_path(project.root), found),
         )
 
 

@@ -14,6 +14,7 @@ from ...dataset.trigger import lora_folders_of, trigger_report
 from ...project import Project, ToolError
 from ...project.consent import Use
 from ...project.json_reader import read_beginning
+from ...project.shell import shell_path
 from ..dataset.folders import caption_of
 from .findings import Finding, error, warning
 
@@ -45,7 +46,7 @@ def check_words(
         yield from _check_consent(project)
         yield from _check_staged([picture for picture, _ in pictures], project.images_dir)
         if stale := stale_sentence(project):
-            cure = f"Stage again: loraloom stage {project.root.name}; then caption again."
+            cure = f"Stage again: loraloom stage {shell_path(project.root)}; then caption again."
             yield warning("LL224", stale, cure)
         report = trigger_report(project, "", lora_folders_of(project))
         for one in report.findings:

@@ -10,9 +10,10 @@ from PIL import Image
 from kohya_ext.dataset.intake import apply_import, plan_import, read_index
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.dataset.stale import stale_sentence
-from kohya_ext.project import Project
+from kohya_ext.project import Project, ToolError
 from kohya_ext.project.decisions import DecisionKind, DecisionStore
 from kohya_ext.project.manifest_edit import edit_manifest
+from kohya_ext.project.shell import shell_path
 from kohya_ext.training.checks.captions import check_words
 
 
@@ -64,4 +65,12 @@ def test_the_check_warns_of_it(laid_out: Project):
     """Pictures set to Out after `stage` were trained without a word."""
     decide(laid_out, c="out")
     (found,) = [one for one in check_words([], laid_out) if one.code == "LL224"]
-    assert "loraloom stage" in found.cure
+    assert f"loraloom stage {shell_path(laid_out.root)};" in found.cure
+
+
+def test_a_cure_can_be_pasted(project: Project):
+    """The folder stood there without quotes, and without the way to it."""
+    assert " " in project.root.name
+    with pytest.raises(ToolError) as caught:
+        plan_layout(project)
+    assert f"loraloom import {shell_path(project.root)} FOLDER" in caught.value.cure
