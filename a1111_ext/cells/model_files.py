@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from ..api.capabilities import Capabilities
 from ..api.infotext import parse_infotext
@@ -46,11 +47,19 @@ def files_of(cell: Cell, has: Capabilities) -> tuple[FileUse, ...]:
     by_setting = _chosen_vae(has) if cell.vae == "" and not cell.modules else ""
     if by_setting:
         found.append((_BY_SETTING, "", by_setting))
-    return tuple(
-        FileUse(kind, name, digest, _first(has, kind, name, digest) != digest)
-        for kind, name, digest in dict.fromkeys(found)
-        if digest
+    return _shared(
+        tuple(
+            FileUse(kind, name, digest, _first(has, kind, name, digest) != digest)
+            for kind, name, digest in dict.fromkeys(found)
+            if digest
+        )
     )
+
+
+@lru_cache(maxsize=1024)
+def _shared(files: tuple[FileUse, ...]) -> tuple[FileUse, ...]:
+    """Return the first of equal tuples: the cells of a large plan share it."""
+    return files
 
 
 def with_files(cell: Cell, has: Capabilities) -> Cell:
