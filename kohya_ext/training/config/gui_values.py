@@ -142,6 +142,7 @@ def _blank_values(script: str, version: GuiVersion) -> Values:
         "optimizer": "AdamW",
         "lr_warmup": 0,
         "save_precision": "float",
+        "dynamo_backend": "no",  # the trainer's default counts with torch_compile only
     }
 
 
@@ -155,7 +156,11 @@ def as_json_values(call: TrainerCall, version: GuiVersion) -> Values:
     flag = flag_of_script(call.script)
     values = {**_blank_values(call.script, version), **({flag: True} if flag else {})}
     values["sample_prompts"] = call.sample_prompts
-    return values | fields_of({**rates, **call.toml}, call.script, version)
+    given = {**rates, **call.toml}
+    backend = given.pop("dynamo_backend", trainer_default("dynamo_backend"))
+    if given.get("torch_compile"):
+        given["dynamo_backend"] = backend
+    return values | fields_of(given, call.script, version)
 
 
 def close_gap(

@@ -54,6 +54,21 @@ def test_a_grouped_toml_is_read(tmp_path: Path):
     assert job.name == "fox"
 
 
+@pytest.mark.parametrize(
+    ("lines", "backend"),
+    [
+        ("", "no"),
+        ('dynamo_backend = "inductor"', "no"),
+        ("torch_compile = true", "inductor"),
+        ('torch_compile = true\ndynamo_backend = "eager"', "eager"),
+    ],
+)
+def test_compiling_is_switched_on_by_torch_compile_alone(tmp_path: Path, lines: str, backend: str):
+    """The trainer has a backend by default, which it takes with `torch_compile` only."""
+    given = GROUPED.replace('dynamo_backend = "no"', lines)
+    assert read(tmp_path, given, "fox.toml").config.values["dynamo_backend"] == backend
+
+
 def test_our_own_toml_is_read_back(tmp_path: Path):
     found = read(tmp_path, {**BASE, "LoRA_type": "Kohya LoCon", "epoch": 3, "max_train_steps": 0})
     written = apply_conversion(found, tmp_path / "written")
