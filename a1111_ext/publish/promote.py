@@ -91,7 +91,7 @@ def find_epoch(runs: Sequence[Run], word: str) -> EpochFile:
             if one.is_step_save and one.step == number:
                 return one
     numbers = [str(one.epoch) for one in run.epochs if one.epoch is not None]
-    known = ", ".join([*numbers, "last"])
+    known = ", ".join(dict.fromkeys([*numbers, "last"]))
     raise InputError(
         "LL601",
         f'No epoch file of the newest training matches "{word}".',
