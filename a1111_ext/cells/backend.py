@@ -91,6 +91,10 @@ class Backend:
         """Let the host read a checkpoint from its file again; tell whether it can."""
         return False
 
+    def forget_embeddings(self, title: str) -> bool:
+        """Let the host read embeddings again for this checkpoint; tell whether it can."""
+        return True
+
     def generate(self, cell: Cell) -> Generated:
         """Draw a cell. Raises ToolError when no picture comes."""
         raise NotImplementedError
@@ -199,6 +203,13 @@ class HttpBackend(Backend):
         """Let the WebUI draw with another checkpoint, if it has one."""
         self.hold_settings()
         return forget_checkpoint(self.client, self.capabilities, title)
+
+    def forget_embeddings(self, title: str) -> bool:
+        """Let a Forge load the checkpoint again: only then it reads embeddings.
+
+        A1111 reads them where LoRAs are forgotten.
+        """
+        return not self.capabilities.is_forge or self.forget_checkpoint(title)
 
     # -- drawing --------------------------------------------------------------------------
 

@@ -122,6 +122,7 @@ class CellRun:
         self._pixels: dict[str, str] = {}
         self._told_to_forget: set[str] = set()
         self._vaes_read: set[tuple[str, str]] = set()
+        self._embeddings_read: set[tuple[str, str]] = set()
         self._checkpoints_read: set[tuple[str, str]] = set()
         self._earlier: dict[str, set[str]] | None = None
         self._seconds: list[float] = []
@@ -361,6 +362,22 @@ class CellRun:
         with self._changed:
             self._told_to_forget.update([backend.name] if found else [])
         return found
+
+    def has_replaced_embedding(self, backend: Backend, cells: Iterable[Cell]) -> bool:
+        """Tell, once for each backend, that another file was last drawn with under a name.
+
+        A Forge reads embeddings with its model only, and draws with those of then.
+        """
+        found = {
+            (backend.name, use.name)
+            for cell in cells
+            for use in cell.embeddings
+            if use.hash and self.ledger.last_hash(use.name) not in ("", use.hash)
+        }
+        with self._changed:
+            new = found - self._embeddings_read
+            self._embeddings_read |= new
+        return bool(new)
 
     def may_keep_vae(self, backend: Backend, cells: Iterable[Cell]) -> bool:
         """Tell, once for each backend and VAE, that a host may hold an earlier file of its name.

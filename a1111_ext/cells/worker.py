@@ -153,17 +153,23 @@ class Worker:
                     backend.forget_loras(cells[0].checkpoint.title)
                 if run.may_keep_vae(backend, cells):
                     backend.forget_vae(cells[0].checkpoint.title)
-                answers = self._ask(cells)
                 title = cells[0].checkpoint.title
+                if run.has_replaced_embedding(backend, cells):
+                    backend.forget_embeddings(title)
+                answers = self._ask(cells)
                 if run.holds_earlier_checkpoint(backend, answers) and backend.forget_checkpoint(
                     title
                 ):
                     answers = self._ask(cells)
-                if self._run.may_be_earlier(backend, answers):
-                    backend.forget_loras(
-                        cells[0].checkpoint.title
-                    )  # and the same once more, as the proof
+                if run.may_be_earlier(backend, answers):
+                    backend.forget_loras(title)  # and the same once more, as the proof
+                    has_embeddings = any(cell.embeddings for cell in cells)
+                    can_read = not has_embeddings or backend.forget_embeddings(title)
                     answers = self._ask(cells)
+                    if not can_read and run.may_be_earlier(backend, answers):
+                        for cell in cells:
+                            run.fail(cell, _KEPT_EMBEDDING, backend.name)
+                        return []
                 return [] if self._fail_replaced(cells) else answers
             except ConnectionLost as error:
                 run.give_back(cells, error.problem)
@@ -257,6 +263,12 @@ class Worker:
         with self._ending:
             if self._asking and not self._interrupted:
                 self._interrupted = self._backend.interrupt(self._asking)
+
+
+_KEPT_EMBEDDING = (
+    "an embedding was replaced, and this WebUI, which reads it when it loads a checkpoint, has no "
+    "second one to load: restart it, then run this again"
+)
 
 
 def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:

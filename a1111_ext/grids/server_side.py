@@ -199,6 +199,11 @@ class XyzPlotBackend(Backend):
         self._generated = None
         return self._webui.forget_checkpoint(title)
 
+    def forget_embeddings(self, title: str) -> bool:
+        """Let the WebUI read embeddings again, and the plot be asked for again."""
+        self._generated = None
+        return self._webui.forget_embeddings(title)
+
     def lacks(self, cell: Cell) -> str:
         """Say what the WebUI lacks for a cell."""
         return self._webui.lacks(cell)

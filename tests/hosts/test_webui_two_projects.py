@@ -29,6 +29,8 @@ from .test_webui_showcase import epoch_files
 
 pytestmark = [
     pytest.mark.host,
+    pytest.mark.usefixtures("heard_signals"),
+    pytest.mark.usefixtures("heard_signals"),
     pytest.mark.timeout(1200),
     pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process"),
 ]

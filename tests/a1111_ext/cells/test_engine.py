@@ -28,6 +28,7 @@ from a1111_ext.cells import (
     verify_picture,
     with_loras,
 )
+from a1111_ext.cells.cell import EmbeddingUse
 from a1111_ext.cli.drawing import shown_events
 from a1111_ext.simulator import SimulatedWebui
 from kohya_ext.project import ToolError
@@ -233,6 +234,44 @@ def test_the_picture_of_a_file_whose_hash_was_not_known_is_drawn_again(backend, 
     keeping = Keeping(backend, backend.generate(first))
     assert run_cells(plan_cells([first]), ledger, [keeping]).drawn == 1
     assert (keeping.forgotten, keeping.asked) == (2, 2)  # at the start, and for the proof
+
+
+HASHES = ("1" * 12, "2" * 12)
+
+
+class Forge(Keeping):
+    """Reads an embedding again only with another checkpoint, which it may not have."""
+
+    def __init__(self, backend: HttpBackend, earlier: Generated, *, has_another: bool) -> None:
+        super().__init__(backend, earlier)
+        self.has_another, self.read = has_another, 0
+
+    def generate(self, cell: Cell) -> Generated:
+        drawn = self.backend.generate(replace(cell, prompt="another fox"))
+        drawn = replace(drawn, infotext=drawn.infotext.replace("another fox", cell.prompt))
+        return drawn if self.read and self.has_another else replace(drawn, png=self.earlier.png)
+
+    def forget_embeddings(self, title: str) -> bool:
+        self.read += 1
+        return self.has_another
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+@pytest.mark.parametrize("has_another", [True, False])
+def test_a_replaced_embedding_is_read_again_or_nothing_is_kept(
+    backend, ledger, has_another: bool, is_remembered: bool
+):
+    (wanted,) = pinned(backend, cell(prompt="a mossy fox"))
+    first, second = (replace(wanted, embeddings=(EmbeddingUse("mossy", one),)) for one in HASHES)
+    if not is_remembered:  # it was drawn before the embedding's hash was known
+        first = replace(first, embeddings=(EmbeddingUse("mossy"),))
+    assert run_cells(plan_cells([first]), ledger, [backend]).drawn == 1
+    forge = Forge(backend, backend.generate(first), has_another=has_another)
+    report = run_cells(plan_cells([second]), ledger, [forge])
+    assert report.drawn == int(has_another)
+    assert forge.read == 1 + (is_remembered and not has_another)
+    if not has_another:
+        assert "restart it, then run this again" in str(report.failed)
 
 
 def test_a_host_forgets_once_before_a_name_is_known(backend, ledger, webui):
