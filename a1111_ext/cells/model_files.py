@@ -18,6 +18,7 @@ from ..api.payloads import UPSCALER_OPTION
 from .adetailer import models_of_adetailer, prompts_of_adetailer
 from .cell import Cell, FileUse
 from .ledger import Ledger
+from .picture_settings import digest_of_settings
 
 HYPERNETWORK = "hypernetwork"
 CHECKPOINT = "checkpoint"
@@ -29,6 +30,10 @@ NO_FILE = "Automatic"
 
 _BY_SETTING = "VAE by setting"
 """The kind of what the WebUI's own settings choose: its name is always "", its hash changes."""
+
+
+SETTINGS = "settings"
+"""The kind of the WebUI's own settings that change pictures: no file, and remembered as one."""
 
 
 def upscaler_of(cell: Cell, capabilities: Capabilities) -> str:
@@ -47,6 +52,8 @@ def files_of(cell: Cell, has: Capabilities) -> tuple[FileUse, ...]:
     by_setting = _chosen_vae(has) if cell.vae == "" and not cell.modules else ""
     if by_setting:
         found.append((_BY_SETTING, "", by_setting))
+    own = {name: one for name, one in has.settings.items() if name not in cell.override_settings}
+    found.append((SETTINGS, "", digest_of_settings(own)))
     return _shared(
         tuple(
             FileUse(kind, name, digest, _first(has, kind, name, digest) != digest)
@@ -165,7 +172,7 @@ def replaced_since(cell: Cell, has: Capabilities) -> str:
     pinned = [
         (use.kind, use.name, use.hash, _hash_of(use.kind, use.name, has))
         for use in cell.files
-        if use.kind != _BY_SETTING
+        if use.kind not in (_BY_SETTING, SETTINGS)
     ]
     pinned += [
         ("embedding", use.name, use.hash, has.file_hash("embedding", use.name))

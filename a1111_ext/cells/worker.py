@@ -14,7 +14,7 @@ from ..api.client import ApiError, ConnectionLost, OutOfMemory
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
-from .model_files import NO_FILE
+from .model_files import NO_FILE, SETTINGS
 from .run import LOOK_SECONDS, CellRun
 from .verify import Checked, Generated, check_picture, generated_from_png
 from .waiting import Group, group_of, turn_of
@@ -276,7 +276,8 @@ def _adopted(ledger: Ledger, cell: Cell) -> Answer | None:
 
     With a ledger that was lost, nobody knows with which VAE or upscaler of that name it was drawn.
     """
-    if not ledger.knows_files and any(use.hash != NO_FILE for use in cell.files):
+    named = (use for use in cell.files if use.kind != SETTINGS)
+    if not ledger.knows_files and any(use.hash != NO_FILE for use in named):
         return None
     png = ledger.kept(cell.key)
     generated = generated_from_png(png) if png is not None else None
