@@ -254,13 +254,15 @@ class HttpBackend(Backend):
     def _own_vae(self, cell: Cell) -> dict[str, Any]:
         """Return the WebUI's own VAE for a cell that names none: another run may have set its own.
 
-        That run leaves it set from its first picture to its last.
+        That run leaves it set from its first picture to its last. Forge Neo would take A1111's
+        option for a path.
         """
         own = self._before or {}
+        option = VAE_OPTIONS[self.capabilities.is_forge]
         named = bool(cell.vae or cell.modules) or not cell.override_settings.keys().isdisjoint(
             VAE_OPTIONS
         )
-        return {} if named else {name: own[name] for name in VAE_OPTIONS if name in own}
+        return {option: own[option]} if option in own and not named else {}
 
     def lacks(self, cell: Cell) -> str:
         """Say what this WebUI lacks for a cell; "" when it has everything."""
