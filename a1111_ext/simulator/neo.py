@@ -95,10 +95,8 @@ class SimulatedNeo(SimulatedHost):
     def _refuse_nonsense(self, body: dict[str, Any], sources: list[str] | None) -> None:
         if body.get("enable_hr") and not body.get("hr_upscaler"):
             raise HttpRefusal(500, "ValueError", 'Could not find upscaler named "None"')
-        vae = (body.get("override_settings") or {}).get("sd_vae")
-        if (
-            vae not in (None, "None") and not Path(str(vae)).is_file()
-        ):  # it takes A1111's for a path
+        vae = (body.get("override_settings") or {}).get("sd_vae")  # it takes a name for a path
+        if vae not in (None, "None") and not Path(str(vae)).is_file():
             raise HttpRefusal(500, "RuntimeError", "Failed to load model...")
         super()._refuse_nonsense(body, sources)
 
