@@ -16,7 +16,7 @@ from kohya_ext.project.lora_kind import LoraFacts
 from kohya_ext.project.printable import shortened
 from kohya_ext.project.wording import counted
 
-from .file_hashes import hash_of_file
+from .file_hashes import hash_of_file, is_here
 from .lora_list import facts_of, hash_of, read_metadata
 from .lora_tags import multiplier_of, tags_not_read
 
@@ -233,8 +233,7 @@ class Capabilities:
         """Return the SHA-256 of a checkpoint's file as it is now; "" where it is not seen."""
         path = Path(one.path)
         try:
-            is_here = is_this_machine(self.url) and path.is_absolute() and path.is_file()
-            return hash_of_file(path) if is_here else ""
+            return hash_of_file(path) if is_here(path, self.url) else ""
         except OSError:
             return ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import ToolError
+from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.files import sha256_of, write_json_atomic
 from kohya_ext.project.json_reader import read_json
 from kohya_ext.project.settings import user_folder
@@ -28,6 +29,11 @@ def hash_of_file(path: Path) -> str:
         known = sha256_of(path)
         _note(path, known)
     return known
+
+
+def is_here(path: Path, url: str) -> bool:
+    """Tell whether the file of a WebUI at `url` is on this machine."""
+    return is_this_machine(url) and path.is_absolute() and path.is_file()
 
 
 def known_hash(path: Path) -> str:

@@ -46,9 +46,8 @@ def forget_loras(client: Client, checkpoint: str = "") -> None:
     hires = {"enable_hr": True, "hr_scale": 1, "hr_upscaler": "None", "denoising_strength": 0.5}
     forge = {"hr_additional_modules": ["Use same choices"], "hr_cfg": 7}
     body = small_picture(checkpoint, cfg_scale=7, **hires, **forge)
-    with suppress(
-        ApiError
-    ):  # A1111 goes by the date of their folder, which stays when it is written
+    # A1111 goes by the date of their folder, which stays when a file is written over
+    with suppress(ApiError):
         client.post("/sdapi/v1/refresh-embeddings", seconds=120)
     try:
         if client.get("/sdapi/v1/options").get(IN_MEMORY):

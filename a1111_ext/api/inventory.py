@@ -14,7 +14,7 @@ from kohya_ext.project.json_reader import ShapeError
 
 from .capabilities import AlwaysOn, Capabilities, Checkpoint, Lora
 from .client import ApiError, Client, unexpected
-from .file_hashes import hash_of_file, known_hash
+from .file_hashes import hash_of_file, is_here, known_hash
 from .forge_modules import chosen_among, text_encoder_names
 from .lora_list import list_lora_files, read_metadata, walk_files
 from .payloads import small_picture
@@ -176,7 +176,7 @@ def _paths(
 ) -> dict[str, str]:
     """Return the paths of a list's files by their names, as far as they are seen from here."""
     found = {str(one[name]): str(one.get(path) or "") for one in rows or ()}
-    return {one: where for one, where in found.items() if _is_here(Path(where), url)}
+    return {one: where for one, where in found.items() if is_here(Path(where), url)}
 
 
 _EMBEDDINGS = (".pt", ".safetensors", ".bin")
@@ -259,7 +259,7 @@ def unread_checkpoints(capabilities: Capabilities, *words: str) -> list[tuple[Pa
     found: list[tuple[Path, int]] = []
     for path in {Path(capabilities.require_checkpoint(word).path): None for word in words}:
         with suppress(OSError):
-            if _is_here(path, capabilities.url) and not known_hash(path):
+            if is_here(path, capabilities.url) and not known_hash(path):
                 found.append((path, path.stat().st_size))
     return found
 
@@ -270,7 +270,7 @@ def _refreshed(client: Client, capabilities: Capabilities, words: Sequence[str])
     A1111 then forgets the hash of a file whose date is newer than that of the one before.
     """
     named = [capabilities.require_checkpoint(word) for word in words]
-    if all(_is_known(one, client.url) for one in named):
+    if all(_is_known(one, capabilities) for one in named):
         return capabilities
     try:
         client.post("/sdapi/v1/refresh-checkpoints", seconds=LOAD_SECONDS)
@@ -285,17 +285,9 @@ def _refreshed(client: Client, capabilities: Capabilities, words: Sequence[str])
     )
 
 
-def _is_known(one: Checkpoint, url: str) -> bool:
+def _is_known(one: Checkpoint, capabilities: Capabilities) -> bool:
     """Tell whether a WebUI's hash of a checkpoint is that of the file, as far as is seen here."""
-    path = Path(one.path)
-    try:
-        return not (one.sha256 and _is_here(path, url)) or hash_of_file(path) == one.sha256
-    except OSError:
-        return True
-
-
-def _is_here(path: Path, url: str) -> bool:
-    return is_this_machine(url) and path.is_absolute() and path.is_file()
+    return not one.sha256 or capabilities.checkpoint_hash_now(one) in ("", one.sha256)
 
 
 def _with_own_hashes(capabilities: Capabilities, words: Iterable[str]) -> Capabilities:
@@ -306,14 +298,13 @@ def _with_own_hashes(capabilities: Capabilities, words: Iterable[str]) -> Capabi
     """
     own: dict[str, str] = {}
     for one in map(capabilities.require_checkpoint, words):
-        path = Path(one.path)
-        with suppress(OSError):
-            if _is_here(path, capabilities.url) and hash_of_file(path) != one.sha256:
-                own[one.title] = hash_of_file(path)
+        now = capabilities.checkpoint_hash_now(one)
+        if now not in ("", one.sha256):
+            own[one.title] = now
         if one.sha256 and one.title in own:
             raise ConflictError(
                 "LL427",
-                f"The file {path} is another one ({own[one.title][:10]}) than "
+                f"The file {one.path} is another one ({own[one.title][:10]}) than "
                 f"{capabilities.where} takes it for ({one.sha256[:10]}): its date is older "
                 "than that of the file before, by which A1111 goes.",
                 "Give the file today's date, for example by copying it, and run this again.",

@@ -62,12 +62,16 @@ def _is_on(value: object) -> bool:
 
 def models_of_adetailer(cell: Cell, kind: str) -> tuple[str, ...]:
     """Return the checkpoints or VAEs (`kind` as in its arguments) that ADetailer changes to."""
-    return tuple(_chosen(tab, kind, kind) for tab in _detailing(cell) if _chosen(tab, kind, kind))
+    return tuple(filter(None, (_chosen(tab, kind) for tab in _detailing(cell))))
 
 
-def _chosen(tab: dict[str, Any], switch: str, setting: str) -> str:
-    """Return a setting that is switched on and is not the picture's own; "" for any other."""
-    word = str(tab.get(f"ad_{setting}") or "") if _is_on(tab.get(f"ad_use_{switch}")) else ""
+def _chosen(tab: dict[str, Any], setting: str, switch: str = "") -> str:
+    """Return a setting that is switched on and is not the picture's own; "" for any other.
+
+    The schedule type has the sampler's switch.
+    """
+    is_on = _is_on(tab.get(f"ad_use_{switch or setting}"))
+    word = str(tab.get(f"ad_{setting}") or "") if is_on else ""
     return "" if word == "None" or word.startswith("Use same ") else word
 
 
@@ -75,12 +79,12 @@ def require_adetailer(cell: Cell, has: Capabilities) -> None:
     """Raise InputError or MissingError for what ADetailer asks for and a WebUI lacks."""
     for tab in _detailing(cell):
         has.require_detector(str(tab.get("ad_model", "")))
-        if checkpoint := _chosen(tab, "checkpoint", "checkpoint"):
+        if checkpoint := _chosen(tab, "checkpoint"):
             has.require_checkpoint(checkpoint)
-        has.require_vae(_chosen(tab, "vae", "vae"))
+        has.require_vae(_chosen(tab, "vae"))
         _require_sampler(
-            _chosen(tab, "sampler", "sampler") or cell.sampler,
-            _chosen(tab, "sampler", "scheduler") or cell.scheduler,
+            _chosen(tab, "sampler") or cell.sampler,
+            _chosen(tab, "scheduler", "sampler") or cell.scheduler,
             has,
         )
     for prompt, negative in prompts_of_adetailer(cell):

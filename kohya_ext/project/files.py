@@ -27,8 +27,9 @@ _BLOCK_BYTES = 1 << 20
 _REPLACE_TRIES = 10
 _REPLACE_PAUSE_SECONDS = 0.05
 _LONGEST_ON_WINDOWS = 240
-_LONGEST_SHOWN = 400
 """Letters of a path: Windows takes 259 by default, and our file beside needs some more."""
+_LONGEST_SHOWN = 400
+"""Letters of a path that a sentence holds whole."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PART_NAME_BYTES = 80

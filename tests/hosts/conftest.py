@@ -22,6 +22,7 @@ from hosts_table import ran_to_its_end, write_rows
 from tiny_trainer import make_tiny_trainer, make_tokenizer_cache, python_of
 
 from a1111_ext.api.client import Client, parse_credentials
+from a1111_ext.cells import Ledger
 from kohya_ext.dataset.intake import apply_import, plan_import
 from kohya_ext.dataset.layout import apply_layout, plan_layout
 from kohya_ext.gui.host import KohyaGui, find_kohya_gui, plan_launch
@@ -89,6 +90,19 @@ def live_webui() -> Iterator[Client]:
     auth = os.environ.get("LORALOOM_WEBUI_AUTH", "")
     with Client(named("LORALOOM_WEBUI_URL"), parse_credentials(auth)) as client:
         yield client
+
+
+@pytest.fixture
+def base() -> Path:
+    """The checkpoint at LORALOOM_BASE_MODEL."""
+    return Path(named("LORALOOM_BASE_MODEL"))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger."""
+    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
+        yield opened
 
 
 @pytest.fixture

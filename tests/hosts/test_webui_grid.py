@@ -63,12 +63,6 @@ def backend(client: Client) -> Iterator[HttpBackend]:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
-
-
-@pytest.fixture
 def loras(backend: HttpBackend) -> list[str]:
     """Up to three LoRAs that the WebUI has."""
     names = [one.name for one in backend.capabilities.loras][:3]

@@ -70,12 +70,6 @@ def has(client: Client) -> Capabilities:
     return fetch_capabilities(client)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
-
-
 def drawn(client: Client, ledger: Ledger, cell: Cell) -> tuple[str, dict[str, str]]:
     """Draw a cell with what the WebUI has now; return the hash of its pixels, and its fields."""
     backend = HttpBackend(client.another())

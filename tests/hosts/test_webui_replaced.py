@@ -38,16 +38,9 @@ from a1111_ext.cells.model_files import know_first_files
 from kohya_ext.project import ToolError
 from kohya_ext.project.lora_file import Tensor, read_header, write_lora
 
-from .conftest import named
-
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 NAME = "loraloom-live-check"
 SMALL = Cell("a fox", 1, width=64, height=64, steps=1, sampler="Euler")
-
-
-@pytest.fixture
-def base() -> Path:
-    return Path(named("LORALOOM_BASE_MODEL"))
 
 
 @pytest.fixture
@@ -58,12 +51,6 @@ def other(live_webui: Client, base: Path) -> Path:
     if not paths or not paths[0].is_file():
         pytest.skip("it has no second checkpoint on this machine")
     return paths[0]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
 
 
 def put(source: Path, target: Path, days_ago: float = 0.0) -> None:

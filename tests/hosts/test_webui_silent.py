@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,22 +23,9 @@ from a1111_ext.cells import Cell, HttpBackend, Ledger, pin_cell, plan_cells, run
 from a1111_ext.cells.cell import HiresFix
 from kohya_ext.project.lora_file import Tensor, read_header, write_lora
 
-from .conftest import named
-
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 NAME = "loraloom-live-check"
 SMALL = Cell("a fox", 1, width=64, height=64, steps=1, sampler="Euler")
-
-
-@pytest.fixture
-def base() -> Path:
-    return Path(named("LORALOOM_BASE_MODEL"))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "cells.db", tmp_path / "cells") as opened:
-        yield opened
 
 
 def drawn(client: Client, ledger: Ledger, cell: Cell, checkpoint: Path) -> str:
