@@ -53,6 +53,35 @@ def test_two_fingers_enlarge_and_one_moves_or_turns(project: Project):
         assert page.evaluate(TITLE) == first
 
 
+PRESSED = """document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));"""
+SWIPED = """for (const [kind, x] of [["down", 300], ["move", 200], ["up", 100]])
+  document.querySelector("#viewer .stage").dispatchEvent(new PointerEvent("pointer" + kind, {
+    pointerId: 1, pointerType: "touch", isPrimary: true, clientX: x, clientY: 500 }));"""
+HELD = "Element.prototype.setPointerCapture = () => {};"  # no real finger is down
+
+
+@pytest.mark.parametrize("turned", [PRESSED, SWIPED], ids=["a key", "a finger"])
+def test_turning_faster_than_pictures_load_skips_none(project: Project, turned: str):
+    with open_phone(url_of(project)) as page:
+        page.locator(".cell img").first.tap()
+        page.locator("#details img").tap()
+        wait_until(lambda: page.evaluate(f"{SCALE} > 0"))
+        fitted, picture = page.evaluate(SCALE), page.locator("#viewer .stage img")
+        slowly: list[tuple[str, str]] = []
+        for _ in range(3):
+            page.evaluate(f"() => {{ {HELD} {turned} }}")
+            wait_until(lambda: bool(picture.evaluate("one => one.complete && one.naturalWidth")))
+            slowly.append((page.evaluate(TITLE), picture.evaluate("one => one.src")))
+        page.reload()
+        page.locator(".cell img").first.tap()
+        page.locator("#details img").tap()
+        wait_until(lambda: page.evaluate(SCALE) == fitted)
+        page.evaluate(f"() => {{ {HELD} {turned} {turned} {turned} }}")
+        page.wait_for_timeout(500)  # what came too late would have been shown by now
+        assert (page.evaluate(TITLE), picture.evaluate("one => one.src")) == slowly[-1]
+        assert page.evaluate(SCALE) == fitted
+
+
 @pytest.mark.parametrize("size", [(390, 844), (844, 390)], ids=["upright", "on its side"])
 def test_every_button_fits_a_thumb(project: Project, size: tuple[int, int]):
     with open_phone(url_of(project), width=size[0], height=size[1]) as page:

@@ -398,24 +398,29 @@ function describe(index) {
 
 // -- enlarged view ---------------------------------------------------------------------------
 const viewer = byId("viewer"), stage = viewer.querySelector(".stage"), large = stage.querySelector("img");
-const lens = { scale: 0, x: 0, y: 0 };
+const lens = { scale: 0, x: 0, y: 0, fits: true, turn: 0 }; // fits: the whole picture is in sight, also while one loads
 function openViewer(index) {
   if (!isDone(index)) return;
-  const first = !viewer.open, fits = first || isFitted();
+  const first = !viewer.open, turn = ++lens.turn;
+  if (first) lens.fits = true;
   select(index, { focus: false, open: false });
   viewer.querySelector(".title").textContent = labelOf(cells[index]);
   large.alt = labelOf(cells[index]);
   large.src = full(index);
   if (first) viewer.showModal();
-  large.decode().then(() => fits ? fit() : aim(), () => { large.src = thumb(index); fit(); });
+  const shown = () => { if (turn === lens.turn) lens.fits ? fit() : aim(); };
+  large.decode().then(shown, () => {
+    if (turn !== lens.turn) return; // turned on before it had loaded: the next one stays
+    large.src = thumb(index);
+    large.decode().then(shown, () => {});
+  });
 }
-const fitScale = () => Math.min(stage.clientWidth / (large.naturalWidth || 1), stage.clientHeight / (large.naturalHeight || 1));
-const isFitted = () => Math.abs(lens.scale / fitScale() - 1) < 0.01;
 function fit() {
-  const w = large.naturalWidth || 1, h = large.naturalHeight || 1;
-  lens.scale = fitScale();
-  lens.x = (stage.clientWidth - w * lens.scale) / 2;
-  lens.y = (stage.clientHeight - h * lens.scale) / 2;
+  lens.fits = true;
+  if (!large.naturalWidth) return; // fitted as soon as it has loaded
+  lens.scale = Math.min(stage.clientWidth / large.naturalWidth, stage.clientHeight / large.naturalHeight);
+  lens.x = (stage.clientWidth - large.naturalWidth * lens.scale) / 2;
+  lens.y = (stage.clientHeight - large.naturalHeight * lens.scale) / 2;
   aim();
 }
 function aim() {
@@ -424,10 +429,12 @@ function aim() {
   viewer.querySelector(".scale").textContent = Math.round(lens.scale * devicePixelRatio * 100) + " %";
 }
 function zoomBy(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
+  if (!lens.scale) return;
   const scale = Math.min(16, Math.max(0.05, lens.scale * factor));
   lens.x = x - (x - lens.x) * scale / lens.scale;
   lens.y = y - (y - lens.y) * scale / lens.scale;
   lens.scale = scale;
+  lens.fits = false;
   aim();
 }
 stage.addEventListener("wheel", (event) => {
@@ -443,7 +450,7 @@ const apart = (one, other) => Math.hypot(one.x - other.x, one.y - other.y) || 1;
 stage.addEventListener("pointerdown", (event) => {
   stage.setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, spotOf(event));
-  swipe = event.pointerType === "touch" && fingers.size === 1 && isFitted() ? spotOf(event) : null;
+  swipe = event.pointerType === "touch" && fingers.size === 1 && lens.fits ? spotOf(event) : null;
 });
 stage.addEventListener("pointermove", (event) => {
   const before = fingers.get(event.pointerId), now = spotOf(event);
@@ -832,7 +839,7 @@ document.addEventListener("keydown", (event) => {
 for (const [dialog, actions] of [[viewer, viewerDo], [compare, compareDo], [vote, voteDo], [byId("help"), { close: () => byId("help").close() }]]) {
   dialog.querySelectorAll("[data-do]").forEach((one) => { one.onclick = () => actions[one.dataset.do](); });
 }
-viewer.addEventListener("close", () => { large.removeAttribute("src"); if (view.selected >= 0) select(view.selected, { open: false }); });
+viewer.addEventListener("close", () => { lens.turn++; large.removeAttribute("src"); if (view.selected >= 0) select(view.selected, { open: false }); });
 canvas.addEventListener("click", (event) => {
   const cell = event.target.closest(".cell");
   if (!cell) return;
