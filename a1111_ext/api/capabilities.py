@@ -112,6 +112,8 @@ class Capabilities:
 
     own_schedules: tuple[str, ...] = ()
     """Sampling methods that ignore the schedule type."""
+    keeps_vae: bool = False
+    """It continues drawing with a VAE that was chosen before where none is, as reForge does."""
     size_step: int = SIZE_STEP
     """It draws sizes in multiples of so many pixels, as far as `find_size_step` saw."""
 

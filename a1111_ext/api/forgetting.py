@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from kohya_ext.project.addresses import is_this_machine
 from kohya_ext.project.lora_file import Tensor, write_lora
@@ -95,7 +96,7 @@ def forget_checkpoint(client: Client, has: Capabilities, title: str) -> bool:
     others = (one for one in has.checkpoints if one.path != ours.path)
     for one in sorted(others, key=doubt)[:_MOST_OTHERS]:
         body = small_picture(one.title)
-        if has.settings.get(AT_ONCE, 1) not in (0, 1):
+        if not has_one_checkpoint(has.settings):
             body["override_settings"] = {AT_ONCE: 1, **body["override_settings"]}
         try:
             client.post("/sdapi/v1/txt2img", body, seconds=PICTURE_SECONDS)
@@ -106,6 +107,11 @@ def forget_checkpoint(client: Client, has: Capabilities, title: str) -> bool:
         else:
             return True
     return False
+
+
+def has_one_checkpoint(settings: Mapping[str, Any]) -> bool:
+    """Tell whether a WebUI of these settings keeps one checkpoint at a time loaded."""
+    return settings.get(AT_ONCE, 1) in (0, 1)
 
 
 def _bytes_of(path: str) -> float:

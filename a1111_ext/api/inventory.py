@@ -25,6 +25,9 @@ LOAD_SECONDS = 600.0
 HIDDEN = "list_hidden_files"
 """A1111's option to list files in folders whose name begins with a dot; it is on by default."""
 
+OF_REFORGE = "sd_text_encoder"
+"""An option that reForge has, and neither A1111 nor Forge: reForge has the routes of A1111."""
+
 CHECKPOINT = "sd_model_checkpoint"
 """The option that names the checkpoint to be loaded."""
 
@@ -83,6 +86,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         is_simulated=bool(flags.get("simulated")),
         has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
         is_forge=modules is not None,
+        keeps_vae=modules is None and OF_REFORGE in options,
         extensions=tuple(
             str(one.get("name"))
             for one in _get_or(client, "/sdapi/v1/extensions", [])

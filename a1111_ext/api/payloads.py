@@ -144,7 +144,7 @@ def forge_hires(cell: Cell, hires: HiresFix) -> dict[str, Any]:
     """Return what Forge and reForge need with Hires. fix; A1111 has no such fields.
 
     Without modules Forge ends in an error 500; of both the second CFG scale is 1 unless named,
-    which ignores the negative prompt. reForge has the routes of A1111 and cannot be told from it.
+    which ignores the negative prompt.
     """
     fields: dict[str, Any] = {
         "hr_additional_modules": ["Use same choices"],

@@ -6,6 +6,8 @@ import binascii
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -14,22 +16,21 @@ from kohya_ext.project.json_reader import parse_json
 from kohya_ext.project.wording import counted
 
 from ..api.capabilities import Capabilities
-from ..api.client import PICTURE_SECONDS, ApiError, Client, unexpected
-from ..api.forgetting import forget_checkpoint, forget_loras, forget_vae
-from ..api.inventory import CHECKPOINT, fetch_capabilities, named_again
-from ..api.lora_links import FOLDER
-from ..api.payloads import (
-    NULLABLE,
-    OVERRIDDEN,
-    VAE_OPTIONS,
-    picture_request,
-    task_id,
-    with_whole_numbers,
+from ..api.client import PICTURE_SECONDS, ApiError, Client
+from ..api.forgetting import (
+    forget_checkpoint,
+    forget_loras,
+    forget_vae,
+    has_one_checkpoint,
 )
+from ..api.inventory import fetch_capabilities
+from ..api.lora_links import FOLDER
+from ..api.payloads import VAE_OPTIONS, picture_request, task_id
 from .cell import BATCH_SIZE, Cell
+from .held_settings import HeldSettings
 from .model_files import replaced_since
-from .shared_settings import SharedSettings
-from .verify import Generated
+from .own_vae import OwnVae, VaePictures
+from .verify import Generated, pixels_digest
 
 STARTUP_SECONDS = 15.0
 """How long a WebUI that has just opened its port is left alone: a request in the second between
@@ -86,6 +87,13 @@ class Backend:
 
     def forget_vae(self, checkpoint: str) -> None:
         """Let the host read the next picture's VAE from its file, whatever it has loaded."""
+
+    def prepare_vae(self, cell: Cell) -> str:
+        """Have the checkpoint's own VAE loaded for a cell that names none; say why it cannot be."""
+        return ""
+
+    def lose_sight(self) -> None:
+        """Hear that others may have drawn there."""
 
     def forget_checkpoint(self, title: str) -> bool:
         """Let the host read a checkpoint from its file again; tell whether it can."""
@@ -166,14 +174,11 @@ class HttpBackend(Backend):
         self.name = client.url
         self.capabilities = capabilities or fetch_capabilities(client)
         self._clock, self._sleep, self._startup_seconds = clock, sleep, startup_seconds
-        self._before: dict[str, Any] | None = None
-        self._shared: SharedSettings | None = None
+        self._settings = HeldSettings(client, self.turn_name)
+        self._vaes = OwnVae(self._has_own_vae, self.forget_checkpoint, self._note_own_vae)
         self._was_down = False
         self._lacks: dict[object, str] = {}
         self._lacks_of: Capabilities | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shared": None}  # a file that each process opens for itself
 
     @property
     def loaded(self) -> str:
@@ -198,6 +203,33 @@ class HttpBackend(Backend):
         self.hold_settings()
         has = self.capabilities
         forget_vae(self.client, checkpoint, has.text_encoders if has.is_forge else None)
+
+    def prepare_vae(self, cell: Cell) -> str:
+        """Have the checkpoint's own VAE loaded, by a small picture with another checkpoint."""
+        if not self.capabilities.keeps_vae:
+            return ""
+        self.hold_settings()
+        settings = {**self.capabilities.settings, **self._settings.own}
+        return self._vaes.prepare(cell, settings, has_one=has_one_checkpoint(settings))
+
+    def lose_sight(self) -> None:
+        """Hear that others may have drawn there."""
+        self._vaes.forget()
+
+    def _has_own_vae(self, cell: Cell) -> bool:
+        with closing(VaePictures()) as pictures:
+            known = pictures.known(self.turn_name, cell.checkpoint.title)
+        return bool(known) and known == self._small_picture(cell)
+
+    def _note_own_vae(self, cell: Cell) -> None:
+        with closing(VaePictures()) as pictures:
+            pictures.note(self.turn_name, cell.checkpoint.title, self._small_picture(cell))
+
+    def _small_picture(self, cell: Cell) -> str:
+        """Return the digest of a picture that differs with the VAE alone."""
+        small = Cell("", 1, width=64, height=64, steps=1, sampler=self.capabilities.samplers[0])
+        small = replace(small, checkpoint=cell.checkpoint, vae=cell.vae)
+        return pixels_digest(HttpBackend.generate_row(self, [small])[0].png)  # by no queue
 
     def forget_checkpoint(self, title: str) -> bool:
         """Let the WebUI draw with another checkpoint, if it has one."""
@@ -225,9 +257,8 @@ class HttpBackend(Backend):
 
         Cells of a batch come out of the whole batch, whichever of them are asked for.
         """
-        self.hold_settings()
         first = cells[0]
-        self._hold_more(first.override_settings)
+        self._settings.hold(first.override_settings)
         is_batch = first.batch.kind == BATCH_SIZE
         base = first.seed - first.batch.index
         count = first.batch.size if is_batch else len(cells)
@@ -257,7 +288,7 @@ class HttpBackend(Backend):
         That run leaves it set from its first picture to its last. Forge Neo would take A1111's
         option for a path.
         """
-        own = self._before or {}
+        own = self._settings.own
         option = VAE_OPTIONS[self.capabilities.is_forge]
         named = bool(cell.vae or cell.modules) or not cell.override_settings.keys().isdisjoint(
             VAE_OPTIONS
@@ -307,110 +338,26 @@ class HttpBackend(Backend):
     # -- its settings ---------------------------------------------------------------------
 
     def hold_settings(self) -> None:
-        """Write our options' present values into the WebUI's own config, once.
-
-        Only options that its config.json holds are put back by the WebUI; others stick.
-        """
-        if self._before is not None:
-            return
-        was_drawing, options = self._is_drawing(), self._options()
-        self._before = self._hold(
-            {
-                name: options[name]
-                for name in OVERRIDDEN
-                if options.get(name) is not None or (name in NULLABLE and name in options)
-            },
-            is_drawing=was_drawing or self._is_drawing(),
-        )
-
-    def _is_drawing(self) -> bool:
-        """Tell whether the WebUI draws, for whomever: its options may be those of one picture."""
-        path = "/sdapi/v1/progress?skip_current_image=true"
-        answer = self.client.get(path)
-        try:
-            return bool(answer["state"]["job"])
-        except (KeyError, TypeError) as error:
-            raise unexpected(self.client.url, path, error) from error
-
-    def _hold(self, settings: Mapping[str, Any], *, is_drawing: bool = False) -> dict[str, Any]:
-        """Write settings into its config, but those that another run of ours has written there.
-
-        Where an A1111 has 2.0 it takes 2 for the same and keeps 2.0: another value goes before.
-        """
-        own, new = self._shared_settings().share(self.turn_name, settings, is_drawing=is_drawing)
-        held = {name: value for name, value in new.items() if name != CHECKPOINT}
-        # 1.0 does no harm, and most WebUIs have 1: those are never given another value
-        other = {
-            name: value - 1 for name, value in held.items() if type(value) is int and value > 1
-        }
-        for changes in (other, held):
-            if changes:
-                self.client.post("/sdapi/v1/options", changes, seconds=_UNLOAD_SECONDS)
-        return own
-
-    def _shared_settings(self) -> SharedSettings:
-        if self._shared is None:
-            self._shared = SharedSettings()
-        return self._shared
-
-    def _options(self) -> dict[str, Any]:
-        """Return the options as they may be written back: its API tells whole numbers as reals."""
-        return with_whole_numbers(self.client.get("/sdapi/v1/options"))
-
-    def _hold_more(self, names: Iterable[str]) -> None:
-        """Hold further options that a cell overrides, as `hold_settings` does."""
-        assert self._before is not None  # read just before
-        missing = [one for one in names if one not in self._before]
-        if not missing:
-            return
-        options = self._options()
-        known = {one: options[one] for one in missing if options.get(one) is not None}
-        self._before |= self._hold(known)
+        """Let the WebUI put back by itself, after each picture, what pictures override."""
+        self._settings.hold()
 
     def save_settings(self, earlier: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the WebUI's own settings; `earlier` are those that a killed run did not put back.
 
         They count only where nobody has chosen another VAE by hand since.
         """
-        self.hold_settings()
-        assert self._before is not None  # it was read just now
-        if self._before.get("sd_vae") in earlier.get("left", ()):
-            known = {name: value for name, value in earlier.items() if name in self._before}
-            self._before.update(known)
-        return self._before
+        return self._settings.take_earlier(earlier)
 
     def put_back(self) -> bool:
         """Put the WebUI's settings back; tell whether it took them. A lost WebUI is left alone."""
-        before, self._before = self._before, None
-        if before is not None:
-            before = self._shared_settings().to_put_back(self.turn_name, before)
-        try:
-            if before:
-                self._set_back(before)
-        except ApiError as error:
-            if error.status:
-                raise
-            return False
-        return True
-
-    def _set_back(self, before: Mapping[str, Any]) -> None:
-        try:
-            self.client.post("/sdapi/v1/options", before, seconds=_UNLOAD_SECONDS)
-        except ApiError as error:
-            again = (
-                named_again(self.client, before) if error.status and CHECKPOINT in before else {}
-            )
-            if again in ({}, before):
-                raise
-            self.client.post("/sdapi/v1/options", again, seconds=_UNLOAD_SECONDS)
+        return self._settings.put_back()
 
     def close(self) -> None:
         """Put the WebUI's settings back and close the connection; a lost WebUI is left alone."""
         try:
             self.put_back()
         finally:
-            if self._shared is not None:
-                self._shared.close()
+            self._settings.close()
             self.client.close()
 
     # -- our own task ---------------------------------------------------------------------
@@ -468,7 +415,8 @@ class HttpBackend(Backend):
             self.capabilities = fetch_capabilities(self.client)
         except ApiError:
             return False
-        self._before = None  # a WebUI that was started again has its own settings
+        self._settings.forget()
+        self._vaes.forget()
         return True
 
 

@@ -50,7 +50,10 @@ class SchedulerBackend(HttpBackend):
         self._tasks: dict[str, str] = {}
 
     def hand_over(self, cells: Iterable[Cell], stop: threading.Event) -> None:
-        """Queue every cell that is not there yet, in the order in which they are drawn best."""
+        """Queue every cell that is not there yet, in the order in which they are drawn best.
+
+        Where cells without a VAE would be drawn with that of others, each is queued in its turn.
+        """
         self._stopping = stop
         self.hold_settings()
         earlier = reversed(list(find_tasks(self.client)))  # the newest of each name counts
@@ -58,7 +61,10 @@ class SchedulerBackend(HttpBackend):
         for cell in cells:
             if stop.is_set():
                 return
-            self._tasks[cell.key] = left.get(task_id(cell)) or self._add(cell)
+            if task := left.get(task_id(cell)):
+                self._tasks[cell.key] = task
+            elif not self.capabilities.keeps_vae:
+                self._tasks[cell.key] = self._add(cell)
 
     def _add(self, cell: Cell) -> str:
         route, body = self.request_of(cell)

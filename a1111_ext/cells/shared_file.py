@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS drawers (server TEXT, owner TEXT, UNIQUE (server, own
 CREATE TABLE IF NOT EXISTS own_settings (
     server TEXT, name TEXT, value TEXT NOT NULL, UNIQUE (server, name)
 );
+CREATE TABLE IF NOT EXISTS own_vaes (
+    server TEXT NOT NULL, checkpoint TEXT NOT NULL, pixels TEXT NOT NULL,
+    UNIQUE (server, checkpoint)
+);
 """
 _log = logging.getLogger(__name__)
 _BUSY_SECONDS = 5.0

@@ -110,6 +110,7 @@ class Worker:
                 where = self._backend.name
                 reason = f"another command is drawing with {other} at {where}; this command is next"
                 run.tell_waiting(cell, self._backend, reason)
+                self._backend.lose_sight()
                 is_told = True
             run.stop.wait(LOOK_SECONDS)
         return False
@@ -156,6 +157,8 @@ class Worker:
                 title = cells[0].checkpoint.title
                 if run.has_replaced_embedding(backend, cells):
                     backend.forget_embeddings(title)
+                if self._fail_vae(cells):
+                    return []
                 answers = self._ask(cells)
                 if run.holds_earlier_checkpoint(backend, answers) and backend.forget_checkpoint(
                     title
@@ -209,6 +212,13 @@ class Worker:
             reason = f"the {changed} was replaced while this command ran"
             self._run.fail(cell, reason, self._backend.name)
         return bool(changed)
+
+    def _fail_vae(self, cells: Sequence[Cell]) -> bool:
+        """Fail cells that would be drawn with another VAE than their checkpoint's own."""
+        reason = self._backend.prepare_vae(cells[0])
+        for cell in cells if reason else ():
+            self._run.fail(cell, reason, self._backend.name)
+        return bool(reason)
 
     def _ask(self, cells: list[Cell]) -> list[Answer]:
         self._interrupted = False

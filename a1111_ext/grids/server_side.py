@@ -21,6 +21,7 @@ from kohya_ext.project.wording import counted
 from ..api.client import PICTURE_SECONDS, ConnectionLost, OutOfMemory
 from ..cells.backend import Backend, HttpBackend
 from ..cells.cell import Cell
+from ..cells.own_vae import asks_for_vae
 from ..cells.verify import Generated
 
 SCRIPT = "x/y/z plot"
@@ -177,6 +178,9 @@ class XyzPlotBackend(Backend):
         self.name = webui.name
         self._webui = webui
         self._plot = plan_plot(cells)
+        settings = webui.capabilities.settings
+        if webui.capabilities.keeps_vae and len({asks_for_vae(one, settings) for one in cells}) > 1:
+            raise _impossible("this WebUI would draw cells without a VAE with that of others")
         self._generated: dict[str, Generated | None] | None = None
         self._refusal: ToolError | None = None
 
@@ -193,6 +197,10 @@ class XyzPlotBackend(Backend):
         """Let the WebUI read its VAE again, before the plot is asked for."""
         if self._generated is None:
             self._webui.forget_vae(checkpoint)
+
+    def prepare_vae(self, cell: Cell) -> str:
+        """Have the checkpoint's own VAE loaded before the plot is asked for."""
+        return self._webui.prepare_vae(cell) if self._generated is None else ""
 
     def forget_checkpoint(self, title: str) -> bool:
         """Let the WebUI draw with another checkpoint, and the plot be asked for again."""

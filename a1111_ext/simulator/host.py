@@ -435,7 +435,7 @@ class SimulatedHost:
         for tag in lora_tags(prompt):
             plain = plain.replace(tag.text, "")
         effect: list[Any] = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
-        effect += self.vaes.use([str(self._data.get("sd_vae", "")).rpartition(".")[0]])
+        effect += self._vae_drawn_with()
         effect += self.nets.use(re.findall(r"<hypernet:([^:<>]+)", prompt))
         effect += [sha256_of(Path(one)) for one in self._upscaling(body)]
         request = {key: value for key, value in body.items() if key not in _NOT_DRAWN}
@@ -456,6 +456,10 @@ class SimulatedHost:
             width=int(int(body.get("width", 512)) // 8 * 8 * scale) // 8 * 8,
             height=int(int(body.get("height", 512)) // 8 * 8 * scale) // 8 * 8,
         )
+
+    def _vae_drawn_with(self) -> list[str]:
+        """Return the hash of the VAE that is chosen; none where the checkpoint's own is used."""
+        return self.vaes.use([str(self._data.get("sd_vae", "")).rpartition(".")[0]])
 
     def _upscaling(self, body: dict[str, Any]) -> list[str]:
         """Return the file of the upscaler that a picture is enlarged with, where it has one."""

@@ -24,6 +24,7 @@ from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
 from ..cells.model_files import HYPERNETWORK, replaced_since
 from ..cells.verify import Generated
+from .own_vae import restore_own_vae
 
 NAME = "this WebUI"
 SAID_ALOUD: Mapping[str, object] = {
@@ -64,6 +65,7 @@ class InProcessBackend(Backend):
     def __init__(self, begin: Begin, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._begin = begin
         self._clock = clock
+        self._incomparable: set[str] = set()
 
     def begin(self, cell: Cell) -> AbstractContextManager[Any]:
         """Begin the picture of a cell."""
@@ -77,6 +79,7 @@ class InProcessBackend(Backend):
         """
         with self.begin(cell) as p:
             _raise_if_stopped()
+            restore_own_vae(cell, self._incomparable)
             started = self._clock()
             apply_cell(p, cell)
             with kept_options({**SAID_ALOUD, **p.override_settings}):

@@ -15,6 +15,7 @@ from typing import Any
 from kohya_ext.project import InputError
 from kohya_ext.project.printable import shortened
 
+from ..api.inventory import OF_REFORGE
 from ..cells.cell import LARGEST_SEED, LARGEST_SIDE, Cell, CheckpointPin, HiresFix, ScriptUse
 from .backend import Begin
 
@@ -33,7 +34,7 @@ _NOT_IN_THE_PICTURE = """
 _USUAL: Mapping[str, object] = {
     "forge_additional_modules": [],  # of Forge: VAE and text encoders
     "forge_unet_storage_dtype": "Automatic",  # of Forge: "Diffusion in Low Bits"
-    "sd_text_encoder": "Automatic",  # of reForge
+    OF_REFORGE: "Automatic",
     "sd_unet": "Automatic",  # of A1111 and reForge
 }
 """Settings of single hosts that shape a picture, with their usual value."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import requests
-from a1111_server import Server, add_extension, make_data, named, python_of, serving
+from a1111_server import Server, add_extension, cut_out, make_data, named, python_of, serving
 
 from a1111_ext.api.infotext import parse_infotext, read_infotext
 from a1111_ext.cells.verify import pixels_digest
@@ -147,6 +147,23 @@ def test_finished_pictures_are_not_drawn_again(server: Server):
     before = len(server.said)
     script(server, "11, 12")
     assert not [one for one in server.said[before:] if "it/s" in one]
+
+
+def test_cells_have_their_checkpoints_own_vae(server: Server, checkpoint: Path):
+    """However it was drawn before: reForge continues with a VAE when none is chosen any more."""
+    if get(server, "/sdapi/v1/sd-vae").status_code == 404:
+        pytest.skip("its VAEs are modules")
+    name = "dark.safetensors"
+    cut_out(checkpoint, server.data / "models" / "VAE" / name, "first_stage_model.")
+    post(server, "/sdapi/v1/refresh-vae", {}).raise_for_status()
+    body, drawn = PAGE | {"seed": 31}, []
+    for vae in ("Automatic", name, "Automatic"):
+        post(server, "/sdapi/v1/options", {"sd_vae": vae}).raise_for_status()
+        answer = post(server, "/sdapi/v1/txt2img", body).json()
+        drawn.append(pixels_digest(base64.b64decode(answer["images"][0])))
+    assert drawn[0] != drawn[1]
+    pictures, _ = script(server, "31", "1", control=False)
+    assert pixels_digest(pictures[1]) == drawn[0]
 
 
 def progress(server: Server) -> dict[str, Any]:

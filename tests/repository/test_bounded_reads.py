@@ -70,6 +70,7 @@ ALLOWED: dict[str, tuple[int, str]] = {
     "a1111_ext/quality/weights.py": (1, PARTS),
     "a1111_ext/simulator/server.py": (1, SIMULATED),
     "a1111_ext/simulator/xyz.py": (1, SIMULATED),
+    "a1111_ext/webui/own_vae.py": (1, PARTS),
 }
 
 
