@@ -7,66 +7,26 @@ A picture without its row, as after a kill or a power cut, is taken up again, no
 from __future__ import annotations
 
 import json
-import logging
 import re
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from kohya_ext.project import DamagedError
-from kohya_ext.project.databases import find_refusal, require_declared_types
-from kohya_ext.project.files import explain_os_error, explained, replace_file, set_aside, sha256_of
+from kohya_ext.project.files import sha256_of
 from kohya_ext.project.json_reader import parse_json
 
 from .cell import Cell, FileUse, cell_from_dict, without_hashes
+from .ledger_file import LedgerFile
 from .owners import holds, this_owner
 from .picture_store import DAMAGED, REJECTED, PictureStore
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS cells (
-    key TEXT PRIMARY KEY,
-    request TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'planned',
-    owner TEXT NOT NULL DEFAULT '',
-    claimed_at REAL NOT NULL DEFAULT 0,
-    infotext TEXT NOT NULL DEFAULT '',
-    pixels TEXT NOT NULL DEFAULT '',
-    server TEXT NOT NULL DEFAULT '',
-    seconds REAL NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT '',
-    file TEXT NOT NULL DEFAULT '',
-    bytes INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS pins (
-    title TEXT PRIMARY KEY,
-    hash TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS saved_settings (
-    server TEXT PRIMARY KEY,
-    settings TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS files (
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    first TEXT NOT NULL,
-    last TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (kind, name)
-);
-CREATE TABLE IF NOT EXISTS switches (
-    name TEXT PRIMARY KEY,
-    is_on INTEGER NOT NULL
-);
-"""
-_log = logging.getLogger(__name__)
 _MANY = 500
-_OPEN_TRIES = 100
-_OPEN_PAUSE_SECONDS = 0.05
 
 
 class CellState(str, Enum):
@@ -110,45 +70,20 @@ class Claim:
     left_at: str = ""
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """Open the ledger `db` with its pictures in `folder`; made when it is not there.
 
     Any number of threads and processes of this machine may use it at the same time.
     """
 
     def __init__(self, db: Path, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self._folder = folder
+        super().__init__(db, folder)
         self.pictures = PictureStore(folder)
         self.damaged: list[str] = []
         """Keys of finished cells whose picture was found to be another one, oldest first."""
         self._digests: dict[str, str] = {}
-        self.set_aside: Path | None = None
-        """Where a damaged ledger was moved: the pictures in `folder` are taken up again."""
         self._clock = clock
         self._owner = this_owner()
-        self._lock = threading.RLock()  # one connection, used by every backend's thread
-        self._db = _connect(db)
-        try:
-            _prepare(self._db)
-            # A look at its pages: some milliseconds for 10,000 cells.
-            if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("its file is damaged")
-            require_declared_types(self._db)
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            refusal = find_refusal(error, db)
-            if refusal is not None:
-                raise explain_os_error(refusal, db) from error
-            raise DamagedError(
-                "LL450",
-                f"The ledger {db} cannot be used: {error}.",
-                "Close other programs that use it, and run the same command again.",
-            ) from error
-        except sqlite3.DatabaseError:
-            self._db.close()
-            self.set_aside = _set_aside(db)
-            self._db = _connect(db)
-            _prepare(self._db)
         self.knows_files = bool(self.first_files())
         """Whether it was there before, and tells which pictures are of which model files."""
 
@@ -430,100 +365,6 @@ class Ledger:
         """Pause every run on this ledger, those to come included, or let them continue."""
         with self._transaction():
             self._db.execute("REPLACE INTO switches VALUES ('paused', ?)", (is_paused,))
-
-    # -- the file -------------------------------------------------------------------------
-
-    def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
-        with self._lock:
-            row: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
-        return row
-
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(query).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-        except sqlite3.DatabaseError as error:
-            refusal = find_refusal(error, self._folder)
-            if refusal is not None:
-                raise explain_os_error(refusal, self._folder) from error
-            raise DamagedError(
-                "LL450",
-                f"The ledger cannot be written: {error}.",
-                "Check that no other program is using it, and run the same command again.",
-            ) from error
-
-
-def _connect(db: Path) -> sqlite3.Connection:
-    """Open or make the file.
-
-    Raises MachineError (for the folder) or DamagedError (for the file).
-    """
-    try:
-        db.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain_os_error(error, db.parent) from error
-    try:
-        return sqlite3.connect(db, timeout=30, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise DamagedError(
-            "LL450",
-            f"The ledger {db} cannot be opened: {error}.",
-            "Check that you can write to its folder, and that nothing else has that name.",
-        ) from error
-
-
-def _prepare(db: sqlite3.Connection, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Set the file up; two processes that begin at once may find it locked for an instant.
-
-    SQLite does not wait by itself while another connection changes the journal's mode.
-    """
-    for attempt in range(_OPEN_TRIES):
-        try:
-            if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                db.execute("PRAGMA journal_mode=WAL")
-            # a row lost in a power cut is found again by its picture, so it need not be flushed
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.executescript(_SCHEMA)
-            _add_columns(db)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or attempt == _OPEN_TRIES - 1:
-                raise
-            sleep(_OPEN_PAUSE_SECONDS)
-        else:
-            return
-
-
-def _set_aside(db: Path) -> Path:
-    """Move a damaged ledger away, with what SQLite keeps beside it. Raises MachineError."""
-    aside = set_aside(db)
-    for suffix in ("-wal", "-shm"):
-        with explained(db), suppress(FileNotFoundError):
-            replace_file(db.with_name(db.name + suffix), aside.with_name(aside.name + suffix))
-    _log.warning("The ledger %s was damaged; it is kept as %s and made again.", db, aside.name)
-    return aside
-
-
-def _add_columns(db: sqlite3.Connection) -> None:
-    """Bring a ledger of an older loraloom to today's columns; what it holds stays."""
-    there = {str(row[1]) for row in db.execute("PRAGMA table_info(cells)")}
-    for name, kind in (
-        ("file", "TEXT NOT NULL DEFAULT ''"),
-        ("bytes", "INTEGER NOT NULL DEFAULT 0"),
-    ):
-        if name not in there:
-            db.execute(f"ALTER TABLE cells ADD COLUMN {name} {kind}")
 
 
 _RECORD = "request, state, infotext, pixels, server, seconds, reason"

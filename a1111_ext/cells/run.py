@@ -11,14 +11,14 @@ from kohya_ext.project import HostError, StoppedError
 from kohya_ext.project.wording import counted
 
 from .backend import Backend
-from .cell import BATCH_SIZE, Cell, without_hashes
+from .cell import BATCH_SIZE, Cell
 from .cell_plan import CellPlan
+from .earlier_files import EarlierFiles
 from .events import CellEvent, CellOutcome, EventHandler
 from .ledger import Claim, Ledger
-from .model_files import HYPERNETWORK
 from .picture_store import DAMAGED
 from .turns import Turns
-from .verify import Checked, Generated, is_earlier_checkpoint, pixels_digest
+from .verify import Checked, Generated
 from .waiting import AND_VAE, Group, Waiting, group_of
 
 LOOK_SECONDS = 0.2
@@ -120,11 +120,7 @@ class CellRun:
         self._last_loss = "no WebUI was left to draw it"
         self._cluster_loss: HostError | None = None
         self._pixels: dict[str, str] = {}
-        self._told_to_forget: set[str] = set()
-        self._vaes_read: set[tuple[str, str]] = set()
-        self._embeddings_read: set[tuple[str, str]] = set()
-        self._checkpoints_read: set[tuple[str, str]] = set()
-        self._earlier: dict[str, set[str]] | None = None
+        self.earlier_files = EarlierFiles(ledger)
         self._seconds: list[float] = []
         self._is_paused = False
 
@@ -338,100 +334,6 @@ class CellRun:
                 self._seconds.append(generated.seconds)
             self._tell(CellOutcome.DRAWN, cell, server, generated.seconds)
 
-    def may_be_kept(self, backend: Backend, cells: Iterable[Cell]) -> bool:
-        """Tell, once for each backend, whether a host may hold another file under a name.
-
-        Hosts go by names: they would take what they made of that file, or parts of it. Only a file
-        that was last drawn with here, or one that we linked under a name of its own, is known.
-        """
-        cells = tuple(cells)
-        names = _names_in(cells)
-        with self._changed:
-            if backend.name in self._told_to_forget:
-                return False
-        found = any(
-            backend.may_keep(name) and self.ledger.last_hash(name) != known
-            for name, known in names
-            if known
-        ) or any(
-            backend.may_keep(use.name) and self.ledger.last_file(use.kind, use.name) != use.hash
-            for cell in cells
-            for use in cell.files
-            if use.kind == HYPERNETWORK
-        )
-        with self._changed:
-            self._told_to_forget.update([backend.name] if found else [])
-        return found
-
-    def has_replaced_embedding(self, backend: Backend, cells: Iterable[Cell]) -> bool:
-        """Tell, once for each backend, that another file was last drawn with under a name.
-
-        A Forge reads embeddings with its model only, and draws with those of then.
-        """
-        found = {
-            (backend.name, use.name)
-            for cell in cells
-            for use in cell.embeddings
-            if use.hash and self.ledger.last_hash(use.name) not in ("", use.hash)
-        }
-        with self._changed:
-            new = found - self._embeddings_read
-            self._embeddings_read |= new
-        return bool(new)
-
-    def may_keep_vae(self, backend: Backend, cells: Iterable[Cell]) -> bool:
-        """Tell, once for each backend and VAE, that a host may hold an earlier file of its name.
-
-        It would draw with that one, and an A1111 would write the hash of the file that is there.
-        """
-        named = {(backend.name, cell.vae) for cell in cells} - {
-            (backend.name, name) for name in ("", "Automatic", "None")
-        }
-        with self._changed:
-            new = named - self._vaes_read
-            self._vaes_read |= new
-        return bool(new)
-
-    def holds_earlier_checkpoint(
-        self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
-    ) -> bool:
-        """Tell, once for each backend and checkpoint, that a host drew with an earlier file.
-
-        It keeps the one that is loaded, and its hash, as long as the same path is asked for.
-        """
-        found = {
-            (backend.name, cell.checkpoint.title)
-            for cell, one, _ in answers
-            if is_earlier_checkpoint(cell, one)
-        }
-        with self._changed:
-            new = found - self._checkpoints_read
-            self._checkpoints_read |= new
-        return bool(new)
-
-    def may_be_earlier(
-        self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
-    ) -> bool:
-        """Tell whether a host seems to have drawn with a LoRA that it should have read again.
-
-        So it looks when a picture is that of an earlier file under the name of its LoRA.
-        """
-        drawn = [
-            (cell, one.png)
-            for cell, one, _ in answers
-            if any(backend.may_keep(name) for name, _ in _names_in([cell]))
-        ]
-        if not drawn:
-            return False
-        with self._changed:
-            if self._earlier is None:
-                self._earlier = self.ledger.pixels_by_request()
-        for cell, png in drawn:
-            earlier = self._earlier.get(without_hashes(cell.as_json()))
-            if earlier and pixels_digest(png) in earlier:
-                return True
-        return False
-
     def _unchanged(self, cell: Cell, pixels: str) -> str:
         control = self._pixels.get(self._plan.controls.get(cell.key, ""), "")
         return CHANGED_NOTHING if control and control == pixels else ""
@@ -506,12 +408,3 @@ class CellRun:
             left = sum(recent) / len(recent) * (total - done) / max(1, len(self._at))
         event = CellEvent(outcome, cell, done, total, server, seconds, reason, self._loads, left)
         self._on_event(event)
-
-
-def _names_in(cells: Iterable[Cell]) -> set[tuple[str, str]]:
-    """Return the files that cells name in their prompts, each with its hash where it is known."""
-    found: set[tuple[str, str]] = set()
-    for cell in cells:
-        found.update((one.name, one.hash) for one in cell.loras)
-        found.update((one.name, one.hash) for one in cell.embeddings)
-    return found

@@ -143,33 +143,33 @@ class Worker:
 
     def _request(self, cells: list[Cell]) -> list[Answer]:
         """Ask for one request's pictures, again where that helps; [] when they failed."""
-        run, backend = self._run, self._backend
+        run, backend, earlier = self._run, self._backend, self._run.earlier_files
         for attempt in range(_TRIES):
             is_last = attempt == _TRIES - 1
             if self._fail_replaced(cells):
                 return []
             try:
                 run.asked(cells, backend)
-                if run.may_be_kept(backend, cells):
+                if earlier.may_be_kept(backend, cells):
                     backend.forget_loras(cells[0].checkpoint.title)
-                if run.may_keep_vae(backend, cells):
+                if earlier.may_keep_vae(backend, cells):
                     backend.forget_vae(cells[0].checkpoint.title)
                 title = cells[0].checkpoint.title
-                if run.has_replaced_embedding(backend, cells):
+                if earlier.has_replaced_embedding(backend, cells):
                     backend.forget_embeddings(title)
                 if self._fail_vae(cells):
                     return []
                 answers = self._ask(cells)
-                if run.holds_earlier_checkpoint(backend, answers) and backend.forget_checkpoint(
+                if earlier.holds_earlier_checkpoint(backend, answers) and backend.forget_checkpoint(
                     title
                 ):
                     answers = self._ask(cells)
-                if run.may_be_earlier(backend, answers):
+                if earlier.may_be_earlier(backend, answers):
                     backend.forget_loras(title)  # and the same once more, as the proof
                     has_embeddings = any(cell.embeddings for cell in cells)
                     can_read = not has_embeddings or backend.forget_embeddings(title)
                     answers = self._ask(cells)
-                    if not can_read and run.may_be_earlier(backend, answers):
+                    if not can_read and earlier.may_be_earlier(backend, answers):
                         for cell in cells:
                             run.fail(cell, _KEPT_EMBEDDING, backend.name)
                         return []

@@ -56,7 +56,7 @@ ALLOWED: dict[str, tuple[int, str]] = {
     "a1111_ext/api/infotext.py": (1, "one text in quotes, of an infotext within its limit"),
     "a1111_ext/api/lora_list.py": (1, PARTS),
     "a1111_ext/cells/cell.py": (2, "what a cell wrote itself"),
-    "a1111_ext/cells/ledger.py": (1, DATABASE),
+    "a1111_ext/cells/ledger_file.py": (1, DATABASE),
     "a1111_ext/cells/owners.py": (1, "a file of the kernel"),
     "a1111_ext/cells/shared_file.py": (1, DATABASE),
     "a1111_ext/grids/page/document.py": (1, OURS),

@@ -13,7 +13,7 @@ import pytest
 from drawing import cell
 
 from a1111_ext.cells import Ledger
-from a1111_ext.cells.ledger import _prepare
+from a1111_ext.cells.ledger_file import _prepare
 from a1111_ext.cells.picture_store import PictureStore
 from kohya_ext.project import DamagedError, ToolError
 
@@ -83,7 +83,7 @@ def test_a_full_or_locked_disk_is_no_damaged_ledger(
     def refuse(db: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError(words)
 
-    monkeypatch.setattr("a1111_ext.cells.ledger._prepare", refuse)
+    monkeypatch.setattr("a1111_ext.cells.ledger_file._prepare", refuse)
     with pytest.raises(ToolError, match=code):
         Ledger(tmp_path / "a.db", tmp_path / "cells")
 
@@ -215,7 +215,7 @@ def test_a_ledger_that_stays_locked_says_what_to_do(
     def refuse(db: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr("a1111_ext.cells.ledger._prepare", refuse)
+    monkeypatch.setattr("a1111_ext.cells.ledger_file._prepare", refuse)
     with pytest.raises(DamagedError, match="database is locked"):
         Ledger(tmp_path / "a.db", tmp_path / "cells")
     assert (tmp_path / "a.db").exists()

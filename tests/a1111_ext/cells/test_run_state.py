@@ -183,11 +183,11 @@ def test_a_host_forgets_files_that_differ_from_the_last_under_their_name(
     run = Run(ledger, cell(loras=(LoraUse("fox", "1", "bb"),)))
     run.finalize(run.take(Place("a")))
     later = cell(seed=2, loras=(LoraUse("fox", "1", known),))
-    assert run.state.may_be_kept(Keeping("a"), [later]) is is_told
+    assert run.state.earlier_files.may_be_kept(Keeping("a"), [later]) is is_told
 
 
 def test_a_host_reads_each_vae_once_in_a_run(ledger: Ledger):
-    run = Run(ledger, cell()).state
+    run = Run(ledger, cell()).state.earlier_files
     one, other = Place("a"), Place("b")
     assert not run.may_keep_vae(one, [cell(), cell(vae="Automatic"), cell(vae="None")])
     assert run.may_keep_vae(one, [cell(vae="fox.pt"), cell(seed=2, vae="fox.pt")])
