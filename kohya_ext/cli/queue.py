@@ -42,10 +42,9 @@ def add(
     sources: tuple[Path, ...], epochs: int | None, gpu: str, resume: bool, version: str
 ) -> None:
     """Add projects, or configs of the Kohya GUI or sd-scripts, to the queue."""
-    from ..training.queue import add as add_one
+    from ..training.queue import add_all
 
-    for source in sources:
-        entry = add_one(source, version=version, epochs=epochs or 0, gpu=gpu, resume=resume)
+    for entry in add_all(sources, version=version, epochs=epochs or 0, gpu=gpu, resume=resume):
         emit(_line(entry))
     next_step("loraloom queue run")
 

@@ -115,6 +115,7 @@ TITLES: dict[str, str] = {
     "LL343": "The queue is already running",
     "LL344": "The record of a run is damaged",
     "LL345": "The training is already finished",
+    "LL346": "A project that is in the queue already",
     "LL350": "No trainer is known",
     "LL351": "No sd-scripts, or a version that is too old",
     "LL352": "No Python for the trainer",

@@ -7,7 +7,7 @@ a reboot cut off is resumed from its newest state, or trained again. Running the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timezone
@@ -189,18 +189,55 @@ def _now() -> str:
 # What a user does with it.
 
 
-def add(
-    source: Path, *, version: str = "v26", epochs: int = 0, gpu: str = "", resume: bool = False
-) -> QueueEntry:
-    """Put a project's folder or a config at the end. Raises ToolError when it cannot be planned."""
-    path = expand_home(source).absolute()
-    _job(QueueEntry(0, str(path), version))
-    with changing() as box:
-        queue = box[0]
-        number = queue.last_number + 1
-        entry = QueueEntry(number, str(path), version, epochs, gpu, resume, added=_now())
-        box[0] = replace(queue, entries=(*queue.entries, entry), last_number=number)
+def add(source: Path, **how: Any) -> QueueEntry:
+    """Put one project's folder or config at the end, as `add_all` does."""
+    (entry,) = add_all([source], **how)
     return entry
+
+
+def add_all(
+    sources: Iterable[Path],
+    *,
+    version: str = "v26",
+    epochs: int = 0,
+    gpu: str = "",
+    resume: bool = False,
+) -> tuple[QueueEntry, ...]:
+    """Put folders of projects or configs at the end; all or, if one is refused, none.
+
+    Raises ConflictError (it waits there already) or another ToolError (it cannot be planned).
+    """
+    paths = [expand_home(source).absolute() for source in sources]
+    for path in paths:
+        _job(QueueEntry(0, str(path), version))
+    with changing() as box:
+        before = len(box[0].entries)
+        for path in paths:
+            queue = box[0]
+            _refuse_twice(queue, path)
+            number = queue.last_number + 1
+            entry = QueueEntry(number, str(path), version, epochs, gpu, resume, added=_now())
+            box[0] = replace(queue, entries=(*queue.entries, entry), last_number=number)
+        return box[0].entries[before:]
+
+
+def _refuse_twice(queue: Queue, path: Path) -> None:
+    for one in queue.entries:
+        if one.state is QueueState.WAITING and _is_same(Path(one.source), path):
+            raise ConflictError(
+                "LL346",
+                f"{one.name} is already waiting in the queue, as entry {one.number}.",
+                f"To have it trained otherwise: loraloom queue remove {one.number}, then add it "
+                "again.",
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to the same file or folder; one that is gone is no other's."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def move(number: int, place: int) -> tuple[QueueEntry, ...]:

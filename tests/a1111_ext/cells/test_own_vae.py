@@ -25,7 +25,7 @@ from a1111_ext.cells import (
     plan_cells,
     run_cells,
 )
-from a1111_ext.cells.own_vae import KEPT_VAE, asks_for_vae
+from a1111_ext.cells.own_vae import KEPT_VAE, OwnVae, asks_for_vae
 from a1111_ext.cells.scheduler import SchedulerBackend
 from a1111_ext.grids.server_side import XyzPlotBackend
 from a1111_ext.simulator import SimulatedWebui, start_webui
@@ -126,7 +126,9 @@ def test_the_only_checkpoint_is_not_drawn_with_a_vae_of_before(webui, ledger, ca
     webui.host.checkpoints = ("simulated-a",)
     with caplog.at_level(logging.WARNING):
         draw(webui, ledger, PLAIN).require_all()
-    assert "was not checked" in caplog.text
+    assert (
+        f"Whether {OURS.title}.safetensors is drawn with its own VAE was not checked" in caplog.text
+    )
     first = replace(PLAIN, seed=2)
     assert only_reason(draw(webui, ledger, replace(SOFT, seed=2), replace(first, vae="None"))) == (
         KEPT_VAE
@@ -174,6 +176,34 @@ def test_a_queue_gets_each_cell_in_its_turn(webui):
         queue.hand_over([SOFT, PLAIN], threading.Event())
     assert added == [SOFT, PLAIN]
     queue.close()
+
+
+class Host:
+    """One whose checkpoints have their own VAE, as far as somebody asks."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.vaes = OwnVae(self.has_own, lambda title: False)
+
+    def has_own(self, one: Cell) -> bool:
+        self.asked.append(one.checkpoint.title)
+        return True
+
+    def prepare(self, *cells: Cell, has_one: bool = False) -> list[str]:
+        for one in cells:
+            assert self.vaes.prepare(one, {}, has_one=has_one) == ""
+        asked, self.asked = self.asked, []
+        return asked
+
+
+def test_a_checkpoint_is_looked_at_once_until_something_else_is_drawn():
+    host, ours, other = Host(), OURS.title, OTHER.checkpoint.title
+    assert host.prepare(PLAIN, PLAIN) == [ours]
+    assert host.prepare(OTHER, PLAIN, OTHER) == [other, ours, other]
+    assert host.prepare(PLAIN, SOFT, PLAIN, PLAIN) == [ours, ours]
+    assert host.prepare(OTHER, PLAIN, PLAIN, OTHER, has_one=True) == []
+    host.vaes.forget()
+    assert host.prepare(OTHER, OTHER, has_one=True) == [other]
 
 
 @pytest.mark.parametrize(

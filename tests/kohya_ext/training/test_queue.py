@@ -272,6 +272,28 @@ def test_what_cannot_be_planned_is_not_added(tmp_path: Path):
     assert names() == []
 
 
+def test_nothing_waits_twice(projects: list[Project], tmp_path: Path, monkeypatch):
+    """Whichever way leads there; what is over may wait again."""
+    add(projects[0].root)
+    monkeypatch.chdir(tmp_path)
+    for again in (projects[0].root, Path("my Fox"), tmp_path / "my Owl" / ".." / "my Fox"):
+        with pytest.raises(ToolError, match="my Fox is already waiting in the queue, as entry 1"):
+            add(again)
+    run_queue(simulated_trainer())
+    assert add(projects[0].root).number == 2
+    shutil.rmtree(projects[0].root)
+    assert add(projects[1].root).number == 3
+
+
+def test_all_are_added_or_none(projects: list[Project], tmp_path: Path, capsys: Capture):
+    first, second = str(projects[0].root), str(projects[1].root)
+    for wrong in (str(tmp_path), first):
+        assert main(["queue", "add", first, wrong, second]) != 0
+        assert names() == []
+    assert main(["queue", "add", first, second]) == 0
+    assert names() == ["my Fox", "my Owl"]
+
+
 def test_a_damaged_queue_is_named():
     queue_path().parent.mkdir(parents=True, exist_ok=True)
     queue_path().write_text("{", encoding="utf-8")
