@@ -131,6 +131,10 @@ class Backend:
         """End the job of these cells, never that of somebody else; tell whether it was ended."""
         return False
 
+    def has_task(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether our request for these cells waits or is in progress there."""
+        return False
+
     def is_back(self) -> bool:
         """Tell whether one that was lost answers again."""
         return False
@@ -366,21 +370,34 @@ class HttpBackend(Backend):
         """Wait until an earlier request for this cell is no longer queued or drawn there."""
         until = self._clock() + _EARLIER_SECONDS
         while not stop.is_set() and self._clock() < until:
-            state = self._ask_progress(self.client, cell)
-            if not (state.get("active") or state.get("queued")):
+            if not self._has_task(self.client, cell):
                 return
             stop.wait(_POLL_SECONDS)
+
+    def has_task(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether our request waits or is in progress; False where the WebUI does not tell."""
+        with self.client.another() as client:
+            return self._has_task(client, cells[0])
+
+    def _has_task(self, client: Client, cell: Cell) -> bool:
+        state = self._ask_progress(client, cell)
+        return bool(state.get("active") or state.get("queued"))
 
     def interrupt(self, cells: Sequence[Cell]) -> bool:
         """End the job of these cells, if it is running and nobody else's could be hit instead.
 
-        Tells whether it may have been ended, so that its picture is none.
+        Tells whether it may have been ended, so that its picture is none. To be called again while
+        it should end: a job of the WebUI's page that ends just then takes the interrupt away.
         """
         with self.client.another() as client:
             try:
                 if not self._ask_progress(client, cells[0]).get("active"):
                     return False
-                if client.get("/internal/pending-tasks").get("size"):
+                is_waited_for = bool(client.get("/internal/pending-tasks").get("size"))
+                state = client.get("/sdapi/v1/progress?skip_current_image=true").get("state", {})
+                if state.get("interrupted"):
+                    return True
+                if is_waited_for and state.get("job_count", 0) - state.get("job_no", 0) <= 1:
                     return False  # somebody's job may begin before the interrupt arrives
                 client.post("/sdapi/v1/interrupt")
             except ApiError:

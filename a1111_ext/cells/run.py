@@ -35,6 +35,8 @@ class Patience:
     tries: int = 3
     pause_seconds: float = 2.0
     return_seconds: float = 180.0
+    end_seconds: float = 10.0
+    """How long a command waits after Ctrl-C for the WebUI to end what it was asked for."""
 
 
 @dataclass(frozen=True)

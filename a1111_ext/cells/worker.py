@@ -20,6 +20,9 @@ from .verify import Checked, Generated, check_picture, generated_from_png
 from .waiting import Group, group_of, turn_of
 
 _TRIES = 2
+_UNLISTED_SECONDS = 1.0
+"""How long a WebUI may not list a request yet that was just sent."""
+
 _SERVER_ERROR = 500
 
 Answer = tuple[Cell, Generated, Checked | None]
@@ -134,10 +137,12 @@ class Worker:
         except (_Lost, _Useless):
             raise
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._backend.interrupt([cell for cell, _ in taken])
-            for cell, _ in taken:
-                self._run.ledger.release(cell.key)
+            try:
+                if isinstance(error, KeyboardInterrupt):
+                    self._end([cell for cell, _ in taken])
+            finally:
+                for cell, _ in taken:
+                    self._run.ledger.release(cell.key)
             raise
         return answers
 
@@ -271,9 +276,29 @@ class Worker:
         To be called again, as long as it should end: a request may only now have begun.
         """
         with self._ending:
-            if self._asking and not self._interrupted:
-                self._interrupted = self._backend.interrupt(self._asking)
+            if self._asking:
+                self._interrupted |= self._backend.interrupt(self._asking)
 
+    def _end(self, cells: Sequence[Cell]) -> None:
+        """Interrupt our job until the backend has none of ours; say so when it keeps it.
+
+        A job that still waits there hears nothing: a plot would then be drawn for nobody.
+        """
+        backend, began, is_listed = self._backend, time.monotonic(), False
+        while (passed := time.monotonic() - began) < self._run.patience.end_seconds:
+            backend.interrupt(cells)
+            if backend.has_task(cells):
+                is_listed = True
+            elif is_listed or passed >= _UNLISTED_SECONDS:
+                return
+            time.sleep(LOOK_SECONDS)
+        self._run.tell_waiting(cells[0], backend, _NOT_ENDED)
+
+
+_NOT_ENDED = (
+    "the WebUI has not ended what this command asked for, and draws it to its end unless you press "
+    "Interrupt on its page"
+)
 
 _KEPT_EMBEDDING = (
     "an embedding was replaced, and this WebUI, which reads it when it loads a checkpoint, has no "

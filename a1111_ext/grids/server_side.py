@@ -224,6 +224,10 @@ class XyzPlotBackend(Backend):
         """End the plot, whichever of its cells it is at."""
         return self._webui.interrupt([self._plot.base])
 
+    def has_task(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether the plot waits or is in progress."""
+        return self._webui.has_task([self._plot.base])
+
     def generate(self, cell: Cell) -> Generated:
         """Return a cell's picture; the first call asks for the whole plot.
 

@@ -12,6 +12,7 @@ import json
 import random
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,12 +105,14 @@ class SimulatedHost:
     `held` are the options that its config.json holds: only those are put back after an override.
     `has_chosen` is False as in a fresh folder: no checkpoint is named before the first picture.
     `weights` are the listed upscalers whose weights are there; others do a plain resize.
+    An interrupt is heard after `seconds_to_interrupt`: a real one ends with the next step.
     """
 
     folder: Path
     checkpoints: tuple[str, ...] = DEFAULT_CHECKPOINTS
     dynamic_prompts: bool = False
     seconds_per_picture: float = 0.0
+    seconds_to_interrupt: float = 0.0
     always_on: dict[str, int] = field(default_factory=lambda: dict(ALWAYS_ON))
     held: tuple[str, ...] = ("samples_format", "sd_model_checkpoint")
     has_chosen: bool = True
@@ -123,6 +126,7 @@ class SimulatedHost:
     def __post_init__(self) -> None:
         self.tasks = Tasks()
         self._interrupted = threading.Event()
+        self._job_count = self._job_no = 0
         self.lora_dir.mkdir(parents=True, exist_ok=True)
         self._loaded = self.checkpoints[0]
         self.files = CheckpointFiles(self.folder)
@@ -259,7 +263,13 @@ class SimulatedHost:
 
     def progress(self) -> dict[str, Any]:
         busy = self.tasks.turn.locked()
-        return {"progress": 0.5 if busy else 0.0, "state": {"job": "simulated" if busy else ""}}
+        state = {
+            "job": "simulated" if busy else "",
+            "job_count": self._job_count if busy else 0,
+            "job_no": self._job_no,
+            "interrupted": self._interrupted.is_set(),
+        }
+        return {"progress": 0.5 if busy else 0.0, "state": state}
 
     def interrupt(self) -> dict[str, Any]:
         """End whatever is drawn now, whoever asked for it; without effect when nothing is."""
@@ -329,6 +339,7 @@ class SimulatedHost:
         task = str(body.get("force_task_id") or f"task({random.randrange(1 << 32)})")
         with self.tasks.taking_turn(task):
             self._interrupted.clear()
+            self._job_count, self._job_no = int(body.get("n_iter", 1)), 0
             self.faults.before(body)
             return self.faults.answer(self._overridden(body, sources))
 
@@ -343,11 +354,18 @@ class SimulatedHost:
             wanted = str(self._data.get("sd_model_checkpoint") or self._loaded)
             self._load(self._checkpoint(wanted) or self._loaded)
             if str(body.get("script_name") or "").lower() == "x/y/z plot":
-                return draw_plot(body, lambda cell: self._overridden(cell, None))
+                return draw_plot(body, self._draw_of_plot, self._count_plot)
             return self._draw(body, sources)
         finally:
             if body.get("override_settings_restore_afterwards", True):
                 self._data.update(before)
+
+    def _count_plot(self, cells: int) -> None:
+        self._job_count *= cells
+
+    def _draw_of_plot(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        """Draw one cell of a plot; None after an interrupt, when the plot leaves it blank."""
+        return None if self._interrupted.is_set() else self._overridden(body, None)
 
     def _draw(self, body: dict[str, Any], sources: list[str] | None) -> dict[str, Any]:
         self._refuse_nonsense(body, sources)
@@ -364,13 +382,15 @@ class SimulatedHost:
         for number in range(count):
             text = format_infotext(self._infotext(body, seed + number, uses))
             card = self._card(body, seed + number, self._applied, sources)
-            self._interrupted.wait(self.seconds_per_picture)
+            if self._interrupted.wait(self.seconds_per_picture):
+                time.sleep(self.seconds_to_interrupt)
             png = encode_png(draw_card(card, self.course), text)
             if self._interrupted.is_set():
                 png = half_drawn(png, text)
             images.append(base64.b64encode(self.faults.picture(png)).decode("ascii"))
             infotexts.append(text)
             self.counters.pictures += bool(body.get("send_images", True))
+            self._job_no += (number + 1) % int(body.get("batch_size", 1)) == 0
             if self._interrupted.is_set():
                 break
         return {

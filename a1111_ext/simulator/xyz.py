@@ -11,6 +11,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +21,8 @@ from .refusal import HttpRefusal
 
 ARGUMENTS = 18
 _Change = Callable[[dict[str, Any], str, str], None]
-_Draw = Callable[[dict[str, Any]], dict[str, Any]]
-"""Draws one cell of the plot, inside the plot's own request."""
+_Draw = Callable[[dict[str, Any]], "dict[str, Any] | None"]
+"""Draws one cell of the plot, inside the plot's own request; None for one that is left blank."""
 
 
 def _set(field: str, kind: Callable[[str], Any]) -> _Change:
@@ -83,14 +84,18 @@ def script_info() -> list[dict[str, Any]]:
     ]
 
 
-def draw_plot(body: dict[str, Any], draw: _Draw) -> dict[str, Any]:
-    """Draw all cells, x fastest; a cell that fails is blank, with status 200."""
+def draw_plot(body: dict[str, Any], draw: _Draw, count: Callable[[int], None]) -> dict[str, Any]:
+    """Draw all cells, x fastest; a cell that fails is blank, with status 200.
+
+    `count` is told how many there are.
+    """
     args = list(body.get("script_args") or [])
     if len(args) < ARGUMENTS:
         raise HttpRefusal(500, "TypeError", "run() missing required positional arguments")
     axes = [_axis(args[start : start + 3], csv_mode=bool(args[17])) for start in (0, 3, 6)]
     if any(not values for _, values in axes):
         return _answer(body, [], [], [])
+    count(math.prod(len(values) for _, values in axes))
     images: list[str] = []
     infotexts: list[str] = []
     seeds: list[int | None] = []
@@ -139,10 +144,11 @@ def _cell(
     try:
         answer = draw(one)
     except HttpRefusal as refusal:
-        if refusal.status == 500:
-            blank = base64.b64encode(_blank(one)).decode("ascii")
-            return blank, "", None
-        raise
+        if refusal.status != 500:
+            raise
+        answer = None
+    if answer is None:
+        return base64.b64encode(_blank(one)).decode("ascii"), "", None
     info = json.loads(answer["info"])
     return answer["images"][0], info["infotexts"][0], info["all_seeds"][0]
 

@@ -11,12 +11,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from promotions import with_manifest
+from until import wait_until
 
 from a1111_ext.api.client import Client
 from a1111_ext.api.infotext import parse_infotext
@@ -30,12 +32,12 @@ from .test_webui_showcase import epoch_files
 pytestmark = [
     pytest.mark.host,
     pytest.mark.usefixtures("heard_signals"),
-    pytest.mark.usefixtures("heard_signals"),
     pytest.mark.timeout(1200),
     pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process"),
 ]
 SECONDS = 600
 NAME = "loraloom-two-projects"
+PLOTTED = 3 * 6
 SMALL = {"width": 128, "height": 128, "steps": 6, "sampler": "Euler"}
 
 
@@ -97,6 +99,29 @@ def pair(project: Project, tmp_path: Path, live_webui: Client) -> Iterator[Pair]
         live_webui.post("/sdapi/v1/refresh-loras", seconds=120)
 
 
+def state_of(webui: Client) -> dict[str, Any]:
+    answer = webui.get("/sdapi/v1/progress?skip_current_image=true")
+    state: dict[str, Any] = answer["state"]
+    return state
+
+
+def stop(plot: subprocess.Popen[str]) -> None:
+    plot.send_signal(signal.SIGINT)
+    _, why = plot.communicate(timeout=SECONDS)
+    assert plot.returncode not in (0, None), why
+    assert "Traceback" not in why
+    assert "has not ended" not in why
+
+
+def require_ended(webui: Client) -> None:
+    """Check that the WebUI draws nothing and drew few of the plot's pictures.
+
+    It notes a task as finished an instant before its state says so.
+    """
+    wait_until(lambda: not state_of(webui)["job"])
+    assert state_of(webui)["job_no"] <= 2
+
+
 def events(said: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
@@ -118,7 +143,7 @@ def test_their_pictures_are_not_mixed(pair: Pair):
     running = [pair.start("grid"), pair.start("showcase")]
     said = [one.communicate(timeout=SECONDS) for one in running]
     assert [one.returncode for one in running] == [0, 0], said
-    assert require_own_checkpoints(pair.grid) == 3 * 6
+    assert require_own_checkpoints(pair.grid) == PLOTTED
     assert require_own_checkpoints(pair.showcase) == 2 * 8
     loads = [max(event.get("loads", 0) for event in events(out)) for out, _ in said]
     assert loads == [0, 1]
@@ -139,31 +164,39 @@ def test_ctrl_c_of_one_leaves_the_other_alone(pair: Pair, live_webui: Client):
     assert showcase.returncode == 0, err
     assert not [event for event in events(out) if event["event"] in ("failed", "damaged")]
     assert require_own_checkpoints(pair.showcase) == 2 * 8
-    assert require_own_checkpoints(pair.grid) < 3 * 6
+    assert require_own_checkpoints(pair.grid) < PLOTTED
     again = pair.start("grid")
     _, err = again.communicate(timeout=SECONDS)
     assert again.returncode == 0, err
-    assert require_own_checkpoints(pair.grid) == 3 * 6
+    assert require_own_checkpoints(pair.grid) == PLOTTED
     after = live_webui.get("/sdapi/v1/options")["sd_model_checkpoint"]
     assert stem(after) == stem(before)
 
 
 def test_ctrl_c_ends_the_webui_s_own_plot(pair: Pair, live_webui: Client):
-    """The plot is one request: it ends, and nothing half-drawn is kept."""
+    """The plot is one request: it ends before the command, and nothing half-drawn is kept."""
     plot = pair.start("grid", "--server-side")
-    state: dict[str, Any] = {}
-    while not state.get("state", {}).get("job_count"):
-        assert plot.poll() is None, plot.communicate()
-        state = live_webui.get("/sdapi/v1/progress?skip_current_image=true")
-    plot.send_signal(signal.SIGINT)
-    _, why = plot.communicate(timeout=SECONDS)
-    assert plot.returncode not in (0, None), why
-    assert "Traceback" not in why
-    assert not live_webui.get("/sdapi/v1/progress?skip_current_image=true")["state"]["job"]
+    wait_until(lambda: state_of(live_webui)["job_count"] == PLOTTED or plot.poll() is not None)
+    stop(plot)
+    require_ended(live_webui)
     plot = pair.start("grid", "--server-side")
     _, why = plot.communicate(timeout=SECONDS)
     assert plot.returncode == 0, why
-    assert require_own_checkpoints(pair.grid) == 3 * 6
+    assert require_own_checkpoints(pair.grid) == PLOTTED
+
+
+def test_ctrl_c_ends_a_plot_for_which_somebody_waits(pair: Pair, live_webui: Client):
+    """Theirs is drawn whole, and soon: the plot has pictures to come and is ended before."""
+    plot = pair.start("grid", "--server-side")
+    wait_until(lambda: state_of(live_webui)["job_count"] == PLOTTED or plot.poll() is not None)
+    body = {"prompt": "a fox", "width": 128, "height": 128, "steps": 20, "seed": 1}
+    with ThreadPoolExecutor(1) as pool, live_webui.another() as other:
+        theirs = pool.submit(other.post, "/sdapi/v1/txt2img", body, seconds=SECONDS)
+        wait_until(lambda: live_webui.get("/internal/pending-tasks")["size"] == 1)
+        stop(plot)
+        assert state_of(live_webui)["job_count"] != PLOTTED
+        drawn = theirs.result(SECONDS)["images"]
+    assert live_webui.post("/sdapi/v1/txt2img", body, seconds=SECONDS)["images"] == drawn
 
 
 def test_a_lora_that_is_missing_stops_the_plot_before(pair: Pair):

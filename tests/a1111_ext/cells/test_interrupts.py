@@ -31,6 +31,22 @@ def test_a_stop_ends_our_job_at_once(backend, ledger, webui):
     assert draw(backend, ledger, cell(), cell(seed=2)).drawn == 2
 
 
+def test_an_interrupt_that_was_lost_is_sent_again(backend, ledger, webui, monkeypatch):
+    """A job of the page sets A1111's and Forge's switch back after it has given up its turn."""
+    webui.host.seconds_per_picture = 600
+    stop, sent, interrupt = threading.Event(), [], webui.host.interrupt
+
+    def lose_the_first() -> dict[str, Any]:
+        sent.append(1)
+        return {} if len(sent) == 1 else interrupt()
+
+    monkeypatch.setattr(webui.host, "interrupt", lose_the_first)
+    webui.host.faults.before = lambda body: stop.set()
+    report = draw(backend, ledger, cell(), stop=stop)
+    assert (report.drawn, report.stopped, report.failed) == (0, True, ())
+    assert len(sent) == 2
+
+
 def test_the_job_of_somebody_else_continues(backend, webui):
     """Theirs is drawn while ours waits, or waits while ours is drawn: no interrupt then."""
     webui.host.seconds_per_picture = 600

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loras import save_lora
+from until import wait_until
 
 from a1111_ext.api.client import Client
 from a1111_ext.cells import (
     Cell,
+    CellEvent,
+    CellOutcome,
     CheckpointPin,
     HttpBackend,
     Ledger,
@@ -222,3 +227,124 @@ def test_a_stop_ends_the_plot_at_the_webui(webui, backend, tmp_path: Path):
         report = run_cells(plan_cells(cells), ledger, [XyzPlotBackend(backend, cells)], stop=stop)
         assert ledger.done_keys() == set()
     assert (report.stopped, webui.host.counters.interrupts) == (True, 1)
+
+
+@dataclass
+class CtrlC:
+    """Ctrl-C as soon as the plot was sent; what happens `before` and `after` it was."""
+
+    webui: SimulatedWebui
+    backend: HttpBackend
+    folder: Path
+    events: list[CellEvent] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
+
+    def post(self, path: str, body: Any = None, **named: Any) -> Any:
+        with self.backend.client.another() as client:
+            return client.post(path, body, **named)
+
+    def __call__(self, path: str, body: Any = None, **named: Any) -> Any:
+        if not (body or {}).get("script_name"):
+            return self.post(path, body, **named)
+        self.before()
+        self.start(path, body, **named)
+        self.after()
+        raise KeyboardInterrupt
+
+    def start(self, path: str, body: Any, **named: Any) -> None:
+        thread = threading.Thread(target=self.post, args=(path, body), kwargs=named)
+        thread.start()
+        self.threads.append(thread)
+
+    def run(self, patience: Patience | None = None) -> XyzPlotBackend:
+        cells = table()
+        plot = XyzPlotBackend(self.backend, cells)
+        with (
+            Ledger(self.folder / "cells.db", self.folder / "cells") as ledger,
+            pytest.raises(KeyboardInterrupt),
+        ):
+            run_cells(
+                plan_cells(cells), ledger, [plot], on_event=self.events.append, patience=patience
+            )
+        return plot
+
+
+@pytest.fixture
+def ctrl_c(webui, backend, tmp_path: Path, monkeypatch):
+    """The plot would draw for hours, if it were not ended."""
+    webui.host.seconds_per_picture = 600
+    forget = backend.forget_loras
+
+    def forget_quickly(checkpoint: str) -> None:
+        webui.host.seconds_per_picture = 0
+        forget(checkpoint)
+        webui.host.seconds_per_picture = 600
+
+    monkeypatch.setattr(backend, "forget_loras", forget_quickly)
+    made = CtrlC(webui, backend, tmp_path)
+    monkeypatch.setattr(backend.client, "post", made)
+    yield made
+    webui.host.seconds_per_picture = 0
+    webui.host.interrupt()
+    for thread in made.threads:
+        thread.join(60)
+
+
+def test_ctrl_c_waits_until_the_plot_has_ended(webui, ctrl_c):
+    """A WebUI hears an interrupt at the next step of what it draws."""
+    webui.host.seconds_to_interrupt = 0.5
+    plot = ctrl_c.run()
+    assert not ctrl_c.events
+    assert not plot.has_task(table())
+    assert webui.host.counters.interrupts >= 1
+    assert webui.host.counters.pictures <= 1
+
+
+def test_ctrl_c_ends_a_plot_that_waits_for_its_turn(webui, ctrl_c):
+    """Somebody's job is drawn then; it is not interrupted, and the plot draws no 12 pictures."""
+    theirs, begun = threading.Event(), threading.Event()
+
+    def draw_theirs() -> None:
+        with webui.host.tasks.taking_turn("theirs"):
+            begun.set()
+            theirs.wait(60)
+
+    def occupy() -> None:
+        ctrl_c.threads.append(threading.Thread(target=draw_theirs))
+        ctrl_c.threads[-1].start()
+        assert begun.wait(60)
+        threading.Timer(1.5, lambda: seen.append(webui.host.counters.interrupts)).start()
+        threading.Timer(1.6, theirs.set).start()
+
+    seen: list[int] = []
+    ctrl_c.before = occupy
+    plot = ctrl_c.run()
+    assert seen == [0]
+    assert not plot.has_task(table())
+    assert webui.host.counters.interrupts >= 1
+    assert webui.host.counters.pictures <= 1
+
+
+def test_a_plot_is_ended_although_somebody_waits(webui, ctrl_c):
+    """It has pictures to come, so that an interrupt cannot hit the job that begins after it."""
+
+    def let_wait() -> None:
+        wait_until(lambda: webui.host.progress()["state"]["job_count"] == len(table()))
+        body = {"prompt": "theirs", "width": 64, "height": 64, "steps": 2, "force_task_id": "b"}
+        ctrl_c.start("/sdapi/v1/txt2img", body)
+        wait_until(lambda: webui.host.tasks.pending()["size"] == 1)
+
+    ctrl_c.after = let_wait
+    plot = ctrl_c.run()
+    assert not plot.has_task(table())
+    assert webui.host.counters.interrupts == 1
+
+
+def test_a_plot_that_does_not_end_is_told(webui, ctrl_c):
+    webui.host.seconds_to_interrupt = 2
+    plot = ctrl_c.run(Patience(end_seconds=0.5))
+    assert plot.has_task(table())
+    assert [one.outcome for one in ctrl_c.events] == [CellOutcome.WAITING]
+    assert "has not ended" in ctrl_c.events[0].reason
