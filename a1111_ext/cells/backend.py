@@ -391,10 +391,10 @@ class HttpBackend(Backend):
         """
         with self.client.another() as client:
             try:
-                if not self._ask_progress(client, cells[0]).get("active"):
-                    return False
                 is_waited_for = bool(client.get("/internal/pending-tasks").get("size"))
                 state = client.get("/sdapi/v1/progress?skip_current_image=true").get("state", {})
+                if not self._ask_progress(client, cells[0]).get("active"):
+                    return False  # asked last: what was read before may be of the job after ours
                 if state.get("interrupted"):
                     return True
                 if is_waited_for and state.get("job_count", 0) - state.get("job_no", 0) <= 1:
