@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +21,15 @@ from .forge_modules import chosen_among, text_encoder_names
 from .lora_list import list_lora_files, read_metadata, walk_files
 from .payloads import small_picture
 
+_log = logging.getLogger(__name__)
+
 LOAD_SECONDS = 600.0
 """How long loading a checkpoint may take."""
 
 HIDDEN = "list_hidden_files"
 """A1111's option to list files in folders whose name begins with a dot; it is on by default."""
+
+_SERVER_ERROR = 500
 
 OF_REFORGE = "sd_text_encoder"
 """An option that reForge has, and neither A1111 nor Forge: reForge has the routes of A1111."""
@@ -32,12 +38,29 @@ CHECKPOINT = "sd_model_checkpoint"
 """The option that names the checkpoint to be loaded."""
 
 
-def fetch_capabilities(client: Client) -> Capabilities:
-    """Ask a WebUI what it has: a dozen short requests. Raises HostError."""
-    try:
-        return _fetch_capabilities(client)
-    except (KeyError, TypeError, AttributeError, ShapeError) as error:
-        raise unexpected(client.url, client.last_path, error) from error
+_STARTING_TRIES = 8
+_STARTING_PAUSE = 2.0
+
+
+def fetch_capabilities(
+    client: Client, *, sleep: Callable[[float], None] = time.sleep
+) -> Capabilities:
+    """Ask a WebUI what it has: a dozen short requests. Raises HostError.
+
+    One that has just opened its port may fail in some of them: it is asked again for some seconds.
+    """
+    for attempt in range(_STARTING_TRIES):
+        try:
+            return _fetch_capabilities(client)
+        except ApiError as error:
+            if error.status < _SERVER_ERROR or attempt == _STARTING_TRIES - 1:
+                raise
+            if attempt == 0:
+                _log.warning("%s It may still be starting: asking again.", error.problem)
+            sleep(_STARTING_PAUSE)
+        except (KeyError, TypeError, AttributeError, ShapeError) as error:
+            raise unexpected(client.url, client.last_path, error) from error
+    raise AssertionError("the loop returns or raises")
 
 
 def fetch_loras(client: Client, capabilities: Capabilities) -> Capabilities:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loras import save_tensors
 
 from a1111_ext.api.capabilities import Capabilities
-from a1111_ext.api.client import Client
+from a1111_ext.api.client import ApiError, Client
 from a1111_ext.api.inventory import fetch_capabilities, lora_folders_of
 from a1111_ext.cells import Cell, pin_cell, with_loras
 from a1111_ext.cells.cell import HiresFix
@@ -27,6 +28,29 @@ def test_a_fresh_webui_draws_with_its_first_checkpoint(tmp_path: Path):
     found = fetched(tmp_path, has_chosen=False)
     assert found.loaded == ""
     assert pin_cell(Cell("a fox", 1), found).checkpoint.title == "simulated-a.safetensors"
+
+
+@pytest.mark.parametrize(("status", "fails", "waits"), [(500, 7, 7), (500, 8, 7), (401, 1, 0)])
+def test_a_webui_that_is_starting_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, fails: int, waits: int
+):
+    """Forge answers some routes before it has what they tell of."""
+    waited: list[float] = []
+    answer = Client.get
+
+    def get(client: Client, path: str, **more: Any) -> Any:
+        if path == "/sdapi/v1/embeddings" and len(waited) < fails:
+            raise ApiError("LL405", "refused", "", status)
+        return answer(client, path, **more)
+
+    monkeypatch.setattr(Client, "get", get)
+    with start_webui(tmp_path) as webui, Client(webui.url) as client:
+        if fails == waits:
+            assert fetch_capabilities(client, sleep=waited.append).checkpoints
+        else:
+            with pytest.raises(ApiError, match="refused"):
+                fetch_capabilities(client, sleep=waited.append)
+    assert len(waited) == waits
 
 
 def test_no_checkpoint_at_all_is_a_sentence(tmp_path: Path):

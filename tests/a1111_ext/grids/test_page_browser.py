@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chromium import kept_chromium
 from loras import save_lora
+from until import wait_until
 
 from a1111_ext.grids.choice import EpochChoice, read_choice, write_choice
 from a1111_ext.grids.page.share import GridShare, share_of
@@ -91,13 +90,15 @@ def test_the_heads_stay_when_it_is_scrolled(page: Any):
     for _ in range(6):
         page.keyboard.press("+")
     page.locator("#scroller").evaluate("one => one.scrollTo(300, 400)")
-    page.wait_for_timeout(200)
     box = page.locator("#scroller").bounding_box()
     heads = page.locator(".head, .column-head, [role=columnheader]")
-    tops = [one["y"] for one in (heads.nth(i).bounding_box() for i in range(heads.count())) if one]
-    assert tops
-    assert min(tops) >= box["y"] - 2
-    assert min(tops) <= box["y"] + 60
+
+    def are_there() -> bool:
+        boxes = (heads.nth(i).bounding_box() for i in range(heads.count()))
+        tops = [one["y"] for one in boxes if one]
+        return bool(tops) and box["y"] - 2 <= min(tops) <= box["y"] + 60
+
+    wait_until(are_there)
 
 
 def select_first(page: Any) -> None:
@@ -116,13 +117,12 @@ def test_keys_move_enlarge_and_zoom(page: Any):
     select_first(page)
     before = page.locator("#details").inner_text()
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(100)
-    assert page.locator("#details").inner_text() != before
+    wait_until(lambda: page.locator("#details").inner_text() != before)
     page.keyboard.press("Enter")
     viewer = page.locator("#viewer")
     viewer.wait_for(state="visible")
-    page.wait_for_timeout(300)
-    assert page.locator("#viewer img").evaluate("one => one.naturalWidth") == 128
+    wait_until(lambda: page.locator("#viewer img").evaluate("one => one.naturalWidth") == 128)
+    wait_until(lambda: page.locator("#viewer .scale").inner_text() != "")
     fitted = page.locator("#viewer .scale").inner_text()
     page.keyboard.press("+")
     assert page.locator("#viewer .scale").inner_text() != fitted
@@ -153,15 +153,12 @@ def test_values_can_be_filtered(page: Any):
     boxes = page.locator("#filters input[type=checkbox]")
     assert boxes.count() >= 10
     boxes.nth(1).uncheck()
-    page.wait_for_timeout(100)
-    assert page.locator("#count").inner_text() != before
+    wait_until(lambda: page.locator("#count").inner_text() != before)
 
 
 def test_the_columns_can_be_another_axis(page: Any):
     page.locator("#columns").select_option(label="LoRA epoch")
-    page.wait_for_timeout(200)
-    heads = page.locator("#canvas").inner_text()
-    assert "Quillfox-000003" in heads
+    wait_until(lambda: "Quillfox-000003" in page.locator("#canvas").inner_text())
 
 
 def vote(page: Any, count: int) -> None:
@@ -348,13 +345,6 @@ def test_two_windows_share_their_votes(browser: Any, project: Project):
 
 def votes_of(page: Path) -> str:
     return json.dumps(read_votes(page.parent))
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    pause, until = threading.Event(), time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
-        pause.wait(0.05)
 
 
 def test_a_growing_page_shows_news_by_itself(browser: Any, project: Project, tmp_path: Path):
