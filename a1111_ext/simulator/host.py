@@ -20,45 +20,22 @@ from typing import Any
 
 from kohya_ext.project.files import sha256_of
 
-from ..api.embeddings import find_embeddings
 from ..api.infotext import Infotext, format_infotext
 from ..api.lora_tags import hashed_as, lora_tags
+from .asked import SAMPLERS, SCHEDULERS, added_fields, drawn_fields, written_fields
 from .cards import USUAL, Card, Course, draw_card, encode_png, half_drawn
-from .models import CheckpointFiles, KeptFiles, LoraFile, embedding_hash, read_lora_file
+from .faults import Counters, Faults
+from .models import CheckpointFiles, KeptFiles, LoraFile, read_lora_file
 from .refusal import HttpRefusal
 from .tasks import Tasks
 from .upscalers import enlarge
 from .xyz import draw_plot, script_info
 
-SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2M SDE", "Euler a", "Euler", "Heun", "DDIM", "UniPC")
-SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform")
 UPSCALERS = ("None", "Lanczos", "Nearest", "R-ESRGAN 4x+")
 LATENT = ("Latent", "Latent (nearest)", "Latent (bicubic)")
 DEFAULT_CHECKPOINTS = ("simulated-a", "simulated-b")
 VERSION = "v1.10.1"
 DYNAMIC_PROMPTS = "dynamic prompts v2.17.1"
-
-
-@dataclass
-class Counters:
-    """What was done, for tests: pictures, checkpoint loads and changes of the LoRA set."""
-
-    pictures: int = 0
-    checkpoint_loads: int = 0
-    lora_swaps: int = 0
-    refreshes: int = 0
-    interrupts: int = 0
-    unloads: int = 0
-    lora_listings: int = 0
-
-
-@dataclass
-class Faults:
-    """What goes wrong, for tests: `before` a request is drawn, and what becomes of a picture."""
-
-    before: Callable[[dict[str, Any]], None] = lambda body: None
-    picture: Callable[[bytes], bytes] = lambda png: png
-    answer: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -76,23 +53,6 @@ _DEFAULTS: dict[str, Any] = {
 
 _NUMBERS = ("CLIP_stop_at_last_layers",)
 """Whole numbers that GET /options tells as reals, as it does of every number that is set."""
-
-_NOT_DRAWN = {
-    "prompt",
-    "override_settings",
-    "override_settings_restore_afterwards",
-    "alwayson_scripts",
-    "seed",
-    "n_iter",
-    "force_task_id",
-    "save_images",
-    "send_images",
-    "styles",
-    "script_name",
-    "script_args",
-}
-"""Fields of a request that change no pixel by themselves."""
-
 
 ALWAYS_ON = {"refiner": 3, "sampler": 3, "seed": 6}
 """Always-on scripts, and how many arguments each takes."""
@@ -458,9 +418,7 @@ class SimulatedHost:
         effect += self._vae_drawn_with()
         effect += self.nets.use(re.findall(r"<hypernet:([^:<>]+)", prompt))
         effect += [sha256_of(Path(one)) for one in self._upscaling(body)]
-        request = {key: value for key, value in body.items() if key not in _NOT_DRAWN}
-        if detailed := _detailed(body):
-            request["ADetailer"] = detailed
+        request = drawn_fields(body)
         request["clip skip"] = self._data.get("CLIP_stop_at_last_layers", 1)
         drawn_with = self._loaded + self.files.mark
         digest = json.dumps([request, plain.split(), seed, drawn_with, effect], sort_keys=True)
@@ -495,51 +453,26 @@ class SimulatedHost:
         seed: int,
         uses: list[tuple[str, float, LoraFile]],
     ) -> Infotext:
-        sampler = str(body.get("sampler_name") or "Euler")
-        known = sampler in SAMPLERS  # another name becomes the default, with status 200
-        scheduler = str(body.get("scheduler") or "Automatic")
-        scheduler = scheduler if scheduler in SCHEDULERS else "Automatic"
-        fields = {
-            "Steps": str(int(body.get("steps", 50))),
-            "Sampler": sampler if known else "DPM++ 2M",
-            "Schedule type": scheduler if known else "Karras",
-            "CFG scale": str(float(body.get("cfg_scale", 7.0))),
-            "Seed": str(seed),
-            "Size": f"{body.get('width', 512)}x{body.get('height', 512)}",
-            "Model hash": self.files.loaded[:10],
-            "Model": self._loaded,
-        }
-        vae = self._data.get("sd_vae", "Automatic")
-        if vae not in ("Automatic", "None") and self._data.get("add_vae_name_to_info", True):
-            fields["VAE"] = str(vae)
-            if path := self.vaes.paths().get(str(vae).rpartition(".")[0]):
-                fields["VAE hash"] = sha256_of(path)[:10]  # of the file, whatever is loaded
-        if body.get("enable_hr") or body.get("init_images"):
-            fields["Denoising strength"] = f"{float(body['denoising_strength']):g}"
+        model = {"Model hash": self.files.loaded[:10], "Model": self._loaded, **self._vae_named()}
         skip = int(self._data.get("CLIP_stop_at_last_layers") or 1)
-        if skip > 1:
-            fields["Clip skip"] = str(skip)
-        if body.get("enable_hr"):
-            fields["Hires upscale"] = f"{float(body.get('hr_scale', 2.0)):g}"
-            if body.get("hr_second_pass_steps"):
-                fields["Hires steps"] = str(body["hr_second_pass_steps"])
-            fields["Hires upscaler"] = str(body.get("hr_upscaler") or "Latent")
+        fields = written_fields(body, seed, model, skip)
         if uses:
             fields["Lora hashes"] = ", ".join(
                 f"{hashed_as(name)}: {one.hash}" for name, _, one in uses
             )
-        for name, use in (body.get("alwayson_scripts") or {}).items():
-            if name.lower() == "adetailer":
-                tabs = [one for one in use["args"] if isinstance(one, dict)]
-                fields["ADetailer model"] = str(tabs[0]["ad_model"])
-                fields["ADetailer version"] = "25.3.0"
-        words = f"{body.get('prompt', '')}\n{body.get('negative_prompt') or ''}"
-        if found := find_embeddings(words, self.embeddings):
-            fields["TI hashes"] = ", ".join(f"{one}: {embedding_hash(one)}" for one in found)
+        fields |= added_fields(body, self.embeddings)
         fields["Version"] = self.version
         fields["Simulated"] = "drawn by the loraloom simulated WebUI"
         negative = str(body.get("negative_prompt") or "")
         return Infotext(str(body.get("prompt", "")), negative, fields)
+
+    def _vae_named(self) -> dict[str, str]:
+        """Name the VAE that is chosen, with the hash of the file, whatever is loaded."""
+        vae = str(self._data.get("sd_vae", "Automatic"))
+        if vae in ("Automatic", "None") or not self._data.get("add_vae_name_to_info", True):
+            return {}
+        path = self.vaes.paths().get(vae.rpartition(".")[0])
+        return {"VAE": vae, **({"VAE hash": sha256_of(path)[:10]} if path else {})}
 
     def _info(
         self, body: dict[str, Any], seed: int, count: int, infotexts: list[str]
@@ -556,13 +489,3 @@ class SimulatedHost:
             "infotexts": infotexts,
             "version": self.version,
         }
-
-
-def _detailed(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the tabs of ADetailer that change the picture: nothing has a confidence of 1."""
-    return [
-        one
-        for name, use in (body.get("alwayson_scripts") or {}).items()
-        for one in use["args"]
-        if name.lower() == "adetailer" and isinstance(one, dict) and one.get("ad_confidence") != 1
-    ]
