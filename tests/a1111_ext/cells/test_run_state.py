@@ -17,7 +17,6 @@ from a1111_ext.cells import (
     RunReport,
     plan_cells,
 )
-from a1111_ext.cells.cell import LoraUse
 from a1111_ext.cells.events import CellOutcome
 from a1111_ext.cells.run import CellRun, RunSwitches
 from a1111_ext.cells.turns import Turns
@@ -170,30 +169,6 @@ def test_another_backend_takes_a_checkpoint_that_none_has_loaded(ledger: Ledger)
         )
         first = run.take(one)
         assert run.take(other).checkpoint != first.checkpoint
-
-
-@pytest.mark.parametrize(("known", "is_told"), [("aa", True), ("bb", False), ("cc", True)])
-def test_a_host_forgets_files_that_differ_from_the_last_under_their_name(
-    ledger: Ledger, known: str, is_told: bool
-):
-    class Keeping(Place):
-        def may_keep(self, name: str) -> bool:
-            return True
-
-    run = Run(ledger, cell(loras=(LoraUse("fox", "1", "bb"),)))
-    run.finalize(run.take(Place("a")))
-    later = cell(seed=2, loras=(LoraUse("fox", "1", known),))
-    assert run.state.earlier_files.may_be_kept(Keeping("a"), [later]) is is_told
-
-
-def test_a_host_reads_each_vae_once_in_a_run(ledger: Ledger):
-    run = Run(ledger, cell()).state.earlier_files
-    one, other = Place("a"), Place("b")
-    assert not run.may_keep_vae(one, [cell(), cell(vae="Automatic"), cell(vae="None")])
-    assert run.may_keep_vae(one, [cell(vae="fox.pt"), cell(seed=2, vae="fox.pt")])
-    assert not run.may_keep_vae(one, [cell(seed=3, vae="fox.pt")])
-    assert run.may_keep_vae(one, [cell(vae="hen.pt")])
-    assert run.may_keep_vae(other, [cell(vae="fox.pt")])
 
 
 @pytest.mark.parametrize(("later", "is_refused"), [("aa", True), ("bb", False), ("cc", True)])
