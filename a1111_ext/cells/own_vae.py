@@ -66,7 +66,7 @@ class OwnVae:
         a time, that is each that follows another.
         """
         title = cell.checkpoint.title
-        is_fresh = has_one and self._title not in ("", title)
+        is_fresh = has_one and self._title != title and "" not in (self._title, title)
         self._is_certain = self._is_certain and title == self._title
         self._title = title
         if asks_for_vae(cell, settings):

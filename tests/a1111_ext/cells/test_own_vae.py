@@ -206,6 +206,14 @@ def test_a_checkpoint_is_looked_at_once_until_something_else_is_drawn():
     assert host.prepare(OTHER, OTHER, has_one=True) == [other]
 
 
+def test_the_loaded_checkpoint_that_is_not_named_is_looked_at():
+    host, unnamed = Host(), replace(PLAIN, checkpoint=CheckpointPin(""))
+    assert host.prepare(unnamed, unnamed) == [""]
+    host.vaes.forget()
+    assert host.prepare(unnamed) == [""]
+    assert host.prepare(SOFT, unnamed, has_one=True) == [""]  # it may be the same one
+
+
 @pytest.mark.parametrize(
     ("one", "setting", "asks"),
     [
