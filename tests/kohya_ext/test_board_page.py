@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import open_page
+from chromium import look_at_pictures, open_page
 from PIL import Image
 
 from kohya_ext.captions.desk import CaptionDesk
@@ -237,8 +237,9 @@ def test_one_thumb_suffices_on_a_phone(url: str, filled: Project):
             box = button.bounding_box()
             assert box["height"] >= 44
             assert box["y"] > 844 * 0.75
-        page.click(".choice >> text=Out")
-        page.click(".choice >> text=Primary")
+        for answer in ("Out", "Primary"):
+            look_at_pictures(page)
+            page.click(f".choice >> text={answer}")
         settle(page)
         assert roles(filled) == {NAMES[0]: "out", NAMES[1]: "primary"}
         assert page.evaluate("document.documentElement.scrollWidth") == 390

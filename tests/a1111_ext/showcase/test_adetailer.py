@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import open_page
+from chromium import look_at_pictures, open_page
 from promotions import promote_epoch, with_manifest
 
 from a1111_ext.cells import Ledger
@@ -88,8 +88,10 @@ def test_one_key_chooses_a_version(shown: Project):
         names: Any = [one.file for one in read_album(shown)]
         assert page.evaluate(NAMES) == names[:2]
         page.keyboard.press("ArrowRight")
+        look_at_pictures(page)
         page.keyboard.press("w")
         assert page.evaluate(NAMES) == names[2:]
+        look_at_pictures(page)
         page.keyboard.press("w")
         page.evaluate("() => fetch('changes.json?since=0').then((one) => one.text())")
         page.wait_for_timeout(500)

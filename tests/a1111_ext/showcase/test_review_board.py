@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from chromium import kept_chromium, open_page
+from chromium import kept_chromium, look_at_pictures, open_page
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from showcase_board import FRAMINGS, ask, draw, keep_up, key, ready, send
@@ -193,6 +193,7 @@ def test_two_and_four_are_compared(url: str, drawn: Project):
         page.keyboard.press("v")
         shown = "[...document.querySelectorAll('#compare canvas')].map((one) => one.ariaLabel)"
         assert page.evaluate(shown) == ["fox-0000.png", "fox-0001.png"]
+        look_at_pictures(page)
         page.keyboard.press("1")
         page.keyboard.press("x")
         assert page.evaluate(shown) == ["fox-0002.png", "fox-0003.png"]
@@ -205,6 +206,7 @@ def test_two_and_four_are_compared(url: str, drawn: Project):
         page.keyboard.press("v")
         assert page.evaluate(shown) == ["fox-0004.png", "fox-0006.png"]
         page.click("#compare figure:nth-child(2)")
+        look_at_pictures(page)
         page.keyboard.press("2")
         keep_up(page)
     ratings = {name: one.value for name, one in read_review(drawn).ratings.items()}
@@ -238,8 +240,9 @@ def test_one_thumb_rates_on_a_phone(url: str, drawn: Project, tmp_path: Path):
             assert box["height"] >= 44
             assert box["width"] >= 44
             assert box["y"] > 844 * 0.75
-        page.click(".choice >> text=Showcase")
-        page.click(".choice >> text=Reject")
+        for answer in ("Showcase", "Reject"):
+            look_at_pictures(page)
+            page.click(f".choice >> text={answer}")
         page.click("#mode-two")
         assert page.locator("#compare figure").count() == 2
         keep_up(page)
@@ -278,8 +281,10 @@ def test_the_better_version_is_taken_by_thumb(project: Project):
         ready(page)
         page.tap("#mode-two")
         page.tap("#compare figure:nth-child(2)")
+        look_at_pictures(page)
         page.tap("#winner")
         assert page.evaluate(shown) == ["fox-0002.png", "fox-0003.png"]
+        look_at_pictures(page)
         page.tap("#winner")
         keep_up(page)
         page.tap("#mode-one")

@@ -40,7 +40,11 @@ async function ask(path, body) {
 // -- pictures: drawn on canvases, for a browser keeps hundreds of megabytes of decoded <img> ------------------
 const drawing = new WeakMap();
 const canvas = () => make("canvas", { role: "img", "aria-label": "", width: 1, height: 1 });
-const fetched = async (url, signal) => createImageBitmap(await (await fetch(url, { signal })).blob());
+async function fetched(url, signal) {
+  const answer = await fetch(url, { signal });
+  if (!answer.ok) throw Object.assign(new Error(`The server answered ${answer.status}.`), { isAway: answer.status > 501 });
+  return createImageBitmap(await answer.blob());
+}
 function put(target, bitmap) {
   target.width = bitmap.width;
   target.height = bitmap.height;
@@ -49,19 +53,34 @@ function put(target, bitmap) {
 function wipe(target) {
   drawing.get(target)?.abort();
   target.width = target.height = 1;
+  delete target.dataset.shown;
+  delete target.dataset.lost;
 }
 /** Draw a picture when it has come, unless the canvas is wanted for another one by then. */
-async function draw(target, url, name) {
-  drawing.get(target)?.abort();
+async function draw(target, folder, one) {
+  wipe(target);
   const wanted = new AbortController();
   drawing.set(target, wanted);
-  target.setAttribute("aria-label", name);
+  target.setAttribute("aria-label", one.name);
   try {
-    const bitmap = await fetched(url, wanted.signal);
-    if (!wanted.signal.aborted) put(target, bitmap);
+    const bitmap = await fetched(`${folder}/${one.key}`, wanted.signal);
+    if (!wanted.signal.aborted) { put(target, bitmap); target.dataset.shown = one.key; }
     bitmap.close();
     return !wanted.signal.aborted;
-  } catch { if (!wanted.signal.aborted) target.width = target.height = 1; return false; }
+  } catch (error) { if (!wanted.signal.aborted) lose(target, one, error); return false; }
+}
+/** Note a picture that does not come: it may be decided on unseen, and is fetched again when the server is back. */
+let isShort = false;
+function lose(target, one, error) {
+  target.dataset.lost = one.key;
+  isShort = isShort || error.isAway || error instanceof TypeError;
+}
+function fetchAgain() {
+  if (!isShort) return;
+  isShort = false;
+  for (const tile of tiles.values()) if (tile.image.dataset.lost) tile.key = "";
+  for (const each of [large, byId("zoom-picture"), ...byId("compare").querySelectorAll("canvas")]) if (each.dataset.lost) each.dataset.key = "";
+  paint();
 }
 
 // -- decisions: shown at once, kept in this tab until the server has them, sent in order ------------------
@@ -70,19 +89,28 @@ let pending = [], isSending = false, answered = 0, boardId = "", queue = Promise
 /** What outlives a reload; a page without storage keeps it in memory alone. */
 function keep(name, value) { try { sessionStorage.setItem(`loraloom ${boardId} ${name}`, JSON.stringify(value)); } catch { /* in memory */ } }
 function kept(name) { try { return JSON.parse(sessionStorage.getItem(`loraloom ${boardId} ${name}`)); } catch { return null; } }
-const keepPending = () => keep("pending", pending.map(({ path, body }) => ({ path, body })));
+const keepPending = () => { if (boardId) keep("pending", pending.map(({ path, body }) => ({ path, body }))); };
+/** What is decided here and not yet with the server is shown over what the server has said. */
+function showPending() {
+  for (const { path, body } of pending) {
+    if (path === "decide") for (const [key, value] of Object.entries(body.values || Object.fromEntries(body.keys.map((each) => [each, body.value])))) if (byKey.has(key)) Object.assign(byKey.get(key), { value, way: "board" });
+    if (path === "mark") for (const key of body.keys) if (byKey.has(key)) setMark(byKey.get(key), body.mark, body.value);
+    if (path === "order") ordered = body.keys;
+  }
+}
 function send(path, body) {
   const one = { path, body: { ...body, request: `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}` } };
   const sent = new Promise((taken, refused) => Object.assign(one, { taken, refused }));
   queue = sent.catch(() => {});
   pending.push(one);
   keepPending();
+  showPending();
   if (isCut) tellCut(isCut);
   sendAll();
   return sent;
 }
 async function sendAll() {
-  if (isSending) return;
+  if (isSending || !boardId) return;  // what an earlier page left is sent first
   isSending = true;
   for (let wait = SHORTEST_WAIT; pending.length;) {
     const one = pending[0];
@@ -120,12 +148,21 @@ async function restate() {
   for (const one of items) { [one.value = null, one.way = ""] = reply.values[one.key] || []; one.marks.clear(); }
   reply.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
   ordered = reply.order;
+  showPending();
   paint();
 }
+/** What a decision is for: nothing while the picture is not there yet, for nobody decides on what is not seen. */
+function decided() {
+  if (chosen.size) return [...chosen];
+  const one = current(), target = isZoomed() ? byId("zoom-picture") : mode === "one" ? large : isComparing() ? byId("compare").children[together.indexOf(cursor)]?.firstChild : null;
+  if (!one) return [];
+  if (!target || [target.dataset.shown, target.dataset.lost].includes(one.key)) return [one.key];
+  say(`${one.name} is still loading: nothing is decided.`);
+  return [];
+}
 function decide(value) {
-  const keys = chosen.size ? [...chosen] : current() ? [current().key] : [];
+  const keys = decided();
   if (!keys.length) return;
-  for (const key of keys) { const one = byKey.get(key); one.value = value; one.way = "board"; }
   const many = chosen.size > 0;
   send("decide", { keys, value }).catch(() => {});
   if (many) { say(`${counted(keys.length, "picture")}: ${labelOf(value)}`); chosen.clear(); anchor = cursor; paint(); }
@@ -139,9 +176,8 @@ const pairOf = (one) => (one ? byKey.get(one.pair) || versions.get(one.key) : un
 function takeThisOne() {
   const one = current(), other = pairOf(one), out = choices.find((each) => each.is_out);
   if (!other || !orderOf || !out) { say("This picture has no other version."); return; }
-  const values = { [one.key]: orderOf, [other.key]: out.value };
-  for (const [key, value] of Object.entries(values)) { byKey.get(key).value = value; byKey.get(key).way = "board"; }
-  send("decide", { values }).catch(() => {});
+  if (!decided().length) return;
+  send("decide", { values: { [one.key]: orderOf, [other.key]: out.value } }).catch(() => {});
   say(`${one.name}: ${labelOf(orderOf)}; the other version: ${out.label}`);
   if (isComparing()) nextPair(); else paint();
 }
@@ -156,50 +192,55 @@ function nextPair() {
 }
 /** Set or take back a mark of the picture, or of all chosen ones; it stays where it is. */
 function toggleMark(mark) {
-  const keys = chosen.size ? [...chosen] : current() ? [current().key] : [];
+  const keys = decided();
   if (!keys.length) return;
   const value = !keys.every((key) => byKey.get(key).marks.has(mark.key));
-  for (const key of keys) setMark(byKey.get(key), mark.key, value);
   send("mark", { keys, mark: mark.key, value }).catch(() => {});
   say(`${keys.length > 1 ? counted(keys.length, "picture") : byKey.get(keys[0]).name}: ${value ? "" : "not "}${mark.label.toLowerCase()}`);
   paint();
 }
 const setMark = (one, key, value) => { if (value) one.marks.add(key); else one.marks.delete(key); };
 const labelOf = (value) => (value === null ? "no decision" : choices[choiceOf(value)].label);
+let touches = 0;  // of the person: who moves on is not called back by an answer
+for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => { touches += 1; }, true);
 async function turn(path, words) {
+  const before = touches;
   try {
     const reply = await send(path, {});
     const keys = [...Object.keys(reply.values || {}), ...Object.keys(reply.captions || {}), ...(reply.marked || []).flatMap(Object.keys)];
     if (!reply.count) { say(`Nothing to ${path}.`); return; }
     say(`${words}: ${keys.length === 1 ? byKey.get(keys[0])?.name : keys.length ? counted(keys.length, "picture") : "the order"}`);
     const at = order.findIndex((index) => items[index].key === keys[0]);
-    if (at >= 0) go(at);
+    if (at >= 0 && touches === before) go(at);
   } catch { /* said already */ }
 }
 
 // -- news from the server --------------------------------------------------------------------------------
 function take(reply) {
-  if (!pending.length) {
-    for (const [key, [value, way]] of Object.entries(reply.values || {})) {
-      const one = byKey.get(key);
-      if (one) { one.value = value; one.way = way; }
-    }
+  for (const [key, [value, way]] of Object.entries(reply.values || {})) {
+    const one = byKey.get(key);
+    if (one) { one.value = value; one.way = way; }
   }
-  if (!pending.length) (reply.marked || []).forEach((values, at) => {
+  (reply.marked || []).forEach((values, at) => {
     for (const [key, value] of Object.entries(values)) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, value);
   });
   if (reply.order) ordered = reply.order;
-  if (reply.captions && captions) Object.assign(captions, reply.captions);
+  if (reply.captions) for (const known of [captions, heard]) Object.assign(known || {}, reply.captions);
+  showPending();
   if (reply.tags) document.dispatchEvent(new CustomEvent("board-tags"));
   paint();
 }
+let polls = 0, latest = 0;
 async function poll() {
   if (pending.length || document.hidden) return;
-  const before = answered;
+  const before = answered, turn = ++polls;
   try {
     const reply = await ask(`changes.json?since=${number}&facts=${facts}`);
     tellCut(null);
-    if (pending.length || answered !== before) return;  // older than what was decided meanwhile
+    if (turn < latest || pending.length || answered !== before) return;  // older than what was heard or decided meanwhile
+    latest = turn;
+    fetchAgain();
+    if (hasCaptions && !captions) loadCaptions();
     facts = reply.facts;
     paintStatus(reply.status);
     if (reply.items.length) { takeItems(reply.items); paintTwins(); if (["alike"].includes(byId("sort").value)) arrange(); }
@@ -262,7 +303,7 @@ function isShown(one, { value, framing, option, sort, tag, name, facets: wanted 
   return sort !== "alike" || one.group > 0;
 }
 function arrange() {
-  const before = current()?.key;
+  const before = current()?.key, picked = isPicked ? together.map((at) => order[at]) : [];
   const wanted = readFilters();
   const shown = items.filter((one) => isShown(one, wanted)).sort(sorts[byId("sort").value]);
   order = shown.map((one) => one.at);
@@ -270,6 +311,9 @@ function arrange() {
   cursor = Math.max(0, at);
   anchor = cursor;
   for (const key of [...chosen]) if (!isShown(byKey.get(key), wanted)) chosen.delete(key);
+  together = picked.map((index) => order.indexOf(index)).sort((a, b) => a - b);
+  if (together.includes(-1)) together = [];
+  if (isComparing()) page();
   tellShown();
   layOut();
   paint();
@@ -353,8 +397,7 @@ function paintTile(at) {
   }
   if (tile.key !== one.key) {
     tile.key = one.key;
-    wipe(tile.image);
-    draw(tile.image, `thumb/${one.key}`, one.name);
+    draw(tile.image, "thumb", one);
     tile.name.textContent = one.note || one.name;
     tile.name.title = one.name;
   }
@@ -411,12 +454,13 @@ function paintPicture(target, one) {
   if (target.dataset.key === one.key) return;
   target.dataset.key = one.key;
   target.setAttribute("aria-label", one.name);
+  delete target.dataset.lost;
   const sharp = picture(`large/${one.key}`), small = picture(`thumb/${one.key}`);
   const take = (bitmap) => { if (target.dataset.key === one.key && bitmap.width) { put(target, bitmap); target.dataset.shown = one.key; } };
   if (sharp.bitmap) { take(sharp.bitmap); return; }
   if (small.bitmap) take(small.bitmap);
   else { wipe(target); small.ready.then((bitmap) => { if (!sharp.bitmap) take(bitmap); }, () => {}); }
-  sharp.ready.then(take, () => {});
+  sharp.ready.then(take, (error) => { if (target.dataset.key === one.key && error.name !== "AbortError") lose(target, one, error); });
 }
 let isLooking = 0;
 function lookAheadSoon() { clearTimeout(isLooking); isLooking = setTimeout(lookAhead); }
@@ -437,8 +481,12 @@ function paintOne() {
 async function paintFacts(one) {
   if (shownFacts === one.key) return;
   shownFacts = one.key;
-  const rows = await ask(`facts.json?key=${one.key}`).catch(() => []);
-  if (shownFacts === one.key) byId("facts").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]));
+  byId("facts").style.visibility = "hidden";  // another picture's, in the room that this one's will need
+  const rows = await ask(`facts.json?key=${one.key}`).catch(() => null);
+  if (shownFacts !== one.key) return;
+  byId("facts").style.visibility = "";
+  if (!rows) shownFacts = "";
+  byId("facts").replaceChildren(...(rows || []).flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]));
 }
 function factsOf(one) {
   const words = [];
@@ -601,6 +649,7 @@ function paintStatus(status) {
 async function start(action, choice) {
   say(`${choice === "stop" ? action.stop_label : action.label} …`);
   try { say((await ask(`act/${action.name}`, choice ? { choice } : {})).said); } catch (error) { say(error.message, true); }
+  latest = polls + 1;  // what was asked before shows the state before
   poll();
 }
 async function report() {
@@ -642,28 +691,40 @@ function swipe(event) {
 
 // -- zoom ------------------------------------------------------------------------------------------------------------
 function zoom(isOn, event = null) {
-  const box = byId("zoom"), one = current();
-  if (!isOn || !one) { box.classList.add("hidden"); wipe(byId("zoom-picture")); return; }
-  const picture = byId("zoom-picture"), rect = large.getBoundingClientRect();
+  byId("zoom-picture").dataset.key = "";
+  byId("zoom").classList.toggle("hidden", !isOn);
+  paintZoom(event);
+}
+/** Show what the keys decide on, wherever these have gone. */
+function paintZoom(event = null) {
+  const box = byId("zoom"), picture = byId("zoom-picture"), one = current();
+  if (!isZoomed() || !one) { box.classList.add("hidden"); wipe(picture); return; }
+  if (picture.dataset.key === one.key) return;
+  picture.dataset.key = one.key;
+  const rect = large.getBoundingClientRect();
   const x = event ? (event.clientX - rect.left) / rect.width : 0.5, y = event ? (event.clientY - rect.top) / rect.height : 0.5;
   const center = () => { box.scrollLeft = (box.scrollWidth - box.clientWidth) * x; box.scrollTop = (box.scrollHeight - box.clientHeight) * y; };
-  box.classList.remove("hidden");
-  draw(picture, `picture/${one.key}`, one.name).then((isDrawn) => { if (isDrawn) center(); });
+  draw(picture, "picture", one).then((isDrawn) => { if (isDrawn) center(); });
 }
 byId("zoom").addEventListener("click", () => zoom(false));
 const isZoomed = () => !byId("zoom").classList.contains("hidden");
 
 // -- captions ------------------------------------------------------------------------------------------------------------
 const side_ = byId("side");
-let textKey = "";
-async function loadCaptions() {
+let textKey = "", filled = {}, loading = null, heard = {};
+function loadCaptions() { loading = loading || readCaptions().finally(() => { loading = null; }); }
+async function readCaptions() {
+  heard = {};
   try {
     const reply = await ask("captions.json");
-    captions = reply.captions;
+    captions = Object.assign(reply.captions, heard);  // what was heard meanwhile is newer
     prefix = reply.prefix;
     fillFilters();
     paint();
-  } catch (error) { hasCaptions = false; for (const id of ["captions-open", "tags-open"]) byId(id).classList.add("hidden"); fillFilters(); say(error.message, true); }
+  } catch (error) {
+    if (!error.isLasting) { tellCut(error); return; }  // asked for again with the next news
+    hasCaptions = false; for (const id of ["captions-open", "tags-open"]) byId(id).classList.add("hidden"); fillFilters(); say(error.message, true);
+  }
 }
 const isSideOpen = () => !side_.classList.contains("hidden");
 function openSide(isOn) {
@@ -673,6 +734,7 @@ function openSide(isOn) {
   byId("captions-open").setAttribute("aria-pressed", isOn);
   if (mode === "grid") layOut();
   textKey = "";
+  filled = {};
   paint();
 }
 /** About how many of CLIP's tokens a caption has: one for a short word, more for longer ones. */
@@ -687,7 +749,8 @@ function paintSide() {
   byId("caption-one").classList.toggle("hidden", many);
   byId("caption-many").classList.toggle("hidden", !many);
   byId("side-title").textContent = many ? counted(chosen.size, "caption") : one ? one.name : "";
-  if (many || !one) { textKey = ""; return; }
+  if (many && previewed && previewed !== wantedOfMany()) unpreview();
+  if (many || !one) { textKey = ""; filled = {}; return; }
   const caption = captionOf(one), hand = new Set(caption.added || []);
   const chips = [];
   if (prefix && !caption.line && caption.text) chips.push(make("span", { className: "chip prefix", textContent: prefix }));
@@ -706,7 +769,11 @@ function paintSide() {
   const isKnown = Boolean(captions && captions[one.key]);
   for (const id of ["add-tag", "text", "text-save", "text-reset"]) byId(id).disabled = !isKnown;
   byId("text-reset").disabled = !caption.hand;
-  if (textKey !== one.key + caption.text) { byId("text").value = caption.text || ""; textKey = one.key + caption.text; }
+  if (textKey !== one.key + caption.text) {
+    const isTyped = filled.key === one.key && filled.text !== byId("text").value;  // since it was filled or saved
+    if (!isTyped) { byId("text").value = caption.text || ""; filled = { key: one.key, text: byId("text").value }; }
+    textKey = one.key + caption.text;
+  }
   paintTokens();
 }
 let countingTokens = 0;
@@ -732,8 +799,13 @@ byId("add-form").addEventListener("submit", (event) => {
   const tags = byId("add-tag").value.trim();
   if (tags && sideItem()) { changeOne(sideItem(), { op: "add", tags }); byId("add-tag").value = ""; }
 });
-byId("text-save").onclick = () => { if (sideItem()) changeOne(sideItem(), { op: "text", text: byId("text").value }); };
-byId("text-reset").onclick = () => { if (sideItem()) changeOne(sideItem(), { op: "reset" }); };
+function changeText(change) {
+  if (!sideItem()) return;
+  filled.text = byId("text").value;
+  changeOne(sideItem(), change);
+}
+byId("text-save").onclick = () => changeText({ op: "text", text: byId("text").value });
+byId("text-reset").onclick = () => changeText({ op: "reset" });
 function changeOfMany() {
   const op = byId("op").value;
   return { op: op === "add-first" ? "add" : op, first: op === "add-first", tags: byId("op-tags").value, by: byId("op-by").value };
@@ -743,16 +815,20 @@ byId("op").addEventListener("change", () => {
   byId("op-tags-label").classList.toggle("hidden", byId("op").value === "reset");
   unpreview();
 });
-function unpreview() { byId("preview").replaceChildren(); byId("op-apply").disabled = true; }
+let previewed = "";
+const wantedOfMany = () => JSON.stringify({ keys: [...chosen], change: changeOfMany() });
+function unpreview() { previewed = ""; byId("preview").replaceChildren(); byId("op-apply").disabled = true; }
 for (const id of ["op-tags", "op-by"]) byId(id).addEventListener("input", unpreview);
 byId("caption-many").addEventListener("submit", async (event) => {
   event.preventDefault();
+  const wanted = previewed = wantedOfMany();
   try {
-    const reply = await ask("captions/preview", { keys: [...chosen], change: changeOfMany() });
+    const reply = await ask("captions/preview", JSON.parse(wanted));
+    if (previewed !== wanted) return;  // another change is wanted by now
     const rows = reply.shown.map(([key, before, after]) => make("div", { className: "pair" }, make("strong", { textContent: byKey.get(key).name }), make("div", {}, ...difference(before, after))));
     byId("preview").replaceChildren(make("p", { className: "soft", textContent: `${reply.count} of ${counted(chosen.size, "caption")} would change` }), ...rows);
     byId("op-apply").disabled = !reply.count;
-  } catch (error) { unpreview(); say(error.message, true); }
+  } catch (error) { if (previewed === wanted) unpreview(); say(error.message, true); }
 });
 function difference(before, after) {
   const parts = (text) => text.split(",").map((one) => one.trim()).filter(Boolean);
@@ -762,15 +838,18 @@ function difference(before, after) {
   made.pop();
   return made;
 }
-byId("op-apply").onclick = () => send("captions/apply", { keys: [...chosen], change: changeOfMany() }).then((reply) => { say(`${counted(reply.count, "caption")} changed. Undo restores them.`); unpreview(); }, () => {});
+byId("op-apply").onclick = () => {
+  send("captions/apply", JSON.parse(wantedOfMany())).then((reply) => say(`${counted(reply.count, "caption")} changed. Undo restores them.`), () => {});
+  unpreview();
+};
 let completing = 0;
 for (const id of ["add-tag", "op-tags", "op-by", "filter-tag"]) byId(id).addEventListener("input", (event) => {
   clearTimeout(completing);
   completing = setTimeout(async () => {
-    const parts = event.target.value.split(","), begun = parts.pop().trim(), head = parts.length ? parts.join(",") + ", " : "";
+    const text = event.target.value, parts = text.split(","), begun = parts.pop().trim(), head = parts.length ? parts.join(",") + ", " : "";
     if (!begun) return;
     const found = await ask(`complete.json?q=${encodeURIComponent(begun)}`).catch(() => []);
-    byId("tags").replaceChildren(...found.map(([tag, count]) => make("option", { value: head + tag, label: count ? `${tag} (${count})` : tag })));
+    if (document.activeElement === event.target && event.target.value === text) byId("tags").replaceChildren(...found.map(([tag, count]) => make("option", { value: head + tag, label: count ? `${tag} (${count})` : tag })));
   }, 90);
 });
 
@@ -788,6 +867,7 @@ function paint() {
   for (const button of byId("marks").children) button.setAttribute("aria-pressed", !chosen.size && Boolean(current()?.marks.has(button.dataset.key)));
   paintGrid();
   paintOne();
+  paintZoom();
   paintCompare();
   paintOrder();
   paintSide();
@@ -816,6 +896,7 @@ document.addEventListener("keydown", (event) => {
   const choice = mode !== "order" && choices.find((one) => one.key === event.key.toLowerCase());
   const mark = mode !== "order" && marks.find((one) => one.key === event.key.toLowerCase());
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: mode === "grid" ? -columns : -1, ArrowDown: mode === "grid" ? columns : 1 }[event.key];
+  if ((choice || mark) && event.repeat) return;  // held too long: the next picture has not been looked at
   if (choice) decide(choice.value);
   else if (mark) toggleMark(mark);
   else if (step && mode !== "order") move(step, event.shiftKey);
@@ -837,7 +918,6 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "h" && facets.length) report();
   else if (event.key === "?") byId("help").showModal();
   else return;
-  if (isZoomed() && (choice || step)) zoom(true);
   event.preventDefault();
 });
 for (const each of MODES) byId(`mode-${each}`).onclick = () => show(each);
@@ -893,6 +973,9 @@ async function begin() {
   byKey = new Map(items.map((one) => [one.key, one]));
   items.forEach(notePair);
   reply.marked.forEach((keys, at) => { for (const key of keys) if (byKey.has(key)) setMark(byKey.get(key), marks[at].key, true); });
+  pending = (kept("pending") || []).concat(pending);
+  keepPending();
+  showPending();
   document.title = `${reply.title}: board`;
   byId("title").textContent = reply.title;
   byId("choices").replaceChildren(...choices.map((one, at) => {
@@ -920,7 +1003,7 @@ async function begin() {
       return make("select", { title: one.title, "aria-label": one.label, onchange() { start(one, this.value); this.value = ""; } }, make("option", { value: "", textContent: `${one.label} …` }), ...rows);
     }
     const stop = (button) => button.textContent === one.stop_label ? "stop" : undefined;
-    return make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick() { start(one, stop(this)); } });
+    return make("button", { type: "button", textContent: one.label, title: one.title, "aria-pressed": "false", onclick(event) { if (event.detail < 2) start(one, stop(this)); } });  // a double click starts and does not stop
   }));
   paintStatus(reply.status);
   byId("keys").prepend(...[...choices, ...marks].flatMap((one) => [make("dt", {}, make("kbd", { textContent: one.key })), make("dd", { textContent: one.label })]));
@@ -934,7 +1017,6 @@ async function begin() {
   byId("note").textContent = reply.note;
   byId("note").classList.toggle("hidden", !reply.note);
   document.body.dataset.ready = "true";
-  pending = (kept("pending") || []).concat(pending);
   sendAll();
   if (hasCaptions) loadCaptions();
   setInterval(poll, POLL_MILLISECONDS);

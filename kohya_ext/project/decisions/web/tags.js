@@ -5,11 +5,16 @@ const { ask, send, say, make, nameOf, difference, layOut, closeSide, showTag } =
 const byId = (id) => document.getElementById(id);
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 const panel = byId("fates"), MOST_ROWS = 400;
-let tagState = null, pending = null;
+let tagState = null, pending = null, loads = 0, previews = 0;
 const isOpen = () => !panel.classList.contains("hidden");
 
 async function load() {
-  try { tagState = await ask("tags.json"); } catch (error) { say(error.message, true); return; }
+  const turn = ++loads;
+  try {
+    const reply = await ask("tags.json");
+    if (turn !== loads) return;  // asked for again meanwhile
+    tagState = reply;
+  } catch (error) { say(error.message, true); return; }
   const select = byId("fates-preset"), before = select.value;
   select.replaceChildren(make("option", { value: "", textContent: "Preset or your own list" }),
     ...tagState.presets.map((one) => make("option", { value: one.name, textContent: one.name, title: one.about })));
@@ -48,24 +53,26 @@ function rowOf([tag, pictures, value, way]) {
   return row;
 }
 async function decide(values, name) {
+  forget();
   try {
     const answer = await send("tags/apply", { values });
     say(answer.count ? `${name}: captions updated; Undo reverts it.` : "Nothing changed.");
-    forget();
   } catch { /* said already */ }
 }
-function forget() { pending = null; byId("fates-shown").replaceChildren(); byId("fates-apply").disabled = true; }
+function forget() { previews += 1; pending = null; byId("fates-shown").replaceChildren(); byId("fates-apply").disabled = true; }
 byId("fates-preview").onclick = async () => {
   const preset = tagState && tagState.presets.find((one) => one.name === byId("fates-preset").value);
   if (!preset) { say("Choose a preset first."); return; }
   if (!Object.keys(preset.values).length) { forget(); byId("fates-shown").append(make("p", { className: "soft", textContent: `No tag of this set is in the preset ${preset.name}.` })); return; }
+  const turn = ++previews;
   try {
     const found = await ask("tags/preview", { values: preset.values });
+    if (turn !== previews) return;  // another one is wanted by now
     pending = preset;
     byId("fates-apply").disabled = !found.count;
     byId("fates-shown").replaceChildren(make("p", { className: "soft", textContent: `${counted(found.count, "caption")} would change` }),
       ...found.shown.slice(0, 3).map(([key, before, after]) => make("div", { className: "pair-shown" }, make("strong", { textContent: nameOf(key) }), make("div", {}, ...difference(before, after)))));
-  } catch (error) { forget(); say(error.message, true); }
+  } catch (error) { if (turn === previews) forget(); say(error.message, true); }
 };
 byId("fates-apply").onclick = () => { if (pending) decide(pending.values, pending.name); };
 byId("fates-preset").addEventListener("change", () => { forget(); if (tagState) paint(); });
