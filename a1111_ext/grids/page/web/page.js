@@ -12,13 +12,14 @@ const view = {
   columns: data.columns, zoom: 0, hidden: axes.map(() => new Set()),
   selected: -1, a: -1, b: -1, top: 0, left: 0,
 };
-let votes = [], choice = null;
+let votes = [], strangers = [], choice = null;  // strangers: votes on pictures that this page does not have, or not yet
 
 // Where a server shows the page, it keeps votes and choice; a sandbox has no storage of its own.
 // Votes are shared with every window on the same store: the page sends its own changes and receives those of others.
 const byServer = data.kept, NEWS_MILLISECONDS = 4000;
 const copyOf = (one) => JSON.parse(JSON.stringify(one));
-let sending = Promise.resolve(), known = byServer && copyOf(byServer), isUnsent = false;
+const LARGEST_LASTING = 60_000;  // a short one is sent even while the page goes away
+let known = byServer && copyOf(byServer), decisions = 0, saved = 0, isSending = false;
 function merged(shared, before, now) {
   const same = (one) => (other) => JSON.stringify(one) === JSON.stringify(other);
   const isIn = (list) => (one) => list.some(same(one));
@@ -26,30 +27,47 @@ function merged(shared, before, now) {
   const own = now.votes.filter((one) => !isIn(before.votes)(one) && !isIn(shared.votes)(one));
   return { votes: [...shared.votes.filter((one) => !isIn(gone)(one)), ...own], choice: now.choice === before.choice ? shared.choice : now.choice };
 }
-async function exchange(isNews) {
-  const sent = copyOf({ votes: byServer.votes, choice: byServer.choice });
-  const answer = await (isNews ? fetch(new URL("votes", location.href)) : fetch(location.href, { method: "POST", body: JSON.stringify({ ...sent, known }) }));
+async function ask(path, body) {
+  const answer = await fetch(path, body === undefined ? {} : { method: "POST", body, keepalive: body.length < LARGEST_LASTING });
   if (!answer.ok) throw new Error(await answer.text());
-  const reply = await answer.json();
-  Object.assign(byServer, merged(reply, isNews ? known : sent, byServer));
-  if (JSON.stringify(reply) !== JSON.stringify(known)) adopt();
+  return answer.json();
+}
+/** Take what the server holds, with what was decided here since `before`. */
+function take(reply, before) {
+  const isNew = JSON.stringify(reply) !== JSON.stringify(known);
+  Object.assign(byServer, merged(reply, before, byServer));
   known = reply;
+  if (isNew) adopt();
 }
-function send() {
-  isUnsent = true;
-  sending = sending.then(() => exchange(false)).then(() => { isUnsent = false; }, () => toast("Not saved yet: the program that shows this page does not answer"));
+const unsent = () => ({ votes: byServer.votes, choice: byServer.choice, known });
+/** One request after another, each with all that is not saved yet. */
+async function send() {
+  if (isSending) return;
+  isSending = true;
+  try {
+    while (saved < decisions) {
+      const turn = decisions, sent = copyOf(unsent());
+      take(await ask(location.href, JSON.stringify(sent)), sent);
+      saved = turn;
+    }
+  } catch { toast("Not saved yet: the program that shows this page does not answer"); }
+  isSending = false;
 }
-function hearNews() {
+async function hearNews() {
   if (document.hidden) return;
-  if (isUnsent) send(); else sending = sending.then(() => exchange(true)).catch(() => {});
+  if (saved < decisions) { send(); return; }
+  const before = known;
+  const reply = await ask(new URL("votes", location.href)).catch(() => null);
+  if (reply && known === before && saved === decisions) take(reply, before);  // else older than what is known by now
 }
-if (byServer) { setInterval(hearNews, NEWS_MILLISECONDS); addEventListener("focus", hearNews); }
+function sendLast() { if (saved < decisions) ask(location.href, JSON.stringify(unsent())).catch(() => {}); }
+if (byServer) { setInterval(hearNews, NEWS_MILLISECONDS); addEventListener("focus", hearNews); addEventListener("pagehide", sendLast); }
 function kept(store, key) {
   if (byServer && key in byServer) return byServer[key];
   try { return JSON.parse(window[store].getItem("loraloom:" + key + ":" + data.grid_id)); } catch { return null; }
 }
 function keep(store, key, value) {
-  if (byServer && key in byServer) { byServer[key] = value; return send(); }
+  if (byServer && key in byServer) { byServer[key] = value; decisions += 1; send(); return; }
   try { window[store].setItem("loraloom:" + key + ":" + data.grid_id, JSON.stringify(value)); } catch { /* private window */ }
 }
 
@@ -103,6 +121,21 @@ function thumb(index) {
 function full(index) {
   const inside = byId("full-" + index);
   return inside ? "data:image/png;base64," + inside.textContent.trim() : cells[index].file;
+}
+/** Show a picture's file in place of another one, which is not seen under the new one's name while that loads. */
+const wanted = new WeakMap(), isSeen = (image) => !image.classList.contains("late");
+async function present(image, index) {
+  const turn = {};
+  wanted.set(image, turn);
+  image.classList.add("late");
+  for (const source of [full(index), thumb(index)].filter(Boolean)) {
+    image.src = source;
+    const isThere = await image.decode().then(() => true, () => false);
+    if (wanted.get(image) !== turn) return false;
+    if (isThere) break;
+  }
+  image.classList.remove("late");
+  return true;
 }
 const isDone = (index) => index >= 0 && cells[index].state === "done";
 
@@ -398,22 +431,16 @@ function describe(index) {
 
 // -- enlarged view ---------------------------------------------------------------------------
 const viewer = byId("viewer"), stage = viewer.querySelector(".stage"), large = stage.querySelector("img");
-const lens = { scale: 0, x: 0, y: 0, fits: true, turn: 0 }; // fits: the whole picture is in sight, also while one loads
+const lens = { scale: 0, x: 0, y: 0, fits: true }; // fits: the whole picture is in sight, also while one loads
 function openViewer(index) {
   if (!isDone(index)) return;
-  const first = !viewer.open, turn = ++lens.turn;
+  const first = !viewer.open;
   if (first) lens.fits = true;
   select(index, { focus: false, open: false });
   viewer.querySelector(".title").textContent = labelOf(cells[index]);
   large.alt = labelOf(cells[index]);
-  large.src = full(index);
   if (first) viewer.showModal();
-  const shown = () => { if (turn === lens.turn) lens.fits ? fit() : aim(); };
-  large.decode().then(shown, () => {
-    if (turn !== lens.turn) return; // turned on before it had loaded: the next one stays
-    large.src = thumb(index);
-    large.decode().then(shown, () => {});
-  });
+  present(large, index).then((isShown) => { if (isShown) lens.fits ? fit() : aim(); });
 }
 function fit() {
   lens.fits = true;
@@ -475,7 +502,7 @@ stage.addEventListener("dblclick", () => lens.scale * devicePixelRatio > 0.99 ? 
 large.draggable = false;
 const viewerDo = {
   fit, full: () => zoomBy(1 / lens.scale / devicePixelRatio), in: () => zoomBy(1.25), out: () => zoomBy(0.8),
-  mark: () => mark(view.selected), close: () => viewer.close(),
+  mark: () => { if (isSeen(large)) mark(view.selected); }, close: () => viewer.close(),
 };
 
 // -- comparing two ---------------------------------------------------------------------------
@@ -497,12 +524,11 @@ function openCompare() {
   if (!compare.open) compare.showModal();
   const images = ["a", "b"].map((side) => {
     const image = compare.querySelector("img." + side);
-    image.src = full(view[side]);
     image.alt = side.toUpperCase() + ": " + labelOf(cells[view[side]]);
     compare.querySelector(".side." + side).textContent = image.alt;
-    return image.decode().catch(() => {});
+    return present(image, view[side]);
   });
-  Promise.all(images).then(pose);
+  Promise.all(images).then((shown) => { if (compare.open && shown.every(Boolean)) pose(); });
 }
 function pose() {
   const box = compare.querySelector(".stage"), half = pair.mode === "both" ? 2 : 1;
@@ -595,28 +621,34 @@ function nextBallot() {
   ballot.now = nextPair();
   if (!ballot.now) { vote.close(); showRanking(); return; }
   const images = vote.querySelectorAll(".pair img");
-  ballot.now.forEach((index, side) => { images[side].src = full(index); });
+  ballot.now.forEach((index, side) => { present(images[side], index).then(tellSeen); });
+  tellSeen();
   tellBallot();
 }
+/** A vote counts for two pictures that are seen, not for the pair before. */
+const isPairSeen = () => [...vote.querySelectorAll(".pair img")].every(isSeen);
+function tellSeen() { vote.querySelectorAll("[data-vote]").forEach((one) => one.setAttribute("aria-disabled", !isPairSeen())); }
 const WHERE = byServer ? "saved in reviews.db, shared by all windows" : "saved only in this browser";
 function tellBallot() {
   vote.querySelector(".progress").textContent = `${votes.length} of ${counted(Math.max(ballot.pairs.length, votes.length), "pair")} judged, ${WHERE}`;
   vote.querySelector('[data-do="undo"]').disabled = !votes.length;
 }
 function cast(answer) {
-  if (!ballot.now) return;
+  if (!ballot.now || !isPairSeen()) return;
   votes.push({ left: ballot.now[0], right: ballot.now[1], answer });
   ballot.mine.push(ballot.now.join());
   keepVotes();
   nextBallot();
 }
 function keepVotes() {
-  keep("localStorage", "votes", votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key })));
+  keep("localStorage", "votes", [...strangers, ...votes.map((one) => ({ ...one, left: cells[one.left].key, right: cells[one.right].key }))]);
 }
 const voteDo = {
-  undo: () => {  // this window's own last vote; after a reload the last one of all
-    const last = ballot.mine.pop();
-    votes.splice(last ? votes.findIndex((one) => [one.left, one.right].join() === last) : -1, 1);
+  undo: () => {  // the last vote that this window cast, or found when it was opened
+    let at = -1;
+    for (let last; at < 0 && (last = ballot.mine.pop());) at = votes.findIndex((one) => [one.left, one.right].join() === last);
+    if (at < 0) return;
+    votes.splice(at, 1);
     keepVotes();
     nextBallot();
   },
@@ -671,7 +703,7 @@ function showRanking() {
   sheet.append(make("p", { className: "soft", textContent: `“At least” is the lower bound of the 95 % Wilson interval for being the better picture; few votes give a low bound. Votes are ${WHERE}.` }));
   const more = make("button", { textContent: "Continue voting" }), reset = make("button", { textContent: "Delete all votes" }), close = make("button", { textContent: "Close", className: "primary" });
   more.onclick = () => { byId("ranking").close(); openVote(); };
-  reset.onclick = () => { votes = []; keepVotes(); byId("ranking").close(); };
+  reset.onclick = () => { votes = []; strangers = []; keepVotes(); byId("ranking").close(); };
   close.onclick = () => byId("ranking").close();
   sheet.append(make("div", { className: "actions" }, more, reset, close));
   byId("ranking").showModal();
@@ -707,11 +739,14 @@ function showChoice() {
   byId("choice-command").textContent = data.served ? "" : data.choice_command;
   byId("choice-copy").classList.toggle("hidden", Boolean(data.served));
 }
+let writing = Promise.resolve();
+/** One after another: the last one holds. */
+const post = (path, body) => (writing = writing.catch(() => {}).then(() => fetch(path, { method: "POST", body })));
 async function saveChoice() {
   const text = JSON.stringify(choiceData(), null, 2) + "\n";
   if (data.served) {
     try {
-      const answer = await fetch(data.served, { method: "POST", body: text });
+      const answer = await post(data.served, text);
       return toast(answer.ok ? "Written to the project" : "Not written: " + await answer.text());
     } catch { return toast("Not written: the command that showed this page has stopped"); }
   }
@@ -723,7 +758,7 @@ async function saveChoice() {
 async function promote() {
   const body = JSON.stringify({ name: byId("promote-name").value, choice: choiceData() });
   try {
-    const answer = await fetch(data.promote, { method: "POST", body });
+    const answer = await post(data.promote, body);
     toast(answer.ok ? await answer.text() : "Not promoted: " + await answer.text());
   } catch { toast("Not promoted: the program that showed this page has stopped"); }
 }
@@ -797,7 +832,7 @@ function letterKey(event, index) {
     i: () => index >= 0 && cells[index].info && copy(cells[index].info, "Generation data"),
   };
   const run = letters[event.key.toLowerCase()];
-  if (run) run();
+  if (run && !event.repeat) run();
   return Boolean(run);
 }
 function viewerKey(event) {
@@ -807,7 +842,7 @@ function viewerKey(event) {
   else if (event.key === "0") fit();
   else if (event.key === "1") viewerDo.full();
   else if (event.key === "Enter") viewer.close();
-  else if ("cpi".includes(event.key.toLowerCase())) letterKey(event, view.selected);
+  else if ("cpi".includes(event.key.toLowerCase())) { if (isSeen(large)) letterKey(event, view.selected); }
   else return;
   event.preventDefault();
 }
@@ -825,7 +860,7 @@ function compareKey(event) {
 function voteKey(event) {
   const answer = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "same", ArrowDown: "bad" }[event.key];
   if (!answer) return;
-  cast(answer);
+  if (!event.repeat) cast(answer);  // held too long: the next pair has not been looked at
   event.preventDefault();
 }
 document.addEventListener("keydown", (event) => {
@@ -839,7 +874,7 @@ document.addEventListener("keydown", (event) => {
 for (const [dialog, actions] of [[viewer, viewerDo], [compare, compareDo], [vote, voteDo], [byId("help"), { close: () => byId("help").close() }]]) {
   dialog.querySelectorAll("[data-do]").forEach((one) => { one.onclick = () => actions[one.dataset.do](); });
 }
-viewer.addEventListener("close", () => { lens.turn++; large.removeAttribute("src"); if (view.selected >= 0) select(view.selected, { open: false }); });
+viewer.addEventListener("close", () => { wanted.delete(large); large.removeAttribute("src"); if (view.selected >= 0) select(view.selected, { open: false }); });
 canvas.addEventListener("click", (event) => {
   const cell = event.target.closest(".cell");
   if (!cell) return;
@@ -883,10 +918,11 @@ function follow() {
   byId("live").textContent = "● " + data.live.status;
   window.loraloomLive = (news) => {
     byId("live").textContent = "● " + news.status;
-    if (news.revision === data.revision || document.querySelector("dialog[open]")) return;
+    const isBusy = saved < decisions || document.activeElement === byId("promote-name");
+    if (news.revision === data.revision || isBusy || document.querySelector("dialog[open]")) return;
     view.top = scroller.scrollTop;
     view.left = scroller.scrollLeft;
-    keep("sessionStorage", "view", { ...view, hidden: view.hidden.map((one) => [...one]), keys: [view.selected, view.a, view.b].map((i) => cells[i]?.key) });
+    keep("sessionStorage", "view", { ...view, hidden: view.hidden.map((one) => [...one]), keys: [view.selected, view.a, view.b].map((i) => cells[i]?.key), name: byId("promote-name").value });
     location.reload();
   };
   setInterval(() => {
@@ -903,13 +939,17 @@ function restore() {
     Object.assign(view, { columns: Math.min(old.columns, axes.length - 1), zoom: old.zoom, top: old.top, left: old.left });
     [view.selected, view.a, view.b] = old.keys.map(find);
     old.hidden.slice(0, axes.length).forEach((values, axis) => { view.hidden[axis] = new Set(values); });
+    if (data.promote && old.name) byId("promote-name").value = old.name;
     keep("sessionStorage", "view", null);
   }
   readVotes();
+  ballot.mine = votes.map((one) => [one.left, one.right].join());
 }
 function readVotes() {
   const find = (key) => key ? cells.findIndex((cell) => cell.key === key) : -1;
-  votes = (kept("localStorage", "votes") || []).map((one) => ({ ...one, left: find(one.left), right: find(one.right) })).filter((one) => one.left >= 0 && one.right >= 0);
+  const isHere = (one) => find(one.left) >= 0 && find(one.right) >= 0, all = kept("localStorage", "votes") || [];
+  votes = all.filter(isHere).map((one) => ({ ...one, left: find(one.left), right: find(one.right) }));
+  strangers = all.filter((one) => !isHere(one));
   const chosen = find(kept("localStorage", "choice"));
   choice = chosen >= 0 ? { cell: chosen } : null;
 }
