@@ -1,7 +1,7 @@
 "use strict";
 const of = (id) => document.getElementById(id);
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-let stamp = "", opened = "", isChanged = false, asked = {}, timer = 0;
+let stamp = "", opened = "", isChanged = false, asked = {}, timer = 0, files = Promise.resolve();
 
 async function ask(path, data) {
   const answer = await fetch(path, data === undefined ? {} : {
@@ -27,6 +27,13 @@ async function latest(key, path, data) {
   return number === asked[key] ? answer : null;
 }
 
+/* Files are opened and saved one after another, in the order of the clicks. */
+function inTurn(action) {
+  const done = files.then(action);
+  files = done.catch(() => {});
+  return done;
+}
+
 function fill(list, rows, make) {
   list.replaceChildren(...rows.map((row) => {
     const line = document.createElement("li");
@@ -46,8 +53,7 @@ async function search() {
     button.title = file;
     button.onclick = guard(async () => {
       of("template").value = `__${name}__`;
-      await draw();
-      if (file !== opened) await open(file);
+      await Promise.all([draw(), inTurn(() => file !== opened && open(file))]);
     });
     line.append(button);
   });
@@ -62,9 +68,13 @@ async function draw() {
   if (found.problem) fill(of("draws"), [found.problem], (line, text) => { line.textContent = text; });
 }
 
+const mayDiscard = () => !isChanged || confirm("Discard the changes that are not saved?");
+
 async function open(file) {
-  if (isChanged && !confirm("Discard the changes that are not saved?")) return;
+  if (!mayDiscard()) return;
+  const before = of("text").value;
   const found = await ask("open", { file });
+  if (of("text").value !== before && !mayDiscard()) return;
   of("file").value = opened = found.file;
   of("text").value = found.text;
   stamp = found.stamp;
@@ -95,8 +105,11 @@ async function save() {
 
 of("search").oninput = guard(search);
 of("draw").onclick = guard(draw);
-of("open").onclick = guard(() => open(of("file").value));
-of("save").onclick = guard(save);
+of("open").onclick = guard(() => {
+  const file = of("file").value;
+  return inTurn(() => open(file));
+});
+of("save").onclick = guard(() => inTurn(save));
 of("text").oninput = () => {
   isChanged = true;
   clearTimeout(timer);

@@ -148,6 +148,20 @@ def test_one_click_copies_a_field(ready: Project):
 
 
 @pytest.mark.browser
+def test_a_button_of_the_checklist_gets_its_label_back(ready: Project):
+    publish(ready)
+    with open_page((pack_of(ready) / "checklist.html").as_uri()) as page:
+        page.clock.install()
+        button = page.locator("#copy-description")
+        for _ in range(2):
+            button.click()
+            page.clock.run_for(100)
+        assert button.inner_text() != "Copy the description"
+        page.clock.run_for(3000)
+        assert button.inner_text() == "Copy the description"
+
+
+@pytest.mark.browser
 def test_the_checklist_fits_a_narrow_window(ready: Project):
     assert publish(ready) == 0
     with open_page((pack_of(ready) / "checklist.html").as_uri(), width=420) as page:
