@@ -223,6 +223,22 @@ def test_undo_takes_back_nobody_elses_vote(page: Any, project: Project):
     assert kept(project)["votes"] == [other]
 
 
+def test_two_windows_of_one_browser_add_up(project: Project):
+    context = kept_chromium().new_context()
+    windows = [context.new_page() for _ in range(2)]
+    for one in windows:
+        one.goto(file_of(project).as_uri())
+        one.click("#vote-button")
+        told(one, 0)
+    windows[0].keyboard.press("ArrowLeft")
+    told(windows[0], 1)
+    told(windows[1], 1)
+    windows[1].keyboard.press("ArrowLeft")
+    for one in windows:
+        told(one, 2)
+    context.close()
+
+
 # -- the choice ---------------------------------------------------------------------------------
 
 

@@ -66,6 +66,18 @@ def test_a_prompt_is_not_shown_below_another_picture(page: Any):
     assert "fox-0001.png" in page.inner_text("#one")
 
 
+def test_the_hit_rate_does_not_come_between_decisions(page: Any, drawn: Project):
+    held = Held(page, "**/report.json")
+    page.keyboard.press("h")
+    held.wait()
+    page.keyboard.press("1")
+    with page.expect_response("**/report.json"):
+        held.release()
+    page.wait_for_timeout(50)
+    page.keyboard.press("2")
+    keep_on(page, lambda: len(read_review(drawn).ratings) == 2)
+
+
 @pytest.fixture
 def desk() -> LastingButton:
     return LastingButton()
@@ -84,6 +96,17 @@ def test_a_double_click_starts_and_does_not_stop(drawing: Any, desk: LastingButt
     drawing.wait_for_timeout(100)
     assert drawing.inner_text("#actions button") == "Stop drawing"
     assert desk.asked == [""]
+
+
+def test_what_was_decided_counts_for_what_is_started(drawing: Any, desk: LastingButton):
+    held = Held(drawing, "**/decide")
+    drawing.keyboard.press("1")
+    held.wait()
+    drawing.click("#actions button")
+    drawing.wait_for_timeout(100)
+    assert desk.asked == []
+    held.release()
+    keep_on(drawing, lambda: desk.asked == [""])
 
 
 def test_news_from_before_a_start_do_not_hide_it(drawing: Any):

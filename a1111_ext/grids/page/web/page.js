@@ -62,6 +62,7 @@ async function hearNews() {
 }
 function sendLast() { if (saved < decisions) ask(location.href, JSON.stringify(unsent())).catch(() => {}); }
 if (byServer) { setInterval(hearNews, NEWS_MILLISECONDS); addEventListener("focus", hearNews); addEventListener("pagehide", sendLast); }
+else addEventListener("storage", (event) => { if (/:(votes|choice):/.test(event.key)) adopt(); });  // another window of this browser
 function kept(store, key) {
   if (byServer && key in byServer) return byServer[key];
   try { return JSON.parse(window[store].getItem("loraloom:" + key + ":" + data.grid_id)); } catch { return null; }

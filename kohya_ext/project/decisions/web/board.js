@@ -648,13 +648,16 @@ function paintStatus(status) {
 }
 async function start(action, choice) {
   say(`${choice === "stop" ? action.stop_label : action.label} …`);
+  await queue;  // what was decided before counts for it
   try { say((await ask(`act/${action.name}`, choice ? { choice } : {})).said); } catch (error) { say(error.message, true); }
   latest = polls + 1;  // what was asked before shows the state before
   poll();
 }
 async function report() {
+  const before = touches;
   await queue;
-  const tables = await ask("report.json").catch((error) => { say(error.message, true); return []; });
+  const tables = await ask("report.json").catch((error) => { say(error.message, true); return null; });
+  if (!tables || touches !== before) return;  // nothing comes in between who decides
   byId("report-tables").replaceChildren(...tables.flatMap((one) => [make("h2", { textContent: one.title }),
     ...(one.said ? [make("p", { className: one.isAlarm ? "alarm" : "", textContent: one.said })] : []),
     ...(one.rows.length ? [make("table", {}, make("tr", {}, ...one.head.map((text) => make("th", { textContent: text }))),
