@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "train": 'the button "Train"',
     "queue list": 'the section "Queue"',
     "queue add": 'the button "Add to queue"',
+    "queue remove": 'the button "Remove" in the section "Queue"',
     "queue": 'the section "Queue"',
     "report": 'the section "Report"',
     "board": 'the board under "Pictures"',

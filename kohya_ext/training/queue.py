@@ -227,8 +227,7 @@ def _refuse_twice(queue: Queue, path: Path) -> None:
             raise ConflictError(
                 "LL346",
                 f"{one.name} is already waiting in the queue, as entry {one.number}.",
-                f"To have it trained otherwise: loraloom queue remove {one.number}, then add it "
-                "again.",
+                f"To train it otherwise, remove it first: loraloom queue remove {one.number}",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from kohya_ext.gui import tab
 from kohya_ext.project import Project, apply_init, open_project, plan_init
 from kohya_ext.simulator.base_model import write_base_model
 from kohya_ext.simulator.tagger_model import write_tagger_model
+from kohya_ext.training import queue
 from kohya_ext.training.trainer import simulated_trainer, use_trainer
 
 
@@ -236,7 +238,9 @@ def test_the_queue_is_filled_and_run(page: FakePage, project: Project, collected
     page.write("Folder with pictures", str(collected))
     for name in ("Import", "Stage", "Add to queue", "Add to queue"):
         page.press(name)
-    assert "Added as entry 2." in page.text
+    assert "my quillfox is already waiting in the queue, as entry 1." in page.text
+    assert "remove it first: the button &quot;Remove&quot; in the section" in page.text
+    assert queue.add(shutil.copytree(project.root, project.root.with_name("other"))).number == 2
     page.press("Remove")
     assert "[LL708]" in page.text
     page.write("Entry", 2, "Number")
