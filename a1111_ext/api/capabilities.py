@@ -88,7 +88,7 @@ class Capabilities:
     hashes_files: bool = True
     """Whether it hashes LoRA files whose header has no hash, and so tells that it used them."""
     hypernetworks: tuple[str, ...] | None = None
-    """Names of hypernetworks; None where it has no such thing."""
+    """Names of hypernetworks; None where it draws without any."""
     detectors: tuple[str, ...] | None = None
     """Models that ADetailer has; None where it does not tell."""
     skipped_embeddings: tuple[str, ...] = ()

@@ -92,7 +92,9 @@ def _fetch_capabilities(client: Client) -> Capabilities:
     answer = _get_or(client, "/sdapi/v1/embeddings", {})
     found_embeddings = answer if isinstance(answer, dict) else {}
     latent = [one["name"] for one in _get_or(client, "/sdapi/v1/latent-upscale-modes", [])]
-    rows = _get_or(client, "/sdapi/v1/hypernetworks", None)
+    is_reforge = modules is None and OF_REFORGE in options
+    # reForge lists hypernetworks, and draws with none
+    hypernetworks = None if is_reforge else _get_or(client, "/sdapi/v1/hypernetworks", None)
     embedding_files = _embedding_files(found_embeddings, flags, client.url)
     return Capabilities(
         url=client.url,
@@ -109,7 +111,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         is_simulated=bool(flags.get("simulated")),
         has_agent_scheduler=_get_or(client, "/agent-scheduler/v1/queue?limit=1", None) is not None,
         is_forge=modules is not None,
-        keeps_vae=modules is None and OF_REFORGE in options,
+        keeps_vae=is_reforge,
         extensions=tuple(
             str(one.get("name"))
             for one in _get_or(client, "/sdapi/v1/extensions", [])
@@ -120,7 +122,9 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         missing_files=_missing_files(client.url, vaes or ()),
         text_encoders=chosen_among(options.get("forge_additional_modules"), encoders),
         hashes_files=not flags.get("no_hashing"),
-        hypernetworks=None if rows is None else tuple(str(one["name"]) for one in rows),
+        hypernetworks=(
+            None if hypernetworks is None else tuple(str(one["name"]) for one in hypernetworks)
+        ),
         detectors=_detectors(client, scripts),
         embeddings={
             name: hash_of_file(Path(embedding_files[name]))[:12] if name in embedding_files else ""
@@ -129,7 +133,7 @@ def _fetch_capabilities(client: Client) -> Capabilities:
         files={
             "VAE": _paths(client.url, vaes, "model_name", "filename"),
             "module": _paths(client.url, modules, "model_name", "filename"),
-            "hypernetwork": _paths(client.url, rows, "name", "path"),
+            "hypernetwork": _paths(client.url, hypernetworks, "name", "path"),
             "upscaler": _paths(client.url, upscaler_rows, "name", "model_path"),
             "embedding": embedding_files,
         },

@@ -137,7 +137,7 @@ def tags_not_read(
     """Yield what looks like a tag and has no effect, and why; the picture's text tells nobody.
 
     A WebUI takes out of a prompt whatever has the form of a tag, and draws without what it does not
-    know. `hypernetworks` are those that it has; None where it has no such thing. Forge does not
+    know. `hypernetworks` are those that it has; None where it draws without any. Forge does not
     know `<lyco:`.
     """
     texts = (one.text for one in lora_tags(prompt))
@@ -147,7 +147,8 @@ def tags_not_read(
         if found in read or (found != name and name in (hypernetworks or ())):
             continue
         if found.startswith("<hypernet:"):
-            yield found, "it has no hypernetwork of that name"
+            of_none = "it draws without hypernetworks" if hypernetworks is None else ""
+            yield found, of_none or "it has no hypernetwork of that name"
         else:
             yield found, "a LoRA is written as <lora:NAME:1>, in small letters"
     for found in _LIKE_A_TAG.findall(negative_prompt):

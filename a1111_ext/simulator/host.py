@@ -416,7 +416,7 @@ class SimulatedHost:
             plain = plain.replace(tag.text, "")
         effect: list[Any] = [(one.hash, weight) for _, weight, one in uses if one.fits and weight]
         effect += self._vae_drawn_with()
-        effect += self.nets.use(re.findall(r"<hypernet:([^:<>]+)", prompt))
+        effect += self._hypernetworks_in(prompt)
         effect += [sha256_of(Path(one)) for one in self._upscaling(body)]
         request = drawn_fields(body)
         request["clip skip"] = self._data.get("CLIP_stop_at_last_layers", 1)
@@ -434,6 +434,10 @@ class SimulatedHost:
             width=int(int(body.get("width", 512)) // 8 * 8 * scale) // 8 * 8,
             height=int(int(body.get("height", 512)) // 8 * 8 * scale) // 8 * 8,
         )
+
+    def _hypernetworks_in(self, prompt: str) -> list[str]:
+        """Return the hashes of the hypernetworks that a prompt names and that are drawn with."""
+        return self.nets.use(re.findall(r"<hypernet:([^:<>]+)", prompt))
 
     def _vae_drawn_with(self) -> list[str]:
         """Return the hash of the VAE that is chosen; none where the checkpoint's own is used."""

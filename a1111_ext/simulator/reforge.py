@@ -1,8 +1,9 @@
 """What reForge does otherwise than A1111, as measured on 3b56b268.
 
-It has A1111's routes and an option of its own, and continues drawing with a VAE that was chosen
-before, until the checkpoint is loaded again. Simulated for every VAE: the real one finds its way
-back from a VAE that was chosen when the checkpoint was loaded.
+It has A1111's routes and an option of its own, lists hypernetworks and draws with none, and
+continues drawing with a VAE that was chosen before, until the checkpoint is loaded again. Simulated
+for every VAE: the real one finds its way back from one that was chosen when the checkpoint was
+loaded.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class SimulatedReforge(SimulatedHost):
         if name != self._loaded:
             self._left = []
         super()._load(name)
+
+    def _hypernetworks_in(self, prompt: str) -> list[str]:
+        return []
 
     def _vae_drawn_with(self) -> list[str]:
         self._left = super()._vae_drawn_with() or self._left

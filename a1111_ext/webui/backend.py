@@ -24,7 +24,7 @@ from ..cells.backend import Backend, DrawingStopped
 from ..cells.cell import Cell
 from ..cells.model_files import HYPERNETWORK, replaced_since
 from ..cells.verify import Generated
-from .own_vae import restore_own_vae
+from .own_vae import is_reforge, restore_own_vae
 
 NAME = "this WebUI"
 SAID_ALOUD: Mapping[str, object] = {
@@ -215,7 +215,7 @@ def read_capabilities() -> Capabilities:
         is_simulated=False,
         has_agent_scheduler=False,
         hashes_files=not getattr(shared.cmd_opts, "no_hashing", False),
-        hypernetworks=tuple(getattr(shared, "hypernetworks", ())),
+        hypernetworks=None if is_reforge() else tuple(getattr(shared, "hypernetworks", ())),
         settings=dict(shared.opts.data),
         is_forge=modules is not None,
         vaes=tuple(sd_vae.vae_dict if modules is None else modules),

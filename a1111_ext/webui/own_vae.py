@@ -21,6 +21,13 @@ _BF16, _SMALL = 2**-8, 2**-16
 """A VAE is mostly loaded as bfloat16: what differs by less, relatively or in all, is the same."""
 
 
+def is_reforge() -> bool:
+    """Tell whether this WebUI is reForge."""
+    from modules import shared
+
+    return OF_REFORGE in getattr(shared.opts, "data_labels", {})
+
+
 def restore_own_vae(cell: Cell, incomparable: set[str]) -> None:
     """Load a checkpoint again if a cell that asks for no VAE would be drawn with one of before.
 
@@ -29,7 +36,7 @@ def restore_own_vae(cell: Cell, incomparable: set[str]) -> None:
     """
     from modules import sd_models, shared
 
-    if OF_REFORGE not in getattr(shared.opts, "data_labels", {}):
+    if not is_reforge():
         return
     if asks_for_vae(cell, shared.opts.data):
         incomparable.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from a1111_ext.api.inventory import fetch_capabilities
 from a1111_ext.api.lora_tags import tags_not_read
 from a1111_ext.cells import Cell, pin_cell, with_loras
 from a1111_ext.cells.cell import HiresFix, ScriptUse
+from a1111_ext.simulator import start_webui
+from a1111_ext.simulator.reforge import SimulatedReforge
 from kohya_ext.project import InputError
 
 ALWAYS_ON = (AlwaysOn("adetailer", 4),)
@@ -54,7 +57,18 @@ def test_a_webui_without_hypernetworks_reads_none_of_them(has: Capabilities):
     with pytest.raises(
         InputError, match=r"<hypernet:moss:0\.5>, without .*no hypernetwork of that name.*LL424"
     ):
+        pin_cell(cell, replace(has, hypernetworks=("hen",)))
+    with pytest.raises(InputError, match=r"it draws without hypernetworks.*LL424"):
         pin_cell(cell, has)
+
+
+def test_reforge_lists_hypernetworks_and_draws_with_none(tmp_path: Path):
+    with start_webui(tmp_path, kind=SimulatedReforge) as webui, Client(webui.url) as client:
+        folder = webui.host.folder / "models" / "hypernetworks"
+        folder.mkdir(parents=True)
+        (folder / "moss.pt").write_text("moss", encoding="utf-8")
+        assert client.get("/sdapi/v1/hypernetworks")
+        assert fetch_capabilities(client).hypernetworks is None
 
 
 def test_a_detector_that_adetailer_lacks_is_refused(has: Capabilities):
