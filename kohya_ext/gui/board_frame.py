@@ -26,7 +26,7 @@ def board_frame(folder: str) -> str:
         return ""
     return (
         "<details><summary><b>Sort and caption the pictures</b></summary>"
-        f'<p>By keys: 1 primary, 2 supporting, 0 out. <a href="{escape(url)}" target="_blank">'
+        f'<p>Keys: 1 is primary, 2 supporting, 0 out. <a href="{escape(url)}" target="_blank">'
         "Open the board in a separate window</a> (on this machine).</p>"
         f"{page_frame(url, 'Board', FRAME_PIXELS)}</details>"
     )
