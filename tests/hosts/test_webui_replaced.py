@@ -267,7 +267,12 @@ def test_a_replaced_hypernetwork_is_drawn_again(live_webui: Client, ledger: Ledg
         for drawn in ((2, 0, 0), (1, 1, 0)):
             with suppress(ApiError):
                 live_webui.post("/sdapi/v1/create/hypernetwork", fields, seconds=120)
-            found = fetch_capabilities(live_webui).files["hypernetwork"].get(name)
+            has = fetch_capabilities(live_webui)
+            if has.hypernetworks is None:  # as of Forge, and of reForge, which lists them
+                with pytest.raises(ToolError, match="LL424"):
+                    draw(live_webui, ledger, cell)
+                return
+            found = has.files["hypernetwork"].get(name)
             if found is None:
                 pytest.skip("it makes no hypernetwork on this machine")
             path = Path(found)
@@ -283,6 +288,7 @@ def test_an_embedding_written_over_is_drawn_again(live_webui: Client, ledger: Le
     folder = Path(str(live_webui.get("/sdapi/v1/cmd-flags").get("embeddings_dir") or ""))
     if not folder.is_absolute() or not folder.parent.is_dir():
         pytest.skip(f"{folder} is not here")
+    folder.mkdir(exist_ok=True)  # Neo makes it with the first one
     path = folder / f"{NAME}.safetensors"
     cell = replace(SMALL, negative_prompt=f"blurry, {NAME}")
     wide = width_of(base)
