@@ -47,6 +47,19 @@ def page(url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
+def cold(url: str) -> Iterator[Any]:
+    """A page that has no picture yet: tiles load some of them where thumbnails come late."""
+    context = kept_chromium().new_context()
+    opened = context.new_page()
+    opened.route("**/pictures/*", lambda route: route.abort())
+    opened.goto(url)
+    opened.locator(".cell img").first.wait_for(state="attached")
+    opened.unroute("**/pictures/*")
+    yield opened
+    context.close()
+
+
+@pytest.fixture
 def troubled(url: str) -> Iterator[Any]:
     """A page whose requests may fail."""
     context = kept_chromium().new_context()
@@ -80,13 +93,16 @@ def hold_pictures(page: Any) -> Held:
 
 
 def opacity(page: Any, selector: str) -> str:
-    return str(page.locator(selector).evaluate("one => getComputedStyle(one).opacity"))
+    """Return what it comes to, whether or not a busy machine draws the frames on the way there."""
+    at_once = "one => { one.style.transition = 'none'; return getComputedStyle(one).opacity; }"
+    return str(page.locator(selector).evaluate(at_once))
 
 
 # -- what is seen -------------------------------------------------------------------------------
 
 
-def test_no_vote_is_cast_on_a_pair_that_is_not_seen_yet(page: Any, project: Project):
+def test_no_vote_is_cast_on_a_pair_that_is_not_seen_yet(cold: Any, project: Project):
+    page = cold
     page.click("#vote-button")
     told(page, 0)
     held = hold_pictures(page)
@@ -112,7 +128,8 @@ def test_a_key_that_is_held_votes_once(page: Any, project: Project):
     assert page.inner_text("#vote .progress").startswith("1 of")
 
 
-def test_a_picture_is_not_seen_under_the_name_of_the_next(page: Any, project: Project):
+def test_a_picture_is_not_seen_under_the_name_of_the_next(cold: Any, project: Project):
+    page = cold
     page.locator(".cell").nth(9).click()
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer .stage img:not(.late)")
@@ -127,7 +144,8 @@ def test_a_picture_is_not_seen_under_the_name_of_the_next(page: Any, project: Pr
     page.wait_for_selector("#choice:not(.hidden)", state="attached")
 
 
-def test_swapped_pictures_are_not_seen_under_each_others_names(page: Any):
+def test_swapped_pictures_are_not_seen_under_each_others_names(cold: Any):
+    page = cold
     for number in (8, 9):
         page.locator(".cell").nth(number).click(modifiers=["Shift"])
     page.click("#compare-button")
