@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,6 @@ def page(url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cold(url: str) -> Iterator[Any]:
-    """A page that has no picture yet: tiles load some of them where thumbnails come late."""
-    context = kept_chromium().new_context()
-    opened = context.new_page()
-    opened.route("**/pictures/*", lambda route: route.abort())
-    opened.goto(url)
-    opened.locator(".cell img").first.wait_for(state="attached")
-    opened.unroute("**/pictures/*")
-    yield opened
-    context.close()
-
-
-@pytest.fixture
 def troubled(url: str) -> Iterator[Any]:
     """A page whose requests may fail."""
     context = kept_chromium().new_context()
@@ -88,8 +75,25 @@ def told(page: Any, count: int) -> None:
     page.wait_for_selector("#vote .pair img.late", state="detached")
 
 
-def hold_pictures(page: Any) -> Held:
-    return Held(page, "**/pictures/*")
+HOLD = """() => {
+  const own = HTMLImageElement.prototype.decode, held = [];
+  HTMLImageElement.prototype.decode = function () {
+    return new Promise((done) => held.push(() => own.call(this).then(done)));
+  };
+  window.letPicturesThrough = () => {
+    HTMLImageElement.prototype.decode = own;
+    held.forEach((one) => one());
+  };
+}"""
+
+
+def hold_pictures(page: Any) -> Callable[[], None]:
+    """Have no picture ready to be seen until what is returned is called.
+
+    Requests cannot be held for that: of some pictures the page has the file already.
+    """
+    page.evaluate(HOLD)
+    return lambda: page.evaluate("letPicturesThrough()")
 
 
 def opacity(page: Any, selector: str) -> str:
@@ -101,17 +105,16 @@ def opacity(page: Any, selector: str) -> str:
 # -- what is seen -------------------------------------------------------------------------------
 
 
-def test_no_vote_is_cast_on_a_pair_that_is_not_seen_yet(cold: Any, project: Project):
-    page = cold
+def test_no_vote_is_cast_on_a_pair_that_is_not_seen_yet(page: Any, project: Project):
     page.click("#vote-button")
     told(page, 0)
-    held = hold_pictures(page)
+    let_through = hold_pictures(page)
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
     keep_on(page, lambda: votes(project) == 1)
     assert page.inner_text("#vote .progress").startswith("1 of")
     keep_on(page, lambda: opacity(page, "#vote .pair button:nth-child(1) img") == "0")
-    held.end()
+    let_through()
     told(page, 1)
     page.keyboard.press("ArrowLeft")
     keep_on(page, lambda: votes(project) == 2)
@@ -128,33 +131,31 @@ def test_a_key_that_is_held_votes_once(page: Any, project: Project):
     assert page.inner_text("#vote .progress").startswith("1 of")
 
 
-def test_a_picture_is_not_seen_under_the_name_of_the_next(cold: Any, project: Project):
-    page = cold
+def test_a_picture_is_not_seen_under_the_name_of_the_next(page: Any, project: Project):
     page.locator(".cell").nth(9).click()
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer .stage img:not(.late)")
-    held = hold_pictures(page)
+    let_through = hold_pictures(page)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("p")
     keep_on(page, lambda: opacity(page, "#viewer .stage img") == "0")
     assert page.locator("#choice").is_hidden()
-    held.end()
+    let_through()
     page.wait_for_selector("#viewer .stage img:not(.late)")
     page.keyboard.press("p")
     page.wait_for_selector("#choice:not(.hidden)", state="attached")
 
 
-def test_swapped_pictures_are_not_seen_under_each_others_names(cold: Any):
-    page = cold
+def test_swapped_pictures_are_not_seen_under_each_others_names(page: Any):
     for number in (8, 9):
         page.locator(".cell").nth(number).click(modifiers=["Shift"])
     page.click("#compare-button")
     page.wait_for_selector("#compare img.b:not(.late)")
-    held = hold_pictures(page)
+    let_through = hold_pictures(page)
     page.click('#compare [data-do="swap"]')
     for side in "ab":
         keep_on(page, lambda side=side: opacity(page, f"#compare img.{side}") == "0")
-    held.end()
+    let_through()
     page.wait_for_selector("#compare img.late", state="detached")
 
 
