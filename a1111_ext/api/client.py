@@ -113,7 +113,7 @@ def unexpected(url: str, path: str, error: Exception) -> ApiError:
     )
 
 
-_SERVER_ERROR = 500
+SERVER_ERROR = 500
 """After such an answer a WebUI ends the connection, without saying so, and a busy one ends it late:
 the next request would go into a connection that is being closed, and a POST is not sent twice."""
 
@@ -234,7 +234,7 @@ class Client:
                 content = _content(answer, most)
             finally:
                 answer.close()
-                if answer.status_code >= _SERVER_ERROR:
+                if answer.status_code >= SERVER_ERROR:
                     self.close()
         except _TooLong as error:
             raise ApiError(

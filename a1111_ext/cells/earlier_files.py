@@ -60,10 +60,7 @@ class EarlierFiles:
             for use in cell.embeddings
             if use.hash and self._ledger.last_hash(use.name) not in ("", use.hash)
         }
-        with self._lock:
-            new = found - self._embeddings_read
-            self._embeddings_read |= new
-        return bool(new)
+        return self._has_new(found, self._embeddings_read)
 
     def may_keep_vae(self, backend: Backend, cells: Iterable[Cell]) -> bool:
         """Tell, once for each backend and VAE, that a host may hold an earlier file of its name.
@@ -71,10 +68,7 @@ class EarlierFiles:
         It would draw with that one, and an A1111 would write the hash of the file that is there.
         """
         named = {(backend.name, cell.vae) for cell in cells if cell.vae not in NO_VAE}
-        with self._lock:
-            new = named - self._vaes_read
-            self._vaes_read |= new
-        return bool(new)
+        return self._has_new(named, self._vaes_read)
 
     def holds_earlier_checkpoint(
         self, backend: Backend, answers: Iterable[tuple[Cell, Generated, Checked | None]]
@@ -88,9 +82,12 @@ class EarlierFiles:
             for cell, one, _ in answers
             if is_earlier_checkpoint(cell, one)
         }
+        return self._has_new(found, self._checkpoints_read)
+
+    def _has_new(self, found: set[tuple[str, str]], known: set[tuple[str, str]]) -> bool:
         with self._lock:
-            new = found - self._checkpoints_read
-            self._checkpoints_read |= new
+            new = found - known
+            known |= new
         return bool(new)
 
     def may_be_earlier(

@@ -48,7 +48,7 @@ class OwnVae:
         self,
         has_own: Callable[[Cell], bool],
         load_again: Callable[[str], bool],
-        note: Callable[[Cell], None] = lambda cell: None,
+        note: Callable[[Cell], None],
     ) -> None:
         self._has_own, self._load_again, self._note = has_own, load_again, note
         self._title = ""

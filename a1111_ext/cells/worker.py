@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from kohya_ext.project import HostError, ToolError
 from kohya_ext.project.cluster import explain_loss
 
-from ..api.client import ApiError, ConnectionLost, OutOfMemory
+from ..api.client import SERVER_ERROR, ApiError, ConnectionLost, OutOfMemory
 from .backend import Backend
 from .cell import BATCH_SIZE, Cell
 from .ledger import Ledger
@@ -22,8 +22,6 @@ from .waiting import Group, group_of, turn_of
 _TRIES = 2
 _UNLISTED_SECONDS = 1.0
 """How long a WebUI may not list a request yet that was just sent."""
-
-_SERVER_ERROR = 500
 
 Answer = tuple[Cell, Generated, Checked | None]
 """A picture that came back; it is still to be checked when the last one is None."""
@@ -162,7 +160,8 @@ class Worker:
                 title = cells[0].checkpoint.title
                 if earlier.has_replaced_embedding(backend, cells):
                     backend.forget_embeddings(title)
-                if self._fail_vae(cells):
+                if reason := backend.prepare_vae(cells[0]):
+                    self._fail(cells, reason)
                     return []
                 answers = self._ask(cells)
                 if earlier.holds_earlier_checkpoint(backend, answers) and backend.forget_checkpoint(
@@ -175,8 +174,7 @@ class Worker:
                     can_read = not has_embeddings or backend.forget_embeddings(title)
                     answers = self._ask(cells)
                     if not can_read and earlier.may_be_earlier(backend, answers):
-                        for cell in cells:
-                            run.fail(cell, _KEPT_EMBEDDING, backend.name)
+                        self._fail(cells, _KEPT_EMBEDDING)
                         return []
                 return [] if self._fail_replaced(cells) else answers
             except ConnectionLost as error:
@@ -202,9 +200,8 @@ class Worker:
                 backend.free_memory()
             except ToolError as error:
                 status = error.status if isinstance(error, ApiError) else 0
-                if status < _SERVER_ERROR or is_last:
-                    for cell in cells:
-                        run.fail(cell, error.problem, backend.name)
+                if status < SERVER_ERROR or is_last:
+                    self._fail(cells, error.problem)
                     return []
                 run.tell_waiting(cells[0], backend, f"{error.problem} Trying again.")
                 run.stop.wait(run.patience.pause_seconds)
@@ -213,17 +210,13 @@ class Worker:
     def _fail_replaced(self, cells: Sequence[Cell]) -> bool:
         """Fail cells one of whose files is not any more the one that they were pinned to."""
         changed = next(filter(None, map(self._backend.replaced, cells)), "")
-        for cell in cells if changed else ():
-            reason = f"the {changed} was replaced while this command ran"
-            self._run.fail(cell, reason, self._backend.name)
+        if changed:
+            self._fail(cells, f"the {changed} was replaced while this command ran")
         return bool(changed)
 
-    def _fail_vae(self, cells: Sequence[Cell]) -> bool:
-        """Fail cells that would be drawn with another VAE than their checkpoint's own."""
-        reason = self._backend.prepare_vae(cells[0])
-        for cell in cells if reason else ():
+    def _fail(self, cells: Iterable[Cell], reason: str) -> None:
+        for cell in cells:
             self._run.fail(cell, reason, self._backend.name)
-        return bool(reason)
 
     def _ask(self, cells: list[Cell]) -> list[Answer]:
         self._interrupted = False

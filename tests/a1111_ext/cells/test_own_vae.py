@@ -183,7 +183,7 @@ class Host:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.vaes = OwnVae(self.has_own, lambda title: False)
+        self.vaes = OwnVae(self.has_own, lambda title: False, lambda one: None)
 
     def has_own(self, one: Cell) -> bool:
         self.asked.append(one.checkpoint.title)
